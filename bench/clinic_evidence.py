@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.engines.evidence import evaluate, sketch_of
-from commonwatt.core.seeds import stream
+from commonwatt.clinic.engines.evidence import evaluate_score_sketch, sketch_model_scores
+from commonwatt.core.seeds import named_random_stream
 
 
 def fairlearn_s(score, label, group) -> float | None:
@@ -37,16 +37,20 @@ def fairlearn_s(score, label, group) -> float | None:
 
 
 def main(rows: int, groups: int) -> None:
-    chance = stream(1, "bench")
+    chance = named_random_stream(1, "bench")
     score = chance.beta(1, 5, rows)
     label = (chance.random(rows) < score).astype(np.int8)
     group = chance.integers(0, groups, rows).astype(np.int32)
     names = [str(g) for g in range(groups)]
-    evaluate(sketch_of(score[:100], label[:100], group[:100], groups=groups), names)  # compiles
+    evaluate_score_sketch(
+        sketch_model_scores(score[:100], label[:100], group[:100], groups=groups), names
+    )  # compiles
     times, passes = [], []
     for _ in range(5):
         began = time.process_time()
-        frame = evaluate(sketch_of(score, label, group, groups=groups), names)
+        frame = evaluate_score_sketch(
+            sketch_model_scores(score, label, group, groups=groups), names
+        )
         times.append(time.process_time() - began)
         began = time.process_time()
         np.log(score).sum()

@@ -34,14 +34,18 @@ def clinic(folder: Path):
     move(writer, "approved", "committee-chair")
     move(writer, "live", "clinical-lead")
     gate = AdviceGate(writer, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
-    disclosure = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
+    disclosure = {
+        "deployment": "deployment/x",
+        "encounter": gate.encounter_pseudonym("e"),
+        "language": "en",
+    }
     put(writer, "disclosure", "d", disclosure)
     return gate
 
 
 def hooks(gate, count):
     service = CdsHooksService(gate, lambda: NOW, lambda _: None)
-    config = uvicorn.Config(service.app(), port=0, log_level="error", access_log=False)
+    config = uvicorn.Config(service.cds_hooks_app(), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -84,11 +88,11 @@ def agents(gate, count):
     step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
     began = time.perf_counter()
     for _ in range(count):
-        gate.check_allowed("deployment/x", gate.pseudonym("e"), FACTS)
+        gate.advice_verdict("deployment/x", gate.pseudonym("e"), FACTS)
     judged = (time.perf_counter() - began) / count
     began = time.perf_counter()
     for number in range(count):
-        assert runner.call(number, step, None, at=NOW).allowed
+        assert runner.call_pathway_step(number, step, None, at=NOW).allows_advice
     return judged, (time.perf_counter() - began) / count
 
 
@@ -132,7 +136,7 @@ def main(count):
         f"agent call: judged in {judged * 1e3:.3f} ms; with two log entries {recorded * 1e3:.2f} ms"
     )
     registry = Registry()
-    registry.apply(events(1_000_000))
+    registry.apply_ledger_entries(events(1_000_000))
     began = time.perf_counter()
     for i in range(100):
         registry.live_deployments("qmh", NOW + timedelta(seconds=i * 10_000))

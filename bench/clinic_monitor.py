@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_rows
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_scored_patients
 from commonwatt.core.jit import njit
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 
 HORIZON, ALPHA = 50_000, 0.10
 MIXES = {"5 %": (-3.6, 1.4), "15 %": (-2.1, 1.4), "40 %": (-0.5, 1.4)}
@@ -49,11 +49,11 @@ def changed_rows(chance, before, mean, spread, shift, slope):
 
 def first_alarm(plan, score, label):
     stream_of_row = np.zeros((len(score), 1), np.int32)
-    return int(monitor_rows(score, label, stream_of_row, plan, count=1).alarm_at[0])
+    return int(monitor_scored_patients(score, label, stream_of_row, plan, count=1).alarm_at[0])
 
 
 def null_share(plan, mean, spread, streams, length):
-    chance = stream(1, "monitor")
+    chance = named_random_stream(1, "monitor")
     return np.mean(
         [first_alarm(plan, *rows(chance, length, mean, spread)) >= 0 for _ in range(streams)]
     )
@@ -61,7 +61,7 @@ def null_share(plan, mean, spread, streams, length):
 
 def cusum_limit(mean, spread, shift, slope, nulls):
     """The limit at which that CUSUM raises a false alarm in a tenth of null streams."""
-    chance = stream(3, "cusum")
+    chance = named_random_stream(3, "cusum")
     peaks = [
         cusum(*rows(chance, HORIZON, mean, spread), shift, slope, mean, 1e9)[1]
         for _ in range(nulls)
@@ -72,7 +72,7 @@ def cusum_limit(mean, spread, shift, slope, nulls):
 def delays(plan, limit, case, before, streams):
     """Median rows from the change to the alarm, of the monitor and of the CUSUM."""
     mean, spread, shift, slope = case
-    chance, delays_found = stream(4, "changed"), []
+    chance, delays_found = named_random_stream(4, "changed"), []
     for _ in range(streams):
         score, label = changed_rows(chance, before, mean, spread, shift, slope)
         at = first_alarm(plan, score, label), cusum(score, label, shift, slope, mean, limit)[0]
@@ -84,14 +84,14 @@ def subgroup_delay(streams):
     """Median rows of a tenth of all patients until its own alarm, in one budget of eleven."""
     mean, spread = -0.5, 1.4
     plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=mean)
-    chance, delays_found = stream(6, "subgroup"), []
+    chance, delays_found = named_random_stream(6, "subgroup"), []
     for _ in range(streams):
         group = chance.integers(0, 10, 10_000)
         score, label = rows(chance, 10_000, mean, spread)
         x = np.log(score / (1 - score)) + (group == 0)
         label = (chance.random(10_000) < 1 / (1 + np.exp(-x))).astype(np.int8)
         of = np.stack([np.zeros(10_000, np.int32), 1 + group], axis=1)
-        at = monitor_rows(score, label, of, plan, count=11).alarm_at[1]
+        at = monitor_scored_patients(score, label, of, plan, count=11).alarm_at[1]
         delays_found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
     return np.median(delays_found)
 
@@ -125,14 +125,14 @@ def main(nulls: int, changed: int, length: int) -> None:
 
 
 def speed(count: int = 400_000) -> None:
-    chance = stream(5, "speed")
+    chance = named_random_stream(5, "speed")
     score, label = rows(chance, count, -2.1, 1.4)
     of = np.stack(
         [np.zeros(count), 1 + chance.integers(0, 10, count), 11 + chance.integers(0, 20, count)], 1
     )
-    monitor_rows(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
+    monitor_scored_patients(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
     began = time.process_time()
-    monitor_rows(score, label, of, MonitorPlan(middle=-2.1), count=31)
+    monitor_scored_patients(score, label, of, MonitorPlan(middle=-2.1), count=31)
     cpu_s = time.process_time() - began
     print(f"10 subgroups + 20 sites + all, 10 alternatives: {count / cpu_s:,.0f} rows/CPU-s")
 

@@ -27,11 +27,15 @@ import numpy as np
 import polars as pl
 
 from commonwatt.fleet.domain.machines import Fleet, uniform_fleet
-from commonwatt.fleet.domain.policies import parse_policy
-from commonwatt.fleet.domain.workload import Workload, workload
-from commonwatt.fleet.engines.simulator import fast, simulate, simulate_user
-from commonwatt.fleet.engines.simulator.reference import replay_reference
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
+from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.domain.workload import Workload, workload_from_columns
+from commonwatt.fleet.engines.simulator import fast, simulate_schedule, simulate_user
+from commonwatt.fleet.engines.simulator.reference import replay_on_simpy
+from commonwatt.fleet.engines.simulator.setup import (
+    ReplaySetup,
+    believed_runtimes_ms,
+    place_chances_of_jobs,
+)
 
 ITP = Path(__file__).parents[2] / "shared/data/traces/itp-2021/itp_jobs.parquet"
 COPIES, NODES = 34, 2500
@@ -40,7 +44,7 @@ COPIES, NODES = 34, 2500
 def read(path: Path) -> Workload:
     jobs = pl.read_parquet(path)
     first = jobs["submission_time"].min()
-    return workload(
+    return workload_from_columns(
         (jobs["submission_time"] - first).to_numpy(),
         jobs["duration"].to_numpy(),
         jobs["num_gpu"].to_numpy(),
@@ -51,7 +55,9 @@ def copies(base: Workload, times: int, pace: float) -> Workload:
     span = int(base.submit_ms.max()) + 1
     shifts = np.random.default_rng(1).integers(0, span, times)
     submit = np.concatenate([(base.submit_ms + shift) % span for shift in shifts]) / pace / 1000
-    return workload(submit, np.tile(base.runtime_ms, times) / 1000, np.tile(base.gpus, times))
+    return workload_from_columns(
+        submit, np.tile(base.runtime_ms, times) / 1000, np.tile(base.gpus, times)
+    )
 
 
 def peak_mib() -> float:
@@ -61,18 +67,18 @@ def peak_mib() -> float:
 def timed(jobs: Workload, fleet: Fleet, *names: str) -> tuple[float, float, float]:
     """Return CPU time of the replay alone and of the whole [s], and the mean delay [s]."""
     inner = [0.0]
-    replay = fast.replay
+    replay = fast.replay_kernel
 
     def watched(world):
         began = time.process_time()
         replay(world)
         inner[0] = time.process_time() - began
 
-    fast.replay = watched
+    fast.replay_kernel = watched
     began = time.process_time()
-    result = simulate(jobs, fleet, parse_policy(*names))
+    result = simulate_schedule(jobs, fleet, parse_scheduling_policy(*names))
     whole = time.process_time() - began
-    fast.replay = replay
+    fast.replay_kernel = replay
     return inner[0], whole, float((result.start_ms - jobs.submit_ms).mean()) / 1000
 
 
@@ -96,7 +102,7 @@ def engine_table(base: Workload) -> None:
 
 
 def what_if(base: Workload) -> None:
-    jobs = copies(base, 3, 1.0).take(np.arange(64_000))
+    jobs = copies(base, 3, 1.0).take_jobs(np.arange(64_000))
     sites = np.repeat(np.arange(7, dtype=np.int32), 27)[: 62 * 3]
     fleet = uniform_fleet(len(sites), 8)
     site = tuple(replace(fleet.sites[0], name=f"site {i}") for i in range(7))
@@ -105,7 +111,7 @@ def what_if(base: Workload) -> None:
     jobs = replace(jobs, sites=masks, site_names=tuple(s.name for s in site))
     for names in (("fifo",), ("sjf",), ("fifo", "first-fit", "easy")):
         began = time.perf_counter()
-        simulate(jobs, fleet, parse_policy(*names))
+        simulate_schedule(jobs, fleet, parse_scheduling_policy(*names))
         took = time.perf_counter() - began
         print(f"what-if, 64,000 jobs, 7 sites, residency: {' '.join(names):24}{took:6.2f} s wall")
 
@@ -127,20 +133,20 @@ def plain_python(base: Workload) -> None:
 
 
 def peers(base: Workload) -> None:
-    jobs, fleet = base.take(np.arange(2000)), uniform_fleet(20, 8)
+    jobs, fleet = base.take_jobs(np.arange(2000)), uniform_fleet(20, 8)
     _, whole, _ = timed(jobs, fleet, "fifo")
     kernel_speed = len(jobs) / whole
     print(f"\nThe first 2,000 ITP jobs on 20 nodes of 8, FIFO: {kernel_speed:,.0f} jobs/s (whole)")
     setup = ReplaySetup(
         workload=jobs,
         fleet=fleet,
-        policy=parse_policy("fifo"),
-        believed_ms=believed_ms(jobs, "oracle"),
-        chance=chances(0, len(jobs), parse_policy("fifo")),
+        policy=parse_scheduling_policy("fifo"),
+        believed_ms=believed_runtimes_ms(jobs, "oracle"),
+        chance=place_chances_of_jobs(0, len(jobs), parse_scheduling_policy("fifo")),
         quota_milli=None,
     )
     began = time.process_time()
-    replay_reference(setup)
+    replay_on_simpy(setup)
     slow = len(jobs) / (time.process_time() - began)
     print(f"SimPy        {slow:10,.0f} jobs/s; ours is {kernel_speed / slow:,.0f} times as fast")
     try:
@@ -201,7 +207,11 @@ def main() -> None:
     base = read(paths[0] if paths else ITP)
     began = time.process_time()
     for backfill in ("none", "easy"):
-        simulate(base.take(np.arange(500)), uniform_fleet(9, 8), parse_policy(backfill=backfill))
+        simulate_schedule(
+            base.take_jobs(np.arange(500)),
+            uniform_fleet(9, 8),
+            parse_scheduling_policy(backfill=backfill),
+        )
     print(f"first call, compiled or read from the cache: {time.process_time() - began:.1f} CPU-s")
     if "--peers-only" not in sys.argv:
         engine_table(base)

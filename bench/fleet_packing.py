@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.fleet.domain.policies.place import PLACES
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing
+from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing_of_jobs
 from commonwatt.fleet.engines.packing.reference import pack_reference
-from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.nodes import read_node_list
 from commonwatt.fleet.io.traces.read import read_trace
 from tests.shared_data import ROOT
 
@@ -60,7 +60,7 @@ def packed_shares(fleet, pods, policy: str) -> dict[int, float]:
     """Return our mean unallocated GPU [%] over the seeds, by load."""
     shares: dict[int, list[float]] = {load: [] for load in LOADS}
     for seed in SEEDS:
-        curve = place_arrived_load(fleet, pods, policy, load=1.3, seed=seed).curve()
+        curve = place_arrived_load(fleet, pods, policy, load=1.3, seed=seed).arrived_load_curve()
         for load in LOADS:
             line = curve.filter(pl.col("arrived_percent") == load)
             shares[load].append(100.0 * line["unallocated_gpu_share"].item())
@@ -97,7 +97,7 @@ def speed(fleet) -> None:
     slow = partial(pack_reference, order=order, node_order=scene.node_order.tolist(), draws=draws)
     print(f"\n{'policy':15} {'pods/CPU-s':>11} {'reference':>7} {'ratio':>8}")
     for name, policy in PLACES.items():
-        run = partial(run_packing, scene, policy)
+        run = partial(run_packing_of_jobs, scene, policy)
         run()
         fast = len(scene.order) / min(seconds(run) for _ in range(5))
         reference = arrivals / seconds(partial(slow, fleet, pods, name))
@@ -112,7 +112,7 @@ def seconds(run) -> float:
 
 
 def main() -> None:
-    fleet = read_nodes(OPENB / "openb_node_list_gpu_node.csv.gz")
+    fleet = read_node_list(OPENB / "openb_node_list_gpu_node.csv.gz")
     first = read_trace(OPENB / "openb_pod_list_default.csv.gz").workload
     took = seconds(lambda: place_arrived_load(fleet, first, "fgd", load=0.1, seed=1))
     print(f"first call, with compilation where it was not cached: {took:.1f} CPU-s\n")

@@ -15,8 +15,8 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person, independent
-from commonwatt.ledger.export import export
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.export import export_ledger
+from commonwatt.ledger.verify import verify_ledger
 from tests import tampering
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -72,7 +72,7 @@ def main(count: int, tamperings: int) -> None:
     show(f"append {count:,} in batches of {BATCH:,}", f"{count / cpu_s:,.0f} /CPU-s")
     show("  ratio to hashing alone", f"{cpu_s / limit:.1f} x")
     began = time.process_time()
-    verify(ledger)
+    verify_ledger(ledger)
     cpu_s = time.process_time() - began
     show("verify in the database", f"{cpu_s:.2f} CPU-s")
     show("  ratio to hashing alone", f"{cpu_s / limit:.1f} x")
@@ -80,7 +80,7 @@ def main(count: int, tamperings: int) -> None:
     for index in range(100):
         assert ledger.inclusion(index * count // 100).holds()
     show("inclusion proof, made and checked", f"{(time.perf_counter() - began) * 10:.2f} ms")
-    export(ledger, folder / "export", by=KEY)
+    export_ledger(ledger, folder / "export", by=KEY)
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, folder / "export" / "verify_ledger.py", folder / "export"], check=True
@@ -94,14 +94,14 @@ def tamper(folder: Path, count: int) -> None:
     ledger = Ledger.open("sqlite://")
     fill(ledger, 20)
     single(ledger, 5)
-    export(ledger, folder / "small", by=KEY)
+    export_ledger(ledger, folder / "small", by=KEY)
     record, chance, caught = tampering.read(folder / "small"), Random(6), 0
     spoilt = folder / "spoilt"
     spoilt.mkdir()
     for _ in range(count):
         tampering.write(tampering.tamper(record, chance), spoilt)
         try:
-            independent.main([str(spoilt)])
+            independent.verify_exported_ledger([str(spoilt)])
         except SystemExit:
             caught += 1
     show("random tamperings found by the independent verifier", f"{caught:,} of {count:,}")

@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.operate.engines.care.lemons import LemonRule, lemons
-from commonwatt.operate.engines.care.replay.faults import faults_of_counts, faults_of_trace
-from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, trial
-from commonwatt.operate.engines.care.replay.run import replay
+from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
+from commonwatt.operate.engines.care.replay.faults import (
+    node_faults_of_counts,
+    node_faults_of_trace,
+)
+from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, planted_lemons_trial
+from commonwatt.operate.engines.care.replay.run import replay_gang_in_care
 from commonwatt.operate.engines.care.replay.setting import FalseSignRates, ReplaySetting
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -33,14 +36,17 @@ def counts() -> dict[str, int]:
 
 def show(name: str, faults, setting: ReplaySetting) -> None:
     begun = time.process_time()
-    out = replay(faults, setting)
+    out = replay_gang_in_care(faults, setting)
     spent = time.process_time() - begun
     low, mid, most = np.quantile(out.isolation_s or (0.0,), (0.5, 0.95, 1.0))
-    print(f"{name:34} faults {len(faults):4}  stops {out.interruptions:4}  "
-          f"ETTR {out.ettr:.4f}  isolation median {low:.0f} p95 {mid:.0f} longest {most:.0f} s  "
-          f"drains {out.drains}  false {out.false_drains} "
-          f"({out.false_drains_per_1000_node_days:.3f} per 1,000 node-days)  {spent:.1f} CPU-s",
-          flush=True)  # fmt: skip
+    print(
+        f"{name:34} faults {len(faults):4}  stops {out.interruptions:4}  "
+        f"ETTR {out.effective_training_share:.4f}  isolation median {low:.0f} "
+        f"p95 {mid:.0f} longest {most:.0f} s  "
+        f"drains {out.drains}  false {out.false_drains} "
+        f"({out.false_drains_per_1000_node_days:.3f} per 1,000 node-days)  {spent:.1f} CPU-s",
+        flush=True,
+    )
     shares = {k: getattr(out.account, k) / out.wall_s for k in
               ("kept", "saving", "lost", "isolating", "restarting", "waiting")}  # fmt: skip
     print("    " + ", ".join(f"{k} {v:.4f}" for k, v in shares.items())
@@ -48,10 +54,12 @@ def show(name: str, faults, setting: ReplaySetting) -> None:
 
 
 def from_trace(setting: ReplaySetting):
-    nodes = faults_of_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
+    nodes = node_faults_of_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
                             seed=setting.seed)  # fmt: skip
     programs = {k: round(v * setting.days / 54) for k, v in counts().items() if k in SOFTWARE}
-    struck = faults_of_counts(programs, nodes=setting.nodes, days=setting.days, seed=setting.seed)
+    struck = node_faults_of_counts(
+        programs, nodes=setting.nodes, days=setting.days, seed=setting.seed
+    )
     return sorted([*nodes, *struck], key=lambda fault: (fault.at_s, fault.node))
 
 
@@ -66,12 +74,12 @@ def trace() -> None:
 
 def published() -> None:
     setting = ReplaySetting()
-    faults = faults_of_counts(counts(), nodes=setting.gang, days=54.0, seed=1)
+    faults = node_faults_of_counts(counts(), nodes=setting.gang, days=54.0, seed=1)
     show("causes of a published run", faults, setting)
 
 
 def planted() -> None:
-    rows = [trial(PlantedLemons(), seed=seed) for seed in range(20)]
+    rows = [planted_lemons_trial(PlantedLemons(), seed=seed) for seed in range(20)]
     before = np.mean([row.failed_before for row in rows])
     after = np.mean([row.failed_after for row in rows])
     print(
@@ -86,7 +94,7 @@ def planted() -> None:
             pl.col("start_day") >= split)  # fmt: skip
         counts = {str(n): int(k) for n, k in first.group_by("node").len().rows()}
         for rule in (LemonRule(), LemonRule(times=2.0, sure=0.8)):
-            out = {lemon.node for lemon in lemons(counts, 400, rule)}
+            out = {lemon.node for lemon in lemon_nodes(counts, 400, rule)}
             gone = later.filter(pl.col("node").cast(pl.String).is_in(list(out))).height
             print(f"real histories, found by day {split}, x{rule.times:g}: {len(out)} of 400 "
                   f"nodes, who had {gone} of the {later.height} later faults")  # fmt: skip

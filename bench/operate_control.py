@@ -23,10 +23,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from commonwatt.operate.domain.cluster import JobPhase  # noqa: E402
-from commonwatt.operate.engines.elastic.forecast import demand_rise, demand_rises  # noqa: E402
+from commonwatt.operate.engines.elastic.forecast import gpu_demand_rise_quantile, gpu_demand_rises  # noqa: E402
 from commonwatt.operate.io.backends.ray import RayBackend  # noqa: E402
 from commonwatt.operate.io.backends.slurm import SlurmBackend  # noqa: E402
-from commonwatt.operate.usecases.home import make_home  # noqa: E402
+from commonwatt.operate.usecases.home import make_controller_home  # noqa: E402
 from tests.operate_cases import controller, local, request  # noqa: E402
 from tests.operate_kills import kill_often  # noqa: E402
 from tests.operate_rehearsal import rehearse, trace_slice  # noqa: E402
@@ -91,7 +91,7 @@ def run_kills(args: argparse.Namespace) -> None:
         folder = Path(temporary)
         folder.chmod(0o755)
         settings = f"engine = 'slurm'\ntick_s = 0.1\n[slurm]\nconf = '{cluster.conf}'\n"
-        home = make_home(folder / "home", settings, now=datetime.now(UTC))
+        home = make_controller_home(folder / "home", settings, now=datetime.now(UTC))
         outcome = kill_often(
             home, folder / "marks", count=args.jobs, kills=args.kills, apart_s=args.apart_s
         )
@@ -170,12 +170,14 @@ def run_forecast(args: argparse.Namespace) -> None:
     demand = frame.sort("time")["demand"].cast(pl.Float64).to_numpy()
     half, ahead = len(demand) // 2, args.ahead
     steps = range(half, len(demand) - ahead, 10)
-    true = demand_rises(demand, ahead)[list(steps)]
+    true = gpu_demand_rises(demand, ahead)[list(steps)]
     print(f"{len(steps):,} instants, {ahead} min ahead; demand mean {demand.mean():.0f} GPUs, "
           f"mean rise {true.mean():.1f}")  # fmt: skip
     print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
     for share in (0.5, 0.8, 0.9, 0.95):
-        rises = np.array([demand_rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
+        rises = np.array(
+            [gpu_demand_rise_quantile(demand[t - 1440 : t + 1], ahead, share) for t in steps]
+        )
         print(f"{share:>8.0%}{(true <= rises).mean():>8.1%}{rises.mean():>11.1f}"
               f"{(true <= 0).mean():>12.1%}")  # fmt: skip
 

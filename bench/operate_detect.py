@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from commonwatt.operate.engines.care.detect import alarms, learned
-from commonwatt.operate.engines.care.detect.vus import vus_pr
-from commonwatt.operate.engines.care.detect.vus_reference import vus_pr_slow
+from commonwatt.operate.engines.care.detect.vus import node_anomaly_vus_pr
+from commonwatt.operate.engines.care.detect.vus_reference import reference_node_anomaly_vus_pr
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "telemetry"
 
@@ -27,9 +27,9 @@ def detectors(day: int) -> dict[str, learned.Detector]:
         "less 60 steps, 5 steps": learned.PcaDistance(window=5, baseline=60),
         "less 240 steps, 5 steps": learned.PcaDistance(window=5, baseline=240),
         "seasonal, 5 steps": learned.SeasonalDistance(day=day),
-        "alarming": learned.alarm_detector(day=day),
-        "ranking, live": learned.ranking_detector(day=day, live=True),
-        "ranking": learned.ranking_detector(day=day),
+        "alarming": learned.node_alarm_detector(day=day),
+        "ranking, live": learned.node_anomaly_ranking_detector(day=day, live=True),
+        "ranking": learned.node_anomaly_ranking_detector(day=day),
     }
 
 
@@ -55,12 +55,16 @@ def main() -> None:
         begun = time.process_time()
         scores[name] = {n: detector.score(a, b) for n, (a, b, _) in series_of.items()}
         spent = time.process_time() - begun
-        areas = [vus_pr(series_of[n][2], s[1], window=100) for n, s in scores[name].items()]
+        areas = [
+            node_anomaly_vus_pr(series_of[n][2], s[1], window=100) for n, s in scores[name].items()
+        ]
         row = " ".join(f"{area:.3f}" for area in areas)
         print(f"{name:26} {row}  mean {np.mean(areas):.4f}   {spent:5.1f} CPU-s")
     for window in (0, 20, 50, 200):
         means = {
-            k: np.mean([vus_pr(series_of[n][2], s[1], window=window) for n, s in v.items()])
+            k: np.mean(
+                [node_anomaly_vus_pr(series_of[n][2], s[1], window=window) for n, s in v.items()]
+            )
             for k, v in scores.items()
             if k.startswith("ranking")
         }
@@ -69,8 +73,11 @@ def main() -> None:
     level = scores["alarming"]
     for reckoned in (0.0, 0.15, 0.3, 0.5, 0.75):
         budget = alarms.AlarmBudget(incidents_per_day=reckoned, day=day, quiet=day // 24)
-        cuts = alarms.calibrate({n: s[0] for n, s in level.items()}, budget)
-        each = {n: alarms.judge(s[1] > cuts[n], series_of[n][2], budget) for n, s in level.items()}
+        cuts = alarms.calibrate_node_alarm_thresholds({n: s[0] for n, s in level.items()}, budget)
+        each = {
+            n: alarms.judge_node_alarms(s[1] > cuts[n], series_of[n][2], budget)
+            for n, s in level.items()
+        }
         every = sum(
             each.values(),
             alarms.AlarmScore(
@@ -85,18 +92,18 @@ def main() -> None:
         print(
             f"incidents reckoned with {reckoned:.2f}/day: "
             f"episodes found {every.incidents_found} of {every.incidents} "
-            f"({every.recall:.3f}), minutes {every.minutes_recall:.3f}, "
-            f"false episodes per machine-day {every.false_per_day:.3f}"
+            f"({every.incident_recall:.3f}), minutes {every.labelled_minutes_recall:.3f}, "
+            f"false episodes per machine-day {every.false_episodes_per_day:.3f}"
         )
     label = next(iter(series_of.values()))[2]
     score = next(iter(level.values()))[1]
-    vus_pr(label, score, window=100)
+    node_anomaly_vus_pr(label, score, window=100)
     begun = time.process_time()
     for _ in range(20):
-        vus_pr(label, score, window=100)
+        node_anomaly_vus_pr(label, score, window=100)
     fast = (time.process_time() - begun) / 20
     begun = time.process_time()
-    vus_pr_slow([*label[:1999].tolist(), 1], score[:2000].tolist(), window=0)
+    reference_node_anomaly_vus_pr([*label[:1999].tolist(), 1], score[:2000].tolist(), window=0)
     slow = (time.process_time() - begun) * 101 * len(label) / 2000
     print(
         f"\nVUS-PR of {len(label):,} steps, 101 buffers: {1000 * fast:.1f} ms; "

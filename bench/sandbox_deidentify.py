@@ -22,9 +22,9 @@ from pathlib import Path
 import duckdb
 
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.score import score
+from commonwatt.sandbox.engines.deidentify.score import score_deidentification
 from commonwatt.sandbox.engines.deidentify.text import find_identifiers
-from commonwatt.sandbox.engines.deidentify.training.corpus import documents
+from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 NO_IDENTIFIER = ("AGE", "TITLE", "NRP")
@@ -72,7 +72,7 @@ def english(remainder):
 
 
 def own():
-    for one in documents(1500, 5, held_out=True, names=(0.8, 1.0)):
+    for one in training_documents(1500, 5, held_out=True, names=(0.8, 1.0)):
         yield one.text, [(f.start, f.end, f.label.value) for f in one.findings]
 
 
@@ -100,7 +100,7 @@ def presidio(python, notes):
 
 
 def report(name, notes, find):
-    told = score(notes, find)
+    told = score_deidentification(notes, find)
     print(f"\n{name}: {len(notes):,} texts, {sum(told.true_counts.values()):,} identifiers")
     for kind in sorted(told.true_counts):
         print(f"  {kind:<20}{told.true_counts[kind]:>6,}{told.recall(kind):>9.3f}")

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from commonwatt.sandbox.domain.fhir import OBSERVATION
-from commonwatt.sandbox.io.imports.checked import connection
+from commonwatt.sandbox.io.imports.checked import open_import_database
 from commonwatt.sandbox.io.imports.dataset import import_fhir
-from commonwatt.sandbox.io.imports.ndjson import read_resource
+from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource
 
 PEOPLE = 5000
 
@@ -25,7 +25,7 @@ PEOPLE = 5000
 def read_bare(source: Path, store: Path) -> None:
     fields = ", ".join(f"\"{name}\": '{kind}'" for name, kind in OBSERVATION.fields.items())
     lines = source / "Observation.ndjson"
-    with connection(store) as base:
+    with open_import_database(store) as base:
         base.execute(
             f"COPY (SELECT * FROM read_json('{lines}', format='newline_delimited',"
             f" columns={{{fields}}})) TO '{store / 'o.parquet'}' (FORMAT parquet)"
@@ -34,8 +34,8 @@ def read_bare(source: Path, store: Path) -> None:
 
 def read_checked(source: Path, store: Path) -> None:
     (store / "work").mkdir()
-    with connection(store / "work") as base:
-        read_resource(base, OBSERVATION, [source / "Observation.ndjson"], store / "o.parquet")
+    with open_import_database(store / "work") as base:
+        read_fhir_resource(base, OBSERVATION, [source / "Observation.ndjson"], store / "o.parquet")
 
 
 def import_one_shape(source: Path, store: Path) -> None:

@@ -28,22 +28,25 @@ from commonwatt.ledger import Key, Ledger, Person, actor_id_of
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import check_output
-from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck, can_recover
+from commonwatt.sandbox.engines.airlock.differencing import (
+    DifferencingCheck,
+    can_recover_few_people,
+)
 from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
-    check_freedom,
-    check_leaves,
-    check_membership,
+    degrees_of_freedom_stops,
+    membership_stops,
+    small_leaf_stops,
 )
-from commonwatt.sandbox.engines.airlock.models import parse_model
+from commonwatt.sandbox.engines.airlock.models import parse_output_model
 from commonwatt.sandbox.engines.attacks.models import honest_models, hostile_models
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
-from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
 from commonwatt.sandbox.engines.privacy import account, measures
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_of
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
 from commonwatt.sandbox.usecases.projects.project import Project, ProjectFacts
 from tests.databases import postgresql
 
@@ -53,24 +56,35 @@ VALUES = np.linspace(0.0, 1.0, 50)
 FEATURES = np.linspace(-1.0, 1.0, 30).reshape(-1, 1)
 TABLE = [5, 10, 15, 20]
 ANSWERS = {
-    "count": lambda extra: measures.count(50 + extra).answer(EPSILON).values[0],
-    "sum": lambda extra: measures.total(
-        np.append(VALUES, [1.0] * extra), lowest=0.0, highest=1.0).answer(EPSILON).values[0],
-    "mean": lambda extra: measures.mean(
-        np.append(VALUES, [1.0] * extra), EPSILON, lowest=0.0, highest=1.0).values[0],
-    "histogram": lambda extra: measures.histogram([20, 30 + extra]).answer(EPSILON).values[1],
-    "contingency table": lambda extra: measures.histogram(
-        [*TABLE[:3], TABLE[3] + extra]).answer(EPSILON).values[3],
-    "quantile": lambda extra: measures.quantile(
-        np.append(VALUES, [1.0] * extra), EPSILON, share=0.5,
-        candidates=[0.4, 0.5, 0.6]).values[0],
-    "linear regression": lambda extra: measures.linear_regression(
-        np.vstack([FEATURES, np.ones((extra, 1))]), np.append(FEATURES[:, 0], [-1.0] * extra),
-        EPSILON).values[1],
-    "logistic regression": lambda extra: measures.logistic_regression(
-        np.vstack([FEATURES, np.ones((extra, 1))]), np.append(FEATURES[:, 0] > 0, [0.0] * extra),
-        EPSILON).values[1],
-}  # fmt: skip
+    "count": lambda extra: measures.noisy_count_query(50 + extra).answer(EPSILON).values[0],
+    "sum": lambda extra: (
+        measures.noisy_total_query(np.append(VALUES, [1.0] * extra), lowest=0.0, highest=1.0)
+        .answer(EPSILON)
+        .values[0]
+    ),
+    "mean": lambda extra: measures.noisy_mean(
+        np.append(VALUES, [1.0] * extra), EPSILON, lowest=0.0, highest=1.0
+    ).values[0],
+    "histogram": lambda extra: (
+        measures.noisy_histogram_query([20, 30 + extra]).answer(EPSILON).values[1]
+    ),
+    "contingency table": lambda extra: (
+        measures.noisy_histogram_query([*TABLE[:3], TABLE[3] + extra]).answer(EPSILON).values[3]
+    ),
+    "quantile": lambda extra: measures.noisy_quantile(
+        np.append(VALUES, [1.0] * extra), EPSILON, share=0.5, candidates=[0.4, 0.5, 0.6]
+    ).values[0],
+    "linear regression": lambda extra: measures.noisy_linear_regression(
+        np.vstack([FEATURES, np.ones((extra, 1))]),
+        np.append(FEATURES[:, 0], [-1.0] * extra),
+        EPSILON,
+    ).values[1],
+    "logistic regression": lambda extra: measures.noisy_logistic_regression(
+        np.vstack([FEATURES, np.ones((extra, 1))]),
+        np.append(FEATURES[:, 0] > 0, [0.0] * extra),
+        EPSILON,
+    ).values[1],
+}
 
 
 def main() -> None:
@@ -131,22 +145,25 @@ def errors(tries: int) -> None:
     for epsilon in (0.1, 1.0):
         q = math.exp(-epsilon)
         noise = 2 * q / (1 - q * q)
-        count = [abs(measures.count(1000).answer(epsilon).values[0] - 1000) for _ in range(tries)]
+        count = [
+            abs(measures.noisy_count_query(1000).answer(epsilon).values[0] - 1000)
+            for _ in range(tries)
+        ]
         _error("count", epsilon, count, noise)
         cells = [
             abs(value - true)
             for _ in range(tries // 4)
             for value, true in zip(
-                measures.histogram(TABLE).answer(epsilon).values, TABLE, strict=True
+                measures.noisy_histogram_query(TABLE).answer(epsilon).values, TABLE, strict=True
             )
         ]
         _error("contingency table", epsilon, cells, noise)
-        totals = measures.total(VALUES, lowest=0.0, highest=1.0)
+        totals = measures.noisy_total_query(VALUES, lowest=0.0, highest=1.0)
         summed = [abs(totals.answer(epsilon).values[0] - VALUES.sum()) for _ in range(tries)]
         _error("sum", epsilon, summed, 1 / epsilon)
         many = np.linspace(0.0, 1.0, 5000)
         means = [
-            abs(measures.mean(many, epsilon, lowest=0.0, highest=1.0).values[0] - many.mean())
+            abs(measures.noisy_mean(many, epsilon, lowest=0.0, highest=1.0).values[0] - many.mean())
             for _ in range(tries)
         ]
         _error("mean of 5,000", epsilon, means, 0.5 / (epsilon / 2) / 5000)
@@ -173,8 +190,8 @@ def guard() -> None:
             second = set(choose.sample(people, choose.randint(50, 4900)))
         made = DifferencingCheck(people)
         made.add_released({"first": made.people_bits(first)})
-        stopped = bool(made.check({"second": made.people_bits(second)}))
-        assert stopped or not can_recover(first, second)
+        stopped = bool(made.identifying_pairs({"second": made.people_bits(second)}))
+        assert stopped or not can_recover_few_people(first, second)
         caught += stopped and number % 2 == 0
         blocked += stopped and number % 2 == 1
     each = 1000 * (time.process_time() - began) / 1000
@@ -195,7 +212,7 @@ def red_team() -> None:
 
 def _stops(offered, folder: Path) -> list:
     path = folder / "offered"
-    data = as_kind(offered.data, offered.kind)
+    data = clean_output_of_kind(offered.data, offered.kind)
     path.write_bytes(data)
     return check_output(
         CollectedOutput(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
@@ -209,12 +226,12 @@ def _model_stops(offered, folder: Path) -> list:
     output = CollectedOutput(name="m", kind=OutputKind.MODEL, sha256="", size_bytes=size, path=path)
     if stops := check_output(output):
         return stops
-    model = parse_model(offered.data)
+    model = parse_output_model(offered.data)
     found = attack_model(model, offered.rows)
     return [
-        *check_membership(found),
-        *check_leaves(model, offered.rows),
-        *check_freedom(model, offered.rows),
+        *membership_stops(found),
+        *small_leaf_stops(model, offered.rows),
+        *degrees_of_freedom_stops(model, offered.rows),
     ]
 
 
@@ -224,9 +241,9 @@ def opt_outs() -> None:
     with tempfile.TemporaryDirectory() as name:
         project, keys, now = _project(Path(name), people)
         custodian, researcher = keys
-        tokens = sorted(people_of([project.store / "safe" / "Patient.parquet"]))
+        tokens = sorted(people_in_tables([project.store / "safe" / "Patient.parquet"]))
         with project.ledger.transaction() as tx:
-            records.add_model(tx, project.name, "0" * 64, "safe", tokens, 0.5)
+            records.add_trained_model(tx, project.name, "0" * 64, "safe", tokens, 0.5)
         choose, reach = random.Random(3), []
         out: set[int] = set()
         for step in range(40):
@@ -251,8 +268,8 @@ def opt_outs() -> None:
 
 
 def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.NoisyAnswer:
-    seen.append(len(people_of([dataset.table("Patient")]) - gone))
-    return measures.count(seen[-1]).answer(0.01)
+    seen.append(len(people_in_tables([dataset.table("Patient")]) - gone))
+    return measures.noisy_count_query(seen[-1]).answer(0.01)
 
 
 def _project(folder: Path, people: int):
@@ -280,7 +297,7 @@ def _project(folder: Path, people: int):
     _, report = project.deidentify("raw", "safe", by=keys[0], at=now())
     project.sign_risk("safe", report.sha256, by=keys[0], at=now())
     for person in ("", actor_id_of(keys[1].public_key)):
-        project.grant(100.0, person=person, by=keys[0], at=now())
+        project.grant_privacy_budget(100.0, person=person, by=keys[0], at=now())
     return project, keys, now
 
 
@@ -295,9 +312,9 @@ def spends(name: str, where: str, count: int) -> None:
     ledger = Ledger.open(where)
     with ledger.transaction() as tx:
         account.metadata.create_all(tx)
-        account.grant(tx, "heart", 0.9 * count / 1000)
+        account.grant_privacy_budget(tx, "heart", 0.9 * count / 1000)
         for worker in range(WORKERS):
-            account.grant(tx, "heart", float(count), person=f"w{worker}")
+            account.grant_privacy_budget(tx, "heart", float(count), person=f"w{worker}")
     began = time.perf_counter()
     victims = _victims(where, 5)
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
@@ -305,9 +322,9 @@ def spends(name: str, where: str, count: int) -> None:
     told = sum(_kill(victim) for victim in victims)
     wall = time.perf_counter() - began
     with ledger.reading() as tx:
-        spent = round(1000 * account.balance(tx, "heart").spent)
+        spent = round(1000 * account.privacy_budget_balance(tx, "heart").spent)
         rows = len(tx.execute(account.spends.select()).all())
-        limit = round(1000 * account.balance(tx, "heart").limit)
+        limit = round(1000 * account.privacy_budget_balance(tx, "heart").limit)
     ledger.engine.dispose()
     accepted = sum(done)
     print(f"\n{name}: {count:,} spends by {WORKERS} processes and {len(victims)} that were killed,")
@@ -324,7 +341,7 @@ def _spend(where: str, person: str, times: int) -> int:
     for _ in range(times):
         try:
             with ledger.transaction() as tx:
-                account.spend(tx, "heart", person, 0.001, purpose="q")
+                account.spend_privacy_budget(tx, "heart", person, 0.001, purpose="q")
             done += 1
         except PrivacyBudgetError:
             pass

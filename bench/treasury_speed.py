@@ -21,19 +21,23 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.treasury.domain.bonds.terms import Bond
-from commonwatt.treasury.engines.bonds.pricing import claim_after, clean_price, yield_of
-from commonwatt.treasury.engines.fan.engine import run_fan
-from commonwatt.treasury.engines.fan.inputs import fan_inputs
-from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.engines.fan.summary import LEVELS, quantile_rows
-from commonwatt.treasury.engines.finance.finance_answer import finance_answer
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, adjust
-from commonwatt.treasury.engines.strategy import evaluate, random_mixes
-from commonwatt.treasury.io.centre import find_centre, load_centre
+from commonwatt.treasury.engines.bonds.pricing import (
+    bond_claim_after,
+    clean_price,
+    yield_from_clean_price,
+)
+from commonwatt.treasury.engines.fan.engine import run_debt_fan
+from commonwatt.treasury.engines.fan.inputs import debt_fan_inputs
+from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
+from commonwatt.treasury.engines.fan.summary import LEVELS, debt_quantile_rows
+from commonwatt.treasury.engines.finance.finance_answer import centre_finance_answer
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, least_eu_adjustment
+from commonwatt.treasury.engines.strategy import evaluate_issuance_mixes, random_issuance_mixes
+from commonwatt.treasury.io.centre import find_centre_finance_file, load_finance_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.io.rules import load_rules
-from commonwatt.treasury.usecases.fan import backtest_result
+from commonwatt.treasury.io.rules import load_fiscal_rules
+from commonwatt.treasury.usecases.fan import debt_backtest_result
 from tests.shared_data import ROOT
 
 WEO = ROOT / "fiscal" / "weo_2025_10_40_economies.csv"
@@ -48,20 +52,24 @@ def cpu(function, *arguments, **keywords):
 
 def hong_kong(years):
     country = load_country("hongkong")
-    inputs = fan_inputs(project(country, years=years))
-    return country, inputs, load_macro("HKG", load_markets("HKD", inputs.currencies))
+    inputs = debt_fan_inputs(project_country_debt(country, years=years))
+    return (
+        country,
+        inputs,
+        load_country_shock_model("HKG", load_market_shocks("HKD", inputs.currencies)),
+    )
 
 
 def fan():
     _, inputs, model = hong_kong(30)
-    run_fan(inputs, model, paths=256, seed=1)  # compiles
+    run_debt_fan(inputs, model, paths=256, seed=1)  # compiles
     paths = 1_000_000
-    one, seconds = cpu(run_fan, inputs, model, paths=paths, seed=1, threads=1)
+    one, seconds = cpu(run_debt_fan, inputs, model, paths=paths, seed=1, threads=1)
     _, draws = cpu(_normals, paths * 30 * 9)
     _, rows = cpu(_all_quantiles, inputs, one)
     first = one.sha256()
     del one
-    second = run_fan(inputs, model, paths=paths, seed=1, threads=2).sha256()
+    second = run_debt_fan(inputs, model, paths=paths, seed=1, threads=2).sha256()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"fan, 1e6 paths x 30 years x 4 currencies x 30 buckets: {seconds:.1f} CPU-s,")
     print(f"  quantiles {rows:.1f} CPU-s, peak {peak:.2f} GB, same bytes on 1 and 2 threads:",
@@ -70,7 +78,9 @@ def fan():
 
 
 def _all_quantiles(inputs, paths):
-    return [quantile_rows(inputs.names, part) for part in (paths.debt, paths.reserves, paths.gfn)]
+    return [
+        debt_quantile_rows(inputs.names, part) for part in (paths.debt, paths.reserves, paths.gfn)
+    ]
 
 
 def _normals(count):
@@ -81,8 +91,8 @@ def _normals(count):
 
 def quantiles():
     _, inputs, model = hong_kong(30)
-    ten = [run_fan(inputs, model, paths=1_000_000, seed=s).debt for s in range(2, 12)]
-    one = run_fan(inputs, model, paths=1_000_000, seed=1).debt
+    ten = [run_debt_fan(inputs, model, paths=1_000_000, seed=s).debt for s in range(2, 12)]
+    one = run_debt_fan(inputs, model, paths=1_000_000, seed=1).debt
     print("quantiles of 1e6 paths less those of 1e7, points of GDP")
     print("  year      " + "".join(f"{100 * q:9.0f} %" for q in LEVELS))
     for year in (0, 4, 9, 19, 29):
@@ -96,7 +106,7 @@ def backtest():
     if not WEO.exists():
         print("backtest: left out, no shared data")
         return
-    found, seconds = cpu(backtest_result, WEO, KEPT_OUT, frozenset())
+    found, seconds = cpu(debt_backtest_result, WEO, KEPT_OUT, frozenset())
     for row in found["economies"]:
         print(f"  {row['economy']:4} {row['forecasts']:4} {100 * row['coverage_80_share']:6.1f} % "
               f"{row['crps_points']:7.2f} {row['width_80_points']:7.1f}")  # fmt: skip
@@ -104,10 +114,10 @@ def backtest():
 
 
 def rules():
-    table = load_rules("eu-2024")
+    table = load_fiscal_rules("eu-2024")
     rng = np.random.default_rng(1)
     members = [_member(k, rng) for k in range(27)]
-    _, seconds = cpu(lambda: [adjust(m, table, n) for m in members for n in (4, 7)])
+    _, seconds = cpu(lambda: [least_eu_adjustment(m, table, n) for m in members for n in (4, 7)])
     print(f"EU search, 27 members x 2 periods, stochastic test included: {seconds:.1f} CPU-s")
 
 
@@ -132,8 +142,8 @@ def _member(k, rng):
 
 def strategies():
     country, inputs, model = hong_kong(10)
-    mixes = random_mixes(country.mix, 1000, 1)
-    _, seconds = cpu(evaluate, inputs, model, mixes, paths=10_000, seed=1)
+    mixes = random_issuance_mixes(country.mix, 1000, 1)
+    _, seconds = cpu(evaluate_issuance_mixes, inputs, model, mixes, paths=10_000, seed=1)
     left, right = np.ones((10_000, 50)), np.ones((50, 1000))
     _, product = cpu(lambda: left @ right)
     print(f"1,000 issuance strategies x 1e4 paths: {seconds:.2f} CPU-s, "
@@ -146,14 +156,18 @@ def bonds():
                 maturity_on=date(2055, 6, 10))  # fmt: skip
     days = [issue + timedelta(days=3 * k) for k in range(1000)]
     many = [replace(bond, coupon=0.03 + 1e-5 * k) for k in range(1000)]
-    _, seconds = cpu(lambda: [yield_of(c := claim_after(b, d), clean_price(c, 0.03))
-                              for b, d in zip(many, days, strict=True)])  # fmt: skip
+    _, seconds = cpu(
+        lambda: [
+            yield_from_clean_price(c := bond_claim_after(b, d), clean_price(c, 0.03))
+            for b, d in zip(many, days, strict=True)
+        ]
+    )
     print(f"price and yield of a thirty-year bond: {1e3 * seconds / 1000:.2f} ms")
 
 
 def finance():
-    centre = load_centre(find_centre("harbour"))
-    _, seconds = cpu(lambda: [finance_answer(centre) for _ in range(20)])
+    centre = load_finance_centre(find_centre_finance_file("harbour"))
+    _, seconds = cpu(lambda: [centre_finance_answer(centre) for _ in range(20)])
     print(f"a programme of 20 centres, prices, cases and routes included: {seconds:.3f} CPU-s")
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import Page, sync_playwright
 
-from commonwatt.web.auth.access import cookie_name
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 from tests.web.sample import sample_store
@@ -42,7 +42,7 @@ def main() -> None:
         with running(root) as console:
             session = console.session(ConsoleRole.VIEWER)
             context = browser.new_context()
-            cookie = {"name": cookie_name(console.desk.settings), "value": session.secret}
+            cookie = {"name": session_cookie_name(console.desk.settings), "value": session.secret}
             context.add_cookies([cookie | {"url": console.address}])
             print(f"{'':10}" + "".join(f"{one.removesuffix('Duration'):>14}" for one in WANTED))
             for chart in (False, True):

@@ -52,7 +52,7 @@ class World:
 
     def tick(self, samples: Iterable[TelemetrySample] = ()) -> list[CareStep]:
         """Care looks once, with what telemetry brought."""
-        steps = self.caretaker.step(self.rules.observe(samples))
+        steps = self.caretaker.step(self.rules.observe_telemetry(samples))
         self.steps += steps
         return steps
 
@@ -136,8 +136,8 @@ def blind_monitor(world: World) -> None:
     """A node's telemetry stops; elsewhere nobody noticed for twenty days."""
     blind, *others = world.names()[:3]
     world.gang(world.job, [blind])
-    world.rules.expect_nodes([blind], world.now_s - 400)
-    world.rules.expect_nodes(others, world.now_s)
+    world.rules.expect_telemetry_of_nodes([blind], world.now_s - 400)
+    world.rules.expect_telemetry_of_nodes(others, world.now_s)
     world.tick()
     assert world.stage(blind) is CareStage.WATCHED
     assert all(world.stage(node) is CareStage.IN_SERVICE for node in others)

@@ -60,14 +60,14 @@ def put(
     at_desk: RegistryWriter, kind: str, name: str, body: dict[str, Any], at: datetime = NOW
 ) -> None:
     with at_desk.transaction() as tx:
-        at_desk.record(tx, kind, name, body, by=KEYS[BY[kind]], at=at)
+        at_desk.write_registry_record(tx, kind, name, body, by=KEYS[BY[kind]], at=at)
 
 
 def move(
     at_desk: RegistryWriter, to: DeploymentStatus, role: str, at: datetime = NOW, name: str = "x"
 ) -> None:
     with at_desk.transaction() as tx:
-        at_desk.move(tx, f"deployment/{name}", to, by=KEYS[role], at=at, reason="test")
+        at_desk.move_deployment(tx, f"deployment/{name}", to, by=KEYS[role], at=at, reason="test")
 
 
 def with_deployment(**changes: Any) -> RegistryWriter:

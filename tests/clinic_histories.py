@@ -63,7 +63,7 @@ def write(writer: RegistryWriter, entry: Step, prefix: str = "") -> None:
         draft = EntryDraft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
     by = KEYS[MOVER[body] if kind == "move" else BY[kind]]
     with writer.transaction() as tx:
-        writer.registry.apply(writer.ledger.append(tx, [draft], by=by, at=NOW))
+        writer.registry.apply_ledger_entries(writer.ledger.append(tx, [draft], by=by, at=NOW))
 
 
 def ask_desk(writer: RegistryWriter, entry: Step, prefix: str = "") -> bool:
@@ -74,10 +74,12 @@ def ask_desk(writer: RegistryWriter, entry: Step, prefix: str = "") -> bool:
         with writer.transaction() as tx:
             if kind == "move":
                 named, status = f"deployment/{prefix}{name}", DeploymentStatus(body)
-                writer.move(tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test")
+                writer.move_deployment(
+                    tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test"
+                )
             else:
                 named, record = f"{prefix}{name}", prefixed(body, prefix)
-                writer.record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
+                writer.write_registry_record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
     except StatusMoveError:
         assert writer.ledger.head().size == size
         return False
@@ -91,5 +93,9 @@ def gate_of(writer: RegistryWriter, prefix: str = "") -> AdviceGate:
 
 
 def tell(writer: RegistryWriter, gate: AdviceGate, prefix: str = "") -> None:
-    body = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
+    body = {
+        "deployment": "deployment/x",
+        "encounter": gate.encounter_pseudonym("e"),
+        "language": "en",
+    }
     write(writer, ("disclosure", "told", body), prefix)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
-from commonwatt.fleet.domain.workload import Workload, workload
+from commonwatt.fleet.domain.workload import Workload, workload_from_columns
 
 
 @st.composite
@@ -50,7 +50,7 @@ def workloads(draw: st.DrawFn, *, masks: bool = True, shares: bool = False) -> W
     rows = draw(st.lists(row, min_size=1, max_size=14))
     columns = np.array(rows, np.int64).T
     gpus, milli = columns[2], np.where(columns[2] > 0, columns[8], 1000)
-    return workload(
+    return workload_from_columns(
         columns[0],
         columns[1],
         gpus,

@@ -16,7 +16,7 @@ from commonwatt.operate.domain.cluster import (
     ObservedJob,
     ObservedNode,
 )
-from commonwatt.operate.domain.settings import ControllerSettings, parse_settings
+from commonwatt.operate.domain.settings import ControllerSettings, parse_controller_settings
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.io.backends.local import LocalBackend
 from commonwatt.operate.io.store import ControllerStore
@@ -62,9 +62,9 @@ def controller(
     folder: Path, backend: ClusterBackend, settings: ControllerSettings | str = ""
 ) -> Controller:
     if isinstance(settings, str):
-        settings = parse_settings(QUICK + settings)
+        settings = parse_controller_settings(QUICK + settings)
     control = Controller(backend, store(folder), settings, explain=True)
-    control.recover()
+    control.recover_open_intents()
     return control
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequest
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_store
-from commonwatt.operate.usecases.run import start
-from commonwatt.operate.usecases.status import replay
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
+from commonwatt.operate.usecases.run import run_controller
+from commonwatt.operate.usecases.status import replay_logged_decisions
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def kill_often(
 
 
 def _control(home: ControllerHome) -> None:
-    start(home, until_idle=True)
+    run_controller(home, until_idle=True)
 
 
 def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kills: int) -> Killed:
@@ -106,9 +106,9 @@ def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kil
     with open_backend(home) as backend:
         observed_jobs = backend.observe().jobs
     assert all(observed_jobs[request.job_id].phase in TERMINAL_PHASES for request in requests)
-    with open_store(home) as store:
+    with open_controller_store(home) as store:
         states = [state.value for _, state in store.intents()]
-        entries = verify(store.ledger).entries
+        entries = verify_ledger(store.ledger).entries
     return Killed(
         kills=kills,
         finished=sum(
@@ -116,7 +116,7 @@ def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kil
         ),
         begun={name: text.count("b") for name, text in lines.items()},
         ended={name: text.count("e") for name, text in lines.items()},
-        differing=len(replay(home)["differing"]),
+        differing=len(replay_logged_decisions(home)["differing"]),
         intents={state: states.count(state) for state in sorted(set(states))},
         entries=entries,
     )

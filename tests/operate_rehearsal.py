@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from commonwatt.fleet.domain.machines import uniform_fleet
-from commonwatt.fleet.domain.workload import Workload, workload
-from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.domain.workload import Workload, workload_from_columns
+from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, ClusterBackend, JobPhase, JobRequest
-from commonwatt.operate.domain.settings import policy_of
+from commonwatt.operate.domain.settings import scheduling_policy_from_settings
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.replay import ReplayAgreement, compare_decisions
+from commonwatt.operate.engines.replay import ReplayAgreement, compare_live_with_simulated
 
 TRACE = files("commonwatt") / "data" / "traces" / "itp_ten_days.parquet"
 
@@ -26,7 +26,7 @@ def trace_slice(jobs: int, *, longest_s: float, scale: float, gpus: int) -> Work
     frame = pl.read_parquet(Path(str(TRACE))).sort("submission_time", maintain_order=True)
     fitting = frame.filter((pl.col("duration") <= longest_s) & (pl.col("num_gpu") <= gpus))[:jobs]
     submit = (fitting["submission_time"] - fitting["submission_time"].min()).to_numpy()
-    return workload(
+    return workload_from_columns(
         submit / scale, fitting["duration"].to_numpy() / scale, fitting["num_gpu"].to_numpy()
     )
 
@@ -96,10 +96,10 @@ def rehearse(
             raise AssertionError(f"{len(trace) - len(over)} jobs not over within {wait_s} s")
         time.sleep(max(control.settings.tick_s - (time.time() - now), 0.01))
     cpu = time.process_time() - cpu
-    policy = policy_of(control.settings.policy)
+    policy = scheduling_policy_from_settings(control.settings.policy)
     runtime = (trace.runtime_ms + round(launch_s * 1000)) / 1000
-    simulated_trace = workload(trace.submit_ms / 1000, runtime, trace.gpus)
-    result = simulate(simulated_trace, uniform_fleet(nodes, gpus), policy)
+    simulated_trace = workload_from_columns(trace.submit_ms / 1000, runtime, trace.gpus)
+    result = simulate_schedule(simulated_trace, uniform_fleet(nodes, gpus), policy)
     first = int(trace.submit_ms.min())
     submitted = {str(trace.job_id[i]): began + trace.submit_ms[i] / 1000 for i in range(len(trace))}
     return Rehearsal(
@@ -109,7 +109,7 @@ def rehearse(
         simulated_makespan_s=(int(result.end_ms.max()) - first) / 1000,
         jct_s=float(np.mean([over[name] - at for name, at in submitted.items()])),
         simulated_jct_s=float(np.mean(result.end_ms - simulated_trace.submit_ms)) / 1000,
-        compared=compare_decisions(control.store.decisions()),
+        compared=compare_live_with_simulated(control.store.logged_decisions()),
         overcommitted=over_committed,
         refused=refused,
         ticks=ticks,

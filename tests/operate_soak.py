@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, ClusterBackend, JobRequest, NodeState
 from commonwatt.operate.domain.errors import BackendError, UnknownNameError
-from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.replay import compare_decisions
+from commonwatt.operate.engines.replay import compare_live_with_simulated
 from tests.operate_cases import store
 
 SETTINGS = """
@@ -78,9 +78,9 @@ def soak(folder: Path, backend: ClusterBackend, *, minutes: float, seed: int) ->
             memories.append(_rss_mib())
         time.sleep(0.2)
     half = memories[len(memories) // 3 :]
-    compared = compare_decisions(memory.decisions())
+    compared = compare_live_with_simulated(memory.decisions())
     states = [state.value for _, state in memory.intents()]
-    entries = verify(memory.ledger).entries
+    entries = verify_ledger(memory.ledger).entries
     return {
         "minutes": round(minutes, 1),
         "jobs handed in": len(handed),
@@ -96,8 +96,8 @@ def soak(folder: Path, backend: ClusterBackend, *, minutes: float, seed: int) ->
 
 def _opened(folder: Path, backend: ClusterBackend) -> tuple[Controller, Any]:
     memory = store(folder)
-    control = Controller(backend, memory, parse_settings(SETTINGS))
-    control.recover()
+    control = Controller(backend, memory, parse_controller_settings(SETTINGS))
+    control.recover_open_intents()
     return control, memory
 
 

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, Fleet, GpuType
-from commonwatt.fleet.domain.workload import Workload, workload
+from commonwatt.fleet.domain.workload import Workload, workload_from_columns
 
 TYPES = ("T4", "V100")
 
@@ -39,7 +39,7 @@ def jobs(*asks: tuple[int, int], **columns: object) -> Workload:
     count = len(asks)
     cpu = np.array(columns.pop("cpu", [0] * count), np.int64) * 1000
     masks = {name: np.array(value, np.int64) for name, value in columns.items()}
-    return workload(
+    return workload_from_columns(
         np.arange(count),
         np.ones(count),
         [gpus for gpus, _ in asks],

@@ -111,7 +111,7 @@ def walk(folder: Path, moment: int) -> None:
     project.release(output, folder / "released", by=custodian, at=now())
     for _ in range(2):
         asked = project.query(
-            "safe", lambda *_: measures.count(60).answer(COST), COST, purpose="n",
+            "safe", lambda *_: measures.noisy_count_query(60).answer(COST), COST, purpose="n",
             by=researcher, at=now(),
         )  # fmt: skip
         os.write(1, b"answered\n" if asked.answer else b"waits\n")
@@ -125,7 +125,7 @@ def walk(folder: Path, moment: int) -> None:
         by=researcher,
         at=now(),
     )
-    project.delete("raw", by=custodian, at=now())
+    project.delete_dataset("raw", by=custodian, at=now())
     os.write(1, b"whole\n")
 
 

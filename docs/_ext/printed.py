@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from sphinx.application import Sphinx
 
 import commonwatt
-from commonwatt.catalogue.collect import collect
+from commonwatt.catalogue.collect import collect_catalogue
 from commonwatt.catalogue.glossary import TERMS
 from commonwatt.catalogue.measures import Measure
 from commonwatt.catalogue.tables import TableColumn, TableSchema
@@ -174,7 +174,7 @@ def measures() -> str:
     """Return every figure of the catalogue: what it is called, counted in, and how it follows."""
     return "\n".join(
         line
-        for measure in sorted(collect().measures.values(), key=lambda measure: measure.id)
+        for measure in sorted(collect_catalogue().measures.values(), key=lambda measure: measure.id)
         for line in _measure(measure)
     )
 
@@ -196,7 +196,7 @@ def _measure(measure: Measure) -> Iterator[str]:
 
 def tables() -> list[TableSchema]:
     """Return every declared table once."""
-    found = {(one.name, one.columns): one for one in collect().tables.values()}
+    found = {(one.name, one.columns): one for one in collect_catalogue().tables.values()}
     for module in modules():
         for value in vars(module).values():
             if isinstance(value, TableSchema):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import commonwatt
-from commonwatt.catalogue.collect import ROOMS, collect, declaring_modules
+from commonwatt.catalogue.collect import ROOMS, collect_catalogue, declaring_modules
 from commonwatt.catalogue.measures import CURRENCY, Measure
-from commonwatt.fleet.domain.tables import SWEEP_AXES, sweep_schema
+from commonwatt.fleet.domain.tables import SWEEP_AXES, fleet_sweep_schema
 
 SRC = Path(commonwatt.__file__).parent
 RECORDS = Path(__file__).parents[1] / "golden" / "commands" / "expected"
@@ -35,7 +35,7 @@ FIGURES_SPELLED_BY_HAND = set()
 
 @pytest.fixture(scope="module")
 def catalogue():
-    return collect()
+    return collect_catalogue()
 
 
 def _trees():
@@ -149,7 +149,8 @@ def test_every_table_that_a_command_writes_is_declared(catalogue):
     written = _written_tables()
     # The columns of a sweep follow from what it varies, so it is declared anew for each.
     sweeps = [
-        sweep_schema([name for name in form if name in SWEEP_AXES]) for form in written["sweep"]
+        fleet_sweep_schema([name for name in form if name in SWEEP_AXES])
+        for form in written["sweep"]
     ]
     declared = [_pattern(table) for table in [*catalogue.tables.values(), *sweeps]]
     assert len(written) > 50

@@ -11,7 +11,7 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.core.errors import UsageError
 from commonwatt.fleet.domain.machines import uniform_fleet
-from commonwatt.fleet.domain.workload import workload
+from commonwatt.fleet.domain.workload import workload_from_columns
 from commonwatt.fleet.engines import simulator
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
@@ -23,7 +23,7 @@ def python_blocks(page: str) -> str:
 
 
 def shared_jobs():
-    return workload(
+    return workload_from_columns(
         np.arange(40), np.full(40, 60), np.full(40, 1),
         gpu_milli=np.full(40, 500, np.int32), single_node=np.ones(40, np.bool_),
     )  # fmt: skip
@@ -47,7 +47,7 @@ def test_the_order_of_the_page_runs_from_python_at_the_address_it_names():
     exec(python_blocks("own-order.md"), names)
     page = (HOW_TO / "own-order.md").read_text(encoding="utf-8")
     assert f"`{simulator.__name__}.simulate_user(" in page
-    jobs = workload([0, 1, 2], [9, 9, 9], [8, 2, 7])
+    jobs = workload_from_columns([0, 1, 2], [9, 9, 9], [8, 2, 7])
     result = simulator.simulate_user(jobs, uniform_fleet(1, 8), names["LargestFirst"]())
     assert result.start_ms.tolist() == [0, 18_000, 9_000]
 

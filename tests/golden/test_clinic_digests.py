@@ -17,14 +17,14 @@ from commonwatt.clinic.domain.rules import rule as rule_module
 from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
-    examine,
-    reveal_case,
-    revealed_case_text,
-    seal,
+    examine_on_sealed_cases,
+    reveal_sealed_case,
+    revealed_case_json,
+    seal_evidence_cases,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
-from commonwatt.operate.domain.capture import Capture, capture_text
+from commonwatt.operate.domain.capture import Capture, capture_json_line
 from commonwatt.operate.domain.cluster import (
     JobPhase,
     JobRequest,
@@ -33,7 +33,7 @@ from commonwatt.operate.domain.cluster import (
     ObservedJob,
     ObservedNode,
 )
-from commonwatt.operate.domain.requests import compact_json, request_json
+from commonwatt.operate.domain.requests import compact_cluster_json, job_request_json
 from commonwatt.sandbox.engines.risk.attack import LinkageAttack
 from commonwatt.sandbox.engines.risk.measures import ReidentificationRisk
 from commonwatt.sandbox.engines.risk.report import RiskReport
@@ -70,12 +70,14 @@ def root_of(ledger):
 
 
 def a_seal():
-    return seal(CASES, SECRET, SealTerms(threshold=0.3), by=KEY)
+    return seal_evidence_cases(CASES, SECRET, SealTerms(threshold=0.3), by=KEY)
 
 
 def a_report():
     on = date(2026, 11, 22)
-    return examine(CASES, SECRET, a_seal(), lambda _: 0.5, artefact_sha256="a" * 64, on=on, by=KEY)
+    return examine_on_sealed_cases(
+        CASES, SECRET, a_seal(), lambda _: 0.5, artefact_sha256="a" * 64, on=on, by=KEY
+    )
 
 
 def a_job():
@@ -116,31 +118,31 @@ GOLDEN = {
         "6a0e6c7a6f599582a31f7977c5bc2d6a843f22529f09640d1f1167fa26f2bd2c",
     ),
     "seal": (
-        lambda: a_seal().digest(),
+        lambda: a_seal().evidence_statement_sha256(),
         "363b7e55902e67a8483be7d114ec5a2b857f99c158163ba71c07259e74f2c3a6",
     ),
     "seal, as a file": (
-        lambda: sha256(a_seal().text()),
+        lambda: sha256(a_seal().evidence_statement_json()),
         "c927864996188f83895a02a44ede0c0d8e878107833b3c671ca2104c53df79cf",
     ),
     "report under a seal": (
-        lambda: a_report().digest(),
+        lambda: a_report().evidence_statement_sha256(),
         "3f26015a7e1bbf2b3883d3fcbc52924ddc415baac97e6727d59f2dcd9d210c26",
     ),
     "opened case": (
-        lambda: sha256(revealed_case_text(reveal_case(CASES, SECRET, 3))),
+        lambda: sha256(revealed_case_json(reveal_sealed_case(CASES, SECRET, 3))),
         "b575137e7a237f4f1dac6ce377d3044fb494ef280d392636b4973e3b6b0668aa",
     ),
     "lot of an encounter": (
-        lambda: EncounterLottery(secret=SECRET, share=0.25).commitment(),
+        lambda: EncounterLottery(secret=SECRET, share=0.25).lottery_commitment(),
         "af40aa26e2ac5550bd3ec9a5d08833d88615eb66c53ffb19e4c01fb02a73661e",
     ),
     "captured cluster": (
-        lambda: sha256(capture_text(a_capture())),
+        lambda: sha256(capture_json_line(a_capture())),
         "3737a1afcb20dd016de30029418c80d12cf4d6cbaa141f6789682ca5e8133cf6",
     ),
     "request of a job": (
-        lambda: sha256(compact_json(request_json(a_job()))),
+        lambda: sha256(compact_cluster_json(job_request_json(a_job()))),
         "89b62def6ab3747490deb6afd66dc2a8d206f7db8bf997f9c20e154a241a6ccf",
     ),
     "report on risk": (

@@ -12,16 +12,16 @@ from commonwatt.catalogue.units import (
     convert,
     format_quantity,
     format_unit,
+    is_same_unit_kind,
     parse_quantity,
     parse_unit,
-    same_kind,
 )
-from commonwatt.catalogue.units.reference import as_pint, registry
-from commonwatt.catalogue.units.table import CURRENCIES, UNITS, known
+from commonwatt.catalogue.units.reference import pint_unit_registry, unit_as_pint_quantity
+from commonwatt.catalogue.units.table import CURRENCIES, UNITS, known_units
 
-NAMES = sorted(known().factors)
-SYMBOLS = sorted({**known().symbols, **known().words, **known().chinese})
-PLAIN = [name for name in NAMES if name not in known().offsets]
+NAMES = sorted(known_units().factors)
+SYMBOLS = sorted({**known_units().symbols, **known_units().words, **known_units().chinese})
+PLAIN = [name for name in NAMES if name not in known_units().offsets]
 SCALES = ["", "mn", "bn", "trn", "thousand", "百萬", "億", "萬"]
 values = st.floats(-1e12, 1e12, allow_nan=False).map(lambda value: float(f"{value:.12g}"))
 
@@ -31,7 +31,7 @@ def _spelled(name):
 
 
 def _name_of(spelling):
-    found = known()
+    found = known_units()
     return found.symbols.get(spelling) or found.words.get(spelling) or found.chinese.get(spelling)
 
 
@@ -74,7 +74,7 @@ def test_a_heading_is_the_unit_that_it_names(text, language):
 def test_every_spelling_keeps_its_meaning_beside_another(form, power, times):
     for spelling in SYMBOLS:
         unit = parse_unit(form.format(spelling))
-        assert unit.ratio == known().factors[_name_of(spelling)] ** power * times, spelling
+        assert unit.ratio == known_units().factors[_name_of(spelling)] ** power * times, spelling
         for language in ("en", "zh-Hant"):
             again = parse_unit(format_unit(unit, language))
             assert (again.ratio, again.dims) == (unit.ratio, unit.dims), spelling
@@ -92,12 +92,12 @@ def test_conversion_is_linear(one, other, text, second):
 
 KINDS = {}
 for _name in PLAIN:
-    KINDS.setdefault(known().dims[_name], []).append(_name)
+    KINDS.setdefault(known_units().dims[_name], []).append(_name)
 SHARED = [names for names in KINDS.values() if len(names) >= 2]
 
 
 def _text(name):
-    return known().printed[name][0]
+    return known_units().printed[name][0]
 
 
 @given(values, st.sampled_from(SHARED), st.data())
@@ -111,9 +111,9 @@ def test_conversion_composes_and_turns_back(value, names, data):
 @given(values, st.sampled_from(NAMES), st.sampled_from(NAMES))
 @settings(max_examples=400)
 def test_units_of_two_kinds_never_meet(value, one, other):
-    assume(known().dims[one] != known().dims[other])
+    assume(known_units().dims[one] != known_units().dims[other])
     source, target = parse_unit(_text(one)), parse_unit(_text(other))
-    assert not same_kind(source, target)
+    assert not is_same_unit_kind(source, target)
     with pytest.raises(UnitError):
         convert(value, source, target)
     with pytest.raises(UnitError):
@@ -123,7 +123,7 @@ def test_units_of_two_kinds_never_meet(value, one, other):
 @given(st.sampled_from(SHARED), st.data())
 def test_units_of_one_kind_always_meet(names, data):
     one, other = (data.draw(st.sampled_from(names)) for _ in range(2))
-    expected = known().factors[one] / known().factors[other]
+    expected = known_units().factors[one] / known_units().factors[other]
     assert convert(1.0, _text(one), _text(other)) == pytest.approx(float(expected), rel=1e-15)
 
 
@@ -200,14 +200,16 @@ def test_a_text_is_rounded_once(value, scale):
 def test_pint_converts_as_we_do(value, names, data):
     """The reference: pint, from the same definitions."""
     one, other = (parse_unit(_text(data.draw(st.sampled_from(names)))) for _ in range(2))
-    theirs = (value * as_pint(one)).to(as_pint(other).units).magnitude
+    theirs = (value * unit_as_pint_quantity(one)).to(unit_as_pint_quantity(other).units).magnitude
     assert convert(value, one, other) == pytest.approx(float(theirs), rel=1e-12)
 
 
 @given(units(), units())
 def test_pint_refuses_what_we_refuse(text, second):
     one, other = parse_unit(text), parse_unit(second)
-    assert as_pint(one).is_compatible_with(as_pint(other)) == same_kind(one, other)
+    assert unit_as_pint_quantity(one).is_compatible_with(
+        unit_as_pint_quantity(other)
+    ) == is_same_unit_kind(one, other)
 
 
 # pint's own definitions, written by others. A year is 365.25 days there, energy is power times
@@ -218,21 +220,23 @@ OWN = {"square_meter": "meter**2", "square_foot": "foot**2", "tonne": "metric_to
 
 def test_our_factors_are_those_that_pint_ships():
     shipped, compared = pint.UnitRegistry(), 0
-    bases = {known().dims[row.name]: row.name for row in UNITS if row.definition.startswith("[")}
-    bases |= {known().dims["square_meter"]: "square_meter", (): "percent"}
+    bases = {
+        known_units().dims[row.name]: row.name for row in UNITS if row.definition.startswith("[")
+    }
+    bases |= {known_units().dims["square_meter"]: "square_meter", (): "percent"}
     for row in UNITS:
-        base = bases.get(known().dims[row.name])
+        base = bases.get(known_units().dims[row.name])
         names = [OWN.get(name, name) for name in (row.name, base)]
         if any(not name or name.partition("**")[0] not in shipped for name in names):
             continue
         expected = shipped.Quantity(1.0, names[0]).to(names[1]).magnitude
-        ours = known().factors[row.name] / known().factors[base]
+        ours = known_units().factors[row.name] / known_units().factors[base]
         assert float(ours) == pytest.approx(float(expected), rel=1e-12), row.name
         compared += 1
     assert compared >= 40
 
 
 def test_the_zero_of_a_temperature_scale_is_that_of_pint():
-    made = registry()
+    made = pint_unit_registry()
     theirs = made.Quantity(27.0, "degree_celsius").to("kelvin").magnitude
     assert convert(27.0, "°C", "K") == pytest.approx(theirs) == 300.15

@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, leaves
+from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, rule_predicate_leaves
 from commonwatt.clinic.engines.gateway import (
     AdviceGate,
     Pathway,
     PathwayRunner,
-    load_guides,
-    sign_statement,
+    load_department_guides,
+    sign_human_step,
 )
 from commonwatt.clinic.engines.gateway.agents import AGENT_CALL
 from commonwatt.clinic.engines.gateway.agents import RULES as AGENT_RULES
 from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
 from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
 
-GUIDES = load_guides()
+GUIDES = load_department_guides()
 
 
 def clinic_with_every_guide():
@@ -43,7 +43,7 @@ GATE = AdviceGate(
 def disclose(name, encounter):
     body = {
         "deployment": f"deployment/{name}",
-        "encounter": GATE.pseudonym(encounter),
+        "encounter": GATE.encounter_pseudonym(encounter),
         "language": "en",
     }
     put(DESK, "disclosure", f"{name}-{encounter}", body)
@@ -53,7 +53,7 @@ def facts_of(guide, chance):
     """Facts drawn so that each rule is met often: some missing, some beyond each limit."""
     found = {}
     parts = [guide.indications, *(c.when for c in guide.contraindications)]
-    for leaf in [leaf for part in parts for leaf in leaves(part)]:
+    for leaf in [leaf for part in parts for leaf in rule_predicate_leaves(part)]:
         if isinstance(leaf, Comparator):
             found[leaf.fact] = chance.choice(
                 ["1", str(leaf.limit - 1), str(leaf.limit), "60", "60"]
@@ -101,7 +101,7 @@ def test_a_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(name)
         verdict = GATE.request_advice(f"deployment/{name}", encounter, facts, at=NOW)
         assert verdict.rule == wanted(name, facts, told)
         assert DESK.ledger.head().size == size + 1
-        assert (verdict.score is not None) == verdict.allowed
+        assert (verdict.score is not None) == verdict.allows_advice
         rules.add(verdict.rule)
     assert {ALLOWED, "gate.missing-fact", "gate.contraindicated"} <= rules <= {ALLOWED, *RULES}
 
@@ -145,7 +145,7 @@ def statement_for(kind, plan, number):
     if kind == "none":
         return None
     signer = {"stranger": STRANGER, "wrong-role": KEYS["monitor"]}.get(kind, KEYS["clinician"])
-    made = sign_statement(
+    made = sign_human_step(
         "elsewhere" if kind == "other-plan" else plan, number + (kind == "other-step"), "go", signer
     )
     if kind == "forged":
@@ -184,50 +184,54 @@ def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_br
     statements = {i: statement_for(human, plan, i) for i, (_, human) in enumerate(drawn)}
     runner = PathwayRunner(GATE, PATHWAY, plan)
     given_ = {i: one for i, one in statements.items() if one}
-    verdicts = runner.run([step for step, _ in drawn], given_, at=NOW)
+    verdicts = runner.run_pathway_steps([step for step, _ in drawn], given_, at=NOW)
     calls = 0
     for verdict, (step, human) in zip(verdicts, drawn, strict=False):
         assert verdict.rule == expected(step, human, calls)
         assert verdict.rule in {ALLOWED, *RULES, *AGENT_RULES}
         calls += verdict.rule != "agent.malformed"
-    assert all(verdict.allowed for verdict in verdicts[:-1])
-    assert len(verdicts) == len(drawn) or not verdicts[-1].allowed
+    assert all(verdict.allows_advice for verdict in verdicts[:-1])
+    assert len(verdicts) == len(drawn) or not verdicts[-1].allows_advice
 
 
 def test_a_signed_step_counts_once_even_for_a_second_runner_of_the_same_plan():
     step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
-    signed = {0: sign_statement("twice", 0, "go", KEYS["clinician"])}
-    assert PathwayRunner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)[0].allowed
-    [again] = PathwayRunner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)
+    signed = {0: sign_human_step("twice", 0, "go", KEYS["clinician"])}
+    assert (
+        PathwayRunner(GATE, PATHWAY, "twice")
+        .run_pathway_steps([step], signed, at=NOW)[0]
+        .allows_advice
+    )
+    [again] = PathwayRunner(GATE, PATHWAY, "twice").run_pathway_steps([step], signed, at=NOW)
     assert again.rule == "agent.statement-used"
 
 
 def test_two_runners_of_one_plan_at_once_share_its_signature_and_its_budget():
     step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
     first, second = (PathwayRunner(GATE, PATHWAY, "both") for _ in range(2))
-    signed = [sign_statement("both", n, "go", KEYS["clinician"]) for n in range(4)]
-    assert first.call(0, step, signed[0], at=NOW).allowed
-    assert second.call(0, step, signed[0], at=NOW).rule == "agent.statement-used"
-    assert first.call(1, step, signed[1], at=NOW).allowed
-    assert second.call(2, step, signed[2], at=NOW).rule == "agent.budget-spent"
+    signed = [sign_human_step("both", n, "go", KEYS["clinician"]) for n in range(4)]
+    assert first.call_pathway_step(0, step, signed[0], at=NOW).allows_advice
+    assert second.call_pathway_step(0, step, signed[0], at=NOW).rule == "agent.statement-used"
+    assert first.call_pathway_step(1, step, signed[1], at=NOW).allows_advice
+    assert second.call_pathway_step(2, step, signed[2], at=NOW).rule == "agent.budget-spent"
 
 
 def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
     before = len(list(DESK.ledger.entries(kind=AGENT_CALL)))
-    PathwayRunner(GATE, PATHWAY, "noted").run(["nonsense"], {}, at=NOW)
+    PathwayRunner(GATE, PATHWAY, "noted").run_pathway_steps(["nonsense"], {}, at=NOW)
     after = list(DESK.ledger.entries(kind=AGENT_CALL))
     assert len(after) == before + 1
     assert after[-1].body["rule"] == "agent.malformed"
-    verify(DESK.ledger)
+    verify_ledger(DESK.ledger)
 
 
 def test_a_site_refuses_what_is_another_sites_not_live_or_has_no_model():
     elsewhere = AdviceGate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
-    assert elsewhere.check_allowed("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
-    assert GATE.check_allowed("deployment/x", "e", GOOD).rule == "gate.not-live"
-    assert GATE.check_allowed("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
+    assert elsewhere.advice_verdict("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
+    assert GATE.advice_verdict("deployment/x", "e", GOOD).rule == "gate.not-live"
+    assert GATE.advice_verdict("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
     bare = AdviceGate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")
     assert (
-        bare.check_allowed("deployment/imaging", GATE.pseudonym("told"), GOOD).rule
+        bare.advice_verdict("deployment/imaging", GATE.encounter_pseudonym("told"), GOOD).rule
         == "gate.no-model"
     )

@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.registry.plan import CHANGES, ChangePlan, ModelChange, can_change
+from commonwatt.clinic.domain.registry.plan import (
+    CHANGES,
+    ChangePlan,
+    ModelChange,
+    can_change_model,
+)
 from tests.clinic_factories import BODIES, DIGEST, PLAN, put, with_deployment
 
 changes = st.fixed_dictionaries(
@@ -34,7 +39,7 @@ def inside(change) -> bool:
 @given(changes)
 def test_changes_are_covered_exactly_when_every_limit_holds(change):
     plan = ChangePlan(**PLAN | {"kinds": frozenset(PLAN["kinds"])})
-    assert can_change(
+    assert can_change_model(
         ModelChange(**change | {"kinds": frozenset(change["kinds"])}), plan
     ) == inside(change)
 

@@ -9,12 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, parse_policy
-from commonwatt.fleet.domain.policies.backfill.easy import promised_start
+from commonwatt.fleet.domain.policies import (
+    BACKFILLS,
+    ORDERS,
+    PLACES,
+    PREEMPTS,
+    parse_scheduling_policy,
+)
+from commonwatt.fleet.domain.policies.backfill.easy import promised_gang_start
 from commonwatt.fleet.domain.policies.plan import SchedulingPlan
-from commonwatt.fleet.engines.simulator import JobState, simulate
+from commonwatt.fleet.engines.simulator import JobState, simulate_schedule
 from commonwatt.fleet.engines.simulator.loop import EventReplay, HeapAgenda
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.setup import (
+    ReplaySetup,
+    believed_runtimes_ms,
+    place_chances_of_jobs,
+)
 from tests.fleet_cases import fleets, workloads
 
 COMBINATIONS = list(product(ORDERS, BACKFILLS, PREEMPTS))
@@ -33,12 +43,12 @@ COMBINATIONS = list(product(ORDERS, BACKFILLS, PREEMPTS))
 def test_every_policy_conserves_gpu_time_and_repeats_itself(
     order, backfill, preempt, jobs, fleet, place, quotas, borrow, keep_progress
 ):
-    policy = parse_policy(
+    policy = parse_scheduling_policy(
         order, place, backfill, preempt, borrow=borrow, keep_progress=keep_progress
     )
-    first = simulate(jobs, fleet, policy, quotas=quotas, seed=3)
-    again = simulate(jobs, fleet, policy, quotas=quotas, seed=3)
-    assert first.sha256 == again.sha256
+    first = simulate_schedule(jobs, fleet, policy, quotas=quotas, seed=3)
+    again = simulate_schedule(jobs, fleet, policy, quotas=quotas, seed=3)
+    assert first.schedule_sha256 == again.schedule_sha256
     if borrow or quotas is None:
         assert not (first.state == JobState.WAITING).any()
     if preempt == "none" or keep_progress:
@@ -48,28 +58,28 @@ def test_every_policy_conserves_gpu_time_and_repeats_itself(
 @given(jobs=workloads(), fleet=fleets(), place=st.sampled_from(["first-fit", "consolidate"]))
 @settings(max_examples=60, deadline=None)
 def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, place):
-    policy = parse_policy("fifo", place, "easy")
+    policy = parse_scheduling_policy("fifo", place, "easy")
     setup = ReplaySetup(
         workload=jobs,
         fleet=fleet,
         policy=policy,
-        believed_ms=believed_ms(jobs, "oracle"),
-        chance=chances(0, len(jobs), policy),
+        believed_ms=believed_runtimes_ms(jobs, "oracle"),
+        chance=place_chances_of_jobs(0, len(jobs), policy),
         quota_milli=None,
     )
     replay = EventReplay(setup, HeapAgenda())
     promises: dict[int, int] = {}
-    act = replay.apply
+    act = replay.apply_decision
 
     def apply(decision):
         act(decision)
         plan = SchedulingPlan(replay.state, policy.order, policy.place, borrow=True)
-        queue = plan.queue()
-        if queue and (promise := promised_start(plan, queue[0])) is not None:
+        queue = plan.startable_jobs_in_order()
+        if queue and (promise := promised_gang_start(plan, queue[0])) is not None:
             promises.setdefault(queue[0], promise[0])
 
-    replay.apply = apply
-    result = replay.run()
+    replay.apply_decision = apply
+    result = replay.run_to_end()
     for job, promised_ms in promises.items():
         assert result.start_ms[job] <= promised_ms
 
@@ -77,7 +87,7 @@ def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, 
 @given(jobs=workloads(), fleet=fleets())
 @settings(max_examples=40, deadline=None)
 def test_a_strict_first_in_first_out_queue_starts_in_order(jobs, fleet):
-    result = simulate(jobs, fleet, parse_policy("fifo"))
+    result = simulate_schedule(jobs, fleet, parse_scheduling_policy("fifo"))
     starts = result.start_ms[result.state == JobState.FINISHED]
     assert (np.diff(starts) >= 0).all()
 
@@ -85,8 +95,10 @@ def test_a_strict_first_in_first_out_queue_starts_in_order(jobs, fleet):
 @given(jobs=workloads(), fleet=fleets(), order=st.sampled_from(["fifo", "sjf"]))
 @settings(max_examples=40, deadline=None)
 def test_the_plain_loop_gives_the_kernel_s_schedule(jobs, fleet, order):
-    fast = simulate(jobs, fleet, parse_policy(order, "best-fit", "easy"))
+    fast = simulate_schedule(jobs, fleet, parse_scheduling_policy(order, "best-fit", "easy"))
     quotas = {"a": 1000, "b": 1000}
     if len(set(jobs.tenant.tolist())) == 1:
-        slow = simulate(jobs, fleet, parse_policy(order, "best-fit", "easy"), quotas=quotas)
+        slow = simulate_schedule(
+            jobs, fleet, parse_scheduling_policy(order, "best-fit", "easy"), quotas=quotas
+        )
         np.testing.assert_array_equal(fast.start_ms, slow.start_ms)

@@ -41,7 +41,7 @@ def test_a_job_is_left_only_where_no_node_has_room(fleet, workload, policy):
 @given(fleets(), workloads(), st.floats(0.2, 3.0), st.integers(0, 99))
 def test_the_arrived_demand_ends_within_one_job_of_the_load(fleet, workload, load, seed):
     result = place_arrived_load(fleet, workload, "first-fit", load=load, seed=seed)
-    largest = int(workload.demand_milli().max())
+    largest = int(workload.gpu_demand_milli_by_job().max())
     assert abs(result.arrived_gpu_share - load) * fleet.capacity_milli <= largest
 
 
@@ -49,13 +49,13 @@ def test_the_arrived_demand_ends_within_one_job_of_the_load(fleet, workload, loa
 @given(st.integers(-(2**40), 2**40), st.integers(1, 2**31 - 1))
 def test_a_number_below_a_limit_is_below_it(seed, limit):
     chance = PublishedChance(seed)
-    assert all(0 <= chance.below(limit) < limit for _ in range(20))
+    assert all(0 <= chance.draw_below(limit) < limit for _ in range(20))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 400))
 def test_a_permutation_names_every_number_once(seed, count):
-    assert sorted(PublishedChance(seed).permutation(count)) == list(range(count))
+    assert sorted(PublishedChance(seed).draw_permutation(count)) == list(range(count))
 
 
 @given(st.integers(1, 200), st.randoms(use_true_random=False))
@@ -63,7 +63,7 @@ def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
     left, slow = RemainingPlaces(count), list(range(count))
     while slow:
         nth = chance.randrange(len(slow))
-        assert left.take(nth) == slow.pop(nth)
+        assert left.take_nth_place(nth) == slow.pop(nth)
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,5 +71,5 @@ def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
 def test_a_smaller_load_is_an_earlier_moment_of_the_same_run(fleet, workload, policy, load, seed):
     full = place_arrived_load(fleet, workload, policy, load=1.3, seed=seed)
     part = place_arrived_load(fleet, workload, policy, load=load, seed=seed)
-    assert part.order.tolist() == full.order[: part.jobs].tolist()
-    assert part.trail.node.tolist() == full.trail.node[: part.jobs].tolist()
+    assert part.order.tolist() == full.order[: part.jobs_arrived].tolist()
+    assert part.trail.node.tolist() == full.trail.node[: part.jobs_arrived].tolist()

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerError, Person, independent
-from commonwatt.ledger.export import export
-from commonwatt.ledger.keys import signature_holds
+from commonwatt.ledger.export import export_ledger
+from commonwatt.ledger.keys import actor_signature_holds
 from tests import tampering
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -34,9 +34,9 @@ def small_export(folder: Path) -> Path:
                 for i in range(5)
             ]
             ledger.append(tx, drafts, by=CLERK, at=NOW + timedelta(seconds=turn))
-    export(ledger, folder / "export", by=ROOT)
+    export_ledger(ledger, folder / "export", by=ROOT)
     with pytest.raises(LedgerError, match="something there already"):
-        export(ledger, folder / "export", by=ROOT)
+        export_ledger(ledger, folder / "export", by=ROOT)
     ledger.engine.dispose()
     return folder / "export"
 
@@ -64,7 +64,7 @@ def test_a_thousand_random_tamperings_are_all_found(exported: Path, tmp_path: Pa
     for _ in range(1_000):
         tampering.write(tampering.tamper(whole, chance), tmp_path)
         with pytest.raises(SystemExit, match="NOT WHOLE"):
-            independent.main([str(tmp_path)])
+            independent.verify_exported_ledger([str(tmp_path)])
 
 
 def test_a_pinned_checkpoint_finds_a_past_rewritten_by_key_holders(exported: Path, tmp_path: Path):
@@ -74,18 +74,18 @@ def test_a_pinned_checkpoint_finds_a_past_rewritten_by_key_holders(exported: Pat
     ledger.enrol_first_registrar(
         ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW
     )
-    export(ledger, tmp_path / "other", by=ROOT)
-    independent.main([str(tmp_path / "other")])
+    export_ledger(ledger, tmp_path / "other", by=ROOT)
+    independent.verify_exported_ledger([str(tmp_path / "other")])
     with pytest.raises(SystemExit, match="more or fewer"):
-        independent.main([str(tmp_path / "other"), str(pinned)])
+        independent.verify_exported_ledger([str(tmp_path / "other"), str(pinned)])
     ledger.engine.dispose()
 
 
 def test_another_first_key_than_the_readers_is_found(exported: Path):
     note = str(exported / "checkpoint.txt")
-    independent.main([str(exported), note, ROOT.public_key.hex()])
+    independent.verify_exported_ledger([str(exported), note, ROOT.public_key.hex()])
     with pytest.raises(SystemExit, match="another key than yours"):
-        independent.main([str(exported), note, CLERK.public_key.hex()])
+        independent.verify_exported_ledger([str(exported), note, CLERK.public_key.hex()])
 
 
 def test_the_verifier_says_how_it_is_used(monkeypatch: pytest.MonkeyPatch):
@@ -99,10 +99,10 @@ def test_the_verifier_says_how_it_is_used(monkeypatch: pytest.MonkeyPatch):
 def test_both_ed25519_checks_agree_on_true_and_on_spoilt_signatures(seed, message, bit):
     key = Key.from_seed(seed)
     signature = key.sign(message)
-    assert independent.signature_holds(key.public_key, signature, message)
+    assert independent.ed25519_signature_holds(key.public_key, signature, message)
     spoilt = bytearray(signature)
     spoilt[bit // 8] ^= 1 << bit % 8
-    for check in (signature_holds, independent.signature_holds):
+    for check in (actor_signature_holds, independent.ed25519_signature_holds):
         assert not check(key.public_key, bytes(spoilt), message)
         assert not check(key.public_key, signature, message + b"x")
 
@@ -111,7 +111,7 @@ def test_a_signature_with_the_group_order_added_is_refused():
     """RFC 8032, section 8.4: otherwise a second signature could be made without the key."""
     signature = ROOT.sign(b"x")
     s = int.from_bytes(signature[32:], "little") + independent.L
-    assert not independent.signature_holds(
+    assert not independent.ed25519_signature_holds(
         ROOT.public_key, signature[:32] + s.to_bytes(32, "little"), b"x"
     )
 
@@ -122,4 +122,4 @@ def test_ed25519_passes_the_first_vectors_of_rfc_8032():
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb88215"
         "90a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
     )
-    assert independent.signature_holds(bytes.fromhex(key), bytes.fromhex(signature), b"")
+    assert independent.ed25519_signature_holds(bytes.fromhex(key), bytes.fromhex(signature), b"")

@@ -20,20 +20,24 @@ from commonwatt.operate.domain.care.lifecycle import (
     OPERATOR_ONLY_STAGES,
     OUT_OF_SERVICE,
     CareStage,
-    can_move,
-    check_move,
-    may_move,
+    can_move_node_in_care,
+    check_node_move_in_care,
+    roles_that_may_move_node,
 )
 from commonwatt.operate.domain.care.policy import FIRST_AID, CarePolicy
 from commonwatt.operate.domain.cluster import NodeState
 from commonwatt.operate.engines.care.caretaker import Caretaker
-from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes
+from commonwatt.operate.engines.care.detect.alarms import (
+    AlarmBudget,
+    calibrate_node_alarm_thresholds,
+    node_alarm_episodes,
+)
 from commonwatt.operate.engines.care.detect.rules import (
     DEFAULT_RULES,
     DetectionRule,
     DetectionRuleBook,
     SampleTest,
-    findings_slow,
+    reference_node_findings,
 )
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.io.care.journal import CaseBook, MemoryJournal
@@ -53,7 +57,7 @@ def test_from_everywhere_a_person_can_bring_a_node_back():
     while queue:
         into = queue.pop()
         for origin in set(CareStage) - reached:
-            if can_move(origin, into, OPERATOR):
+            if can_move_node_in_care(origin, into, OPERATOR):
                 reached.add(origin)
                 queue.append(origin)
     assert reached == set(CareStage)
@@ -65,12 +69,12 @@ def test_from_everywhere_a_person_can_bring_a_node_back():
     st.sampled_from([CARE, OPERATOR, "other"]),
 )
 def test_asking_and_refusing_are_one_law(origin, to, role):
-    if can_move(origin, to, role):
-        check_move("n", origin, to, role)
-        assert role in may_move(origin, to)
+    if can_move_node_in_care(origin, to, role):
+        check_node_move_in_care("n", origin, to, role)
+        assert role in roles_that_may_move_node(origin, to)
     else:
         with pytest.raises(CareMoveError):
-            check_move("n", origin, to, role)
+            check_node_move_in_care("n", origin, to, role)
 
 
 RULES = (
@@ -96,7 +100,7 @@ def test_the_rule_book_finds_what_recounting_finds(rows):
     for gap, node, signal, value, device in rows:
         at_s += gap
         told.append(TelemetrySample(at_s, node, signal, float(value), device))
-    assert DetectionRuleBook(RULES).observe(told) == findings_slow(RULES, told)
+    assert DetectionRuleBook(RULES).observe_telemetry(told) == reference_node_findings(RULES, told)
 
 
 acts = st.lists(
@@ -124,13 +128,13 @@ def test_whatever_is_found_bounds_hold_and_every_act_is_written_first(rows, shar
         care.step([finding])
         cluster.now_s += wait_s
         out = [n for n in cluster.observe().nodes if n.state is not NodeState.UP]
-        assert len(out) <= max(policy.most_out(8), 1)
+        assert len(out) <= max(policy.most_nodes_out_of_service(8), 1)
     origins: dict[str, CareStage] = {}
     for _, entry in journal.entries_after(0):
         if entry.kind == MOVE:
             origin, to = CareStage(entry.body["from"]), CareStage(entry.body["to"])
             assert origins.get(entry.node, CareStage.IN_SERVICE) is origin
-            assert can_move(origin, to, CARE)
+            assert can_move_node_in_care(origin, to, CARE)
             origins[entry.node] = to
     assert CaseBook(journal).cases == care.cases.cases
     for node in cluster.observe().nodes:
@@ -145,8 +149,8 @@ def test_ordinary_days_never_hold_more_episodes_than_granted(seed, per_day):
     chance = np.random.default_rng(seed)
     scores = {name: chance.gamma(2.0, size=2000) for name in "ab"}
     budget = AlarmBudget(false_per_day=per_day, incidents_per_day=0.0, day=500, quiet=5)
-    cuts = calibrate(scores, budget)
-    raised = sum(len(episodes(scores[n] > cuts[n], quiet=5)) for n in scores)
+    cuts = calibrate_node_alarm_thresholds(scores, budget)
+    raised = sum(len(node_alarm_episodes(scores[n] > cuts[n], quiet=5)) for n in scores)
     assert raised <= per_day * 8
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.domain.capture import capture_text, parse_capture
+from commonwatt.operate.domain.capture import capture_json_line, parse_cluster_capture
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequest, ObservedNode
-from commonwatt.operate.domain.settings import parse_settings
-from commonwatt.operate.engines.checks import overcommitted_nodes
+from commonwatt.operate.domain.settings import parse_controller_settings
+from commonwatt.operate.engines.checks import overcommitted_cluster_nodes
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.meter import gpu_s
-from commonwatt.operate.engines.replay import compare_decisions
+from commonwatt.operate.engines.meter import gpu_use_s
+from commonwatt.operate.engines.replay import compare_live_with_simulated
 from tests.operate_cases import store
 from tests.operate_fake import FakeBackend, Killed
 
@@ -61,7 +61,7 @@ def cluster():
 
 
 def check(backend, tick):
-    assert overcommitted_nodes(backend.observe()) == tick.overcommitted == []
+    assert overcommitted_cluster_nodes(backend.observe()) == tick.overcommitted == []
     held_gpus = dict.fromkeys(backend.nodes, 0)
     for job in backend.jobs.values():
         for place in job.observed.places if job.observed.phase in ("starting", "running") else ():
@@ -89,8 +89,8 @@ def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
         for request in jobs:
             backend.submit(request)
         memory = store(Path(folder))
-        control = Controller(backend, memory, parse_settings(text), explain=True)
-        control.recover()
+        control = Controller(backend, memory, parse_controller_settings(text), explain=True)
+        control.recover_open_intents()
         lost = data.draw(st.integers(0, 20))
         for step in range(400):
             if step == lost:
@@ -110,7 +110,7 @@ def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
         assert {request.job_id for request in jobs if fits(request)} - ended <= over_quota(
             jobs, text
         )
-        assert compare_decisions(memory.decisions()).differing == []
+        assert compare_live_with_simulated(memory.logged_decisions()).differing == []
         memory.ledger.engine.dispose()
 
 
@@ -131,16 +131,18 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
             backend.submit(request)
         backend.kill_at = (at, after)
         memory = store(Path(folder))
-        control = Controller(backend, memory, parse_settings("start_within_s = 1000"))
-        control.recover()
+        control = Controller(backend, memory, parse_controller_settings("start_within_s = 1000"))
+        control.recover_open_intents()
         for _ in range(200):
             try:
                 control.tick()
             except Killed:
                 memory.ledger.engine.dispose()
                 memory = store(Path(folder))
-                control = Controller(backend, memory, parse_settings("start_within_s = 1000"))
-                control.recover()
+                control = Controller(
+                    backend, memory, parse_controller_settings("start_within_s = 1000")
+                )
+                control.recover_open_intents()
             backend.advance(2.0)
         control.tick()
         for job in backend.jobs.values():
@@ -151,18 +153,20 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
             for j in backend.jobs.values()
             if j.observed.phase == JobPhase.FINISHED
         )
-        assert abs(sum(gpu_s(use, backend.now_s) for use in memory.uses()) - truth) < 1e-6
+        assert abs(sum(gpu_use_s(use, backend.now_s) for use in memory.gpu_uses()) - truth) < 1e-6
         memory.ledger.engine.dispose()
 
 
 @settings(max_examples=12, deadline=None)
 @given(asks(), rules())
 def test_a_capture_reads_back_as_it_was(jobs, text):
-    from commonwatt.operate.domain.capture import capture
+    from commonwatt.operate.domain.capture import capture_cluster_state
 
     backend = FakeBackend(cluster())
     for request in jobs:
         backend.submit(request)
-    captured = capture(backend.observe(), parse_settings(text), served_s={"j0": 1.5})
-    written = capture_text(captured)
-    assert capture_text(parse_capture(written)) == written
+    captured = capture_cluster_state(
+        backend.observe(), parse_controller_settings(text), served_s={"j0": 1.5}
+    )
+    written = capture_json_line(captured)
+    assert capture_json_line(parse_cluster_capture(written)) == written

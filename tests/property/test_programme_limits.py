@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 
 from commonwatt.core.errors import IdentityError, ProgrammeError
-from commonwatt.fleet.engines.metrics import metrics
-from commonwatt.fleet.engines.simulator import simulate
-from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
-from commonwatt.operate.domain.capture import NO_SITE, capture
+from commonwatt.fleet.engines.metrics import fleet_metrics
+from commonwatt.fleet.engines.simulator import simulate_schedule
+from commonwatt.fleet.engines.simulator.identities import check_simulation_identities
+from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
+from commonwatt.operate.domain.capture import NO_SITE, capture_cluster_state
 from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase, ObservedJob
-from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.stages.demand import policies_of, programme_inputs
+from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 from commonwatt.study.stages.fleet import gpu_hours_beyond_rules
 from tests.operate_cases import nodes, request
 from tests.small_programme import small_programme
@@ -29,7 +29,7 @@ RTT_MS = {"home": 0.0, "west": 30.0, "rented": 200.0}
 class _Checked:
     def __init__(self, programme: Programme, run: FleetRun) -> None:
         self.programme, self.run = programme, run
-        self.jobs = jobs_table(run.result, run.inputs.workload, run.inputs.fleet)
+        self.jobs = simulated_jobs_table(run.result, run.inputs.workload, run.inputs.fleet)
 
 
 def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) -> _Checked:
@@ -44,10 +44,10 @@ def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) 
 
 
 def _run(programme: Programme) -> FleetRun:
-    inputs, policy = programme_inputs(programme), policies_of(programme)[0]
-    result = simulate(inputs.workload, inputs.fleet, policy, seed=3)
-    check_identities(result, inputs.workload, inputs.fleet)
-    figures = metrics(result, inputs.workload, inputs.fleet)
+    inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
+    result = simulate_schedule(inputs.workload, inputs.fleet, policy, seed=3)
+    check_simulation_identities(result, inputs.workload, inputs.fleet)
+    figures = fleet_metrics(result, inputs.workload, inputs.fleet)
     return FleetRun(
         policy=policy.name, inputs=inputs, result=result, metrics=figures, simulation_cpu_s=0
     )
@@ -94,7 +94,7 @@ def test_a_job_moved_beyond_its_limit_after_the_fact_breaks_the_identity():
     own.node[at] = inputs.fleet.node_id.index("west-0")
     assert gpu_hours_beyond_rules(checked.programme, checked.run) > 0
     with pytest.raises(IdentityError, match="GPU time beyond a rule"):
-        check_identities(checked.run.result, inputs.workload, inputs.fleet)
+        check_simulation_identities(checked.run.result, inputs.workload, inputs.fleet)
 
 
 def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
@@ -109,11 +109,11 @@ def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
     [((), {"x"}), (("x",), {"x"}), (("x", "y"), {"x"}), (("y",), set())],
 )
 def test_the_live_cluster_holds_a_job_to_its_tenants_sites(asked, allowed):
-    told = parse_settings("[tenant_sites]\na = ['x']\n")
+    told = parse_controller_settings("[tenant_sites]\na = ['x']\n")
     cluster = (*nodes(1, site="x"), *(n for n in nodes(2, site="y") if n.name != "n000"))
     job = ObservedJob(request=request("j", tenant="a", sites=asked), phase=JobPhase.HELD)
     free = ObservedJob(request=request("k", tenant="b", sites=asked), phase=JobPhase.HELD)
-    captured = capture(
+    captured = capture_cluster_state(
         ClusterObservation(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told
     )
     held = {each.request.job_id: set(each.request.sites) for each in captured.jobs}

@@ -11,13 +11,17 @@ from commonwatt.treasury.domain.accounts import (
     AccountKind,
     BudgetAccount,
     GeneralLedger,
-    bridge,
+    balance_bridge_steps,
 )
-from commonwatt.treasury.domain.bonds.ladder import Tranche, outstanding, redemption
+from commonwatt.treasury.domain.bonds.ladder import Tranche, debt_redemption, outstanding_debt
 from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond
-from commonwatt.treasury.domain.debt import DebtYear, decompose
-from commonwatt.treasury.engines.bonds.cash_flows import cash_flows, cash_minor
-from commonwatt.treasury.engines.bonds.pricing import claim_after, clean_price, yield_of
+from commonwatt.treasury.domain.debt import DebtYear, decompose_debt_change
+from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_flows, bond_cash_in_minor_units
+from commonwatt.treasury.engines.bonds.pricing import (
+    bond_claim_after,
+    clean_price,
+    yield_from_clean_price,
+)
 
 DAYS = st.dates(date(2000, 1, 1), date(2030, 12, 31))
 MONEY = st.floats(0, 1e6)
@@ -41,19 +45,19 @@ def bonds(draw):
 @settings(max_examples=150, deadline=None)
 @given(bonds())
 def test_principal_repaid_is_exactly_the_face(bond):
-    rows = cash_minor(bond)
+    rows = bond_cash_in_minor_units(bond)
     assert sum(principal for _, _, principal in rows) == bond.face_minor
     assert all(principal >= 0 for _, _, principal in rows)
-    exact = bond.face_minor * sum(flow.interest for flow in cash_flows(bond))
+    exact = bond.face_minor * sum(flow.interest for flow in bond_cash_flows(bond))
     assert abs(sum(i for _, i, _ in rows) - exact) <= 1 + 1e-9 * exact
 
 
 @settings(max_examples=150, deadline=None)
 @given(bonds(), st.floats(-0.02, 0.3))
 def test_yield_is_the_inverse_of_price(bond, rate):
-    held = claim_after(bond, bond.issue_on)
+    held = bond_claim_after(bond, bond.issue_on)
     price = clean_price(held, rate)
-    assert clean_price(held, yield_of(held, price)) == pytest.approx(price, abs=1e-8)
+    assert clean_price(held, yield_from_clean_price(held, price)) == pytest.approx(price, abs=1e-8)
 
 
 @st.composite
@@ -74,10 +78,10 @@ def tranches(draw):
 @given(st.lists(tranches(), max_size=40))
 def test_ladder_cash_is_conserved_over_thirty_years(ladder):
     issued = sum(tranche.amount for tranche in ladder if 2026 <= tranche.issued <= 2055)
-    repaid = sum(redemption(ladder, year) for year in range(2026, 2056))
-    standing = outstanding(ladder, 2025) + issued - repaid
-    assert abs(standing - outstanding(ladder, 2055)) <= 1e-6
-    assert outstanding(ladder, 2200) == 0.0
+    repaid = sum(debt_redemption(ladder, year) for year in range(2026, 2056))
+    standing = outstanding_debt(ladder, 2025) + issued - repaid
+    assert abs(standing - outstanding_debt(ladder, 2055)) <= 1e-6
+    assert outstanding_debt(ladder, 2200) == 0.0
 
 
 @settings(max_examples=150, deadline=None)
@@ -92,7 +96,7 @@ def test_the_parts_of_a_change_add_up_to_it(stocks, interest, primary):
         primary_balance=primary,
     )
     change = stocks[1] / stocks[3] - stocks[0] / stocks[2]
-    assert decompose(year).total() == pytest.approx(change, rel=1e-6, abs=1e-6)
+    assert decompose_debt_change(year).total() == pytest.approx(change, rel=1e-6, abs=1e-6)
 
 
 ACCOUNTS = [
@@ -110,12 +114,14 @@ def test_neither_proceeds_nor_transfers_are_income(tax, works, proceeds, repaid,
     ledger = GeneralLedger(ACCOUNTS)
     moves = {"tax": tax, "debt": proceeds, "pocket": transfer}
     for name, amount in moves.items():
-        ledger.post(AccountingEntry("y", name, {"fund": amount, name: -amount}))
-    ledger.post(AccountingEntry("y", "works", {"works": works, "fund": -works}))
-    ledger.post(AccountingEntry("y", "repayment", {"debt": repaid, "fund": -repaid}))
-    found = ledger.balances("y")
+        ledger.post_accounting_entry(AccountingEntry("y", name, {"fund": amount, name: -amount}))
+    ledger.post_accounting_entry(AccountingEntry("y", "works", {"works": works, "fund": -works}))
+    ledger.post_accounting_entry(
+        AccountingEntry("y", "repayment", {"debt": repaid, "fund": -repaid})
+    )
+    found = ledger.budget_balances("y")
     near = pytest.approx
     assert found.before_bonds_and_transfers == near(tax - works, abs=1e-6)
     assert found.before_bonds == near(tax - works + transfer, abs=1e-6)
     assert found.published == near(tax - works + transfer + proceeds - repaid, abs=1e-6)
-    assert bridge(found)[-1].level == near(tax - works, abs=1e-6)
+    assert balance_bridge_steps(found)[-1].level == near(tax - works, abs=1e-6)

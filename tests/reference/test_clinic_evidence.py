@@ -12,13 +12,13 @@ from scipy.stats import rankdata
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
     compare_clinician_and_model,
-    evaluate,
-    net_benefit,
-    recalibrate,
-    sketch_of,
+    evaluate_score_sketch,
+    model_net_benefit,
+    recalibrate_model_scores,
+    sketch_model_scores,
 )
-from commonwatt.clinic.engines.evidence.metrics import auc, auc_resolution
-from commonwatt.core.seeds import stream
+from commonwatt.clinic.engines.evidence.metrics import auc_resolution, auc_with_interval
+from commonwatt.core.seeds import named_random_stream
 from tests.shared_data import shared_data
 
 
@@ -29,7 +29,7 @@ def slow_auc(score, label):
 
 
 def drawn(seed, rows=400, groups=3):
-    chance = stream(seed, "evidence-test")
+    chance = named_random_stream(seed, "evidence-test")
     score = chance.beta(1, 4, rows)
     label = (chance.random(rows) < score).astype(np.int8)
     return score, label, chance.integers(0, groups, rows)
@@ -39,8 +39,8 @@ def drawn(seed, rows=400, groups=3):
 @given(st.integers(0, 10**6))
 def test_every_metric_is_that_of_the_rows(seed):
     score, label, group = drawn(seed)
-    made = sketch_of(score, label, group, groups=3, threshold=0.3)
-    frame = evaluate(made, ["a", "b", "c"], fewest=1)
+    made = sketch_model_scores(score, label, group, groups=3, threshold=0.3)
+    frame = evaluate_score_sketch(made, ["a", "b", "c"], fewest=1)
     for g, name in enumerate("abc"):
         s, y = score[group == g], label[group == g]
         if y.sum() in (0, len(y)):
@@ -53,17 +53,20 @@ def test_every_metric_is_that_of_the_rows(seed):
         assert found["specificity"] == pytest.approx((~up & (y == 0)).sum() / (1 - y).sum())
         assert found["advised_share"] == pytest.approx(up.mean())
         expected = ((up & (y == 1)).sum() - (up & (y == 0)).sum() * 3 / 7) / len(y)
-        assert net_benefit(made)[g] == pytest.approx(expected)
+        assert model_net_benefit(made)[g] == pytest.approx(expected)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 400))
 def test_hospitals_that_share_sketches_get_the_bytes_of_all_rows(seed, cut):
     score, label, group = drawn(seed)
-    halves = [sketch_of(score[part], label[part], group[part], groups=3)
+    halves = [sketch_model_scores(score[part], label[part], group[part], groups=3)
               for part in (slice(cut), slice(cut, None))]  # fmt: skip
-    whole = sketch_of(score, label, group, groups=3)
-    for merged in (halves[0].merge(halves[1]), halves[1].merge(halves[0])):
+    whole = sketch_model_scores(score, label, group, groups=3)
+    for merged in (
+        halves[0].merge_score_sketch(halves[1]),
+        halves[1].merge_score_sketch(halves[0]),
+    ):
         for part in ("counts", "above", "score_sum"):
             assert getattr(merged, part).tobytes() == getattr(whole, part).tobytes()
 
@@ -72,22 +75,22 @@ def test_intervals_of_the_auc_cover_the_truth_as_often_as_they_say():
     truth, hits = slow_auc(*drawn(1, 400_000)[:2]), 0
     for seed in range(400):
         score, label, _ = drawn(seed + 2)
-        _, low, high = auc(sketch_of(score, label).counts, 1.96)
+        _, low, high = auc_with_interval(sketch_model_scores(score, label).counts, 1.96)
         hits += low[0] <= truth <= high[0]
     assert 0.92 <= hits / 400 <= 0.98
 
 
 def test_too_few_is_a_result_of_its_own():
-    frame = evaluate(sketch_of([0.2, 0.6], [0, 1]), ["all"])
+    frame = evaluate_score_sketch(sketch_model_scores([0.2, 0.6], [0, 1]), ["all"])
     assert set(frame["verdict"]) == {"too few to say"}
     assert frame["estimate"].null_count() == frame.height
 
 
 def test_recalibration_finds_the_line_that_was_drawn():
-    chance = stream(4, "recalibration")
+    chance = named_random_stream(4, "recalibration")
     logit = chance.normal(-1, 1.5, 200_000)
     label = chance.random(200_000) < 1 / (1 + np.exp(-(0.4 + 0.6 * logit)))
-    found = recalibrate(sketch_of(1 / (1 + np.exp(-logit)), label))
+    found = recalibrate_model_scores(sketch_model_scores(1 / (1 + np.exp(-logit)), label))
     assert found.slope == pytest.approx(0.6, abs=4 * found.slope_se)
     assert found.intercept == pytest.approx(0.4, abs=4 * found.intercept_se)
 
@@ -98,16 +101,18 @@ def test_recalibration_finds_the_line_that_was_drawn():
 )
 def test_a_row_out_of_bounds_is_named_by_its_number(score, label, group):
     with pytest.raises(EvidenceError, match="row 0: wanted a score"):
-        sketch_of(score, label, group)
+        sketch_model_scores(score, label, group)
 
 
 def test_sketches_of_other_thresholds_and_ragged_rows_are_refused():
     with pytest.raises(EvidenceError, match="same threshold"):
-        sketch_of([0.5], [1]).merge(sketch_of([0.5], [1], threshold=0.1))
+        sketch_model_scores([0.5], [1]).merge_score_sketch(
+            sketch_model_scores([0.5], [1], threshold=0.1)
+        )
     with pytest.raises(EvidenceError, match="as many labels"):
-        sketch_of([0.5], [1, 0])
+        sketch_model_scores([0.5], [1, 0])
     with pytest.raises(EvidenceError, match="two scores"):
-        recalibrate(sketch_of([0.5, 0.5], [1, 0]))
+        recalibrate_model_scores(sketch_model_scores([0.5, 0.5], [1, 0]))
 
 
 @pytest.mark.shared_data
@@ -134,8 +139,8 @@ def test_the_eicu_score_gives_its_known_figures():
         (pl.col("apacheversion") == "IVa") & (pl.col("predictedhospitalmortality") > 0)
     )
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
-    made = sketch_of(rows["predictedhospitalmortality"].to_numpy(), died)
-    found = dict(evaluate(made, ["all"]).select("metric", "estimate").iter_rows())
+    made = sketch_model_scores(rows["predictedhospitalmortality"].to_numpy(), died)
+    found = dict(evaluate_score_sketch(made, ["all"]).select("metric", "estimate").iter_rows())
     assert (rows.height, int(died.sum())) == (1683, 139)
     assert found["o_over_e"] == pytest.approx(0.793, abs=0.001)
     assert found["auc"] == pytest.approx(0.862, abs=0.001)
@@ -143,13 +148,13 @@ def test_the_eicu_score_gives_its_known_figures():
 
 def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
     """DeLong by placements, written out pair by pair."""
-    from commonwatt.clinic.engines.evidence.joint import areas_under_roc
-    from commonwatt.core.seeds import stream
+    from commonwatt.clinic.engines.evidence.joint import areas_under_roc_and_covariance
+    from commonwatt.core.seeds import named_random_stream
 
-    chance = stream(3, "delong")
+    chance = named_random_stream(3, "delong")
     label = (chance.random(40) < 0.4).astype(np.int8)
     scores = np.round(chance.random((2, 40)) + 0.3 * label, 1)
-    found, covariance = areas_under_roc(scores, label)
+    found, covariance = areas_under_roc_and_covariance(scores, label)
     yes, no = np.flatnonzero(label), np.flatnonzero(label == 0)
     psi = np.array(
         [[[(s[i] > s[j]) + 0.5 * (s[i] == s[j]) for j in no] for i in yes] for s in scores]
@@ -160,9 +165,9 @@ def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
 
 
 def test_the_shipped_forecasts_show_what_a_doctors_own_estimate_is_worth():
-    from commonwatt.clinic.usecases.section import clinician_model_comparison
+    from commonwatt.clinic.usecases.section import support_study_comparison
 
-    found = clinician_model_comparison()
+    found = support_study_comparison()
     assert (found.rows, found.disagree) == (7456, 1563)
     assert found.model[0] == pytest.approx(0.8048, abs=5e-4)
     assert found.doctor[0] == pytest.approx(0.8043, abs=5e-4)

@@ -11,14 +11,14 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.explain import (
-    additive_parts,
-    exact_shapley,
-    importance,
-    sampled_shapley,
+    exact_shapley_values,
+    explain_linear_model_case,
+    permutation_importance,
+    sampled_shapley_values,
 )
-from commonwatt.clinic.engines.explain.additive import check_sum
+from commonwatt.clinic.engines.explain.additive import check_explanation_sum
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 
 numbers = st.floats(-3, 3, allow_nan=False)
 
@@ -32,8 +32,8 @@ def crossed(rows):
 @given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6), numbers)
 def test_the_parts_of_a_linear_model_are_its_exact_shapley_values(columns, intercept):
     weights, means, case = (np.array(column) for column in zip(*columns, strict=True))
-    found = additive_parts(intercept, weights, means, case)
-    exact = exact_shapley(lambda rows: intercept + rows @ weights, means[None], case)
+    found = explain_linear_model_case(intercept, weights, means, case)
+    exact = exact_shapley_values(lambda rows: intercept + rows @ weights, means[None], case)
     np.testing.assert_allclose(found.contributions, exact.values, atol=1e-9)
     assert found.logit == pytest.approx(exact.score)
 
@@ -41,10 +41,10 @@ def test_the_parts_of_a_linear_model_are_its_exact_shapley_values(columns, inter
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
 def test_sampled_values_lie_about_the_exact_ones_as_their_errors_say(seed):
-    chance = stream(seed, "shapley-test")
+    chance = named_random_stream(seed, "shapley-test")
     background, case = chance.normal(size=(12, 4)), chance.normal(size=4)
-    exact = exact_shapley(crossed, background, case)
-    sampled = sampled_shapley(crossed, background, case, chance, rounds=30)
+    exact = exact_shapley_values(crossed, background, case)
+    sampled = sampled_shapley_values(crossed, background, case, chance, rounds=30)
     assert sampled.base == pytest.approx(exact.base)
     assert sampled.score == pytest.approx(exact.score)
     assert float(sampled.values.sum()) == pytest.approx(float(exact.values.sum()))
@@ -55,37 +55,43 @@ def test_sampled_values_lie_about_the_exact_ones_as_their_errors_say(seed):
 def test_errors_of_sampled_values_are_neither_too_small_nor_idle():
     away = []
     for seed in range(60):
-        chance = stream(seed, "shapley-error")
+        chance = named_random_stream(seed, "shapley-error")
         background, case = chance.normal(size=(10, 4)), chance.normal(size=4)
-        exact = exact_shapley(crossed, background, case)
-        sampled = sampled_shapley(crossed, background, case, chance, rounds=8)
+        exact = exact_shapley_values(crossed, background, case)
+        sampled = sampled_shapley_values(crossed, background, case, chance, rounds=8)
         away += list((sampled.values - exact.values) / sampled.errors)
     assert float(np.mean(np.abs(away) < 1.96)) >= 0.93
 
 
 def test_a_column_that_is_not_read_is_worth_nothing_and_adds_nothing():
-    chance = stream(1, "idle")
+    chance = named_random_stream(1, "idle")
     rows = chance.normal(size=(400, 5))
     label = (chance.random(400) < crossed(rows)).astype(np.int8)
-    found = importance(crossed, rows, label, list("abcde"), chance, rounds=30)
+    found = permutation_importance(crossed, rows, label, list("abcde"), chance, rounds=30)
     idle = found.filter(found["column"] == "e")
     assert idle["auc_lost"].item() == 0.0
     assert found["auc_lost"][0] > 0.05
-    assert sampled_shapley(crossed, rows[:20], rows[0], chance).values[4] == 0.0
+    assert sampled_shapley_values(crossed, rows[:20], rows[0], chance).values[4] == 0.0
 
 
 def test_parts_that_do_not_add_up_are_a_bug_and_are_withheld():
     with pytest.raises(IdentityError):
-        check_sum(0.0, np.array([1.0]), 1.1)
+        check_explanation_sum(0.0, np.array([1.0]), 1.1)
 
 
 def test_what_cannot_be_explained_is_refused():
     with pytest.raises(EvidenceError, match="at most 12 columns"):
-        exact_shapley(crossed, np.zeros((1, 13)), np.zeros(13))
+        exact_shapley_values(crossed, np.zeros((1, 13)), np.zeros(13))
     with pytest.raises(EvidenceError, match="at least one row"):
-        sampled_shapley(crossed, np.zeros((0, 4)), np.zeros(4), stream(1, "x"))
+        sampled_shapley_values(crossed, np.zeros((0, 4)), np.zeros(4), named_random_stream(1, "x"))
     with pytest.raises(EvidenceError, match="events and non-events"):
-        importance(crossed, np.zeros((3, 4)), np.zeros(3, np.int8), list("abcd"), stream(1, "x"))
+        permutation_importance(
+            crossed,
+            np.zeros((3, 4)),
+            np.zeros(3, np.int8),
+            list("abcd"),
+            named_random_stream(1, "x"),
+        )
 
 
 MODULE = "def score(facts):\n    return min(1.0, float(facts['age']) * float(facts['crp']) / 100)\n"

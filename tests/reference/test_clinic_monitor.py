@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence import recalibrate, sketch_of
-from commonwatt.clinic.engines.evidence.metrics import auc
+from commonwatt.clinic.engines.evidence import recalibrate_model_scores, sketch_model_scores
+from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
 from commonwatt.clinic.engines.evidence.sketch import BINS
 from commonwatt.clinic.engines.monitor import (
     ALTERNATIVES,
     MonitorPlan,
     label_free_auc,
-    monitor_days,
-    monitor_rows,
+    monitor_daily_score_counts,
+    monitor_scored_patients,
 )
-from commonwatt.clinic.engines.monitor.plan import log_ratios
-from commonwatt.clinic.usecases.monitor import label_free_comparison
-from commonwatt.core.seeds import stream
+from commonwatt.clinic.engines.monitor.plan import calibration_log_ratios
+from commonwatt.clinic.usecases.monitor import label_free_auc_comparison
+from commonwatt.core.seeds import named_random_stream
 from tests.shared_data import shared_data
 
 
@@ -44,7 +44,7 @@ def slow_peak(scores, labels, plan):
 
 
 def null_rows(seed, count, mean=-1.0, shift=0.0):
-    chance = stream(seed, "monitor-test")
+    chance = named_random_stream(seed, "monitor-test")
     x = chance.normal(mean, 1.2, count)
     return 1 / (1 + np.exp(-x)), chance.random(count) < 1 / (1 + np.exp(-(x + shift)))
 
@@ -54,15 +54,15 @@ def null_rows(seed, count, mean=-1.0, shift=0.0):
 def test_the_kernel_is_the_law_written_plainly(seed, band):
     plan = MonitorPlan(band=band, middle=-1.0, alpha=1e-12)
     score, label = null_rows(seed, 60, shift=1.5)
-    found = monitor_rows(score, label, np.zeros((60, 1), np.int32), plan, count=1)
-    wanted = slow_peak(score.tolist(), label.tolist(), plan) / plan.limit(1)
+    found = monitor_scored_patients(score, label, np.zeros((60, 1), np.int32), plan, count=1)
+    wanted = slow_peak(score.tolist(), label.tolist(), plan) / plan.monitor_alarm_limit(1)
     assert found.statistic[0] == pytest.approx(wanted, rel=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-6, 6), st.floats(0, 0.5), st.floats(-1, 1))
 def test_no_ratio_has_an_expectation_above_one_anywhere_in_the_band(x, band, where):
-    zero, one = log_ratios(np.array([x]), MonitorPlan(band=band))
+    zero, one = calibration_log_ratios(np.array([x]), MonitorPlan(band=band))
     p = sigmoid(x + where * band)
     expected = (1 - p) * np.exp(zero) + p * np.exp(one)
     assert (expected <= 1 + 1e-9).all()
@@ -73,7 +73,10 @@ def test_false_alarms_stay_within_the_stated_bound_anywhere_in_the_band(shift):
     plan = MonitorPlan(band=0.1, alpha=0.2, horizon=2_000, middle=-1.0)
     one = np.zeros((2_000, 1), np.int32)
     alarms = sum(
-        monitor_rows(*null_rows(seed, 2_000, shift=shift), one, plan, count=1).alarm_at[0] >= 0
+        monitor_scored_patients(*null_rows(seed, 2_000, shift=shift), one, plan, count=1).alarm_at[
+            0
+        ]
+        >= 0
         for seed in range(300)
     )
     assert alarms / 300 <= plan.alpha + 3 * math.sqrt(0.2 * 0.8 / 300)
@@ -82,11 +85,11 @@ def test_false_alarms_stay_within_the_stated_bound_anywhere_in_the_band(shift):
 def test_every_stream_of_one_budget_is_watched_and_the_changed_one_is_named():
     plan = MonitorPlan(alpha=0.1, horizon=20_000, middle=-1.0)
     score, label = null_rows(1, 20_000)
-    group = stream(2, "groups").integers(0, 10, 20_000)
+    group = named_random_stream(2, "groups").integers(0, 10, 20_000)
     worse = group == 3
     label = np.where(worse, null_rows(1, 20_000, shift=1.2)[1], label)
     streams = np.stack([np.zeros(20_000), 1 + group], axis=1)
-    found = monitor_rows(score, label, streams, plan, count=11)
+    found = monitor_scored_patients(score, label, streams, plan, count=11)
     assert found.verdicts[4] == "alarm"
     assert found.verdicts.count("alarm") <= 2  # the whole contains the part
     assert found.bound == 0.1
@@ -95,22 +98,25 @@ def test_every_stream_of_one_budget_is_watched_and_the_changed_one_is_named():
 def test_days_of_sketches_give_the_alarm_that_rows_give():
     score, label = null_rows(5, 3_000, shift=1.0)
     plan = MonitorPlan(band=0.1, middle=-1.0)
-    days = [sketch_of(score[i : i + 50], label[i : i + 50]).counts for i in range(0, 3_000, 50)]
-    by_day = monitor_days(np.stack(days), plan)
-    by_row = monitor_rows(score, label, np.zeros((3_000, 1), np.int32), plan, count=1)
+    days = [
+        sketch_model_scores(score[i : i + 50], label[i : i + 50]).counts
+        for i in range(0, 3_000, 50)
+    ]
+    by_day = monitor_daily_score_counts(np.stack(days), plan)
+    by_row = monitor_scored_patients(score, label, np.zeros((3_000, 1), np.int32), plan, count=1)
     assert abs(by_day.alarm_at[0] - by_row.alarm_at[0] / 50) <= 3
 
 
 def test_hospitals_may_add_their_days_in_any_order():
     score, label = null_rows(6, 400)
-    parts = [sketch_of(score[i::4], label[i::4]).counts for i in range(4)]
-    one = monitor_days(sum(parts)[None], MonitorPlan())
-    other = monitor_days(sum(reversed(parts))[None], MonitorPlan())
+    parts = [sketch_model_scores(score[i::4], label[i::4]).counts for i in range(4)]
+    one = monitor_daily_score_counts(sum(parts)[None], MonitorPlan())
+    other = monitor_daily_score_counts(sum(reversed(parts))[None], MonitorPlan())
     assert one.statistic.tobytes() == other.statistic.tobytes()
 
 
 def test_a_stream_that_saw_too_few_is_not_called_quiet():
-    found = monitor_rows([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
+    found = monitor_scored_patients([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
     assert found.verdicts == ("too few", "too few")
 
 
@@ -126,11 +132,11 @@ def test_a_plan_that_promises_nothing_is_refused(given_):
 
 def test_rows_and_sketches_that_are_not_of_the_form_are_refused():
     with pytest.raises(MonitorError, match="row 1"):
-        monitor_rows([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
+        monitor_scored_patients([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="as many labels"):
-        monitor_rows([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
+        monitor_scored_patients([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="counts by day"):
-        monitor_days(np.zeros((1, 2, BINS)), MonitorPlan())
+        monitor_daily_score_counts(np.zeros((1, 2, BINS)), MonitorPlan())
     assert sum(weight for _, _, weight in ALTERNATIVES) == pytest.approx(1)
 
 
@@ -154,7 +160,7 @@ def covid():
     days = {}
     for (day,), rows in joined.group_by("test_date"):
         n = rows["n"].to_numpy()
-        days[day] = sketch_of(
+        days[day] = sketch_model_scores(
             np.repeat(rows["p"].to_numpy(), n), np.repeat(rows["label"].to_numpy(), n)
         )
     return dict(sorted(days.items()))
@@ -165,22 +171,22 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     days = covid()
     # the first week of April is the reference; what follows is watched
     later = np.stack([s.counts for day, s in days.items() if day >= "2020-04-08"])
-    found = monitor_days(later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000))
+    found = monitor_daily_score_counts(later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000))
     assert 0 <= found.alarm_at[0] <= 1
 
     def between(first, last):
         parts = [s for day, s in days.items() if first <= day <= last]
         total = parts[0]
         for part in parts[1:]:
-            total = total.merge(part)
+            total = total.merge_score_sketch(part)
         return total
 
-    reference = recalibrate(between("2020-04-01", "2020-04-07"))
+    reference = recalibrate_model_scores(between("2020-04-01", "2020-04-07"))
     september = between("2020-09-01", "2020-09-30")
-    realised = auc(september.counts, 1.96)[0][0]
+    realised = auc_with_interval(september.counts, 1.96)[0][0]
     said = label_free_auc(september.counts[0].sum(axis=0), reference)
     assert realised == pytest.approx(0.742, abs=0.003)
-    shown = label_free_comparison(
+    shown = label_free_auc_comparison(
         np.stack([s.counts[0] for day, s in days.items() if "2020-04-01" <= day <= "2020-04-07"]
                  + [s.counts[0] for day, s in days.items() if day.startswith("2020-09")])
     )  # fmt: skip
@@ -198,7 +204,7 @@ def test_acs_massachusetts_stays_quiet_in_the_clinicians_band():
     score = np.clip(joined["predicted_probability"].to_numpy(), 1e-6, 1 - 1e-6)
     plan = MonitorPlan(band=0.1, horizon=len(score))
     streams = np.zeros((len(score), 1), np.int32)
-    found = monitor_rows(score, joined["employed"].to_numpy(), streams, plan, count=1)
+    found = monitor_scored_patients(score, joined["employed"].to_numpy(), streams, plan, count=1)
     assert found.verdicts == ("quiet",)
 
 
@@ -216,6 +222,6 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     score = rows["predictedhospitalmortality"].to_numpy()
     count = int(sites.max()) + 1
-    found = monitor_rows(score, died, sites[:, None], MonitorPlan(), count=count)
+    found = monitor_scored_patients(score, died, sites[:, None], MonitorPlan(), count=count)
     assert set(found.verdicts) == {"too few"}
     assert count > 100

@@ -8,10 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import cells_moved_by, check_rule_book, classify, load_rule_book
+from commonwatt.clinic.domain.rules import (
+    cells_moved_by_rule_date,
+    check_rule_book,
+    classify_product,
+    load_rule_book,
+)
 from commonwatt.clinic.domain.rules.book import INSTITUTION, JURISDICTIONS
-from commonwatt.clinic.domain.rules.check import fact_grid
-from commonwatt.clinic.domain.rules.predicate import parse
+from commonwatt.clinic.domain.rules.check import product_fact_grid
+from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate
 
 BOOK = load_rule_book()
 DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
@@ -27,7 +32,7 @@ COMBINATIONS = list(itertools.product(*(axis.values for axis in BOOK.axes)))
 @given(st.sampled_from(range(1296)), st.sampled_from(JURISDICTIONS), st.sampled_from(DAYS))
 def test_a_cell_of_the_check_is_the_class_of_its_ruling(number, place, day):
     facts = dict(zip((a.name for a in BOOK.axes), COMBINATIONS[number], strict=True))
-    ruling = classify(BOOK, facts, jurisdiction=place, on=day)
+    ruling = classify_product(BOOK, facts, jurisdiction=place, on=day)
     given_ = {v.scheme: v.klass for v in ruling.verdicts} | dict.fromkeys(ruling.gaps, "silent")
     for scheme in BOOK.schemes[place]:
         cell = CELLS[place, day, scheme.name][number]
@@ -41,10 +46,10 @@ def test_there_are_1296_combinations_and_every_one_is_checked_in_each_place_on_e
 
 
 def test_the_moved_date_of_the_ai_act_changes_the_cells_that_it_should_and_no_others():
-    assert cells_moved_by(BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS).is_empty()
+    assert cells_moved_by_rule_date(BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS).is_empty()
     between = [date(2027, 8, 1), date(2027, 8, 2), date(2028, 8, 1), date(2028, 8, 2)]
-    changed = cells_moved_by(BOOK, "eu.aia.art6-1", date(2027, 8, 2), between)
-    columns = fact_grid(BOOK)
+    changed = cells_moved_by_rule_date(BOOK, "eu.aia.art6-1", date(2027, 8, 2), between)
+    columns = product_fact_grid(BOOK)
     product = (columns["offering"] == "product") & (columns["technique"] != "rules")
     for day in between[1:3]:
         here = changed.filter(on=day)
@@ -83,7 +88,7 @@ def test_the_categories_of_imdrf_n12_come_out_as_published():
             "user": "clinician"}  # fmt: skip
     for (significance, condition), category in published.items():
         facts = rest | {"significance": significance, "condition": condition}
-        ruling = classify(BOOK, facts, jurisdiction="imdrf", on=DAYS[1])
+        ruling = classify_product(BOOK, facts, jurisdiction="imdrf", on=DAYS[1])
         assert [v.klass for v in ruling.verdicts] == [category]
 
 
@@ -103,14 +108,14 @@ def test_a_proposed_rule_decides_nothing():
 
 def test_a_service_that_acts_alone_is_prohibited_in_internet_care_in_china():
     facts = dict(zip((a.name for a in BOOK.axes), COMBINATIONS[0], strict=True))
-    ruling = classify(
+    ruling = classify_product(
         BOOK, facts | {"offering": "service", "autonomy": "acts"}, jurisdiction="cn", on=DAYS[1]
     )
     assert (ruling.route, ruling.route_reasons) == ("prohibited", ("cn.net.replace",))
 
 
 def test_the_digest_changes_with_any_rule():
-    assert BOOK.with_date_moved("eu.aia.art6-1", date(2027, 8, 2)).digest != BOOK.digest
+    assert BOOK.with_rule_date_moved("eu.aia.art6-1", date(2027, 8, 2)).digest != BOOK.digest
 
 
 @pytest.mark.parametrize(
@@ -118,13 +123,13 @@ def test_the_digest_changes_with_any_rule():
 )
 def test_what_is_no_predicate_is_refused(written):
     with pytest.raises(RulesError, match="wanted"):
-        parse(written, "here")
+        parse_rule_predicate(written, "here")
 
 
 @pytest.mark.parametrize("given", [{"significance": "treat"}, {"colour": "red"}, {}])
 def test_facts_that_are_missing_or_unknown_are_refused_by_name(given):
     with pytest.raises(RulesError, match="fact"):
-        classify(BOOK, given, jurisdiction="hk", on=DAYS[0])
+        classify_product(BOOK, given, jurisdiction="hk", on=DAYS[0])
 
 
 numbers = st.integers(-5, 5).map(str)
@@ -134,7 +139,7 @@ numbers = st.integers(-5, 5).map(str)
 def test_a_comparison_holds_of_one_as_of_many(values, sign, limit):
     import numpy as np
 
-    predicate = parse({"not": {"any": [f"x {sign} {limit}", "x in 3, 4"]}}, "here")
+    predicate = parse_rule_predicate({"not": {"any": [f"x {sign} {limit}", "x in 3, 4"]}}, "here")
     mask = predicate.mask({"x": np.array(values)})
     assert mask.tolist() == [predicate.holds({"x": value}) for value in values]
 
@@ -146,7 +151,7 @@ def test_the_house_gives_every_service_and_product_a_class_and_a_route():
     assert set(found.cells["class"]) == {"I", "II", "III", "IV"}
     for values in COMBINATIONS[::7]:
         facts = {axis.name: value for axis, value in zip(BOOK.axes, values, strict=True)}
-        ruling = classify(BOOK, facts, jurisdiction=INSTITUTION, on=date(2026, 11, 22))
+        ruling = classify_product(BOOK, facts, jurisdiction=INSTITUTION, on=date(2026, 11, 22))
         (verdict,) = ruling.verdicts
         wanted = {"I": {"exempt"}, "II": {"filing"}}.get(verdict.klass, {"approval", "prohibited"})
         assert ruling.route in wanted, facts

@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_scheduling_policy
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
-from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.engines.simulator.reference import replay_reference
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.fast import can_replay_fast, replay_on_fast_kernel
+from commonwatt.fleet.engines.simulator.identities import check_simulation_identities
+from commonwatt.fleet.engines.simulator.reference import replay_on_simpy
+from commonwatt.fleet.engines.simulator.setup import (
+    ReplaySetup,
+    believed_runtimes_ms,
+    place_chances_of_jobs,
+)
 from tests.fleet_cases import fleets, workloads
 
 
@@ -24,20 +28,20 @@ def setup_of(
         workload=jobs,
         fleet=fleet,
         policy=policy,
-        believed_ms=believed_ms(jobs, runtime),
-        chance=chances(1, len(jobs), policy),
+        believed_ms=believed_runtimes_ms(jobs, runtime),
+        chance=place_chances_of_jobs(1, len(jobs), policy),
         quota_milli=None,
     )
 
 
 def assert_same(setup: ReplaySetup) -> None:
-    fast, slow = replay_fast(setup), replay_reference(setup)
+    fast, slow = replay_on_fast_kernel(setup), replay_on_simpy(setup)
     np.testing.assert_array_equal(fast.start_ms, slow.start_ms)
     for name in ("job", "start_ms", "end_ms", "node", "milli", "more_segment", "more_node"):
         ours, theirs = getattr(fast.segments, name), getattr(slow.segments, name)
         np.testing.assert_array_equal(ours, theirs, err_msg=name)
-    assert fast.sha256 == slow.sha256
-    check_identities(fast, setup.workload, setup.fleet)
+    assert fast.schedule_sha256 == slow.schedule_sha256
+    check_simulation_identities(fast, setup.workload, setup.fleet)
 
 
 @pytest.mark.parametrize("place", ["first-fit", "best-fit", "worst-fit", "consolidate"])
@@ -45,8 +49,8 @@ def assert_same(setup: ReplaySetup) -> None:
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=25, deadline=None)
 def test_a_strict_queue_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):
-    setup = setup_of(jobs, fleet, parse_policy(order, place), runtime)
-    assert can_be_fast(setup)
+    setup = setup_of(jobs, fleet, parse_scheduling_policy(order, place), runtime)
+    assert can_replay_fast(setup)
     assert_same(setup)
 
 
@@ -55,4 +59,4 @@ def test_a_strict_queue_gives_the_reference_s_schedule(order, place, jobs, fleet
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=40, deadline=None)
 def test_easy_backfill_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):
-    assert_same(setup_of(jobs, fleet, parse_policy(order, place, "easy"), runtime))
+    assert_same(setup_of(jobs, fleet, parse_scheduling_policy(order, place, "easy"), runtime))

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from commonwatt.fleet.domain.machines import uniform_fleet
-from commonwatt.fleet.domain.policies import parse_policy
-from commonwatt.fleet.domain.workload import Workload, workload
-from commonwatt.fleet.engines.metrics import metrics
-from commonwatt.fleet.engines.shares import nodes_by_load, split_fleet
-from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.domain.workload import Workload, workload_from_columns
+from commonwatt.fleet.engines.metrics import fleet_metrics
+from commonwatt.fleet.engines.shares import fleet_split_by_tenant, nodes_of_tenants_by_load
+from commonwatt.fleet.engines.simulator import simulate_schedule
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data
@@ -26,7 +26,7 @@ def itp() -> Workload:
     jobs = pl.read_parquet(shared_data("traces", "itp-2021", "itp_jobs.parquet"))
     submit, cluster = jobs["submission_time"].to_numpy(), jobs["cluster"].to_numpy()
     names, tenant = np.unique(cluster, return_inverse=True)
-    return workload(
+    return workload_from_columns(
         submit - submit.min(),
         jobs["duration"].to_numpy(),
         jobs["num_gpu"].to_numpy(),
@@ -39,7 +39,9 @@ def philly() -> Workload:
     name = "philly_jobs_to_2017-11-14.parquet"
     jobs = pl.read_parquet(shared_data("traces", "philly-2017", name))
     submit = jobs["timestamp"].dt.epoch("s").to_numpy()
-    return workload(submit - submit.min(), jobs["duration"].to_numpy(), jobs["num_gpus"].to_numpy())
+    return workload_from_columns(
+        submit - submit.min(), jobs["duration"].to_numpy(), jobs["num_gpus"].to_numpy()
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,17 +49,21 @@ def philly() -> Workload:
 )
 def test_itp_on_one_pool_agrees_within_one_in_a_hundred(order, utilisation, delay_s):
     jobs, fleet = itp(), uniform_fleet(62, 8)
-    figures = metrics(simulate(jobs, fleet, parse_policy(order, "consolidate")), jobs, fleet)
+    figures = fleet_metrics(
+        simulate_schedule(jobs, fleet, parse_scheduling_policy(order, "consolidate")), jobs, fleet
+    )
     assert figures.utilisation_share == pytest.approx(utilisation, rel=0.01)
     assert figures.all.mean_queue_delay_s == pytest.approx(delay_s, rel=0.01)
 
 
 def test_itp_split_by_cluster_agrees_within_one_in_a_hundred():
     jobs = itp()
-    fleet = split_fleet(jobs, 62, 8)
-    assert nodes_by_load(jobs, 62, 8).tolist() == [8, 13, 17, 2, 13, 7, 2]
-    result = simulate(jobs, fleet, parse_policy("fifo", "consolidate"), pool="tenant")
-    figures = metrics(result, jobs, fleet)
+    fleet = fleet_split_by_tenant(jobs, 62, 8)
+    assert nodes_of_tenants_by_load(jobs, 62, 8).tolist() == [8, 13, 17, 2, 13, 7, 2]
+    result = simulate_schedule(
+        jobs, fleet, parse_scheduling_policy("fifo", "consolidate"), pool="tenant"
+    )
+    figures = fleet_metrics(result, jobs, fleet)
     assert figures.utilisation_share == pytest.approx(0.621, rel=0.01)
     assert figures.all.mean_queue_delay_s == pytest.approx(441_487, rel=0.01)
 
@@ -73,7 +79,9 @@ def test_itp_split_by_cluster_agrees_within_one_in_a_hundred():
 )
 def test_philly_agrees_within_the_spread_of_equal_nodes(nodes, order, delay_s):
     jobs, fleet = philly(), uniform_fleet(nodes, 8)
-    figures = metrics(simulate(jobs, fleet, parse_policy(order, "consolidate")), jobs, fleet)
+    figures = fleet_metrics(
+        simulate_schedule(jobs, fleet, parse_scheduling_policy(order, "consolidate")), jobs, fleet
+    )
     assert figures.all.mean_queue_delay_s == pytest.approx(delay_s, rel=0.055)
 
 
@@ -84,5 +92,5 @@ def test_easy_with_promises_of_nodes_waits_less_than_with_promises_of_a_number(
     read, nodes, delay_s
 ):
     jobs, fleet = read(), uniform_fleet(nodes, 8)
-    result = simulate(jobs, fleet, parse_policy("fifo", "consolidate", "easy"))
-    assert metrics(result, jobs, fleet).all.mean_queue_delay_s < delay_s
+    result = simulate_schedule(jobs, fleet, parse_scheduling_policy("fifo", "consolidate", "easy"))
+    assert fleet_metrics(result, jobs, fleet).all.mean_queue_delay_s < delay_s

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from commonwatt.fleet.domain.policies import parse_policy
-from commonwatt.fleet.engines.simulator import simulate, simulate_user
+from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.engines.simulator import simulate_schedule, simulate_user
 from tests.fleet_cases import fleets, workloads
 
 
@@ -23,11 +23,21 @@ class ShortestFirst:
 @settings(max_examples=80, deadline=None)
 def test_first_in_first_out_in_python_is_the_kernel_s(jobs, fleet):
     result = simulate_user(jobs, fleet, Fifo())
-    assert result.sha256 == simulate(jobs, fleet, parse_policy("fifo", "consolidate")).sha256
+    assert (
+        result.schedule_sha256
+        == simulate_schedule(
+            jobs, fleet, parse_scheduling_policy("fifo", "consolidate")
+        ).schedule_sha256
+    )
 
 
 @given(jobs=workloads(), fleet=fleets())
 @settings(max_examples=80, deadline=None)
 def test_shortest_first_in_python_is_the_kernel_s(jobs, fleet):
     result = simulate_user(jobs, fleet, ShortestFirst())
-    assert result.sha256 == simulate(jobs, fleet, parse_policy("sjf", "consolidate")).sha256
+    assert (
+        result.schedule_sha256
+        == simulate_schedule(
+            jobs, fleet, parse_scheduling_policy("sjf", "consolidate")
+        ).schedule_sha256
+    )

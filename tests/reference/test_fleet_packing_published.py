@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.nodes import read_node_list
 from commonwatt.fleet.io.traces import read_trace
 from tests.shared_data import shared_data
 
@@ -29,9 +29,9 @@ LINES = np.arange(1, 131)
 def packed_shares(variant: str, policy: str, seed: int, column: str) -> np.ndarray:
     """Return our shares [%] at each 1 % of arrived load."""
     folder = shared_data("traces", "openb-gpu-2023")
-    fleet = read_nodes(folder / "openb_node_list_gpu_node.csv.gz")
+    fleet = read_node_list(folder / "openb_node_list_gpu_node.csv.gz")
     pods = read_trace(folder / f"openb_pod_list_{variant}.csv.gz").workload
-    curve = place_arrived_load(fleet, pods, policy, load=1.3, seed=seed).curve()
+    curve = place_arrived_load(fleet, pods, policy, load=1.3, seed=seed).arrived_load_curve()
     lines = curve["arrived_percent"].to_numpy()
     return np.interp(LINES, lines, 100.0 * curve[column].to_numpy())
 

@@ -5,14 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.policies.place import PLACES, PlacementRequest, apply_request, choose
+from commonwatt.fleet.domain.policies.place import (
+    PLACES,
+    PlacementRequest,
+    apply_request_to_node,
+    choose_node_and_gpus,
+)
 from commonwatt.fleet.engines.packing import protocol
 from commonwatt.fleet.engines.packing.kernel import PlacementTrail
 from commonwatt.fleet.engines.packing.protocol import (
     PackingSetup,
-    copy_capacity,
+    copy_packing_capacity,
     prepare_packing,
-    run_packing,
+    run_packing_of_jobs,
 )
 from commonwatt.fleet.engines.packing.reference import ReferencePlacement, pack_reference
 from tests.packing_scenes import busy_scene, fleets, workloads
@@ -47,7 +52,7 @@ def test_on_busy_fleets_the_fast_engine_and_the_reference_agree(policy):
     for seed in range(40):
         fleet, workload = busy_scene(seed)
         scene = prepare_packing(fleet, workload, load=1.4, seed=seed)
-        _, trail = run_packing(scene, PLACES[policy])
+        _, trail = run_packing_of_jobs(scene, PLACES[policy])
         slow = slow_steps(fleet, workload, policy, scene)
         assert fast_steps(scene, trail) == [(step.node, step.gpus) for step in slow], seed
 
@@ -56,7 +61,7 @@ def test_on_busy_fleets_the_fast_engine_and_the_reference_agree(policy):
 @given(fleets(), workloads(), POLICIES, st.integers(0, 5))
 def test_the_fast_engine_picks_the_reference_s_node_and_gpus(fleet, workload, policy, seed):
     scene = prepare_packing(fleet, workload, load=1.5, seed=seed)
-    _, trail = run_packing(scene, PLACES[policy])
+    _, trail = run_packing_of_jobs(scene, PLACES[policy])
     slow = slow_steps(fleet, workload, policy, scene)
     assert fast_steps(scene, trail) == [(step.node, step.gpus) for step in slow]
 
@@ -65,7 +70,7 @@ def test_the_fast_engine_picks_the_reference_s_node_and_gpus(fleet, workload, po
 @given(fleets(), workloads(), POLICIES)
 def test_the_fast_engine_measures_the_reference_s_fragmentation(fleet, workload, policy):
     scene = prepare_packing(fleet, workload, load=1.2, seed=1)
-    _, trail = run_packing(scene, PLACES[policy])
+    _, trail = run_packing_of_jobs(scene, PLACES[policy])
     slow = slow_steps(fleet, workload, policy, scene)
     assert trail.fragmented.tolist() == [s.fragmented * scene.typical.weight for s in slow]
 
@@ -74,10 +79,10 @@ def test_the_fast_engine_measures_the_reference_s_fragmentation(fleet, workload,
 @given(fleets(), workloads(), POLICIES, st.integers(0, 3))
 def test_scores_kept_for_few_shapes_change_nothing(fleet, workload, policy, cached_shapes):
     scene = prepare_packing(fleet, workload, load=1.5, seed=2)
-    _, full = run_packing(scene, PLACES[policy])
+    _, full = run_packing_of_jobs(scene, PLACES[policy])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "MOST_CACHED_SCORES", cached_shapes * len(fleet))
-        _, spare = run_packing(scene, PLACES[policy])
+        _, spare = run_packing_of_jobs(scene, PLACES[policy])
     assert spare.node.tolist() == full.node.tolist()
     assert spare.gpu.tolist() == full.gpu.tolist()
 
@@ -86,14 +91,14 @@ def test_scores_kept_for_few_shapes_change_nothing(fleet, workload, policy, cach
 @given(fleets(), workloads(), POLICIES)
 def test_one_decision_at_a_time_gives_the_same_run(fleet, workload, policy):
     scene = prepare_packing(fleet, workload, load=1.5, seed=3)
-    _, trail = run_packing(scene, PLACES[policy])
-    nodes = copy_capacity(scene.nodes)
+    _, trail = run_packing_of_jobs(scene, PLACES[policy])
+    nodes = copy_packing_capacity(scene.nodes)
     for i, job in enumerate(scene.order.tolist()):
         request = PlacementRequest(*(int(column[job]) for column in scene.jobs[:-1]))
         draws = (float(scene.draws[i, 0]), float(scene.draws[i, 1]))
-        choice = choose(PLACES[policy], request, nodes, scene.typical, draws=draws)
+        choice = choose_node_and_gpus(PLACES[policy], request, nodes, scene.typical, draws=draws)
         assert (choice.node if choice else -1) == trail.node[i]
         if choice is not None:
             first = int(trail.first_gpu[i])
             assert list(choice.gpus) == trail.gpu[first : first + request.gpus].tolist()
-            apply_request(request, nodes, choice.node, np.array(choice.gpus, np.int64), 1)
+            apply_request_to_node(request, nodes, choice.node, np.array(choice.gpus, np.int64), 1)

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.fleet.io.nodes import read_nodes
-from commonwatt.fleet.io.traces import check_fits, jobs_that_fit, read_trace
+from commonwatt.fleet.io.nodes import read_node_list
+from commonwatt.fleet.io.traces import check_jobs_fit_fleet, jobs_that_fit_fleet, read_trace
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data
@@ -42,7 +42,7 @@ def test_an_openb_list_has_the_pods_of_its_readme(variant):
 @pytest.mark.parametrize("variant", PODS)
 def test_an_openb_list_fits_its_nodes_but_for_some_pods_of_given_types(variant):
     jobs = read_trace(pods(variant)).workload
-    fleet = read_nodes(trace("openb-gpu-2023", "openb_node_list_all_node.csv.gz"))
+    fleet = read_node_list(trace("openb-gpu-2023", "openb_node_list_all_node.csv.gz"))
     nodes = {
         (fleet.gpu_types[kind].name, gpus, cpu, memory)
         for kind, gpus, cpu, memory in zip(
@@ -64,9 +64,9 @@ def test_an_openb_list_fits_its_nodes_but_for_some_pods_of_given_types(variant):
 
     columns = (jobs.gpu_types, jobs.gpus, jobs.cpu_milli, jobs.memory_mib)
     fits = [has_a_node(*pod) for pod in zip(*(c.tolist() for c in columns), strict=True)]
-    assert jobs_that_fit(jobs, fleet).tolist() == fits
+    assert jobs_that_fit_fleet(jobs, fleet).tolist() == fits
     if not jobs.gpu_type_names:
-        check_fits(jobs, fleet)
+        check_jobs_fit_fleet(jobs, fleet)
 
 
 @pytest.mark.parametrize("variant", ["default", "cpu250", "gpuspec33", "multigpu50"])
@@ -77,7 +77,7 @@ def test_the_fast_openb_reader_agrees_with_a_slow_one(variant):
     jobs = read_trace(pods(variant)).workload
     assert jobs.job_id.to_list() == [row["name"] for row in rows]
     assert jobs.gpus.tolist() == [int(row["num_gpu"]) for row in rows]
-    assert jobs.demand_milli().tolist() == [
+    assert jobs.gpu_demand_milli_by_job().tolist() == [
         int(row["num_gpu"]) * int(row["gpu_milli"]) for row in rows
     ]
     assert jobs.cpu_milli.tolist() == [int(row["cpu_milli"]) for row in rows]
@@ -97,7 +97,7 @@ def test_the_fast_openb_reader_agrees_with_a_slow_one(variant):
 
 @pytest.mark.parametrize(("name", "nodes"), [("all_node", 1523), ("gpu_node", 1213)])
 def test_an_openb_node_list_has_the_nodes_and_gpus_of_its_readme(name, nodes):
-    fleet = read_nodes(trace("openb-gpu-2023", f"openb_node_list_{name}.csv.gz"))
+    fleet = read_node_list(trace("openb-gpu-2023", f"openb_node_list_{name}.csv.gz"))
     assert len(fleet) == nodes
     assert int(fleet.gpus.sum()) == 6212
 

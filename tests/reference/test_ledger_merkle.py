@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.ledger import merkle, schema, tiles
-from commonwatt.ledger.entries import leaf_hash
+from commonwatt.ledger.entries import merkle_leaf_hash
 from commonwatt.ledger.verify import MerkleAccumulator
 
 
@@ -28,7 +28,7 @@ def path(m: int, leaves: list[bytes]) -> list[bytes]:
     """RFC 6962, section 2.1.1: PATH(m, D[n])."""
     if len(leaves) == 1:
         return []
-    k = merkle.split(len(leaves))
+    k = merkle.merkle_split_size(len(leaves))
     if m < k:
         return [*path(m, leaves[:k]), mth(leaves[k:])]
     return [*path(m - k, leaves[k:]), mth(leaves[:k])]
@@ -38,14 +38,14 @@ def proof(m: int, leaves: list[bytes], whole: bool = True) -> list[bytes]:
     """RFC 6962, section 2.1.2: SUBPROOF(m, D[n], b)."""
     if m == len(leaves):
         return [] if whole else [mth(leaves)]
-    k = merkle.split(len(leaves))
+    k = merkle.merkle_split_size(len(leaves))
     if m <= k:
         return [*proof(m, leaves[:k], whole), mth(leaves[k:])]
     return [*proof(m - k, leaves[k:], False), mth(leaves[:k])]
 
 
 def leaves(n: int) -> list[bytes]:
-    return [leaf_hash(str(i).encode()) for i in range(n)]
+    return [merkle_leaf_hash(str(i).encode()) for i in range(n)]
 
 
 sizes = st.integers(1, 140)
@@ -55,12 +55,14 @@ sizes = st.integers(1, 140)
 def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, data):
     index = data.draw(st.integers(0, n - 1))
     all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.roots(nodes, merkle.inclusion_ranges(index, n))
+    found = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
     assert found == path(index, all_)
-    root = merkle.range_root(nodes, 0, n)
+    root = merkle.merkle_range_root(nodes, 0, n)
     assert root == mth(all_)
     for other in range(n):
-        holds = merkle.inclusion_holds(index=other, size=n, leaf=all_[index], path=found, root=root)
+        holds = merkle.inclusion_proof_holds(
+            index=other, size=n, leaf=all_[index], path=found, root=root
+        )
         assert holds == (other == index)
 
 
@@ -68,39 +70,41 @@ def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, 
 def test_a_consistency_proof_is_that_of_the_standard_and_no_other_past_passes(n, data):
     old = data.draw(st.integers(1, n))
     all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.roots(nodes, merkle.consistency_ranges(old, n))
+    found = merkle.merkle_range_roots(nodes, merkle.consistency_proof_ranges(old, n))
     assert found == proof(old, all_)
     given_ = {"new": n, "new_root": mth(all_), "path": found}
-    assert merkle.consistency_holds(old=old, old_root=mth(all_[:old]), **given_)
-    assert not merkle.consistency_holds(old=old, old_root=mth([*all_[: old - 1], b"x"]), **given_)
+    assert merkle.consistency_proof_holds(old=old, old_root=mth(all_[:old]), **given_)
+    assert not merkle.consistency_proof_holds(
+        old=old, old_root=mth([*all_[: old - 1], b"x"]), **given_
+    )
 
 
 @given(sizes, st.data())
 def test_a_damaged_proof_does_not_hold(n, data):
     index = data.draw(st.integers(0, n - 1))
     nodes = merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.roots(nodes, merkle.inclusion_ranges(index, n))
-    root = merkle.range_root(nodes, 0, n)
+    found = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
+    root = merkle.merkle_range_root(nodes, 0, n)
     given_ = {"index": index, "size": n, "leaf": leaves(n)[index], "root": root}
-    assert not merkle.inclusion_holds(path=[*found, root], **given_)
+    assert not merkle.inclusion_proof_holds(path=[*found, root], **given_)
     for i in range(len(found)):
-        assert not merkle.inclusion_holds(path=found[:i] + found[i + 1 :], **given_)
+        assert not merkle.inclusion_proof_holds(path=found[:i] + found[i + 1 :], **given_)
 
 
 @given(sizes)
 def test_the_root_that_grows_leaf_by_leaf_is_that_of_the_standard(n):
     tree = MerkleAccumulator()
     for leaf in leaves(n):
-        tree.add(leaf)
-    assert tree.root() == mth(leaves(n))
+        tree.add_leaf(leaf)
+    assert tree.merkle_root() == mth(leaves(n))
 
 
 def test_the_roots_of_certificate_transparencys_own_test_vectors():
     data = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657",
             "606162636465666768696a6b6c6d6e6f"]  # fmt: skip
-    all_ = [leaf_hash(bytes.fromhex(d)) for d in data]
+    all_ = [merkle_leaf_hash(bytes.fromhex(d)) for d in data]
     assert mth(all_).hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
-    assert merkle.range_root(merkle.ListedSubtreeHashes(all_), 0, 8) == mth(all_)
+    assert merkle.merkle_range_root(merkle.ListedSubtreeHashes(all_), 0, 8) == mth(all_)
 
 
 @pytest.mark.slow
@@ -109,15 +113,17 @@ def test_stored_nodes_two_levels_deep_agree_with_the_leaves():
     all_ = leaves(count)
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
-        schema.create(connection)
+        schema.create_ledger_tables(connection)
         rows = [{"position": i, "at": "", "actor_id": "", "kind": "", "subject": "", "text": "",
                  "link": leaf} for i, leaf in enumerate(all_)]  # fmt: skip
         connection.execute(sa.insert(schema.entries), rows)
         for old, new in ((0, 300), (300, 65_535), (65_535, 65_536), (65_536, count)):
-            tiles.store_complete_nodes(connection, old, new)
+            tiles.store_complete_merkle_nodes(connection, old, new)
         stored, plain = tiles.StoredSubtreeHashes(connection), merkle.ListedSubtreeHashes(all_)
         assert stored.node(16, 0) == plain.node(16, 0)
-        assert merkle.range_root(stored, 0, count) == merkle.range_root(plain, 0, count)
-        ranges = merkle.inclusion_ranges(40_000, count)
-        assert merkle.roots(stored, ranges) == merkle.roots(plain, ranges)
+        assert merkle.merkle_range_root(stored, 0, count) == merkle.merkle_range_root(
+            plain, 0, count
+        )
+        ranges = merkle.inclusion_proof_ranges(40_000, count)
+        assert merkle.merkle_range_roots(stored, ranges) == merkle.merkle_range_roots(plain, ranges)
     engine.dispose()

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.engines.care.detect.vus import intervals, vus_pr
-from commonwatt.operate.engines.care.detect.vus_reference import buffer_weights, vus_pr_slow
+from commonwatt.operate.engines.care.detect.vus import anomaly_intervals, node_anomaly_vus_pr
+from commonwatt.operate.engines.care.detect.vus_reference import (
+    anomaly_buffer_weights,
+    reference_node_anomaly_vus_pr,
+)
 
 
 @given(
@@ -20,8 +23,10 @@ from commonwatt.operate.engines.care.detect.vus_reference import buffer_weights,
 def test_the_fast_area_is_that_of_the_definition(runs, window, decimals, thresholds, seed):
     label = np.concatenate([np.r_[np.zeros(a, int), np.ones(b, int)] for a, b in runs])
     score = np.round(np.random.default_rng(seed).random(len(label)), decimals) + 0.3 * label
-    fast = vus_pr(label, score, window=window, thresholds=thresholds)
-    slow = vus_pr_slow(label.tolist(), score.tolist(), window=window, thresholds=thresholds)
+    fast = node_anomaly_vus_pr(label, score, window=window, thresholds=thresholds)
+    slow = reference_node_anomaly_vus_pr(
+        label.tolist(), score.tolist(), window=window, thresholds=thresholds
+    )
     assert fast == pytest.approx(slow, abs=1e-12)
 
 
@@ -49,12 +54,12 @@ def _series(case):
 @pytest.mark.parametrize(("case", "window", "wanted"), PUBLISHED)
 def test_the_area_is_that_of_the_authors_software(case, window, wanted):
     label, score = _series(case)
-    assert vus_pr(label, score, window=window) == pytest.approx(wanted, abs=1e-12)
+    assert node_anomaly_vus_pr(label, score, window=window) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_a_perfect_score_without_buffer_has_the_whole_area():
     label = np.array([0] * 50 + [1] * 10 + [0] * 40)
-    assert vus_pr(label, label.astype(float), window=0) == pytest.approx(1.0)
+    assert node_anomaly_vus_pr(label, label.astype(float), window=0) == pytest.approx(1.0)
 
 
 def test_a_random_score_stays_near_the_share_of_anomalies():
@@ -62,16 +67,16 @@ def test_a_random_score_stays_near_the_share_of_anomalies():
     label = np.zeros(20_000, dtype=int)
     for start in range(500, 20_000, 2000):
         label[start : start + 60] = 1
-    area = vus_pr(label, chance.random(20_000), window=0)
+    area = node_anomaly_vus_pr(label, chance.random(20_000), window=0)
     assert area == pytest.approx(label.mean(), rel=0.5)
 
 
 def test_weights_of_neighbouring_buffers_add_up_to_one_at_most():
-    weights = buffer_weights([0, 1, 0, 0, 1, 0], 4)
+    weights = anomaly_buffer_weights([0, 1, 0, 0, 1, 0], 4)
     assert max(weights) == 1.0
     assert weights[0] == pytest.approx(np.sqrt(1 - 1 / 4))
 
 
 def test_a_run_that_ends_the_series_is_an_interval():
-    starts, ends = intervals(np.array([1, 1, 0, 0, 1]))
+    starts, ends = anomaly_intervals(np.array([1, 1, 0, 0, 1]))
     assert (starts.tolist(), ends.tolist()) == ([0, 4], [1, 4])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     TaggerWeights,
-    best_tags,
-    feature_table,
-    hashed_features,
+    best_identifier_tags,
+    hashed_token_features,
     shipped_weights,
+    tagger_feature_table,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
@@ -41,7 +41,7 @@ def slow_features(atoms, size):
     rows = []
     for i in range(len(atoms)):
         row = []
-        for number, feature in enumerate(feature_table().tolist(), 1):
+        for number, feature in enumerate(tagger_feature_table().tolist(), 1):
             mixed = number * 0x9E3779B97F4A7C15 % WORD
             for column, offset in _pairs(feature):
                 if column < 0:
@@ -86,15 +86,15 @@ def slow_best(features, weights):
 @given(PIECES)
 def test_features_are_hashed_as_defined(text):
     atoms = tokenise(text).atoms
-    assert hashed_features(atoms, 1 << 20).tolist() == slow_features(atoms.tolist(), 1 << 20)
+    assert hashed_token_features(atoms, 1 << 20).tolist() == slow_features(atoms.tolist(), 1 << 20)
 
 
 @settings(max_examples=30, deadline=None)
 @given(PIECES)
 def test_no_sequence_of_tags_has_more_points(text):
     weights = shipped_weights()
-    features = hashed_features(tokenise(text).atoms, len(weights.points))
-    tags = best_tags(features, weights)
+    features = hashed_token_features(tokenise(text).atoms, len(weights.points))
+    tags = best_identifier_tags(features, weights)
     rows = features.tolist()
     assert slow_score(rows, tags, weights) == slow_best(rows, weights)
 
@@ -112,4 +112,4 @@ def test_the_best_of_all_sequences_is_found_whatever_the_weights(seed, length):
         slow_score(features.tolist(), tags, weights)
         for tags in itertools.product(range(TAGS), repeat=length)
     )
-    assert slow_score(features.tolist(), best_tags(features, weights), weights) == best
+    assert slow_score(features.tolist(), best_identifier_tags(features, weights), weights) == best

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.engines.airlock.equations import identifying_combinations
+from commonwatt.sandbox.engines.airlock.equations import identifying_cell_combinations
 
 
 def _rank(rows):
@@ -45,7 +45,9 @@ def _slow(members, smallest):
     st.integers(2, 4),
 )
 def test_the_search_finds_a_combination_exactly_where_one_exists(members, smallest):
-    assert bool(identifying_combinations(np.array(members), smallest)) == _slow(members, smallest)
+    assert bool(identifying_cell_combinations(np.array(members), smallest)) == _slow(
+        members, smallest
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,6 +57,6 @@ def test_what_is_found_is_a_combination_of_the_named_cells(seed):
     chance = np.random.default_rng(seed)
     members = chance.random((6, 60)) < 0.5
     members = np.vstack([members, members[0] ^ members[1] ^ (np.arange(60) == 7)])
-    for found in identifying_combinations(members, 4):
-        alone = identifying_combinations(members[list(found.cells)], 4)
+    for found in identifying_cell_combinations(members, 4):
+        alone = identifying_cell_combinations(members[list(found.cells)], 4)
         assert min(one.people for one in alone) <= found.people

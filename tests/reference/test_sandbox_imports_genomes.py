@@ -35,7 +35,7 @@ def test_the_fast_count_is_the_slow_one(sites, cases):
         (folder / "groups.csv").write_text(f"sample,group\n{rows}\n")
         raw = import_vcf([folder / "in.vcf", folder / "groups.csv"], folder / "store", "raw")
         made, _ = count_alleles(raw, folder / "store", "counts", least_people=4, smallest_cell=3)
-        found = pl.read_parquet(made.table("AlleleCount"))
+        found = pl.read_parquet(made.table_path("AlleleCount"))
     shown = {
         (row["pos"], row["alt"], row["group"]): None
         if row["withheld"]

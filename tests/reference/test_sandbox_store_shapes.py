@@ -8,15 +8,15 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.io.imports.checked import connection
-from commonwatt.sandbox.io.imports.to_fhir import make_fhir
-from commonwatt.sandbox.io.imports.to_omop import make_omop
+from commonwatt.sandbox.io.imports.checked import open_import_database
+from commonwatt.sandbox.io.imports.to_fhir import make_fhir_tables
+from commonwatt.sandbox.io.imports.to_omop import make_omop_tables
 from commonwatt.sandbox.io.imports.to_omop_reference import (
-    conditions_reference,
-    measurements_reference,
-    observations_reference,
-    persons_reference,
-    visits_reference,
+    omop_conditions_reference,
+    omop_measurements_reference,
+    omop_observations_reference,
+    omop_persons_reference,
+    omop_visits_reference,
 )
 
 _AT = pl.Datetime("us", "UTC")
@@ -87,7 +87,7 @@ def _made(rows, make):
         draft = Path(name)
         for table, schema in SCHEMAS.items():
             pl.DataFrame(rows[table], schema=schema).write_parquet(draft / f"{table}.parquet")
-        with connection(draft) as base:
+        with open_import_database(draft) as base:
             make(base, draft)
         return {path.stem: pl.read_parquet(path) for path in draft.glob("*.parquet")}
 
@@ -95,22 +95,22 @@ def _made(rows, make):
 @settings(max_examples=25, deadline=None)
 @given(projects())
 def test_the_fast_mapping_is_the_slow_one(rows):
-    made = _made(rows, make_omop)
-    persons = persons_reference(rows["Patient"])
+    made = _made(rows, make_omop_tables)
+    persons = omop_persons_reference(rows["Patient"])
     assert made["person"].select(list(persons[0])).to_dicts() == persons
     numbers = {one["patient_id"]: one["person_id"] for one in persons}
-    visits = visits_reference(rows["Encounter"], numbers)
+    visits = omop_visits_reference(rows["Encounter"], numbers)
     columns = ["visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
                "visit_end_date"]  # fmt: skip
     assert made["visit_occurrence"].select(columns).to_dicts() == visits
     columns = ["person_id", "measurement_source_value", "measurement_date", "value_as_number"]
-    measured = measurements_reference(rows["Observation"], numbers)
+    measured = omop_measurements_reference(rows["Observation"], numbers)
     assert made["measurement"].select(columns).rows() == measured
     columns = ["person_id", "observation_source_value", "observation_date", "value_as_string"]
-    observed = observations_reference(rows["Observation"], numbers)
+    observed = omop_observations_reference(rows["Observation"], numbers)
     assert made["observation"].select(columns).rows() == observed
     columns = ["person_id", "condition_source_value", "condition_start_date", "condition_end_date"]
-    conditions = conditions_reference(rows["Condition"], numbers)
+    conditions = omop_conditions_reference(rows["Condition"], numbers)
     assert made["condition_occurrence"].select(columns).rows() == conditions
 
 
@@ -122,12 +122,12 @@ def test_what_omop_holds_comes_back_to_fhir(rows):
         draft = Path(name)
         for table, schema in SCHEMAS.items():
             pl.DataFrame(rows[table], schema=schema).write_parquet(draft / f"{table}.parquet")
-        with connection(draft) as base:
-            make_omop(base, draft)
+        with open_import_database(draft) as base:
+            make_omop_tables(base, draft)
             people = pl.read_parquet(draft / "person.parquet")
             for table in SCHEMAS:
                 (draft / f"{table}.parquet").unlink()
-            made = make_fhir(base, draft)
+            made = make_fhir_tables(base, draft)
         back = pl.read_parquet(draft / "Observation.parquet")
     names = {str(row["person_id"]): row["patient_id"] for row in people.iter_rows(named=True)}
     wanted = sorted(

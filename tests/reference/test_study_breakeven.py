@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.study.break_even import break_even_points, nearest_zero
-from commonwatt.study.mix import mix_of
+from commonwatt.study.break_even import break_even_points, nearest_zero_cost_gap
+from commonwatt.study.mix import site_mix
 from commonwatt.study.programme.schema import RentPart, SitePart
-from commonwatt.study.stages.sites import CostedSite, cells_of
+from commonwatt.study.stages.sites import CostedSite, cost_cells_of_programme_site
 
 LIBRARY = ("hong-kong", "cn-east", "cn-west", "us-texas", "eu-sweden")
 
@@ -24,7 +24,9 @@ def _site(name, library=None, rent=None):
 def _costed(name, library, use, hours):
     row = {"utilisation_share": use, "kwh_per_gpu_hour": 0.9, "usd_per_kwh": 0.08}
     site = _site(name, library)
-    return CostedSite(site=site, use=use, gpu_hours=hours, cells=cells_of(site, row))
+    return CostedSite(
+        site=site, use=use, gpu_hours=hours, cells=cost_cells_of_programme_site(site, row)
+    )
 
 
 def _rented(price, use):
@@ -39,21 +41,24 @@ uses = st.floats(0.3, 0.95)
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from(LIBRARY), st.sampled_from(LIBRARY), uses, uses)
 def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
-    one = mix_of([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
-    two = mix_of([_costed("two", second, other, 2.0)])
+    one = site_mix([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
+    two = site_mix([_costed("two", second, other, 2.0)])
     for found in break_even_points(one, two):
         if found.flips_at is not None:
             moved = {found.input.key: found.flips_at}
-            assert one.cost(moved) == pytest.approx(two.cost(moved), rel=1e-6)
+            assert one.gpu_hour_usd(moved) == pytest.approx(two.gpu_hour_usd(moved), rel=1e-6)
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.sampled_from(LIBRARY), uses, st.floats(1.0, 4.0))
 def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(library, use, price):
-    one, two = mix_of([_costed("one", library, use, 1.0)]), mix_of([_rented(price, use)])
+    one, two = site_mix([_costed("one", library, use, 1.0)]), site_mix([_rented(price, use)])
     for found in break_even_points(one, two):
         values = np.linspace(found.low, found.high, 1000)
-        gaps = [two.cost({found.input.key: v}) - one.cost({found.input.key: v}) for v in values]
+        gaps = [
+            two.gpu_hour_usd({found.input.key: v}) - one.gpu_hour_usd({found.input.key: v})
+            for v in values
+        ]
         flips = bool(np.any(np.sign(gaps[:-1]) != np.sign(gaps[1:])))
         assert flips == found.is_within_range
 
@@ -61,20 +66,22 @@ def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(li
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.0, 4.0), uses)
 def test_rent_breaks_even_at_the_cost_of_building(price, use):
-    built = mix_of([_costed("one", "cn-west", use, 1.0)])
-    found = {c.input.key: c for c in break_even_points(built, mix_of([_rented(price, use)]))}
+    built = site_mix([_costed("one", "cn-west", use, 1.0)])
+    found = {c.input.key: c for c in break_even_points(built, site_mix([_rented(price, use)]))}
     at = found["rented.rent_usd_per_gpu_hour"].flips_at
-    assert at == pytest.approx(built.cost() * use, rel=1e-9)
+    assert at == pytest.approx(built.gpu_hour_usd() * use, rel=1e-9)
 
 
 def test_two_sites_that_read_one_cell_move_together():
-    one = mix_of([_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)])
-    alone = mix_of([_costed("one", "cn-west", 0.5, 1.0)])
+    one = site_mix([_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)])
+    alone = site_mix([_costed("one", "cn-west", 0.5, 1.0)])
     moved = {"cn-west.discount_rate": 0.12}
-    assert one.cost(moved) == pytest.approx(alone.cost(moved), rel=1e-12)
-    assert one.drawn_costs(500, 1) == pytest.approx(alone.drawn_costs(500, 1), rel=0.2)
+    assert one.gpu_hour_usd(moved) == pytest.approx(alone.gpu_hour_usd(moved), rel=1e-12)
+    assert one.drawn_gpu_hour_usd(500, 1) == pytest.approx(
+        alone.drawn_gpu_hour_usd(500, 1), rel=0.2
+    )
 
 
 def test_nothing_is_found_where_nothing_crosses():
-    assert nearest_zero(lambda _: 1.0, 0.0, [-1.0, 0.0, 1.0]) is None
-    assert nearest_zero(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0
+    assert nearest_zero_cost_gap(lambda _: 1.0, 0.0, [-1.0, 0.0, 1.0]) is None
+    assert nearest_zero_cost_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0

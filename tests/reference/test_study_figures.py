@@ -505,11 +505,11 @@ def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monk
         return known[key][0]
 
     monkeypatch.setattr(check, "evaluated", evaluate_once)
-    assert check.content_faults(small.manifest, small.tables, small.page) == []
+    assert check.study_content_faults(small.manifest, small.tables, small.page) == []
     missed, count = [], 0
     for manifest, tables, page, said in mutants(20, 300, small.manifest, small.tables, small.page):
         count += 1
-        if not check.content_faults(manifest, tables, page):
+        if not check.study_content_faults(manifest, tables, page):
             missed.append(said)
     assert count == 300
     assert missed == []
@@ -523,7 +523,7 @@ def test_a_changed_byte_of_any_table_or_of_the_page_is_noticed_by_its_digest(sma
         frame = bytearray(before)
         frame[len(frame) // 2] ^= 1
         path.write_bytes(bytes(frame))
-        found = [str(fault) for fault in check._digest_faults(copy, small.manifest)]
+        found = [str(fault) for fault in check._study_digest_faults(copy, small.manifest)]
         assert [path.stem in said for said in found] == [True], path.name
         path.write_bytes(before)
 

@@ -4,12 +4,24 @@ import numpy as np
 import pytest
 
 from commonwatt.treasury.domain.errors import CountryError
-from commonwatt.treasury.engines.fan.estimate import estimate_panel, history, shock_model
-from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.io.country.weo import decompositions, economy, load_weo
-from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.fan import backtest_result
+from commonwatt.treasury.engines.fan.estimate import (
+    economy_shock_model,
+    estimate_panel,
+    macro_history,
+)
+from commonwatt.treasury.engines.fan.shipped import (
+    load_country_shock_model,
+    load_market_shocks,
+    macro_shock_model_cells,
+)
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.io.country.weo import (
+    debt_decompositions_by_year,
+    load_weo_economies,
+    weo_economy,
+)
+from commonwatt.treasury.usecases.countries import open_treasury_country
+from commonwatt.treasury.usecases.fan import debt_backtest_result
 from tests.shared_data import shared_data
 
 KEPT_OUT = frozenset(["GBR", "DEU", "ITA", "JPN", "KOR", "AUS", "CAN", "HUN"])
@@ -23,7 +35,7 @@ def weo():
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_an_eighty_per_cent_band_holds_about_eighty_per_cent_of_outcomes(weo):
-    found = backtest_result(weo, KEPT_OUT, frozenset())["all"]
+    found = debt_backtest_result(weo, KEPT_OUT, frozenset())["all"]
     assert found["forecasts"] > 500
     assert 0.72 <= found["coverage_80_share"] <= 0.88
     assert found["crps_points"] <= 10.0
@@ -31,18 +43,18 @@ def test_an_eighty_per_cent_band_holds_about_eighty_per_cent_of_outcomes(weo):
 
 @pytest.mark.shared_data
 def test_the_shipped_shocks_are_those_of_the_table(weo):
-    markets = load_markets("HKD", ("HKD", "CNY", "EUR", "USD"))
-    table = load_weo(weo, KEPT_OUT)
-    panel = estimate_panel({name: history(e.until(2024)) for name, e in table.items()})
-    shipped = load_macro("HKG", markets)
-    again = shock_model(panel, "HKG", markets, shipped.source)
-    assert model_rows(again) == model_rows(shipped)
+    markets = load_market_shocks("HKD", ("HKD", "CNY", "EUR", "USD"))
+    table = load_weo_economies(weo, KEPT_OUT)
+    panel = estimate_panel({name: macro_history(e.until(2024)) for name, e in table.items()})
+    shipped = load_country_shock_model("HKG", markets)
+    again = economy_shock_model(panel, "HKG", markets, shipped.source)
+    assert macro_shock_model_cells(again) == macro_shock_model_cells(shipped)
 
 
 @pytest.mark.shared_data
 def test_the_stock_flow_residual_closes_the_debt_law_in_every_known_year(weo):
-    found = economy(load_weo(weo, KEPT_OUT), "FRA", weo)
-    h = history(found)
+    found = weo_economy(load_weo_economies(weo, KEPT_OUT), "FRA", weo)
+    h = macro_history(found)
     d, g, p, s = h.debt_share, h.series[:, 0], h.series[:, 1], h.series[:, 2]
     again = d[:-1] * (1 + h.rate[1:]) / (1 + g[1:]) - p[1:] + s[1:]
     assert np.nanmax(np.abs(again - d[1:])) < 1e-12
@@ -50,30 +62,30 @@ def test_the_stock_flow_residual_closes_the_debt_law_in_every_known_year(weo):
 
 @pytest.mark.shared_data
 def test_nothing_after_the_origin_reaches_the_estimate(weo):
-    table = load_weo(weo, KEPT_OUT)
-    early = {name: history(e.until(2005)) for name, e in table.items()}
+    table = load_weo_economies(weo, KEPT_OUT)
+    early = {name: macro_history(e.until(2005)) for name, e in table.items()}
     assert max(len(h.debt_share) for h in early.values()) == 2005 - 1990 + 1
 
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("code", ["FRA", "USA", "SGP", "NOR", "CHN", "ZAF"])
 def test_any_economy_of_the_table_projects_along_its_outlook(weo, code):
-    found = economy(load_weo(weo, KEPT_OUT), code, weo)
-    years = project(open_country(code, weo), years=6).years
+    found = weo_economy(load_weo_economies(weo, KEPT_OUT), code, weo)
+    years = project_country_debt(open_treasury_country(code, weo), years=6).years
     outlook = found.debt_share()[-6:]
     assert np.allclose([y.debt_share for y in years], outlook, atol=1e-9)
-    parts = decompositions(found, 2025)
+    parts = debt_decompositions_by_year(found, 2025)
     assert all(len(str(year)) == 4 for year in parts)
 
 
 @pytest.mark.shared_data
 def test_an_unknown_economy_lists_the_known_ones(weo):
     with pytest.raises(CountryError, match="FRA"):
-        open_country("XXX", weo)
+        open_treasury_country("XXX", weo)
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path):
     path = tmp_path / "weo.csv"
     path.write_text("ref_area,year\nFRA,2020\n")
     with pytest.raises(CountryError, match="no column NGDP_FY"):
-        load_weo(path)
+        load_weo_economies(path)

@@ -10,18 +10,18 @@ from commonwatt.treasury.domain.bonds.calendars import (
     Calendar,
     RollConvention,
     adjusted_payment_day,
-    is_business_day,
+    is_bond_business_day,
 )
 from commonwatt.treasury.domain.bonds.day_count import DayCount
 from commonwatt.treasury.domain.bonds.terms import Bond
-from commonwatt.treasury.engines.bonds.cash_flows import cash_flows
+from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_flows
 from commonwatt.treasury.engines.bonds.pricing import (
-    claim_after,
+    bond_claim_after,
     clean_price,
     convexity,
     dirty_price,
     modified_duration,
-    yield_of,
+    yield_from_clean_price,
 )
 
 DAY_COUNTS = {
@@ -79,14 +79,14 @@ def differences(bond, settle, yield_rate):
     frequency = FREQUENCIES[bond.frequency]
     terms = (yield_rate, day_count, ql.Compounded, frequency, ql_date(settle))
     rate = ql.InterestRate(yield_rate, day_count, ql.Compounded, frequency)
-    ours = claim_after(bond, settle)
+    ours = bond_claim_after(bond, settle)
     clean = ql.BondFunctions.cleanPrice(theirs, *terms)
     duration = ql.BondFunctions.duration(theirs, rate, ql.Duration.Modified, ql_date(settle))
     return (
         clean_price(ours, yield_rate) - clean,
         dirty_price(ours, yield_rate) - clean - theirs.accruedAmount(ql_date(settle)),
         100 * ours.accrued - theirs.accruedAmount(ql_date(settle)),
-        yield_of(ours, clean) - yield_rate,
+        yield_from_clean_price(ours, clean) - yield_rate,
         modified_duration(ours, yield_rate) - duration,
         (convexity(ours, yield_rate) - ql.BondFunctions.convexity(theirs, rate, ql_date(settle)))
         / max(1.0, duration),
@@ -112,7 +112,7 @@ def test_the_cash_flows_of_a_bond_are_those_of_quantlib():
         bond = random_bond(rng)
         theirs = [(f.date().ISO(), f.amount()) for f in oracle(bond)[0].cashflows()]
         coupons = [amount for _, amount in theirs[:-1]]
-        ours = cash_flows(bond)
+        ours = bond_cash_flows(bond)
         assert [f.due_on.isoformat() for f in ours] == [day for day, _ in theirs[:-1]]
         assert np.allclose([100 * f.interest for f in ours], coupons, atol=1e-10)
 
@@ -121,7 +121,7 @@ def test_target_closing_days_are_those_of_quantlib():
     target = ql.TARGET()
     for offset in range(366 * 30):
         day = date(2000, 1, 1) + timedelta(days=offset)
-        assert is_business_day(Calendar.TARGET, day) == target.isBusinessDay(ql_date(day)), day
+        assert is_bond_business_day(Calendar.TARGET, day) == target.isBusinessDay(ql_date(day)), day
 
 
 @pytest.mark.parametrize(

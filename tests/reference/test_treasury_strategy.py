@@ -5,16 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.treasury.engines.fan.inputs import fan_inputs
-from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.engines.strategy import evaluate, market_paths, random_mixes
+from commonwatt.treasury.engines.fan.inputs import debt_fan_inputs
+from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.engines.strategy import (
+    evaluate_issuance_mixes,
+    market_shock_paths,
+    random_issuance_mixes,
+)
 from commonwatt.treasury.io.country.folder import load_country
 
 YEARS = 7
 COUNTRY = load_country("hongkong")
-INPUTS = fan_inputs(project(COUNTRY, years=YEARS))
-MODEL = load_macro("HKG", load_markets("HKD", INPUTS.currencies))
+INPUTS = debt_fan_inputs(project_country_debt(COUNTRY, years=YEARS))
+MODEL = load_country_shock_model("HKG", load_market_shocks("HKD", INPUTS.currencies))
 
 
 def slow_cost(mix, market):
@@ -55,9 +59,9 @@ def slow_cost(mix, market):
 
 
 def test_one_product_of_matrices_counts_what_a_slow_count_counts():
-    mixes = random_mixes(COUNTRY.mix, 4, seed=5)
-    found = evaluate(INPUTS, MODEL, mixes, paths=40, seed=2)
-    market = market_paths(MODEL, YEARS, 40, seed=2).reshape(40, 5, YEARS)
+    mixes = random_issuance_mixes(COUNTRY.mix, 4, seed=5)
+    found = evaluate_issuance_mixes(INPUTS, MODEL, mixes, paths=40, seed=2)
+    market = market_shock_paths(MODEL, YEARS, 40, seed=2).reshape(40, 5, YEARS)
     for mix, outcome in zip(mixes, found, strict=True):
         slow = np.mean([slow_cost(mix, market[p]) for p in range(40)])
         assert outcome.cost == pytest.approx(slow, rel=1e-9)
@@ -65,12 +69,16 @@ def test_one_product_of_matrices_counts_what_a_slow_count_counts():
 
 def test_without_shocks_there_is_no_risk():
     still = replace(MODEL, sd=MODEL.sd * 0)
-    found = evaluate(INPUTS, still, random_mixes(COUNTRY.mix, 3, seed=1), paths=50, seed=1)
+    found = evaluate_issuance_mixes(
+        INPUTS, still, random_issuance_mixes(COUNTRY.mix, 3, seed=1), paths=50, seed=1
+    )
     assert all(abs(one.risk) < 1e-9 for one in found)
 
 
 def test_an_efficient_mix_is_beaten_by_no_other_on_both_counts():
-    found = evaluate(INPUTS, MODEL, random_mixes(COUNTRY.mix, 60, seed=1), paths=300, seed=1)
+    found = evaluate_issuance_mixes(
+        INPUTS, MODEL, random_issuance_mixes(COUNTRY.mix, 60, seed=1), paths=300, seed=1
+    )
     for one in found:
         beaten = any(
             other.cost < one.cost and other.risk < one.risk for other in found if other is not one

@@ -16,7 +16,7 @@ import pytest
 
 from commonwatt.core.errors import CommonwattError, InputError, NodesError, TraceError, UsageError
 from commonwatt.core.messages import LANGUAGES
-from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.nodes import read_node_list
 from commonwatt.fleet.io.traces import read_trace
 from tests.trace_files import (
     ACME,
@@ -280,7 +280,7 @@ def test_a_broken_trace_gives_one_clear_error(fault, tmp_path):
 @pytest.mark.parametrize("fault", NODE_LISTS, ids=ids)
 def test_a_broken_node_list_gives_one_clear_error(fault, tmp_path):
     with pytest.raises(InputError) as raised:
-        read_nodes(written(tmp_path, fault.file, fault.content))
+        read_node_list(written(tmp_path, fault.file, fault.content))
     assert type(raised.value) is fault.error
     check_says(raised.value, fault.says)
 

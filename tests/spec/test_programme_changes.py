@@ -2,7 +2,7 @@
 
 import pytest
 
-from commonwatt.study.programme.changes import apply_changes
+from commonwatt.study.programme.changes import apply_programme_changes
 
 FILE = {
     "seed": 1,
@@ -34,7 +34,7 @@ MADE = [
 
 @pytest.mark.parametrize(("line", "place", "value"), MADE)
 def test_a_change_lands_in_its_place(line, place, value):
-    at = apply_changes(FILE, [line])
+    at = apply_programme_changes(FILE, [line])
     for step in place:
         at = at[step]
     assert at == (pytest.approx(value) if isinstance(value, float) else value)
@@ -54,15 +54,15 @@ def test_a_change_lands_in_its_place(line, place, value):
 )
 def test_a_change_that_cannot_be_made_says_why(line, said):
     with pytest.raises(ValueError, match=said):
-        apply_changes(FILE, [line])
+        apply_programme_changes(FILE, [line])
 
 
 def test_a_change_leaves_the_file_as_it_was():
     before = str(FILE)
-    apply_changes(FILE, [line for line, _, _ in MADE])
+    apply_programme_changes(FILE, [line for line, _, _ in MADE])
     assert str(FILE) == before
 
 
 def test_changes_are_made_in_order():
-    made = apply_changes(FILE, ["sites.home.pue=2.0", "sites.home.pue=+50%"])
+    made = apply_programme_changes(FILE, ["sites.home.pue=2.0", "sites.home.pue=+50%"])
     assert made["sites"][0]["pue"] == 3.0

@@ -165,6 +165,6 @@ def test_a_good_programme_becomes_a_fleet(tmp_path):
     programme = load_programme(_write(tmp_path, GOOD))
     fleet = programme.fleet()
     assert fleet.node_id == ("home-0", "home-1")
-    assert fleet.capacity_milli == 16_000
-    assert programme.quotas(["b", "a"]) == {"a": 8.0}
-    assert programme.site_masks(["b", "a"]) == [0, 1]
+    assert fleet.gpu_capacity_milli == 16_000
+    assert programme.tenant_quotas_gpus(["b", "a"]) == {"a": 8.0}
+    assert programme.tenant_site_masks(["b", "a"]) == [0, 1]

@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.periods import PeriodKind, parse_period
-from commonwatt.audit.engines.formula import evaluate
+from commonwatt.audit.domain.periods import PeriodKind, parse_claim_period
+from commonwatt.audit.engines.formula import evaluate_claim_expression
 from commonwatt.audit.usecases import (
     FindingKind,
     audit,
     audit_frame,
     load_claims,
-    load_library,
+    load_reference_library,
     parse_claims,
 )
 from commonwatt.siting.domain.errors import ClaimsError
 from tests.shared_data import shared_data
 
 HEAD = "id,quote,quantity,low,high,unit,region,period,relates_to\n"
-LIBRARY = load_library()
+LIBRARY = load_reference_library()
 
 
 def found(*rows: str):
@@ -235,9 +235,9 @@ def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
 
 def test_formulas_follow_precedence():
     values = {"A1": Interval(2, 2), "B2": Interval(3, 3)}
-    assert evaluate("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
+    assert evaluate_claim_expression("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
     with pytest.raises(ClaimsError):
-        evaluate("A1 +", values)
+        evaluate_claim_expression("A1 +", values)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_formulas_follow_precedence():
     ],
 )
 def test_periods_are_read_as_statistics_write_them(text, kind, start):
-    period = parse_period(text)
+    period = parse_claim_period(text)
     assert period is not None
     assert (period.kind, period.start) == (kind, start)
 

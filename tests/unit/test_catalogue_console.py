@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
-from commonwatt.catalogue.measures import TableColumn, heading
+from commonwatt.catalogue.measures import TableColumn, measure_heading
 from commonwatt.catalogue.shared import (
     DEBT_GDP,
     ENERGY,
@@ -21,12 +21,12 @@ from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    heading_of,
-    headings_of,
-    headline_of,
+    column_heading_of,
+    column_headings_of,
+    headline_fact_of,
 )
 from commonwatt.web.pages.fans import BANDS
-from commonwatt.web.svg import draw
+from commonwatt.web.svg import draw_chart_svg
 
 
 def chart(measure, **more):
@@ -49,7 +49,7 @@ FRAME = pl.DataFrame({"site": ["east"], "value": [7200.0], "low": [3600.0], "hig
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_chart_is_in_the_unit_that_its_label_names(language):
     data = chart_data(chart(QUEUE_DELAY_MEAN), FRAME, language)
-    assert data["x_label"] == heading(QUEUE_DELAY_MEAN, language)
+    assert data["x_label"] == measure_heading(QUEUE_DELAY_MEAN, language)
     assert data["unit"] == {"en": "h", "zh-Hant": "小時"}[language]
     assert data["series"][0] | {"label": ""} == {
         "label": "",
@@ -57,7 +57,7 @@ def test_a_chart_is_in_the_unit_that_its_label_names(language):
         "low": [1.0],
         "high": [None],
     }
-    assert heading(QUEUE_DELAY_MEAN, language) in draw(data)
+    assert measure_heading(QUEUE_DELAY_MEAN, language) in draw_chart_svg(data)
 
 
 def test_a_share_keeps_its_value_because_the_axis_writes_percent():
@@ -65,7 +65,7 @@ def test_a_share_keeps_its_value_because_the_axis_writes_percent():
     for measure in (UTILISATION, DEBT_GDP):
         data = chart_data(chart(measure), frame, "en")
         assert (data["unit"], data["series"][0]["values"]) == ("%", [0.9])
-        assert "90%" in draw(data)
+        assert "90%" in draw_chart_svg(data)
 
 
 def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
@@ -92,12 +92,12 @@ def test_the_bands_of_a_fan_are_those_of_the_catalogue():
 
 
 def test_headings_and_facts_take_label_unit_and_form():
-    shown = headings_of(ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD")
+    shown = column_headings_of(ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD")
     assert [(one.column, one.shown_unit("en")) for one in shown] == [
         ("mean_queue_delay_h", "h"),
         ("borrowing_bn", "HKD bn"),
     ]
     assert shown[0].label == QUEUE_DELAY_MEAN.label
-    fact = headline_of(GPU_HOUR_COST, 2.345, "en", subject="East")
+    fact = headline_fact_of(GPU_HOUR_COST, 2.345, "en", subject="East")
     assert (str(fact.label), fact.value) == ("Cost of a GPU-hour: East", "2.35 USD/GPU-hour")
-    assert heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"
+    assert column_heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"

@@ -22,16 +22,16 @@ from commonwatt.catalogue.measures import (
     Form,
     Measure,
     TableColumn,
-    cell,
-    heading,
-    shown_unit,
-    shown_value,
-    written,
+    measure_cell_text,
+    measure_heading,
+    measure_shown_value,
+    measure_value_text,
+    shown_measure_unit,
 )
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.errors import TableError
 from commonwatt.core.messages import Message
-from commonwatt.report import fact, shown_table
+from commonwatt.report import report_fact, report_table_of_rows
 
 
 def measure(name: str, form: Form, unit: str = "", label: str = "Label") -> Measure:
@@ -72,27 +72,31 @@ NEED = measure("need", MONEY, "{currency} bn", "Need")
     ],
 )
 def test_a_figure_is_written_in_its_form_and_unit(of, value, heading_, cell_, written_):
-    assert (heading(of), cell(value, of), written(value, of)) == (heading_, cell_, written_)
+    assert (measure_heading(of), measure_cell_text(value, of), measure_value_text(value, of)) == (
+        heading_,
+        cell_,
+        written_,
+    )
 
 
 def test_a_figure_is_written_in_chinese_too():
-    assert written(True, measure("is", FLAG), "zh-Hant") == "是"
-    assert written(1.5, COST, "zh-Hant") == "1.50 美元/GPU 小時"
-    assert shown_unit(WAIT, "zh-Hant") == "小時"
+    assert measure_value_text(True, measure("is", FLAG), "zh-Hant") == "是"
+    assert measure_value_text(1.5, COST, "zh-Hant") == "1.50 美元/GPU 小時"
+    assert shown_measure_unit(WAIT, "zh-Hant") == "小時"
 
 
 def test_a_column_in_another_unit_is_shown_as_its_measure_is():
     stored_h = TableColumn.of(WAIT, "wait_h", unit="h")
-    assert written(4.93, stored_h) == written(17748.0, WAIT) == "4.93 h"
-    assert shown_value(17748.0, WAIT) == shown_value(4.93, stored_h) == 4.93
+    assert measure_value_text(4.93, stored_h) == measure_value_text(17748.0, WAIT) == "4.93 h"
+    assert measure_shown_value(17748.0, WAIT) == measure_shown_value(4.93, stored_h) == 4.93
     assert (stored_h.kind, stored_h.unit, stored_h.meaning) == ("number", "h", "A meaning")
 
 
 def test_a_figure_in_a_country_s_money_needs_the_country():
-    assert heading(NEED, currency="HKD") == "Need [HKD bn]"
-    assert written(9.27, NEED, "zh-Hant", currency="HKD") == "92.70 億港元"
+    assert measure_heading(NEED, currency="HKD") == "Need [HKD bn]"
+    assert measure_value_text(9.27, NEED, "zh-Hant", currency="HKD") == "92.70 億港元"
     with pytest.raises(CatalogueError, match="the currency of the run"):
-        heading(NEED)
+        measure_heading(NEED)
 
 
 TABLE = TableSchema(
@@ -107,9 +111,9 @@ TABLE = TableSchema(
 
 def test_a_table_like_its_declaration_is_kept():
     frame = pl.DataFrame({"tenant": ["a"], "wait_s": [3600]})
-    assert TABLE.checked(frame).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+    assert TABLE.checked_frame(frame).schema == {"tenant": pl.String, "wait_s": pl.Float64}
     empty = pl.DataFrame({"tenant": [None], "wait_s": [None]})
-    assert TABLE.checked(empty).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+    assert TABLE.checked_frame(empty).schema == {"tenant": pl.String, "wait_s": pl.Float64}
 
 
 @pytest.mark.parametrize(
@@ -124,32 +128,32 @@ def test_a_table_like_its_declaration_is_kept():
 )
 def test_a_table_unlike_its_declaration_is_refused(columns):
     with pytest.raises(CatalogueError, match="waits"):
-        TABLE.checked(pl.DataFrame(columns))
+        TABLE.checked_frame(pl.DataFrame(columns))
 
 
 def test_rows_make_a_table_only_where_each_holds_every_column():
-    assert TABLE.from_rows([{"wait_s": 1, "tenant": "a"}]).rows() == [("a", 1.0)]
-    assert TABLE.from_rows([]).columns == ["tenant", "wait_s"]
+    assert TABLE.frame_from_rows([{"wait_s": 1, "tenant": "a"}]).rows() == [("a", 1.0)]
+    assert TABLE.frame_from_rows([]).columns == ["tenant", "wait_s"]
     with pytest.raises(TableError):
-        TABLE.from_rows([{"tenant": "a", "wait_s": 1.0}, {"tenant": "b"}])
+        TABLE.frame_from_rows([{"tenant": "a", "wait_s": 1.0}, {"tenant": "b"}])
 
 
 def test_a_table_can_be_named_anew_with_more_columns():
-    more = TABLE.named("waits_by_site", TableColumn.of(USE, "utilisation_share"))
+    more = TABLE.under_name("waits_by_site", TableColumn.of(USE, "utilisation_share"))
     assert [column.name for column in more.columns] == ["tenant", "wait_s", "utilisation_share"]
     with pytest.raises(CatalogueError):
         TABLE.column("utilisation_share")
 
 
 def test_a_report_takes_labels_units_and_form_from_the_catalogue():
-    shown = fact(WAIT, 17748.0, "en", of="fleet.mean_queue_delay_s")
+    shown = report_fact(WAIT, 17748.0, "en", of="fleet.mean_queue_delay_s")
     assert (shown.label, shown.value, shown.of) == (
         "Queue delay, mean",
         "4.93 h",
         "fleet.mean_queue_delay_s",
     )
     rows = [{"tenant": "a", "wait_s": 3600.0}, {"tenant": "b", "wait_s": None}]
-    table = shown_table(
+    table = report_table_of_rows(
         TABLE, rows, "en", title=Message("Waits"), cells_of={"wait_s": ["one", "two"]}
     )
     assert table.headings == ["Tenant", "Queue delay, mean [h]"]
@@ -165,7 +169,7 @@ def test_a_report_takes_labels_units_and_form_from_the_catalogue():
         ([measure("a", NUMBER, "furlongs")], UnitError),
         ([measure("a", HOURS, "USD")], UnitError),
         ([TableSchema("t", "t", (TableColumn.of(WAIT, "wait_kwh", unit="kWh"),))], UnitError),
-        ([TABLE, TABLE.named("waits")], CatalogueError),
+        ([TABLE, TABLE.under_name("waits")], CatalogueError),
     ],
     ids=["id twice", "no label", "unknown unit", "form of another kind", "column", "table twice"],
 )
@@ -174,13 +178,13 @@ def test_the_catalogue_refuses_what_contradicts_itself(monkeypatch, declared, er
     module.DECLARED = declared
     monkeypatch.setattr(collect, "declaring_modules", lambda: iter([module]))
     with pytest.raises(error):
-        collect.collect()
+        collect.collect_catalogue()
 
 
 def test_the_catalogue_takes_what_is_declared_once_and_imported_twice(monkeypatch):
     one, other = ModuleType("wing"), ModuleType("study")
     one.WAIT, one.TABLE, other.SAME, other.MORE = WAIT, TABLE, WAIT, {"use": USE}
     monkeypatch.setattr(collect, "declaring_modules", lambda: iter([one, other]))
-    whole = collect.collect()
+    whole = collect.collect_catalogue()
     assert sorted(whole.measures) == ["tenant", "use", "wait"]
     assert list(whole.tables) == ["waits"]

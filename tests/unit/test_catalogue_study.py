@@ -4,30 +4,30 @@ import polars as pl
 import pytest
 
 from commonwatt.catalogue.errors import CatalogueError
-from commonwatt.catalogue.measures import heading
-from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, render
-from commonwatt.study.charts import trade_off_chart
+from commonwatt.catalogue.measures import measure_heading
+from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, render_report_html
+from commonwatt.study.charts import alternatives_trade_off_chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
     FUNDING_YEARS,
     TABLES,
     WHAT_IF,
-    checked_table,
+    checked_study_table,
 )
-from commonwatt.study.what_if import compared_facts, what_if_section, what_if_table
+from commonwatt.study.what_if import what_if_rows, what_if_section, what_if_tables
 
-ROWS = compared_facts({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
+ROWS = what_if_rows({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
 
 
 def test_a_table_as_declared_is_written():
-    frame = what_if_table(ROWS)["what_if"]
-    assert checked_table("what_if", frame).equals(frame)
+    frame = what_if_tables(ROWS)["what_if"]
+    assert checked_study_table("what_if", frame).equals(frame)
 
 
 @pytest.mark.parametrize("name", ["what_if", "unheard_of"])
 def test_a_table_that_differs_or_that_nobody_declared_is_not_written(name):
     with pytest.raises(CatalogueError, match=name):
-        checked_table(name, what_if_table(ROWS)["what_if"].drop("changed"))
+        checked_study_table(name, what_if_tables(ROWS)["what_if"].drop("changed"))
 
 
 def test_every_table_of_a_study_is_declared():
@@ -38,16 +38,17 @@ def test_a_table_in_a_country_s_money_is_checked_with_its_currency():
     names = [column.name for column in FUNDING_YEARS.in_currency("HKD").columns]
     assert "need_hkd_bn" in names
     frame = pl.DataFrame({name: ["2030-31"] if name == "fiscal_year" else [1.0] for name in names})
-    assert checked_table("funding_years", frame, "HKD").columns == names
+    assert checked_study_table("funding_years", frame, "HKD").columns == names
     with pytest.raises(CatalogueError):
-        checked_table("funding_years", frame, "EUR")
+        checked_study_table("funding_years", frame, "EUR")
 
 
 def test_the_section_of_a_what_if_shows_what_moved():
     section = what_if_section(["x=+50%"], ROWS, "en")
     (table,) = section.tables
     assert table.headings == [
-        heading(WHAT_IF.column(name)) for name in ("figure", "before", "after", "change_share")
+        measure_heading(WHAT_IF.column(name))
+        for name in ("figure", "before", "after", "change_share")
     ]
     assert table.rows == [["a", "2", "3", "+50.0"]]
 
@@ -59,9 +60,9 @@ def test_a_chart_of_the_report_names_units_as_the_tables_do(language):
         | dict.fromkeys((column.name for column in ALTERNATIVES.columns[3:]), 1.0)
         for name in ("one", "other")
     ]
-    drawn = trade_off_chart(rows, language, currency="HKD")
-    assert heading(ALTERNATIVES.column("borrowing_bn"), language, currency="HKD") in drawn
-    assert heading(ALTERNATIVES.column("mean_queue_delay_h"), language) in drawn
+    drawn = alternatives_trade_off_chart(rows, language, currency="HKD")
+    assert measure_heading(ALTERNATIVES.column("borrowing_bn"), language, currency="HKD") in drawn
+    assert measure_heading(ALTERNATIVES.column("mean_queue_delay_h"), language) in drawn
 
 
 def test_the_table_behind_a_chart_of_the_report_has_headings_for_people():
@@ -75,6 +76,8 @@ def test_the_table_behind_a_chart_of_the_report_has_headings_for_people():
     )
     section = ReportSection(name="s", title="S", lede="L", figures=[figure])
     birth = ReportTable(title="B", headings=[], rows=[])
-    page = render(Report(title="R", language="en", summary="S", sections=[section], birth=birth))
+    page = render_report_html(
+        Report(title="R", language="en", summary="S", sections=[section], birth=birth)
+    )
     assert '<th scope="col">Utilisation [%]</th>' in page
     assert "<td>50.0</td>" in page

@@ -10,13 +10,13 @@ import pytest
 import commonwatt
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import (
-    check_same_kind,
+    check_same_unit_kind,
     convert,
     format_quantity,
     format_unit,
+    is_same_unit_kind,
     parse_quantity,
     parse_unit,
-    same_kind,
 )
 from commonwatt.core.errors import InputError
 
@@ -319,11 +319,11 @@ def test_a_heading_never_loses_the_scale_of_its_unit():
 
 def test_units_are_of_one_kind_or_the_check_raises():
     price, other = parse_unit("USD/kWh"), parse_unit("US cents/MWh")
-    assert same_kind(price, other)
-    check_same_kind(price, other)
-    assert not same_kind(price, parse_unit("CNY/kWh"))
+    assert is_same_unit_kind(price, other)
+    check_same_unit_kind(price, other)
+    assert not is_same_unit_kind(price, parse_unit("CNY/kWh"))
     with pytest.raises(UnitError, match="cells.csv"):
-        check_same_kind(price, parse_unit("CNY/kWh"), where="cells.csv")
+        check_same_unit_kind(price, parse_unit("CNY/kWh"), where="cells.csv")
 
 
 def test_a_conversion_of_a_value_is_that_of_its_text():

@@ -79,9 +79,9 @@ def test_evidence_draws_its_groups_and_a_funnel_of_its_sites(tmp_path, capsys):
 def drifting(path, days=60, per_day=40):
     import numpy as np
 
-    from commonwatt.core.seeds import stream
+    from commonwatt.core.seeds import named_random_stream
 
-    chance, rows = stream(3, "cli-monitor"), ["score,label,day,site"]
+    chance, rows = named_random_stream(3, "cli-monitor"), ["score,label,day,site"]
     for day in range(days):
         for i in range(per_day):
             x = float(chance.normal(-1, 1.2))

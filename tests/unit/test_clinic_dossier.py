@@ -7,9 +7,9 @@ import pytest
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
-from commonwatt.clinic.io.dossier import dossier_html, label
+from commonwatt.clinic.io.dossier import dossier_field_label, dossier_html
 from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
-from commonwatt.clinic.io.pdf import pdf_of
+from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
 from tests.clinic_factories import BODIES, put, with_live
@@ -105,22 +105,26 @@ def test_every_field_that_a_dossier_shows_has_a_chinese_label():
     names |= {"metric", "group", "estimate", "low", "high", "rows", "events", "verdict", "kinds"}
     names |= {"floors", "most_threshold_shift", "deployment", "site", "status", "approved by"}
     names |= {"undisclosed", "decisions", "event", "jurisdiction", "severity", "due at", "rule"}
-    assert {name for name in names if label(name, "zh-Hant") == label(name, "en")} == set()
+    assert {
+        name
+        for name in names
+        if dossier_field_label(name, "zh-Hant") == dossier_field_label(name, "en")
+    } == set()
 
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_dossier_is_a_pdf_too_the_same_bytes_each_time(made, language):
     pytest.importorskip("weasyprint")
     page = dossier_html(made, "version/v1", language=language)
-    first = pdf_of(page)
+    first = dossier_pdf(page)
     assert first.startswith(b"%PDF")
-    assert pdf_of(page) == first
+    assert dossier_pdf(page) == first
 
 
 def test_a_letter_without_a_font_is_refused_rather_than_left_as_a_box():
     pytest.importorskip("weasyprint")
     with pytest.raises(EvidenceError, match=r"no font for 1 .* U\+F0000"):
-        pdf_of("<p>裁定 \U000f0000</p>")
+        dossier_pdf("<p>裁定 \U000f0000</p>")
 
 
 def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
@@ -129,7 +133,7 @@ def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
 
     monkeypatch.setattr("commonwatt.clinic.io.pdf.import_module", gone)
     with pytest.raises(MissingExtraError, match=r"commonwatt\[pdf\]"):
-        pdf_of("<p>")
+        dossier_pdf("<p>")
 
 
 def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_path, monkeypatch):

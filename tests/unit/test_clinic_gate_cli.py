@@ -11,9 +11,9 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.engines.gateway import sign_statement
+from commonwatt.clinic.engines.gateway import sign_human_step
 from commonwatt.clinic.engines.gateway.service import EXTENSION
-from commonwatt.clinic.engines.gateway.site import load_secret, salt_of
+from commonwatt.clinic.engines.gateway.site import encounter_salt, load_or_make_site_secret
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import put
@@ -30,11 +30,11 @@ def run(*words: str) -> int:
 def opaque(secret, encounter):
     import hashlib
 
-    return hashlib.sha256(salt_of(secret) + encounter.encode()).hexdigest()[:20]
+    return hashlib.sha256(encounter_salt(secret) + encounter.encode()).hexdigest()[:20]
 
 
 def disclose(folder, *encounters):
-    secret = load_secret(folder / "site.secret")
+    secret = load_or_make_site_secret(folder / "site.secret")
     made = RegistryWriter(Ledger.open(folder / "ledger.db"))
     for encounter in encounters:
         body = {"deployment": "deployment/x", "encounter": opaque(secret, encounter)}
@@ -132,7 +132,7 @@ def served(folder):
 
 
 def test_an_answer_that_was_given_is_on_record_even_if_the_gate_dies_at_once(folder):
-    from commonwatt.ledger.verify import verify
+    from commonwatt.ledger.verify import verify_ledger
 
     with serving(folder) as (connection, process):
         _, answer = post(connection, "/cds-services/x", {"facts": FACTS})
@@ -140,7 +140,7 @@ def test_an_answer_that_was_given_is_on_record_even_if_the_gate_dies_at_once(fol
         process.wait(timeout=20)
     ledger = Ledger.open(folder / "ledger.db")
     last = list(ledger.entries())[-1]
-    verify(ledger)
+    verify_ledger(ledger)
     ledger.engine.dispose()
     assert last.subject == answer["extension"][EXTENSION]["advice"]
 
@@ -180,7 +180,7 @@ def session(folder, *requests, plan="p1"):
 
 
 def call(number, plan="p1", step=0):
-    signed = sign_statement(plan, step, "go", KEYS["clinician"])
+    signed = sign_human_step(plan, step, "go", KEYS["clinician"])
     statement = {"plan_id": plan, "step": step, "answer": "go"}
     statement |= {"public_key": signed.public_key.hex(), "signature": signed.signature.hex()}
     arguments = {"encounter": "e1", "facts": FACTS, "statement": statement}

@@ -14,10 +14,10 @@ from commonwatt.clinic.engines.gateway.gate import AdviceRequest
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
 from commonwatt.clinic.engines.gateway.lottery import (
     EncounterLottery,
-    audit_lottery,
-    record_commitment,
+    audit_encounter_lottery,
+    record_lottery_commitment,
 )
-from commonwatt.clinic.engines.gateway.models import HttpModel, load_model
+from commonwatt.clinic.engines.gateway.models import HttpModel, load_medical_model
 from commonwatt.core.errors import CommonwattError
 from tests.clinic_factories import HOUR, KEYS, NOW, put, with_live
 
@@ -33,7 +33,7 @@ def gate_with(model=lambda _: 0.4, lot=None):
     for i in range(20):
         told = {
             "deployment": "deployment/x",
-            "encounter": gate.pseudonym(f"e{i}"),
+            "encounter": gate.encounter_pseudonym(f"e{i}"),
             "language": "en",
         }
         put(made, "disclosure", f"d{i}", told)
@@ -55,7 +55,7 @@ def test_requests_that_come_together_are_answered_in_their_order_by_few_commits(
 
     async def hundred():
         group = GroupCommitter(settle)
-        return await asyncio.gather(*(group.submit(n) for n in range(100)))
+        return await asyncio.gather(*(group.submit_advice_question(n) for n in range(100)))
 
     assert asyncio.run(hundred()) == [n * n for n in range(100)]
     assert sum(commits) == 100
@@ -70,8 +70,12 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_the_next_one_goes_on():
 
     async def both():
         group = GroupCommitter(settle)
-        first = await asyncio.gather(group.submit("bad"), group.submit("a"), return_exceptions=True)
-        return first, await group.submit("b")
+        first = await asyncio.gather(
+            group.submit_advice_question("bad"),
+            group.submit_advice_question("a"),
+            return_exceptions=True,
+        )
+        return first, await group.submit_advice_question("b")
 
     first, second = asyncio.run(both())
     assert [type(one) for one in first] == [OSError, OSError]
@@ -81,25 +85,29 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_the_next_one_goes_on():
 def test_one_question_that_cannot_be_kept_leaves_the_others_of_its_commit_alone():
     gate = gate_with()
     size = gate.writer.ledger.head().size
-    prepared = [gate.prepare(question(i, own)) for i, own in enumerate((0.2, 7.0, 0.3))]
-    good, bad, also = gate.record_prepared(prepared, at=NOW)
-    assert (good.allowed, also.allowed) == (True, True)
+    prepared = [gate.prepare_advice(question(i, own)) for i, own in enumerate((0.2, 7.0, 0.3))]
+    good, bad, also = gate.record_prepared_advice(prepared, at=NOW)
+    assert (good.allows_advice, also.allows_advice) == (True, True)
     assert isinstance(bad, CommonwattError)
     assert gate.writer.ledger.head().size == size + 2
 
 
 def test_what_changed_between_the_question_and_its_commit_counts():
     gate = gate_with()
-    early = gate.prepare(replace(question(0), encounter_id="new"))
-    ready = gate.prepare(question(1))
-    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("new"), "language": "en"}
+    early = gate.prepare_advice(replace(question(0), encounter_id="new"))
+    ready = gate.prepare_advice(question(1))
+    told = {
+        "deployment": "deployment/x",
+        "encounter": gate.encounter_pseudonym("new"),
+        "language": "en",
+    }
     put(gate.writer, "disclosure", "late", told)
-    assert gate.record_prepared([early], at=NOW)[0].allowed
+    assert gate.record_prepared_advice([early], at=NOW)[0].allows_advice
     with gate.writer.transaction() as tx:
-        gate.writer.move(
+        gate.writer.move_deployment(
             tx, "deployment/x", "paused", by=KEYS["safety-officer"], at=NOW, reason="r"
         )
-    assert gate.record_prepared([ready], at=NOW)[0].rule == "gate.not-live"
+    assert gate.record_prepared_advice([ready], at=NOW)[0].rule == "gate.not-live"
 
 
 def broken(_):
@@ -113,7 +121,7 @@ def test_a_model_that_fails_refuses_by_a_rule_and_its_words_reach_no_record(mode
     assert verdict.rule == "gate.model-failed"
     assert "patient" not in list(gate.writer.ledger.entries())[-1].text
     with pytest.raises(AdviceRefusedError, match=r"gate\.model-failed"):
-        verdict.check()
+        verdict.check_allows_advice()
 
 
 class Scores(http.server.BaseHTTPRequestHandler):
@@ -133,8 +141,8 @@ def test_a_model_behind_a_server_is_asked_and_one_that_is_gone_refuses(tmp_path)
     server = http.server.HTTPServer(("127.0.0.1", 0), Scores)
     threading.Thread(target=server.serve_forever).start()
     url = f"http://127.0.0.1:{server.server_port}/"
-    loaded = load_model({"url": url}, tmp_path, "here")
-    assert (loaded.remote, loaded.has_digest) == (True, False)
+    loaded = load_medical_model({"url": url}, tmp_path, "here")
+    assert (loaded.remote, loaded.has_artefact_digest) == (True, False)
     gate = gate_with(loaded.model)
     assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).score == 0.5
     server.shutdown()
@@ -145,43 +153,51 @@ def test_a_model_behind_a_server_is_asked_and_one_that_is_gone_refuses(tmp_path)
 
 def test_an_honest_gate_passes_the_audit_and_the_lot_cannot_be_chosen_afterwards():
     gate = gate_with(lot=LOT)
-    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
-    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)  # in force already
+    record_lottery_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
+    record_lottery_commitment(
+        gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW
+    )  # in force already
     for i in range(20):
         gate.request_advice("deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1)
     entries = list(gate.writer.ledger.entries())
     assert sum(entry.kind == "gate.sample" for entry in entries) == 1
-    found = audit_lottery(entries, "qmh", [LOT.secret])
+    found = audit_encounter_lottery(entries, "qmh", [LOT.secret])
     assert (found.lots, found.shown_first, found.marked_wrongly) == (20, (), ())
     assert 0 < found.drawn < 20
-    chosen = audit_lottery(entries, "qmh", [b"another secret"])
+    chosen = audit_encounter_lottery(entries, "qmh", [b"another secret"])
     assert (chosen.lots, chosen.sealed) == (0, 20)
 
 
 def test_a_gate_that_spares_a_doctor_or_marks_falsely_is_found_out():
     gate = gate_with(lot=LOT)
-    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
+    record_lottery_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
     drawn = next(
-        i for i in range(20) if LOT.asks_clinician_first("deployment/x", gate.pseudonym(f"e{i}"))
+        i
+        for i in range(20)
+        if LOT.asks_clinician_first("deployment/x", gate.encounter_pseudonym(f"e{i}"))
     )
     free = next(
         i
         for i in range(20)
-        if not LOT.asks_clinician_first("deployment/x", gate.pseudonym(f"e{i}"))
+        if not LOT.asks_clinician_first("deployment/x", gate.encounter_pseudonym(f"e{i}"))
     )
     body = {"deployment": "deployment/x", "score": 0.4, "shown": True}
     for name, i, sampled in (("a", drawn, True), ("b", drawn, False), ("c", free, True)):
-        encounter = {"encounter": gate.pseudonym(f"e{i}"), "sampled": sampled, "own_estimate": 0.2}
+        encounter = {
+            "encounter": gate.encounter_pseudonym(f"e{i}"),
+            "sampled": sampled,
+            "own_estimate": 0.2,
+        }
         given = {k: v for k, v in encounter.items() if (name, k) != ("a", "own_estimate")}
         put(gate.writer, "advice", name, body | given, NOW + HOUR)
-    found = audit_lottery(gate.writer.ledger.entries(), "qmh", [LOT.secret])
+    found = audit_encounter_lottery(gate.writer.ledger.entries(), "qmh", [LOT.secret])
     assert found.shown_first == ("advice/a",)
     assert found.marked_wrongly == ("advice/b", "advice/c")
 
 
 def test_an_agents_question_draws_no_lot_because_nobody_is_shown_it():
     gate = gate_with(lot=EncounterLottery(secret=b"s" * 32, share=1.0))
-    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW, asker="agent").allowed
+    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW, asker="agent").allows_advice
     assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).rule == "gate.own-estimate-first"
 
 
@@ -199,9 +215,11 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
     desk = gate.writer
     with desk.transaction() as tx:
         for i in range(rows.height):
-            told = {"encounter": gate.pseudonym(f"p{i}"), "language": "en"}
+            told = {"encounter": gate.encounter_pseudonym(f"p{i}"), "language": "en"}
             body = told | {"deployment": "deployment/x"}
-            desk.record(tx, "disclosure", f"p{i}", body, by=KEYS["clinician"], at=NOW)
+            desk.write_registry_record(
+                tx, "disclosure", f"p{i}", body, by=KEYS["clinician"], at=NOW
+            )
     asked = [
         AdviceRequest(
             deployment="deployment/x",
@@ -211,13 +229,13 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
         )
         for i, row in enumerate(rows.iter_rows(named=True))
     ]
-    given = gate.record_prepared([gate.prepare(one) for one in asked], at=NOW)
+    given = gate.record_prepared_advice([gate.prepare_advice(one) for one in asked], at=NOW)
     with desk.transaction() as tx:
         for verdict, alive in zip(given, rows["alive"], strict=True):
             body = {"advice": verdict.advice, "label": bool(alive)}
             name = verdict.advice.removeprefix("advice/")
-            desk.record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
-    told = desk.registry.forecasts("deployment/x")
+            desk.write_registry_record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
+    told = desk.registry.forecasts_with_outcome("deployment/x")
     found = compare_clinician_and_model(*zip(*told, strict=True))
     assert found == compare_clinician_and_model(rows["model"], rows["doctor"], rows["alive"])
     assert found.rows == rows.height == 415

@@ -39,7 +39,7 @@ def made():
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
     told = {
         "deployment": "deployment/x",
-        "encounter": gate.pseudonym("enc-1"),
+        "encounter": gate.encounter_pseudonym("enc-1"),
         "language": "zh-Hant",
     }
     put(desk, "disclosure", "d", told)
@@ -48,7 +48,7 @@ def made():
         lambda: NOW + HOUR,
         lambda name, token: KEYS["clinician"] if (name, token) == ("dr-lee", "t") else None,
     )
-    return desk, Client(service.app())
+    return desk, Client(service.cds_hooks_app())
 
 
 def ask(client, encounter="enc-1", name="x", **extension):
@@ -110,8 +110,8 @@ def test_feedback_is_signed_by_the_clinician_and_names_the_own_estimate_given_be
         headers={"authorization": "Bearer t"},
     )
     assert sent.status_code == 200
-    assert desk.registry.saw_advice_first(advice) is False
-    assert desk.registry.override_outcomes("deployment/x")["overridden"]["not known"] == 1
+    assert desk.registry.clinician_saw_advice_first(advice) is False
+    assert desk.registry.outcome_counts_by_decision("deployment/x")["overridden"]["not known"] == 1
     again = client.post(
         "/cds-services/x/feedback",
         json={"extension": {EXTENSION: given}},

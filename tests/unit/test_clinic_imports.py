@@ -6,13 +6,13 @@ from datetime import date
 import pytest
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.domain.rules import classify, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_rule_book
 from commonwatt.clinic.io.imports import (
-    card_faults,
-    load_adverse_events,
-    load_card,
+    load_device_adverse_events,
     load_fda_devices,
-    parse_card,
+    load_model_card,
+    model_card_faults,
+    parse_model_card,
 )
 from tests.shared_data import shared_data
 
@@ -20,12 +20,12 @@ BOOK = load_rule_book()
 
 
 def category(card):
-    ruling = classify(BOOK, card.facts, jurisdiction="imdrf", on=date(2026, 11, 22))
+    ruling = classify_product(BOOK, card.facts, jurisdiction="imdrf", on=date(2026, 11, 22))
     return ruling.verdicts[0].klass
 
 
 def card(use="x", population="y", risk="Low", ethics="N/A"):
-    return parse_card(
+    return parse_model_card(
         f"""<AppliedModelCard><BasicInfo><ModelName>Stroke triage</ModelName></BasicInfo>
         <UsesAndDirections><IntendedUseAndWorkflow>{use}</IntendedUseAndWorkflow>
         <TargetedPatientPopulation>{population}</TargetedPatientPopulation></UsesAndDirections>
@@ -37,7 +37,7 @@ def card(use="x", population="y", risk="Low", ethics="N/A"):
 
 def test_a_card_that_contradicts_itself_is_caught_field_by_field():
     made = card("adults aged 30 and older", "adults aged 18 and older")
-    faults = {fault.rule: fault for fault in card_faults(made, category(made))}
+    faults = {fault.rule: fault for fault in model_card_faults(made, category(made))}
     assert set(faults) == {"card.ages-contradict", "card.risk-understated", "card.no-disclosure"}
     assert "30" in faults["card.ages-contradict"].found
     assert len(faults["card.ages-contradict"].fields) == 2
@@ -45,20 +45,20 @@ def test_a_card_that_contradicts_itself_is_caught_field_by_field():
 
 def test_a_card_that_agrees_with_itself_passes():
     made = card("adults aged 18 and older", "≥ 18 years", risk="High", ethics="Patients are told")
-    assert card_faults(made, category(made)) == []
+    assert model_card_faults(made, category(made)) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"<a/>", b"{}", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
 def test_what_is_no_card_is_refused(data):
     with pytest.raises(EvidenceError, match="model card"):
-        parse_card(data, "here")
+        parse_model_card(data, "here")
 
 
 @pytest.mark.shared_data
 def test_eighteen_cards_load_and_exactly_one_contradicts_itself_on_age():
     paths = sorted(shared_data("surveillance", "chai_model_cards").glob("*.xml"))
-    cards = [load_card(path) for path in paths]
-    found = {c.version: [f.rule for f in card_faults(c, category(c))] for c in cards}
+    cards = [load_model_card(path) for path in paths]
+    found = {c.version: [f.rule for f in model_card_faults(c, category(c))] for c in cards}
     assert len(cards) == 18
     contradicting = [version for version, rules in found.items() if "card.ages-contradict" in rules]
     assert contradicting == ["CAC-01"]
@@ -80,7 +80,7 @@ def test_fdas_list_loads_whole_with_its_routes():
 @pytest.mark.shared_data
 def test_adverse_events_load_whole_and_show_what_they_leave_out():
     folder = shared_data("surveillance", "fda_ai_adverse_events")
-    events = load_adverse_events(folder / "adverse_events_943.csv.gz")
+    events = load_device_adverse_events(folder / "adverse_events_943.csv.gz")
     assert len(events) == 943
     assert Counter(e.severity for e in events) == {"other": 857, "serious": 84, "death": 2}
     missing = Counter(name for event in events for name in event.missing)
@@ -93,9 +93,9 @@ def test_files_of_another_kind_are_refused(tmp_path):
         load_fda_devices(tmp_path / "a")
     (tmp_path / "b").write_text("x\n1\n")
     with pytest.raises(EvidenceError, match="adverse event"):
-        load_adverse_events(tmp_path / "b")
+        load_device_adverse_events(tmp_path / "b")
     with pytest.raises(EvidenceError, match="FileNotFoundError"):
-        load_adverse_events(tmp_path / "none")
+        load_device_adverse_events(tmp_path / "none")
 
 
 @pytest.mark.shared_data

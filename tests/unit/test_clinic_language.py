@@ -13,15 +13,15 @@ from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.language import (
     ChatModel,
     LocalModel,
-    examine,
-    load_medec,
-    make_canaries,
-    split_cases,
+    examine_language_model,
+    load_medec_notes,
+    make_clinical_canaries,
+    split_notes_by_case,
 )
-from commonwatt.clinic.engines.language.canaries import measure_canaries
-from commonwatt.clinic.engines.language.examine import Z, design_effect
-from commonwatt.clinic.engines.language.support import measure
-from commonwatt.core.seeds import stream
+from commonwatt.clinic.engines.language.canaries import measure_clinical_canary_leak
+from commonwatt.clinic.engines.language.examine import Z, clinical_case_design_effect
+from commonwatt.clinic.engines.language.support import measure_support_check
+from commonwatt.core.seeds import named_random_stream
 from tests.language_models import (
     Cheat,
     Inventor,
@@ -34,7 +34,7 @@ from tests.language_models import (
 from tests.shared_data import shared_data
 
 NOTES = made_notes()
-CANARIES = make_canaries(b"k" * 32, 20)
+CANARIES = make_clinical_canaries(b"k" * 32, 20)
 
 
 def share(found, task, measured, group="all"):
@@ -47,7 +47,7 @@ def share(found, task, measured, group="all"):
 
 
 def test_a_lazy_model_is_found_out_by_its_answers_and_by_what_they_do_not_hang_on():
-    found = examine(Lazy(), NOTES, seed=1)
+    found = examine_language_model(Lazy(), NOTES, seed=1)
     assert share(found, "lazy", "canned")["estimate"] == 1.0
     assert share(found, "detect", "specificity")["estimate"] == 1.0
     assert share(found, "detect", "sensitivity")["estimate"] == 0.0
@@ -55,7 +55,7 @@ def test_a_lazy_model_is_found_out_by_its_answers_and_by_what_they_do_not_hang_o
 
 
 def test_a_model_that_invents_every_other_sentence_is_said_to():
-    found = examine(Inventor(), NOTES, seed=1)
+    found = examine_language_model(Inventor(), NOTES, seed=1)
     assert share(found, "summarise", "unsupported_sentences")["estimate"] == 0.5
     row = share(found, "summarise", "unsupported_sentences_corrected")
     assert 0.5 <= row["estimate"] <= 0.6  # the meter takes its inventions for harder to find
@@ -64,7 +64,7 @@ def test_a_model_that_invents_every_other_sentence_is_said_to():
 
 
 def test_a_model_that_knows_the_key_finds_every_error_and_says_all_of_the_note():
-    found = examine(Cheat(NOTES), NOTES, seed=1)
+    found = examine_language_model(Cheat(NOTES), NOTES, seed=1)
     assert share(found, "detect", "located")["estimate"] == 1.0
     assert share(found, "detect", "sensitivity", "treatment")["estimate"] == 1.0
     assert share(found, "summarise", "omitted_quantities")["estimate"] == 0.0
@@ -74,9 +74,9 @@ def test_a_model_that_knows_the_key_finds_every_error_and_says_all_of_the_note()
 
 @pytest.mark.parametrize("planted", [False, True])
 def test_canaries_sing_only_of_a_model_that_was_trained_on_them(planted):
-    model = NgramBaseline(NOTES, [one.line for one in CANARIES] if planted else [])
-    found = measure_canaries(model, CANARIES)
-    assert found.leaks is planted
+    model = NgramBaseline(NOTES, [one.planted_note_line for one in CANARIES] if planted else [])
+    found = measure_clinical_canary_leak(model, CANARIES)
+    assert found.model_leaks_canaries is planted
     assert (found.completed == 20, found.chosen == 20) == (planted, planted)
     assert (found.least_known > 0.8) is planted
 
@@ -84,25 +84,32 @@ def test_canaries_sing_only_of_a_model_that_was_trained_on_them(planted):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_model_that_saw_no_canary_is_called_leaking_no_more_often_than_stated(seed):
-    chance = stream(seed, "guess")
+    chance = named_random_stream(seed, "guess")
     guess = LocalModel("guess", lambda _: "ABCDEFGHIJ"[int(chance.integers(10))])
-    assert measure_canaries(guess, make_canaries(seed.to_bytes(32, "big"), 30)).p_value > 1e-6
+    assert (
+        measure_clinical_canary_leak(
+            guess, make_clinical_canaries(seed.to_bytes(32, "big"), 30)
+        ).p_value
+        > 1e-6
+    )
 
 
 def test_canaries_hang_on_their_secret_alone_and_their_place_is_even():
-    assert make_canaries(b"k" * 32, 5) == CANARIES[:5]
-    assert make_canaries(b"j" * 32, 5) != CANARIES[:5]
-    places = np.bincount([one.place for one in make_canaries(b"p" * 32, 2000)], minlength=10)
+    assert make_clinical_canaries(b"k" * 32, 5) == CANARIES[:5]
+    assert make_clinical_canaries(b"j" * 32, 5) != CANARIES[:5]
+    places = np.bincount(
+        [one.place for one in make_clinical_canaries(b"p" * 32, 2000)], minlength=10
+    )
     assert places.min() > 140
     assert len({one.start for one in CANARIES}) == 20
 
 
 def test_the_meter_finds_most_of_what_is_planted_and_clears_most_of_what_is_true():
-    made = measure(NOTES, stream(1, "meter"))
+    made = measure_support_check(NOTES, named_random_stream(1, "meter"))
     assert made.sensitivity > 0.8
     assert made.specificity > 0.9
-    assert made.corrected(1 - made.specificity) == 0.0
-    assert made.corrected(made.sensitivity) == pytest.approx(1.0)
+    assert made.corrected_unsupported_rate(1 - made.specificity) == 0.0
+    assert made.corrected_unsupported_rate(made.sensitivity) == pytest.approx(1.0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -110,38 +117,42 @@ def test_the_meter_finds_most_of_what_is_planted_and_clears_most_of_what_is_true
 def test_a_design_effect_lies_between_one_and_the_largest_case(rows):
     hits = np.array([hit for hit, _ in rows])
     cases = [str(case) for _, case in rows]
-    effect = design_effect(hits, cases)
+    effect = clinical_case_design_effect(hits, cases)
     assert 1.0 <= effect <= max(cases.count(case) for case in cases)
 
 
 def test_intervals_cover_when_notes_of_a_case_answer_alike():
-    from commonwatt.clinic.engines.evidence.metrics import wilson
+    from commonwatt.clinic.engines.evidence.metrics import wilson_share_interval
 
     covered = 0
     for seed in range(400):
-        chance = stream(seed, "coverage")
+        chance = named_random_stream(seed, "coverage")
         hits = np.repeat(chance.random(60) < 0.3, 4)
         cases = np.repeat(np.arange(60), 4).astype(str).tolist()
-        n = len(hits) / design_effect(hits, cases)
-        _, low, high = wilson(np.array([hits.mean() * n]), np.array([n]), Z)
+        n = len(hits) / clinical_case_design_effect(hits, cases)
+        _, low, high = wilson_share_interval(np.array([hits.mean() * n]), np.array([n]), Z)
         covered += bool(low[0] <= 0.3 <= high[0])
     assert covered >= 0.92 * 400
 
 
 def test_a_server_with_the_chat_interface_answers_as_the_model_behind_it_does(tmp_path):
-    train, held = split_cases(NOTES, 0.5)
+    train, held = split_notes_by_case(NOTES, 0.5)
     model = NgramBaseline(train)
     with served(model) as url:
         behind = ChatModel(url=url, model=model.name, timeout_s=20)
-        assert examine(behind, held, seed=1).table.equals(examine(model, held, seed=1).table)
+        assert examine_language_model(behind, held, seed=1).table.equals(
+            examine_language_model(model, held, seed=1).table
+        )
     with pytest.raises(EvidenceError, match="chat completions"):
         behind("anything")
 
 
 def test_twins_never_stand_on_both_sides_and_the_split_does_not_hang_on_the_order():
-    train, held = split_cases(NOTES, 0.4)
+    train, held = split_notes_by_case(NOTES, 0.4)
     assert not {note.case for note in train} & {note.case for note in held}
-    assert {n.note_id for n in split_cases(NOTES[::-1], 0.4)[1]} == {n.note_id for n in held}
+    assert {n.note_id for n in split_notes_by_case(NOTES[::-1], 0.4)[1]} == {
+        n.note_id for n in held
+    }
 
 
 def run(*words):
@@ -181,37 +192,37 @@ def test_notes_are_read_whatever_the_collection_writes_its_numbers_and_headings_
     other = text.replace("Error Flag", "error flag ")
     other = other.replace(",1,treatment,3", ",1.0,treatment,3.0")
     (tmp_path / "b.csv").write_bytes(other.replace("dyspnoea", "dyspn\u0153a").encode("cp1252"))
-    notes = load_medec(plain)
+    notes = load_medec_notes(plain)
     assert [note.wrong for note in notes] == [note.wrong for note in NOTES[:4]]
-    assert [n.wrong for n in load_medec(tmp_path / "b.csv")] == [n.wrong for n in notes]
+    assert [n.wrong for n in load_medec_notes(tmp_path / "b.csv")] == [n.wrong for n in notes]
 
 
 @pytest.mark.parametrize("text", ["", "Text ID\n1", "\xff"])
 def test_notes_that_are_no_collection_are_refused(tmp_path, text):
     (tmp_path / "n.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(EvidenceError):
-        load_medec(tmp_path / "n.csv")
+        load_medec_notes(tmp_path / "n.csv")
 
 
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"model": "m"}\n{"prompt_sha256": "a", "answer": "b"}']
 )
 def test_recorded_answers_without_provenance_are_refused(tmp_path, text):
-    from commonwatt.clinic.engines.language.models import load_answers
+    from commonwatt.clinic.engines.language.models import load_recorded_model
 
     (tmp_path / "a.jsonl").write_text(text)
     with pytest.raises(EvidenceError):
-        load_answers(tmp_path / "a.jsonl")
+        load_recorded_model(tmp_path / "a.jsonl")
 
 
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_the_medec_notes_are_read_whole_and_a_weak_model_is_called_weak():
     path = shared_data("surveillance", "medec_ms", "MEDEC-MS-TestSet.csv.gz")
-    notes = load_medec(path)
+    notes = load_medec_notes(path)
     assert (len(notes), sum(note.wrong is not None for note in notes)) == (597, 311)
-    train, held = split_cases(notes, 0.5)
-    found = examine(NgramBaseline(train), held, seed=1)
+    train, held = split_notes_by_case(notes, 0.5)
+    found = examine_language_model(NgramBaseline(train), held, seed=1)
     assert found.p_flags > 0.05
     assert found.meter.sensitivity > 0.9
     located = share(found, "detect", "located")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner, sign_statement
+from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner, sign_human_step
 from commonwatt.clinic.engines.gateway.mcp import McpServer
 from tests.clinic_factories import KEYS, NOW, put, with_live
 
@@ -15,7 +15,11 @@ GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 def server():
     desk = with_live()
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
+    told = {
+        "deployment": "deployment/x",
+        "encounter": gate.encounter_pseudonym("e"),
+        "language": "en",
+    }
     put(desk, "disclosure", "d", told)
     pathway = Pathway(
         name="p",
@@ -50,7 +54,7 @@ def test_an_agent_sees_only_what_its_pathway_lists(server):
 
 
 def test_a_call_with_a_signed_human_step_is_answered(server):
-    said, refused = call(server, sign_statement("plan", 0, "go", KEYS["clinician"]))
+    said, refused = call(server, sign_human_step("plan", 0, "go", KEYS["clinician"]))
     assert (said["score"], refused) == (0.42, False)
 
 

@@ -209,7 +209,7 @@ def test_what_breaks_a_precondition_is_refused_at_the_move_and_at_the_question(n
 def test_what_keeps_every_precondition_is_moved_and_may_advise(name):
     made = desk()
     assert all(ask_desk(made, one) for one in LEGAL_ONES[name])
-    assert asked(made).allowed
+    assert asked(made).allows_advice
 
 
 def test_every_precondition_is_a_rule_of_the_gate_and_is_broken_by_a_history():
@@ -230,15 +230,17 @@ def test_the_question_after_a_withdrawal_is_refused_and_the_one_before_it_was_no
     made = with_live()
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allowed
-    ready = gate.prepare(AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD))
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    ready = gate.prepare_advice(
+        AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
+    )
     put(made, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
-    [late] = gate.record_prepared([ready], at=NOW)
+    [late] = gate.record_prepared_advice([ready], at=NOW)
     assert (late.rule, late.detail) == ("gate.approval-withdrawn", "determination/w")
     assert late.words["en"] == "The approval was withdrawn."
     assert late.words["zh-Hant"] == "此批准已被撤回。"
     with pytest.raises(AdviceRefusedError, match=r"gate\.approval-withdrawn \(determination/w\)"):
-        late.check()
+        late.check_allows_advice()
 
 
 def test_a_withdrawal_that_another_program_wrote_counts_at_the_next_question(tmp_path):
@@ -247,7 +249,7 @@ def test_a_withdrawal_that_another_program_wrote_counts_at_the_next_question(tmp
         assert ask_desk(made, one)
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allowed
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
     write(RegistryWriter(Ledger.open(f"sqlite:///{tmp_path}/ledger.db")), WITHDRAWAL)
     assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.approval-withdrawn"
 
@@ -280,13 +282,13 @@ def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
 
     def alarm():
         with made.transaction() as tx:
-            made.record_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+            made.record_monitor_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
 
     if withdrawn:
         assert ask_desk(made, decided("w", "withdrawn", version="version/v2"))
     alarm()
-    assert made.registry.status("deployment/x") == "paused"
-    assert (made.registry.status("deployment/y") == "live") is not withdrawn
+    assert made.registry.deployment_status("deployment/x") == "paused"
+    assert (made.registry.deployment_status("deployment/y") == "live") is not withdrawn
 
 
 def test_a_refused_move_says_what_is_wrong_and_in_both_languages():
@@ -320,6 +322,8 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
     took = []
     for _ in range(200):
         begun = time.perf_counter()
-        assert gate.check_allowed("deployment/x", gate.pseudonym("e"), GOOD).allowed
+        assert gate.advice_verdict(
+            "deployment/x", gate.encounter_pseudonym("e"), GOOD
+        ).allows_advice
         took.append(time.perf_counter() - begun)
     assert sorted(took)[100] < 1e-3

@@ -95,7 +95,11 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     put(made, "deployment", "high", dict(body), EARLY)
     move(made, "approved", "committee-chair", EARLY, name="high")
     move(made, "live", "clinical-lead", EARLY, name="high")
-    told = {"deployment": "deployment/high", "encounter": gate.pseudonym("e"), "language": "en"}
+    told = {
+        "deployment": "deployment/high",
+        "encounter": gate.encounter_pseudonym("e"),
+        "language": "en",
+    }
     put(made, "disclosure", "high", told, EARLY)
     gate.models = {"deployment/high": lambda _: 0.4}
     verdict = gate.request_advice("deployment/high", "e", FACTS, at=EARLY)

@@ -12,7 +12,7 @@ from commonwatt.clinic.io.registry import (
     Registry,
 )
 from commonwatt.ledger import ActorError
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import (
     BODIES,
     DIGEST,
@@ -53,11 +53,11 @@ def test_what_was_live_at_a_site_at_a_time():
 
 def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
     made = with_live()
-    approver = made.registry.approver("deployment/x")
+    approver = made.registry.last_approval_move("deployment/x")
     entry = next(made.ledger.entries(approver.index))
     roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
     assert roles[entry.actor_id] == "committee-chair"
-    [ruling] = made.registry.rulings("product/p", "hk")
+    [ruling] = made.registry.product_rulings("product/p", "hk")
     assert ruling.body["rule_set_sha256"] == DIGEST
 
 
@@ -69,7 +69,7 @@ def test_whether_the_doctor_saw_the_advice_first():
                 "asked_before": before}  # fmt: skip
         put(made, "decision", name, body)
     advice(made, "c")
-    said = [made.registry.saw_advice_first(f"advice/{name}") for name in "abc"]
+    said = [made.registry.clinician_saw_advice_first(f"advice/{name}") for name in "abc"]
     assert said == [False, True, None]
 
 
@@ -82,7 +82,7 @@ def test_how_overrides_fared_with_labels_that_come_late():
         put(made, "decision", name, body)
         if label is not None:
             put(made, "outcome", name, {"advice": f"advice/{name}", "label": label})
-    table = made.registry.override_outcomes("deployment/x")
+    table = made.registry.outcome_counts_by_decision("deployment/x")
     assert table["overridden"] == {"event": 1, "no event": 0, "not known": 1}
     assert table["accepted"] == {"event": 0, "no event": 1, "not known": 0}
 
@@ -105,7 +105,7 @@ def test_who_must_be_told_by_when_soonest_first():
                 "jurisdiction": place, "code": "missed-finding"}  # fmt: skip
         put(made, "event", name, body)
     clocks = {("us", "serious"): (5.0, True, "a"), ("cn", "death"): (7.0, False, "b")}
-    duties = made.registry.duties(clocks)
+    duties = made.registry.reporting_duties(clocks)
     assert [(d.jurisdiction, d.due_at.day, d.rule) for d in duties] == [
         ("us", 27, "a"),
         ("cn", 29, "b"),
@@ -133,7 +133,9 @@ def test_a_wrong_role_may_not_move_a_deployment(to, role):
 def test_a_record_by_the_wrong_role_is_refused():
     made = desk()
     with pytest.raises(ActorError, match="manufacturer"), made.transaction() as tx:
-        made.record(tx, "product", "p", BODIES["product"], by=KEYS["clinician"], at=NOW)
+        made.write_registry_record(
+            tx, "product", "p", BODIES["product"], by=KEYS["clinician"], at=NOW
+        )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_missing_field_and_an_unknown_kind_are_refused():
     with pytest.raises(StatusMoveError, match="product, manufacturer: wanted a value"):
         put(made, "product", "p", {"name": "x"})
     with pytest.raises(StatusMoveError, match="one of product"), made.transaction() as tx:
-        made.record(tx, "rumour", "r", {}, by=KEYS["clinician"], at=NOW)
+        made.write_registry_record(tx, "rumour", "r", {}, by=KEYS["clinician"], at=NOW)
 
 
 def test_a_name_is_given_once_and_an_advice_is_decided_once():
@@ -197,7 +199,9 @@ def test_what_a_failed_transaction_wrote_is_forgotten():
 
     def fail():
         with made.transaction() as tx:
-            made.record(tx, "product", "q", BODIES["product"], by=KEYS["manufacturer"], at=NOW)
+            made.write_registry_record(
+                tx, "product", "q", BODIES["product"], by=KEYS["manufacturer"], at=NOW
+            )
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -210,9 +214,9 @@ def test_the_registry_is_the_fold_of_its_ledger_and_the_ledger_verifies():
     made = with_live()
     advice(made)
     again = Registry()
-    again.apply(made.ledger.entries())
+    again.apply_ledger_entries(made.ledger.entries())
     assert again.__dict__ == made.registry.__dict__
-    verify(made.ledger)
+    verify_ledger(made.ledger)
 
 
 def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
@@ -220,7 +224,7 @@ def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
     put(made, "deployment", "y", BODIES["deployment"])
     move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
     with made.transaction() as tx:
-        made.roll_back(
+        made.roll_back_deployment(
             tx, "deployment/x", "deployment/y", by=KEYS["clinical-lead"], at=NOW, reason="alarm"
         )
     assert [live.deployment for live in made.registry.live_deployments("qmh", NOW)] == [
@@ -230,7 +234,7 @@ def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
 
 def alarm(made, role="monitor", name="alarm"):
     with made.transaction() as tx:
-        return made.record_alarm(tx, "deployment/x", name, by=KEYS[role], at=NOW)
+        return made.record_monitor_alarm(tx, "deployment/x", name, by=KEYS[role], at=NOW)
 
 
 def with_fallback(**changes):
@@ -251,7 +255,7 @@ def live(made):
 def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
     made = with_live(monitor={"on_alarm": action})
     response = alarm(made)
-    assert made.registry.status("deployment/x") is status
+    assert made.registry.deployment_status("deployment/x") is status
     assert made.registry.records["event/alarm"].body["type"] == "signal"
     assert (response.paused, response.fallback) == (action == "pause", "")
     assert response.fallback_fault is None
@@ -306,7 +310,7 @@ def test_an_alarm_pauses_whether_or_not_the_fallback_can_take_over(name):
     pause = list(made.ledger.entries(kind="clinic.move"))[-1].body
     assert pause["to"] == "paused"
     assert pause["reason"] == f"event/alarm. The fallback could not take over: {fault_of(response)}"
-    verify(made.ledger)
+    verify_ledger(made.ledger)
 
 
 def fault_of(response):
@@ -319,6 +323,6 @@ def test_an_alarm_on_what_is_stopped_already_is_put_on_record_and_moves_nothing(
     move(made, status, "clinical-lead")
     response = alarm(made)
     assert "event/alarm" in made.registry.records
-    assert made.registry.status("deployment/x") is status
+    assert made.registry.deployment_status("deployment/x") is status
     assert live(made) == []
     assert (response.paused, response.fallback, response.fallback_fault) == (False, "", None)

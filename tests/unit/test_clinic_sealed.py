@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
-from commonwatt.clinic.engines.evidence import evaluate, sketch_of
+from commonwatt.clinic.engines.evidence import evaluate_score_sketch, sketch_model_scores
 from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
-    confirm_report,
-    examine,
-    is_in_seal,
-    load_signed,
-    reveal_case,
-    seal,
+    confirm_sealed_report,
+    examine_on_sealed_cases,
+    is_case_in_seal,
+    load_signed_statement,
+    reveal_sealed_case,
+    seal_evidence_cases,
 )
 from commonwatt.clinic.engines.gateway.models import LogisticModel
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.ledger import Key, Person
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
 from tests.clinic_site import LINEAR, hospital
@@ -35,7 +35,7 @@ TERMS = SealTerms(threshold=0.5, most=2)
 
 
 def made_items(count=400, rare=0):
-    chance = stream(5, "items")
+    chance = named_random_stream(5, "items")
     items = []
     for i in range(count):
         age = int(chance.integers(18, 95))
@@ -46,33 +46,39 @@ def made_items(count=400, rare=0):
 
 
 ITEMS = made_items()
-SEALED = seal(ITEMS, SECRET, TERMS, by=EVALUATOR)
+SEALED = seal_evidence_cases(ITEMS, SECRET, TERMS, by=EVALUATOR)
 
 
 def report(items=ITEMS, sealed=SEALED, earlier=(), by=EVALUATOR, secret=SECRET):
-    return examine(items, secret, sealed, MODEL, artefact_sha256="cd" * 32, earlier=earlier,
-                   on=ON, by=by)  # fmt: skip
+    return examine_on_sealed_cases(
+        items, secret, sealed, MODEL, artefact_sha256="cd" * 32, earlier=earlier, on=ON, by=by
+    )
 
 
 def test_the_vendor_sees_the_aggregate_that_the_items_give_and_nothing_of_any_item():
     made = report()
-    confirm_report(made, SEALED)
+    confirm_sealed_report(made, SEALED)
     scores = [MODEL(item.facts) for item in ITEMS]
-    wanted = evaluate(sketch_of(scores, [item.label for item in ITEMS], threshold=0.5), ["all"])
+    wanted = evaluate_score_sketch(
+        sketch_model_scores(scores, [item.label for item in ITEMS], threshold=0.5), ["all"]
+    )
     told = {row["metric"]: row["estimate"] for row in made.body["estimates"][:7]}
     assert told == {row["metric"]: round(row["estimate"], 3) for row in wanted.to_dicts()}
-    assert "age_years" not in made.text() + SEALED.text()
+    assert "age_years" not in made.evidence_statement_json() + SEALED.evidence_statement_json()
     assert {row["group"] for row in made.body["estimates"]} == {"every item", "a", "b"}
 
 
 def test_the_seal_tells_nothing_that_a_guess_at_the_items_could_be_tried_on():
-    assert seal(ITEMS, b"f" * 32, TERMS, by=EVALUATOR).body["root"] != SEALED.body["root"]
+    assert (
+        seal_evidence_cases(ITEMS, b"f" * 32, TERMS, by=EVALUATOR).body["root"]
+        != SEALED.body["root"]
+    )
     assert set(SEALED.body) == {"form", "kind", "root", "size", "terms"}
 
 
 def test_a_group_of_too_few_is_not_told_and_cannot_be_counted_back_from_the_others():
     items = made_items(rare=6)
-    rows = report(items, seal(items, SECRET, TERMS, by=EVALUATOR)).body["estimates"]
+    rows = report(items, seal_evidence_cases(items, SECRET, TERMS, by=EVALUATOR)).body["estimates"]
     rare = [row for row in rows if row["group"] == "rare"]
     assert {row["verdict"] for row in rare} == {"too few to say"}
     assert {row["rows"] for row in rows if row["group"] != "every item"} == {None}
@@ -81,7 +87,10 @@ def test_a_group_of_too_few_is_not_told_and_cannot_be_counted_back_from_the_othe
 def test_a_set_answers_no_more_often_than_its_seal_says_and_each_answer_names_the_last():
     first = report()
     second = report(earlier=[first])
-    assert (second.body["number"], second.body["previous"]) == (2, first.digest())
+    assert (second.body["number"], second.body["previous"]) == (
+        2,
+        first.evidence_statement_sha256(),
+    )
     with pytest.raises(EvidenceError, match="2 examinations already"):
         report(earlier=[first, second])
 
@@ -111,21 +120,21 @@ def test_a_report_that_was_changed_anywhere_is_not_confirmed(data):
     name = data.draw(st.sampled_from(sorted(body)))
     body[name] = data.draw(st.sampled_from([None, "x", 0, []]).filter(lambda v: v != body[name]))
     with pytest.raises(EvidenceError):
-        confirm_report(replace(made, body=body), SEALED)
+        confirm_sealed_report(replace(made, body=body), SEALED)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.data())
 def test_an_opened_item_is_proved_and_any_other_is_not(count, data):
     items = ITEMS[:count]
-    sealed = seal(items, SECRET, TERMS, by=EVALUATOR)
+    sealed = seal_evidence_cases(items, SECRET, TERMS, by=EVALUATOR)
     number = data.draw(st.integers(0, count - 1))
-    opened = reveal_case(items, SECRET, number)
-    assert is_in_seal(opened, sealed)
+    opened = reveal_sealed_case(items, SECRET, number)
+    assert is_case_in_seal(opened, sealed)
     other = replace(opened.item, label=1 - opened.item.label)
-    assert not is_in_seal(replace(opened, item=other), sealed)
+    assert not is_case_in_seal(replace(opened, item=other), sealed)
     with pytest.raises(EvidenceError):
-        reveal_case(items, SECRET, count)
+        reveal_sealed_case(items, SECRET, count)
 
 
 def test_a_maker_may_not_be_the_third_party_to_its_own_version():
@@ -138,7 +147,7 @@ def test_a_maker_may_not_be_the_third_party_to_its_own_version():
     with desk.ledger.transaction() as tx:
         desk.ledger.enrol(tx, who, stranger.public_key, by=KEYS["registrar"], at=NOW)
     with desk.transaction() as tx:
-        desk.record(tx, "evidence", "theirs", body, by=stranger, at=NOW)
+        desk.write_registry_record(tx, "evidence", "theirs", body, by=stranger, at=NOW)
 
 
 def run(*words):
@@ -182,8 +191,8 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     assert run(*given, *again, "--earlier", "r2/report.json") == 68
     (folder / "model.json").write_text(LINEAR.replace("0.02", "0.03"))
     assert run(*given, *again, "--version", "version/v1") == 68
-    made = load_signed(folder / "r" / "report.json")
-    (folder / "bad.json").write_text(replace(made, signature="00" * 64).text())
+    made = load_signed_statement(folder / "r" / "report.json")
+    (folder / "bad.json").write_text(replace(made, signature="00" * 64).evidence_statement_json())
     assert run("sealed", "confirm", "bad.json", "--seal", "s/seal.json") == 68
 
 

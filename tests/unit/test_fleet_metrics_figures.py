@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from commonwatt.fleet.domain.machines import SINGLE_SITE, uniform_fleet
-from commonwatt.fleet.domain.policies import parse_policy
-from commonwatt.fleet.domain.workload import workload
-from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.metrics import metrics
-from commonwatt.fleet.engines.simulator import simulate
-from commonwatt.fleet.engines.timeline import timeline
+from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.domain.workload import workload_from_columns
+from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.metrics import fleet_metrics
+from commonwatt.fleet.engines.simulator import simulate_schedule
+from commonwatt.fleet.engines.timeline import timeline_of_gpus_and_queue
 
 
 def simulated(jobs, fleet, *names, **options):
-    result = simulate(jobs, fleet, parse_policy(*names), **options)
-    return result, metrics(result, jobs, fleet)
+    result = simulate_schedule(jobs, fleet, parse_scheduling_policy(*names), **options)
+    return result, fleet_metrics(result, jobs, fleet)
 
 
 def test_delay_and_completion_are_means_over_finished_jobs():
-    jobs = workload([0, 1, 2, 3], [10, 10, 10, 10], [8, 8, 4, 16])
+    jobs = workload_from_columns([0, 1, 2, 3], [10, 10, 10, 10], [8, 8, 4, 16])
     _, figures = simulated(jobs, uniform_fleet(1, 8))
     assert (figures.all.jobs, figures.all.jobs_finished, figures.all.jobs_rejected) == (4, 3, 1)
     assert figures.all.mean_queue_delay_s == pytest.approx((0 + 9 + 18) / 3)
@@ -32,7 +32,7 @@ def test_delay_and_completion_are_means_over_finished_jobs():
 
 
 def test_window_utilisation_ends_at_the_last_arrival():
-    jobs = workload([0, 10], [10, 10], [8, 4])
+    jobs = workload_from_columns([0, 10], [10, 10], [8, 4])
     _, figures = simulated(jobs, uniform_fleet(1, 8))
     assert figures.utilisation_share == 1.0
     assert figures.makespan_utilisation_share == 0.75
@@ -40,20 +40,20 @@ def test_window_utilisation_ends_at_the_last_arrival():
 
 
 def test_gpus_idle_beside_a_waiting_job_count_as_fragmented():
-    jobs = workload([0, 0, 20], [10, 10, 1], [5, 5, 1])
+    jobs = workload_from_columns([0, 0, 20], [10, 10, 1], [5, 5, 1])
     _, figures = simulated(jobs, uniform_fleet(1, 8))
     assert figures.fragmented_gpu_share == pytest.approx(3 * 10 / (8 * 20))
     assert figures.mean_queue_length == pytest.approx(10 / 20)
 
 
 def test_rejected_jobs_never_stand_in_the_queue():
-    jobs = workload([0, 0], [10, 10], [99, 1])
+    jobs = workload_from_columns([0, 0], [10, 10], [99, 1])
     result, _ = simulated(jobs, uniform_fleet(1, 8))
-    assert timeline(result, jobs).queue.level.max() == 0
+    assert timeline_of_gpus_and_queue(result, jobs).queue.level.max() == 0
 
 
 def test_energy_follows_idle_and_busy_power_and_the_site_s_overhead():
-    jobs, fleet = workload([0], [3600], [4]), uniform_fleet(1, 8)
+    jobs, fleet = workload_from_columns([0], [3600], [4]), uniform_fleet(1, 8)
     _, figures = simulated(jobs, fleet)
     it_kwh = 4 * 0.4 + 4 * 0.1
     assert figures.energy_kwh == pytest.approx(it_kwh * 1.3)
@@ -65,15 +65,15 @@ def test_energy_follows_idle_and_busy_power_and_the_site_s_overhead():
 def test_price_changes_with_the_hour_and_repeats():
     site = replace(SINGLE_SITE, pue=1.0, price_usd_per_mwh=np.array([0.0, 1000.0]))
     fleet = replace(uniform_fleet(1, 1), sites=(site,))
-    jobs = workload([0], [3 * 3600 + 1800], [1])
+    jobs = workload_from_columns([0], [3 * 3600 + 1800], [1])
     _, figures = simulated(jobs, fleet)
     assert figures.cost_usd == pytest.approx(0.4 + 0.5 * 0.4)
 
 
 def test_shares_of_gpus_draw_their_share_of_the_step_to_busy_power():
-    jobs = workload([0], [3600], [1], gpu_milli=np.array([500], np.int32))
+    jobs = workload_from_columns([0], [3600], [1], gpu_milli=np.array([500], np.int32))
     result, _ = simulated(jobs, uniform_fleet(1, 1))
-    (used,) = energy_used(result, uniform_fleet(1, 1), from_ms=0, until_ms=3_600_000)
+    (used,) = energy_by_site(result, uniform_fleet(1, 1), from_ms=0, until_ms=3_600_000)
     assert used.it_kwh == pytest.approx(0.1 + 0.5 * 0.3)
 
 
@@ -82,7 +82,9 @@ def test_energy_by_site_adds_up_to_the_total():
     second_site = replace(SINGLE_SITE, name="other", pue=1.1)
     fleet = replace(fleet, sites=(SINGLE_SITE, second_site), site=np.array([0, 0, 1, 1], np.int32))
     rng = np.random.default_rng(5)
-    jobs = workload(rng.integers(0, 9000, 60), rng.integers(1, 7000, 60), rng.integers(1, 17, 60))
+    jobs = workload_from_columns(
+        rng.integers(0, 9000, 60), rng.integers(1, 7000, 60), rng.integers(1, 17, 60)
+    )
     _, figures = simulated(jobs, fleet)
     assert sum(site.energy_kwh for site in figures.by_site.values()) == figures.energy_kwh
     assert sum(site.gpu_hours for site in figures.by_site.values()) == pytest.approx(
@@ -92,7 +94,9 @@ def test_energy_by_site_adds_up_to_the_total():
 
 def test_tenants_add_up_to_all():
     tenant = np.array([0, 1, 1], np.int32)
-    jobs = workload([0, 1, 2], [5, 5, 5], [8, 8, 8], tenant=tenant, tenant_names=("a", "b"))
+    jobs = workload_from_columns(
+        [0, 1, 2], [5, 5, 5], [8, 8, 8], tenant=tenant, tenant_names=("a", "b")
+    )
     _, figures = simulated(jobs, uniform_fleet(1, 8))
     assert figures.by_tenant["a"].mean_queue_delay_s == 0
     assert figures.by_tenant["b"].mean_queue_delay_s == pytest.approx((4 + 8) / 2)
@@ -100,7 +104,7 @@ def test_tenants_add_up_to_all():
 
 
 def test_json_has_every_field_of_the_contract():
-    jobs = workload([0, 10], [10, 10], [8, 4])
+    jobs = workload_from_columns([0, 10], [10, 10], [8, 4])
     _, figures = simulated(jobs, uniform_fleet(1, 8))
     wanted = {
         "jobs",
@@ -115,4 +119,4 @@ def test_json_has_every_field_of_the_contract():
         "fragmented_gpu_share",
         "energy_kwh",
     }
-    assert wanted <= set(figures.as_dict())
+    assert wanted <= set(figures.metrics_as_dict())

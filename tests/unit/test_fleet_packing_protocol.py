@@ -6,10 +6,10 @@ import pytest
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.fleet.domain.policies.place import PLACES, nodes_with_room
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
+from commonwatt.fleet.engines.packing.arrivals import draw_job_arrivals
 from commonwatt.fleet.engines.packing.chance import PublishedChance
-from commonwatt.fleet.engines.packing.check import check_conservation
-from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing
+from commonwatt.fleet.engines.packing.check import check_packing_conserves_capacity
+from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing_of_jobs
 from tests.packing_scenes import busy_scene, fleet, jobs
 
 
@@ -32,35 +32,35 @@ class Stubborn:
 
 def test_a_shuffle_keeps_every_item_and_moves_most():
     order = list(range(100))
-    PublishedChance(7).shuffle(order)
+    PublishedChance(7).shuffle_in_place(order)
     assert sorted(order) == list(range(100)) != order
 
 
 def test_the_generator_is_the_one_whose_first_numbers_everybody_knows():
     chance = PublishedChance(1)
-    assert [chance.below(100) for _ in range(5)] == [81, 87, 47, 59, 81]
+    assert [chance.draw_below(100) for _ in range(5)] == [81, 87, 47, 59, 81]
 
 
 def test_seed_zero_and_negative_seeds_are_seeds():
-    assert PublishedChance(0).below(1000) == PublishedChance(2**31 - 1).below(1000)
-    assert PublishedChance(-1).below(1000) == PublishedChance(2**31 - 2).below(1000)
+    assert PublishedChance(0).draw_below(1000) == PublishedChance(2**31 - 1).draw_below(1000)
+    assert PublishedChance(-1).draw_below(1000) == PublishedChance(2**31 - 2).draw_below(1000)
 
 
 def test_every_job_arrives_once_before_any_arrives_twice():
-    order, _ = draw_arrivals(fleet([4]), jobs((1, 1000), (1, 500)), load=1.0, seed=3)
+    order, _ = draw_job_arrivals(fleet([4]), jobs((1, 1000), (1, 500)), load=1.0, seed=3)
     assert sorted(order[:2].tolist()) == [0, 1]
 
 
 def test_too_much_demand_loses_jobs_until_it_is_at_the_load():
     requests = jobs(*[(1, 1000)] * 10)
-    order, _ = draw_arrivals(fleet([4]), requests, load=1.0, seed=3)
+    order, _ = draw_job_arrivals(fleet([4]), requests, load=1.0, seed=3)
     assert len(set(order.tolist())) == 4
 
 
 def test_the_order_of_nodes_is_a_permutation_that_the_seed_moves():
     machines, requests = fleet([1] * 20), jobs((1, 1000))
-    first = draw_arrivals(machines, requests, load=1.0, seed=1).node_order.tolist()
-    second = draw_arrivals(machines, requests, load=1.0, seed=2).node_order.tolist()
+    first = draw_job_arrivals(machines, requests, load=1.0, seed=1).node_order.tolist()
+    second = draw_job_arrivals(machines, requests, load=1.0, seed=2).node_order.tolist()
     assert sorted(first) == list(range(20))
     assert first != second
 
@@ -77,10 +77,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
 def test_the_curve_ends_at_the_shares_of_the_result():
     machines = fleet([4, 4])
     result = place_arrived_load(machines, jobs(*[(1, 1000)] * 8), "fgd", load=1.0, seed=1)
-    last = result.curve().row(-1, named=True)
+    last = result.arrived_load_curve().row(-1, named=True)
     assert last["arrived_percent"] == 100
     assert last["allocated_gpu_share"] == result.allocated_gpu_share == 1.0
-    assert (result.jobs, result.jobs_placed, result.fragmented_gpu_share) == (8, 8, 0.0)
+    assert (result.jobs_arrived, result.jobs_placed, result.fragmented_gpu_share) == (8, 8, 0.0)
 
 
 def test_a_users_own_policy_runs_like_a_built_in_one():
@@ -115,8 +115,8 @@ def test_a_workload_without_gpu_jobs_cannot_reach_a_load():
 def test_a_lost_gpu_share_is_noticed():
     machines, requests = busy_scene(3)
     scene = prepare_packing(machines, requests, load=1.0, seed=1)
-    end, trail = run_packing(scene, PLACES["fgd"])
-    check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
+    end, trail = run_packing_of_jobs(scene, PLACES["fgd"])
+    check_packing_conserves_capacity(scene.nodes, end, scene.order, scene.jobs, trail)
     end.gpu_milli[0, 0] -= 1
     with pytest.raises(IdentityError, match="GPU"):
-        check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
+        check_packing_conserves_capacity(scene.nodes, end, scene.order, scene.jobs, trail)

@@ -18,7 +18,7 @@ from commonwatt.core.errors import (
     UsageError,
 )
 from commonwatt.fleet.io.traces import FORMATS, read_trace
-from commonwatt.fleet.io.traces.draft import to_workload
+from commonwatt.fleet.io.traces.draft import workload_of_draft
 from tests.trace_files import (
     ACME,
     AZURE,
@@ -194,7 +194,7 @@ def test_an_openb_pod_keeps_its_share_its_types_and_its_node(tmp_path):
 def test_an_openb_pod_of_no_gpu_is_a_cpu_job(tmp_path):
     content = edited(edited(OPENB, 2, "num_gpu", "0"), 2, "gpu_milli", "0")
     jobs = read_trace(written(tmp_path, "a.csv", content)).workload
-    assert jobs.demand_milli().tolist() == [0, 2000]
+    assert jobs.gpu_demand_milli_by_job().tolist() == [0, 2000]
 
 
 def test_an_openb_pod_that_was_never_scheduled_is_counted(tmp_path):
@@ -399,12 +399,12 @@ def test_json_that_is_deep_or_holds_an_endless_number_is_refused(content, tmp_pa
 def test_what_was_left_out_is_said_in_both_languages_and_in_json(tmp_path):
     content = edited(edited(HELIOS, 2, "end_time", ""), 3, "start_time", "2020-06-09 18:42:01")
     read = read_trace(written(tmp_path, "a", content))
-    assert read.sentences() == [
+    assert read.reading_sentences() == [
         "Rows left out: 1, the first being row 2: the job had not ended",
         "Times are kept on the cluster's own wall clock.",
     ]
-    assert read.sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：任務尚未結束"
-    summary = json.loads(json.dumps(read.as_dict()))
+    assert read.reading_sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：任務尚未結束"
+    summary = json.loads(json.dumps(read.trace_as_dict()))
     assert (summary["format"], summary["jobs"], summary["sha256"]) == ("helios", 1, read.sha256)
     gap = {"reason": "the job had not ended", "rows": 1, "first_rows": [2]}
     assert summary["dropped"] == [gap]
@@ -416,7 +416,7 @@ def test_requests_are_summarised(tmp_path):
     assert requests.prompt_tokens[0.99] == 6755
     assert requests.shared_block_share == pytest.approx(1 - 4 / 6)
     assert requests.peak_rps == pytest.approx(2 / 60)
-    summary = json.loads(json.dumps(requests.as_dict()))
+    summary = json.loads(json.dumps(requests.summary_as_dict()))
     assert (summary["requests"], summary["span_s"]) == (2, 27.482)
     assert summary["prompt_tokens"] == {"0.5": 6755, "0.9": 6755, "0.99": 6755}
 
@@ -506,7 +506,7 @@ def test_a_workload_may_count_from_another_instant():
     from commonwatt.fleet.io.traces.draft import DraftWorkload
 
     columns = {"job_id": ["a"], "submit_ms": [5000], "runtime_ms": [1], "gpus": [1]}
-    jobs = to_workload(DraftWorkload(pl.DataFrame(columns), "utc"), origin_ms=2000)
+    jobs = workload_of_draft(DraftWorkload(pl.DataFrame(columns), "utc"), origin_ms=2000)
     assert jobs.submit_ms.tolist() == [3000]
     assert jobs.origin == "1970-01-01T00:00:02Z"
 

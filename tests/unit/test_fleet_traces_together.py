@@ -10,9 +10,9 @@ import pytest
 import commonwatt
 from commonwatt.core.errors import NodesError, TraceError, UsageError
 from commonwatt.fleet.domain.machines import SHARED, GpuType, Site, uniform_fleet
-from commonwatt.fleet.domain.workload import workload
-from commonwatt.fleet.io.nodes import read_nodes, read_pools
-from commonwatt.fleet.io.traces import check_fits, jobs_that_fit, read_traces
+from commonwatt.fleet.domain.workload import workload_from_columns
+from commonwatt.fleet.io.nodes import read_node_list, read_tenant_pools
+from commonwatt.fleet.io.traces import check_jobs_fit_fleet, jobs_that_fit_fleet, read_traces
 from tests.trace_files import AZURE, HELIOS, ITP, NODES, PHILLY, SWF, edited, written
 
 EXAMPLES = Path(commonwatt.__file__).parent / "data" / "traces" / "examples"
@@ -80,13 +80,13 @@ def test_requests_cannot_be_merged_with_jobs(tmp_path):
 
 
 def test_jobs_that_fit_pass_in_silence():
-    check_fits(workload([0, 1], [60, 60], [8, 16]), uniform_fleet(2, 8))
+    check_jobs_fit_fleet(workload_from_columns([0, 1], [60, 60], [8, 16]), uniform_fleet(2, 8))
 
 
 def test_a_gang_larger_than_the_fleet_is_named():
-    jobs = workload([0, 1], [60, 60], [8, 17])
+    jobs = workload_from_columns([0, 1], [60, 60], [8, 17])
     with pytest.raises(TraceError) as raised:
-        check_fits(jobs, uniform_fleet(2, 8), "jobs.csv")
+        check_jobs_fit_fleet(jobs, uniform_fleet(2, 8), "jobs.csv")
     assert str(raised.value) == (
         "jobs.csv, job 1, column gpus: found 17, wanted at most 16, all that the nodes open to it"
         " hold. Add nodes, or leave such jobs out."
@@ -94,50 +94,56 @@ def test_a_gang_larger_than_the_fleet_is_named():
 
 
 def test_a_pod_larger_than_any_node_is_named():
-    jobs = workload([0], [60], [9], single_node=np.array([True]))
+    jobs = workload_from_columns([0], [60], [9], single_node=np.array([True]))
     with pytest.raises(TraceError, match="found 9, wanted at most 8"):
-        check_fits(jobs, uniform_fleet(4, 8))
+        check_jobs_fit_fleet(jobs, uniform_fleet(4, 8))
 
 
 def test_an_unknown_gpu_type_is_named():
-    jobs = workload([0], [60], [1], gpu_types=np.array([1]), gpu_type_names=("B300",))
+    jobs = workload_from_columns([0], [60], [1], gpu_types=np.array([1]), gpu_type_names=("B300",))
     with pytest.raises(
         TraceError, match=r"job 0, column gpu_types: found 'B300'.*of the fleet: any"
     ):
-        check_fits(jobs, uniform_fleet(1, 8))
+        check_jobs_fit_fleet(jobs, uniform_fleet(1, 8))
 
 
 def test_a_gang_is_held_against_the_nodes_of_its_types(tmp_path):
-    fleet = read_nodes(written(tmp_path, "n.csv", NODES))
+    fleet = read_node_list(written(tmp_path, "n.csv", NODES))
     names = {"gpu_type_names": ("T4", "H100")}
-    check_fits(workload([0], [60], [12], gpu_types=np.array([3]), **names), fleet)
+    check_jobs_fit_fleet(
+        workload_from_columns([0], [60], [12], gpu_types=np.array([3]), **names), fleet
+    )
     with pytest.raises(TraceError, match="found 5, wanted at most 4"):
-        check_fits(workload([0], [60], [5], gpu_types=np.array([1]), **names), fleet)
+        check_jobs_fit_fleet(
+            workload_from_columns([0], [60], [5], gpu_types=np.array([1]), **names), fleet
+        )
 
 
 def test_a_gang_is_held_against_the_nodes_of_its_tenant(tmp_path):
     pools = written(tmp_path, "p.csv", "tenant,nodes\nx,1\ny,4\n")
-    fleet = read_pools(pools, gpus_per_node=8, tenants=("x", "y"))
+    fleet = read_tenant_pools(pools, gpus_per_node=8, tenants=("x", "y"))
     names = {"tenant": np.array([1, 0], np.int32), "tenant_names": ("x", "y")}
-    check_fits(workload([0, 1], [60, 60], [32, 8], **names), fleet)
+    check_jobs_fit_fleet(workload_from_columns([0, 1], [60, 60], [32, 8], **names), fleet)
     with pytest.raises(TraceError, match="job 1, column gpus: found 9, wanted at most 8"):
-        check_fits(workload([0, 1], [60, 60], [32, 9], **names), fleet)
+        check_jobs_fit_fleet(workload_from_columns([0, 1], [60, 60], [32, 9], **names), fleet)
 
 
 def test_cpu_and_memory_bind_only_where_they_are_known(tmp_path):
-    jobs = workload([0], [60], [1], cpu_milli=np.array([10**9]), memory_mib=np.array([10**9]))
-    check_fits(jobs, uniform_fleet(1, 8))
+    jobs = workload_from_columns(
+        [0], [60], [1], cpu_milli=np.array([10**9]), memory_mib=np.array([10**9])
+    )
+    check_jobs_fit_fleet(jobs, uniform_fleet(1, 8))
     with pytest.raises(TraceError, match="column cpu_milli"):
-        check_fits(jobs, read_nodes(written(tmp_path, "n.csv", NODES)))
+        check_jobs_fit_fleet(jobs, read_node_list(written(tmp_path, "n.csv", NODES)))
 
 
 def test_a_pod_must_find_all_it_asks_for_on_one_node(tmp_path):
     content = "gpus,cpu_milli,memory_mib\n8,1000,64\n1,64000,64\n"
-    fleet = read_nodes(written(tmp_path, "n.csv", content))
+    fleet = read_node_list(written(tmp_path, "n.csv", content))
     pod = {"single_node": np.array([True]), "cpu_milli": np.array([2000])}
-    check_fits(workload([0], [60], [1], **pod), fleet)
+    check_jobs_fit_fleet(workload_from_columns([0], [60], [1], **pod), fleet)
     with pytest.raises(TraceError) as raised:
-        check_fits(workload([0], [60], [2], **pod), fleet, "jobs.csv")
+        check_jobs_fit_fleet(workload_from_columns([0], [60], [2], **pod), fleet, "jobs.csv")
     assert str(raised.value) == (
         "jobs.csv, job 0: found 2 GPUs, 2,000 milli-cores and 0 MiB, wanted what one of the"
         " nodes open to it holds. Add nodes, or leave such jobs out."
@@ -145,16 +151,16 @@ def test_a_pod_must_find_all_it_asks_for_on_one_node(tmp_path):
 
 
 def test_a_pod_must_find_a_node_of_its_tenant(tmp_path):
-    fleet = read_nodes(written(tmp_path, "n.csv", "gpus,tenant\n8,y\n4,\n"), tenants=("x", "y"))
+    fleet = read_node_list(written(tmp_path, "n.csv", "gpus,tenant\n8,y\n4,\n"), tenants=("x", "y"))
     names = {"tenant_names": ("x", "y"), "single_node": np.array([True, True])}
     tenants = np.array([0, 1], np.int32)
-    jobs = workload([0, 1], [60, 60], [8, 8], tenant=tenants, **names)
-    assert jobs_that_fit(jobs, fleet).tolist() == [False, True]
+    jobs = workload_from_columns([0, 1], [60, 60], [8, 8], tenant=tenants, **names)
+    assert jobs_that_fit_fleet(jobs, fleet).tolist() == [False, True]
 
 
 def test_a_plain_node_list_becomes_a_fleet(tmp_path):
     h100 = GpuType(name="H100", idle_w=90, busy_w=700)
-    fleet = read_nodes(written(tmp_path, "n.csv", NODES), gpu_types={"H100": h100})
+    fleet = read_node_list(written(tmp_path, "n.csv", NODES), gpu_types={"H100": h100})
     assert fleet.node_id == ("a", "b")
     assert fleet.gpus.tolist() == [8, 4]
     assert fleet.gpu_types[0] is h100
@@ -164,20 +170,20 @@ def test_a_plain_node_list_becomes_a_fleet(tmp_path):
 
 
 def test_a_row_may_stand_for_several_nodes():
-    fleet = read_nodes(EXAMPLES / "nodes.csv")
+    fleet = read_node_list(EXAMPLES / "nodes.csv")
     assert fleet.node_id[3:5] == ("a-00003", "b-00000")
     assert fleet.gpus.tolist() == [8] * 6
     assert fleet.gpu_type.tolist() == [0, 0, 0, 0, 1, 1]
 
 
 def test_a_node_list_of_gpus_alone_is_enough(tmp_path):
-    fleet = read_nodes(written(tmp_path, "n.csv", "gpus\n8\n4\n"))
+    fleet = read_node_list(written(tmp_path, "n.csv", "gpus\n8\n4\n"))
     assert fleet.node_id == ("node-00000", "node-00001")
-    assert fleet.capacity_milli == 12_000
+    assert fleet.gpu_capacity_milli == 12_000
 
 
 def test_an_openb_node_list_keeps_its_types():
-    fleet = read_nodes(EXAMPLES / "openb_nodes.csv")
+    fleet = read_node_list(EXAMPLES / "openb_nodes.csv")
     assert len(fleet) == 26
     assert fleet.gpu_types[0].name == "none"
     assert fleet.gpus[fleet.gpu_type == 0].sum() == 0
@@ -190,14 +196,14 @@ def test_nodes_may_stand_on_sites_and_belong_to_tenants(tmp_path):
 
     content = "gpus,site,tenant\n8,b,y\n8,a,\n"
     path = written(tmp_path, "n.csv", content)
-    fleet = read_nodes(path, sites=(site("a"), site("b")), tenants=("x", "y"))
+    fleet = read_node_list(path, sites=(site("a"), site("b")), tenants=("x", "y"))
     assert fleet.site.tolist() == [1, 0]
     assert fleet.tenant.tolist() == [1, SHARED]
     assert fleet.rtt_ms.shape == (2, 2)
     with pytest.raises(NodesError, match="row 2, column site: found 'b', wanted a site"):
-        read_nodes(path, sites=(site("a"),), tenants=("y",))
+        read_node_list(path, sites=(site("a"),), tenants=("y",))
     with pytest.raises(NodesError, match="row 2, column tenant: found 'y', wanted a tenant"):
-        read_nodes(path, sites=(site("a"), site("b")), tenants=("x",))
+        read_node_list(path, sites=(site("a"), site("b")), tenants=("x",))
 
 
 @pytest.mark.parametrize(
@@ -215,19 +221,19 @@ def test_nodes_may_stand_on_sites_and_belong_to_tenants(tmp_path):
 )
 def test_a_broken_pool_file_gives_one_clear_error(content, says, tmp_path):
     with pytest.raises(NodesError) as raised:
-        read_pools(written(tmp_path, "p.csv", content), gpus_per_node=8, tenants=("x", "y"))
+        read_tenant_pools(written(tmp_path, "p.csv", content), gpus_per_node=8, tenants=("x", "y"))
     assert says in str(raised.value)
 
 
 def test_pools_follow_the_tenants_of_the_trace(tmp_path):
     path = written(tmp_path, "p.csv", "tenant,nodes\ny,1\nx,2\n")
-    fleet = read_pools(path, gpus_per_node=4, tenants=("x", "y"))
+    fleet = read_tenant_pools(path, gpus_per_node=4, tenants=("x", "y"))
     assert fleet.tenant.tolist() == [1, 0, 0]
-    assert fleet.capacity_milli == 12_000
+    assert fleet.gpu_capacity_milli == 12_000
 
 
 def test_a_helios_log_is_held_against_a_fleet_by_its_row(tmp_path):
     path = written(tmp_path, "h.csv", edited(HELIOS, 2, "gpu_num", "64"))
     read = read_traces([path])
     with pytest.raises(TraceError, match=r"h\.csv, job 1, column gpus: found 64"):
-        check_fits(read.workload, uniform_fleet(7, 8), str(path))
+        check_jobs_fit_fleet(read.workload, uniform_fleet(7, 8), str(path))

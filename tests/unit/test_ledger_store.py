@@ -18,11 +18,11 @@ from commonwatt.ledger import (
     LedgerError,
     Person,
     TamperedError,
-    parse_checkpoint,
+    checkpoint_signed_by,
+    parse_checkpoint_note,
     schema,
-    signed_by,
 )
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from tests.databases import postgresql
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -90,7 +90,7 @@ def test_a_batch_a_second_batch_and_a_reopened_ledger_verify(ledger: Ledger, url
     put(ledger, 600)
     put(ledger, 1, at=NOW + timedelta(seconds=1))
     again = Ledger.open(url, create=False)
-    checked = verify(again)
+    checked = verify_ledger(again)
     assert (checked.entries, checked.signatures, checked.actors) == (603, 4, 2)
     assert checked.root == again.inclusion(0).root
     again.engine.dispose()
@@ -132,7 +132,7 @@ def test_a_revoked_signer_is_refused_by_the_entry_that_did_it(ledger: Ledger):
         ledger.revoke(tx, clerk.actor_id, reason="card lost", by=ROOT, at=NOW)
     with pytest.raises(ActorError, match="revoked in entry 2"):
         put(ledger)
-    verify(ledger)
+    verify_ledger(ledger)
 
 
 def test_a_wrong_role_is_refused_with_the_roles_that_may(ledger: Ledger):
@@ -200,13 +200,13 @@ def test_the_database_refuses_to_change_what_was_written(ledger: Ledger, table: 
 def test_a_checkpoint_is_signed_kept_and_pins_the_past(ledger: Ledger):
     put(ledger, 5)
     made = ledger.checkpoint(by=CLERK)
-    assert signed_by(parse_checkpoint(made.note), CLERK.public_key)
-    assert not signed_by(made, ROOT.public_key)
+    assert checkpoint_signed_by(parse_checkpoint_note(made.note), CLERK.public_key)
+    assert not checkpoint_signed_by(made, ROOT.public_key)
     put(ledger, 5)
-    assert verify(ledger, pinned=made).checkpoints == 2
-    other = parse_checkpoint(made.note.replace("\n7\n", "\n8\n"))
+    assert verify_ledger(ledger, pinned=made).checkpoints == 2
+    other = parse_checkpoint_note(made.note.replace("\n7\n", "\n8\n"))
     with pytest.raises(TamperedError, match="another past"):
-        verify(ledger, pinned=other)
+        verify_ledger(ledger, pinned=other)
 
 
 def test_what_was_never_there_cannot_be_proved(ledger: Ledger):
@@ -231,7 +231,7 @@ def test_two_writers_wait_for_each_other(ledger: Ledger, url: str):
     other = Ledger.open(url)
     for turn in range(10):
         put(ledger if turn % 2 else other)
-    assert verify(other).entries == 12
+    assert verify_ledger(other).entries == 12
     other.engine.dispose()
 
 
@@ -263,7 +263,7 @@ def test_verification_finds_a_change_behind_the_guards(ledger: Ledger, change: s
             _lift_guard(tx, table)
         tx.exec_driver_sql(change)
     with pytest.raises(TamperedError):
-        verify(ledger)
+        verify_ledger(ledger)
 
 
 def _lift_guard(tx: sa.Connection, table: str) -> None:

@@ -11,22 +11,22 @@ from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.engines.care.checkpoints import (
-    advise,
-    daly_interval,
-    productive_share,
-    simulate_share,
-    young_interval,
+    advise_gang_checkpoints,
+    daly_checkpoint_interval_s,
+    gang_productive_share,
+    simulate_gang_productive_share,
+    young_checkpoint_interval_s,
 )
-from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
     OTHER,
     SYMPTOMS,
     NodeFault,
-    faults_of_counts,
-    faults_of_trace,
+    node_faults_of_counts,
+    node_faults_of_trace,
 )
-from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, trial
-from commonwatt.operate.engines.care.replay.run import replay
+from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, planted_lemons_trial
+from commonwatt.operate.engines.care.replay.run import replay_gang_in_care
 from commonwatt.operate.engines.care.replay.setting import FalseSignRates, ReplaySetting
 from tests.shared_data import shared_data
 
@@ -40,7 +40,7 @@ def fault(at_s, node=0, symptom=SYMPTOMS["GPU"], heals=HEALS, repair_s=3600.0):
 
 
 def test_without_a_fault_only_saves_and_the_start_cost_time():
-    out = replay([], SMALL, save_every_s=99.5)
+    out = replay_gang_in_care([], SMALL, save_every_s=99.5)
     rest_s = 2 * 86_400 - SMALL.restart_s
     assert out.account.kept == math.floor(rest_s / 100) * 99.5
     assert out.account.restarting == SMALL.restart_s
@@ -48,7 +48,7 @@ def test_without_a_fault_only_saves_and_the_start_cost_time():
 
 
 def test_one_fault_costs_its_isolation_a_restart_and_the_work_since_the_save():
-    out = replay([fault(10_000.0)], SMALL, save_every_s=99.5)
+    out = replay_gang_in_care([fault(10_000.0)], SMALL, save_every_s=99.5)
     assert (out.interruptions, out.drains, out.false_drains) == (1, 1, 0)
     [isolation_s] = out.isolation_s
     assert 0 < isolation_s <= SMALL.scrape_s + SMALL.observe_every_s
@@ -61,21 +61,23 @@ def test_one_fault_costs_its_isolation_a_restart_and_the_work_since_the_save():
 def test_every_kind_of_fault_is_isolated_or_restarted_within_two_minutes(kind):
     symptom = SYMPTOMS.get(kind, OTHER)
     node = -1 if symptom.component is Component.SOFTWARE else 3
-    out = replay([fault(50_000.0, node=node, symptom=symptom)], SMALL)
+    out = replay_gang_in_care([fault(50_000.0, node=node, symptom=symptom)], SMALL)
     assert out.interruptions == symptom.stops
     assert out.account.isolating <= 120
     assert out.drains == (node >= 0)
 
 
 def test_a_fault_that_no_first_aid_heals_waits_for_a_person_and_comes_back():
-    out = replay([fault(10_000.0, heals=frozenset())], SMALL)
+    out = replay_gang_in_care([fault(10_000.0, heals=frozenset())], SMALL)
     assert out.handed_over == 1
     assert out.moves["probation"] == 1
 
 
 def test_too_few_nodes_left_is_waiting_and_not_work():
     faults = [fault(1000.0 * i, node=i, heals=frozenset(), repair_s=1e9) for i in range(1, 7)]
-    out = replay(faults, replace(SMALL, policy=replace(SMALL.policy, most_out_share=1.0)))
+    out = replay_gang_in_care(
+        faults, replace(SMALL, policy=replace(SMALL.policy, most_out_share=1.0))
+    )
     assert out.account.waiting > 86_400
 
 
@@ -83,10 +85,10 @@ def test_too_few_nodes_left_is_waiting_and_not_work():
 def test_the_same_faults_give_the_same_outcome():
     path = shared_data("traces", "stepfun-faults-2024", "faults_to_day240.parquet")
     setting = ReplaySetting(gang=180, spares=20, days=20.0)
-    faults = faults_of_trace(path, nodes=200, days=20.0, watched=400, seed=7)
-    first, second = replay(faults, setting), replay(faults, setting)
+    faults = node_faults_of_trace(path, nodes=200, days=20.0, watched=400, seed=7)
+    first, second = replay_gang_in_care(faults, setting), replay_gang_in_care(faults, setting)
     assert asdict(first) == asdict(second)
-    assert first.ettr >= 0.97
+    assert first.effective_training_share >= 0.97
     assert max(first.isolation_s) <= 120
     assert first.false_drains_per_1000_node_days <= 1
 
@@ -97,42 +99,45 @@ def test_histories_keep_the_rate_of_the_real_fleet():
     frame = pl.read_parquet(path)
     rate = frame.height / (400 * frame["start_day"].max())
     rates = [
-        len(faults_of_trace(path, nodes=1000, days=30.0, watched=400, seed=s)) for s in range(8)
+        len(node_faults_of_trace(path, nodes=1000, days=30.0, watched=400, seed=s))
+        for s in range(8)
     ]
     assert np.mean(rates) / (1000 * 30.0) == pytest.approx(rate, rel=0.1)
 
 
 def test_counts_are_kept_and_software_concerns_no_node(tmp_path):
-    faults = faults_of_counts({"faulty_gpu": 5, "software_bug": 3}, nodes=10, days=4.0, seed=1)
+    faults = node_faults_of_counts({"faulty_gpu": 5, "software_bug": 3}, nodes=10, days=4.0, seed=1)
     assert len(faults) == 8
     assert sum(f.node < 0 for f in faults) == 3
     path = tmp_path / "f.csv"
     path.write_text("node\n1\n")
     with pytest.raises(CareSettingsError, match="start_day"):
-        faults_of_trace(path, nodes=1, days=1.0, watched=1, seed=1)
+        node_faults_of_trace(path, nodes=1, days=1.0, watched=1, seed=1)
 
 
 @pytest.mark.parametrize(("save_s", "mtbf_s"), [(5.0, 10_000.0), (60.0, 10_000.0), (30.0, 600.0)])
 def test_the_advised_interval_is_near_the_best_by_equation_and_by_simulation(save_s, mtbf_s):
-    advised = daly_interval(save_s, mtbf_s)
-    share = productive_share(advised, save_s, 50.0, mtbf_s)
-    tried = [productive_share(advised * x, save_s, 50.0, mtbf_s) for x in (0.5, 0.8, 1.25, 2.0)]
+    advised = daly_checkpoint_interval_s(save_s, mtbf_s)
+    share = gang_productive_share(advised, save_s, 50.0, mtbf_s)
+    tried = [
+        gang_productive_share(advised * x, save_s, 50.0, mtbf_s) for x in (0.5, 0.8, 1.25, 2.0)
+    ]
     assert share >= max(tried) - 1e-4
-    run = simulate_share(advised, save_s, 50.0, mtbf_s, failures=100_000, seed=1)
+    run = simulate_gang_productive_share(advised, save_s, 50.0, mtbf_s, failures=100_000, seed=1)
     # the equation lets restarts fail, too; the run only cuts them short
     assert run == pytest.approx(share, abs=0.01)
 
 
 def test_advice_counts_the_whole_gang_and_refuses_what_is_not_positive():
-    advice = advise(nodes=100, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
+    advice = advise_gang_checkpoints(nodes=100, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
     assert advice.gang_mtbf_s == 1e4
-    assert advice.young_s == young_interval(10.0, 1e4)
+    assert advice.young_s == young_checkpoint_interval_s(10.0, 1e4)
     with pytest.raises(CareSettingsError):
-        advise(nodes=0, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
+        advise_gang_checkpoints(nodes=0, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
 
 
 def test_taking_lemons_out_cuts_the_failures_of_large_jobs_by_two_thirds():
-    rows = [trial(PlantedLemons(jobs=1500), seed=seed) for seed in range(6)]
+    rows = [planted_lemons_trial(PlantedLemons(jobs=1500), seed=seed) for seed in range(6)]
     before = np.mean([row.failed_before for row in rows])
     after = np.mean([row.failed_after for row in rows])
     assert 1 - after / before >= 2 / 3
@@ -140,6 +145,6 @@ def test_taking_lemons_out_cuts_the_failures_of_large_jobs_by_two_thirds():
 
 
 def test_nodes_that_fail_alike_hold_no_lemon():
-    assert lemons({f"n{i}": 3 for i in range(50)}, 50) == []
-    assert lemons({}, 10) == []
-    assert lemons({"n1": 2}, 1000, LemonRule(least=3)) == []
+    assert lemon_nodes({f"n{i}": 3 for i in range(50)}, 50) == []
+    assert lemon_nodes({}, 10) == []
+    assert lemon_nodes({"n1": 2}, 1000, LemonRule(least=3)) == []

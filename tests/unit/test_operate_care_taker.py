@@ -6,7 +6,7 @@ import pytest
 
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.errors import ActorError
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.care.cases import HOLD, MOVE, JournalEntry
 from commonwatt.operate.domain.care.errors import CareMoveError, CareSettingsError
 from commonwatt.operate.domain.care.findings import Component, NodeFinding, Severity
@@ -116,24 +116,24 @@ def test_a_move_that_needs_approval_waits_for_a_person():
     care.step([finding("n1")])
     assert [e.kind for e in journal.entries] == [HOLD]
     assert state(backend, "n1") is NodeState.UP
-    assert desk.approve("n1", now_s=NOW) is CareStage.DRAINED
+    assert desk.approve_held_move("n1", now_s=NOW) is CareStage.DRAINED
     care.step([finding("n1")])
     assert state(backend, "n1") is NodeState.DOWN
     with pytest.raises(CareMoveError):
-        desk.approve("n2", now_s=NOW)
+        desk.approve_held_move("n2", now_s=NOW)
 
 
 def test_a_drain_is_undone_by_a_person_and_not_by_care():
     backend, journal = cluster(), MemoryJournal()
     care, desk = Caretaker(backend, journal), CareOperator(backend, journal, NoNodeTester())
     care.step([finding("n1")])
-    desk.undo("n1", now_s=NOW)
+    desk.undo_node_care("n1", now_s=NOW)
     assert state(backend, "n1") is NodeState.UP
     backend.now_s += 10
     assert care.step() == []
     assert state(backend, "n1") is NodeState.UP
     with pytest.raises(CareMoveError):
-        desk.undo("n1", now_s=NOW)
+        desk.undo_node_care("n1", now_s=NOW)
 
 
 def test_when_enough_nodes_are_out_the_next_waits_its_turn():
@@ -152,14 +152,14 @@ def test_a_freeze_ends_by_a_persons_word_alone():
     backend, journal = cluster(), MemoryJournal()
     care, desk = Caretaker(backend, journal), CareOperator(backend, journal, NoNodeTester())
     with pytest.raises(CareMoveError):
-        desk.release(now_s=NOW)
+        desk.release_care_freeze(now_s=NOW)
     care.step([finding(f"n{i}") for i in range(10)])
     assert care.cases.frozen
     assert all(node.state is NodeState.UP for node in backend.observe().nodes)
     backend.now_s += 10_000
     care.step([finding("n1", at_s=backend.now_s)])
     assert state(backend, "n1") is NodeState.UP
-    desk.release(now_s=backend.now_s)
+    desk.release_care_freeze(now_s=backend.now_s)
     care.step([finding("n1", at_s=backend.now_s)])
     assert state(backend, "n1") is NodeState.DOWN
 
@@ -199,7 +199,7 @@ def test_a_lemon_goes_to_a_person_however_well_it_tests():
     backend = cluster()
     care = Caretaker(backend, MemoryJournal(), node_tester=backend,
                      policy=CarePolicy(lemons=frozenset({"n1"})))  # fmt: skip
-    care.rules.expect_nodes(["n1"], NOW)
+    care.rules.expect_telemetry_of_nodes(["n1"], NOW)
     care.step([finding("n1")])
     for _ in range(40):
         care.rules.__dict__["_heard"]["n1"] = backend.now_s
@@ -236,14 +236,14 @@ def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
     care = Caretaker(backend, LedgerJournal(opened, keys["care"], clock), node_tester=backend)
     desk = CareOperator(backend, LedgerJournal(opened, keys["operator"], clock), backend)
     care.step([finding("n1")])
-    desk.undo("n1", now_s=backend.now_s)
+    desk.undo_node_care("n1", now_s=backend.now_s)
     entries = list(opened.entries(kind="operate.care."))
     assert [(e.subject, e.body["to"]) for e in entries] == [
         ("node/n1", "drained"),
         ("node/n1", "in-service"),
     ]
     assert entries[0].body["component"] == "gpu"
-    assert verify(opened).entries == 5
+    assert verify_ledger(opened).entries == 5
     assert Caretaker(backend, LedgerJournal(opened, keys["care"], clock)).cases.cases == {}
 
 
@@ -275,12 +275,12 @@ def test_settings_are_read_and_what_bounds_nothing_is_refused(tmp_path):
     assert load_care_settings(path) == CareSettings()
     path.write_text('most_out_share = 0.1\nask = ["memory:reboot"]\ntest = "true"\n')
     settings = load_care_settings(path)
-    assert settings.policy().most_out_share == 0.1
-    assert (Component.MEMORY, CareStage.REBOOT) in settings.policy().to_approve
+    assert settings.care_policy().most_out_share == 0.1
+    assert (Component.MEMORY, CareStage.REBOOT) in settings.care_policy().to_approve
     assert isinstance(settings.node_tester(), CommandNodeTester)
     for text in ("most_out_share = 2.0", "unknown = 1", "= x", 'ask = ["memory"]'):
         path.write_text(text)
         with pytest.raises(CareSettingsError):
-            load_care_settings(path).policy()
+            load_care_settings(path).care_policy()
     with pytest.raises(CareSettingsError):
         Caretaker(cluster(), MemoryJournal(), policy=CarePolicy(most_out_share=0.0))

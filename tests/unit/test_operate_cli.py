@@ -57,9 +57,9 @@ def test_the_dashboard_shows_every_figure(call):
 
 
 def test_a_second_controller_is_refused(call, tmp_path):
-    from commonwatt.operate.usecases.home import hold_lock, open_home
+    from commonwatt.operate.usecases.home import hold_controller_lock, open_controller_home
 
     home = tmp_path / "home"
     call("init", home)
-    with hold_lock(open_home(home)):
+    with hold_controller_lock(open_controller_home(home)):
         assert "another controller" in call("start", "--home", home, "--once", code=92)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
-from commonwatt.operate.domain.capture import capture
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide_scheduling
+from commonwatt.operate.domain.capture import capture_cluster_state
 from commonwatt.operate.domain.cluster import JobPhase, JobRequest, ObservedNode
-from commonwatt.operate.domain.settings import parse_settings
-from commonwatt.operate.engines.checks import check_decision
+from commonwatt.operate.domain.settings import parse_controller_settings
+from commonwatt.operate.engines.checks import check_live_scheduling_decision
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.elastic.forecast import demand_rise, demand_rises
+from commonwatt.operate.engines.elastic.forecast import gpu_demand_rise_quantile, gpu_demand_rises
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from tests.operate_cases import store
 from tests.operate_fake import FakeBackend
@@ -28,8 +28,8 @@ def request(name, gpus=1, runs=10.0, **fields):
 
 
 def controlled(tmp_path, cluster, text=""):
-    control = Controller(cluster, store(tmp_path), parse_settings(text), explain=True)
-    control.recover()
+    control = Controller(cluster, store(tmp_path), parse_controller_settings(text), explain=True)
+    control.recover_open_intents()
     return control
 
 
@@ -190,22 +190,22 @@ def test_a_decision_that_bends_a_hard_rule_is_not_carried_out():
         [ObservedNode(name="x", gpus=4, site="x"), ObservedNode(name="y", gpus=4, site="y")]
     )
     cluster.submit(request("bound", 4, sites=("x",)))
-    captured = capture(cluster.observe(), parse_settings(""))
+    captured = capture_cluster_state(cluster.observe(), parse_controller_settings(""))
     snapshot = queue_snapshot(captured)
-    good = decide(snapshot.state, captured.scheduling_policy)
-    check_decision(good, snapshot, captured)
+    good = decide_scheduling(snapshot.state, captured.scheduling_policy)
+    check_live_scheduling_decision(good, snapshot, captured)
     (piece,) = good.starts[0]
     for bad in (piece._replace(node=1), piece._replace(request=piece.request._replace(gpus=2))):
         with pytest.raises(IdentityError):
-            check_decision(SchedulingDecision((), {0: (bad,)}), snapshot, captured)
+            check_live_scheduling_decision(SchedulingDecision((), {0: (bad,)}), snapshot, captured)
 
 
 def test_the_forecast_covers_the_share_of_rises_that_was_asked():
     demand = np.abs(np.cumsum(np.random.default_rng(3).normal(size=2000))).round()
     for share in (0.5, 0.9, 0.99):
-        rise = demand_rise(demand, 15, share)
-        assert (demand_rises(demand, 15) <= rise).mean() >= share
-    assert demand_rise(np.array([5.0]), 15) == 0.0
+        rise = gpu_demand_rise_quantile(demand, 15, share)
+        assert (gpu_demand_rises(demand, 15) <= rise).mean() >= share
+    assert gpu_demand_rise_quantile(np.array([5.0]), 15) == 0.0
 
 
 def test_a_start_whose_gpus_are_taken_is_held_again(tmp_path):

@@ -27,7 +27,7 @@ def backend(cluster, tmp_path):
 
 
 def test_a_controller_runs_gangs_on_ray_and_replays_its_decisions(tmp_path, backend):
-    from commonwatt.operate.engines.replay import compare_decisions
+    from commonwatt.operate.engines.replay import compare_live_with_simulated
 
     for i in range(9):
         backend.submit(request(f"g{i}", "sleep", "0.3", gpus=[1, 4, 6][i % 3]))
@@ -35,7 +35,7 @@ def test_a_controller_runs_gangs_on_ray_and_replays_its_decisions(tmp_path, back
     run_until_over(control, wait_s=240)
     jobs = backend.observe().jobs.values()
     assert {(job.phase, job.starts) for job in jobs} == {(JobPhase.FINISHED, 1)}
-    compared = compare_decisions(control.store.decisions())
+    compared = compare_live_with_simulated(control.store.logged_decisions())
     assert (compared.starts, compared.differing) == (9, [])
     control.store.ledger.engine.dispose()
 

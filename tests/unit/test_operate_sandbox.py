@@ -8,13 +8,17 @@ import pytest
 
 from commonwatt.core.files import save_table
 from commonwatt.fleet.domain.machines import uniform_fleet
-from commonwatt.fleet.domain.policies import parse_policy
-from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.fleet.io.traces import read_traces
-from commonwatt.joins.job_to_cluster import cluster_runner
+from commonwatt.joins.job_to_cluster import isolated_job_cluster_runner
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.usecases.home import make_home, open_backend, open_store
-from commonwatt.operate.usecases.status import metered_use
+from commonwatt.operate.usecases.home import (
+    make_controller_home,
+    open_backend,
+    open_controller_store,
+)
+from commonwatt.operate.usecases.status import metered_gpu_use
 from commonwatt.sandbox.domain.job import IsolatedJob, OutputKind
 from commonwatt.sandbox.engines.isolation.node import JobEnding
 from tests.operate_cases import happens
@@ -41,11 +45,11 @@ def controlled(tmp_path):
     need_slurm()
     with slurm_cluster(2, 4) as cluster:
         settings = f"engine = 'slurm'\ntick_s = 0.2\n[slurm]\nconf = '{cluster.conf}'\n"
-        home = make_home(tmp_path / "home", settings, now=datetime.now(UTC))
+        home = make_controller_home(tmp_path / "home", settings, now=datetime.now(UTC))
         stop = threading.Event()
-        with open_store(home) as store, open_backend(home) as backend:
+        with open_controller_store(home) as store, open_backend(home) as backend:
             control = Controller(backend, store, home.settings)
-            control.recover()
+            control.recover_open_intents()
             thread = threading.Thread(target=_tick, args=(control, stop))
             thread.start()
             yield home
@@ -63,7 +67,7 @@ def metered_trace(home):
     """The trace once the controller has seen the job end, which may be a look later."""
 
     def trace():
-        return metered_use(home, now_s=time.time())[1]["trace"]
+        return metered_gpu_use(home, now_s=time.time())[1]["trace"]
 
     happens(lambda: trace().height > 0, "the end of the job")
     return trace()
@@ -75,7 +79,7 @@ def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_
         rows = folder / "rows.csv"
         rows.write_text("x\n1\n2\n")
         rows.chmod(0o644)
-        elsewhere = cluster_runner(controlled.folder, folder / "node")
+        elsewhere = isolated_job_cluster_runner(controlled.folder, folder / "node")
         job = IsolatedJob(code=CODE, inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})
         ended = elsewhere.run(job, to=tmp_path)
         assert ended.ending is JobEnding.DONE, ended.log
@@ -83,5 +87,5 @@ def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_
     save_table(metered_trace(controlled), tmp_path / "out", "trace")
     read = read_traces([next((tmp_path / "out").glob("trace.csv"))])
     assert read.workload.tenant_names == ("sandbox",)
-    result = simulate(read.workload, uniform_fleet(1, 4), parse_policy())
+    result = simulate_schedule(read.workload, uniform_fleet(1, 4), parse_scheduling_policy())
     assert result.end_ms.tolist() == read.workload.runtime_ms.tolist()

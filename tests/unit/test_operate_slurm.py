@@ -160,9 +160,12 @@ NODE_24_11 = (
 
 
 def test_the_forms_of_later_versions_are_read():
-    node = parse.node(NODE_24_11)
+    node = parse.slurm_observed_node(NODE_24_11)
     assert (node.gpus, node.gpu_type, node.state) == (8, "h100", NodeState.DOWN)
     assert node.reason == "fan is loud"
     line = "JobId=3 JOB_GRES=gpu:h100:4 Nodes=g[1-2] CPU_IDs=0-3 Mem=0 GRES=gpu:h100:2(IDX:0,3) x"
-    assert [(p.node, p.gpus) for p in parse.places(line)] == [("g1", (0, 3)), ("g2", (0, 3))]
-    assert parse.gpus_asked({"TresPerNode": "gres/gpu:h100:4", "NumNodes": "2-2"}) == 8
+    assert [(p.node, p.gpus) for p in parse.slurm_node_allocations(line)] == [
+        ("g1", (0, 3)),
+        ("g2", (0, 3)),
+    ]
+    assert parse.slurm_requested_gpus({"TresPerNode": "gres/gpu:h100:4", "NumNodes": "2-2"}) == 8

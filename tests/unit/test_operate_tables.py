@@ -10,11 +10,11 @@ from commonwatt.operate.domain import tables
 from commonwatt.operate.engines.care.detect.alarms import AlarmBudget
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 from commonwatt.operate.usecases import care_study
-from commonwatt.operate.usecases.actions import submit
-from commonwatt.operate.usecases.home import make_home
+from commonwatt.operate.usecases.actions import submit_job_to_cluster
+from commonwatt.operate.usecases.home import make_controller_home
 from commonwatt.operate.usecases.overview import cluster_status
-from commonwatt.operate.usecases.run import start
-from commonwatt.operate.usecases.status import metered_use
+from commonwatt.operate.usecases.run import run_controller
+from commonwatt.operate.usecases.status import metered_gpu_use
 from tests.operate_cases import request
 
 
@@ -23,12 +23,12 @@ def names(table):
 
 
 def test_a_cluster_is_shown_by_declared_columns(tmp_path):
-    home = make_home(tmp_path / "home", "tick_s = 0.05\n", now=datetime.now(UTC))
+    home = make_controller_home(tmp_path / "home", "tick_s = 0.05\n", now=datetime.now(UTC))
     (home.folder / "nodes.csv").write_text("node,gpus,count\nn,4,1\n")
-    submit(home, request("over", "true"), now_s=1.0)
-    start(home, until_idle=True)
-    submit(home, request("runs", "sleep", "600", gpus=4), now_s=2.0)
-    start(home, once=True)
+    submit_job_to_cluster(home, request("over", "true"), now_s=1.0)
+    run_controller(home, until_idle=True)
+    submit_job_to_cluster(home, request("runs", "sleep", "600", gpus=4), now_s=2.0)
+    run_controller(home, once=True)
     shown = cluster_status(home.folder, datetime.now(UTC))
     for rows, table in (
         (shown.jobs, tables.JOBS),
@@ -39,9 +39,9 @@ def test_a_cluster_is_shown_by_declared_columns(tmp_path):
     ):
         assert rows
         assert {tuple(row) for row in rows} == {tuple(names(table))}, table.name
-    _, written = metered_use(home, now_s=datetime.now(UTC).timestamp())
+    _, written = metered_gpu_use(home, now_s=datetime.now(UTC).timestamp())
     assert written["metered"].columns == names(tables.METERED)
-    assert written["trace"].equals(tables.TRACE.checked(written["trace"]))
+    assert written["trace"].equals(tables.TRACE.checked_frame(written["trace"]))
     assert written["trace"].height == 1
 
 
@@ -51,7 +51,7 @@ def test_care_answers_by_declared_columns(tmp_path):
     setting = ReplaySetting(gang=4, spares=2, days=2.0)
     outcome = care_study.care_replay_result(faults, setting, watched=6, counts_days=2.0)
     assert list(outcome) == [*names(tables.CARE_OUTCOME), "moves"]
-    advice = care_study.checkpoint_result(
+    advice = care_study.checkpoint_advice_result(
         nodes=8, faults_per_1000_node_days=4.0, save_s=10.0, restart_s=60.0
     )
     assert list(advice) == names(tables.CHECKPOINTS)
@@ -67,7 +67,7 @@ def test_alarms_and_lemons_are_listed_by_declared_columns(tmp_path: Path):
     )
     frame[:1000].write_csv(tmp_path / "a.csv")
     later.write_csv(tmp_path / "b.csv")
-    found, scores = care_study.detection_result(
+    found, scores = care_study.node_anomaly_detection_result(
         tmp_path / "a.csv", tmp_path / "b.csv", day=500, budget=AlarmBudget(day=500, quiet=20)
     )
     assert scores.columns == names(tables.SCORES)
@@ -75,5 +75,5 @@ def test_alarms_and_lemons_are_listed_by_declared_columns(tmp_path: Path):
     assert list(found["judged"]) == names(tables.ALARM_SCORES)
     (tmp_path / "f.csv").write_text("node\n" + "7\n" * 9)
     rule = care_study.LemonRule()
-    lemons = care_study.lemons_result(tmp_path / "f.csv", nodes=100, rule=rule)["lemons"]
+    lemons = care_study.lemon_nodes_result(tmp_path / "f.csv", nodes=100, rule=rule)["lemons"]
     assert list(lemons[0]) == names(tables.LEMONS)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.runs import InputFile, Stage, StageResult, StageStore
-from commonwatt.runs.inputs import digest_of
+from commonwatt.runs.inputs import stage_inputs_sha256
 from commonwatt.runs.stages import stage_key
 
 
@@ -35,8 +35,8 @@ S = Stage(name="s", compute=_compute)
 
 def test_a_stage_is_computed_once(tmp_path):
     first, second = StageStore(tmp_path), StageStore(tmp_path)
-    first.get(S, Given())
-    again = second.get(Stage(name="s", compute=_fail), Given())
+    first.get_or_compute(S, Given())
+    again = second.get_or_compute(Stage(name="s", compute=_fail), Given())
     assert again.data == {"value": 1.0, "always": 7}
     assert again.tables["t"]["a"].to_list() == [1.0]
     assert (second.reused, second.computed) == (["s"], [])
@@ -44,17 +44,17 @@ def test_a_stage_is_computed_once(tmp_path):
 
 def test_other_inputs_are_another_stage(tmp_path):
     stages = StageStore(tmp_path)
-    stages.get(S, Given())
-    assert stages.get(S, Given(2.0)).data["value"] == 2.0
+    stages.get_or_compute(S, Given())
+    assert stages.get_or_compute(S, Given(2.0)).data["value"] == 2.0
     assert stage_key("s", Given()) != stage_key("r", Given())
 
 
 def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
     stages = StageStore(tmp_path)
-    key = stages.get(S, Given()).key
+    key = stages.get_or_compute(S, Given()).key
     for name in ("stage.json", "t.parquet"):
         (stages.folder / key / name).write_bytes(b"broken")
-        assert stages.get(S, Given()).data["value"] == 1.0
+        assert stages.get_or_compute(S, Given()).data["value"] == 1.0
     assert stages.computed == ["s", "s", "s"]
 
 
@@ -62,27 +62,33 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path):
     stages = StageStore(tmp_path)
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            stages.get(Stage(name="s", compute=_fail), Given())
+            stages.get_or_compute(Stage(name="s", compute=_fail), Given())
     assert not stages.folder.exists() or not list(stages.folder.iterdir())
 
 
 def test_a_stage_records_the_stages_and_files_that_it_took_from(tmp_path):
     stages, file = StageStore(tmp_path), tmp_path / "f.csv"
     file.write_text("a")
-    first = stages.get(S, Given())
-    inputs = Given(2.0, first, (InputFile.of(file),))
-    for result in (stages.get(Stage(name="r", compute=_compute), inputs) for _ in range(2)):
+    first = stages.get_or_compute(S, Given())
+    inputs = Given(2.0, first, (InputFile.from_path(file),))
+    for result in (
+        stages.get_or_compute(Stage(name="r", compute=_compute), inputs) for _ in range(2)
+    ):
         assert result.edges == (("s", first.key),)
-        assert result.files == (("f.csv", InputFile.of(file).sha256),)
+        assert result.files == (("f.csv", InputFile.from_path(file).sha256),)
 
 
 def test_a_part_that_is_the_same_starts_nothing_anew_and_is_an_edge_all_the_same(tmp_path):
     stages = StageStore(tmp_path)
-    parts = [stages.get(S, Given(x)) for x in (1.0, 2.0)]
-    assert digest_of(parts[0].value("always")) == digest_of(parts[1].value("always"))
-    assert digest_of(parts[0].value("value")) != digest_of(parts[1].value("value"))
-    assert digest_of(parts[0].table("t")) != digest_of(parts[1].table("t"))
-    assert digest_of(parts[0]) != digest_of(parts[1])
+    parts = [stages.get_or_compute(S, Given(x)) for x in (1.0, 2.0)]
+    assert stage_inputs_sha256(parts[0].value("always")) == stage_inputs_sha256(
+        parts[1].value("always")
+    )
+    assert stage_inputs_sha256(parts[0].value("value")) != stage_inputs_sha256(
+        parts[1].value("value")
+    )
+    assert stage_inputs_sha256(parts[0].table("t")) != stage_inputs_sha256(parts[1].table("t"))
+    assert stage_inputs_sha256(parts[0]) != stage_inputs_sha256(parts[1])
 
 
 def test_a_file_counts_by_its_content_and_not_by_where_it_lies(tmp_path):
@@ -90,14 +96,18 @@ def test_a_file_counts_by_its_content_and_not_by_where_it_lies(tmp_path):
     for path in (here, there):
         path.parent.mkdir()
         path.write_text("1")
-    assert digest_of(InputFile.of(here)) == digest_of(InputFile.of(there))
+    assert stage_inputs_sha256(InputFile.from_path(here)) == stage_inputs_sha256(
+        InputFile.from_path(there)
+    )
     there.write_text("2")
-    assert digest_of(InputFile.of(here)) != digest_of(InputFile.of(there))
+    assert stage_inputs_sha256(InputFile.from_path(here)) != stage_inputs_sha256(
+        InputFile.from_path(there)
+    )
 
 
 def test_what_no_rule_encodes_is_refused():
     with pytest.raises(TypeError, match="holds a object"):
-        digest_of({"x": object()})
+        stage_inputs_sha256({"x": object()})
 
 
 VALUES = st.recursive(
@@ -117,9 +127,11 @@ def test_equal_values_and_only_they_have_equal_digests(one, other):
     same = repr(one) == repr(other)  # repr tells 1, 1.0 and True apart, as an input must
     if isinstance(one, dict) and isinstance(other, dict):
         same = sorted(map(repr, one.items())) == sorted(map(repr, other.items()))
-    assert (digest_of(one) == digest_of(other)) == same or (one == other and not same)
-    assert digest_of([one]) == digest_of((one,))
-    assert digest_of([one, other]) != digest_of([one, other, None])
+    assert (stage_inputs_sha256(one) == stage_inputs_sha256(other)) == same or (
+        one == other and not same
+    )
+    assert stage_inputs_sha256([one]) == stage_inputs_sha256((one,))
+    assert stage_inputs_sha256([one, other]) != stage_inputs_sha256([one, other, None])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
@@ -132,6 +144,8 @@ def test_any_field_cell_or_bit_that_differs_is_another_digest(numbers, data):
         lambda n: pl.DataFrame({"a": n}),
         lambda n: pl.DataFrame({"a": [str(x) for x in n]}),
     ):
-        assert digest_of(kind(numbers)) == digest_of(kind(list(numbers)))
-        assert digest_of(kind(numbers)) != digest_of(kind(changed))
-    assert digest_of(Given(1.0)) != digest_of(replace(Given(1.0), x=np.nextafter(1.0, 2)))
+        assert stage_inputs_sha256(kind(numbers)) == stage_inputs_sha256(kind(list(numbers)))
+        assert stage_inputs_sha256(kind(numbers)) != stage_inputs_sha256(kind(changed))
+    assert stage_inputs_sha256(Given(1.0)) != stage_inputs_sha256(
+        replace(Given(1.0), x=np.nextafter(1.0, 2))
+    )

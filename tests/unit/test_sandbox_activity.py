@@ -9,14 +9,14 @@ from commonwatt.ledger import actor_id_of
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.lifecycle import ProjectState
 from commonwatt.sandbox.engines.privacy import measures
-from commonwatt.sandbox.io.store.opt_outs import people_of
+from commonwatt.sandbox.io.store.opt_outs import people_in_tables
 from commonwatt.sandbox.io.store.wipe import wipe
 from commonwatt.sandbox.usecases.projects.activity import (
     ActivityThresholds,
     activity_alerts,
     activity_report,
-    data_uses,
-    events,
+    project_activity_events,
+    project_data_uses,
     retention_duties,
 )
 from tests.sandbox_node import open_folder, proved_node
@@ -37,14 +37,16 @@ def sandbox():
         made = SandboxProject(folder)
         made.sign()
         for person in ("", actor_id_of(made.researcher.public_key)):
-            made.project.grant(1.0, person=person, by=made.custodian, at=made.now())
+            made.project.grant_privacy_budget(1.0, person=person, by=made.custodian, at=made.now())
         made.project.set_preapproved_release(0.5, by=made.custodian, at=made.now())
         yield made
 
 
 def _ask(sandbox, epsilon=0.01, purpose="count"):
     def measure(dataset, gone):
-        return measures.count(len(people_of([dataset.table("Patient")]) - gone)).answer(epsilon)
+        return measures.noisy_count_query(
+            len(people_in_tables([dataset.table("Patient")]) - gone)
+        ).answer(epsilon)
 
     return sandbox.project.query(
         "safe", measure, epsilon, tables=("Patient",), purpose=purpose, by=sandbox.researcher,
@@ -124,7 +126,7 @@ def test_outputs_that_differ_in_a_few_people_raise_an_alert(sandbox, node, tmp_p
 def test_every_use_is_on_record_with_person_tables_and_people(sandbox, node):
     sandbox.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(sandbox)
-    job, question = data_uses(sandbox.ledger, "harbour")
+    job, question = project_data_uses(sandbox.ledger, "harbour")
     assert (job["step"], question["step"]) == ("submit", "ask")
     assert job["actor"] == actor_id_of(sandbox.researcher.public_key)
     assert (json.loads(job["tables"]), job["people"]) == (["Patient"], 60)
@@ -137,9 +139,9 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
     _ask(sandbox)
     told = activity_report(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
     steps = [step["step"] for step in told["steps"]]
-    assert steps == [event.step for event in events(sandbox.ledger, "harbour")]
+    assert steps == [event.step for event in project_activity_events(sandbox.ledger, "harbour")]
     assert {"open", "import", "deidentify", "sign-risk", "submit", "ask", "lane"} <= set(steps)
-    people = people_of([sandbox.project.store / "safe" / "Patient.parquet"])
+    people = people_in_tables([sandbox.project.store / "safe" / "Patient.parquet"])
     text = json.dumps(told)
     assert not any(person in text for person in people)
     assert json.loads(text)["thresholds"]["night_jobs"] == 5
@@ -168,7 +170,7 @@ def test_a_deleted_project_holds_nothing_and_its_tokens_lead_to_nobody(sandbox, 
     assert len(proof.files) >= 6
     assert list(sandbox.project.folder.iterdir()) == []
     assert sandbox.project.status()["state"] == ProjectState.DELETED
-    last = events(sandbox.ledger, "harbour")[-1]
+    last = project_activity_events(sandbox.ledger, "harbour")[-1]
     assert last.body["key"] == "destroyed"
     assert last.body["not-covered"].startswith("blocks that flash")
     with pytest.raises(ProjectError, match="without its key"):

@@ -10,18 +10,21 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from commonwatt.sandbox.engines.airlock.checks import check_output
-from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck, can_recover
-from commonwatt.sandbox.engines.airlock.membership import attack_membership, check_membership
+from commonwatt.sandbox.engines.airlock.differencing import (
+    DifferencingCheck,
+    can_recover_few_people,
+)
+from commonwatt.sandbox.engines.airlock.membership import attack_membership, membership_stops
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
-from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
 
 HOSTILE = list(hostile_outputs())
 
 
 def _stops(offered, folder):
     path = folder / "offered"
-    data = as_kind(offered.data, offered.kind)
+    data = clean_output_of_kind(offered.data, offered.kind)
     assert data is not None, offered.name
     path.write_bytes(data)
     output = CollectedOutput(
@@ -77,8 +80,8 @@ def test_single_patients_cannot_be_subtracted_out_and_honest_pairs_pass():
         guard = DifferencingCheck(PEOPLE)
         first, second = _pair(choose, single=number % 2 == 0)
         guard.add_released({"first": guard.people_bits(first)})
-        stopped = bool(guard.check({"second": guard.people_bits(second)}))
-        assert stopped == can_recover(first, second)
+        stopped = bool(guard.identifying_pairs({"second": guard.people_bits(second)}))
+        assert stopped == can_recover_few_people(first, second)
         if number % 2 == 0:
             caught += stopped
         else:
@@ -95,9 +98,13 @@ def test_the_guard_sees_every_pair_that_the_slow_rule_sees(history, new):
     guard = DifferencingCheck(map(str, range(40)))
     for i, people in enumerate(history):
         guard.add_released({str(i): guard.people_bits(map(str, people))})
-    found = {pair.old for pair in guard.check({"new": guard.people_bits(map(str, new))})}
+    found = {
+        pair.old for pair in guard.identifying_pairs({"new": guard.people_bits(map(str, new))})
+    }
     slow = {
-        str(i) for i, people in enumerate(history) if can_recover(map(str, people), map(str, new))
+        str(i)
+        for i, people in enumerate(history)
+        if can_recover_few_people(map(str, people), map(str, new))
     }
     assert not slow or found
     if len(slow) == len(found):
@@ -108,16 +115,16 @@ def test_a_total_and_all_but_one_of_its_parts_show_the_missing_one():
     guard = DifferencingCheck(PEOPLE)
     guard.add_released({"all": guard.people_bits(PEOPLE)})
     guard.add_released({"half": guard.people_bits(PEOPLE[:200])})
-    assert guard.check({"rest but one": guard.people_bits(PEOPLE[200:399])})
-    assert not guard.check({"rest": guard.people_bits(PEOPLE[200:])})
+    assert guard.identifying_pairs({"rest but one": guard.people_bits(PEOPLE[200:399])})
+    assert not guard.identifying_pairs({"rest": guard.people_bits(PEOPLE[200:])})
 
 
 def test_the_parts_of_a_total_show_one_left_out_of_it():
     guard = DifferencingCheck(PEOPLE)
     for i in range(4):
         guard.add_released({f"part {i}": guard.people_bits(PEOPLE[100 * i : 100 * i + 100])})
-    assert guard.check({"all but one": guard.people_bits(PEOPLE[:399])})
-    assert not guard.check({"all": guard.people_bits(PEOPLE)})
+    assert guard.identifying_pairs({"all but one": guard.people_bits(PEOPLE[:399])})
+    assert not guard.identifying_pairs({"all": guard.people_bits(PEOPLE)})
 
 
 def test_equations_over_overlapping_cells_show_one_person():
@@ -127,11 +134,11 @@ def test_equations_over_overlapping_cells_show_one_person():
     guard.add_released({"a and b": guard.people_bits(a | b), "b and c": guard.people_bits(b | c)})
     guard.add_released({"c and d": guard.people_bits(c | d)})
     # (a+b) - (b+c) + (c+d) is a + d; a cell of a and all but one of d tells of that one.
-    found = guard.check({"a and d but one": guard.people_bits(a | d - {"p399"})})
+    found = guard.identifying_pairs({"a and d but one": guard.people_bits(a | d - {"p399"})})
     assert [pair.people_count for pair in found] == [1]
     assert found[0].new == "a and d but one"
     assert found[0].old.count("+") == 2
-    assert not guard.check({"a and d": guard.people_bits(a | d)})
+    assert not guard.identifying_pairs({"a and d": guard.people_bits(a | d)})
 
 
 def test_an_honest_series_of_tables_is_not_blocked():
@@ -149,7 +156,7 @@ def test_an_honest_series_of_tables_is_not_blocked():
             if len(inside) >= 8:
                 name = f"{study} {which.tolist()} {label.tolist()}"
                 cells[name] = guard.people_bits(map(str, inside))
-        found = guard.check(cells)
+        found = guard.identifying_pairs(cells)
         blocked += bool(found)
         if not found:
             guard.add_released(cells)
@@ -171,10 +178,10 @@ def test_a_forest_that_memorised_its_rows_stays_and_a_plain_model_leaves():
     remembered = attack_membership(forest.predict_proba(x)[:, 1], y, member)
     forgot = attack_membership(plain.predict_proba(x)[:, 1], y, member)
     assert remembered.auc > 0.9
-    assert check_membership(remembered)
+    assert membership_stops(remembered)
     assert forgot.auc < 0.6
-    assert not check_membership(forgot)
-    assert check_membership(attack_membership([0.5] * 10, [1] * 10, [1] * 5 + [0] * 5))
+    assert not membership_stops(forgot)
+    assert membership_stops(attack_membership([0.5] * 10, [1] * 10, [1] * 5 + [0] * 5))
 
 
 @given(

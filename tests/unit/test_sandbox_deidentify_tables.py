@@ -15,14 +15,14 @@ from commonwatt.sandbox.engines.deidentify.tables import (
     QUASI_IDENTIFIERS,
     ColumnTreatment,
     DateGrain,
+    date_shift_weeks,
     deidentify,
-    enforce_k,
+    deidentify_columns,
+    enforce_k_anonymity,
     pseudonym,
-    shift_weeks,
-    treat_columns,
 )
-from commonwatt.sandbox.engines.risk.attack import link, link_by_diary
-from commonwatt.sandbox.engines.risk.measures import measure
+from commonwatt.sandbox.engines.risk.attack import link_by_quasi_identifiers, link_by_visit_diary
+from commonwatt.sandbox.engines.risk.measures import measure_reidentification_risk
 from commonwatt.sandbox.engines.risk.report import assess_risk
 from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
 from tests.shared_data import shared_data
@@ -32,7 +32,7 @@ KEY = b"a project secret, thirty-two byt"
 
 def test_a_column_that_nobody_named_is_dropped():
     frame = pl.DataFrame({"patient_id": ["p"], "hobby": ["sailing"]})
-    assert treat_columns(frame, {"patient_id": ColumnTreatment.TOKEN}, KEY).columns == [
+    assert deidentify_columns(frame, {"patient_id": ColumnTreatment.TOKEN}, KEY).columns == [
         "patient_id"
     ]
 
@@ -48,8 +48,8 @@ def test_the_policy_names_no_column_that_identifies_directly():
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_shift_is_whole_weeks_never_none_and_the_same_again(person, other):
-    weeks = shift_weeks(KEY, person)
-    assert weeks == shift_weeks(KEY, person)
+    weeks = date_shift_weeks(KEY, person)
+    assert weeks == date_shift_weeks(KEY, person)
     assert 1 <= abs(weeks) <= 52
     assert pseudonym(KEY, person) != pseudonym(KEY, other) or person == other
 
@@ -67,7 +67,7 @@ def test_intervals_of_one_person_are_kept_exactly(visits):
     frame = pl.DataFrame(
         {"patient_id": people, "at": pl.Series(at, dtype=pl.Datetime("us", "UTC"))}
     )
-    moved = treat_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY)["at"].to_list()
+    moved = deidentify_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY)["at"].to_list()
     for i, person in enumerate(people):
         assert moved[i] != at[i]
         for j, other in enumerate(people):
@@ -81,7 +81,7 @@ def test_intervals_of_one_person_are_kept_exactly(visits):
 )
 def test_after_enforcing_k_no_class_is_smaller(rows, k):
     frame = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.String), orient="row")
-    kept = enforce_k(frame, ["x", "y", "z"], k)
+    kept = enforce_k_anonymity(frame, ["x", "y", "z"], k)
     assert kept.height == frame.height
     for column in "xyz":
         changed = kept[column].is_not_null() & (kept[column] != frame[column])
@@ -93,12 +93,15 @@ def test_after_enforcing_k_no_class_is_smaller(rows, k):
 def test_measures_agree_with_counting_by_hand():
     rows = [("a", 1), ("a", 2), ("a", 1), ("b", 1), ("b", 1), ("c", 2)]
     frame = pl.DataFrame(rows, schema=["area", "ill"], orient="row")
-    risk = measure(frame, ["area"], sensitive="ill")
+    risk = measure_reidentification_risk(frame, ["area"], sensitive="ill")
     assert (risk.k, risk.l) == (1, 1)
     assert risk.unique_share == pytest.approx(1 / 6)
     assert risk.mean_guess_share == pytest.approx(3 / 6)
     assert risk.t == pytest.approx(4 / 6)  # class c: all 2, whole 2/6
-    assert measure(frame, ["area"], sampled_share=0.1).population_risk_share < 1 / 6 + 0.2
+    assert (
+        measure_reidentification_risk(frame, ["area"], sampled_share=0.1).population_risk_share
+        < 1 / 6 + 0.2
+    )
 
 
 def test_population_risk_follows_the_closed_form_for_a_sample_unique():
@@ -108,7 +111,9 @@ def test_population_risk_follows_the_closed_form_for_a_sample_unique():
     frame = pl.DataFrame({"x": list(range(50))})
     for share in (0.01, 0.1, 0.5):
         wanted = share / (1 - share) * math.log(1 / share)
-        found = measure(frame, ["x"], sampled_share=share).population_risk_share
+        found = measure_reidentification_risk(
+            frame, ["x"], sampled_share=share
+        ).population_risk_share
         assert found == pytest.approx(wanted)
 
 
@@ -116,9 +121,9 @@ def test_an_attacker_finds_everyone_where_nothing_was_done_and_no_one_at_k():
     people = pl.DataFrame({"person": ["1", "2", "3", "4"], "x": ["a", "b", "c", "d"]})
     truth = pl.DataFrame({"person": people["person"], "record": people["person"]})
     raw = people.rename({"person": "record"})
-    assert link(people, raw, ["x"], truth).success_share == 1.0
+    assert link_by_quasi_identifiers(people, raw, ["x"], truth).success_share == 1.0
     merged = raw.with_columns(x=pl.lit(None, dtype=pl.String))
-    safe = link(people, merged, ["x"], truth)
+    safe = link_by_quasi_identifiers(people, merged, ["x"], truth)
     assert (safe.success_share, safe.guess_share) == (0.0, 0.25)
 
 
@@ -169,10 +174,10 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
         schema={"patient_id": pl.String, "at": pl.Date},
     ).with_columns(pl.col("at").cast(pl.Datetime("us")))
     treatments = {"patient_id": ColumnTreatment.KEEP, "at": ColumnTreatment.SHIFT}
-    released = treat_columns(frame, treatments, KEY, dates=grain)
-    moved = [(who, at.date()) for who, at in treat_columns(frame, treatments, KEY).rows()]
+    released = deidentify_columns(frame, treatments, KEY, dates=grain)
+    moved = [(who, at.date()) for who, at in deidentify_columns(frame, treatments, KEY).rows()]
     people = frame["patient_id"].unique()
-    attack = link_by_diary(
+    attack = link_by_visit_diary(
         frame.rename({"patient_id": "person"}), released.rename({"patient_id": "record"}),
         pl.DataFrame({"person": people, "record": people}), visits=count, grain=grain,
     )  # fmt: skip
@@ -182,7 +187,7 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
 
 def test_coarser_dates_are_given_by_their_first_day():
     frame = pl.DataFrame({"patient_id": ["p"], "at": [datetime(2024, 5, 17, tzinfo=UTC)]})
-    told = treat_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
+    told = deidentify_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
         "at"
     ].item()
     assert (told.month, told.day) == (1, 1)
@@ -191,14 +196,14 @@ def test_coarser_dates_are_given_by_their_first_day():
 def test_a_wrong_claim_is_no_success():
     people = pl.DataFrame({"person": ["1", "2"], "x": ["a", "b"]})
     truth = pl.DataFrame({"person": ["1", "2"], "record": ["2", "1"]})
-    attack = link(people, people.rename({"person": "record"}), ["x"], truth)
+    attack = link_by_quasi_identifiers(people, people.rename({"person": "record"}), ["x"], truth)
     assert (attack.claimed_share, attack.success_share) == (1.0, 0.0)
 
 
 @pytest.mark.shared_data
 def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     raw = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "raw")
-    gone = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()[:7]
+    gone = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()[:7]
     kept = deidentify(raw, tmp_path, "safe", key=KEY)
     report = assess_risk(raw, kept, key=KEY)
     assert report.before.success_share > 0.5
@@ -216,7 +221,7 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     fewer = deidentify(raw, tmp_path, "fewer", key=KEY, leave_out=gone)
     tokens = {pseudonym(KEY, person) for person in gone}
     for table in fewer.rows:
-        assert not tokens & set(pl.read_parquet(fewer.table(table))["patient_id"].to_list())
+        assert not tokens & set(pl.read_parquet(fewer.table_path(table))["patient_id"].to_list())
 
 
 def _check_no_identifier_left(raw, kept):
@@ -245,7 +250,7 @@ def test_the_same_input_and_key_give_the_same_bytes(tmp_path):
     other = deidentify(raw, tmp_path / "store", "three", key=KEY[::-1])
     assert first.files == second.files != other.files
     assert load_dataset(first.folder, check=True) == first
-    oldest = pl.read_parquet(first.table("Patient"))["birth_band"].min()
+    oldest = pl.read_parquet(first.table_path("Patient"))["birth_band"].min()
     assert date(oldest, 1, 1) > date(1999, 1, 1) - timedelta(days=366 * 95)
 
 

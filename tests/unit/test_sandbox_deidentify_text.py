@@ -12,15 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan, add_disjoint, merge
+from commonwatt.sandbox.domain.findings import (
+    IdentifierLabel,
+    IdentifierSpan,
+    add_disjoint_identifier_spans,
+    merge_identifier_spans,
+)
 from commonwatt.sandbox.engines.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
-from commonwatt.sandbox.engines.deidentify.score import score
+from commonwatt.sandbox.engines.deidentify.score import score_deidentification
 from commonwatt.sandbox.engines.deidentify.text import (
     find_identifiers,
     load_recogniser,
     mask_text,
 )
-from commonwatt.sandbox.engines.deidentify.training.corpus import documents
+from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
 from tests.shared_data import shared_data
 
 
@@ -93,7 +98,9 @@ def test_merged_findings_cover_what_the_single_ones_did(pairs):
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in pairs
     ]
     covered = {i for one in findings for i in range(one.start, one.end)}
-    assert {i for one in merge(findings) for i in range(one.start, one.end)} == covered
+    assert {
+        i for one in merge_identifier_spans(findings) for i in range(one.start, one.end)
+    } == covered
 
 
 NUMBERS = ("HKID", "CNID", "TWID", "PHONE", "EMAIL", "MRN")
@@ -109,7 +116,7 @@ def _hong_kong_notes():
 
 @pytest.mark.shared_data
 def test_hong_kong_notes_of_templates_never_trained_on_keep_no_identifier():
-    told = score(_hong_kong_notes(), find_identifiers)
+    told = score_deidentification(_hong_kong_notes(), find_identifiers)
     assert all(told.recall(kind) >= 0.999 for kind in NUMBERS)
     assert told.recall("NAME") >= 0.97
     assert min(told.recall(kind) for kind in told.true_counts) >= 0.98
@@ -129,7 +136,7 @@ def test_names_from_another_source_are_found_in_the_same_notes():
     choose = random.Random(7)
     pools = {True: sorted(chinese), False: sorted(latin)}
     notes = [_renamed(text, spans, pools, choose) for text, spans in _hong_kong_notes()]
-    told = score(notes, find_identifiers)
+    told = score_deidentification(notes, find_identifiers)
     assert told.recall("NAME") >= 0.97
     assert told.clean_masked_share <= 0.01
 
@@ -149,9 +156,9 @@ def _renamed(text, spans, pools, choose):
 def test_templates_and_names_held_out_of_training_are_found():
     notes = [
         (one.text, [(f.start, f.end, f.label.value) for f in one.findings])
-        for one in documents(600, 5, held_out=True, names=(0.8, 1.0))
+        for one in training_documents(600, 5, held_out=True, names=(0.8, 1.0))
     ]
-    told = score(notes, find_identifiers)
+    told = score_deidentification(notes, find_identifiers)
     assert told.recall("NAME") >= 0.95
     assert told.recall() >= 0.96
     assert told.clean_masked_share <= 0.03
@@ -180,7 +187,7 @@ def _english_texts(remainder):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("remainder", [0, 1])
 def test_english_text_of_templates_never_trained_on_is_found(remainder):
-    told = score(_english_texts(remainder), find_identifiers)
+    told = score_deidentification(_english_texts(remainder), find_identifiers)
     assert told.recall("PERSON") >= 0.92
     assert told.recall("PHONE_NUMBER", "EMAIL_ADDRESS", "IP_ADDRESS", "US_SSN") >= 0.99
     assert told.recall(*(set(told.true_counts) - NO_IDENTIFIER)) >= 0.90
@@ -192,7 +199,7 @@ def test_clinical_text_without_identifiers_is_left_alone():
     path = shared_data("surveillance", "medec_ms", "MEDEC-MS-TestSet.csv.gz")
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         notes = [(row["Text"], []) for row in csv.DictReader(file) if row["Text"]]
-    assert score(notes, find_identifiers).clean_masked_share <= 0.01
+    assert score_deidentification(notes, find_identifiers).clean_masked_share <= 0.01
 
 
 @given(
@@ -200,13 +207,13 @@ def test_clinical_text_without_identifiers_is_left_alone():
     st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=4),
 )
 def test_what_rules_found_keeps_its_kind_and_nothing_is_lost(first, second):
-    kept = merge(
+    kept = merge_identifier_spans(
         [IdentifierSpan(start, start + length, IdentifierLabel.PHONE) for start, length in first]
     )
     further = [
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in second
     ]
-    together = add_disjoint(kept, further)
+    together = add_disjoint_identifier_spans(kept, further)
     covered = {i for one in [*kept, *further] for i in range(one.start, one.end)}
     assert {i for one in together for i in range(one.start, one.end)} == covered
     assert [one for one in together if one.label is IdentifierLabel.PHONE] == kept
@@ -233,9 +240,9 @@ def test_a_recogniser_that_is_not_there_is_named(place):
 
 
 def test_name_lists_hold_single_plain_words():
-    from commonwatt.sandbox.engines.deidentify.lists import weights_file
+    from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
 
-    lists = sorted((weights_file().parents[1] / "names").glob("*.txt"))
+    lists = sorted((tagger_weights_file().parents[1] / "names").glob("*.txt"))
     assert len(lists) > 8
     for path in lists:
         lines = pl.Series(path.read_text(encoding="utf-8").splitlines())

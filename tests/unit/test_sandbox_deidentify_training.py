@@ -10,29 +10,29 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     KINDS,
     TAGS,
     TaggerWeights,
-    best_tags,
-    find_tagged,
-    hashed_features,
+    best_identifier_tags,
+    find_tagged_identifiers,
+    hashed_token_features,
     load_weights,
     save_weights,
-    spans,
+    tagged_identifier_spans,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 from commonwatt.sandbox.engines.deidentify.training.corpus import (
-    documents,
-    simplified,
-    template_families,
+    tagger_template_families,
+    to_simplified_chinese,
+    training_documents,
 )
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     TemplateChoice,
     TemplateSlot,
-    parse_rules,
-    parse_template,
+    parse_note_template,
+    parse_template_rules,
 )
 from commonwatt.sandbox.engines.deidentify.training.learn import (
-    learn_weights,
-    right_tags,
-    training_arrays,
+    learn_tagger_weights,
+    tagger_training_arrays,
+    true_identifier_tags,
 )
 
 
@@ -46,7 +46,7 @@ def slots(node):
 
 
 def test_every_slot_of_every_template_can_be_filled():
-    for source in template_families(0.0, 0.8):
+    for source in tagger_template_families(0.0, 0.8):
         grammar = source.grammar
         named = {name for template in source.templates for name in slots(template)}
         named |= {name for rule in grammar.rules.values() for name in slots(rule)}
@@ -54,22 +54,22 @@ def test_every_slot_of_every_template_can_be_filled():
 
 
 def test_there_are_many_hundreds_of_templates():
-    assert sum(len(source.templates) for source in template_families(0.0, 0.8)) > 900
+    assert sum(len(source.templates) for source in tagger_template_families(0.0, 0.8)) > 900
 
 
 def test_choices_slots_and_digits_are_written():
-    rules, patterns = parse_rules("phone#: ## %# | 3*1\nname: a | - ")
+    rules, patterns = parse_template_rules("phone#: ## %# | 3*1\nname: a | - ")
     assert patterns == {"phone"}
     assert len(rules["phone"].options) == 4
     assert rules["name"].options == (("a",), ())
-    template = parse_template("[Dr|Prof] {^name}, {name}")
+    template = parse_note_template("[Dr|Prof] {^name}, {name}")
     assert [part for part in template.options[0] if isinstance(part, TemplateSlot)] == [
         TemplateSlot("name", "^"), TemplateSlot("name", ""),
     ]  # fmt: skip
 
 
 def test_the_truth_of_a_document_stands_where_it_says():
-    for one in documents(300, 7, held_out=False):
+    for one in training_documents(300, 7, held_out=False):
         at = 0
         for found in one.findings:
             assert at <= found.start < found.end <= len(one.text)
@@ -77,44 +77,56 @@ def test_the_truth_of_a_document_stands_where_it_says():
             assert words == words.strip()
             at = found.end
         tokens = tokenise(one.text)
-        told = {(f.start, f.end, f.label) for f in spans(tokens, right_tags(tokens, one.findings))}
+        told = {
+            (f.start, f.end, f.label)
+            for f in tagged_identifier_spans(tokens, true_identifier_tags(tokens, one.findings))
+        }
         learned = [f for f in one.findings if f.label in KINDS]
         assert len(told) >= 0.9 * len(learned)
 
 
 def test_templates_and_names_for_testing_are_others_than_those_for_training():
-    taught = {name for one in documents(400, 1, held_out=False) for name in one.templates}
-    tested = {name for one in documents(400, 1, held_out=True) for name in one.templates}
+    taught = {name for one in training_documents(400, 1, held_out=False) for name in one.templates}
+    tested = {name for one in training_documents(400, 1, held_out=True) for name in one.templates}
     assert taught
     assert tested
     assert not taught & tested
-    one, other = template_families(0.0, 0.8)[0].grammar, template_families(0.8, 1.0)[0].grammar
+    one, other = (
+        tagger_template_families(0.0, 0.8)[0].grammar,
+        tagger_template_families(0.8, 1.0)[0].grammar,
+    )
     first = {one.fillers["surname"](random.Random(i)) for i in range(300)}
     second = {other.fillers["surname"](random.Random(i)) for i in range(300)}
     assert len(first & second) < 10
 
 
 def test_the_same_seed_writes_the_same_documents():
-    assert list(documents(20, 3, held_out=False)) == list(documents(20, 3, held_out=False))
-    assert list(documents(20, 3, held_out=False)) != list(documents(20, 4, held_out=False))
+    assert list(training_documents(20, 3, held_out=False)) == list(
+        training_documents(20, 3, held_out=False)
+    )
+    assert list(training_documents(20, 3, held_out=False)) != list(
+        training_documents(20, 4, held_out=False)
+    )
 
 
 def _taught(count=250):
     read = []
-    for one in documents(count, 11, held_out=False):
+    for one in training_documents(count, 11, held_out=False):
         tokens = tokenise(one.text)
-        read.append((tokens, right_tags(tokens, one.findings)))
+        read.append((tokens, true_identifier_tags(tokens, one.findings)))
     return read
 
 
 def test_learning_repeats_to_the_byte_and_knows_what_it_read():
     read = _taught()
-    first, second = (learn_weights(training_arrays(read), rounds=3, seed=1) for _ in range(2))
+    first, second = (
+        learn_tagger_weights(tagger_training_arrays(read), rounds=3, seed=1) for _ in range(2)
+    )
     assert (first.points == second.points).all()
     assert (first.moves == second.moves).all()
     right = wrong = 0
     for tokens, tags in read:
-        found = best_tags(hashed_features(tokens.atoms, len(first.points)), first)
+        found = best_identifier_tags(hashed_token_features(tokens.atoms, len(first.points)), first)
         right += sum(a == b for a, b in zip(found, tags, strict=True))
         wrong += sum(a != b for a, b in zip(found, tags, strict=True))
     assert right / (right + wrong) > 0.97
@@ -137,10 +149,10 @@ def test_small_letters_are_no_name_where_a_text_has_capitals():
         np.zeros((2, TAGS), dtype=np.int8), np.zeros((TAGS, TAGS), dtype=np.int64)
     )
     weights.points[:, 1 + 2 * KINDS.index(IdentifierLabel.NAME)] = 1
-    assert list(find_tagged(tokenise("ann"), weights))
-    assert [found.start for found in find_tagged(tokenise("Ann went"), weights)] == [0]
+    assert list(find_tagged_identifiers(tokenise("ann"), weights))
+    assert [found.start for found in find_tagged_identifiers(tokenise("Ann went"), weights)] == [0]
 
 
 @pytest.mark.parametrize(("old", "new"), [("醫院", "医院"), ("陳大文", "陈大文"), ("abc", "abc")])
 def test_traditional_characters_become_simplified_ones(old, new):
-    assert simplified(old) == new
+    assert to_simplified_chinese(old) == new

@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.engines.deidentify.burned_in import TextBox, blank_boxes, find_text
+from commonwatt.sandbox.engines.deidentify.burned_in import (
+    TextBox,
+    blank_burned_in_text,
+    find_burned_in_text,
+)
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.deidentify.marks import (
-    agrees_with_header,
-    distance,
-    is_harmless,
-    names_of_header,
+    identifying_header_words,
+    image_text_agrees_with_header,
+    is_technical_image_mark,
+    misread_letter_distance,
 )
 from tests.shared_data import shared_data
 
@@ -44,7 +48,7 @@ needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="
     ],
 )
 def test_technical_marks_are_harmless(text):
-    assert is_harmless(text)
+    assert is_technical_image_mark(text)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +72,15 @@ def test_technical_marks_are_harmless(text):
     ],
 )
 def test_everything_else_is_not(text):
-    assert not is_harmless(text)
+    assert not is_technical_image_mark(text)
 
 
 def test_a_line_that_agrees_with_the_header_is_known_as_a_persons():
-    header = names_of_header(["CHAN^TAI MAN", "19700102", "Series"])
-    assert agrees_with_header("Tai Wan", header)
-    assert agrees_with_header("DOB 19700I02", frozenset({"19700102"}))
-    assert not agrees_with_header("Gain 52", header)
-    assert not agrees_with_header("", header)
+    header = identifying_header_words(["CHAN^TAI MAN", "19700102", "Series"])
+    assert image_text_agrees_with_header("Tai Wan", header)
+    assert image_text_agrees_with_header("DOB 19700I02", frozenset({"19700102"}))
+    assert not image_text_agrees_with_header("Gain 52", header)
+    assert not image_text_agrees_with_header("", header)
 
 
 def _slow_distance(one, other):
@@ -91,13 +95,15 @@ def _slow_distance(one, other):
 
 @given(st.text("ab1", max_size=5), st.text("ab1", max_size=5))
 def test_distance_is_the_fewest_changes(one, other):
-    assert distance(one, other) == _slow_distance(one, other)
+    assert misread_letter_distance(one, other) == _slow_distance(one, other)
 
 
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
     image = np.full((40, 60), 9, np.uint8)
     image[0, 0] = 1
-    done = blank_boxes(image, [TextBox(10, 10, 20, 16, False), TextBox(22, 10, 30, 16, True)])
+    done = blank_burned_in_text(
+        image, [TextBox(10, 10, 20, 16, False), TextBox(22, 10, 30, 16, True)]
+    )
     assert (done[10:16, 22:30] == 9).all()
     assert (done[10:16, 10:22] == 1).all()
 
@@ -105,17 +111,21 @@ def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
 def test_blanking_spares_harmless_lines_and_reaches_every_frame():
     image = np.full((3, 40, 60), 9, np.uint8)
     image[0, 0, 0] = 1
-    done = blank_boxes(image, [TextBox(10, 10, 20, 16, False), TextBox(30, 25, 40, 30, True)])
+    done = blank_burned_in_text(
+        image, [TextBox(10, 10, 20, 16, False), TextBox(30, 25, 40, 30, True)]
+    )
     assert (done[:, 10:16, 10:20] == 1).all()
     assert (done[:, 25:30, 30:40] == 9).all()
     colour = np.full((40, 60, 3), 9, np.uint8)
     colour[0, 0] = 1
-    assert (blank_boxes(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
+    assert (blank_burned_in_text(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
 
 
 @needs_tesseract
 def test_an_image_without_text_stays_as_it_is():
-    assert [box for box in find_text(np.zeros((50, 50), np.uint8)) if not box.harmless] == []
+    assert [
+        box for box in find_burned_in_text(np.zeros((50, 50), np.uint8)) if not box.harmless
+    ] == []
 
 
 def test_a_file_whose_pixels_cannot_be_read_is_refused_without_its_content(tmp_path):

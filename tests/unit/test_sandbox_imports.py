@@ -19,7 +19,7 @@ from commonwatt.sandbox.io.imports.dataset import (
     import_omop,
     load_dataset,
 )
-from commonwatt.sandbox.io.imports.tables import TableField, omop_tables
+from commonwatt.sandbox.io.imports.tables import TableField, omop_table_fields
 from tests.shared_data import shared_data
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03"}
@@ -201,7 +201,7 @@ def test_a_plain_table_is_held_to_its_schema(tmp_path):
             "50,F,,high,7", "50,F,,inf,8", "50,F,,,1"]  # fmt: skip
     (tmp_path / "in.csv").write_text("age,sex,seen_on,chol,row_id\n" + "\n".join(rows) + "\n")
     dataset = import_csv(tmp_path / "in.csv", fields, tmp_path / "store", "plain")
-    assert pl.read_parquet(dataset.table("rows")).rows()[0][0] == 63
+    assert pl.read_parquet(dataset.table_path("rows")).rows()[0][0] == 63
     assert dataset.rows == {"rows": 1}
     assert dataset.quarantined["rows"] == {
         "age missing": 1, "age is no integer": 2, "age too large": 1, "sex not of its choices": 1,
@@ -246,7 +246,7 @@ def test_a_changed_file_is_noticed(tmp_path):
     _write(tmp_path / "in", [])
     dataset = import_fhir([tmp_path / "in"], tmp_path / "store", "data")
     assert os.stat(tmp_path / "store").st_mode & 0o077 == 0
-    with dataset.table("Patient").open("ab") as file:
+    with dataset.table_path("Patient").open("ab") as file:
         file.write(b"x")
     with pytest.raises(ProjectError, match="other than those imported"):
         load_dataset(dataset.folder, check=True)
@@ -280,11 +280,11 @@ def test_omop_comes_back_as_it_went_in(tmp_path):
     dataset = import_omop([source], tmp_path, "omop")
     assert dataset.rows["person"] == 28
     assert dataset.quarantined == {}
-    tables = omop_tables()
+    tables = omop_table_fields()
     for table in ("person", "visit_occurrence", "condition_occurrence", "drug_exposure"):
         with (source / f"{table.upper()}.csv").open(newline="") as file:
             wanted = list(csv.DictReader(file))
-        found = pl.read_parquet(dataset.table(table))
+        found = pl.read_parquet(dataset.table_path(table))
         for field in tables[table]:
             if field.required and field.kind == "integer":
                 assert found[field.name].to_list() == [int(row[field.name]) for row in wanted]
@@ -326,7 +326,7 @@ def test_real_heart_patients_import_with_missing_marks_as_nothing(tmp_path):
     (tmp_path / "heart.csv").write_text(header + "\n" + text)
     dataset = import_csv(tmp_path / "heart.csv", HEART, tmp_path / "store", "heart")
     assert dataset.rows == {"rows": 303}
-    assert pl.read_parquet(dataset.table("rows"))["ca"].null_count() == 4
+    assert pl.read_parquet(dataset.table_path("rows"))["ca"].null_count() == 4
 
 
 @pytest.mark.shared_data

@@ -8,7 +8,7 @@ import pytest
 from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError, ProjectError
 from commonwatt.sandbox.engines.deidentify.tables import deidentify
 from commonwatt.sandbox.io.imports.dataset import load_dataset
-from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf, people_of
+from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf, people_of_genomes
 from commonwatt.sandbox.io.imports.vcf import RULES
 from tests.shared_data import shared_data
 
@@ -107,7 +107,7 @@ def test_genotypes_are_read_as_they_stand(tmp_path):
                          (1, 1, None, False), (1, None, 0, True)]  # fmt: skip
     assert cells[40:42] == [(2, 0, 3, False), (2, 1, None, False)]
     assert cells[80] == (3, None, None, False)
-    assert pl.read_parquet(dataset.table("Variant"))["alts"].to_list() == [
+    assert pl.read_parquet(dataset.table_path("Variant"))["alts"].to_list() == [
         ["C", "*", "<DEL>"], ["G", "T", "AC"], []]  # fmt: skip
 
 
@@ -144,8 +144,8 @@ def test_nobody_is_handed_a_genotype(tmp_path):
     loaded = load_dataset(dataset.folder, check=True)
     for table in ("Genotype", "Sample"):
         with pytest.raises(ProjectError, match="single genotypes"):
-            loaded.table(table)
-        assert table not in loaded.tables
+            loaded.table_path(table)
+        assert table not in loaded.table_row_counts
     with pytest.raises(DeidentifyError):
         deidentify(loaded, tmp_path / "store", "safe", key=bytes(32))
     made, _ = count_alleles(loaded, tmp_path / "store", "counts")
@@ -157,7 +157,7 @@ def test_nobody_is_handed_a_genotype(tmp_path):
 def test_alleles_are_counted_in_everyone_and_in_each_group(tmp_path):
     dataset = _cohort(tmp_path, sites=[_line(*["1/1"] * 20, *["./."] * 10, pos="200", alt="G,T")])
     made, report = count_alleles(dataset, tmp_path / "store", "counts", least_people=10)
-    rows = pl.read_parquet(made.table("AlleleCount")).select(
+    rows = pl.read_parquet(made.table_path("AlleleCount")).select(
         "pos", "alt", "group", "people", "allele_number", "allele_count", "frequency"
     )
     assert rows.rows()[:6] == [
@@ -177,7 +177,7 @@ def test_alleles_are_counted_in_everyone_and_in_each_group(tmp_path):
 def test_few_carriers_and_few_others_are_withheld(tmp_path, carriers, told):
     dataset = _cohort(tmp_path, carriers=carriers, cases=40)
     made, report = count_alleles(dataset, tmp_path / "store", "counts")
-    row = pl.read_parquet(made.table("AlleleCount")).row(0, named=True)
+    row = pl.read_parquet(made.table_path("AlleleCount")).row(0, named=True)
     assert row["withheld"] is not told
     assert (row["allele_count"] is not None) is told
     assert (report.withheld == 0) is told
@@ -188,7 +188,7 @@ def test_a_withheld_group_is_no_difference_of_shown_ones(tmp_path):
     genotypes = ["0|1"] * 23
     dataset = _cohort(tmp_path, carriers=0, sites=[_line(*genotypes, pos="200")])
     made, _ = count_alleles(dataset, tmp_path / "store", "counts")
-    rows = pl.read_parquet(made.table("AlleleCount")).filter(pl.col("pos") == 200)
+    rows = pl.read_parquet(made.table_path("AlleleCount")).filter(pl.col("pos") == 200)
     assert rows.select("group", "withheld").rows() == [
         ("everyone", False), ("case", True), ("control", True)]  # fmt: skip
 
@@ -202,9 +202,9 @@ def test_a_small_group_stops_everything(tmp_path):
 
 def test_who_opted_out_is_in_no_count(tmp_path):
     dataset = _cohort(tmp_path, carriers=20, cases=40)
-    assert people_of(dataset) == SAMPLES
+    assert people_of_genomes(dataset) == SAMPLES
     made, report = count_alleles(dataset, tmp_path / "store", "counts", leave_out=SAMPLES[:5])
-    row = pl.read_parquet(made.table("AlleleCount")).row(0, named=True)
+    row = pl.read_parquet(made.table_path("AlleleCount")).row(0, named=True)
     assert (report.people, row["people"], row["allele_count"]) == (35, 35, 15)
 
 
@@ -223,7 +223,7 @@ def test_a_synthetic_cohort_is_counted_like_its_own_frequencies(tmp_path):
     assert dataset.quarantined == {}
     made, report = count_alleles(dataset, tmp_path, "counts")
     assert report.cells == 9000
-    counts = pl.read_parquet(made.table("AlleleCount"))
+    counts = pl.read_parquet(made.table_path("AlleleCount"))
     assert counts.filter(~pl.col("withheld"))["people"].min() >= 20
     genotypes = pl.read_parquet(dataset.folder / "Genotype.parquet").filter(
         pl.col("variant_id") == 1

@@ -56,11 +56,11 @@ def test_images_are_stored_cleaned_beside_their_tags_and_patients(tmp_path):
     clean = lambda source, to: deidentify_dicom(source, to, key=KEY)  # noqa: E731
     dataset = import_dicom([tmp_path / "in"], tmp_path / "store", "raw", clean=clean)
     assert dataset.rows == {"Image": 2, "ImageFile": 2, "Patient": 1}
-    image = pl.read_parquet(dataset.table("Image")).row(0, named=True)
+    image = pl.read_parquet(dataset.table_path("Image")).row(0, named=True)
     assert (image["modality"], image["rows"], image["studied_on"]) == ("CT", 16, date(2024, 1, 5))
-    patient = pl.read_parquet(dataset.table("Patient")).row(0, named=True)
+    patient = pl.read_parquet(dataset.table_path("Patient")).row(0, named=True)
     assert (patient["id"], patient["gender"]) == ("CHAN-1", "female")
-    file = pl.read_parquet(dataset.table("ImageFile")).row(0, named=True)
+    file = pl.read_parquet(dataset.table_path("ImageFile")).row(0, named=True)
     cleaned = pydicom.dcmread(io.BytesIO(file["dicom"]))
     assert cleaned.SOPInstanceUID == file["id"] == image["id"]
     assert b"CHAN" not in file["dicom"]

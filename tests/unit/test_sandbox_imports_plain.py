@@ -12,12 +12,12 @@ from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir
 from commonwatt.sandbox.io.imports.plain import (
     TableField,
     TableFileSchema,
-    as_json,
-    infer_schema,
-    load_schema,
-    shipped_schemas,
+    infer_table_schema,
+    load_table_schema,
+    shipped_table_schemas,
+    table_schema_as_json,
 )
-from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_as
+from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_dataset_as
 from tests.shared_data import shared_data
 
 FIELDS = [TableField(name="a", kind="integer", required=True), TableField(name="b", kind="text")]
@@ -44,14 +44,14 @@ def test_a_row_that_is_not_in_order_costs_only_itself(tmp_path, row, why, packed
     pack = {"": bytes, "gz": gzip.compress, "zst": zstandard.compress}[packed]
     dataset = _import(tmp_path, pack(data), name=f"in.csv.{packed}" if packed else "in.csv")
     assert dataset.quarantined == {"rows": {why: 1}}
-    assert pl.read_parquet(dataset.table("rows")).rows() == [(1, "x"), (3, "w")]
+    assert pl.read_parquet(dataset.table_path("rows")).rows() == [(1, "x"), (3, "w")]
     aside = pl.read_parquet(dataset.folder / "quarantine.parquet")
     assert aside.rows() == [("rows", 2, why)]
 
 
 def test_cells_may_hold_line_breaks_and_quotes(tmp_path):
     dataset = _import(tmp_path, b'a,b\r\n1,"x\ny"\r\n2,"say ""z"""\r\n')
-    assert pl.read_parquet(dataset.table("rows")).rows() == [(1, "x\ny"), (2, 'say "z"')]
+    assert pl.read_parquet(dataset.table_path("rows")).rows() == [(1, "x\ny"), (2, 'say "z"')]
 
 
 def test_a_quotation_mark_that_never_closes_refuses_the_file(tmp_path):
@@ -85,7 +85,7 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
         "7,007,2024-01-02,2024-01-02 10:00:00,1.5,3.0,x,?\n"
         "8,12,2024-02-29,2024-01-02 10:00:01,NA,4,,?\n"
     )
-    guess = infer_schema(path)
+    guess = infer_table_schema(path)
     assert [(one.name, one.kind) for one in guess.fields] == [
         ("ward_no", "integer"), ("code", "text"), ("on", "date"), ("at", "datetime"),
         ("chol", "float"), ("count", "integer"), ("note", "text"), ("empty", "text"),
@@ -102,15 +102,15 @@ def test_a_schema_survives_its_file(tmp_path):
         ),
         header=False, missing=("?", "-"), delimiter=";",
     )  # fmt: skip
-    (tmp_path / "s.json").write_text(as_json(plain))
-    assert load_schema(tmp_path / "s.json") == plain
+    (tmp_path / "s.json").write_text(table_schema_as_json(plain))
+    assert load_table_schema(tmp_path / "s.json") == plain
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "text"}]', '{"fields": 3}'])
 def test_what_is_no_schema_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(DataImportError, match="uci-heart"):
-        load_schema(tmp_path / "s.json")
+        load_table_schema(tmp_path / "s.json")
 
 
 def test_marks_for_nothing_and_files_without_a_header(tmp_path):
@@ -119,31 +119,31 @@ def test_marks_for_nothing_and_files_without_a_header(tmp_path):
         header=False, missing=("?",), delimiter=";",
     )  # fmt: skip
     dataset = _import(tmp_path, b"1;?\n?;2.5\n", plain)
-    assert pl.read_parquet(dataset.table("rows")).rows() == [(1, None), (None, 2.5)]
+    assert pl.read_parquet(dataset.table_path("rows")).rows() == [(1, None), (None, 2.5)]
 
 
 def test_every_form_says_what_it_lacks(tmp_path):
     sources = ImportSources(paths=[tmp_path / "none"], clean=lambda source, to: None)
     for form in FORMS:
         with pytest.raises(DataImportError):
-            import_as(form, sources, tmp_path / "store", "raw")
+            import_dataset_as(form, sources, tmp_path / "store", "raw")
     with pytest.raises(DataImportError, match="fhir, omop, csv, dicom, vcf"):
-        import_as("hl7v2", sources, tmp_path / "store", "raw")
+        import_dataset_as("hl7v2", sources, tmp_path / "store", "raw")
 
 
 @pytest.mark.shared_data
 def test_shipped_schemas_fit_the_public_data_sets(tmp_path):
-    assert shipped_schemas() == {"uci-heart", "uci-diabetes130"}
-    heart = load_schema("uci-heart")
+    assert shipped_table_schemas() == {"uci-heart", "uci-diabetes130"}
+    heart = load_table_schema("uci-heart")
     found = {
         path.name: import_csv(path, heart, tmp_path, path.name.split(".")[1])
         for path in sorted(shared_data("health", "uci-heart").glob("*.data"))
     }
     assert [one.rows["rows"] for one in found.values()] == [303, 294, 123, 200]
     assert [one.quarantined for one in found.values()] == [{}] * 4
-    cleveland = pl.read_parquet(found["processed.cleveland.data"].table("rows"))
+    cleveland = pl.read_parquet(found["processed.cleveland.data"].table_path("rows"))
     assert cleveland["ca"].null_count() == 4
     source = shared_data("health", "uci-diabetes130", "diabetic_data.csv.zst")
-    dataset = import_csv(source, load_schema("uci-diabetes130"), tmp_path, "diabetes")
+    dataset = import_csv(source, load_table_schema("uci-diabetes130"), tmp_path, "diabetes")
     assert (dataset.rows, dataset.quarantined) == ({"rows": 101_766}, {})
-    assert pl.read_parquet(dataset.table("rows"))["patient_nbr"].n_unique() == 71_518
+    assert pl.read_parquet(dataset.table_path("rows"))["patient_nbr"].n_unique() == 71_518

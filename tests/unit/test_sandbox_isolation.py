@@ -17,18 +17,18 @@ from commonwatt.sandbox.domain.errors import IsolatedJobError, IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.engines.attacks.judge import LIMITS, attack_job, judge_attack, place_bait
 from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE
-from commonwatt.sandbox.engines.isolation.cgroups import make_group
-from commonwatt.sandbox.engines.isolation.collect import CollectionRefusal, collect
+from commonwatt.sandbox.engines.isolation.cgroups import make_control_group
+from commonwatt.sandbox.engines.isolation.collect import CollectionRefusal, collect_job_outputs
 from commonwatt.sandbox.engines.isolation.handover import (
     RemoteJobRunner,
-    collect_step,
-    prepare_step,
+    collect_handover_step,
+    prepare_handover_step,
 )
 from commonwatt.sandbox.engines.isolation.node import JobEnding, prove_node
-from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
-from commonwatt.sandbox.engines.isolation.probe import check_probe
+from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.probe import check_isolation_probe
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
-from commonwatt.sandbox.engines.isolation.supervise import check_namespaces
+from commonwatt.sandbox.engines.isolation.supervise import check_job_namespaces
 from tests.sandbox_node import open_folder, proved_node
 
 
@@ -139,13 +139,13 @@ def test_a_name_that_could_carry_a_message_is_refused_and_not_repeated(name):
 def test_a_shared_namespace_is_seen_before_the_job_begins(name):
     names = ("net", "pid", "mnt", "ipc", "uts", "cgroup")
     report = {f"{one}-namespace": 1 for one in names}
-    check_namespaces(report)
+    check_job_namespaces(report)
     report[f"{name}-namespace"] = Path(f"/proc/self/ns/{name}").stat().st_ino
     with pytest.raises(IsolationError, match=name):
-        check_namespaces(report)
+        check_job_namespaces(report)
     del report[f"{name}-namespace"]
     with pytest.raises(IsolationError, match=name):
-        check_namespaces(report)
+        check_job_namespaces(report)
 
 
 _GOOD_PROBE = (
@@ -162,9 +162,9 @@ _GOOD_PROBE = (
      ('"shadow": 2', '"shadow": 0'), ('"descriptors": 4', '"descriptors": 5'), (_GOOD_PROBE, "")],
 )  # fmt: skip
 def test_a_node_that_cannot_prove_a_promise_refuses_to_start(good, bad):
-    check_probe(_GOOD_PROBE.encode())
+    check_isolation_probe(_GOOD_PROBE.encode())
     with pytest.raises(IsolationError):
-        check_probe(_GOOD_PROBE.replace(good, bad).encode())
+        check_isolation_probe(_GOOD_PROBE.replace(good, bad).encode())
 
 
 def test_without_isolation_the_same_attacks_succeed(tmp_path):
@@ -216,7 +216,7 @@ def test_the_collector_follows_and_opens_nothing_special(tmp_path):
     (hostile / "good.txt").write_text("fine")
     names = ("pipe.txt", "link.txt", "folder.txt", "big.txt", "twice.txt", "good.txt")
     fd = os.open(hostile, os.O_RDONLY)
-    found = collect(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
+    found = collect_job_outputs(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
     os.close(fd)
     assert [output.name for output in found.outputs] == ["good.txt"]
     assert found.refusals == {
@@ -239,11 +239,13 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def test_a_picture_keeps_its_pixels_and_loses_its_words():
     plain = _png()
-    assert as_kind(plain, OutputKind.PNG) == plain
-    assert as_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), OutputKind.PNG) == plain
-    assert as_kind(plain + b"rows", OutputKind.PNG) is None
-    assert as_kind(plain[:-1], OutputKind.PNG) is None
-    assert as_kind(_png()[:40] + b"\0" + _png()[41:], OutputKind.PNG) is None
+    assert clean_output_of_kind(plain, OutputKind.PNG) == plain
+    assert (
+        clean_output_of_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), OutputKind.PNG) == plain
+    )
+    assert clean_output_of_kind(plain + b"rows", OutputKind.PNG) is None
+    assert clean_output_of_kind(plain[:-1], OutputKind.PNG) is None
+    assert clean_output_of_kind(_png()[:40] + b"\0" + _png()[41:], OutputKind.PNG) is None
 
 
 def _fake_version_2(folder: Path) -> Path:
@@ -256,18 +258,18 @@ def _fake_version_2(folder: Path) -> Path:
 def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
     root = _fake_version_2(tmp_path)
     limits = JobLimits(memory_bytes=1000, processes=7, cpus=0.5)
-    group = make_group("1-0", limits, root=root)
+    group = make_control_group("1-0", limits, root=root)
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     assert (folder / "memory.max").read_text() == "1000"
     assert (folder / "pids.max").read_text() == "7"
     assert (folder / "cpu.max").read_text() == "50000 100000"
     assert (root / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (root / "commonwatt" / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
-    assert group.procs == [str(folder / "cgroup.procs")]
+    assert group.process_join_files == [str(folder / "cgroup.procs")]
 
 
 def test_what_a_job_used_is_read_as_version_2_tells_it_in_a_fake_tree(tmp_path):
-    group = make_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
+    group = make_control_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     told = {
         "memory.peak": "4096\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
@@ -287,7 +289,7 @@ def test_a_version_2_hierarchy_that_hands_down_no_memory_limit_is_refused(tmp_pa
     for name in ("cgroup.controllers", "cgroup.subtree_control"):
         (tmp_path / name).write_text("cpu pids\n")
     with pytest.raises(IsolationError, match="memory"):
-        make_group("1-0", JobLimits(), root=tmp_path)
+        make_control_group("1-0", JobLimits(), root=tmp_path)
 
 
 R_STUDY = """
@@ -342,9 +344,9 @@ def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
 
 
 def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
-    step = prepare_step(IsolatedJob(code=""), tmp_path / "stage", tmp_path)
+    step = prepare_handover_step(IsolatedJob(code=""), tmp_path / "stage", tmp_path)
     with pytest.raises(IsolationError, match="no end"):
-        collect_step(step, tmp_path)
+        collect_handover_step(step, tmp_path)
     (tmp_path / "stage" / "outputs" / "0123").write_text("other")
     end = {"ending": "done", "exit_code": 0, "wall_s": 1.0, "cpu_s": 1.0, "memory_peak_bytes": 1,
            "refusals": {}, "log_cut": False,
@@ -353,9 +355,9 @@ def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
     (tmp_path / "stage" / "ended.json").write_text(json.dumps(end))
     (tmp_path / "stage" / "log").write_bytes(b"")
     with pytest.raises(IsolationError, match="other than those collected"):
-        collect_step(step, tmp_path)
+        collect_handover_step(step, tmp_path)
 
 
 def test_a_machine_without_control_groups_is_refused(tmp_path):
     with pytest.raises(IsolationError, match="memory"):
-        make_group("1-0", JobLimits(), root=tmp_path)
+        make_control_group("1-0", JobLimits(), root=tmp_path)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from commonwatt.ledger import Key, Ledger, actor_id_of
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.store import records, schema
@@ -27,7 +27,9 @@ def ready():
         sandbox = SandboxProject(folder)
         sandbox.sign()
         for person in ("", actor_id_of(sandbox.researcher.public_key)):
-            sandbox.project.grant(1.0, person=person, by=sandbox.custodian, at=sandbox.now())
+            sandbox.project.grant_privacy_budget(
+                1.0, person=person, by=sandbox.custodian, at=sandbox.now()
+            )
         sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
         sandbox.ledger.engine.dispose()
         yield folder
@@ -49,7 +51,7 @@ def test_a_project_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_p
     code, said, errors = _walk(folder, moment)
     assert code == -9, errors
     project = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
-    verify(project.ledger)
+    verify_ledger(project.ledger)
     _nothing_left_unrecorded(project, folder)
     _the_budget_is_that_of_the_spends(project, said)
     _datasets_are_whole_or_gone(project)
@@ -68,7 +70,7 @@ def test_a_walk_that_nobody_kills_comes_to_its_end(ready, tmp_path):
 def _nothing_left_unrecorded(project, folder):
     """What lies outside has the bytes of an output whose release is on record."""
     with project.ledger.reading() as tx:
-        outputs = records.rows_of(tx, "harbour", schema.outputs)
+        outputs = records.project_table_rows(tx, "harbour", schema.outputs)
     released = {one["output"] for one in outputs if one["state"] == "released"}
     recorded = {
         entry.subject.rsplit("/", 1)[1] for entry in project.ledger.entries(kind="sandbox.release")
@@ -90,7 +92,7 @@ def _the_budget_is_that_of_the_spends(project, said):
     """Every cost stands once, in both budgets, in the spends and in the ledger."""
     me = actor_id_of(Key.from_seed(bytes([2]) * 32).public_key)
     with project.ledger.reading() as tx:
-        spent = [account.balance(tx, "harbour", who).spent for who in ("", me)]
+        spent = [account.privacy_budget_balance(tx, "harbour", who).spent for who in ("", me)]
         costs = tx.execute(account.spends.select()).all()
     entries = [
         float(entry.body["epsilon"])
@@ -118,7 +120,7 @@ def _it_goes_on(project, folder):
         project.delete("raw", by=custodian, at=at)
     assert not (project.store / "raw").exists()
     asked = project.query(
-        "safe", lambda *_: child.measures.count(60).answer(0.01), 0.01, purpose="n",
+        "safe", lambda *_: child.measures.noisy_count_query(60).answer(0.01), 0.01, purpose="n",
         by=researcher, at=at,
     )  # fmt: skip
     assert asked.answer is not None

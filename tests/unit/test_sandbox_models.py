@@ -18,11 +18,11 @@ from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import check_output
 from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
-    check_freedom,
-    check_leaves,
-    check_membership,
+    degrees_of_freedom_stops,
+    membership_stops,
+    small_leaf_stops,
 )
-from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_model
+from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_output_model
 from commonwatt.sandbox.engines.airlock.training import TrainingRows
 from commonwatt.sandbox.engines.attacks.models import (
     FEATURES,
@@ -46,11 +46,11 @@ def _stops(data, rows, folder):
     )
     if stops := check_output(output):
         return stops
-    model = parse_model(data)
+    model = parse_output_model(data)
     return [
-        *check_membership(attack_model(model, rows)),
-        *check_leaves(model, rows),
-        *check_freedom(model, rows),
+        *membership_stops(attack_model(model, rows)),
+        *small_leaf_stops(model, rows),
+        *degrees_of_freedom_stops(model, rows),
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_model_says_outside_what_it_said_inside(name, tmp_path):
     scaler = StandardScaler().fit(X)
     estimator = ESTIMATORS[name].fit(scaler.transform(X), Y)
     write_model(str(tmp_path / "m.json"), estimator, FEATURES, scaler=scaler)
-    model = parse_model((tmp_path / "m.json").read_bytes())
+    model = parse_output_model((tmp_path / "m.json").read_bytes())
     scaled = scaler.transform(PEOPLE.x)
     asks = getattr(estimator, "predict_proba", None)
     wanted = asks(scaled)[:, 1] if asks else estimator.predict(scaled)
@@ -113,9 +113,9 @@ def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tm
     write_model(
         str(tmp_path / "m.json"), estimator.fit(scaler.transform(X), Y), FEATURES, scaler=scaler
     )
-    found = attack_model(parse_model((tmp_path / "m.json").read_bytes()), PEOPLE)
+    found = attack_model(parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE)
     assert found.auc > 0.7
-    assert check_membership(found)
+    assert membership_stops(found)
 
 
 def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
@@ -150,9 +150,9 @@ def test_what_is_not_of_the_form_is_refused_with_the_part(change, part):
     whole = {"format": "commonwatt-model-1", "features": list(FEATURES), "link": "logit",
              "centre": [0.0] * 4, "spread": [1.0] * 4,
              "body": {"kind": "linear", "start": 0.0, "weights": [0.1] * 4}}  # fmt: skip
-    parse_model(json.dumps(whole).encode())
+    parse_output_model(json.dumps(whole).encode())
     with pytest.raises(OutputModelError, match=part):
-        parse_model(json.dumps(whole | change).encode())
+        parse_output_model(json.dumps(whole | change).encode())
 
 
 @pytest.mark.parametrize(
@@ -175,23 +175,23 @@ def test_a_number_has_no_second_spelling_that_could_carry_a_record(old, new, par
         "centre": [0.0] * 4, "spread": [1.0] * 4,
         "body": {"kind": "linear", "start": 0.0, "weights": [0.1] * 4},
     })  # fmt: skip
-    parse_model(text.encode())
+    parse_output_model(text.encode())
     changed = text.replace(old, new, 1)
     assert changed != text
     with pytest.raises(OutputModelError, match=part):
-        parse_model(changed.encode())
+        parse_output_model(changed.encode())
 
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b'{"format": 1}', b'{"body": null}'])
 def test_anything_else_in_json_is_refused(data):
     with pytest.raises(OutputModelError):
-        parse_model(data)
+        parse_output_model(data)
 
 
 def test_too_few_rows_are_a_reason_to_stop():
     few = made_up_people(5, 40)
-    model = parse_model(next(honest_models(1)).data)
-    assert check_membership(attack_model(model, few))
+    model = parse_output_model(next(honest_models(1)).data)
+    assert membership_stops(attack_model(model, few))
 
 
 def test_an_estimator_without_a_form_is_refused_inside():

@@ -27,11 +27,11 @@ from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store.opt_outs import (
     ConsentScope,
     excluded_people,
-    filtered_table,
     opt_out_reaches,
     record_opt_out,
+    table_without_people,
 )
-from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_tables
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
 from tests.databases import empty, postgresql
 from tests.sandbox_node import open_folder, proved_node
 from tests.sandbox_project import ALL_BY_SEX, BY_SEX, SandboxProject
@@ -77,7 +77,7 @@ def test_an_output_leaves_only_after_two_strangers_saw_its_bytes(sandbox, node, 
     done = sandbox.submit(node, BY_SEX, n=ALL_BY_SEX)
     assert done.states == {"n.csv": OutputState.WAITING}, done.stops
     output = done.outcome.outputs[0].sha256
-    assert sandbox.project.bytes_of(output) == b"gender,n\nfemale,30\nmale,30\n"
+    assert sandbox.project.stored_output_bytes(output) == b"gender,n\nfemale,30\nmale,30\n"
     with pytest.raises(ProjectError, match="cannot follow"):
         sandbox.project.release(output, tmp_path, by=sandbox.custodian, at=sandbox.now())
     with pytest.raises(ProjectRoleError):
@@ -88,7 +88,7 @@ def test_an_output_leaves_only_after_two_strangers_saw_its_bytes(sandbox, node, 
     assert list(tmp_path.iterdir()) == []
     sandbox.project.vote(output, approve=True, by=sandbox.second, at=sandbox.now())
     left = sandbox.project.release(output, tmp_path, by=sandbox.custodian, at=sandbox.now())
-    assert left.read_bytes() == sandbox.project.bytes_of(output)
+    assert left.read_bytes() == sandbox.project.stored_output_bytes(output)
     again = sandbox.project.release(output, tmp_path, by=sandbox.custodian, at=sandbox.now())
     assert again == left
     kinds = [entry.kind for entry in sandbox.ledger.entries()]
@@ -211,14 +211,14 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
     from commonwatt.ledger import actor_id_of
 
     person = actor_id_of(sandbox.researcher.public_key)
-    sandbox.project.grant(1.0, by=sandbox.custodian, at=sandbox.now())
-    sandbox.project.grant(0.6, person=person, by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.grant_privacy_budget(1.0, by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.grant_privacy_budget(0.6, person=person, by=sandbox.custodian, at=sandbox.now())
 
     def asked(dataset, gone):
         rows = pl.read_parquet(
-            filtered_table(dataset.table("Patient"), gone, sandbox.project.folder / "views")
+            table_without_people(dataset.table("Patient"), gone, sandbox.project.folder / "views")
         )
-        return measures.count(rows.height).answer(0.5)
+        return measures.noisy_count_query(rows.height).answer(0.5)
 
     sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
     found = sandbox.project.query(
@@ -263,7 +263,7 @@ def test_no_person_of_the_data_stands_in_the_ledger_or_the_status(sandbox, node)
 )
 def test_after_any_history_no_use_sees_a_person_who_opted_out(history, use):
     ledger = Ledger.open("sqlite://")
-    prepare_tables(ledger)
+    prepare_project_tables(ledger)
     last = {}
     with open_folder() as folder:
         table = folder / "t.parquet"
@@ -275,7 +275,9 @@ def test_after_any_history_no_use_sees_a_person_who_opted_out(history, use):
             with ledger.reading() as tx:
                 gone = excluded_people(tx, "heart", use)
             said_no = {p for (p, s), no in last.items() if no and opt_out_reaches(s, use)}
-            seen = set(pl.read_parquet(filtered_table(table, gone, folder / "views"))["patient_id"])
+            seen = set(
+                pl.read_parquet(table_without_people(table, gone, folder / "views"))["patient_id"]
+            )
             assert seen == set("abcdef") - said_no
 
 

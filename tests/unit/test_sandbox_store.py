@@ -16,12 +16,12 @@ from pydicom.data import get_testdata_file
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.sandbox.domain.errors import ProjectError
-from commonwatt.sandbox.io.imports.checked import connection, literal
+from commonwatt.sandbox.io.imports.checked import duckdb_text_literal, open_import_database
 from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load_dataset
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
-from commonwatt.sandbox.io.imports.tables import omop_tables
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, filtered_table
+from commonwatt.sandbox.io.imports.tables import omop_table_fields
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
 from tests.sandbox_node import open_folder
 from tests.sandbox_project import SandboxProject
@@ -70,13 +70,13 @@ def _fhir(folder: Path, people: int = 3) -> Path:
 def test_codes_become_concepts_where_the_vocabulary_is_there(tmp_path):
     source = _fhir(tmp_path / "in")
     bare = import_fhir([source], tmp_path / "store", "bare")
-    assert set(pl.read_parquet(bare.table("measurement"))["measurement_concept_id"]) == {0}
+    assert set(pl.read_parquet(bare.table_path("measurement"))["measurement_concept_id"]) == {0}
     (source / "CONCEPT.csv").write_text(CONCEPTS)
     (source / "CONCEPT_RELATIONSHIP.csv").write_text(MAPS)
     dataset = import_fhir([source], tmp_path / "store", "mapped")
-    measured = pl.read_parquet(dataset.table("measurement"))
+    measured = pl.read_parquet(dataset.table_path("measurement"))
     assert set(measured["measurement_concept_id"]) == {3036277}
-    conditions = pl.read_parquet(dataset.table("condition_occurrence"))
+    conditions = pl.read_parquet(dataset.table_path("condition_occurrence"))
     assert set(conditions["condition_concept_id"]) == {201826}
     assert set(conditions["condition_source_concept_id"]) == {45766052}
     assert set(conditions["condition_source_value"]) == {"1"}
@@ -85,8 +85,8 @@ def test_codes_become_concepts_where_the_vocabulary_is_there(tmp_path):
 def test_every_required_field_of_the_standard_is_made(tmp_path):
     dataset = import_fhir([_fhir(tmp_path / "in")], tmp_path / "store", "raw")
     for table in dataset.derived:
-        made = pl.read_parquet(dataset.table(table))
-        required = [field.name for field in omop_tables()[table] if field.required]
+        made = pl.read_parquet(dataset.table_path(table))
+        required = [field.name for field in omop_table_fields()[table] if field.required]
         assert made.select(pl.col(required).null_count().sum()).row(0) == (0,) * len(required)
 
 
@@ -97,19 +97,19 @@ def test_both_shapes_have_the_same_bytes_on_one_thread_and_two(tmp_path):
         draft = tmp_path / f"draft{threads}"
         draft.mkdir()
         for table in raw.rows:
-            (draft / f"{table}.parquet").symlink_to(raw.table(table))
-        with connection(draft, threads=threads) as base:
+            (draft / f"{table}.parquet").symlink_to(raw.table_path(table))
+        with open_import_database(draft, threads=threads) as base:
             add_missing_model_tables(base, draft)
         for table in raw.derived:
             made = (draft / f"{table}.parquet").read_bytes()
-            assert zlib.crc32(made) == zlib.crc32(raw.table(table).read_bytes())
+            assert zlib.crc32(made) == zlib.crc32(raw.table_path(table).read_bytes())
 
 
 def test_opt_outs_reach_people_in_either_shape(tmp_path):
     dataset = import_fhir([_fhir(tmp_path / "in")], tmp_path / "store", "raw")
     for table in ("Observation", "measurement", "person", "observation_period"):
         seen = pl.read_parquet(
-            filtered_table(dataset.table(table), frozenset({"p1"}), tmp_path / "views")
+            table_without_people(dataset.table_path(table), frozenset({"p1"}), tmp_path / "views")
         )
         assert set(seen["patient_id"]) == {"p0", "p2"}
 
@@ -134,10 +134,10 @@ def test_a_project_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
         assert report.risk.k >= 5
         assert (safe.rows["Patient"], safe.rows["Encounter"]) == (59, 59)
         assert (safe.derived["person"], safe.derived["visit_occurrence"]) == (59, 59)
-        people = pl.read_parquet(safe.table("person"))
+        people = pl.read_parquet(safe.table_path("person"))
         assert set(people["year_of_birth"]) == {1950}
         assert set(people["patient_id"]) == set(
-            pl.read_parquet(safe.table("Patient"))["patient_id"]
+            pl.read_parquet(safe.table_path("Patient"))["patient_id"]
         )
         sandbox.ledger.engine.dispose()
 
@@ -157,7 +157,7 @@ def test_a_project_makes_of_genomes_counts_and_no_row(tmp_path):
         with pytest.raises(ProjectError):
             project.deidentify("genomes", "rows", by=sandbox.custodian, at=now())
         counts, report = project.count_alleles("genomes", "counts", by=sandbox.custodian, at=now())
-        assert (report.people, set(counts.tables)) == (59, {"AlleleCount"})
+        assert (report.people, set(counts.table_row_counts)) == (59, {"AlleleCount"})
         project.sign_risk("counts", report.sha256, by=sandbox.custodian, at=now())
         states = {one["dataset"]: one["state"] for one in project.status()["datasets"]}
         assert (states["genomes"], states["counts"]) == ("imported", "signed")
@@ -253,12 +253,12 @@ def test_omop_comes_back_with_every_required_field(tmp_path):
     source = shared_data("health", "omop-synthea27nj")
     dataset = import_omop([source], tmp_path, "omop")
     fields = rows = 0
-    for table, kinds in omop_tables().items():
+    for table, kinds in omop_table_fields().items():
         path = next(source.glob(f"{table.upper()}.csv*"), None)
         if path is None:
             continue
         wanted = _rows(path)
-        found = pl.read_parquet(dataset.table(table))
+        found = pl.read_parquet(dataset.table_path(table))
         assert found.height == len(wanted)
         rows += len(wanted)
         for field in kinds:
@@ -299,8 +299,8 @@ def _told(value: object, kind: str) -> object:
 def test_the_two_shapes_of_a_hospital_tell_the_same(tmp_path):
     """Counts by code, month and person agree between FHIR's and OMOP's tables."""
     dataset = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "bulk")
-    with connection(tmp_path) as base:
-        read = {name: f"read_parquet({literal(str(dataset.table(name)))})"
+    with open_import_database(tmp_path) as base:
+        read = {name: f"read_parquet({duckdb_text_literal(str(dataset.table_path(name)))})"
                 for name in ("Condition", "condition_occurrence")}  # fmt: skip
         fhir = base.execute(
             "SELECT patient_id, code_code, date_trunc('month', onset_at::DATE), count(*)"

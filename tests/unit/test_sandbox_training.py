@@ -13,14 +13,14 @@ from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import (
     TrainingDeclaration,
     TrainingFeature,
-    is_held_out,
+    is_person_held_out,
 )
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches, people_of
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches, people_in_tables
 from commonwatt.sandbox.io.store.schema import uses
-from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_tables
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
 from tests.sandbox_node import open_folder, proved_node
 from tests.sandbox_project import SandboxProject
 
@@ -100,8 +100,9 @@ def test_a_model_trained_inside_is_attacked_and_may_leave(sandbox, node, tmp_pat
 def test_the_same_people_are_kept_back_from_every_job(sandbox, node):
     first, second = (_train(sandbox, node, PLAIN + f"# {i}")[2] for i in range(2))
     assert first["seen.csv"].read_text() == second["seen.csv"].read_text()
-    assert [is_held_out(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
-        is_held_out(bytes(32), "d", str(i), 0.2) and is_held_out(bytes(32), "d", str(i), 0.5)
+    assert [is_person_held_out(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
+        is_person_held_out(bytes(32), "d", str(i), 0.2)
+        and is_person_held_out(bytes(32), "d", str(i), 0.5)
         for i in range(99)
     ]
 
@@ -187,34 +188,36 @@ def test_training_on_columns_that_do_not_exist_is_refused(sandbox, node):
 )
 def test_after_any_history_the_model_record_names_who_opted_out(history, scope, trained):
     ledger = Ledger.open("sqlite://")
-    prepare_tables(ledger)
+    prepare_project_tables(ledger)
     row = {"room": "r", "state": "open", "purpose": "", "legal_basis": "", "scope": scope.value,
            "expires_on": "2099-01-01"}  # fmt: skip
     last = {}
     with ledger.transaction() as tx:
-        records.add_project(tx, row)
-        records.add_model(tx, "r", "m", "safe", trained, 0.5)
+        records.add_data_project(tx, row)
+        records.add_trained_model(tx, "r", "m", "safe", trained, 0.5)
     for person, said, out in history:
         with ledger.transaction() as tx:
             consent.record_opt_out(tx, "r", person, said, out=out)
         last[person, said] = out
         no = {p for (p, s), gone in last.items() if gone and opt_out_reaches(s, scope)}
         with ledger.reading() as tx:
-            found = records.model_row(tx, "r", "m")
+            found = records.trained_model_row(tx, "r", "m")
         assert found["opted_out_since"] == len(no & trained)
 
 
 def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sandbox, node):
     _train(sandbox, node, PLAIN)
-    everyone = people_of([sandbox.project.store / "safe" / "Patient.parquet"])
+    everyone = people_in_tables([sandbox.project.store / "safe" / "Patient.parquet"])
     me = actor_id_of(sandbox.researcher.public_key)
     for person in ("", me):
-        sandbox.project.grant(1.0, person=person, by=sandbox.custodian, at=sandbox.now())
+        sandbox.project.grant_privacy_budget(
+            1.0, person=person, by=sandbox.custodian, at=sandbox.now()
+        )
     seen = []
 
     def measure(dataset, gone):
-        seen.append(len(people_of([dataset.table("Patient")]) - gone))
-        return measures.count(seen[-1]).answer(0.1)
+        seen.append(len(people_in_tables([dataset.table("Patient")]) - gone))
+        return measures.noisy_count_query(seen[-1]).answer(0.1)
 
     sandbox.project.opt_out("p5", ConsentScope.ALL, by=sandbox.custodian, at=sandbox.now())
     sandbox.project.query(
@@ -228,5 +231,7 @@ def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sand
     )
     assert seen == [len(everyone) - 1]
     with sandbox.ledger.reading() as tx:
-        asked = [use for use in records.rows_of(tx, "harbour", uses) if use["step"] == "ask"]
+        asked = [
+            use for use in records.project_table_rows(tx, "harbour", uses) if use["step"] == "ask"
+        ]
     assert [use["people"] for use in asked] == seen

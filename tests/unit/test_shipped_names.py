@@ -9,19 +9,22 @@ from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
 from commonwatt.core.shipped import DATA, ShippedCollection
-from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_schema
+from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_table_schema
 from commonwatt.study.programme.reader import PROGRAMMES, find_programme, load_programme
-from commonwatt.treasury.io.centre import CENTRES, find_centre, load_centre
+from commonwatt.treasury.io.centre import CENTRES, find_centre_finance_file, load_finance_centre
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
-from commonwatt.treasury.io.rules import RULE_TABLES, load_rules
-from commonwatt.treasury.usecases.assess import AssessmentOptions, assessment_result
+from commonwatt.treasury.io.rules import RULE_TABLES, load_fiscal_rules
+from commonwatt.treasury.usecases.assess import AssessmentOptions, debt_assessment_result
 
 LOOKUPS = {
     "countries": (COUNTRIES, lambda name: country_files(name)[0].parent),
-    "centres": (CENTRES, find_centre),
+    "centres": (CENTRES, find_centre_finance_file),
     "programmes": (PROGRAMMES, find_programme),
-    "rule tables": (RULE_TABLES, lambda name: RULE_TABLES.folder / f"{load_rules(name).name}.toml"),
-    "schemas": (SCHEMAS, SCHEMAS.find_or_path),
+    "rule tables": (
+        RULE_TABLES,
+        lambda name: RULE_TABLES.folder / f"{load_fiscal_rules(name).name}.toml",
+    ),
+    "schemas": (SCHEMAS, SCHEMAS.find_shipped_file_or_path),
 }
 EVERY = [
     pytest.param(lookup, name, id=f"{kind}: {name}")
@@ -48,12 +51,12 @@ def test_a_folder_or_file_of_that_name_changes_nothing(lookup, name, make):
 
 @pytest.mark.parametrize("name", ["./hongkong", "hongkong/", "hongkong.toml", "mine"])
 def test_a_path_is_never_a_shipped_name(name):
-    assert COUNTRIES.find(name) is None
-    assert COUNTRIES.find_or_path(name) == Path(name)
+    assert COUNTRIES.find_shipped_file(name) is None
+    assert COUNTRIES.find_shipped_file_or_path(name) == Path(name)
 
 
 def test_a_path_object_is_a_path_whatever_it_is_called():
-    assert COUNTRIES.find_or_path(Path("hongkong")) == Path("hongkong")
+    assert COUNTRIES.find_shipped_file_or_path(Path("hongkong")) == Path("hongkong")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +81,12 @@ def test_a_country_folder_of_a_shipped_name_is_read_with_its_path_only(own_folde
 
 
 def test_a_centre_of_a_shipped_name_is_read_with_its_path_only(own_folder):
-    text = find_centre("harbour").read_text().replace('name = "', 'name = "mine: ')
+    text = find_centre_finance_file("harbour").read_text().replace('name = "', 'name = "mine: ')
     (own_folder / "harbour").write_text(text)
     (own_folder / "harbour.toml").write_text(text)
-    assert not load_centre(find_centre("harbour")).name.startswith("mine")
-    assert load_centre(find_centre("./harbour")).name.startswith("mine")
-    assert load_centre(find_centre("harbour.toml")).name.startswith("mine")
+    assert not load_finance_centre(find_centre_finance_file("harbour")).name.startswith("mine")
+    assert load_finance_centre(find_centre_finance_file("./harbour")).name.startswith("mine")
+    assert load_finance_centre(find_centre_finance_file("harbour.toml")).name.startswith("mine")
 
 
 def test_a_programme_of_a_shipped_name_is_read_with_its_path_only(own_folder):
@@ -94,15 +97,15 @@ def test_a_programme_of_a_shipped_name_is_read_with_its_path_only(own_folder):
 
 def test_a_schema_of_a_shipped_name_is_not_read_from_the_folder(own_folder):
     (own_folder / "uci-heart").write_text("no schema")
-    assert load_schema("uci-heart").fields
+    assert load_table_schema("uci-heart").fields
 
 
 def test_an_indicators_file_called_like_a_country_is_no_subject(own_folder):
     indicators = "[indicators]\ndebt_gdp_share_max = 9.0\n"
     (own_folder / "hongkong").write_text(indicators.replace("9.0", "0.9"))
     options = AssessmentOptions(rules="mac-dsa")
-    assert assessment_result("hongkong", None, options)["own_ceiling"] is not None
-    answer = assessment_result("./hongkong", None, options)
+    assert debt_assessment_result("hongkong", None, options)["own_ceiling"] is not None
+    answer = debt_assessment_result("./hongkong", None, options)
     assert answer["indicators"] == {"debt_gdp_share_max": 0.9}
 
 

@@ -11,13 +11,13 @@ from commonwatt.core.errors import InfeasibleError, TableError, UsageError
 from commonwatt.siting.domain.cooling import Cooling
 from commonwatt.siting.usecases import (
     PlacementOptions,
-    cost_of_run,
-    cost_result,
-    cost_section,
-    day_ahead_rows,
-    place_section,
+    day_ahead_placement_rows,
+    gpu_hour_cost_of_run,
+    gpu_hour_cost_result,
+    placement_report_section,
     placement_result,
-    sites_comparison,
+    site_cost_comparison,
+    site_cost_report_section,
 )
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 def test_the_contest_turns_its_sign_between_the_column_and_the_audit():
-    rows = {row["contest"]: row for row in sites_comparison(draws=20_000)["contest"]}
+    rows = {row["contest"]: row for row in site_cost_comparison(draws=20_000)["contest"]}
     column, audited = rows["the column's own figures"], rows["audited figures"]
     assert column["ratio_p95"] < 0.5
     assert audited["ratio_p5"] > 1.0
@@ -42,7 +42,7 @@ def test_the_contest_turns_its_sign_between_the_column_and_the_audit():
 
 
 def test_use_leads_both_the_tornado_and_the_sobol_table():
-    answer = cost_result(["cn-west"], draws=5000, sobol_draws=2048)
+    answer = gpu_hour_cost_result(["cn-west"], draws=5000, sobol_draws=2048)
     assert answer["tornado"][0]["input"] == "utilisation_share"
     assert answer["sobol"][0]["input"] == "utilisation_share"
     parts = sum(row["usd_per_gpu_hour"] for row in answer["parts"])
@@ -50,16 +50,22 @@ def test_use_leads_both_the_tornado_and_the_sobol_table():
 
 
 def test_a_measured_run_replaces_use_and_energy():
-    idle = cost_of_run("us-texas", utilisation=0.3, kwh_per_gpu_hour=None, draws=2000, seed=1)
-    busy = cost_of_run("us-texas", utilisation=0.9, kwh_per_gpu_hour=None, draws=2000, seed=1)
-    hungry = cost_of_run("us-texas", utilisation=0.9, kwh_per_gpu_hour=3.0, draws=2000, seed=1)
+    idle = gpu_hour_cost_of_run(
+        "us-texas", utilisation=0.3, kwh_per_gpu_hour=None, draws=2000, seed=1
+    )
+    busy = gpu_hour_cost_of_run(
+        "us-texas", utilisation=0.9, kwh_per_gpu_hour=None, draws=2000, seed=1
+    )
+    hungry = gpu_hour_cost_of_run(
+        "us-texas", utilisation=0.9, kwh_per_gpu_hour=3.0, draws=2000, seed=1
+    )
     assert idle["p50_usd_per_gpu_hour"] > 2 * busy["p50_usd_per_gpu_hour"]
     assert hungry["p50_usd_per_gpu_hour"] > busy["p50_usd_per_gpu_hour"]
 
 
 def test_an_unknown_site_is_answered_with_those_known():
     with pytest.raises(UsageError, match="us-virginia"):
-        cost_result(["mars"])
+        gpu_hour_cost_result(["mars"])
 
 
 def test_a_placement_is_proved_and_its_limits_are_said():
@@ -104,7 +110,7 @@ def test_a_class_without_a_number_is_named(tmp_path):
 
 
 def test_day_ahead_rows_keep_within_three_and_five_per_cent():
-    for row in day_ahead_rows([0, 100]):
+    for row in day_ahead_placement_rows([0, 100]):
         assert row["cost_over_hindsight_share"] < 0.03
         assert row["carbon_over_hindsight_share"] < 0.05
         assert row["load_beyond_limit_mwh"] == 0
@@ -139,8 +145,10 @@ def test_the_audit_command_writes_a_table(tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_sections_of_a_report_are_whole(language):
-    cost = cost_section(cost_result(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language)
-    place = place_section(
+    cost = site_cost_report_section(
+        gpu_hour_cost_result(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language
+    )
+    place = placement_report_section(
         placement_result(choices=PlacementOptions(hours=24, explain=False)), language
     )
     assert len(cost.figures) == 3
@@ -152,17 +160,17 @@ def test_the_sections_of_a_report_are_whole(language):
 
 def test_hourly_prices_and_weather_take_the_place_of_tariff_and_pue():
     market = ("us-south1", Cooling.LIQUID)
-    cool = cost_result(["us-texas"], draws=500, sobol_draws=64, market=market)
+    cool = gpu_hour_cost_result(["us-texas"], draws=500, sobol_draws=64, market=market)
     cells = {row["input"]: row for row in cool["cells"]}
     assert "US-TEX-ERCO" in cells["tariff_usd_per_kwh"]["source"]
     assert 1.05 < cells["pue_ratio"]["median"] < 1.2
     with pytest.raises(UsageError, match="us-south1"):
-        cost_result(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))
+        gpu_hour_cost_result(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))
 
 
 def test_each_site_may_have_its_own_measured_run():
     runs = {"us-iowa": (0.9, 1.2), "us-texas": (0.2, 1.2)}
-    answer = cost_result(["us-iowa", "us-texas"], draws=500, sobol_draws=64, runs=runs)
+    answer = gpu_hour_cost_result(["us-iowa", "us-texas"], draws=500, sobol_draws=64, runs=runs)
     iowa, texas = answer["sites"]
     assert iowa["utilisation_share"] == 0.9
     assert texas["p50_usd_per_gpu_hour"] > 2 * iowa["p50_usd_per_gpu_hour"]

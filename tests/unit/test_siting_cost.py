@@ -9,41 +9,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.catalogue.errors import UnitError
-from commonwatt.siting.domain.cells import CellConfidence, site_cells, sites_of
+from commonwatt.siting.domain.cells import CellConfidence, site_cells, sites_of_cost_cells
 from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, CostInputs
 from commonwatt.siting.domain.errors import CellsError
 from commonwatt.siting.engines.cost.chance import (
     BY_NAME,
-    costs_of,
-    draw_costs,
-    draw_costs_reference,
-    sobol,
+    cost_sobol_indices,
+    draw_gpu_hour_costs,
+    draw_gpu_hour_costs_reference,
+    gpu_hour_costs_at_scores,
 )
 from commonwatt.siting.engines.cost.drivers import (
-    break_even_map,
+    break_even_site_map,
     break_even_tariff,
     break_even_utilisation,
-    tornado,
+    cost_tornado,
 )
 from commonwatt.siting.engines.cost.model import (
-    asset_charge,
-    build_factor,
-    crf,
-    lcoc,
-    lcoc_by_cash_flow,
-    lcoc_by_part,
-    lcoc_parts,
-    total_cost,
-    undiscounted_cost,
+    capital_recovery_factor,
+    construction_interest_factor,
+    levelised_cost_by_cash_flow,
+    levelised_cost_by_part,
+    levelised_cost_of_compute,
+    levelised_cost_parts,
+    total_gpu_hour_cost,
+    undiscounted_gpu_hour_cost,
+    yearly_asset_charge_usd,
 )
-from commonwatt.siting.io.cells import DATA, load_cells, load_money
+from commonwatt.siting.io.cells import DATA, load_cost_cells, load_currency_table
 
-CELLS = load_cells()
-COLUMN = CELLS + load_cells(DATA / "column_cells.csv")
+CELLS = load_cost_cells()
+COLUMN = CELLS + load_cost_cells(DATA / "column_cells.csv")
 
 
 def medians(site, cells=CELLS):
-    return site_cells(cells, site).medians()
+    return site_cells(cells, site).median_cost_inputs()
 
 
 def with_whole_lives(inputs, life=5.0, shell=20.0):
@@ -59,77 +59,89 @@ def test_named_inputs_stand_in_the_order_of_their_table():
 def test_the_law_reads_a_row_of_draws_as_it_reads_names(shares):
     values = [low_to_high(spec, share) for spec, share in zip(INPUTS, shares, strict=True)]
     row = np.array([values]).view(BY_NAME).reshape(-1)
-    assert total_cost(lcoc_parts(row[0])) == lcoc(CostInputs(*values))
+    assert total_gpu_hour_cost(levelised_cost_parts(row[0])) == levelised_cost_of_compute(
+        CostInputs(*values)
+    )
 
 
 def low_to_high(spec, share):
     return spec.low + share * (spec.high - spec.low)
 
 
-@pytest.mark.parametrize("site", sites_of(CELLS))
+@pytest.mark.parametrize("site", sites_of_cost_cells(CELLS))
 def test_annuity_and_cash_flow_agree(site):
     x = with_whole_lives(medians(site))
-    assert math.isclose(lcoc(x), lcoc_by_cash_flow(x), rel_tol=1e-9)
+    assert math.isclose(levelised_cost_of_compute(x), levelised_cost_by_cash_flow(x), rel_tol=1e-9)
 
 
 def test_without_rate_and_tax_the_annuity_is_cost_over_hours():
     x = with_whole_lives(medians("us-virginia"))
     x = x._replace(discount_rate=0, tax_share=0, land_usd_per_kw=0)
-    assert math.isclose(lcoc(x), undiscounted_cost(x), rel_tol=1e-9)
-    assert math.isclose(lcoc_by_cash_flow(x), undiscounted_cost(x), rel_tol=1e-9)
+    assert math.isclose(levelised_cost_of_compute(x), undiscounted_gpu_hour_cost(x), rel_tol=1e-9)
+    assert math.isclose(levelised_cost_by_cash_flow(x), undiscounted_gpu_hour_cost(x), rel_tol=1e-9)
 
 
 def test_the_annuity_of_a_long_life_is_the_rate():
-    assert math.isclose(crf(0.07, 1e6), 0.07, rel_tol=1e-12)
-    assert math.isclose(crf(1e-13, 7.0), 1 / 7, rel_tol=1e-9)
+    assert math.isclose(capital_recovery_factor(0.07, 1e6), 0.07, rel_tol=1e-12)
+    assert math.isclose(capital_recovery_factor(1e-13, 7.0), 1 / 7, rel_tol=1e-9)
 
 
 def test_interest_while_building_is_the_integral_of_growth():
     even = np.mean([1.08 ** ((i + 0.5) / 10_000 * 2) for i in range(10_000)])
-    assert math.isclose(build_factor(0.08, 24.0), even, rel_tol=1e-8)
+    assert math.isclose(construction_interest_factor(0.08, 24.0), even, rel_tol=1e-8)
 
 
 def test_salvage_lowers_the_charge_by_its_own_annuity():
-    bare, sold = asset_charge(100, 0, 0.08, 5, 0.25), asset_charge(100, 10, 0.08, 5, 0.25)
-    assert math.isclose(bare - sold, 10 * 1.08**-5 * crf(0.08, 5), rel_tol=1e-9)
+    bare, sold = (
+        yearly_asset_charge_usd(100, 0, 0.08, 5, 0.25),
+        yearly_asset_charge_usd(100, 10, 0.08, 5, 0.25),
+    )
+    assert math.isclose(bare - sold, 10 * 1.08**-5 * capital_recovery_factor(0.08, 5), rel_tol=1e-9)
 
 
 def test_parts_add_up_to_the_cost():
     x = medians("hong-kong")
-    assert math.isclose(math.fsum(lcoc_by_part(x).values()), lcoc(x), rel_tol=1e-12)
+    assert math.isclose(
+        math.fsum(levelised_cost_by_part(x).values()), levelised_cost_of_compute(x), rel_tol=1e-12
+    )
 
 
 def test_the_fast_draws_follow_the_slow_ones():
     scores = np.random.default_rng(3).standard_normal((400, len(INPUTS))).astype(np.float32)
     cells = site_cells(CELLS, "cn-west")
     np.testing.assert_allclose(
-        costs_of(cells, scores), draw_costs_reference(cells, scores), rtol=2e-4
+        gpu_hour_costs_at_scores(cells, scores),
+        draw_gpu_hour_costs_reference(cells, scores),
+        rtol=2e-4,
     )
 
 
 def test_the_same_seed_draws_the_same_costs():
     cells = site_cells(CELLS, "us-texas")
-    one, two = draw_costs(cells, draws=30_000, seed=7), draw_costs(cells, draws=30_000, seed=7)
+    one, two = (
+        draw_gpu_hour_costs(cells, draws=30_000, seed=7),
+        draw_gpu_hour_costs(cells, draws=30_000, seed=7),
+    )
     assert one.cost.tobytes() == two.cost.tobytes()
-    assert draw_costs(cells, draws=30_000, seed=8).p50 != one.p50
+    assert draw_gpu_hour_costs(cells, draws=30_000, seed=8).p50 != one.p50
 
 
 def test_sobol_shares_of_a_nearly_additive_cost_add_up():
-    found = sobol(site_cells(CELLS, "us-virginia"), draws=20_000, seed=1)
+    found = cost_sobol_indices(site_cells(CELLS, "us-virginia"), draws=20_000, seed=1)
     assert 0.9 < found.first.sum() <= 1.02
     assert (found.total >= found.first - 0.02).all()
 
 
 def test_use_is_the_first_driver_in_western_china():
-    bars = tornado(site_cells(CELLS, "cn-west"))
+    bars = cost_tornado(site_cells(CELLS, "cn-west"))
     assert bars[0].input == "utilisation_share"
     names = [bar.input for bar in bars]
     assert names.index("tariff_usd_per_kwh") > 5
 
 
 def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
-    us = draw_costs(site_cells(COLUMN, "us-virginia"), draws=20_000, seed=1)
-    cn = draw_costs(site_cells(COLUMN, "cn-west"), draws=20_000, seed=1)
+    us = draw_gpu_hour_costs(site_cells(COLUMN, "us-virginia"), draws=20_000, seed=1)
+    cn = draw_gpu_hour_costs(site_cells(COLUMN, "cn-west"), draws=20_000, seed=1)
     assert 2.2 < us.p50 / cn.p50 < 3.2
     assert us.p5 > cn.p95
 
@@ -137,42 +149,44 @@ def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
 def test_audited_inputs_turn_the_sign_and_equal_terms_turn_it_back():
     us, cn = medians("us-virginia"), medians("cn-west")
     cn = cn._replace(utilisation_share=0.35, hardware_price_ratio=1.0)
-    assert lcoc(cn) > 1.3 * lcoc(us)
+    assert levelised_cost_of_compute(cn) > 1.3 * levelised_cost_of_compute(us)
     cn = cn._replace(utilisation_share=us.utilisation_share)
-    assert 0.78 < lcoc(cn) / lcoc(us) < 0.95
+    assert 0.78 < levelised_cost_of_compute(cn) / levelised_cost_of_compute(us) < 0.95
 
 
 def test_break_even_points_cost_the_same():
     us, cn = medians("us-virginia"), medians("cn-west")
     even = cn._replace(utilisation_share=break_even_utilisation(cn, us))
-    assert math.isclose(lcoc(even), lcoc(us), rel_tol=1e-9)
+    assert math.isclose(
+        levelised_cost_of_compute(even), levelised_cost_of_compute(us), rel_tol=1e-9
+    )
     own = us._replace(tariff_usd_per_kwh=break_even_tariff(us, 3.1))
-    assert math.isclose(lcoc(own), 3.1, rel_tol=1e-9)
+    assert math.isclose(levelised_cost_of_compute(own), 3.1, rel_tol=1e-9)
 
 
 def test_the_break_even_map_is_one_where_sites_are_alike():
     us = medians("us-virginia")
-    table = break_even_map(us, us, np.array([us.utilisation_share]), np.array([1.0]))
+    table = break_even_site_map(us, us, np.array([us.utilisation_share]), np.array([1.0]))
     assert math.isclose(table[0, 0], 1.0, rel_tol=1e-12)
 
 
 def test_every_cell_carries_source_date_and_confidence():
     assert all(each.source and each.dated and each.confidence in CellConfidence for each in CELLS)
     assert {"cn-west", "cn-east", "hong-kong", "us-virginia", "us-texas", "us-iowa"} <= set(
-        sites_of(CELLS)
+        sites_of_cost_cells(CELLS)
     )
 
 
 def test_money_is_converted_by_rate_and_then_by_prices():
-    money = load_money()
-    usd = money.usd(7.195712, "CNY", 2024, price_year=2025)
+    money = load_currency_table()
+    usd = money.cost_in_usd(7.195712, "CNY", 2024, price_year=2025)
     assert math.isclose(usd, money.us_prices[2025] / money.us_prices[2024])
 
 
 def test_the_prices_of_a_year_that_a_unit_names_go_before_the_year_of_the_row(tmp_path):
     rows = "x,tariff_usd_per_kwh,fixed,,0.1,,{unit},{year},s,2024,press,"
-    by_row = load_cells(bad_library(tmp_path, rows.format(unit="USD/kWh", year=2020)))
-    by_unit = load_cells(
+    by_row = load_cost_cells(bad_library(tmp_path, rows.format(unit="USD/kWh", year=2020)))
+    by_unit = load_cost_cells(
         bad_library(tmp_path, rows.format(unit="USD/kWh (2020 prices)", year=2024))
     )
     assert by_unit[0].value == by_row[0].value
@@ -200,7 +214,7 @@ def bad_library(tmp_path: Path, row: str) -> Path:
 )
 def test_a_bad_cell_is_named_with_its_row(tmp_path, row, error, word):
     with pytest.raises(error, match=word):
-        load_cells(bad_library(tmp_path, row))
+        load_cost_cells(bad_library(tmp_path, row))
 
 
 def test_a_site_without_an_input_is_refused():

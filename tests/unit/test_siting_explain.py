@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.siting.domain.placement import carbon_of
-from commonwatt.siting.engines.place.decompose import solve_by_days
-from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.domain.placement import placement_carbon_kg
+from commonwatt.siting.engines.place.decompose import solve_placement_by_days
+from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     LimitKind,
     PlacementLimit,
-    can_be_feasible,
-    check_feasible,
+    can_placement_be_feasible,
+    check_placement_feasible,
     price_of_last_gpu,
-    price_of_limits,
-    smallest_conflict,
+    price_of_placement_limits,
+    smallest_placement_conflict,
 )
 from tests.siting_problems import random_problem
 
@@ -27,9 +27,9 @@ def roomy(seed=1):
 
 
 def test_limits_that_can_hold_have_no_conflict():
-    assert smallest_conflict(roomy()) == ()
-    assert can_be_feasible(roomy())
-    check_feasible(roomy())
+    assert smallest_placement_conflict(roomy()) == ()
+    assert can_placement_be_feasible(roomy())
+    check_placement_feasible(roomy())
 
 
 def test_latency_and_residency_that_share_no_pool_are_named():
@@ -38,14 +38,14 @@ def test_latency_and_residency_that_share_no_pool_are_named():
     near[2], home[2] = False, False
     near[2, 0] = home[2, 1] = True
     broken = replace(problem, latency_ok=near, residency_ok=home)
-    assert set(smallest_conflict(broken)) == {
+    assert set(smallest_placement_conflict(broken)) == {
         PlacementLimit(LimitKind.LATENCY, 2),
         PlacementLimit(LimitKind.RESIDENCY, 2),
     }
     with pytest.raises(
         InfeasibleError, match="latency limit of class-2.*data residency of class-2"
     ):
-        check_feasible(broken)
+        check_placement_feasible(broken)
 
 
 def test_a_size_too_small_for_a_bound_class_is_named_with_its_limit():
@@ -53,7 +53,7 @@ def test_a_size_too_small_for_a_bound_class_is_named_with_its_limit():
     near, size = problem.latency_ok.copy(), problem.max_size.copy()
     near[0] = False
     near[0, 3], size[3] = True, 0.5
-    conflict = smallest_conflict(replace(problem, latency_ok=near, max_size=size))
+    conflict = smallest_placement_conflict(replace(problem, latency_ok=near, max_size=size))
     assert set(conflict) == {
         PlacementLimit(LimitKind.LATENCY, 0),
         PlacementLimit(LimitKind.SIZE, 3),
@@ -63,34 +63,36 @@ def test_a_size_too_small_for_a_bound_class_is_named_with_its_limit():
 def test_a_carbon_cap_below_the_least_carbon_is_named():
     problem = roomy()
     low = replace(problem, run_usd=problem.carbon_kg, move_usd=problem.move_usd * 0)
-    least = carbon_of(low, solve_exact(replace(low, size_usd=low.size_usd * 0)).load)
-    conflict = smallest_conflict(replace(problem, carbon_cap_kg=least * 0.5))
+    least = placement_carbon_kg(
+        low, solve_placement_exactly(replace(low, size_usd=low.size_usd * 0)).load
+    )
+    conflict = smallest_placement_conflict(replace(problem, carbon_cap_kg=least * 0.5))
     assert PlacementLimit(LimitKind.CARBON, -1) in conflict
-    assert can_be_feasible(replace(problem, carbon_cap_kg=least * 1.01))
+    assert can_placement_be_feasible(replace(problem, carbon_cap_kg=least * 1.01))
 
 
 def test_every_member_of_a_conflict_is_needed():
     problem = roomy()
     size = np.full(len(problem.max_size), 5.0)
     broken = replace(problem, max_size=size, latency_ok=np.ones_like(problem.latency_ok))
-    conflict = smallest_conflict(broken)
+    conflict = smallest_placement_conflict(broken)
     assert {each.rule for each in conflict} == {LimitKind.SIZE}
     assert len(conflict) == len(size)
 
 
 def test_dropping_the_latency_limits_saves_what_two_exact_plans_differ_by():
     problem = roomy(7)
-    plan = solve_by_days(problem, gap=1e-6)
-    (price,) = price_of_limits(problem, plan, gap=1e-6)
-    free = solve_exact(replace(problem, latency_ok=np.ones_like(problem.latency_ok)))
-    saved = solve_exact(problem).cost_usd - free.cost_usd
+    plan = solve_placement_by_days(problem, gap=1e-6)
+    (price,) = price_of_placement_limits(problem, plan, gap=1e-6)
+    free = solve_placement_exactly(replace(problem, latency_ok=np.ones_like(problem.latency_ok)))
+    saved = solve_placement_exactly(problem).cost_usd - free.cost_usd
     assert price.usd[0] - 1e-6 <= saved <= price.usd[1] + 1e-6
     assert "latency" in str(price.what)
 
 
 def test_at_the_optimum_the_last_gpu_saves_what_it_costs():
     problem = roomy(3)
-    plan = solve_exact(problem)
+    plan = solve_placement_exactly(problem)
     for price, j in zip(
         price_of_last_gpu(problem, plan), np.flatnonzero(plan.size > 1e-6), strict=True
     ):

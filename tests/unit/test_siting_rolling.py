@@ -3,26 +3,35 @@
 import numpy as np
 import pytest
 
-from commonwatt.siting.domain.cooling import Cooling, delivered_tariff, pue_of, wet_bulb_c
+from commonwatt.siting.domain.cooling import (
+    Cooling,
+    site_delivered_tariff,
+    site_hourly_pue,
+    site_wet_bulb_c,
+)
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.engines.place.rolling import (
-    case_of,
+    best_region_saving_share,
     plan_day_ahead,
     plan_in_hindsight,
+    rolling_case_of_market,
     run_at_origin,
-    saving_ceiling,
 )
-from commonwatt.siting.io.series import check_connected, load_market, read_market
+from commonwatt.siting.io.series import (
+    check_regions_connected,
+    load_power_market,
+    read_power_market,
+)
 from tests.shared_data import shared_data
 
-MARKET = load_market()
-WEEKS = MARKET.hours(24 * 100, 24 * 14)
+MARKET = load_power_market()
+WEEKS = MARKET.market_window(24 * 100, 24 * 14)
 SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
 
 
 @pytest.mark.parametrize("limit", [0, 50, 150])
 def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
-    case = case_of(WEEKS, limit, shape=SHAPE)
+    case = rolling_case_of_market(WEEKS, limit, shape=SHAPE)
     home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
     assert behind.objective_usd <= ahead.objective_usd * (1 + 1e-9)
     assert ahead.objective_usd <= home.objective_usd
@@ -31,7 +40,7 @@ def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
 
 
 def test_all_load_is_run_within_room_and_deadline():
-    case = case_of(WEEKS, 100, shape=SHAPE)
+    case = rolling_case_of_market(WEEKS, 100, shape=SHAPE)
     load = plan_day_ahead(case).load
     np.testing.assert_allclose(load.sum(axis=(1, 2)), case.demand.sum(axis=1), rtol=1e-9)
     assert (load.sum(axis=0) <= case.size[:, None] + 1e-9).all()
@@ -46,40 +55,40 @@ def test_all_load_is_run_within_room_and_deadline():
 
 def test_a_wider_circle_never_costs_more():
     costs = [
-        plan_in_hindsight(case_of(WEEKS, limit, shape=SHAPE)).objective_usd
+        plan_in_hindsight(rolling_case_of_market(WEEKS, limit, shape=SHAPE)).objective_usd
         for limit in (0, 50, 100)
     ]
     assert costs[0] >= costs[1] >= costs[2]
 
 
 def test_the_ceiling_of_prices_is_that_of_the_nearest_and_the_world():
-    assert saving_ceiling(MARKET, 0, MARKET.price_usd_per_mwh) == 0
-    assert 0.15 < saving_ceiling(MARKET, 50, MARKET.price_usd_per_mwh) < 0.25
-    assert 0.45 < saving_ceiling(MARKET, 100, MARKET.price_usd_per_mwh) < 0.65
-    assert 0.12 < saving_ceiling(MARKET, 50, MARKET.carbon_g_per_kwh) < 0.25
+    assert best_region_saving_share(MARKET, 0, MARKET.price_usd_per_mwh) == 0
+    assert 0.15 < best_region_saving_share(MARKET, 50, MARKET.price_usd_per_mwh) < 0.25
+    assert 0.45 < best_region_saving_share(MARKET, 100, MARKET.price_usd_per_mwh) < 0.65
+    assert 0.12 < best_region_saving_share(MARKET, 50, MARKET.carbon_g_per_kwh) < 0.25
 
 
 def test_a_year_without_data_is_refused():
     with pytest.raises(SeriesError, match="1999"):
-        load_market(1999)
+        load_power_market(1999)
 
 
 def test_regions_that_do_not_meet_are_named():
     table = np.zeros((3, 3))
     table[0, 2] = np.nan
     with pytest.raises(NetworkError, match="a → c"):
-        check_connected(table, ("a", "b", "c"))
+        check_regions_connected(table, ("a", "b", "c"))
 
 
 def test_wet_bulb_meets_stulls_example_and_never_exceeds_dry_bulb():
     dry = np.linspace(-5, 40, 40)
-    assert abs(float(wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]) - 13.7) < 0.05
-    assert (wet_bulb_c(dry, np.full(40, 60.0)) < dry).all()
+    assert abs(float(site_wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]) - 13.7) < 0.05
+    assert (site_wet_bulb_c(dry, np.full(40, 60.0)) < dry).all()
 
 
 @pytest.mark.parametrize("cooling", list(Cooling))
 def test_pue_rises_with_heat_and_fills_missing_hours(cooling):
-    pue = pue_of(np.array([-10.0, 15.0, 30.0, 40.0, np.nan]), np.full(5, 50.0), cooling)
+    pue = site_hourly_pue(np.array([-10.0, 15.0, 30.0, 40.0, np.nan]), np.full(5, 50.0), cooling)
     assert (np.diff(pue[:4]) >= 0).all()
     assert np.isfinite(pue).all()
     assert pue[0] >= 1
@@ -87,14 +96,14 @@ def test_pue_rises_with_heat_and_fills_missing_hours(cooling):
 
 def test_tariff_times_pue_is_the_mean_cost_of_an_it_kwh():
     price, pue = np.array([10.0, 90.0, 40.0]), np.array([1.1, 1.5, 1.2])
-    tariff, mean = delivered_tariff(price, pue, 0.03)
+    tariff, mean = site_delivered_tariff(price, pue, 0.03)
     assert np.isclose(tariff * mean, ((price / 1000 + 0.03) * pue).mean())
 
 
 @pytest.mark.shared_data
 def test_a_folder_of_yearly_files_gives_the_shipped_year():
     folder = shared_data("energy").parent
-    read = read_market(folder, 2023)
+    read = read_power_market(folder, 2023)
     assert read.names == MARKET.names
     np.testing.assert_allclose(read.price_usd_per_mwh, MARKET.price_usd_per_mwh, rtol=1e-6)
     np.testing.assert_allclose(read.rtt_ms, MARKET.rtt_ms)
@@ -119,10 +128,10 @@ def yearly(folder, price="10,20\n30,40"):
 def test_a_zone_with_a_missing_hour_is_named_and_may_be_left_out(tmp_path):
     folder = yearly(tmp_path, price="10,20\n30,")
     with pytest.raises(SeriesError, match="BB.*--leave-out BB"):
-        read_market(folder, 2031)
-    assert read_market(folder, 2031, leave_out=["BB"]).names == ("a",)
+        read_power_market(folder, 2031)
+    assert read_power_market(folder, 2031, leave_out=["BB"]).names == ("a",)
 
 
 def test_a_year_without_files_is_refused(tmp_path):
     with pytest.raises(SeriesError, match="2030"):
-        read_market(yearly(tmp_path), 2030)
+        read_power_market(yearly(tmp_path), 2030)

@@ -11,7 +11,7 @@ import pytest
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.programme.reader import find_programme, load_programme
-from commonwatt.study.stages.demand import policies_of, programme_inputs
+from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 from commonwatt.study.stages.fleet import fleet_stage
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
@@ -76,15 +76,17 @@ def test_all_four_alternatives_of_the_shipped_programme_are_compared(studied):
 
 
 def test_hospital_jobs_stay_at_home():
-    from commonwatt.fleet.usecases.simulate import run_fleet
+    from commonwatt.fleet.usecases.simulate import run_fleet_simulation
 
     programme = load_programme("harbour")
-    inputs = programme_inputs(programme)
-    run = run_fleet(inputs, policies_of(programme)[0], seed=programme.file.seed)
+    inputs = programme_fleet_inputs(programme)
+    run = run_fleet_simulation(
+        inputs, programme_scheduling_policies(programme)[0], seed=programme.file.seed
+    )
     jobs, fleet = inputs.workload, inputs.fleet
     labels = programme.tenant_labels(jobs.tenant_names)
     hospitals = [i for i, label in enumerate(labels) if label == "Hospitals"]
-    segment, node, _ = run.result.segments.pieces()
+    segment, node, _ = run.result.segments.segment_node_and_gpu_milli()
     mine = [t in hospitals for t in jobs.tenant[run.result.segments.job[segment]].tolist()]
     assert any(mine)
     assert {fleet.sites[s].name for s in fleet.site[node[mine]]} == {"home"}
@@ -154,7 +156,7 @@ def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
     path = tmp_path / "p.toml"
     path.write_text(text.replace('order = "qssf"', 'order = "best"'), encoding="utf-8")
     with pytest.raises(ProgrammeError, match=r"p.toml, compare.1.order: found best, wanted one of"):
-        policies_of(load_programme(path))
+        programme_scheduling_policies(load_programme(path))
 
 
 def test_a_tenant_whom_the_trace_never_names_is_a_warning(tmp_path):

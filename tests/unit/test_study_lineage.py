@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from commonwatt.cli.runs import runs as group
 from commonwatt.core.errors import IdentityError, UsageError
-from commonwatt.runs import RunStore, lineage
+from commonwatt.runs import RunStore, figure_lineage
 from commonwatt.study.check import study_faults
 from commonwatt.study.formulas.declared import FORMULAS
 from commonwatt.study.usecases import run_study
@@ -33,7 +33,7 @@ def test_every_figure_ends_in_inputs_that_have_a_source(studied):
     computed = [one["name"] for one in run.figures if one["formula"]]
     assert len(computed) > 40
     for name in computed:
-        for leaf in _leaves(lineage(run, name)):
+        for leaf in _leaves(figure_lineage(run, name)):
             assert leaf.source, f"{name} rests on {leaf.name}, which has no source"
 
 
@@ -92,7 +92,7 @@ def test_no_formula_reads_a_table_that_it_does_not_name():
 def test_a_figure_leads_to_the_stages_that_wrote_its_tables_and_to_their_files(studied):
     run = studied[1].run
     known = {one["name"]: one for one in run.figures}
-    origin = lineage(run, "fleet.utilisation_share")
+    origin = figure_lineage(run, "fleet.utilisation_share")
     pieces = next(below for below in origin.inputs if below.name == "table.basis_pieces")
     stages = [below for below in pieces.inputs if below.name.startswith("stage.fleet.")]
     assert stages
@@ -125,17 +125,17 @@ def test_a_run_with_another_value_is_refused(studied, tmp_path):
 
 def test_a_figure_is_found_by_its_name_its_end_its_words_or_its_value(studied):
     run = studied[1].run
-    whole = lineage(run, "cost.home.usd_per_gpu_hour")
-    assert lineage(run, "Home hall GPU-hour cost median") == whole
-    assert lineage(run, whole.shown) == whole
-    assert lineage(run, "capital_bn").name == "funding.capital_bn"
+    whole = figure_lineage(run, "cost.home.usd_per_gpu_hour")
+    assert figure_lineage(run, "Home hall GPU-hour cost median") == whole
+    assert figure_lineage(run, whole.shown) == whole
+    assert figure_lineage(run, "capital_bn").name == "funding.capital_bn"
 
 
 def test_what_is_no_figure_is_refused_with_those_that_are_near(studied):
     with pytest.raises(UsageError, match="found 0 figures"):
-        lineage(studied[1].run, "the meaning of life")
+        figure_lineage(studied[1].run, "the meaning of life")
     with pytest.raises(UsageError, match="alternative.home.cost_usd_per_gpu_hour"):
-        lineage(studied[1].run, "cost_usd_per_gpu_hour")
+        figure_lineage(studied[1].run, "cost_usd_per_gpu_hour")
 
 
 def test_a_manifest_that_goes_in_a_circle_is_a_bug(studied):
@@ -143,7 +143,7 @@ def test_a_manifest_that_goes_in_a_circle_is_a_bug(studied):
 
     one = dict(studied[1].run.figures[0]) | {"name": "a", "inputs": ["a"]}
     with pytest.raises(IdentityError):
-        lineage(replace(studied[1].run, figures=[one]), "a")
+        figure_lineage(replace(studied[1].run, figures=[one]), "a")
 
 
 def test_the_command_shows_the_tree_and_the_run(studied):

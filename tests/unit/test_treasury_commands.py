@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
-from commonwatt.treasury.engines.finance.finance_answer import capital_need
-from commonwatt.treasury.engines.track_record import sign_test
-from commonwatt.treasury.io.centre import find_centre, load_centre
+from commonwatt.treasury.engines.finance.finance_answer import centre_capital_need_bn
+from commonwatt.treasury.engines.track_record import forecast_sign_test_p_value
+from commonwatt.treasury.io.centre import find_centre_finance_file, load_finance_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.usecases.charts import need_chart
+from commonwatt.treasury.usecases.charts import financing_need_chart
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import funding_need_result
 from tests.shared_data import shared_data
@@ -85,8 +85,8 @@ def test_a_fan_without_a_subject_says_what_is_wanted(arguments):
 
 def test_a_need_raises_debt_by_itself_and_what_it_costs():
     country = load_country("hongkong")
-    centre = load_centre(find_centre("harbour"))
-    need = {year: row["debt_bn"] for year, row in capital_need(centre).items()}
+    centre = load_finance_centre(find_centre_finance_file("harbour"))
+    need = {year: row["debt_bn"] for year, row in centre_capital_need_bn(centre).items()}
     found = funding_need_result(country, need, FanOptions(paths=2000, years=8))
     total = sum(need.values())
     last = found["years"][-1]
@@ -95,7 +95,7 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     assert extra == pytest.approx(total, rel=0.4)
     assert len(found["fan_with"]) == len(found["fan_without"]) == 8
     assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
-    assert "with the programme" in need_chart(found)
+    assert "with the programme" in financing_need_chart(found)
 
 
 @pytest.mark.shared_data
@@ -109,4 +109,4 @@ def test_a_comparison_says_what_keeps_economies_apart():
 
 
 def test_an_even_split_is_no_sign_of_a_lean():
-    assert sign_test(7, 14) == 1.0
+    assert forecast_sign_test_p_value(7, 14) == 1.0

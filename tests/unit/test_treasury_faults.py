@@ -18,11 +18,11 @@ from commonwatt.treasury.domain.errors import (
     CountryError,
     RuleError,
 )
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.io.centre import load_finance_centre
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
-from commonwatt.treasury.io.indicators import read_indicators
-from commonwatt.treasury.io.rules import load_rules
+from commonwatt.treasury.io.indicators import read_debt_indicators
+from commonwatt.treasury.io.rules import load_fiscal_rules
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def edit(path, old, new):
 
 def refused(folder, error):
     with pytest.raises(error) as caught:
-        project(load_country(str(folder)))
+        project_country_debt(load_country(str(folder)))
     return str(caught.value)
 
 
@@ -138,14 +138,14 @@ def test_shares_of_the_mix_must_add_to_one(folder):
 
 def test_an_unknown_rule_table_lists_the_known_ones():
     with pytest.raises(RuleError, match="mac-dsa"):
-        load_rules("basel")
+        load_fiscal_rules("basel")
 
 
 def test_an_indicator_in_percent_is_refused(tmp_path):
     path = tmp_path / "indicators.toml"
     path.write_text("[indicators]\npv_public_debt_gdp = 55.0\n")
     with pytest.raises(RuleError, match="a share, not a percentage"):
-        read_indicators(path)
+        read_debt_indicators(path)
 
 
 def test_an_entry_must_hold_amounts():
@@ -153,13 +153,13 @@ def test_an_entry_must_hold_amounts():
         [BudgetAccount("a", AccountKind.FUND), BudgetAccount("b", AccountKind.INCOME)]
     )
     with pytest.raises(AccountError, match="wanted an amount"):
-        ledger.post(AccountingEntry("2026-27", "x", {"a": float("nan"), "b": 1.0}))
+        ledger.post_accounting_entry(AccountingEntry("2026-27", "x", {"a": float("nan"), "b": 1.0}))
 
 
 def test_a_missing_or_broken_file_is_told_in_words(tmp_path):
     with pytest.raises(CentreError, match="found no such file, wanted a TOML file"):
-        load_centre(tmp_path / "none.toml")
+        load_finance_centre(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
     with pytest.raises(CentreError, match="Invalid value"):
-        load_centre(broken)
+        load_finance_centre(broken)

@@ -8,11 +8,15 @@ import pytest
 
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.treasury.domain.errors import AccountError, CountryError
-from commonwatt.treasury.domain.publications import CashWindow, PublishedStock, month_number
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.engines.reconciliation import reconcile
+from commonwatt.treasury.domain.publications import (
+    CashWindow,
+    PublishedStock,
+    publication_month_number,
+)
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.engines.reconciliation import reconcile_published_debt
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
-from commonwatt.treasury.usecases.project import projection_result
+from commonwatt.treasury.usecases.project import debt_projection_result
 
 HONG_KONG, FINLAND = SHIPPED / "hongkong", SHIPPED / "finland"
 # What is read, and a cell of it whose change must be felt.
@@ -46,7 +50,7 @@ def edit(path, old, new):
 
 
 def answer_of(folder):
-    return projection_result(load_country(str(folder)), years=6)
+    return debt_projection_result(load_country(str(folder)), years=6)
 
 
 @pytest.mark.parametrize("shipped", [HONG_KONG, FINLAND], ids=lambda path: path.name)
@@ -103,7 +107,7 @@ def test_a_country_without_stocks_shows_no_reconciliation():
 
 
 def month(text):
-    return month_number(*map(int, text.split("-")))
+    return publication_month_number(*map(int, text.split("-")))
 
 
 def window(before, last, proceeds):
@@ -121,17 +125,22 @@ def test_cash_is_walked_forward_and_back_between_two_month_ends():
         window("2025-03", "2025-08", 61.0), window("2025-07", "2025-08", 9.0),
         window("2025-03", "2025-12", 139.0), window("2025-11", "2025-12", 4.0),
     ]  # fmt: skip
-    found = reconcile([stock("2025-12-31", 400.0), stock("2025-07-31", 328.0)], windows)
+    found = reconcile_published_debt(
+        [stock("2025-12-31", 400.0), stock("2025-07-31", 328.0)], windows
+    )
     assert found.proceeds == 139.0 - 61.0 + 9.0
     assert found.repayment == 1.0
-    assert found.rolled_forward == 328.0 + 87.0 - 1.0
+    assert found.rolled_forward_debt == 328.0 + 87.0 - 1.0
 
 
 @pytest.mark.parametrize("days", [("2025-07-30", "2025-12-31"), ("2025-06-30", "2025-12-31")])
 def test_stocks_that_no_cash_connects_are_not_reconciled(days):
     windows = [window("2025-07", "2025-12", 5.0)]
-    assert reconcile([stock(day, 1.0) for day in days], windows) is None
-    assert reconcile([stock("2025-07-31", 1.0), stock("2025-12-31", 1.0)], windows) is not None
+    assert reconcile_published_debt([stock(day, 1.0) for day in days], windows) is None
+    assert (
+        reconcile_published_debt([stock("2025-07-31", 1.0), stock("2025-12-31", 1.0)], windows)
+        is not None
+    )
 
 
 def rewrite(path, change):
@@ -165,7 +174,9 @@ def test_amounts_in_mn_with_their_unit_answer_as_those_in_bn(file, columns, tmp_
     mine = copy_of(HONG_KONG, tmp_path)
     rewrite(mine / file, in_mn(*columns))
     country, shipped = load_country(str(mine)), load_country("hongkong")
-    assert project(country).years[-1].debt == pytest.approx(project(shipped).years[-1].debt)
+    assert project_country_debt(country).years[-1].debt == pytest.approx(
+        project_country_debt(shipped).years[-1].debt
+    )
     for line, same in zip(country.lines, shipped.lines, strict=True):
         assert line.amounts == pytest.approx(same.amounts)
     assert country.history[-1].debt == pytest.approx(shipped.history[-1].debt)

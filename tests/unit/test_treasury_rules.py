@@ -10,16 +10,16 @@ from commonwatt.treasury.engines.rules.eu import (
     EuInputs,
     EuScenario,
     EuShocks,
-    adjust,
-    is_eu_file,
-    load_eu,
-    project_eu,
+    is_eu_rule_inputs_file,
+    least_eu_adjustment,
+    load_eu_inputs,
+    project_eu_debt,
 )
-from commonwatt.treasury.engines.rules.signals import indicator_signals
-from commonwatt.treasury.io.rules import RULE_TABLES, load_rules
-from commonwatt.treasury.usecases.assess import AssessmentOptions, assessment_result
+from commonwatt.treasury.engines.rules.signals import debt_indicator_signals
+from commonwatt.treasury.io.rules import RULE_TABLES, load_fiscal_rules
+from commonwatt.treasury.usecases.assess import AssessmentOptions, debt_assessment_result
 
-EU = load_rules("eu-2024")
+EU = load_fiscal_rules("eu-2024")
 
 
 def member(debt=0.78, spb=-0.011, shocks=None, **more):
@@ -43,7 +43,7 @@ def member(debt=0.78, spb=-0.011, shocks=None, **more):
 
 @pytest.mark.parametrize("name", RULE_TABLES.names())
 def test_every_threshold_has_a_meaning_a_source_and_where_it_was_read(name):
-    table = load_rules(name)
+    table = load_fiscal_rules(name)
     assert table.adopted_on.year >= 2013
     for one in table.thresholds.values():
         assert one.meaning
@@ -53,12 +53,14 @@ def test_every_threshold_has_a_meaning_a_source_and_where_it_was_read(name):
 
 
 def test_an_absent_threshold_is_said_and_not_guessed():
-    signals = indicator_signals(load_rules("srdsf"), {}, group="advanced", capacity="strong")
+    signals = debt_indicator_signals(
+        load_fiscal_rules("srdsf"), {}, group="advanced", capacity="strong"
+    )
     said = {one.indicator: one.signal for one in signals}
     assert said["near_term_stress_probability"] == "absent"
     assert said["medium_term_index"] == "no input"
     with pytest.raises(RuleError, match="no threshold"):
-        load_rules("srdsf").value("near_term")
+        load_fiscal_rules("srdsf").fiscal_threshold("near_term")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +74,8 @@ def test_an_absent_threshold_is_said_and_not_guessed():
     ],
 )
 def test_mac_dsa_signals(debt, group, signal):
-    found = indicator_signals(
-        load_rules("mac-dsa"), {"debt_gdp_share_max": debt}, group=group, capacity="weak"
+    found = debt_indicator_signals(
+        load_fiscal_rules("mac-dsa"), {"debt_gdp_share_max": debt}, group=group, capacity="weak"
     )
     assert found[0].signal == signal
 
@@ -88,8 +90,8 @@ def test_mac_dsa_signals(debt, group, signal):
     ],
 )
 def test_lic_dsf_signals(value, capacity, signal):
-    table = load_rules("lic-dsf")
-    found = indicator_signals(
+    table = load_fiscal_rules("lic-dsf")
+    found = debt_indicator_signals(
         table, {"pv_public_debt_gdp": value}, group="advanced", capacity=capacity
     )
     assert {one.indicator: one.signal for one in found}["pv_public_debt_gdp"] == signal
@@ -106,37 +108,37 @@ def test_lic_dsf_signals(value, capacity, signal):
 )
 def test_the_debt_safeguard_depends_on_the_ratio(start, fall, signal):
     given = {"debt_gdp_share_start": start, "debt_fall_a_year": fall}
-    found = indicator_signals(EU, given, group="advanced", capacity="strong")
+    found = debt_indicator_signals(EU, given, group="advanced", capacity="strong")
     assert found[-1].signal == signal
 
 
 def test_the_least_step_meets_every_criterion_and_a_smaller_one_does_not():
     inputs = member(debt=1.1, spb=-0.02)
-    found = adjust(inputs, EU, 4)
+    found = least_eu_adjustment(inputs, EU, 4)
     assert found.step == max(found.steps.values())
-    path = project_eu(inputs, EU, 4, found.step, EuScenario.ADJUSTMENT)
+    path = project_eu_debt(inputs, EU, 4, found.step, EuScenario.ADJUSTMENT)
     assert path.balance[4:].min() >= -0.03 - 1e-9
     assert (path.debt[0] - path.debt[4]) / 4 >= 0.01 - 1e-6
-    less = project_eu(inputs, EU, 4, found.step - 1e-3, EuScenario.ADJUSTMENT)
+    less = project_eu_debt(inputs, EU, 4, found.step - 1e-3, EuScenario.ADJUSTMENT)
     assert (less.debt[0] - less.debt[4]) / 4 < 0.01
 
 
 def test_seven_years_ask_a_smaller_step_than_four():
     for debt, spb in ((1.1, -0.02), (0.78, -0.011), (0.5, -0.02)):
         inputs = member(debt, spb)
-        assert adjust(inputs, EU, 7).step < adjust(inputs, EU, 4).step
+        assert least_eu_adjustment(inputs, EU, 7).step < least_eu_adjustment(inputs, EU, 4).step
 
 
 def test_every_stress_test_is_worse_than_the_adjustment_itself():
     inputs = member(debt=1.0)
-    calm = project_eu(inputs, EU, 4, 0.005, EuScenario.ADJUSTMENT).debt[-1]
+    calm = project_eu_debt(inputs, EU, 4, 0.005, EuScenario.ADJUSTMENT).debt[-1]
     for scenario in list(EuScenario)[1:]:
-        assert project_eu(inputs, EU, 4, 0.005, scenario).debt[-1] > calm
+        assert project_eu_debt(inputs, EU, 4, 0.005, scenario).debt[-1] > calm
 
 
 def test_without_adjustment_the_path_is_the_plain_debt_law():
     inputs = member(spb=0.0, ageing_cost=[0.27] * 20, output_gap=0.0)
-    debt = project_eu(inputs, EU, 4, 0.0, EuScenario.ADJUSTMENT).debt
+    debt = project_eu_debt(inputs, EU, 4, 0.0, EuScenario.ADJUSTMENT).debt
     long, d = 0.022, 0.78
     for t in range(1, 15):
         long = 0.1 * 0.033 + 0.9 * long
@@ -147,7 +149,7 @@ def test_without_adjustment_the_path_is_the_plain_debt_law():
 
 def test_a_wider_stochastic_test_asks_more():
     steps = [
-        adjust(
+        least_eu_adjustment(
             member(
                 0.9, shocks=EuShocks(sd=[s] * 4, correlation=np.eye(4).tolist(), probability=0.7)
             ),
@@ -161,8 +163,8 @@ def test_a_wider_stochastic_test_asks_more():
 
 def test_an_excessive_deficit_asks_at_least_half_a_point_a_year():
     inputs = member(debt=1.1, spb=-0.03, excessive_deficit=True)
-    found = adjust(inputs, EU, 7)
-    path = project_eu(inputs, EU, 7, found.step, EuScenario.ADJUSTMENT)
+    found = least_eu_adjustment(inputs, EU, 7)
+    path = project_eu_debt(inputs, EU, 7, found.step, EuScenario.ADJUSTMENT)
     early = [s for s, b in zip(found.taken, path.balance[1:], strict=False) if b < -0.03]
     assert all(step >= 0.005 - 1e-12 for step in early)
     assert found.target >= inputs.structural_primary_balance + 7 * found.step - 1e-12
@@ -186,8 +188,8 @@ ageing_cost = {n}
 def test_a_member_state_is_assessed_for_four_and_seven_years(tmp_path: Path):
     path = tmp_path / "member.toml"
     path.write_text(MEMBER.format(debt=0.78, n=[0.02] * 20))
-    assert is_eu_file(path)
-    found = assessment_result(str(path), None, AssessmentOptions(rules="eu-2024"))
+    assert is_eu_rule_inputs_file(path)
+    found = debt_assessment_result(str(path), None, AssessmentOptions(rules="eu-2024"))
     assert [one["years"] for one in found["adjustments"]] == [4, 7]
 
 
@@ -195,4 +197,4 @@ def test_debt_in_percent_is_refused(tmp_path: Path):
     path = tmp_path / "member.toml"
     path.write_text(MEMBER.format(debt=78.0, n=[0.02] * 20))
     with pytest.raises(RuleError, match="debt: "):
-        load_eu(path)
+        load_eu_inputs(path)

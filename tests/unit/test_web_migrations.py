@@ -5,7 +5,12 @@ import sqlalchemy as sa
 
 from commonwatt.ledger import Ledger
 from commonwatt.web import schema
-from commonwatt.web.database import HEAD, downgrade, upgrade, version
+from commonwatt.web.database import (
+    HEAD,
+    console_schema_version,
+    downgrade_console_schema,
+    upgrade_console_schema,
+)
 from tests.databases import postgresql
 
 
@@ -25,11 +30,11 @@ def _shape(engine):
 def _walk(where):
     ledger = Ledger.open(where)
     try:
-        assert version(ledger.engine) == ""
-        upgrade(ledger.engine)
-        assert version(ledger.engine) == HEAD
+        assert console_schema_version(ledger.engine) == ""
+        upgrade_console_schema(ledger.engine)
+        assert console_schema_version(ledger.engine) == HEAD
         migrated = _shape(ledger.engine)
-        downgrade(ledger.engine)
+        downgrade_console_schema(ledger.engine)
         assert _shape(ledger.engine) == {}
         schema.metadata.create_all(ledger.engine)
         assert migrated == _shape(ledger.engine)

@@ -12,9 +12,9 @@ from commonwatt.web.chart_data import chart_data
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.middleware import POLICY
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries, TableRows
-from commonwatt.web.parameters import PageParameter, ParameterKind, parse_values
-from commonwatt.web.svg import draw
-from commonwatt.web.tasks.kinds import KINDS, changes_of
+from commonwatt.web.parameters import PageParameter, ParameterKind, parse_page_values
+from commonwatt.web.svg import draw_chart_svg
+from commonwatt.web.tasks.kinds import KINDS, parse_what_if_parameter
 from commonwatt.web.tasks.supervisor import TASK_MOVES, TASK_STATE_NAMES, TaskState
 
 SIZE = PageParameter(
@@ -32,11 +32,11 @@ NAMES = {"a & b": 1.0, "<c>": -2.0, "字": 3.0}
 @pytest.mark.parametrize("text", ["0", "10", "nan", "inf", "x", "1e999"])
 def test_a_number_out_of_bounds_is_refused(text):
     with pytest.raises(ParameterError, match="size"):
-        parse_values([SIZE], {"size": text})
+        parse_page_values([SIZE], {"size": text})
 
 
 def test_what_is_not_given_has_its_default_and_what_is_unknown_is_left_out():
-    assert parse_values([SIZE], {"size": "", "other": "1"}).given_text == {"size": "3"}
+    assert parse_page_values([SIZE], {"size": "", "other": "1"}).given_text == {"size": "3"}
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_what_is_not_given_has_its_default_and_what_is_unknown_is_left_out():
 )
 def test_a_change_never_names_a_file(text):
     with pytest.raises(ParameterError):
-        changes_of(text)
+        parse_what_if_parameter(text)
 
 
 def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer():
     with pytest.raises(ParameterError, match="programme"):
-        KINDS["study"].check({"programme": "/etc/passwd"})
+        KINDS["study"].checked_parameters({"programme": "/etc/passwd"})
 
 
 def test_the_table_of_moves_names_every_state():
@@ -87,7 +87,7 @@ def _frame(form):
 @pytest.mark.parametrize("form", [form for form in ChartForm if form is not ChartForm.LIVE])
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
-    svg = draw(chart_data(_chart(form), _frame(form), language))
+    svg = draw_chart_svg(chart_data(_chart(form), _frame(form), language))
     assert svg.startswith("<svg")
     assert "<c>" not in svg
     assert "<T>" not in svg
@@ -104,7 +104,7 @@ def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
 def test_a_chart_without_values_is_an_empty_drawing(form):
     frame = _frame(form).with_columns(pl.lit(None, pl.Float64).alias("v"))
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(n) for n in ("low", "high"))
-    assert draw(chart_data(_chart(form), frame, "en")) == ""
+    assert draw_chart_svg(chart_data(_chart(form), frame, "en")) == ""
 
 
 def test_parts_of_stacked_areas_add_up():
@@ -139,19 +139,19 @@ def test_kept_rows_are_those_of_the_table(tmp_path, rows):
 
     table = TableRows(key="run/0/t", load=load, size=rows)
     kept = TableCache(tmp_path)
-    assert kept.page(table, TableQuery(first=90, count=5)).frame.equals(frame.slice(90, 5))
-    down = kept.page(table, TableQuery(order="-v", count=7)).frame
+    assert kept.table_page(table, TableQuery(first=90, count=5)).frame.equals(frame.slice(90, 5))
+    down = kept.table_page(table, TableQuery(order="-v", count=7)).frame
     assert down.equals(frame.sort("v", descending=True).head(7))
-    up = kept.page(table, TableQuery(order="maybe", first=3, count=4)).frame
+    up = kept.table_page(table, TableQuery(order="maybe", first=3, count=4)).frame
     wanted = frame["maybe"].arg_sort(nulls_last=True)[3:7]
     assert up["maybe"].to_list() == frame["maybe"][wanted].to_list()
-    found = kept.page(table, TableQuery(column="name", starts="n00001", order="-v"))
+    found = kept.table_page(table, TableQuery(column="name", starts="n00001", order="-v"))
     same = frame.filter(pl.col("name").str.starts_with("n00001")).sort("v", descending=True)
     assert found.height == same.height
     assert found.frame.equals(same.head(50))
     again = TableCache(tmp_path)
     loads.clear()
-    assert again.page(table, TableQuery(order="-v", count=7)).frame.equals(down)
+    assert again.table_page(table, TableQuery(order="-v", count=7)).frame.equals(down)
     assert bool(loads) == (rows < LARGE_TABLE_ROWS)  # a big one is read from what was kept
 
 

@@ -13,10 +13,10 @@ import httpx
 import uvicorn
 
 import commonwatt.web.auth.accounts as accounts
-from commonwatt.web.app import build_on
-from commonwatt.web.auth.access import cookie_name
+from commonwatt.web.app import console_app_on_services
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.roles import ConsoleRole
-from commonwatt.web.services import Services, open_services
+from commonwatt.web.services import Services, open_console_services
 from commonwatt.web.settings import Settings
 
 HTML = {"accept": "text/html"}
@@ -37,14 +37,14 @@ class Console:
         """Return a session of an account that has exactly these roles."""
         now = datetime.now(UTC)
         name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
-        if name not in {one.name for one in accounts.accounts(self.desk)}:
+        if name not in {one.name for one in accounts.list_console_accounts(self.desk)}:
             accounts.make_account(self.desk, name, roles, by="test", now=now)
-        return accounts.begin_session(self.desk, name, now=now)
+        return accounts.begin_account_session(self.desk, name, now=now)
 
     def visitor(self, *roles: ConsoleRole) -> httpx.Client:
         """Return a browser without pages, signed in with these roles."""
         session = self.session(*roles)
-        cookies = {cookie_name(self.desk.settings): session.secret}
+        cookies = {session_cookie_name(self.desk.settings): session.secret}
         headers = {"x-csrf": session.visitor.csrf}
         return httpx.Client(base_url=self.address, cookies=cookies, headers=headers, timeout=60)
 
@@ -67,8 +67,10 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     port = sock.getsockname()[1]
     settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
     settings = replace(settings, **changes)
-    desk = open_services(settings, now=datetime.now(UTC))
-    server = uvicorn.Server(uvicorn.Config(build_on(desk), log_level="error", access_log=False))
+    desk = open_console_services(settings, now=datetime.now(UTC))
+    server = uvicorn.Server(
+        uvicorn.Config(console_app_on_services(desk), log_level="error", access_log=False)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     until = time.monotonic() + 30

@@ -26,7 +26,7 @@ PEOPLE = ("text/html",)
 def _token(console, *roles):
     console.session(*roles)
     name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
-    return accounts.make_token(console.desk, name, "test", now=datetime.now(UTC))
+    return accounts.make_api_token(console.desk, name, "test", now=datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")

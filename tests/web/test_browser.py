@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from commonwatt.web.auth.access import cookie_name
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
@@ -59,7 +59,7 @@ def page_in(browser, console, seen):
         url = console.address
         cookies = {"language": language, "theme": theme}
         if signed:
-            cookies[cookie_name(console.desk.settings)] = seen.secret
+            cookies[session_cookie_name(console.desk.settings)] = seen.secret
         context.add_cookies([{"name": k, "value": v, "url": url} for k, v in cookies.items()])
         page = context.new_page()
         page.complaints = []
@@ -174,7 +174,7 @@ def test_a_chart_draws_a_hundred_thousand_points(browser, tmp_path):
     with running(root) as console:
         session = console.session(ConsoleRole.VIEWER)
         context = browser.new_context()
-        name = cookie_name(console.desk.settings)
+        name = session_cookie_name(console.desk.settings)
         context.add_cookies([{"name": name, "value": session.secret, "url": console.address}])
         page = context.new_page()
         page.goto(f"{console.address}/fleet#chart-queue")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commonwatt.web.auth.access import cookie_name
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.roles import ConsoleRole
 from tests.web.test_browser import _findings, _walk_down, browser
 from tests.web.test_desks import output, place
@@ -17,7 +17,7 @@ def test_the_airlock_has_no_accessibility_finding(browser, place, output, langua
     console, _ = place
     session = console.session(*ConsoleRole)
     context = browser.new_context(viewport={"width": 1280, "height": 860})
-    cookies = {cookie_name(console.desk.settings): session.secret}
+    cookies = {session_cookie_name(console.desk.settings): session.secret}
     cookies |= {"language": language, "theme": theme}
     context.add_cookies(
         [{"name": k, "value": v, "url": console.address} for k, v in cookies.items()]

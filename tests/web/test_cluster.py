@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from commonwatt.operate.domain.cluster import JobRequest
-from commonwatt.operate.usecases.actions import submit
-from commonwatt.operate.usecases.home import make_home
-from commonwatt.operate.usecases.run import start
+from commonwatt.operate.usecases.actions import submit_job_to_cluster
+from commonwatt.operate.usecases.home import make_controller_home
+from commonwatt.operate.usecases.run import run_controller
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import HTML, running
 from tests.web.sample import sample_store
@@ -23,14 +23,14 @@ def place(tmp_path_factory):
     """A console beside a cluster of two nodes on which three jobs have run."""
     root = tmp_path_factory.mktemp("cluster")
     sample_store(root / "runs")
-    home = make_home(root / "operate", SETTINGS, now=datetime.now(UTC))
+    home = make_controller_home(root / "operate", SETTINGS, now=datetime.now(UTC))
     (root / "operate" / "nodes.csv").write_text(NODES)
     for i, tenant in enumerate(("hospital", "university", "hospital")):
         ask = JobRequest(
             job_id=f"j{i}", argv=(sys.executable, "-c", "pass"), tenant=tenant, gpus=2, estimate_s=1
         )
-        submit(home, ask, now_s=time.time())
-    start(home, until_idle=True)
+        submit_job_to_cluster(home, ask, now_s=time.time())
+    run_controller(home, until_idle=True)
     with running(root / "runs", operate=root / "operate") as console:
         yield console
 

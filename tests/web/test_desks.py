@@ -112,12 +112,12 @@ def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
     desk = RegistryWriter(console.desk.ledger)
     with desk.transaction() as tx:
         for kind, body in BODIES.items():
-            desk.record(tx, kind, NAMES[kind], body, by=keys[BY[kind]], at=now())
+            desk.write_registry_record(tx, kind, NAMES[kind], body, by=keys[BY[kind]], at=now())
         for to, role in (
             (DeploymentStatus.APPROVED, "committee-chair"),
             (DeploymentStatus.LIVE, "clinical-lead"),
         ):
-            desk.move(tx, "deployment/x", to, by=keys[role], at=now(), reason="test")
+            desk.move_deployment(tx, "deployment/x", to, by=keys[role], at=now(), reason="test")
     given = {"deployment": "deployment/x", "severity": "death", "jurisdiction": "hk",
              "code": "missed-finding"}  # fmt: skip
     with console.visitor(ConsoleRole.CLINICIAN) as clinician:

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 import commonwatt.web.auth.accounts as accounts
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.web import schema
-from commonwatt.web.auth.access import cookie_name
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import (
@@ -19,7 +19,7 @@ from commonwatt.web.roles import (
     ROLE_NAMES,
     ConsoleAction,
     ConsoleRole,
-    can,
+    roles_can_act,
 )
 from tests.databases import postgresql
 from tests.web.console import HTML, running
@@ -56,7 +56,7 @@ def _requests():
 FORBIDDEN = [
     (role, action, method, address)
     for role, (action, method, address) in itertools.product(ConsoleRole, _requests())
-    if not can({role}, action)
+    if not roles_can_act({role}, action)
 ]
 
 
@@ -79,7 +79,7 @@ def test_each_forbidden_pair_is_refused(console, role):
 def test_each_allowed_page_is_shown(console, role):
     with console.visitor(role) as visitor:
         for page in PAGES:
-            if can({role}, page.action):
+            if roles_can_act({role}, page.action):
                 assert visitor.get(f"/{page.name}", headers=HTML).status_code == 200
 
 
@@ -135,7 +135,7 @@ def test_every_answer_carries_the_headers_that_protect(console):
 
 
 def test_the_cookie_cannot_be_read_by_scripts(console):
-    link = accounts.make_link(console.desk, "viewer", now=datetime.now(UTC))
+    link = accounts.make_welcome_link(console.desk, "viewer", now=datetime.now(UTC))
     console.session(ConsoleRole.VIEWER)
     with console.stranger() as stranger:
         answer = stranger.post(f"/welcome/{link}", data={"password": PASSWORD})
@@ -147,7 +147,7 @@ def test_the_cookie_cannot_be_read_by_scripts(console):
 
 def test_a_link_works_once(console):
     console.session(ConsoleRole.OPERATOR)
-    link = accounts.make_link(console.desk, "operator", now=datetime.now(UTC))
+    link = accounts.make_welcome_link(console.desk, "operator", now=datetime.now(UTC))
     with console.stranger() as stranger:
         assert stranger.get(f"/welcome/{link}", headers=HTML).status_code == 200
         assert stranger.post(f"/welcome/{link}", data={"password": "short"}).status_code == 422
@@ -163,7 +163,7 @@ def test_a_token_has_the_roles_of_its_account_and_can_be_taken_back(console):
         program.headers["authorization"] = f"Bearer {secret}"
         assert program.get("/fleet.json").status_code == 200
         assert program.post("/works/study").status_code == 403
-        digest = accounts.secret_digest(secret)
+        digest = accounts.console_secret_digest(secret)
         assert visitor.post(f"/account/tokens/{digest}/drop").status_code == 303
         assert program.get("/fleet.json").status_code == 401
 
@@ -173,9 +173,13 @@ def test_a_role_taken_back_ends_at_once(console):
     with console.visitor(ConsoleRole.TREASURER) as visitor:
         assert visitor.get("/treasury.json").status_code == 200
         now = datetime.now(UTC)
-        accounts.set_roles(console.desk, "treasurer", {ConsoleRole.CLINICIAN}, by="test", now=now)
+        accounts.set_account_roles(
+            console.desk, "treasurer", {ConsoleRole.CLINICIAN}, by="test", now=now
+        )
         assert visitor.get("/treasury.json").status_code == 403
-        accounts.set_roles(console.desk, "treasurer", {ConsoleRole.TREASURER}, by="test", now=now)
+        accounts.set_account_roles(
+            console.desk, "treasurer", {ConsoleRole.TREASURER}, by="test", now=now
+        )
 
 
 def test_a_page_behind_preferences_is_never_another_sites(console):
@@ -198,11 +202,11 @@ def fresh(request, tmp_path):
 
 def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fresh):
     desk = fresh.desk
-    link = accounts.make_link(desk, "", now=datetime.now(UTC) - timedelta(hours=25))
+    link = accounts.make_welcome_link(desk, "", now=datetime.now(UTC) - timedelta(hours=25))
     with fresh.stranger() as first:
         fields = {"name": "ada", "password": PASSWORD, "roles": "viewer"}
         assert first.post(f"/welcome/{link}", data=fields).status_code == 401
-        link = accounts.make_link(desk, "", now=datetime.now(UTC))
+        link = accounts.make_welcome_link(desk, "", now=datetime.now(UTC))
         assert first.post(f"/welcome/{link}", data=fields).status_code == 303
         assert first.get("/accounts", headers=HTML).status_code == 200
         assert first.get("/rooms", headers=HTML).status_code in (403, 404)
@@ -213,13 +217,13 @@ def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fr
     kinds = [entry.kind for entry in desk.ledger.entries()]
     for kind in ("console.account", "console.grant", "console.password", "console.sign-in"):
         assert kind in kinds
-    assert verify(desk.ledger).entries == len(kinds)
+    assert verify_ledger(desk.ledger).entries == len(kinds)
 
 
 def test_wrong_passwords_are_counted_and_say_nothing(fresh):
     desk, now = fresh.desk, datetime.now(UTC)
-    link = accounts.make_link(desk, "", now=now)
-    accounts.use_link(desk, link, "ada", PASSWORD, {ConsoleRole.VIEWER}, now=now)
+    link = accounts.make_welcome_link(desk, "", now=now)
+    accounts.use_welcome_link(desk, link, "ada", PASSWORD, {ConsoleRole.VIEWER}, now=now)
     assert accounts.sign_in(desk, "ada", PASSWORD, "here", now=now).visitor.name == "ada"
     for name in ("ada", "nobody"):
         with pytest.raises(SignInError, match="do not belong together"):
@@ -237,7 +241,7 @@ def test_a_session_ends_and_an_account_closes(fresh):
     desk = fresh.desk
     accounts.make_account(desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=NOW)
     accounts.make_account(desk, "bo", {ConsoleRole.VIEWER}, by="test", now=NOW)
-    session = accounts.begin_session(desk, "bo", now=NOW)
+    session = accounts.begin_account_session(desk, "bo", now=NOW)
     assert accounts.visitor_of_session(desk, session.secret, now=NOW).roles == {ConsoleRole.VIEWER}
     late = NOW + timedelta(hours=13)
     assert accounts.visitor_of_session(desk, session.secret, now=late) is None
@@ -245,7 +249,7 @@ def test_a_session_ends_and_an_account_closes(fresh):
     assert accounts.visitor_of_session(desk, session.secret, now=NOW) is None
     with pytest.raises(ParameterError, match="keeps the accounts"):
         accounts.close_account(desk, "keeper", by="keeper", now=NOW)
-    assert not {one.name: one.closed for one in accounts.accounts(desk)}["keeper"]
+    assert not {one.name: one.closed for one in accounts.list_console_accounts(desk)}["keeper"]
 
 
 def test_a_refused_change_leaves_no_trace(fresh):
@@ -253,13 +257,15 @@ def test_a_refused_change_leaves_no_trace(fresh):
     accounts.make_account(desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=NOW)
     before = desk.ledger.head()
     with pytest.raises(ParameterError):
-        accounts.set_roles(desk, "keeper", {ConsoleRole.VIEWER}, by="keeper", now=NOW)
+        accounts.set_account_roles(desk, "keeper", {ConsoleRole.VIEWER}, by="keeper", now=NOW)
     with pytest.raises(ParameterError):
         accounts.make_account(desk, "keeper", set(), by="keeper", now=NOW)
     assert desk.ledger.head() == before
-    assert accounts.accounts(desk)[0].roles == {ConsoleRole.REGISTRAR}
+    assert accounts.list_console_accounts(desk)[0].roles == {ConsoleRole.REGISTRAR}
 
 
 def test_cookies_of_two_consoles_on_one_machine_differ(console, tmp_path):
     with running(tmp_path / "runs") as other:
-        assert cookie_name(other.desk.settings) != cookie_name(console.desk.settings)
+        assert session_cookie_name(other.desk.settings) != session_cookie_name(
+            console.desk.settings
+        )

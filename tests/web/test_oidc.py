@@ -43,7 +43,7 @@ def test_a_person_signs_in_and_has_the_roles_that_the_provider_names(there):
         assert "ada.chan" in browser.get("/account").text
         assert browser.get("/treasury").status_code == 200
         assert browser.get("/accounts").status_code == 403
-    (account,) = accounts.accounts(console.desk)
+    (account,) = accounts.list_console_accounts(console.desk)
     assert account.roles == {ConsoleRole.PLANNER, ConsoleRole.TREASURER}
     assert account.external
 
@@ -54,7 +54,7 @@ def test_what_the_provider_takes_away_is_gone_at_the_next_sign_in(there):
         server.login = Person("p-7", "ada", roles)
         with console.stranger() as browser:
             _sign_in(browser)
-        (account,) = accounts.accounts(console.desk)
+        (account,) = accounts.list_console_accounts(console.desk)
         assert account.roles == wanted
 
 
@@ -64,7 +64,10 @@ def test_two_people_of_one_name_have_two_accounts(there):
         server.login = Person(subject, "Lee Wai")
         with console.stranger() as browser:
             _sign_in(browser)
-    assert [one.name for one in accounts.accounts(console.desk)] == ["Lee-Wai", "Lee-Wai-2"]
+    assert [one.name for one in accounts.list_console_accounts(console.desk)] == [
+        "Lee-Wai",
+        "Lee-Wai-2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_a_token_that_does_not_hold_lets_nobody_in(there, spoil):
         server.codes = _Spoilt(codes)
     with console.stranger() as browser:
         assert _sign_in(browser).status_code == 401
-    assert accounts.accounts(console.desk) == []
+    assert accounts.list_console_accounts(console.desk) == []
 
 
 class _Spoilt(dict):
@@ -120,13 +123,13 @@ def test_an_answer_to_another_sign_in_is_refused(there):
 def test_a_code_is_worth_nothing_without_its_verifier(there):
     console, _ = there
     mine = OidcProvider(console.desk.settings)
-    url, pending = mine.begin("/")
+    url, pending = mine.begin_sign_in("/")
     with console.stranger() as browser:
         back = browser.get(url).headers["location"]
     code = dict(part.split("=") for part in back.split("?")[1].split("&"))["code"]
     stolen = type(pending)(state=pending.state, nonce=pending.nonce, verifier="x" * 64, next="/")
     with pytest.raises(Exception, match="does not hold"):
-        mine.finish(stolen, pending.state, code)
+        mine.finish_sign_in(stolen, pending.state, code)
 
 
 def test_a_provider_that_is_away_is_said(there):

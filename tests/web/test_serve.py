@@ -13,7 +13,7 @@ import pytest
 from commonwatt.core.errors import UsageError
 from commonwatt.web.middleware import RequestRates
 from commonwatt.web.roles import ConsoleRole
-from commonwatt.web.serve import bind_socket, prepare, settings_for
+from commonwatt.web.serve import bind_console_socket, console_settings_for, prepare_console_link
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import start_task
 from tests.web.console import running
@@ -53,12 +53,12 @@ def test_serve_prints_one_link_that_makes_the_first_account(tmp_path, workers):
 def test_the_second_start_prints_the_plain_address(tmp_path):
     sample_store(tmp_path)
     settings = Settings.of(tmp_path, sample="")
-    first = prepare(settings)
+    first = prepare_console_link(settings)
     assert "/welcome/" in first
-    assert "/welcome/" in prepare(settings)  # nobody used the first link
+    assert "/welcome/" in prepare_console_link(settings)  # nobody used the first link
     with running(tmp_path, address=settings.address) as console:
         console.session(ConsoleRole.REGISTRAR)
-    assert prepare(settings) == settings.address
+    assert prepare_console_link(settings) == settings.address
 
 
 def test_the_server_is_light_until_something_heavy_is_asked():
@@ -77,13 +77,13 @@ def test_help_answers_without_the_server():
 
 
 def test_a_console_that_others_reach_needs_https(tmp_path):
-    with bind_socket("127.0.0.1", 0) as sock:
+    with bind_console_socket("127.0.0.1", 0) as sock:
         with pytest.raises(UsageError, match="https"):
-            settings_for(tmp_path, sock, address="http://compute.example.org")
-        secure = settings_for(tmp_path, sock, address="https://compute.example.org")
+            console_settings_for(tmp_path, sock, address="http://compute.example.org")
+        secure = console_settings_for(tmp_path, sock, address="https://compute.example.org")
         assert secure.secure
         with pytest.raises(UsageError, match="free port"):
-            bind_socket("127.0.0.1", sock.getsockname()[1])
+            bind_console_socket("127.0.0.1", sock.getsockname()[1])
 
 
 def test_cookies_of_a_secure_console_are_for_https_only(tmp_path):
@@ -111,9 +111,12 @@ def test_a_visitor_who_asks_too_often_waits(tmp_path):
 def test_a_new_minute_begins_anew():
     now = [0.0]
     rates = RequestRates(1, clock=lambda: now[0])
-    assert [rates.count_request("a"), rates.count_request("a")] == [False, True]
+    assert [rates.exceeds_limit_with_request("a"), rates.exceeds_limit_with_request("a")] == [
+        False,
+        True,
+    ]
     now[0] = 61.0
-    assert not rates.count_request("a")
+    assert not rates.exceeds_limit_with_request("a")
 
 
 def test_an_empty_console_says_what_is_under_way(tmp_path):

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.ledger.verify import verify
+from commonwatt.ledger.verify import verify_ledger
 from commonwatt.runs import RunStore
-from commonwatt.runs.check import store_faults
+from commonwatt.runs.check import run_store_faults
 from commonwatt.web.errors import TaskError
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
     TaskState,
-    find_task,
-    list_tasks,
-    messages_of,
+    find_console_task,
+    list_newest_tasks,
     start_task,
     stop_task,
+    task_messages,
     tasks_folder,
     wait_for_task,
 )
@@ -71,7 +71,7 @@ def _child(desk, work_id, seconds=60):
 def _check_whole(desk, work):
     """Nothing half shown, everything on record, every file whole."""
     root = desk.settings.store
-    assert store_faults(root) == []
+    assert run_store_faults(root) == []
     runs = RunStore(root).list()
     if work.state is TaskState.FINISHED:
         assert [run.run_id for run in runs] == [work.run_id]
@@ -80,7 +80,7 @@ def _check_whole(desk, work):
     with sqlite3.connect(desk.settings.database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
-    verify(desk.ledger)
+    verify_ledger(desk.ledger)
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def slow(tmp_path, monkeypatch):
 def test_a_work_is_done_and_says_what_it_does(slow):
     desk, foreman = slow
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
-    assert find_task(desk, work_id).state is TaskState.WAITING
+    assert find_console_task(desk, work_id).state is TaskState.WAITING
     foreman.start()
     work = wait_for_task(desk, work_id, 60)
     assert (work.state, work.attempt) == (TaskState.FINISHED, 1)
-    assert [str(said) for said in messages_of(desk, work_id)][:2] == ["Table 0", "Table 1"]
-    assert [one.work_id for one in list_tasks(desk)] == [work_id]
+    assert [str(said) for said in task_messages(desk, work_id)][:2] == ["Table 0", "Table 1"]
+    assert [one.work_id for one in list_newest_tasks(desk)] == [work_id]
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
     assert kinds == [None, "running", "finished"]
     _check_whole(desk, work)
@@ -125,8 +125,8 @@ def test_a_work_is_done_and_begun_again_on_postgresql(tmp_path, monkeypatch):
         for child in foreman._children:
             child.wait(30)
         assert (work.state, work.attempt) == (TaskState.FINISHED, 2)
-        assert store_faults(desk.settings.store) == []
-        verify(desk.ledger)
+        assert run_store_faults(desk.settings.store) == []
+        verify_ledger(desk.ledger)
         desk.database.dispose()
 
 
@@ -135,12 +135,12 @@ def test_a_stopped_work_leaves_nothing(slow):
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
     _child(desk, work_id)
-    while not messages_of(desk, work_id):
+    while not task_messages(desk, work_id):
         time.sleep(0.02)
     stop_task(desk, work_id, "ada", now=_now())
     for child in foreman._children:
         child.wait(30)
-    work = find_task(desk, work_id)
+    work = find_console_task(desk, work_id)
     assert work.state is TaskState.STOPPED
     assert RunStore(desk.settings.store).list() == []
     with pytest.raises(TaskError):
@@ -156,8 +156,8 @@ def test_a_server_killed_at_any_moment_leaves_no_run_half_shown(slow, after_s, c
     victim = _victim(desk.settings.store)
     child = _child(desk, work_id)
     time.sleep(after_s)
-    _end(victim, child if child_too and not find_task(desk, work_id).over else None)
-    before = find_task(desk, work_id)
+    _end(victim, child if child_too and not find_console_task(desk, work_id).over else None)
+    before = find_console_task(desk, work_id)
     if not before.over:
         assert RunStore(desk.settings.store).list() == [] or not child_too or before.run_id == ""
     foreman.start()
@@ -172,20 +172,20 @@ def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     for attempt in range(MOST_ATTEMPTS):
         foreman.supervise_once(_now())
-        assert find_task(desk, work_id).attempt == attempt + 1
+        assert find_console_task(desk, work_id).attempt == attempt + 1
         child = foreman._children[-1]
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(20)
         foreman.supervise_once(_now())  # sees that it is gone
-        if attempt == 0 and find_task(desk, work_id).state is TaskState.RUNNING:
+        if attempt == 0 and find_console_task(desk, work_id).state is TaskState.RUNNING:
             continue  # it was begun again in the same look
-    work = find_task(desk, work_id)
+    work = find_console_task(desk, work_id)
     while not work.over:
         foreman.supervise_once(_now())
         for child in foreman._children:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait(20)
-        work = find_task(desk, work_id)
+        work = find_console_task(desk, work_id)
     assert work.state is TaskState.FAILED
     assert "ended twice" in work.error["found"]
     _check_whole(desk, work)
@@ -199,10 +199,10 @@ def test_two_foremen_never_begin_the_same_work(slow):
     for _ in range(200):
         foreman.supervise_once(_now())
         other.supervise_once(_now())
-        if all(find_task(desk, work_id).over for work_id in work_ids):
+        if all(find_console_task(desk, work_id).over for work_id in work_ids):
             break
         time.sleep(0.1)
-    works = [find_task(desk, work_id) for work_id in work_ids]
+    works = [find_console_task(desk, work_id) for work_id in work_ids]
     assert [(work.state, work.attempt) for work in works] == [(TaskState.FINISHED, 1)] * 3
     assert len({work.run_id for work in works}) == 3
     for child in other._children:
@@ -216,7 +216,7 @@ def test_a_damaged_store_is_told(slow, tmp_path):
     work = wait_for_task(desk, work_id, 60)
     root = desk.settings.store
     (root / work.run_id / "tables" / "t3.parquet").write_bytes(b"other")
-    assert [str(fault) for fault in store_faults(root)] == [
+    assert [str(fault) for fault in run_store_faults(root)] == [
         f"Run {work.run_id}: table t3 is missing or was changed."
     ]
 

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commonwatt.web.services import open_services
+from commonwatt.web.services import open_console_services
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import TaskSupervisor
 
@@ -22,7 +22,7 @@ class SlowForeman(TaskSupervisor):
     def _spawn(self, work_id, lock):
         real, subprocess.Popen = subprocess.Popen, _instead
         try:
-            return super()._spawn(work_id, lock)
+            return super()._spawn_task_worker(work_id, lock)
         finally:
             subprocess.Popen = real
 
@@ -35,7 +35,7 @@ _POPEN = subprocess.Popen
 
 
 def desk_at(root, **changes):
-    return open_services(Settings.of(root, sample="", **changes), now=datetime.now(UTC))
+    return open_console_services(Settings.of(root, sample="", **changes), now=datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Final, TypeVar, cast
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import CURRENCY, Measure
 from commonwatt.catalogue.tables import TableSchema
-from commonwatt.catalogue.units import check_same_kind, parse_unit
+from commonwatt.catalogue.units import check_same_unit_kind, parse_unit
 from commonwatt.core.messages import Message
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Catalogue:
     tables: Mapping[str, TableSchema]
 
 
-def collect() -> Catalogue:
+def collect_catalogue() -> Catalogue:
     """Return what every room declares.
 
     Raises:
@@ -54,17 +54,19 @@ def collect() -> Catalogue:
     """
     measures: dict[str, Measure] = {}
     tables: dict[str, TableSchema] = {}
-    for value in (value for module in declaring_modules() for value in _declared(module)):
+    for value in (
+        value for module in declaring_modules() for value in _declared_measures_and_tables(module)
+    ):
         if isinstance(value, TableSchema):
-            _add(tables, value.name, value)
+            _add_to_catalogue(tables, value.name, value)
             for column in value.columns:
-                _check_unit(column.name, column.unit)
-                _add(measures, column.measure.id, column.measure)
-                _check_alike(column.name, column.unit, column.measure.unit)
+                _check_declared_unit(column.name, column.unit)
+                _add_to_catalogue(measures, column.measure.id, column.measure)
+                _check_units_of_same_kind(column.name, column.unit, column.measure.unit)
         else:
-            _add(measures, value.id, value)
+            _add_to_catalogue(measures, value.id, value)
     for measure in measures.values():
-        _check_measure(measure)
+        _check_measure_declaration(measure)
     return Catalogue(measures=measures, tables=tables)
 
 
@@ -79,7 +81,7 @@ def declaring_modules() -> Iterator[ModuleType]:
                 yield import_module(f"{room}.{name}")
 
 
-def _declared(module: ModuleType) -> Iterator[Measure | TableSchema]:
+def _declared_measures_and_tables(module: ModuleType) -> Iterator[Measure | TableSchema]:
     for name, value in vars(module).items():
         if name.startswith("__"):
             continue
@@ -93,7 +95,7 @@ def _declared(module: ModuleType) -> Iterator[Measure | TableSchema]:
                 yield item
 
 
-def _add(known: dict[str, T], name: str, value: T) -> None:
+def _add_to_catalogue(known: dict[str, T], name: str, value: T) -> None:
     if known.setdefault(name, value) is not value:
         raise CatalogueError(
             name,
@@ -102,20 +104,23 @@ def _add(known: dict[str, T], name: str, value: T) -> None:
         )
 
 
-def _check_measure(measure: Measure) -> None:
+def _check_measure_declaration(measure: Measure) -> None:
     if not measure.label.text.strip() or not measure.meaning.text.strip():
         raise CatalogueError(measure.id, wanted=Message("a label and a meaning"))
-    _check_unit(measure.id, measure.unit)
+    _check_declared_unit(measure.id, measure.unit)
     if measure.form.unit:
-        _check_alike(measure.id, measure.form.unit, measure.unit)
+        _check_units_of_same_kind(measure.id, measure.form.unit, measure.unit)
 
 
-def _check_unit(where: str, unit: str) -> None:
+def _check_declared_unit(where: str, unit: str) -> None:
     if unit:
         parse_unit(unit.replace(CURRENCY, "USD"), where=where)
 
 
-def _check_alike(where: str, first: str, other: str) -> None:
-    if first != other:
-        units = (parse_unit(unit.replace(CURRENCY, "USD") or "ratio") for unit in (first, other))
-        check_same_kind(*units, where=where)
+def _check_units_of_same_kind(where: str, column_unit: str, measure_unit: str) -> None:
+    if column_unit != measure_unit:
+        units = (
+            parse_unit(unit.replace(CURRENCY, "USD") or "ratio")
+            for unit in (column_unit, measure_unit)
+        )
+        check_same_unit_kind(*units, where=where)

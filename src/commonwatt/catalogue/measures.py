@@ -6,7 +6,7 @@ nothing is parsed before a value is written, because every command imports this 
 
 >>> from commonwatt.core.messages import Message
 >>> wait = Measure("wait_mean", Message("Queue delay, mean"), "s", Message("Start − submit"), HOURS)
->>> heading(wait), written(17748.0, wait), cell(17748.0, wait)
+>>> measure_heading(wait), measure_value_text(17748.0, wait), measure_cell_text(17748.0, wait)
 ('Queue delay, mean [h]', '4.93 h', '4.93')
 """
 
@@ -145,12 +145,12 @@ class TableColumn:
 Described = Measure | TableColumn
 
 
-def label_of(of: Described) -> Message:
+def measure_label_message(of: Described) -> Message:
     """Return what people call a figure or a column, for whoever translates it later."""
-    return _measure(of).label
+    return _measure_described(of).label
 
 
-def label(of: Described, language: str = "en", *, subject: str = "") -> str:
+def measure_label_text(of: Described, language: str = "en", *, subject: str = "") -> str:
     """Return what people call a figure or a column, without its unit.
 
     Args:
@@ -158,13 +158,13 @@ def label(of: Described, language: str = "en", *, subject: str = "") -> str:
         language: The reader's language.
         subject: Whose figure it is, such as a site, in the reader's language.
     """
-    text = label_of(of).translate(language)
+    text = measure_label_message(of).translate(language)
     if not subject:
         return text
     return Message("{label}: {subject}", {"label": text, "subject": subject}).translate(language)
 
 
-def heading(of: Described, language: str = "en", *, currency: str = "") -> str:
+def measure_heading(of: Described, language: str = "en", *, currency: str = "") -> str:
     """Return the heading of a column or an axis, with the unit that is shown under it.
 
     Args:
@@ -174,21 +174,23 @@ def heading(of: Described, language: str = "en", *, currency: str = "") -> str:
 
     >>> from commonwatt.core.messages import Message
     >>> debt = Measure("debt", Message("Debt"), "{currency} bn", Message("Gross debt"), MONEY)
-    >>> heading(debt, currency="HKD"), written(9.27, debt, currency="HKD")
+    >>> measure_heading(debt, currency="HKD"), measure_value_text(9.27, debt, currency="HKD")
     ('Debt [HKD bn]', '9.27 HKD bn')
     """
-    unit = shown_unit(of, language, currency=currency)
-    text = label(of, language)
+    unit = shown_measure_unit(of, language, currency=currency)
+    text = measure_label_text(of, language)
     return f"{text} [{unit}]" if unit else text
 
 
-def shown_unit(of: Described, language: str = "en", *, currency: str = "") -> str:
+def shown_measure_unit(of: Described, language: str = "en", *, currency: str = "") -> str:
     """Return the unit that a figure is shown in, as people read it; "" where it needs none."""
-    unit = _shown(of, currency)
-    return format_unit(unit, language) if _needs_unit(of, unit) else ""
+    unit = _shown_measure_unit(of, currency)
+    return format_unit(unit, language) if _needs_measure_unit_text(of, unit) else ""
 
 
-def written(value: object, of: Described, language: str = "en", *, currency: str = "") -> str:
+def measure_value_text(
+    value: object, of: Described, language: str = "en", *, currency: str = ""
+) -> str:
     """Return a value as people read it, with its unit.
 
     Args:
@@ -197,78 +199,85 @@ def written(value: object, of: Described, language: str = "en", *, currency: str
         language: The reader's language.
         currency: The money of the run, where the figure is in a country's own.
     """
-    unit = _shown(of, currency)
-    if not _needs_unit(of, unit) or not _is_number(value):
-        return cell(value, of, language, currency=currency)
-    shown = shown_value(value, of, currency=currency)
-    form = _measure(of).form
+    unit = _shown_measure_unit(of, currency)
+    if not _needs_measure_unit_text(of, unit) or not _is_measured_number(value):
+        return measure_cell_text(value, of, language, currency=currency)
+    shown = measure_shown_value(value, of, currency=currency)
+    form = _measure_described(of).form
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
-        return f"{_significant(shown)} {format_unit(unit, language)}"
+        return f"{_significant_digits_text(shown)} {format_unit(unit, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
 
 
-def cell(value: object, of: Described, language: str = "en", *, currency: str = "") -> str:
+def measure_cell_text(
+    value: object, of: Described, language: str = "en", *, currency: str = ""
+) -> str:
     """Return a value as it stands under its heading, which says the unit.
 
     >>> from commonwatt.core.messages import Message
     >>> use = Measure("use", Message("Utilisation"), "share", Message("Allocated"), SHARE)
-    >>> heading(use), cell(0.934, use), written(0.934, use), cell(None, use)
+    >>> (
+    ...     measure_heading(use),
+    ...     measure_cell_text(0.934, use),
+    ...     measure_value_text(0.934, use),
+    ...     measure_cell_text(None, use),
+    ... )
     ('Utilisation [%]', '93.4', '93.4 %', '–')
     """
-    if not _is_number(value):
-        return _plain(value, language)
-    shown, form = shown_value(value, of, currency=currency), _measure(of).form
+    if not _is_measured_number(value):
+        return _non_numeric_measure_text(value, language)
+    shown, form = measure_shown_value(value, of, currency=currency), _measure_described(of).form
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
-        return sign + _significant(shown)
+        return sign + _significant_digits_text(shown)
     return sign + format(shown, f"{',' if form.grouped else ''}.{form.digits}f")
 
 
-def shown_value(value: float, of: Described, *, currency: str = "") -> float:
+def measure_shown_value(value: float, of: Described, *, currency: str = "") -> float:
     """Return a stored value in the unit that people are shown, as a chart draws it."""
-    stored, shown = _stored(of, currency), _shown(of, currency)
+    stored, shown = _stored_measure_unit(of, currency), _shown_measure_unit(of, currency)
     return float(value) if stored == shown else convert(value, stored or "ratio", shown)
 
 
-def _measure(of: Described) -> Measure:
+def _measure_described(of: Described) -> Measure:
     return of if isinstance(of, Measure) else of.measure
 
 
-def _stored(of: Described, currency: str) -> str:
-    return _in_currency(of, of.unit, currency)
+def _stored_measure_unit(of: Described, currency: str) -> str:
+    return _measure_unit_in_currency(of, of.unit, currency)
 
 
-def _shown(of: Described, currency: str) -> str:
-    return _in_currency(of, _measure(of).form.unit or of.unit, currency)
+def _shown_measure_unit(of: Described, currency: str) -> str:
+    return _measure_unit_in_currency(of, _measure_described(of).form.unit or of.unit, currency)
 
 
-def _in_currency(of: Described, unit: str, currency: str) -> str:
+def _measure_unit_in_currency(of: Described, unit: str, currency: str) -> str:
     if CURRENCY not in unit:
         return unit
     if not currency:
         raise CatalogueError(
-            _measure(of).id,
+            _measure_described(of).id,
             found=Message("a figure in a country's own money"),
             wanted=Message("the currency of the run"),
         )
     return unit.replace(CURRENCY, currency)
 
 
-def _needs_unit(of: Described, unit: str) -> bool:
+def _needs_measure_unit_text(of: Described, unit: str) -> bool:
     # "GPUs: 1,234" needs no second "GPU", and "ratio" tells nobody anything.
-    if not unit or _measure(of).form.kind != FormKind.NUMBER:
+    if not unit or _measure_described(of).form.kind != FormKind.NUMBER:
         return False
     return any(name != "one" for name, _ in parse_unit(unit).parts)
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def _is_measured_number(value: object) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return not math.isnan(value)
 
 
-def _plain(value: object, language: str) -> str:
+def _non_numeric_measure_text(value: object, language: str) -> str:
     if value is None or isinstance(value, float):
         return ABSENT
     if isinstance(value, bool):
@@ -278,5 +287,5 @@ def _plain(value: object, language: str) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _significant(value: float) -> str:
+def _significant_digits_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import CURRENCY, TableColumn
-from commonwatt.core.errors import TableError, cell_location
+from commonwatt.core.errors import TableError, table_cell_location
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class TableSchema:
     meaning: str
     columns: tuple[TableColumn, ...]
 
-    def frame(self, **columns: Any) -> pl.DataFrame:
+    def build_frame(self, **columns: Any) -> pl.DataFrame:
         """Return a data frame of exactly these columns, in order and typed.
 
         Raises:
@@ -37,15 +37,17 @@ class TableSchema:
 
         >>> from commonwatt.catalogue.shared import QUEUE_DELAY_MEAN
         >>> t = TableSchema("t", "a table", (TableColumn.of(QUEUE_DELAY_MEAN, "wait_s"),))
-        >>> t.frame(wait_s=[1, 2])["wait_s"].to_list()
+        >>> t.build_frame(wait_s=[1, 2])["wait_s"].to_list()
         [1.0, 2.0]
         """
-        self._check_names(columns)
+        self._check_column_names(columns)
         import polars as pl  # noqa: PLC0415  # see above
 
-        return pl.DataFrame([_series(column, columns[column.name]) for column in self.columns])
+        return pl.DataFrame(
+            [_table_column_series(column, columns[column.name]) for column in self.columns]
+        )
 
-    def from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    def frame_from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         """Return a data frame of rows, each of which holds exactly these columns.
 
         Raises:
@@ -53,18 +55,18 @@ class TableSchema:
 
         >>> from commonwatt.catalogue.shared import QUEUE_DELAY_MEAN
         >>> t = TableSchema("t", "a table", (TableColumn.of(QUEUE_DELAY_MEAN, "wait_s"),))
-        >>> t.from_rows([{"wait_s": 1}]).rows()
+        >>> t.frame_from_rows([{"wait_s": 1}]).rows()
         [(1.0,)]
         """
         records = list(rows)
         for row in records:
-            self._check_names(row)
-        return self.frame(
+            self._check_column_names(row)
+        return self.build_frame(
             **{column.name: [row[column.name] for row in records] for column in self.columns}
         )
 
-    def checked(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return `frame` where its columns are exactly these, and refuse any other.
+    def checked_frame(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return `build_frame` where its columns are exactly these, and refuse any other.
 
         A column without a single value has no type of its own and takes the declared one.
 
@@ -74,11 +76,13 @@ class TableSchema:
         wanted = [column.name for column in self.columns]
         if frame.columns != wanted:
             raise CatalogueError(
-                cell_location(self.name),
+                table_cell_location(self.name),
                 found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
-        return frame.with_columns(_checked(self.name, column, frame) for column in self.columns)
+        return frame.with_columns(
+            _checked_column_series(self.name, column, frame) for column in self.columns
+        )
 
     def column(self, name: str) -> TableColumn:
         """Return the column of that name.
@@ -97,7 +101,7 @@ class TableSchema:
             ),
         )
 
-    def named(self, name: str, *more: TableColumn, meaning: str = "") -> TableSchema:
+    def under_name(self, name: str, *more: TableColumn, meaning: str = "") -> TableSchema:
         """Return this table under another name, with more columns at its end."""
         columns = (*self.columns, *more)
         return replace(self, name=name, columns=columns, meaning=meaning or self.meaning)
@@ -121,18 +125,18 @@ class TableSchema:
         )
         return replace(self, columns=tuple(columns))
 
-    def _check_names(self, names: Iterable[str]) -> None:
+    def _check_column_names(self, names: Iterable[str]) -> None:
         wanted = [column.name for column in self.columns]
         if set(names) != set(wanted):
             raise TableError(
-                cell_location(self.name),
+                table_cell_location(self.name),
                 found=Message("columns {names}", {"names": ", ".join(names)}),
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
 
 
 @cache
-def _types() -> dict[str, pl.DataType]:
+def _polars_type_by_column_kind() -> dict[str, pl.DataType]:
     import polars as pl  # noqa: PLC0415  # see above
 
     return {
@@ -145,22 +149,24 @@ def _types() -> dict[str, pl.DataType]:
     }
 
 
-def _series(column: TableColumn, values: Any) -> pl.Series:
+def _table_column_series(column: TableColumn, values: Any) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above
 
-    return pl.Series(column.name, values, strict=False).cast(_types()[column.kind])
+    return pl.Series(column.name, values, strict=False).cast(
+        _polars_type_by_column_kind()[column.kind]
+    )
 
 
-def _checked(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
+def _checked_column_series(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above
 
-    series, wanted = frame[column.name], _types()[column.kind]
+    series, wanted = frame[column.name], _polars_type_by_column_kind()[column.kind]
     if series.dtype == wanted:
         return series
     if series.dtype == pl.Null or (series.dtype.is_integer() and column.kind in _WIDER):
         return series.cast(wanted)
     raise CatalogueError(
-        cell_location(table, column=column.name),
+        table_cell_location(table, column=column.name),
         found=Message("values of the type {type}", {"type": str(series.dtype)}),
         wanted=Message("values of the type {type}", {"type": column.kind}),
     )

@@ -18,7 +18,7 @@ def audit(claims: Path, flagged: bool) -> CommandResult:
     """Check published claims against sourced data, our own models and each other."""
     from commonwatt.audit import usecases as app
 
-    audited = app.audit(app.load_claims(claims), app.load_library())
+    audited = app.audit(app.load_claims(claims), app.load_reference_library())
     shown = [each for each in audited if not flagged or each.kind is not app.FindingKind.IN_LINE]
     frame = app.audit_frame(shown)
     return CommandResult(

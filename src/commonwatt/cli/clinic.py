@@ -14,10 +14,16 @@ from commonwatt.cli.clinic_explain import add_explain_commands
 from commonwatt.cli.clinic_gate import add_gate_commands
 from commonwatt.cli.clinic_imports import add_import_commands
 from commonwatt.cli.clinic_language import add_language_commands
-from commonwatt.cli.clinic_options import PLACES, pairs
+from commonwatt.cli.clinic_options import PLACES, parse_fact_options
 from commonwatt.cli.clinic_queries import add_query_commands
 from commonwatt.cli.clinic_sealed import add_sealed_commands
-from commonwatt.cli.frame import CommandResult, command, fail_usage, language, option
+from commonwatt.cli.frame import (
+    CommandResult,
+    command,
+    command_language,
+    option,
+    raise_click_usage_error,
+)
 from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message, translate
 
@@ -61,8 +67,12 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
     from commonwatt.clinic.usecases import rules as app
 
     day = (on or datetime.now(UTC)).date()
-    answer = app.classification_result(_COMMON | pairs(facts), places or PLACES, day)
-    return CommandResult(data=answer, text=lambda language: _classification_text(answer, language))
+    answer = app.classify_in_jurisdictions(
+        _COMMON | parse_fact_options(facts), places or PLACES, day
+    )
+    return CommandResult(
+        data=answer, text=lambda language: _classify_command_text(answer, language)
+    )
 
 
 @command(
@@ -78,13 +88,15 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     checked_days = [day.date() for day in days] or list(_DAYS)
     if move:
         rule_id, _, moved_to = move.partition("=")
-        tables = {"moved": app.moved_rule_result(rule_id, _day(moved_to), checked_days)}
+        tables = {
+            "moved": app.moved_rule_cells(rule_id, _parse_day_argument(moved_to), checked_days)
+        }
     else:
-        tables = app.rule_check_result(checked_days, pairs(facts))
+        tables = app.rule_book_finding_tables(checked_days, parse_fact_options(facts))
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return CommandResult(
-        data=data, text=lambda language: _tables_text(shown, language), tables=tables
+        data=data, text=lambda language: _rules_command_text(shown, language), tables=tables
     )
 
 
@@ -111,18 +123,20 @@ def evidence(
     site: str,
 ) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
-    from commonwatt.clinic.usecases.evidence import evidence_figures, evidence_result
+    from commonwatt.clinic.usecases.evidence import model_evidence_figures, model_evidence_of_table
 
-    answer, frame = evidence_result(table, score=score, label=label, by=by, threshold=threshold)
+    answer, frame = model_evidence_of_table(
+        table, score=score, label=label, by=by, threshold=threshold
+    )
     charts: dict[str, str] = {}
     if ctx.params.get("out"):
-        charts = evidence_figures(
-            table, frame, score=score, label=label, site=site, language=language(ctx)
+        charts = model_evidence_figures(
+            table, frame, score=score, label=label, site=site, language=command_language(ctx)
         )
     data = answer | {"estimates": frame.to_dicts()}
     return CommandResult(
         data=data,
-        text=lambda language: _estimates_text(frame, language),
+        text=lambda language: _evidence_command_text(frame, language),
         tables={"estimates": frame},
         files=charts,
     )
@@ -164,10 +178,10 @@ def monitor(
     horizon: int | None,
 ) -> CommandResult:
     """Watch a model's calibration with a guaranteed false-alarm bound."""
-    from commonwatt.clinic.usecases.monitor import monitor_verdicts
+    from commonwatt.clinic.usecases.monitor import monitor_verdicts_by_stream
 
     columns = (score, label, day)
-    answer = monitor_verdicts(
+    answer = monitor_verdicts_by_stream(
         table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon
     )
     tables: dict[str, pl.DataFrame] = {}
@@ -176,12 +190,12 @@ def monitor(
         from commonwatt.clinic.usecases.monitor_figures import monitor_figures
 
         points, files = monitor_figures(
-            table, answer, columns=columns, by=by, language=language(ctx)
+            table, answer, columns=columns, by=by, language=command_language(ctx)
         )
         tables = {"over_time": points}
     return CommandResult(
         data=answer,
-        text=lambda language: _monitor_text(answer, language),
+        text=lambda language: _monitor_command_text(answer, language),
         tables=tables,
         files=files,
     )
@@ -190,7 +204,7 @@ def monitor(
 _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
 
 
-def _monitor_text(answer: dict[str, Any], language: str) -> str:
+def _monitor_command_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for stream in answer["streams"]:
         verdict = _VERDICTS[stream["verdict"]].translate(language)
@@ -201,11 +215,15 @@ def _monitor_text(answer: dict[str, Any], language: str) -> str:
     gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
     bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
     return "\n".join(
-        [*lines, bound.translate(language), *_companion_lines(answer["companion"], language)]
+        [
+            *lines,
+            bound.translate(language),
+            *_companion_command_lines(answer["companion"], language),
+        ]
     )
 
 
-def _companion_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
+def _companion_command_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
     if companion is None:
         return []
     gaps = {
@@ -234,7 +252,9 @@ def joint(table: Path, model: str, doctor: str, label: str) -> CommandResult:
     from commonwatt.clinic.usecases.evidence import clinician_against_model_result
 
     answer = clinician_against_model_result(table, model=model, doctor=doctor, label=label)
-    return CommandResult(data=answer, text=lambda language: _comparison_text(answer, language))
+    return CommandResult(
+        data=answer, text=lambda language: _doctor_and_model_command_text(answer, language)
+    )
 
 
 _VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
@@ -246,7 +266,7 @@ _GAINS = {
 }
 
 
-def _comparison_text(answer: dict[str, Any], language: str) -> str:
+def _doctor_and_model_command_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for voice, name in _VOICES.items():
         area, low, high = answer[voice]
@@ -260,7 +280,7 @@ def _comparison_text(answer: dict[str, Any], language: str) -> str:
     return "\n".join([*lines, apart.translate(language)])
 
 
-def _estimates_text(frame: pl.DataFrame, language: str) -> str:
+def _evidence_command_text(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []
     for row in frame.iter_rows(named=True):
@@ -271,11 +291,11 @@ def _estimates_text(frame: pl.DataFrame, language: str) -> str:
     return "\n".join(lines)
 
 
-def _day(text: str) -> date:
+def _parse_day_argument(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        fail_usage(Message("A date is written YYYY-MM-DD."))
+        raise_click_usage_error(Message("A date is written YYYY-MM-DD."))
 
 
 _ROUTES = {
@@ -287,22 +307,25 @@ _ROUTES = {
 }
 
 
-def _classification_text(answer: dict[str, Any], language: str) -> str:
+def _classify_command_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for ruling in answer["rulings"]:
-        lines += _ruling_text(ruling, answer["rules"], language)
+        lines += _ruling_command_lines(ruling, answer["rules"], language)
     gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
     return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
 
 
-def _ruling_text(ruling: dict[str, Any], rules: dict[str, Any], language: str) -> list[str]:
+def _ruling_command_lines(
+    ruling: dict[str, Any], rules: dict[str, Any], language: str
+) -> list[str]:
     lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].translate(language)}"]
     for verdict in ruling["classes"]:
         lines.append(f"  {verdict['scheme']}: {verdict['class']}")
-        lines += [_reason(name, rules[name]) for name in verdict["because"]]
+        lines += [_ruling_reason_command_line(name, rules[name]) for name in verdict["because"]]
         contested = translate("contradicted by", language)
         lines += [
-            f"    {contested} {_reason(name, rules[name]).strip()}" for name in verdict["against"]
+            f"    {contested} {_ruling_reason_command_line(name, rules[name]).strip()}"
+            for name in verdict["against"]
         ]
     lines += [
         f"  {scheme}: {translate('no rule gives a class', language)}" for scheme in ruling["gaps"]
@@ -311,11 +334,11 @@ def _ruling_text(ruling: dict[str, Any], rules: dict[str, Any], language: str) -
     return lines
 
 
-def _reason(name: str, rule: dict[str, Any]) -> str:
+def _ruling_reason_command_line(name: str, rule: dict[str, Any]) -> str:
     return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
 
 
-def _tables_text(tables: dict[str, pl.DataFrame], language: str) -> str:
+def _rules_command_text(tables: dict[str, pl.DataFrame], language: str) -> str:
     headings = {
         "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
         "contradictions": Message("Rules that give different classes to the same combinations"),
@@ -323,13 +346,13 @@ def _tables_text(tables: dict[str, pl.DataFrame], language: str) -> str:
         "moved": Message("Cells that change"),
     }
     blocks = [
-        f"{headings[name].translate(language)}: {f.height}\n{_rows_text(f)}"
+        f"{headings[name].translate(language)}: {f.height}\n{_terminal_rows_text(f)}"
         for name, f in tables.items()
     ]
     return "\n\n".join(blocks)
 
 
-def _rows_text(frame: pl.DataFrame, most: int = 60) -> str:
+def _terminal_rows_text(frame: pl.DataFrame, most: int = 60) -> str:
     lines = ["  " + "  ".join(str(value) for value in row) for row in frame.head(most).iter_rows()]
     return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
 

@@ -11,8 +11,8 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
-from commonwatt.cli.clinic_queries import rows_text
-from commonwatt.cli.frame import CommandResult, command, language, option
+from commonwatt.cli.clinic_queries import query_rows_command_text
+from commonwatt.cli.frame import CommandResult, command, command_language, option
 from commonwatt.core.messages import Message
 
 _KINDS = (
@@ -26,17 +26,17 @@ _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 def add_registry_commands() -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
-    _add_register()
-    _add_moves()
-    _add_incident()
-    _add_dossier()
+    _add_register_command()
+    _add_deployment_commands()
+    _add_incident_command()
+    _add_dossier_command()
 
 
-def _now() -> datetime:
+def _command_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _add_register() -> None:
+def _add_register_command() -> None:
     @command(
         groups.model,
         "register",
@@ -51,10 +51,12 @@ def _add_register() -> None:
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry_text(app.register(where, key_file, kind, name, body, now=_now()))
+        return _ledger_entry_result(
+            app.register_record_file(where, key_file, kind, name, body, now=_command_utc_now())
+        )
 
 
-def _add_moves() -> None:
+def _add_deployment_commands() -> None:
     @command(
         groups.model,
         "approve",
@@ -68,7 +70,11 @@ def _add_moves() -> None:
         """Approve a proposed deployment and its threshold."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry_text(app.move(where, key_file, deployment, "approved", reason, now=_now()))
+        return _ledger_entry_result(
+            app.move_deployment(
+                where, key_file, deployment, "approved", reason, now=_command_utc_now()
+            )
+        )
 
     @command(
         groups.model, "deploy", example="commonwatt clinic model deploy deployment/x --key lead.pem"
@@ -81,7 +87,9 @@ def _add_moves() -> None:
         """Let an approved or paused deployment go live."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry_text(app.move(where, key_file, deployment, "live", reason, now=_now()))
+        return _ledger_entry_result(
+            app.move_deployment(where, key_file, deployment, "live", reason, now=_command_utc_now())
+        )
 
     @command(
         groups.model, "pause", example="commonwatt clinic model pause deployment/x --key lead.pem"
@@ -98,10 +106,12 @@ def _add_moves() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         to = "retired" if retire else "paused"
-        return _entry_text(app.move(where, key_file, deployment, to, reason, now=_now()))
+        return _ledger_entry_result(
+            app.move_deployment(where, key_file, deployment, to, reason, now=_command_utc_now())
+        )
 
 
-def _add_incident() -> None:
+def _add_incident_command() -> None:
     @command(
         groups.incident,
         "report",
@@ -131,13 +141,15 @@ def _add_incident() -> None:
 
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
-        entry = app.record(where, key_file, "event", name, body, now=_now())
-        duties = queries.duties(where)
+        entry = app.record_in_registry(where, key_file, "event", name, body, now=_command_utc_now())
+        duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
-        return CommandResult(data=data, text=lambda language: rows_text(duties, language))
+        return CommandResult(
+            data=data, text=lambda language: query_rows_command_text(duties, language)
+        )
 
 
-def _add_dossier() -> None:
+def _add_dossier_command() -> None:
     @command(
         groups.model, "dossier", example="commonwatt clinic model dossier version/v1 --out dossier"
     )
@@ -148,9 +160,11 @@ def _add_dossier() -> None:
         """Write everything on record about a version: a page, and FHIR."""
         from commonwatt.clinic.usecases import registry as app
 
-        page, bundle = app.dossier(where, version, language(click.get_current_context()))
+        page, bundle = app.version_dossier_and_fhir(
+            where, version, command_language(click.get_current_context())
+        )
         if pdf:
-            app.save_pdf(page, pdf)
+            app.save_dossier_pdf(page, pdf)
         files = {
             "dossier.html": page,
             "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),
@@ -160,7 +174,7 @@ def _add_dossier() -> None:
         return CommandResult(data=bundle, text=sentence.translate, files=files)
 
 
-def _entry_text(entry: dict[str, Any]) -> CommandResult:
+def _ledger_entry_result(entry: dict[str, Any]) -> CommandResult:
     gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
     sentence = Message("Entry {index}: {subject} is on record", gaps)
     return CommandResult(data=entry, text=sentence.translate)

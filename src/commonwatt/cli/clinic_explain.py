@@ -43,19 +43,19 @@ def add_explain_commands() -> None:
         seed: int,
     ) -> CommandResult:
         """Show what each column is worth to a model, or what it adds in one case."""
-        from commonwatt.clinic.usecases.explain import explanation_result
+        from commonwatt.clinic.usecases.explain import explain_model_on_table
 
-        explanation, frame = explanation_result(
+        explanation, frame = explain_model_on_table(
             table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed
         )
         return CommandResult(
             data=explanation,
-            text=lambda language: _explanation_text(explanation, language),
+            text=lambda language: _explain_command_text(explanation, language),
             tables={"explained": frame},
         )
 
 
-def _explanation_text(explanation: dict[str, Any], language: str) -> str:
+def _explain_command_text(explanation: dict[str, Any], language: str) -> str:
     if explanation["kind"] == "global":
         head = Message("AUC lost when a column is shuffled, over {rows} rows",
                        {"rows": f"{explanation['rows']:,}"})  # fmt: skip

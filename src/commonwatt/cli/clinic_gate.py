@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import key_option, ledger_option, pairs
+from commonwatt.cli.clinic_options import key_option, ledger_option, parse_fact_options
 from commonwatt.cli.frame import (
     CommandResult,
     command,
-    fail_usage,
     option,
-    print_message,
+    print_message_to_stderr,
+    raise_click_usage_error,
 )
 from commonwatt.core.messages import Message, translate
 
@@ -35,16 +35,16 @@ _secret = option(
 
 def add_gate_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
-    _add_serve()
-    _add_ask()
-    _add_lots()
+    _add_serve_command()
+    _add_ask_command()
+    _add_lottery_command()
 
 
-def _now() -> datetime:
+def _command_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _add_serve() -> None:
+def _add_serve_command() -> None:
     @command(
         groups.gate,
         "serve",
@@ -74,31 +74,37 @@ def _add_serve() -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         if mcp is not None and not plan:
-            fail_usage(Message("An agent's session needs the name of its plan: --plan."))
-        with app.open_gate(where, key_file, site_file, secret_file, now=_now()) as opened:
+            raise_click_usage_error(
+                Message("An agent's session needs the name of its plan: --plan.")
+            )
+        with app.open_advice_gate(
+            where, key_file, site_file, secret_file, now=_command_utc_now()
+        ) as opened:
             for deployment in opened.unverified_deployments:
                 gaps = {"deployment": deployment}
-                print_message(
+                print_message_to_stderr(
                     Message("{deployment}: what runs is taken on trust, not checked", gaps)
                 )
             if mcp is not None:
-                _talk(app.serve_agents(opened, mcp, plan, _now, sys.stdin))
+                _echo_agent_lines(
+                    app.serve_agent_pathway(opened, mcp, plan, _command_utc_now, sys.stdin)
+                )
             else:
-                server = app.hooks_server(opened, host, port, _now)
-                app.serve_hooks(server, host, port, _announce_ready)
+                server = app.cds_hooks_server(opened, host, port, _command_utc_now)
+                app.serve_cds_hooks(server, host, port, _print_serving_address)
         click.get_current_context().exit(0)
 
 
-def _announce_ready(address: str) -> None:
-    print_message(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
+def _print_serving_address(address: str) -> None:
+    print_message_to_stderr(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
 
 
-def _talk(lines: Any) -> None:
+def _echo_agent_lines(lines: Any) -> None:
     for line in lines:
         click.echo(line)
 
 
-def _add_ask() -> None:
+def _add_ask_command() -> None:
     @command(
         groups.gate,
         "ask",
@@ -126,20 +132,27 @@ def _add_ask() -> None:
         """Ask a model about one encounter, or learn which rule refuses it."""
         from commonwatt.clinic.usecases import gateway as app
 
-        with app.open_gate(where, key_file, site_file, secret_file, now=_now()) as opened:
-            advice = app.request_advice(
-                opened, deployment, encounter, pairs(facts), own, now=_now()
+        with app.open_advice_gate(
+            where, key_file, site_file, secret_file, now=_command_utc_now()
+        ) as opened:
+            advice = app.request_model_advice(
+                opened,
+                deployment,
+                encounter,
+                parse_fact_options(facts),
+                own,
+                now=_command_utc_now(),
             )
-        return CommandResult(data=advice, text=lambda language: _advice_text(advice, language))
+        return CommandResult(data=advice, text=lambda language: _ask_command_text(advice, language))
 
 
-def _advice_text(advice: dict[str, Any], language: str) -> str:
+def _ask_command_text(advice: dict[str, Any], language: str) -> str:
     silent = translate("Nothing is shown: the model runs in the shadow.", language)
     words = advice["words"].get(language) or advice["words"].get("en") or silent
     return f"{words}\n{advice['advice']}"
 
 
-def _add_lots() -> None:
+def _add_lottery_command() -> None:
     @command(
         groups.gate, "lottery", example="commonwatt clinic gate lottery qmh --secret site.secret"
     )
@@ -151,11 +164,13 @@ def _add_lots() -> None:
         """Draw the lots again by which doctors were asked first, and compare the record."""
         from commonwatt.clinic.usecases import gateway as app
 
-        audit = app.lottery_audit(where, site, secret_files)
-        return CommandResult(data=audit, text=lambda language: _lottery_text(audit, language))
+        audit = app.encounter_lottery_audit(where, site, secret_files)
+        return CommandResult(
+            data=audit, text=lambda language: _lottery_command_text(audit, language)
+        )
 
 
-def _lottery_text(audit: dict[str, Any], language: str) -> str:
+def _lottery_command_text(audit: dict[str, Any], language: str) -> str:
     gaps = {name: f"{audit[name]:,}" for name in ("lots", "drawn", "sealed")}
     sentence = Message(
         "{lots} lots drawn again, {drawn} fell on asking the doctor first; {sealed} under a"

@@ -27,17 +27,17 @@ def add_import_commands() -> None:
     )
     def import_(files: tuple[Path, ...], on: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Read model cards, FDA's list and adverse events, and say what contradicts itself."""
-        from commonwatt.clinic.usecases.imports import import_result
+        from commonwatt.clinic.usecases.imports import import_device_records
 
-        imported, frame = import_result(files, (on or datetime.now(UTC)).date())
+        imported, frame = import_device_records(files, (on or datetime.now(UTC)).date())
         return CommandResult(
             data=imported,
-            text=lambda language: _import_text(imported, language),
+            text=lambda language: _import_command_text(imported, language),
             tables={"cards": frame},
         )
 
 
-def _import_text(imported: dict[str, Any], language: str) -> str:
+def _import_command_text(imported: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for row in imported["cards"]:
         fault = f"{row['rule']}: {row['found']}" if row["rule"] else "–"
@@ -46,16 +46,19 @@ def _import_text(imported: dict[str, Any], language: str) -> str:
         gaps = {
             "file": summary["file"],
             "count": f"{summary['devices']:,}",
-            "by": _counts(summary["routes"]),
+            "by": _import_counts_command_text(summary["routes"]),
         }
         lines.append(Message("{file}: {count} devices; {by}", gaps).translate(language))
     for summary in imported["events"]:
         gaps = {"file": summary["file"], "count": f"{summary['reports']:,}"}
-        gaps |= {"by": _counts(summary["severities"]), "empty": _counts(summary["left_empty"])}
+        gaps |= {
+            "by": _import_counts_command_text(summary["severities"]),
+            "empty": _import_counts_command_text(summary["left_empty"]),
+        }
         form = Message("{file}: {count} reports; {by}; left empty: {empty}", gaps)
         lines.append(form.translate(language))
     return "\n".join(lines)
 
 
-def _counts(table: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in table.items())
+def _import_counts_command_text(counts_by_name: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts_by_name.items())

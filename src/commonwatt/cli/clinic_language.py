@@ -20,11 +20,11 @@ _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 def add_language_commands() -> None:
     """Add the examination of language models to `commonwatt clinic`."""
-    _add_examination()
-    _add_canaries()
+    _add_language_command()
+    _add_canaries_command()
 
 
-def _add_examination() -> None:
+def _add_language_command() -> None:
     @command(
         groups.language_models,
         "examine",
@@ -68,7 +68,7 @@ def _add_examination() -> None:
             answers=answers,
             baseline=baseline,
         )
-        examination, frame, answers_file = app.language_result(
+        examination, frame, answers_file = app.language_examination_of_notes(
             notes,
             access,
             held_out=held_out,
@@ -79,13 +79,13 @@ def _add_examination() -> None:
         )
         return CommandResult(
             data=examination,
-            text=lambda language: _examination_text(examination, frame, language),
+            text=lambda language: _language_command_text(examination, frame, language),
             tables={"language": frame},
             files={"answers.jsonl": answers_file},
         )
 
 
-def _add_canaries() -> None:
+def _add_canaries_command() -> None:
     @command(
         groups.language_models,
         "canaries",
@@ -100,7 +100,7 @@ def _add_canaries() -> None:
         """Make lines to plant before training, and the key that finds them afterwards."""
         from commonwatt.clinic.usecases import language as app
 
-        key_text, planted = app.canaries_result(secret_file, count)
+        key_text, planted = app.clinical_canary_texts(secret_file, count)
         gaps = {"count": str(count)}
         sentence = Message(
             "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
@@ -117,7 +117,7 @@ _LEAK = {
 }  # fmt: skip
 
 
-def _examination_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
+def _language_command_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines = [f"{examination['model']}: {examination['notes']:,} / {examination['cases']:,}"]
     for row in frame.iter_rows(named=True):
@@ -126,10 +126,10 @@ def _examination_text(examination: dict[str, Any], frame: pl.DataFrame, language
             estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
         name = f"{row['measure']}, {row['group']}"
         lines.append(f"{row['task']:10} {name:44} {estimate}  n={row['rows']:,}")
-    return "\n".join([*lines, *_quality_lines(examination, language)])
+    return "\n".join([*lines, *_language_quality_command_lines(examination, language)])
 
 
-def _quality_lines(examination: dict[str, Any], language: str) -> list[str]:
+def _language_quality_command_lines(examination: dict[str, Any], language: str) -> list[str]:
     meter = examination["meter"]
     gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
     quality = Message(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from commonwatt.cli.frame import fail_usage, option
+from commonwatt.cli.frame import option, raise_click_usage_error
 from commonwatt.core.messages import Message
 
 PLACES = (
@@ -36,9 +36,9 @@ key_option = option(
 )
 
 
-def pairs(facts: tuple[str, ...]) -> dict[str, str]:
+def parse_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
     """Return facts written as NAME=VALUE by name, or leave with a usage error."""
     split = [fact.partition("=") for fact in facts]
     if not all(sign for _, sign, _ in split):
-        fail_usage(Message("A fact is written NAME=VALUE."))
+        raise_click_usage_error(Message("A fact is written NAME=VALUE."))
     return {name: value for name, _, value in split}

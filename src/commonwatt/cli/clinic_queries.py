@@ -17,14 +17,14 @@ _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 def add_query_commands() -> None:
     """Add the questions that the registry answers to `commonwatt clinic`."""
-    _add_live()
-    _add_approver()
-    _add_rulings()
-    _add_bedside()
-    _add_duties()
+    _add_live_command()
+    _add_approver_command()
+    _add_rulings_command()
+    _add_bedside_commands()
+    _add_duties_command()
 
 
-def _add_live() -> None:
+def _add_live_command() -> None:
     @command(
         groups.model,
         "live",
@@ -37,13 +37,14 @@ def _add_live() -> None:
         """Show what was live at a site at a time."""
         from commonwatt.clinic.usecases import queries as app
 
-        deployments = app.live_deployments(where, site, at or datetime.now(UTC))
+        deployments = app.live_deployment_rows(where, site, at or datetime.now(UTC))
         return CommandResult(
-            data={"live": deployments}, text=lambda language: rows_text(deployments, language)
+            data={"live": deployments},
+            text=lambda language: query_rows_command_text(deployments, language),
         )
 
 
-def _add_approver() -> None:
+def _add_approver_command() -> None:
     @command(groups.model, "approver", example="commonwatt clinic model approver deployment/x")
     @ledger_option
     @_deployment
@@ -51,7 +52,7 @@ def _add_approver() -> None:
         """Show who approved a deployment and its threshold."""
         from commonwatt.clinic.usecases import queries as app
 
-        approval = app.approver(where, deployment)
+        approval = app.deployment_approver(where, deployment)
         gaps = {name: str(value) for name, value in approval.items()}
         sentence = Message(
             "Threshold {threshold} approved by {name} ({role}, {organisation}) at {approved_at},"
@@ -61,7 +62,7 @@ def _add_approver() -> None:
         return CommandResult(data=approval, text=sentence.translate)
 
 
-def _add_rulings() -> None:
+def _add_rulings_command() -> None:
     @command(
         groups.rules, "rulings", example="commonwatt clinic rules rulings product/chest --place hk"
     )
@@ -72,14 +73,14 @@ def _add_rulings() -> None:
         """Show which rule sets gave a product its class."""
         from commonwatt.clinic.usecases import queries as app
 
-        rulings_found = app.rulings(where, product, place)
+        rulings_found = app.product_ruling_rows(where, product, place)
         return CommandResult(
             data={"rulings": rulings_found},
-            text=lambda language: rows_text(rulings_found, language),
+            text=lambda language: query_rows_command_text(rulings_found, language),
         )
 
 
-def _add_bedside() -> None:
+def _add_bedside_commands() -> None:
     @command(groups.gate, "undisclosed", example="commonwatt clinic gate undisclosed deployment/x")
     @ledger_option
     @_deployment
@@ -87,9 +88,9 @@ def _add_bedside() -> None:
         """Show which encounters lacked disclosure."""
         from commonwatt.clinic.usecases import queries as app
 
-        encounters = app.undisclosed_encounters(where, deployment)
+        encounters = app.undisclosed_encounter_names(where, deployment)
         return CommandResult(
-            data=encounters, text=lambda language: _undisclosed_text(encounters, language)
+            data=encounters, text=lambda language: _undisclosed_command_text(encounters, language)
         )
 
     @command(groups.gate, "unsigned", example="commonwatt clinic gate unsigned deployment/x")
@@ -99,9 +100,10 @@ def _add_bedside() -> None:
         """Show the advice on which a doctor's signed decision is still wanted."""
         from commonwatt.clinic.usecases import queries as app
 
-        advice = [{"advice": name} for name in app.unsigned_advice(where, deployment)]
+        advice = [{"advice": name} for name in app.unsigned_advice_names(where, deployment)]
         return CommandResult(
-            data={"unsigned": advice}, text=lambda language: rows_text(advice, language)
+            data={"unsigned": advice},
+            text=lambda language: query_rows_command_text(advice, language),
         )
 
     @command(groups.gate, "overrides", example="commonwatt clinic gate overrides deployment/x")
@@ -111,9 +113,9 @@ def _add_bedside() -> None:
         """Show how accepted and overridden advice fared."""
         from commonwatt.clinic.usecases import queries as app
 
-        outcomes = app.overrides(where, deployment)
+        outcomes = app.advice_override_outcomes(where, deployment)
         return CommandResult(
-            data=outcomes, text=lambda language: _overrides_text(outcomes, language)
+            data=outcomes, text=lambda language: _overrides_command_text(outcomes, language)
         )
 
     @command(groups.gate, "seen", example="commonwatt clinic gate seen advice/1")
@@ -136,24 +138,26 @@ _SEEN = {
 }
 
 
-def _add_duties() -> None:
+def _add_duties_command() -> None:
     @command(groups.incident, "duties", example="commonwatt clinic incident duties --json")
     @ledger_option
     def duties(where: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""
         from commonwatt.clinic.usecases import queries as app
 
-        owed = app.duties(where)
-        return CommandResult(data={"duties": owed}, text=lambda language: rows_text(owed, language))
+        owed = app.reporting_duty_rows(where)
+        return CommandResult(
+            data={"duties": owed}, text=lambda language: query_rows_command_text(owed, language)
+        )
 
 
-def rows_text(rows: list[dict[str, Any]], language: str) -> str:
+def query_rows_command_text(rows: list[dict[str, Any]], language: str) -> str:
     """Return one line for each row, or that there is none."""
     lines = ["  ".join(str(value) for value in row.values()) for row in rows]
     return "\n".join(lines) or translate("Nothing on record.", language)
 
 
-def _undisclosed_text(encounters: dict[str, Any], language: str) -> str:
+def _undisclosed_command_text(encounters: dict[str, Any], language: str) -> str:
     gaps = {"advised": str(len(encounters["advised"])), "refused": str(len(encounters["refused"]))}
     sentence = Message(
         "{advised} advised on without disclosure, {refused} refused for lack of it", gaps
@@ -163,7 +167,7 @@ def _undisclosed_text(encounters: dict[str, Any], language: str) -> str:
     )
 
 
-def _overrides_text(outcomes: dict[str, Any], language: str) -> str:
+def _overrides_command_text(outcomes: dict[str, Any], language: str) -> str:
     lines = [
         f"{translate(outcome, language):12} "
         + "  ".join(f"{translate(name, language)} {count:,}" for name, count in row.items())

@@ -28,12 +28,12 @@ _seal = option("--seal", "sealed", type=_there, required=True, help="The seal ov
 
 def add_sealed_commands() -> None:
     """Add third-party evaluation to `commonwatt clinic`."""
-    _add_seal()
-    _add_examine()
-    _add_checks()
+    _add_seal_command()
+    _add_examine_command()
+    _add_reveal_confirm_commands()
 
 
-def _add_seal() -> None:
+def _add_seal_command() -> None:
     @command(
         groups.sealed,
         "seal",
@@ -54,17 +54,17 @@ def _add_seal() -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         terms = SealTerms(threshold=threshold, most=most)
-        statement = app.seal_cases(items, secret_file, key_file, terms)
+        statement = app.seal_cases_file(items, secret_file, key_file, terms)
         gaps = {"size": f"{statement.body['size']:,}", "root": str(statement.body["root"])[:16]}
         sentence = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
         return CommandResult(
             data=dict(statement.body),
             text=sentence.translate,
-            files={"seal.json": statement.text()},
+            files={"seal.json": statement.evidence_statement_json()},
         )
 
 
-def _add_examine() -> None:
+def _add_examine_command() -> None:
     @command(
         groups.sealed,
         "examine",
@@ -101,21 +101,21 @@ def _add_examine() -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         now = datetime.now(UTC)
-        model = app.vendor_model(linear, python, url, artefact)
+        model = app.load_vendor_model(linear, python, url, artefact)
         report = app.examine_sealed_model(
             items, secret_file, key_file, sealed, model, earlier, now=now
         )
         if version:
-            name = f"third-party-{report.digest()[:12]}"
-            app.record_report(where, key_file, version, name, report, now=now)
+            name = f"third-party-{report.evidence_statement_sha256()[:12]}"
+            app.record_sealed_report(where, key_file, version, name, report, now=now)
         return CommandResult(
             data=dict(report.body),
-            text=lambda language: _report_text(dict(report.body), language),
-            files={"report.json": report.text()},
+            text=lambda language: _sealed_report_command_text(dict(report.body), language),
+            files={"report.json": report.evidence_statement_json()},
         )
 
 
-def _add_checks() -> None:
+def _add_reveal_confirm_commands() -> None:
     @command(
         groups.sealed,
         "reveal",
@@ -126,16 +126,16 @@ def _add_checks() -> None:
     @click.argument("number", type=int)
     def reveal(items: Path, secret_file: Path, number: int) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Open one item to an auditor, with the proof that it was sealed."""
-        from commonwatt.clinic.engines.evidence.sealed import revealed_case_text
+        from commonwatt.clinic.engines.evidence.sealed import revealed_case_json
         from commonwatt.clinic.usecases import sealed as app
 
-        case = app.revealed_case(items, secret_file, number)
+        case = app.revealed_sealed_case(items, secret_file, number)
         sentence = Message("Item {number} is revealed by --out, and nowhere else",
                        {"number": str(number)})  # fmt: skip
         return CommandResult(
             data={"number": number},
             text=sentence.translate,
-            files={"item.json": revealed_case_text(case)},
+            files={"item.json": revealed_case_json(case)},
         )
 
     @command(
@@ -150,13 +150,14 @@ def _add_checks() -> None:
         """Check that a report, its seal and opened items belong together."""
         from commonwatt.clinic.usecases import sealed as app
 
-        confirmation = app.report_confirmation(report, sealed, opened)
+        confirmation = app.sealed_report_confirmation(report, sealed, opened)
         return CommandResult(
-            data=confirmation, text=lambda language: _report_text(confirmation, language)
+            data=confirmation,
+            text=lambda language: _sealed_report_command_text(confirmation, language),
         )
 
 
-def _report_text(body: dict[str, Any], language: str) -> str:
+def _sealed_report_command_text(body: dict[str, Any], language: str) -> str:
     gaps = {"number": str(body["number"]), "root": body["root"][:16], "on": body["on"]}
     gaps["artefact"] = body["artefact_sha256"][:16]
     head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commonwatt.cli.fleet_text import (
-    comparison_text,
-    describe_text,
-    explanation_text,
-    packing_text,
-    simulation_text,
-    sweep_text,
+    compare_command_text,
+    describe_command_text,
+    explain_job_command_text,
+    packing_command_text,
+    simulate_command_text,
+    sweep_command_text,
 )
 from commonwatt.cli.frame import (
     CommandResult,
     LazyGroup,
     command,
-    language,
+    command_language,
     option,
-    print_message,
-    progress,
+    print_message_to_stderr,
+    progress_bar_advance,
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.core.errors import UsageError
@@ -47,7 +47,7 @@ fleet = LazyGroup(
 )
 
 
-def _trace_options(function: F) -> F:
+def _add_trace_options(function: F) -> F:
     """Add the options that name the trace."""
     path = DataPath()
     declared = [
@@ -62,7 +62,7 @@ def _trace_options(function: F) -> F:
     return function
 
 
-def _demand_options(function: F) -> F:
+def _add_demand_options(function: F) -> F:
     """Add the options that name the trace and the machines."""
     declared = [
         option("--clock", type=click.Choice(["shared", "start"]), default="shared",
@@ -75,10 +75,10 @@ def _demand_options(function: F) -> F:
     ]  # fmt: skip
     for decorate in reversed(declared):
         function = decorate(function)
-    return _trace_options(function)
+    return _add_trace_options(function)
 
 
-def _policy_options(function: F) -> F:
+def _add_policy_options(function: F) -> F:
     """Add the options that choose one policy."""
     declared = [
         option("--order", default="fifo", show_default=True,
@@ -93,7 +93,7 @@ def _policy_options(function: F) -> F:
     return function
 
 
-def _chance_options(function: F) -> F:
+def _add_seed_and_runtime_options(function: F) -> F:
     seed = option("--seed", type=click.IntRange(0), default=0, help="Seed of every draw.")
     runtime = option(
         "--runtime",
@@ -109,17 +109,19 @@ def _chance_options(function: F) -> F:
     "describe",
     example="commonwatt fleet describe --trace jobs.swf\ncommonwatt fleet describe --trace llm.csv",
 )
-@_trace_options
+@_add_trace_options
 def describe(
     traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
 ) -> CommandResult:
     """Say what a trace holds: jobs and their demand, or requests and their rates."""
-    from commonwatt.fleet.usecases.describe import description, read_traces_to_describe
+    from commonwatt.fleet.usecases.describe import read_traces_to_describe, trace_description
 
     reads = read_traces_to_describe(traces, format=format_, mapping=mapping, strict=strict)
-    _print_reading_gaps(reads)
-    data = [description(read) for read in reads]
-    return CommandResult(data={"traces": data}, text=lambda tongue: describe_text(data, tongue))
+    _print_trace_reading_gaps(reads)
+    data = [trace_description(read) for read in reads]
+    return CommandResult(
+        data={"traces": data}, text=lambda tongue: describe_command_text(data, tongue)
+    )
 
 
 @command(
@@ -131,9 +133,9 @@ def describe(
         "--arrived-load 1.3 --json"
     ),
 )
-@_demand_options
-@_policy_options
-@_chance_options
+@_add_demand_options
+@_add_policy_options
+@_add_seed_and_runtime_options
 @option("--quotas", type=click.Path(path_type=Path), help="CSV with tenant,gpus: its quota.")
 @option(
     "--arrived-load",
@@ -152,21 +154,29 @@ def simulate(
     **demand: Any,
 ) -> CommandResult:
     """Replay a trace on machines under a policy, and say what came of it."""
-    from commonwatt.fleet.domain.policies import parse_policy
-    from commonwatt.fleet.usecases.inputs import load_inputs, load_quotas
-    from commonwatt.fleet.usecases.own_policy import is_user_policy
-    from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet, run_user_policy
+    from commonwatt.fleet.domain.policies import parse_scheduling_policy
+    from commonwatt.fleet.usecases.inputs import load_fleet_inputs, load_tenant_quotas
+    from commonwatt.fleet.usecases.own_policy import is_user_scheduling_policy
+    from commonwatt.fleet.usecases.simulate import (
+        run_arrived_load_packing,
+        run_fleet_simulation,
+        run_user_policy_simulation,
+    )
 
-    is_users_own = is_user_policy(order)
-    policy = parse_policy("fifo" if is_users_own else order, place, backfill, preemption)
-    inputs = load_inputs(_input_options(demand, check_fits=arrived_load is None))
-    _print_reading_gaps(inputs.reads)
+    is_users_own = is_user_scheduling_policy(order)
+    policy = parse_scheduling_policy("fifo" if is_users_own else order, place, backfill, preemption)
+    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand, check_fits=arrived_load is None))
+    _print_trace_reading_gaps(inputs.reads)
     if is_users_own:
-        return _simulation_result(run_user_policy(inputs, order))
+        return _simulation_command_result(run_user_policy_simulation(inputs, order))
     if arrived_load is not None:
-        return _packing_result(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
-    limits = load_quotas(quotas, inputs.workload) if quotas else None
-    return _simulation_result(run_fleet(inputs, policy, seed=seed, runtime=runtime, quotas=limits))
+        return _packing_command_result(
+            run_arrived_load_packing(inputs, policy, load=arrived_load, seed=seed)
+        )
+    limits = load_tenant_quotas(quotas, inputs.workload) if quotas else None
+    return _simulation_command_result(
+        run_fleet_simulation(inputs, policy, seed=seed, runtime=runtime, quotas=limits)
+    )
 
 
 @command(
@@ -177,8 +187,8 @@ def simulate(
         "--policy fifo --policy sjf+easy --policy qssf+consolidate"
     ),
 )
-@_demand_options
-@_chance_options
+@_add_demand_options
+@_add_seed_and_runtime_options
 @option(
     "--policy",
     "policies",
@@ -188,20 +198,23 @@ def simulate(
 )
 def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> CommandResult:
     """Run several policies on the same trace and machines: one table and one plot."""
-    from commonwatt.fleet.usecases.compare import comparison, comparison_chart
-    from commonwatt.fleet.usecases.inputs import load_inputs
+    from commonwatt.fleet.usecases.compare import (
+        scheduling_comparison_svg,
+        scheduling_comparison_table,
+    )
+    from commonwatt.fleet.usecases.inputs import load_fleet_inputs
 
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
-    inputs = load_inputs(_input_options(demand))
-    _print_reading_gaps(inputs.reads)
-    rows = comparison(inputs, policies, seed=seed, runtime=runtime)
-    chart_language = language(click.get_current_context())
+    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand))
+    _print_trace_reading_gaps(inputs.reads)
+    rows = scheduling_comparison_table(inputs, policies, seed=seed, runtime=runtime)
+    chart_language = command_language(click.get_current_context())
     return CommandResult(
         data={"policies": rows.to_dicts()},
-        text=lambda tongue: comparison_text(rows, tongue),
+        text=lambda tongue: compare_command_text(rows, tongue),
         tables={"comparison": rows},
-        files={"comparison.svg": comparison_chart(rows, language=chart_language)},
+        files={"comparison.svg": scheduling_comparison_svg(rows, language=chart_language)},
     )
 
 
@@ -213,7 +226,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
         "--axis nodes=56,60,64 --axis policy=fifo,sjf+easy --workers 2"
     ),
 )
-@_demand_options
+@_add_demand_options
 @option(
     "--axis",
     "axes",
@@ -231,17 +244,19 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
 @option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
 def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> CommandResult:
     """Run the product of several axes, in as many processes as asked."""
-    from commonwatt.fleet.usecases.sweep import parse_axes, sweep
+    from commonwatt.fleet.usecases.sweep import parse_sweep_axes, sweep_fleet_options
 
-    parsed = parse_axes(axes)
+    parsed = parse_sweep_axes(axes)
     total = 1
     for values in parsed.values():
         total *= len(values)
-    with progress(total) as advance:
-        rows = sweep(_input_options(demand), parsed, workers=workers, on=on, done=advance)
+    with progress_bar_advance(total) as advance:
+        rows = sweep_fleet_options(
+            _fleet_inputs_from_options(demand), parsed, workers=workers, on=on, done=advance
+        )
     return CommandResult(
         data={"axes": parsed, "rows": rows.to_dicts()},
-        text=lambda tongue: sweep_text(rows, list(parsed), tongue),
+        text=lambda tongue: sweep_command_text(rows, list(parsed), tongue),
         tables={"sweep": rows},
     )
 
@@ -252,9 +267,9 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> C
     example="commonwatt fleet explain 18204 --trace jobs.swf --nodes 64 --gpus-per-node 8",
 )
 @click.argument("job", metavar="JOB")
-@_demand_options
-@_policy_options
-@_chance_options
+@_add_demand_options
+@_add_policy_options
+@_add_seed_and_runtime_options
 def explain_job(
     job: str,
     order: str,
@@ -266,17 +281,19 @@ def explain_job(
     **demand: Any,
 ) -> CommandResult:
     """Say why a job waited, who was in its way, and what would have started it earlier."""
-    from commonwatt.fleet.domain.policies import parse_policy
-    from commonwatt.fleet.usecases.explain import explanation_result
-    from commonwatt.fleet.usecases.inputs import load_inputs
+    from commonwatt.fleet.domain.policies import parse_scheduling_policy
+    from commonwatt.fleet.usecases.explain import job_wait_explanation
+    from commonwatt.fleet.usecases.inputs import load_fleet_inputs
 
-    policy = parse_policy(order, place, backfill, preemption)
-    inputs = load_inputs(_input_options(demand))
-    data = explanation_result(inputs, policy, job, seed=seed, runtime=runtime)
-    return CommandResult(data=data, text=lambda tongue: explanation_text(data, tongue))
+    policy = parse_scheduling_policy(order, place, backfill, preemption)
+    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand))
+    data = job_wait_explanation(inputs, policy, job, seed=seed, runtime=runtime)
+    return CommandResult(data=data, text=lambda tongue: explain_job_command_text(data, tongue))
 
 
-def _input_options(demand: dict[str, Any], *, check_fits: bool = True) -> FleetInputOptions:
+def _fleet_inputs_from_options(
+    demand: dict[str, Any], *, check_fits: bool = True
+) -> FleetInputOptions:
     from commonwatt.fleet.usecases.inputs import FleetInputOptions
 
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
@@ -284,30 +301,30 @@ def _input_options(demand: dict[str, Any], *, check_fits: bool = True) -> FleetI
     return FleetInputOptions(**named, check_fits=check_fits)
 
 
-def _print_reading_gaps(reads: Iterable[TraceRead]) -> None:
+def _print_trace_reading_gaps(reads: Iterable[TraceRead]) -> None:
     """Say on stderr what the readers left out or filled in."""
-    chosen_language = language(click.get_current_context())
+    chosen_language = command_language(click.get_current_context())
     for read in reads:
-        for sentence in read.sentences(chosen_language):
-            print_message(sentence)
+        for sentence in read.reading_sentences(chosen_language):
+            print_message_to_stderr(sentence)
 
 
-def _packing_result(data: dict[str, Any]) -> CommandResult:
-    from commonwatt.fleet.usecases.simulate import curve_table
+def _packing_command_result(data: dict[str, Any]) -> CommandResult:
+    from commonwatt.fleet.usecases.simulate import packing_curve_table
 
     return CommandResult(
         data=data,
-        text=lambda tongue: packing_text(data, tongue),
-        tables={"packing_curve": curve_table(data)},
+        text=lambda tongue: packing_command_text(data, tongue),
+        tables={"packing_curve": packing_curve_table(data)},
     )
 
 
-def _simulation_result(run: FleetRun) -> CommandResult:
-    from commonwatt.fleet.usecases.simulate import jobs_table
+def _simulation_command_result(run: FleetRun) -> CommandResult:
+    from commonwatt.fleet.usecases.simulate import simulated_jobs_table
 
     data = run.figures()
     return CommandResult(
         data=data,
-        text=lambda tongue: simulation_text(data, tongue),
-        tables={"jobs": jobs_table(run.result, run.inputs.workload, run.inputs.fleet)},
+        text=lambda tongue: simulate_command_text(data, tongue),
+        tables={"jobs": simulated_jobs_table(run.result, run.inputs.workload, run.inputs.fleet)},
     )

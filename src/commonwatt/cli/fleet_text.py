@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import TableColumn, cell, heading, label, written
+from commonwatt.catalogue.measures import (
+    TableColumn,
+    measure_cell_text,
+    measure_heading,
+    measure_label_text,
+    measure_value_text,
+)
 from commonwatt.fleet.domain.tables import (
     COMPARISON,
     JOB_TRACE_FIGURES,
     PACKING_FIGURES,
     QUEUE_FIGURES,
     REQUEST_TRACE_FIGURES,
-    sweep_schema,
+    fleet_sweep_schema,
 )
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def simulation_text(data: Mapping[str, Any], language: str) -> str:
+def simulate_command_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of a simulation."""
     names = (
         "policy",
@@ -36,10 +42,12 @@ def simulation_text(data: Mapping[str, Any], language: str) -> str:
         "jobs_per_cpu_s",
         "result_sha256",
     )
-    return _facts_text(_shortened(data), QUEUE_FIGURES, names, language)
+    return _fleet_figures_command_text(
+        _figures_with_short_digest(data), QUEUE_FIGURES, names, language
+    )
 
 
-def packing_text(data: Mapping[str, Any], language: str) -> str:
+def packing_command_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of an arrived-load run."""
     names = (
         "policy",
@@ -52,15 +60,17 @@ def packing_text(data: Mapping[str, Any], language: str) -> str:
         "jobs_per_cpu_s",
         "result_sha256",
     )
-    return _facts_text(_shortened(data), PACKING_FIGURES, names, language)
+    return _fleet_figures_command_text(
+        _figures_with_short_digest(data), PACKING_FIGURES, names, language
+    )
 
 
-def describe_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
+def describe_command_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
     """Return what each trace holds."""
-    return "\n\n".join(_trace_text(trace, language) for trace in data)
+    return "\n\n".join(_trace_command_text(trace, language) for trace in data)
 
 
-def _trace_text(trace: Mapping[str, Any], language: str) -> str:
+def _trace_command_text(trace: Mapping[str, Any], language: str) -> str:
     requests = trace["requests"]
     if requests is not None:
         quantiles = {
@@ -68,7 +78,9 @@ def _trace_text(trace: Mapping[str, Any], language: str) -> str:
             for name in ("prompt_tokens", "output_tokens")
         }
         figures = {**trace, **requests, **quantiles}
-        return _facts_text(figures, REQUEST_TRACE_FIGURES, REQUEST_TRACE_FIGURES, language)
+        return _fleet_figures_command_text(
+            figures, REQUEST_TRACE_FIGURES, REQUEST_TRACE_FIGURES, language
+        )
     names = (
         "path",
         "format",
@@ -80,10 +92,12 @@ def _trace_text(trace: Mapping[str, Any], language: str) -> str:
         "largest_gang_gpus",
         "tenants",
     )
-    return _facts_text({**trace, **trace["summary"]}, JOB_TRACE_FIGURES, names, language)
+    return _fleet_figures_command_text(
+        {**trace, **trace["summary"]}, JOB_TRACE_FIGURES, names, language
+    )
 
 
-def comparison_text(rows: pl.DataFrame, language: str) -> str:
+def compare_command_text(rows: pl.DataFrame, language: str) -> str:
     """Return a comparison of policies as a table."""
     names = (
         "policy",
@@ -95,15 +109,15 @@ def comparison_text(rows: pl.DataFrame, language: str) -> str:
     )
     columns = [COMPARISON.column(name) for name in names]
     lines = [
-        [cell(row[column.name], column, language) for column in columns]
+        [measure_cell_text(row[column.name], column, language) for column in columns]
         for row in rows.iter_rows(named=True)
     ]
-    return grid([heading(column, language) for column in columns], lines)
+    return terminal_table([measure_heading(column, language) for column in columns], lines)
 
 
-def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
+def sweep_command_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
     """Return a sweep as a table: its axes and the main figures that it has."""
-    schema = sweep_schema(axes)
+    schema = fleet_sweep_schema(axes)
     figures = [
         schema.column(name)
         for name in (
@@ -115,44 +129,49 @@ def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
         if rows[name].null_count() < rows.height
     ]
     # The axes keep the names under which they were typed, by which their values are found again.
-    headings = [*axes, *(heading(column, language) for column in figures)]
+    headings = [*axes, *(measure_heading(column, language) for column in figures)]
     lines = [
-        [*(row[axis] for axis in axes), *(cell(row[c.name], c, language) for c in figures)]
+        [
+            *(row[axis] for axis in axes),
+            *(measure_cell_text(row[c.name], c, language) for c in figures),
+        ]
         for row in rows.iter_rows(named=True)
     ]
-    return grid(headings, lines)
+    return terminal_table(headings, lines)
 
 
-def explanation_text(data: Mapping[str, Any], language: str) -> str:
+def explain_job_command_text(data: Mapping[str, Any], language: str) -> str:
     """Return why a job waited, in sentences."""
     return "\n".join(data["sentences"][language])
 
 
-def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def terminal_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in columns, the first flush left and the others flush right.
 
-    >>> print(grid(["a", "b"], [["x", "10"], ["yy", "2"]]))
+    >>> print(terminal_table(["a", "b"], [["x", "10"], ["yy", "2"]]))
     a    b
     x   10
     yy   2
     """
-    table = [headings, *lines]
-    widths = [max(_width(row[i]) for row in table) for i in range(len(headings))]
-    return "\n".join(_aligned_row(row, widths) for row in table)
+    table = [headings, *rows]
+    widths = [max(_terminal_width(row[i]) for row in table) for i in range(len(headings))]
+    return "\n".join(_terminal_table_row(row, widths) for row in table)
 
 
-def _aligned_row(row: Sequence[str], widths: Sequence[int]) -> str:
-    first = row[0] + " " * (widths[0] - _width(row[0]))
+def _terminal_table_row(row: Sequence[str], widths: Sequence[int]) -> str:
+    first = row[0] + " " * (widths[0] - _terminal_width(row[0]))
     pairs = zip(row[1:], widths[1:], strict=True)
-    return "  ".join([first, *(" " * (width - _width(text)) + text for text, width in pairs)])
+    return "  ".join(
+        [first, *(" " * (width - _terminal_width(text)) + text for text, width in pairs)]
+    )
 
 
-def _width(text: str) -> int:
+def _terminal_width(text: str) -> int:
     """Return how many columns of a terminal `text` takes; Chinese signs take two."""
     return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
 
 
-def _facts_text(
+def _fleet_figures_command_text(
     figures: Mapping[str, Any],
     columns: Mapping[str, TableColumn],
     names: Iterable[str],
@@ -160,13 +179,18 @@ def _facts_text(
 ) -> str:
     """Return figures one below the other, their values flush."""
     facts = [
-        (label(columns[name], language), written(figures[name], columns[name], language))
+        (
+            measure_label_text(columns[name], language),
+            measure_value_text(figures[name], columns[name], language),
+        )
         for name in names
     ]
-    width = max(_width(text) for text, _ in facts)
-    return "\n".join(f"{text}{' ' * (width - _width(text))}  {value}" for text, value in facts)
+    width = max(_terminal_width(text) for text, _ in facts)
+    return "\n".join(
+        f"{text}{' ' * (width - _terminal_width(text))}  {value}" for text, value in facts
+    )
 
 
-def _shortened(data: Mapping[str, Any]) -> dict[str, Any]:
+def _figures_with_short_digest(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures with as much of the digest as eyes compare."""
     return {**data, "result_sha256": data["result_sha256"][:16]}

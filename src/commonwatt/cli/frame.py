@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from commonwatt.core.errors import BugError, CommonwattError, MissingExtraError
-from commonwatt.core.messages import LOCALE, Message, language_of, translate
+from commonwatt.core.messages import LOCALE, Message, message_language, translate
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,7 +76,7 @@ class TranslatedOption(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return flag and translated help."""
         english = self.help
-        self.help = translate(english or "", language(ctx))
+        self.help = translate(english or "", command_language(ctx))
         try:
             return super().get_help_record(ctx)
         finally:
@@ -90,7 +90,7 @@ class _ExampleFirstCommand(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.example:
-            formatter.write_text(translate("Example:", language(ctx)))
+            formatter.write_text(translate("Example:", command_language(ctx)))
             with formatter.indentation():
                 for line in self.example.splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
@@ -99,7 +99,7 @@ class _ExampleFirstCommand(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         english = self.help
-        self.help = translate(english or "", language(ctx))
+        self.help = translate(english or "", command_language(ctx))
         try:
             super().format_help_text(ctx, formatter)
         finally:
@@ -124,9 +124,9 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         was_command: str = "",
         version: str = "",
     ) -> None:
-        params: list[click.Parameter] = [_language_option()]
+        params: list[click.Parameter] = [_language_command_option()]
         if version:
-            params.append(_version_option(version))
+            params.append(_version_command_option(version))
         super().__init__(name=name, help=help, params=params, no_args_is_help=True)
         self.example = example
         self._lazy = dict(commands_by_name or {})
@@ -156,12 +156,14 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         """
         word = args[0]
         if self.get_command(ctx, word) is None:
-            now = self.renamed.get(word) or (self.was_command and self._own_words(ctx))
+            now = self.renamed.get(word) or (
+                self.was_command and self._words_of_former_command(ctx)
+            )
             if now:
                 old_name = (
                     f"{ctx.command_path} {word}" if word in self.renamed else ctx.command_path
                 )
-                fail_usage(
+                raise_click_usage_error(
                     Message(
                         "{old} is called {new} now.", {"old": old_name, "new": f"commonwatt {now}"}
                     )
@@ -175,29 +177,30 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         except click.NoSuchOption:
             if not self.was_command:
                 raise
-            fail_usage(
+            raise_click_usage_error(
                 Message(
                     "{old} is called {new} now.",
                     {
                         "old": ctx.command_path,
-                        "new": f"commonwatt {self._own_words(ctx)}",
+                        "new": f"commonwatt {self._words_of_former_command(ctx)}",
                     },
                 )
             )
 
-    def _own_words(self, ctx: click.Context) -> str:
+    def _words_of_former_command(self, ctx: click.Context) -> str:
         """Return the words of the command that this group once was, without the program's."""
         return f"{ctx.command_path.split(' ', 1)[-1]} {self.was_command}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing them."""
         rows = [
-            (name, translate(self._short(name), language(ctx))) for name in self.list_commands(ctx)
+            (name, translate(self._command_summary(name), command_language(ctx)))
+            for name in self.list_commands(ctx)
         ]
-        with formatter.section(translate("Commands", language(ctx))):
+        with formatter.section(translate("Commands", command_language(ctx))):
             formatter.write_dl(rows)
 
-    def _short(self, name: str) -> str:
+    def _command_summary(self, name: str) -> str:
         if name in self._lazy:
             return self._lazy[name][1]
         return (self.commands[name].help or "").split("\n\n")[0].replace("\n", " ")
@@ -212,49 +215,51 @@ def command(
     `--lang` are added to those that it declares.
     """
 
-    def decorate(function: Callable[..., CommandResult]) -> click.Command:
+    def make_click_command(function: Callable[..., CommandResult]) -> click.Command:
         @functools.wraps(function)
-        def call(*, as_json: bool, out: Path | None, **given: object) -> None:
-            write_answer(function(**given), as_json=as_json, out=out)
+        def run_command_function(*, as_json: bool, out: Path | None, **given: object) -> None:
+            write_command_result(function(**given), as_json=as_json, out=out)
 
-        for extra in (_language_option(), _out_option(), _json_option()):
-            _attach(call, extra)
-        made = click.command(name, cls=Command)(call)
+        for extra in (_language_command_option(), _out_command_option(), _json_command_option()):
+            _attach_click_option(run_command_function, extra)
+        made = click.command(name, cls=Command)(run_command_function)
         made.example = example
         if group is not None:
             group.add_command(made)
         return made
 
-    return decorate
+    return make_click_command
 
 
 option = functools.partial(click.option, cls=TranslatedOption)
 
 
-def write_answer(answer: CommandResult, *, as_json: bool, out: Path | None) -> None:
+def write_command_result(answer: CommandResult, *, as_json: bool, out: Path | None) -> None:
     """Write an answer where the user asked for it."""
     if out is not None:
-        _save(answer, out)
+        _save_command_result(answer, out)
     if as_json:
-        click.echo(json_text(answer.data))
+        click.echo(command_json_text(answer.data))
     else:
-        click.echo(answer.text(language(click.get_current_context())))
+        click.echo(answer.text(command_language(click.get_current_context())))
 
 
-def json_text(data: Mapping[str, Any]) -> str:
+def command_json_text(data: Mapping[str, Any]) -> str:
     """Return JSON with stable order and no NaN, which JSON does not have."""
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    return json.dumps(
+        data, indent=2, ensure_ascii=False, allow_nan=False, default=_command_json_default
+    )
 
 
-def print_message(message: Message | str) -> None:
+def print_message_to_stderr(message: Message | str) -> None:
     """Talk to the person on stderr, in their language."""
     ctx = click.get_current_context(silent=True)
-    text = message.translate(language(ctx)) if isinstance(message, Message) else message
+    text = message.translate(command_language(ctx)) if isinstance(message, Message) else message
     click.echo(text, err=True)
 
 
 @contextmanager
-def progress(total: int) -> Generator[Callable[[int], None]]:
+def progress_bar_advance(total: int) -> Generator[Callable[[int], None]]:
     """Show how far long work is, on a terminal only; yield what advances it."""
     stream = sys.stderr
     if not stream.isatty():
@@ -264,15 +269,15 @@ def progress(total: int) -> Generator[Callable[[int], None]]:
         yield bar.update
 
 
-def language(ctx: click.Context | None) -> str:
+def command_language(ctx: click.Context | None) -> str:
     """Return the language of this call."""
     chosen = ctx.find_root().meta.get("commonwatt.language") if ctx else None
-    return chosen or language_of(None)
+    return chosen or message_language(None)
 
 
 def run_main(root: click.Command, arguments: Sequence[str]) -> int:
     """Run `root` and return the exit code; say every error in a sentence."""
-    _speak_click(arguments)
+    _translate_click_words(arguments)
     try:
         root.main(args=list(arguments), prog_name="commonwatt", standalone_mode=False)
     except click.exceptions.Exit as left:
@@ -281,35 +286,37 @@ def run_main(root: click.Command, arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo(translate("Stopped; nothing was kept.", _asked_language(arguments)), err=True)
+        click.echo(
+            translate("Stopped; nothing was kept.", _language_of_command_line(arguments)), err=True
+        )
         return 130
     except BrokenPipeError:
-        return _close_stdout()
+        return _close_stdout_exit_code()
     except Exception as error:
-        return _report(_told(error), arguments)
+        return _print_command_error(_command_error_of_exception(error), arguments)
     return 0
 
 
-def _told(error: Exception) -> CommonwattError:
+def _command_error_of_exception(error: Exception) -> CommonwattError:
     if isinstance(error, CommonwattError):
         return error
     if isinstance(error, ModuleNotFoundError):
-        return _missing(error)
-    return _bug(error)
+        return _missing_extra_error(error)
+    return _command_bug_error(error)
 
 
-def _report(error: CommonwattError, arguments: Sequence[str]) -> int:
+def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> int:
     if "--json" in arguments:
         click.echo(json.dumps(error.as_dict(), ensure_ascii=False), err=True)
     else:
-        click.echo(f"commonwatt: {error.translate(_asked_language(arguments))}", err=True)
+        click.echo(f"commonwatt: {error.translate(_language_of_command_line(arguments))}", err=True)
     return error.exit_code
 
 
-def _missing(error: ModuleNotFoundError) -> CommonwattError:
+def _missing_extra_error(error: ModuleNotFoundError) -> CommonwattError:
     name = (error.name or "").split(".")[0]
     if name == "commonwatt":
-        return _bug(error)
+        return _command_bug_error(error)
     return MissingExtraError(
         name,
         found=Message("this optional part is not installed"),
@@ -320,7 +327,7 @@ def _missing(error: ModuleNotFoundError) -> CommonwattError:
     )
 
 
-def _bug(error: BaseException) -> CommonwattError:
+def _command_bug_error(error: BaseException) -> CommonwattError:
     if os.environ.get("COMMONWATT_DEBUG"):
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -333,23 +340,23 @@ def _bug(error: BaseException) -> CommonwattError:
     )
 
 
-def _close_stdout() -> int:
+def _close_stdout_exit_code() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
 
 
-def _save(answer: CommandResult, out: Path) -> None:
+def _save_command_result(answer: CommandResult, out: Path) -> None:
     from commonwatt.core.files import save_table, save_text
 
     for name, frame in answer.tables.items():
         save_table(frame, out, name)
     for name, text in answer.files.items():
         save_text(text, out / name)
-    save_text(json_text(answer.data) + "\n", out / "answer.json")
-    print_message(Message("Written to {folder}", {"folder": str(out)}))
+    save_text(command_json_text(answer.data) + "\n", out / "answer.json")
+    print_message_to_stderr(Message("Written to {folder}", {"folder": str(out)}))
 
 
-def _plain(value: object) -> object:
+def _command_json_default(value: object) -> object:
     for attribute in ("item", "tolist", "isoformat"):
         convert = getattr(value, attribute, None)
         if callable(convert):
@@ -357,71 +364,71 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _json_option() -> TranslatedOption:
+def _json_command_option() -> TranslatedOption:
     return TranslatedOption(
         ["--json", "as_json"], is_flag=True, help="Write the whole answer as JSON."
     )
 
 
-def _out_option() -> TranslatedOption:
+def _out_command_option() -> TranslatedOption:
     kind = click.Path(file_okay=False, path_type=Path)
     return TranslatedOption(
         ["--out"], type=kind, help="Also write tables and charts into this folder."
     )
 
 
-def _language_option() -> TranslatedOption:
+def _language_command_option() -> TranslatedOption:
     return TranslatedOption(
         ["--lang"],
         type=click.Choice(["en", "zh-Hant"]),
         expose_value=False,
         is_eager=True,
-        callback=_set_language,
+        callback=_set_command_language,
         help="Language of help, text and reports (default: LANG).",
     )
 
 
-def _version_option(version: str) -> TranslatedOption:
-    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+def _version_command_option(version: str) -> TranslatedOption:
+    def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
             click.echo(f"commonwatt {version}")
             ctx.exit()
 
     return TranslatedOption(
-        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show,
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=print_version,
         help="Print the version.",
     )  # fmt: skip
 
 
-def _set_language(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def _set_command_language(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value:
         ctx.find_root().meta["commonwatt.language"] = value
 
 
-def _asked_language(arguments: Sequence[str]) -> str:
+def _language_of_command_line(arguments: Sequence[str]) -> str:
     """Return the language named in raw arguments, for errors before parsing."""
     for first, second in pairwise([*arguments, ""]):
         if first == "--lang":
-            return language_of(second)
+            return message_language(second)
         if first.startswith("--lang="):
-            return language_of(first.removeprefix("--lang="))
-    return language_of(None)
+            return message_language(first.removeprefix("--lang="))
+    return message_language(None)
 
 
-def _speak_click(arguments: Sequence[str]) -> None:
+def _translate_click_words(arguments: Sequence[str]) -> None:
     """Let click's own words ("Usage", "Options" …) follow the user's language."""
-    chinese = _asked_language(arguments) == "zh-Hant"
+    chinese = _language_of_command_line(arguments) == "zh-Hant"
     gettext.bindtextdomain("click", str(LOCALE))
     gettext.textdomain("click" if chinese else "messages")
     if chinese:
         os.environ["LANGUAGE"] = "zh_Hant"
 
 
-def _attach(function: Callable[..., object], parameter: click.Parameter) -> None:
+def _attach_click_option(function: Callable[..., object], parameter: click.Parameter) -> None:
     declared: list[click.Parameter] = getattr(function, "__click_params__", [])
     function.__dict__["__click_params__"] = [*declared, parameter]
 
 
-def fail_usage(text: Message) -> NoReturn:
+def raise_click_usage_error(text: Message) -> NoReturn:
     """Leave with the usage error of click, in the user's language."""
-    raise click.UsageError(text.translate(language(click.get_current_context(silent=True))))
+    raise click.UsageError(text.translate(command_language(click.get_current_context(silent=True))))

@@ -49,8 +49,8 @@ def init(where: str, key_file: Path, name: str, organisation: str, device: str) 
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
-    actor = app.init(where, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=actor, text=lambda language: _actor_text(actor, language))
+    actor = app.init_ledger(where, key_file, who, now=datetime.now(UTC))
+    return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
 
 
 @command(
@@ -80,8 +80,8 @@ def enrol(
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
-    actor = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=actor, text=lambda language: _actor_text(actor, language))
+    actor = app.enrol_ledger_actor(where, by_file, key_file, who, now=datetime.now(UTC))
+    return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
@@ -91,9 +91,9 @@ def verify(where: str, pinned: Path | None) -> CommandResult:
     """Prove that nothing was changed, removed or reordered."""
     from commonwatt.ledger import usecases as app
 
-    done = app.verify(where, pinned)
+    done = app.verify_ledger_at(where, pinned)
     return CommandResult(
-        data=done, text=lambda language: _verification_message(done).translate(language)
+        data=done, text=lambda language: _verify_command_message(done).translate(language)
     )
 
 
@@ -107,8 +107,10 @@ def show(where: str, first: int, kind: str, subject: str, limit: int) -> Command
     """Show entries and who stands behind them."""
     from commonwatt.ledger import usecases as app
 
-    listing = app.show(where, first, kind, subject, limit)
-    return CommandResult(data=listing, text=lambda language: _listing_text(listing, language))
+    listing = app.ledger_entries_and_actors(where, first, kind, subject, limit)
+    return CommandResult(
+        data=listing, text=lambda language: _ledger_show_command_text(listing, language)
+    )
 
 
 @command(ledger, "prove", example="commonwatt ledger prove 17 --json")
@@ -119,8 +121,8 @@ def prove(where: str, index: int | None, since: int | None) -> CommandResult:
     """Prove that an entry is in the ledger, or that the ledger only grew."""
     from commonwatt.ledger import usecases as app
 
-    proof = app.prove(where, index, since)
-    return CommandResult(data=proof, text=lambda language: _proof_text(proof, language))
+    proof = app.prove_ledger_entry(where, index, since)
+    return CommandResult(data=proof, text=lambda language: _prove_command_text(proof, language))
 
 
 @command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
@@ -130,7 +132,7 @@ def checkpoint(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
     from commonwatt.ledger import usecases as app
 
-    return _checkpoint_result(app.checkpoint(where, key_file))
+    return _checkpoint_command_result(app.sign_current_checkpoint(where, key_file))
 
 
 @command(ledger, "export", example="commonwatt ledger export record --key me.pem")
@@ -141,16 +143,18 @@ def export(where: str, key_file: Path, folder: Path) -> CommandResult:
     """Write the record and a verifier that needs only Python into a new folder."""
     from commonwatt.ledger import usecases as app
 
-    return _checkpoint_result(app.export(where, key_file, folder))
+    return _checkpoint_command_result(app.export_ledger_folder(where, key_file, folder))
 
 
-def _checkpoint_result(note: Checkpoint) -> CommandResult:
+def _checkpoint_command_result(note: Checkpoint) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
-    return CommandResult(data=app.checkpoint_dict(note), text=lambda _: note.note.rstrip("\n"))
+    return CommandResult(
+        data=app.ledger_checkpoint_dict(note), text=lambda _: note.note.rstrip("\n")
+    )
 
 
-def _actor_text(actor: dict[str, Any], language: str) -> str:
+def _enrol_command_text(actor: dict[str, Any], language: str) -> str:
     gaps = {
         key: str(actor[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")
     }
@@ -160,27 +164,31 @@ def _actor_text(actor: dict[str, Any], language: str) -> str:
     return sentence.translate(language)
 
 
-def _verification_message(done: dict[str, Any]) -> Message:
-    gaps = {key: f"{done[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")}
+def _verify_command_message(verification: dict[str, Any]) -> Message:
+    gaps = {
+        key: f"{verification[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")
+    }
     return Message(
         "Whole: {entries} entries, {signatures} signatures, {actors} actors,"
         " {checkpoints} checkpoints; root {root}",
-        gaps | {"root": done["root"]},
+        gaps | {"root": verification["root"]},
     )
 
 
-def _listing_text(listing: dict[str, Any], language: str) -> str:
+def _ledger_show_command_text(listing: dict[str, Any], language: str) -> str:
     who = {actor["actor_id"]: actor for actor in listing["actors"]}
-    lines = [_entry_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]]
+    lines = [
+        _ledger_entry_command_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]
+    ]
     return "\n".join(lines) or translate("No such entries.", language)
 
 
-def _entry_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
+def _ledger_entry_command_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
     by = f"{actor['name']} ({actor['role']}, {actor['organisation']})"
     return f"{entry['index']:>8,}  {entry['at']}  {entry['kind']}  {entry['subject']}  {by}"
 
 
-def _proof_text(proof: dict[str, Any], language: str) -> str:
+def _prove_command_text(proof: dict[str, Any], language: str) -> str:
     sentence = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
     lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
     return "\n".join(

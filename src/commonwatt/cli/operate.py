@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, print_message
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, print_message_to_stderr
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ usd_per_gpu_h = 2.0
 @option("--settings", type=_file, help="Settings in TOML; a sample to edit where not given.")
 def init(folder: Path, settings: Path | None) -> CommandResult:
     """Make the folder of a controller: settings, keys and ledger."""
-    from commonwatt.operate.usecases.home import make_home
+    from commonwatt.operate.usecases.home import make_controller_home
 
     text = settings.read_text(encoding="utf-8") if settings else SAMPLE
-    home = make_home(folder, text, now=datetime.now(UTC))
+    home = make_controller_home(folder, text, now=datetime.now(UTC))
     data = {"home": str(folder), "engine": home.settings.engine}
     message = Message(
         "{folder} is ready for {engine}", {"folder": str(folder), "engine": data["engine"]}
@@ -130,11 +130,15 @@ def init(folder: Path, settings: Path | None) -> CommandResult:
 @option("--until-idle", is_flag=True, help="Leave when no job waits or runs.")
 def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
     """Run the controller until it is told to stop (SIGTERM or Ctrl-C)."""
-    from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.run import start as run
+    from commonwatt.operate.usecases.home import open_controller_home
+    from commonwatt.operate.usecases.run import run_controller as run
 
-    summary = run(open_home(folder), once=once, until_idle=until_idle, on_tick=_print_actions)
-    return CommandResult(data=summary, text=lambda language: _ran(summary).translate(language))
+    summary = run(
+        open_controller_home(folder), once=once, until_idle=until_idle, on_tick=_print_tick_actions
+    )
+    return CommandResult(
+        data=summary, text=lambda language: _start_command_message(summary).translate(language)
+    )
 
 
 @command(operate, "submit", example="commonwatt operate submit --gpus 2 -- python train.py")
@@ -152,8 +156,8 @@ def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
 def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any) -> CommandResult:
     """Hand in a job; the controller starts it when its turn comes."""
     from commonwatt.operate.domain.cluster import JobRequest
-    from commonwatt.operate.usecases.actions import submit as hand_in
-    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.actions import submit_job_to_cluster as hand_in
+    from commonwatt.operate.usecases.home import open_controller_home
 
     now_s = time.time()
     request = JobRequest(
@@ -162,7 +166,7 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any
         preemptible=not options.pop("not_preemptible"),
         **options,
     )
-    data = hand_in(open_home(folder), request, now_s=now_s)
+    data = hand_in(open_controller_home(folder), request, now_s=now_s)
     message = Message("{job} is handed in and held", {"job": request.job_id})
     return CommandResult(data=data, text=message.translate)
 
@@ -171,11 +175,13 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any
 @_home
 def status(folder: Path) -> CommandResult:
     """Show nodes and jobs, why each job waits and when it should start."""
-    from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import status as look
+    from commonwatt.operate.usecases.home import open_controller_home
+    from commonwatt.operate.usecases.status import controller_status as look
 
-    cluster = look(open_home(folder))
-    return CommandResult(data=cluster, text=lambda language: _status(cluster, language))
+    cluster = look(open_controller_home(folder))
+    return CommandResult(
+        data=cluster, text=lambda language: _cluster_status_command_text(cluster, language)
+    )
 
 
 @command(operate, "drain", example="commonwatt operate drain n007 --reason 'fan is loud'")
@@ -184,7 +190,7 @@ def status(folder: Path) -> CommandResult:
 @_reason
 def drain(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take nothing new; what runs there runs on."""
-    return _act(folder, "drain", node, reason)
+    return _cluster_action_command_result(folder, "drain", node, reason)
 
 
 @command(node, "down", example="commonwatt operate node down n007 --reason 'no power'")
@@ -193,7 +199,7 @@ def drain(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def down(folder: Path, node: str, reason: str) -> CommandResult:
     """Give a node up now; its jobs are held and start elsewhere."""
-    return _act(folder, "down", node, reason)
+    return _cluster_action_command_result(folder, "down", node, reason)
 
 
 @command(node, "resume", example="commonwatt operate node resume n007")
@@ -202,7 +208,7 @@ def down(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def resume(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take jobs again."""
-    return _act(folder, "resume", node, reason)
+    return _cluster_action_command_result(folder, "resume", node, reason)
 
 
 @command(node, "reboot", example="commonwatt operate node reboot n007 --reason 'new driver'")
@@ -211,7 +217,7 @@ def resume(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def reboot(folder: Path, node: str, reason: str) -> CommandResult:
     """Restart an empty node; it comes back drained."""
-    return _act(folder, "reboot", node, reason)
+    return _cluster_action_command_result(folder, "reboot", node, reason)
 
 
 @command(operate, "cancel", example="commonwatt operate cancel job-7")
@@ -220,7 +226,7 @@ def reboot(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def cancel(folder: Path, job: str, reason: str) -> CommandResult:
     """End a job for good."""
-    return _act(folder, "cancel", job, reason)
+    return _cluster_action_command_result(folder, "cancel", job, reason)
 
 
 @command(operate, "meter", example="commonwatt operate meter --home cluster --out june")
@@ -229,16 +235,18 @@ def cancel(folder: Path, job: str, reason: str) -> CommandResult:
 @option("--until", type=click.DateTime(), help="Invoices until this instant, UTC (default: now).")
 def meter(folder: Path, first: datetime | None, until: datetime | None) -> CommandResult:
     """Show what each tenant used and owes; with --out, per job and as a trace."""
-    from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import metered_use
+    from commonwatt.operate.usecases.home import open_controller_home
+    from commonwatt.operate.usecases.status import metered_gpu_use
 
-    data, tables = metered_use(
-        open_home(folder),
+    data, tables = metered_gpu_use(
+        open_controller_home(folder),
         now_s=time.time(),
-        from_s=_seconds(first) or 0.0,
-        until_s=_seconds(until),
+        from_s=_option_epoch_s(first) or 0.0,
+        until_s=_option_epoch_s(until),
     )
-    return CommandResult(data=data, text=lambda language: _meter(data, language), tables=tables)
+    return CommandResult(
+        data=data, text=lambda language: _meter_command_text(data, language), tables=tables
+    )
 
 
 @command(operate, "capture", example="commonwatt operate capture > now.json")
@@ -247,10 +255,10 @@ def capture(folder: Path) -> CommandResult:
     """Write the state that the next decision would rest on."""
     import json
 
-    from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import capture_now
+    from commonwatt.operate.usecases.home import open_controller_home
+    from commonwatt.operate.usecases.status import capture_cluster_now
 
-    text = capture_now(open_home(folder))
+    text = capture_cluster_now(open_controller_home(folder))
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
@@ -259,15 +267,19 @@ def capture(folder: Path) -> CommandResult:
 @option("--state", "path", type=_file, help="A captured state instead of the decisions kept.")
 def replay(folder: Path, path: Path | None) -> CommandResult:
     """Decide again in the simulator what was decided live, and compare."""
-    from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import decide_captured
-    from commonwatt.operate.usecases.status import replay as again
+    from commonwatt.operate.usecases.home import open_controller_home
+    from commonwatt.operate.usecases.status import decide_captured_cluster_state
+    from commonwatt.operate.usecases.status import replay_logged_decisions as again
 
     if path is not None:
-        decision = decide_captured(path)
-        return CommandResult(data=decision, text=lambda _: _foreseen(decision))
-    data = again(open_home(folder))
-    return CommandResult(data=data, text=lambda language: _compared(data).translate(language))
+        decision = decide_captured_cluster_state(path)
+        return CommandResult(
+            data=decision, text=lambda _: _captured_decision_command_text(decision)
+        )
+    data = again(open_controller_home(folder))
+    return CommandResult(
+        data=data, text=lambda language: _replay_command_message(data).translate(language)
+    )
 
 
 @command(operate, "dashboard", example="commonwatt operate dashboard > grafana.json")
@@ -275,40 +287,42 @@ def dashboard() -> CommandResult:
     """Write a Grafana dashboard of the controller's figures."""
     import json
 
-    from commonwatt.operate.usecases.dashboard import grafana_dashboard
+    from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard
 
-    text = grafana_dashboard()
+    text = controller_grafana_dashboard()
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
-def _act(folder: Path, action: str, subject: str, reason: str) -> CommandResult:
+def _cluster_action_command_result(
+    folder: Path, action: str, subject: str, reason: str
+) -> CommandResult:
     from commonwatt.operate.domain.actions import ClusterAction
-    from commonwatt.operate.usecases.actions import perform_action
-    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.actions import perform_cluster_action
+    from commonwatt.operate.usecases.home import open_controller_home
 
-    data = perform_action(
-        open_home(folder), ClusterAction(action), subject, reason, now_s=time.time()
+    data = perform_cluster_action(
+        open_controller_home(folder), ClusterAction(action), subject, reason, now_s=time.time()
     )
     message = Message("{act} {subject}: done", {"act": action, "subject": subject})
     return CommandResult(data=data, text=message.translate)
 
 
-def _print_actions(tick: TickResult) -> None:
+def _print_tick_actions(tick: TickResult) -> None:
     for intent in tick.performed:
-        print_message(f"{intent.action.value} {intent.subject}")
+        print_message_to_stderr(f"{intent.action.value} {intent.subject}")
     for intent, refusal in tick.refused:
         values = {"act": intent.action.value, "subject": intent.subject, "answer": refusal}
-        print_message(Message("{act} {subject} was refused: {answer}", values))
+        print_message_to_stderr(Message("{act} {subject} was refused: {answer}", values))
 
 
-def _ran(summary: dict[str, Any]) -> Message:
+def _start_command_message(summary: dict[str, Any]) -> Message:
     return Message(
         "{ticks} ticks, {acts} acts, {refused} refused",
         {name: str(summary[name]) for name in ("ticks", "acts", "refused")},
     )
 
 
-def _status(cluster: dict[str, Any], language: str) -> str:
+def _cluster_status_command_text(cluster: dict[str, Any], language: str) -> str:
     lines = [translate("Nodes", language)]
     lines += [
         f"  {n['name']:<16}{n['state']:<10}{n['gpus']:>4} GPU  {n['reason']}".rstrip()
@@ -321,8 +335,8 @@ def _status(cluster: dict[str, Any], language: str) -> str:
     return "\n".join(lines)
 
 
-def _meter(data: dict[str, Any], language: str) -> str:
-    from commonwatt.catalogue.measures import cell, heading, label
+def _meter_command_text(data: dict[str, Any], language: str) -> str:
+    from commonwatt.catalogue.measures import measure_cell_text, measure_heading, measure_label_text
     from commonwatt.operate.domain.tables import TENANTS
 
     currency = next((invoice["currency"] for invoice in data["invoices"]), "")
@@ -330,11 +344,16 @@ def _meter(data: dict[str, Any], language: str) -> str:
     columns = [TENANTS.column(name) for name in names]
     # Without any use there is no invoice, and nothing is charged in any currency.
     heads = [
-        heading(column, language, currency=currency) if currency else label(column, language)
+        measure_heading(column, language, currency=currency)
+        if currency
+        else measure_label_text(column, language)
         for column in columns
     ]
     rows = [
-        [cell(row[column.name], column, language, currency=currency) for column in columns]
+        [
+            measure_cell_text(row[column.name], column, language, currency=currency)
+            for column in columns
+        ]
         for row in ({"tenant": name, **sums} for name, sums in data["tenants"].items())
     ]
     return "\n".join(
@@ -343,7 +362,7 @@ def _meter(data: dict[str, Any], language: str) -> str:
     )
 
 
-def _compared(data: dict[str, Any]) -> Message:
+def _replay_command_message(data: dict[str, Any]) -> Message:
     return Message(
         "{decisions} decisions, {starts} starts, {preemptions} preemptions; {differing} differ",
         {k: str(data[k]) for k in ("decisions", "starts", "preemptions")}
@@ -351,12 +370,12 @@ def _compared(data: dict[str, Any]) -> Message:
     )
 
 
-def _foreseen(decision: dict[str, Any]) -> str:
+def _captured_decision_command_text(decision: dict[str, Any]) -> str:
     lines = [f"start {name}: {where}" for name, where in decision["decision"]["start"].items()]
     lines += [f"preempt {name}" for name in decision["decision"]["preempt"]]
     lines += [f"{name}: +{at} s" for name, at in decision["starts_in_s"].items()]
     return "\n".join(lines)
 
 
-def _seconds(at: datetime | None) -> float | None:
+def _option_epoch_s(at: datetime | None) -> float | None:
     return at.replace(tzinfo=UTC).timestamp() if at else None

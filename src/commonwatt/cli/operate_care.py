@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, command, option, print_message
+from commonwatt.cli.frame import CommandResult, command, option, print_message_to_stderr
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -41,16 +41,18 @@ _positive = click.FloatRange(min=0, min_open=True)
 @option("--dry-run", is_flag=True, help="Say what would be done, and touch nothing.")
 def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> CommandResult:
     """Look for sick nodes and do what the table of moves and its bounds allow."""
-    from commonwatt.operate.usecases.care import run_care
-    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.care import run_node_care
+    from commonwatt.operate.usecases.home import open_controller_home
 
-    def print_step(step: CareStep) -> None:
+    def print_care_step(step: CareStep) -> None:
         if looks > 1:
-            print_message(_step_text(step))
+            print_message_to_stderr(_care_step_command_line(step))
 
-    home = open_home(folder)
-    data = run_care(home, samples=samples, observations=looks, dry_run=dry_run, on_step=print_step)
-    return CommandResult(data=data, text=lambda language: _care_text(data, language))
+    home = open_controller_home(folder)
+    data = run_node_care(
+        home, samples=samples, observations=looks, dry_run=dry_run, on_step=print_care_step
+    )
+    return CommandResult(data=data, text=lambda language: _care_command_text(data, language))
 
 
 @command(None, "intervene", example="commonwatt operate care intervene undo n007 --home cluster")
@@ -60,11 +62,13 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Comma
 @option("--reason", default="", help="Why, for the record.")
 def care_operator_action(folder: Path, act: str, node: str | None, reason: str) -> CommandResult:
     """Undo or approve what care did, send a repaired node to its test, or end a freeze."""
-    from commonwatt.operate.usecases.care import operator_action
-    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.care import act_as_care_operator
+    from commonwatt.operate.usecases.home import open_controller_home
 
-    data = operator_action(open_home(folder), act, node, reason=reason)
-    return CommandResult(data=data, text=lambda language: _standing_text(data, language))
+    data = act_as_care_operator(open_controller_home(folder), act, node, reason=reason)
+    return CommandResult(
+        data=data, text=lambda language: _nodes_in_care_command_text(data, language)
+    )
 
 
 @command(
@@ -84,7 +88,7 @@ def care_detect(
 ) -> CommandResult:
     """Learn a node's ordinary days from one table and raise alarms on another."""
     from commonwatt.operate.engines.care.detect.alarms import AlarmBudget
-    from commonwatt.operate.usecases.care_study import detection_result
+    from commonwatt.operate.usecases.care_study import node_anomaly_detection_result
 
     budget = AlarmBudget(
         false_per_day=false_per_day,
@@ -92,10 +96,10 @@ def care_detect(
         day=day,
         quiet=max(day // 24, 1),
     )
-    data, scores = detection_result(ordinary, later, day=day, budget=budget)
+    data, scores = node_anomaly_detection_result(ordinary, later, day=day, budget=budget)
     tables = {"scores": scores}
     return CommandResult(
-        data=data, text=lambda language: _alarms_text(data, language), tables=tables
+        data=data, text=lambda language: _care_detect_command_text(data, language), tables=tables
     )
 
 
@@ -129,7 +133,7 @@ def care_replay(
 
     setting = ReplaySetting(policy=CarePolicy(most_out_share=most_out), **options)
     data = care_replay_result(faults, setting, watched=watched, counts_days=counts_days)
-    return CommandResult(data=data, text=lambda language: _replay_text(data, language))
+    return CommandResult(data=data, text=lambda language: _care_replay_command_text(data, language))
 
 
 @command(None, "lemons", example="commonwatt operate care lemons faults.csv --nodes 400")
@@ -142,10 +146,10 @@ def care_replay(
 def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandResult:
     """Find the nodes that fail again and again, from the history of faults."""
     from commonwatt.operate.engines.care.lemons import LemonRule
-    from commonwatt.operate.usecases.care_study import lemons_result
+    from commonwatt.operate.usecases.care_study import lemon_nodes_result
 
-    data = lemons_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
-    return CommandResult(data=data, text=lambda language: _lemons_text(data, language))
+    data = lemon_nodes_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
+    return CommandResult(data=data, text=lambda language: _care_lemons_command_text(data, language))
 
 
 @command(
@@ -162,10 +166,12 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
         help="From an interruption to work again [s].")  # fmt: skip
 def care_checkpoint(**options: Any) -> CommandResult:
     """Advise how often a gang should save its work (Young 1974, Daly 2006)."""
-    from commonwatt.operate.usecases.care_study import checkpoint_result
+    from commonwatt.operate.usecases.care_study import checkpoint_advice_result
 
-    data = checkpoint_result(**options)
-    return CommandResult(data=data, text=lambda language: _checkpoint_text(data, language))
+    data = checkpoint_advice_result(**options)
+    return CommandResult(
+        data=data, text=lambda language: _care_checkpoint_command_text(data, language)
+    )
 
 
 _HELD = {
@@ -175,12 +181,12 @@ _HELD = {
 }
 
 
-def _step_text(step: CareStep) -> str:
+def _care_step_command_line(step: CareStep) -> str:
     obstacle = f"  [{step.held}]" if step.held else ""
     return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{obstacle}"
 
 
-def _care_text(data: Mapping[str, Any], language: str) -> str:
+def _care_command_text(data: Mapping[str, Any], language: str) -> str:
     lines: list[str] = []
     for step in data["steps"]:
         obstacle = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
@@ -188,10 +194,10 @@ def _care_text(data: Mapping[str, Any], language: str) -> str:
         lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{obstacle}")
     if data["dry_run"]:
         lines.append(translate("A dry run: nothing was touched.", language))
-    return "\n".join([*lines, _standing_text(data, language)])
+    return "\n".join([*lines, _nodes_in_care_command_text(data, language)])
 
 
-def _standing_text(data: Mapping[str, Any], language: str) -> str:
+def _nodes_in_care_command_text(data: Mapping[str, Any], language: str) -> str:
     lines = [
         f"{case['node']:<16}{case['stage']:<12}{case['component']:<10}{case['severity']}"
         for case in data["nodes"]
@@ -201,7 +207,7 @@ def _standing_text(data: Mapping[str, Any], language: str) -> str:
     return "\n".join(lines) or translate("No node is in care.", language)
 
 
-def _alarms_text(data: Mapping[str, Any], language: str) -> str:
+def _care_detect_command_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import ALARM_SCORES
 
     message = Message("{count} alarm episodes in {steps} steps", {
@@ -212,11 +218,11 @@ def _alarms_text(data: Mapping[str, Any], language: str) -> str:
         metrics = ", ".join(episode["metrics"])
         lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
     if data["judged"]:
-        lines += _figures(ALARM_SCORES, data["judged"], language)
+        lines += _care_figure_command_lines(ALARM_SCORES, data["judged"], language)
     return "\n".join(lines)
 
 
-def _replay_text(data: Mapping[str, Any], language: str) -> str:
+def _care_replay_command_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import CARE_OUTCOME
 
     message = Message(
@@ -229,32 +235,35 @@ def _replay_text(data: Mapping[str, Any], language: str) -> str:
     return "\n".join(
         [
             message.translate(language),
-            *_figures(CARE_OUTCOME, data, language, "ettr_share", "interruptions"),
+            *_care_figure_command_lines(
+                CARE_OUTCOME, data, language, "ettr_share", "interruptions"
+            ),
         ]
     )
 
 
-def _figures(
+def _care_figure_command_lines(
     table: TableSchema, data: Mapping[str, Any], language: str, *without: str
 ) -> list[str]:
     """Return a line for each figure of a declared table, as the catalogue writes it."""
-    from commonwatt.catalogue.measures import label, written
+    from commonwatt.catalogue.measures import measure_label_text, measure_value_text
 
     return [
-        f"  {label(column, language):<44}{written(data[column.name], column, language):>14}"
+        f"  {measure_label_text(column, language):<44}"
+        f"{measure_value_text(data[column.name], column, language):>14}"
         for column in table.columns
         if column.name not in without
     ]
 
 
-def _lemons_text(data: Mapping[str, Any], language: str) -> str:
+def _care_lemons_command_text(data: Mapping[str, Any], language: str) -> str:
     message = Message("{count} lemons among {nodes} nodes", {
         "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
     rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
     return "\n".join([message.translate(language), *rows])
 
 
-def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:
+def _care_checkpoint_command_text(data: Mapping[str, Any], language: str) -> str:
     return Message(
         "Save every {interval} s; {share} of the time is then kept work",
         {

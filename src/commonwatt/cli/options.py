@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from commonwatt.cli.frame import option
-from commonwatt.core.shipped import shipped_or_beside
+from commonwatt.core.shipped import shipped_or_local_path
 
 
 class DataPath(click.Path):
@@ -20,7 +20,9 @@ class DataPath(click.Path):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Return where the file lies."""
-        return Path(str(super().convert(str(shipped_or_beside(str(value), Path())), param, ctx)))
+        return Path(
+            str(super().convert(str(shipped_or_local_path(str(value), Path())), param, ctx))
+        )
 
 
 store_option = option(

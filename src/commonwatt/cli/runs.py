@@ -34,8 +34,8 @@ def list_runs(store: Path) -> CommandResult:
 
     runs_listed = RunStore(store).list()
     return CommandResult(
-        data={"store": str(store), "runs": [_brief(run) for run in runs_listed]},
-        text=lambda language: _listing(runs_listed, language),
+        data={"store": str(store), "runs": [_run_list_command_row(run) for run in runs_listed]},
+        text=lambda language: _run_list_command_text(runs_listed, language),
     )
 
 
@@ -48,13 +48,13 @@ def check_runs(store: Path, run: str | None) -> CommandResult:
     With RUN, each figure is evaluated anew over the tables of that run.
     """
     from commonwatt.runs import RunStore
-    from commonwatt.runs.check import store_faults
+    from commonwatt.runs.check import run_store_faults
 
     opened = RunStore(store)
     if run is not None:
-        return _checked_study(opened, run)
+        return _check_study_command_result(opened, run)
     listed = len(opened.ids())
-    faults = store_faults(store)
+    faults = run_store_faults(store)
     if faults:
         raise InputError(str(store), found=faults[0])
     return CommandResult(
@@ -65,7 +65,7 @@ def check_runs(store: Path, run: str | None) -> CommandResult:
     )
 
 
-def _checked_study(store: RunStore, prefix: str) -> CommandResult:
+def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
     from commonwatt.study.check import study_faults
 
     run = store.get(prefix)
@@ -97,8 +97,8 @@ def show_run(store: Path, run: str) -> CommandResult:
     run_shown = opened.get(run)
     folder = opened.folder(run_shown.run_id)
     return CommandResult(
-        data=_whole(run_shown) | {"folder": str(folder)},
-        text=lambda language: _page(run_shown, folder, language),
+        data=_show_run_command_data(run_shown) | {"folder": str(folder)},
+        text=lambda language: _show_run_command_text(run_shown, folder, language),
         tables=opened.tables(run_shown),
     )
 
@@ -118,10 +118,10 @@ def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
 
     FIGURE is its name, the end of it, words of its label, or its value as the report shows it.
     """
-    from commonwatt.runs import RunStore, lineage
+    from commonwatt.runs import RunStore, figure_lineage
 
     run_traced = RunStore(store).get(run)
-    origin = lineage(run_traced, figure)
+    origin = figure_lineage(run_traced, figure)
     return CommandResult(
         data={
             "run_id": run_traced.run_id,
@@ -133,11 +133,11 @@ def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
             "inputs": run_traced.inputs,
             "figure": origin.as_dict(),
         },
-        text=lambda language: _traced(run_traced, origin, language),
+        text=lambda language: _trace_figure_command_text(run_traced, origin, language),
     )
 
 
-def _traced(run: Run, origin: FigureLineage, language: str) -> str:
+def _trace_figure_command_text(run: Run, origin: FigureLineage, language: str) -> str:
     """Return a tree: every figure once in full, and by its name where it comes again."""
     from commonwatt.core.messages import Message
 
@@ -150,11 +150,15 @@ def _traced(run: Run, origin: FigureLineage, language: str) -> str:
             "seed": str(run.seed),
         },
     )
-    return "\n".join([*_branch(origin, 0, set(), language), sentence.translate(language)])
+    return "\n".join(
+        [*_lineage_command_lines(origin, 0, set(), language), sentence.translate(language)]
+    )
 
 
-def _branch(figure: FigureLineage, depth: int, named_before: set[str], language: str) -> list[str]:
-    from commonwatt.catalogue.measures import label
+def _lineage_command_lines(
+    figure: FigureLineage, depth: int, named_before: set[str], language: str
+) -> list[str]:
+    from commonwatt.catalogue.measures import measure_label_text
     from commonwatt.catalogue.shared import SOURCE
 
     gap = "  " * depth
@@ -168,15 +172,15 @@ def _branch(figure: FigureLineage, depth: int, named_before: set[str], language:
     lines += [f"{gap}    {line}" for line in figure.expression.splitlines()]
     source = "; ".join(text for text in (figure.source, figure.dated, figure.confidence) if text)
     if source:
-        lines.append(f"{gap}  {label(SOURCE, language)}: {source}")
+        lines.append(f"{gap}  {measure_label_text(SOURCE, language)}: {source}")
     return lines + [
         line
         for below in figure.inputs
-        for line in _branch(below, depth + 1, named_before, language)
+        for line in _lineage_command_lines(below, depth + 1, named_before, language)
     ]
 
 
-def _brief(run: Run) -> dict[str, Any]:
+def _run_list_command_row(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "kind": run.kind,
@@ -185,22 +189,24 @@ def _brief(run: Run) -> dict[str, Any]:
     }
 
 
-def _whole(run: Run) -> dict[str, Any]:
+def _show_run_command_data(run: Run) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(run)
 
 
-def _listing(stored_runs: list[Run], language: str) -> str:
+def _run_list_command_text(stored_runs: list[Run], language: str) -> str:
     if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
     return "\n".join(f"{r.run_id}  {r.created_at}  {r.kind:16}  {r.title}" for r in stored_runs)
 
 
-def _page(run: Run, folder: Path, language: str) -> str:
+def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
     lines = [f"{run.title} ({run.kind})", f"  {run.run_id}  {run.created_at}  {folder}"]
     lines += [translate("Inputs", language)]
-    lines += [_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs]
+    lines += [
+        _run_input_command_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs
+    ]
     lines += [translate("Tables", language)]
     lines += [
         f"  {table['parquet_sha256'][:16]}  {table['rows']:>12,}  {table['name']}"
@@ -212,5 +218,5 @@ def _page(run: Run, folder: Path, language: str) -> str:
     return "\n".join(lines)
 
 
-def _line(digest: str, size: int, name: str) -> str:
+def _run_input_command_line(digest: str, size: int, name: str) -> str:
     return f"  {digest[:16]}  {size:>12,}  {name}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, fail_usage, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
 from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message
 
@@ -82,7 +82,9 @@ def init(
         scope=ConsentScope(scope),
         expires_on=expires,
     )
-    return _answer(steps.open_project(_place(room, who), facts))
+    return _sandbox_command_result(
+        steps.open_project(_project_context_of_options(room, who), facts)
+    )
 
 
 @command(
@@ -108,10 +110,10 @@ def import_dataset(
     """Import data, and quarantine broken records."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _place(room, who)
+    place = _project_context_of_options(room, who)
     data = steps.import_dataset(place, form, list(sources), dataset, schema=schema)
     shown = {name: value for name, value in data.items() if name != "rules"}
-    return CommandResult(data=data, text=lambda language: _text(shown, language))
+    return CommandResult(data=data, text=lambda language: _sandbox_command_text(shown, language))
 
 
 @command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")
@@ -126,10 +128,10 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
     """De-identify DATASET as NAME, attack what is left, and sign the report."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _place(room, who)
+    place = _project_context_of_options(room, who)
     if digest:
-        return _answer(steps.sign(place, name, digest))
-    return _answer(steps.assess(place, dataset, name))
+        return _sandbox_command_result(steps.sign_risk_report(place, name, digest))
+    return _sandbox_command_result(steps.assess_deidentified_dataset(place, dataset, name))
 
 
 @command(sandbox, "submit", example="commonwatt sandbox submit heart job.toml --key researcher.pem")
@@ -147,11 +149,13 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
 )
 def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> CommandResult:
     """Run a job inside the project, isolated, and check its outputs."""
-    from commonwatt.joins.job_to_cluster import cluster_runner
+    from commonwatt.joins.job_to_cluster import isolated_job_cluster_runner
     from commonwatt.sandbox.usecases import steps
 
-    cluster = None if on is None else cluster_runner(on, node)
-    return _answer(steps.submit(_place(room, who), job, node, cluster))
+    cluster = None if on is None else isolated_job_cluster_runner(on, node)
+    return _sandbox_command_result(
+        steps.submit_isolated_job(_project_context_of_options(room, who), job, node, cluster)
+    )
 
 
 @command(
@@ -184,9 +188,9 @@ def synthesize(
     """Write synthetic data: tables of the same shape, nobody in them, to write code on outside."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _place(room, who)
-    return _answer(
-        steps.synthesize(
+    place = _project_context_of_options(room, who)
+    return _sandbox_command_result(
+        steps.synthesize_project_tables(
             place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
         )
     )
@@ -200,7 +204,7 @@ def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.status(_place(room, who)))
+    return _sandbox_command_result(steps.project_status(_project_context_of_options(room, who)))
 
 
 @command(
@@ -221,13 +225,15 @@ def review(
     """Look at the bytes that would leave, and vote on them."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _place(room, who)
+    place = _project_context_of_options(room, who)
     if approve is not None:
-        return _answer(steps.vote(place, output, approve=approve))
-    data = steps.output_bytes(place, output)
+        return _sandbox_command_result(steps.vote_on_project_output(place, output, approve=approve))
+    data = steps.reviewed_output_bytes(place, output)
     if save is not None:
         save.write_bytes(data)
-    return _answer({"output": output, "bytes": len(data), "saved": str(save) if save else ""})
+    return _sandbox_command_result(
+        {"output": output, "bytes": len(data), "saved": str(save) if save else ""}
+    )
 
 
 @command(
@@ -243,7 +249,9 @@ def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
     """Release an approved output, byte for byte as reviewed."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.release(_place(room, who), output, to))
+    return _sandbox_command_result(
+        steps.release_project_output(_project_context_of_options(room, who), output, to)
+    )
 
 
 @command(
@@ -265,13 +273,13 @@ def budget(
     """Show, set or spend the privacy budget."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _place(room, who)
+    place = _project_context_of_options(room, who)
     if grant is not None:
-        return _answer(steps.grant(place, grant, person))
+        return _sandbox_command_result(steps.grant_project_privacy_budget(place, grant, person))
     if counted is not None:
         dataset, _, table = counted.partition("/")
-        return _answer(steps.noisy_count(place, dataset, table, epsilon))
-    return _answer(steps.budget(place, person))
+        return _sandbox_command_result(steps.noisy_people_count(place, dataset, table, epsilon))
+    return _sandbox_command_result(steps.project_privacy_budget(place, person))
 
 
 @command(
@@ -292,8 +300,10 @@ def preapproved_release(
     from commonwatt.sandbox.usecases import steps
 
     if (largest is None) is not closes:
-        fail_usage(Message("Give one of --open and --close."))
-    return _answer(steps.set_preapproved_release(_place(room, who), largest or 0.0))
+        raise_click_usage_error(Message("Give one of --open and --close."))
+    return _sandbox_command_result(
+        steps.set_preapproved_release(_project_context_of_options(room, who), largest or 0.0)
+    )
 
 
 @command(
@@ -315,7 +325,11 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
     """Keep a person out of every use from now on, named by their id in the source."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.opt_out(_place(room, who), person, scope, out=not back_in))
+    return _sandbox_command_result(
+        steps.record_person_opt_out(
+            _project_context_of_options(room, who), person, scope, out=not back_in
+        )
+    )
 
 
 @command(sandbox, "activity", example="commonwatt sandbox activity heart --json")
@@ -330,7 +344,9 @@ def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
     """Show who did what on which rows when, what is unusual, and what is due."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.activity(_place(room, who), keep_days))
+    return _sandbox_command_result(
+        steps.project_activity(_project_context_of_options(room, who), keep_days)
+    )
 
 
 @command(project, "close", example="commonwatt sandbox project close heart --key custodian.pem")
@@ -342,7 +358,7 @@ def close(room: str, **who: Any) -> CommandResult:
     """Close a project: nothing can be submitted, asked or released."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.close(_place(room, who)))
+    return _sandbox_command_result(steps.close_project(_project_context_of_options(room, who)))
 
 
 @command(
@@ -359,7 +375,9 @@ def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
     """Delete for good, and put the proof on record."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.delete(_place(room, who), dataset))
+    return _sandbox_command_result(
+        steps.delete_project_data(_project_context_of_options(room, who), dataset)
+    )
 
 
 @command(sandbox, "prove", example="commonwatt sandbox prove")
@@ -368,10 +386,10 @@ def prove(node: Path) -> CommandResult:
     """Attack this machine's isolation with every known program."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.attack_isolation(node))
+    return _sandbox_command_result(steps.attack_isolation(node))
 
 
-def _place(room: str, who: dict[str, Any]) -> ProjectContext:
+def _project_context_of_options(room: str, who: dict[str, Any]) -> ProjectContext:
     from commonwatt.sandbox.usecases.steps import ProjectContext
 
     return ProjectContext(
@@ -380,25 +398,25 @@ def _place(room: str, who: dict[str, Any]) -> ProjectContext:
     )  # fmt: skip
 
 
-def _answer(data: dict[str, Any]) -> CommandResult:
-    return CommandResult(data=data, text=lambda language: _text(data, language))
+def _sandbox_command_result(data: dict[str, Any]) -> CommandResult:
+    return CommandResult(data=data, text=lambda language: _sandbox_command_text(data, language))
 
 
-def _text(data: dict[str, Any], language: str) -> str:
+def _sandbox_command_text(data: dict[str, Any], language: str) -> str:
     """Return one line a fact; lists of things as indented lines."""
     lines: list[str] = []
     for name, value in data.items():
         if isinstance(value, list | tuple):
             lines.append(f"{name}:")
-            lines += [f"  {_short(entry)}" for entry in value] or [  # pyright: ignore
+            lines += [f"  {_sandbox_command_entry_text(entry)}" for entry in value] or [  # pyright: ignore
                 "  " + Message("none").translate(language)
             ]
         else:
-            lines.append(f"{name}: {_short(value)}")
+            lines.append(f"{name}: {_sandbox_command_entry_text(value)}")
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
+def _sandbox_command_entry_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {count}" for key, count in value.items())  # pyright: ignore
     return str(value)

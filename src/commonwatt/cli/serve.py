@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commonwatt.cli.frame import CommandResult, command, option, print_message
+from commonwatt.cli.frame import CommandResult, command, option, print_message_to_stderr
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
 
@@ -47,20 +47,25 @@ _path = click.Path(path_type=Path)
 @option("--oidc-secret-file", default="", help="File that holds the console's secret there.")
 def serve(store: Path, host: str, port: int, workers: int, **given: object) -> CommandResult:
     """Answer on the loopback address and print one link."""
-    from commonwatt.web.serve import bind_socket, prepare, run, settings_for
+    from commonwatt.web.serve import (
+        bind_console_socket,
+        console_settings_for,
+        prepare_console_link,
+        serve_console,
+    )
 
-    sock = bind_socket(host, port)
-    settings = settings_for(store, sock, **given)
-    link = prepare(settings)
-    _tell(settings, link)
-    run(settings, sock, workers)
+    sock = bind_console_socket(host, port)
+    settings = console_settings_for(store, sock, **given)
+    link = prepare_console_link(settings)
+    _print_console_link(settings, link)
+    serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 
-def _tell(settings: Settings, link: str) -> None:
+def _print_console_link(settings: Settings, link: str) -> None:
     click.echo(link)
     if link != settings.address:
-        print_message(
+        print_message_to_stderr(
             Message("This link makes the first account; it works once and ends after a day.")
         )
-    print_message(Message("Stop with Ctrl-C."))
+    print_message_to_stderr(Message("Stop with Ctrl-C."))

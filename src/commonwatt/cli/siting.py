@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.catalogue.measures import cell, heading
+from commonwatt.catalogue.measures import measure_cell_text, measure_heading
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
-from commonwatt.cli.frame import language as language_of_call
+from commonwatt.cli.frame import command_language as language_of_call
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -58,39 +58,41 @@ def cost(
     from commonwatt.siting.domain.tables import COST_TABLES
 
     if contest:
-        return _contest(sites, draws, seed)
-    answer = app.cost_result(
-        sites, case=case, cells=app.load_library_cells(cells) if cells else None,
+        return _contest_command_result(sites, draws, seed)
+    answer = app.gpu_hour_cost_result(
+        sites, case=case, cells=app.load_library_cost_cells(cells) if cells else None,
         utilisation=utilisation,
         kwh_per_gpu_hour=kwh, market=(market, Cooling(cooling)) if market else None,
         draws=draws, seed=seed,
     )  # fmt: skip
     return CommandResult(
         data=answer,
-        text=lambda language: _cost_text(answer, language),
-        tables=_tables(answer, COST_TABLES),
-        files=_cost_files(answer),
+        text=lambda language: _cost_command_text(answer, language),
+        tables=_siting_command_tables(answer, COST_TABLES),
+        files=_cost_command_files(answer),
     )
 
 
-def _contest(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
+def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import COST_TABLES
-    from commonwatt.siting.usecases.charts import map_chart
+    from commonwatt.siting.usecases.charts import break_even_map_chart
 
     first_site, other = (
         (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
     )
-    answer = app.sites_comparison(first_site, other, draws=draws, seed=seed)
-    answer["break_even_map"] = app.map_rows(other, first_site)
+    answer = app.site_cost_comparison(first_site, other, draws=draws, seed=seed)
+    answer["break_even_map"] = app.break_even_map_rows(other, first_site)
     return CommandResult(
         data=answer,
-        text=lambda language: _contest_text(answer, language),
-        tables=_tables(answer, COST_TABLES),
+        text=lambda language: _contest_command_text(answer, language),
+        tables=_siting_command_tables(answer, COST_TABLES),
         files={
-            "break_even_map.svg": map_chart(answer["break_even_map"], other, first_site),
-            "report.html": app.page(
-                app.comparison_section(answer, _language()), answer, _language()
+            "break_even_map.svg": break_even_map_chart(answer["break_even_map"], other, first_site),
+            "report.html": app.siting_report_html_page(
+                app.site_comparison_report_section(answer, _siting_command_language()),
+                answer,
+                _siting_command_language(),
             ),
         },
     )
@@ -132,7 +134,7 @@ def place(
     from commonwatt.siting.domain.tables import PLACE_TABLES
 
     if day_ahead is not None:
-        return _day_ahead(day_ahead, year, carbon_price, data, leave_out)
+        return _day_ahead_command_result(day_ahead, year, carbon_price, data, leave_out)
     choices = app.PlacementOptions(
         year=year, folder=data, leave_out=leave_out, first_hour=first_hour, hours=hours,
         carbon_usd_per_t=carbon_price,
@@ -144,72 +146,83 @@ def place(
     answer["limits"] = [str(each) for each in words]
     return CommandResult(
         data={key: value for key, value in answer.items() if key != "hourly"},
-        text=lambda language: _place_text(answer, words, language),
-        tables=_tables(answer, PLACE_TABLES),
-        files=_place_files(answer, words),
+        text=lambda language: _place_command_text(answer, words, language),
+        tables=_siting_command_tables(answer, PLACE_TABLES),
+        files=_place_command_files(answer, words),
     )
 
 
-def _day_ahead(
+def _day_ahead_command_result(
     limits: str, year: int, carbon_price: float, data: Path | None, leave_out: tuple[str, ...]
 ) -> CommandResult:
-    from commonwatt.cli.frame import fail_usage
+    from commonwatt.cli.frame import raise_click_usage_error
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import PLACE_TABLES
 
     try:
         values = [float(part) for part in limits.split(",")]
     except ValueError:
-        fail_usage(
+        raise_click_usage_error(
             Message("--day-ahead takes milliseconds with commas between, such as 25,50,100.")
         )
-    rows = app.day_ahead_rows(
+    rows = app.day_ahead_placement_rows(
         values, year=year, carbon_usd_per_t=carbon_price, folder=data, leave_out=leave_out
     )
     answer = {"year": year, "carbon_usd_per_t": carbon_price, "day_ahead": rows}
     return CommandResult(
         data=answer,
-        text=lambda language: _day_ahead_text(rows, language),
-        tables=_tables(answer, PLACE_TABLES),
+        text=lambda language: _day_ahead_command_text(rows, language),
+        tables=_siting_command_tables(answer, PLACE_TABLES),
     )
 
 
-def _tables(answer: dict[str, Any], declared: Mapping[str, TableSchema]) -> dict[str, Any]:
+def _siting_command_tables(
+    answer: dict[str, Any], declared: Mapping[str, TableSchema]
+) -> dict[str, Any]:
     """Return the tables of an answer, each with exactly the columns that are declared of it."""
     return {
-        name: table.from_rows(answer[name]) for name, table in declared.items() if answer.get(name)
+        name: table.frame_from_rows(answer[name])
+        for name, table in declared.items()
+        if answer.get(name)
     }
 
 
-def _cost_files(answer: dict[str, Any]) -> dict[str, str]:
+def _cost_command_files(answer: dict[str, Any]) -> dict[str, str]:
     from commonwatt.siting import usecases as app
-    from commonwatt.siting.usecases.charts import cost_files
+    from commonwatt.siting.usecases.charts import gpu_hour_cost_files
 
-    section = app.cost_section(answer, _language())
-    return cost_files(answer) | {"report.html": app.page(section, answer, _language())}
+    section = app.site_cost_report_section(answer, _siting_command_language())
+    return gpu_hour_cost_files(answer) | {
+        "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
+    }
 
 
-def _place_files(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
+def _place_command_files(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
     from commonwatt.siting import usecases as app
-    from commonwatt.siting.usecases.charts import place_files
+    from commonwatt.siting.usecases.charts import placement_files
 
-    section = app.place_section(answer | {"limits": words}, _language())
-    return place_files(answer) | {"report.html": app.page(section, answer, _language())}
+    section = app.placement_report_section(answer | {"limits": words}, _siting_command_language())
+    return placement_files(answer) | {
+        "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
+    }
 
 
-def _language() -> str:
+def _siting_command_language() -> str:
     return language_of_call(click.get_current_context(silent=True))
 
 
-def _cost_text(answer: dict[str, Any], language: str) -> str:
+def _cost_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import SITES
 
     columns = (
         "p5_usd_per_gpu_hour", "p50_usd_per_gpu_hour", "p95_usd_per_gpu_hour",
         "p50_usd_per_effective_pflop_hour", "utilisation_share",
     )  # fmt: skip
-    rows = _rows_by_measure(SITES, "site", columns, answer["sites"], language)
-    drivers = [_drivers(site["site"], answer["tornado"], 3) for site in answer["sites"]]
+    rows = _terminal_rows_by_measure(SITES, "site", columns, answer["sites"], language)
+    drivers = [
+        _cost_drivers_command_message(site["site"], answer["tornado"], 3)
+        for site in answer["sites"]
+    ]
     note = Message(
         "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} percent "
         "of peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
@@ -222,12 +235,14 @@ def _cost_text(answer: dict[str, Any], language: str) -> str:
             "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    lines = [_even(row).translate(language) for row in answer["break_even"]]
+    lines = [_break_even_command_message(row).translate(language) for row in answer["break_even"]]
     first_drivers = [line.translate(language) for line in drivers]
-    return "\n".join([_aligned(rows), "", *first_drivers, "", *lines, "", note.translate(language)])
+    return "\n".join(
+        [_aligned_terminal_text(rows), "", *first_drivers, "", *lines, "", note.translate(language)]
+    )
 
 
-def _drivers(site: str, bars: list[dict[str, Any]], count: int) -> Message:
+def _cost_drivers_command_message(site: str, bars: list[dict[str, Any]], count: int) -> Message:
     """Return what moves the cost at a site most, in words."""
     from commonwatt.siting.domain.tables import TORNADO
 
@@ -238,21 +253,22 @@ def _drivers(site: str, bars: list[dict[str, Any]], count: int) -> Message:
         {
             "site": site,
             "bars": ", ".join(
-                f"{bar['input']} {cell(bar['swing_usd_per_gpu_hour'], swing)}" for bar in widest
+                f"{bar['input']} {measure_cell_text(bar['swing_usd_per_gpu_hour'], swing)}"
+                for bar in widest
             ),
         },
     )
 
 
-def _even(row: dict[str, Any]) -> Message:
+def _break_even_command_message(break_even: dict[str, Any]) -> Message:
     values = {
-        "site": row["site"],
-        "other": row["against"],
-        "rent": f"{row['rent_usd_per_gpu_hour']:.2f}",
-        "tariff": f"{row['tariff_where_rent_wins_usd_per_kwh']:.3f}",
+        "site": break_even["site"],
+        "other": break_even["against"],
+        "rent": f"{break_even['rent_usd_per_gpu_hour']:.2f}",
+        "tariff": f"{break_even['tariff_where_rent_wins_usd_per_kwh']:.3f}",
     }
-    tariff = row["tariff_where_rent_wins_usd_per_kwh"]
-    use = row["utilisation_to_match_share"]
+    tariff = break_even["tariff_where_rent_wins_usd_per_kwh"]
+    use = break_even["utilisation_to_match_share"]
     if use is None:
         return Message("{site} does not match {other} at any utilisation.", values)
     values["use"] = f"{100 * use:.0f}"
@@ -269,28 +285,31 @@ def _even(row: dict[str, Any]) -> Message:
     )
 
 
-def _contest_text(answer: dict[str, Any], language: str) -> str:
+def _contest_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import CONTEST
 
     cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]
     columns = [column.name for column in CONTEST.columns[1:]]
-    table = _aligned(_rows_by_measure(CONTEST, "contest", columns, cases, language))
+    table = _aligned_terminal_text(
+        _terminal_rows_by_measure(CONTEST, "contest", columns, cases, language)
+    )
     which = Message(
         "The first site is {first}, the second {second}.",
         {"first": answer["one"], "second": answer["other"]},
     )
-    drivers = _drivers(answer["other"], answer["tornado"], 9)
+    drivers = _cost_drivers_command_message(answer["other"], answer["tornado"], 9)
     return f"{table}\n\n{which.translate(language)} {drivers.translate(language)}"
 
 
-def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
+def _place_command_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
     from commonwatt.siting.domain.tables import PLACE_SITES
 
     names = ("pool", "h100_equivalents", "mean_use_share", "size_usd", "running_usd", "carbon_t")
     columns = [PLACE_SITES.column(name) for name in names]
-    rows = [[heading(column, language) for column in columns]]
+    rows = [[measure_heading(column, language) for column in columns]]
     rows += [
-        [cell(row[column.name], column, language) for column in columns] for row in answer["sites"]
+        [measure_cell_text(row[column.name], column, language) for column in columns]
+        for row in answer["sites"]
     ]
     total = Message(
         "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
@@ -303,17 +322,19 @@ def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> 
         },
     )
     headings = [word.translate(language) for word in words]
-    return "\n".join([_aligned(rows), "", total.translate(language), *headings])
+    return "\n".join([_aligned_terminal_text(rows), "", total.translate(language), *headings])
 
 
-def _day_ahead_text(rows: list[dict[str, Any]], language: str) -> str:
+def _day_ahead_command_text(rows: list[dict[str, Any]], language: str) -> str:
     from commonwatt.siting.domain.tables import DAY_AHEAD
 
     columns = [column.name for column in DAY_AHEAD.columns[1:]]
-    return _aligned(_rows_by_measure(DAY_AHEAD, "latency_limit_ms", columns, rows, language))
+    return _aligned_terminal_text(
+        _terminal_rows_by_measure(DAY_AHEAD, "latency_limit_ms", columns, rows, language)
+    )
 
 
-def _rows_by_measure(
+def _terminal_rows_by_measure(
     table: TableSchema,
     across: str,
     columns: Sequence[str],
@@ -326,24 +347,30 @@ def _rows_by_measure(
     one under the other they are a line each, with a column for every site or limit.
     """
     top = table.column(across)
-    lines = [[heading(top, language), *(cell(row[across], top, language) for row in rows)]]
+    lines = [
+        [
+            measure_heading(top, language),
+            *(measure_cell_text(row[across], top, language) for row in rows),
+        ]
+    ]
     for name in columns:
         column = table.column(name)
-        cells = [cell(row[name], column, language) for row in rows]
-        lines.append([heading(column, language), *cells])
+        cells = [measure_cell_text(row[name], column, language) for row in rows]
+        lines.append([measure_heading(column, language), *cells])
     return lines
 
 
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+def _aligned_terminal_text(rows: list[list[str]]) -> str:
+    widths = [max(_terminal_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
-            text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)
+            text + " " * (width - _terminal_width(text))
+            for text, width in zip(row, widths, strict=True)
         ).rstrip()
         for row in rows
     )
 
 
-def _width(text: str) -> int:
+def _terminal_width(text: str) -> int:
     """Return the columns that a text takes on a terminal; Chinese takes two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

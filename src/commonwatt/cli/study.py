@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, command, language, option, print_message
+from commonwatt.cli.frame import (
+    CommandResult,
+    command,
+    command_language,
+    option,
+    print_message_to_stderr,
+)
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message, translate
 
@@ -41,13 +47,13 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
 
     load_programme(programme, what_if)  # a faulty file leaves no store behind
     opened = RunStore(store)
-    spoken = language(click.get_current_context())
+    spoken = command_language(click.get_current_context())
     study_run = run_study(
-        programme, opened, language=spoken, what_if=what_if, report_progress=print_message
+        programme, opened, language=spoken, what_if=what_if, report_progress=print_message_to_stderr
     )
     return CommandResult(
-        data=_data(study_run),
-        text=lambda tongue: _text(study_run, tongue),
+        data=_study_command_json(study_run),
+        text=lambda tongue: _study_command_text(study_run, tongue),
         tables={
             table["name"]: opened.table(study_run.run.run_id, table["name"])
             for table in study_run.run.tables
@@ -56,7 +62,7 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     )
 
 
-def _data(study_run: StudyRun) -> dict[str, Any]:
+def _study_command_json(study_run: StudyRun) -> dict[str, Any]:
     return {
         "run_id": study_run.run.run_id,
         "title": study_run.run.title,
@@ -70,11 +76,11 @@ def _data(study_run: StudyRun) -> dict[str, Any]:
     }
 
 
-def _text(study_run: StudyRun, tongue: str) -> str:
+def _study_command_text(study_run: StudyRun, tongue: str) -> str:
     if study_run.what_if:
-        return _before_and_after(study_run, tongue)
+        return _what_if_command_text(study_run, tongue)
     from commonwatt.catalogue import shared
-    from commonwatt.catalogue.measures import label, written
+    from commonwatt.catalogue.measures import measure_label_text, measure_value_text
     from commonwatt.fleet.domain import measures as fleet
 
     figures = study_run.run.headline
@@ -91,25 +97,28 @@ def _text(study_run: StudyRun, tongue: str) -> str:
     rows = [
         (translate("Programme", tongue), study_run.run.title),
         *(
-            (label(measure, tongue), written(figures[name], measure, tongue))
+            (
+                measure_label_text(measure, tongue),
+                measure_value_text(figures[name], measure, tongue),
+            )
             for measure, name in shown
         ),
-        *_joined(figures, tongue),
+        *_cost_and_debt_command_lines(figures, tongue),
         (translate("Run", tongue), study_run.run.run_id),
         (translate("Report", tongue), str(study_run.report.resolve())),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
-def _before_and_after(study_run: StudyRun, tongue: str) -> str:
+def _what_if_command_text(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.catalogue.measures import cell, heading
+    from commonwatt.catalogue.measures import measure_cell_text, measure_heading
     from commonwatt.study.measures import WHAT_IF
 
     columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
-    heads = [heading(column, tongue) for column in columns]
+    heads = [measure_heading(column, tongue) for column in columns]
     moved = [row for row in study_run.what_if if row["changed"]]
-    rows = [heads, *([cell(row[c.name], c, tongue) for c in columns] for row in moved)]
+    rows = [heads, *([measure_cell_text(row[c.name], c, tongue) for c in columns] for row in moved)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
     same = Message("{count} figures stay as they were.")
@@ -120,25 +129,29 @@ def _before_and_after(study_run: StudyRun, tongue: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _joined(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
+def _cost_and_debt_command_lines(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
     """Return the lines of the wings that the programme uses."""
-    from commonwatt.catalogue.measures import Measure, cell, heading
+    from commonwatt.catalogue.measures import Measure, measure_cell_text, measure_heading
     from commonwatt.catalogue.shared import GPU_HOUR_COST, GPU_HOUR_COST_P50
     from commonwatt.study.measures import ALTERNATIVE, DEBT_GDP_WITH, DEBT_GDP_WITHOUT
 
-    def by_name(measure: Measure, values: dict[str, float]) -> str:
-        return "; ".join(f"{name} {cell(value, measure, tongue)}" for name, value in values.items())
+    def figures_text_by_name(measure: Measure, values: dict[str, float]) -> str:
+        return "; ".join(
+            f"{name} {measure_cell_text(value, measure, tongue)}" for name, value in values.items()
+        )
 
     rows: list[tuple[str, str]] = []
     if "cost_usd_per_gpu_hour" in figures:
-        costs = by_name(GPU_HOUR_COST_P50, figures["cost_usd_per_gpu_hour"])
-        rows.append((heading(GPU_HOUR_COST_P50, tongue), costs))
+        costs = figures_text_by_name(GPU_HOUR_COST_P50, figures["cost_usd_per_gpu_hour"])
+        rows.append((measure_heading(GPU_HOUR_COST_P50, tongue), costs))
     if "debt_with_gdp_share" in figures:
         for measure, side in ((DEBT_GDP_WITH, "with"), (DEBT_GDP_WITHOUT, "without")):
             share = figures[f"debt_{side}_gdp_share"]
-            rows.append((heading(measure, tongue), cell(share, measure, tongue)))
+            rows.append(
+                (measure_heading(measure, tongue), measure_cell_text(share, measure, tongue))
+            )
     if "alternative_cheapest" in figures:
-        costs = by_name(GPU_HOUR_COST, figures["alternative_cost_usd_per_gpu_hour"])
-        name = f"{heading(ALTERNATIVE, tongue)}, {heading(GPU_HOUR_COST, tongue)}"
+        costs = figures_text_by_name(GPU_HOUR_COST, figures["alternative_cost_usd_per_gpu_hour"])
+        name = f"{measure_heading(ALTERNATIVE, tongue)}, {measure_heading(GPU_HOUR_COST, tongue)}"
         rows.append((name, costs))
     return rows

@@ -55,9 +55,9 @@ def project(
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
     from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis
     from commonwatt.treasury.usecases import charts
-    from commonwatt.treasury.usecases.countries import open_country, with_exchange_rates
-    from commonwatt.treasury.usecases.frames import answer_frames
-    from commonwatt.treasury.usecases.project import projection_result
+    from commonwatt.treasury.usecases.countries import open_treasury_country, with_exchange_rates
+    from commonwatt.treasury.usecases.frames import treasury_answer_frames
+    from commonwatt.treasury.usecases.project import debt_projection_result
 
     treatment = AccountingTreatment(
         bonds_as_income=bonds_as_income,
@@ -65,14 +65,14 @@ def project(
         basis=DebtBasis(basis),
         programmes=programme,
     )
-    projected = with_exchange_rates(open_country(country, weo), fx)
-    answer = projection_result(projected, years=years, treatment=treatment, compare=compare)
+    projected = with_exchange_rates(open_treasury_country(country, weo), fx)
+    answer = debt_projection_result(projected, years=years, treatment=treatment, compare=compare)
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return CommandResult(
         data=answer,
-        text=lambda language: _project_text(answer, language),
-        tables=answer_frames(answer, names, answer["currency"]),
-        files=charts.project_files(answer),
+        text=lambda language: _project_command_text(answer, language),
+        tables=treasury_answer_frames(answer, names, answer["currency"]),
+        files=charts.debt_projection_files(answer),
     )
 
 
@@ -115,11 +115,11 @@ def fan(
 ) -> CommandResult:
     """Draw stochastic paths of debt and reserves around the projection."""
     from commonwatt.treasury.usecases import charts
-    from commonwatt.treasury.usecases.fan import FanOptions, fan_result
-    from commonwatt.treasury.usecases.frames import answer_frames
+    from commonwatt.treasury.usecases.fan import FanOptions, debt_fan_result
+    from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     if backtest:
-        return _backtest(weo, leave_out, only, seed)
+        return _fan_backtest_command_result(weo, leave_out, only, seed)
     options = FanOptions(
         paths=paths,
         years=years,
@@ -131,12 +131,12 @@ def fan(
         call_loss=call_loss,
         strategies=strategies,
     )
-    answer = fan_result(_named(country), weo, options)
+    answer = debt_fan_result(_required_country_argument(country), weo, options)
     return CommandResult(
         data=answer,
-        text=lambda language: _fan_text(answer, language),
-        tables=answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
-        files=charts.fan_files(answer),
+        text=lambda language: _fan_command_text(answer, language),
+        tables=treasury_answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
+        files=charts.debt_fan_files(answer),
     )
 
 
@@ -148,7 +148,7 @@ FAN_TABLES = (
 )
 
 
-def _named(country: str | None) -> str:
+def _required_country_argument(country: str | None) -> str:
     if country:
         return country
     raise UsageError(
@@ -156,47 +156,51 @@ def _named(country: str | None) -> str:
     )
 
 
-def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> CommandResult:
-    from commonwatt.treasury.usecases.fan import backtest_result
-    from commonwatt.treasury.usecases.frames import answer_frames
+def _fan_backtest_command_result(
+    weo: Path | None, leave_out: str, only: str, seed: int
+) -> CommandResult:
+    from commonwatt.treasury.usecases.fan import debt_backtest_result
+    from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     if weo is None:
         raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
-    answer = backtest_result(weo, _codes(leave_out), _codes(only), seed=seed)
+    answer = debt_backtest_result(
+        weo, _parse_economy_codes_option(leave_out), _parse_economy_codes_option(only), seed=seed
+    )
     return CommandResult(
         data=answer,
-        text=lambda language: _backtest_text(answer, language),
-        tables=answer_frames(answer, ("economies",)),
+        text=lambda language: _fan_backtest_command_text(answer, language),
+        tables=treasury_answer_frames(answer, ("economies",)),
     )
 
 
-def _codes(text: str) -> frozenset[str]:
-    return frozenset(code.strip().upper() for code in text.split(",") if code.strip())
+def _parse_economy_codes_option(codes_option: str) -> frozenset[str]:
+    return frozenset(code.strip().upper() for code in codes_option.split(",") if code.strip())
 
 
-def _backtest_text(answer: dict[str, Any], language: str) -> str:
+def _fan_backtest_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ECONOMIES
 
     naive = answer["naive"] | {"economy": translate("past changes alone", language)}
     names = ("economy", "forecasts", "coverage_80_share", "crps_points", "width_80_points")
-    return _table_text(ECONOMIES, [*answer["economies"], naive], names, language)
+    return _treasury_table_command_text(ECONOMIES, [*answer["economies"], naive], names, language)
 
 
-def _fan_text(answer: dict[str, Any], language: str) -> str:
-    from commonwatt.catalogue.measures import label, written
+def _fan_command_text(answer: dict[str, Any], language: str) -> str:
+    from commonwatt.catalogue.measures import measure_label_text, measure_value_text
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import FAN_DEBT
 
     names = ("fiscal_year", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
-    quantiles = _table_text(
+    quantiles = _treasury_table_command_text(
         FAN_DEBT, answer["fan"]["debt_gdp_share"], names, language, note_says_unit=True
     )
     ever = answer["chances"][-1]
     chances = [
         (
-            label(chance, language),
-            written(ever[f"{event}_probability"], chance, language),
-            f"± {written(ever[f'{event}_monte_carlo_error'], chance, language)}",
+            measure_label_text(chance, language),
+            measure_value_text(ever[f"{event}_probability"], chance, language),
+            f"± {measure_value_text(ever[f'{event}_monte_carlo_error'], chance, language)}",
         )
         for event, chance in (
             ("debt_over_ceiling", measures.CEILING_CHANCE_EVER),
@@ -205,7 +209,7 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
         )
     ]
     note = translate("Debt in per cent of GDP; chances over the whole horizon.", language)
-    return "\n\n".join([quantiles, columns(chances), note])
+    return "\n\n".join([quantiles, aligned_terminal_columns(chances), note])
 
 
 @command(treasury, "finance", example="commonwatt treasury finance harbour --json")
@@ -224,33 +228,39 @@ def finance(
     """Finance a compute centre, and show its three ways onto the public books."""
     from commonwatt.treasury.usecases import charts
     from commonwatt.treasury.usecases.fan import FanOptions
-    from commonwatt.treasury.usecases.finance import centre_result, sovereign_result
-    from commonwatt.treasury.usecases.frames import answer_frames
+    from commonwatt.treasury.usecases.finance import (
+        centre_finance_result,
+        centre_sovereign_debt_result,
+    )
+    from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
-    answer = centre_result(centre, target=target, paths=paths, seed=seed)
+    answer = centre_finance_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:
         options = FanOptions(paths=max(paths, 1000), seed=seed)
-        answer["sovereign"] = sovereign_result(centre, sovereign, route, options)
-        files["debt_with_and_without.svg"] = charts.need_chart(answer["sovereign"])
+        answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
+        files["debt_with_and_without.svg"] = charts.financing_need_chart(answer["sovereign"])
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(
         data=answer,
-        text=lambda language: _finance_text(answer, language),
-        tables=answer_frames(answer, names, answer["currency"]),
+        text=lambda language: _finance_command_text(answer, language),
+        tables=treasury_answer_frames(answer, names, answer["currency"]),
         files=files,
     )
 
 
-def _finance_text(answer: dict[str, Any], language: str) -> str:
-    from commonwatt.catalogue.measures import cell, label
+def _finance_command_text(answer: dict[str, Any], language: str) -> str:
+    from commonwatt.catalogue.measures import measure_cell_text, measure_label_text
     from commonwatt.study.measures import FUNDING_YEARS
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import CASES, PRICE, ROUTES
 
     currency = answer["currency"]
     ratios = (measures.DSCR_MIN, measures.DSCR_MEAN, measures.LLCR, measures.PLCR)
-    covers = [(label(r, language), cell(answer["cover"][r.id], r, language)) for r in ratios]
+    covers = [
+        (measure_label_text(r, language), measure_cell_text(answer["cover"][r.id], r, language))
+        for r in ratios
+    ]
     price = (
         "utilisation_share",
         f"price_{currency.lower()}_per_gpu_hour",
@@ -260,19 +270,21 @@ def _finance_text(answer: dict[str, Any], language: str) -> str:
     routes = [row | {"route": translate(row["route"], language)} for row in answer["routes"]]
     flows = ("route", "peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
     parts = [
-        columns(covers),
-        _table_text(PRICE.in_currency(currency), answer["price"], price, language),
-        _table_text(
+        aligned_terminal_columns(covers),
+        _treasury_table_command_text(PRICE.in_currency(currency), answer["price"], price, language),
+        _treasury_table_command_text(
             CASES.in_currency(currency), cases, ("case", "dscr_min", "shortfall_mn"), language
         ),
-        _table_text(ROUTES.in_currency(currency), routes, flows, language),
+        _treasury_table_command_text(ROUTES.in_currency(currency), routes, flows, language),
     ]
     if "sovereign" in answer:
         need = f"need_{currency.lower()}_bn"
         debt = ("debt_without_gdp_share", "debt_with_gdp_share")
         years = FUNDING_YEARS.in_currency(currency)
         names = ("fiscal_year", need, *debt)
-        parts.append(_table_text(years, answer["sovereign"]["years"], names, language))
+        parts.append(
+            _treasury_table_command_text(years, answer["sovereign"]["years"], names, language)
+        )
     return "\n\n".join(parts)
 
 
@@ -292,28 +304,30 @@ def assess(
     """Set a country, its indicators or its inputs beside dated, sourced rules."""
     from commonwatt.treasury.usecases.assess import (
         AssessmentOptions,
-        assessment_result,
-        assessment_rows,
+        debt_assessment_result,
+        debt_assessment_rows,
     )
-    from commonwatt.treasury.usecases.frames import answer_frames
+    from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     options = AssessmentOptions(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
-    answer = assessment_result(subject, weo, options)
+    answer = debt_assessment_result(subject, weo, options)
     return CommandResult(
         data=answer,
-        text=lambda language: _assess_text(answer, language),
-        tables=answer_frames(assessment_rows(answer), ("signals", "adjustments")),
+        text=lambda language: _assess_command_text(answer, language),
+        tables=treasury_answer_frames(debt_assessment_rows(answer), ("signals", "adjustments")),
     )
 
 
-def _assess_text(answer: dict[str, Any], language: str) -> str:
+def _assess_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ADJUSTMENTS, SIGNALS
-    from commonwatt.treasury.usecases.assess import assessment_rows
+    from commonwatt.treasury.usecases.assess import debt_assessment_rows
 
-    rows = assessment_rows(answer)
+    rows = debt_assessment_rows(answer)
     if "adjustments" in answer:
         steps = [a | {"binding": translate(a["binding"], language)} for a in rows["adjustments"]]
-        return _table_text(ADJUSTMENTS, steps, ("years", "step", "binding"), language)
+        return _treasury_table_command_text(
+            ADJUSTMENTS, steps, ("years", "step", "binding"), language
+        )
     signals = [
         signal
         | {
@@ -323,11 +337,11 @@ def _assess_text(answer: dict[str, Any], language: str) -> str:
         for signal in rows["signals"]
     ]
     names = ("indicator", "value", "thresholds", "signal")
-    table = _table_text(SIGNALS, signals, names, language)
+    table = _treasury_table_command_text(SIGNALS, signals, names, language)
     return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
 
 
-def _project_text(answer: dict[str, Any], language: str) -> str:
+def _project_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import BRIDGE, YEARS
 
     currency, money = answer["currency"], f"{answer['currency'].lower()}_bn"
@@ -340,16 +354,18 @@ def _project_text(answer: dict[str, Any], language: str) -> str:
     )
     return "\n\n".join(
         [
-            _table_text(
+            _treasury_table_command_text(
                 YEARS.in_currency(currency), answer["years"], names, language, note_says_unit=True
             ),
-            _table_text(BRIDGE.in_currency(currency), steps, bridge, language, note_says_unit=True),
+            _treasury_table_command_text(
+                BRIDGE.in_currency(currency), steps, bridge, language, note_says_unit=True
+            ),
             note,
         ]
     )
 
 
-def _table_text(
+def _treasury_table_command_text(
     table: TableSchema,
     rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
@@ -366,35 +382,41 @@ def _table_text(
         language: The reader's language.
         note_says_unit: A note below the table says the unit of its money or ratio.
     """
-    from commonwatt.catalogue.measures import cell
+    from commonwatt.catalogue.measures import measure_cell_text
 
     shown = [table.column(name) for name in names]
-    heads = tuple(_heading(column, language, note_says_unit=note_says_unit) for column in shown)
-    cells = [tuple(cell(row[column.name], column, language) for column in shown) for row in rows]
-    return columns([heads, *cells])
+    heads = tuple(
+        _terminal_column_heading(column, language, note_says_unit=note_says_unit)
+        for column in shown
+    )
+    cells = [
+        tuple(measure_cell_text(row[column.name], column, language) for column in shown)
+        for row in rows
+    ]
+    return aligned_terminal_columns([heads, *cells])
 
 
-def _heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str:
+def _terminal_column_heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str:
     from commonwatt.catalogue.errors import UnitError
-    from commonwatt.catalogue.measures import CURRENCY, heading, label
+    from commonwatt.catalogue.measures import CURRENCY, measure_heading, measure_label_text
 
     is_money = CURRENCY in column.measure.unit
     if note_says_unit and (is_money or column.name.startswith("q")):
-        return label(column, language)
+        return measure_label_text(column, language)
     try:
-        return heading(column, language)
+        return measure_heading(column, language)
     except UnitError:
         # An economy of a WEO table may count in a currency that the units do not spell.
-        return f"{label(column, language)} [{column.unit}]"
+        return f"{measure_label_text(column, language)} [{column.unit}]"
 
 
-def columns(rows: list[tuple[str, ...]]) -> str:
+def aligned_terminal_columns(rows: list[tuple[str, ...]]) -> str:
     """Return rows as aligned text, the first column to the left."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join(_aligned(row, widths) for row in rows)
+    return "\n".join(_terminal_row(row, widths) for row in rows)
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+def _terminal_row(row: tuple[str, ...], widths: list[int]) -> str:
     first = row[0].ljust(widths[0])
     rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
     return "  ".join([first, *rest])

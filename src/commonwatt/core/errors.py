@@ -93,7 +93,7 @@ class CommonwattError(Exception):
         """Return the sentence in `language` ("en" or "zh-Hant")."""
         parts = [
             part
-            for part in (self._fault_sentence(language), self._remedy_sentence(language))
+            for part in (self._error_fault_sentence(language), self._remedy_sentence(language))
             if part
         ]
         return " ".join(parts)
@@ -105,10 +105,10 @@ class CommonwattError(Exception):
         parts["remedy"] = self.remedy
         return {"error": self.code} | {key: str(part) for key, part in parts.items() if part}
 
-    def _fault_sentence(self, language: str) -> str:
+    def _error_fault_sentence(self, language: str) -> str:
         found_text, wanted_text = (
-            _translated(self.found, language),
-            _translated(self.wanted, language),
+            _translated_error_part(self.found, language),
+            _translated_error_part(self.wanted, language),
         )
         if found_text and wanted_text:
             form = Message("{where}: found {found}, wanted {wanted}.")
@@ -123,10 +123,10 @@ class CommonwattError(Exception):
         )
 
     def _remedy_sentence(self, language: str) -> str:
-        return _translated(self.remedy, language)
+        return _translated_error_part(self.remedy, language)
 
 
-def _translated(part: str | Message, language: str) -> str:
+def _translated_error_part(part: str | Message, language: str) -> str:
     return part.translate(language) if isinstance(part, Message) else part
 
 
@@ -196,10 +196,10 @@ class RunNotFoundError(CommonwattError):
     code, exit_code = "run-unknown", 60
 
 
-def cell_location(path: str, row: int | None = None, column: str | None = None) -> str:
+def table_cell_location(path: str, row: int | None = None, column: str | None = None) -> str:
     """Return a place in a table as a person would say it.
 
-    >>> cell_location("jobs.csv", 18204, "gpus")
+    >>> table_cell_location("jobs.csv", 18204, "gpus")
     'jobs.csv, row 18,204, column gpus'
     """
     parts = [path]

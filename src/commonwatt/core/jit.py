@@ -54,12 +54,12 @@ def njit(
     return cast("Callable[[Callable[P, R]], Callable[P, R]]", numba.njit(**options))  # pyright: ignore[reportUnknownMemberType]
 
 
-def cache_folder(home: Path) -> Path:
+def kernel_cache_folder(home: Path) -> Path:
     """Return the folder of compiled kernels for the kernels as they stand now."""
-    return home / f"kernels-{_state_of_sources()}"
+    return home / f"kernels-{_kernel_sources_digest()}"
 
 
-def _state_of_sources() -> str:
+def _kernel_sources_digest() -> str:
     """Return a digest of every file of ours that holds a kernel."""
     root = Path(__file__).parents[1]
     # The place counts, too: two checkouts whose kernels are alike today need not be tomorrow.
@@ -71,27 +71,27 @@ def _state_of_sources() -> str:
     return digest.hexdigest()[:16]
 
 
-def _point_numba_at_our_folder() -> None:
+def _set_numba_cache_folder() -> None:
     """Use a folder of our own, unless the user chose one or there is no place for it."""
     if os.environ.get("NUMBA_CACHE_DIR"):
         return
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     home = Path(base) / "commonwatt"
-    folder = cache_folder(home)
+    folder = kernel_cache_folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
     except OSError:  # numba then keeps its code beside the sources, or compiles each time
         return
-    _forget_old(home)
+    _forget_old_kernel_folders(home)
     config = cast("Any", numba).config
     config.CACHE_DIR = str(folder)
 
 
-def _forget_old(home: Path) -> None:
+def _forget_old_kernel_folders(home: Path) -> None:
     states = sorted(home.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in states[_MOST_FOLDERS:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-_point_numba_at_our_folder()
+_set_numba_cache_folder()

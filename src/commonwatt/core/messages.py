@@ -43,27 +43,27 @@ def translate(text: str, language: str) -> str:
     # gettext answers the empty string with the header of its catalogue.
     if language != "zh-Hant" or not text:
         return text
-    return _chinese().gettext(text)
+    return _chinese_message_catalogue().gettext(text)
 
 
-def language_of(choice: str | None) -> str:
+def message_language(choice: str | None) -> str:
     """Return the language asked for: an option first, then the environment.
 
-    >>> language_of("zh-Hant"), language_of("zh_TW.UTF-8"), language_of("C")
+    >>> message_language("zh-Hant"), message_language("zh_TW.UTF-8"), message_language("C")
     ('zh-Hant', 'zh-Hant', 'en')
     """
-    wanted = choice or _environment_language()
+    wanted = choice or _message_language_of_environment()
     tag = wanted.split(".")[0].split(":")[0].replace("-", "_").lower()
     return "zh-Hant" if tag.startswith(("zh_hant", "zh_hk", "zh_tw", "zh_mo")) else "en"
 
 
-def _environment_language() -> str:
+def _message_language_of_environment() -> str:
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     return next((setting for name in names if (setting := os.environ.get(name))), "en")
 
 
 @cache
-def _chinese() -> gettext.NullTranslations:
+def _chinese_message_catalogue() -> gettext.NullTranslations:
     merged = gettext.NullTranslations()
     # Sorted, so that where two catalogues translate one sentence the same of them wins on every
     # machine.

@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
+def named_random_stream(seed: int, name: str) -> np.random.Generator:
     """Return the generator of stream `name` under `seed`.
 
     The name is hashed into the spawn key, so streams do not depend on the
@@ -19,8 +19,8 @@ def stream(seed: int, name: str) -> np.random.Generator:
 
     Source: NumPy, "Parallel random number generation", SeedSequence spawn keys.
 
-    >>> a, b = stream(1, "arrivals"), stream(1, "failures")
-    >>> a.integers(100) == stream(1, "arrivals").integers(100)
+    >>> a, b = named_random_stream(1, "arrivals"), named_random_stream(1, "failures")
+    >>> a.integers(100) == named_random_stream(1, "arrivals").integers(100)
     np.True_
     """
     digest = hashlib.sha256(name.encode()).digest()

@@ -17,12 +17,12 @@ SHIPPED: Final = "shipped:"
 DATA: Final = Path(str(resources.files("commonwatt"))) / "data"
 
 
-def shipped_or_beside(name: str, folder: Path) -> Path:
+def shipped_or_local_path(name: str, folder: Path) -> Path:
     """Return where `name` lies: among the shipped files, or in the folder `folder`.
 
-    >>> shipped_or_beside("shipped:traces/README.md", Path()).name
+    >>> shipped_or_local_path("shipped:traces/README.md", Path()).name
     'README.md'
-    >>> shipped_or_beside("jobs.csv", Path("here")).as_posix()
+    >>> shipped_or_local_path("jobs.csv", Path("here")).as_posix()
     'here/jobs.csv'
     """
     return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else folder / name
@@ -51,19 +51,19 @@ class ShippedCollection:
         firsts = (path.relative_to(self.folder).parts[0] for path in files)
         return tuple(sorted(first.partition(".")[0] for first in firsts))
 
-    def find(self, name: str | Path) -> Path | None:
+    def find_shipped_file(self, name: str | Path) -> Path | None:
         """Return the shipped file that a word names; None for a path and an unknown word.
 
         A `Path` is a path: `Path("./harbour")` has lost the dot that told it from a name.
 
         >>> countries = ShippedCollection(DATA / "treasury", "*/country.toml")
-        >>> countries.find("./hongkong"), countries.find(Path("hongkong"))
+        >>> countries.find_shipped_file("./hongkong"), countries.find_shipped_file(Path("hongkong"))
         (None, None)
         """
         if isinstance(name, Path) or name not in self.names():
             return None
         return self.folder / self.pattern.replace("*", name)
 
-    def find_or_path(self, name: str | Path) -> Path:
+    def find_shipped_file_or_path(self, name: str | Path) -> Path:
         """Return the shipped file that a word names, or the path that `name` is."""
-        return self.find(name) or Path(name)
+        return self.find_shipped_file(name) or Path(name)

@@ -15,15 +15,22 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.actions import ClusterAction, Intent
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobRequest
 from commonwatt.operate.domain.errors import BackendError
-from commonwatt.operate.usecases.actions import perform_recorded
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_home, open_store
+from commonwatt.operate.usecases.actions import perform_recorded_intent
+from commonwatt.operate.usecases.home import (
+    ControllerHome,
+    open_backend,
+    open_controller_home,
+    open_controller_store,
+)
 from commonwatt.sandbox.engines.isolation.handover import HandoverStep, RemoteJobRunner
 
 TENANT = "sandbox"
 _OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clear away after it
 
 
-def cluster_runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> RemoteJobRunner:
+def isolated_job_cluster_runner(
+    folder: Path, node_folder: Path, *, tenant: str = TENANT
+) -> RemoteJobRunner:
     """Return what runs isolated jobs on the cluster of the controller at `folder`.
 
     A controller must run there; the jobs wait for their turn like all others.
@@ -33,15 +40,15 @@ def cluster_runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> 
         node_folder: Where the machines of the cluster keep locks and stages.
         tenant: Whose quota the jobs count against.
     """
-    home = open_home(folder)
+    home = open_controller_home(folder)
     return RemoteJobRunner(
         stages=folder / "steps",
         node_folder=node_folder,
-        submit_step=lambda step: run_step(home, step, tenant=tenant),
+        submit_step=lambda step: run_isolated_step_on_cluster(home, step, tenant=tenant),
     )
 
 
-def run_step(
+def run_isolated_step_on_cluster(
     home: ControllerHome,
     step: HandoverStep,
     *,
@@ -55,13 +62,13 @@ def run_step(
         BackendError: It has not ended by a day after it was handed in.
     """
     now_s = clock()
-    request = job_request_of(step, tenant=tenant, now_s=now_s)
-    with open_store(home) as store, open_backend(home) as backend:
+    request = cluster_request_of_isolated_step(step, tenant=tenant, now_s=now_s)
+    with open_controller_store(home) as store, open_backend(home) as backend:
         backend.submit(request)
         body = {"gpus": request.gpus, "tenant": tenant, "user": request.user}
         # In the ledger like every job: what ran on sensitive data must be found there by its
         # step's name.
-        perform_recorded(
+        perform_recorded_intent(
             store,
             backend,
             Intent(action=ClusterAction.SUBMIT, subject=request.job_id, body=body),
@@ -74,7 +81,9 @@ def run_step(
             pause(home.settings.tick_s)
 
 
-def job_request_of(step: HandoverStep, *, tenant: str, now_s: float) -> JobRequest:
+def cluster_request_of_isolated_step(
+    step: HandoverStep, *, tenant: str, now_s: float
+) -> JobRequest:
     """Return what a step requests of a cluster: processors and memory, no GPU, no second start."""
     assignments = [f"{name}={setting}" for name, setting in sorted(step.environment.items())]
     return JobRequest(

@@ -51,18 +51,18 @@ class Actor:
     revoked_in: int | None
 
 
-def enrolment(person: Person, public_key: bytes) -> EntryDraft:
+def enrolment_draft(person: Person, public_key: bytes) -> EntryDraft:
     """Return the entry that makes `person` known by `public_key`."""
     body = asdict(person) | {"public_key": public_key.hex()}
     return EntryDraft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
 
 
-def revocation(actor_id: str, reason: str) -> EntryDraft:
+def revocation_draft(actor_id: str, reason: str) -> EntryDraft:
     """Return the entry after which `actor_id` counts no more."""
     return EntryDraft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})
 
 
-def find_actor(connection: sa.Connection, actor_id: str) -> Actor:
+def find_ledger_actor(connection: sa.Connection, actor_id: str) -> Actor:
     """Return the actor of that name.
 
     Raises:
@@ -76,10 +76,10 @@ def find_actor(connection: sa.Connection, actor_id: str) -> Actor:
             found=Message("nobody enrolled under this key"),
             remedy=Message("Ask a registrar to enrol the key first."),
         )
-    return actor_of(row)
+    return ledger_actor_of_row(row)
 
 
-def actor_of(row: RowMapping) -> Actor:
+def ledger_actor_of_row(row: RowMapping) -> Actor:
     """Return the actor in a row of the table."""
     names = ("name", "role", "organisation", "device")
     return Actor(
@@ -91,7 +91,7 @@ def actor_of(row: RowMapping) -> Actor:
     )
 
 
-def check_active(actor: Actor) -> None:
+def check_actor_active(actor: Actor) -> None:
     """Refuse an actor whose key was revoked.
 
     Raises:
@@ -105,7 +105,7 @@ def check_active(actor: Actor) -> None:
         )
 
 
-def check_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
+def check_actor_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
     """Refuse an actor whose role may not take `step`; `None` lets every role.
 
     Raises:
@@ -119,7 +119,7 @@ def check_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
         )
 
 
-def save_actor(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
+def save_ledger_actor(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
     """Bring the table of actors up to date with an enrolment or a revocation."""
     actor_id = draft.subject.removeprefix("actor/")
     # The table is an index of the entries, never a source: verification rebuilds it from the chain

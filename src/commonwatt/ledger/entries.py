@@ -55,17 +55,18 @@ class LedgerEntry:
     link: bytes
 
 
-def check_draft(draft: EntryDraft) -> str:
+def checked_entry_body(draft: EntryDraft) -> str:
     """Return the body of `draft` as canonical JSON, or say what is wrong with it.
 
     Raises:
         EntryError: A name has letters that it may not have, or the body is not JSON.
 
-    >>> check_draft(EntryDraft(kind="demo.step", subject="thing/1", body={"b": 1, "a": "字"}))
+    >>> draft = EntryDraft(kind="demo.step", subject="thing/1", body={"b": 1, "a": "字"})
+    >>> checked_entry_body(draft)
     '{"a":"字","b":1}'
     """
-    _check_name("kind", draft.kind, _KIND)
-    _check_name("subject", draft.subject, _SUBJECT)
+    _check_ledger_entry_name("kind", draft.kind, _KIND)
+    _check_ledger_entry_name("subject", draft.subject, _SUBJECT)
     try:
         body = _ENCODER.encode(dict(draft.body))
         body.encode()
@@ -79,7 +80,7 @@ def check_draft(draft: EntryDraft) -> str:
 
 
 @lru_cache(4096)  # a few names recur in most entries
-def _check_name(field: str, name: str, form: re.Pattern[str]) -> None:
+def _check_ledger_entry_name(field: str, name: str, form: re.Pattern[str]) -> None:
     if len(name) > LONGEST_NAME or not form.fullmatch(name):
         raise EntryError(
             field,
@@ -88,16 +89,20 @@ def _check_name(field: str, name: str, form: re.Pattern[str]) -> None:
         )
 
 
-def entry_text(
+def ledger_entry_line(
     *, index: int, previous: str, at: str, actor_id: str, kind: str, subject: str, body: str
 ) -> str:
     """Return the line of an entry; names were checked, so none needs quoting."""
     # Written by hand and not by the JSON encoder: the order of members is part of the format, and
     # the body is already canonical.
-    return prefix(index, previous, at, actor_id, kind, subject) + f'"body":{body}}}'
+    return (
+        ledger_entry_line_prefix(index, previous, at, actor_id, kind, subject) + f'"body":{body}}}'
+    )
 
 
-def prefix(index: int, previous: str, at: str, actor_id: str, kind: str, subject: str) -> str:
+def ledger_entry_line_prefix(
+    index: int, previous: str, at: str, actor_id: str, kind: str, subject: str
+) -> str:
     """Return how the line of such an entry must begin."""
     return (
         f'{{"index":{index},"previous":"{previous}","at":"{at}","actor":"{actor_id}",'
@@ -105,28 +110,28 @@ def prefix(index: int, previous: str, at: str, actor_id: str, kind: str, subject
     )
 
 
-def leaf_hash(data: bytes) -> bytes:
+def merkle_leaf_hash(data: bytes) -> bytes:
     """Return SHA-256(0x00 || data), the leaf hash of RFC 6962, section 2.1.
 
-    >>> leaf_hash(b"").hex()[:16]
+    >>> merkle_leaf_hash(b"").hex()[:16]
     '6e340b9cffb37a98'
     """
     return hashlib.sha256(b"\x00" + data).digest()
 
 
-def genesis(origin: str) -> bytes:
+def genesis_link(origin: str) -> bytes:
     """Return what the first entry names as its predecessor."""
     return hashlib.sha256(f"commonwatt ledger v1\n{origin}\n".encode()).digest()
 
 
 # Always six decimals and always Z, so that instants sort as text and a verifier need not parse one.
-def instant_text(at: datetime) -> str:
+def ledger_instant_text(at: datetime) -> str:
     """Return an instant in UTC with microseconds.
 
     Raises:
         EntryError: The instant has no time zone.
 
-    >>> instant_text(datetime(2026, 11, 22, 8, tzinfo=UTC))
+    >>> ledger_instant_text(datetime(2026, 11, 22, 8, tzinfo=UTC))
     '2026-11-22T08:00:00.000000Z'
     """
     if at.tzinfo is None:
@@ -134,7 +139,7 @@ def instant_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def parse_entry(text: str, link: bytes) -> LedgerEntry:
+def parse_ledger_entry(text: str, link: bytes) -> LedgerEntry:
     """Return the entry that `text` is."""
     line = json.loads(text)
     return LedgerEntry(

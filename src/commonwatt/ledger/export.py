@@ -24,7 +24,7 @@ VERIFIER: Final = Path(__file__).with_name("independent.py")
 _PAGE = 20_000
 
 
-def export(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
+def export_ledger(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
     """Write entries, signatures, checkpoint and verifier into a new `folder`.
 
     Args:
@@ -46,8 +46,8 @@ def export(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     with ledger.reading() as connection:
-        _write_entries(connection, draft / "entries.jsonl", checkpoint.size)
-        _write_signatures(connection, draft / "signatures.jsonl", checkpoint.size)
+        _write_ledger_entry_lines(connection, draft / "entries.jsonl", checkpoint.size)
+        _write_signature_lines(connection, draft / "signatures.jsonl", checkpoint.size)
     (draft / "checkpoint.txt").write_text(checkpoint.note, encoding="utf-8", newline="\n")
     # The verifier travels with the record: whoever checks it in ten years may not have this
     # program.
@@ -56,7 +56,7 @@ def export(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
     return checkpoint
 
 
-def _write_entries(connection: sa.Connection, path: Path, size: int) -> None:
+def _write_ledger_entry_lines(connection: sa.Connection, path: Path, size: int) -> None:
     table = schema.entries
     query = sa.select(table.c.text).where(table.c.position < size).order_by(table.c.position)
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -64,7 +64,7 @@ def _write_entries(connection: sa.Connection, path: Path, size: int) -> None:
             file.write(text + "\n")
 
 
-def _write_signatures(connection: sa.Connection, path: Path, size: int) -> None:
+def _write_signature_lines(connection: sa.Connection, path: Path, size: int) -> None:
     table = schema.signatures
     query = sa.select(table).where(table.c.last < size).order_by(table.c.last)
     with path.open("w", encoding="utf-8", newline="\n") as file:

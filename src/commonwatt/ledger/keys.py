@@ -41,7 +41,7 @@ class Key:
     """An Ed25519 private key held in this process.
 
     >>> key = Key.from_seed(bytes(32))
-    >>> actor_id_of(key.public_key), signature_holds(key.public_key, key.sign(b"x"), b"x")
+    >>> actor_id_of(key.public_key), actor_signature_holds(key.public_key, key.sign(b"x"), b"x")
     ('139e3940e64b5491', True)
     """
 
@@ -93,7 +93,7 @@ def actor_id_of(public_key: bytes) -> str:
     return hashlib.sha256(public_key).hexdigest()[:16]
 
 
-def signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
+def actor_signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
     """Return whether `signature` is that of `public_key` over `message`."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
@@ -102,7 +102,7 @@ def signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool
     return True
 
 
-def batch_message(origin: str, first: int, last: int, link: bytes) -> bytes:
+def entry_batch_message(origin: str, first: int, last: int, link: bytes) -> bytes:
     """Return what is signed for entries `first` to `last`, the last of which has `link`.
 
     The link hashes the whole chain before it, so one signature speaks for each

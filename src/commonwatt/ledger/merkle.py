@@ -1,7 +1,7 @@
 """Proofs that a record is in the ledger, and that the ledger only grew.
 
 Every node of a proof is the root of a range of leaves, so a proof is first a
-list of ranges (`inclusion_ranges`, `consistency_ranges`), then a hash for
+list of ranges (`inclusion_proof_ranges`, `consistency_proof_ranges`), then a hash for
 each. Where a range stands aligned and complete it is one stored node; `SubtreeHashes`
 finds it.
 
@@ -36,84 +36,98 @@ class ListedSubtreeHashes:
     def node(self, level: int, position: int) -> bytes:
         """Return the root of one complete subtree."""
         first = position << level
-        return fold(self._leaves[first : first + (1 << level)])
+        return complete_subtree_root(self._leaves[first : first + (1 << level)])
 
 
-def parent(left: bytes, right: bytes) -> bytes:
+def merkle_parent_hash(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 || left || right)."""
     # Nodes and leaves are hashed under different first bytes (RFC 6962, 2.1); without them a node
     # could be passed off as an entry.
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def fold(hashes: Sequence[bytes]) -> bytes:
+def complete_subtree_root(hashes: Sequence[bytes]) -> bytes:
     """Return the root of a complete subtree; their number is a power of two."""
     while len(hashes) > 1:
         pairs = iter(hashes)
-        hashes = [parent(left, right) for left, right in zip(pairs, pairs, strict=True)]
+        hashes = [merkle_parent_hash(left, right) for left, right in zip(pairs, pairs, strict=True)]
     return hashes[0]
 
 
-def split(size: int) -> int:
+def merkle_split_size(size: int) -> int:
     """Return the largest power of two below `size`.
 
-    >>> [split(n) for n in (2, 3, 4, 5, 8, 9)]
+    >>> [merkle_split_size(n) for n in (2, 3, 4, 5, 8, 9)]
     [1, 2, 2, 4, 4, 8]
     """
     return 1 << (size - 1).bit_length() - 1
 
 
-def range_root(nodes: SubtreeHashes, lo: int, hi: int) -> bytes:
-    """Return the root over leaves `lo` (inclusive) to `hi` (exclusive)."""
-    if lo == hi:
+def merkle_range_root(nodes: SubtreeHashes, first_leaf: int, end_leaf: int) -> bytes:
+    """Return the root over leaves `first_leaf` (inclusive) to `end_leaf` (exclusive)."""
+    if first_leaf == end_leaf:
         return EMPTY_ROOT
-    size = hi - lo
+    size = end_leaf - first_leaf
     # A complete and aligned range is one stored node, which is what keeps a proof over a million
     # entries to a few reads.
-    if size & (size - 1) == 0 and lo % size == 0:
-        return nodes.node(size.bit_length() - 1, lo // size)
-    k = split(size)
-    return parent(range_root(nodes, lo, lo + k), range_root(nodes, lo + k, hi))
+    if size & (size - 1) == 0 and first_leaf % size == 0:
+        return nodes.node(size.bit_length() - 1, first_leaf // size)
+    k = merkle_split_size(size)
+    return merkle_parent_hash(
+        merkle_range_root(nodes, first_leaf, first_leaf + k),
+        merkle_range_root(nodes, first_leaf + k, end_leaf),
+    )
 
 
-def roots(nodes: SubtreeHashes, ranges: Iterable[Range]) -> list[bytes]:
+def merkle_range_roots(nodes: SubtreeHashes, ranges: Iterable[Range]) -> list[bytes]:
     """Return the root of each range."""
-    return [range_root(nodes, lo, hi) for lo, hi in ranges]
+    return [merkle_range_root(nodes, lo, hi) for lo, hi in ranges]
 
 
-def inclusion_ranges(index: int, size: int, lo: int = 0) -> list[Range]:
+def inclusion_proof_ranges(index: int, size: int, first_leaf: int = 0) -> list[Range]:
     """Return PATH(index, D[size]) as ranges, the deepest first.
 
-    >>> inclusion_ranges(2, 7)
+    >>> inclusion_proof_ranges(2, 7)
     [(3, 4), (0, 2), (4, 7)]
     """
     if size == 1:
         return []
-    k = split(size)
+    k = merkle_split_size(size)
     if index < k:
-        return [*inclusion_ranges(index, k, lo), (lo + k, lo + size)]
-    return [*inclusion_ranges(index - k, size - k, lo + k), (lo, lo + k)]
+        return [*inclusion_proof_ranges(index, k, first_leaf), (first_leaf + k, first_leaf + size)]
+    return [
+        *inclusion_proof_ranges(index - k, size - k, first_leaf + k),
+        (first_leaf, first_leaf + k),
+    ]
 
 
-def consistency_ranges(old: int, size: int) -> list[Range]:
+def consistency_proof_ranges(old: int, size: int) -> list[Range]:
     """Return PROOF(old, D[size]) as ranges.
 
-    >>> consistency_ranges(3, 7)
+    >>> consistency_proof_ranges(3, 7)
     [(2, 3), (3, 4), (0, 2), (4, 7)]
     """
-    return [] if old == 0 else _subproof(old, 0, size, whole=True)
+    return [] if old == 0 else _consistency_subproof_ranges(old, 0, size, whole=True)
 
 
-def _subproof(old: int, lo: int, size: int, *, whole: bool) -> list[Range]:
+def _consistency_subproof_ranges(
+    old: int, first_leaf: int, size: int, *, whole: bool
+) -> list[Range]:
     if old == size:
-        return [] if whole else [(lo, lo + size)]
-    k = split(size)
+        return [] if whole else [(first_leaf, first_leaf + size)]
+    k = merkle_split_size(size)
     if old <= k:
-        return [*_subproof(old, lo, k, whole=whole), (lo + k, lo + size)]
-    return [*_subproof(old - k, lo + k, size - k, whole=False), (lo, lo + k)]
+        return [
+            *_consistency_subproof_ranges(old, first_leaf, k, whole=whole),
+            (first_leaf + k, first_leaf + size),
+        ]
+    return [
+        *_consistency_subproof_ranges(old - k, first_leaf + k, size - k, whole=False),
+        (first_leaf, first_leaf + k),
+    ]
 
 
-def inclusion_holds(
+def inclusion_proof_holds(
     *, index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes
 ) -> bool:
     """Return whether `path` proves that `leaf` is number `index` of `size` under `root`."""
@@ -124,21 +138,21 @@ def inclusion_holds(
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            computed = parent(sibling, computed)
-            fn, sn = _skip_left_edge(fn, sn)
+            computed = merkle_parent_hash(sibling, computed)
+            fn, sn = _skip_merkle_left_edge(fn, sn)
         else:
-            computed = parent(computed, sibling)
+            computed = merkle_parent_hash(computed, sibling)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and computed == root
 
 
-def _skip_left_edge(fn: int, sn: int) -> tuple[int, int]:
+def _skip_merkle_left_edge(fn: int, sn: int) -> tuple[int, int]:
     while fn and not fn & 1:
         fn, sn = fn >> 1, sn >> 1
     return fn, sn
 
 
-def consistency_holds(
+def consistency_proof_holds(
     *, old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
 ) -> bool:
     """Return whether `path` proves that the tree of `old` leaves is how that of `new` begins."""
@@ -149,10 +163,12 @@ def consistency_holds(
     if old == 0:
         return not path and old_root == EMPTY_ROOT
     hashes = [old_root, *path] if old & (old - 1) == 0 else list(path)
-    return bool(hashes) and _is_prefix(old - 1, new - 1, hashes, old_root, new_root)
+    return bool(hashes) and _is_merkle_tree_prefix(old - 1, new - 1, hashes, old_root, new_root)
 
 
-def _is_prefix(fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+def _is_merkle_tree_prefix(
+    fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_root: bytes
+) -> bool:
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
     first = second = hashes[0]
@@ -160,9 +176,9 @@ def _is_prefix(fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_r
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            first, second = parent(sibling, first), parent(sibling, second)
-            fn, sn = _skip_left_edge(fn, sn)
+            first, second = merkle_parent_hash(sibling, first), merkle_parent_hash(sibling, second)
+            fn, sn = _skip_merkle_left_edge(fn, sn)
         else:
-            second = parent(second, sibling)
+            second = merkle_parent_hash(second, sibling)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and first == old_root and second == new_root

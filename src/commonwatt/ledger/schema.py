@@ -91,17 +91,17 @@ _CREATING = 0x0C0_11_0A77
 """The number of a lock in PostgreSQL that stands for making these tables."""
 
 
-def create(connection: sa.Connection) -> None:
+def create_ledger_tables(connection: sa.Connection) -> None:
     """Create the tables and their guards where they are missing."""
     if connection.dialect.name == "postgresql":
         # Two processes that open a new ledger at once would each find the tables missing.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATING})")
     metadata.create_all(connection)
-    for statement in _guards(connection.dialect.name):
+    for statement in _ledger_guard_statements(connection.dialect.name):
         connection.exec_driver_sql(statement)
 
 
-def _guards(dialect: str) -> list[str]:
+def _ledger_guard_statements(dialect: str) -> list[str]:
     if dialect == "sqlite":
         verbs = ("UPDATE", "DELETE")
         return [_SQLITE_GUARD.format(table=t, verb=v) for t in _WRITTEN_ONCE for v in verbs]

@@ -21,20 +21,24 @@ import commonwatt.ledger.merkle as merkle
 import commonwatt.ledger.schema as schema
 import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
-from commonwatt.ledger.checkpoints import Checkpoint, sign_checkpoint
+from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
 from commonwatt.ledger.entries import (
     EntryDraft,
     LedgerEntry,
-    check_draft,
-    entry_text,
-    genesis,
-    instant_text,
-    leaf_hash,
-    parse_entry,
+    checked_entry_body,
+    genesis_link,
+    ledger_entry_line,
+    ledger_instant_text,
+    merkle_leaf_hash,
+    parse_ledger_entry,
 )
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
-from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, signature_holds
-from commonwatt.stores.engine import open_engine, reading, writing
+from commonwatt.ledger.keys import Signer, actor_id_of, actor_signature_holds, entry_batch_message
+from commonwatt.stores.engine import (
+    database_read_transaction,
+    database_write_transaction,
+    open_database_engine,
+)
 
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
 _PAGE = 10_000
@@ -64,7 +68,7 @@ class InclusionProof:
 
     def holds(self) -> bool:
         """Return whether the proof is right by itself."""
-        return merkle.inclusion_holds(
+        return merkle.inclusion_proof_holds(
             index=self.index, size=self.size, leaf=self.leaf, path=self.path, root=self.root
         )
 
@@ -81,7 +85,7 @@ class ConsistencyProof:
 
     def holds(self) -> bool:
         """Return whether the proof is right by itself."""
-        return merkle.consistency_holds(
+        return merkle.consistency_proof_holds(
             old=self.old,
             new=self.new,
             old_root=self.old_root,
@@ -95,10 +99,16 @@ class Ledger:
 
     def __init__(self, engine: sa.Engine, *, origin: str = "commonwatt") -> None:
         self.engine = engine
-        with writing(engine) as connection:
-            schema.create(connection)
+        with database_write_transaction(engine) as connection:
+            schema.create_ledger_tables(connection)
             if connection.execute(sa.select(schema.head.c.one)).first() is None:
-                first = {"one": 1, "origin": origin, "size": 0, "link": genesis(origin), "at": ""}
+                first = {
+                    "one": 1,
+                    "origin": origin,
+                    "size": 0,
+                    "link": genesis_link(origin),
+                    "at": "",
+                }
                 connection.execute(sa.insert(schema.head), [first])
 
     @classmethod
@@ -114,22 +124,22 @@ class Ledger:
             LedgerError: There is none and none may be made, or it cannot be opened.
         """
         try:
-            engine = open_engine(where)
+            engine = open_database_engine(where)
             if not create:
-                _check_exists(engine, where)
+                _check_ledger_exists(engine, where)
             return cls(engine, origin=origin)
         except SQLAlchemyError as error:
             raise LedgerError(
-                _name_of_location(where), found=type(error).__name__, wanted=_READABLE
+                _ledger_location_text(where), found=type(error).__name__, wanted=_READABLE
             ) from None
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection that writes a state change and its entry together or not at all."""
-        return writing(self.engine)
+        return database_write_transaction(self.engine)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection for queries, which waits for no writer."""
-        return reading(self.engine)
+        return database_read_transaction(self.engine)
 
     def enrol_first_registrar(
         self, key: Signer, person: actors.Person, *, at: datetime
@@ -140,18 +150,20 @@ class Ledger:
             LedgerError: The ledger has entries already.
             ActorError: The person's role is not registrar.
         """
-        actor = _actor_before_enrolment(key.public_key, person)
+        actor = _unenrolled_ledger_actor(key.public_key, person)
         # The first entry is signed by the key that it enrols: trust in it comes from outside, from
         # whoever keeps that key's name.
-        actors.check_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
+        actors.check_actor_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
         with self.transaction() as tx:
-            head = lock_head(tx)
+            head = lock_chain_head(tx)
             if head.size:
                 raise LedgerError(
                     "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
                 )
-            _write(tx, head, [actors.enrolment(person, key.public_key)], actor, key, at)
-            return actors.find_actor(tx, actor.actor_id)
+            _append_signed_entries(
+                tx, head, [actors.enrolment_draft(person, key.public_key)], actor, key, at
+            )
+            return actors.find_ledger_actor(tx, actor.actor_id)
 
     def enrol(
         self,
@@ -167,14 +179,16 @@ class Ledger:
         Raises:
             ActorError: `by` is no registrar, or the key is enrolled already.
         """
-        head = lock_head(tx)
-        registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
+        head = lock_chain_head(tx)
+        registrar = permitted_ledger_signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
         actor_id = actor_id_of(public_key)
         same_key = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
         if tx.execute(same_key).first():
             raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
-        _write(tx, head, [actors.enrolment(person, public_key)], registrar, by, at)
-        return actors.find_actor(tx, actor_id)
+        _append_signed_entries(
+            tx, head, [actors.enrolment_draft(person, public_key)], registrar, by, at
+        )
+        return actors.find_ledger_actor(tx, actor_id)
 
     def revoke(
         self, tx: sa.Connection, actor_id: str, *, reason: str, by: Signer, at: datetime
@@ -184,10 +198,12 @@ class Ledger:
         Raises:
             ActorError: `by` is no registrar, or the actor is unknown or revoked already.
         """
-        head = lock_head(tx)
-        registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
-        actors.check_active(actors.find_actor(tx, actor_id))
-        _write(tx, head, [actors.revocation(actor_id, reason)], registrar, by, at)
+        head = lock_chain_head(tx)
+        registrar = permitted_ledger_signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
+        actors.check_actor_active(actors.find_ledger_actor(tx, actor_id))
+        _append_signed_entries(
+            tx, head, [actors.revocation_draft(actor_id, reason)], registrar, by, at
+        )
 
     def append(
         self,
@@ -220,20 +236,20 @@ class Ledger:
             )
         if not drafts:
             return []
-        head = lock_head(tx)
-        actor = signer(tx, by, roles, drafts[0].kind)
-        return _write(tx, head, drafts, actor, by, at)
+        head = lock_chain_head(tx)
+        actor = permitted_ledger_signer(tx, by, roles, drafts[0].kind)
+        return _append_signed_entries(tx, head, drafts, actor, by, at)
 
     def head(self) -> ChainHead:
         """Return the end of the chain."""
         with self.reading() as connection:
-            return read_head(connection)
+            return read_chain_head(connection)
 
     def actors(self) -> list[actors.Actor]:
         """Return everybody ever enrolled, in the order of enrolment."""
         query = sa.select(schema.actors).order_by(schema.actors.c.enrolled_in)
         with self.reading() as connection:
-            return [actors.actor_of(row) for row in connection.execute(query).mappings()]
+            return [actors.ledger_actor_of_row(row) for row in connection.execute(query).mappings()]
 
     def entries(
         self, first: int = 0, *, kind: str = "", subject: str = "", limit: int | None = None
@@ -243,7 +259,7 @@ class Ledger:
         A `kind` or `subject` that ends in a full stop or slash stands for all below it.
         """
         with self.reading() as connection:
-            yield from entries_on(connection, first, kind=kind, subject=subject, limit=limit)
+            yield from ledger_entries_on(connection, first, kind=kind, subject=subject, limit=limit)
 
     def inclusion(self, index: int, size: int | None = None) -> InclusionProof:
         """Return the proof that entry `index` is among the first `size` entries.
@@ -252,16 +268,16 @@ class Ledger:
             LedgerError: There is no such entry.
         """
         with self.reading() as connection:
-            size = _checked_size(connection, size)
+            size = _checked_ledger_size(connection, size)
             if not 0 <= index < size:
-                raise _out_of_range(f"entry {index:,}", size)
+                raise _ledger_range_error(f"entry {index:,}", size)
             nodes = tiles.StoredSubtreeHashes(connection)
             return InclusionProof(
                 index=index,
                 size=size,
                 leaf=nodes.node(0, index),
-                path=merkle.roots(nodes, merkle.inclusion_ranges(index, size)),
-                root=merkle.range_root(nodes, 0, size),
+                path=merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, size)),
+                root=merkle.merkle_range_root(nodes, 0, size),
             )
 
     def consistency(self, old: int, new: int | None = None) -> ConsistencyProof:
@@ -271,25 +287,25 @@ class Ledger:
             LedgerError: The ledger never had so many entries.
         """
         with self.reading() as connection:
-            new = _checked_size(connection, new)
+            new = _checked_ledger_size(connection, new)
             if not 0 <= old <= new:
-                raise _out_of_range(f"size {old:,}", new)
+                raise _ledger_range_error(f"size {old:,}", new)
             nodes = tiles.StoredSubtreeHashes(connection)
             return ConsistencyProof(
                 old=old,
                 new=new,
-                old_root=merkle.range_root(nodes, 0, old),
-                new_root=merkle.range_root(nodes, 0, new),
-                path=merkle.roots(nodes, merkle.consistency_ranges(old, new)),
+                old_root=merkle.merkle_range_root(nodes, 0, old),
+                new_root=merkle.merkle_range_root(nodes, 0, new),
+                path=merkle.merkle_range_roots(nodes, merkle.consistency_proof_ranges(old, new)),
             )
 
     def checkpoint(self, *, by: Signer) -> Checkpoint:
         """Return the size and root of now, signed and stored, for outsiders to pin."""
         with self.transaction() as tx:
-            head = lock_head(tx)
-            signer(tx, by, None, "checkpoint")
-            root = merkle.range_root(tiles.StoredSubtreeHashes(tx), 0, head.size)
-            checkpoint = sign_checkpoint(head.origin, head.size, root, by)
+            head = lock_chain_head(tx)
+            permitted_ledger_signer(tx, by, None, "checkpoint")
+            root = merkle.merkle_range_root(tiles.StoredSubtreeHashes(tx), 0, head.size)
+            checkpoint = sign_ledger_checkpoint(head.origin, head.size, root, by)
             table = schema.checkpoints
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
                 row = {"size": checkpoint.size, "root": checkpoint.root, "note": checkpoint.note}
@@ -297,7 +313,7 @@ class Ledger:
             return checkpoint
 
 
-def entries_on(
+def ledger_entries_on(
     connection: sa.Connection,
     first: int = 0,
     *,
@@ -307,29 +323,31 @@ def entries_on(
 ) -> Iterator[LedgerEntry]:
     """Yield entries as one connection sees them; see `Ledger.entries`."""
     query = sa.select(schema.entries.c.text, schema.entries.c.link)
-    query = query.where(schema.entries.c.position >= first, *_filters(kind, subject))
+    query = query.where(schema.entries.c.position >= first, *_ledger_entry_filters(kind, subject))
     query = query.order_by(schema.entries.c.position).limit(limit)
     for text, link in connection.execute(query).yield_per(_PAGE):
-        yield parse_entry(text, bytes(link))
+        yield parse_ledger_entry(text, bytes(link))
 
 
-def lock_head(tx: sa.Connection) -> ChainHead:
+def lock_chain_head(tx: sa.Connection) -> ChainHead:
     """Return the end of the chain and keep other writers from moving it."""
     # PostgreSQL's row lock; on SQLite the transaction has taken the one write lock already. Two
     # writers must never compute their link from the same head.
     row = tx.execute(sa.select(schema.head).with_for_update()).mappings().one()
-    return _head_of(row)
+    return _chain_head_of_row(row)
 
 
-def signer(tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: str) -> actors.Actor:
+def permitted_ledger_signer(
+    tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: str
+) -> actors.Actor:
     """Return the actor who signs, if they may take `step`."""
-    actor = actors.find_actor(tx, actor_id_of(by.public_key))
-    actors.check_active(actor)
-    actors.check_role(actor, roles, step)
+    actor = actors.find_ledger_actor(tx, actor_id_of(by.public_key))
+    actors.check_actor_active(actor)
+    actors.check_actor_role(actor, roles, step)
     return actor
 
 
-def _write(
+def _append_signed_entries(
     tx: sa.Connection,
     head: ChainHead,
     drafts: Sequence[EntryDraft],
@@ -337,33 +355,33 @@ def _write(
     by: Signer,
     at: datetime,
 ) -> list[LedgerEntry]:
-    instant = instant_text(at)
-    _check_clock(head, instant)
+    instant = ledger_instant_text(at)
+    _check_chain_clock(head, instant)
     rows: list[_Row] = []
     entries: list[LedgerEntry] = []
     link = head.link
     for index, draft in enumerate(drafts, head.size):
-        text = entry_text(
+        text = ledger_entry_line(
             index=index,
             previous=link.hex(),
             at=instant,
             actor_id=actor.actor_id,
             kind=draft.kind,
             subject=draft.subject,
-            body=check_draft(draft),
+            body=checked_entry_body(draft),
         )
-        link = leaf_hash(text.encode())
+        link = merkle_leaf_hash(text.encode())
         values = (index, instant, actor.actor_id, draft.kind, draft.subject, text, link)
         rows.append(values)
-        entries.append(_entry_of_row(at, draft, values))
-    _save_rows(tx, head, rows, _signature_row(head, rows, by))
+        entries.append(_ledger_entry_of_row(at, draft, values))
+    _save_ledger_entry_rows(tx, head, rows, _batch_signature_row(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in _RESERVED:
-            actors.save_actor(tx, index, draft)
+            actors.save_ledger_actor(tx, index, draft)
     return entries
 
 
-def _save_rows(
+def _save_ledger_entry_rows(
     tx: sa.Connection, head: ChainHead, rows: list[_Row], signature: dict[str, Any]
 ) -> None:
     marks = ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * len(_COLUMNS))
@@ -374,13 +392,13 @@ def _save_rows(
     )
     tx.execute(sa.insert(schema.signatures), [signature])
     size = head.size + len(rows)
-    tiles.store_complete_nodes(tx, head.size, size)
+    tiles.store_complete_merkle_nodes(tx, head.size, size)
     # The head is a row of its own, so that appending locks one row and reads no other.
     end = {"size": size, "link": rows[-1][-1], "at": rows[-1][1]}
     tx.execute(sa.update(schema.head).values(**end))
 
 
-def _entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
+def _ledger_entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
     return LedgerEntry(
         index=row[0],
         at=at,
@@ -393,13 +411,13 @@ def _entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
     )
 
 
-def _signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
+def _batch_signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
     last, _, actor_id, *_, link = rows[-1]
-    message = batch_message(head.origin, head.size, last, link)
+    message = entry_batch_message(head.origin, head.size, last, link)
     signature = by.sign(message)
     # Checked before it is stored: a faulty card would otherwise be found out only by a
     # verification, and its entries could not be taken back.
-    if not signature_holds(by.public_key, signature, message):
+    if not actor_signature_holds(by.public_key, signature, message):
         raise ActorError(
             f"actor {actor_id}",
             found=Message("a signature that does not belong to the key"),
@@ -413,7 +431,7 @@ def _signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, A
     }
 
 
-def _check_clock(head: ChainHead, instant: str) -> None:
+def _check_chain_clock(head: ChainHead, instant: str) -> None:
     if instant < head.at:
         raise ClockError(
             "at",
@@ -423,27 +441,27 @@ def _check_clock(head: ChainHead, instant: str) -> None:
         )
 
 
-def read_head(connection: sa.Connection) -> ChainHead:
+def read_chain_head(connection: sa.Connection) -> ChainHead:
     """Return the end of the chain as `connection` sees it."""
-    return _head_of(connection.execute(sa.select(schema.head)).mappings().one())
+    return _chain_head_of_row(connection.execute(sa.select(schema.head)).mappings().one())
 
 
-def _head_of(row: Any) -> ChainHead:
+def _chain_head_of_row(row: Any) -> ChainHead:
     return ChainHead(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
 
 
-def _checked_size(connection: sa.Connection, size: int | None) -> int:
-    now = read_head(connection).size
+def _checked_ledger_size(connection: sa.Connection, size: int | None) -> int:
+    now = read_chain_head(connection).size
     if size is not None and not 0 <= size <= now:
-        raise _out_of_range(f"size {size:,}", now)
+        raise _ledger_range_error(f"size {size:,}", now)
     return now if size is None else size
 
 
-def _out_of_range(where: str, size: int) -> LedgerError:
+def _ledger_range_error(where: str, size: int) -> LedgerError:
     return LedgerError(where, wanted=Message("at most {size}", {"size": f"{size:,}"}))
 
 
-def _filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
+def _ledger_entry_filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
     pairs = ((schema.entries.c.kind, kind, "."), (schema.entries.c.subject, subject, "/"))
     return [_name_filter(column, name, mark) for column, name, mark in pairs if name]
 
@@ -452,7 +470,7 @@ def _name_filter(column: sa.Column[Any], name: str, mark: str) -> sa.ColumnEleme
     return column.startswith(name, autoescape=True) if name.endswith(mark) else column == name
 
 
-def _actor_before_enrolment(public_key: bytes, person: actors.Person) -> actors.Actor:
+def _unenrolled_ledger_actor(public_key: bytes, person: actors.Person) -> actors.Actor:
     return actors.Actor(
         actor_id=actor_id_of(public_key),
         public_key=public_key,
@@ -462,16 +480,20 @@ def _actor_before_enrolment(public_key: bytes, person: actors.Person) -> actors.
     )
 
 
-def _check_exists(engine: sa.Engine, where: str | Path) -> None:
+def _check_ledger_exists(engine: sa.Engine, where: str | Path) -> None:
     path = engine.url.database
     sqlite = engine.dialect.name == "sqlite"
     if sqlite and not (path and Path(path).is_file()):
-        raise LedgerError(_name_of_location(where), found=Message("no ledger"), wanted=_READABLE)
+        raise LedgerError(
+            _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
+        )
     if not sa.inspect(engine).has_table(schema.head.name):
-        raise LedgerError(_name_of_location(where), found=Message("no ledger"), wanted=_READABLE)
+        raise LedgerError(
+            _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
+        )
 
 
-def _name_of_location(where: str | Path) -> str:
+def _ledger_location_text(where: str | Path) -> str:
     """Return a place without the password that a URL may hold."""
     text = str(where)
     return sa.make_url(text).render_as_string() if "://" in text else text

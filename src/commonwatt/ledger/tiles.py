@@ -28,13 +28,15 @@ class StoredSubtreeHashes:
         base = level - level % STEP
         count = 1 << (level - base)
         first = position * count
-        return merkle.fold(self._row_of(base, first, count))
+        return merkle.complete_subtree_root(self._stored_hash_row(base, first, count))
 
-    def node_from_below(self, level: int, position: int) -> bytes:
+    def subtree_hash_from_below(self, level: int, position: int) -> bytes:
         """Return a node that is about to be stored, from the row of nodes beneath it."""
-        return merkle.fold(self._row_of(level - STEP, position * WIDTH, WIDTH))
+        return merkle.complete_subtree_root(
+            self._stored_hash_row(level - STEP, position * WIDTH, WIDTH)
+        )
 
-    def _row_of(self, level: int, first: int, count: int) -> list[bytes]:
+    def _stored_hash_row(self, level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
             at, hashes = schema.entries.c.position, sa.select(schema.entries.c.link)
         else:
@@ -44,7 +46,7 @@ class StoredSubtreeHashes:
         return [bytes(value) for value in self._connection.execute(within).scalars()]
 
 
-def store_complete_nodes(connection: sa.Connection, old: int, new: int) -> None:
+def store_complete_merkle_nodes(connection: sa.Connection, old: int, new: int) -> None:
     """Write the nodes that became complete when the ledger grew from `old` to `new` entries."""
     stored = StoredSubtreeHashes(connection)
     level = STEP
@@ -52,7 +54,7 @@ def store_complete_nodes(connection: sa.Connection, old: int, new: int) -> None:
     # append-only table cannot hold it.
     while new >> level > old >> level:
         rows = [
-            {"level": level, "position": p, "hash": stored.node_from_below(level, p)}
+            {"level": level, "position": p, "hash": stored.subtree_hash_from_below(level, p)}
             for p in range(old >> level, new >> level)
         ]
         connection.execute(sa.insert(schema.nodes), rows)

@@ -7,11 +7,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Actor, Checkpoint, Key, Ledger, LedgerEntry, Person, parse_checkpoint
+from commonwatt.ledger import (
+    Actor,
+    Checkpoint,
+    Key,
+    Ledger,
+    LedgerEntry,
+    Person,
+    parse_checkpoint_note,
+)
 
 T = TypeVar("T")
 
@@ -25,7 +33,7 @@ def with_ledger(ledger_location: str, use: Callable[[Ledger], T], *, create: boo
         ledger.engine.dispose()
 
 
-def key_at(path: Path) -> tuple[Key, bool]:
+def load_or_make_signing_key(path: Path) -> tuple[Key, bool]:
     """Return the key in a file, and whether it was made just now because there was none."""
     if path.exists():
         return Key.load(path), False
@@ -34,40 +42,42 @@ def key_at(path: Path) -> tuple[Key, bool]:
     return key, True
 
 
-def init(ledger_location: str, key_file: Path, person: Person, *, now: datetime) -> dict[str, Any]:
+def init_ledger(
+    ledger_location: str, key_file: Path, person: Person, *, now: datetime
+) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
-    key, is_new = key_at(key_file)
+    key, is_new = load_or_make_signing_key(key_file)
     actor = with_ledger(
         ledger_location,
         lambda ledger: ledger.enrol_first_registrar(key, person, at=now),
         create=True,
     )
-    return actor_dict(actor) | {"key_file": str(key_file), "key_made": is_new}
+    return ledger_actor_dict(actor) | {"key_file": str(key_file), "key_made": is_new}
 
 
-def enrol(
+def enrol_ledger_actor(
     ledger_location: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
 ) -> dict[str, Any]:
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
     registrar = Key.load(by_file)
-    key, is_new = key_at(key_file)
+    key, is_new = load_or_make_signing_key(key_file)
 
-    def use(ledger: Ledger) -> Actor:
+    def enrol_person(ledger: Ledger) -> Actor:
         with ledger.transaction() as tx:
             return ledger.enrol(tx, person, key.public_key, by=registrar, at=now)
 
-    return actor_dict(with_ledger(ledger_location, use)) | {
+    return ledger_actor_dict(with_ledger(ledger_location, enrol_person)) | {
         "key_file": str(key_file),
         "key_made": is_new,
     }
 
 
-def verify(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
+def verify_ledger_at(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
     """Prove that nothing was changed, removed or reordered."""
-    from commonwatt.ledger.verify import verify as check
+    from commonwatt.ledger.verify import verify_ledger as check
 
     # A checkpoint from outside is what a thief of keys and database together cannot rewrite.
-    note = parse_checkpoint(pinned.read_text(encoding="utf-8")) if pinned else None
+    note = parse_checkpoint_note(pinned.read_text(encoding="utf-8")) if pinned else None
     done = with_ledger(ledger_location, lambda ledger: check(ledger, pinned=note))
     return {
         "whole": True,
@@ -80,21 +90,25 @@ def verify(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
     }
 
 
-def show(ledger_location: str, first: int, kind: str, subject: str, limit: int) -> dict[str, Any]:
+def ledger_entries_and_actors(
+    ledger_location: str, first: int, kind: str, subject: str, limit: int
+) -> dict[str, Any]:
     """Return entries and who stands behind them."""
 
-    def use(ledger: Ledger) -> dict[str, Any]:
+    def entries_and_actors_of(ledger: Ledger) -> dict[str, Any]:
         entries = ledger.entries(first, kind=kind, subject=subject, limit=limit)
         return {
             "size": ledger.head().size,
-            "entries": [entry_dict(entry) for entry in entries],
-            "actors": [actor_dict(actor) for actor in ledger.actors()],
+            "entries": [ledger_entry_dict(entry) for entry in entries],
+            "actors": [ledger_actor_dict(actor) for actor in ledger.actors()],
         }
 
-    return with_ledger(ledger_location, use)
+    return with_ledger(ledger_location, entries_and_actors_of)
 
 
-def prove(ledger_location: str, index: int | None, since: int | None) -> dict[str, Any]:
+def prove_ledger_entry(
+    ledger_location: str, index: int | None, since: int | None
+) -> dict[str, Any]:
     """Return the proof that an entry is in, or that the ledger of `since` entries only grew.
 
     Raises:
@@ -103,30 +117,30 @@ def prove(ledger_location: str, index: int | None, since: int | None) -> dict[st
     if (index is None) == (since is None):
         raise UsageError("ledger prove", wanted=Message("either an entry's number or --since"))
 
-    def use(ledger: Ledger) -> Any:
+    def inclusion_or_consistency_proof(ledger: Ledger) -> Any:
         if index is not None:
             return ledger.inclusion(index)
         return ledger.consistency(since or 0)
 
-    proof = with_ledger(ledger_location, use)
-    return {"holds": proof.holds()} | {k: _json_value(v) for k, v in asdict(proof).items()}
+    proof = with_ledger(ledger_location, inclusion_or_consistency_proof)
+    return {"holds": proof.holds()} | {k: _proof_json_value(v) for k, v in asdict(proof).items()}
 
 
-def checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
+def sign_current_checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
     """Return the size and root of now, signed."""
     key = Key.load(key_file)
     return with_ledger(ledger_location, lambda ledger: ledger.checkpoint(by=key))
 
 
-def export(ledger_location: str, key_file: Path, folder: Path) -> Checkpoint:
+def export_ledger_folder(ledger_location: str, key_file: Path, folder: Path) -> Checkpoint:
     """Write the record, a checkpoint and a verifier into a new folder."""
-    from commonwatt.ledger.export import export as write
+    from commonwatt.ledger.export import export_ledger as write
 
     key = Key.load(key_file)
     return with_ledger(ledger_location, lambda ledger: write(ledger, folder, by=key))
 
 
-def actor_dict(actor: Actor) -> dict[str, Any]:
+def ledger_actor_dict(actor: Actor) -> dict[str, Any]:
     """Return an actor as plain values."""
     return {
         "actor_id": actor.actor_id,
@@ -137,7 +151,7 @@ def actor_dict(actor: Actor) -> dict[str, Any]:
     }
 
 
-def entry_dict(entry: LedgerEntry) -> dict[str, Any]:
+def ledger_entry_dict(entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry as plain values."""
     return {
         "index": entry.index,
@@ -150,7 +164,7 @@ def entry_dict(entry: LedgerEntry) -> dict[str, Any]:
     }
 
 
-def checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
+def ledger_checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return a checkpoint as plain values."""
     root = base64.b64encode(checkpoint.root).decode()
     return {
@@ -161,7 +175,9 @@ def checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _json_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    return [_json_value(member) for member in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
+def _proof_json_value(proof_member: Any) -> Any:
+    if isinstance(proof_member, bytes):
+        return proof_member.hex()
+    if isinstance(proof_member, list):
+        return [_proof_json_value(member) for member in cast("list[Any]", proof_member)]
+    return proof_member

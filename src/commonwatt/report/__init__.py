@@ -1,6 +1,6 @@
 """A report: one HTML page that carries everything, readable on screen and paper.
 
-Wings hand over `ReportSection`s, whose facts and tables `fact` and `shown_table` build
+Wings hand over `ReportSection`s, whose facts and tables `fact` and `report_table_of_rows` build
 from the catalogue; `render` writes the page in the reader's language.
 """
 
@@ -12,8 +12,8 @@ from commonwatt.report.model import (
     ReportSection,
     ReportTable,
 )
-from commonwatt.report.render import render
-from commonwatt.report.shown import fact, shown_table, sources_table
+from commonwatt.report.render import render_report_html
+from commonwatt.report.shown import report_fact, report_sources_table, report_table_of_rows
 
 __all__ = [
     "FigureOrigin",
@@ -22,8 +22,8 @@ __all__ = [
     "ReportFigure",
     "ReportSection",
     "ReportTable",
-    "fact",
-    "render",
-    "shown_table",
-    "sources_table",
+    "render_report_html",
+    "report_fact",
+    "report_sources_table",
+    "report_table_of_rows",
 ]

@@ -6,12 +6,12 @@ from typing import Any
 
 import jinja2
 
-from commonwatt.catalogue.measures import cell, heading
+from commonwatt.catalogue.measures import measure_cell_text, measure_heading
 from commonwatt.core.messages import translate
 from commonwatt.report.model import Report, ReportFigure
 
 
-def render(report: Report) -> str:
+def render_report_html(report: Report) -> str:
     """Return the report as HTML: no script, no network, one file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("commonwatt.report"),
@@ -21,52 +21,57 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
 
-    def word(text: str) -> str:
+    def translate_report_word(text: str) -> str:
         return translate(text, report.language)
 
-    def headings(figure: ReportFigure) -> list[str]:
-        return _headings(figure, report.language)
+    def report_figure_headings(figure: ReportFigure) -> list[str]:
+        return _figure_table_headings(figure, report.language)
 
-    def cells(figure: ReportFigure) -> list[list[str]]:
-        return _cells(figure, report.language)
+    def report_figure_cells(figure: ReportFigure) -> list[list[str]]:
+        return _figure_table_cells(figure, report.language)
 
     page = environment.get_template("report.html")
     known = {origin.name for origin in report.origins}
     return page.render(
-        report=report, t=word, headings=headings, cells=cells, known=known, anchor=anchor
+        report=report,
+        t=translate_report_word,
+        headings=report_figure_headings,
+        cells=report_figure_cells,
+        known=known,
+        anchor=figure_origin_anchor,
     )
 
 
-def anchor(name: str) -> str:
+def figure_origin_anchor(name: str) -> str:
     """Return the anchor of a figure's origin.
 
-    >>> anchor("input.my trace.csv")
+    >>> figure_origin_anchor("input.my trace.csv")
     'of-input.my_trace.csv'
     """
     return "of-" + "_".join(name.split())
 
 
-def _headings(figure: ReportFigure, language: str) -> list[str]:
+def _figure_table_headings(figure: ReportFigure, language: str) -> list[str]:
     if figure.table is None:
         return figure.data.columns
     columns = [figure.table.column(name) for name in figure.data.columns]
-    return [heading(column, language, currency=figure.currency) for column in columns]
+    return [measure_heading(column, language, currency=figure.currency) for column in columns]
 
 
-def _cells(figure: ReportFigure, language: str) -> list[list[str]]:
+def _figure_table_cells(figure: ReportFigure, language: str) -> list[list[str]]:
     if figure.table is None:
-        return [[_cell(value) for value in row] for row in figure.data.iter_rows()]
+        return [[_report_cell_text(value) for value in row] for row in figure.data.iter_rows()]
     columns = [figure.table.column(name) for name in figure.data.columns]
     return [
         [
-            cell(value, column, language, currency=figure.currency)
+            measure_cell_text(value, column, language, currency=figure.currency)
             for value, column in zip(row, columns, strict=True)
         ]
         for row in figure.data.iter_rows()
     ]
 
 
-def _cell(value: Any) -> str:
+def _report_cell_text(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):

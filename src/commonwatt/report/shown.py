@@ -7,7 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.measures import Measure, TableColumn, cell, heading, label, written
+from commonwatt.catalogue.measures import (
+    Measure,
+    TableColumn,
+    measure_cell_text,
+    measure_heading,
+    measure_label_text,
+    measure_value_text,
+)
 from commonwatt.catalogue.shared import SOURCE
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
@@ -16,7 +23,7 @@ from commonwatt.report.model import ReportFact, ReportTable
 Rows = Iterable[Mapping[str, Any]]
 
 
-def fact(
+def report_fact(
     figure: Measure | TableColumn,
     value: object,
     language: str,
@@ -38,14 +45,14 @@ def fact(
         currency: The money of the run, where the figure is in a country's own.
     """
     return ReportFact(
-        label=label(figure, language, subject=subject),
-        value=written(value, figure, language, currency=currency),
-        note=_said(note, language),
+        label=measure_label_text(figure, language, subject=subject),
+        value=measure_value_text(value, figure, language, currency=currency),
+        note=_report_note_text(note, language),
         of=of,
     )
 
 
-def shown_table(
+def report_table_of_rows(
     table: TableSchema,
     rows: pl.DataFrame | Rows,
     language: str,
@@ -75,12 +82,15 @@ def shown_table(
     known = cells_of or {}
     return ReportTable(
         title=title.translate(language),
-        headings=[heading(column, language, currency=currency) for column in shown],
+        headings=[measure_heading(column, language, currency=currency) for column in shown],
         rows=[
-            [cell(row[column.name], column, language, currency=currency) for column in shown]
+            [
+                measure_cell_text(row[column.name], column, language, currency=currency)
+                for column in shown
+            ]
             for row in records
         ],
-        note=_said(note, language),
+        note=_report_note_text(note, language),
         of=of or f"table.{table.name}",
         cells_of=[
             [known[column.name][index] if column.name in known else "" for column in shown]
@@ -91,7 +101,7 @@ def shown_table(
     )
 
 
-def sources_table(
+def report_sources_table(
     rows: Iterable[tuple[str, str]], language: str, *, title: Message | None = None
 ) -> ReportTable:
     """Return the table at a report's end: what its figures came from, as pairs of name and source.
@@ -104,10 +114,10 @@ def sources_table(
     above = title or Message("Where these figures come from")
     return ReportTable(
         title=above.translate(language),
-        headings=[Message("What").translate(language), label(SOURCE, language)],
+        headings=[Message("What").translate(language), measure_label_text(SOURCE, language)],
         rows=[list(row) for row in rows],
     )
 
 
-def _said(note: str | Message, language: str) -> str:
+def _report_note_text(note: str | Message, language: str) -> str:
     return note.translate(language) if isinstance(note, Message) else note

@@ -54,7 +54,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def svg(chart: Any, *, description: str) -> str:
+def report_chart_svg(chart: Any, *, description: str) -> str:
     """Return `chart` as a self-contained SVG that fits its column.
 
     Args:
@@ -72,12 +72,12 @@ def svg(chart: Any, *, description: str) -> str:
     )
 
 
-def at_common_size(chart: Any, *, width: int = WIDTH, height: int = HEIGHT) -> Any:
+def chart_at_report_size(chart: Any, *, width: int = WIDTH, height: int = HEIGHT) -> Any:
     """Return `chart` at the common size."""
     return chart.properties(width=width, height=height)
 
 
-def scale(domain: Sequence[str]) -> alt.Scale:
+def chart_colour_scale(domain: Sequence[str]) -> alt.Scale:
     """Return a colour scale that gives each of `domain` its colour, in order."""
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(domain))]
     return alt.Scale(domain=list(domain), range=colours)

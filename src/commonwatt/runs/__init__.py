@@ -6,7 +6,7 @@ way leaves a draft, never a run.
 """
 
 from commonwatt.runs.inputs import InputFile, StageOutput, StageResult
-from commonwatt.runs.lineage import FigureLineage, lineage
+from commonwatt.runs.lineage import FigureLineage, figure_lineage
 from commonwatt.runs.stages import Stage, StageStore
 from commonwatt.runs.store import Run, RunDraft, RunInput, RunRecipe, RunStore
 
@@ -22,5 +22,5 @@ __all__ = [
     "StageOutput",
     "StageResult",
     "StageStore",
-    "lineage",
+    "figure_lineage",
 ]

@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.runs.store import MANIFEST
 
 
-def store_faults(root: Path) -> list[Message]:
+def run_store_faults(root: Path) -> list[Message]:
     """Return what is wrong with the store below `root`; nothing where it is whole.
 
     1. The database passes SQLite's own check.
@@ -29,8 +29,8 @@ def store_faults(root: Path) -> list[Message]:
         [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
     )
     for run_id in sorted(listed):
-        faults += _run_faults(root, run_id)
-    run_ids = {folder.name for folder in root.iterdir() if _looks_like_a_run(folder)}
+        faults += _stored_run_faults(root, run_id)
+    run_ids = {folder.name for folder in root.iterdir() if _is_stored_run_folder(folder)}
     faults += [
         Message("Run {run} lies there and is not listed.", {"run": name})
         for name in sorted(run_ids - listed)
@@ -38,7 +38,7 @@ def store_faults(root: Path) -> list[Message]:
     return faults
 
 
-def _run_faults(root: Path, run_id: str) -> Iterator[Message]:
+def _stored_run_faults(root: Path, run_id: str) -> Iterator[Message]:
     path = root / run_id / MANIFEST
     if not path.is_file():
         yield Message("Run {run} is listed and has no manifest.", {"run": run_id})
@@ -59,5 +59,5 @@ def _run_faults(root: Path, run_id: str) -> Iterator[Message]:
             yield Message("Page {page} is missing or was changed.", {"page": page["name"]})
 
 
-def _looks_like_a_run(folder: Path) -> bool:
+def _is_stored_run_folder(folder: Path) -> bool:
     return not folder.name.startswith(".") and (folder / MANIFEST).is_file()

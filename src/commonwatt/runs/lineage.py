@@ -2,7 +2,7 @@
 
 A run's manifest lists its figures, each with the names of the figures that it was
 computed from: of the tables that its formula reads, of the stages that wrote them, and of
-what was stated. `lineage` follows these names down to inputs that have a source instead.
+what was stated. `figure_lineage` follows these names down to inputs that have a source instead.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FigureLineage:
         return asdict(self)
 
 
-def lineage(run: Run, figure: str) -> FigureLineage:
+def figure_lineage(run: Run, figure: str) -> FigureLineage:
     """Return where a figure of a run comes from.
 
     Args:
@@ -74,46 +74,51 @@ def lineage(run: Run, figure: str) -> FigureLineage:
         IdentityError: A figure names an input that the run does not list: a bug.
     """
     known = {figure["name"]: figure for figure in run.figures}
-    return _origin(known, _only(run.figures, figure), ())
+    return _lineage_of_figure_name(known, _only_matching_figure_name(run.figures, figure), ())
 
 
-def matching_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
+def matching_figure_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
     """Return the names that `figure` may mean, the closest kind of match alone.
 
     >>> figures = [{"name": "home.x", "label": "Cost at home", "shown": "USD 2.10"},
     ...            {"name": "west.x", "label": "Cost in the west", "shown": "USD 2.30"}]
-    >>> matching_names(figures, "2.30"), matching_names(figures, "x")
+    >>> matching_figure_names(figures, "2.30"), matching_figure_names(figures, "x")
     (['west.x'], ['home.x', 'west.x'])
-    >>> matching_names(figures, "cost home")
+    >>> matching_figure_names(figures, "cost home")
     ['home.x']
     """
     wanted = figure.strip().lower()
-    for fits in (_is_name, _ends_name, _is_shown, _in_words):
-        if names := [one["name"] for one in figures if fits(one, wanted)]:
+    for fits in (
+        _is_figure_name,
+        _ends_figure_name,
+        _is_figure_as_shown,
+        _holds_words_of_figure_query,
+    ):
+        if names := [row["name"] for row in figures if fits(row, wanted)]:
             return names
     return []
 
 
-def _is_name(one: Mapping[str, Any], asked: str) -> bool:
-    return one["name"].lower() == asked
+def _is_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+    return figure["name"].lower() == figure_query
 
 
-def _ends_name(one: Mapping[str, Any], asked: str) -> bool:
-    return one["name"].lower().endswith(f".{asked}")
+def _ends_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+    return figure["name"].lower().endswith(f".{figure_query}")
 
 
-def _is_shown(one: Mapping[str, Any], asked: str) -> bool:
-    shown, wanted = (text.lower().replace(" %", "%") for text in (one["shown"], asked))
+def _is_figure_as_shown(figure: Mapping[str, Any], figure_query: str) -> bool:
+    shown, wanted = (text.lower().replace(" %", "%") for text in (figure["shown"], figure_query))
     return bool(wanted) and (shown == wanted or wanted in shown.split())
 
 
-def _in_words(one: Mapping[str, Any], asked: str) -> bool:
-    text = f"{one['name']} {one['label']}".lower()
-    return bool(asked) and all(word in text for word in asked.split())
+def _holds_words_of_figure_query(figure: Mapping[str, Any], figure_query: str) -> bool:
+    text = f"{figure['name']} {figure['label']}".lower()
+    return bool(figure_query) and all(word in text for word in figure_query.split())
 
 
-def _only(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
-    names = matching_names(figures, figure)
+def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
+    names = matching_figure_names(figures, figure)
     if len(names) == 1:
         return names[0]
     known = names or [each["name"] for each in figures if each["formula"]]
@@ -129,15 +134,17 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _origin(
-    known: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]
+def _lineage_of_figure_name(
+    run_figures: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]
 ) -> FigureLineage:
-    if name not in known or name in above:
+    if name not in run_figures or name in above:
         raise IdentityError(
             name, found=Message("a figure whose inputs are not listed, or go in a circle")
         )
-    figure = known[name]
-    inputs = [_origin(known, below, (*above, name)) for below in figure["inputs"]]
+    figure = run_figures[name]
+    inputs = [
+        _lineage_of_figure_name(run_figures, below, (*above, name)) for below in figure["inputs"]
+    ]
     # By name, because a run that was made before this version may say more of a figure, or less.
     texts = {key: figure.get(key, "") for key in _TEXTS}
     return FigureLineage(

@@ -10,7 +10,7 @@ import commonwatt
 
 
 @cache
-def source_digest() -> str:
+def run_source_digest() -> str:
     """Return a digest of the package's own Python files and shipped data.
 
     A run id holds it beside the version, so that results of changed code never

@@ -21,8 +21,14 @@ from typing import Any, Generic, TypeVar, cast
 
 import polars as pl
 
-from commonwatt.runs.inputs import StageResult, digest_of, edges_of, files_of, stated_inputs_of
-from commonwatt.runs.source import source_digest
+from commonwatt.runs.inputs import (
+    StageResult,
+    earlier_stage_edges,
+    stage_input_files,
+    stage_inputs_sha256,
+    stated_inputs_of,
+)
+from commonwatt.runs.source import run_source_digest
 
 FOLDER = ".stages"
 MOST_STAGES = 400  # older stages than these are forgotten
@@ -50,7 +56,10 @@ class StageStore:
     ...     x: int
     >>> double = Stage(name="double", compute=lambda inputs: StageResult(data={"y": 2 * inputs.x}))
     >>> stages = StageStore(Path(tempfile.mkdtemp()))
-    >>> stages.get(double, Doubled(2)).data, stages.get(double, Doubled(2)).data
+    >>> (
+    ...     stages.get_or_compute(double, Doubled(2)).data,
+    ...     stages.get_or_compute(double, Doubled(2)).data,
+    ... )
     ({'y': 4}, {'y': 4})
     >>> stages.reused, stages.computed
     (['double'], ['double'])
@@ -61,7 +70,7 @@ class StageStore:
         self.reused: list[str] = []
         self.computed: list[str] = []
 
-    def get(
+    def get_or_compute(
         self,
         stage: Stage[Inputs],
         inputs: Inputs,
@@ -75,7 +84,7 @@ class StageStore:
             before: Called before it is computed, to report progress.
         """
         folder = self.folder / stage_key(stage.name, inputs)
-        if (cached := _read(folder)) is not None:
+        if (cached := _read_cached_stage(folder)) is not None:
             self.reused.append(stage.name)
             return cached
         self.computed.append(stage.name)
@@ -84,22 +93,22 @@ class StageStore:
             stage.compute(inputs),
             name=stage.name,
             key=folder.name,
-            edges=edges_of(inputs),
-            files=tuple((file.name, file.sha256) for file in files_of(inputs)),
+            edges=earlier_stage_edges(inputs),
+            files=tuple((file.name, file.sha256) for file in stage_input_files(inputs)),
             stated=stated_inputs_of(inputs),
         )
-        _write(result, folder)
-        _forget_old(self.folder)
+        _write_cached_stage(result, folder)
+        _forget_oldest_cached_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.
-        return _read(folder) or result
+        return _read_cached_stage(folder) or result
 
 
 def stage_key(name: str, inputs: object) -> str:
     """Return the hash that names a stage: of its name, its whole inputs and this code."""
-    return digest_of({"name": name, "inputs": inputs, "source": source_digest()})[:32]
+    return stage_inputs_sha256({"name": name, "inputs": inputs, "source": run_source_digest()})[:32]
 
 
-def _read(folder: Path) -> StageResult | None:
+def _read_cached_stage(folder: Path) -> StageResult | None:
     """Return a cached stage whose files are those that were written, or None."""
     try:
         text = (folder / "stage.json").read_text(encoding="utf-8")
@@ -111,19 +120,19 @@ def _read(folder: Path) -> StageResult | None:
             tables=tables,
             name=cached["name"],
             key=cached["key"],
-            edges=_pairs(cached["edges"]),
-            files=_pairs(cached["files"]),
-            stated=_pairs(cached["stated"]),
+            edges=_stage_name_digest_pairs(cached["edges"]),
+            files=_stage_name_digest_pairs(cached["files"]),
+            stated=_stage_name_digest_pairs(cached["stated"]),
         )
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None
 
 
-def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, digest) for name, digest in rows)
 
 
-def _write(stage: StageResult, folder: Path) -> None:
+def _write_cached_stage(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
@@ -146,13 +155,13 @@ def _write(stage: StageResult, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _forget_old(folder: Path) -> None:
-    newest_first = sorted(folder.iterdir(), key=_age, reverse=True)
+def _forget_oldest_cached_stages(folder: Path) -> None:
+    newest_first = sorted(folder.iterdir(), key=_cached_stage_modified_at_s, reverse=True)
     for old in newest_first[MOST_STAGES:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _age(path: Path) -> float:
+def _cached_stage_modified_at_s(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

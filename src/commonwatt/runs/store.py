@@ -28,7 +28,7 @@ from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.files import save_table, save_text
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.runs.source import source_digest
+from commonwatt.runs.source import run_source_digest
 
 MANIFEST = "run.json"
 _DRAFT = ".draft-"
@@ -43,7 +43,7 @@ class RunInput:
     bytes: int
 
     @classmethod
-    def of(cls, path: Path, name: str | None = None) -> RunInput:
+    def from_path(cls, path: Path, name: str | None = None) -> RunInput:
         """Return the input that `path` is, named without the folders of this machine."""
         return cls(name=name or path.name, sha256=file_sha256(path), bytes=path.stat().st_size)
 
@@ -75,7 +75,7 @@ class RunRecipe:
             "parameters": self.parameters,
             "inputs": [(i.name, i.sha256) for i in self.inputs],
             "version": __version__,
-            "source": source_digest(),
+            "source": run_source_digest(),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -147,7 +147,7 @@ class RunStore:
         root.mkdir(parents=True, exist_ok=True)
         self._engine = sa.create_engine(f"sqlite:///{root / 'runs.sqlite'}")
         schema.metadata.create_all(self._engine)
-        self._recover()
+        self._recover_unlisted_runs()
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run."""
@@ -181,13 +181,13 @@ class RunStore:
         Raises:
             IdentityError: The tables differ from those of the earlier run.
         """
-        run = _manifest(draft, headline, measured or {}, figures)
+        run = _run_manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
         try:
             os.rename(draft.folder, self.folder(run.run_id))
         except OSError:  # a folder that is not empty is never replaced
-            return self._keep_first(draft, run)
-        self._list_in_database(run)
+            return self._keep_earlier_run(draft, run)
+        self._list_run_in_database(run)
         return run
 
     def ids(self) -> list[str]:
@@ -233,7 +233,7 @@ class RunStore:
         """Return every table of a run, by name."""
         return {table["name"]: self.table(run.run_id, table["name"]) for table in run.tables}
 
-    def _keep_first(self, draft: RunDraft, run: Run) -> Run:
+    def _keep_earlier_run(self, draft: RunDraft, run: Run) -> Run:
         first = self.read(run.run_id)
         self.discard(draft)
         if first.result_sha256 != run.result_sha256:
@@ -244,25 +244,25 @@ class RunStore:
             )
         return first
 
-    def _recover(self) -> None:
+    def _recover_unlisted_runs(self) -> None:
         with self._engine.connect() as connection:
             listed = {row[0] for row in connection.execute(sa.select(schema.runs.c.run_id))}
         for folder in sorted(self.root.iterdir()):
-            if folder.name.startswith(_DRAFT) and not _alive(folder.name):
+            if folder.name.startswith(_DRAFT) and not _is_draft_writer_alive(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name not in listed and _is_run(folder):
-                self._list_in_database(self.read(folder.name))
+            elif folder.name not in listed and _is_run_folder(folder):
+                self._list_run_in_database(self.read(folder.name))
 
-    def _list_in_database(self, run: Run) -> None:
+    def _list_run_in_database(self, run: Run) -> None:
         try:
-            self._insert(run)
+            self._insert_run_rows(run)
         except IntegrityError:  # another process listed it first
             return
 
-    def _insert(self, run: Run) -> None:
+    def _insert_run_rows(self, run: Run) -> None:
         row = asdict(run)
         known = {column.name for column in schema.runs.columns}
-        text = {key: _json(value) for key, value in row.items() if key in known}
+        text = {key: _run_column_json(value) for key, value in row.items() if key in known}
         with self._engine.begin() as connection:
             connection.execute(sa.insert(schema.runs).values(**text))
             for position, table in enumerate(run.inputs):
@@ -272,15 +272,15 @@ class RunStore:
                 connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **table))
 
 
-def _json(value: object) -> object:
+def _run_column_json(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-def _is_run(folder: Path) -> bool:
+def _is_run_folder(folder: Path) -> bool:
     return not folder.name.startswith(".") and (folder / MANIFEST).exists()
 
 
-def _alive(draft_name: str) -> bool:
+def _is_draft_writer_alive(draft_name: str) -> bool:
     try:
         os.kill(int(draft_name.removeprefix(_DRAFT).split("-")[0]), 0)
     except ProcessLookupError:
@@ -290,7 +290,7 @@ def _alive(draft_name: str) -> bool:
     return True
 
 
-def _manifest(
+def _run_manifest(
     draft: RunDraft,
     headline: Mapping[str, Any],
     measured: Mapping[str, Any],
@@ -304,7 +304,7 @@ def _manifest(
         title=recipe.title,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
-        source_digest=source_digest(),
+        source_digest=run_source_digest(),
         seed=recipe.seed,
         parameters=cast("dict[str, Any]", json.loads(json.dumps(recipe.parameters))),
         inputs=[asdict(file) for file in recipe.inputs],

@@ -18,9 +18,9 @@ from sqlalchemy.pool import StaticPool
 _READ = "commonwatt_read"
 
 
-def open_engine(where: str | Path) -> sa.Engine:
+def open_database_engine(where: str | Path) -> sa.Engine:
     """Return an engine for a path (SQLite) or a database URL."""
-    url = sa.make_url(_url(where))
+    url = sa.make_url(_database_url(where))
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url.set(drivername="postgresql+psycopg"))
     # A database in memory lives with its connection; a pool of several would show each its own
@@ -30,18 +30,18 @@ def open_engine(where: str | Path) -> sa.Engine:
     engine = sa.create_engine(
         url, connect_args={"check_same_thread": False, "timeout": 30}, **options
     )
-    _prepare_sqlite(engine, wal=not memory)
+    _prepare_sqlite_connections(engine, wal=not memory)
     return engine
 
 
-def _url(where: str | Path) -> str:
+def _database_url(where: str | Path) -> str:
     text = str(where)
     return text if "://" in text else f"sqlite:///{text}"
 
 
-def _prepare_sqlite(engine: sa.Engine, *, wal: bool) -> None:
+def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool) -> None:
     @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _set_sqlite_pragmas(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # we say BEGIN ourselves
         if wal:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -51,7 +51,7 @@ def _prepare_sqlite(engine: sa.Engine, *, wal: bool) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _begin_sqlite_transaction(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
         reads = connection.get_execution_options().get(_READ, False)
         # A deferred transaction takes the lock at its first write, and fails there if another
         # writer came between.
@@ -59,14 +59,14 @@ def _prepare_sqlite(engine: sa.Engine, *, wal: bool) -> None:
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Generator[sa.Connection]:
+def database_write_transaction(engine: sa.Engine) -> Generator[sa.Connection]:
     """Give a connection in a transaction that is kept whole or not at all."""
     with engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def reading(engine: sa.Engine) -> Generator[sa.Connection]:
+def database_read_transaction(engine: sa.Engine) -> Generator[sa.Connection]:
     """Give a connection that sees one state of the database and changes nothing."""
     options: dict[str, Any] = {_READ: True}
     if engine.dialect.name == "postgresql":

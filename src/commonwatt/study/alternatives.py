@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import cell
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
@@ -17,21 +17,25 @@ from commonwatt.report import (
     ReportFigure,
     ReportSection,
     ReportTable,
-    fact,
-    shown_table,
+    report_fact,
+    report_table_of_rows,
 )
 from commonwatt.runs import StageStore
-from commonwatt.siting.engines.cost.chance import summary
+from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, break_even_points
-from commonwatt.study.charts import trade_off_chart
+from commonwatt.study.charts import alternatives_trade_off_chart
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
-from commonwatt.study.mix import SiteMix, mix_of
+from commonwatt.study.mix import SiteMix, site_mix
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
-from commonwatt.study.stages.fleet import metrics_of
-from commonwatt.study.stages.funding import need_of, planned_debt, with_running
-from commonwatt.study.stages.sites import input_text, number_text, owner_label
-from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.funding import (
+    capital_need_bn_by_year,
+    need_with_running_cost_bn,
+    planned_debt_gdp_share,
+)
+from commonwatt.study.stages.sites import cost_input_owner_label, cost_input_text, four_digit_text
+from commonwatt.treasury.usecases.countries import open_treasury_country
 
 DRAWS = 20_000
 MOST_ROWS_SHOWN = 12
@@ -69,7 +73,7 @@ class Comparison:
     best_cheaper_share: float
 
     @property
-    def rows(self) -> list[Row]:
+    def alternative_rows(self) -> list[Row]:
         """The figures of each alternative, in the order of the file."""
         return [alternative.row for alternative in self.alternatives]
 
@@ -84,19 +88,19 @@ def compare_alternatives(
     alternatives = [
         alternative
         for name in programme.file.alternatives
-        if (alternative := _option(programme, name, stages, report_progress))
+        if (alternative := _computed_alternative(programme, name, stages, report_progress))
     ]
     if len(alternatives) < 2:
         return None
     seed = programme.file.seed
     first, second = sorted(
-        alternatives, key=lambda alternative: (alternative.mix.cost(), alternative.name)
+        alternatives, key=lambda alternative: (alternative.mix.gpu_hour_usd(), alternative.name)
     )[:2]
-    cheaper = first.mix.drawn_costs(DRAWS, seed) < second.mix.drawn_costs(DRAWS, seed)
+    cheaper = first.mix.drawn_gpu_hour_usd(DRAWS, seed) < second.mix.drawn_gpu_hour_usd(DRAWS, seed)
     return Comparison(
         alternatives=alternatives,
         break_even_rows=[
-            _crossing_row(crossing, programme)
+            _break_even_row(crossing, programme)
             for crossing in break_even_points(first.mix, second.mix)
         ],
         best=first.name,
@@ -105,25 +109,25 @@ def compare_alternatives(
     )
 
 
-def _option(
+def _computed_alternative(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
     base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
     if base_case.sites is None:
         return None
-    label, mix = str(programme.file.alternatives[name].label), mix_of(base_case.sites)
-    row = {"name": name, "alternative": label} | _alternative_row(
+    label, mix = str(programme.file.alternatives[name].label), site_mix(base_case.sites)
+    row = {"name": name, "alternative": label} | _alternative_figures_row(
         base_case, mix, programme.file.seed
     )
     return Alternative(name=name, label=label, base_case=base_case, mix=mix, row=row)
 
 
-def _alternative_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Row:
-    figures = metrics_of(base_case.fleet)
-    drawn = summary(mix.drawn_costs(DRAWS, seed))
+def _alternative_figures_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Row:
+    figures = fleet_metrics_of_stage(base_case.fleet)
+    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(DRAWS, seed))
     return {
         "gpus": figures.gpus,
-        "cost_usd_per_gpu_hour": mix.cost(),
+        "cost_usd_per_gpu_hour": mix.gpu_hour_usd(),
         "cost_p5_usd_per_gpu_hour": drawn.p5,
         "cost_p95_usd_per_gpu_hour": drawn.p95,
         "utilisation_share": figures.utilisation_share,
@@ -132,7 +136,7 @@ def _alternative_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Row:
         "carbon_g_per_gpu_hour": _carbon_g_per_gpu_hour(base_case),
         "capital_usd_mn": sum(row["capital_usd_mn"] for row in base_case.capital),
         "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in base_case.capital),
-    } | _debt_figures(base_case)
+    } | _alternative_debt_figures(base_case)
 
 
 def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
@@ -142,21 +146,24 @@ def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
     return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
 
 
-def _debt_figures(base_case: BaseCase) -> Row:
+def _alternative_debt_figures(base_case: BaseCase) -> Row:
     """Return what it does to the public debt, where the programme says who borrows."""
     part = base_case.programme.file.funding
     if part is None:
         return {}
-    need, country = need_of(base_case.capital, part), open_country(base_case.programme.country)
-    running = with_running(need, base_case.capital, part)
+    need, country = (
+        capital_need_bn_by_year(base_case.capital, part),
+        open_treasury_country(base_case.programme.country),
+    )
+    running = need_with_running_cost_bn(need, base_case.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
-        "debt_gdp_share": planned_debt(need, part, country),
-        "debt_running_borrowed_gdp_share": planned_debt(running, part, country),
+        "debt_gdp_share": planned_debt_gdp_share(need, part, country),
+        "debt_running_borrowed_gdp_share": planned_debt_gdp_share(running, part, country),
     }
 
 
-def _crossing_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
+def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     change = (
         None
         if crossing.flips_at is None or not crossing.median
@@ -164,7 +171,7 @@ def _crossing_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     )
     return {
         "input": crossing.input.name,
-        "site": owner_label(crossing.input.key, programme.file.sites),
+        "site": cost_input_owner_label(crossing.input.key, programme.file.sites),
         "unit": crossing.input.unit,
         "p5": crossing.low,
         "median": crossing.median,
@@ -178,65 +185,77 @@ def _crossing_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     }
 
 
-def comparison_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
+def alternatives_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     """Return the tables of the alternatives."""
     # Nobody borrows in some programmes: the columns of debt are then there, and empty.
     empty = dict.fromkeys(_DEBT_FIGURES)
     return {
-        ALTERNATIVES.name: ALTERNATIVES.from_rows(empty | row for row in comparison.rows),
-        ALTERNATIVES_BREAK_EVEN.name: ALTERNATIVES_BREAK_EVEN.from_rows(comparison.break_even_rows),
+        ALTERNATIVES.name: ALTERNATIVES.frame_from_rows(
+            empty | row for row in comparison.alternative_rows
+        ),
+        ALTERNATIVES_BREAK_EVEN.name: ALTERNATIVES_BREAK_EVEN.frame_from_rows(
+            comparison.break_even_rows
+        ),
     }
 
 
-def comparison_facts(comparison: Comparison) -> Row:
+def alternatives_facts(comparison: Comparison) -> Row:
     """Return the figures that people quote of the alternatives."""
     return {
         "alternative_cheapest": comparison.best,
         "alternative_cheaper_share": comparison.best_cheaper_share,
         "alternative_cost_usd_per_gpu_hour": {
-            row["name"]: row["cost_usd_per_gpu_hour"] for row in comparison.rows
+            row["name"]: row["cost_usd_per_gpu_hour"] for row in comparison.alternative_rows
         },
     }
 
 
-def comparison_section(
-    comparison: Comparison, rows: list[Row], breaks: list[Row], currency: str, language: str
+def alternatives_section(
+    comparison: Comparison,
+    rows: list[Row],
+    break_even_rows: list[Row],
+    currency: str,
+    language: str,
 ) -> ReportSection:
     """Return the report's section on the alternatives.
 
     Args:
         comparison: The alternatives.
         rows: Their rows with labels in the reader's language.
-        breaks: The crossings, likewise.
+        break_even_rows: The crossings, likewise.
         currency: Of the borrowing; empty where nobody borrows.
         language: The reader's language.
     """
     return ReportSection(
         name="alternatives",
         title=translate("Choose: the alternatives side by side", language),
-        lede=_lede(comparison, rows, breaks, language),
-        facts=[_fact(row, language) for row in rows],
+        lede=_alternatives_section_lede(comparison, rows, break_even_rows, language),
+        facts=[_alternative_cost_fact(row, language) for row in rows],
         figures=[
             ReportFigure(
                 name="alternatives-trade-offs",
                 title=translate("Trade-offs", language),
                 caption=translate(
                     "Each panel is one criterion on its own scale; shorter is better in all "
-                    "but utilisation.", language,
+                    "but utilisation.",
+                    language,
                 ),
-                svg=trade_off_chart(rows, language, currency=currency),
+                svg=alternatives_trade_off_chart(rows, language, currency=currency),
                 data=pl.DataFrame(rows, infer_schema_length=None).drop("name"),
                 of="table.alternatives",
                 table=ALTERNATIVES,
                 currency=currency,
             )
         ],
-        tables=[_side_by_side(rows, currency, language), _break_evens(breaks, language)],
-        notes=[_note(language)],
-    )  # fmt: skip
+        tables=[
+            _alternatives_report_table(rows, currency, language),
+            _break_even_report_table(break_even_rows, language),
+        ],
+        notes=[_alternatives_section_note(language)],
+    )
 
 
-def _note(language: str) -> str:
+def _alternatives_section_note(language: str) -> str:
     return Message(
         "The cost is that of a useful GPU-hour, sites weighted by the GPU time that they served, "
         "at the medians; the interval draws all inputs, shared ones once for all sites. Debt "
@@ -246,41 +265,43 @@ def _note(language: str) -> str:
     ).translate(language)
 
 
-def _label(rows: list[Row], name: str) -> str:
-    return next(row["alternative"] for row in rows if row["name"] == name)
+def _alternative_label(alternative_rows: list[Row], name: str) -> str:
+    return next(row["alternative"] for row in alternative_rows if row["name"] == name)
 
 
-def _lede(comparison: Comparison, rows: list[Row], breaks: list[Row], language: str) -> str:
-    cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in rows}
+def _alternatives_section_lede(
+    comparison: Comparison, alternative_rows: list[Row], break_even_rows: list[Row], language: str
+) -> str:
+    cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in alternative_rows}
     cheapest = Message(
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
         "it stays ahead in {share} of draws.",
         {
-            "best": _label(rows, comparison.best),
+            "best": _alternative_label(alternative_rows, comparison.best),
             "low": cost[comparison.best],
-            "second": _label(rows, comparison.second),
+            "second": _alternative_label(alternative_rows, comparison.second),
             "high": cost[comparison.second],
             "share": f"{comparison.best_cheaper_share:.0%}",
         },
     )
-    return f"{cheapest.translate(language)} {break_even_sentence(breaks, language)}"
+    return f"{cheapest.translate(language)} {break_even_sentence(break_even_rows, language)}"
 
 
-def break_even_sentence(breaks: list[Row], language: str) -> str:
+def break_even_sentence(break_even_rows: list[Row], language: str) -> str:
     """Return which input would have to change for the answer to change, in a sentence."""
-    nearest = breaks[0] if breaks else None
+    nearest = break_even_rows[0] if break_even_rows else None
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
-        "input": input_text(nearest["input"], language),
+        "input": cost_input_text(nearest["input"], language),
         "site": translate(nearest["site"], language),
-        "from": number_text(nearest["median"]),
-        "to": number_text(nearest["flips_at"]),
+        "from": four_digit_text(nearest["median"]),
+        "to": four_digit_text(nearest["flips_at"]),
         "unit": nearest["unit"],
-        "low": number_text(nearest["p5"]),
-        "high": number_text(nearest["p95"]),
-        "count": str(sum(row["within_range"] for row in breaks)),
-        "all": str(len(breaks)),
+        "low": four_digit_text(nearest["p5"]),
+        "high": four_digit_text(nearest["p95"]),
+        "count": str(sum(row["within_range"] for row in break_even_rows)),
+        "all": str(len(break_even_rows)),
     }
     if nearest["within_range"]:
         return Message(
@@ -296,18 +317,18 @@ def break_even_sentence(breaks: list[Row], language: str) -> str:
     ).translate(language)
 
 
-def _fact(row: Row, language: str) -> ReportFact:
+def _alternative_cost_fact(alternative_row: Row, language: str) -> ReportFact:
     bounds = [
-        cell(row[name], ALTERNATIVES.column(name), language)
+        measure_cell_text(alternative_row[name], ALTERNATIVES.column(name), language)
         for name in ("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour")
     ]
-    return fact(
+    return report_fact(
         GPU_HOUR_COST,
-        row["cost_usd_per_gpu_hour"],
+        alternative_row["cost_usd_per_gpu_hour"],
         language,
-        subject=row["alternative"],
-        note=BAND_90.note_of(*bounds),
-        of=f"alternative.{row['name']}.cost_usd_per_gpu_hour",
+        subject=alternative_row["alternative"],
+        note=BAND_90.interval_note(*bounds),
+        of=f"alternative.{alternative_row['name']}.cost_usd_per_gpu_hour",
     )
 
 
@@ -324,30 +345,38 @@ _DEBT_FIGURES = ("borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_sh
 FIGURES = (*_FIGURES, *_DEBT_FIGURES)
 
 
-def _side_by_side(rows: list[Row], currency: str, language: str) -> ReportTable:
-    shown = (*_FIGURES, *(_DEBT_FIGURES if "borrowing_bn" in rows[0] else ()))
-    return shown_table(
+def _alternatives_report_table(
+    alternative_rows: list[Row], currency: str, language: str
+) -> ReportTable:
+    shown = (*_FIGURES, *(_DEBT_FIGURES if "borrowing_bn" in alternative_rows[0] else ()))
+    return report_table_of_rows(
         ALTERNATIVES,
-        rows,
+        alternative_rows,
         language,
         title=Message("Side by side"),
         columns=("alternative", *shown),
-        cells_of={name: [f"alternative.{row['name']}.{name}" for row in rows] for name in shown},
+        cells_of={
+            name: [f"alternative.{row['name']}.{name}" for row in alternative_rows]
+            for name in shown
+        },
         currency=currency,
     )
 
 
-def _break_evens(rows: list[Row], language: str) -> ReportTable:
+def _break_even_report_table(break_even_rows: list[Row], language: str) -> ReportTable:
     nearest = [
         row
-        | {"input": input_text(row["input"], language), "site": translate(row["site"], language)}
-        for row in rows[:MOST_ROWS_SHOWN]
+        | {
+            "input": cost_input_text(row["input"], language),
+            "site": translate(row["site"], language),
+        }
+        for row in break_even_rows[:MOST_ROWS_SHOWN]
     ]
     note = Message(
         "The {shown} nearest of {all} inputs; the whole list is the table alternatives_break_even.",
-        {"shown": str(len(nearest)), "all": str(len(rows))},
+        {"shown": str(len(nearest)), "all": str(len(break_even_rows))},
     )
-    return shown_table(
+    return report_table_of_rows(
         ALTERNATIVES_BREAK_EVEN,
         nearest,
         language,

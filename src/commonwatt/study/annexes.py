@@ -28,20 +28,20 @@ class Annex:
     tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
 
 
-def annexes(
+def study_annexes(
     programme: Programme, language: str, report_progress: ReportProgress
 ) -> Iterator[Annex]:
     """Yield the sections on data projects and models that the programme asks for."""
     rooms, models = programme.file.rooms, programme.file.models
     if rooms is not None and rooms.example:
         report_progress(Message("Walking the example data project"))
-        yield _room(rooms, language)
+        yield _example_project_annex(rooms, language)
     if models is not None and models.examples:
         report_progress(Message("Looking at the medical models"))
-        yield _models(models, programme.file.seed, language)
+        yield _example_models_annex(models, programme.file.seed, language)
 
 
-def _room(part: ProjectsPart, language: str) -> Annex:
+def _example_project_annex(part: ProjectsPart, language: str) -> Annex:
     """Return the example room; where this machine cannot hold one, a section that says so."""
     try:
         from commonwatt.sandbox.usecases.example import example_section_and_tables
@@ -49,22 +49,26 @@ def _room(part: ProjectsPart, language: str) -> Annex:
         now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
         section, tables = example_section_and_tables(language, now=now)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Annex(section=_missing(_room_title(), "sandbox", error, language))
-    return Annex(section=_linked(section, next(iter(tables), "")), tables=tables)
+        return Annex(
+            section=_missing_annex_section(_example_project_title(), "sandbox", error, language)
+        )
+    return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
 
 
-def _models(part: ModelsPart, seed: int, language: str) -> Annex:
+def _example_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
     try:
         from commonwatt.clinic.usecases.section import clinic_section
 
         section = clinic_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Annex(section=_missing(Message("Medical models"), "clinic", error, language))
+        return Annex(
+            section=_missing_annex_section(Message("Medical models"), "clinic", error, language)
+        )
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
-    return Annex(section=_linked(section, next(iter(tables), "")), tables=tables)
+    return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
 
 
-def _linked(section: ReportSection, table: str) -> ReportSection:
+def _section_led_to_table(section: ReportSection, table: str) -> ReportSection:
     """Return the section with every figure that names no origin led to its table."""
     of = f"table.{table}"
     return replace(
@@ -75,11 +79,13 @@ def _linked(section: ReportSection, table: str) -> ReportSection:
     )
 
 
-def _room_title() -> Message:
+def _example_project_title() -> Message:
     return Message("Use data without seeing it: a data project")
 
 
-def _missing(title: Message, name: str, error: Exception, language: str) -> ReportSection:
+def _missing_annex_section(
+    title: Message, name: str, error: Exception, language: str
+) -> ReportSection:
     why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
     lede = Message("This section could not be made on this machine: {why}", {"why": why})
     return ReportSection(name=name, title=title.translate(language), lede=lede.translate(language))

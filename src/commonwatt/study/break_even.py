@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from commonwatt.study.mix import SiteMix
-from commonwatt.study.stages.sites import CostInput, is_measured
+from commonwatt.study.stages.sites import CostInput, is_cost_input_fixed
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
 SEARCH_RANGE_FACTOR = 10.0  # how many times the larger end of its range an input is followed
@@ -44,7 +44,7 @@ class BreakEvenPoint:
         return self.flips_at is not None and self.low <= self.flips_at <= self.high
 
     @property
-    def distance(self) -> float:
+    def half_ranges_from_median(self) -> float:
         """How far the crossing lies from the median, over the half range on that side."""
         if self.flips_at is None:
             return float("inf")
@@ -54,53 +54,65 @@ class BreakEvenPoint:
 
 def break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
-    inputs = first.inputs() | second.inputs()
+    inputs = first.inputs_by_key() | second.inputs_by_key()
     points = [
-        _break_even_point(first, second, item) for item in inputs.values() if not is_measured(item)
+        _break_even_point(first, second, item)
+        for item in inputs.values()
+        if not is_cost_input_fixed(item)
     ]
-    return sorted(points, key=lambda crossing: (crossing.distance, crossing.input.key))
-
-
-def _break_even_point(cheapest: SiteMix, other: SiteMix, item: CostInput) -> BreakEvenPoint:
-    low, median, high = (item.value.quantile(q) for q in (0.05, 0.5, 0.95))
-
-    def gap(value: float) -> float:
-        return other.cost({item.key: value}) - cheapest.cost({item.key: value})
-
-    return BreakEvenPoint(
-        input=item,
-        low=low,
-        median=median,
-        high=high,
-        flips_at=nearest_zero(gap, median, _stretches(item, low, median, high)),
+    return sorted(
+        points, key=lambda crossing: (crossing.half_ranges_from_median, crossing.input.key)
     )
 
 
-def _stretches(item: CostInput, low: float, median: float, high: float) -> list[float]:
+def _break_even_point(cheapest: SiteMix, other: SiteMix, cost_input: CostInput) -> BreakEvenPoint:
+    low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
+
+    def cost_gap_usd(value: float) -> float:
+        return other.gpu_hour_usd({cost_input.key: value}) - cheapest.gpu_hour_usd(
+            {cost_input.key: value}
+        )
+
+    return BreakEvenPoint(
+        input=cost_input,
+        low=low,
+        median=median,
+        high=high,
+        flips_at=nearest_zero_cost_gap(
+            cost_gap_usd, median, _input_values_to_search(cost_input, low, median, high)
+        ),
+    )
+
+
+def _input_values_to_search(
+    cost_input: CostInput, low: float, median: float, high: float
+) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
-    roof = min(item.roof, SEARCH_RANGE_FACTOR * max(abs(high), abs(median), 1e-9))
-    floor = max(item.floor, -SEARCH_RANGE_FACTOR * max(abs(low), abs(median), 1e-9))
+    roof = min(cost_input.roof, SEARCH_RANGE_FACTOR * max(abs(high), abs(median), 1e-9))
+    floor = max(cost_input.floor, -SEARCH_RANGE_FACTOR * max(abs(low), abs(median), 1e-9))
     ends = [min(floor, low), low, median, high, max(roof, high)]
     pieces = [np.linspace(a, b, STEPS) for a, b in pairwise(ends)]
     return sorted({float(value) for value in np.concatenate(pieces)})
 
 
-def nearest_zero(gap: Callable[[float], float], start: float, values: list[float]) -> float | None:
-    """Return the zero of `gap` nearest to `start` that a walk over `values` finds.
+def nearest_zero_cost_gap(
+    gap: Callable[[float], float], start: float, values: list[float]
+) -> float | None:
+    """Return the zero of `cost_gap_usd` nearest to `start` that a walk over `values` finds.
 
-    >>> round(nearest_zero(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
+    >>> round(nearest_zero_cost_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
     1.414213562
-    >>> nearest_zero(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
+    >>> nearest_zero_cost_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
     True
     """
     gaps = [gap(value) for value in values]
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
-    zeros = [_zero_between(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    zeros = [_zero_cost_gap_between(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
     zeros += [value for value, difference in zip(values, gaps, strict=True) if difference == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
 
-def _zero_between(gap: Callable[[float], float], a: float, b: float) -> float:
+def _zero_cost_gap_between(gap: Callable[[float], float], a: float, b: float) -> float:
     """Return the zero between `a` and `b`, by halving until nothing lies between."""
     below = gap(a) < 0
     for _ in range(100):

@@ -7,10 +7,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import heading, shown_value, written
+from commonwatt.catalogue.measures import measure_heading, measure_shown_value, measure_value_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import translate
-from commonwatt.report.theme import PALETTE, svg
+from commonwatt.report.theme import PALETTE, report_chart_svg
 from commonwatt.study.measures import ALTERNATIVES
 
 Rows = list[dict[str, Any]]
@@ -27,7 +27,7 @@ PANELS = (
 PANEL_WIDTH = 215
 
 
-def trade_off_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
+def alternatives_trade_off_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
     """Return the alternatives in one small panel for each criterion.
 
     Args:
@@ -36,28 +36,29 @@ def trade_off_chart(rows: Rows, language: str = "en", *, currency: str = "") -> 
         currency: The money that is borrowed; empty where nobody borrows.
     """
     known = [name for name in PANELS if all(row.get(name) is not None for row in rows)]
-    panels = [_panel(rows, name, language, currency) for name in known]
+    panels = [_trade_off_panel_chart(rows, name, language, currency) for name in known]
     lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
     costs = "; ".join(
-        f"{row['alternative']} {written(row['cost_usd_per_gpu_hour'], GPU_HOUR_COST, language)}"
+        f"{row['alternative']} "
+        f"{measure_value_text(row['cost_usd_per_gpu_hour'], GPU_HOUR_COST, language)}"
         for row in rows
     )
     head = translate("Trade-offs of the alternatives:", language)
-    return svg(alt.vconcat(*lines), description=f"{head} {costs}")
+    return report_chart_svg(alt.vconcat(*lines), description=f"{head} {costs}")
 
 
-def _panel(rows: Rows, name: str, language: str, currency: str) -> Any:
+def _trade_off_panel_chart(alternative_rows: Rows, name: str, language: str, currency: str) -> Any:
     column = ALTERNATIVES.column(name)
     frame = pl.DataFrame(
         [
             {
                 "alternative": row["alternative"],
-                "value": shown_value(row[name], column, currency=currency),
+                "value": measure_shown_value(row[name], column, currency=currency),
             }
-            for row in rows
+            for row in alternative_rows
         ]
     )
-    title = heading(column, language, currency=currency)
+    title = measure_heading(column, language, currency=currency)
     narrow = name == "debt_running_borrowed_gdp_share"  # the debt is large, the difference small
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=not narrow))
     y = alt.Y("alternative:N", sort=None, title=None)
@@ -66,4 +67,6 @@ def _panel(rows: Rows, name: str, language: str, currency: str) -> Any:
     colour = alt.Color(
         "alternative:N", sort=None, legend=None, scale=alt.Scale(range=list(PALETTE))
     )
-    return drawn.encode(x=x, y=y, color=colour).properties(width=PANEL_WIDTH, height=24 * len(rows))
+    return drawn.encode(x=x, y=y, color=colour).properties(
+        width=PANEL_WIDTH, height=24 * len(alternative_rows)
+    )

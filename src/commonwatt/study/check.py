@@ -17,22 +17,22 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.catalogue.measures import CURRENCY, cell, written
+from commonwatt.catalogue.measures import CURRENCY, measure_cell_text, measure_value_text
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.report.render import anchor
+from commonwatt.report.render import figure_origin_anchor
 from commonwatt.runs.store import MANIFEST
 from commonwatt.study.formulas.declared import FormulaScope
 from commonwatt.study.formulas.evaluate import (
     TOLERANCE,
     FormulaUse,
     evaluated,
+    figure_label,
     formula_uses,
-    is_close,
-    label_text,
+    is_same_figure_value,
 )
-from commonwatt.study.formulas.identities import differences
+from commonwatt.study.formulas.identities import table_law_differences
 from commonwatt.study.tables import BASIS, BASIS_SITES
 
 Tables = Mapping[str, pl.DataFrame]
@@ -68,16 +68,16 @@ def study_faults(folder: Path) -> list[Message]:
     if not (folder / MANIFEST).is_file():
         return [Message("Run {run} has no manifest.", {"run": folder.name})]
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    faults = list(_digest_faults(folder, manifest))
+    faults = list(_study_digest_faults(folder, manifest))
     tables = {
         path.stem: pl.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))
     }
     pages = [page["name"] for page in manifest.get("texts", [])]
     page = next(((folder / name).read_text(encoding="utf-8") for name in pages), "")
-    return faults + content_faults(manifest, tables, page)
+    return faults + study_content_faults(manifest, tables, page)
 
 
-def _digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
+def _study_digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
     for table in manifest["tables"]:
         path = folder / "tables" / f"{table['name']}.parquet"
         if not path.is_file() or file_sha256(path) != table["parquet_sha256"]:
@@ -88,7 +88,7 @@ def _digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
             yield Message("Page {page} is missing or was changed.", {"page": page["name"]})
 
 
-def content_faults(manifest: Manifest, tables: Tables, page: str) -> list[Message]:
+def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[Message]:
     """Return what of a run does not follow from its tables, whatever the digests say.
 
     Args:
@@ -100,24 +100,24 @@ def content_faults(manifest: Manifest, tables: Tables, page: str) -> list[Messag
         uses = {use.name: use for use in formula_uses(tables)}
         values = {name: evaluated(use, tables) for name, use in uses.items()}
         return [
-            *_column_faults(tables, _currency(manifest)),
-            *_figure_faults(manifest, uses, values, tables),
-            *_law_faults(tables),
-            *_cell_faults(uses, values, tables),
-            *_headline_faults(manifest, tables),
-            *_page_faults(manifest, uses, values, tables, page),
+            *_basis_column_faults(tables, _study_run_currency(manifest)),
+            *_study_figure_faults(manifest, uses, values, tables),
+            *_study_table_law_faults(tables),
+            *_repeated_figure_cell_faults(uses, values, tables),
+            *_study_headline_faults(manifest, tables),
+            *_report_page_faults(manifest, uses, values, tables, page),
         ]
     except (CommonwattError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
         # A table or a manifest that cannot even be read as one is a fault, and no crash.
         return [Message("The figure {figure} has no formula.", {"figure": str(error)[:200]})]
 
 
-def _currency(manifest: Manifest) -> str:
+def _study_run_currency(manifest: Manifest) -> str:
     units = (figure.get("unit", "") for figure in manifest["figures"])
     return next((unit.split()[0] for unit in units if re.fullmatch(r"[A-Z]{3} bn", unit)), "")
 
 
-def _column_faults(tables: Tables, currency: str) -> Iterator[Message]:
+def _basis_column_faults(tables: Tables, currency: str) -> Iterator[Message]:
     for name, schema in BASIS.items():
         if name in tables:
             wanted = [column.name for column in schema.in_currency(currency or "XXX").columns]
@@ -126,7 +126,7 @@ def _column_faults(tables: Tables, currency: str) -> Iterator[Message]:
                               {"table": name})  # fmt: skip
 
 
-def _figure_faults(
+def _study_figure_faults(
     manifest: Manifest, uses: Mapping[str, FormulaUse], values: Values, tables: Tables
 ) -> Iterator[Message]:
     listed = [figure for figure in manifest["figures"] if figure.get("expression")]
@@ -134,7 +134,7 @@ def _figure_faults(
     for name in sorted(set(uses) | set(names)):
         if names.count(name) != 1:
             yield Message("The figure {figure} is not listed, or twice.", {"figure": name})
-    currency = _currency(manifest)
+    currency = _study_run_currency(manifest)
     for figure in listed:
         use = uses.get(figure["name"])
         if use is None:
@@ -142,8 +142,8 @@ def _figure_faults(
             continue
         value = values[use.name]
         wanted = {
-            "label": str(label_text(use, tables)),
-            "shown": written(value, use.formula.form, currency=currency),
+            "label": str(figure_label(use, tables)),
+            "shown": measure_value_text(value, use.formula.form, currency=currency),
             "unit": use.unit.replace(CURRENCY, currency),
             "formula": use.formula.sentence.translate("en"),
             "expression": use.expression,
@@ -152,33 +152,33 @@ def _figure_faults(
         }
         for what, right in wanted.items():
             if figure[what] != right:
-                yield _differs(use.name, what, figure[what], right)
-        if not is_close(figure["value"], value):
-            yield _differs(use.name, "value", figure["value"], value)
+                yield _figure_differs_fault(use.name, what, figure[what], right)
+        if not is_same_figure_value(figure["value"], value):
+            yield _figure_differs_fault(use.name, "value", figure["value"], value)
 
 
-def _differs(name: str, what: str, found: object, wanted: object) -> Message:
+def _figure_differs_fault(name: str, what: str, listed: object, wanted: object) -> Message:
     return Message(
         "{figure}: {what} is {found}, and {wanted} by its formula.",
         {
             "figure": name,
             "what": what,
-            "found": str(found)[:120],
+            "found": str(listed)[:120],
             "wanted": str(wanted)[:120],
         },
     )
 
 
-def _law_faults(tables: Tables) -> Iterator[Message]:
-    for law, found in differences(tables):
-        if found is None or math.isnan(found) or found > TOLERANCE:
+def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
+    for law, difference in table_law_differences(tables):
+        if difference is None or math.isnan(difference) or difference > TOLERANCE:
             yield Message(
                 "{law}: {table} differs by {difference}.",
-                {"law": law.id, "table": law.tables[0], "difference": str(found)},
+                {"law": law.id, "table": law.tables[0], "difference": str(difference)},
             )
 
 
-def _cell_faults(
+def _repeated_figure_cell_faults(
     uses: Mapping[str, FormulaUse], values: Values, tables: Tables
 ) -> Iterator[Message]:
     """Yield the cells of a table that repeats figures and says another than the figure."""
@@ -189,86 +189,91 @@ def _cell_faults(
         rows = tables[table]
         if use.formula.scope is FormulaScope.VARIANT:
             rows = rows.filter(name=use.bound["variant"])
-        found, value = rows[key][0], values[use.name]
-        if not is_close(found, value):
-            yield _differs(use.name, table, found, value)
+        repeated, value = rows[key][0], values[use.name]
+        if not is_same_figure_value(repeated, value):
+            yield _figure_differs_fault(use.name, table, repeated, value)
 
 
-def _headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Message]:
+def _study_headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Message]:
     values = {figure["name"]: figure["value"] for figure in manifest["figures"]}
     headline = manifest["headline"]
     pairs = {key: (headline[key], values.get(HEADLINE[key])) for key in HEADLINE if key in headline}
-    for key, found in headline.items():
+    for key, quoted in headline.items():
         if re.fullmatch(r"capital_[a-z]{3}_bn", key):
-            pairs[key] = (found, values.get("funding.capital_bn"))
+            pairs[key] = (quoted, values.get("funding.capital_bn"))
     names = dict(zip(*(tables[BASIS_SITES.name][c] for c in ("title", "site")), strict=True))
-    for title, found in headline.get("cost_usd_per_gpu_hour", {}).items():
-        pairs[title] = (found, values.get(f"cost.{names.get(title)}.usd_per_gpu_hour"))
-    for name, found in headline.get("alternative_cost_usd_per_gpu_hour", {}).items():
-        pairs[name] = (found, values.get(f"alternative.{name}.cost_usd_per_gpu_hour"))
-    for key, (found, wanted) in pairs.items():
-        if not is_close(found, wanted):
+    for title, quoted in headline.get("cost_usd_per_gpu_hour", {}).items():
+        pairs[title] = (quoted, values.get(f"cost.{names.get(title)}.usd_per_gpu_hour"))
+    for name, quoted in headline.get("alternative_cost_usd_per_gpu_hour", {}).items():
+        pairs[name] = (quoted, values.get(f"alternative.{name}.cost_usd_per_gpu_hour"))
+    for key, (quoted, wanted) in pairs.items():
+        if not is_same_figure_value(quoted, wanted):
             yield Message(
                 "The headline {name} is {found}, and the figure is {wanted}.",
-                {"name": key, "found": str(found), "wanted": str(wanted)},
+                {"name": key, "found": str(quoted), "wanted": str(wanted)},
             )
 
 
-def _page_faults(
+def _report_page_faults(
     manifest: Manifest,
     uses: Mapping[str, FormulaUse],
     values: Values,
     tables: Tables,
-    page: str,
+    page_html: str,
 ) -> Iterator[Message]:
     """Yield the figures that the page shows otherwise; its labels where it is in English."""
     language = manifest["parameters"].get("language", "en")
-    currency = _currency(manifest)
-    by_anchor = {anchor(name): use for name, use in uses.items()}
-    for at, text in _LINK.findall(page):
+    currency = _study_run_currency(manifest)
+    by_anchor = {figure_origin_anchor(name): use for name, use in uses.items()}
+    for at, text in _LINK.findall(page_html):
         if at in by_anchor:
             use, value = by_anchor[at], values[by_anchor[at].name]
             form = use.formula.form
             shown = (
-                written(value, form, language, currency=currency),
-                cell(value, form, language, currency=currency),
+                measure_value_text(value, form, language, currency=currency),
+                measure_cell_text(value, form, language, currency=currency),
             )
             if html.unescape(text) not in shown:
-                yield _shows(use.name, text, shown[0])
-    origins = dict(_ORIGIN.findall(page))
+                yield _page_shows_other_fault(use.name, text, shown[0])
+    origins = dict(_ORIGIN.findall(page_html))
     for at, use in by_anchor.items():
         if at not in origins:
-            yield _shows(use.name, "–", use.expression)
+            yield _page_shows_other_fault(use.name, "–", use.expression)
             continue
-        yield from _origin_faults(
+        yield from _figure_origin_faults(
             use, html.unescape(origins[at]), values[use.name], language, currency, tables
         )
     if language == "en":
-        for text, at in _FACT.findall(page):
+        for text, at in _FACT.findall(page_html):
             if at in by_anchor:
-                label = str(label_text(by_anchor[at], tables))
+                label = str(figure_label(by_anchor[at], tables))
                 if html.unescape(text) != label:
-                    yield _shows(by_anchor[at].name, text, label)
+                    yield _page_shows_other_fault(by_anchor[at].name, text, label)
 
 
-def _origin_faults(
-    use: FormulaUse, text: str, value: float | None, language: str, currency: str, tables: Tables
+def _figure_origin_faults(
+    use: FormulaUse,
+    origin_html: str,
+    value: float | None,
+    language: str,
+    currency: str,
+    tables: Tables,
 ) -> Iterator[Message]:
-    shown = written(value, use.formula.form, language, currency=currency)
+    shown = measure_value_text(value, use.formula.form, language, currency=currency)
     wanted = [
         f": {shown}</a>",
         f"<dd>{use.formula.sentence.translate(language)}</dd>",
         f"<code>{use.expression}</code>",
     ]
     if language == "en":
-        wanted.append(f">{label_text(use, tables)}: ")
+        wanted.append(f">{figure_label(use, tables)}: ")
     for part in wanted:
-        if part not in text:
-            yield _shows(use.name, text[:80], part)
+        if part not in origin_html:
+            yield _page_shows_other_fault(use.name, origin_html[:80], part)
 
 
-def _shows(name: str, found: str, wanted: str) -> Message:
+def _page_shows_other_fault(name: str, shown: str, wanted: str) -> Message:
     return Message(
         "The page shows {found} for {figure}, and not {wanted}.",
-        {"figure": name, "found": found[:120], "wanted": wanted[:120]},
+        {"figure": name, "found": shown[:120], "wanted": wanted[:120]},
     )

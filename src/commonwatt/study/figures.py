@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.measures import CURRENCY, written
+from commonwatt.catalogue.measures import CURRENCY, measure_value_text
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import FigureOrigin
@@ -22,15 +22,15 @@ from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
-    check_value,
+    check_figure_value,
+    figure_label,
     formula_uses,
-    label_text,
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.sites import CELL, CostedSite, number_text, owner_label
-from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.study.stages.sites import CELL, CostedSite, cost_input_owner_label, four_digit_text
+from commonwatt.treasury.usecases.countries import open_treasury_country
 
 SHIPPED_EXAMPLES = {
     "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
@@ -103,16 +103,18 @@ class FigureNode:
     confidence: str = ""
     inputs: list[str] = field(default_factory=list[str])
 
-    def written(self, language: str = "en") -> str:
+    def shown_text(self, language: str = "en") -> str:
         """Return the value with its unit, as the report shows it."""
         if self.use is None:
             return self.shown
-        return written(self.value, self.use.formula.form, language, currency=self.currency)
+        return measure_value_text(
+            self.value, self.use.formula.form, language, currency=self.currency
+        )
 
-    def formula(self, language: str = "en") -> str:
+    def formula_sentence(self, language: str = "en") -> str:
         """Return how it follows from its inputs, in a sentence; nothing for an input."""
-        said = self.use.formula.sentence if self.use else self.sentence
-        return said.translate(language) if said else ""
+        sentence = self.use.formula.sentence if self.use else self.sentence
+        return sentence.translate(language) if sentence else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the run's manifest keeps it, in English."""
@@ -121,9 +123,9 @@ class FigureNode:
             "name": self.name,
             "label": str(self.label),
             "value": self.value,
-            "shown": self.written(),
+            "shown": self.shown_text(),
             "unit": use.unit.replace(CURRENCY, self.currency) if use else "",
-            "formula": self.formula(),
+            "formula": self.formula_sentence(),
             "expression": use.expression if use else "",
             "tables": list(use.formula.tables) if use else [],
             "table": self.table,
@@ -134,7 +136,7 @@ class FigureNode:
         }
 
 
-def figures_of(
+def study_figures(
     programme: Programme,
     result: StudyResult,
     compared: Comparison | None,
@@ -155,35 +157,35 @@ def figures_of(
     """
     options = compared.alternatives if compared else []
     nodes = [
-        *_files(programme),
-        *_stated(programme),
-        *_cells(
+        *_programme_file_nodes(programme),
+        *_programme_stated_nodes(programme),
+        *_cost_cell_nodes(
             programme,
-            [result.base_case.sites or [], *(one.base_case.sites or [] for one in options)],
+            [result.base_case.sites or [], *(option.base_case.sites or [] for option in options)],
         ),
-        *(_change(programme, option) for option in options),
+        *(_alternative_change_node(programme, option) for option in options),
     ]
     unique = {node.name: node for node in nodes}
     for node in (
-        *_stage_nodes(result, options, unique),
-        *_table_nodes(tables, basis, result, options, unique),
-        *_evaluated(result, options, tables),
+        *_study_stage_figure_nodes(result, options, unique),
+        *_run_table_figure_nodes(tables, basis, result, options, unique),
+        *_evaluated_figure_nodes(result, options, tables),
     ):
         unique[node.name] = node
     return list(unique.values())
 
 
-def figure_origins(
+def study_figure_origins(
     nodes: list[FigureNode], words: Mapping[str, str], language: str
 ) -> list[FigureOrigin]:
     """Return the nodes as the report shows them."""
-    labels = {node.name: _label(node, words, language) for node in nodes}
+    labels = {node.name: _figure_label_text(node, words, language) for node in nodes}
     return [
         FigureOrigin(
             name=node.name,
             label=labels[node.name],
-            shown=node.written(language),
-            formula=node.formula(language),
+            shown=node.shown_text(language),
+            formula=node.formula_sentence(language),
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
@@ -192,7 +194,7 @@ def figure_origins(
     ]
 
 
-def _label(node: FigureNode, words: Mapping[str, str], language: str) -> str:
+def _figure_label_text(node: FigureNode, words: Mapping[str, str], language: str) -> str:
     values = {
         key: words.get(value) or translate(value, language)
         for key, value in node.label.values.items()
@@ -200,11 +202,13 @@ def _label(node: FigureNode, words: Mapping[str, str], language: str) -> str:
     return Message(node.label.text, values).translate(language)
 
 
-def _files(programme: Programme) -> Iterator[FigureNode]:
+def _programme_file_nodes(programme: Programme) -> Iterator[FigureNode]:
     """Yield every file that has a say; those of a country state their sources themselves."""
     source = programme.file.demand.source
     of_country = {file.name for file in programme.country_files}
-    titles: Mapping[str, str] = open_country(programme.country).sources if of_country else {}
+    titles: Mapping[str, str] = (
+        open_treasury_country(programme.country).sources if of_country else {}
+    )
     for key, title in titles.items():
         yield FigureNode(
             name=f"country.sources.{key}",
@@ -223,34 +227,41 @@ def _files(programme: Programme) -> Iterator[FigureNode]:
         )
 
 
-def _stated(programme: Programme) -> Iterator[FigureNode]:
+def _programme_stated_nodes(programme: Programme) -> Iterator[FigureNode]:
     """Yield what the programme file itself states, with the sources that it names."""
-    for stated in programme.file.statements(ROOT):
+    for stated in programme.file.stated_values(ROOT):
         yield FigureNode(
             name=stated.name,
             label=Message("Programme: {key}", {"key": stated.name.removeprefix(f"{ROOT}.")}),
             value=stated.value if isinstance(stated.value, int | float | str) else None,
-            shown=stated.written,
+            shown=stated.value_with_unit,
             source=stated.source or programme.path.name,
         )
 
 
-def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
+def _cost_cell_nodes(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
-    found = {one.key: one for group in groups for site in group for one in site.inputs()}
-    for item in found.values():
+    inputs = {
+        cost_input.key: cost_input
+        for group in groups
+        for site in group
+        for cost_input in site.sourced_cost_inputs()
+    }
+    for item in inputs.values():
         if item.origin is CellOrigin.FLEET_RUN:
             continue
-        low, mid, high = (number_text(item.value.quantile(q)) for q in (0.05, 0.5, 0.95))
+        low, mid, high = (
+            four_digit_text(item.value.cost_input_quantile(q)) for q in (0.05, 0.5, 0.95)
+        )
         spread = "" if low == high else f" ({low} – {high})"
-        owner = owner_label(item.key, programme.file.sites)
+        owner = cost_input_owner_label(item.key, programme.file.sites)
         words = {"input": item.name.replace("_", " "), "site": owner}
         yield FigureNode(
             name=f"{CELL}.{item.key}",
             label=Message("{input}, every site", {"input": words["input"]})
             if owner == "all"
             else Message("{input}, {site}", words),
-            value=item.value.quantile(0.5),
+            value=item.value.cost_input_quantile(0.5),
             shown=f"{mid}{spread} {item.unit}",
             table="cost_cells",
             source=item.source,
@@ -259,21 +270,21 @@ def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[Fig
         )
 
 
-def _evaluated(
+def _evaluated_figure_nodes(
     result: StudyResult, options: list[Alternative], tables: Tables
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
-    computed = _computed(result, options)
+    computed = _computed_figure_values(result, options)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in formula_uses(tables)}
     if set(uses) != set(computed):
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
     for name, use in uses.items():
-        check_value(use, computed[name], tables)
+        check_figure_value(use, computed[name], tables)
         yield FigureNode(
             name=name,
-            label=label_text(use, tables),
+            label=figure_label(use, tables),
             value=computed[name],
             use=use,
             currency=currency,
@@ -282,10 +293,12 @@ def _evaluated(
         )
 
 
-def _computed(result: StudyResult, options: list[Alternative]) -> dict[str, float | None]:
+def _computed_figure_values(
+    result: StudyResult, options: list[Alternative]
+) -> dict[str, float | None]:
     """Return the value of every figure as the stages computed it, by name."""
-    kept = result.base_case.fleet.data
-    values = _fleet_values(kept) | _site_values("fleet", result.base_case)
+    fleet_data = result.base_case.fleet.data
+    values = _fleet_values(fleet_data) | _site_figure_values("fleet", result.base_case)
     if result.cost is not None:
         for row in result.cost.data["sites"]:
             values[f"cost.{row['name']}.usd_per_gpu_hour"] = row["p50_usd_per_gpu_hour"]
@@ -293,20 +306,20 @@ def _computed(result: StudyResult, options: list[Alternative]) -> dict[str, floa
         plan = result.placement.data
         values |= {f"place.{key}": plan[key] for key in ("cost_usd", "carbon_t", "gap_share")}
     if result.funding is not None:
-        values |= _funding_values(result.funding.data)
+        values |= _funding_figure_values(result.funding.data)
         for row in result.base_case.capital:
             values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
-    for one in options:
-        above = f"alternative.{one.name}"
-        values |= _site_values(above, one.base_case)
-        for row in one.base_case.capital:
+    for option in options:
+        above = f"alternative.{option.name}"
+        values |= _site_figure_values(above, option.base_case)
+        for row in option.base_case.capital:
             values[f"{above}.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
-        values |= {f"{above}.{key}": one.row[key] for key in FIGURES if key in one.row}
+        values |= {f"{above}.{key}": option.row[key] for key in FIGURES if key in option.row}
     return values
 
 
-def _fleet_values(kept: Mapping[str, Any]) -> dict[str, float | None]:
-    figures, everyone = kept["metrics"], kept["metrics"]["all"]
+def _fleet_values(fleet_data: Mapping[str, Any]) -> dict[str, float | None]:
+    figures, everyone = fleet_data["metrics"], fleet_data["metrics"]["all"]
     return {
         "fleet.jobs": everyone["jobs"],
         "fleet.gpus": figures["gpus"],
@@ -315,21 +328,25 @@ def _fleet_values(kept: Mapping[str, Any]) -> dict[str, float | None]:
         "fleet.mean_queue_delay_s": everyone["mean_queue_delay_s"],
         "fleet.p95_queue_delay_s": everyone["p95_queue_delay_s"],
         "fleet.fragmented_gpu_share": figures["fragmented_gpu_share"],
-        "fleet.mean_rtt_ms": kept["mean_rtt_ms"],
+        "fleet.mean_rtt_ms": fleet_data["mean_rtt_ms"],
         "fleet.energy_kwh": figures["energy_kwh"],
         "fleet.energy_cost_usd": figures["cost_usd"],
         "fleet.carbon_kg": figures["carbon_kg"],
     }
 
 
-def _site_values(above: str, base: BaseCase) -> dict[str, float | None]:
+def _site_figure_values(name_prefix: str, base: BaseCase) -> dict[str, float | None]:
     """Return the use and the energy that the cost of each site was computed with."""
     keys = ("utilisation_share", "kwh_per_gpu_hour")
     rows = zip(base.sites or [], base.fleet.data["measured"], strict=False)
-    return {f"{above}.site.{one.site.name}.{key}": row[key] for one, row in rows for key in keys}
+    return {
+        f"{name_prefix}.site.{costed_site.site.name}.{key}": row[key]
+        for costed_site, row in rows
+        for key in keys
+    }
 
 
-def _funding_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
+def _funding_figure_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
     last = paid["years"][-1]
     return {
         "funding.capital_bn": paid["total_bn"],
@@ -341,21 +358,21 @@ def _funding_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _change(programme: Programme, one: Alternative) -> FigureNode:
+def _alternative_change_node(programme: Programme, alternative: Alternative) -> FigureNode:
     return FigureNode(
-        name=f"alternative.{one.name}.change",
-        label=Message("What “{name}” changes", {"name": one.label}),
-        shown="; ".join(programme.file.alternatives[one.name].change) or "–",
+        name=f"alternative.{alternative.name}.change",
+        label=Message("What “{name}” changes", {"name": alternative.label}),
+        shown="; ".join(programme.file.alternatives[alternative.name].change) or "–",
         source=programme.path.name,
     )
 
 
-def stage_name(name: str, key: str) -> str:
+def stage_figure_name(name: str, key: str) -> str:
     """Return the name under which a stage stands among the figures of a run."""
     return f"stage.{name}.{key[:12]}"
 
 
-def _stage_nodes(
+def _study_stage_figure_nodes(
     result: StudyResult, options: list[Alternative], known: Mapping[str, FigureNode]
 ) -> Iterator[FigureNode]:
     """Yield every stage with its edges, files and inputs, as the stages themselves recorded."""
@@ -368,30 +385,35 @@ def _stage_nodes(
     whole: dict[str, FigureNode] = {}
     for variant, stages in of_variant:
         for stage in stages:
-            whole.setdefault(stage.key, _stage_node(stage, variant, known))
+            whole.setdefault(stage.key, _stage_figure_node(stage, variant, known))
             for name, key in stage.edges:
-                edges.setdefault(key, _stage_node(StageResult(data={}, name=name, key=key), "", {}))
+                edges.setdefault(
+                    key, _stage_figure_node(StageResult(data={}, name=name, key=key), "", {})
+                )
     yield from (edges | whole).values()
 
 
-def _stage_node(stage: StageResult, variant: str, known: Mapping[str, FigureNode]) -> FigureNode:
+def _stage_figure_node(
+    stage: StageResult, variant: str, known: Mapping[str, FigureNode]
+) -> FigureNode:
     """Return a stage of the programme, or of an alternative, which states some inputs anew."""
     names = dict.fromkeys(f"input.{file}" for file, _ in stage.files)
     for name, shown in stage.stated:
         moved = name not in known or known[name].shown.split(" ")[0] != shown.split(" ")[0]
         names[f"alternative.{variant}.change" if moved and variant else name] = None
     return FigureNode(
-        name=stage_name(stage.name, stage.key),
+        name=stage_figure_name(stage.name, stage.key),
         label=Message("The stage {name}", {"name": stage.name}),
         shown=stage.name,
         source=f"stage {stage.key}",
         inputs=[
-            *(stage_name(*edge) for edge in stage.edges), *(name for name in names if name in known)
+            *(stage_figure_name(*edge) for edge in stage.edges),
+            *(name for name in names if name in known),
         ],
-    )  # fmt: skip
+    )
 
 
-def _table_nodes(
+def _run_table_figure_nodes(
     tables: Tables,
     basis: StudyBasis,
     result: StudyResult,
@@ -410,17 +432,17 @@ def _table_nodes(
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
         wrote = basis.stages.get(name, tuple(of_wing.get(wing, [])))
-        stages = dict.fromkeys(stage_name(stage.name, stage.key) for stage in wrote if stage)
+        stages = dict.fromkeys(stage_figure_name(stage.name, stage.key) for stage in wrote if stage)
         yield FigureNode(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
-            sentence=_table_sentence(name),
+            sentence=_run_table_sentence(name),
             table=name,
             inputs=list(stages) or files,
         )
 
 
-def _table_sentence(table: str) -> Message:
-    starts = (said for start, said in TABLE_SENTENCES.items() if table.startswith(start))
+def _run_table_sentence(table: str) -> Message:
+    starts = (sentence for start, sentence in TABLE_SENTENCES.items() if table.startswith(start))
     return next(starts, OF_EXAMPLES)

@@ -289,10 +289,10 @@ FUNDING_YEARS: Final = TableSchema(
         TableColumn.of(DEBT_GDP_WITH, "debt_with_gdp_share"),
     ),
 )
-FUNDING_FAN_WITH: Final = FAN_DEBT.named(
+FUNDING_FAN_WITH: Final = FAN_DEBT.under_name(
     "funding_fan_with", meaning="Debt over GDP on the stochastic paths, the capital borrowed."
 )
-FUNDING_FAN_WITHOUT: Final = FAN_DEBT.named(
+FUNDING_FAN_WITHOUT: Final = FAN_DEBT.under_name(
     "funding_fan_without", meaning="Debt over GDP on the same paths, nothing borrowed on top."
 )
 FLEET_LOAD: Final = TableSchema(
@@ -339,13 +339,13 @@ TABLES: Final[Mapping[str, TableSchema]] = {
 }
 
 
-def declared_table(name: str, currency: str = "") -> TableSchema | None:
+def declared_study_table(name: str, currency: str = "") -> TableSchema | None:
     """Return what is declared of a study's table; None where nothing is, as of other runs."""
     table = TABLES.get(name)
     return table and table.in_currency(currency)
 
 
-def checked_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.DataFrame:
+def checked_study_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.DataFrame:
     """Return a table of a study where its columns are those declared, and refuse any other.
 
     Args:
@@ -362,4 +362,4 @@ def checked_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.Data
             found=Message("a table that nobody declared"),
             wanted=Message("one of {names}", {"names": ", ".join(TABLES)}),
         )
-    return TABLES[name].in_currency(currency).checked(frame)
+    return TABLES[name].in_currency(currency).checked_frame(frame)

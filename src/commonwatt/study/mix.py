@@ -9,11 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.siting.domain.cost_inputs import CostInputs
-from commonwatt.siting.engines.cost.chance import costs_of
-from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.study.stages.sites import CostedSite, CostInput, column_of, rented_cost
+from commonwatt.siting.engines.cost.chance import gpu_hour_costs_at_scores
+from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.study.stages.sites import (
+    CostedSite,
+    CostInput,
+    cost_model_column,
+    rented_gpu_hour_usd,
+)
 
 F64 = npt.NDArray[np.float64]
 
@@ -33,13 +38,13 @@ class MixSite:
     weight: float
     medians: dict[str, float]
 
-    def cost(self, moved: Mapping[str, float]) -> float:
+    def gpu_hour_usd(self, moved: Mapping[str, float]) -> float:
         """Return the cost of a useful GPU-hour with some inputs moved [USD]."""
         values = [moved.get(key, median) for key, median in self.medians.items()]
         if self.site.cells is not None:
-            return lcoc(CostInputs(*values))
+            return levelised_cost_of_compute(CostInputs(*values))
         (price,) = values
-        return rented_cost(price, self.site.site, self.site.use)
+        return rented_gpu_hour_usd(price, self.site.site, self.site.use)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,52 +53,68 @@ class SiteMix:
 
     parts: tuple[MixSite, ...]
 
-    def cost(self, moved: Mapping[str, float] | None = None) -> float:
+    def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
         """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
 
         Args:
             moved: Values by key; a key that several sites share moves at all of them.
         """
-        return sum(part.weight * part.cost(moved or {}) for part in self.parts)
+        return sum(part.weight * part.gpu_hour_usd(moved or {}) for part in self.parts)
 
-    def inputs(self) -> dict[str, CostInput]:
+    def inputs_by_key(self) -> dict[str, CostInput]:
         """Return every input of every site, by key."""
         return {
-            cost_input.key: cost_input for part in self.parts for cost_input in part.site.inputs()
+            cost_input.key: cost_input
+            for part in self.parts
+            for cost_input in part.site.sourced_cost_inputs()
         }
 
-    def drawn_costs(self, draws: int, seed: int) -> F64:
+    def drawn_gpu_hour_usd(self, draws: int, seed: int) -> F64:
         """Return the mean cost in each draw of all inputs [USD], shape (draws,).
 
         A key is drawn from a stream of its own, so that two mixes that share an input
         share its draws, too.
         """
-        return np.sum([p.weight * _drawn(p.site, draws, seed) for p in self.parts], axis=0)
+        return np.sum(
+            [p.weight * _drawn_site_gpu_hour_usd(p.site, draws, seed) for p in self.parts], axis=0
+        )
 
 
-def mix_of(sites: list[CostedSite]) -> SiteMix:
+def site_mix(sites: list[CostedSite]) -> SiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
     return SiteMix(
-        parts=tuple(_part(site, float(w)) for site, w in zip(sites, weights, strict=True) if w > 0)
+        parts=tuple(
+            _mix_site(site, float(w)) for site, w in zip(sites, weights, strict=True) if w > 0
+        )
     )
 
 
-def _part(site: CostedSite, weight: float) -> MixSite:
-    medians = {item.key: item.value.quantile(0.5) for item in site.inputs()}
+def _mix_site(site: CostedSite, weight: float) -> MixSite:
+    medians = {item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_cost_inputs()}
     return MixSite(site=site, weight=weight, medians=medians)
 
 
-def _drawn(site: CostedSite, draws: int, seed: int) -> F64:
-    scores = {cost_input.key: _scores(cost_input.key, draws, seed) for cost_input in site.inputs()}
+def _drawn_site_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
+    scores = {
+        cost_input.key: _drawn_input_scores(cost_input.key, draws, seed)
+        for cost_input in site.sourced_cost_inputs()
+    }
     if site.cells is None:
-        rent = next(site.inputs())
+        rent = next(site.sourced_cost_inputs())
         shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
-        return rent.value.quantiles(shares) * rented_cost(1.0, site.site, site.use)
-    columns = {column_of(cost_input): scores[cost_input.key] for cost_input in site.inputs()}
-    return costs_of(site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1))
+        return rent.value.cost_input_quantiles(shares) * rented_gpu_hour_usd(
+            1.0, site.site, site.use
+        )
+    columns = {
+        cost_model_column(cost_input): scores[cost_input.key]
+        for cost_input in site.sourced_cost_inputs()
+    }
+    return gpu_hour_costs_at_scores(
+        site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1)
+    )
 
 
-def _scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
-    return stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)
+def _drawn_input_scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
+    return named_random_stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)

@@ -11,21 +11,21 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_tables
-from commonwatt.study.stages.demand import policies_of
+from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
+from commonwatt.study.stages.demand import programme_scheduling_policies
 from commonwatt.study.stages.fleet import fleet_facts, fleet_stage
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
     FUNDING_STAGE,
     CapitalStageInputs,
     FundingStageInputs,
-    funding_tables,
+    funding_stage_tables,
 )
 from commonwatt.study.stages.placement import (
     PLACEMENT_STAGE,
     PlacementStageInputs,
-    can_place,
-    placement_tables,
+    can_place_week_of_load,
+    placement_stage_tables,
 )
 from commonwatt.study.stages.sites import CostedSite, costed_sites
 from commonwatt.study.stages.variant import VARIANT_STAGE, VariantStageInputs
@@ -89,7 +89,9 @@ def compute_base_case(
         report_progress: Called with what is being done.
         variant: Name of the alternative.
     """
-    policies_of(programme)  # a name that is not known is told by its place in the whole file
+    programme_scheduling_policies(
+        programme
+    )  # a name that is not known is told by its place in the whole file
     fleet = fleet_stage(programme, programme.file.policy, stages, report_progress)
     sites = costed_sites(programme, fleet.data["measured"])
     if sites is None:
@@ -98,7 +100,7 @@ def compute_base_case(
         )
     part = programme.file.funding
     capital_inputs = CapitalStageInputs.of(sites, fleet, part)
-    capital = stages.get(CAPITAL_STAGE, capital_inputs)
+    capital = stages.get_or_compute(CAPITAL_STAGE, capital_inputs)
     variant_inputs = VariantStageInputs(
         variant=variant,
         sites=capital_inputs.sites,
@@ -113,7 +115,7 @@ def compute_base_case(
         fleet=fleet,
         sites=sites,
         capital_stage=capital,
-        variant_stage=stages.get(VARIANT_STAGE, variant_inputs),
+        variant_stage=stages.get_or_compute(VARIANT_STAGE, variant_inputs),
     )
 
 
@@ -128,43 +130,43 @@ def compute_study(
     return StudyResult(
         base_case=base,
         compared_fleets=compared,
-        cost=_cost(base, stages, report_progress),
-        placement=_placement(base, stages, report_progress),
-        funding=_funding(base, stages, report_progress),
+        cost=_study_cost_stage(base, stages, report_progress),
+        placement=_study_placement_stage(base, stages, report_progress),
+        funding=_study_funding_stage(base, stages, report_progress),
     )
 
 
-def _cost(
+def _study_cost_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
     if base.sites is None:
         return None
-    return stages.get(
+    return stages.get_or_compute(
         COST_STAGE,
         CostStageInputs.of(base.sites, base.fleet, base.programme.file.seed),
         lambda: report_progress(Message("Costing a GPU-hour at each site")),
     )
 
 
-def _placement(
+def _study_placement_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
-    if base.sites is None or not can_place(base.fleet):
+    if base.sites is None or not can_place_week_of_load(base.fleet):
         return None
-    return stages.get(
+    return stages.get_or_compute(
         PLACEMENT_STAGE,
         PlacementStageInputs.of(base.programme, base.sites, base.fleet),
         lambda: report_progress(Message("Placing the first week's load")),
     )
 
 
-def _funding(
+def _study_funding_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
     part = base.programme.file.funding
     if part is None or base.capital_stage is None:
         return None
-    funding = stages.get(
+    funding = stages.get_or_compute(
         FUNDING_STAGE,
         FundingStageInputs.of(base.capital_stage, base.programme, part),
         lambda: report_progress(Message("Drawing the debt path with and without the programme")),
@@ -182,11 +184,11 @@ def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     ]
     tables["fleet_policies"] = pl.concat(rows)
     if result.cost is not None:
-        tables |= cost_tables(result.cost.data)
+        tables |= cost_stage_tables(result.cost.data)
     if result.placement is not None:
-        tables |= placement_tables(result.placement.data)
+        tables |= placement_stage_tables(result.placement.data)
     if result.funding is not None:
-        tables |= funding_tables(result.funding.data)
+        tables |= funding_stage_tables(result.funding.data)
     return tables
 
 

@@ -12,29 +12,35 @@ import polars as pl
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.report import Report, ReportSection, ReportTable, render, sources_table
+from commonwatt.report import (
+    Report,
+    ReportSection,
+    ReportTable,
+    render_report_html,
+    report_sources_table,
+)
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
+    alternatives_facts,
+    alternatives_section,
+    alternatives_tables,
     compare_alternatives,
-    comparison_facts,
-    comparison_section,
-    comparison_tables,
 )
-from commonwatt.study.annexes import Annex, annexes
-from commonwatt.study.figures import FigureNode, figure_origins, figures_of
-from commonwatt.study.formulas.assembled import StudyBasis, basis_of
-from commonwatt.study.labels import localise, localise_table
-from commonwatt.study.measures import checked_table
+from commonwatt.study.annexes import Annex, study_annexes
+from commonwatt.study.figures import FigureNode, study_figure_origins, study_figures
+from commonwatt.study.formulas.assembled import StudyBasis, study_basis
+from commonwatt.study.labels import localise_programme_labels, localise_table_labels
+from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
-from commonwatt.study.stages.cost import cost_section
-from commonwatt.study.stages.fleet import metrics_of
-from commonwatt.study.stages.fleet_section import FleetSummary, fleet_section
-from commonwatt.study.stages.funding import funding_section
-from commonwatt.study.stages.placement import placement_section
+from commonwatt.study.stages.cost import cost_report_section
+from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet_section import FleetSummary, fleet_report_section
+from commonwatt.study.stages.funding import funding_report_section
+from commonwatt.study.stages.placement import placement_report_section
 from commonwatt.study.tables import BASIS
-from commonwatt.study.what_if import compared_facts, what_if_section, what_if_table
+from commonwatt.study.what_if import what_if_rows, what_if_section, what_if_tables
 
 REPORT = "report.html"
 ReportProgress = Callable[[Message], None]
@@ -91,16 +97,16 @@ def run_study(
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
-    findings = _study_findings(loaded, drawn, stages, report_progress, alike)
+    findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
     rows = (
-        _what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
+        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
         if changes
         else []
     )
-    beside = [] if changes else list(annexes(loaded, language, report_progress))
+    beside = [] if changes else list(study_annexes(loaded, language, report_progress))
     report_progress(Message("Writing the report"))
     whole = _StudyReport(loaded, language, study_recipe(loaded, language), findings, rows, beside)
-    run = _write_run(store, whole, began)
+    run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
     return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
 
@@ -114,11 +120,11 @@ class _StudyFindings:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        more = comparison_tables(self.comparison) if self.comparison else {}
+        more = alternatives_tables(self.comparison) if self.comparison else {}
         return study_tables(self.result) | more
 
 
-def _study_findings(
+def _compute_study_findings(
     programme: Programme,
     drawn: StudyResult,
     stages: StageStore,
@@ -128,11 +134,11 @@ def _study_findings(
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
     compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
-    more = comparison_facts(compared) if compared else {}
+    more = alternatives_facts(compared) if compared else {}
     return _StudyFindings(drawn, compared, study_facts(drawn) | more)
 
 
-def _what_if_rows(
+def _study_what_if_rows(
     findings: _StudyFindings,
     written: Programme,
     stages: StageStore,
@@ -140,14 +146,14 @@ def _what_if_rows(
     alternatives: bool,
 ) -> list[dict[str, Any]]:
     """Return the figures of the programme as written beside those that were found."""
-    before = _study_findings(
+    before = _compute_study_findings(
         written,
         compute_study(written, stages, report_progress),
         stages,
         report_progress,
         alternatives,
     )
-    return compared_facts(before.facts, findings.facts)
+    return what_if_rows(before.facts, findings.facts)
 
 
 def study_recipe(programme: Programme, language: str) -> RunRecipe:
@@ -157,7 +163,7 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters={"language": language, "what_if": list(programme.changes)},
-        inputs=[RunInput.of(file.path, file.name) for file in programme.inputs],
+        inputs=[RunInput.from_path(file.path, file.name) for file in programme.inputs],
     )
 
 
@@ -182,14 +188,14 @@ class _StudyReport:
         tables = self.findings.tables()
         for side in self.annexes:
             tables |= side.tables
-        return tables | (what_if_table(self.what_if) if self.what_if else {})
+        return tables | (what_if_tables(self.what_if) if self.what_if else {})
 
     def basis(self) -> StudyBasis:
-        return basis_of(self.findings.result, self.findings.comparison)
+        return study_basis(self.findings.result, self.findings.comparison)
 
     def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
-        return figures_of(self.programme, findings.result, findings.comparison, basis, tables)
+        return study_figures(self.programme, findings.result, findings.comparison, basis, tables)
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
@@ -199,62 +205,84 @@ class _StudyReport:
             language=language,
             summary=file.summary.translate(language),
             sections=self.sections(),
-            birth=_birth(self.programme, self.recipe, language),
-            origins=figure_origins(figures, self.programme.words(language), language),
+            birth=_study_sources_table(self.programme, self.recipe, language),
+            origins=study_figure_origins(
+                figures, self.programme.label_translations(language), language
+            ),
         )
 
     def sections(self) -> list[ReportSection]:
-        sections = [*_sections(self), *(side.section for side in self.annexes)]
+        sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
         if not self.what_if:
             return sections
         first = what_if_section(list(self.programme.changes), self.what_if, self.language)
         return [first, *sections]
 
 
-def _sections(whole: _StudyReport) -> list[ReportSection]:
+def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     """Return the sections of the picture and of the alternatives, labels in the language."""
-    language, words = whole.language, whole.programme.words(whole.language)
-    drawn, tables = whole.findings.result, study_tables(whole.findings.result)
+    language, words = (
+        study_report.language,
+        study_report.programme.label_translations(study_report.language),
+    )
+    drawn, tables = study_report.findings.result, study_tables(study_report.findings.result)
     fleet = drawn.base_case.fleet
     fleet_summary = FleetSummary(
-        policy=fleet.data["policy"], figures=metrics_of(fleet), notes=fleet.data["notes"][language]
+        policy=fleet.data["policy"],
+        figures=fleet_metrics_of_stage(fleet),
+        notes=fleet.data["notes"][language],
     )
-    spoken = {name: localise_table(frame, words) for name, frame in tables.items()}
-    sections = [fleet_section(fleet_summary, spoken, language)]
+    spoken = {name: localise_table_labels(frame, words) for name, frame in tables.items()}
+    sections = [fleet_report_section(fleet_summary, spoken, language)]
     if drawn.cost is not None:
-        sections.append(cost_section(localise(drawn.cost.data, words), language))
+        sections.append(
+            cost_report_section(localise_programme_labels(drawn.cost.data, words), language)
+        )
     if drawn.placement is not None:
-        sections.append(placement_section(localise(drawn.placement.data, words), language))
-    if whole.findings.comparison is not None:
-        sections.append(_contest_section(whole, whole.findings.comparison, words))
+        sections.append(
+            placement_report_section(
+                localise_programme_labels(drawn.placement.data, words), language
+            )
+        )
+    if study_report.findings.comparison is not None:
+        sections.append(
+            _alternatives_report_section(study_report, study_report.findings.comparison, words)
+        )
     if drawn.funding is not None:
-        sections.append(funding_section(localise(drawn.funding.data, words), language))
+        sections.append(
+            funding_report_section(localise_programme_labels(drawn.funding.data, words), language)
+        )
     return sections
 
 
-def _contest_section(
-    whole: _StudyReport, comparison: Comparison, words: dict[str, str]
+def _alternatives_report_section(
+    study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> ReportSection:
-    rows, breaks = localise(comparison.rows, words), localise(comparison.break_even_rows, words)
-    return comparison_section(comparison, rows, breaks, whole.currency, whole.language)
+    rows, breaks = (
+        localise_programme_labels(comparison.alternative_rows, words),
+        localise_programme_labels(comparison.break_even_rows, words),
+    )
+    return alternatives_section(
+        comparison, rows, breaks, study_report.currency, study_report.language
+    )
 
 
-def _write_run(store: RunStore, whole: _StudyReport, began: float) -> Run:
-    draft, tables = store.draft(whole.recipe), whole.tables()
+def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
+    draft, tables = store.draft(study_report.recipe), study_report.tables()
     try:
         for name, table in tables.items():
-            draft.add_table(name, checked_table(name, table, whole.currency))
+            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
-        basis = whole.basis()
+        basis = study_report.basis()
         for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(whole.currency)
-            draft.add_table(name, declared.checked(table), as_csv=False)
-        figures = whole.figures(tables | dict(basis.tables), basis)
-        draft.add_text(REPORT, render(whole.report(figures)))
-        measured = {"cpu_s": time.process_time() - began}
+            declared = BASIS[name].in_currency(study_report.currency)
+            draft.add_table(name, declared.checked_frame(table), as_csv=False)
+        figures = study_report.figures(tables | dict(basis.tables), basis)
+        draft.add_text(REPORT, render_report_html(study_report.report(figures)))
+        measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
             draft,
-            headline=whole.findings.facts,
+            headline=study_report.findings.facts,
             measured=measured,
             figures=[figure.as_dict() for figure in figures],
         )
@@ -263,10 +291,10 @@ def _write_run(store: RunStore, whole: _StudyReport, began: float) -> Run:
         raise
 
 
-def _birth(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
+def _study_sources_table(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
     rows = [("run", recipe.run_id), ("version", __version__), ("seed", str(recipe.seed))]
     rows += [("what-if", change) for change in programme.changes]
     rows += [(input_file.name, f"sha256 {input_file.sha256}") for input_file in recipe.inputs]
     rows += [(gpu.name, gpu.source) for gpu in programme.gpu_types]
     rows += [(site.title.translate(language), site.source) for site in programme.file.sites]
-    return sources_table(rows, language)
+    return report_sources_table(rows, language)

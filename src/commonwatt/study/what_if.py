@@ -8,52 +8,52 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import ReportSection, shown_table
+from commonwatt.report import ReportSection, report_table_of_rows
 from commonwatt.study.measures import WHAT_IF
 
 Row = dict[str, Any]
 
 
-def compared_facts(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Row]:
+def what_if_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Row]:
     """Return one row for each figure that both or either have, in the order of `after`.
 
-    >>> compared_facts({"a": 2.0, "b": {"x": 1}}, {"a": 3.0, "b": {"x": 1}})[0]
+    >>> what_if_rows({"a": 2.0, "b": {"x": 1}}, {"a": 3.0, "b": {"x": 1}})[0]
     {'figure': 'a', 'before': '2', 'after': '3', 'change_share': 0.5, 'changed': True}
     """
-    old, new = dict(_flat(before)), dict(_flat(after))
+    old, new = dict(_flattened_study_facts(before)), dict(_flattened_study_facts(after))
     names = list(dict.fromkeys([*new, *old]))
-    return [_row(name, old.get(name), new.get(name)) for name in names]
+    return [_what_if_row(name, old.get(name), new.get(name)) for name in names]
 
 
-def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flattened_study_facts(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+            yield from _flattened_study_facts(value, f"{above}{name}.")  # pyright: ignore[reportUnknownArgumentType]
         else:
             yield f"{above}{name}", value
 
 
-def _row(name: str, old: Any, new: Any) -> Row:
-    numbers = all(isinstance(value, int | float) for value in (old, new))
-    share = new / old - 1 if numbers and old else None
+def _what_if_row(name: str, before: Any, after: Any) -> Row:
+    numbers = all(isinstance(value, int | float) for value in (before, after))
+    share = after / before - 1 if numbers and before else None
     return {
         "figure": name,
-        "before": _shown(old),
-        "after": _shown(new),
+        "before": _what_if_value_text(before),
+        "after": _what_if_value_text(after),
         "change_share": share,
-        "changed": old != new,
+        "changed": before != after,
     }
 
 
-def _shown(value: Any) -> str:
+def _what_if_value_text(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
-def what_if_table(rows: list[Row]) -> dict[str, pl.DataFrame]:
+def what_if_tables(rows: list[Row]) -> dict[str, pl.DataFrame]:
     """Return the table of a what-if."""
-    return {WHAT_IF.name: WHAT_IF.from_rows(rows)}
+    return {WHAT_IF.name: WHAT_IF.frame_from_rows(rows)}
 
 
 def what_if_section(changes: list[str], rows: list[Row], language: str) -> ReportSection:
@@ -68,7 +68,7 @@ def what_if_section(changes: list[str], rows: list[Row], language: str) -> Repor
         title=translate("What if", language),
         lede=lede.translate(language),
         tables=[
-            shown_table(
+            report_table_of_rows(
                 WHAT_IF,
                 moved,
                 language,

@@ -22,7 +22,7 @@ from commonwatt.core.errors import (
     UsageError,
 )
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import context_of, requested_theme
+from commonwatt.web.auth.access import request_context_of, requested_theme
 from commonwatt.web.errors import (
     ForbiddenError,
     PageNotFoundError,
@@ -30,7 +30,7 @@ from commonwatt.web.errors import (
     TooManyRequestsError,
 )
 from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
-from commonwatt.web.render import html
+from commonwatt.web.render import render_console_template
 from commonwatt.web.routes import (
     account,
     cluster,
@@ -45,7 +45,7 @@ from commonwatt.web.routes import (
 from commonwatt.web.routes import (
     tasks as works,
 )
-from commonwatt.web.services import Services, open_services
+from commonwatt.web.services import Services, open_console_services
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import TaskSupervisor
 
@@ -66,12 +66,12 @@ DESCRIPTION: Final = (
 )
 
 
-def build(settings: Settings) -> FastAPI:
+def build_console_app(settings: Settings) -> FastAPI:
     """Return the application for `settings`, with store and database open."""
-    return build_on(open_services(settings, now=datetime.now(UTC)))
+    return console_app_on_services(open_console_services(settings, now=datetime.now(UTC)))
 
 
-def build_on(services: Services) -> FastAPI:
+def console_app_on_services(services: Services) -> FastAPI:
     """Return the application that works on `services`."""
     app = FastAPI(
         title="Commonwatt console",
@@ -79,31 +79,31 @@ def build_on(services: Services) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_closing(services),
+        lifespan=_supervisor_lifespan(services),
     )
     app.state.services = services
     for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(RequestGuardMiddleware, settings=services.settings)
-    app.add_exception_handler(CommonwattError, _told)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(CommonwattError, _commonwatt_error_response)
+    app.add_exception_handler(HTTPException, _http_error_response)
+    app.add_exception_handler(RequestValidationError, _invalid_request_response)
+    app.add_exception_handler(Exception, _bug_error_response)
     return app
 
 
 def from_environment() -> FastAPI:
     """Return the application of a worker process."""
-    return build(Settings.from_environment())
+    return build_console_app(Settings.from_environment())
 
 
-def status_of(error: CommonwattError) -> HTTPStatus:
+def http_status_of_error(error: CommonwattError) -> HTTPStatus:
     """Return the HTTP status that says what kind of error this is."""
     kinds = type(error).__mro__
     return next(status for kind, status in STATUS if kind in kinds)
 
 
-def _closing(services: Services) -> Callable[[FastAPI], Any]:
+def _supervisor_lifespan(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
@@ -116,26 +116,26 @@ def _closing(services: Services) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
-def wants_html(request: Request) -> bool:
+def request_wants_html(request: Request) -> bool:
     """Return whether a person's browser asks, rather than a program."""
     accepts = request.headers.get("accept", "")
     return "text/html" in accepts and not request.url.path.endswith((".json", ".csv", ".parquet"))
 
 
-def _told(request: Request, error: Exception) -> Response:
+def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, CommonwattError)
-    status = status_of(error)
-    if not wants_html(request):
+    status = http_status_of_error(error)
+    if not request_wants_html(request):
         return JSONResponse(error.as_dict(), status)
     if isinstance(error, SignInError) and request.method == "GET":
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(
             str(request.url_for("sign_in").include_query_params(next=path)), 303
         )
-    return _error_page(request, error, status)
+    return _error_page_response(request, error, status)
 
 
-def _http(request: Request, error: Exception) -> Response:
+def _http_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_FOUND:
         refusal: CommonwattError = PageNotFoundError(
@@ -143,19 +143,19 @@ def _http(request: Request, error: Exception) -> Response:
         )
     else:
         refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
-    if wants_html(request):
-        return _error_page(request, refusal, HTTPStatus(error.status_code))
+    if request_wants_html(request):
+        return _error_page_response(request, refusal, HTTPStatus(error.status_code))
     return JSONResponse(refusal.as_dict(), error.status_code, error.headers)
 
 
-def _invalid(request: Request, error: Exception) -> Response:
+def _invalid_request_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     where = ".".join(str(part) for part in error.errors()[0]["loc"])
     usage_error = UsageError(where, wanted=str(error.errors()[0]["msg"]))
-    return _told(request, usage_error)
+    return _commonwatt_error_response(request, usage_error)
 
 
-def _bug(request: Request, error: Exception) -> Response:
+def _bug_error_response(request: Request, error: Exception) -> Response:
     """Say that it is our fault; what happened is in the server's log, not on the page."""
     bug = BugError(
         request.url.path[:100],
@@ -164,13 +164,15 @@ def _bug(request: Request, error: Exception) -> Response:
         ),
     )
     answer: Response = JSONResponse(bug.as_dict(), 500)
-    if wants_html(request):
-        answer = _error_page(request, bug, HTTPStatus.INTERNAL_SERVER_ERROR)
+    if request_wants_html(request):
+        answer = _error_page_response(request, bug, HTTPStatus.INTERNAL_SERVER_ERROR)
     answer.headers.update(HEADERS)
     return answer
 
 
-def _error_page(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
-    context = context_of(request)
-    text = html(context, "error.html", requested_theme(request), error=error, status=status)
+def _error_page_response(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
+    context = request_context_of(request)
+    text = render_console_template(
+        context, "error.html", requested_theme(request), error=error, status=status
+    )
     return Response(text, status, media_type="text/html")

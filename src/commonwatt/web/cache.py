@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.messages import Message
-from commonwatt.web.columns import Columns, Places, save_columns
+from commonwatt.web.columns import Columns, Places, save_cached_columns
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.page_view import TableRows
 from commonwatt.web.runs import RecentCache
@@ -109,27 +109,27 @@ class TableCache:
 
     def load_frame(self, rows: TableRows) -> pl.DataFrame:
         """Return all rows, for what is made of them once."""
-        if _is_big(rows):
+        if _is_large_run_table(rows):
             return rows.load()
-        source = self._source(rows)
+        source = self._cached_row_source(rows)
         return source.frame if isinstance(source, InMemoryRows) else rows.load()
 
     def cached_text(self, key: str, make: Callable[[], str]) -> str:
         """Return the text kept under `key`, or make and keep it."""
-        return self._texts.get(key, lambda: self._text_on_disk(key, make))
+        return self._texts.get(key, lambda: self._cached_text_on_disk(key, make))
 
-    def page(self, rows: TableRows, query: TableQuery) -> TablePage:
+    def table_page(self, rows: TableRows, query: TableQuery) -> TablePage:
         """Return the rows that are asked for.
 
         Raises:
             ParameterError: The table has no such column.
         """
-        source = self._source(rows)
-        check_columns(source.schema, query)
+        source = self._cached_row_source(rows)
+        check_table_query_columns(source.schema, query)
         if query.starts and query.column:
-            places: Places = self._beginning(rows, source, query)
+            places: Places = self._row_numbers_starting_with(rows, source, query)
         elif query.order:
-            places = self._order(rows, source, query.order)
+            places = self._sorted_row_numbers(rows, source, query.order)
         else:
             last = min(query.first + query.count, source.height)
             frame = source.take(np.arange(min(query.first, last), last))
@@ -137,23 +137,25 @@ class TableCache:
         wanted = places[query.first : query.first + query.count]
         return TablePage(frame=source.take(np.asarray(wanted)), height=len(places))
 
-    def _source(self, rows: TableRows) -> RowSource:
-        return self._sources.get(rows.key, lambda: self._open(rows))
+    def _cached_row_source(self, rows: TableRows) -> RowSource:
+        return self._sources.get(rows.key, lambda: self._open_row_source(rows))
 
-    def _open(self, rows: TableRows) -> RowSource:
-        if not _is_big(rows):
+    def _open_row_source(self, rows: TableRows) -> RowSource:
+        if not _is_large_run_table(rows):
             return InMemoryRows(rows.load())
-        folder = self._path(rows.key, "columns")
+        folder = self._cache_file_path(rows.key, "columns")
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            save_columns(rows.load(), folder)
+            save_cached_columns(rows.load(), folder)
         return Columns(folder)
 
-    def _beginning(self, rows: TableRows, source: RowSource, ask: TableQuery) -> Places:
+    def _row_numbers_starting_with(
+        self, rows: TableRows, source: RowSource, ask: TableQuery
+    ) -> Places:
         """Return the places of rows whose text begins so, in the order asked for."""
-        order = self._order(rows, source, ask.column)
-        first = _bisect(source, ask.column, order, ask.starts)
-        last = _bisect(source, ask.column, order, ask.starts + "\U0010ffff")
+        order = self._sorted_row_numbers(rows, source, ask.column)
+        first = _count_sorted_rows_before(source, ask.column, order, ask.starts)
+        last = _count_sorted_rows_before(source, ask.column, order, ask.starts + "\U0010ffff")
         row_numbers = np.sort(order[first:last])
         if not ask.order:
             return row_numbers
@@ -161,33 +163,39 @@ class TableCache:
         down = ask.order.startswith("-")
         return row_numbers[few.arg_sort(descending=down, nulls_last=True).to_numpy()]
 
-    def _order(self, rows: TableRows, source: RowSource, by: str) -> Order:
+    def _sorted_row_numbers(self, rows: TableRows, source: RowSource, by: str) -> Order:
         key = f"{rows.key}/order/{by}"
-        return self._orders.get(key, lambda: self._order_on_disk(key, rows, source, by))
+        return self._orders.get(
+            key, lambda: self._sorted_row_numbers_on_disk(key, rows, source, by)
+        )
 
-    def _order_on_disk(self, key: str, rows: TableRows, source: RowSource, by: str) -> Order:
+    def _sorted_row_numbers_on_disk(
+        self, key: str, rows: TableRows, source: RowSource, by: str
+    ) -> Order:
         if isinstance(source, InMemoryRows):
-            return _sorted(source.frame, by)
-        path = self._path(key, "npy")
+            return _row_numbers_sorted_by(source.frame, by)
+        path = self._cache_file_path(key, "npy")
         if not path.exists():
-            self._write(path, lambda draft: np.save(draft, _sorted(rows.load(), by)))
+            self._write_cache_file(
+                path, lambda draft: np.save(draft, _row_numbers_sorted_by(rows.load(), by))
+            )
         return np.load(path, mmap_mode="r")
 
-    def _text_on_disk(self, key: str, make: Callable[[], str]) -> str:
+    def _cached_text_on_disk(self, key: str, make: Callable[[], str]) -> str:
         if not key.startswith("run/"):
             return make()
-        path = self._path(key, "txt")
+        path = self._cache_file_path(key, "txt")
         if path.exists():
             return path.read_text(encoding="utf-8")
         made = make()
-        self._write(path, lambda draft: draft.write_text(made, encoding="utf-8"))
+        self._write_cache_file(path, lambda draft: draft.write_text(made, encoding="utf-8"))
         return made
 
-    def _path(self, key: str, ending: str) -> Path:
+    def _cache_file_path(self, key: str, ending: str) -> Path:
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
         return self._folder / key.split("/")[1] / f"{digest}.{ending}"
 
-    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
+    def _write_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
         """Write a file whole or not at all; two processes may do so at once."""
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{os.getpid()}-{path.name}")
@@ -195,7 +203,7 @@ class TableCache:
         os.replace(draft, path)
 
 
-def check_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
+def check_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
     """Refuse a column that the table lacks, and a search in one that is no text.
 
     Raises:
@@ -211,17 +219,17 @@ def check_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
         raise ParameterError("column", wanted=Message("a column of text"))
 
 
-def _is_big(rows: TableRows) -> bool:
+def _is_large_run_table(rows: TableRows) -> bool:
     return (rows.size or 0) >= LARGE_TABLE_ROWS and rows.key.startswith("run/")
 
 
-def _sorted(frame: pl.DataFrame, by: str) -> Order:
+def _row_numbers_sorted_by(frame: pl.DataFrame, by: str) -> Order:
     column = frame[by.removeprefix("-")]
     down = by.startswith("-")
     return column.arg_sort(descending=down, nulls_last=True).to_numpy().astype(np.uint32)
 
 
-def _bisect(source: RowSource, column: str, order: Order, wanted: str) -> int:
+def _count_sorted_rows_before(source: RowSource, column: str, order: Order, wanted: str) -> int:
     """Return how many of the sorted values come before `wanted`; missing ones come last."""
     low, high = 0, len(order)
     while low < high:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commonwatt.catalogue.measures import heading, shown_unit, shown_value
+from commonwatt.catalogue.measures import measure_heading, measure_shown_value, shown_measure_unit
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
-from commonwatt.web.reduce import F64, reduce_min_max
+from commonwatt.web.reduce import F64, reduce_chart_series
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,109 +26,119 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         frame: The whole table behind it.
         language: Of its labels.
     """
-    frame = _in_shown_unit(chart, frame)
+    frame = _chart_frame_in_shown_unit(chart, frame)
     head = {
         "form": chart.form.value,
-        "title": _say(chart.title, language),
-        "caption": _say(chart.caption, language),
-        "unit": _unit(chart, language),
+        "title": _translate_chart_text(chart.title, language),
+        "caption": _translate_chart_text(chart.caption, language),
+        "unit": _chart_unit_label(chart, language),
         "logarithmic": chart.logarithmic,
-        "x_label": _axis_label(chart, language),
-        "y_label": _value_label(chart, language),
+        "x_label": _chart_x_axis_label(chart, language),
+        "y_label": _chart_value_label(chart, language),
         "feed": chart.feed,
     }
     if chart.form is ChartForm.LIVE:
-        return head | {"x": [], "series": [_named(series, language) for series in chart.series]}
+        return head | {
+            "x": [],
+            "series": [_chart_series_label(series, language) for series in chart.series],
+        }
     if chart.form in REDUCED_FORMS:
-        return head | _long(chart, frame, language)
+        return head | _line_chart_data(chart, frame, language)
     if chart.form is ChartForm.HEAT:
-        return head | _heat(chart, frame, language)
-    return head | _by_name(chart, frame, language)
+        return head | _heat_map_chart_data(chart, frame, language)
+    return head | _category_chart_data(chart, frame, language)
 
 
-def _unit(chart: Chart, language: str) -> str:
+def _chart_unit_label(chart: Chart, language: str) -> str:
     if chart.measure is None:
         return chart.unit
-    unit = shown_unit(chart.measure, language, currency=chart.currency)
-    return "%" if _is_percent(chart) else unit
+    unit = shown_measure_unit(chart.measure, language, currency=chart.currency)
+    return "%" if _is_percent_chart(chart) else unit
 
 
-def _axis_label(chart: Chart, language: str) -> str:
+def _chart_x_axis_label(chart: Chart, language: str) -> str:
     """Return the label of the horizontal axis: the values' own, where they lie along it."""
     if chart.measure is not None and chart.form in ALONG_X and not chart.x_label:
-        return heading(chart.measure, language, currency=chart.currency)
-    return _say(chart.x_label, language)
+        return measure_heading(chart.measure, language, currency=chart.currency)
+    return _translate_chart_text(chart.x_label, language)
 
 
-def _value_label(chart: Chart, language: str) -> str:
+def _chart_value_label(chart: Chart, language: str) -> str:
     """Return what stands above a chart whose values go upwards; empty where they lie along x."""
     if chart.measure is None or chart.form in ALONG_X:
         return ""
-    return heading(chart.measure, language, currency=chart.currency)
+    return measure_heading(chart.measure, language, currency=chart.currency)
 
 
-def _in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
+def _chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
     """Return the table with the drawn columns in the unit that people are shown."""
-    if chart.measure is None or _is_percent(chart) or frame.is_empty():
+    if chart.measure is None or _is_percent_chart(chart) or frame.is_empty():
         return frame
     # A unit is a factor here: no measure of ours is a temperature.
-    factor = shown_value(1.0, chart.measure, currency=chart.currency)
+    factor = measure_shown_value(1.0, chart.measure, currency=chart.currency)
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     drawn = {name for series in every for name in (series.column, series.low, series.high) if name}
     return frame.with_columns(frame[name] * factor for name in sorted(drawn))
 
 
-def _is_percent(chart: Chart) -> bool:
+def _is_percent_chart(chart: Chart) -> bool:
     # Axes write a share in percent themselves, so that a script and the server agree on its ticks.
     if chart.measure is None:
         return chart.unit == "%"
-    return shown_unit(chart.measure, currency=chart.currency).startswith("%")
+    return shown_measure_unit(chart.measure, currency=chart.currency).startswith("%")
 
 
-def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    x = _numbers(_part(frame, every[0])[chart.x])
-    lines = [_aligned(x, _part(frame, series), chart.x, series.column) for series in every]
+    x = _chart_column_numbers(_frame_rows_of_series(frame, every[0])[chart.x])
+    lines = [
+        _series_values_aligned_to_x(x, _frame_rows_of_series(frame, series), chart.x, series.column)
+        for series in every
+    ]
     if chart.form is ChartForm.AREAS:
-        lines[: len(chart.series)] = _stacked(lines[: len(chart.series)])
-    x, lines = reduce_min_max(x, lines)
+        lines[: len(chart.series)] = _stacked_chart_lines(lines[: len(chart.series)])
+    x, lines = reduce_chart_series(x, lines)
     series_json = [
-        _named(series, language) | {"values": _plain(values)}
+        _chart_series_label(series, language) | {"values": _rounded_chart_values(values)}
         for series, values in zip(every, lines, strict=True)
     ]
     line = series_json.pop() if chart.line else None
-    return {"x": _plain(x), "series": series_json, "line": line}
+    return {"x": _rounded_chart_values(x), "series": series_json, "line": line}
 
 
-def _stacked(lines: list[F64]) -> list[F64]:
+def _stacked_chart_lines(lines: list[F64]) -> list[F64]:
     """Return running sums, so that every area stands on the one before it."""
     parts = np.stack(lines)
     sums = np.cumsum(np.nan_to_num(parts), axis=0)
     return list(np.where(np.isnan(parts).all(axis=0), np.nan, sums))
 
 
-def _by_name(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def _category_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    series_json = [_series(series, frame, chart.x, names, language) for series in every]
+    series_json = [
+        _category_series_data(series, frame, chart.x, names, language) for series in every
+    ]
     line = series_json.pop() if chart.line else None
     return {"x": names, "series": series_json, "line": line}
 
 
-def _series(
-    one: ChartSeries, frame: pl.DataFrame, x: str, names: list[str], language: str
+def _category_series_data(
+    series: ChartSeries, frame: pl.DataFrame, x: str, names: list[str], language: str
 ) -> dict[str, Any]:
-    part = _part(frame, one)
+    part = _frame_rows_of_series(frame, series)
     keys = part[x].cast(str).to_list()
-    out = _named(one, language)
-    for role, column in (("values", one.column), ("low", one.low), ("high", one.high)):
+    out = _chart_series_label(series, language)
+    for role, column in (("values", series.column), ("low", series.low), ("high", series.high)):
         if column:
-            value_of_key = dict(zip(keys, _plain(_numbers(part[column])), strict=True))
+            value_of_key = dict(
+                zip(keys, _rounded_chart_values(_chart_column_numbers(part[column])), strict=True)
+            )
             out[role] = [value_of_key.get(name) for name in names]
     return out
 
 
-def _heat(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def _heat_map_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     rows = frame[chart.y].cast(str).unique(maintain_order=True).to_list()
     places = {name: i for i, name in enumerate(names)}
@@ -137,22 +147,29 @@ def _heat(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     cells = [
         [places[str(a)], height[str(b)], value]
         for a, b, value in zip(
-            frame[chart.x], frame[chart.y], _plain(_numbers(frame[cell_series.column])), strict=True
+            frame[chart.x],
+            frame[chart.y],
+            _rounded_chart_values(_chart_column_numbers(frame[cell_series.column])),
+            strict=True,
         )
     ]
-    return {"x": names, "y": rows, "series": [_named(cell_series, language) | {"cells": cells}]}
+    return {
+        "x": names,
+        "y": rows,
+        "series": [_chart_series_label(cell_series, language) | {"cells": cells}],
+    }
 
 
-def _part(frame: pl.DataFrame, one: ChartSeries) -> pl.DataFrame:
-    if one.where is None:
+def _frame_rows_of_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFrame:
+    if series.where is None:
         return frame
-    column, value = one.where
+    column, value = series.where
     return frame.filter(frame[column].cast(str) == value)
 
 
-def _aligned(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
+def _series_values_aligned_to_x(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
     """Return a column over the places `x`; a place that the part lacks has no value."""
-    own, values = _numbers(part[x_column]), _numbers(part[column])
+    own, values = _chart_column_numbers(part[x_column]), _chart_column_numbers(part[column])
     if len(own) == len(x) and np.array_equal(own, x):
         return values
     out = np.full(len(x), np.nan)
@@ -162,18 +179,18 @@ def _aligned(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
     return out
 
 
-def _numbers(column: pl.Series) -> F64:
+def _chart_column_numbers(column: pl.Series) -> F64:
     return column.cast(float).fill_null(float("nan")).to_numpy()
 
 
-def _plain(values: F64) -> list[float | None]:
+def _rounded_chart_values(values: F64) -> list[float | None]:
     """Return numbers of six significant digits, which is more than a screen shows."""
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
 
 
-def _named(one: ChartSeries, language: str) -> dict[str, Any]:
-    return {"label": _say(one.label, language)}
+def _chart_series_label(series: ChartSeries, language: str) -> dict[str, Any]:
+    return {"label": _translate_chart_text(series.label, language)}
 
 
-def _say(text: Message | str, language: str) -> str:
+def _translate_chart_text(text: Message | str, language: str) -> str:
     return text.translate(language) if isinstance(text, Message) else text

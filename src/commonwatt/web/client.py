@@ -174,7 +174,7 @@ class ConsoleClient:
 
     def health(self) -> dict[str, Any]:
         """Return that store and database answer."""
-        return self._call("health").json()
+        return self._request_console("health").json()
 
     def page(self, page: str, **parameters: object) -> PageData:
         """Return what a page shows for its parameters.
@@ -184,13 +184,13 @@ class ConsoleClient:
             ForbiddenError: The token's account may not see it.
             ParameterError: A parameter is out of bounds.
         """
-        page_json = self._call("page", page=page, ask=parameters).json()
-        facts = [_made(FactData, fact) for fact in page_json["facts"]]
-        return _made(PageData, page_json | {"facts": facts})
+        page_json = self._request_console("page", page=page, ask=parameters).json()
+        facts = [_dataclass_from_console_json(FactData, fact) for fact in page_json["facts"]]
+        return _dataclass_from_console_json(PageData, page_json | {"facts": facts})
 
     def chart(self, page: str, chart: str, **parameters: object) -> dict[str, Any]:
         """Return a chart as it is drawn."""
-        return self._call("chart", page=page, chart=chart, ask=parameters).json()
+        return self._request_console("chart", page=page, chart=chart, ask=parameters).json()
 
     def rows(self, page: str, table: str, **ask: object) -> RowsData:
         """Return some rows of a table.
@@ -200,26 +200,31 @@ class ConsoleClient:
             table: Its name.
             ask: `first`, `count`, `order`, `column`, `starts`, and the page's parameters.
         """
-        return _made(RowsData, self._call("rows", page=page, table=table, ask=ask).json())
+        return _dataclass_from_console_json(
+            RowsData, self._request_console("rows", page=page, table=table, ask=ask).json()
+        )
 
     def table(self, page: str, table: str, **parameters: object) -> pl.DataFrame:
         """Return a whole table."""
         import polars as pl
 
-        table_json = self._call("table", page=page, table=table, ask=parameters)
+        table_json = self._request_console("table", page=page, table=table, ask=parameters)
         return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
         """Return a whole table as CSV."""
-        return self._call("csv", page=page, table=table, ask=parameters).text
+        return self._request_console("csv", page=page, table=table, ask=parameters).text
 
     def report(self, run_id: str) -> str:
         """Return the report of a run as HTML."""
-        return self._call("report", run_id=run_id).text
+        return self._request_console("report", run_id=run_id).text
 
     def tasks(self) -> list[TaskData]:
         """Return the newest works."""
-        return [_made(TaskData, task) for task in self._call("works").json()]
+        return [
+            _dataclass_from_console_json(TaskData, task)
+            for task in self._request_console("works").json()
+        ]
 
     def start(self, kind: str, **parameters: object) -> TaskData:
         """Start a run and return the work that makes it.
@@ -228,19 +233,25 @@ class ConsoleClient:
             ForbiddenError: The token's account may not start runs.
             ParameterError: A parameter is out of bounds.
         """
-        return _made(TaskData, self._call("start", kind=kind, body=parameters).json())
+        return _dataclass_from_console_json(
+            TaskData, self._request_console("start", kind=kind, body=parameters).json()
+        )
 
     def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""
-        return _made(TaskData, self._call("work", work_id=task_id).json())
+        return _dataclass_from_console_json(
+            TaskData, self._request_console("work", work_id=task_id).json()
+        )
 
     def feed(self, task_id: str, since: int = 0) -> dict[str, Any]:
         """Return what a work takes, from row `since` on."""
-        return self._call("feed", work_id=task_id, ask={"since": since}).json()
+        return self._request_console("feed", work_id=task_id, ask={"since": since}).json()
 
     def stop(self, task_id: str) -> TaskData:
         """Stop a work."""
-        return _made(TaskData, self._call("stop", work_id=task_id).json())
+        return _dataclass_from_console_json(
+            TaskData, self._request_console("stop", work_id=task_id).json()
+        )
 
     def wait(self, task_id: str, seconds: float = 600, every_s: float = 1.0) -> TaskData:
         """Return a work once it is over.
@@ -257,7 +268,7 @@ class ConsoleClient:
             raise TaskError(task_id, found=work.error or work.state)
         return work
 
-    def _call(
+    def _request_console(
         self,
         name: str,
         *,
@@ -273,16 +284,16 @@ class ConsoleClient:
         )
         if answer.is_success:
             return answer
-        raise _error(answer)
+        raise _error_of_console_response(answer)
 
 
-def _made(kind: type[T], found: Mapping[str, Any]) -> T:
+def _dataclass_from_console_json(kind: type[T], answer_json: Mapping[str, Any]) -> T:
     """Return a data object from JSON; what it does not know is left out."""
     known = {field.name for field in fields(kind)}  # pyright: ignore[reportArgumentType]
-    return kind(**{name: value for name, value in found.items() if name in known})
+    return kind(**{name: value for name, value in answer_json.items() if name in known})
 
 
-def _error(answer: httpx.Response) -> CommonwattError:
+def _error_of_console_response(answer: httpx.Response) -> CommonwattError:
     kind = _ERRORS.get(answer.status_code, CommonwattError)
     try:
         error_body: dict[str, str] = answer.json()

@@ -25,7 +25,7 @@ Places = npt.NDArray[np.integer[Any]]
 DESCRIPTION_FILE = "columns.json"
 
 
-def save_columns(frame: pl.DataFrame, folder: Path) -> None:
+def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
     """Write a table's columns into a folder, whole or not at all."""
     import polars as pl
 
@@ -34,12 +34,12 @@ def save_columns(frame: pl.DataFrame, folder: Path) -> None:
     draft.mkdir(parents=True)
     for i, column in enumerate(frame.get_columns()):
         if column.dtype == pl.String:
-            _save_text(column, draft, i)
+            _save_cached_text_column(column, draft, i)
         else:
-            _save(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
+            _save_cached_array(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
         if column.null_count():
-            _save(column.is_null().to_numpy(), draft / f"{i}.null.npy")
-    kinds = {name: _kind(dtype) for name, dtype in frame.schema.items()}
+            _save_cached_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
+    kinds = {name: _cached_dtype_name(dtype) for name, dtype in frame.schema.items()}
     (draft / DESCRIPTION_FILE).write_text(json.dumps({"height": frame.height, "kinds": kinds}))
     try:
         os.replace(draft, folder)
@@ -48,11 +48,11 @@ def save_columns(frame: pl.DataFrame, folder: Path) -> None:
 
 
 class Columns:
-    """A table that was saved by `save_columns`.
+    """A table that was saved by `save_cached_columns`.
 
     >>> import polars as pl, tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "t"
-    >>> save_columns(pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]}), folder)
+    >>> save_cached_columns(pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]}), folder)
     >>> Columns(folder).take(np.array([2, 1])).rows()
     [(3, None), (None, '字')]
     """
@@ -67,63 +67,72 @@ class Columns:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns and their types."""
-        return {name: _type(kind) for name, kind in self._kinds.items()}
+        return {name: _dtype_of_cached_name(kind) for name, kind in self._kinds.items()}
 
     def take(self, places: Places) -> pl.DataFrame:
         """Return the rows at `places`, in that order."""
         import polars as pl
 
         return pl.DataFrame(
-            [self._column(name, places) for name in self._kinds], schema=self.schema
+            [self._read_column(name, places) for name in self._kinds], schema=self.schema
         )
 
     def text(self, name: str, place: int) -> str | None:
         """Return one text."""
         i = list(self._kinds).index(name)
-        return None if self._missing(i, np.array([place]))[0] else self._texts(i, [place])[0]
+        return (
+            None
+            if self._missing_value_mask(i, np.array([place]))[0]
+            else self._read_texts(i, [place])[0]
+        )
 
-    def _column(self, name: str, places: Places) -> pl.Series:
+    def _read_column(self, name: str, places: Places) -> pl.Series:
         import polars as pl
 
         i, kind = list(self._kinds).index(name), self._kinds[name]
-        missing = self._missing(i, places)
+        missing = self._missing_value_mask(i, places)
         if kind == "String":
-            texts = self._texts(i, places.tolist())
+            texts = self._read_texts(i, places.tolist())
             pairs = zip(texts, missing, strict=True)
             return pl.Series(name, [None if gone else text for text, gone in pairs], pl.String)
-        values = pl.Series(name, np.array(self._array(f"{i}")[places])).cast(_type(kind))
+        values = pl.Series(name, np.array(self._mapped_column_array(f"{i}")[places])).cast(
+            _dtype_of_cached_name(kind)
+        )
         return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
 
-    def _texts(self, i: int, places: list[int]) -> list[str]:
-        bounds, bytes_ = self._array(f"{i}.bounds"), self._array(f"{i}.bytes")
+    def _read_texts(self, i: int, places: list[int]) -> list[str]:
+        bounds, bytes_ = (
+            self._mapped_column_array(f"{i}.bounds"),
+            self._mapped_column_array(f"{i}.bytes"),
+        )
         pieces = ((int(bounds[p]), int(bounds[p + 1])) for p in places)  # pyright: ignore[reportArgumentType]
         return [bytes_[a:b].tobytes().decode() for a, b in pieces]
 
-    def _missing(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
+    def _missing_value_mask(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
         if not (self._folder / f"{i}.null.npy").exists():
             return np.zeros(len(places), np.bool_)
-        return np.array(self._array(f"{i}.null")[places], np.bool_)
+        return np.array(self._mapped_column_array(f"{i}.null")[places], np.bool_)
 
-    def _array(self, name: str) -> Array:
+    def _mapped_column_array(self, name: str) -> Array:
         if name not in self._open:
             self._open[name] = np.load(self._folder / f"{name}.npy", mmap_mode="r")
         return self._open[name]
 
 
-def _save_text(column: pl.Series, folder: Path, i: int) -> None:
+def _save_cached_text_column(column: pl.Series, folder: Path, i: int) -> None:
     texts = column.fill_null("")
     lengths = texts.str.len_bytes().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     joined = "".join(texts.to_list()).encode()
-    _save(bounds, folder / f"{i}.bounds.npy")
-    _save(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
+    _save_cached_array(bounds, folder / f"{i}.bounds.npy")
+    _save_cached_array(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
 
 
-def _save(values: Array, path: Path) -> None:
+def _save_cached_array(values: Array, path: Path) -> None:
     np.save(path, values, allow_pickle=False)
 
 
-def _kind(dtype: pl.DataType) -> str:
+def _cached_dtype_name(dtype: pl.DataType) -> str:
     import polars as pl
 
     if isinstance(dtype, pl.Datetime):
@@ -131,7 +140,7 @@ def _kind(dtype: pl.DataType) -> str:
     return str(dtype)
 
 
-def _type(kind: str) -> pl.DataType:
+def _dtype_of_cached_name(kind: str) -> pl.DataType:
     import polars as pl
 
     if kind.startswith("Datetime"):

@@ -15,7 +15,7 @@ VERSION_TABLE: Final = "web_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def version(engine: sa.Engine) -> str:
+def console_schema_version(engine: sa.Engine) -> str:
     """Return the step that a database stands at, or "" where it has none of our tables."""
     if not sa.inspect(engine).has_table(VERSION_TABLE):
         return ""
@@ -25,25 +25,25 @@ def version(engine: sa.Engine) -> str:
         return str(version_row[0]) if version_row else ""
 
 
-def upgrade(engine: sa.Engine, to: str = HEAD) -> None:
+def upgrade_console_schema(engine: sa.Engine, to: str = HEAD) -> None:
     """Bring the console's tables up to `to`; costs nothing where they are."""
-    if version(engine) == to:
+    if console_schema_version(engine) == to:
         return
     from alembic import command
 
     with engine.begin() as connection:
-        command.upgrade(_config(connection), to)
+        command.upgrade(_alembic_config(connection), to)
 
 
-def downgrade(engine: sa.Engine, to: str = "base") -> None:
+def downgrade_console_schema(engine: sa.Engine, to: str = "base") -> None:
     """Take the console's tables back to `to`, for tests of the steps."""
     from alembic import command
 
     with engine.begin() as connection:
-        command.downgrade(_config(connection), to)
+        command.downgrade(_alembic_config(connection), to)
 
 
-def _config(connection: sa.Connection) -> Config:
+def _alembic_config(connection: sa.Connection) -> Config:
     from alembic.config import Config
 
     config = Config()

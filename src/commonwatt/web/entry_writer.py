@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from commonwatt.core.messages import Message
 from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerEntry, LedgerError, Person, actor_id_of
-from commonwatt.ledger.store import lock_head
+from commonwatt.ledger.store import lock_chain_head
 
 ORGANISATION: Final = "this console"
 
@@ -46,7 +46,7 @@ class EntryWriter:
         at: datetime,
     ) -> LedgerEntry:
         """Put on record, in the caller's transaction, what happened at the console."""
-        at = not_before_last(tx, at)
+        at = entry_time_not_before_last(tx, at)
         draft = EntryDraft(kind=f"console.{kind}", subject=subject, body=body)
         return self.ledger.append(tx, [draft], by=self.key, at=at)[0]
 
@@ -54,26 +54,26 @@ class EntryWriter:
         """Enrol an account in a role under a new key; return the key's actor."""
         key = Key.generate()
         actor_id = actor_id_of(key.public_key)
-        key.save(self._path(actor_id))
+        key.save(self._account_key_path(actor_id))
         person = Person(name=account, role=role, organisation=ORGANISATION, device="console")
-        at = not_before_last(tx, at)
+        at = entry_time_not_before_last(tx, at)
         self.ledger.enrol(tx, person, key.public_key, by=self.key, at=at)
         return actor_id
 
     def revoke(self, tx: sa.Connection, actor_id: str, reason: str, *, at: datetime) -> None:
         """Revoke an account's key for a role."""
-        at = not_before_last(tx, at)
+        at = entry_time_not_before_last(tx, at)
         self.ledger.revoke(tx, actor_id, reason=reason, by=self.key, at=at)
 
     def key_of(self, actor_id: str) -> Key:
         """Return the key under which an account acts in a role."""
-        return Key.load(self._path(actor_id))
+        return Key.load(self._account_key_path(actor_id))
 
-    def _path(self, actor_id: str) -> Path:
+    def _account_key_path(self, actor_id: str) -> Path:
         return self.folder / f"{actor_id}.pem"
 
 
-def open_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) -> EntryWriter:
+def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) -> EntryWriter:
     """Return the console's clerk; found the ledger with its key where it is empty.
 
     Raises:
@@ -81,7 +81,7 @@ def open_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) -> EntryWr
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "console.pem"
-    key = Key.load(path) if path.exists() else _new_key(path)
+    key = Key.load(path) if path.exists() else _create_console_key(path)
     known = {actor.actor_id: actor for actor in ledger.actors()}
     if not known:
         person = Person(
@@ -101,13 +101,13 @@ def open_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) -> EntryWr
     return EntryWriter(ledger=ledger, key=key, folder=folder)
 
 
-def not_before_last(tx: sa.Connection, at: datetime) -> datetime:
+def entry_time_not_before_last(tx: sa.Connection, at: datetime) -> datetime:
     """Return `at`, or the last entry's instant where another request was quicker."""
-    last = lock_head(tx).at
+    last = lock_chain_head(tx).at
     return max(at, datetime.strptime(last, "%Y-%m-%dT%H:%M:%S.%f%z")) if last else at
 
 
-def _new_key(path: Path) -> Key:
+def _create_console_key(path: Path) -> Key:
     key = Key.generate()
     key.save(path)
     return key

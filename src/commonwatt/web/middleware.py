@@ -46,7 +46,10 @@ class RequestRates:
     """How many requests each visitor made in this minute, in this process.
 
     >>> rates = RequestRates(2, clock=lambda: 0.0)
-    >>> [rates.count_request("a") for _ in range(3)], rates.count_request("b")
+    >>> (
+    ...     [rates.exceeds_limit_with_request("a") for _ in range(3)],
+    ...     rates.exceeds_limit_with_request("b"),
+    ... )
     ([False, False, True], False)
     """
 
@@ -54,13 +57,13 @@ class RequestRates:
         self._most, self._clock = most, clock
         self._minute, self._counts = -1, dict[str, int]()
 
-    def count_request(self, who: str) -> bool:
+    def exceeds_limit_with_request(self, visitor: str) -> bool:
         """Count a request and return whether it is one too many."""
         minute = int(self._clock() // 60)
         if minute != self._minute:
             self._minute, self._counts = minute, {}
-        self._counts[who] = self._counts.get(who, 0) + 1
-        return 0 < self._most < self._counts[who]
+        self._counts[visitor] = self._counts.get(visitor, 0) + 1
+        return 0 < self._most < self._counts[visitor]
 
 
 class RequestGuardMiddleware:
@@ -69,7 +72,7 @@ class RequestGuardMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
         self._rates = RequestRates(settings.requests_per_minute)
-        self._hosts = _hosts(settings.address)
+        self._hosts = _allowed_http_hosts(settings.address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -77,26 +80,28 @@ class RequestGuardMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        refusal = self._refusal_response(scope, headers)
         if refusal:
-            await refusal(scope, receive, self._with_headers(scope, send))
+            await refusal(scope, receive, self._send_with_security_headers(scope, send))
             return
-        await self._app(scope, _limited(receive), self._with_headers(scope, send))
+        await self._app(
+            scope, _receive_with_body_limit(receive), self._send_with_security_headers(scope, send)
+        )
 
-    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    def _refusal_response(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
         if headers.get("host", "").lower() not in self._hosts:
             return PlainTextResponse("This console does not answer to that name.\n", 421)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return PlainTextResponse("More was sent than a form can hold.\n", 413)
-        if self._rates.count_request(_who(scope, headers)):
+        if self._rates.exceeds_limit_with_request(_request_rate_key(scope, headers)):
             return PlainTextResponse(
                 "Too many requests; wait a minute.\n", 429, {"retry-after": "60"}
             )
         return None
 
-    def _with_headers(self, scope: Scope, send: Send) -> Send:
-        async def sending(message: Message) -> None:
+    def _send_with_security_headers(self, scope: Scope, send: Send) -> Send:
+        async def send_security_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -107,10 +112,10 @@ class RequestGuardMiddleware:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
             await send(message)
 
-        return sending
+        return send_security_headers
 
 
-def _hosts(address: str) -> frozenset[str]:
+def _allowed_http_hosts(address: str) -> frozenset[str]:
     """Return the names that we answer to; any other is another site's trick."""
     parts = urlsplit(address)
     port = f":{parts.port}" if parts.port else ""
@@ -120,20 +125,20 @@ def _hosts(address: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _who(scope: Scope, headers: Headers) -> str:
+def _request_rate_key(scope: Scope, headers: Headers) -> str:
     """Return what a visitor is counted under: what it shows us, or where it comes from."""
     client = scope.get("client")
     return headers.get("cookie") or headers.get("authorization") or (client[0] if client else "")
 
 
-def _limited(receive: Receive) -> Receive:
+def _receive_with_body_limit(receive: Receive) -> Receive:
     """Cut off a body that grows beyond any form without having said its length."""
     total = 0
 
-    async def receiving() -> Message:
+    async def receive_limited_body() -> Message:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
         return {"type": "http.disconnect"} if total > MOST_BYTES else message
 
-    return receiving
+    return receive_limited_body

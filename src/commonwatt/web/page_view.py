@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import Measure, TableColumn, label, label_of, shown_unit, written
+from commonwatt.catalogue.measures import (
+    Measure,
+    TableColumn,
+    measure_label_message,
+    measure_label_text,
+    measure_value_text,
+    shown_measure_unit,
+)
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -72,23 +79,23 @@ class ColumnHeading:
         """Return the unit that stands under the label."""
         if self.of is None:
             return self.unit
-        return shown_unit(self.of, language, currency=self.currency)
+        return shown_measure_unit(self.of, language, currency=self.currency)
 
 
-def headings_of(table: TableSchema, *names: str, currency: str = "") -> list[ColumnHeading]:
+def column_headings_of(table: TableSchema, *names: str, currency: str = "") -> list[ColumnHeading]:
     """Return columns of a declared table as headings, in the order of `names`; all where none."""
     columns = [table.column(name) for name in names] or list(table.columns)
-    return [heading_of(column, currency=currency) for column in columns]
+    return [column_heading_of(column, currency=currency) for column in columns]
 
 
-def plain_headings(names: Iterable[str]) -> list[ColumnHeading]:
+def column_headings_of_names(names: Iterable[str]) -> list[ColumnHeading]:
     """Return columns under their own names: of a table that nobody declared, such as a user's."""
     return [ColumnHeading(name, Message(name)) for name in names]
 
 
-def heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
+def column_heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
     """Return a declared column as a heading."""
-    return ColumnHeading(column.name, label_of(column), of=column, currency=currency)
+    return ColumnHeading(column.name, measure_label_message(column), of=column, currency=currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +188,7 @@ class HeadlineFact:
     link: str = ""
 
 
-def headline_of(
+def headline_fact_of(
     figure: Measure | TableColumn,
     value: object,
     language: str,
@@ -193,8 +200,10 @@ def headline_of(
 ) -> HeadlineFact:
     """Return a headline figure with the label and the form that the catalogue gives it."""
     return HeadlineFact(
-        label=Message(label(figure, language, subject=subject)) if subject else label_of(figure),
-        value=written(value, figure, language, currency=currency),
+        label=Message(measure_label_text(figure, language, subject=subject))
+        if subject
+        else measure_label_message(figure),
+        value=measure_value_text(value, figure, language, currency=currency),
         note=note,
         link=link,
     )

@@ -55,7 +55,7 @@ class PageParameter:
     unit: str = ""
     longest: int = 100
 
-    def check(self, text: str) -> None:
+    def check_value(self, text: str) -> None:
         """Refuse a value that this parameter cannot have.
 
         Raises:
@@ -67,7 +67,7 @@ class PageParameter:
             most = Message("at most {longest} letters", {"longest": str(self.longest)})
             raise ParameterError(self.name, found=Message("another text"), wanted=most)
 
-    def schema(self) -> dict[str, Any]:
+    def openapi_schema(self) -> dict[str, Any]:
         """Return what OpenAPI says of it."""
         number = self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}
         what: dict[str, Any] = {"type": "number"} if number else {"type": "string"}
@@ -117,12 +117,12 @@ class PageValues:
         """Return the values with some changed."""
         return PageValues(dict(self.given_text) | changes)
 
-    def query(self, **changes: str) -> str:
+    def query_string(self, **changes: str) -> str:
         """Return the values as the query of an address, in the order of the table."""
         return urlencode({k: v for k, v in (dict(self.given_text) | changes).items() if v != ""})
 
 
-def parse_values(parameters: Sequence[PageParameter], values: Mapping[str, str]) -> PageValues:
+def parse_page_values(parameters: Sequence[PageParameter], values: Mapping[str, str]) -> PageValues:
     """Return the value of each parameter, checked; what the table lacks is left out.
 
     Raises:
@@ -132,6 +132,6 @@ def parse_values(parameters: Sequence[PageParameter], values: Mapping[str, str])
     for parameter in parameters:
         text = values.get(parameter.name, "") or parameter.default
         if text:
-            parameter.check(text)
+            parameter.check_value(text)
         checked[parameter.name] = text
     return PageValues(checked)

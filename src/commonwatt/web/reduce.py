@@ -16,7 +16,9 @@ F64 = npt.NDArray[np.float64]
 MOST_POINTS = 600  # points of a line; a chart is about as many pixels wide
 
 
-def reduce_min_max(x: F64, series: Sequence[F64], most: int = MOST_POINTS) -> tuple[F64, list[F64]]:
+def reduce_chart_series(
+    x: F64, series: Sequence[F64], most: int = MOST_POINTS
+) -> tuple[F64, list[F64]]:
     """Return `x` and each of `series` in at most `most` points.
 
     Series that are short enough come back as they are. Otherwise each of
@@ -30,7 +32,7 @@ def reduce_min_max(x: F64, series: Sequence[F64], most: int = MOST_POINTS) -> tu
         most: Points wanted; even, at least 2.
 
     >>> x = np.arange(10.0)
-    >>> _, (y,) = reduce_min_max(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
+    >>> _, (y,) = reduce_chart_series(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
     >>> y.tolist()
     [0.0, 9.0, 0.0, -7.0]
     """
@@ -38,19 +40,19 @@ def reduce_min_max(x: F64, series: Sequence[F64], most: int = MOST_POINTS) -> tu
         return x, list(series)
     edges = np.linspace(0, len(x), most // 2 + 1).astype(np.int64)
     places = np.column_stack([edges[:-1], (edges[:-1] + edges[1:]) // 2]).ravel()
-    return x[places], [_reduced(values, edges) for values in series]
+    return x[places], [_min_max_chart_points(values, edges) for values in series]
 
 
-def _reduced(values: F64, edges: npt.NDArray[np.int64]) -> F64:
-    low, first_low = _extreme(values, edges, least=True)
-    high, first_high = _extreme(values, edges, least=False)
+def _min_max_chart_points(values: F64, edges: npt.NDArray[np.int64]) -> F64:
+    low, first_low = _chart_stretch_extremes(values, edges, least=True)
+    high, first_high = _chart_stretch_extremes(values, edges, least=False)
     swapped = first_high < first_low
     out = np.empty(2 * len(low))
     out[0::2], out[1::2] = np.where(swapped, high, low), np.where(swapped, low, high)
     return out
 
 
-def _extreme(
+def _chart_stretch_extremes(
     values: F64, edges: npt.NDArray[np.int64], *, least: bool
 ) -> tuple[F64, npt.NDArray[np.int64]]:
     """Return the extreme of each stretch and the place of its first row."""

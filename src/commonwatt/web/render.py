@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import jinja2
 from markupsafe import Markup
 
-from commonwatt.catalogue.measures import cell
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.core.messages import Message, translate
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.chart_data import chart_data
@@ -23,8 +23,8 @@ from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.registry import PAGES
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
-from commonwatt.web.static import address_of
-from commonwatt.web.svg import draw
+from commonwatt.web.static import static_file_address
+from commonwatt.web.svg import draw_chart_svg
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +38,7 @@ GROUPS: Final[Mapping[str, Message]] = {
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _console_template_environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("commonwatt.web"),
         autoescape=True,
@@ -48,7 +48,7 @@ def _environment() -> jinja2.Environment:
         auto_reload=False,
     )
     tools: dict[str, Any] = {
-        "asset": address_of,
+        "asset": static_file_address,
         "groups": GROUPS,
         "pages": PAGES,
         "Action": ConsoleAction,
@@ -59,19 +59,21 @@ def _environment() -> jinja2.Environment:
     return made
 
 
-def html(context: RequestContext, template: str, theme: str = "", **values: Any) -> str:
+def render_console_template(
+    context: RequestContext, template: str, theme: str = "", **values: Any
+) -> str:
     """Return a template filled for who looks."""
 
-    def word(text: str) -> str:
+    def translate_word(text: str) -> str:
         return translate(text, context.language)
 
-    def say(text: Message | str) -> str:
+    def translate_message(text: Message | str) -> str:
         return context.translate(text)
 
     return (
-        _environment()
+        _console_template_environment()
         .get_template(template)
-        .render(context=context, t=word, say=say, theme=theme, **values)
+        .render(context=context, t=translate_word, say=translate_message, theme=theme, **values)
     )
 
 
@@ -80,21 +82,21 @@ def page_html(
 ) -> str:
     """Return the whole page."""
     parts = {
-        listing.name: _listing(context, listing, TableQuery(count=ROWS_SHOWN))
+        listing.name: _listing_template_data(context, listing, TableQuery(count=ROWS_SHOWN))
         for listing in view.tables
     }
-    return html(
+    return render_console_template(
         context,
         page.template,
         theme,
         page=page,
         values=values,
         view=view,
-        charts=[_chart(context, view, chart) for chart in view.charts],
+        charts=[_chart_template_data(context, view, chart) for chart in view.charts],
         listings=[parts[table.name] for table in view.tables if not table.folded],
-        query=values.query(),
+        query=values.query_string(),
         permanent=permanent_address(page, values, view),
-        options=_options(context, page.parameters),
+        options=_page_parameter_options(context, page.parameters),
     )
 
 
@@ -107,41 +109,41 @@ def table_html(
     theme: str = "",
 ) -> str:
     """Return the page of one table."""
-    return html(
+    return render_console_template(
         context,
         "table.html",
         theme,
         page=page,
         values=values,
-        query=values.query(),
-        listing=_listing(context, listing, query),
+        query=values.query_string(),
+        listing=_listing_template_data(context, listing, query),
     )
 
 
 def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
     """Return the address that will always show this: with the run that it shows."""
-    query = values.query()
+    query = values.query_string()
     if view.sources and "run" in values.given_text:
-        query = values.query(run=view.sources[0])
+        query = values.query_string(run=view.sources[0])
     return f"/{page.name}" + (f"?{query}" if query else "")
 
 
 def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     """Return a chart's data for scripts, reduced once."""
     listing = view.table(chart.table)
-    key = _chart_key(chart, listing, context.language)
+    key = _chart_cache_key(chart, listing, context.language)
 
-    def make() -> str:
-        frame = context.services.cache.load_frame(listing.rows) if listing else empty_frame()
+    def make_chart_json() -> str:
+        frame = context.services.cache.load_frame(listing.rows) if listing else empty_chart_frame()
         return json.dumps(chart_data(chart, frame, context.language), ensure_ascii=False)
 
-    return context.services.cache.cached_text(f"{key}/json", make)
+    return context.services.cache.cached_text(f"{key}/json", make_chart_json)
 
 
-def _chart(context: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
-    key = _chart_key(chart, view.table(chart.table), context.language)
+def _chart_template_data(context: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
+    key = _chart_cache_key(chart, view.table(chart.table), context.language)
     text = chart_json(context, view, chart)
-    svg = context.services.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(text)))
+    svg = context.services.cache.cached_text(f"{key}/svg", lambda: draw_chart_svg(json.loads(text)))
     return {
         "chart": chart,
         "y_label": json.loads(text)["y_label"],
@@ -151,29 +153,33 @@ def _chart(context: RequestContext, view: PageView, chart: Chart) -> dict[str, A
     }
 
 
-def _chart_key(chart: Chart, listing: TableListing | None, language: str) -> str:
+def _chart_cache_key(chart: Chart, listing: TableListing | None, language: str) -> str:
     spec = hashlib.sha256(repr(chart).encode()).hexdigest()[:16]
     return f"{listing.rows.key if listing else 'live'}/{spec}/{language}"
 
 
-def empty_frame() -> pl.DataFrame:
+def empty_chart_frame() -> pl.DataFrame:
     """Return the table of a chart that has none, such as a live one."""
     import polars as pl
 
     return pl.DataFrame()
 
 
-def _listing(context: RequestContext, listing: TableListing, ask: TableQuery) -> dict[str, Any]:
-    shown = context.services.cache.page(listing.rows, ask)
+def _listing_template_data(
+    context: RequestContext, listing: TableListing, ask: TableQuery
+) -> dict[str, Any]:
+    shown = context.services.cache.table_page(listing.rows, ask)
     names = [heading.column for heading in listing.headings]
     kinds = dict(zip(shown.frame.columns, shown.frame.dtypes, strict=True))
     return {
         "listing": listing,
         "rows": [
             [
-                cell_text(value, heading.column)
+                console_cell_text(value, heading.column)
                 if heading.of is None
-                else cell(value, heading.of, context.language, currency=heading.currency)
+                else measure_cell_text(
+                    value, heading.of, context.language, currency=heading.currency
+                )
                 for value, heading in zip(row, listing.headings, strict=True)
             ]
             for row in shown.frame.select(names).iter_rows()
@@ -187,7 +193,7 @@ def _listing(context: RequestContext, listing: TableListing, ask: TableQuery) ->
     }
 
 
-def _options(
+def _page_parameter_options(
     context: RequestContext, parameters: tuple[PageParameter, ...]
 ) -> dict[str, list[tuple[str, str]]]:
     return {
@@ -199,10 +205,14 @@ def _options(
     }
 
 
-def cell_text(value: Any, column: str = "") -> str:
+def console_cell_text(value: Any, column: str = "") -> str:
     """Return a cell as people read it.
 
-    >>> cell_text(0.934, "utilisation_share"), cell_text(17747.3, "s"), cell_text(None)
+    >>> (
+    ...     console_cell_text(0.934, "utilisation_share"),
+    ...     console_cell_text(17747.3, "s"),
+    ...     console_cell_text(None),
+    ... )
     ('93.4%', '17,747', '–')
     """
     if value is None:
@@ -214,11 +224,11 @@ def cell_text(value: Any, column: str = "") -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float):
-        return _number_text(value, column)
+        return _console_number_text(value, column)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _number_text(value: float, column: str) -> str:
+def _console_number_text(value: float, column: str) -> str:
     if column.endswith(("_share", "_probability")):
         return f"{value:.1%}"
     if not math.isfinite(value):

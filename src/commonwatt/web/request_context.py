@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
-from commonwatt.web.roles import ConsoleAction, ConsoleRole, can
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, roles_can_act
 
 if TYPE_CHECKING:
     from commonwatt.web.services import Services
@@ -53,7 +53,7 @@ class RequestContext:
 
     def can(self, action: ConsoleAction) -> bool:
         """Return whether who looks may do this."""
-        return can(self.visitor.roles, action)
+        return roles_can_act(self.visitor.roles, action)
 
     def translate(self, text: Message | str) -> str:
         """Return a text in the language of who looks."""

@@ -106,24 +106,24 @@ ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
 }
 
 
-def can(roles: Collection[ConsoleRole], action: ConsoleAction) -> bool:
+def roles_can_act(roles: Collection[ConsoleRole], action: ConsoleAction) -> bool:
     """Return whether any of `roles` may take `action`.
 
-    >>> can({ConsoleRole.VIEWER}, ConsoleAction.SEE_PLANS)
+    >>> roles_can_act({ConsoleRole.VIEWER}, ConsoleAction.SEE_PLANS)
     True
-    >>> can({ConsoleRole.VIEWER}, ConsoleAction.START_RUN)
+    >>> roles_can_act({ConsoleRole.VIEWER}, ConsoleAction.START_RUN)
     False
     """
     return not ACTION_ROLES[action].isdisjoint(roles)
 
 
-def check(roles: Collection[ConsoleRole], action: ConsoleAction) -> None:
+def check_roles_can_act(roles: Collection[ConsoleRole], action: ConsoleAction) -> None:
     """Refuse whoever may not take `action`.
 
     Raises:
         ForbiddenError: None of the roles gives it; the error names those that do.
     """
-    if not can(roles, action):
+    if not roles_can_act(roles, action):
         names = ", ".join(sorted(ACTION_ROLES[action]))
         raise ForbiddenError(
             action.value,

@@ -54,24 +54,24 @@ class RunCatalogue:
 
     def list_runs(self, kind: str = "") -> list[Run]:
         """Return the runs, of one kind where it is given, newest first."""
-        every = [self._manifest(run_id) for run_id in self._store.ids()]
+        every = [self._cached_run(run_id) for run_id in self._store.ids()]
         return [run for run in every if not kind or run.kind == kind]
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""
         return self._store.ids()
 
-    def find(self, run_id: str, kind: str, *others: str) -> Run | None:
+    def find_run(self, run_id: str, kind: str, *others: str) -> Run | None:
         """Return the run of that id, or the newest of that kind where none is named.
 
         Raises:
             RunNotFoundError: A run is named that is not there, or is of no such kind.
         """
         if not run_id:
-            return next(iter(self._of_kind(kind)), None)
+            return next(iter(self._runs_of_kind(kind)), None)
         run = self.get(run_id)
         if run.kind not in (kind, *others):
-            raise _unknown(run_id)
+            raise _run_not_found_error(run_id)
         return run
 
     def get(self, run_id: str) -> Run:
@@ -81,8 +81,8 @@ class RunCatalogue:
             RunNotFoundError: It is not there.
         """
         if run_id not in self._store.ids():
-            raise _unknown(run_id)
-        return self._manifest(run_id)
+            raise _run_not_found_error(run_id)
+        return self._cached_run(run_id)
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run."""
@@ -113,15 +113,15 @@ class RunCatalogue:
         """Return a whole table of a run; for small ones."""
         return self._store.table(run.run_id, table)
 
-    def _of_kind(self, kind: str) -> Iterator[Run]:
-        every = (self._manifest(run_id) for run_id in self._store.ids())
+    def _runs_of_kind(self, kind: str) -> Iterator[Run]:
+        every = (self._cached_run(run_id) for run_id in self._store.ids())
         return (run for run in every if run.kind == kind)
 
-    def _manifest(self, run_id: str) -> Run:
+    def _cached_run(self, run_id: str) -> Run:
         return self._manifests.get(run_id, lambda: self._store.read(run_id))
 
 
-def _unknown(run_id: str) -> RunNotFoundError:
+def _run_not_found_error(run_id: str) -> RunNotFoundError:
     return RunNotFoundError(
         run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from commonwatt.web.services import Services
 
 
-def bind_socket(host: str, port: int) -> socket.socket:
+def bind_console_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens, bound at once so that two consoles never share a port.
 
     Raises:
@@ -41,7 +41,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-def settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
+def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
     """Return the settings that the options describe.
 
     Raises:
@@ -62,31 +62,31 @@ def settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
     return Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
 
 
-def prepare(settings: Settings) -> str:
+def prepare_console_link(settings: Settings) -> str:
     """Open everything once, before any worker does; return the one link to print."""
-    from commonwatt.web.auth.accounts import any_account, make_link
-    from commonwatt.web.services import open_services
+    from commonwatt.web.auth.accounts import has_any_account, make_welcome_link
+    from commonwatt.web.services import open_console_services
 
     now = datetime.now(UTC)
-    services = open_services(settings, now=now)
+    services = open_console_services(settings, now=now)
     try:
-        _start_sample(services, now)
-        if any_account(services):
+        _start_sample_study_task(services, now)
+        if has_any_account(services):
             return settings.address
-        return f"{settings.address}/welcome/{make_link(services, '', now=now)}"
+        return f"{settings.address}/welcome/{make_welcome_link(services, '', now=now)}"
     finally:
         services.database.dispose()
 
 
-def _start_sample(services: Services, now: datetime) -> None:
+def _start_sample_study_task(services: Services, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
-    from commonwatt.web.tasks.supervisor import list_tasks, start_task
+    from commonwatt.web.tasks.supervisor import list_newest_tasks, start_task
 
-    if services.settings.sample and not services.runs.ids() and not list_tasks(services, 1):
+    if services.settings.sample and not services.runs.ids() and not list_newest_tasks(services, 1):
         start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
 
-def run(settings: Settings, sock: socket.socket, workers: int) -> None:
+def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None:
     """Answer until stopped."""
     import uvicorn
 

@@ -41,20 +41,20 @@ class Services:
         return self.ledger.engine
 
 
-def open_services(settings: Settings, *, now: datetime) -> Services:
+def open_console_services(settings: Settings, *, now: datetime) -> Services:
     """Open store and database, made where they are missing, and bring the schema up to date."""
     from commonwatt.ledger import Ledger
     from commonwatt.runs import RunStore
-    from commonwatt.web.database import upgrade
-    from commonwatt.web.entry_writer import open_entry_writer
+    from commonwatt.web.database import upgrade_console_schema
+    from commonwatt.web.entry_writer import open_console_entry_writer
 
     settings.state.mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(settings.database)
-    upgrade(ledger.engine)
+    upgrade_console_schema(ledger.engine)
     return Services(
         settings=settings,
         ledger=ledger,
         runs=RunCatalogue(RunStore(settings.store)),
         cache=TableCache(settings.state / "kept"),
-        entry_writer=open_entry_writer(ledger, settings.state / "keys", now=now),
+        entry_writer=open_console_entry_writer(ledger, settings.state / "keys", now=now),
     )

@@ -24,7 +24,7 @@ class StaticAsset:
 
 
 @cache
-def asset(name: str) -> StaticAsset | None:
+def static_asset(name: str) -> StaticAsset | None:
     """Return a file below `static`, or None where there is none that may be sent."""
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
@@ -36,7 +36,7 @@ def asset(name: str) -> StaticAsset | None:
 
 
 @cache
-def address_of(name: str) -> str:
+def static_file_address(name: str) -> str:
     """Return the address of a file, which changes when the file does."""
-    asset_file = asset(name)
+    asset_file = static_asset(name)
     return f"/static/{name}?v={asset_file.tag}" if asset_file else f"/static/{name}"

@@ -44,17 +44,17 @@ class AxisScale:
         return round(self.first + share * (self.last - self.first), 1)
 
 
-def draw(data: Data) -> str:
+def draw_chart_svg(data: Data) -> str:
     """Return the SVG of a chart's data, as `drawn.drawn` made them."""
-    if not _has_points(data):
+    if not _has_chart_points(data):
         return ""
     return _DRAWERS[ChartForm(data["form"])](data)
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
+def chart_axis_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers that cover the range from `low` to `high`.
 
-    >>> ticks(0, 93)
+    >>> chart_axis_ticks(0, 93)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
     span = (high - low) or abs(high) or 1.0
@@ -65,10 +65,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
-def number(value: float) -> str:
+def chart_tick_number_text(value: float) -> str:
     """Return a tick's number, short.
 
-    >>> number(1500), number(0.25), number(2e6), number(-0.0)
+    >>> tuple(chart_tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0))
     ('1,500', '0.25', '2M', '0')
     """
     value = value + 0.0
@@ -78,13 +78,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
 
 
-def _has_points(data: Data) -> bool:
+def _has_chart_points(data: Data) -> bool:
     values = [v for series in data["series"] for v in series.get("values", ())]
     cells = [cell[2] for series in data["series"] for cell in series.get("cells", ())]
     return any(v is not None for v in [*values, *cells])
 
 
-def _frame(body: str, data: Data, height: float = HEIGHT) -> str:
+def _svg_element(body: str, data: Data, height: float = HEIGHT) -> str:
     label = escape(f"{data['title']}. {data['caption']}", quote=True)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{label}" '
@@ -92,50 +92,50 @@ def _frame(body: str, data: Data, height: float = HEIGHT) -> str:
     )
 
 
-def _values(data: Data, *roles: str) -> list[float]:
+def _svg_chart_values(data: Data, *roles: str) -> list[float]:
     every = [*data["series"], *([data["line"]] if data.get("line") else [])]
     wanted = roles or ("values", "low", "high")
     return [v for series in every for role in wanted for v in series.get(role, ()) if v is not None]
 
 
-def _value_scale(data: Data, found: Sequence[float], first: float, last: float) -> tuple[
-    AxisScale, list[float]
-]:  # fmt: skip
+def _svg_value_scale_and_ticks(
+    data: Data, values: Sequence[float], first: float, last: float
+) -> tuple[AxisScale, list[float]]:
     if data["logarithmic"]:
-        low = 10 ** math.floor(math.log10(max(min(found), 1e-9)) + 1e-9)
-        high = 10 ** math.ceil(math.log10(max(found)) - 1e-9)
+        low = 10 ** math.floor(math.log10(max(min(values), 1e-9)) + 1e-9)
+        high = 10 ** math.ceil(math.log10(max(values)) - 1e-9)
         high = high if high > low else low * 10
         marks = [low * 10**i for i in range(round(math.log10(high / low)) + 1)]
         return AxisScale(low, high, first, last, logarithmic=True), marks
     zero = data["form"] not in {ChartForm.FAN.value, ChartForm.RANGES.value, ChartForm.POINTS.value}
-    low, high = min(found), max(found)
+    low, high = min(values), max(values)
     low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
-    marks = ticks(low, high)
+    marks = chart_axis_ticks(low, high)
     return AxisScale(marks[0], marks[-1], first, last), marks
 
 
-def _y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
+def _svg_y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
     lines = "".join(f'<path class="grid" d="M{LEFT} {y(m)}H{WIDTH - RIGHT}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{LEFT - 7}" y="{y(m) + 4:g}" text-anchor="end">'
-        f"{_tick(m, data)}</text>"
+        f"{_svg_tick_text(m, data)}</text>"
         for m in marks
     )
     return lines + texts
 
 
-def _tick(value: float, data: Data) -> str:
-    return f"{value * 100:,.3g}%" if data["unit"] == "%" else number(value)
+def _svg_tick_text(value: float, data: Data) -> str:
+    return f"{value * 100:,.3g}%" if data["unit"] == "%" else chart_tick_number_text(value)
 
 
-def _x_text(x: float, text: str, anchor: str = "middle") -> str:
+def _svg_x_tick_text(x: float, text: str, anchor: str = "middle") -> str:
     return (
         f'<text class="tick" x="{x:g}" y="{HEIGHT - BOTTOM + 16}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
     )
 
 
-def _axis_label(data: Data) -> str:
+def _svg_x_axis_label(data: Data) -> str:
     if not data["x_label"]:
         return ""
     return (
@@ -144,32 +144,36 @@ def _axis_label(data: Data) -> str:
     )
 
 
-def _number_axis(data: Data) -> tuple[AxisScale, str]:
+def _svg_number_axis(data: Data) -> tuple[AxisScale, str]:
     low, high = data["x"][0], data["x"][-1]
     x = AxisScale(low, high, LEFT, WIDTH - RIGHT)
-    marks = [m for m in ticks(low, high, 8) if low <= m <= high]
-    return x, "".join(_x_text(x(m), number(m)) for m in marks) + _axis_label(data)
+    marks = [m for m in chart_axis_ticks(low, high, 8) if low <= m <= high]
+    return x, "".join(
+        _svg_x_tick_text(x(m), chart_tick_number_text(m)) for m in marks
+    ) + _svg_x_axis_label(data)
 
 
-def _name_axis(data: Data) -> tuple[Callable[[int], float], str]:
+def _svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
     names, width = data["x"], WIDTH - RIGHT - LEFT
     step = width / max(len(names), 1)
 
-    def place(i: int) -> float:
+    def place_of_name(i: int) -> float:
         return round(LEFT + (i + 0.5) * step, 1)
 
-    longest = max(_width(name) for name in names)
+    longest = max(_svg_text_width_in_letters(name) for name in names)
     every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
-    labels = [_x_text(place(i), name) for i, name in enumerate(names) if i % every == 0]
-    return place, "".join(labels) + _axis_label(data)
+    labels = [
+        _svg_x_tick_text(place_of_name(i), name) for i, name in enumerate(names) if i % every == 0
+    ]
+    return place_of_name, "".join(labels) + _svg_x_axis_label(data)
 
 
-def _width(text: str) -> float:
+def _svg_text_width_in_letters(text: str) -> float:
     """Return how wide a text is, in Latin letters."""
     return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
 
 
-def _path(points: Sequence[tuple[float, float] | None]) -> str:
+def _svg_path_of_points(points: Sequence[tuple[float, float] | None]) -> str:
     """Return a path through points; a missing one breaks it."""
     out: list[str] = []
     broken = True
@@ -180,109 +184,124 @@ def _path(points: Sequence[tuple[float, float] | None]) -> str:
     return "".join(out)
 
 
-def _points(data: Data, values: Sequence[float | None], x: AxisScale, y: AxisScale) -> str:
+def _svg_path_of_values(
+    data: Data, values: Sequence[float | None], x: AxisScale, y: AxisScale
+) -> str:
     pairs = zip(data["x"], values, strict=True)
-    return _path([None if v is None else (x(at), y(v)) for at, v in pairs])
+    return _svg_path_of_points([None if v is None else (x(at), y(v)) for at, v in pairs])
 
 
-def _lines(data: Data) -> str:
-    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
-    x, axis = _number_axis(data)
+def _svg_line_chart(data: Data) -> str:
+    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
+    x, axis = _svg_number_axis(data)
     body = "".join(
-        f'<path class="line s{i}" d="{_points(data, series["values"], x, y)}"/>'
+        f'<path class="line s{i}" d="{_svg_path_of_values(data, series["values"], x, y)}"/>'
         for i, series in enumerate(data["series"])
     )
-    return _frame(_y_axis(data, y, marks) + axis + body + _dashed(data, x, y), data)
+    return _svg_element(
+        _svg_y_axis(data, y, marks) + axis + body + _svg_dashed_limit(data, x, y), data
+    )
 
 
-def _dashed(data: Data, x: AxisScale, y: AxisScale) -> str:
+def _svg_dashed_limit(data: Data, x: AxisScale, y: AxisScale) -> str:
     line = data.get("line")
-    return f'<path class="limit" d="{_points(data, line["values"], x, y)}"/>' if line else ""
+    return (
+        f'<path class="limit" d="{_svg_path_of_values(data, line["values"], x, y)}"/>'
+        if line
+        else ""
+    )
 
 
-def _areas(data: Data) -> str:
-    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
-    x, axis = _number_axis(data)
+def _svg_area_chart(data: Data) -> str:
+    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
+    x, axis = _svg_number_axis(data)
     below: list[float] = [0.0] * len(data["x"])
     parts: list[str] = []
     for i, series in enumerate(data["series"]):
         top = [v or 0.0 for v in series["values"]]
-        up = _points(data, top, x, y)
+        up = _svg_path_of_values(data, top, x, y)
         pairs = zip(reversed(data["x"]), reversed(below), strict=True)
         back = "".join(f"L{x(at):g} {y(v):g}" for at, v in pairs)
         parts.append(f'<path class="area s{i}" d="{up}{back}Z"/>')
         below = top
-    return _frame(_y_axis(data, y, marks) + axis + "".join(parts) + _dashed(data, x, y), data)
+    return _svg_element(
+        _svg_y_axis(data, y, marks) + axis + "".join(parts) + _svg_dashed_limit(data, x, y), data
+    )
 
 
-def _fan(data: Data) -> str:
-    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
-    place, axis = _name_axis(data)
-    body = "".join(_band(series, i, place, y) for i, series in enumerate(data["series"]))
-    body += "".join(_median(series, i, place, y) for i, series in enumerate(data["series"]))
-    return _frame(_y_axis(data, y, marks) + axis + body + _named_line(data, place, y), data)
+def _svg_fan_chart(data: Data) -> str:
+    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
+    place, axis = _svg_name_axis(data)
+    body = "".join(_svg_fan_band(series, i, place, y) for i, series in enumerate(data["series"]))
+    body += "".join(
+        _svg_median_line(series, i, place, y) for i, series in enumerate(data["series"])
+    )
+    return _svg_element(
+        _svg_y_axis(data, y, marks) + axis + body + _svg_limit_over_names(data, place, y), data
+    )
 
 
-def _band(one: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
-    if "low" not in one:
+def _svg_fan_band(series: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
+    if "low" not in series:
         return ""
-    up = [(place(k), y(v)) for k, v in enumerate(one["high"]) if v is not None]
-    down = [(place(k), y(v)) for k, v in enumerate(one["low"]) if v is not None]
-    return f'<path class="band s{i}" d="{_path([*up, *reversed(down)])}Z"/>'
+    up = [(place(k), y(v)) for k, v in enumerate(series["high"]) if v is not None]
+    down = [(place(k), y(v)) for k, v in enumerate(series["low"]) if v is not None]
+    return f'<path class="band s{i}" d="{_svg_path_of_points([*up, *reversed(down)])}Z"/>'
 
 
-def _median(one: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
-    points = [None if v is None else (place(k), y(v)) for k, v in enumerate(one["values"])]
-    return f'<path class="line s{i}" d="{_path(points)}"/>'
+def _svg_median_line(series: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
+    points = [None if v is None else (place(k), y(v)) for k, v in enumerate(series["values"])]
+    return f'<path class="line s{i}" d="{_svg_path_of_points(points)}"/>'
 
 
-def _named_line(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
+def _svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
     if not data.get("line"):
         return ""
     values = enumerate(data["line"]["values"])
-    return f'<path class="limit" d="{_path([v and (place(k), y(v)) for k, v in values])}"/>'
+    points = [v and (place(k), y(v)) for k, v in values]
+    return f'<path class="limit" d="{_svg_path_of_points(points)}"/>'
 
 
-def _columns(data: Data) -> str:
-    sums = _sums(data)
+def _svg_column_chart(data: Data) -> str:
+    sums = _svg_stacked_bar_ends(data)
     line: list[float | None] = data["line"]["values"] if data.get("line") else []
     heights = [*sums, *(v for v in line if v is not None)]
-    y, marks = _value_scale(data, heights, HEIGHT - BOTTOM, TOP)
-    place, axis = _name_axis(data)
+    y, marks = _svg_value_scale_and_ticks(data, heights, HEIGHT - BOTTOM, TOP)
+    place, axis = _svg_name_axis(data)
     wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
     parts = [
         f'<rect class="bar s{i}" x="{place(k) - wide / 2:g}" y="{min(y(a), y(b)):g}" '
         f'width="{wide:g}" height="{abs(y(a) - y(b)):g}"/>'
-        for i, k, a, b in _stack(data)
+        for i, k, a, b in _svg_stacked_bar_parts(data)
     ]
-    body = "".join(parts) + _named_line(data, place, y)
-    return _frame(_y_axis(data, y, marks) + axis + body, data)
+    body = "".join(parts) + _svg_limit_over_names(data, place, y)
+    return _svg_element(_svg_y_axis(data, y, marks) + axis + body, data)
 
 
-def _bars(data: Data) -> str:
-    left, height = _left_of(data), _height_of(data)
-    x, axis = _x_values(data, _sums(data), left, height)
+def _svg_bar_chart(data: Data) -> str:
+    left, height = _svg_left_margin(data), _svg_height_of_rows(data)
+    x, axis = _svg_value_x_axis(data, _svg_stacked_bar_ends(data), left, height)
     parts = [
         f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * BAR_HEIGHT + 6}" '
         f'width="{abs(x(b) - x(a)):g}" height="{BAR_HEIGHT - 12}"/>'
-        for i, k, a, b in _stack(data)
+        for i, k, a, b in _svg_stacked_bar_parts(data)
     ]
-    return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
+    return _svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
 
 
-def _ranges(data: Data) -> str:
-    left, height = _left_of(data), _height_of(data)
-    x, axis = _x_values(data, _values(data), left, height)
+def _svg_range_chart(data: Data) -> str:
+    left, height = _svg_left_margin(data), _svg_height_of_rows(data)
+    x, axis = _svg_value_x_axis(data, _svg_chart_values(data), left, height)
     parts: list[str] = []
     for i, series in enumerate(data["series"]):
         for k in range(len(data["x"])):
-            parts.append(_range(series, i, k, x))
-    return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
+            parts.append(_svg_range_bar(series, i, k, x))
+    return _svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
 
 
-def _range(one: Data, i: int, k: int, x: AxisScale) -> str:
-    low, high = one.get("low", one["values"])[k], one.get("high", one["values"])[k]
-    mark = one["values"][k]
+def _svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
+    low, high = series.get("low", series["values"])[k], series.get("high", series["values"])[k]
+    mark = series["values"][k]
     middle = TOP + (k + 0.5) * BAR_HEIGHT
     bar = ""
     if low is not None and high is not None and low != high:
@@ -296,8 +315,8 @@ def _range(one: Data, i: int, k: int, x: AxisScale) -> str:
     return bar + dot
 
 
-def _heat(data: Data) -> str:
-    left = _longest(data["y"])
+def _svg_heat_map(data: Data) -> str:
+    left = _svg_margin_for_names(data["y"])
     cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
     most = max((c[2] for c in cells), default=1.0) or 1.0
     wide = (WIDTH - left - RIGHT) / len(data["x"])
@@ -308,7 +327,7 @@ def _heat(data: Data) -> str:
         f'y="{TOP + j * tall:.1f}" width="{wide + 0.2:.1f}" height="{tall:.1f}"/>'
         for i, j, v in cells
     ]
-    names = _row_names(data | {"x": data["y"]}, left, tall)
+    names = _svg_row_names(data | {"x": data["y"]}, left, tall)
     every = max(1, math.ceil(len(data["x"]) / 12))
     below = "".join(
         f'<text class="tick" x="{left + (i + 0.5) * wide:.1f}" y="{height - 18:g}" '
@@ -320,18 +339,18 @@ def _heat(data: Data) -> str:
         f'<text class="axis" x="{(left + WIDTH) / 2:g}" y="{height - 3:g}" '
         f'text-anchor="middle">{escape(data["x_label"])}</text>'
     )
-    return _frame("".join(parts) + names + below + label, data, height)
+    return _svg_element("".join(parts) + names + below + label, data, height)
 
 
-def _x_values(
-    data: Data, found: Sequence[float], left: float, height: float
+def _svg_value_x_axis(
+    data: Data, values: Sequence[float], left: float, height: float
 ) -> tuple[AxisScale, str]:
-    x, marks = _value_scale(data, found, left, WIDTH - RIGHT - 8)
+    x, marks = _svg_value_scale_and_ticks(data, values, left, WIDTH - RIGHT - 8)
     foot = height - BOTTOM + 2
     lines = "".join(f'<path class="grid" d="M{x(m)} {TOP}V{foot:g}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{x(m)}" y="{foot + 14:g}" text-anchor="middle">'
-        f"{_tick(m, data)}</text>"
+        f"{_svg_tick_text(m, data)}</text>"
         for m in marks
     )
     label = (
@@ -341,31 +360,35 @@ def _x_values(
     return x, lines + texts + label
 
 
-def _row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
+def _svg_row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
     return "".join(
         f'<text class="tick" x="{left - 8:g}" y="{TOP + (k + 0.5) * tall + 4:g}" '
-        f'text-anchor="end">{escape(_short(name))}</text>'
+        f'text-anchor="end">{escape(_svg_short_row_name(name))}</text>'
         for k, name in enumerate(data["x"])
     )
 
 
-def _short(name: str) -> str:
+def _svg_short_row_name(name: str) -> str:
     return name if len(name) <= 34 else name[:33] + "…"
 
 
-def _left_of(data: Data) -> float:
-    return _longest(data["x"])
+def _svg_left_margin(data: Data) -> float:
+    return _svg_margin_for_names(data["x"])
 
 
-def _longest(names: Sequence[str]) -> float:
-    return min(260.0, max(_width(_short(name)) for name in names) * LETTER_WIDTH + 16)
+def _svg_margin_for_names(names: Sequence[str]) -> float:
+    return min(
+        260.0,
+        max(_svg_text_width_in_letters(_svg_short_row_name(name)) for name in names) * LETTER_WIDTH
+        + 16,
+    )
 
 
-def _height_of(data: Data) -> float:
+def _svg_height_of_rows(data: Data) -> float:
     return TOP + BAR_HEIGHT * len(data["x"]) + BOTTOM + 6
 
 
-def _stack(data: Data) -> list[tuple[int, int, float, float]]:
+def _svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
     """Return series, name, start and end of each part; negative ones stack downwards."""
     out: list[tuple[int, int, float, float]] = []
     up, down = [0.0] * len(data["x"]), [0.0] * len(data["x"])
@@ -377,18 +400,18 @@ def _stack(data: Data) -> list[tuple[int, int, float, float]]:
     return out
 
 
-def _sums(data: Data) -> list[float]:
-    return [0.0, *(end for _, _, _, end in _stack(data))]
+def _svg_stacked_bar_ends(data: Data) -> list[float]:
+    return [0.0, *(end for _, _, _, end in _svg_stacked_bar_parts(data))]
 
 
 _DRAWERS: dict[ChartForm, Callable[[Data], str]] = {
-    ChartForm.LINES: _lines,
-    ChartForm.AREAS: _areas,
-    ChartForm.FAN: _fan,
-    ChartForm.BARS: _bars,
-    ChartForm.COLUMNS: _columns,
-    ChartForm.RANGES: _ranges,
-    ChartForm.POINTS: _ranges,
-    ChartForm.HEAT: _heat,
+    ChartForm.LINES: _svg_line_chart,
+    ChartForm.AREAS: _svg_area_chart,
+    ChartForm.FAN: _svg_fan_chart,
+    ChartForm.BARS: _svg_bar_chart,
+    ChartForm.COLUMNS: _svg_column_chart,
+    ChartForm.RANGES: _svg_range_chart,
+    ChartForm.POINTS: _svg_range_chart,
+    ChartForm.HEAT: _svg_heat_map,
     ChartForm.LIVE: lambda _: "",
 }

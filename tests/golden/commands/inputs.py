@@ -6,7 +6,7 @@ import json
 import numpy as np
 import polars as pl
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.ledger import Key
 from tests.language_models import made_notes, medec_text
 
@@ -92,7 +92,7 @@ def keys(folder):
 
 def ward(folder):
     """Write cases with a model's score, a doctor's estimate and what happened."""
-    chance = stream(3, "ward")
+    chance = named_random_stream(3, "ward")
     with (folder / "cases.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["age_years", "score", "own", "label"])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from commonwatt.catalogue.units import Unit, parse_unit, same_kind
+from commonwatt.catalogue.units import Unit, is_same_unit_kind, parse_unit
 
 # What a sentence leaves out because its reader knows it: a yearly flow without "a year", the
 # price of a GPU without "per GPU". More than one of them is no longer plain, and not guessed.
@@ -19,7 +19,7 @@ _IMPLIED: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
-def unit_of_column(text: str, *, home: str = "") -> Unit:
+def parse_claim_unit(text: str, *, home: str = "") -> Unit:
     """Return the unit of a cell of a table; an empty cell is a pure number.
 
     Args:
@@ -29,30 +29,32 @@ def unit_of_column(text: str, *, home: str = "") -> Unit:
     Raises:
         UnitError: A word of it is no unit.
 
-    >>> unit_of_column("").dims, unit_of_column("US cents/kWh").currency
+    >>> parse_claim_unit("").dims, parse_claim_unit("US cents/kWh").currency
     ((), 'USD')
     """
     return parse_unit(text, home=home) if text else replace(parse_unit("ratio"), text="")
 
 
-def are_comparable(unit: Unit, target: Unit) -> bool:
+def are_claim_units_comparable(unit: Unit, target: Unit) -> bool:
     """Return whether a value of `unit` can be given in `target`, its money at some rate.
 
-    >>> are_comparable(parse_unit("USD/kWh"), parse_unit("CNY/MWh"))
+    >>> are_claim_units_comparable(parse_unit("USD/kWh"), parse_unit("CNY/MWh"))
     True
     """
-    return same_kind(_at_a_rate(unit, target.currency), _at_a_rate(target, ""))
+    return is_same_unit_kind(
+        _claim_unit_in_currency(unit, target.currency), _claim_unit_in_currency(target, "")
+    )
 
 
-def with_implied_denominator(unit: Unit, target: Unit) -> Unit | None:
+def claim_unit_with_denominator(unit: Unit, target: Unit) -> Unit | None:
     """Return `unit` with one denominator that people leave out, or None where none fits.
 
-    >>> yearly = with_implied_denominator(parse_unit("TWh"), parse_unit("TWh/year"))
-    >>> yearly is not None and are_comparable(yearly, parse_unit("TWh/year"))
+    >>> yearly = claim_unit_with_denominator(parse_unit("TWh"), parse_unit("TWh/year"))
+    >>> yearly is not None and are_claim_units_comparable(yearly, parse_unit("TWh/year"))
     True
     """
-    counted = _at_a_rate(unit, target.currency)
-    lacking = dict(_at_a_rate(target, "").dims)
+    counted = _claim_unit_in_currency(unit, target.currency)
+    lacking = dict(_claim_unit_in_currency(target, "").dims)
     for name, power in counted.dims:
         lacking[name] = lacking.get(name, 0) - power
     missing = {name: power for name, power in lacking.items() if power}
@@ -70,7 +72,7 @@ def with_implied_denominator(unit: Unit, target: Unit) -> Unit | None:
     )
 
 
-def _at_a_rate(unit: Unit, currency: str) -> Unit:
+def _claim_unit_in_currency(unit: Unit, currency: str) -> Unit:
     """Return the unit in a currency, its events as the numbers that people count them by."""
     counted = unit.in_currency(currency)
     return replace(

@@ -39,10 +39,10 @@ class PublishedClaim:
     relation: str
 
 
-def claims_named_in(relation: str) -> list[str]:
+def claim_ids_in_relation(relation: str) -> list[str]:
     """Return the claims that a relation names.
 
-    >>> claims_named_in("E4 / E3; U1")
+    >>> claim_ids_in_relation("E4 / E3; U1")
     ['E4', 'E3', 'U1']
     """
     return _ID.findall(relation)

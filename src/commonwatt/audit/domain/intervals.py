@@ -68,7 +68,11 @@ class Interval:
 
     def __mul__(self, other: Interval) -> Interval:
         # Signs may differ, so that any of the four corners can be an end.
-        ends = [_times(a, b) for a in (self.low, self.high) for b in (other.low, other.high)]
+        ends = [
+            _product_where_zero_wins(a, b)
+            for a in (self.low, self.high)
+            for b in (other.low, other.high)
+        ]
         return Interval(min(ends), max(ends), self.strict or other.strict)
 
     def __truediv__(self, other: Interval) -> Interval:
@@ -82,11 +86,11 @@ class Interval:
         return f"{self.low:.4g}" if self.low == self.high else f"{self.low:.4g}–{self.high:.4g}"
 
 
-def _times(a: float, b: float) -> float:
+def _product_where_zero_wins(a: float, b: float) -> float:
     # Zero times infinity is no number to IEEE 754; here nothing of anything is nothing.
     return 0.0 if a == 0 or b == 0 else a * b
 
 
-def hull(parts: list[Interval]) -> Interval:
+def interval_hull(parts: list[Interval]) -> Interval:
     """Return the smallest interval that holds all of `parts`."""
     return Interval(min(each.low for each in parts), max(each.high for each in parts))

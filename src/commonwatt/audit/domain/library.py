@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from commonwatt.audit.domain.claim_units import are_comparable, with_implied_denominator
-from commonwatt.audit.domain.intervals import Interval, hull
+from commonwatt.audit.domain.claim_units import (
+    are_claim_units_comparable,
+    claim_unit_with_denominator,
+)
+from commonwatt.audit.domain.intervals import Interval, interval_hull
 from commonwatt.audit.domain.periods import ClaimPeriod
 from commonwatt.audit.domain.regions import RegionTable
 from commonwatt.catalogue.units import Unit
@@ -72,16 +75,21 @@ class ReferenceLibrary:
         default_factory=dict[str, list[ReferenceValue]]
     )
 
-    def quantity_of(self, words: str, unit: Unit, *, compared: bool) -> ClaimQuantity | None:
+    def best_claim_quantity(
+        self, words: str, unit: Unit, *, compared: bool
+    ) -> ClaimQuantity | None:
         """Return the quantity that the words name best, if its unit can be compared."""
         best: tuple[float, ClaimQuantity] | None = None
         text = words.lower()
         for each in self.quantities:
-            length = max((len(word) for word in each.words if _named(word, text)), default=0)
+            length = max(
+                (len(word) for word in each.words if _is_quantity_word_in_claim(word, text)),
+                default=0,
+            )
             if not length:
                 continue
-            exact = are_comparable(unit, each.unit)
-            fits = exact or with_implied_denominator(unit, each.unit) is not None
+            exact = are_claim_units_comparable(unit, each.unit)
+            fits = exact or claim_unit_with_denominator(unit, each.unit) is not None
             # The longest phrase wins, unless the unit settles it: "power" is a price per kWh or a
             # draw in kW, and only the unit tells.
             score = length + (20 if exact and unit.text else 10 if fits else 0)
@@ -91,14 +99,14 @@ class ReferenceLibrary:
                 best = (score, each)
         # "125 % of GDP" is said of debt so often that nobody adds the word.
         if best is None and unit.of == "GDP":
-            return self.quantity("debt_ratio")
+            return self.quantity_by_id("debt_ratio")
         return best[1] if best else None
 
-    def quantity(self, quantity: str) -> ClaimQuantity:
+    def quantity_by_id(self, quantity: str) -> ClaimQuantity:
         """Return the quantity of that id."""
         return next(each for each in self.quantities if each.id == quantity)
 
-    def lookup(self, quantity: str, region: str) -> list[ReferenceValue]:
+    def references_for_region(self, quantity: str, region: str) -> list[ReferenceValue]:
         """Return references for a region: its own, its members' hull, or its parent's."""
         direct = [each for each in self.by_quantity.get(quantity, []) if each.region == region]
         if direct:
@@ -109,13 +117,13 @@ class ReferenceLibrary:
             if self.regions.is_within(each.region, region)
         ]
         if members:
-            return self._hulls(quantity, region, members)
+            return self._reference_hulls_by_basis(quantity, region, members)
         parent = self.regions.parents.get(region, "")
-        return self.lookup(quantity, parent) if parent else []
+        return self.references_for_region(quantity, parent) if parent else []
 
     def highest_in_country(self, quantity: str, region: str) -> ReferenceValue | None:
         """Return the highest reference anywhere in the country of `region`."""
-        country = self.regions.outermost(region)
+        country = self.regions.country_of_region(region)
         inside = [
             reference
             for reference in self.by_quantity.get(quantity, [])
@@ -123,21 +131,23 @@ class ReferenceLibrary:
         ]
         return max(inside, key=lambda reference: reference.value.high, default=None)
 
-    def _hulls(
+    def _reference_hulls_by_basis(
         self, quantity: str, region: str, members: Sequence[ReferenceValue]
     ) -> list[ReferenceValue]:
         groups: dict[tuple[str, str], list[ReferenceValue]] = {}
         for each in members:
             # Never across bases or dates: a hull of tariffs with and without tax holds any claim.
             groups.setdefault((each.basis, each.when), []).append(each)
-        return [self._hull(quantity, region, group) for group in groups.values()]
+        return [self._reference_hull(quantity, region, group) for group in groups.values()]
 
-    def _hull(self, quantity: str, region: str, group: list[ReferenceValue]) -> ReferenceValue:
+    def _reference_hull(
+        self, quantity: str, region: str, group: list[ReferenceValue]
+    ) -> ReferenceValue:
         low = min(group, key=lambda each: each.value.low)
         high = max(group, key=lambda each: each.value.high)
         hub = self.regions.hubs.get(region, "")
         main = next((each for each in group if each.region == hub), None)
-        value = hull([each.value for each in group])
+        value = interval_hull([each.value for each in group])
         note = f"{low.region} {low.value.low:.4g}, {high.region} {high.value.high:.4g}"
         if main is not None:
             note = f"{main.region} {main.value}, " + note
@@ -150,17 +160,21 @@ class ReferenceLibrary:
         )  # fmt: skip
 
 
-def in_unit(value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year: int) -> Interval:
+def claim_interval_in_unit(
+    value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year: int
+) -> Interval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
-    if not are_comparable(unit, into):
-        unit = with_implied_denominator(unit, into) or unit
+    if not are_claim_units_comparable(unit, into):
+        unit = claim_unit_with_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
-        factor *= rate(money, into.currency, year) / rate(money, unit.currency, year)
+        factor *= currency_units_per_usd(money, into.currency, year) / currency_units_per_usd(
+            money, unit.currency, year
+        )
     return value.scaled(factor)
 
 
-def rate(money: CurrencyTable, currency: str, year: int) -> float:
+def currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> float:
     """Return units of a currency per US dollar in the known year nearest to `year`.
 
     The nearest year and no error, because a claim of this year is read before this year's mean
@@ -169,15 +183,17 @@ def rate(money: CurrencyTable, currency: str, year: int) -> float:
     if currency == "USD":
         return 1.0
     years = [known for name, known in money.per_usd if name == currency]
-    return money.rate(currency, min(years, key=lambda known: (abs(known - year), known)))
+    return money.currency_units_per_usd(
+        currency, min(years, key=lambda known: (abs(known - year), known))
+    )
 
 
-def has_rate(money: CurrencyTable, currency: str) -> bool:
+def has_exchange_rate(money: CurrencyTable, currency: str) -> bool:
     """Return whether money of a currency can be exchanged at all; "" is no money and can."""
     return currency in ("", "USD") or any(name == currency for name, _ in money.per_usd)
 
 
-def _named(word: str, text: str) -> bool:
+def _is_quantity_word_in_claim(word: str, text: str) -> bool:
     # Chinese has no spaces between words, so that a boundary would never be met.
     if word.isascii():
         return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None

@@ -22,7 +22,7 @@ class PeriodKind(StrEnum):
 class ClaimPeriod:
     """From `start` to `end`, in years and their fractions.
 
-    >>> parse_period("2026-27").kind, parse_period("2025-12").kind
+    >>> parse_claim_period("2026-27").kind, parse_claim_period("2025-12").kind
     (<PeriodKind.FISCAL: 'fiscal year'>, <PeriodKind.MONTH: 'month'>)
     """
 
@@ -30,21 +30,21 @@ class ClaimPeriod:
     end: float
     kind: PeriodKind
 
-    def gap(self, other: ClaimPeriod) -> float:
+    def gap_years(self, other: ClaimPeriod) -> float:
         """Return the years between two periods, 0 where they overlap."""
         return max(0.0, other.start - self.end, self.start - other.end)
 
-    def overlap(self, other: ClaimPeriod) -> float:
+    def overlap_years(self, other: ClaimPeriod) -> float:
         """Return the years that both hold."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
-def parse_period(text: str) -> ClaimPeriod | None:
+def parse_claim_period(text: str) -> ClaimPeriod | None:
     """Return the period that `text` names, or None where it names no year.
 
     A fiscal year starts in April, as in Hong Kong, Japan, India and the United Kingdom.
     """
-    parts = [_single(match) for match in _PART.finditer(text)]
+    parts = [_single_claim_period(match) for match in _PART.finditer(text)]
     if not parts:
         return None
     return ClaimPeriod(
@@ -52,7 +52,7 @@ def parse_period(text: str) -> ClaimPeriod | None:
     )
 
 
-def _single(match: re.Match[str]) -> ClaimPeriod:
+def _single_claim_period(match: re.Match[str]) -> ClaimPeriod:
     year, second = int(match[1]), match[2]
     if second is None:
         return ClaimPeriod(year, year + 1, PeriodKind.CALENDAR)

@@ -28,7 +28,7 @@ class RegionTable:
     names: Mapping[str, str]
     hubs: Mapping[str, str]
 
-    def named(self, text: str) -> str | None:
+    def region_named(self, text: str) -> str | None:
         """Return the region that `text` names, or the longest name that it mentions."""
         plain = " ".join(text.lower().replace("-", " ").split())
         if plain in self.names:
@@ -42,15 +42,15 @@ class RegionTable:
         above = self.parents.get(region, "")
         return bool(above) and (above == of or self.is_within(above, of))
 
-    def outermost(self, region: str) -> str:
+    def country_of_region(self, region: str) -> str:
         """Return the region around all others that hold `region`."""
         while self.parents.get(region):
             region = self.parents[region]
         return region
 
-    def currency(self, text: str) -> str:
+    def currency_of_region(self, text: str) -> str:
         """Return the money of the region that `text` names, or "" where none is known."""
-        region = self.named(text) or ""
+        region = self.region_named(text) or ""
         while region and region not in MONEY_OF:
             region = self.parents.get(region, "")
         return MONEY_OF.get(region, "")

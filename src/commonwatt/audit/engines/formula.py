@@ -26,10 +26,10 @@ class RelationPart:
     exact: bool
 
 
-def statements(relation: str) -> list[RelationPart]:
+def relation_parts(relation: str) -> list[RelationPart]:
     """Return the statements of a relation.
 
-    >>> statements("E5; E7")[1].sides, statements("U1 = U3")[0].sides
+    >>> relation_parts("E5; E7")[1].sides, relation_parts("U1 = U3")[0].sides
     (('E7',), ('U1', 'U3'))
     """
     out: list[RelationPart] = []
@@ -40,66 +40,67 @@ def statements(relation: str) -> list[RelationPart]:
     return out
 
 
-def is_single(expression: str) -> bool:
+def is_single_claim_id(expression: str) -> bool:
     """Return whether a side names one claim and computes nothing."""
     return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", expression) is not None
 
 
-def evaluate(expression: str, values: Mapping[str, Interval]) -> Interval:
+def evaluate_claim_expression(expression: str, values: Mapping[str, Interval]) -> Interval:
     """Return the interval of an expression.
 
-    >>> str(evaluate("A1 / B1", {"A1": Interval(0.8, 1.2), "B1": Interval(0.04, 0.04)}))
+    >>> values = {"A1": Interval(0.8, 1.2), "B1": Interval(0.04, 0.04)}
+    >>> str(evaluate_claim_expression("A1 / B1", values))
     '20–30'
     """
     tokens = _TOKEN.findall(expression)
     # What the grammar skips must not vanish: "E1 ^ 2" would be read as "E1 2".
     if "".join(tokens) != re.sub(r"\s", "", expression) or not tokens:
-        raise _formula_error(expression)
-    result, rest = _sum(tokens, values, expression)
+        raise _claim_expression_error(expression)
+    result, rest = _evaluate_sum_of_claims(tokens, values, expression)
     if rest:
-        raise _formula_error(expression)
+        raise _claim_expression_error(expression)
     return result
 
 
-def _sum(
+def _evaluate_sum_of_claims(
     tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
-    left, rest = _product(tokens, values, formula)
+    left, rest = _evaluate_product_of_claims(tokens, values, formula)
     while rest and rest[0] in "+-":
-        right, after = _product(rest[1:], values, formula)
+        right, after = _evaluate_product_of_claims(rest[1:], values, formula)
         left, rest = (left + right if rest[0] == "+" else left - right), after
     return left, rest
 
 
-def _product(
+def _evaluate_product_of_claims(
     tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
-    left, rest = _atom(tokens, values, formula)
+    left, rest = _evaluate_claim_operand(tokens, values, formula)
     while rest and rest[0] in "*/":
-        right, after = _atom(rest[1:], values, formula)
+        right, after = _evaluate_claim_operand(rest[1:], values, formula)
         left, rest = (left * right if rest[0] == "*" else left / right), after
     return left, rest
 
 
-def _atom(
+def _evaluate_claim_operand(
     tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
     if not tokens:
-        raise _formula_error(formula)
+        raise _claim_expression_error(formula)
     symbol, rest = tokens[0], tokens[1:]
     if symbol == "(":
-        inside, rest = _sum(rest, values, formula)
+        inside, rest = _evaluate_sum_of_claims(rest, values, formula)
         if not rest or rest[0] != ")":
-            raise _formula_error(formula)
+            raise _claim_expression_error(formula)
         return inside, rest[1:]
     if symbol[0].isdigit():
         return Interval(float(symbol), float(symbol)), rest
     if symbol not in values:
-        raise _formula_error(formula)
+        raise _claim_expression_error(formula)
     return values[symbol], rest
 
 
-def _formula_error(expression: str) -> ClaimsError:
+def _claim_expression_error(expression: str) -> ClaimsError:
     return ClaimsError(
         "relates_to",
         found=repr(expression),

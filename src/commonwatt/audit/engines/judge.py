@@ -13,12 +13,12 @@ from commonwatt.audit.domain.library import (
     ClaimQuantity,
     ReferenceLibrary,
     ReferenceValue,
-    has_rate,
-    in_unit,
+    claim_interval_in_unit,
+    has_exchange_rate,
 )
-from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_period
+from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_claim_period
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
-from commonwatt.audit.engines.relations import relation_findings
+from commonwatt.audit.engines.relations import claim_relation_findings
 from commonwatt.catalogue.units import Unit
 from commonwatt.core.messages import Message
 
@@ -57,23 +57,25 @@ class AuditedClaim:
             for each in self.findings
             if each.kind not in (FindingKind.IN_LINE, FindingKind.UNCHECKED)
         ]
-        named = list(dict.fromkeys(_named(each).translate(language) for each in grave))
+        named = list(
+            dict.fromkeys(_claim_verdict_message(each).translate(language) for each in grave)
+        )
         return "; ".join(named) or Message(str(self.kind)).translate(language)
 
 
-def _named(finding: ClaimFinding) -> Message:
+def _claim_verdict_message(finding: ClaimFinding) -> Message:
     if finding.kind is FindingKind.FACTOR and finding.factor > 0:
         factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
-        return Message("wrong by a factor of {size}", {"size": brief_number(factor)})
+        return Message("wrong by a factor of {size}", {"size": claim_factor_text(factor)})
     if finding.kind is FindingKind.INCONSISTENT and finding.other:
         return Message("inconsistent with {other}", {"other": finding.other})
     return Message(str(finding.kind))
 
 
-def brief_number(number: float) -> str:
+def claim_factor_text(number: float) -> str:
     """Return a positive number as a person says it.
 
-    >>> brief_number(126.4), brief_number(10.98), brief_number(1.64)
+    >>> claim_factor_text(126.4), claim_factor_text(10.98), claim_factor_text(1.64)
     ('126', '11', '1.6')
     """
     return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
@@ -85,12 +87,14 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
     Unit slips, other dates and other bases are looked for by arithmetic alone.
     """
     reads = [interpret_claim(claim, library) for claim in claims]
-    between = relation_findings(reads, library)
+    between = claim_relation_findings(reads, library)
     return [
         AuditedClaim(
             claim=read.claim,
             quantity=read.quantity.id if read.quantity else "",
-            findings=_merged([*reference_findings(read, library), *between.get(read.claim.id, [])]),
+            findings=_claim_findings_gravest_first(
+                [*claim_reference_findings(read, library), *between.get(read.claim.id, [])]
+            ),
         )
         for read in reads
     ]
@@ -98,25 +102,25 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
 
 def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> InterpretedClaim:
     """Return the claim with its quantity, regions and value in common units."""
-    regions = tuple(name for part in claim.regions if (name := library.regions.named(part)))
+    regions = tuple(name for part in claim.regions if (name := library.regions.region_named(part)))
     unit = claim.unit
     compared = len(claim.regions) == 2 and unit is not None and not unit.dims
     words = f"{claim.quantity} | {claim.quote}"
     quantity = None
-    if unit is not None and has_rate(library.money, unit.currency):
+    if unit is not None and has_exchange_rate(library.money, unit.currency):
         # Its own name for the quantity first: a quote speaks of more than what it claims.
-        quantity = library.quantity_of(claim.quantity, unit, compared=compared)
-        quantity = quantity or library.quantity_of(words, unit, compared=compared)
-    period = parse_period(claim.period)
+        quantity = library.best_claim_quantity(claim.quantity, unit, compared=compared)
+        quantity = quantity or library.best_claim_quantity(words, unit, compared=compared)
+    period = parse_claim_period(claim.period)
     value = claim.value
     if value is not None and quantity is not None and unit is not None:
-        value = _common(claim, value, unit, quantity, library, period, compared)
+        value = _claim_value_in_common_unit(claim, value, unit, quantity, library, period, compared)
     return InterpretedClaim(
         claim=claim, quantity=quantity, value=value, regions=regions, period=period
     )
 
 
-def _common(
+def _claim_value_in_common_unit(
     claim: PublishedClaim,
     value: Interval,
     unit: Unit,
@@ -134,28 +138,30 @@ def _common(
     year = int(period.start) if period else 2025
     if quantity.id == "deficit" and value.high <= 0:
         value = Interval(-value.high, -value.low)  # a balance below zero is a deficit
-    return in_unit(value, unit, quantity.unit, library.money, year)
+    return claim_interval_in_unit(value, unit, quantity.unit, library.money, year)
 
 
-def reference_findings(read: InterpretedClaim, library: ReferenceLibrary) -> list[ClaimFinding]:
+def claim_reference_findings(
+    read: InterpretedClaim, library: ReferenceLibrary
+) -> list[ClaimFinding]:
     """Return what references say about one claim."""
-    obstacle = _obstacle(read, library)
+    obstacle = _claim_lookup_obstacle(read, library)
     if obstacle is not None:
-        return [_unchecked(obstacle)]
-    references = _references(read, library)
+        return [_unchecked_claim_finding(obstacle)]
+    references = _references_for_claim(read, library)
     if not references:
-        return [_unchecked(Message("No reference for this quantity and region."))]
+        return [_unchecked_claim_finding(Message("No reference for this quantity and region."))]
     if read.value is None:
-        return [_direction_only(references[0])]
-    return [_compared(read, read.value, references, library)]
+        return [_direction_only_claim_finding(references[0])]
+    return [_claim_against_references(read, read.value, references, library)]
 
 
-def _obstacle(read: InterpretedClaim, library: ReferenceLibrary) -> Message | None:
+def _claim_lookup_obstacle(read: InterpretedClaim, library: ReferenceLibrary) -> Message | None:
     """Return why a claim cannot be looked up at all, the first reason that its row gives."""
     unit = read.claim.unit
     if unit is None:
         return Message("Its unit {unit} is not known.", {"unit": read.claim.unit_text})
-    if not has_rate(library.money, unit.currency):
+    if not has_exchange_rate(library.money, unit.currency):
         currency = {"currency": unit.currency}
         return Message("No exchange rate of {currency} is in the library.", currency)
     if read.quantity is None:
@@ -165,22 +171,24 @@ def _obstacle(read: InterpretedClaim, library: ReferenceLibrary) -> Message | No
     return None
 
 
-def _references(read: InterpretedClaim, library: ReferenceLibrary) -> list[ReferenceValue]:
+def _references_for_claim(
+    read: InterpretedClaim, library: ReferenceLibrary
+) -> list[ReferenceValue]:
     assert read.quantity is not None
     if not read.is_comparison:
-        return library.lookup(read.quantity.id, read.regions[0])
-    first_references = library.lookup(read.quantity.id, read.regions[0])
-    second_references = library.lookup(read.quantity.id, read.regions[1])
+        return library.references_for_region(read.quantity.id, read.regions[0])
+    first_references = library.references_for_region(read.quantity.id, read.regions[0])
+    second_references = library.references_for_region(read.quantity.id, read.regions[1])
     ratios: list[ReferenceValue] = []
     for first in first_references:
         for second in second_references:
             # A ratio over zero or below has no bounds.
             if first.value.low > 0 and second.value.low > 0:
-                ratios.append(_ratio(first, second))
+                ratios.append(_reference_ratio(first, second))
     return ratios
 
 
-def _ratio(first: ReferenceValue, second: ReferenceValue) -> ReferenceValue:
+def _reference_ratio(first: ReferenceValue, second: ReferenceValue) -> ReferenceValue:
     basis = first.basis if first.basis == second.basis else f"{first.basis} / {second.basis}"
     return replace(
         first,
@@ -188,19 +196,19 @@ def _ratio(first: ReferenceValue, second: ReferenceValue) -> ReferenceValue:
         value=first.value / second.value,
         centre=first.centre / second.centre,
         basis=basis,
-        note=f"({_reference_text(first)}) / ({_reference_text(second)})",
+        note=f"({_claim_reference_text(first)}) / ({_claim_reference_text(second)})",
         source=first.source
         if first.source == second.source
         else f"{first.source}; {second.source}",
     )
 
 
-def _reference_text(reference: ReferenceValue) -> str:
+def _claim_reference_text(reference: ReferenceValue) -> str:
     note = f" [{reference.note}]" if reference.note else ""
     return f"{reference.region} {reference.value} in {reference.when}{note}"
 
 
-def _tolerance(reference: ReferenceValue, claim: PublishedClaim) -> float:
+def _claim_tolerance_share(reference: ReferenceValue, claim: PublishedClaim) -> float:
     """Return how far a claim may miss: little where one official figure stands.
 
     A figure of two digits is rounded by up to five per cent.
@@ -209,64 +217,80 @@ def _tolerance(reference: ReferenceValue, claim: PublishedClaim) -> float:
     if reference.value.high > reference.value.low * 1.05:
         return 0.10
     value = claim.value
-    return 0.05 if value is not None and value.low == value.high and _rounded(value.low) else 0.02
+    return (
+        0.05
+        if value is not None and value.low == value.high and _is_rounded_claim_figure(value.low)
+        else 0.02
+    )
 
 
-def _rounded(number: float) -> bool:
+def _is_rounded_claim_figure(number: float) -> bool:
     return number != 0 and math.isclose(number, float(f"{number:.1e}"), rel_tol=1e-9)
 
 
-def _compared(
+def _claim_against_references(
     read: InterpretedClaim,
     value: Interval,
     references: list[ReferenceValue],
     library: ReferenceLibrary,
 ) -> ClaimFinding:
-    ranked = _ranked(read, references)
+    ranked = _references_ranked_for_claim(read, references)
     met = [
-        each for each in ranked if value.overlaps(each.value.widened(_tolerance(each, read.claim)))
+        each
+        for each in ranked
+        if value.overlaps(each.value.widened(_claim_tolerance_share(each, read.claim)))
     ]
     first = ranked[0]
     if first in met:
-        return _in_line(read, value, first)
+        return _in_line_claim_finding(read, value, first)
     # Of the others that it meets the best ranked says where the figure came from.
     for each in met:
-        return _elsewhere_met(read, value, first, each)
-    neighbour = _family(read, value, library)
+        return _other_date_or_basis_finding(read, value, first, each)
+    neighbour = _neighbour_quantity_finding(read, value, library)
     if neighbour is not None:
         return neighbour
-    return _factor(read, value, first, library)
+    return _wrong_factor_claim_finding(read, value, first, library)
 
 
-def _ranked(read: InterpretedClaim, references: list[ReferenceValue]) -> list[ReferenceValue]:
+def _references_ranked_for_claim(
+    read: InterpretedClaim, references: list[ReferenceValue]
+) -> list[ReferenceValue]:
     """Return references, the one that the claim most likely means first."""
-    marks = _marks(f"{read.claim.quantity} {read.claim.quote}")
+    marks = _basis_marks_in_words(f"{read.claim.quantity} {read.claim.quote}")
 
-    def rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
-        by_basis = -len(marks & _marks(each.basis))
+    def reference_rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
+        by_basis = -len(marks & _basis_marks_in_words(each.basis))
         if read.period is None:
             return (0.0, 0, 0.0, by_basis, -each.period.end)
         # To a hundredth of a year, so that months as fractions tie and the next criterion speaks.
-        gap = round(each.period.gap(read.period), 2)
-        apart = 0 if each.period.overlap(read.period) > 0 else 1
-        return (gap + apart, by_basis, _other_kind(each.period, read.period), 0, -each.period.end)
+        gap = round(each.period.gap_years(read.period), 2)
+        apart = 0 if each.period.overlap_years(read.period) > 0 else 1
+        return (
+            gap + apart,
+            by_basis,
+            _period_kind_distance(each.period, read.period),
+            0,
+            -each.period.end,
+        )
 
-    return sorted(references, key=rank)
+    return sorted(references, key=reference_rank)
 
 
-def _marks(words: str) -> frozenset[str]:
+def _basis_marks_in_words(words: str) -> frozenset[str]:
     """Return the words that tell one basis from another."""
     return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
 
 
-def _other_kind(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
+def _period_kind_distance(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
     """Return 0 for the same kind of period, most for a fiscal beside a calendar year."""
     if period.kind == wanted.kind:
         return 0.0
     return 1.0 if PeriodKind.FISCAL in (period.kind, wanted.kind) else 0.5
 
 
-def _in_line(read: InterpretedClaim, value: Interval, reference: ReferenceValue) -> ClaimFinding:
+def _in_line_claim_finding(
+    read: InterpretedClaim, value: Interval, reference: ReferenceValue
+) -> ClaimFinding:
     period = read.period
     flow = read.quantity is not None and any(name == "time" for name, _ in read.quantity.unit.dims)
     if (
@@ -279,19 +303,22 @@ def _in_line(read: InterpretedClaim, value: Interval, reference: ReferenceValue)
             "The figure is that of the fiscal year {when}, not of a calendar year.",
             {"when": reference.when},
         )
-        return _finding(FindingKind.BASIS, text, value, reference)
+        return _claim_reference_finding(FindingKind.BASIS, text, value, reference)
     text = Message(
         "Agrees with {value} ({basis}).",
         {"value": str(reference.value), "basis": reference.basis},
     )
-    return _finding(FindingKind.IN_LINE, text, value, reference)
+    return _claim_reference_finding(FindingKind.IN_LINE, text, value, reference)
 
 
-def _elsewhere_met(
+def _other_date_or_basis_finding(
     read: InterpretedClaim, value: Interval, first: ReferenceValue, reference: ReferenceValue
 ) -> ClaimFinding:
     period = read.period
-    farther = period is not None and reference.period.gap(period) > first.period.gap(period) + 0.4
+    farther = (
+        period is not None
+        and reference.period.gap_years(period) > first.period.gap_years(period) + 0.4
+    )
     if farther or reference.basis == first.basis:
         text = Message(
             "Holds for {when}, not for {wanted}: then it was {value}, later {first}.",
@@ -302,15 +329,15 @@ def _elsewhere_met(
                 "first": f"{first.value} ({first.when})",
             },
         )
-        return _finding(FindingKind.MISDATED, text, value, reference)
+        return _claim_reference_finding(FindingKind.MISDATED, text, value, reference)
     text = Message(
         "Holds on another basis: {found}; on {first} it is {value}.",
         {"found": reference.basis, "first": first.basis, "value": str(first.value)},
     )
-    return _finding(FindingKind.BASIS, text, value, reference)
+    return _claim_reference_finding(FindingKind.BASIS, text, value, reference)
 
 
-def _family(
+def _neighbour_quantity_finding(
     read: InterpretedClaim, value: Interval, library: ReferenceLibrary
 ) -> ClaimFinding | None:
     """Return a reference of a neighbouring quantity that the figure belongs to."""
@@ -321,7 +348,7 @@ def _family(
         for other in family:
             if other == read.quantity.id:
                 continue
-            for each in library.lookup(other, read.regions[0]):
+            for each in library.references_for_region(other, read.regions[0]):
                 # Tighter than elsewhere: a figure borrowed from a neighbour is quoted, not rounded.
                 if value.overlaps(each.value.widened(0.01)):
                     text = Message(
@@ -332,11 +359,11 @@ def _family(
                             "wanted": read.quantity.id.replace("_", " "),
                         },
                     )
-                    return _finding(FindingKind.BASIS, text, value, each)
+                    return _claim_reference_finding(FindingKind.BASIS, text, value, each)
     return None
 
 
-def _factor(
+def _wrong_factor_claim_finding(
     read: InterpretedClaim, value: Interval, reference: ReferenceValue, library: ReferenceLibrary
 ) -> ClaimFinding:
     assert read.quantity is not None
@@ -344,19 +371,19 @@ def _factor(
     # Zero, infinity and a wrong sign have no factor that a reader could use.
     if not 0 < factor < math.inf:
         text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
-        return _finding(FindingKind.FACTOR, text, value, reference)
+        return _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
-    slip = _slip(value, reference, factor)
+    slip = _claim_power_of_ten_slip(value, reference, factor)
     unit = "" if read.is_comparison else read.quantity.unit.text
-    values = {"size": brief_number(size), "value": f"{reference.value} {unit}".strip()}
-    text = _too_far(factor, values)
+    values = {"size": claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
+    text = _claim_too_far_message(factor, values)
     if slip:
         values |= {
             "slip": f"{slip:g}" if slip >= 1 else f"1/{1 / slip:g}",
             "lands": str(value.scaled(1 / slip)),
         }
-        text = _slipped(factor, values)
-    finding = _finding(FindingKind.FACTOR, text, value, reference)
+        text = _claim_unit_slip_message(factor, values)
+    finding = _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
     has_own_reference = read.is_comparison or any(
         each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
     )
@@ -368,13 +395,13 @@ def _factor(
     return replace(finding, arithmetic=arithmetic + dearest, factor=factor)
 
 
-def _too_far(factor: float, values: dict[str, str]) -> Message:
+def _claim_too_far_message(factor: float, values: dict[str, str]) -> Message:
     if factor >= 1:
         return Message("About {size} times too high against {value}.", values)
     return Message("About {size} times too low against {value}.", values)
 
 
-def _slipped(factor: float, values: dict[str, str]) -> Message:
+def _claim_unit_slip_message(factor: float, values: dict[str, str]) -> Message:
     if factor >= 1:
         return Message(
             "About {size} times too high against {value}; divided by {slip} it is {lands} and "
@@ -388,7 +415,7 @@ def _slipped(factor: float, values: dict[str, str]) -> Message:
     )
 
 
-def _slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
+def _claim_power_of_ten_slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
     """Return the power of ten by which the claim must be divided to land, or 0."""
     if reference.value.low <= 0 or reference.value.high > 6 * reference.value.low:
         return 0.0  # so wide a reference is met by chance
@@ -401,30 +428,36 @@ def _slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
     return 0.0
 
 
-def _finding(
+def _claim_reference_finding(
     kind: FindingKind, text: Message, value: Interval, reference: ReferenceValue
 ) -> ClaimFinding:
     return ClaimFinding(
-        kind=kind, text=text, arithmetic=f"claim {value}; reference {_reference_text(reference)}",
-        source=f"{reference.source} ({reference.dated})", year=reference.when,
+        kind=kind,
+        text=text,
+        arithmetic=f"claim {value}; reference {_claim_reference_text(reference)}",
+        source=f"{reference.source} ({reference.dated})",
+        year=reference.when,
         confidence=reference.confidence,
-    )  # fmt: skip
+    )
 
 
-def _direction_only(reference: ReferenceValue) -> ClaimFinding:
+def _direction_only_claim_finding(reference: ReferenceValue) -> ClaimFinding:
     text = Message("It has no figure to check; a reference stands beside it.")
     return ClaimFinding(
-        kind=FindingKind.UNCHECKED, text=text, arithmetic=f"reference {_reference_text(reference)}",
-        source=f"{reference.source} ({reference.dated})", year=reference.when,
+        kind=FindingKind.UNCHECKED,
+        text=text,
+        arithmetic=f"reference {_claim_reference_text(reference)}",
+        source=f"{reference.source} ({reference.dated})",
+        year=reference.when,
         confidence=reference.confidence,
-    )  # fmt: skip
+    )
 
 
-def _unchecked(text: Message) -> ClaimFinding:
+def _unchecked_claim_finding(text: Message) -> ClaimFinding:
     return ClaimFinding(kind=FindingKind.UNCHECKED, text=text)
 
 
-def _merged(findings: list[ClaimFinding]) -> tuple[ClaimFinding, ...]:
+def _claim_findings_gravest_first(findings: list[ClaimFinding]) -> tuple[ClaimFinding, ...]:
     """Return findings gravest first; "not checkable" only where nothing else is known."""
     order = list(FindingKind)
     checked = [each for each in findings if each.kind is not FindingKind.UNCHECKED]

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from commonwatt.audit.domain.claim_units import are_comparable
-from commonwatt.audit.domain.claims import claims_named_in
+from commonwatt.audit.domain.claim_units import are_claim_units_comparable
+from commonwatt.audit.domain.claims import claim_ids_in_relation
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.library import ReferenceLibrary, has_rate, rate
+from commonwatt.audit.domain.library import (
+    ReferenceLibrary,
+    currency_units_per_usd,
+    has_exchange_rate,
+)
 from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
-from commonwatt.audit.engines.formula import evaluate, is_single, statements
+from commonwatt.audit.engines.formula import (
+    evaluate_claim_expression,
+    is_single_claim_id,
+    relation_parts,
+)
 from commonwatt.core.messages import Message
 
 # Non-GPU parts are about 32,000 of a 270,000 USD server (SemiAnalysis as quoted by Epoch AI,
@@ -22,38 +30,41 @@ APPROXIMATE_SHARE: Final = 0.02  # figures of two digits, each rounded, multipli
 FindingsByClaim = dict[str, list[ClaimFinding]]
 
 
-def relation_findings(
+def claim_relation_findings(
     reads: Sequence[InterpretedClaim], library: ReferenceLibrary
 ) -> FindingsByClaim:
     """Return findings between claims, by claim id."""
     out: FindingsByClaim = {}
     by_id = {read.claim.id: read for read in reads}
     for read in reads:
-        for finding, ids in _formula(read, by_id, library):
+        for finding, ids in _claim_formula_findings(read, by_id, library):
             for name in ids:
                 out.setdefault(name, []).append(finding)
-    for name, finding in (*_imports(reads), *_stock_and_ratio(reads, library)):
+    for name, finding in (
+        *_chip_import_claim_findings(reads),
+        *_debt_stock_and_ratio_findings(reads, library),
+    ):
         out.setdefault(name, []).append(finding)
     return out
 
 
-def _formula(
+def _claim_formula_findings(
     read: InterpretedClaim, by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
-    values = _values(by_id, library)
+    values = _claim_values_in_usd(by_id, library)
     out: list[tuple[ClaimFinding, tuple[str, ...]]] = []
-    for statement in statements(read.claim.relation):
+    for statement in relation_parts(read.claim.relation):
         sides = statement.sides
         if len(sides) == 2:
-            out += _two_sides(read, sides, values)
-        elif is_single(sides[0]):
-            out += _agreement(read, by_id[sides[0]])
+            out += _claim_two_sides_findings(read, sides, values)
+        elif is_single_claim_id(sides[0]):
+            out += _claim_agreement_findings(read, by_id[sides[0]])
         elif read.value is not None:
-            out += _operands(read, read.value, sides[0], values)
+            out += _claim_operand_findings(read, read.value, sides[0], values)
     return out
 
 
-def _values(
+def _claim_values_in_usd(
     by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
 ) -> dict[str, Interval]:
     """Return every figure in canonical units, money in US dollars."""
@@ -65,21 +76,21 @@ def _values(
         if unit is None:  # a formula over claims of one unknown unit still holds or fails
             out[name] = value
             continue
-        if not has_rate(library.money, unit.currency):
+        if not has_exchange_rate(library.money, unit.currency):
             continue
         year = int(read.period.start) if read.period else 2025
-        money = rate(library.money, unit.currency, year) if unit.currency else 1.0
+        money = currency_units_per_usd(library.money, unit.currency, year) if unit.currency else 1.0
         out[name] = value.scaled(unit.factor / money)
     return out
 
 
-def _operands(
+def _claim_operand_findings(
     read: InterpretedClaim, value: Interval, side: str, values: Mapping[str, Interval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check that a claimed ratio follows from the operands that it names."""
-    if any(name not in values for name in claims_named_in(side)):
+    if any(name not in values for name in claim_ids_in_relation(side)):
         return []
-    implied = evaluate(side, values)
+    implied = evaluate_claim_expression(side, values)
     claimed = value
     if not read.is_comparison and read.claim.value is not None:
         claimed = read.claim.value.scaled(read.claim.unit.factor if read.claim.unit else 1.0)
@@ -99,12 +110,12 @@ def _operands(
     return [(finding, (read.claim.id,))]
 
 
-def _two_sides(
+def _claim_two_sides_findings(
     read: InterpretedClaim, sides: tuple[str, ...], values: Mapping[str, Interval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
-    if any(name not in values for side in sides for name in claims_named_in(side)):
+    if any(name not in values for side in sides for name in claim_ids_in_relation(side)):
         return []
-    left, right = (evaluate(side, values) for side in sides)
+    left, right = (evaluate_claim_expression(side, values) for side in sides)
     sentence = f"{sides[0]} = {left}, {sides[1]} = {right}"
     if left.widened(APPROXIMATE_SHARE).overlaps(right.widened(APPROXIMATE_SHARE)):
         text = Message("Its two sides agree: {shown}.", {"shown": sentence})
@@ -121,20 +132,22 @@ def _two_sides(
     return [(finding, (read.claim.id,))]
 
 
-def _agreement(
+def _claim_agreement_findings(
     read: InterpretedClaim, other: InterpretedClaim
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check two claims that must agree, turned the same way round."""
-    if read.value is None or other.value is None or not _comparable(read, other):
+    if read.value is None or other.value is None or not _are_claims_comparable(read, other):
         return []
     value, value_of_other = read.value, other.value
     note = ""
-    if _opposite(read, other):
+    if _do_claims_compare_opposite_ways(read, other):
         value = value.inverse()
         note = f"1 / {read.claim.id} = {value}; "
     sentence = f"{note}{read.claim.id} {value} against {other.claim.id} {value_of_other}"
     if value.overlaps(value_of_other):
-        text = Message("Agrees with claim {other}: {shown}.", _gaps(other, sentence))
+        text = Message(
+            "Agrees with claim {other}: {shown}.", _claim_message_values(other, sentence)
+        )
         return [
             (
                 ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=sentence),
@@ -142,32 +155,32 @@ def _agreement(
             )
         ]
     return [
-        (_clash(other, sentence), (read.claim.id,)),
-        (_clash(read, sentence), (other.claim.id,)),
+        (_inconsistent_claim_finding(other, sentence), (read.claim.id,)),
+        (_inconsistent_claim_finding(read, sentence), (other.claim.id,)),
     ]
 
 
-def _clash(other: InterpretedClaim, shown: str) -> ClaimFinding:
-    text = Message("Inconsistent with claim {other}: {shown}.", _gaps(other, shown))
+def _inconsistent_claim_finding(other: InterpretedClaim, shown: str) -> ClaimFinding:
+    text = Message("Inconsistent with claim {other}: {shown}.", _claim_message_values(other, shown))
     return ClaimFinding(
         kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id
     )
 
 
-def _gaps(other: InterpretedClaim, shown: str) -> dict[str, str]:
+def _claim_message_values(other: InterpretedClaim, shown: str) -> dict[str, str]:
     return {"other": other.claim.id, "shown": shown}
 
 
-def _comparable(read: InterpretedClaim, other: InterpretedClaim) -> bool:
+def _are_claims_comparable(read: InterpretedClaim, other: InterpretedClaim) -> bool:
     if read.is_comparison != other.is_comparison:
         return False
     unit, target = read.claim.unit, other.claim.unit
     if unit is None or target is None:
         return read.claim.unit_text == other.claim.unit_text
-    return are_comparable(unit, target)
+    return are_claim_units_comparable(unit, target)
 
 
-def _opposite(read: InterpretedClaim, other: InterpretedClaim) -> bool:
+def _do_claims_compare_opposite_ways(read: InterpretedClaim, other: InterpretedClaim) -> bool:
     if not (read.is_comparison and other.is_comparison):
         return False
     return (
@@ -176,7 +189,9 @@ def _opposite(read: InterpretedClaim, other: InterpretedClaim) -> bool:
     )
 
 
-def _imports(reads: Sequence[InterpretedClaim]) -> list[tuple[str, ClaimFinding]]:
+def _chip_import_claim_findings(
+    reads: Sequence[InterpretedClaim],
+) -> list[tuple[str, ClaimFinding]]:
     """Set a discount on hardware against chips that come from the dearer country.
 
     Imported chips cost at least what they cost at home, so with a share `s` of a
@@ -197,11 +212,11 @@ def _imports(reads: Sequence[InterpretedClaim]) -> list[tuple[str, ClaimFinding]
             continue
         for other in importing:
             if other.regions and other.regions[0].split()[0] == read.regions[0].split()[0]:
-                out += _import_clash(read, other, rest)
+                out += _chip_import_clash_findings(read, other, rest)
     return out
 
 
-def _import_clash(
+def _chip_import_clash_findings(
     read: InterpretedClaim, other: InterpretedClaim, rest: Interval
 ) -> list[tuple[str, ClaimFinding]]:
     """Blame the discount; say beside the import, which is the plainer fact, what it rules out."""
@@ -224,7 +239,7 @@ def _import_clash(
     return [(read.claim.id, clash), (other.claim.id, ruled)]
 
 
-def _stock_and_ratio(
+def _debt_stock_and_ratio_findings(
     reads: Sequence[InterpretedClaim], library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     """Find a debt stock and a debt ratio set side by side that belong to different dates."""
@@ -233,19 +248,19 @@ def _stock_and_ratio(
     out: list[tuple[str, ClaimFinding]] = []
     for stock in stocks:
         for ratio in ratios:
-            if stock.regions == ratio.regions and _near(stock, ratio):
-                out += _dated(stock, ratio, library)
+            if stock.regions == ratio.regions and _are_claims_of_same_period(stock, ratio):
+                out += _debt_ratio_date_findings(stock, ratio, library)
     return out
 
 
-def _near(stock: InterpretedClaim, ratio: InterpretedClaim) -> bool:
+def _are_claims_of_same_period(stock: InterpretedClaim, ratio: InterpretedClaim) -> bool:
     if stock.period is None or ratio.period is None:
         return False
     fiscal = (stock.period.kind is PeriodKind.FISCAL) == (ratio.period.kind is PeriodKind.FISCAL)
-    return fiscal and stock.period.overlap(ratio.period) > 0
+    return fiscal and stock.period.overlap_years(ratio.period) > 0
 
 
-def _dated(
+def _debt_ratio_date_findings(
     stock: InterpretedClaim, ratio: InterpretedClaim, library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     assert stock.value is not None or ratio.value is not None
@@ -253,8 +268,8 @@ def _dated(
         return []
     gdps = [
         each
-        for each in library.lookup("gdp", stock.regions[0])
-        if each.period.overlap(stock.period) > 0
+        for each in library.references_for_region("gdp", stock.regions[0])
+        if each.period.overlap_years(stock.period) > 0
     ]
     if not gdps:
         return []

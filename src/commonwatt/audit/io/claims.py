@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from commonwatt.audit.domain.claim_units import unit_of_column
-from commonwatt.audit.domain.claims import PublishedClaim, claims_named_in
+from commonwatt.audit.domain.claim_units import parse_claim_unit
+from commonwatt.audit.domain.claims import PublishedClaim, claim_ids_in_relation
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.io.regions import load_regions
+from commonwatt.audit.io.regions import load_claim_regions
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import Unit
-from commonwatt.core.errors import cell_location
+from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.errors import ClaimsError
 
@@ -53,43 +53,49 @@ def parse_claims(text: str, name: str) -> list[PublishedClaim]:
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("the columns {names}", {"names": ", ".join(COLUMNS)}),
         )
-    claims = [_claim(row, name, number) for number, row in enumerate(reader, start=2)]
-    _check_ids(claims, name)
+    claims = [
+        _published_claim_of_row(row, name, number) for number, row in enumerate(reader, start=2)
+    ]
+    _check_claim_ids(claims, name)
     return claims
 
 
-def _claim(row: Mapping[str, str | None], name: str, number: int) -> PublishedClaim:
+def _published_claim_of_row(
+    row: Mapping[str, str | None], name: str, number: int
+) -> PublishedClaim:
     text = {key: (row[key] or "").strip() for key in (*COLUMNS, "relates_to") if key in row}
-    where = cell_location(name, number)
-    value = _value(text, where)
+    where = table_cell_location(name, number)
+    value = _claim_interval_of_row(text, where)
     if value is not None and not text["period"]:
         raise ClaimsError(
-            cell_location(name, number, "period"),
+            table_cell_location(name, number, "period"),
             found=Message("a figure without a year"),
             wanted=Message("the year or date that the figure speaks of"),
         )
     regions = tuple(part.strip() for part in text["region"].split("/") if part.strip())
     return PublishedClaim(
         id=text["id"], quote=text["quote"], quantity=text["quantity"], value=value,
-        unit=_unit(text["unit"], regions), unit_text=text["unit"], regions=regions,
+        unit=_claim_unit_or_none(text["unit"], regions), unit_text=text["unit"], regions=regions,
         period=text["period"], relation=text.get("relates_to", ""),
     )  # fmt: skip
 
 
-def _unit(text: str, regions: tuple[str, ...]) -> Unit | None:
+def _claim_unit_or_none(text: str, regions: tuple[str, ...]) -> Unit | None:
     """Return the unit; None is one that nobody knows, and the audit says so of its claim."""
     try:
-        return unit_of_column(text, home=load_regions().currency(regions[0]) if regions else "")
+        return parse_claim_unit(
+            text, home=load_claim_regions().currency_of_region(regions[0]) if regions else ""
+        )
     except UnitError:
         return None
 
 
-def _value(text: Mapping[str, str], where: str) -> Interval | None:
+def _claim_interval_of_row(text: Mapping[str, str], where: str) -> Interval | None:
     if not text["low"] and not text["high"]:
         return None
     try:
-        low = _float(text["low"]) if text["low"] else -math.inf
-        high = _float(text["high"]) if text["high"] else math.inf
+        low = _claim_number_with_commas(text["low"]) if text["low"] else -math.inf
+        high = _claim_number_with_commas(text["high"]) if text["high"] else math.inf
     except ValueError as error:
         raise ClaimsError(where, found=str(error), wanted=Message("numbers as bounds")) from error
     if not low <= high:
@@ -105,26 +111,26 @@ def _value(text: Mapping[str, str], where: str) -> Interval | None:
     return Interval(low, high, strict=is_open and bool(_STRICT.search(words)))
 
 
-def _float(text: str) -> float:
+def _claim_number_with_commas(text: str) -> float:
     """Return a number that may have commas between thousands."""
     return float(text.replace(",", ""))
 
 
-def _check_ids(claims: list[PublishedClaim], name: str) -> None:
+def _check_claim_ids(claims: list[PublishedClaim], name: str) -> None:
     ids: set[str] = set()
     for number, claim in enumerate(claims, start=2):
         if not claim.id or claim.id in ids:
             raise ClaimsError(
-                cell_location(name, number, "id"),
+                table_cell_location(name, number, "id"),
                 found=repr(claim.id),
                 wanted=Message("an id that no other claim has"),
             )
         ids.add(claim.id)
     for number, claim in enumerate(claims, start=2):
-        unknown = [each for each in claims_named_in(claim.relation) if each not in ids]
+        unknown = [each for each in claim_ids_in_relation(claim.relation) if each not in ids]
         if unknown:
             raise ClaimsError(
-                cell_location(name, number, "relates_to"),
+                table_cell_location(name, number, "relates_to"),
                 found=Message("the unknown claim {name}", {"name": unknown[0]}),
                 wanted=Message("ids of this file"),
             )

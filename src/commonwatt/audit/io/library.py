@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from commonwatt.audit.domain.claim_units import unit_of_column
+from commonwatt.audit.domain.claim_units import parse_claim_unit
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
-from commonwatt.audit.domain.periods import parse_period
-from commonwatt.audit.io.regions import DATA, load_regions, read_rows
+from commonwatt.audit.domain.library import (
+    ClaimQuantity,
+    ReferenceLibrary,
+    ReferenceValue,
+    claim_interval_in_unit,
+)
+from commonwatt.audit.domain.periods import parse_claim_period
+from commonwatt.audit.io.regions import DATA, load_claim_regions, read_audit_csv_rows
 from commonwatt.catalogue.units import Unit, parse_unit
-from commonwatt.siting.domain.cells import site_cells, sites_of
-from commonwatt.siting.domain.cost_inputs import CostInputs, input_named
+from commonwatt.siting.domain.cells import site_cells, sites_of_cost_cells
+from commonwatt.siting.domain.cost_inputs import CostInputs, cost_input_spec
 from commonwatt.siting.domain.money import CurrencyTable
-from commonwatt.siting.engines.cost.chance import draw_costs
-from commonwatt.siting.engines.cost.model import lcoc_by_part
-from commonwatt.siting.io.cells import load_cells, load_money
+from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs
+from commonwatt.siting.engines.cost.model import levelised_cost_by_part
+from commonwatt.siting.io.cells import load_cost_cells, load_currency_table
 
 SITE_REGIONS: Final = {
     "us-virginia": "US Virginia", "us-texas": "US Texas", "us-iowa": "US Iowa",
@@ -27,27 +32,32 @@ SITE_REGIONS: Final = {
 LIBRARY_BASIS: Final = "library of the cost model"
 
 
-def load_library(folder: Path = DATA) -> ReferenceLibrary:
+def load_reference_library(folder: Path = DATA) -> ReferenceLibrary:
     """Return the shipped library, with what the cost model adds to it."""
-    money = load_money()
+    money = load_currency_table()
     quantities = tuple(
         ClaimQuantity(
-            id=row["quantity"], unit=unit_of_column(row["unit"]),
+            id=row["quantity"], unit=parse_claim_unit(row["unit"]),
             words=tuple(word.lower() for word in row["words"].split("|")),
             model_input=row["model_input"],
         )
-        for row in read_rows(folder / "quantities.csv")
+        for row in read_audit_csv_rows(folder / "quantities.csv")
     )  # fmt: skip
     units = {each.id: each.unit for each in quantities}
-    from_sources = [_reference(row, units, money) for row in read_rows(folder / "references.csv")]
+    from_sources = [
+        _reference_value_of_row(row, units, money)
+        for row in read_audit_csv_rows(folder / "references.csv")
+    ]
     sourced = {(each.quantity, each.region) for each in from_sources}
     derived = [
-        each for each in _from_cells(quantities) if (each.quantity, each.region) not in sourced
+        each
+        for each in _references_from_cost_cells(quantities)
+        if (each.quantity, each.region) not in sourced
     ]
     # A sourced reference goes before one that our own cells give: a claim is held against the
     # world before it is held against our model of it.
     library = ReferenceLibrary(
-        quantities=quantities, regions=load_regions(folder),
+        quantities=quantities, regions=load_claim_regions(folder),
         references=(*from_sources, *derived), money=money,
     )  # fmt: skip
     for each in library.references:
@@ -55,10 +65,12 @@ def load_library(folder: Path = DATA) -> ReferenceLibrary:
     return library
 
 
-def _reference(row: dict[str, str], units: dict[str, Unit], money: CurrencyTable) -> ReferenceValue:
-    period = parse_period(row["period"])
+def _reference_value_of_row(
+    row: dict[str, str], units: dict[str, Unit], money: CurrencyTable
+) -> ReferenceValue:
+    period = parse_claim_period(row["period"])
     assert period is not None, row
-    value = in_unit(
+    value = claim_interval_in_unit(
         Interval(float(row["low"]), float(row["high"])), parse_unit(row["unit"]),
         units[row["quantity"]], money, int(period.start),
     )  # fmt: skip
@@ -69,30 +81,36 @@ def _reference(row: dict[str, str], units: dict[str, Unit], money: CurrencyTable
     )  # fmt: skip
 
 
-def _from_cells(quantities: Sequence[ClaimQuantity]) -> list[ReferenceValue]:
-    cells = load_cells()
+def _references_from_cost_cells(quantities: Sequence[ClaimQuantity]) -> list[ReferenceValue]:
+    cells = load_cost_cells()
     inputs = {each.model_input: each for each in quantities if each.model_input}
     references: list[ReferenceValue] = []
-    for site in sites_of(cells):
+    for site in sites_of_cost_cells(cells):
         chosen = site_cells(cells, site)
         for name, quantity in inputs.items():
             cell = chosen[name]
-            factor = parse_unit(input_named(name).unit).factor / quantity.unit.factor
-            low, mid, high = (cell.value.quantile(q) * factor for q in (0.05, 0.5, 0.95))
+            factor = parse_unit(cost_input_spec(name).unit).factor / quantity.unit.factor
+            low, mid, high = (cell.value.cost_input_quantile(q) * factor for q in (0.05, 0.5, 0.95))
             references.append(
-                _estimate(quantity.id, site, low, mid, high, LIBRARY_BASIS, cell.year, cell.source)
+                _estimated_reference_value(
+                    quantity.id, site, low, mid, high, LIBRARY_BASIS, cell.year, cell.source
+                )
             )
-        references += _modelled(site)
+        references += _references_from_cost_model(site)
     return references
 
 
-def _modelled(site: str) -> list[ReferenceValue]:
-    cells = site_cells(load_cells(), site)
+def _references_from_cost_model(site: str) -> list[ReferenceValue]:
+    cells = site_cells(load_cost_cells(), site)
     # Few draws: an interval that a claim is held against needs two digits.
-    spread = draw_costs(cells, draws=4000, seed=1)
+    spread = draw_gpu_hour_costs(cells, draws=4000, seed=1)
     source = "Commonwatt cost model with its shipped cells"
-    ends = [_energy(cells.medians(), cells["tariff_usd_per_kwh"].value.quantile(q))
-            for q in (0.05, 0.5, 0.95)]  # fmt: skip
+    ends = [
+        _energy_usd_and_cost_shares(
+            cells.median_cost_inputs(), cells["tariff_usd_per_kwh"].value.cost_input_quantile(q)
+        )
+        for q in (0.05, 0.5, 0.95)
+    ]
     modelled = [("gpu_hour_cost", "levelised, 90 % interval", (spread.p5, spread.p50, spread.p95))]
     for index, (quantity, basis) in enumerate((
         ("energy_spending", "energy of one useful GPU-hour"),
@@ -100,12 +118,14 @@ def _modelled(site: str) -> list[ReferenceValue]:
         ("energy_cost_share", "running cost of building and plant only, no servers"),
     )):  # fmt: skip
         modelled.append((quantity, basis, (ends[0][index], ends[1][index], ends[2][index])))
-    return [_estimate(q, site, *v, basis, 2025, source) for q, basis, v in modelled]
+    return [
+        _estimated_reference_value(q, site, *v, basis, 2025, source) for q, basis, v in modelled
+    ]
 
 
-def _energy(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
+def _energy_usd_and_cost_shares(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
     """Return energy cost of a GPU-hour, its share of running cost, and of plant cost."""
-    parts = lcoc_by_part(medians._replace(tariff_usd_per_kwh=tariff))
+    parts = levelised_cost_by_part(medians._replace(tariff_usd_per_kwh=tariff))
     energy, staff = parts["energy"], parts["staff"]
     whole = energy + staff + parts["upkeep"] + parts["network"] + parts["spares"] + parts["holding"]
     hours = 8760 * medians.utilisation_share
@@ -115,7 +135,7 @@ def _energy(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
     return energy, energy / whole, energy / (energy + staff + plant_upkeep)
 
 
-def _estimate(
+def _estimated_reference_value(
     quantity: str,
     site: str,
     low: float,
@@ -125,7 +145,7 @@ def _estimate(
     year: int,
     source: str,
 ) -> ReferenceValue:
-    period = parse_period(str(year))
+    period = parse_claim_period(str(year))
     assert period is not None
     return ReferenceValue(
         quantity=quantity, region=SITE_REGIONS[site], value=Interval(low, high), centre=mid,

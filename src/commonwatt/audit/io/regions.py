@@ -13,16 +13,16 @@ from commonwatt.core.shipped import DATA as SHIPPED
 DATA: Final = SHIPPED / "audit"
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_audit_csv_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 @cache
-def load_regions(folder: Path = DATA) -> RegionTable:
+def load_claim_regions(folder: Path = DATA) -> RegionTable:
     """Return the shipped regions; read once, because every claim asks for its own."""
-    rows = read_rows(folder / "regions.csv")
+    rows = read_audit_csv_rows(folder / "regions.csv")
     return RegionTable(
         parents={row["region"]: row["parent"] for row in rows},
         names={

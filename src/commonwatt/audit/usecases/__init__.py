@@ -9,7 +9,7 @@ from commonwatt.audit.domain.claims import PublishedClaim
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind
 from commonwatt.audit.engines.judge import AuditedClaim, audit
 from commonwatt.audit.io.claims import load_claims, parse_claims
-from commonwatt.audit.io.library import load_library
+from commonwatt.audit.io.library import load_reference_library
 from commonwatt.audit.usecases.table import audit_frame, audit_text
 
 __all__ = [
@@ -21,6 +21,6 @@ __all__ = [
     "audit_frame",
     "audit_text",
     "load_claims",
-    "load_library",
+    "load_reference_library",
     "parse_claims",
 ]

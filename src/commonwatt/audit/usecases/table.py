@@ -16,12 +16,12 @@ from commonwatt.core.messages import Message, translate
 
 def audit_frame(audited: Sequence[AuditedClaim], language: str = "en") -> pl.DataFrame:
     """Return one row per finding."""
-    return AUDIT.from_rows(
-        _row(each, finding, language) for each in audited for finding in each.findings
+    return AUDIT.frame_from_rows(
+        _claim_finding_row(each, finding, language) for each in audited for finding in each.findings
     )
 
 
-def _row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, Any]:
+def _claim_finding_row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, Any]:
     claim = each.claim
     return {
         "claim": claim.id,
@@ -42,11 +42,11 @@ def _row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, 
 
 def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
     """Return every claim with its verdict, findings, arithmetic and sources."""
-    blocks = [_block(each, language) for each in audited]
-    return "\n\n".join([*blocks, _tally(audited, language)])
+    blocks = [_audited_claim_text(each, language) for each in audited]
+    return "\n\n".join([*blocks, _claim_verdict_tally_text(audited, language)])
 
 
-def _block(each: AuditedClaim, language: str) -> str:
+def _audited_claim_text(each: AuditedClaim, language: str) -> str:
     claim = each.claim
     figure = f" {claim.value} {claim.unit_text}" if claim.value is not None else ""
     title = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
@@ -60,7 +60,7 @@ def _block(each: AuditedClaim, language: str) -> str:
     return "\n".join(lines)
 
 
-def _tally(audited: Sequence[AuditedClaim], language: str) -> str:
+def _claim_verdict_tally_text(audited: Sequence[AuditedClaim], language: str) -> str:
     counts = Counter(str(each.kind) for each in audited)
     parts = [f"{translate(kind, language)} {count}" for kind, count in counts.most_common()]
     form = Message(

@@ -10,18 +10,23 @@ spellings stand in one `table`, in the definition language of the units library 
 '92.7 億港元'
 """
 
-from commonwatt.catalogue.units.convert import check_same_kind, convert, parse_quantity, same_kind
+from commonwatt.catalogue.units.convert import (
+    check_same_unit_kind,
+    convert,
+    is_same_unit_kind,
+    parse_quantity,
+)
 from commonwatt.catalogue.units.parse import parse_unit
 from commonwatt.catalogue.units.show import format_quantity, format_unit
 from commonwatt.catalogue.units.unit import Unit
 
 __all__ = [
     "Unit",
-    "check_same_kind",
+    "check_same_unit_kind",
     "convert",
     "format_quantity",
     "format_unit",
+    "is_same_unit_kind",
     "parse_quantity",
     "parse_unit",
-    "same_kind",
 ]

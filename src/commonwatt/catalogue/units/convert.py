@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from commonwatt.catalogue.units.parse import parse_unit, read_unit
-from commonwatt.catalogue.units.text import LONGEST, plain, read_number
+from commonwatt.catalogue.units.text import LONGEST, plain_unit_text, read_quantity_digits
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
@@ -47,14 +47,16 @@ def parse_quantity(
     shown = text if isinstance(text, str) else repr(text)
     try:
         if not isinstance(text, str):
-            unit = read_unit(_bare(bare, shown, into), home)
-            return _converted(_plain_number(text), unit, into)
+            unit = read_unit(_unit_of_bare_number(bare, shown, into), home)
+            return _converted_unit_value(_checked_quantity_number(text), unit, into)
         simple = _SIMPLE.fullmatch(text)
-        digits, power, spelled = _parts(simple) if simple else _split(text)
-        unit = read_unit(spelled or _bare(bare, shown, into), home)
-        return _exact(digits, power, unit, into)
+        digits, power, spelled = (
+            _simple_quantity_parts(simple) if simple else _split_quantity_text(text)
+        )
+        unit = read_unit(spelled or _unit_of_bare_number(bare, shown, into), home)
+        return _exactly_converted_value(digits, power, unit, into)
     except UnitFault as fault:
-        raise fault.at(where, shown) from None
+        raise fault.error_at(where, shown) from None
 
 
 def convert(value: float, source: str | Unit, target: str | Unit, *, where: str = "") -> float:
@@ -69,67 +71,67 @@ def convert(value: float, source: str | Unit, target: str | Unit, *, where: str 
     given_unit = parse_unit(source, where=where) if isinstance(source, str) else source
     other = parse_unit(target, where=where) if isinstance(target, str) else target
     try:
-        return _converted(value, given_unit, other)
+        return _converted_unit_value(value, given_unit, other)
     except UnitFault as fault:
-        raise fault.at(where, f"{value:g} {given_unit.text}") from None
+        raise fault.error_at(where, f"{value:g} {given_unit.text}") from None
 
 
-def same_kind(first: Unit, other: Unit) -> bool:
+def is_same_unit_kind(first: Unit, other: Unit) -> bool:
     """Return whether a value of `one` can be given in `other` with no rate.
 
-    >>> same_kind(parse_unit("USD/kWh"), parse_unit("US cents/MWh"))
+    >>> is_same_unit_kind(parse_unit("USD/kWh"), parse_unit("US cents/MWh"))
     True
-    >>> same_kind(parse_unit("USD/kWh"), parse_unit("CNY/kWh"))
+    >>> is_same_unit_kind(parse_unit("USD/kWh"), parse_unit("CNY/kWh"))
     False
     """
-    return _clash(first, other) is None
+    return _unit_kind_clash(first, other) is None
 
 
-def check_same_kind(first: Unit, other: Unit, *, where: str = "") -> None:
+def check_same_unit_kind(first: Unit, other: Unit, *, where: str = "") -> None:
     """Raise unless a value of `one` can be given in `other` with no rate."""
-    clash = _clash(first, other)
+    clash = _unit_kind_clash(first, other)
     if clash is not None:
-        raise clash.at(where, first.text)
+        raise clash.error_at(where, first.text)
 
 
-def _parts(simple: re.Match[str]) -> tuple[int, int, str]:
+def _simple_quantity_parts(simple: re.Match[str]) -> tuple[int, int, str]:
     whole, decimals, spelled = simple.groups("")
     return int(whole + decimals), -len(decimals), spelled
 
 
-def _split(text: str) -> tuple[int, int, str]:
+def _split_quantity_text(text: str) -> tuple[int, int, str]:
     """Return digits, power of ten and the unit's text; money may stand before the number."""
     if len(text) > LONGEST:
-        raise _no_number()
-    spelled = plain(text)
+        raise _no_quantity_number_fault()
+    spelled = plain_unit_text(text)
     under = ""
     each = _EACH.match(spelled) if spelled.startswith("每") else None
     if each is not None:  # 每度0.3元: the denominator stands first
         spelled, under = spelled[each.end() :], f"每{each[1]}"
     lead = _LEAD.match(spelled)
     if lead is None or (lead["sign"] and lead["minus"]):
-        raise _no_number()
-    read = read_number(spelled[lead.end() :])
+        raise _no_quantity_number_fault()
+    read = read_quantity_digits(spelled[lead.end() :])
     if read is None:
-        raise _no_number()
+        raise _no_quantity_number_fault()
     digits, power, end = read
     sign = -1 if "-" in (lead["sign"], lead["minus"]) else 1
     rest = spelled[lead.end() + end :].strip()
     if rest.startswith(("-", "~")) and rest[1:].strip()[:1].isdigit():
-        raise _range()
+        raise _quantity_range_fault()
     return sign * digits, power, f"{lead['money'] or ''} {rest}{under}".strip()
 
 
-def _plain_number(value: float) -> float:
+def _checked_quantity_number(value: float) -> float:
     if isinstance(value, bool):
-        raise _no_number()
+        raise _no_quantity_number_fault()
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise _no_number() from None
+        raise _no_quantity_number_fault() from None
 
 
-def _bare(bare: str, shown: str, into: Unit) -> str:
+def _unit_of_bare_number(bare: str, shown: str, into: Unit) -> str:
     if bare:
         return bare
     raise UnitFault(
@@ -139,19 +141,19 @@ def _bare(bare: str, shown: str, into: Unit) -> str:
     )
 
 
-def _converted(value: float, unit: Unit, into: Unit) -> float:
-    times, over, shift = _way(unit, into)
+def _converted_unit_value(value: float, unit: Unit, into: Unit) -> float:
+    times, over, shift = _unit_conversion_factors(unit, into)
     # 400 ms over 1000 are 0.4 s, 400 times 0.001 are not.
     wide = max(times, over) >= _EXACT
     out = (value * (times / over) if wide else value * times / over) + float(shift)
     if not math.isfinite(out):
-        raise _not_finite()
+        raise _not_finite_quantity_fault()
     return out
 
 
-def _exact(digits: int, power: int, unit: Unit, into: Unit) -> float:
+def _exactly_converted_value(digits: int, power: int, unit: Unit, into: Unit) -> float:
     """Return digits and power of ten in `into`, rounded once."""
-    times, over, shift = _way(unit, into)
+    times, over, shift = _unit_conversion_factors(unit, into)
     if power > 0:
         times *= 10 ** min(power, _POWERS)
     else:
@@ -159,27 +161,27 @@ def _exact(digits: int, power: int, unit: Unit, into: Unit) -> float:
     try:
         return float(Fraction(digits * times, over) + shift) if shift else digits * times / over
     except OverflowError:
-        raise _not_finite() from None
+        raise _not_finite_quantity_fault() from None
 
 
 @lru_cache(maxsize=4096)
-def _way(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
+def _unit_conversion_factors(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
     """Return factor, divisor and shift between two units of one kind."""
-    clash = _clash(unit, into)
+    clash = _unit_kind_clash(unit, into)
     if clash is not None:
         raise clash
     ratio = unit.ratio / into.ratio
     return ratio.numerator, ratio.denominator, (unit.offset - into.offset) / into.ratio
 
 
-def _clash(first: Unit, other: Unit) -> UnitFault | None:
+def _unit_kind_clash(first: Unit, other: Unit) -> UnitFault | None:
     """Return why two units are not of one kind, or None where they are."""
     if first.dims != other.dims:
-        return _other_kind(first, other)
+        return _other_unit_kind_fault(first, other)
     if first.price_year != other.price_year:
         return UnitFault(
-            _prices(first),
-            _prices(other),
+            _price_year_message(first),
+            _price_year_message(other),
             Message("Convert the money with a price index first."),
         )
     # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
@@ -191,7 +193,7 @@ def _clash(first: Unit, other: Unit) -> UnitFault | None:
     return None
 
 
-def _other_kind(first: Unit, other: Unit) -> UnitFault:
+def _other_unit_kind_fault(first: Unit, other: Unit) -> UnitFault:
     bare = [tuple(("money" if name.startswith("currency_") else name, power)
                   for name, power in unit.dims) for unit in (first, other)]  # fmt: skip
     if sorted(bare[0]) == sorted(bare[1]):
@@ -208,24 +210,24 @@ def _other_kind(first: Unit, other: Unit) -> UnitFault:
     return UnitFault(given, wanted)
 
 
-def _prices(unit: Unit) -> Message:
+def _price_year_message(unit: Unit) -> Message:
     if unit.price_year is None:
         return Message("money whose price year is not named")
     return Message("money in prices of {year}", {"year": str(unit.price_year)})
 
 
-def _no_number() -> UnitFault:
+def _no_quantity_number_fault() -> UnitFault:
     return UnitFault(
         Message("no number"), Message('a number with its unit, such as "0.08 USD/kWh"'),
         Message("Put the number first, then the unit."),
     )  # fmt: skip
 
 
-def _not_finite() -> UnitFault:
+def _not_finite_quantity_fault() -> UnitFault:
     return UnitFault(Message("a number that is not finite"), Message("a finite number"))
 
 
-def _range() -> UnitFault:
+def _quantity_range_fault() -> UnitFault:
     return UnitFault(
         Message("a range"), Message("one number with its unit"), Message("Give each bound apart.")
     )

@@ -17,8 +17,8 @@ from functools import cache, lru_cache
 from typing import Final
 
 import commonwatt.catalogue.units.table as table
-from commonwatt.catalogue.units.table import known
-from commonwatt.catalogue.units.text import LONGEST, plain
+from commonwatt.catalogue.units.table import known_units
+from commonwatt.catalogue.units.text import LONGEST, plain_unit_text
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
@@ -52,15 +52,17 @@ _TOKEN: Final = re.compile(
 def read_unit(text: str, home: str) -> Unit:
     """Return the unit that `text` names, or raise a `UnitFault`."""
     if len(text) > LONGEST:
-        raise _unknown(text[:20] + "…")
-    spelled = plain(text)
+        raise _unknown_unit_fault(text[:20] + "…")
+    spelled = plain_unit_text(text)
     if not spelled:
-        raise UnitFault(Message("no unit"), _wanted(), Message('Write "ratio" for a pure number.'))
-    spelled, price_year = _taken_price_year(spelled)
-    spelled, of = _taken_of(spelled)
-    reader = _Reader(tuple(_tokens(_phrased(spelled))), home)
-    powers = reader.whole()
-    return _unit(text, powers, of, price_year)
+        raise UnitFault(
+            Message("no unit"), _wanted_unit_message(), Message('Write "ratio" for a pure number.')
+        )
+    spelled, price_year = _unit_text_and_price_year(spelled)
+    spelled, of = _unit_text_and_qualifier(spelled)
+    reader = _Reader(tuple(_unit_tokens(_unit_text_with_phrases_named(spelled))), home)
+    powers = reader.read_whole_unit()
+    return _assembled_unit(text, powers, of, price_year)
 
 
 def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
@@ -83,10 +85,10 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
     try:
         return read_unit(text, home)
     except UnitFault as fault:
-        raise fault.at(where, text) from None
+        raise fault.error_at(where, text) from None
 
 
-def _taken_price_year(text: str) -> tuple[str, int | None]:
+def _unit_text_and_price_year(text: str) -> tuple[str, int | None]:
     for form in _PRICES if "19" in text or "20" in text else ():
         match = _form(form).search(text)
         if match:
@@ -100,7 +102,7 @@ def _taken_price_year(text: str) -> tuple[str, int | None]:
     return text, None
 
 
-def _taken_of(text: str) -> tuple[str, str]:
+def _unit_text_and_qualifier(text: str) -> tuple[str, str]:
     """Take out what a share or a mass is of: not a unit, yet not to be lost."""
     has_of = " of " in text or "佔" in text or "GDP" in text
     for form in (_OF, _OF_CHINESE, _OF_GDP) if has_of else ():
@@ -120,15 +122,15 @@ def _taken_of(text: str) -> tuple[str, str]:
 
 
 @cache
-def _phrases() -> tuple[re.Pattern[str], dict[str, str]]:
+def _unit_phrase_pattern_and_names() -> tuple[re.Pattern[str], dict[str, str]]:
     """Return the spellings that the tokens would tear apart, and the name that each stands for."""
-    torn = {word: name for word, name in known().words.items() if not word.isalnum()}
+    torn = {word: name for word, name in known_units().words.items() if not word.isalnum()}
     torn |= {"p.p.": "percentage_point", "us cent": "USD cents", "us cents": "USD cents",
              "u.s. cents": "USD cents", "euro cent": "EUR cents", "euro cents": "EUR cents",
              "hk cents": "HKD cents", "pence": "GBP cents", "penny": "GBP cents",
              "p.a.": "/year", "per annum": "/year"}  # fmt: skip
     # Signs hold a "$" that ends a word, so that they are torn, too; their case counts.
-    signs = {sign: name for sign, name in known().symbols.items() if not sign.isalnum()}
+    signs = {sign: name for sign, name in known_units().symbols.items() if not sign.isalnum()}
     signs |= {"US¢": "USD cents", "p/kWh": "GBP cents/kWh"}
     signs |= {
         "美仙": "USD 仙",
@@ -151,16 +153,16 @@ def _phrases() -> tuple[re.Pattern[str], dict[str, str]]:
     return form, {"".join(key.split()).replace("-", ""): to for key, to in torn.items()} | signs
 
 
-def _phrased(text: str) -> str:
+def _unit_text_with_phrases_named(text: str) -> str:
     """Return `text` with phrases and signs replaced by names, marked so that they stay whole."""
-    form, names = _phrases()
+    form, names = _unit_phrase_pattern_and_names()
 
-    def name_of(match: re.Match[str]) -> str:
+    def unit_name_of_phrase(match: re.Match[str]) -> str:
         spelled = match[0]
         name = names.get(spelled) or names["".join(spelled.split()).replace("-", "").lower()]
         return f" {_MARKS.get(name, name)} " if not name.startswith("/") else name
 
-    return form.sub(name_of, text)
+    return form.sub(unit_name_of_phrase, text)
 
 
 # Names of phrases pass the tokens as one plain word each.
@@ -168,16 +170,16 @@ _MARKS: Final = {"@$": "dollar", "@¥": "bareyen", "@¢": "cents"}
 _MARKED: Final = {"dollar": "dollar", "dollars": "dollar", "bareyen": "¥"}
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def _unit_tokens(text: str) -> Iterator[tuple[str, str]]:
     place = 0
     while place < len(text):
         token = _TOKEN.match(text, place)
         if token is None or token.lastgroup is None:
-            raise _unknown(text[place : place + 12].split(maxsplit=1)[0])
+            raise _unknown_unit_fault(text[place : place + 12].split(maxsplit=1)[0])
         place, kind, word = token.end(), token.lastgroup, token[0]
         if kind == "chinese":
-            yield from _cut(word)
-        elif kind == "word" and (word.casefold() == "per" or _is_article(text, token)):
+            yield from _chinese_unit_tokens(word)
+        elif kind == "word" and (word.casefold() == "per" or _is_article_in_unit_text(text, token)):
             yield "over", word
         elif kind == "times" and "-" in word and text[place : place + 1].isdigit():
             digits = re.match(r"\d+", text[place:])
@@ -188,16 +190,16 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             yield kind, word
 
 
-def _is_article(text: str, match: re.Match[str]) -> bool:
+def _is_article_in_unit_text(text: str, match: re.Match[str]) -> bool:
     """Return whether "a" is the word of "8 cents a kWh", and not the annum of "GWh/a"."""
     rest = text[match.end() :]
     is_between = rest[:1] == " " and not re.match(r"\s*(?:$|[/)]|per\b)", rest)
     return match[0] in {"a", "an"} and is_between
 
 
-def _cut(run: str) -> Iterator[tuple[str, str]]:
+def _chinese_unit_tokens(run: str) -> Iterator[tuple[str, str]]:
     """Cut Chinese, which has no spaces, into its longest known words."""
-    names = known().chinese
+    names = known_units().chinese
     place = 0
     while place < len(run):
         if run[place] == "每":
@@ -214,7 +216,7 @@ def _cut(run: str) -> Iterator[tuple[str, str]]:
                 place += length
                 break
         else:
-            raise _unknown(run[place:])
+            raise _unknown_unit_fault(run[place:])
 
 
 @dataclass(slots=True)
@@ -247,64 +249,64 @@ class _Reader:
                 Message("one of {codes}", {"codes": ", ".join(sorted(table.CODES))}),
             )
 
-    def whole(self) -> _Whole:
-        out = self._fraction()
+    def read_whole_unit(self) -> _Whole:
+        out = self._read_unit_fraction()
         if self._place < len(self._tokens):
-            raise _unknown(self._tokens[self._place][1])
+            raise _unknown_unit_fault(self._tokens[self._place][1])
         return out
 
-    def _next(self) -> tuple[str, str]:
+    def _next_unit_token(self) -> tuple[str, str]:
         return self._tokens[self._place] if self._place < len(self._tokens) else ("end", "")
 
-    def _fraction(self) -> _Whole:
+    def _read_unit_fraction(self) -> _Whole:
         out, sign = _Whole([], Fraction(1), Fraction(1)), 1
-        if self._next()[0] == "over":
+        if self._next_unit_token()[0] == "over":
             sign, self._place = -1, self._place + 1
         while True:
-            term = self._term(is_under=sign < 0)
+            term = self._read_unit_term(is_under=sign < 0)
             out.parts += [(name, sign * power) for name, power in term.parts]
             if sign > 0:
                 out.scale *= term.scale
                 out.number *= term.number
             else:
                 out.number /= term.scale * term.number
-            if self._next()[0] != "over":
+            if self._next_unit_token()[0] != "over":
                 return out
             sign, self._place = -1, self._place + 1
 
-    def _term(self, *, is_under: bool) -> _Term:
+    def _read_unit_term(self, *, is_under: bool) -> _Term:
         term = _Term()
         start = self._place
-        while self._next()[0] not in {"over", "close", "end"}:
-            kind, word = self._next()
+        while self._next_unit_token()[0] not in {"over", "close", "end"}:
+            kind, word = self._next_unit_token()
             self._place += 1
             if kind == "open":
-                self._group(term)
+                self._read_unit_in_brackets(term)
             elif kind == "power":
-                _raise_power(term, word)
+                _raise_unit_power(term, word)
             elif kind == "number":
-                _take_number(term, word, is_under=is_under or word == "1")
+                _take_number_inside_unit(term, word, is_under=is_under or word == "1")
             else:
-                self._take_word(term, word)
+                self._take_unit_word(term, word)
         if self._place == start:
-            raise UnitFault(Message("a stroke or a bracket without a unit"), _wanted())
-        self._settle_money(term)
-        term.parts = _fused(term.parts)
+            raise UnitFault(Message("a stroke or a bracket without a unit"), _wanted_unit_message())
+        self._settle_currency_of_term(term)
+        term.parts = _power_times_hours_as_energy(term.parts)
         return term
 
-    def _group(self, term: _Term) -> None:
+    def _read_unit_in_brackets(self, term: _Term) -> None:
         self._depth += 1
         if self._depth > 5:
-            raise _unknown("(")
-        inner = self._fraction()
-        if self._next()[0] != "close":
-            raise _unknown("(")
+            raise _unknown_unit_fault("(")
+        inner = self._read_unit_fraction()
+        if self._next_unit_token()[0] != "close":
+            raise _unknown_unit_fault("(")
         self._place, self._depth = self._place + 1, self._depth - 1
         term.parts += inner.parts
         term.scale *= inner.scale
         term.number *= inner.number
 
-    def _take_word(self, term: _Term, word: str) -> None:
+    def _take_unit_word(self, term: _Term, word: str) -> None:
         if word in table.CENTS or word.casefold() in table.CENTS - {"c"}:
             term.cents = True
         elif word in table.CHINESE_SCALES:
@@ -317,9 +319,9 @@ class _Reader:
             term.amounts.append(word)
             term.parts.append((f"?{word}", 1))
         else:
-            term.parts.append((_name(word), 1))
+            term.parts.append((_unit_name_of_word(word), 1))
 
-    def _settle_money(self, term: _Term) -> None:
+    def _settle_currency_of_term(self, term: _Term) -> None:
         """Give signs that several currencies share their meaning, and "5 m" beside money, too."""
         signs = [*term.shared, *(["¢"] if term.cents else [])]
         codes = {name for name, _ in term.parts if name in table.CODES}
@@ -329,7 +331,7 @@ class _Reader:
                 Message("one currency"),
             )
         for sign in signs:
-            self._settle_sign(term, sign, codes)
+            self._settle_currency_sign(term, sign, codes)
         if term.cents:
             term.scale /= 100
         for word in term.amounts:
@@ -338,11 +340,11 @@ class _Reader:
                 term.parts.pop(place)
                 term.scale *= table.AMOUNT.get(word, 10**12)
         term.parts = [
-            (_name(name[1:]) if name.startswith("?") else name, power)
+            (_unit_name_of_word(name[1:]) if name.startswith("?") else name, power)
             for name, power in term.parts
         ]  # fmt: skip
 
-    def _settle_sign(self, term: _Term, sign: str, codes: set[str]) -> None:
+    def _settle_currency_sign(self, term: _Term, sign: str, codes: set[str]) -> None:
         meant = next(iter(codes), self._home)
         if meant in table.SHARED_SIGNS[sign]:
             if not codes:
@@ -359,26 +361,26 @@ class _Reader:
         )  # fmt: skip
 
 
-def _raise_power(term: _Term, word: str) -> None:
+def _raise_unit_power(term: _Term, word: str) -> None:
     power = int(word.lstrip("^*").strip("()")) if len(word) <= 8 else 99
     if not term.parts or not 0 < abs(power) <= 9:
-        raise _unknown(word)
+        raise _unknown_unit_fault(word)
     name, before = term.parts.pop()
     term.parts.append((name, before * power))
 
 
-def _take_number(term: _Term, word: str, *, is_under: bool) -> None:
+def _take_number_inside_unit(term: _Term, word: str, *, is_under: bool) -> None:
     # "USD/8 GPUs" is a price of eight; "8 USD" is no unit, it is a quantity.
     if not is_under or len(word) > 12 or not float(word):
         raise UnitFault(
             Message("the number {number} inside a unit", {"number": repr(word)}),
-            _wanted(),
+            _wanted_unit_message(),
             Message("Give the number and its unit apart."),
         )
     term.number *= Fraction(word)
 
 
-def _fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def _power_times_hours_as_energy(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Read a power times hours as energy: "kW·h", "terawatt-hours"."""
     out: list[tuple[str, int]] = []
     for name, power in parts:
@@ -389,20 +391,20 @@ def _fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return out
 
 
-def _unit(text: str, whole: _Whole, of: str, price_year: int | None) -> Unit:
-    table_of = known()
+def _assembled_unit(text: str, whole: _Whole, of: str, price_year: int | None) -> Unit:
+    table_of = known_units()
     ratio, powers, merged = whole.scale * whole.number, dict[str, int](), dict[str, int]()
     for name, power in whole.parts:
         merged[name] = merged.get(name, 0) + power
-    parts = tuple(_squared(name, power) for name, power in merged.items() if power)
+    parts = tuple(_area_unit_of_square(name, power) for name, power in merged.items() if power)
     for name, power in parts:
         ratio *= table_of.factors[name] ** power
         for dim, count in table_of.dims[name]:
             powers[dim] = powers.get(dim, 0) + count * power
     if not Fraction(1, 10**60) < ratio < 10**60:
-        raise _unknown(text[:20])
-    dims = table.as_dims(powers)
-    _check_qualifiers(dims, of, price_year)
+        raise _unknown_unit_fault(text[:20])
+    dims = table.unit_dimensions(powers)
+    _check_unit_qualifiers(dims, of, price_year)
     alone = len(parts) == 1 and parts[0][1] == 1
     offset = table_of.offsets.get(parts[0][0], Fraction(0)) if alone else Fraction(0)
     return Unit(
@@ -411,13 +413,13 @@ def _unit(text: str, whole: _Whole, of: str, price_year: int | None) -> Unit:
     )  # fmt: skip
 
 
-def _squared(name: str, power: int) -> tuple[str, int]:
+def _area_unit_of_square(name: str, power: int) -> tuple[str, int]:
     """Write the square of a metre or a foot as the unit of area that it is."""
     is_area = name in {"meter", "foot"} and abs(power) == 2
     return (f"square_{name}", power // 2) if is_area else (name, power)
 
 
-def _check_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None:
+def _check_unit_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None:
     names = {name for name, _ in dims}
     if price_year is not None and not any(name.startswith("currency_") for name in names):
         raise UnitFault(
@@ -428,9 +430,9 @@ def _check_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None
         raise UnitFault(Message("{of} without a mass", {"of": of}), Message("kg, t or lb of it"))
 
 
-def _name(word: str) -> str:
+def _unit_name_of_word(word: str) -> str:
     """Return the name in the table that a word spells; sloppy case is read where it is harmless."""
-    spellings = known()
+    spellings = known_units()
     name = (
         spellings.symbols.get(word)
         or spellings.words.get(word.casefold())
@@ -454,28 +456,30 @@ def _name(word: str) -> str:
         # mW is a milliwatt and pJ a picojoule: the case of these prefixes is the unit.
         if symbol[0] not in "mMpP" or symbol[0] == word[0]:
             return only
-    raise _unknown(word)
+    raise _unknown_unit_fault(word)
 
 
-def _unknown(word: str) -> UnitFault:
-    close = nearest(word)
+def _unknown_unit_fault(word: str) -> UnitFault:
+    close = nearest_unit_spellings(word)
     hint = Message("Did you mean {near}?", {"near": ", ".join(close)}) if close else None
-    return UnitFault(Message("the unknown unit {word}", {"word": repr(word)}), _wanted(), hint)
+    return UnitFault(
+        Message("the unknown unit {word}", {"word": repr(word)}), _wanted_unit_message(), hint
+    )
 
 
-def _wanted() -> Message:
+def _wanted_unit_message() -> Message:
     return Message("a unit such as %, kWh, USD/kWh, CNY/kWh, MW, ms, year or op/s")
 
 
-def nearest(word: str) -> list[str]:
+def nearest_unit_spellings(word: str) -> list[str]:
     """Return up to three known spellings close to `word`, those that differ in case first.
 
-    >>> nearest("mW"), nearest("kilowat")
+    >>> nearest_unit_spellings("mW"), nearest_unit_spellings("kilowat")
     (['MW'], ['kilowatt', 'kilowatts'])
     """
     from difflib import get_close_matches  # noqa: PLC0415  # only an error pays for it
 
-    spellings = known()
+    spellings = known_units()
     same = [each for each in spellings.symbols if each.casefold() == word.casefold()]
     if same:
         return same[:3]

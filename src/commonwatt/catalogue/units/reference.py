@@ -16,7 +16,7 @@ from commonwatt.catalogue.units.unit import Unit
 
 
 @cache
-def registry() -> Any:
+def pint_unit_registry() -> Any:
     """Return a registry of our units alone, from the very lines that the parser reads."""
     # Half a second, see above; untyped, because pint's own types do not allow a registry
     # without a file, which its documentation does.
@@ -27,13 +27,13 @@ def registry() -> Any:
     return made
 
 
-def as_pint(unit: Unit) -> Any:
+def unit_as_pint_quantity(unit: Unit) -> Any:
     """Return one of `unit` as a quantity of pint, scale included.
 
     >>> from commonwatt.catalogue.units import parse_unit
-    >>> round(as_pint(parse_unit("MWh")).to("kilowatt_hour").magnitude)
+    >>> round(unit_as_pint_quantity(parse_unit("MWh")).to("kilowatt_hour").magnitude)
     1000
     """
     names = {name: power for name, power in unit.parts if name != "one"}
-    made = registry()
+    made = pint_unit_registry()
     return made.Quantity(float(unit.scale), made.UnitsContainer(names))

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from commonwatt.catalogue.units.parse import parse_unit
-from commonwatt.catalogue.units.table import CODES, known
+from commonwatt.catalogue.units.table import CODES, known_units
 from commonwatt.catalogue.units.unit import Unit
 
 # Largest first: a scale is spelled as a product of these.
@@ -44,14 +44,14 @@ def format_quantity(
     ('1,234.5 USD/GPU-hour', '0.3 人民幣/千瓦時')
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
-    scale = _scale_for(parsed, language)
+    scale = _unit_scale_in_language(parsed, language)
     shown = value
     if scale != parsed.scale and math.isfinite(value):
         # In decimals, because 9.27 times ten in binary is 92.69999999999999.
         ratio = parsed.scale / scale
         shown = float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
     number = f"{shown:,}" if digits is None else f"{shown:,.{digits}f}"
-    name = _name(parsed, scale, language)
+    name = _unit_text(parsed, scale, language)
     # "5 1/kWh" would read as two numbers.
     return f"{number} {name[1:] if name.startswith('1/') else name}"
 
@@ -65,34 +65,36 @@ def format_unit(unit: str | Unit, language: str = "en") -> str:
     '美元/平方米/年'
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
-    return _name(parsed, parsed.scale, language)
+    return _unit_text(parsed, parsed.scale, language)
 
 
-def _scale_for(unit: Unit, language: str) -> Fraction:
+def _unit_scale_in_language(unit: Unit, language: str) -> Fraction:
     if unit.scale.denominator != 1:
         return unit.scale
     return Fraction(_RESCALED[language].get(int(unit.scale), unit.scale))
 
 
-def _name(unit: Unit, scale: Fraction, language: str) -> str:
+def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
     over = [(name, power) for name, power in unit.parts if power > 0]
     under = [(name, -power) for name, power in unit.parts if power < 0]
-    words = _joined(over, language)
-    words, number = _scaled(words, over[0][0] if over else "", scale, language)
+    words = _unit_numerator_text(over, language)
+    words, number = _scaled_unit_numerator(words, over[0][0] if over else "", scale, language)
     if unit.of.startswith("CO2"):
-        words, under_of = _carbon(words, over, unit, language)
+        words, under_of = _unit_words_with_carbon(words, over, unit, language)
     else:
         under_of = ""
-    text = words or ("1" if under else known().printed["one"][language == "zh-Hant"])
+    text = words or ("1" if under else known_units().printed["one"][language == "zh-Hant"])
     if number and not under:
         text += f"/{number}"
-    for index, (name, power) in enumerate(_grouped(under)):
+    for index, (name, power) in enumerate(_parts_with_gpu_hour_fused(under)):
         count = f"{number} " if index == 0 and number else ""
-        text += f"/{count}{_one(name, power, language)}{under_of if index == 0 else ''}"
-    return text + _of(unit, language) + _prices(unit, language)
+        text += (
+            f"/{count}{_unit_part_symbol(name, power, language)}{under_of if index == 0 else ''}"
+        )
+    return text + _unit_qualifier_text(unit, language) + _unit_price_year_text(unit, language)
 
 
-def _grouped(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Write a GPU and its hour as the one word that they are."""
     if ("gpu", 1) in parts and ("hour", 1) in parts:
         rest = [part for part in parts if part not in {("gpu", 1), ("hour", 1)}]
@@ -100,25 +102,30 @@ def _grouped(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return parts
 
 
-def _one(name: str, power: int, language: str) -> str:
+def _unit_part_symbol(name: str, power: int, language: str) -> str:
     if name == "gpu_hour":
         return "GPU 小時" if language == "zh-Hant" else "GPU-hour"
-    symbol = known().printed[name][language == "zh-Hant"]
+    symbol = known_units().printed[name][language == "zh-Hant"]
     return f"{symbol}{str(power).translate(_RAISED)}" if power > 1 else symbol.replace("2", "²")
 
 
-def _joined(parts: list[tuple[str, int]], language: str) -> str:
+def _unit_numerator_text(parts: list[tuple[str, int]], language: str) -> str:
     mark = "" if language == "zh-Hant" else "·"
-    return mark.join(_one(name, power, language) for name, power in _grouped(parts))
+    return mark.join(
+        _unit_part_symbol(name, power, language)
+        for name, power in _parts_with_gpu_hour_fused(parts)
+    )
 
 
-def _scaled(words: str, first: str, scale: Fraction, language: str) -> tuple[str, str]:
+def _scaled_unit_numerator(
+    words: str, first: str, scale: Fraction, language: str
+) -> tuple[str, str]:
     """Return the numerator with its scale, and the count that the denominator carries."""
     if first in CODES and scale == Fraction(1, 100):
         chinese = language == "zh-Hant"
         default = f"{words}仙" if chinese else f"{words} cents"
         return _CENTS.get((first, language), default), ""
-    name = _scale_name(scale, language)
+    name = _unit_scale_words(scale, language)
     if name is None:
         return words, f"{float(1 / scale):.12f}".rstrip("0").rstrip(".")
     if language == "zh-Hant":
@@ -126,7 +133,7 @@ def _scaled(words: str, first: str, scale: Fraction, language: str) -> tuple[str
     return (f"{words} {name}" if first in CODES else f"{name} {words}").strip(), ""
 
 
-def _scale_name(scale: Fraction, language: str) -> str | None:
+def _unit_scale_words(scale: Fraction, language: str) -> str | None:
     """Return a scale in words, smallest word first, or None where words do not reach."""
     left, spelled = scale, list[str]()
     for word, size in _WORDS[language].items():
@@ -136,24 +143,26 @@ def _scale_name(scale: Fraction, language: str) -> str | None:
     return ("" if language == "zh-Hant" else " ").join(spelled) if left == 1 else None
 
 
-def _carbon(words: str, over: list[tuple[str, int]], unit: Unit, language: str) -> tuple[str, str]:
+def _unit_words_with_carbon(
+    words: str, over: list[tuple[str, int]], unit: Unit, language: str
+) -> tuple[str, str]:
     is_equal = unit.of == "CO2e"
     if language == "zh-Hant":
         name = "二氧化碳當量" if is_equal else "二氧化碳"
     else:
         name = " CO₂e" if is_equal else " CO₂"
-    if any(("mass", 1) in known().dims[part] for part, _ in over):
+    if any(("mass", 1) in known_units().dims[part] for part, _ in over):
         return words + name, ""
     return words, name
 
 
-def _of(unit: Unit, language: str) -> str:
+def _unit_qualifier_text(unit: Unit, language: str) -> str:
     if not unit.of or unit.of.startswith("CO2"):
         return ""
     return f" of {unit.of}" if language == "en" else f"（佔{_OF[unit.of]}）"
 
 
-def _prices(unit: Unit, language: str) -> str:
+def _unit_price_year_text(unit: Unit, language: str) -> str:
     if unit.price_year is None:
         return ""
     if language == "zh-Hant":

@@ -243,12 +243,12 @@ class Known(NamedTuple):
 
 
 @cache
-def known() -> Known:
+def known_units() -> Known:
     """Return the table for look-up; built at the first parse, in about a millisecond."""
     out = Known({}, {}, {}, {}, {}, {}, {}, {})
     rows = {row.name: row for row in (*UNITS, *CURRENCIES)}
     for row in rows.values():
-        _resolve(row, rows, out)
+        _resolve_unit_definition(row, rows, out)
         symbols, chinese = row.symbols.split(), row.chinese.split()
         for symbol in symbols:
             out.symbols[symbol] = row.name
@@ -263,7 +263,7 @@ def known() -> Known:
     return out
 
 
-def _resolve(row: Row, rows: dict[str, Row], out: Known) -> None:
+def _resolve_unit_definition(row: Row, rows: dict[str, Row], out: Known) -> None:
     """Work out factor, dimensions and offset of a row from its definition."""
     if row.name in out.factors:
         return
@@ -277,19 +277,19 @@ def _resolve(row: Row, rows: dict[str, Row], out: Known) -> None:
         elif part[0].isdigit():
             factor *= Fraction(part) ** sign
         else:
-            _resolve(rows[part], rows, out)
+            _resolve_unit_definition(rows[part], rows, out)
             factor *= out.factors[part] ** sign
             for name, power in out.dims[part]:
                 powers[name] = powers.get(name, 0) + sign * power
-    out.factors[row.name], out.dims[row.name] = factor, as_dims(powers)
+    out.factors[row.name], out.dims[row.name] = factor, unit_dimensions(powers)
     if offset:
         out.offsets[row.name] = Fraction(offset)
 
 
-def as_dims(powers: dict[str, int]) -> Dims:
+def unit_dimensions(powers: dict[str, int]) -> Dims:
     """Return dimensions in their order, without those that cancelled.
 
-    >>> as_dims({"time": -1, "mass": 0, "energy": 1})
+    >>> unit_dimensions({"time": -1, "mass": 0, "energy": 1})
     (('energy', 1), ('time', -1))
     """
     return tuple(sorted((name, power) for name, power in powers.items() if power))

@@ -28,10 +28,10 @@ _NUMBER: Final = re.compile(
 _LOOSE: Final = re.compile(r"[\d][\d.,' ]*")
 
 
-def plain(text: str) -> str:
+def plain_unit_text(text: str) -> str:
     """Return `text` with full-width forms, raised digits and dashes made plain.
 
-    >>> plain("１２３．５　kWh⁻¹"), plain("−5 m²"), plain("亿")
+    >>> plain_unit_text("１２３．５　kWh⁻¹"), plain_unit_text("−5 m²"), plain_unit_text("亿")
     ('123.5 kWh^-1', '-5 m^2', '億')
     """
     if text.isascii():
@@ -42,7 +42,7 @@ def plain(text: str) -> str:
     return spread.translate(SIMPLIFIED).strip()
 
 
-def read_number(text: str) -> tuple[int, int, int] | None:
+def read_quantity_digits(text: str) -> tuple[int, int, int] | None:
     """Return the number that plain `text` starts with, or None: digits, power of ten, end.
 
     The digits stay whole numbers, so that a conversion rounds once: 58.1 億 are 5.81 bn.
@@ -50,7 +50,7 @@ def read_number(text: str) -> tuple[int, int, int] | None:
     Raises:
         UnitFault: Digits whose separators can be read in two ways.
 
-    >>> read_number("1,234.5 kWh"), read_number("kWh")
+    >>> read_quantity_digits("1,234.5 kWh"), read_quantity_digits("kWh")
     ((12345, -1, 7), None)
     """
     number = _NUMBER.match(text)
@@ -58,14 +58,14 @@ def read_number(text: str) -> tuple[int, int, int] | None:
         loose = _LOOSE.match(text)
         if loose is None:
             return None
-        raise _two_ways(loose[0].strip())
+        raise _ambiguous_separators_fault(loose[0].strip())
     digits = number["digits"].replace(",", "").replace(" ", "")
     whole, _, decimals = digits.partition(".")
     power = int(number["power"] or number["ten"] or 0) - len(decimals)
     return int(whole + decimals), power, number.end()
 
 
-def _two_ways(digits: str) -> UnitFault:
+def _ambiguous_separators_fault(digits: str) -> UnitFault:
     return UnitFault(
         Message("the number {digits}, which can be read in two ways", {"digits": digits}),
         Message("a point before decimals and a comma between thousands"),

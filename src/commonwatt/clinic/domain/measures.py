@@ -16,44 +16,46 @@ _THREE: Final = NUMBER.with_digits(3)
 _FOUR: Final = NUMBER.with_digits(4)
 
 
-def _text(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
+def _clinic_text_measure(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
     return Measure(name, label, "", meaning, form)
 
 
-def _count(name: str, label: Message, meaning: Message) -> Measure:
+def _clinic_count_measure(name: str, label: Message, meaning: Message) -> Measure:
     return Measure(name, label, "", meaning, COUNT)
 
 
-def _number(name: str, label: Message, meaning: Message, form: Form = _THREE) -> Measure:
+def _clinic_number_measure(
+    name: str, label: Message, meaning: Message, form: Form = _THREE
+) -> Measure:
     return Measure(name, label, "", meaning, form)
 
 
 # How well a model does, for whom, and how sure that is.
-MEDICAL_MODEL: Final = _text(
+MEDICAL_MODEL: Final = _clinic_text_measure(
     "medical_model", Message("Model"), Message("A medical model, or a stream of its patients")
 )
-PATIENT_GROUP: Final = _text(
+PATIENT_GROUP: Final = _clinic_text_measure(
     "patient_group", Message("Group of patients"), Message("The patients that a row speaks of")
 )
-METRIC: Final = _text(
+METRIC: Final = _clinic_text_measure(
     "metric", Message("Metric"), Message("What is measured: auc, o_over_e or a threshold metric")
 )
-ESTIMATE: Final = _number(
+ESTIMATE: Final = _clinic_number_measure(
     "metric_estimate", Message("Estimate"), Message("The metric; empty where there are too few")
 )
-INTERVAL_LOW: Final = _number(
+INTERVAL_LOW: Final = _clinic_number_measure(
     "interval_low", Message("From"), Message("Lower bound of the interval at 95 %")
 )
-INTERVAL_HIGH: Final = _number(
+INTERVAL_HIGH: Final = _clinic_number_measure(
     "interval_high", Message("To"), Message("Upper bound of the interval at 95 %")
 )
-EVIDENCE_ROWS: Final = _count(
+EVIDENCE_ROWS: Final = _clinic_count_measure(
     "evidence_rows", Message("Patients or cases"), Message("Rows that a figure rests on")
 )
-EVENTS: Final = _count(
+EVENTS: Final = _clinic_count_measure(
     "events_observed", Message("Events"), Message("Rows in which the event came")
 )
-EXPECTED_EVENTS: Final = _number(
+EXPECTED_EVENTS: Final = _clinic_number_measure(
     "events_expected",
     Message("Expected events"),
     Message("Sum of the model's probabilities over the rows"),
@@ -67,7 +69,7 @@ OBSERVED_OVER_EXPECTED: Final = Measure(
     _THREE,
     "events_observed / events_expected",
 )
-AUC: Final = _number(
+AUC: Final = _clinic_number_measure(
     "auc",
     Message("AUC"),
     Message(
@@ -75,27 +77,27 @@ AUC: Final = _number(
         "interval (1988)"
     ),
 )
-BINNING_ERROR: Final = _number(
+BINNING_ERROR: Final = _clinic_number_measure(
     "binning_error",
     Message("Binning error"),
     Message("Most that counting scores in steps of the logit can have changed the estimate"),
     _FOUR,
 )
-EVIDENCE_VERDICT: Final = _text(
+EVIDENCE_VERDICT: Final = _clinic_text_measure(
     "evidence_verdict", Message("Verdict"), Message("Estimated, or too few to say")
 )
-HOSPITAL: Final = _text(
+HOSPITAL: Final = _clinic_text_measure(
     "hospital", Message("Hospital"), Message("Where a model is used, as deployments name it")
 )
-JUDGE: Final = _text(
+JUDGE: Final = _clinic_text_measure(
     "judge", Message("Judged by"), Message("The model, the doctor, or the mean of both")
 )
-JUDGE_INTERVAL: Final = _text(
+JUDGE_INTERVAL: Final = _clinic_text_measure(
     "judge_interval", Message("Interval at 95 %"), Message("From and to of the AUC, or of a gain")
 )
 
 # What a monitor saw.
-EVIDENCE_OVER_LIMIT: Final = _number(
+EVIDENCE_OVER_LIMIT: Final = _clinic_number_measure(
     "evidence_over_limit",
     Message("Evidence over its limit"),
     Message(
@@ -103,185 +105,217 @@ EVIDENCE_OVER_LIMIT: Final = _number(
         "rung at 1"
     ),
 )
-MONITOR: Final = _text(
+MONITOR: Final = _clinic_text_measure(
     "monitor_verdict",
     Message("Monitor"),
     Message("Alarm, quiet or too few, with the day of the alarm"),
 )
-MODELS: Final = _count(
+MODELS: Final = _clinic_count_measure(
     "medical_models", Message("Models"), Message("Medical models of the programme")
 )
-MONITORS_IN_ALARM: Final = _count(
+MONITORS_IN_ALARM: Final = _clinic_count_measure(
     "monitors_in_alarm", Message("Monitors in alarm"), Message("Models whose monitor has rung")
 )
-RULES_IN_SET: Final = _count(
+RULES_IN_SET: Final = _clinic_count_measure(
     "rules_in_set", Message("Rules of the set"), Message("Rules of every place, proposed ones too")
 )
-BOTH_AUC: Final = _number(
+BOTH_AUC: Final = _clinic_number_measure(
     "auc_of_both",
     Message("Doctor and model together"),
     Message("AUC of the plain mean of the doctor's and the model's estimate; nothing is fitted"),
 )
-CLASS_AND_ROUTE: Final = _text(
+CLASS_AND_ROUTE: Final = _clinic_text_measure(
     "class_and_route",
     Message("Class and route in Hong Kong"),
     Message("Class by scheme, and the route by which the product may be used"),
 )
-AUC_INTERVAL: Final = _text(
+AUC_INTERVAL: Final = _clinic_text_measure(
     "auc_interval", Message("AUC (interval)"), Message("AUC over all patients, from and to")
 )
-RATIO_INTERVAL: Final = _text(
+RATIO_INTERVAL: Final = _clinic_text_measure(
     "ratio_interval",
     Message("Observed over expected (interval)"),
     Message("Observed over expected events over all patients, from and to"),
 )
-OPEN_DUTIES: Final = _text(
+OPEN_DUTIES: Final = _clinic_text_measure(
     "open_duties", Message("Open duties"), Message("Duties of the class that are not met")
 )
 
 # Why a model scores as it does.
-EXPLAINED_COLUMN: Final = _text(
+EXPLAINED_COLUMN: Final = _clinic_text_measure(
     "explained_column", Message("Column of the model"), Message("A column that the model reads")
 )
-CONTRIBUTION: Final = _number(
+CONTRIBUTION: Final = _clinic_number_measure(
     "contribution",
     Message("What it adds"),
     Message("Added to the logit or the score of one case, against what is usual"),
     _FOUR,
 )
-CONTRIBUTION_ERROR: Final = _number(
+CONTRIBUTION_ERROR: Final = _clinic_number_measure(
     "contribution_error",
     Message("Standard error"),
     Message("Standard error of what it adds; zero where that is exact"),
     _FOUR,
 )
-AUC_LOST: Final = _number(
+AUC_LOST: Final = _clinic_number_measure(
     "auc_lost", Message("AUC lost"), Message("Mean loss of AUC when the column is shuffled"), _FOUR
 )
-ROUNDS: Final = _count("rounds", Message("Rounds"), Message("How often the column was shuffled"))
+ROUNDS: Final = _clinic_count_measure(
+    "rounds", Message("Rounds"), Message("How often the column was shuffled")
+)
 
 # Language models.
-TASK: Final = _text("language_task", Message("Task"), Message("Detect, summarise or lazy"))
-COUNTED: Final = _text("counted", Message("What is counted"), Message("The share that a row gives"))
-NOTES: Final = _text(
+TASK: Final = _clinic_text_measure(
+    "language_task", Message("Task"), Message("Detect, summarise or lazy")
+)
+COUNTED: Final = _clinic_text_measure(
+    "counted", Message("What is counted"), Message("The share that a row gives")
+)
+NOTES: Final = _clinic_text_measure(
     "notes_examined", Message("Notes"), Message("All notes, or those with one kind of error")
 )
 
 # Model cards.
-CARD_FILE: Final = _text("card_file", Message("File of the card"), Message("Name of the file"))
-CARD_NAME: Final = _text("card_name", Message("Name on the card"), Message("As the card has it"))
-CARD_VERSION: Final = _text(
+CARD_FILE: Final = _clinic_text_measure(
+    "card_file", Message("File of the card"), Message("Name of the file")
+)
+CARD_NAME: Final = _clinic_text_measure(
+    "card_name", Message("Name on the card"), Message("As the card has it")
+)
+CARD_VERSION: Final = _clinic_text_measure(
     "card_version", Message("Version on the card"), Message("The version that the card states")
 )
-CARD_CATEGORY: Final = _text(
+CARD_CATEGORY: Final = _clinic_text_measure(
     "card_category",
     Message("IMDRF category"),
     Message("Category recomputed from the facts that the card's words suggest"),
 )
-CARD_FAULT: Final = _text(
+CARD_FAULT: Final = _clinic_text_measure(
     "card_fault", Message("Fault of the card"), Message("Rule that the card breaks; empty if none")
 )
-CARD_STATEMENT: Final = _text(
+CARD_STATEMENT: Final = _clinic_text_measure(
     "card_statement", Message("What the card says"), Message("The words at fault")
 )
 
 # Rules of the law.
-PLACE: Final = _text("jurisdiction", Message("Place"), Message("Whose law"))
-LAW_OF: Final = _text("law_of", Message("Law of"), Message("Day whose law applies"), DATE)
-SCHEME: Final = _text("scheme", Message("Scheme"), Message("Scheme of classes"))
-COMBINATION: Final = _count(
+PLACE: Final = _clinic_text_measure("jurisdiction", Message("Place"), Message("Whose law"))
+LAW_OF: Final = _clinic_text_measure(
+    "law_of", Message("Law of"), Message("Day whose law applies"), DATE
+)
+SCHEME: Final = _clinic_text_measure("scheme", Message("Scheme"), Message("Scheme of classes"))
+COMBINATION: Final = _clinic_count_measure(
     "combination", Message("Combination"), Message("Number of a combination of the axes, from 0")
 )
-COMBINATIONS: Final = _count(
+COMBINATIONS: Final = _clinic_count_measure(
     "combinations", Message("Combinations"), Message("How many combinations of the axes")
 )
-REGULATORY_CLASS: Final = _text(
+REGULATORY_CLASS: Final = _clinic_text_measure(
     "regulatory_class", Message("Class"), Message("Class of a product; outside, or silent")
 )
-CLASS_BEFORE: Final = _text(
+CLASS_BEFORE: Final = _clinic_text_measure(
     "class_before", Message("Class before"), Message("Class while the rule's date stands")
 )
-CLASS_AFTER: Final = _text(
+CLASS_AFTER: Final = _clinic_text_measure(
     "class_after", Message("Class after"), Message("Class once the rule's date is moved")
 )
-SHARED_FACTS: Final = _text(
+SHARED_FACTS: Final = _clinic_text_measure(
     "shared_facts", Message("What they share"), Message("Facts that all these combinations have")
 )
-RULE: Final = _text("rule", Message("Rule"), Message("Name of a rule in the book"))
-RULE_SOURCE: Final = _text(
+RULE: Final = _clinic_text_measure("rule", Message("Rule"), Message("Name of a rule in the book"))
+RULE_SOURCE: Final = _clinic_text_measure(
     "rule_source", Message("Source of the rule"), Message("Title, article and what was checked")
 )
-OTHER_RULE: Final = _text(
+OTHER_RULE: Final = _clinic_text_measure(
     "other_rule", Message("Other rule"), Message("A rule that gives another class")
 )
-OTHER_CLASS: Final = _text("other_class", Message("Other class"), Message("The class it gives"))
-OTHER_SOURCE: Final = _text(
+OTHER_CLASS: Final = _clinic_text_measure(
+    "other_class", Message("Other class"), Message("The class it gives")
+)
+OTHER_SOURCE: Final = _clinic_text_measure(
     "other_source", Message("Source of the other rule"), Message("Where that rule stands")
 )
-SERVICES: Final = _count(
+SERVICES: Final = _clinic_count_measure(
     "services", Message("Services"), Message("Combinations in which a service is offered")
 )
-UNRULED: Final = _count(
+UNRULED: Final = _clinic_count_measure(
     "unruled_services",
     Message("Without class or route"),
     Message("Services of which no rule of the place gives a class or a route"),
 )
 
 # What is on record.
-DEPLOYMENT: Final = _text(
+DEPLOYMENT: Final = _clinic_text_measure(
     "deployment", Message("Deployment"), Message("A version at work at a hospital")
 )
-PRODUCT: Final = _text("product", Message("Product"), Message("What is sold, on record"))
-VERSION: Final = _text("version", Message("Version"), Message("What runs, by its digest"))
-MODE: Final = _text(
+PRODUCT: Final = _clinic_text_measure(
+    "product", Message("Product"), Message("What is sold, on record")
+)
+VERSION: Final = _clinic_text_measure(
+    "version", Message("Version"), Message("What runs, by its digest")
+)
+MODE: Final = _clinic_text_measure(
     "mode", Message("How far it may go"), Message("shadow, advisory, confirm or supervised")
 )
-THRESHOLD: Final = _number(
+THRESHOLD: Final = _clinic_number_measure(
     "threshold",
     Message("Threshold"),
     Message("Score from which the model advises, as approved"),
     NUMBER,
 )
-DEPLOYMENT_STATUS: Final = _text(
+DEPLOYMENT_STATUS: Final = _clinic_text_measure(
     "deployment_status", Message("Lifecycle status"), Message("The last move of the deployment")
 )
-SINCE: Final = _text("since", Message("Since"), Message("When the deployment last moved"))
-ALARMS: Final = _count("alarms", Message("Alarms"), Message("Signals on record"))
-APPROVED_BY: Final = _text(
+SINCE: Final = _clinic_text_measure(
+    "since", Message("Since"), Message("When the deployment last moved")
+)
+ALARMS: Final = _clinic_count_measure("alarms", Message("Alarms"), Message("Signals on record"))
+APPROVED_BY: Final = _clinic_text_measure(
     "approved_by", Message("Approved by"), Message("Who approved the deployment, and the entry")
 )
-UNDISCLOSED: Final = _count(
+UNDISCLOSED: Final = _clinic_count_measure(
     "undisclosed",
     Message("Without disclosure"),
     Message("Encounters advised on before, or without, a disclosure"),
 )
-DECISIONS: Final = _text(
+DECISIONS: Final = _clinic_text_measure(
     "decisions", Message("Decisions"), Message("What doctors did with the advice, by outcome")
 )
-PRODUCTS: Final = _count("products", Message("Products"), Message("Products on record"))
-VERSIONS: Final = _count("versions", Message("Versions"), Message("Versions on record"))
-EVIDENCE_RECORDS: Final = _count(
+PRODUCTS: Final = _clinic_count_measure(
+    "products", Message("Products"), Message("Products on record")
+)
+VERSIONS: Final = _clinic_count_measure(
+    "versions", Message("Versions"), Message("Versions on record")
+)
+EVIDENCE_RECORDS: Final = _clinic_count_measure(
     "evidence_records", Message("Evidence on record"), Message("Records of evidence")
 )
-DUE_AT: Final = _text("due_at", Message("Due"), Message("When a report is due at the latest"))
-NEXT_DUE: Final = _text(
+DUE_AT: Final = _clinic_text_measure(
+    "due_at", Message("Due"), Message("When a report is due at the latest")
+)
+NEXT_DUE: Final = _clinic_text_measure(
     "next_due", Message("Next report due"), Message("The earliest report that is owed")
 )
-SEVERITY: Final = _text("severity", Message("Severity"), Message("How grave an event is"))
-EVENT: Final = _text("event", Message("Event"), Message("A signal, an incident or an action"))
-EVENT_TYPE: Final = _text(
+SEVERITY: Final = _clinic_text_measure(
+    "severity", Message("Severity"), Message("How grave an event is")
+)
+EVENT: Final = _clinic_text_measure(
+    "event", Message("Event"), Message("A signal, an incident or an action")
+)
+EVENT_TYPE: Final = _clinic_text_measure(
     "event_type", Message("Kind of event"), Message("signal, incident or action")
 )
-EVENT_CODE: Final = _text(
+EVENT_CODE: Final = _clinic_text_measure(
     "event_code", Message("What happened"), Message("A code; never about a person")
 )
-INTENDED_USE: Final = _text(
+INTENDED_USE: Final = _clinic_text_measure(
     "intended_use", Message("Intended use"), Message("What a product is meant for, on record")
 )
-ROUTE: Final = _text("route", Message("Route"), Message("approval, filing, exempt or prohibited"))
-RULE_SET: Final = _text(
+ROUTE: Final = _clinic_text_measure(
+    "route", Message("Route"), Message("approval, filing, exempt or prohibited")
+)
+RULE_SET: Final = _clinic_text_measure(
     "rule_set", Message("Rule set"), Message("Beginning of the digest of the rule set")
 )
-RECORDED_AT: Final = _text(
+RECORDED_AT: Final = _clinic_text_measure(
     "recorded_at", Message("Recorded"), Message("When the entry was written")
 )

@@ -11,8 +11,8 @@ import html
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
-from commonwatt.catalogue.measures import ABSENT, cell
-from commonwatt.catalogue.measures import label as measure_label
+from commonwatt.catalogue.measures import ABSENT, measure_cell_text
+from commonwatt.catalogue.measures import measure_label_text as measure_label
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord, ReportingDuty
 from commonwatt.core.messages import Message, translate
@@ -47,7 +47,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
     Raises:
         StatusMoveError: There is no such version.
     """
-    this = registry.get(version, "version")
+    this = registry.registered_record(version, "version")
     # A dossier is of one version, and rulings are on the product: what the law says came before
     # this version and holds for it, too.
     product = this.body["product"]
@@ -70,7 +70,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
         "event": lambda r: r.body["deployment"] in placed,
     }
     return {
-        kind: [r for r in _records_of_kind(registry, kind) if belongs(r)]
+        kind: [r for r in _registry_records_of_kind(registry, kind) if belongs(r)]
         for kind, belongs in chosen.items()
     }
 
@@ -92,10 +92,10 @@ def dossier_html(
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
     by_kind = dossier_records(registry, version)
     parts = [
-        _deployments_section(registry, by_kind["deployment"], language),
-        _duties_section(by_kind, duties, language),
+        _dossier_deployments_html(registry, by_kind["deployment"], language),
+        _dossier_duties_html(by_kind, duties, language),
     ]
-    parts += [_records_section(kind, records, language) for kind, records in by_kind.items()]
+    parts += [_dossier_records_html(kind, records, language) for kind, records in by_kind.items()]
     lang = "zh-Hant" if language == "zh-Hant" else "en"
     as_of = Message(
         "As on record up to entry {index}.", {"index": f"{registry.entries_applied - 1:,}"}
@@ -107,10 +107,13 @@ def dossier_html(
     )
 
 
-def label(name: str, language: str) -> str:
+def dossier_field_label(name: str, language: str) -> str:
     """Return what a field of a record is called on the page.
 
-    >>> label("artefact_sha256", "en"), label("artefact_sha256", "zh-Hant")
+    >>> (
+    ...     dossier_field_label("artefact_sha256", "en"),
+    ...     dossier_field_label("artefact_sha256", "zh-Hant"),
+    ... )
     ('artefact sha256', '成品 SHA-256')
     """
     # A field without a label of its own is shown by its name rather than left out: a dossier with a
@@ -118,27 +121,31 @@ def label(name: str, language: str) -> str:
     return translate(name.replace("_", " "), language)
 
 
-def _deployments_section(registry: Registry, placed: list[RegistryRecord], language: str) -> str:
-    rows = [_deployment_row(registry, record, language) for record in placed]
+def _dossier_deployments_html(
+    registry: Registry, placed: list[RegistryRecord], language: str
+) -> str:
+    rows = [_dossier_deployment_row(registry, record, language) for record in placed]
     headings = [measure_label(column, language) for column in tables.STANDING.columns]
-    return _section("Where it stands", _table_html(headings, rows), bool(rows), language)
+    return _dossier_section_html(
+        "Where it stands", _dossier_table_html(headings, rows), bool(rows), language
+    )
 
 
-def _deployment_row(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
-    approved = registry.approver(record.name)
+def _dossier_deployment_row(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
+    approved = registry.last_approval_move(record.name)
     by = ABSENT
     if approved:
         by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
-    decided = registry.override_outcomes(record.name)
+    decided = registry.outcome_counts_by_decision(record.name)
     decisions = ", ".join(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
     )
-    status = translate(str(registry.status(record.name)), language)
+    status = translate(str(registry.deployment_status(record.name)), language)
     lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
     return [record.name, record.body["site"], status, by, lacking, decisions or ABSENT]
 
 
-def _duties_section(
+def _dossier_duties_html(
     records: Mapping[str, list[RegistryRecord]], duties: Iterable[ReportingDuty], language: str
 ) -> str:
     ours = {record.name for record in records["event"]}
@@ -148,71 +155,75 @@ def _duties_section(
         if duty.event in ours
     ]
     columns = map(tables.DUTIES.column, ("event", "jurisdiction", "severity", "due_at", "rule"))
-    grid = _table_html([measure_label(column, language) for column in columns], rows)
-    return _section("Who must be told by when", grid, bool(rows), language)
+    grid = _dossier_table_html([measure_label(column, language) for column in columns], rows)
+    return _dossier_section_html("Who must be told by when", grid, bool(rows), language)
 
 
-def _section(heading: str, body: str, filled: bool, language: str) -> str:
+def _dossier_section_html(heading: str, body: str, filled: bool, language: str) -> str:
     nothing = f"<p>{html.escape(translate('Nothing on record.', language))}</p>"
     return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
 
 
-def _records_of_kind(registry: Registry, kind: str) -> Iterable[RegistryRecord]:
+def _registry_records_of_kind(registry: Registry, kind: str) -> Iterable[RegistryRecord]:
     return (registry.records[name] for name in registry.by_kind[kind])
 
 
-def _records_section(kind: str, records: list[RegistryRecord], language: str) -> str:
-    body = "".join(_record_html(record, language) for record in records)
-    return _section(_HEADINGS[kind], body, bool(records), language)
+def _dossier_records_html(kind: str, records: list[RegistryRecord], language: str) -> str:
+    body = "".join(_registry_record_html(record, language) for record in records)
+    return _dossier_section_html(_HEADINGS[kind], body, bool(records), language)
 
 
-def _record_html(record: RegistryRecord, language: str) -> str:
+def _registry_record_html(record: RegistryRecord, language: str) -> str:
     entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
     caption = f"{html.escape(record.name)} ({html.escape(entry)})"
-    return f"<h3>{caption}</h3>{_fields_table(record.body, language)}"
+    return f"<h3>{caption}</h3>{_record_fields_html(record.body, language)}"
 
 
-def _fields_table(values: Mapping[str, Any], language: str) -> str:
+def _record_fields_html(values: Mapping[str, Any], language: str) -> str:
     rows = (
-        f"<th>{html.escape(label(str(name), language))}</th><td>{_value_html(value, language)}</td>"
+        f"<th>{html.escape(dossier_field_label(str(name), language))}</th>"
+        f"<td>{_record_value_html(value, language)}</td>"
         for name, value in values.items()
     )
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _value_html(value: Any, language: str) -> str:
+def _record_value_html(value: Any, language: str) -> str:
     """Return a value as a person reads it: maps and lists of maps become tables."""
     if isinstance(value, dict):
-        return _fields_table(cast("dict[str, Any]", value), language) if value else ABSENT
+        return _record_fields_html(cast("dict[str, Any]", value), language) if value else ABSENT
     if isinstance(value, list):
-        return _list_html(cast("list[Any]", value), language)
+        return _record_list_html(cast("list[Any]", value), language)
     if value is None:
         return ABSENT
     # Everything on record was typed by somebody, and goes to a browser.
     return html.escape(str(value))
 
 
-def _list_html(values: list[Any], language: str) -> str:
+def _record_list_html(values: list[Any], language: str) -> str:
     if values and all(isinstance(value, dict) for value in values):
         names = list(dict.fromkeys(str(name) for value in values for name in value))
-        rows = [[_cell_text(name, value.get(name), language) for name in names] for value in values]
-        return _table_html([_heading_text(name, language) for name in names], rows)
-    return ", ".join(_value_html(value, language) for value in values) or ABSENT
+        rows = [
+            [_dossier_cell_text(name, value.get(name), language) for name in names]
+            for value in values
+        ]
+        return _dossier_table_html([_dossier_heading_text(name, language) for name in names], rows)
+    return ", ".join(_record_value_html(value, language) for value in values) or ABSENT
 
 
-def _heading_text(name: str, language: str) -> str:
+def _dossier_heading_text(name: str, language: str) -> str:
     column = _ESTIMATE_COLUMNS.get(name)
-    return measure_label(column, language) if column else label(name, language)
+    return measure_label(column, language) if column else dossier_field_label(name, language)
 
 
-def _cell_text(name: str, value: Any, language: str) -> str:
+def _dossier_cell_text(name: str, value: Any, language: str) -> str:
     column = _ESTIMATE_COLUMNS.get(name)
     if column:
-        return cell(value, column, language)
+        return measure_cell_text(value, column, language)
     return ABSENT if value is None else str(value)
 
 
-def _table_html(headings: Iterable[str], rows: Iterable[list[str]]) -> str:
+def _dossier_table_html(headings: Iterable[str], rows: Iterable[list[str]]) -> str:
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows

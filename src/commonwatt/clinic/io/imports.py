@@ -62,16 +62,16 @@ class ModelCardFault:
     found: str
 
 
-def load_card(path: Path) -> ModelCard:
+def load_model_card(path: Path) -> ModelCard:
     """Return a CHAI applied model card.
 
     Raises:
         EvidenceError: The file is no such card.
     """
-    return parse_card(path.read_bytes(), str(path))
+    return parse_model_card(path.read_bytes(), str(path))
 
 
-def parse_card(data: bytes, where: str) -> ModelCard:
+def parse_model_card(data: bytes, where: str) -> ModelCard:
     """Return the card in `data`; a document type, which could pull in files, is refused.
 
     Raises:
@@ -85,7 +85,7 @@ def parse_card(data: bytes, where: str) -> ModelCard:
         root = ElementTree.fromstring(data)  # noqa: S314  no document type, so no entities
     except ElementTree.ParseError:
         raise EvidenceError(where, wanted=Message("an applied model card in XML")) from None
-    fields = _text_by_path(root)
+    fields = _model_card_text_by_path(root)
     if "BasicInfo/ModelName" not in fields:
         raise EvidenceError(where, wanted=Message("an applied model card in XML"))
     return ModelCard(
@@ -93,39 +93,41 @@ def parse_card(data: bytes, where: str) -> ModelCard:
         developer=fields.get("BasicInfo/ModelDeveloper", ""),
         version=fields.get("ReleaseInfo/ReleaseVersion", ""),
         fields=fields,
-        facts=suggested_facts(fields),
+        facts=suggest_product_facts(fields),
     )
 
 
-def _text_by_path(root: ElementTree.Element) -> dict[str, str]:
+def _model_card_text_by_path(root: ElementTree.Element) -> dict[str, str]:
     texts_of: dict[str, list[str]] = {}
 
-    def walk(node: ElementTree.Element, path: str) -> None:
+    def collect_card_text(node: ElementTree.Element, path: str) -> None:
         for child in node:
             name = f"{path}/{child.tag.rpartition('}')[2]}".lstrip("/")
             if child.text and child.text.strip():
                 texts_of.setdefault(name, []).append(" ".join(child.text.split()))
-            walk(child, name)
+            collect_card_text(child, name)
 
-    walk(root, "")
+    collect_card_text(root, "")
     return {name: "\n".join(texts) for name, texts in texts_of.items()}
 
 
-def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
+def suggest_product_facts(card_fields: Mapping[str, str]) -> dict[str, str]:
     """Return the facts that the words of a card suggest; a person confirms them."""
-    use = _text_of_fields(fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers")
+    use = _model_card_text_of_fields(
+        card_fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers"
+    )
     significance = "inform"
     # Triage before diagnosis: a card that flags studies for a radiologist also uses the word
     # "detects".
-    if _mentions(use, _DRIVE):
+    if _card_text_mentions(use, _DRIVE):
         significance = "drive"
-    elif _mentions(use, _DIAGNOSE):
+    elif _card_text_mentions(use, _DIAGNOSE):
         significance = "diagnose"
-    generative = _mentions(use, _GENERATIVE)
+    generative = _card_text_mentions(use, _GENERATIVE)
     return {
         "significance": significance,
         # Never "non-serious" from words alone: to be wrong there would lower the class.
-        "condition": "critical" if _mentions(use, _CRITICAL) else "serious",
+        "condition": "critical" if _card_text_mentions(use, _CRITICAL) else "serious",
         "autonomy": "confirms" if generative else "informs",
         "change": "locked",
         "technique": "generative" if generative else "deep",
@@ -135,17 +137,17 @@ def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
+def model_card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
     """Return what is wrong with a card, given its recomputed IMDRF category."""
     checks = (
-        _age_contradiction(card),
-        _understated_risk(card, category),
-        *_missing_statements(card),
+        _model_card_age_fault(card),
+        _model_card_risk_fault(card, category),
+        *_model_card_statement_faults(card),
     )
     return [fault for fault in checks if fault]
 
 
-def _age_contradiction(card: ModelCard) -> ModelCardFault | None:
+def _model_card_age_fault(card: ModelCard) -> ModelCardFault | None:
     ages = {
         name: {int(age) for age in _AGE.findall(text)}
         for name, text in card.fields.items()
@@ -160,7 +162,7 @@ def _age_contradiction(card: ModelCard) -> ModelCardFault | None:
     return ModelCardFault(rule="card.ages-contradict", fields=tuple(stated), found=statement)
 
 
-def _understated_risk(card: ModelCard, category: str) -> ModelCardFault | None:
+def _model_card_risk_fault(card: ModelCard, category: str) -> ModelCardFault | None:
     for name, text in card.fields.items():
         if "risk" in name.lower() and text.lower().startswith("low") and category in ("III", "IV"):
             statement = f"{text[:80]}; IMDRF category {category}"
@@ -168,7 +170,7 @@ def _understated_risk(card: ModelCard, category: str) -> ModelCardFault | None:
     return None
 
 
-def _missing_statements(card: ModelCard) -> list[ModelCardFault]:
+def _model_card_statement_faults(card: ModelCard) -> list[ModelCardFault]:
     faults: list[ModelCardFault] = []
     for name, text in card.fields.items():
         short = text.strip().rstrip(".").lower()
@@ -183,12 +185,12 @@ def _missing_statements(card: ModelCard) -> list[ModelCardFault]:
     return faults
 
 
-def _text_of_fields(fields: Mapping[str, str], *names: str) -> str:
+def _model_card_text_of_fields(fields: Mapping[str, str], *names: str) -> str:
     return " ".join(text for key, text in fields.items() if any(name in key for name in names))
 
 
-def _mentions(text: str, words: Sequence[str]) -> bool:
-    return any(word in text.lower() for word in words)
+def _card_text_mentions(card_text: str, words: Sequence[str]) -> bool:
+    return any(word in card_text.lower() for word in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +221,13 @@ def load_fda_devices(path: Path) -> list[FdaDevice]:
         EvidenceError: The file is not that list.
     """
     try:
-        rows = cast("list[dict[str, Any]]", json.loads(_file_text(path)))
-        return [_fda_device(row) for row in rows]
+        rows = cast("list[dict[str, Any]]", json.loads(_fda_file_text(path)))
+        return [_parse_fda_device(row) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise EvidenceError(str(path), wanted=Message("FDA's list of AI devices")) from None
 
 
-def _fda_device(row: Mapping[str, Any]) -> FdaDevice:
+def _parse_fda_device(row: Mapping[str, Any]) -> FdaDevice:
     # FDA's numbers begin with the letter of the route; the list has no column for it.
     route, klass = _ROUTES[row["submission_id"][0]]
     return FdaDevice(
@@ -256,7 +258,7 @@ _SEVERITY: Final = {"D": "death", "IN": "serious", "M": "other"}
 _WATCHED: Final = ("date_of_event", "event_location", "reporter_occupation_code")
 
 
-def load_adverse_events(path: Path) -> list[AdverseEvent]:
+def load_device_adverse_events(path: Path) -> list[AdverseEvent]:
     """Return adverse event reports, each with the fields that it leaves empty.
 
     Raises:
@@ -270,13 +272,13 @@ def load_adverse_events(path: Path) -> list[AdverseEvent]:
                 severity=_SEVERITY.get(row["event_type"], "other"),
                 missing=tuple(name for name in _WATCHED if not row[name].strip()),
             )
-            for row in csv.DictReader(io.StringIO(_file_text(path)))
+            for row in csv.DictReader(io.StringIO(_fda_file_text(path)))
         ]
     except KeyError:
         raise EvidenceError(str(path), wanted=Message("adverse event reports")) from None
 
 
-def _file_text(path: Path) -> str:
+def _fda_file_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()

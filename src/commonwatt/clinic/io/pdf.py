@@ -14,15 +14,15 @@ from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
 
 
-def pdf_of(page: str) -> bytes:
+def dossier_pdf(page: str) -> bytes:
     """Return a page of HTML as PDF; the same page and fonts give the same bytes.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    weasyprint = _weasyprint()
-    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse_fetch).render()
+    weasyprint = _import_weasyprint()
+    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse_dossier_fetch).render()
     pdf = document.write_pdf()
     missing = {letter for font in document.fonts.values() for letter in font.missing}
     if missing:
@@ -35,7 +35,7 @@ def pdf_of(page: str) -> bytes:
     return pdf
 
 
-def _weasyprint() -> Any:
+def _import_weasyprint() -> Any:
     try:
         return import_module("weasyprint")
     except (ModuleNotFoundError, OSError):  # OSError: Pango is not there
@@ -46,6 +46,6 @@ def _weasyprint() -> Any:
         ) from None
 
 
-def _refuse_fetch(url: str, *_: Any, **__: Any) -> Any:
+def _refuse_dossier_fetch(url: str, *_: Any, **__: Any) -> Any:
     """Fetch nothing: a dossier carries all that it shows."""
     raise ValueError(url[:60])

@@ -12,16 +12,16 @@ import polars as pl
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
     compare_clinician_and_model,
-    evaluate,
-    net_benefit,
-    recalibrate,
-    sketch_of,
+    evaluate_score_sketch,
+    model_net_benefit,
+    recalibrate_model_scores,
+    sketch_model_scores,
 )
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 
 
-def evidence_result(
+def model_evidence_of_table(
     path: Path, *, score: str, label: str, by: Sequence[str], threshold: float
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what a table says of a model, overall and by each column in `by`.
@@ -29,29 +29,29 @@ def evidence_result(
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    frame = read_table(path, [score, label, *by])
+    frame = read_patient_table(path, [score, label, *by])
     scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
-    overall = sketch_of(scores, labels, threshold=threshold)
-    tables = [evaluate(overall, ["all"])]
+    overall = sketch_model_scores(scores, labels, threshold=threshold)
+    tables = [evaluate_score_sketch(overall, ["all"])]
     for column in by:
         # A patient of unknown group is still a patient: dropped rows would make the groups look
         # better than the whole.
         codes = frame[column].cast(pl.String).fill_null("unknown")
         names = codes.unique().sort().to_list()
         group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
-        sketch = sketch_of(scores, labels, group, groups=len(names), threshold=threshold)
-        tables.append(evaluate(sketch, [f"{column} = {name}" for name in names]))
+        sketch = sketch_model_scores(scores, labels, group, groups=len(names), threshold=threshold)
+        tables.append(evaluate_score_sketch(sketch, [f"{column} = {name}" for name in names]))
     answer = {
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,
         "threshold": threshold,
-        "net_benefit": float(net_benefit(overall)[0]),
-        "recalibration": asdict(recalibrate(overall)),
+        "net_benefit": float(model_net_benefit(overall)[0]),
+        "recalibration": asdict(recalibrate_model_scores(overall)),
     }
     return answer, pl.concat(tables)
 
 
-def evidence_figures(
+def model_evidence_figures(
     path: Path, estimates: pl.DataFrame, *, score: str, label: str, site: str, language: str
 ) -> dict[str, str]:
     """Return the panel of subgroups and, where there is a column of sites, their funnel.
@@ -59,11 +59,11 @@ def evidence_figures(
     Raises:
         EvidenceError: The table lacks a column.
     """
-    from commonwatt.clinic.usecases.charts import funnel, subgroups
+    from commonwatt.clinic.usecases.charts import patient_subgroups_svg, site_funnel_svg
 
-    figures = {"subgroups.svg": subgroups(estimates, language)}
+    figures = {"subgroups.svg": patient_subgroups_svg(estimates, language)}
     if site:
-        frame = read_table(path, [score, label, site])
+        frame = read_patient_table(path, [score, label, site])
         sites = frame.group_by(pl.col(site).cast(pl.String).fill_null("unknown").alias("site"))
         points = (
             sites.agg(expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum())
@@ -71,7 +71,7 @@ def evidence_figures(
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
             .sort("site")
         )
-        figures["funnel.svg"] = funnel(points, language)
+        figures["funnel.svg"] = site_funnel_svg(points, language)
     return figures
 
 
@@ -83,7 +83,7 @@ def clinician_against_model_result(
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    frame = read_table(path, [model, label, doctor]).drop_nulls()
+    frame = read_patient_table(path, [model, label, doctor]).drop_nulls()
     model_scores, doctor_estimates = frame[model].to_numpy(), frame[doctor].to_numpy()
     return asdict(
         compare_clinician_and_model(
@@ -92,7 +92,7 @@ def clinician_against_model_result(
     )
 
 
-def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
+def read_patient_table(path: Path, columns: list[str]) -> pl.DataFrame:
     """Return some columns of a CSV or Parquet file, without rows that lack score or label.
 
     Raises:

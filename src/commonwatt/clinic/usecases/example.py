@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from commonwatt.clinic.domain.rules import ProductRuling, classify, load_rule_book
-from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_of
-from commonwatt.clinic.engines.monitor import MonitorPlan, MonitorResult, monitor_days
-from commonwatt.core.seeds import stream
+from commonwatt.clinic.domain.rules import ProductRuling, classify_product, load_rule_book
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
+from commonwatt.clinic.engines.monitor import MonitorPlan, MonitorResult, monitor_daily_score_counts
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.shipped import DATA
 
 F64 = npt.NDArray[np.float64]
@@ -48,9 +48,9 @@ class MonitoredModel:
     open_duties: tuple[str, ...]
 
     @property
-    def total(self) -> ScoreSketch:
+    def over_all_sites(self) -> ScoreSketch:
         """Every row."""
-        return self.sites.total()
+        return self.sites.over_all_groups()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +82,20 @@ def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
     """
     file = cast("dict[str, Any]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
     return ClinicExample(
-        models=tuple(_monitored_model(entry, file, language, seed, on) for entry in file["models"]),
+        models=tuple(
+            _example_monitored_model(entry, file, language, seed, on) for entry in file["models"]
+        ),
         sites=tuple(file["sites"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
     )
 
 
-def _monitored_model(
+def _example_monitored_model(
     entry: dict[str, Any], file: dict[str, Any], language: str, seed: int, on: date
 ) -> MonitoredModel:
-    ruling = classify(load_rule_book(), entry["facts"], jurisdiction="hk", on=on)
-    rows = _daily_rows(entry, file, seed)
-    days = tuple(sketch_of(day.score, day.label) for day in rows)
+    ruling = classify_product(load_rule_book(), entry["facts"], jurisdiction="hk", on=on)
+    rows = _draw_daily_patient_rows(entry, file, seed)
+    days = tuple(sketch_model_scores(day.score, day.label) for day in rows)
     counts = np.stack([day.counts for day in days])
     plan = MonitorPlan(
         band=0.2, alpha=0.05, horizon=int(counts.sum()), middle=float(entry["mean_logit"])
@@ -102,25 +104,27 @@ def _monitored_model(
         name=entry["name"][language],
         ruling=ruling,
         days=days,
-        sites=_sketch_by([(day, day.site) for day in rows], len(file["sites"])),
-        groups=_sketch_by([(day, day.group) for day in rows], len(file["groups"])),
-        monitor_result=monitor_days(counts, plan),
-        path=_evidence_path(counts, plan),
+        sites=_merged_score_sketch([(day, day.site) for day in rows], len(file["sites"])),
+        groups=_merged_score_sketch([(day, day.group) for day in rows], len(file["groups"])),
+        monitor_result=monitor_daily_score_counts(counts, plan),
+        path=_monitor_evidence_path(counts, plan),
         open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
     )
 
 
-def _evidence_path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
+def _monitor_evidence_path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
     """Return the highest that the evidence has stood, over its limit, as days pass."""
     ends = range(PATH_STEP_DAYS, len(counts) + 1, PATH_STEP_DAYS)
-    return tuple(float(monitor_days(counts[:end], plan).statistic[0]) for end in ends)
+    return tuple(float(monitor_daily_score_counts(counts[:end], plan).statistic[0]) for end in ends)
 
 
-def _daily_rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_DailyRows]:
+def _draw_daily_patient_rows(
+    entry: dict[str, Any], file: dict[str, Any], seed: int
+) -> list[_DailyRows]:
     """Return each day's rows; who they are has a stream of its own and moves no score."""
-    chance = stream(seed, f"clinic-example-{entry['id']}")
+    chance = named_random_stream(seed, f"clinic-example-{entry['id']}")
     # A stream of its own: a change of sites or groups must not move a single score.
-    whose = stream(seed, f"clinic-example-{entry['id']}-whose")
+    whose = named_random_stream(seed, f"clinic-example-{entry['id']}-whose")
     odd = entry.get("odd_site", {"name": "", "logit": 0.0})
     harm = np.array([odd["logit"] if site == odd["name"] else 0.0 for site in file["sites"]])
     shares = [group["share"] for group in file["groups"]]
@@ -138,7 +142,10 @@ def _daily_rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[
     return daily_rows
 
 
-def _sketch_by(days: list[tuple[_DailyRows, npt.NDArray[np.int64]]], groups: int) -> ScoreSketch:
+def _merged_score_sketch(
+    days: list[tuple[_DailyRows, npt.NDArray[np.int64]]], groups: int
+) -> ScoreSketch:
     return reduce(
-        ScoreSketch.merge, (sketch_of(d.score, d.label, code, groups=groups) for d, code in days)
+        ScoreSketch.merge_score_sketch,
+        (sketch_model_scores(d.score, d.label, code, groups=groups) for d, code in days),
     )

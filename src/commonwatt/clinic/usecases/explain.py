@@ -12,19 +12,27 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.domain.tables import CASE
-from commonwatt.clinic.engines.explain import additive_parts, importance, sampled_shapley
+from commonwatt.clinic.engines.explain import (
+    explain_linear_model_case,
+    permutation_importance,
+    sampled_shapley_values,
+)
 from commonwatt.clinic.engines.explain.shapley import Score
-from commonwatt.clinic.engines.gateway.models import LogisticModel, load_function, load_logistic
-from commonwatt.clinic.usecases.evidence import read_table
+from commonwatt.clinic.engines.gateway.models import (
+    LogisticModel,
+    load_logistic_model,
+    load_model_function,
+)
+from commonwatt.clinic.usecases.evidence import read_patient_table
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 
 F64 = npt.NDArray[np.float64]
 BACKGROUND: Final = 100  # rows that stand for what is not known
 
 
-def explanation_result(
+def explain_model_on_table(
     path: Path,
     *,
     linear: Path | None,
@@ -44,20 +52,22 @@ def explanation_result(
     """
     if bool(linear) == bool(python):
         raise UsageError("clinic explain", wanted=Message("exactly one of --linear and --python"))
-    model = load_logistic(linear) if linear else load_function(python, "--python")
+    model = load_logistic_model(linear) if linear else load_model_function(python, "--python")
     names = list(model.weights) if isinstance(model, LogisticModel) else list(columns)
     if not names:
         raise UsageError("--column", wanted=Message("the columns that the function reads"))
-    rows, y = _numeric_rows(path, names, label)
+    rows, y = _patient_rows_and_labels(path, names, label)
     if row is not None:
-        return _case_explanation(model, names, rows, row, seed)
-    score = scorer(model, names)
-    frame = importance(score, rows, y, names, stream(seed, "importance"))
+        return _explain_patient_row(model, names, rows, row, seed)
+    score = score_function_of_model(model, names)
+    frame = permutation_importance(score, rows, y, names, named_random_stream(seed, "importance"))
     return {"kind": "global", "rows": len(rows), "columns": frame.to_dicts()}, frame
 
 
-def _numeric_rows(path: Path, names: list[str], label: str) -> tuple[F64, npt.NDArray[np.int8]]:
-    frame = read_table(path, [*names, label]).drop_nulls()
+def _patient_rows_and_labels(
+    path: Path, names: list[str], label: str
+) -> tuple[F64, npt.NDArray[np.int8]]:
+    frame = read_patient_table(path, [*names, label]).drop_nulls()
     try:
         numbers = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
         return numbers, frame[label].cast(pl.Int8).to_numpy()
@@ -65,38 +75,44 @@ def _numeric_rows(path: Path, names: list[str], label: str) -> tuple[F64, npt.ND
         raise EvidenceError(str(path), wanted=Message("columns of numbers")) from None
 
 
-def _case_explanation(
+def _explain_patient_row(
     model: Any, names: list[str], rows: F64, row: int, seed: int
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     if not 0 <= row < len(rows):
         raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
     if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
-        explanation = additive_parts(model.intercept, weights, rows.mean(axis=0), rows[row])
+        explanation = explain_linear_model_case(
+            model.intercept, weights, rows.mean(axis=0), rows[row]
+        )
         added, errors, scale = explanation.contributions, np.zeros(len(names)), "logit"
         base, total = explanation.base, explanation.logit
     else:
-        chance = stream(seed, "shapley")
+        chance = named_random_stream(seed, "shapley")
         # Rows of the table itself, because a mean patient may be one who cannot exist.
         background = rows[chance.choice(len(rows), min(BACKGROUND, len(rows)), replace=False)]
-        shares = sampled_shapley(scorer(model, names), background, rows[row], chance)
+        shares = sampled_shapley_values(
+            score_function_of_model(model, names), background, rows[row], chance
+        )
         added, errors, scale = shares.values, shares.errors, "score"
         base, total = shares.base, shares.score
     # The largest first, whatever its sign; ties in the order of the columns.
     order = np.lexsort((np.arange(len(names)), -np.abs(added)))
-    frame = CASE.frame(column=[names[i] for i in order], adds=added[order], error=errors[order])
+    frame = CASE.build_frame(
+        column=[names[i] for i in order], adds=added[order], error=errors[order]
+    )
     answer = {"kind": "case", "row": row, "scale": scale, "base": base, "whole": total}
     return answer | {"columns": frame.to_dicts()}, frame
 
 
-def scorer(model: Any, names: Sequence[str]) -> Score:
+def score_function_of_model(model: Any, names: Sequence[str]) -> Score:
     """Return a model of named facts as one of rows of numbers."""
     if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
         return lambda rows: 1 / (1 + np.exp(-np.clip(model.intercept + rows @ weights, -700, 700)))
 
-    def each(rows: F64) -> F64:
+    def score_patient_rows(rows: F64) -> F64:
         facts = (dict(zip(names, map(repr, row), strict=True)) for row in rows.tolist())
         return np.array([float(model(named)) for named in facts])
 
-    return each
+    return score_patient_rows

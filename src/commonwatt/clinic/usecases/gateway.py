@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.clinic.engines.gateway import AdviceGate, PathwayRunner
-from commonwatt.clinic.engines.gateway.lottery import audit_lottery, record_commitment
+from commonwatt.clinic.engines.gateway.lottery import (
+    audit_encounter_lottery,
+    record_lottery_commitment,
+)
 from commonwatt.clinic.engines.gateway.site import (
     ClinicSite,
-    load_secret,
-    load_site,
-    lottery_of,
-    lottery_secret,
-    read_secret,
-    salt_of,
+    encounter_lottery_of_site,
+    encounter_lottery_secret,
+    encounter_salt,
+    load_clinic_site,
+    load_or_make_site_secret,
+    read_site_secret,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
@@ -41,11 +44,13 @@ class OpenedGate:
     @property
     def unverified_deployments(self) -> list[str]:
         """Deployments of which nothing shows that the version on record is what runs."""
-        return sorted(name for name, model in self.site.models.items() if not model.has_digest)
+        return sorted(
+            name for name, model in self.site.models.items() if not model.has_artefact_digest
+        )
 
 
 @contextmanager
-def open_gate(
+def open_advice_gate(
     ledger_location: str, key_file: Path, site_file: Path, secret_file: Path, *, now: datetime
 ) -> Generator[OpenedGate]:
     """Give the gate of a site over the ledger at `ledger_location`, its lot pledged.
@@ -55,25 +60,27 @@ def open_gate(
         AdviceRefusedError: A model's weights are not those of the version on record.
         ActorError: The key may not speak for a gateway.
     """
-    site, secret = load_site(site_file), load_secret(secret_file)
+    site, secret = load_clinic_site(site_file), load_or_make_site_secret(secret_file)
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
         writer = RegistryWriter(ledger)
         # Before the first question: a gate with the wrong weights does not open, rather than refuse
         # patient by patient.
-        site.check_artefacts(writer.registry)
-        lot = lottery_of(site, secret) if site.share else None
+        site.check_model_artefacts(writer.registry)
+        lot = encounter_lottery_of_site(site, secret) if site.share else None
         if lot:
-            record_commitment(writer, site.name, lot, by=key, at=now)
+            record_lottery_commitment(writer, site.name, lot, by=key, at=now)
         models = {name: loaded.model for name, loaded in site.models.items()}
-        gate = AdviceGate(writer, site.name, models, by=key, salt=salt_of(secret), sample=lot)
+        gate = AdviceGate(
+            writer, site.name, models, by=key, salt=encounter_salt(secret), sample=lot
+        )
         yield OpenedGate(gate=gate, site=site)
     finally:
         ledger.engine.dispose()
 
 
-def hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uvicorn.Server:
+def cds_hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uvicorn.Server:
     """Return the CDS Hooks server, not yet started.
 
     Raises:
@@ -85,14 +92,21 @@ def hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uvicor
 
     site = gate.site
     remote = frozenset(name for name, loaded in site.models.items() if loaded.remote)
-    service = CdsHooksService(gate.gate, clock, site.signer_of, remote)
+    service = CdsHooksService(gate.gate, clock, site.clinician_signer, remote)
     config = uvicorn.Config(
-        service.app(), host=host, port=port, log_level="warning", access_log=False, lifespan="off"
+        service.cds_hooks_app(),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
     )
     return uvicorn.Server(config)
 
 
-def serve_hooks(server: uvicorn.Server, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve_cds_hooks(
+    server: uvicorn.Server, host: str, port: int, ready: Callable[[str], None]
+) -> None:
     """Serve until interrupted; `ready` is told the address once it is bound.
 
     Raises:
@@ -120,7 +134,7 @@ def serve_hooks(server: uvicorn.Server, host: str, port: int, ready: Callable[[s
 _FREE = Message("an address of this machine with a free port")
 
 
-def serve_agents(
+def serve_agent_pathway(
     gate: OpenedGate, pathway: str, plan: str, clock: Clock, lines: Iterable[str]
 ) -> Iterator[str]:
     """Yield the MCP server's answer to each line of one agent's plan.
@@ -130,11 +144,11 @@ def serve_agents(
     """
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
-    runner = PathwayRunner(gate.gate, gate.site.pathway(pathway), plan)
-    yield from McpServer(runner, clock).serve(lines)
+    runner = PathwayRunner(gate.gate, gate.site.agent_pathway(pathway), plan)
+    yield from McpServer(runner, clock).serve_agent_requests(lines)
 
 
-def request_advice(
+def request_model_advice(
     gate: OpenedGate,
     deployment: str,
     encounter: str,
@@ -151,19 +165,21 @@ def request_advice(
     verdict = gate.gate.request_advice(
         deployment, encounter, facts, at=now, own_estimate=own_estimate
     )
-    verdict.check()
+    verdict.check_allows_advice()
     return asdict(verdict) | {"words": dict(verdict.words)}
 
 
-def lottery_audit(ledger_location: str, site: str, secret_files: Iterable[Path]) -> dict[str, Any]:
+def encounter_lottery_audit(
+    ledger_location: str, site: str, secret_files: Iterable[Path]
+) -> dict[str, Any]:
     """Return what drawing a site's lots again shows.
 
     Raises:
         InputError: A secret cannot be read.
     """
-    secrets = [lottery_secret(read_secret(path)) for path in secret_files]
+    secrets = [encounter_lottery_secret(read_site_secret(path)) for path in secret_files]
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        return asdict(audit_lottery(ledger.entries(), site, secrets)) | {"site": site}
+        return asdict(audit_encounter_lottery(ledger.entries(), site, secrets)) | {"site": site}
     finally:
         ledger.engine.dispose()

@@ -10,18 +10,18 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.clinic.domain.rules import classify, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_rule_book
 from commonwatt.clinic.domain.tables import CARDS
 from commonwatt.clinic.io.imports import (
     ModelCard,
-    card_faults,
-    load_adverse_events,
-    load_card,
+    load_device_adverse_events,
     load_fda_devices,
+    load_model_card,
+    model_card_faults,
 )
 
 
-def import_result(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
+def import_device_records(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what some public records hold; the kind of each is read off its name.
 
     Args:
@@ -33,29 +33,33 @@ def import_result(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.D
         EvidenceError: A file is not of its kind.
     """
     kinds = {path: path.name.removesuffix(".gz").rpartition(".")[2] for path in paths}
-    cards = {path.name: load_card(path) for path, kind in kinds.items() if kind == "xml"}
-    rows = [row for name, card in cards.items() for row in _card_rows(name, card, on)]
+    cards = {path.name: load_model_card(path) for path, kind in kinds.items() if kind == "xml"}
+    rows = [row for name, card in cards.items() for row in _model_card_rows(name, card, on)]
     answer: dict[str, Any] = {"cards": rows}
     answer["devices"] = [
-        _devices_summary(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
+        _fda_devices_summary(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
     ]
     answer["events"] = [
-        _adverse_events_summary(path) for path, kind in kinds.items() if kind == "csv"
+        _device_adverse_events_summary(path) for path, kind in kinds.items() if kind == "csv"
     ]
     names = [column.name for column in CARDS.columns]
-    return answer, CARDS.frame(**{name: [row[name] for row in rows] for name in names})
+    return answer, CARDS.build_frame(**{name: [row[name] for row in rows] for name in names})
 
 
-def _card_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
-    category = classify(load_rule_book(), card.facts, jurisdiction="imdrf", on=on).verdicts[0].klass
+def _model_card_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
+    category = (
+        classify_product(load_rule_book(), card.facts, jurisdiction="imdrf", on=on)
+        .verdicts[0]
+        .klass
+    )
     head = {"file": file, "name": card.name, "version": card.version, "category": category}
-    faults = card_faults(card, category)
+    faults = model_card_faults(card, category)
     return [head | {"rule": f.rule, "found": f.found} for f in faults] or [
         head | {"rule": "", "found": ""}
     ]
 
 
-def _devices_summary(path: Path) -> dict[str, Any]:
+def _fda_devices_summary(path: Path) -> dict[str, Any]:
     devices = load_fda_devices(path)
     counts = {
         "routes": Counter(device.route for device in devices),
@@ -67,8 +71,8 @@ def _devices_summary(path: Path) -> dict[str, Any]:
     }
 
 
-def _adverse_events_summary(path: Path) -> dict[str, Any]:
-    reports = load_adverse_events(path)
+def _device_adverse_events_summary(path: Path) -> dict[str, Any]:
+    reports = load_device_adverse_events(path)
     return {
         "file": path.name,
         "reports": len(reports),

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.clinic.engines.gateway.models import load_function
-from commonwatt.clinic.engines.gateway.site import load_secret
+from commonwatt.clinic.engines.gateway.models import load_model_function
+from commonwatt.clinic.engines.gateway.site import load_or_make_site_secret
 from commonwatt.clinic.engines.language import (
     ChatModel,
     ClinicalNote,
@@ -19,14 +19,20 @@ from commonwatt.clinic.engines.language import (
     LocalModel,
     RecordingModel,
     TextModel,
-    examine,
-    load_medec,
-    make_canaries,
-    split_cases,
+    examine_language_model,
+    load_medec_notes,
+    make_clinical_canaries,
+    split_notes_by_case,
 )
 from commonwatt.clinic.engines.language.baseline import NgramBaseline
-from commonwatt.clinic.engines.language.canaries import canaries_text, load_canaries
-from commonwatt.clinic.engines.language.models import answers_text, load_answers
+from commonwatt.clinic.engines.language.canaries import (
+    clinical_canaries_json,
+    load_clinical_canaries,
+)
+from commonwatt.clinic.engines.language.models import (
+    load_recorded_model,
+    recorded_answers_json_lines,
+)
 from commonwatt.core.errors import UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
@@ -53,7 +59,7 @@ class ModelAccess:
     baseline: bool = False
 
 
-def language_result(
+def language_examination_of_notes(
     path: Path,
     access: ModelAccess,
     *,
@@ -69,15 +75,16 @@ def language_result(
         EvidenceError: Notes, canaries or answers cannot be read, or the model does not answer.
         UsageError: Not exactly one way to the model is given.
     """
-    learnt, held = split_cases(load_medec(path), held_out)
-    model = RecordingModel(_accessed_model(access, learnt, seed))
-    planted = load_canaries(canaries) if canaries else []
-    examination = examine(model, held[:first], canaries=planted, seed=seed)
+    learnt, held = split_notes_by_case(load_medec_notes(path), held_out)
+    model = RecordingModel(_open_language_model(access, learnt, seed))
+    planted = load_clinical_canaries(canaries) if canaries else []
+    examination = examine_language_model(model, held[:first], canaries=planted, seed=seed)
     source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
     provenance = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
-    answers = answers_text(provenance | {"licence": _LICENCE}, model.answers)
+    answers = recorded_answers_json_lines(provenance | {"licence": _LICENCE}, model.answers)
     return (
-        _examination_dict(examination) | {"dataset_sha256": file_sha256(path), "seed": seed},
+        _language_examination_dict(examination)
+        | {"dataset_sha256": file_sha256(path), "seed": seed},
         examination.table,
         answers,
     )
@@ -86,7 +93,7 @@ def language_result(
 _LICENCE = "that of the model's maker for its answers; prompts are not kept"
 
 
-def _examination_dict(examination: LanguageExamination) -> dict[str, Any]:
+def _language_examination_dict(examination: LanguageExamination) -> dict[str, Any]:
     return {
         "model": examination.model,
         "notes": examination.notes,
@@ -99,13 +106,13 @@ def _examination_dict(examination: LanguageExamination) -> dict[str, Any]:
         },
         "p_flags": examination.p_flags,
         "p_fit": examination.p_fit,
-        "leak": asdict(examination.leak) | {"leaks": examination.leak.leaks}
+        "leak": asdict(examination.leak) | {"leaks": examination.leak.model_leaks_canaries}
         if examination.leak
         else None,
     }
 
 
-def _accessed_model(access: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
+def _open_language_model(access: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
     ways = [access.url, access.python, access.answers, access.baseline]
     if sum(bool(way) for way in ways) != 1:
         wanted = Message("exactly one of --url, --python, --answers and --baseline")
@@ -113,18 +120,20 @@ def _accessed_model(access: ModelAccess, learnt: list[ClinicalNote], seed: int) 
     if access.baseline:
         return NgramBaseline(learnt)
     if access.answers:
-        return load_answers(access.answers)
+        return load_recorded_model(access.answers)
     if access.python:
-        return LocalModel(access.python, load_function(access.python, "--python"))
+        return LocalModel(access.python, load_model_function(access.python, "--python"))
     token = os.environ.get(access.token_env, "") if access.token_env else ""
     return ChatModel(url=access.url, model=access.model or "model", token=token, seed=seed)
 
 
-def canaries_result(secret_file: Path, count: int) -> tuple[str, str]:
+def clinical_canary_texts(secret_file: Path, count: int) -> tuple[str, str]:
     """Return the key of some canaries, and the lines to be planted.
 
     Raises:
         InputError: The secret cannot be read.
     """
-    canaries = make_canaries(load_secret(secret_file), count)
-    return canaries_text(canaries), "".join(f"{canary.line}\n" for canary in canaries)
+    canaries = make_clinical_canaries(load_or_make_site_secret(secret_file), count)
+    return clinical_canaries_json(canaries), "".join(
+        f"{canary.planted_note_line}\n" for canary in canaries
+    )

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.clinic.domain.tables import OVER_TIME
-from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc
-from commonwatt.clinic.engines.evidence.sketch import centres
-from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_days
-from commonwatt.clinic.usecases.charts import evidence_path, over_time
-from commonwatt.clinic.usecases.evidence import read_table
-from commonwatt.clinic.usecases.monitor import daily_counts
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
+from commonwatt.clinic.engines.evidence.sketch import score_bin_logits
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_daily_score_counts
+from commonwatt.clinic.usecases.charts import model_over_time_svg, monitor_evidence_svg
+from commonwatt.clinic.usecases.evidence import read_patient_table
+from commonwatt.clinic.usecases.monitor import daily_score_counts
 
 I64 = npt.NDArray[np.int64]
 POINTS: Final = 40  # most points of a line
@@ -40,12 +40,12 @@ def monitor_figures(
         by: Columns whose values are streams of their own.
         language: Of the charts.
     """
-    days, counts, names = daily_counts(read_table(path, [*columns, *by]), columns, by)
+    days, counts, names = daily_score_counts(read_patient_table(path, [*columns, *by]), columns, by)
     # Rounded up, so that a line never has more than `POINTS` points, however many days there are.
     step = -(-len(days) // POINTS)
     ends = sorted({*range(step, len(days) + 1, step), len(days)})
-    points = OVER_TIME.frame(
-        **_stretch_columns(counts, names, ends, _plan_of_answer(counts, answer))
+    points = OVER_TIME.build_frame(
+        **_monitor_stretch_columns(counts, names, ends, _monitor_plan_of_answer(counts, answer))
     )
     alarms = pl.DataFrame(
         [
@@ -60,12 +60,12 @@ def monitor_figures(
     # Drawn on a logarithmic axis, where a model that is right would fall out of sight.
     evidence = charted.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
     return points, {
-        "over-time.svg": over_time(with_ratio, alarms, language),
-        "evidence.svg": evidence_path(evidence, alarms, language),
+        "over-time.svg": model_over_time_svg(with_ratio, alarms, language),
+        "evidence.svg": monitor_evidence_svg(evidence, alarms, language),
     }
 
 
-def _plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
+def _monitor_plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
     """Return the plan behind an answer; its middle is the rate of events."""
     none, some = (int(n) for n in counts[:, 0].sum(axis=(0, 2)))
     rate = min(max(some / max(none + some, 1), 1e-3), 1 - 1e-3)
@@ -77,7 +77,7 @@ def _plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
     )
 
 
-def _stretch_columns(
+def _monitor_stretch_columns(
     counts: I64, names: Sequence[str], ends: Sequence[int], plan: MonitorPlan
 ) -> dict[str, Any]:
     """Return a column of values for each stretch of each stream, stream by stream."""
@@ -85,12 +85,14 @@ def _stretch_columns(
     parts = np.stack([counts[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)], axis=1)
     flat = parts.reshape(-1, *parts.shape[2:])  # (streams × stretches, 2, bins)
     rows, events = flat.sum(axis=(1, 2)), flat[:, 1].sum(axis=1)
-    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-centres())))
+    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-score_bin_logits())))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = events / expected
-    area = auc(flat, 0.0)[0]
+    area = auc_with_interval(flat, 0.0)[0]
     few = np.minimum(events, rows - events) < FEWEST_EVENTS
-    path = np.stack([monitor_days(counts[:end], plan).statistic for end in ends], axis=1)
+    path = np.stack(
+        [monitor_daily_score_counts(counts[:end], plan).statistic for end in ends], axis=1
+    )
     return {
         "model": [name for name in names for _ in ends],
         "day": list(ends) * len(names),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.registry import RegistryWriter
-from commonwatt.clinic.usecases.queries import clocks, replay_registry
+from commonwatt.clinic.usecases.queries import replay_clinic_registry, reporting_periods
 from commonwatt.ledger import Ledger, Signer
 
 _KINDS: Final = (
@@ -18,19 +18,21 @@ _KINDS: Final = (
 )  # fmt: skip
 
 
-def load_registry(ledger: Ledger) -> Registry:
+def load_clinic_registry(ledger: Ledger) -> Registry:
     """Return the registry without advice, decisions and outcomes, which are many."""
-    return replay_registry(ledger, _KINDS)
+    return replay_clinic_registry(ledger, _KINDS)
 
 
-def deployments(registry: Registry, now: datetime) -> list[dict[str, Any]]:
+def deployment_rows(registry: Registry, now: datetime) -> list[dict[str, Any]]:
     """Return one row a deployment: where, how, since when, and how far it may go next."""
-    return [_deployment_row(registry, name, now) for name in registry.by_kind["deployment"]]
+    return [
+        _registry_deployment_row(registry, name, now) for name in registry.by_kind["deployment"]
+    ]
 
 
-def _deployment_row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
+def _registry_deployment_row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
     body, moves = registry.records[name].body, registry.moves[name]
-    status = registry.status(name, now)
+    status = registry.deployment_status(name, now)
     version = registry.records.get(body["version"])
     return {
         "deployment": name,
@@ -41,11 +43,13 @@ def _deployment_row(registry: Registry, name: str, now: datetime) -> dict[str, A
         "threshold": body["threshold"],
         "status": status.value if status else "",
         "since": moves[-1].at.isoformat(timespec="minutes"),
-        "alarms": sum(_is_alarm(event, name) for event in _records_of_kind(registry, "event")),
+        "alarms": sum(
+            _is_alarm(event, name) for event in _registry_records_of_kind(registry, "event")
+        ),
     }
 
 
-def _records_of_kind(registry: Registry, kind: str) -> list[RegistryRecord]:
+def _registry_records_of_kind(registry: Registry, kind: str) -> list[RegistryRecord]:
     return [registry.records[name] for name in registry.by_kind[kind]]
 
 
@@ -53,7 +57,7 @@ def _is_alarm(event: RegistryRecord, deployment: str) -> bool:
     return event.body["type"] == "signal" and event.body["deployment"] == deployment
 
 
-def events(registry: Registry) -> list[dict[str, Any]]:
+def safety_event_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return signals, incidents and actions, the newest first."""
     return [
         {
@@ -64,11 +68,11 @@ def events(registry: Registry) -> list[dict[str, Any]]:
             "deployment": event.body["deployment"],
             "code": event.body["code"],
         }
-        for event in reversed(_records_of_kind(registry, "event"))
+        for event in reversed(_registry_records_of_kind(registry, "event"))
     ]
 
 
-def rulings(registry: Registry) -> list[dict[str, Any]]:
+def product_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return which class each intended use was given, where and by which rule set."""
     return [
         {
@@ -79,19 +83,19 @@ def rulings(registry: Registry) -> list[dict[str, Any]]:
             "rule_set": str(ruling.body["rule_set_sha256"])[:16],
             "at": ruling.at.isoformat(timespec="minutes"),
         }
-        for ruling in _records_of_kind(registry, "ruling")
+        for ruling in _registry_records_of_kind(registry, "ruling")
     ]
 
 
-def duties(registry: Registry) -> list[dict[str, Any]]:
+def reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
     return [
         asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")}
-        for duty in registry.duties(clocks())
+        for duty in registry.reporting_duties(reporting_periods())
     ]
 
 
-def report_incident(
+def report_model_incident(
     ledger: Ledger,
     deployment: str,
     *,
@@ -114,10 +118,10 @@ def report_incident(
     writer = RegistryWriter(ledger)
     with writer.transaction() as tx:
         number = len(writer.registry.by_kind["event"]) + 1
-        entry = writer.record(tx, "event", f"incident-{number}", body, by=by, at=at)
-    return [duty for duty in duties(writer.registry) if duty["event"] == entry.subject]
+        entry = writer.write_registry_record(tx, "event", f"incident-{number}", body, by=by, at=at)
+    return [duty for duty in reporting_duty_rows(writer.registry) if duty["event"] == entry.subject]
 
 
-def dossier(ledger: Ledger, version: str, language: str) -> str:
+def version_dossier_html(ledger: Ledger, version: str, language: str) -> str:
     """Return everything on record about a version, as one page."""
     return dossier_html(RegistryWriter(ledger).registry, version, language=language)

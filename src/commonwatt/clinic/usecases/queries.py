@@ -16,14 +16,14 @@ from commonwatt.clinic.domain.rules import load_rule_book
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
-from commonwatt.ledger.actors import find_actor
+from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.usecases import with_ledger
 
 Clocks = dict[tuple[str, str], tuple[float, bool, str]]
 _STANDING = ("deployment", "move")
 
 
-def replay_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
+def replay_clinic_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     """Return the registry of some kinds of entry only.
 
     What is live hangs on a handful of entries, advice on millions; a question about
@@ -33,33 +33,33 @@ def replay_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     registry = Registry()
     # Each kind comes in its own order from the index; merged, a move never precedes the record that
     # it moves.
-    registry.apply(merge(*streams, key=lambda entry: entry.index))
+    registry.apply_ledger_entries(merge(*streams, key=lambda entry: entry.index))
     return registry
 
 
-def live_deployments(ledger_location: str, site: str, at: datetime) -> list[dict[str, Any]]:
+def live_deployment_rows(ledger_location: str, site: str, at: datetime) -> list[dict[str, Any]]:
     """Return what was live at a site at an instant."""
-    live = _with_registry(
+    live = _query_clinic_registry(
         ledger_location, _STANDING, lambda registry: registry.live_deployments(site, at)
     )
     return [asdict(each) | {"since": each.since.isoformat()} for each in live]
 
 
-def approver(ledger_location: str, deployment: str) -> dict[str, Any]:
+def deployment_approver(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return who approved a deployment and with it its threshold.
 
     Raises:
         StatusMoveError: There is no such deployment, or nobody approved it.
     """
 
-    def use(ledger: Ledger) -> dict[str, Any]:
-        registry = replay_registry(ledger, _STANDING)
-        record = registry.get(deployment, "deployment")
-        move = registry.approver(deployment)
+    def approver_in_ledger(ledger: Ledger) -> dict[str, Any]:
+        registry = replay_clinic_registry(ledger, _STANDING)
+        record = registry.registered_record(deployment, "deployment")
+        move = registry.last_approval_move(deployment)
         if move is None:
             raise StatusMoveError(deployment, found=Message("no approval on record"))
         with ledger.reading() as connection:
-            person = find_actor(connection, move.actor_id).person
+            person = find_ledger_actor(connection, move.actor_id).person
         return {
             "deployment": deployment,
             "threshold": record.body["threshold"],
@@ -70,14 +70,16 @@ def approver(ledger_location: str, deployment: str) -> dict[str, Any]:
             "entry": move.index,
         }
 
-    return with_ledger(ledger_location, use)
+    return with_ledger(ledger_location, approver_in_ledger)
 
 
-def rulings(ledger_location: str, product: str, jurisdiction: str) -> list[dict[str, Any]]:
+def product_ruling_rows(
+    ledger_location: str, product: str, jurisdiction: str
+) -> list[dict[str, Any]]:
     """Return which rule sets gave a product its class in a place, in order."""
     kinds = ("intended-use", "ruling")
-    records = _with_registry(
-        ledger_location, kinds, lambda registry: registry.rulings(product, jurisdiction)
+    records = _query_clinic_registry(
+        ledger_location, kinds, lambda registry: registry.product_rulings(product, jurisdiction)
     )
     return [
         {
@@ -91,12 +93,12 @@ def rulings(ledger_location: str, product: str, jurisdiction: str) -> list[dict[
     ]
 
 
-def undisclosed_encounters(ledger_location: str, deployment: str) -> dict[str, Any]:
+def undisclosed_encounter_names(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return encounters advised on without a disclosure, and those refused for the lack of one."""
 
-    def use(ledger: Ledger) -> dict[str, Any]:
-        registry = replay_registry(ledger, ("deployment", "disclosure", "advice"))
-        registry.get(deployment, "deployment")
+    def undisclosed_in_ledger(ledger: Ledger) -> dict[str, Any]:
+        registry = replay_clinic_registry(ledger, ("deployment", "disclosure", "advice"))
+        registry.registered_record(deployment, "deployment")
         refused = {
             str(entry.body.get("encounter", ""))
             for entry in ledger.entries(kind=REFUSAL)
@@ -105,44 +107,46 @@ def undisclosed_encounters(ledger_location: str, deployment: str) -> dict[str, A
         }
         return {"advised": registry.undisclosed_encounters(deployment), "refused": sorted(refused)}
 
-    return with_ledger(ledger_location, use)
+    return with_ledger(ledger_location, undisclosed_in_ledger)
 
 
-def unsigned_advice(ledger_location: str, deployment: str) -> list[str]:
+def unsigned_advice_names(ledger_location: str, deployment: str) -> list[str]:
     """Return the advice on which a signed decision is wanted and none is on record.
 
     Raises:
         StatusMoveError: There is no such deployment.
     """
 
-    def use(registry: Registry) -> list[str]:
-        registry.get(deployment, "deployment")
+    def unsigned_advice_in_registry(registry: Registry) -> list[str]:
+        registry.registered_record(deployment, "deployment")
         return registry.unsigned_advice(deployment)
 
-    return _with_registry(ledger_location, ("deployment", "advice", "decision"), use)
+    return _query_clinic_registry(
+        ledger_location, ("deployment", "advice", "decision"), unsigned_advice_in_registry
+    )
 
 
-def overrides(ledger_location: str, deployment: str) -> dict[str, Any]:
+def advice_override_outcomes(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return how accepted and overridden advice fared, and what doctor and model knew together."""
     kinds = ("deployment", "advice", "decision", "outcome")
 
-    def use(registry: Registry) -> dict[str, Any]:
-        registry.get(deployment, "deployment")
+    def override_outcomes_in_registry(registry: Registry) -> dict[str, Any]:
+        registry.registered_record(deployment, "deployment")
         return {
-            "decisions": registry.override_outcomes(deployment),
-            "voices": _clinician_model_comparison(registry, deployment),
+            "decisions": registry.outcome_counts_by_decision(deployment),
+            "voices": _clinician_model_auc_comparison(registry, deployment),
         }
 
-    return _with_registry(ledger_location, kinds, use)
+    return _query_clinic_registry(ledger_location, kinds, override_outcomes_in_registry)
 
 
-def _clinician_model_comparison(registry: Registry, deployment: str) -> dict[str, Any] | None:
+def _clinician_model_auc_comparison(registry: Registry, deployment: str) -> dict[str, Any] | None:
     """Return model, doctor and both on the lots; `None` where there is too little to say."""
     from commonwatt.clinic.engines.evidence import (
         compare_clinician_and_model,  # brings SciPy and numba
     )
 
-    rows = np.array(registry.forecasts(deployment), np.float64).reshape(-1, 3)
+    rows = np.array(registry.forecasts_with_outcome(deployment), np.float64).reshape(-1, 3)
     try:
         return asdict(
             compare_clinician_and_model(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8))
@@ -160,20 +164,24 @@ def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None
         StatusMoveError: There is no such advice.
     """
 
-    def use(registry: Registry) -> bool | None:
-        registry.get(advice, "advice")
-        return registry.saw_advice_first(advice)
+    def saw_advice_first_in_registry(registry: Registry) -> bool | None:
+        registry.registered_record(advice, "advice")
+        return registry.clinician_saw_advice_first(advice)
 
-    return _with_registry(ledger_location, ("advice", "decision"), use)
+    return _query_clinic_registry(
+        ledger_location, ("advice", "decision"), saw_advice_first_in_registry
+    )
 
 
-def duties(ledger_location: str) -> list[dict[str, Any]]:
+def reporting_duty_rows(ledger_location: str) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
-    owed = _with_registry(ledger_location, ("event",), lambda registry: registry.duties(clocks()))
+    owed = _query_clinic_registry(
+        ledger_location, ("event",), lambda registry: registry.reporting_duties(reporting_periods())
+    )
     return [asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")} for duty in owed]
 
 
-def clocks() -> Clocks:
+def reporting_periods() -> Clocks:
     """Return the reporting periods of the rule book by jurisdiction and severity."""
     rules = load_rule_book().rules
     return {
@@ -183,5 +191,7 @@ def clocks() -> Clocks:
     }
 
 
-def _with_registry(where: str, kinds: Iterable[str], use: Callable[[Registry], Any]) -> Any:
-    return with_ledger(where, lambda ledger: use(replay_registry(ledger, kinds)))
+def _query_clinic_registry(
+    ledger_location: str, kinds: Iterable[str], query: Callable[[Registry], Any]
+) -> Any:
+    return with_ledger(ledger_location, lambda ledger: query(replay_clinic_registry(ledger, kinds)))

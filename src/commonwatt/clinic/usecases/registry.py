@@ -11,13 +11,13 @@ from typing import Any, TypeVar, cast
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
-from commonwatt.clinic.io.pdf import pdf_of
+from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
-from commonwatt.clinic.usecases.queries import clocks
+from commonwatt.clinic.usecases.queries import reporting_periods
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
-from commonwatt.ledger.usecases import entry_dict, with_ledger
+from commonwatt.ledger.usecases import ledger_entry_dict, with_ledger
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def with_registry_writer(ledger_location: str, use: Callable[[RegistryWriter], T
     return with_ledger(ledger_location, lambda ledger: use(RegistryWriter(ledger)))
 
 
-def register(
+def register_record_file(
     ledger_location: str, key_file: Path, kind: str, name: str, body_file: Path, *, now: datetime
 ) -> dict[str, Any]:
     """Put the record in a JSON file on file.
@@ -35,10 +35,12 @@ def register(
     Raises:
         StatusMoveError: The file is not a JSON object, or the record is refused.
     """
-    return record(ledger_location, key_file, kind, name, _json_object(body_file), now=now)
+    return record_in_registry(
+        ledger_location, key_file, kind, name, _load_registry_record_body(body_file), now=now
+    )
 
 
-def record(
+def record_in_registry(
     ledger_location: str,
     key_file: Path,
     kind: str,
@@ -50,29 +52,35 @@ def record(
     """Put a record on file."""
     key = Key.load(key_file)
 
-    def use(writer: RegistryWriter) -> dict[str, Any]:
+    def write_record_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
-            return entry_dict(writer.record(tx, kind, name, body, by=key, at=now))
+            return ledger_entry_dict(
+                writer.write_registry_record(tx, kind, name, body, by=key, at=now)
+            )
 
-    return with_registry_writer(ledger_location, use)
+    return with_registry_writer(ledger_location, write_record_entry)
 
 
-def move(
+def move_deployment(
     ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
 ) -> dict[str, Any]:
     """Move a deployment."""
     key = Key.load(key_file)
 
-    def use(writer: RegistryWriter) -> dict[str, Any]:
+    def write_move_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
-            return entry_dict(
-                writer.move(tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason)
+            return ledger_entry_dict(
+                writer.move_deployment(
+                    tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason
+                )
             )
 
-    return with_registry_writer(ledger_location, use)
+    return with_registry_writer(ledger_location, write_move_entry)
 
 
-def dossier(ledger_location: str, version: str, language: str) -> tuple[str, dict[str, Any]]:
+def version_dossier_and_fhir(
+    ledger_location: str, version: str, language: str
+) -> tuple[str, dict[str, Any]]:
     """Return the dossier of a version as a page and as FHIR, which is checked.
 
     Raises:
@@ -80,29 +88,29 @@ def dossier(ledger_location: str, version: str, language: str) -> tuple[str, dic
         IdentityError: The FHIR bundle breaks a rule of R5, which is our fault.
     """
 
-    def use(writer: RegistryWriter) -> tuple[str, dict[str, Any]]:
-        owed = writer.registry.duties(clocks())
+    def dossier_and_fhir_bundle(writer: RegistryWriter) -> tuple[str, dict[str, Any]]:
+        owed = writer.registry.reporting_duties(reporting_periods())
         page = dossier_html(writer.registry, version, language=language, duties=owed)
         return page, fhir_bundle(writer.registry, version)
 
-    page, bundle = with_registry_writer(ledger_location, use)
+    page, bundle = with_registry_writer(ledger_location, dossier_and_fhir_bundle)
     faults = fhir_faults(bundle)
     if faults:
         raise IdentityError("FHIR", found="; ".join(faults[:3]))
     return page, bundle
 
 
-def save_pdf(page: str, path: Path) -> None:
+def save_dossier_pdf(page: str, path: Path) -> None:
     """Write a page as PDF.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    path.write_bytes(pdf_of(page))
+    path.write_bytes(dossier_pdf(page))
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def _load_registry_record_body(path: Path) -> dict[str, Any]:
     try:
         body: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

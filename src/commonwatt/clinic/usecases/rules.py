@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.clinic.domain.rules import (
     ProductRuling,
-    cells_moved_by,
+    cells_moved_by_rule_date,
     check_rule_book,
-    classify,
+    classify_product,
     load_rule_book,
 )
 from commonwatt.clinic.domain.tables import (
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def classification_result(
+def classify_in_jurisdictions(
     facts: Mapping[str, str], jurisdictions: Sequence[str], on: date
 ) -> dict[str, Any]:
     """Return class, route and duties of a product in each place."""
     book = load_rule_book()
-    rulings = [classify(book, facts, jurisdiction=place, on=on) for place in jurisdictions]
+    rulings = [classify_product(book, facts, jurisdiction=place, on=on) for place in jurisdictions]
     sources = {rule.rule_id: rule for ruling in rulings for rule in ruling.rules}
     return {
         "on": on.isoformat(),
         "rule_set_sha256": book.digest,
-        "rulings": [ruling_dict(ruling) for ruling in rulings],
+        "rulings": [product_ruling_dict(ruling) for ruling in rulings],
         "rules": {
             name: {
                 "text": rule.text,
@@ -50,7 +50,7 @@ def classification_result(
     }
 
 
-def ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
+def product_ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
     """Return a ruling as plain values."""
     return {
         "jurisdiction": ruling.jurisdiction,
@@ -68,17 +68,21 @@ def ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
     }
 
 
-def rule_check_result(days: Sequence[date], others: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+def rule_book_finding_tables(
+    days: Sequence[date], others: Mapping[str, str]
+) -> dict[str, pl.DataFrame]:
     """Return gaps, contradictions and unruled services over every combination."""
     findings = check_rule_book(load_rule_book(), days, others=others)
     return {
-        "gaps": GAPS.checked(findings.gaps),
-        "contradictions": CONTRADICTIONS.checked(findings.contradictions),
-        "unruled_services": UNRULED_SERVICES.checked(findings.unruled_services),
-        "cells": CELLS.checked(findings.cells),
+        "gaps": GAPS.checked_frame(findings.gaps),
+        "contradictions": CONTRADICTIONS.checked_frame(findings.contradictions),
+        "unruled_services": UNRULED_SERVICES.checked_frame(findings.unruled_services),
+        "cells": CELLS.checked_frame(findings.cells),
     }
 
 
-def moved_rule_result(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
+def moved_rule_cells(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
     """Return the cells whose class changes when the date of a rule moves."""
-    return MOVED.checked(cells_moved_by(load_rule_book(), rule_id, valid_from, days))
+    return MOVED.checked_frame(
+        cells_moved_by_rule_date(load_rule_book(), rule_id, valid_from, days)
+    )

@@ -15,35 +15,41 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
     SignedStatement,
-    confirm_report,
-    examine,
-    is_in_seal,
-    load_cases,
+    confirm_sealed_report,
+    examine_on_sealed_cases,
+    is_case_in_seal,
     load_revealed_case,
-    load_signed,
-    reveal_case,
-    seal,
+    load_sealed_cases,
+    load_signed_statement,
+    reveal_sealed_case,
+    seal_evidence_cases,
 )
-from commonwatt.clinic.engines.gateway.models import HttpModel, load_function, load_logistic
-from commonwatt.clinic.engines.gateway.site import load_secret, read_secret
+from commonwatt.clinic.engines.gateway.models import (
+    HttpModel,
+    load_logistic_model,
+    load_model_function,
+)
+from commonwatt.clinic.engines.gateway.site import load_or_make_site_secret, read_site_secret
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.errors import UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, actor_id_of
-from commonwatt.ledger.actors import find_actor
+from commonwatt.ledger.actors import find_ledger_actor
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
-def seal_cases(items: Path, secret: Path, key_file: Path, terms: SealTerms) -> SignedStatement:
+def seal_cases_file(items: Path, secret: Path, key_file: Path, terms: SealTerms) -> SignedStatement:
     """Return the seal over the items in a file.
 
     Raises:
         EvidenceError: The items are not of the form.
     """
-    return seal(load_cases(items), load_secret(secret), terms, by=Key.load(key_file))
+    return seal_evidence_cases(
+        load_sealed_cases(items), load_or_make_site_secret(secret), terms, by=Key.load(key_file)
+    )
 
 
 def examine_sealed_model(
@@ -70,20 +76,20 @@ def examine_sealed_model(
     Raises:
         EvidenceError: Items, seal or earlier reports do not belong together.
     """
-    private: list[SealedCase] = load_cases(items)
-    return examine(
+    private: list[SealedCase] = load_sealed_cases(items)
+    return examine_on_sealed_cases(
         private,
-        read_secret(secret),
-        load_signed(sealed),
+        read_site_secret(secret),
+        load_signed_statement(sealed),
         model[0],
         artefact_sha256=model[1],
-        earlier=[load_signed(path) for path in earlier],
+        earlier=[load_signed_statement(path) for path in earlier],
         on=now.date(),
         by=Key.load(key_file),
     )
 
 
-def vendor_model(
+def load_vendor_model(
     linear: Path | None, python: str, url: str, artefact: Path | None
 ) -> tuple[Scorer, str]:
     """Return what the vendor handed over, and its digest.
@@ -98,18 +104,18 @@ def vendor_model(
         wanted = Message("exactly one of --linear, --python and --url")
         raise UsageError("clinic examine", wanted=wanted)
     if linear:
-        return load_logistic(linear), file_sha256(linear)
+        return load_logistic_model(linear), file_sha256(linear)
     if artefact is None:
         raise UsageError("--artefact", wanted=Message("the file that the vendor handed over"))
     if python:
-        return load_function(python, "--python"), file_sha256(artefact)
+        return load_model_function(python, "--python"), file_sha256(artefact)
     # Whatever is sent to another machine is seen there, and the items would be sealed no more.
     if urlsplit(url).hostname not in _HERE:
         raise UsageError("--url", wanted=Message("a server on this machine"))
     return HttpModel(url=url), file_sha256(artefact)
 
 
-def record_report(
+def record_sealed_report(
     ledger_location: str,
     key_file: Path,
     version: str,
@@ -125,22 +131,26 @@ def record_report(
     """
     key = Key.load(key_file)
 
-    def use(writer: RegistryWriter) -> int:
-        on_record = writer.registry.get(version, "version").body["artefact_sha256"]
+    def write_evidence_record(writer: RegistryWriter) -> int:
+        on_record = writer.registry.registered_record(version, "version").body["artefact_sha256"]
         # A report on another file than the version on record would lend its figures to weights that
         # nobody examined.
         if on_record != report.body["artefact_sha256"]:
             raise EvidenceError(version, wanted=Message("the artefact that was examined"))
         with writer.transaction() as tx:
-            body = _evidence_body(
-                report, version, find_actor(tx, actor_id_of(key.public_key)).person.organisation
+            body = _third_party_evidence_body(
+                report,
+                version,
+                find_ledger_actor(tx, actor_id_of(key.public_key)).person.organisation,
             )
-            return writer.record(tx, "evidence", name, body, by=key, at=now).index
+            return writer.write_registry_record(tx, "evidence", name, body, by=key, at=now).index
 
-    return with_registry_writer(ledger_location, use)
+    return with_registry_writer(ledger_location, write_evidence_record)
 
 
-def _evidence_body(report: SignedStatement, version: str, evaluator: str) -> dict[str, Any]:
+def _third_party_evidence_body(
+    report: SignedStatement, version: str, evaluator: str
+) -> dict[str, Any]:
     return {
         "version": version,
         "design": "third-party",
@@ -151,16 +161,16 @@ def _evidence_body(report: SignedStatement, version: str, evaluator: str) -> dic
     }
 
 
-def revealed_case(items: Path, secret: Path, number: int) -> Any:
+def revealed_sealed_case(items: Path, secret: Path, number: int) -> Any:
     """Return one item with its proof.
 
     Raises:
         EvidenceError: There is no such item.
     """
-    return reveal_case(load_cases(items), read_secret(secret), number)
+    return reveal_sealed_case(load_sealed_cases(items), read_site_secret(secret), number)
 
 
-def report_confirmation(
+def sealed_report_confirmation(
     report: Path, sealed: Path, revealed_files: Sequence[Path]
 ) -> dict[str, Any]:
     """Return what a report says, after signature, seal and opened items were checked.
@@ -168,10 +178,10 @@ def report_confirmation(
     Raises:
         EvidenceError: Something does not hold.
     """
-    statement, seal_statement = load_signed(report), load_signed(sealed)
-    confirm_report(statement, seal_statement)
+    statement, seal_statement = load_signed_statement(report), load_signed_statement(sealed)
+    confirm_sealed_report(statement, seal_statement)
     for path in revealed_files:
-        if not is_in_seal(load_revealed_case(path), seal_statement):
+        if not is_case_in_seal(load_revealed_case(path), seal_statement):
             raise EvidenceError(str(path), found=Message("not an item of the sealed set"))
     return {"holds": True, "opened": len(revealed_files), "evaluator": statement.public_key} | dict(
         asdict(statement)["body"]

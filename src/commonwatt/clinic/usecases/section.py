@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.catalogue.measures import ABSENT, cell, label
+from commonwatt.catalogue.measures import ABSENT, measure_cell_text, measure_label_text
 from commonwatt.catalogue.shared import DAY
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
@@ -24,16 +24,16 @@ from commonwatt.clinic.domain.rules import load_rule_book
 from commonwatt.clinic.engines.evidence import (
     ClinicianModelComparison,
     compare_clinician_and_model,
-    evaluate,
+    evaluate_score_sketch,
 )
-from commonwatt.clinic.engines.evidence.metrics import o_over_e
+from commonwatt.clinic.engines.evidence.metrics import observed_over_expected
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 from commonwatt.clinic.usecases.charts import (
-    clinician_against_model,
-    evidence_path,
-    funnel,
-    over_time,
-    subgroups,
+    clinician_against_model_svg,
+    model_over_time_svg,
+    monitor_evidence_svg,
+    patient_subgroups_svg,
+    site_funnel_svg,
 )
 from commonwatt.clinic.usecases.example import (
     PATH_STEP_DAYS,
@@ -48,8 +48,8 @@ from commonwatt.report import (
     ReportFigure,
     ReportSection,
     ReportTable,
-    fact,
-    shown_table,
+    report_fact,
+    report_table_of_rows,
 )
 
 FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
@@ -64,7 +64,7 @@ def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
         on: The day whose law applies.
     """
     example = clinic_example(language=language, seed=seed, on=on)
-    comparison = clinician_model_comparison()
+    comparison = support_study_comparison()
     return ReportSection(
         name="clinic",
         title=translate("Medical models", language),
@@ -73,15 +73,18 @@ def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
             " how well it does, and whether its monitor is quiet.",
             language,
         ),
-        facts=_facts(example, comparison, language),
+        facts=_clinic_report_facts(example, comparison, language),
         figures=[
-            _over_time_figure(example, language),
-            _evidence_figure(example, language),
-            _subgroups_figure(example, language),
-            _funnel_figure(example, language),
+            _model_over_time_figure(example, language),
+            _monitor_evidence_figure(example, language),
+            _patient_subgroups_figure(example, language),
+            _site_funnel_figure(example, language),
             _clinician_against_model_figure(comparison, language),
         ],
-        tables=[_models_table(example, language), _worth_table(comparison, language)],
+        tables=[
+            _medical_models_table(example, language),
+            _clinician_worth_table(comparison, language),
+        ],
         notes=[translate(note, language) for note in _NOTES],
     )
 
@@ -97,7 +100,7 @@ _NOTES: Final = (
 )
 
 
-def clinician_model_comparison() -> ClinicianModelComparison:
+def support_study_comparison() -> ClinicianModelComparison:
     """Return what model and doctor of the SUPPORT study foretold, alone and together."""
     frame = pl.read_csv(FORECASTS)
     return compare_clinician_and_model(
@@ -105,7 +108,7 @@ def clinician_model_comparison() -> ClinicianModelComparison:
     )
 
 
-def _facts(
+def _clinic_report_facts(
     example: ClinicExample, comparison: ClinicianModelComparison, language: str
 ) -> list[ReportFact]:
     book = load_rule_book()
@@ -113,51 +116,57 @@ def _facts(
     alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.models)
     gaps = {"alpha": f"{example.models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
-    gaps = {"model": cell(comparison.model[0], AUC), "doctor": cell(comparison.doctor[0], AUC)}
+    gaps = {
+        "model": measure_cell_text(comparison.model[0], AUC),
+        "doctor": measure_cell_text(comparison.doctor[0], AUC),
+    }
     alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
     count = Message("of them unconfirmed: {count}", {"count": str(unconfirmed)})
     return [
-        fact(MODELS, len(example.models), language),
-        fact(MONITORS_IN_ALARM, alarms, language, note=bound),
-        fact(RULES_IN_SET, len(book.rules), language, note=count),
-        fact(BOTH_AUC, comparison.both[0], language, note=alone),
+        report_fact(MODELS, len(example.models), language),
+        report_fact(MONITORS_IN_ALARM, alarms, language, note=bound),
+        report_fact(RULES_IN_SET, len(book.rules), language, note=count),
+        report_fact(BOTH_AUC, comparison.both[0], language, note=alone),
     ]
 
 
-def _models_table(example: ClinicExample, language: str) -> ReportTable:
-    rows = [_model_row(model, language) for model in example.models]
-    return shown_table(tables.MODELS, rows, language, title=MODELS.label)
+def _medical_models_table(example: ClinicExample, language: str) -> ReportTable:
+    rows = [_medical_model_row(model, language) for model in example.models]
+    return report_table_of_rows(tables.MODELS, rows, language, title=MODELS.label)
 
 
-def _model_row(model: MonitoredModel, language: str) -> dict[str, str]:
-    estimates = evaluate(model.total, ["all"])
+def _medical_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
+    estimates = evaluate_score_sketch(model.over_all_sites, ["all"])
     metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
     classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
     route = translate(model.ruling.route or "no route stated", language)
     verdict = translate(model.monitor_result.verdicts[0], language)
     at = int(model.monitor_result.alarm_at[0])
-    day = f" ({label(DAY, language)} {at})" if at >= 0 else ""
+    day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
     return {
         "model": model.name,
         "class_and_route": f"{classes} · {route}",
-        "auc_interval": _interval_text(metrics["auc"]),
-        "ratio_interval": _interval_text(metrics["o_over_e"]),
+        "auc_interval": _metric_interval_text(metrics["auc"]),
+        "ratio_interval": _metric_interval_text(metrics["o_over_e"]),
         "monitor_verdict": verdict + day,
         "open_duties": ", ".join(model.open_duties) or ABSENT,
     }
 
 
-def _interval_text(row: dict[str, Any]) -> str:
-    if row["estimate"] is None:
+def _metric_interval_text(metric_row: dict[str, Any]) -> str:
+    if metric_row["estimate"] is None:
         return ABSENT
-    low, high = cell(row["low"], INTERVAL_LOW), cell(row["high"], INTERVAL_HIGH)
-    return f"{cell(row['estimate'], ESTIMATE)} ({low}–{high})"
+    low, high = (
+        measure_cell_text(metric_row["low"], INTERVAL_LOW),
+        measure_cell_text(metric_row["high"], INTERVAL_HIGH),
+    )
+    return f"{measure_cell_text(metric_row['estimate'], ESTIMATE)} ({low}–{high})"
 
 
-def _worth_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
+def _clinician_worth_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
     rows = [
-        {"judge": name, "auc": cell(e, AUC), "judge_interval": f"{low:.3f}–{high:.3f}"}
-        for name, (e, low, high) in _labelled_estimates(comparison, language)
+        {"judge": name, "auc": measure_cell_text(e, AUC), "judge_interval": f"{low:.3f}–{high:.3f}"}
+        for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
     ]
     # Gains carry their sign: an interval that begins below zero says that nothing is shown.
     rows += [
@@ -168,7 +177,7 @@ def _worth_table(comparison: ClinicianModelComparison, language: str) -> ReportT
         )
     ]
     gaps = {"count": f"{comparison.disagree:,}", "share": f"{comparison.doctor_right:.1%}"}
-    return shown_table(
+    return report_table_of_rows(
         tables.ESTIMATE_WORTH,
         rows,
         language,
@@ -177,7 +186,7 @@ def _worth_table(comparison: ClinicianModelComparison, language: str) -> ReportT
     )
 
 
-def _labelled_estimates(
+def _labelled_auc_estimates(
     comparison: ClinicianModelComparison, language: str
 ) -> list[tuple[str, tuple[float, float, float]]]:
     return [
@@ -187,10 +196,10 @@ def _labelled_estimates(
     ]
 
 
-def _over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _model_over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
-            {"model": model.name, "day": day, "o_over_e": _observed_over_expected(sketch)}
+            {"model": model.name, "day": day, "o_over_e": _observed_over_expected_of_day(sketch)}
             for model in example.models
             for day, sketch in enumerate(model.days)
         ]
@@ -201,13 +210,13 @@ def _over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
         caption=translate(
             "Each point is one day of one model; the line marks the day of the alarm.", language
         ),
-        svg=over_time(points, _alarms(example), language),
+        svg=model_over_time_svg(points, _monitor_alarm_days(example), language),
         data=points,
         table=tables.CLINIC_OVER_TIME,
     )
 
 
-def _evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _monitor_evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
             {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
@@ -224,13 +233,13 @@ def _evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
             " alarm; above one it has rung.",
             language,
         ),
-        svg=evidence_path(charted, _alarms(example), language),
+        svg=monitor_evidence_svg(charted, _monitor_alarm_days(example), language),
         data=points,
         table=tables.CLINIC_EVIDENCE,
     )
 
 
-def _alarms(example: ClinicExample) -> pl.DataFrame:
+def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "day": int(model.monitor_result.alarm_at[0])}
@@ -240,9 +249,9 @@ def _alarms(example: ClinicExample) -> pl.DataFrame:
     ).filter(pl.col("day") >= 0)
 
 
-def _subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
     by_model = [
-        evaluate(model.groups, [f"{model.name}: {group}" for group in example.groups])
+        evaluate_score_sketch(model.groups, [f"{model.name}: {group}" for group in example.groups])
         for model in example.models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
@@ -254,14 +263,14 @@ def _subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
         caption=translate(
             "Intervals at 95 %; a group with too few events is named and left empty.", language
         ),
-        svg=subgroups(data, language),
+        svg=patient_subgroups_svg(data, language),
         data=data,
         table=tables.CLINIC_SUBGROUPS,
     )
 
 
-def _funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
-    data = pl.concat([_at_sites(model, example.sites) for model in example.models])
+def _site_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
+    data = pl.concat([_site_funnel_points(model, example.sites) for model in example.models])
     return ReportFigure(
         name="clinic-funnel",
         title=translate("Sites", language),
@@ -270,14 +279,14 @@ def _funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
             " twenty beyond the inner ones.",
             language,
         ),
-        svg=funnel(data, language),
+        svg=site_funnel_svg(data, language),
         data=data,
         table=tables.CLINIC_FUNNEL,
     )
 
 
-def _at_sites(model: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
-    ratio, _, _ = o_over_e(model.sites, 0.95)
+def _site_funnel_points(model: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
+    ratio, _, _ = observed_over_expected(model.sites, 0.95)
     expected = model.sites.score_sum / UNIT
     return pl.DataFrame(
         {"model": model.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
@@ -289,7 +298,7 @@ def _clinician_against_model_figure(
 ) -> ReportFigure:
     rows = [
         {"voice": name, "estimate": e, "low": low, "high": high}
-        for name, (e, low, high) in _labelled_estimates(comparison, language)
+        for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
     ]
     data = pl.DataFrame(rows)
     return ReportFigure(
@@ -300,11 +309,11 @@ def _clinician_against_model_figure(
             " together is lost where the doctor is not asked before the advice.",
             language,
         ),
-        svg=clinician_against_model(data, language),
+        svg=clinician_against_model_svg(data, language),
         data=data,
         table=tables.CLINIC_VOICES,
     )
 
 
-def _observed_over_expected(sketch: ScoreSketch) -> float:
+def _observed_over_expected_of_day(sketch: ScoreSketch) -> float:
     return float(sketch.counts[0, 1].sum() / max(sketch.score_sum[0] / UNIT, 1e-9))

@@ -88,7 +88,7 @@ class Fleet:
         return len(self.gpus)
 
     @property
-    def capacity_milli(self) -> int:
+    def gpu_capacity_milli(self) -> int:
         """GPU capacity of the whole fleet [1/1000 GPU]."""
         # Multiplied as Python's integer: the column's 32 bits overflow at two million GPUs.
         return int(self.gpus.sum()) * 1000

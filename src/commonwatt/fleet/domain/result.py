@@ -52,7 +52,7 @@ class Segments:
     def __len__(self) -> int:
         return len(self.job)
 
-    def pieces(self) -> tuple[I64, I64, I64]:
+    def segment_node_and_gpu_milli(self) -> tuple[I64, I64, I64]:
         """Return segment, node and GPU [1/1000 GPU] of every piece that holds a node."""
         # -1 holds no node at all, and as an index it would mean the last one.
         with_node = np.flatnonzero(self.node >= 0)
@@ -88,7 +88,7 @@ class SimulationResult:
         return len(self.start_ms)
 
     @cached_property
-    def sha256(self) -> str:
+    def schedule_sha256(self) -> str:
         """Digest of every column: equal digests mean equal schedules."""
         # First starts, ends and pending times follow from the segments, so they add nothing to a
         # digest.
@@ -96,12 +96,12 @@ class SimulationResult:
         return arrays_sha256(segments | {"state": self.state, "preemptions": self.preemptions})
 
 
-def exact_sum(values: I64) -> int:
+def exact_sum_of_gpu_amounts(gpu_amounts: I64) -> int:
     """Return the sum of whole numbers exactly, beyond 64 bits if need be.
 
-    >>> exact_sum(np.array([2**62, 2**62, -1])) == 2**63 - 1
+    >>> exact_sum_of_gpu_amounts(np.array([2**62, 2**62, -1])) == 2**63 - 1
     True
     """
     # Each half is below 2^32, so that two thousand million of them add up within 64 bits.
-    high, low = values >> 32, values & 0xFFFFFFFF
+    high, low = gpu_amounts >> 32, gpu_amounts & 0xFFFFFFFF
     return (int(high.sum()) << 32) + int(low.sum())

@@ -121,15 +121,15 @@ PACKING_CURVE: Final = TableSchema(
 
 
 # The same two under the names that a single command gives its files.
-SIMULATED_JOBS: Final = JOBS.named("jobs")
-COMPARISON: Final = POLICIES.named("comparison")
+SIMULATED_JOBS: Final = JOBS.under_name("jobs")
+COMPARISON: Final = POLICIES.under_name("comparison")
 
 
-def _by_name(*columns: TableColumn) -> dict[str, TableColumn]:
+def _fleet_columns_by_name(*columns: TableColumn) -> dict[str, TableColumn]:
     return {column.name: column for column in columns}
 
 
-QUEUE_FIGURES: Final = _by_name(
+QUEUE_FIGURES: Final = _fleet_columns_by_name(
     *POLICIES.columns,
     TableColumn.of(of.JOBS_SUBMITTED, "jobs"),
     TableColumn.of(of.JOBS_REJECTED),
@@ -148,7 +148,7 @@ QUEUE_FIGURES: Final = _by_name(
     TableColumn.of(of.ENGINE_SPEED, "jobs_per_cpu_s"),
 )
 """Figures of a simulation of a queue."""
-PACKING_FIGURES: Final = _by_name(
+PACKING_FIGURES: Final = _fleet_columns_by_name(
     TableColumn.of(of.POLICY),
     TableColumn.of(of.JOBS_SUBMITTED, "jobs", meaning="Jobs that arrived"),
     TableColumn.of(of.JOBS_PLACED),
@@ -160,7 +160,7 @@ PACKING_FIGURES: Final = _by_name(
     TableColumn.of(of.SCHEDULE_DIGEST, "result_sha256"),
 )
 """Figures of the arrived-load protocol, which has no queue; two names mean another thing there."""
-JOB_TRACE_FIGURES: Final = _by_name(
+JOB_TRACE_FIGURES: Final = _fleet_columns_by_name(
     TableColumn.of(of.TRACE, "path"),
     TableColumn.of(of.TRACE_FORMAT, "format"),
     TableColumn.of(of.JOBS_SUBMITTED, "jobs"),
@@ -175,7 +175,7 @@ JOB_TRACE_FIGURES: Final = _by_name(
     TableColumn.of(of.TENANTS),
 )
 """Figures of a trace of jobs."""
-REQUEST_TRACE_FIGURES: Final = _by_name(
+REQUEST_TRACE_FIGURES: Final = _fleet_columns_by_name(
     TableColumn.of(of.TRACE, "path"),
     TableColumn.of(of.TRACE_FORMAT, "format"),
     TableColumn.of(of.REQUESTS),
@@ -188,7 +188,7 @@ REQUEST_TRACE_FIGURES: Final = _by_name(
 )
 """Figures of a trace of requests to a language model."""
 
-SWEEP_AXES: Final = _by_name(
+SWEEP_AXES: Final = _fleet_columns_by_name(
     TableColumn.of(of.POLICY),
     TableColumn.of(of.AXIS_NODES, "nodes"),
     TableColumn.of(of.AXIS_GPUS_PER_NODE, "gpus-per-node"),
@@ -215,10 +215,10 @@ SWEEP_FIGURES: Final = (
 """What each point of a sweep gives; nothing where its protocol knows no such figure."""
 
 
-def sweep_schema(axes: Iterable[str]) -> TableSchema:
+def fleet_sweep_schema(axes: Iterable[str]) -> TableSchema:
     """Return the columns of a sweep over `axes`.
 
-    >>> [column.name for column in sweep_schema(["seed", "load"]).columns][:3]
+    >>> [column.name for column in fleet_sweep_schema(["seed", "load"]).columns][:3]
     ['seed', 'load', 'jobs']
     """
     varied = list(axes)

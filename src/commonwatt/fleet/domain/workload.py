@@ -71,25 +71,25 @@ class Workload:
     def __len__(self) -> int:
         return len(self.submit_ms)
 
-    def demand_milli(self) -> I64:
+    def gpu_demand_milli_by_job(self) -> I64:
         """Return the GPU demand of each job while it runs [1/1000 GPU]."""
         # 64 bits, because the product goes on to be multiplied by milliseconds and summed over
         # jobs.
         return self.gpus.astype(np.int64) * self.gpu_milli
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Workload:
-        """Return the jobs of `rows`, in that order."""
+    def take_jobs(self, job_rows: npt.NDArray[np.intp]) -> Workload:
+        """Return the jobs of `job_rows`, in that order."""
         # The names stay whole: an index must mean the same tenant in a part of the jobs as in all
         # of them.
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS if name != "job_id"}
-        return replace(self, job_id=self.job_id.gather(rows), **columns)
+        columns = {name: getattr(self, name)[job_rows] for name in COLUMNS if name != "job_id"}
+        return replace(self, job_id=self.job_id.gather(job_rows), **columns)
 
 
 # The columns are the fields without a default; what follows them are names, shared by all rows.
 COLUMNS = tuple(field.name for field in fields(Workload) if field.default is MISSING)
 
 
-def workload(
+def workload_from_columns(
     submit_s: npt.ArrayLike,
     runtime_s: npt.ArrayLike,
     gpus: npt.ArrayLike,
@@ -100,13 +100,13 @@ def workload(
     Rows are sorted by submission; ties keep their order. Names (`tenant_names` …)
     and any column of `Workload` may be given by keyword.
 
-    >>> jobs = workload([5, 0], [60, 30], [8, 1])
+    >>> jobs = workload_from_columns([5, 0], [60, 30], [8, 1])
     >>> jobs.submit_ms.tolist(), jobs.gpus.tolist(), jobs.job_id.to_list()
     ([0, 5000], [1, 8], ['1', '0'])
     """
-    submit = _milliseconds(submit_s)
+    submit = _job_times_ms(submit_s)
     n = len(submit)
-    runtime = _milliseconds(runtime_s)
+    runtime = _job_times_ms(runtime_s)
     all_columns: dict[str, object] = {
         "job_id": pl.Series("job_id", [str(i) for i in range(n)], dtype=pl.String),
         "submit_ms": submit,
@@ -126,9 +126,9 @@ def workload(
     } | columns
     unsorted = Workload(**all_columns)  # type: ignore[arg-type]  # keywords are checked by the class
     # Stable, because ties keep the order of the file, and on every machine the same one.
-    return unsorted.take(np.argsort(submit, kind="stable"))
+    return unsorted.take_jobs(np.argsort(submit, kind="stable"))
 
 
-def _milliseconds(seconds: npt.ArrayLike) -> I64:
+def _job_times_ms(job_times_s: npt.ArrayLike) -> I64:
     # Rounded, not cut: as a float 1.001 s times 1000 is 1000.9999….
-    return np.rint(np.asarray(seconds, dtype=np.float64) * 1000).astype(np.int64)
+    return np.rint(np.asarray(job_times_s, dtype=np.float64) * 1000).astype(np.int64)

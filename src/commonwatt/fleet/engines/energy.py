@@ -17,7 +17,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet, Site
 from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.timeline import StepSeries, held_by
+from commonwatt.fleet.engines.timeline import StepSeries, gpu_milli_held_series
 
 F64 = npt.NDArray[np.float64]
 HOUR_MS = 3_600_000
@@ -51,7 +51,7 @@ class SiteEnergy:
     hour_kwh: F64
 
 
-def energy_used(
+def energy_by_site(
     result: SimulationResult, fleet: Fleet, *, from_ms: int, until_ms: int
 ) -> list[SiteEnergy]:
     """Return what each site drew between two instants, in the order of the sites.
@@ -61,66 +61,79 @@ def energy_used(
             not add up to the energy: a bug.
     """
     return [
-        _site_energy(result, fleet, i, _clock_hours(from_ms, until_ms))
+        _energy_of_site(result, fleet, i, _clock_hour_cuts_ms(from_ms, until_ms))
         for i in range(len(fleet.sites))
     ]
 
 
-def _clock_hours(from_ms: int, until_ms: int) -> I64:
+def _clock_hour_cuts_ms(from_ms: int, until_ms: int) -> I64:
     """Return the instants that cut a run into clock hours, its ends included."""
     # Hours of the clock and not of the run: tariffs and the grid's carbon change on the hour.
     whole = np.arange(from_ms // HOUR_MS + 1, -(-until_ms // HOUR_MS)) * HOUR_MS
     return np.concatenate([[from_ms], whole, [until_ms]]).astype(np.int64)
 
 
-def _site_energy(result: SimulationResult, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
-    site, on_site = fleet.sites[i], fleet.site == i
-    idle_kwh, step_kwh = np.zeros(len(cuts) - 1), np.zeros(len(cuts) - 1)
-    whole_kwh, held = 0.0, np.zeros(len(cuts) - 1, np.int64)
+def _energy_of_site(
+    result: SimulationResult, fleet: Fleet, site_number: int, cuts_ms: I64
+) -> SiteEnergy:
+    site, on_site = fleet.sites[site_number], fleet.site == site_number
+    idle_kwh, step_kwh = np.zeros(len(cuts_ms) - 1), np.zeros(len(cuts_ms) - 1)
+    whole_kwh, held = 0.0, np.zeros(len(cuts_ms) - 1, np.int64)
     for k, kind in enumerate(fleet.gpu_types):
         nodes = on_site & (fleet.gpu_type == k)
         gpus = int(fleet.gpus[nodes].sum())
-        hours = np.diff(held_by(result, nodes.astype(np.int64), 1).until(cuts))
+        hours = np.diff(
+            gpu_milli_held_series(result, nodes.astype(np.int64), 1).integral_until(cuts_ms)
+        )
         held += hours
-        idle_kwh += gpus * kind.idle_w * np.diff(cuts) / HOUR_MS / 1000
+        idle_kwh += gpus * kind.idle_w * np.diff(cuts_ms) / HOUR_MS / 1000
         # Idle power is drawn by every GPU at all times, the step up to busy power while it is held.
         # Traces hold no power, so a held GPU counts as busy whatever its job does with it.
         step_kwh += (kind.busy_w - kind.idle_w) * hours / MILLI_GPU_MS_PER_GPU_H / 1000
         # The same energy a second time, over the run as a whole and piece by piece: the two agree
         # only if no hour was lost or counted twice.
-        whole_kwh += gpus * kind.idle_w * int(cuts[-1] - cuts[0]) / HOUR_MS / 1000
+        whole_kwh += gpus * kind.idle_w * int(cuts_ms[-1] - cuts_ms[0]) / HOUR_MS / 1000
         whole_kwh += (
             (kind.busy_w - kind.idle_w)
-            * _held_milli_ms(result, nodes, cuts)
+            * _gpu_milli_ms_held_on_nodes(result, nodes, cuts_ms)
             / MILLI_GPU_MS_PER_GPU_H
         ) / 1000
     it_kwh = float((idle_kwh + step_kwh).sum())
-    _check_balance("energy by hour", it_kwh, whole_kwh)
-    return _energy_at_price(
-        site, cuts, idle_kwh, step_kwh, held, held_by(result, on_site.astype(np.int64), 1)
+    _check_energy_balance("energy by hour", it_kwh, whole_kwh)
+    return _site_energy_at_price(
+        site,
+        cuts_ms,
+        idle_kwh,
+        step_kwh,
+        held,
+        gpu_milli_held_series(result, on_site.astype(np.int64), 1),
     )
 
 
-def _held_milli_ms(result: SimulationResult, nodes: npt.NDArray[np.bool_], cuts: I64) -> int:
+def _gpu_milli_ms_held_on_nodes(
+    result: SimulationResult, nodes: npt.NDArray[np.bool_], cuts_ms: I64
+) -> int:
     """Return GPU time held on `nodes`, piece by piece rather than hour by hour."""
-    segment, node, milli = result.segments.pieces()
+    segment, node, milli = result.segments.segment_node_and_gpu_milli()
     segments = result.segments
-    ran = np.minimum(segments.end_ms, cuts[-1]) - np.maximum(segments.start_ms, cuts[0])
+    ran = np.minimum(segments.end_ms, cuts_ms[-1]) - np.maximum(segments.start_ms, cuts_ms[0])
     return int((milli * np.maximum(ran, 0)[segment])[nodes[node]].sum())
 
 
-def _energy_at_price(
-    site: Site, cuts: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: StepSeries
+def _site_energy_at_price(
+    site: Site, cuts_ms: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: StepSeries
 ) -> SiteEnergy:
     it_kwh = idle_kwh + step_kwh
     hour_kwh = it_kwh * site.pue
-    hour = cuts[:-1] // HOUR_MS
+    hour = cuts_ms[:-1] // HOUR_MS
     # A run may outlast the year of prices that is given; the series then begins again.
     price = site.price_usd_per_mwh[hour % len(site.price_usd_per_mwh)]
     carbon = site.carbon_g_per_kwh[hour % len(site.carbon_g_per_kwh)]
     # Overhead by its own law, and not as the rest: a rest would close any balance.
     energy_kwh, overhead_kwh = float(hour_kwh.sum()), float((it_kwh * (site.pue - 1)).sum())
-    _check_balance("energy of servers and overhead", float(it_kwh.sum()) + overhead_kwh, energy_kwh)
+    _check_energy_balance(
+        "energy of servers and overhead", float(it_kwh.sum()) + overhead_kwh, energy_kwh
+    )
     return SiteEnergy(
         it_kwh=float(it_kwh.sum()),
         idle_kwh=float(idle_kwh.sum()),
@@ -134,8 +147,8 @@ def _energy_at_price(
     )
 
 
-def _check_balance(law: str, left: float, right: float) -> None:
+def _check_energy_balance(law: str, left_kwh: float, right_kwh: float) -> None:
     # Relative, because both sides are sums of floats in different orders; a lost hour of even a
     # year-long run is far larger.
-    if abs(left - right) > 1e-9 * max(abs(left), abs(right), 1e-9):
+    if abs(left_kwh - right_kwh) > 1e-9 * max(abs(left_kwh), abs(right_kwh), 1e-9):
         raise IdentityError(law, found=Message("a conservation law that does not close"))

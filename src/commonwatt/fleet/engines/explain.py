@@ -20,12 +20,17 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.policies.backfill import BACKFILLS
 from commonwatt.fleet.domain.policies.order import ORDERS
-from commonwatt.fleet.domain.policies.place.state import eligibility
+from commonwatt.fleet.domain.policies.place.state import node_eligibility_by_job_class
 from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
-from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult, exact_sum
+from commonwatt.fleet.domain.result import (
+    JobState,
+    Segments,
+    SimulationResult,
+    exact_sum_of_gpu_amounts,
+)
 from commonwatt.fleet.domain.workload import I32, I64, Bools, Workload
 from commonwatt.fleet.engines.simulator.setup import Runtime
-from commonwatt.fleet.engines.simulator.simulate import Pool, select_nodes, simulate
+from commonwatt.fleet.engines.simulator.simulate import Pool, select_fleet_nodes, simulate_schedule
 
 
 class QueueReason(StrEnum):
@@ -126,7 +131,7 @@ class Explanation:
 MOST_BLOCKERS = 10
 
 
-def explain(
+def explain_job_wait(
     result: SimulationResult,
     workload: Workload,
     fleet: Fleet,
@@ -143,29 +148,33 @@ def explain(
     Raises:
         UsageError: The workload has no such job.
     """
-    job = _job_number(workload, job_id)
-    nodes = _permitted_nodes(workload, fleet, job, pool)
-    during = _overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
+    job = _job_number_in_workload(workload, job_id)
+    nodes = _nodes_permitted_to_job(workload, fleet, job, pool)
+    during = _segments_overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
     wait = _JobWait(during, workload, fleet, policy, job, nodes, quotas)
     counterfactual = _Counterfactual(workload, fleet, policy, job, pool, seed, runtime, quotas)
     return Explanation(
         job_id=job_id,
         state=JobState(int(result.state[job])),
-        queue_delay_s=_delay_s(result, workload, job),
-        intervals=tuple(wait.intervals()),
-        blockers=tuple(wait.blockers()),
-        remedies=tuple(counterfactual.remedies(_delay_s(result, workload, job), nodes)),
+        queue_delay_s=_queue_delay_of_job_s(result, workload, job),
+        intervals=tuple(wait.wait_intervals()),
+        blockers=tuple(wait.blocking_jobs()),
+        remedies=tuple(
+            counterfactual.remedies_by_delay(_queue_delay_of_job_s(result, workload, job), nodes)
+        ),
     )
 
 
-def _job_number(workload: Workload, job_id: str) -> int:
+def _job_number_in_workload(workload: Workload, job_id: str) -> int:
     matches = (workload.job_id == job_id).arg_true()
     if len(matches) == 0:
         raise UsageError(job_id, wanted=Message("a job of the trace"))
     return int(matches[0])
 
 
-def _overlapping(result: SimulationResult, from_ms: int, until_ms: int) -> SimulationResult:
+def _segments_overlapping(
+    result: SimulationResult, from_ms: int, until_ms: int
+) -> SimulationResult:
     """Return `result` with only the segments that overlap a stretch; -1 is its end."""
     whole = result.segments
     # Segments before and after the wait neither hold nor free anything in it. Without them the
@@ -188,14 +197,14 @@ def _overlapping(result: SimulationResult, from_ms: int, until_ms: int) -> Simul
     return replace(result, segments=segments)
 
 
-def _permitted_nodes(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
+def _nodes_permitted_to_job(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
     """Return which nodes the job may use at all."""
     owner = fleet.tenant if pool == "tenant" else np.full(len(fleet), SHARED, np.int32)
-    klass, eligible = eligibility(workload, replace(fleet, tenant=owner))
+    klass, eligible = node_eligibility_by_job_class(workload, replace(fleet, tenant=owner))
     return eligible[klass[job]]
 
 
-def _delay_s(result: SimulationResult, workload: Workload, job: int) -> float | None:
+def _queue_delay_of_job_s(result: SimulationResult, workload: Workload, job: int) -> float | None:
     start_ms = int(result.start_ms[job])
     return None if start_ms < 0 else (start_ms - int(workload.submit_ms[job])) / 1000
 
@@ -212,12 +221,12 @@ class _JobWait:
     nodes: Bools
     quotas: Mapping[str, float] | None
 
-    def intervals(self) -> Iterator[WaitInterval]:
+    def wait_intervals(self) -> Iterator[WaitInterval]:
         """Return the reasons over the wait, neighbours with one reason joined."""
         open_at: WaitInterval | None = None
-        for from_ms, until_ms in self._gaps():
-            for at_ms, end_ms in self._instants(from_ms, until_ms):
-                reason, free = self._reason(at_ms)
+        for from_ms, until_ms in self._waiting_stretches_ms():
+            for at_ms, end_ms in self._stretches_between_changes_ms(from_ms, until_ms):
+                reason, free = self._queue_reason_and_free_milli(at_ms)
                 if open_at and open_at.reason == reason and open_at.until_ms == at_ms:
                     open_at = replace(open_at, until_ms=end_ms)
                     continue
@@ -229,7 +238,7 @@ class _JobWait:
         if open_at:
             yield open_at
 
-    def _gaps(self) -> list[tuple[int, int]]:
+    def _waiting_stretches_ms(self) -> list[tuple[int, int]]:
         """Return the stretches between submission and end in which the job did not run."""
         segments = self.result.segments
         of_job = segments.job == self.job
@@ -241,37 +250,39 @@ class _JobWait:
         # The end of a finished job opens no gap: it is the one entry of `ends` that finds no start.
         return [(end, start) for end, start in zip(ends, starts, strict=False) if start > end]
 
-    def _instants(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
+    def _stretches_between_changes_ms(
+        self, from_ms: int, until_ms: int
+    ) -> Iterator[tuple[int, int]]:
         """Return the pieces of a gap in which nothing starts or ends."""
         segments = self.result.segments
         at = np.union1d(segments.start_ms, segments.end_ms)
         cuts = [from_ms, *at[(at > from_ms) & (at < until_ms)].tolist(), until_ms]
         yield from pairwise(cuts)
 
-    def _reason(self, at_ms: int) -> tuple[QueueReason, int]:
+    def _queue_reason_and_free_milli(self, at_ms: int) -> tuple[QueueReason, int]:
         # From what no queue could mend to what only its order decides: the first reason that
         # applies is the one that its owner can act on.
-        free = self._free_milli(at_ms)
+        free = self._free_gpu_milli_by_node(at_ms)
         job_free = int(free[self.nodes].sum())
         if self.result.state[self.job] == JobState.REJECTED:
             return QueueReason.NEVER_FITS, job_free
         if self._ran_before(at_ms):
             return QueueReason.PREEMPTED, job_free
-        if self._quota_used(at_ms):
+        if self._tenant_quota_used(at_ms):
             return QueueReason.QUOTA_USED, job_free
-        if job_free < self.workload.demand_milli()[self.job]:
+        if job_free < self.workload.gpu_demand_milli_by_job()[self.job]:
             return QueueReason.TOO_FEW_FREE, job_free
-        fits = self._fits(free)
+        fits = self._gang_fits(free)
         return (QueueReason.BEHIND_OTHERS if fits else QueueReason.FRAGMENTED), job_free
 
-    def _running(self, at_ms: int) -> Bools:
+    def _running_segments_at(self, at_ms: int) -> Bools:
         segments = self.result.segments
         return (segments.start_ms <= at_ms) & (segments.end_ms > at_ms)
 
-    def _free_milli(self, at_ms: int) -> I64:
+    def _free_gpu_milli_by_node(self, at_ms: int) -> I64:
         """Return free GPU of each node just after `at_ms` [1/1000 GPU]."""
-        segment, node, milli = self.result.segments.pieces()
-        now = self._running(at_ms)[segment]
+        segment, node, milli = self.result.segments.segment_node_and_gpu_milli()
+        now = self._running_segments_at(at_ms)[segment]
         free = self.fleet.gpus.astype(np.int64) * 1000
         # `free[node] -= milli` would take from each node once, however many pieces it holds.
         np.subtract.at(free, node[now], milli[now])
@@ -281,19 +292,19 @@ class _JobWait:
         segments = self.result.segments
         return bool(((segments.job == self.job) & (segments.end_ms <= at_ms)).any())
 
-    def _quota_used(self, at_ms: int) -> bool:
+    def _tenant_quota_used(self, at_ms: int) -> bool:
         if self.quotas is None or self.policy.borrow:
             return False
         tenant = int(self.workload.tenant[self.job])
-        jobs = self.result.segments.job[self._running(at_ms)]
-        demand = self.workload.demand_milli()
-        used = exact_sum(demand[jobs[self.workload.tenant[jobs] == tenant]])
+        jobs = self.result.segments.job[self._running_segments_at(at_ms)]
+        demand = self.workload.gpu_demand_milli_by_job()
+        used = exact_sum_of_gpu_amounts(demand[jobs[self.workload.tenant[jobs] == tenant]])
         quota = self.quotas.get(self.workload.tenant_names[tenant], 0) * 1000
         return bool(used + demand[self.job] > quota)
 
-    def _fits(self, free: I64) -> bool:
+    def _gang_fits(self, free: I64) -> bool:
         """Return whether the gang has room by free GPU of its nodes: whole nodes if wide."""
-        need = int(self.workload.demand_milli()[self.job])
+        need = int(self.workload.gpu_demand_milli_by_job()[self.job])
         size = self.fleet.gpus[self.nodes].astype(np.int64) * 1000
         # By the free GPU of whole nodes: shares that lie on different GPUs of a node count together
         # here, although a place policy may find no single GPU with enough.
@@ -303,11 +314,11 @@ class _JobWait:
         whole = int(free_permitted[free_permitted == size].sum())
         return whole + int(free_permitted[free_permitted < size].max(initial=0)) >= need
 
-    def blockers(self) -> Iterator[Blocker]:
+    def blocking_jobs(self) -> Iterator[Blocker]:
         """Return the jobs that held most GPU time on the job's nodes during its wait."""
-        segment, node, milli = self.result.segments.pieces()
+        segment, node, milli = self.result.segments.segment_node_and_gpu_milli()
         segments, held = self.result.segments, np.zeros(len(self.workload), np.int64)
-        for from_ms, until_ms in self._gaps():
+        for from_ms, until_ms in self._waiting_stretches_ms():
             inside = np.minimum(segments.end_ms, until_ms) - np.maximum(segments.start_ms, from_ms)
             time = np.maximum(inside, 0)[segment] * self.nodes[node]
             np.add.at(held, segments.job[segment], time * milli)
@@ -336,18 +347,18 @@ class _Counterfactual:
     runtime: Runtime
     quotas: Mapping[str, float] | None
 
-    def remedies(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
+    def remedies_by_delay(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
         """Return every change with its effect, the most helpful first."""
         # A job that started at once has nothing to gain, and each change costs a simulation.
         if delay_s == 0:
             return []
         remedies = [
-            self._remedy(change, delay_s, workload, fleet, policy)
-            for change, workload, fleet, policy in self._changes(nodes)
+            self._simulated_remedy(change, delay_s, workload, fleet, policy)
+            for change, workload, fleet, policy in self._changed_inputs(nodes)
         ]
-        return sorted(remedies, key=_by_delay)
+        return sorted(remedies, key=_queue_delay_with_remedy_s)
 
-    def _remedy(
+    def _simulated_remedy(
         self,
         change: Message,
         delay_s: float | None,
@@ -355,7 +366,7 @@ class _Counterfactual:
         fleet: Fleet,
         policy: SchedulingPolicy,
     ) -> Remedy:
-        result = simulate(
+        result = simulate_schedule(
             workload,
             fleet,
             policy,
@@ -364,19 +375,21 @@ class _Counterfactual:
             runtime=self.runtime,
             quotas=self.quotas,
         )
-        new_s = _delay_s(result, workload, self.job)
+        new_s = _queue_delay_of_job_s(result, workload, self.job)
         saved_s = None if new_s is None or delay_s is None else delay_s - new_s
         return Remedy(change=change, queue_delay_s=new_s, saved_s=saved_s)
 
-    def _changes(self, nodes: Bools) -> Iterator[tuple[Message, Workload, Fleet, SchedulingPolicy]]:
+    def _changed_inputs(
+        self, nodes: Bools
+    ) -> Iterator[tuple[Message, Workload, Fleet, SchedulingPolicy]]:
         work, gpus = self.workload, int(self.workload.gpus[self.job])
         if gpus > 1:
-            fewer = _column_with(work.gpus, self.job, gpus // 2)
+            fewer = _job_column_with(work.gpus, self.job, gpus // 2)
             change = Message("half the GPUs ({gpus})", {"gpus": str(gpus // 2)})
             yield change, replace(work, gpus=fewer), self.fleet, self.policy
-        raised = _column_with(work.priority, self.job, int(work.priority.max()) + 1)
+        raised = _job_column_with(work.priority, self.job, int(work.priority.max()) + 1)
         by_priority = replace(self.policy, order=ORDERS["priority"])
-        only_this_job = _column_with(np.zeros_like(work.priority), self.job, 1)
+        only_this_job = _job_column_with(np.zeros_like(work.priority), self.job, 1)
         # Other orders read no priority, so that raising it would be no remedy. FIFO is turned into
         # priority with this job alone raised, which is FIFO with one exception.
         if self.policy.order.name == "priority":
@@ -394,21 +407,21 @@ class _Counterfactual:
         if nodes.any():
             # The last node that it may use, repeated at the end: no other node changes its number,
             # so ties fall as they did.
-            larger = _fleet_with_one_more(self.fleet, int(np.flatnonzero(nodes)[-1]))
+            larger = _fleet_with_one_more_node(self.fleet, int(np.flatnonzero(nodes)[-1]))
             yield Message("one more node like those it may use"), work, larger, self.policy
 
 
-def _by_delay(remedy: Remedy) -> float:
+def _queue_delay_with_remedy_s(remedy: Remedy) -> float:
     return float("inf") if remedy.queue_delay_s is None else remedy.queue_delay_s
 
 
-def _column_with(column: I32, job: int, entry: int) -> I32:
+def _job_column_with(column: I32, job: int, job_entry: int) -> I32:
     new = column.copy()
-    new[job] = entry
+    new[job] = job_entry
     return new
 
 
-def _fleet_with_one_more(fleet: Fleet, like: int) -> Fleet:
-    rows = np.append(np.arange(len(fleet)), like)
-    larger = select_nodes(fleet, rows)
-    return replace(larger, node_id=(*fleet.node_id, f"{fleet.node_id[like]}+1"))
+def _fleet_with_one_more_node(fleet: Fleet, like_node: int) -> Fleet:
+    rows = np.append(np.arange(len(fleet)), like_node)
+    larger = select_fleet_nodes(fleet, rows)
+    return replace(larger, node_id=(*fleet.node_id, f"{fleet.node_id[like_node]}+1"))

@@ -15,8 +15,8 @@ import numpy as np
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.result import JobState, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
-from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.timeline import StepSeries, Timeline, timeline
+from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.timeline import StepSeries, Timeline, timeline_of_gpus_and_queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +112,13 @@ class FleetMetrics:
     by_tenant: dict[str, WaitMetrics]
     by_site: dict[str, SiteUse]
 
-    def as_dict(self) -> dict[str, object]:
+    def metrics_as_dict(self) -> dict[str, object]:
         """Return the fields for `--json`: those of all jobs stand on the first level."""
         fields = asdict(self)
         return fields.pop("all") | fields
 
 
-def metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> FleetMetrics:
+def fleet_metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> FleetMetrics:
     """Return the figures of `result`.
 
     Raises:
@@ -129,119 +129,125 @@ def metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> Fleet
     >>> from commonwatt.fleet.domain.policies import parse_policy
     >>> from commonwatt.fleet.domain.workload import workload
     >>> jobs, fleet = workload([0, 10], [10, 10], [8, 4]), uniform_fleet(1, 8)
-    >>> figures = metrics(simulate(jobs, fleet, parse_policy()), jobs, fleet)
+    >>> figures = fleet_metrics(simulate(jobs, fleet, parse_policy()), jobs, fleet)
     >>> figures.utilisation_share, figures.makespan_utilisation_share
     (1.0, 0.75)
     """
-    lines = timeline(result, workload)
+    lines = timeline_of_gpus_and_queue(result, workload)
     # To the last arrival: from then on the queue only drains, and one long last job would make any
     # policy look idle. The makespan's figure stands beside it under a name of its own.
-    first, last = _window(workload)
+    first, last = _submission_window_ms(workload)
     end = max(int(result.end_ms.max(initial=0)), last)
-    sites = _use_by_site(result, fleet, (first, last), end)
-    window = _share_held(lines.held_milli, (first, last), fleet.capacity_milli)
+    sites = _gpu_use_by_site(result, fleet, (first, last), end)
+    window = _gpu_share_held(lines.held_milli, (first, last), fleet.gpu_capacity_milli)
     return FleetMetrics(
         gpus=int(fleet.gpus.sum()),
         window_s=(last - first) / 1000,
         makespan_s=(end - first) / 1000,
         utilisation_share=window,
-        makespan_utilisation_share=_share_held(
-            lines.held_milli, (first, end), fleet.capacity_milli
+        makespan_utilisation_share=_gpu_share_held(
+            lines.held_milli, (first, end), fleet.gpu_capacity_milli
         ),
         unallocated_gpu_share=1 - window,
-        fragmented_gpu_share=_share_idle_while_waiting(lines, (first, last), fleet.capacity_milli),
-        mean_queue_length=_mean_level(lines.queue, (first, last)),
+        fragmented_gpu_share=_gpu_share_idle_while_jobs_wait(
+            lines, (first, last), fleet.gpu_capacity_milli
+        ),
+        mean_queue_length=_mean_level_of_step_series(lines.queue, (first, last)),
         energy_kwh=sum(site.energy_kwh for site in sites.values()),
         cost_usd=sum(site.cost_usd for site in sites.values()),
         carbon_kg=sum(site.carbon_kg for site in sites.values()),
-        all=waits(result, workload, np.ones(len(workload), np.bool_)),
+        all=wait_metrics_of_jobs(result, workload, np.ones(len(workload), np.bool_)),
         by_tenant={
-            name: waits(result, workload, workload.tenant == i)
+            name: wait_metrics_of_jobs(result, workload, workload.tenant == i)
             for i, name in enumerate(workload.tenant_names)
         },
         by_site=sites,
     )
 
 
-def waits(result: SimulationResult, workload: Workload, jobs: Bools) -> WaitMetrics:
-    """Return how long `jobs` waited, shape (jobs,)."""
+def wait_metrics_of_jobs(
+    result: SimulationResult, workload: Workload, selected_jobs: Bools
+) -> WaitMetrics:
+    """Return how long `selected_jobs` waited, shape (jobs,)."""
     # A job that can never fit has no delay to average; it is counted by itself instead.
-    done = np.flatnonzero(jobs & (result.state == JobState.FINISHED))
+    done = np.flatnonzero(selected_jobs & (result.state == JobState.FINISHED))
     submit = workload.submit_ms[done]
     delay = result.start_ms[done] - submit
-    demand = workload.demand_milli()[done].astype(np.float64)
+    demand = workload.gpu_demand_milli_by_job()[done].astype(np.float64)
     return WaitMetrics(
-        jobs=int(jobs.sum()),
+        jobs=int(selected_jobs.sum()),
         jobs_finished=len(done),
-        jobs_rejected=int((result.state[jobs] == JobState.REJECTED).sum()),
-        jobs_waiting=int((result.state[jobs] == JobState.WAITING).sum()),
+        jobs_rejected=int((result.state[selected_jobs] == JobState.REJECTED).sum()),
+        jobs_waiting=int((result.state[selected_jobs] == JobState.WAITING).sum()),
         gpu_hours=float((demand * workload.runtime_ms[done]).sum()) / 3.6e9,
-        mean_queue_delay_s=_mean_s(delay),
-        median_queue_delay_s=_quantile_s(delay, 0.5),
-        p95_queue_delay_s=_quantile_s(delay, 0.95),
-        mean_pending_s=_mean_s(result.pending_ms[done]),
-        mean_jct_s=_mean_s(result.end_ms[done] - submit),
-        preemptions=int(result.preemptions[jobs].sum()),
+        mean_queue_delay_s=_mean_job_time_s(delay),
+        median_queue_delay_s=_wait_quantile_s(delay, 0.5),
+        p95_queue_delay_s=_wait_quantile_s(delay, 0.95),
+        mean_pending_s=_mean_job_time_s(result.pending_ms[done]),
+        mean_jct_s=_mean_job_time_s(result.end_ms[done] - submit),
+        preemptions=int(result.preemptions[selected_jobs].sum()),
     )
 
 
-def _mean_s(values_ms: I64) -> float:
+def _mean_job_time_s(job_times_ms: I64) -> float:
     # Whole milliseconds are summed before the division, so that no order of the jobs shows in it.
-    return int(values_ms.sum()) / len(values_ms) / 1000 if len(values_ms) else 0.0
+    return int(job_times_ms.sum()) / len(job_times_ms) / 1000 if len(job_times_ms) else 0.0
 
 
-def _quantile_s(values_ms: I64, share: float) -> float:
-    if len(values_ms) == 0:
+def _wait_quantile_s(waits_ms: I64, share: float) -> float:
+    if len(waits_ms) == 0:
         return 0.0
     # A delay that some job really had; interpolation gives one between two jobs that nobody had.
-    return float(np.quantile(values_ms, share, method="inverted_cdf")) / 1000
+    return float(np.quantile(waits_ms, share, method="inverted_cdf")) / 1000
 
 
-def _window(workload: Workload) -> tuple[int, int]:
+def _submission_window_ms(workload: Workload) -> tuple[int, int]:
     if len(workload) == 0:
         return 0, 0
     return int(workload.submit_ms[0]), int(workload.submit_ms[-1])
 
 
-def _integral_between(line: StepSeries, window: tuple[int, int]) -> int:
-    low, high = line.until(np.array(window, np.int64)).tolist()
+def _step_series_integral_between(step_series: StepSeries, window_ms: tuple[int, int]) -> int:
+    low, high = step_series.integral_until(np.array(window_ms, np.int64)).tolist()
     return high - low
 
 
-def _share_held(held_milli: StepSeries, window: tuple[int, int], capacity_milli: int) -> float:
-    available = capacity_milli * (window[1] - window[0])
-    return _integral_between(held_milli, window) / available if available else 0.0
+def _gpu_share_held(
+    held_milli: StepSeries, window_ms: tuple[int, int], capacity_milli: int
+) -> float:
+    available = capacity_milli * (window_ms[1] - window_ms[0])
+    return _step_series_integral_between(held_milli, window_ms) / available if available else 0.0
 
 
-def _mean_level(line: StepSeries, window: tuple[int, int]) -> float:
-    length = window[1] - window[0]
-    return _integral_between(line, window) / length if length else 0.0
+def _mean_level_of_step_series(step_series: StepSeries, window_ms: tuple[int, int]) -> float:
+    length = window_ms[1] - window_ms[0]
+    return _step_series_integral_between(step_series, window_ms) / length if length else 0.0
 
 
-def _share_idle_while_waiting(
-    lines: Timeline, window: tuple[int, int], capacity_milli: int
+def _gpu_share_idle_while_jobs_wait(
+    gpu_timeline: Timeline, window_ms: tuple[int, int], capacity_milli: int
 ) -> float:
     """Return the share of GPU time that lay idle while at least one job waited."""
-    instants = np.union1d(lines.held_milli.at_ms, lines.queue.at_ms)
+    instants = np.union1d(gpu_timeline.held_milli.at_ms, gpu_timeline.queue.at_ms)
     # Only while some job waits: GPUs that idle for want of demand are no loss of the scheduler's.
-    idle = capacity_milli - _level_at(lines.held_milli, instants)
-    waiting = _level_at(lines.queue, instants) > 0
+    idle = capacity_milli - _step_series_level_at(gpu_timeline.held_milli, instants)
+    waiting = _step_series_level_at(gpu_timeline.queue, instants) > 0
     wasted = StepSeries(at_ms=instants, level=np.where(waiting, idle, 0))
-    return _share_held(wasted, window, capacity_milli)
+    return _gpu_share_held(wasted, window_ms, capacity_milli)
 
 
-def _level_at(line: StepSeries, at_ms: I64) -> I64:
-    if len(line.at_ms) == 0:
+def _step_series_level_at(step_series: StepSeries, at_ms: I64) -> I64:
+    if len(step_series.at_ms) == 0:
         return np.zeros(len(at_ms), np.int64)
-    step = np.searchsorted(line.at_ms, at_ms, side="right") - 1
+    step = np.searchsorted(step_series.at_ms, at_ms, side="right") - 1
     # Before the first step the index is -1, which reads the last one and is thrown away here.
-    return np.where(step >= 0, line.level[step], 0)
+    return np.where(step >= 0, step_series.level[step], 0)
 
 
-def _use_by_site(
+def _gpu_use_by_site(
     result: SimulationResult, fleet: Fleet, window: tuple[int, int], end: int
 ) -> dict[str, SiteUse]:
-    used = energy_used(result, fleet, from_ms=window[0], until_ms=end)
+    used = energy_by_site(result, fleet, from_ms=window[0], until_ms=end)
     segments = result.segments
     first_site = np.where(segments.node >= 0, fleet.site[segments.node], -1)
     uses: dict[str, SiteUse] = {}
@@ -251,7 +257,7 @@ def _use_by_site(
             gpus=gpus,
             jobs=len(np.unique(segments.job[first_site == i])),
             gpu_hours=energy.held_gpu_h,
-            utilisation_share=_share_held(energy.held_milli, window, gpus * 1000),
+            utilisation_share=_gpu_share_held(energy.held_milli, window, gpus * 1000),
             energy_kwh=energy.energy_kwh,
             overhead_kwh=energy.overhead_kwh,
             cost_usd=energy.cost_usd,

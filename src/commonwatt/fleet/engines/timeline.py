@@ -22,7 +22,7 @@ class StepSeries:
     at_ms: I64
     level: I64
 
-    def until(self, at_ms: I64) -> I64:
+    def integral_until(self, at_ms: I64) -> I64:
         """Return the integral of the level up to each instant, exactly, shape of `at_ms`."""
         if len(self.at_ms) == 0:
             return np.zeros(len(at_ms), np.int64)
@@ -48,35 +48,37 @@ class Timeline:
     queued_milli: StepSeries
 
 
-def steps(at_ms: I64, change: I64) -> StepSeries:
+def fleet_step_series_of_changes(at_ms: I64, level_change: I64) -> StepSeries:
     """Return the steps that changes at given instants make.
 
-    >>> made = steps(np.array([5, 0, 5, 9]), np.array([2, 1, -1, -2]))
-    >>> made.at_ms.tolist(), made.level.tolist(), made.until(np.array([7])).tolist()
+    >>> made = fleet_step_series_of_changes(np.array([5, 0, 5, 9]), np.array([2, 1, -1, -2]))
+    >>> made.at_ms.tolist(), made.level.tolist(), made.integral_until(np.array([7])).tolist()
     ([0, 5, 9], [1, 2, 0], [9])
     """
     instants, which = np.unique(at_ms, return_inverse=True)
     total = np.zeros(len(instants), np.int64)
     # Changes of one instant are one step, whose order nobody should see.
-    np.add.at(total, which.reshape(-1), change)
+    np.add.at(total, which.reshape(-1), level_change)
     return StepSeries(at_ms=instants, level=np.cumsum(total))
 
 
-def timeline(result: SimulationResult, workload: Workload) -> Timeline:
+def timeline_of_gpus_and_queue(result: SimulationResult, workload: Workload) -> Timeline:
     """Return GPU held and jobs waiting over time."""
     segments = result.segments
-    demand = workload.demand_milli()[segments.job]
+    demand = workload.gpu_demand_milli_by_job()[segments.job]
     return Timeline(
-        held_milli=steps(
+        held_milli=fleet_step_series_of_changes(
             np.concatenate([segments.start_ms, segments.end_ms]), np.concatenate([demand, -demand])
         ),
-        queue=_waiting_series(result, workload, np.ones(len(workload), np.int64)),
-        queued_milli=_waiting_series(result, workload, workload.demand_milli()),
+        queue=_waiting_jobs_series(result, workload, np.ones(len(workload), np.int64)),
+        queued_milli=_waiting_jobs_series(result, workload, workload.gpu_demand_milli_by_job()),
     )
 
 
-def _waiting_series(result: SimulationResult, workload: Workload, weight: I64) -> StepSeries:
-    """Return the sum of `weight` over the jobs that wait, shape of `weight` (jobs,)."""
+def _waiting_jobs_series(
+    result: SimulationResult, workload: Workload, job_weight: I64
+) -> StepSeries:
+    """Return the sum of `job_weight` over the jobs that wait, shape of `job_weight` (jobs,)."""
     segments = result.segments
     admitted = np.flatnonzero(result.state != JobState.REJECTED)
     finished = result.end_ms[segments.job] == segments.end_ms
@@ -90,15 +92,17 @@ def _waiting_series(result: SimulationResult, workload: Workload, weight: I64) -
     at_ms = np.concatenate(
         [workload.submit_ms[admitted], segments.end_ms[requeued], segments.start_ms]
     )
-    weights = [weight[admitted], weight[segments.job[requeued]], -weight[segments.job]]
-    return steps(at_ms, np.concatenate(weights))
+    weights = [job_weight[admitted], job_weight[segments.job[requeued]], -job_weight[segments.job]]
+    return fleet_step_series_of_changes(at_ms, np.concatenate(weights))
 
 
-def held_by(result: SimulationResult, column: I64, value: int) -> StepSeries:
-    """Return GPU held [1/1000 GPU] on nodes whose `column` (a node column) has `value`."""
-    segment, node, milli = result.segments.pieces()
-    on_nodes = column[node] == value
+def gpu_milli_held_series(
+    result: SimulationResult, node_column: I64, node_column_value: int
+) -> StepSeries:
+    """Return GPU held [1/1000 GPU] on nodes whose column `node_column` has `node_column_value`."""
+    segment, node, milli = result.segments.segment_node_and_gpu_milli()
+    on_nodes = node_column[node] == node_column_value
     segment, milli = segment[on_nodes], milli[on_nodes]
     segments = result.segments
     at_ms = np.concatenate([segments.start_ms[segment], segments.end_ms[segment]])
-    return steps(at_ms, np.concatenate([milli, -milli]))
+    return fleet_step_series_of_changes(at_ms, np.concatenate([milli, -milli]))

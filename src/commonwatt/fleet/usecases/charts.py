@@ -7,30 +7,37 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import heading, label, shown_value
+from commonwatt.catalogue.measures import measure_heading, measure_label_text, measure_shown_value
 from commonwatt.catalogue.shared import ENERGY
 from commonwatt.core.messages import Message, translate
 from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
 from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES
-from commonwatt.report.theme import ALARM, at_common_size, scale, svg
+from commonwatt.report.theme import (
+    ALARM,
+    chart_at_report_size,
+    chart_colour_scale,
+    report_chart_svg,
+)
 
 
-def use_over_time(use: pl.DataFrame, *, language: str) -> str:
+def gpu_use_over_time_chart(gpu_use: pl.DataFrame, *, language: str) -> str:
     """Return allocated GPUs by site over time, with the available GPUs as a line.
 
     Args:
-        use: Columns `day`, `site`, `allocated_gpus`; one row per bin and site.
+        gpu_use: Columns `day`, `site`, `allocated_gpus`; one row per bin and site.
         language: "en" or "zh-Hant".
     """
-    sites = use["site"].unique(maintain_order=True).to_list()
-    total = use.group_by("day", maintain_order=True).agg(pl.col("available_gpus").sum())
+    sites = gpu_use["site"].unique(maintain_order=True).to_list()
+    total = gpu_use.group_by("day", maintain_order=True).agg(pl.col("available_gpus").sum())
     areas = (
-        alt.Chart(use)
+        alt.Chart(gpu_use)
         .mark_area(interpolate="step-after", opacity=0.85)
         .encode(
-            x=_days(language),
-            y=alt.Y("allocated_gpus:Q", title=heading(ALLOCATED_GPUS, language), stack=True),
-            color=alt.Color("site:N", title=None, scale=scale(sites), sort=sites),
+            x=_days_from_first_submission_axis(language),
+            y=alt.Y(
+                "allocated_gpus:Q", title=measure_heading(ALLOCATED_GPUS, language), stack=True
+            ),
+            color=alt.Color("site:N", title=None, scale=chart_colour_scale(sites), sort=sites),
             # The rank stacks the sites in the programme's order, which is also the legend's.
             order=alt.Order("rank:Q"),
         )
@@ -43,17 +50,20 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
     description = translate(
         "Allocated GPUs by site over time; the dashed line is what was there.", language
     )
-    return svg(at_common_size(alt.layer(areas, line)), description=description)
+    return report_chart_svg(chart_at_report_size(alt.layer(areas, line)), description=description)
 
 
-def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
+def queue_over_time_chart(queue: pl.DataFrame, *, language: str) -> str:
     """Return waiting jobs and the GPUs that they request over time.
 
     Args:
         queue: Columns `day`, `waiting_jobs`, `waiting_gpus`.
         language: "en" or "zh-Hant".
     """
-    names = {name: label(QUEUE.column(name), language) for name in ("waiting_jobs", "waiting_gpus")}
+    names = {
+        name: measure_label_text(QUEUE.column(name), language)
+        for name in ("waiting_jobs", "waiting_gpus")
+    }
     long = queue.unpivot(list(names), index="day", variable_name="what")
     long = long.with_columns(pl.col("what").replace_strict(names))
     order = list(names.values())
@@ -61,16 +71,16 @@ def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
         alt.Chart(long)
         .mark_line(interpolate="step-after")
         .encode(
-            x=_days(language),
+            x=_days_from_first_submission_axis(language),
             y=alt.Y("value:Q", title=None),
-            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
         )
     )
     description = translate("Jobs waiting, and the GPUs that they request, over time.", language)
-    return svg(at_common_size(chart), description=description)
+    return report_chart_svg(chart_at_report_size(chart), description=description)
 
 
-def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
+def queue_delay_by_tenant_chart(tenants: pl.DataFrame, *, language: str) -> str:
     """Return the spread of queue delay by tenant: median to 95th percentile, and mean.
 
     Args:
@@ -79,20 +89,20 @@ def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
     """
     order = tenants["tenant"].to_list()
     base = alt.Chart(tenants).encode(y=alt.Y("tenant:N", title=None, sort=order))
-    axis = alt.X("p50_h:Q", title=heading(QUEUE_DELAY, language))
+    axis = alt.X("p50_h:Q", title=measure_heading(QUEUE_DELAY, language))
     bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
     mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
     description = translate(
         "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
         language,
     )
-    return svg(
-        at_common_size(alt.layer(bars, mean), height=max(60, 24 * len(order))),
+    return report_chart_svg(
+        chart_at_report_size(alt.layer(bars, mean), height=max(60, 24 * len(order))),
         description=description,
     )
 
 
-def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
+def gpu_energy_by_site_chart(energy: pl.DataFrame, *, language: str) -> str:
     """Return where the energy went: busy GPUs, idle GPUs and overhead, by site.
 
     Args:
@@ -100,7 +110,7 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
         language: "en" or "zh-Hant".
     """
     names = {
-        name: label(SITES.column(name), language)
+        name: measure_label_text(SITES.column(name), language)
         for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
     }
     long = energy.unpivot(list(names), index="site", variable_name="what", value_name="mwh")
@@ -112,28 +122,32 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
         .mark_bar(height=18)
         .encode(
             y=alt.Y("site:N", title=None, sort=energy["site"].to_list()),
-            x=alt.X("mwh:Q", title=heading(ENERGY, language), stack=True),
-            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+            x=alt.X("mwh:Q", title=measure_heading(ENERGY, language), stack=True),
+            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
             order=alt.Order("rank:Q"),
         )
     )
     description = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
-    return svg(at_common_size(chart, height=max(60, 34 * energy.height)), description=description)
+    return report_chart_svg(
+        chart_at_report_size(chart, height=max(60, 34 * energy.height)), description=description
+    )
 
 
-def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
+def queue_delay_by_policy_chart(policy_rows: pl.DataFrame, *, language: str) -> str:
     """Return mean and 95th percentile of queue delay by policy, on a logarithmic scale.
 
     Args:
-        rows: Columns `policy`, `mean_queue_delay_s`, `p95_queue_delay_s`.
+        policy_rows: Columns `policy`, `mean_queue_delay_s`, `p95_queue_delay_s`.
         language: "en" or "zh-Hant".
     """
     names = {
-        name: label(POLICIES.column(name), language)
+        name: measure_label_text(POLICIES.column(name), language)
         for name in ("mean_queue_delay_s", "p95_queue_delay_s")
     }
-    long = rows.unpivot(list(names), index="policy", variable_name="what", value_name="wait_s")
-    in_hours = shown_value(1, QUEUE_DELAY)
+    long = policy_rows.unpivot(
+        list(names), index="policy", variable_name="what", value_name="wait_s"
+    )
+    in_hours = measure_shown_value(1, QUEUE_DELAY)
     long = long.with_columns(
         what=pl.col("what").replace_strict(names),
         # A logarithmic axis has no nought: a second stands in for less, and the axis says so.
@@ -144,22 +158,25 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
         alt.Chart(long)
         .mark_point(filled=True, size=80, opacity=0.9)
         .encode(
-            y=alt.Y("policy:N", title=None, sort=rows["policy"].to_list()),
+            y=alt.Y("policy:N", title=None, sort=policy_rows["policy"].to_list()),
             x=alt.X(
                 "wait_h:Q",
                 title=Message(
                     "{figure}, logarithmic; a second at the least",
-                    {"figure": heading(QUEUE_DELAY, language)},
+                    {"figure": measure_heading(QUEUE_DELAY, language)},
                 ).translate(language),
                 scale=alt.Scale(type="log"),
             ),
-            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
             shape=alt.Shape("what:N", legend=None, sort=order),
         )
     )
     description = translate("Mean and 95th percentile of queue delay by policy.", language)
-    return svg(at_common_size(chart, height=max(70, 28 * rows.height)), description=description)
+    return report_chart_svg(
+        chart_at_report_size(chart, height=max(70, 28 * policy_rows.height)),
+        description=description,
+    )
 
 
-def _days(language: str) -> Any:
+def _days_from_first_submission_axis(language: str) -> Any:
     return alt.X("day:Q", title=translate("Days from the first submission", language))

@@ -25,34 +25,34 @@ def read_traces_to_describe(
     return [read_trace(path, format=format, mapping=mapping, strict=strict) for path in paths]
 
 
-def description(read: TraceRead) -> Row:
+def trace_description(trace_read: TraceRead) -> Row:
     """Return a trace's summary for `--json`."""
-    summary: Row = read.as_dict()
-    if read.jobs is not None:
-        summary |= {"summary": jobs_summary(read.jobs)}
+    summary: Row = trace_read.trace_as_dict()
+    if trace_read.jobs is not None:
+        summary |= {"summary": job_trace_summary(trace_read.jobs)}
     return summary
 
 
-def jobs_summary(jobs: Workload) -> Row:
+def job_trace_summary(job_trace: Workload) -> Row:
     """Return demand, span and names of a trace of jobs.
 
     `mean_demand_gpus` is GPU time requested over the span from first to last submission.
     """
-    demand = jobs.demand_milli() / 1000
-    seconds = jobs.runtime_ms / 1000
-    span_s = float(jobs.submit_ms[-1] - jobs.submit_ms[0]) / 1000
+    demand = job_trace.gpu_demand_milli_by_job() / 1000
+    seconds = job_trace.runtime_ms / 1000
+    span_s = float(job_trace.submit_ms[-1] - job_trace.submit_ms[0]) / 1000
     gpu_hours = float((demand * seconds).sum()) / 3600
     return {
-        "origin": jobs.origin,
+        "origin": job_trace.origin,
         "span_s": span_s,
         "gpu_hours": gpu_hours,
         # Demand as it was requested, whatever a cluster then served: what a fleet would have to be
         # sized by.
         "mean_demand_gpus": gpu_hours * 3600 / span_s if span_s else None,
-        "largest_gang_gpus": int(jobs.gpus.max()),
-        "fractional_jobs": int(((jobs.gpu_milli < 1000) & (jobs.gpus > 0)).sum()),
-        "cpu_jobs": int((jobs.gpus == 0).sum()),
+        "largest_gang_gpus": int(job_trace.gpus.max()),
+        "fractional_jobs": int(((job_trace.gpu_milli < 1000) & (job_trace.gpus > 0)).sum()),
+        "cpu_jobs": int((job_trace.gpus == 0).sum()),
         "median_runtime_s": float(np.median(seconds)),
-        "tenants": len(jobs.tenant_names),
-        "gpu_types": list(jobs.gpu_type_names),
+        "tenants": len(job_trace.tenant_names),
+        "gpu_types": list(job_trace.gpu_type_names),
     }

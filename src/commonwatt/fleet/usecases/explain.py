@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from commonwatt.catalogue.measures import written
+from commonwatt.catalogue.measures import measure_value_text
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.measures import DELAY_SAVED, HELD_IN_THE_WAY, QUEUE_DELAY
 from commonwatt.fleet.domain.policies import SchedulingPolicy
@@ -17,15 +17,15 @@ from commonwatt.fleet.engines.explain import (
     QueueReason,
     Remedy,
     WaitInterval,
-    explain,
+    explain_job_wait,
 )
-from commonwatt.fleet.engines.simulator import Runtime, simulate
+from commonwatt.fleet.engines.simulator import Runtime, simulate_schedule
 from commonwatt.fleet.usecases.inputs import FleetInputs
 
 BLOCKERS_IN_TEXT = 3
 
 
-def explanation_result(
+def job_wait_explanation(
     inputs: FleetInputs,
     policy: SchedulingPolicy,
     job_id: str,
@@ -39,8 +39,8 @@ def explanation_result(
     Raises:
         UsageError: The trace holds no such job.
     """
-    explanation = explain(
-        simulate(
+    explanation = explain_job_wait(
+        simulate_schedule(
             inputs.workload,
             inputs.fleet,
             policy,
@@ -63,16 +63,18 @@ def explanation_result(
         "policy": policy.name,
         "state": explanation.state.name.lower(),
         "queue_delay_s": explanation.queue_delay_s,
-        "reasons": [_reason_as_dict(interval) for interval in explanation.intervals],
+        "reasons": [_wait_reason_as_dict(interval) for interval in explanation.intervals],
         "blockers": [asdict(blocker) for blocker in explanation.blockers],
         "remedies": [
             asdict(remedy) | {"change": str(remedy.change)} for remedy in explanation.remedies
         ],
-        "sentences": {language: _sentences(explanation, language) for language in LANGUAGES},
+        "sentences": {
+            language: _job_wait_sentences(explanation, language) for language in LANGUAGES
+        },
     }
 
 
-def _reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
+def _wait_reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
     return {
         "from_s": interval.from_ms / 1000,
         "until_s": interval.until_ms / 1000,
@@ -81,12 +83,12 @@ def _reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
     }
 
 
-def _sentences(explanation: Explanation, language: str) -> list[str]:
+def _job_wait_sentences(explanation: Explanation, language: str) -> list[str]:
     messages = [
-        _delay_message(explanation, language),
-        *_reason_messages(explanation.intervals, language),
+        _queue_delay_message(explanation, language),
+        *_wait_reason_messages(explanation.intervals, language),
         *(
-            _blocker_message(blocker, language)
+            _blocking_job_message(blocker, language)
             for blocker in explanation.blockers[:BLOCKERS_IN_TEXT]
         ),
         *(_remedy_message(remedy, language) for remedy in explanation.remedies),
@@ -94,14 +96,14 @@ def _sentences(explanation: Explanation, language: str) -> list[str]:
     return [message.translate(language) for message in messages]
 
 
-def _delay_message(explanation: Explanation, language: str) -> Message:
+def _queue_delay_message(explanation: Explanation, language: str) -> Message:
     if explanation.queue_delay_s is None:
         return Message("Job {job} never started.", {"job": explanation.job_id})
-    delay = written(explanation.queue_delay_s, QUEUE_DELAY, language)
+    delay = measure_value_text(explanation.queue_delay_s, QUEUE_DELAY, language)
     return Message("Job {job} waited {delay}.", {"job": explanation.job_id, "delay": delay})
 
 
-def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[Message]:
+def _wait_reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
     total_ms: dict[QueueReason, int] = {}
     for interval in intervals:
@@ -114,7 +116,7 @@ def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[M
         Message(
             "  {delay}: {reason}.",
             {
-                "delay": written(total_ms[reason] / 1000, QUEUE_DELAY, language),
+                "delay": measure_value_text(total_ms[reason] / 1000, QUEUE_DELAY, language),
                 "reason": REASON_MESSAGES[reason].translate(language),
             },
         )
@@ -122,10 +124,10 @@ def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[M
     ]
 
 
-def _blocker_message(blocker: Blocker, language: str) -> Message:
+def _blocking_job_message(blocker: Blocker, language: str) -> Message:
     details = {
         "job": blocker.job_id,
-        "held": written(blocker.gpu_hours, HELD_IN_THE_WAY, language),
+        "held": measure_value_text(blocker.gpu_hours, HELD_IN_THE_WAY, language),
     }
     if blocker.later:
         return Message("  In its way: job {job}, submitted later, {held}.", details)
@@ -138,7 +140,7 @@ def _remedy_message(remedy: Remedy, language: str) -> Message:
         return Message("  With {change}: it never starts.", {"change": change})
     details = {
         "change": change,
-        "delay": written(remedy.queue_delay_s, QUEUE_DELAY, language),
-        "saved": written(remedy.saved_s, DELAY_SAVED, language),
+        "delay": measure_value_text(remedy.queue_delay_s, QUEUE_DELAY, language),
+        "saved": measure_value_text(remedy.saved_s, DELAY_SAVED, language),
     }
     return Message("  With {change}: it waits {delay} ({saved} saved).", details)

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import TableError, UsageError, cell_location
+from commonwatt.core.errors import TableError, UsageError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
-from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.policies.place import workload_in_gpu_slices
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.simulator.simulate import Pool
-from commonwatt.fleet.io.nodes import read_nodes, read_pools
-from commonwatt.fleet.io.traces import check_fits, read_traces
+from commonwatt.fleet.io.nodes import read_node_list, read_tenant_pools
+from commonwatt.fleet.io.traces import check_jobs_fit_fleet, read_traces
 from commonwatt.fleet.io.traces.read import TraceRead
 
 
@@ -59,7 +59,7 @@ class FleetInputs:
     pool: Pool
 
 
-def load_inputs(options: FleetInputOptions) -> FleetInputs:
+def load_fleet_inputs(options: FleetInputOptions) -> FleetInputs:
     """Read what was named, and check that every job could ever run.
 
     Raises:
@@ -76,12 +76,14 @@ def load_inputs(options: FleetInputOptions) -> FleetInputs:
     )
     fleet = load_fleet(options, read.workload.tenant_names)
     if options.check_fits:
-        check_fits(read.workload, fleet, where=", ".join(path.name for path in options.traces))
+        check_jobs_fit_fleet(
+            read.workload, fleet, where=", ".join(path.name for path in options.traces)
+        )
     # Every file that was read, because a run's id follows from the bytes of all of them.
     listed = [Path(options.nodes)] if not options.nodes.isdigit() else []
     mapping = [options.mapping] if options.mapping else []
     return FleetInputs(
-        workload=in_slices(read.workload, fleet),
+        workload=workload_in_gpu_slices(read.workload, fleet),
         fleet=fleet,
         reads=read.reads,
         files=(*options.traces, *mapping, *listed),
@@ -96,11 +98,11 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     `--gpus-per-node`, too; any other node list says all itself.
     """
     if options.nodes.isdigit():
-        return _equal_nodes(options)
+        return _fleet_of_equal_nodes(options)
     path = Path(options.nodes)
     if not _lists_nodes_by_tenant(path):
-        return read_nodes(path, tenants=tenants)
-    fleet = read_pools(path, gpus_per_node=_gpus_per_node(options), tenants=tenants)
+        return read_node_list(path, tenants=tenants)
+    fleet = read_tenant_pools(path, gpus_per_node=_gpus_per_node_option(options), tenants=tenants)
     if options.pool == "tenant":
         return fleet
     # The file says whose the nodes are, and the option that all tenants share them; the option
@@ -108,7 +110,7 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     return replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
 
 
-def _equal_nodes(options: FleetInputOptions) -> Fleet:
+def _fleet_of_equal_nodes(options: FleetInputOptions) -> Fleet:
     if options.pool == "tenant":
         raise UsageError(
             "--pool tenant",
@@ -117,10 +119,10 @@ def _equal_nodes(options: FleetInputOptions) -> Fleet:
         )
     if int(options.nodes) < 1:
         raise UsageError("--nodes", found=options.nodes, wanted=Message("at least 1 node"))
-    return uniform_fleet(int(options.nodes), _gpus_per_node(options))
+    return uniform_fleet(int(options.nodes), _gpus_per_node_option(options))
 
 
-def _gpus_per_node(options: FleetInputOptions) -> int:
+def _gpus_per_node_option(options: FleetInputOptions) -> int:
     if options.gpus_per_node is None:
         raise UsageError("--gpus-per-node", wanted=Message("the number of GPUs on each node"))
     return options.gpus_per_node
@@ -137,21 +139,21 @@ def _lists_nodes_by_tenant(path: Path) -> bool:
     return {"tenant", "nodes"} <= names and "gpus" not in names
 
 
-def load_quotas(path: Path, workload: Workload) -> dict[str, float]:
+def load_tenant_quotas(path: Path, workload: Workload) -> dict[str, float]:
     """Return the quota of each tenant [GPUs] from a CSV with `tenant,gpus`.
 
     Raises:
         TableError: A column is missing, a tenant is unknown, or a quota is no number.
     """
-    frame = _quota_frame(path)
+    frame = _tenant_quota_frame(path)
     quotas: dict[str, float] = {}
     for row, (tenant, gpus) in enumerate(frame.select("tenant", "gpus").iter_rows(), start=2):
-        _check_quota(path, row, tenant, gpus, workload)
+        _check_tenant_quota(path, row, tenant, gpus, workload)
         quotas[tenant] = float(gpus)
     return quotas
 
 
-def _quota_frame(path: Path) -> pl.DataFrame:
+def _tenant_quota_frame(path: Path) -> pl.DataFrame:
     try:
         frame = pl.read_csv(path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64})
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -164,12 +166,18 @@ def _quota_frame(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _check_quota(path: Path, row: int, tenant: str, gpus: float | None, workload: Workload) -> None:
+def _check_tenant_quota(
+    path: Path, row: int, tenant: str, gpus: float | None, workload: Workload
+) -> None:
     if tenant not in workload.tenant_names:
         known_tenants = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
         raise TableError(
-            cell_location(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known_tenants
+            table_cell_location(str(path), row, "tenant"),
+            found=str(tenant)[:40],
+            wanted=known_tenants,
         )
     if gpus is None or not 0 <= gpus < 1e9:
         wanted = Message("a number of GPUs, 0 or more")
-        raise TableError(cell_location(str(path), row, "gpus"), found=str(gpus), wanted=wanted)
+        raise TableError(
+            table_cell_location(str(path), row, "gpus"), found=str(gpus), wanted=wanted
+        )

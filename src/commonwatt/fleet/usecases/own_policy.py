@@ -13,23 +13,23 @@ from commonwatt.fleet.engines.simulator.user_policy import UserPolicy
 USER_POLICY_MARK = ".py:"
 
 
-def is_user_policy(order: str) -> bool:
-    """Return whether `order` names a file rather than a built-in order.
+def is_user_scheduling_policy(order_option: str) -> bool:
+    """Return whether `order_option` names a file rather than a built-in order.
 
-    >>> is_user_policy("policies/mine.py:LargestFirst"), is_user_policy("sjf")
+    >>> is_user_scheduling_policy("policies/mine.py:LargestFirst"), is_user_scheduling_policy("sjf")
     (True, False)
     """
-    return USER_POLICY_MARK in order
+    return USER_POLICY_MARK in order_option
 
 
-def load_user_policy(order: str) -> UserPolicy:
+def load_user_scheduling_policy(order: str) -> UserPolicy:
     """Return the policy that `FILE.py:CLASS` names; the file is run as it is imported.
 
     Raises:
         UsageError: No such file or class, or the class has no `order`.
     """
     file, _, name = order.rpartition(":")
-    member = getattr(_imported_module(Path(file)), name, None)
+    member = getattr(_imported_user_policy_module(Path(file)), name, None)
     # An object is as good as a class, for a policy that was set up with its own numbers.
     policy = member() if isinstance(member, type) else member
     if not callable(getattr(policy, "order", None)):
@@ -41,7 +41,7 @@ def load_user_policy(order: str) -> UserPolicy:
     return policy  # type: ignore[return-value]  # checked just above
 
 
-def _imported_module(path: Path) -> Any:
+def _imported_user_policy_module(path: Path) -> Any:
     if not path.is_file():
         raise UsageError("--order", found=str(path), wanted=Message("a Python file"))
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -10,25 +10,27 @@ import polars as pl
 
 from commonwatt.fleet.domain.tables import QUEUE, SITES, TENANTS, USE
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.timeline import held_by, timeline
+from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.timeline import gpu_milli_held_series, timeline_of_gpus_and_queue
 from commonwatt.fleet.usecases.simulate import FleetRun
 
 HOUR_MS = 3_600_000
 MOST_BINS = 240  # more than this cannot be told apart at the width of a page
 
 
-def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+def gpu_use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
-    edges = _bin_edges_ms(run)
+    edges = _time_bin_edges_ms(run)
     fleet = run.inputs.fleet
     parts: list[pl.DataFrame] = []
     for i, label in enumerate(labels):
         # The integral over the bin: a sample at its start would miss whatever is shorter than a
         # bin.
-        held = np.diff(held_by(run.result, fleet.site.astype(np.int64), i).until(edges))
+        held = np.diff(
+            gpu_milli_held_series(run.result, fleet.site.astype(np.int64), i).integral_until(edges)
+        )
         parts.append(
-            USE.frame(
+            USE.build_frame(
                 day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
                 site=[label] * (len(edges) - 1),
                 rank=np.full(len(edges) - 1, i),
@@ -39,23 +41,23 @@ def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def queue_table(run: FleetRun) -> pl.DataFrame:
+def queue_over_time_table(run: FleetRun) -> pl.DataFrame:
     """Return mean waiting jobs, and the GPUs that they request, by bin."""
-    edges = _bin_edges_ms(run)
-    lines = timeline(run.result, run.inputs.workload)
-    return QUEUE.frame(
+    edges = _time_bin_edges_ms(run)
+    lines = timeline_of_gpus_and_queue(run.result, run.inputs.workload)
+    return QUEUE.build_frame(
         day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
-        waiting_jobs=np.diff(lines.queue.until(edges)) / np.diff(edges),
-        waiting_gpus=np.diff(lines.queued_milli.until(edges)) / np.diff(edges) / 1000,
+        waiting_jobs=np.diff(lines.queue.integral_until(edges)) / np.diff(edges),
+        waiting_gpus=np.diff(lines.queued_milli.integral_until(edges)) / np.diff(edges) / 1000,
     )
 
 
-def tenant_table(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
+def tenant_service_table(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
     """Return service by tenant, those of most GPU time first."""
     waits = run.metrics.by_tenant
     names = sorted(waits, key=lambda name: (-waits[name].gpu_hours, name))
     rows = [waits[name] for name in names]
-    return TENANTS.frame(
+    return TENANTS.build_frame(
         tenant=[labels.get(name, name) for name in names],
         jobs=[row.jobs for row in rows],
         jobs_finished=[row.jobs_finished for row in rows],
@@ -67,7 +69,7 @@ def tenant_table(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
     )
 
 
-def site_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+def site_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return use and energy by site; busy, idle and overhead add up to the energy.
 
     A held GPU's whole draw counts as busy, a free one's as idle.
@@ -75,10 +77,10 @@ def site_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     fleet = run.inputs.fleet
     first = int(run.inputs.workload.submit_ms[0])
     until = first + round(run.metrics.makespan_s * 1000)
-    used = energy_used(run.result, fleet, from_ms=first, until_ms=until)
+    used = energy_by_site(run.result, fleet, from_ms=first, until_ms=until)
     rows = list(run.metrics.by_site.values())
-    idle = [_idle_kwh(run, i, until - first) for i in range(len(rows))]
-    return SITES.frame(
+    idle = [_idle_gpu_kwh(run, i, until - first) for i in range(len(rows))]
+    return SITES.build_frame(
         site=list(labels),
         gpus=[row.gpus for row in rows],
         jobs=[row.jobs for row in rows],
@@ -93,10 +95,10 @@ def site_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _idle_kwh(run: FleetRun, site: int, length_ms: int) -> float:
+def _idle_gpu_kwh(run: FleetRun, site: int, length_ms: int) -> float:
     """Return what GPUs drew while nobody held them [kWh]."""
     fleet, total = run.inputs.fleet, 0.0
-    segment, node, milli = run.result.segments.pieces()
+    segment, node, milli = run.result.segments.segment_node_and_gpu_milli()
     segments = run.result.segments
     held_ms = milli * (segments.end_ms - segments.start_ms)[segment]
     for k, kind in enumerate(fleet.gpu_types):
@@ -109,7 +111,7 @@ def _idle_kwh(run: FleetRun, site: int, length_ms: int) -> float:
     return total
 
 
-def _bin_edges_ms(run: FleetRun) -> I64:
+def _time_bin_edges_ms(run: FleetRun) -> I64:
     """Return the edges of equal bins of whole hours over the makespan [ms]."""
     first = int(run.inputs.workload.submit_ms[0])
     # Bins of whole hours; the last may reach beyond the makespan, where nothing is held. A run of a

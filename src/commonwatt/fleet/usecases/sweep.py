@@ -15,22 +15,22 @@ import polars as pl
 
 from commonwatt.core.errors import MissingExtraError, UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.tables import SWEEP_AXES, SWEEP_FIGURES, sweep_schema
-from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_inputs
-from commonwatt.fleet.usecases.policy_names import parse_policy_word
-from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet
+from commonwatt.fleet.domain.tables import SWEEP_AXES, SWEEP_FIGURES, fleet_sweep_schema
+from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_fleet_inputs
+from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
+from commonwatt.fleet.usecases.simulate import run_arrived_load_packing, run_fleet_simulation
 
 Point = dict[str, str]
 
 
-def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
+def parse_sweep_axes(axis_words: Sequence[str]) -> dict[str, list[str]]:
     """Return axes from words such as `nodes=60,62`; a range of seeds is `seed=1-10`.
 
-    >>> parse_axes(["nodes=60,62", "seed=1-3"])
+    >>> parse_sweep_axes(["nodes=60,62", "seed=1-3"])
     {'nodes': ['60', '62'], 'seed': ['1', '2', '3']}
     """
     axes: dict[str, list[str]] = {}
-    for word in words:
+    for word in axis_words:
         name, _, values = word.partition("=")
         if name not in SWEEP_AXES or not values or name in axes:
             raise UsageError(
@@ -40,11 +40,13 @@ def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
                     "NAME=A,B,… once for each of {names}", {"names": ", ".join(SWEEP_AXES)}
                 ),
             )
-        axes[name] = [text for value in values.split(",") for text in _axis_values(name, value)]
+        axes[name] = [
+            text for value in values.split(",") for text in _sweep_axis_values(name, value)
+        ]
     return axes
 
 
-def sweep(
+def sweep_fleet_options(
     options: FleetInputOptions,
     axes: Mapping[str, Sequence[str]],
     *,
@@ -65,37 +67,37 @@ def sweep(
     """
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     rows: list[dict[str, Any]] = []
-    for row in _rows_of_points(options, points, workers, on):
+    for row in _sweep_rows_of_points(options, points, workers, on):
         rows.append(row)
         done(1)
     # All rows: a figure that the first hundred points lack would be given the type of nothing.
-    return sweep_schema(axes).checked(pl.DataFrame(rows, infer_schema_length=None))
+    return fleet_sweep_schema(axes).checked_frame(pl.DataFrame(rows, infer_schema_length=None))
 
 
-def run_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
+def run_sweep_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of one point."""
-    policy = parse_policy_word(point.get("policy", "fifo"))
-    seed = _whole_number("seed", point.get("seed", "0"))
-    inputs = _cached_inputs(_point_options(options, point))
+    policy = parse_scheduling_policy_word(point.get("policy", "fifo"))
+    seed = _whole_number_of_sweep_axis("seed", point.get("seed", "0"))
+    inputs = _cached_fleet_inputs(_sweep_point_options(options, point))
     if "load" in point:
-        figures = run_arrived_load(
-            inputs, policy, load=_positive_number("load", point["load"]), seed=seed
+        figures = run_arrived_load_packing(
+            inputs, policy, load=_positive_number_of_sweep_axis("load", point["load"]), seed=seed
         )
     else:
         runtime = point.get("runtime", "oracle")
         if runtime not in ("oracle", "none"):
             raise UsageError("--axis runtime", found=runtime, wanted=Message("oracle or none"))
-        figures = run_fleet(inputs, policy, seed=seed, runtime=runtime).figures()
+        figures = run_fleet_simulation(inputs, policy, seed=seed, runtime=runtime).figures()
     return dict(point) | {name: figures.get(name) for name in SWEEP_FIGURES}
 
 
 # Neighbouring points mostly share their inputs; more than two would hold whole traces in memory.
 @lru_cache(maxsize=2)
-def _cached_inputs(options: FleetInputOptions) -> FleetInputs:
-    return load_inputs(options)
+def _cached_fleet_inputs(options: FleetInputOptions) -> FleetInputs:
+    return load_fleet_inputs(options)
 
 
-def _point_options(options: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
+def _sweep_point_options(options: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
     per_node = point.get("gpus-per-node")
     pool = point.get("pool", options.pool)
     if pool not in ("all", "tenant"):
@@ -103,7 +105,7 @@ def _point_options(options: FleetInputOptions, point: Mapping[str, str]) -> Flee
     return replace(
         options,
         nodes=point.get("nodes", options.nodes),
-        gpus_per_node=_whole_number("gpus-per-node", per_node)
+        gpus_per_node=_whole_number_of_sweep_axis("gpus-per-node", per_node)
         if per_node
         else options.gpus_per_node,
         pool=pool,
@@ -113,31 +115,31 @@ def _point_options(options: FleetInputOptions, point: Mapping[str, str]) -> Flee
     )
 
 
-def _rows_of_points(
+def _sweep_rows_of_points(
     options: FleetInputOptions, points: Sequence[Point], workers: int, on: str
 ) -> Iterator[dict[str, Any]]:
     if on == "ray":
-        yield from _rows_on_ray(options, points, workers)
+        yield from _sweep_rows_on_ray(options, points, workers)
     elif workers == 1:
-        yield from (run_point(options, point) for point in points)
+        yield from (run_sweep_point(options, point) for point in points)
     else:
         # Spawned: a fork copies the locks of the libraries' threads in whatever state they are.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(run_point, itertools.repeat(options), points)
+            yield from pool.map(run_sweep_point, itertools.repeat(options), points)
 
 
-def _rows_on_ray(
+def _sweep_rows_on_ray(
     options: FleetInputOptions, points: Sequence[Point], workers: int
 ) -> Iterator[dict[str, Any]]:
-    ray, pools = _import_ray()
+    ray, pools = _import_ray_for_sweep()
     # Whoever has joined a cluster already keeps it; only otherwise one starts on this machine.
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
     with pools.Pool(workers) as pool:
-        yield from pool.starmap(run_point, [(options, point) for point in points])
+        yield from pool.starmap(run_sweep_point, [(options, point) for point in points])
 
 
-def _import_ray() -> tuple[Any, Any]:
+def _import_ray_for_sweep() -> tuple[Any, Any]:
     """Return Ray and its process pool, which ship no usable type information."""
     try:
         return import_module("ray"), import_module("ray.util.multiprocessing")
@@ -149,24 +151,24 @@ def _import_ray() -> tuple[Any, Any]:
         ) from None
 
 
-def _axis_values(name: str, value: str) -> list[str]:
-    low, dash, high = value.partition("-")
-    if name == "seed" and dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
+def _sweep_axis_values(axis_name: str, axis_text: str) -> list[str]:
+    low, dash, high = axis_text.partition("-")
+    if axis_name == "seed" and dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
         return [str(seed) for seed in range(int(low), int(high) + 1)]
-    return [value]
+    return [axis_text]
 
 
-def _whole_number(name: str, text: str) -> int:
-    if not text.isdigit():
-        raise UsageError(f"--axis {name}", found=text, wanted=Message("a whole number"))
-    return int(text)
+def _whole_number_of_sweep_axis(axis_name: str, axis_text: str) -> int:
+    if not axis_text.isdigit():
+        raise UsageError(f"--axis {axis_name}", found=axis_text, wanted=Message("a whole number"))
+    return int(axis_text)
 
 
-def _positive_number(name: str, text: str) -> float:
+def _positive_number_of_sweep_axis(axis_name: str, axis_text: str) -> float:
     try:
-        value = float(text)
+        value = float(axis_text)
     except ValueError:
         value = -1.0
     if not 0 < value < 100:
-        raise UsageError(f"--axis {name}", found=text, wanted=Message("a number above 0"))
+        raise UsageError(f"--axis {axis_name}", found=axis_text, wanted=Message("a number above 0"))
     return value

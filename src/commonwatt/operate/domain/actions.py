@@ -23,7 +23,7 @@ from commonwatt.operate.domain.cluster import (
     NodeState,
     ObservedJob,
 )
-from commonwatt.operate.domain.requests import places_json, places_of
+from commonwatt.operate.domain.requests import node_allocations_from_json, node_allocations_json
 
 
 class ClusterAction(StrEnum):
@@ -76,7 +76,7 @@ class Intent:
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     position: int = 0
 
-    def draft(self) -> EntryDraft:
+    def ledger_entry_draft(self) -> EntryDraft:
         """Return the ledger entry of the action."""
         subject_kind = "job" if self.action in JOB_ACTIONS else "node"
         return EntryDraft(
@@ -86,21 +86,21 @@ class Intent:
         )
 
 
-def start_intent(job_id: str, places: tuple[NodeAllocation, ...], starts: int) -> Intent:
+def job_start_intent(job_id: str, places: tuple[NodeAllocation, ...], starts: int) -> Intent:
     """Return the intent to start a job for the `starts`-th time."""
     return Intent(
         action=ClusterAction.START,
         subject=job_id,
-        body={"places": places_json(places), "starts": starts},
+        body={"places": node_allocations_json(places), "starts": starts},
     )
 
 
-def stop_intent(action: ClusterAction, subject: str, reason: str) -> Intent:
+def cluster_intent_with_reason(action: ClusterAction, subject: str, reason: str) -> Intent:
     """Return an intent that needs a reason and nothing else."""
     return Intent(action=action, subject=subject, body={"reason": reason})
 
 
-def perform(intent: Intent, backend: ClusterBackend) -> None:
+def perform_cluster_intent(intent: Intent, backend: ClusterBackend) -> None:
     """Do what is intended.
 
     Raises:
@@ -110,7 +110,7 @@ def perform(intent: Intent, backend: ClusterBackend) -> None:
     name, reason = intent.subject, str(intent.body.get("reason", ""))
     match intent.action:
         case ClusterAction.START:
-            backend.start(name, places_of(intent.body["places"]))
+            backend.start(name, node_allocations_from_json(intent.body["places"]))
         case ClusterAction.WARN:
             backend.warn(name)
         case ClusterAction.REQUEUE:
@@ -131,18 +131,18 @@ def perform(intent: Intent, backend: ClusterBackend) -> None:
             assert_never(intent.act)
 
 
-def is_effect_seen(intent: Intent, observation: ClusterObservation) -> bool:
+def is_intent_seen_on_cluster(intent: Intent, observation: ClusterObservation) -> bool:
     """Return whether the effect of an action is to be seen on the backend."""
     if intent.action in JOB_ACTIONS:
         job = observation.jobs.get(intent.subject)
-        return job is not None and _is_effect_on_job(intent, job)
+        return job is not None and _is_intent_seen_on_job(intent, job)
     # By state and not by who caused it: a node that somebody else has drained meanwhile is
     # drained, and draining it again would overwrite the reason.
     states = _NODE_STATES[intent.action]
     return any(node.name == intent.subject and node.state in states for node in observation.nodes)
 
 
-def _is_effect_on_job(intent: Intent, job: ObservedJob) -> bool:
+def _is_intent_seen_on_job(intent: Intent, job: ObservedJob) -> bool:
     if intent.action == ClusterAction.START:
         return (
             job.starts >= intent.body["starts"] and job.phase in PHASES_ON_NODES | TERMINAL_PHASES

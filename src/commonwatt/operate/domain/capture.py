@@ -24,17 +24,17 @@ from commonwatt.operate.domain.cluster import (
 )
 from commonwatt.operate.domain.errors import CaptureError
 from commonwatt.operate.domain.requests import (
-    compact_json,
-    places_json,
-    places_of,
-    request_json,
-    request_of,
+    compact_cluster_json,
+    job_request_from_json,
+    job_request_json,
+    node_allocations_from_json,
+    node_allocations_json,
 )
 from commonwatt.operate.domain.settings import (
     ControllerSettings,
     PolicySettings,
     Reservation,
-    policy_of,
+    scheduling_policy_from_settings,
 )
 
 VERSION = 1
@@ -72,10 +72,10 @@ class Capture:
     @property
     def scheduling_policy(self) -> SchedulingPolicy:
         """The policy itself."""
-        return policy_of(self.policy)
+        return scheduling_policy_from_settings(self.policy)
 
 
-def capture(
+def capture_cluster_state(
     observation: ClusterObservation,
     settings: ControllerSettings,
     *,
@@ -87,7 +87,7 @@ def capture(
     active = [
         job for job in observation.jobs.values() if job.phase in PHASES_ON_NODES | {JobPhase.HELD}
     ]
-    active = [_within_limits(job, settings.tenant_sites) for job in active]
+    active = [_job_limited_to_tenant_sites(job, settings.tenant_sites) for job in active]
     # The order that breaks ties, written into the capture: whoever replays it needs nothing
     # else.
     active.sort(key=lambda job: (job.request.submitted_at_s, job.request.job_id))
@@ -107,7 +107,9 @@ def capture(
     )
 
 
-def _within_limits(job: ObservedJob, tenant_sites: Mapping[str, tuple[str, ...]]) -> ObservedJob:
+def _job_limited_to_tenant_sites(
+    job: ObservedJob, tenant_sites: Mapping[str, tuple[str, ...]]
+) -> ObservedJob:
     """Return the job held to its tenant's sites: the policy and the hard rules read the same.
 
     A job that asks for sites of which its tenant may use none must not fall back to all
@@ -120,14 +122,14 @@ def _within_limits(job: ObservedJob, tenant_sites: Mapping[str, tuple[str, ...]]
     return replace(job, request=replace(job.request, sites=sites or (NO_SITE,)))
 
 
-def capture_text(captured: Capture) -> str:
-    """Return a capture as one line of JSON, whole: `parse_capture` gives the same back."""
-    return compact_json(
+def capture_json_line(captured: Capture) -> str:
+    """Return a capture as one line of JSON, whole: `parse_cluster_capture` gives the same back."""
+    return compact_cluster_json(
         {
             "version": VERSION,
             "at_s": captured.at_s,
             "nodes": [asdict(node) for node in captured.nodes],
-            "jobs": [_job_json(job) for job in captured.jobs],
+            "jobs": [_captured_job_json(job) for job in captured.jobs],
             "served_s": dict(captured.served_s),
             "predicted_s": dict(captured.predicted_s),
             "parked": captured.parked,
@@ -139,7 +141,7 @@ def capture_text(captured: Capture) -> str:
     )
 
 
-def parse_capture(text: str, where: str = "capture") -> Capture:
+def parse_cluster_capture(text: str, where: str = "capture") -> Capture:
     """Return the capture that a line of JSON holds.
 
     Raises:
@@ -155,58 +157,60 @@ def parse_capture(text: str, where: str = "capture") -> Capture:
                 found=Message("version {version}", {"version": str(data["version"])}),
                 wanted=Message("version {version}", {"version": str(VERSION)}),
             )
-        return _capture_of(data)
+        return _capture_from_json(data)
     except (ValueError, KeyError, TypeError) as error:
         wanted = Message("a captured state, as `operate capture` writes it")
         raise CaptureError(where, found=type(error).__name__, wanted=wanted) from None
 
 
-def load_capture(path: Path) -> Capture:
+def load_cluster_capture(path: Path) -> Capture:
     """Return the capture in a file.
 
     Raises:
         CaptureError: The file cannot be read, or holds none.
     """
     try:
-        return parse_capture(path.read_text(encoding="utf-8"), str(path))
+        return parse_cluster_capture(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         wanted = Message("a captured state, as `operate capture` writes it")
         raise CaptureError(str(path), found=type(error).__name__, wanted=wanted) from None
 
 
-def _capture_of(data: dict[str, Any]) -> Capture:
+def _capture_from_json(capture_json: dict[str, Any]) -> Capture:
     return Capture(
-        at_s=float(data["at_s"]),
-        nodes=tuple(ObservedNode(**(n | {"state": NodeState(n["state"])})) for n in data["nodes"]),
-        jobs=tuple(_job_of(row) for row in data["jobs"]),
-        served_s=data["served_s"],
-        predicted_s=data["predicted_s"],
-        parked=tuple(data["parked"]),
-        policy=PolicySettings(**data["policy"]),
-        quotas=data["quotas"],
-        reservations=tuple(Reservation(**row) for row in data["reservations"]),
-        seed=data["seed"],
+        at_s=float(capture_json["at_s"]),
+        nodes=tuple(
+            ObservedNode(**(n | {"state": NodeState(n["state"])})) for n in capture_json["nodes"]
+        ),
+        jobs=tuple(_captured_job_from_json(row) for row in capture_json["jobs"]),
+        served_s=capture_json["served_s"],
+        predicted_s=capture_json["predicted_s"],
+        parked=tuple(capture_json["parked"]),
+        policy=PolicySettings(**capture_json["policy"]),
+        quotas=capture_json["quotas"],
+        reservations=tuple(Reservation(**row) for row in capture_json["reservations"]),
+        seed=capture_json["seed"],
     )
 
 
-def _job_json(job: ObservedJob) -> dict[str, Any]:
+def _captured_job_json(job: ObservedJob) -> dict[str, Any]:
     """Return what a decision needs of a job: what it runs, and with which environment, stays."""
     # Programs and environments may carry secrets, and a decision needs neither.
-    request = {k: v for k, v in request_json(job.request).items() if k not in ("argv", "env")}
+    request = {k: v for k, v in job_request_json(job.request).items() if k not in ("argv", "env")}
     return {
         "ask": request,
         "phase": job.phase.value,
-        "places": places_json(job.places),
+        "places": node_allocations_json(job.places),
         "starts": job.starts,
         "started_at_s": job.started_at_s,
     }
 
 
-def _job_of(row: dict[str, Any]) -> ObservedJob:
+def _captured_job_from_json(job_json: dict[str, Any]) -> ObservedJob:
     return ObservedJob(
-        request=request_of(row["ask"]),
-        phase=JobPhase(row["phase"]),
-        places=places_of(row["places"]),
-        starts=row["starts"],
-        started_at_s=row["started_at_s"],
+        request=job_request_from_json(job_json["ask"]),
+        phase=JobPhase(job_json["phase"]),
+        places=node_allocations_from_json(job_json["places"]),
+        starts=job_json["starts"],
+        started_at_s=job_json["started_at_s"],
     )

@@ -18,7 +18,7 @@ _TUPLES: Final = ("argv", "gpu_types", "sites")
 _KNOWN: Final = frozenset(field.name for field in fields(JobRequest))
 
 
-def check_request(request: JobRequest) -> None:
+def check_job_request(request: JobRequest) -> None:
     """Raise unless a backend may take `request`.
 
     Raises:
@@ -42,54 +42,54 @@ def check_request(request: JobRequest) -> None:
         )
 
 
-def request_json(request: JobRequest) -> dict[str, Any]:
+def job_request_json(request: JobRequest) -> dict[str, Any]:
     """Return `request` as plain JSON values; what stands at its default is left out.
 
-    >>> request_json(JobRequest(job_id="a", argv=("true",)))
+    >>> job_request_json(JobRequest(job_id="a", argv=("true",)))
     {'job_id': 'a', 'argv': ('true',)}
     """
     plain = JobRequest(job_id="", argv=())
     return {k: v for k, v in asdict(request).items() if v != getattr(plain, k)}
 
 
-def request_of(data: dict[str, Any]) -> JobRequest:
-    """Return the request that `data` is; members of later versions are passed over.
+def job_request_from_json(request_members: dict[str, Any]) -> JobRequest:
+    """Return the request that `request_members` is; members of later versions are passed over.
 
-    >>> request_of({"job_id": "a", "argv": ["true"], "later": 1}).argv
+    >>> job_request_from_json({"job_id": "a", "argv": ["true"], "later": 1}).argv
     ('true',)
     """
     values: dict[str, Any] = {"argv": ()}
     # Unknown members are passed over, so that a store written by a later version can still be
     # read after going back.
-    for name in _KNOWN & data.keys():
-        values[name] = tuple(data[name]) if name in _TUPLES else data[name]
+    for name in _KNOWN & request_members.keys():
+        values[name] = tuple(request_members[name]) if name in _TUPLES else request_members[name]
     return JobRequest(**values)
 
 
-def places_json(places: tuple[NodeAllocation, ...]) -> list[list[Any]]:
+def node_allocations_json(places: tuple[NodeAllocation, ...]) -> list[list[Any]]:
     """Return places as rows of plain JSON."""
     return [[p.node, list(p.gpus), p.gpu_milli, p.cpu_milli, p.memory_mib] for p in places]
 
 
-def places_of(rows: list[list[Any]]) -> tuple[NodeAllocation, ...]:
-    """Return the places of rows as `places_json` writes them.
+def node_allocations_from_json(allocation_rows: list[list[Any]]) -> tuple[NodeAllocation, ...]:
+    """Return the places of rows as `node_allocations_json` writes them.
 
-    >>> places_of(places_json((NodeAllocation("n1", (0, 1)),)))
+    >>> node_allocations_from_json(node_allocations_json((NodeAllocation("n1", (0, 1)),)))
     (NodeAllocation(node='n1', gpus=(0, 1), gpu_milli=1000, cpu_milli=0, memory_mib=0),)
     """
-    return tuple(NodeAllocation(row[0], tuple(row[1]), *row[2:]) for row in rows)
+    return tuple(NodeAllocation(row[0], tuple(row[1]), *row[2:]) for row in allocation_rows)
 
 
-def compact_json(data: object) -> str:
+def compact_cluster_json(data: object) -> str:
     """Return JSON without spaces."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_cluster_json_object(text: str) -> dict[str, Any]:
     """Return a JSON object."""
     return cast("dict[str, Any]", json.loads(text))
 
 
-def parse_rows(text: str) -> list[list[Any]]:
+def parse_node_allocation_rows(text: str) -> list[list[Any]]:
     """Return a JSON list of lists."""
     return cast("list[list[Any]]", json.loads(text))

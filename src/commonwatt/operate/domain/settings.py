@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_scheduling_policy
 from commonwatt.operate.domain.errors import ControlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -139,7 +139,7 @@ class ControllerSettings(_SettingsTable):
     """Where nodes stand whose backend does not say, by name."""
 
 
-def load_settings(path: Path) -> ControllerSettings:
+def load_controller_settings(path: Path) -> ControllerSettings:
     """Return the settings in a TOML file.
 
     Raises:
@@ -147,17 +147,17 @@ def load_settings(path: Path) -> ControllerSettings:
             fault is named with its place.
     """
     try:
-        return parse_settings(path.read_text(encoding="utf-8"), str(path))
+        return parse_controller_settings(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ControlError(
             str(path), found=type(error).__name__, wanted=Message("a readable TOML file")
         ) from None
 
 
-def parse_settings(text: str, where: str = "settings") -> ControllerSettings:
+def parse_controller_settings(text: str, where: str = "settings") -> ControllerSettings:
     """Return the settings that `text` holds.
 
-    >>> parse_settings("policy = { order = 'sjf' }").policy.order
+    >>> parse_controller_settings("policy = { order = 'sjf' }").policy.order
     'sjf'
     """
     try:
@@ -172,17 +172,17 @@ def parse_settings(text: str, where: str = "settings") -> ControllerSettings:
         raise ControlError(f"{where}, {place}", found=fault["msg"]) from None
     # Built once and thrown away: a name that no policy bears is refused when the file is read
     # and not at the first tick.
-    policy_of(settings.policy)
+    scheduling_policy_from_settings(settings.policy)
     return settings
 
 
-def policy_of(named: PolicySettings) -> SchedulingPolicy:
+def scheduling_policy_from_settings(named: PolicySettings) -> SchedulingPolicy:
     """Return the policy of these names.
 
     Raises:
         UsageError: A name is unknown.
     """
-    return parse_policy(
+    return parse_scheduling_policy(
         named.order,
         named.place,
         named.backfill,

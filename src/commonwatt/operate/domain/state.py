@@ -1,7 +1,7 @@
 """What the controller remembers of every job, and how one observation of the backend changes it.
 
-Pure: `update_state` returns the changes, and the store writes them. GPU time is opened when
-a start is seen to run, and closed when it is seen to have ended, with the backend's own
+Pure: `cluster_state_changes` returns the changes, and the store writes them. GPU time is opened
+when a start is seen to run, and closed when it is seen to have ended, with the backend's own
 instants, so that a controller that was away for a while meters as if it had not been.
 """
 
@@ -88,7 +88,7 @@ class StateChanges:
         return bool(self.job_records or self.opened_uses or self.closed_uses)
 
 
-def update_state(
+def cluster_state_changes(
     jobs: Mapping[str, JobRecord], open_starts: Mapping[str, int], observation: ClusterObservation
 ) -> StateChanges:
     """Return what `observation` changes about what was remembered.
@@ -106,7 +106,7 @@ def update_state(
         # that moves would move what was already invoiced.
         if record is not None and record.phase in TERMINAL_PHASES and record.phase == job.phase:
             continue
-        _update_job(
+        _add_job_state_changes(
             record or JobRecord(request=job.request),
             job,
             open_starts.get(name),
@@ -129,7 +129,7 @@ def update_state(
     return changes
 
 
-def _update_job(
+def _add_job_state_changes(
     row: JobRecord,
     job: ObservedJob,
     open_start: int | None,
@@ -147,19 +147,19 @@ def _update_job(
         changes.closed_uses[(job.request.job_id, open_start)] = max(ended_s, row.last_start_s)
         # Work is served only where the job goes on: one that has ended by itself has no later
         # start to count it for.
-        if job.phase not in TERMINAL_PHASES or ended_after_warning(row, job):
-            row = replace(row, served_s=_served_s(row, ended_s))
+        if job.phase not in TERMINAL_PHASES or job_ended_after_warning(row, job):
+            row = replace(row, served_s=_job_served_s(row, ended_s))
     if runs and job.starts != open_start and job.starts > 0:
-        changes.opened_uses += _uses(job, nodes)
+        changes.opened_uses += _gpu_uses_of_job(job, nodes)
         row = replace(row, last_start_s=job.started_at_s)
         if job.phase in TERMINAL_PHASES:
             changes.closed_uses[(job.request.job_id, job.starts)] = max(
                 job.ended_at_s, job.started_at_s
             )
-    changes.job_records.append(_record_as_observed(row, job))
+    changes.job_records.append(_job_record_as_observed(row, job))
 
 
-def _record_as_observed(row: JobRecord, job: ObservedJob) -> JobRecord:
+def _job_record_as_observed(row: JobRecord, job: ObservedJob) -> JobRecord:
     ran = job.phase == JobPhase.RUNNING or (job.phase in TERMINAL_PHASES and job.started_at_s > 0)
     is_held = job.phase == JobPhase.HELD
     return replace(
@@ -176,19 +176,19 @@ def _record_as_observed(row: JobRecord, job: ObservedJob) -> JobRecord:
     )
 
 
-def ended_after_warning(row: JobRecord, job: ObservedJob) -> bool:
+def job_ended_after_warning(row: JobRecord, job: ObservedJob) -> bool:
     """Return whether a job ended because it was told that it would be stopped."""
     return job.phase == JobPhase.FAILED and row.warned_at_s > 0 and job.exit_code == BY_SIGTERM
 
 
-def _served_s(row: JobRecord, now_s: float) -> float:
+def _job_served_s(row: JobRecord, now_s: float) -> float:
     """Return the run time that a stopped job keeps: all of it if it saves its work, else none."""
     if not row.request.checkpoints:
         return 0.0
     return row.served_s + max(now_s - row.last_start_s, 0.0)
 
 
-def _uses(job: ObservedJob, nodes: Mapping[str, ObservedNode]) -> list[GpuUse]:
+def _gpu_uses_of_job(job: ObservedJob, nodes: Mapping[str, ObservedNode]) -> list[GpuUse]:
     uses: list[GpuUse] = []
     for place in job.places:
         node = nodes.get(place.node)

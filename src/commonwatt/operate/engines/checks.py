@@ -24,7 +24,7 @@ from commonwatt.operate.domain.cluster import (
 from commonwatt.operate.engines.snapshot import QueueSnapshot
 
 
-def check_decision(
+def check_live_scheduling_decision(
     decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture
 ) -> None:
     """Raise if a start breaks a hard rule.
@@ -36,29 +36,35 @@ def check_decision(
         request = captured.jobs[job].request
         nodes = [captured.nodes[piece.node] for piece in pieces]
         for node in nodes:
-            _expect(request.job_id, "health", node.state == NodeState.UP)
-            _expect(request.job_id, "residency", not request.sites or node.site in request.sites)
+            _expect_scheduling_rule(request.job_id, "health", node.state == NodeState.UP)
+            _expect_scheduling_rule(
+                request.job_id, "residency", not request.sites or node.site in request.sites
+            )
             # A job without GPUs may run beside any type: its types are those of GPUs that it
             # does not use.
             suits = request.gpus == 0 or not request.gpu_types or node.gpu_type in request.gpu_types
-            _expect(request.job_id, "GPU type", suits)
-            _expect(
-                request.job_id, "reservation", not _is_reserved_for_others(request, node, captured)
+            _expect_scheduling_rule(request.job_id, "GPU type", suits)
+            _expect_scheduling_rule(
+                request.job_id,
+                "reservation",
+                not _is_node_reserved_for_others(request, node, captured),
             )
-        _expect(request.job_id, "gang", _is_whole(request, pieces))
-        _expect(request.job_id, "one node", not request.single_node or len(pieces) <= 1)
+        _expect_scheduling_rule(request.job_id, "gang", _is_whole(request, pieces))
+        _expect_scheduling_rule(
+            request.job_id, "one node", not request.single_node or len(pieces) <= 1
+        )
     for job in decision.preemptions:
         request = captured.jobs[job].request
         runs = (
             captured.jobs[job].phase in PHASES_ON_NODES
         )  # or was started and stopped in one decision
-        _expect(request.job_id, "preemption", request.preemptible or not runs)
-    _check_quotas(decision, snapshot, captured)
+        _expect_scheduling_rule(request.job_id, "preemption", request.preemptible or not runs)
+    _check_tenant_quotas_hold(decision, snapshot, captured)
 
 
-def overcommitted_nodes(observation: ClusterObservation) -> list[str]:
+def overcommitted_cluster_nodes(observation: ClusterObservation) -> list[str]:
     """Return the nodes on which jobs that run hold more GPU than there is."""
-    free = _free_milli(observation)
+    free = _free_gpu_milli_by_node(observation)
     return [node.name for node in observation.nodes if free[node.name] < 0]
 
 
@@ -68,7 +74,7 @@ def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
     A backend that spreads a gang over its nodes by itself may take a GPU that was
     meant for another start.
     """
-    free, displaced = _free_milli(observation), list[str]()
+    free, displaced = _free_gpu_milli_by_node(observation), list[str]()
     for name, job in observation.jobs.items():
         if job.phase != JobPhase.STARTING:
             continue
@@ -83,7 +89,7 @@ def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
     return displaced
 
 
-def _free_milli(observation: ClusterObservation) -> dict[str, int]:
+def _free_gpu_milli_by_node(observation: ClusterObservation) -> dict[str, int]:
     """Return the GPU of each node that nothing running holds [1/1000 GPU]."""
     free = {node.name: node.gpus * 1000 for node in observation.nodes}
     for job in observation.jobs.values():
@@ -97,7 +103,9 @@ def _is_whole(request: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
     return sum(piece.request.gpus for piece in pieces) == request.gpus
 
 
-def _is_reserved_for_others(request: JobRequest, node: ObservedNode, captured: Capture) -> bool:
+def _is_node_reserved_for_others(
+    request: JobRequest, node: ObservedNode, captured: Capture
+) -> bool:
     return any(
         node.name in reservation.nodes
         and request.tenant != reservation.tenant
@@ -106,7 +114,9 @@ def _is_reserved_for_others(request: JobRequest, node: ObservedNode, captured: C
     )
 
 
-def _check_quotas(decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture) -> None:
+def _check_tenant_quotas_hold(
+    decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture
+) -> None:
     """Without borrowing no tenant may hold more than its quota after the decision."""
     state = snapshot.state
     # With borrowing a tenant may hold more than its quota by design; and without a start
@@ -117,12 +127,12 @@ def _check_quotas(decision: SchedulingDecision, snapshot: QueueSnapshot, capture
     stays = np.setdiff1d(state.running, np.array(decision.preemptions, np.int64))
     after = np.union1d(stays, np.array(list(decision.starts), np.int64))
     used = np.zeros(len(state.quota_milli), np.int64)
-    np.add.at(used, state.workload.tenant[after], state.workload.demand_milli()[after])
+    np.add.at(used, state.workload.tenant[after], state.workload.gpu_demand_milli_by_job()[after])
     started = state.workload.tenant[np.array(list(decision.starts), np.int64)]
-    _expect("tenants", "quota", bool((used <= state.quota_milli)[started].all()))
+    _expect_scheduling_rule("tenants", "quota", bool((used <= state.quota_milli)[started].all()))
 
 
-def _expect(where: str, rule: str, holds: bool) -> None:
+def _expect_scheduling_rule(where: str, rule: str, holds: bool) -> None:
     if not holds:
         raise IdentityError(
             where, found=Message("a decision that breaks the rule of {rule}", {"rule": rule})

@@ -21,20 +21,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
-from commonwatt.fleet.domain.policies.order.qssf import predict_ms
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide_scheduling
+from commonwatt.fleet.domain.policies.order.qssf import predict_job_runtime_ms
 from commonwatt.fleet.domain.policies.place import FreeCapacity
-from commonwatt.fleet.domain.policies.plan import copy_capacity
+from commonwatt.fleet.domain.policies.plan import copy_free_capacity
 from commonwatt.operate.domain.actions import (
     ClusterAction,
     Intent,
     IntentState,
-    is_effect_seen,
-    perform,
-    start_intent,
-    stop_intent,
+    cluster_intent_with_reason,
+    is_intent_seen_on_cluster,
+    job_start_intent,
+    perform_cluster_intent,
 )
-from commonwatt.operate.domain.capture import Capture, capture, capture_text
+from commonwatt.operate.domain.capture import Capture, capture_cluster_state, capture_json_line
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
     TERMINAL_PHASES,
@@ -49,26 +49,26 @@ from commonwatt.operate.domain.settings import ControllerSettings
 from commonwatt.operate.domain.state import (
     JobRecord,
     StateChanges,
-    ended_after_warning,
-    update_state,
+    cluster_state_changes,
+    job_ended_after_warning,
 )
 from commonwatt.operate.engines.checks import (
-    check_decision,
-    overcommitted_nodes,
+    check_live_scheduling_decision,
+    overcommitted_cluster_nodes,
     starting_jobs_displaced,
 )
 from commonwatt.operate.engines.elastic.filler import next_filler_job, withheld_filler_jobs
-from commonwatt.operate.engines.elastic.forecast import demand_rise
-from commonwatt.operate.engines.elastic.reservations import jobs_to_clear
+from commonwatt.operate.engines.elastic.forecast import gpu_demand_rise_quantile
+from commonwatt.operate.engines.elastic.reservations import jobs_to_clear_for_reservations
 from commonwatt.operate.engines.replay import NO_DECISION
 from commonwatt.operate.engines.snapshot import (
     QueueSnapshot,
     WaitReason,
-    allocations,
-    decision_by_names,
-    fits_now,
+    job_wait_reasons,
+    node_allocations_of_gang,
     queue_snapshot,
-    wait_reasons,
+    scheduling_decision_by_names,
+    take_gang_capacity_if_free,
 )
 from commonwatt.operate.io.store import ControllerStore
 
@@ -123,12 +123,12 @@ class Controller:
         self.demand: deque[float] = deque(maxlen=HISTORY_STEPS)
         self._demand_step = 0
 
-    def recover(self) -> list[tuple[Intent, IntentState]]:
+    def recover_open_intents(self) -> list[tuple[Intent, IntentState]]:
         """Take up where the last controller stopped; return what became of its open intents."""
         # Memory is rebuilt from the store and never from the backend alone: only the store
         # knows what was warned, refused or served before.
-        self.jobs, self.open_starts = self.store.rows(), self.store.open_starts()
-        self.tick_number = self.store.last_tick()
+        self.jobs, self.open_starts = self.store.job_records(), self.store.open_starts_by_job()
+        self.tick_number = self.store.last_tick_number()
         open_intents = [intent for intent, _ in self.store.intents(IntentState.OPEN)]
         if not open_intents:
             return []
@@ -143,37 +143,39 @@ class Controller:
     def tick(self) -> TickResult:
         """Observe, decide and act once."""
         observation = self.backend.observe()
-        tick = TickResult(observation=observation, overcommitted=overcommitted_nodes(observation))
-        changes = update_state(self.jobs, self.open_starts, observation)
-        self._apply_changes(changes, observation)
-        self._note_demand(observation)
-        captured = self._capture(observation)
-        decision, snapshot = self._decide(captured)
-        intents = self._intents_of(decision, snapshot, captured, observation, tick)
-        record = self._decision_record(captured, decision, snapshot, tick)
+        tick = TickResult(
+            observation=observation, overcommitted=overcommitted_cluster_nodes(observation)
+        )
+        changes = cluster_state_changes(self.jobs, self.open_starts, observation)
+        self._apply_state_changes(changes, observation)
+        self._note_gpu_demand(observation)
+        captured = self._capture_cluster_state(observation)
+        decision, snapshot = self._decide_on_queue(captured)
+        intents = self._intents_of_decision(decision, snapshot, captured, observation, tick)
+        record = self._decision_log_record(captured, decision, snapshot, tick)
         # A tick in which nothing moved writes nothing: the database of an idle cluster would
         # otherwise grow by a row a tick.
         if changes or intents or record:
-            self._write_and_perform(tick, changes, intents, record)
-        self._submit_filler(observation)
+            self._write_and_perform_intents(tick, changes, intents, record)
+        self._submit_filler_job(observation)
         return tick
 
     def _settled_intent(
         self, intent: Intent, observation: ClusterObservation
     ) -> tuple[Intent, IntentState, str]:
-        if is_effect_seen(intent, observation):
+        if is_intent_seen_on_cluster(intent, observation):
             return intent, IntentState.DONE, "seen on the backend"
         # What the policy decided is stale by now and is decided afresh; what a person asked for
         # is not, and is done.
         if intent.action in (ClusterAction.START, ClusterAction.WARN, ClusterAction.REQUEUE):
             return intent, IntentState.DROPPED, "not seen on the backend; decided afresh"
         try:
-            perform(intent, self.backend)
+            perform_cluster_intent(intent, self.backend)
         except (BackendError, UnknownNameError) as error:
             return intent, IntentState.REFUSED, str(error)
         return intent, IntentState.DONE, "done again"
 
-    def _apply_changes(self, changes: StateChanges, observation: ClusterObservation) -> None:
+    def _apply_state_changes(self, changes: StateChanges, observation: ClusterObservation) -> None:
         for job_id, _ in changes.closed_uses:
             self.open_starts.pop(job_id, None)
         for use in changes.opened_uses:
@@ -193,7 +195,7 @@ class Controller:
                 if k in known_jobs or v.phase not in TERMINAL_PHASES
             }
 
-    def _note_demand(self, observation: ClusterObservation) -> None:
+    def _note_gpu_demand(self, observation: ClusterObservation) -> None:
         """Note the demand of this minute: what is held, and what waits."""
         step = int(observation.at_s // 60)
         if self.settings.filler is None or step == self._demand_step:
@@ -206,25 +208,27 @@ class Controller:
             float(sum(request.gpus for request in requests if request.tenant != filler_tenant))
         )
 
-    def _capture(self, observation: ClusterObservation) -> Capture:
+    def _capture_cluster_state(self, observation: ClusterObservation) -> Capture:
         parked = [k for k, row in self.jobs.items() if row.refusals >= self.settings.refusals]
-        return capture(
+        return capture_cluster_state(
             observation,
             self.settings,
             served_s={k: row.served_s for k, row in self.jobs.items() if row.served_s},
-            predicted_s=self._predicted_s(observation),
-            parked=(*parked, *self._withheld_filler(observation)),
+            predicted_s=self._predicted_run_times_s(observation),
+            parked=(*parked, *self._withheld_filler_jobs(observation)),
         )
 
-    def _withheld_filler(self, observation: ClusterObservation) -> tuple[str, ...]:
+    def _withheld_filler_jobs(self, observation: ClusterObservation) -> tuple[str, ...]:
         filler = self.settings.filler
         if filler is None:
             return ()
         # Demand is noted once a minute, so less than a minute ahead is still one step.
         steps = max(int(filler.ahead_s // 60), 1)
-        return withheld_filler_jobs(observation, filler, demand_rise(np.array(self.demand), steps))
+        return withheld_filler_jobs(
+            observation, filler, gpu_demand_rise_quantile(np.array(self.demand), steps)
+        )
 
-    def _predicted_s(self, observation: ClusterObservation) -> dict[str, float]:
+    def _predicted_run_times_s(self, observation: ClusterObservation) -> dict[str, float]:
         """Return run times predicted from finished jobs, where the order asks for them."""
         # Only this order reads predicted run times (Hu et al. 2021, Helios); for the others the
         # history need not be walked.
@@ -241,7 +245,7 @@ class Controller:
             ),
         }
         return {
-            name: predict_ms(
+            name: predict_job_runtime_ms(
                 users.get(job.request.user, -1),
                 groups.get(job.request.group, -1),
                 **history,
@@ -254,19 +258,21 @@ class Controller:
             if job.phase == JobPhase.HELD
         }
 
-    def _decide(self, captured: Capture) -> tuple[SchedulingDecision, QueueSnapshot | None]:
+    def _decide_on_queue(
+        self, captured: Capture
+    ) -> tuple[SchedulingDecision, QueueSnapshot | None]:
         if not any(job.phase == JobPhase.HELD for job in captured.jobs):
             return NO_DECISION, None
         snapshot = queue_snapshot(captured)
         if len(snapshot.state.waiting) == 0:
             return NO_DECISION, snapshot
-        decision = decide(snapshot.state, captured.scheduling_policy)
+        decision = decide_scheduling(snapshot.state, captured.scheduling_policy)
         # Checked here and not in the policy: own policies are code of others, and a bent rule
         # must stop before it is written down.
-        check_decision(decision, snapshot, captured)
+        check_live_scheduling_decision(decision, snapshot, captured)
         return decision, snapshot
 
-    def _intents_of(
+    def _intents_of_decision(
         self,
         decision: SchedulingDecision,
         snapshot: QueueSnapshot | None,
@@ -280,13 +286,15 @@ class Controller:
         intents = self._housekeeping_intents(observation)
         named = {intent.subject for intent in intents}
         victims = list(
-            jobs_to_clear(observation, self.settings.reservations, self.settings.grace_s)
+            jobs_to_clear_for_reservations(
+                observation, self.settings.reservations, self.settings.grace_s
+            )
         )
         if snapshot is not None:
-            tick.decision = decision_by_names(decision, snapshot)
+            tick.decision = scheduling_decision_by_names(decision, snapshot)
             victims += [snapshot.names[job] for job in decision.preemptions]
             if self.explain:
-                tick.waits = wait_reasons(snapshot, decision, captured)
+                tick.waits = job_wait_reasons(snapshot, decision, captured)
         # A reservation and the policy may name the same victim; it is stopped once.
         for name in dict.fromkeys(victims):
             if observation.jobs[name].phase not in PHASES_ON_NODES:
@@ -296,7 +304,7 @@ class Controller:
                 intents.append(intent)
         if snapshot is not None:
             intents += self._start_intents(
-                decision, snapshot, copy_capacity(snapshot.complete_nodes)
+                decision, snapshot, copy_free_capacity(snapshot.complete_nodes)
             )
         return intents
 
@@ -316,14 +324,20 @@ class Controller:
             if job.phase == JobPhase.STARTING:
                 away = any(place.node not in up for place in job.places)
                 if late or away or name in crowded:
-                    intents.append(stop_intent(ClusterAction.REQUEUE, name, "did not begin"))
-            elif ended_after_warning(row, job):
-                intents.append(stop_intent(ClusterAction.REQUEUE, name, "ended by its warning"))
-            elif job.phase == JobPhase.RUNNING and _is_grace_over(
+                    intents.append(
+                        cluster_intent_with_reason(ClusterAction.REQUEUE, name, "did not begin")
+                    )
+            elif job_ended_after_warning(row, job):
+                intents.append(
+                    cluster_intent_with_reason(ClusterAction.REQUEUE, name, "ended by its warning")
+                )
+            elif job.phase == JobPhase.RUNNING and _is_preemption_grace_over(
                 row, observation.at_s, self.settings.grace_s
             ):
                 intents.append(
-                    stop_intent(ClusterAction.REQUEUE, name, "preempted, its grace is over")
+                    cluster_intent_with_reason(
+                        ClusterAction.REQUEUE, name, "preempted, its grace is over"
+                    )
                 )
         return intents
 
@@ -332,13 +346,13 @@ class Controller:
         job, row = observation.jobs[name], self.jobs[name]
         # What has not begun has nothing to save, so a warning would only delay those who wait.
         if job.phase == JobPhase.STARTING or self.settings.grace_s == 0:
-            return stop_intent(ClusterAction.REQUEUE, name, "preempted")
+            return cluster_intent_with_reason(ClusterAction.REQUEUE, name, "preempted")
         if row.warned_at_s:
             return None  # housekeeping ends it when its grace is over
         # Noted before the signal is sent: a controller that dies between would otherwise warn
         # again and give the job its grace a second time.
         self.jobs[name] = replace(row, warned_at_s=observation.at_s)
-        return stop_intent(ClusterAction.WARN, name, "to be preempted")
+        return cluster_intent_with_reason(ClusterAction.WARN, name, "to be preempted")
 
     def _start_intents(
         self, decision: SchedulingDecision, snapshot: QueueSnapshot, capacity: FreeCapacity
@@ -348,13 +362,15 @@ class Controller:
         for job, pieces in decision.starts.items():
             # A decision may count on what its victims will free. Those starts wait for a later
             # tick, because places of a job in its grace are still held.
-            if fits_now(pieces, capacity):
+            if take_gang_capacity_if_free(pieces, capacity):
                 name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
-                intents.append(start_intent(name, allocations(pieces, snapshot), starts))
+                intents.append(
+                    job_start_intent(name, node_allocations_of_gang(pieces, snapshot), starts)
+                )
         return intents
 
-    def _decision_record(
+    def _decision_log_record(
         self,
         captured: Capture,
         decision: SchedulingDecision,
@@ -366,9 +382,9 @@ class Controller:
         # else, and replaying it would prove nothing.
         if snapshot is None or not (decision.starts or decision.preemptions):
             return None
-        return self.tick_number + 1, tick.decision, capture_text(captured)
+        return self.tick_number + 1, tick.decision, capture_json_line(captured)
 
-    def _write_and_perform(
+    def _write_and_perform_intents(
         self,
         tick: TickResult,
         changes: StateChanges,
@@ -376,13 +392,13 @@ class Controller:
         record: tuple[int, dict[str, object], str] | None,
     ) -> None:
         at_s = tick.observation.at_s
-        offered = self._offered_records(intents, at_s)
+        offered = self._offered_job_records(intents, at_s)
         # One record a job: what an intent changes comes after what was observed of it, and the
         # later one holds.
-        changes.job_records = _latest_records([*changes.job_records, *offered])
+        changes.job_records = _latest_job_records([*changes.job_records, *offered])
         if record is not None:
             self.tick_number = record[0]
-        numbered = self.store.write(
+        numbered = self.store.write_changes_and_intents(
             at_s,
             changes,
             intents=intents,
@@ -390,9 +406,9 @@ class Controller:
             most_captures=self.settings.keep_captures,
         )
         if numbered:
-            self._perform(numbered, tick)
+            self._perform_intents(numbered, tick)
 
-    def _offered_records(self, intents: list[Intent], at_s: float) -> list[JobRecord]:
+    def _offered_job_records(self, intents: list[Intent], at_s: float) -> list[JobRecord]:
         """Return the rows of jobs that intents concern, as they are remembered now."""
         rows: list[JobRecord] = []
         for intent in intents:
@@ -403,11 +419,11 @@ class Controller:
             rows.append(row)
         return rows
 
-    def _perform(self, intents: list[Intent], tick: TickResult) -> None:
+    def _perform_intents(self, intents: list[Intent], tick: TickResult) -> None:
         settled: list[tuple[Intent, IntentState, str]] = []
         for intent in intents:
             try:
-                perform(intent, self.backend)
+                perform_cluster_intent(intent, self.backend)
                 settled.append((intent, IntentState.DONE, ""))
                 tick.performed.append(intent)
             except (BackendError, UnknownNameError) as error:
@@ -415,18 +431,20 @@ class Controller:
                 tick.refused.append((intent, str(error)))
                 # Refusals are counted per job: one that a backend never takes would otherwise
                 # be offered for ever at the head of the queue.
-                self._count_refusal(intent)
+                self._count_start_refusal(intent)
         self.store.set_intent_states(settled)
         refused = [self.jobs[intent.subject] for intent, _ in tick.refused]
         if refused:
-            self.store.write(tick.observation.at_s, StateChanges(job_records=refused))
+            self.store.write_changes_and_intents(
+                tick.observation.at_s, StateChanges(job_records=refused)
+            )
 
-    def _count_refusal(self, intent: Intent) -> None:
+    def _count_start_refusal(self, intent: Intent) -> None:
         row = self.jobs[intent.subject]
         if intent.action == ClusterAction.START:
             self.jobs[intent.subject] = replace(row, refusals=row.refusals + 1, offered_at_s=0.0)
 
-    def _submit_filler(self, observation: ClusterObservation) -> None:
+    def _submit_filler_job(self, observation: ClusterObservation) -> None:
         """Bring in one more filler job where capacity is idle for it."""
         filler = self.settings.filler
         if filler is None:
@@ -439,10 +457,10 @@ class Controller:
             self.backend.submit(request)
 
 
-def _is_grace_over(row: JobRecord, now_s: float, grace_s: float) -> bool:
+def _is_preemption_grace_over(row: JobRecord, now_s: float, grace_s: float) -> bool:
     return row.warned_at_s > 0 and now_s - row.warned_at_s >= grace_s
 
 
-def _latest_records(rows: list[JobRecord]) -> list[JobRecord]:
+def _latest_job_records(rows: list[JobRecord]) -> list[JobRecord]:
     """Return the last row of each job, in order."""
     return list({row.request.job_id: row for row in rows}.values())

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import commonwatt.operate.domain.measures as measures
-from commonwatt.catalogue.measures import Measure, label
+from commonwatt.catalogue.measures import Measure, measure_label_text
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
@@ -25,17 +25,19 @@ class MetricsEndpoint:
     """
 
     def __init__(self, port: int) -> None:
-        client = _prometheus_client()
+        client = _import_prometheus_client()
         # A registry of its own: the global one carries process metrics and refuses a second
         # endpoint in the same process, as in tests.
         self._registry = client.CollectorRegistry()
         self._gauges = {
-            name: client.Gauge(f"commonwatt_{name}", label(figure), labels, registry=self._registry)
+            name: client.Gauge(
+                f"commonwatt_{name}", measure_label_text(figure), labels, registry=self._registry
+            )
             for name, (figure, labels) in GAUGES.items()
         }
         self._counters = {
             name: client.Counter(
-                f"commonwatt_{name}", label(figure), labels, registry=self._registry
+                f"commonwatt_{name}", measure_label_text(figure), labels, registry=self._registry
             )
             for name, (figure, labels) in COUNTERS.items()
         }
@@ -61,14 +63,14 @@ class MetricsEndpoint:
         self._server.server_close()
         self._thread.join()
 
-    def publish(self, tick: TickResult, tick_s: float) -> None:
+    def publish_tick(self, tick: TickResult, tick_s: float) -> None:
         """Show what a tick found and did.
 
         Args:
             tick: The tick.
             tick_s: How long it took [s].
         """
-        for name, values in figures(tick).items():
+        for name, values in controller_tick_metrics(tick).items():
             gauge = self._gauges[name]
             # Cleared each time: a tenant without jobs must disappear and not stay at its last
             # figure.
@@ -98,7 +100,7 @@ COUNTERS: Final[dict[str, tuple[Measure, list[str]]]] = {
 }
 
 
-def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
+def controller_tick_metrics(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     """Return the figures of a tick, by name and labels."""
     # Every state is named, at 0 where no node has it: an alert on a series that does not exist
     # never fires.
@@ -109,13 +111,13 @@ def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     held_gpus: dict[tuple[str, ...], float] = {}
     for job in tick.observation.jobs.values():
         if job.phase in PHASES_ON_NODES | {JobPhase.HELD}:
-            _add(jobs, (job.phase.value, job.request.tenant), 1)
+            _add_to_labelled_metric(jobs, (job.phase.value, job.request.tenant), 1)
         if job.phase in PHASES_ON_NODES:
             gpus = sum(len(place.gpus) * place.gpu_milli / 1000 for place in job.places)
-            _add(held_gpus, (job.request.tenant,), gpus)
+            _add_to_labelled_metric(held_gpus, (job.request.tenant,), gpus)
     waits: dict[tuple[str, ...], float] = {}
     for why in tick.waits.values():
-        _add(waits, (why.value,), 1)
+        _add_to_labelled_metric(waits, (why.value,), 1)
     up = sum(node.gpus for node in tick.observation.nodes if node.state == NodeState.UP)
     return {
         "nodes": nodes,
@@ -126,11 +128,13 @@ def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     }
 
 
-def _add(sums: dict[tuple[str, ...], float], labels: tuple[str, ...], amount: float) -> None:
+def _add_to_labelled_metric(
+    sums: dict[tuple[str, ...], float], labels: tuple[str, ...], amount: float
+) -> None:
     sums[labels] = sums.get(labels, 0.0) + amount
 
 
-def _prometheus_client() -> Any:
+def _import_prometheus_client() -> Any:
     try:
         return import_module("prometheus_client")
     except ModuleNotFoundError:

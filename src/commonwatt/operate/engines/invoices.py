@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from commonwatt.operate.domain.settings import ControllerSettings
 from commonwatt.operate.domain.state import GpuUse, JobRecord
-from commonwatt.operate.engines.meter import price_per_gpu_h
+from commonwatt.operate.engines.meter import tariff_price_per_gpu_h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Invoice:
         return sum(line.amount_minor for line in self.lines)
 
 
-def invoices(
+def tenant_invoices(
     rows: Mapping[str, JobRecord],
     uses: Sequence[GpuUse],
     settings: ControllerSettings,
@@ -58,7 +58,7 @@ def invoices(
     used: dict[str, dict[str, float]] = {}
     for use in uses:
         gpu_h_by_type = used.setdefault(rows[use.job_id].request.tenant, {})
-        gpu_h_by_type[use.gpu_type] = gpu_h_by_type.get(use.gpu_type, 0.0) + _gpu_h(
+        gpu_h_by_type[use.gpu_type] = gpu_h_by_type.get(use.gpu_type, 0.0) + _billed_gpu_h(
             use, from_s, until_s
         )
     return [
@@ -68,7 +68,7 @@ def invoices(
             from_s=from_s,
             until_s=until_s,
             lines=tuple(
-                _invoice_line(tenant, kind, h, settings)
+                _tenant_invoice_line(tenant, kind, h, settings)
                 for kind, h in sorted(gpu_h_by_type.items())
                 if h
             ),
@@ -77,7 +77,7 @@ def invoices(
     ]
 
 
-def _gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
+def _billed_gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
     # A use that is still open is billed to the end of the period, or the tenant of a month-long
     # job would owe nothing until it ends.
     end_s = until_s if use.until_s is None else min(use.until_s, until_s)
@@ -85,10 +85,10 @@ def _gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
     return span_s * use.gpus * use.gpu_milli / 3.6e6
 
 
-def _invoice_line(
+def _tenant_invoice_line(
     tenant: str, gpu_type: str, gpu_h: float, settings: ControllerSettings
 ) -> InvoiceLine:
-    price = price_per_gpu_h(tenant, gpu_type, settings)
+    price = tariff_price_per_gpu_h(tenant, gpu_type, settings)
     return InvoiceLine(
         gpu_type=gpu_type,
         gpu_h=gpu_h,

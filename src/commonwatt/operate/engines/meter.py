@@ -37,7 +37,7 @@ class MeteredJob:
     charge: float
 
 
-def meter(
+def meter_jobs(
     rows: Mapping[str, JobRecord],
     uses: Sequence[GpuUse],
     settings: ControllerSettings,
@@ -56,14 +56,14 @@ def meter(
         _metered_job(rows[name], job_uses, settings, now_s)
         for name, job_uses in sorted(by_job.items())
     ]
-    _check_totals(metered, uses, now_s)
+    _check_metered_gpu_totals(metered, uses, now_s)
     return metered
 
 
-def gpu_s(use: GpuUse, now_s: float) -> float:
+def gpu_use_s(use: GpuUse, now_s: float) -> float:
     """Return the GPU time of a use until `now_s` [GPU-s].
 
-    >>> gpu_s(GpuUse(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
+    >>> gpu_use_s(GpuUse(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
     ...           gpu_milli=500, from_s=10, until_s=20), 99)
     20.0
     """
@@ -71,14 +71,14 @@ def gpu_s(use: GpuUse, now_s: float) -> float:
     return max(until_s - use.from_s, 0.0) * use.gpus * use.gpu_milli / 1000
 
 
-def metered_table(metered: Iterable[MeteredJob]) -> pl.DataFrame:
+def metered_jobs_table(metered: Iterable[MeteredJob]) -> pl.DataFrame:
     """Return what each job used as a table."""
     rows = list(metered)
     columns = {c.name: [getattr(row, c.name) for row in rows] for c in METERED.columns}
-    return METERED.frame(**columns)
+    return METERED.build_frame(**columns)
 
 
-def by_tenant(metered: Iterable[MeteredJob]) -> dict[str, dict[str, float]]:
+def metered_sums_by_tenant(metered: Iterable[MeteredJob]) -> dict[str, dict[str, float]]:
     """Return the sums of each tenant, in order of names."""
     names = ("gpu_s", "energy_kwh", "carbon_kg", "energy_cost_usd", "charge")
     sums: dict[str, dict[str, float]] = {}
@@ -106,7 +106,7 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
     # ties must not depend on the database.
     finished.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
     first = finished[0].request.submitted_at_s if finished else 0.0
-    return TRACE.frame(
+    return TRACE.build_frame(
         job_id=[row.request.job_id for row in finished],
         submit_s=[round(row.request.submitted_at_s - first, 3) for row in finished],
         runtime_s=[round(ran[row.request.job_id], 3) for row in finished],
@@ -134,7 +134,7 @@ def _metered_job(
         # A site that the settings do not know is priced at the defaults and not left out: use
         # without a price would vanish from the sums.
         site = settings.sites.get(use.site, SiteSettings())
-        seconds = gpu_s(use, now_s)
+        seconds = gpu_use_s(use, now_s)
         kwh = (
             seconds
             / 3600
@@ -146,7 +146,9 @@ def _metered_job(
         energy += kwh
         carbon += kwh * site.carbon_g_per_kwh / 1000
         cost += kwh * site.price_usd_per_mwh / 1000
-        charge += seconds / 3600 * price_per_gpu_h(row.request.tenant, use.gpu_type, settings)
+        charge += (
+            seconds / 3600 * tariff_price_per_gpu_h(row.request.tenant, use.gpu_type, settings)
+        )
     return MeteredJob(
         job_id=row.request.job_id,
         tenant=row.request.tenant,
@@ -160,7 +162,7 @@ def _metered_job(
     )
 
 
-def price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) -> float:
+def tariff_price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) -> float:
     """Return the price of a GPU-hour: the tenant's own, the GPU type's, or the common one."""
     tariff = settings.tariff
     common = tariff.by_gpu_type.get(gpu_type, tariff.usd_per_gpu_h)
@@ -171,10 +173,12 @@ def price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) ->
     return tariff.by_tenant.get(tenant, common)
 
 
-def _check_totals(metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: float) -> None:
+def _check_metered_gpu_totals(
+    metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: float
+) -> None:
     by_node: dict[str, float] = {}
     for use in uses:
-        by_node[use.node] = by_node.get(use.node, 0.0) + gpu_s(use, now_s)
+        by_node[use.node] = by_node.get(use.node, 0.0) + gpu_use_s(use, now_s)
     by_job_s, by_node_s = sum(row.gpu_s for row in metered), sum(by_node.values())
     # Relative, because float sums in two orders differ in the last digits; a lost use differs
     # by far more.

@@ -8,8 +8,12 @@ from typing import Any
 
 from commonwatt.fleet.domain.policies.decide import SchedulingDecision
 from commonwatt.fleet.engines.simulator.loop import WAKE, EventReplay, HeapAgenda
-from commonwatt.operate.domain.capture import Capture, parse_capture
-from commonwatt.operate.engines.snapshot import QueueSnapshot, decision_by_names, queue_snapshot
+from commonwatt.operate.domain.capture import Capture, parse_cluster_capture
+from commonwatt.operate.engines.snapshot import (
+    QueueSnapshot,
+    queue_snapshot,
+    scheduling_decision_by_names,
+)
 
 NO_DECISION = SchedulingDecision((), {})
 
@@ -31,21 +35,27 @@ class ReplayAgreement:
     differing: list[int] = field(default_factory=list[int])
 
 
-def simulated_decision(snapshot: QueueSnapshot, captured: Capture) -> SchedulingDecision:
+def simulated_cluster_decision(snapshot: QueueSnapshot, captured: Capture) -> SchedulingDecision:
     """Return what the simulator decides when it goes on from a captured state."""
-    replay = EventReplay.continue_from(snapshot.state, captured.scheduling_policy, HeapAgenda())
+    replay = EventReplay.continue_from_state(
+        snapshot.state, captured.scheduling_policy, HeapAgenda()
+    )
     # The simulator's own event loop takes one step from the captured state. A second copy of
     # the policy's call would agree with itself and prove nothing.
-    return replay.step((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
+    return replay.replay_event((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
 
 
-def compare_decisions(decisions: Iterable[tuple[int, dict[str, Any], str]]) -> ReplayAgreement:
+def compare_live_with_simulated(
+    decisions: Iterable[tuple[int, dict[str, Any], str]],
+) -> ReplayAgreement:
     """Return how decisions that were kept agree with the simulator's on the same states."""
     agreement = ReplayAgreement()
     for tick, live_decision, text in decisions:
-        captured = parse_capture(text, f"decision {tick}")
+        captured = parse_cluster_capture(text, f"decision {tick}")
         snapshot = queue_snapshot(captured)
-        simulated = decision_by_names(simulated_decision(snapshot, captured), snapshot)
+        simulated = scheduling_decision_by_names(
+            simulated_cluster_decision(snapshot, captured), snapshot
+        )
         # Counted even where nothing was started, so that the share of differing decisions has
         # the right denominator.
         agreement.decisions += 1
@@ -56,15 +66,17 @@ def compare_decisions(decisions: Iterable[tuple[int, dict[str, Any], str]]) -> R
     return agreement
 
 
-def expected_starts_s(captured: Capture) -> dict[str, float]:
+def expected_job_starts_s(captured: Capture) -> dict[str, float]:
     """Return when each waiting job will start if nothing new comes [s since 1970].
 
     Run times are the estimates, so that a start is as a rule earlier than told.
     """
     snapshot = queue_snapshot(captured)
-    replay = EventReplay.continue_from(snapshot.state, captured.scheduling_policy, HeapAgenda())
-    replay.step((snapshot.state.now_ms, WAKE, 0, 0))
-    result = replay.run()
+    replay = EventReplay.continue_from_state(
+        snapshot.state, captured.scheduling_policy, HeapAgenda()
+    )
+    replay.replay_event((snapshot.state.now_ms, WAKE, 0, 0))
+    result = replay.run_to_end()
     return {
         snapshot.names[job]: float(result.start_ms[job]) / 1000
         for job in map(int, snapshot.state.waiting)

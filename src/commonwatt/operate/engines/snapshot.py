@@ -14,20 +14,28 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
 from commonwatt.fleet.domain.policies.decide import SchedulingDecision
 from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, GangPiece
 from commonwatt.fleet.domain.policies.place import (
     FreeCapacity,
     PlacementRequest,
-    eligibility,
-    request_of,
+    node_eligibility_by_job_class,
+    placement_request_of_job,
 )
-from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
+from commonwatt.fleet.domain.policies.plan import (
+    SchedulingPlan,
+    apply_gang_pieces,
+    copy_free_capacity,
+)
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, first_state, never_fits
+from commonwatt.fleet.engines.simulator.setup import (
+    ReplaySetup,
+    initial_queue_state,
+    jobs_that_never_fit,
+)
 from commonwatt.operate.domain.capture import Capture
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
@@ -72,7 +80,7 @@ class QueueSnapshot:
 
 def queue_snapshot(captured: Capture) -> QueueSnapshot:
     """Return what the policy sees of `captured`."""
-    workload, fleet = _workload(captured), _fleet(captured)
+    workload, fleet = _captured_workload(captured), _captured_fleet(captured)
     policy = captured.scheduling_policy
     setup = ReplaySetup(
         workload=workload,
@@ -81,23 +89,25 @@ def queue_snapshot(captured: Capture) -> QueueSnapshot:
         # The live side knows no true run times; the estimate stands for both, so that simulator
         # and controller order by the same numbers.
         believed_ms=workload.estimate_ms,
-        chance=_random_pairs(captured, policy.place.name),
-        quota_milli=_quota_milli(captured, workload),
+        chance=_placement_random_pairs(captured, policy.place.name),
+        quota_milli=_captured_quota_milli(captured, workload),
     )
-    idle = first_state(setup)
+    idle = initial_queue_state(setup)
     # Asked twice, of the whole cluster and of what is up: only the first means that the job can
     # never run, and a person is told which.
-    too_large = never_fits(idle)
-    state = _without_unusable_nodes(idle, captured)
-    away = never_fits(state) & ~too_large
-    excluded = _excluded_jobs(captured, too_large, away)
+    too_large = jobs_that_never_fit(idle)
+    state = _queue_without_unusable_nodes(idle, captured)
+    away = jobs_that_never_fit(state) & ~too_large
+    excluded = _excluded_job_wait_reasons(captured, too_large, away)
     names = tuple(job.request.job_id for job in captured.jobs)
-    return _snapshot_of_jobs(
+    return _queue_snapshot_of_jobs(
         state, captured, names, excluded, preempts=policy.preempt.name != "none"
     )
 
 
-def decision_by_names(decision: SchedulingDecision, snapshot: QueueSnapshot) -> dict[str, object]:
+def scheduling_decision_by_names(
+    decision: SchedulingDecision, snapshot: QueueSnapshot
+) -> dict[str, object]:
     """Return a decision by names rather than numbers, as logs keep it."""
     names, nodes = snapshot.names, snapshot.state.fleet.node_id
     return {
@@ -109,7 +119,7 @@ def decision_by_names(decision: SchedulingDecision, snapshot: QueueSnapshot) -> 
     }
 
 
-def allocations(
+def node_allocations_of_gang(
     pieces: tuple[GangPiece, ...], snapshot: QueueSnapshot
 ) -> tuple[NodeAllocation, ...]:
     """Return the pieces of a start as a backend takes them."""
@@ -126,23 +136,23 @@ def allocations(
     )
 
 
-def fits_now(pieces: tuple[GangPiece, ...], whole: FreeCapacity) -> bool:
-    """Return whether `pieces` find their room in `whole`, which is then taken."""
+def take_gang_capacity_if_free(pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity) -> bool:
+    """Return whether `pieces` find their room in `free_capacity`, which is then taken."""
     for piece in pieces:
         request, node = piece.request, piece.node
-        free = [whole.gpu_milli[node, gpu] >= request.gpu_milli for gpu in piece.gpus]
+        free = [free_capacity.gpu_milli[node, gpu] >= request.gpu_milli for gpu in piece.gpus]
         if not all(free):
             return False
-        if whole.cpu_milli[node] < request.cpu_milli:
+        if free_capacity.cpu_milli[node] < request.cpu_milli:
             return False
-        if whole.memory_mib[node] < request.memory_mib:
+        if free_capacity.memory_mib[node] < request.memory_mib:
             return False
     # Taken at once, so that two starts of one decision cannot be granted the same GPU.
-    apply_pieces(whole, pieces, 1)
+    apply_gang_pieces(free_capacity, pieces, 1)
     return True
 
 
-def wait_reasons(
+def job_wait_reasons(
     snapshot: QueueSnapshot, decision: SchedulingDecision, captured: Capture
 ) -> dict[str, WaitReason]:
     """Return why each job waits that `decision` does not start."""
@@ -152,21 +162,21 @@ def wait_reasons(
     plan = SchedulingPlan(snapshot.state, policy.order, policy.place, borrow=policy.borrow)
     reasons = dict(snapshot.excluded)
     for job, pieces in decision.starts.items():
-        if plan.find(job) is not None:
-            plan.start(job, pieces)
+        if plan.find_gang_pieces(job) is not None:
+            plan.start_job(job, pieces)
     for job in snapshot.state.waiting.tolist():
         if job in decision.starts:
             continue
-        if not plan.may_start(job):
+        if not plan.may_start_within_quota(job):
             reasons[snapshot.names[job]] = WaitReason.QUOTA
         else:
             reasons[snapshot.names[job]] = (
-                WaitReason.NO_CAPACITY if plan.find(job) is None else WaitReason.TURN
+                WaitReason.NO_CAPACITY if plan.find_gang_pieces(job) is None else WaitReason.TURN
             )
     return reasons
 
 
-def _workload(captured: Capture) -> Workload:
+def _captured_workload(captured: Capture) -> Workload:
     requests = [job.request for job in captured.jobs]
     # Sorted names, so that the numbers of tenants do not depend on who came first and a replay
     # of the capture ties as the live decision did.
@@ -179,10 +189,10 @@ def _workload(captured: Capture) -> Workload:
     sites = sorted({name for request in requests for name in request.sites})
     # Whole milliseconds, as in the simulator: float seconds would order equal jobs by their
     # rounding.
-    estimate = _ms([request.estimate_s for request in requests])
+    estimate = _captured_seconds_as_ms([request.estimate_s for request in requests])
     return Workload(
         job_id=pl.Series("job_id", [request.job_id for request in requests], dtype=pl.String),
-        submit_ms=_ms([request.submitted_at_s for request in requests]),
+        submit_ms=_captured_seconds_as_ms([request.submitted_at_s for request in requests]),
         runtime_ms=estimate,
         estimate_ms=estimate,
         gpus=np.array([request.gpus for request in requests], np.int32),
@@ -190,8 +200,8 @@ def _workload(captured: Capture) -> Workload:
         cpu_milli=np.array([request.cpu_milli for request in requests], np.int64),
         memory_mib=np.array([request.memory_mib for request in requests], np.int64),
         single_node=np.array([request.single_node for request in requests], np.bool_),
-        gpu_types=_masks([request.gpu_types for request in requests], types),
-        sites=_masks([request.sites for request in requests], sites),
+        gpu_types=_captured_name_bit_masks([request.gpu_types for request in requests], types),
+        sites=_captured_name_bit_masks([request.sites for request in requests], sites),
         tenant=np.array([tenants.index(request.tenant) for request in requests], np.int32),
         user=np.array([users.index(request.user) for request in requests], np.int32),
         group=np.array([groups.index(request.group) for request in requests], np.int32),
@@ -205,15 +215,15 @@ def _workload(captured: Capture) -> Workload:
     )
 
 
-def _ms(seconds: list[float]) -> I64:
+def _captured_seconds_as_ms(seconds: list[float]) -> I64:
     return np.rint(np.array(seconds, np.float64) * 1000).astype(np.int64)
 
 
-def _masks(named: list[tuple[str, ...]], names: list[str]) -> I64:
+def _captured_name_bit_masks(named: list[tuple[str, ...]], names: list[str]) -> I64:
     return np.array([sum(1 << names.index(n) for n in allowed) for allowed in named], np.int64)
 
 
-def _fleet(captured: Capture) -> Fleet:
+def _captured_fleet(captured: Capture) -> Fleet:
     nodes = captured.nodes
     types = sorted({node.gpu_type for node in nodes})
     sites = sorted({node.site for node in nodes})
@@ -233,7 +243,7 @@ def _fleet(captured: Capture) -> Fleet:
     )
 
 
-def _random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
+def _placement_random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
     """Return two numbers a job, which stay the same for as long as it waits."""
     # These policies draw nothing; the numbers would be computed and thrown away for every job
     # in every tick.
@@ -241,22 +251,24 @@ def _random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
         return np.broadcast_to(np.float64(0.0), (len(captured.jobs), 2))
     # Keyed by the job's name and not drawn in turn: a job keeps its numbers while others come
     # and go, so that it is not shuffled anew each tick.
-    pairs = [stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs]
+    pairs = [
+        named_random_stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs
+    ]
     return np.array(pairs, np.float64).reshape(-1, 2)
 
 
-def _quota_milli(captured: Capture, workload: Workload) -> I64 | None:
+def _captured_quota_milli(captured: Capture, workload: Workload) -> I64 | None:
     if captured.quotas is None:
         return None
     gpus = [captured.quotas.get(name, 0.0) for name in workload.tenant_names]
     return np.rint(np.array(gpus, np.float64) * 1000).astype(np.int64)
 
 
-def _without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
+def _queue_without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
     """Return `idle` with nodes out of use, or kept for a service, barred to whom they are."""
     up = np.array([node.state == NodeState.UP for node in captured.nodes], np.bool_)
-    klass, eligible = eligibility(idle.workload, idle.fleet)
-    barred = _barring_reservations(captured)
+    klass, eligible = node_eligibility_by_job_class(idle.workload, idle.fleet)
+    barred = _jobs_barred_by_reservations(captured)
     if barred.any():
         # Jobs of one class that no reservation tells apart stay one class: eligibility is a
         # table of classes by nodes, and one of jobs by nodes would not fit a large queue.
@@ -264,12 +276,12 @@ def _without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
         keys = {tuple(row): i for i, row in enumerate(rows.tolist())}
         both = np.concatenate([klass[:, None], barred], axis=1).tolist()
         klass = np.array([keys[tuple(row)] for row in both], np.int64)
-        eligible = eligible[rows[:, 0]] & ~_closed_nodes(captured, rows[:, 1:])
+        eligible = eligible[rows[:, 0]] & ~_nodes_closed_by_reservations(captured, rows[:, 1:])
     nodes = idle.nodes._replace(eligible=eligible & up)
     return replace(idle, klass=klass, nodes=nodes)
 
 
-def _barring_reservations(captured: Capture) -> I64:
+def _jobs_barred_by_reservations(captured: Capture) -> I64:
     """Return whether each reservation bars each job, shape (jobs, reservations)."""
     rows = [
         [
@@ -287,7 +299,7 @@ def _left_s(job: ObservedJob, captured: Capture) -> float:
     return job.request.estimate_s - captured.served_s.get(job.request.job_id, 0.0)
 
 
-def _closed_nodes(captured: Capture, barred: I64) -> Bools:
+def _nodes_closed_by_reservations(captured: Capture, barred: I64) -> Bools:
     """Return which nodes are closed to each row of `barred`, shape (rows, nodes)."""
     is_reserved = np.array(
         [
@@ -299,7 +311,9 @@ def _closed_nodes(captured: Capture, barred: I64) -> Bools:
     return (barred @ is_reserved) > 0
 
 
-def _excluded_jobs(captured: Capture, too_large: Bools, away: Bools) -> dict[str, WaitReason]:
+def _excluded_job_wait_reasons(
+    captured: Capture, too_large: Bools, away: Bools
+) -> dict[str, WaitReason]:
     reasons: dict[str, WaitReason] = {}
     for i, job in enumerate(captured.jobs):
         if job.phase != JobPhase.HELD:
@@ -313,7 +327,7 @@ def _excluded_jobs(captured: Capture, too_large: Bools, away: Bools) -> dict[str
     return reasons
 
 
-def _snapshot_of_jobs(
+def _queue_snapshot_of_jobs(
     state: QueueState,
     captured: Capture,
     names: tuple[str, ...],
@@ -323,7 +337,7 @@ def _snapshot_of_jobs(
 ) -> QueueSnapshot:
     """Return the view with what runs, what waits and what room is left."""
     nodes, held_pieces, fixed = (
-        copy_capacity(state.nodes),
+        copy_free_capacity(state.nodes),
         dict[int, tuple[GangPiece, ...]](),
         list[int](),
     )
@@ -331,7 +345,7 @@ def _snapshot_of_jobs(
     on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in PHASES_ON_NODES]
     # what runs says which GPUs it has; what is starting takes those that are left
     for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != JobPhase.RUNNING):
-        held_pieces[i] = _take_pieces(state, nodes, captured.jobs[i], i, where)
+        held_pieces[i] = _take_pieces_of_observed_job(state, nodes, captured.jobs[i], i, where)
         # The policy preempts whatever it is shown as running; what may not be stopped is
         # therefore not shown, and only its places are taken.
         if preempts and not captured.jobs[i].request.preemptible:
@@ -353,20 +367,22 @@ def _snapshot_of_jobs(
         # A backend's clock may run ahead of ours by a little: a start in the future would give
         # the policy a negative age.
         started_ms=np.minimum(started, round(captured.at_s * 1000)),
-        served_ms=_ms([captured.served_s.get(name, 0.0) for name in names]),
-        predicted_ms=_ms([captured.predicted_s.get(name, 3600.0) for name in names]),
+        served_ms=_captured_seconds_as_ms([captured.served_s.get(name, 0.0) for name in names]),
+        predicted_ms=_captured_seconds_as_ms(
+            [captured.predicted_s.get(name, 3600.0) for name in names]
+        ),
         held_pieces={i: pieces for i, pieces in sorted(held_pieces.items()) if i not in fixed},
         nodes=nodes,
-        quota_milli=_quota_left(state, fixed),
+        quota_milli=_quota_left_after_fixed_jobs(state, fixed),
     )
-    return QueueSnapshot(filled, names, copy_capacity(nodes), excluded)
+    return QueueSnapshot(filled, names, copy_free_capacity(nodes), excluded)
 
 
-def _take_pieces(
+def _take_pieces_of_observed_job(
     state: QueueState, nodes: FreeCapacity, job: ObservedJob, i: int, where: dict[str, int]
 ) -> tuple[GangPiece, ...]:
     """Return what a job holds, and take it out of the room of `nodes`."""
-    whole_request = request_of(state.workload, i, state.klass)
+    whole_request = placement_request_of_job(state.workload, i, state.klass)
     pieces: list[GangPiece] = []
     for place in job.places:
         # A node may be gone from the list while a job still says that it runs there; what it
@@ -375,7 +391,7 @@ def _take_pieces(
             continue
         node = where[place.node]
         milli = place.gpu_milli if place.gpus else 0
-        gpus = _free_gpus(nodes, node, place)
+        gpus = _free_gpus_for_allocation(nodes, node, place)
         request = PlacementRequest(
             place.cpu_milli,
             place.memory_mib,
@@ -384,11 +400,13 @@ def _take_pieces(
             whole_request.klass,
         )
         pieces.append(GangPiece(node, gpus, request))
-    apply_pieces(nodes, tuple(pieces), 1)
+    apply_gang_pieces(nodes, tuple(pieces), 1)
     return tuple(pieces)
 
 
-def _free_gpus(nodes: FreeCapacity, node: int, place: NodeAllocation) -> tuple[int, ...]:
+def _free_gpus_for_allocation(
+    nodes: FreeCapacity, node: int, place: NodeAllocation
+) -> tuple[int, ...]:
     """Return the GPUs that a place names, or as many others where those are taken."""
     size = nodes.gpu_milli.shape[1]
     free = [g for g in range(size) if nodes.gpu_milli[node, g] >= place.gpu_milli]
@@ -399,13 +417,13 @@ def _free_gpus(nodes: FreeCapacity, node: int, place: NodeAllocation) -> tuple[i
     return tuple(sorted((named + others)[: len(place.gpus)]))
 
 
-def _quota_left(state: QueueState, fixed: list[int]) -> I64 | None:
+def _quota_left_after_fixed_jobs(state: QueueState, fixed: list[int]) -> I64 | None:
     """Return the quotas less what jobs hold that may not be preempted."""
     if state.quota_milli is None or not fixed:
         return state.quota_milli
     used = np.zeros(len(state.quota_milli), np.int64)
     jobs = np.array(fixed, np.int64)
-    np.add.at(used, state.workload.tenant[jobs], state.workload.demand_milli()[jobs])
+    np.add.at(used, state.workload.tenant[jobs], state.workload.gpu_demand_milli_by_job()[jobs])
     # Never below 0: a tenant whose quota was cut while its jobs run starts nothing new, and
     # owes nothing.
     return np.maximum(state.quota_milli - used, 0)

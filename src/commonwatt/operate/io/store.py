@@ -16,10 +16,15 @@ import sqlalchemy as sa
 
 import commonwatt.operate.io.schema as schema
 from commonwatt.ledger import Ledger, Signer
-from commonwatt.ledger.store import read_head
+from commonwatt.ledger.store import read_chain_head
 from commonwatt.operate.domain.actions import ClusterAction, Intent, IntentState
 from commonwatt.operate.domain.cluster import JobPhase
-from commonwatt.operate.domain.requests import compact_json, parse_object, request_json, request_of
+from commonwatt.operate.domain.requests import (
+    compact_cluster_json,
+    job_request_from_json,
+    job_request_json,
+    parse_cluster_json_object,
+)
 from commonwatt.operate.domain.state import GpuUse, JobRecord, StateChanges
 
 ROLE = frozenset({"controller", "operator"})
@@ -39,20 +44,20 @@ class ControllerStore:
             # Made where missing and never altered: a controller opens what an older one left.
             schema.metadata.create_all(tx)
 
-    def rows(self) -> dict[str, JobRecord]:
+    def job_records(self) -> dict[str, JobRecord]:
         """Return every job remembered, by name."""
         with self.ledger.reading() as tx:
             rows = tx.execute(sa.select(schema.jobs)).mappings().all()
-        return {row["job_id"]: _job_record(row) for row in rows}
+        return {row["job_id"]: _job_record_of_row(row) for row in rows}
 
-    def open_starts(self) -> dict[str, int]:
+    def open_starts_by_job(self) -> dict[str, int]:
         """Return the start whose use is open, by job."""
         where = schema.uses.c.until_s.is_(None)
         with self.ledger.reading() as tx:
             rows = tx.execute(sa.select(schema.uses).where(where)).mappings().all()
         return {row["job_id"]: row["starts"] for row in rows}
 
-    def uses(self) -> list[GpuUse]:
+    def gpu_uses(self) -> list[GpuUse]:
         """Return every use, in order of its beginning."""
         # Two uses may begin in the same instant; the row number keeps their order the same in
         # SQLite and in PostgreSQL.
@@ -68,20 +73,20 @@ class ControllerStore:
             query = query.where(schema.intents.c.state == state.value)
         with self.ledger.reading() as tx:
             rows = tx.execute(query).mappings().all()
-        return [(_intent(row), IntentState(row["state"])) for row in rows]
+        return [(_cluster_intent_of_row(row), IntentState(row["state"])) for row in rows]
 
-    def decisions(self) -> Iterable[tuple[int, dict[str, Any], str]]:
+    def logged_decisions(self) -> Iterable[tuple[int, dict[str, Any], str]]:
         """Give tick, decision and captured state of every decision kept, in order."""
         query = sa.select(schema.decisions).order_by(schema.decisions.c.tick)
         with self.ledger.reading() as tx:
             for row in tx.execute(query).mappings():
                 yield (
                     row["tick"],
-                    parse_object(row["decision"]),
+                    parse_cluster_json_object(row["decision"]),
                     zlib.decompress(row["capture"]).decode(),
                 )
 
-    def last_capture(self) -> str:
+    def last_capture_text(self) -> str:
         """Return the state that the newest decision rested on; "" before the first."""
         table = schema.decisions
         newest = sa.select(table.c.capture).order_by(table.c.tick.desc()).limit(1)
@@ -89,12 +94,12 @@ class ControllerStore:
             compressed = tx.execute(newest).scalar()
         return zlib.decompress(compressed).decode() if compressed else ""
 
-    def last_tick(self) -> int:
+    def last_tick_number(self) -> int:
         """Return the number of the last decision kept; 0 before the first."""
         with self.ledger.reading() as tx:
             return tx.execute(sa.select(sa.func.max(schema.decisions.c.tick))).scalar() or 0
 
-    def write(
+    def write_changes_and_intents(
         self,
         at_s: float,
         changes: StateChanges,
@@ -105,12 +110,12 @@ class ControllerStore:
     ) -> list[Intent]:
         """Write one tick whole; return the intents with their numbers."""
         with self.ledger.transaction() as tx:
-            _write_changes(tx, changes)
+            _write_state_change_rows(tx, changes)
             if decision is not None:
-                _write_decision(tx, at_s, decision, most_captures)
-            numbered = [_write_intent(tx, at_s, intent) for intent in intents]
+                _write_scheduling_decision_row(tx, at_s, decision, most_captures)
+            numbered = [_write_cluster_intent_row(tx, at_s, intent) for intent in intents]
             if numbered:
-                self._append_entries(tx, numbered, at_s)
+                self._append_ledger_entries(tx, numbered, at_s)
         return numbered
 
     def set_intent_states(self, settled: Sequence[tuple[Intent, IntentState, str]]) -> None:
@@ -120,25 +125,27 @@ class ControllerStore:
                 change = sa.update(schema.intents).values(state=state.value, answer=answer[:500])
                 tx.execute(change.where(schema.intents.c.position == intent.position))
 
-    def _append_entries(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
-        drafts = [intent.draft() for intent in intents]
+    def _append_ledger_entries(
+        self, tx: sa.Connection, intents: Sequence[Intent], at_s: float
+    ) -> None:
+        drafts = [intent.ledger_entry_draft() for intent in intents]
         # The ledger refuses an instant before its last one, and two processes may append in
         # another order than their clocks say.
-        at = max(datetime.fromtimestamp(at_s, UTC), _last_entry_at(tx))
+        at = max(datetime.fromtimestamp(at_s, UTC), _last_ledger_entry_at(tx))
         self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
 
 
-def _last_entry_at(tx: sa.Connection) -> datetime:
+def _last_ledger_entry_at(tx: sa.Connection) -> datetime:
     """Return the instant of the last entry: a person may have acted since the look."""
-    text = read_head(tx).at
+    text = read_chain_head(tx).at
     if not text:
         return datetime.fromtimestamp(0, UTC)
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
-def _write_changes(tx: sa.Connection, changes: StateChanges) -> None:
+def _write_state_change_rows(tx: sa.Connection, changes: StateChanges) -> None:
     for row in changes.job_records:
-        values = _job_values(row)
+        values = _job_record_columns(row)
         gone = sa.delete(schema.jobs).where(schema.jobs.c.job_id == row.request.job_id)
         tx.execute(gone)
         tx.execute(sa.insert(schema.jobs), [values])
@@ -150,14 +157,14 @@ def _write_changes(tx: sa.Connection, changes: StateChanges) -> None:
         tx.execute(sa.update(schema.uses).where(which & still).values(until_s=until_s))
 
 
-def _write_decision(
+def _write_scheduling_decision_row(
     tx: sa.Connection, at_s: float, decision: tuple[int, Mapping[str, Any], str], most_captures: int
 ) -> None:
     tick, decision_by_name, captured = decision
     values: dict[str, Any] = {
         "tick": tick,
         "at_s": at_s,
-        "decision": compact_json(decision_by_name),
+        "decision": compact_cluster_json(decision_by_name),
     }
     # Level 1: a capture repeats itself so much that more effort saves little, and a tick waits
     # for it.
@@ -170,38 +177,44 @@ def _write_decision(
         )
 
 
-def _write_intent(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
+def _write_cluster_intent_row(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
     values = {"at_s": at_s, "act": intent.action.value, "subject": intent.subject}
-    values |= {"body": compact_json(intent.body), "state": IntentState.OPEN.value, "answer": ""}
+    values |= {
+        "body": compact_cluster_json(intent.body),
+        "state": IntentState.OPEN.value,
+        "answer": "",
+    }
     inserted = tx.execute(sa.insert(schema.intents).values(**values))
     assert inserted.inserted_primary_key is not None
     return replace(intent, position=inserted.inserted_primary_key[0])
 
 
-def _job_values(row: JobRecord) -> dict[str, Any]:
+def _job_record_columns(row: JobRecord) -> dict[str, Any]:
     names = [c.name for c in schema.jobs.columns if c.name not in ("job_id", "ask", "phase")]
     values: dict[str, Any] = {name: getattr(row, name) for name in names}
     # The environment may carry tokens; the backend holds it as long as the job lives, and the
     # database need not.
-    request = request_json(replace(row.request, env={}))
+    request = job_request_json(replace(row.request, env={}))
     return values | {
         "job_id": row.request.job_id,
-        "ask": compact_json(request),
+        "ask": compact_cluster_json(request),
         "phase": row.phase.value,
     }
 
 
-def _job_record(row: sa.RowMapping) -> JobRecord:
+def _job_record_of_row(row: sa.RowMapping) -> JobRecord:
     values = {k: v for k, v in row.items() if k not in ("job_id", "ask", "phase")}
     return JobRecord(
-        request=request_of(parse_object(row["ask"])), phase=JobPhase(row["phase"]), **values
+        request=job_request_from_json(parse_cluster_json_object(row["ask"])),
+        phase=JobPhase(row["phase"]),
+        **values,
     )
 
 
-def _intent(row: sa.RowMapping) -> Intent:
+def _cluster_intent_of_row(row: sa.RowMapping) -> Intent:
     return Intent(
         action=ClusterAction(row["act"]),
         subject=row["subject"],
-        body=parse_object(row["body"]),
+        body=parse_cluster_json_object(row["body"]),
         position=row["position"],
     )

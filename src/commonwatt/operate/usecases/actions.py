@@ -10,16 +10,16 @@ from commonwatt.operate.domain.actions import (
     ClusterAction,
     Intent,
     IntentState,
-    perform,
-    stop_intent,
+    cluster_intent_with_reason,
+    perform_cluster_intent,
 )
 from commonwatt.operate.domain.cluster import ClusterBackend, JobRequest
 from commonwatt.operate.domain.state import StateChanges
 from commonwatt.operate.io.store import ControllerStore
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_store
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
 
 
-def perform_action(
+def perform_cluster_action(
     home: ControllerHome, action: ClusterAction, subject: str, reason: str, *, now_s: float
 ) -> dict[str, Any]:
     """Do one action to a node or job, with its ledger entry.
@@ -28,12 +28,14 @@ def perform_action(
         UnknownNameError: There is no such node or job.
         BackendError: The backend refuses.
     """
-    with open_store(home) as store, open_backend(home) as backend:
-        perform_recorded(store, backend, stop_intent(action, subject, reason), now_s)
+    with open_controller_store(home) as store, open_backend(home) as backend:
+        perform_recorded_intent(
+            store, backend, cluster_intent_with_reason(action, subject, reason), now_s
+        )
     return {"act": action.value, "subject": subject, "reason": reason}
 
 
-def perform_recorded(
+def perform_recorded_intent(
     store: ControllerStore, backend: ClusterBackend, intent: Intent, now_s: float
 ) -> None:
     """Write an intent down, do it, and mark it as done or refused.
@@ -44,21 +46,23 @@ def perform_recorded(
     """
     # Written first: an action without its entry could be denied, and one that was killed
     # halfway could not be found.
-    (written,) = store.write(now_s, StateChanges(), intents=[intent])
+    (written,) = store.write_changes_and_intents(now_s, StateChanges(), intents=[intent])
     try:
-        perform(written, backend)
+        perform_cluster_intent(written, backend)
     except CommonwattError as error:
         store.set_intent_states([(written, IntentState.REFUSED, str(error))])
         raise
     store.set_intent_states([(written, IntentState.DONE, "")])
 
 
-def submit(home: ControllerHome, request: JobRequest, *, now_s: float) -> dict[str, Any]:
+def submit_job_to_cluster(
+    home: ControllerHome, request: JobRequest, *, now_s: float
+) -> dict[str, Any]:
     """Hand a job to the backend, held; the controller starts it when its turn comes."""
     # The instant of submission is ours where the caller gave none: queue delay counts from here
     # and not from when the backend first noticed.
     stamped_request = replace(request, submitted_at_s=request.submitted_at_s or now_s)
-    with open_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_backend(home) as backend:
         # Submitted before it is noted, unlike other actions: the job is held either way, and a
         # note of a job that no backend has would be worse than a held job that is found at the
         # next look.
@@ -68,7 +72,7 @@ def submit(home: ControllerHome, request: JobRequest, *, now_s: float) -> dict[s
             "tenant": stamped_request.tenant,
             "user": stamped_request.user,
         }
-        perform_recorded(
+        perform_recorded_intent(
             store,
             backend,
             Intent(action=ClusterAction.SUBMIT, subject=stamped_request.job_id, body=body),

@@ -14,7 +14,7 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.keys import actor_id_of
-from commonwatt.ledger.usecases import key_at
+from commonwatt.ledger.usecases import load_or_make_signing_key
 from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.errors import TelemetryError
 from commonwatt.operate.domain.care.findings import TelemetrySample
@@ -25,15 +25,15 @@ from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.engines.care.operator import CareOperator
 from commonwatt.operate.io.care.journal import CaseBook, Journal, LedgerJournal, MemoryJournal
 from commonwatt.operate.io.care.settings import CareSettings, load_care_settings
-from commonwatt.operate.io.care.telemetry.prometheus import scrape
-from commonwatt.operate.io.care.telemetry.table import load_samples
+from commonwatt.operate.io.care.telemetry.prometheus import scrape_prometheus_samples
+from commonwatt.operate.io.care.telemetry.table import load_telemetry_samples
 from commonwatt.operate.usecases.home import DATABASE, REGISTRAR, ControllerHome, open_backend
 
 SETTINGS = "care.toml"
 Clock = Callable[[], float]
 
 
-def run_care(
+def run_node_care(
     home: ControllerHome,
     *,
     samples: Path | None,
@@ -59,27 +59,34 @@ def run_care(
         BackendError: The backend does not answer.
     """
     settings = load_care_settings(home.folder / SETTINGS)
-    table_samples = load_samples(samples) if samples else []
+    table_samples = load_telemetry_samples(samples) if samples else []
     steps: list[CareStep] = []
-    with open_backend(home, clock=clock) as backend, _journal(home, CARE, clock) as ledger_journal:
+    with (
+        open_backend(home, clock=clock) as backend,
+        _open_care_journal(home, CARE, clock) as ledger_journal,
+    ):
         # A dry run decides by the true cases and writes into a copy, or its moves would be
         # carried out by the next real run.
-        journal = _copy_in_memory(ledger_journal) if dry_run else ledger_journal
+        journal = _copy_care_journal_in_memory(ledger_journal) if dry_run else ledger_journal
         rules = DetectionRuleBook()
         care = Caretaker(
             backend,
             journal,
-            policy=settings.policy(),
+            policy=settings.care_policy(),
             node_tester=settings.node_tester(),
             rules=rules,
             dry_run=dry_run,
         )
         peers = PeerWatch()
         if settings.scrape:
-            rules.expect_nodes([node.name for node in backend.observe().nodes], clock())
+            rules.expect_telemetry_of_nodes(
+                [node.name for node in backend.observe().nodes], clock()
+            )
         for number in range(observations):
-            batch = [*table_samples, *_scraped_samples(settings, clock())]
-            findings = rules.observe([*batch, *peers.peer_samples(batch, backend.observe())])
+            batch = [*table_samples, *_scraped_telemetry_samples(settings, clock())]
+            findings = rules.observe_telemetry(
+                [*batch, *peers.suspect_node_samples(batch, backend.observe())]
+            )
             # Once only: the table stands for telemetry that has just come in, and would count
             # again at every observation.
             table_samples = []
@@ -88,17 +95,21 @@ def run_care(
                 on_step(step)
             if number + 1 < observations:
                 sleep(settings.every_s)
-        return {"dry_run": dry_run, "looks": observations, "steps": [step_dict(s) for s in steps],
-                **_cases_json(care.cases)}  # fmt: skip
+        return {
+            "dry_run": dry_run,
+            "looks": observations,
+            "steps": [care_step_dict(s) for s in steps],
+            **_care_cases_json(care.cases),
+        }
 
 
-def care_status(home: ControllerHome) -> dict[str, Any]:
+def node_care_status(home: ControllerHome) -> dict[str, Any]:
     """Return where every node in care stands, and whether care is frozen."""
-    with _journal(home, CARE, time.time) as journal:
-        return _cases_json(CaseBook(journal))
+    with _open_care_journal(home, CARE, time.time) as journal:
+        return _care_cases_json(CaseBook(journal))
 
 
-def operator_action(
+def act_as_care_operator(
     home: ControllerHome,
     action: str,
     node: str | None,
@@ -113,30 +124,33 @@ def operator_action(
         CareMoveError: The table has no such move, or nothing waits.
     """
     settings = load_care_settings(home.folder / SETTINGS)
-    with open_backend(home, clock=clock) as backend, _journal(home, OPERATOR, clock) as journal:
+    with (
+        open_backend(home, clock=clock) as backend,
+        _open_care_journal(home, OPERATOR, clock) as journal,
+    ):
         operator, now_s = CareOperator(backend, journal, settings.node_tester()), clock()
         match (action, node):
             case ("release", _):
-                operator.release(now_s=now_s)
+                operator.release_care_freeze(now_s=now_s)
             case (_, None):
                 raise UsageError(action, wanted=Message("the name of a node"))
             case ("undo", str()):
-                operator.undo(node, now_s=now_s)
+                operator.undo_node_care(node, now_s=now_s)
             case ("approve", str()):
-                operator.approve(node, now_s=now_s)
+                operator.approve_held_move(node, now_s=now_s)
             case (_, str()):
-                operator.move(node, CareStage.TEST, reason=reason or "repaired", now_s=now_s)
-        return {"act": action, "node": node, **_cases_json(CaseBook(journal))}
+                operator.move_node(node, CareStage.TEST, reason=reason or "repaired", now_s=now_s)
+        return {"act": action, "node": node, **_care_cases_json(CaseBook(journal))}
 
 
-def step_dict(step: CareStep) -> dict[str, Any]:
+def care_step_dict(step: CareStep) -> dict[str, Any]:
     """Return a step as plain values."""
     plain = asdict(step) | {"from": str(step.origin), "to": str(step.to)}
     del plain["origin"]
     return plain
 
 
-def case_dict(case: CareCase) -> dict[str, Any]:
+def care_case_dict(case: CareCase) -> dict[str, Any]:
     """Return a case as plain values."""
     return {
         "node": case.node,
@@ -150,17 +164,17 @@ def case_dict(case: CareCase) -> dict[str, Any]:
     }
 
 
-def _cases_json(cases_book: CaseBook) -> dict[str, Any]:
+def _care_cases_json(cases_book: CaseBook) -> dict[str, Any]:
     cases = sorted(cases_book.cases.values(), key=lambda case: case.node)
-    return {"frozen": cases_book.frozen, "nodes": [case_dict(case) for case in cases]}
+    return {"frozen": cases_book.frozen, "nodes": [care_case_dict(case) for case in cases]}
 
 
-def _scraped_samples(settings: CareSettings, at_s: float) -> list[TelemetrySample]:
+def _scraped_telemetry_samples(settings: CareSettings, at_s: float) -> list[TelemetrySample]:
     """Return the samples of all pages; one that does not answer is silent, which a rule counts."""
     samples: list[TelemetrySample] = []
     for url in settings.scrape:
         try:
-            samples += scrape(url, at_s=at_s)
+            samples += scrape_prometheus_samples(url, at_s=at_s)
         # Not an error of care: a page that is away is what the rule of silence is for.
         except TelemetryError:
             continue
@@ -168,18 +182,18 @@ def _scraped_samples(settings: CareSettings, at_s: float) -> list[TelemetrySampl
 
 
 @contextmanager
-def _journal(home: ControllerHome, role: str, clock: Clock) -> Generator[LedgerJournal]:
+def _open_care_journal(home: ControllerHome, role: str, clock: Clock) -> Generator[LedgerJournal]:
     """Give the journal of a home, signed in `role`; its key is enrolled at first use."""
     ledger = Ledger.open(home.folder / DATABASE, origin="operate")
     try:
-        key = _enrolled_key(ledger, home.folder, role, _instant(clock()))
-        yield LedgerJournal(ledger, key, lambda: _instant(clock()))
+        key = _enrolled_care_key(ledger, home.folder, role, _care_entry_instant(clock()))
+        yield LedgerJournal(ledger, key, lambda: _care_entry_instant(clock()))
     finally:
         ledger.engine.dispose()
 
 
-def _enrolled_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
-    key, _ = key_at(folder / f"{role}.pem")
+def _enrolled_care_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
+    key, _ = load_or_make_signing_key(folder / f"{role}.pem")
     actor_ids = {actor.actor_id for actor in ledger.actors()}
     if actor_id_of(key.public_key) not in actor_ids:
         # Care and the operator sign with keys of their own, so that the ledger can tell whose
@@ -193,13 +207,13 @@ def _enrolled_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
     return key
 
 
-def _copy_in_memory(journal: Journal) -> MemoryJournal:
+def _copy_care_journal_in_memory(journal: Journal) -> MemoryJournal:
     memory = MemoryJournal()
     memory.entries = [entry for _, entry in journal.entries_after(0)]
     return memory
 
 
-def _instant(at_s: float) -> datetime:
+def _care_entry_instant(at_s: float) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
 
 

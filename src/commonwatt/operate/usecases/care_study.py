@@ -13,25 +13,33 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
 from commonwatt.operate.domain.tables import SCORES
-from commonwatt.operate.engines.care.checkpoints import advise
-from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes, judge
-from commonwatt.operate.engines.care.detect.learned import alarm_detector, ranking_detector
-from commonwatt.operate.engines.care.detect.vus import vus_pr
-from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.operate.engines.care.checkpoints import advise_gang_checkpoints
+from commonwatt.operate.engines.care.detect.alarms import (
+    AlarmBudget,
+    calibrate_node_alarm_thresholds,
+    judge_node_alarms,
+    node_alarm_episodes,
+)
+from commonwatt.operate.engines.care.detect.learned import (
+    node_alarm_detector,
+    node_anomaly_ranking_detector,
+)
+from commonwatt.operate.engines.care.detect.vus import node_anomaly_vus_pr
+from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
     NodeFault,
-    faults_of_counts,
-    faults_of_trace,
+    node_faults_of_counts,
+    node_faults_of_trace,
 )
-from commonwatt.operate.engines.care.replay.run import CareOutcome, replay
+from commonwatt.operate.engines.care.replay.run import CareOutcome, replay_gang_in_care
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
-from commonwatt.operate.io.care.telemetry.table import NodeSeries, load_series
+from commonwatt.operate.io.care.telemetry.table import NodeSeries, load_node_telemetry_series
 
 WINDOW = 100
 """Longest buffer of VUS-PR, in steps."""
 
 
-def detection_result(
+def node_anomaly_detection_result(
     ordinary: Path, later: Path, *, day: int, budget: AlarmBudget
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return the alarm episodes of one node's later days, learned from its ordinary ones.
@@ -42,25 +50,25 @@ def detection_result(
     Raises:
         TelemetryError: A table cannot be read, or their metrics differ.
     """
-    first, second = load_series(ordinary), load_series(later)
+    first, second = load_node_telemetry_series(ordinary), load_node_telemetry_series(later)
     if first.metrics != second.metrics:
         raise TelemetryError(str(later), wanted=Message("the same metrics as on ordinary days"))
-    before, after = alarm_detector(day=day).score(first.values, second.values)
-    threshold = calibrate({"node": before}, budget)["node"]
-    alarm_spans = episodes(after > threshold, quiet=budget.quiet)
-    rows = [_episode_row(after, second, first, start, end) for start, end in alarm_spans]
+    before, after = node_alarm_detector(day=day).score(first.values, second.values)
+    threshold = calibrate_node_alarm_thresholds({"node": before}, budget)["node"]
+    alarm_spans = node_alarm_episodes(after > threshold, quiet=budget.quiet)
+    rows = [_node_alarm_episode_row(after, second, first, start, end) for start, end in alarm_spans]
     detection: dict[str, Any] = {
         "steps": len(after),
         "metrics": len(first.metrics),
         "threshold": threshold,
         "episodes": rows,
-        "judged": _scores_by_labels(first, second, after > threshold, day, budget),
+        "judged": _node_alarm_scores_by_labels(first, second, after > threshold, day, budget),
     }
-    scores = SCORES.frame(step=np.arange(len(after)), score=after, alarm=after > threshold)
+    scores = SCORES.build_frame(step=np.arange(len(after)), score=after, alarm=after > threshold)
     return detection, scores
 
 
-def _episode_row(
+def _node_alarm_episode_row(
     score: np.ndarray[Any, np.dtype[np.float64]],
     later: NodeSeries,
     ordinary: NodeSeries,
@@ -81,7 +89,7 @@ def _episode_row(
     }
 
 
-def _scores_by_labels(
+def _node_alarm_scores_by_labels(
     ordinary: NodeSeries,
     later: NodeSeries,
     alarm: np.ndarray[Any, np.dtype[np.bool_]],
@@ -92,13 +100,13 @@ def _scores_by_labels(
         return None
     # Ranking sees the whole later record, alarms only what came before: VUS-PR judges the
     # detector, the counts judge what a live cluster would have heard.
-    _, ranked = ranking_detector(day=day).score(ordinary.values, later.values)
-    judged = judge(alarm, later.label, budget)
+    _, ranked = node_anomaly_ranking_detector(day=day).score(ordinary.values, later.values)
+    judged = judge_node_alarms(alarm, later.label, budget)
     return {
-        "vus_pr": vus_pr(later.label, ranked, window=WINDOW),
-        "recall_share": judged.recall,
-        "minutes_recall_share": judged.minutes_recall,
-        "false_episodes_per_day": judged.false_per_day,
+        "vus_pr": node_anomaly_vus_pr(later.label, ranked, window=WINDOW),
+        "recall_share": judged.incident_recall,
+        "minutes_recall_share": judged.labelled_minutes_recall,
+        "false_episodes_per_day": judged.false_episodes_per_day,
     }
 
 
@@ -116,17 +124,17 @@ def care_replay_result(
     Raises:
         CareSettingsError: The table is of neither kind.
     """
-    strikes = _faults_of_table(faults, setting, watched, counts_days)
-    outcome = replay(strikes, setting)
-    return {"faults": len(strikes), **outcome_dict(outcome)}
+    strikes = _node_faults_of_table(faults, setting, watched, counts_days)
+    outcome = replay_gang_in_care(strikes, setting)
+    return {"faults": len(strikes), **care_outcome_dict(outcome)}
 
 
-def _faults_of_table(
+def _node_faults_of_table(
     path: Path, setting: ReplaySetting, watched: int, counts_days: float
 ) -> list[NodeFault]:
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
     if "cause" not in frame.columns:
-        return faults_of_trace(
+        return node_faults_of_trace(
             path, nodes=setting.nodes, days=setting.days, watched=watched, seed=setting.seed
         )
     numbers = [name for name, kind in frame.schema.items() if kind.is_integer()]
@@ -134,15 +142,15 @@ def _faults_of_table(
         raise CareSettingsError(str(path), wanted=Message("a column of counts"))
     scale = setting.days / counts_days
     counts = {str(c): round(n * scale) for c, n in frame.select("cause", numbers[0]).rows()}
-    return faults_of_counts(counts, nodes=setting.nodes, days=setting.days, seed=setting.seed)
+    return node_faults_of_counts(counts, nodes=setting.nodes, days=setting.days, seed=setting.seed)
 
 
-def outcome_dict(outcome: CareOutcome) -> dict[str, Any]:
+def care_outcome_dict(outcome: CareOutcome) -> dict[str, Any]:
     """Return an outcome as plain values; shares are of wall time."""
     isolation = np.array(outcome.isolation_s or (0.0,))
     shares = {f"{k}_share": v / outcome.wall_s for k, v in asdict(outcome.account).items()}
     return {
-        "ettr_share": outcome.ettr,
+        "ettr_share": outcome.effective_training_share,
         **{name: float(share) for name, share in shares.items()},
         "save_every_s": outcome.save_every_s,
         "interruptions": outcome.interruptions,
@@ -158,7 +166,7 @@ def outcome_dict(outcome: CareOutcome) -> dict[str, Any]:
     }
 
 
-def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any]:
+def lemon_nodes_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any]:
     """Return the lemons in a history of faults with a column `node`.
 
     Raises:
@@ -171,7 +179,7 @@ def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any
     # Fewer nodes than failed: the prior would count failed nodes alone.
     if nodes < len(counts):
         raise UsageError("--nodes", found=str(nodes), wanted=Message("all nodes of the fleet"))
-    worst_nodes = lemons(counts, nodes, rule)
+    worst_nodes = lemon_nodes(counts, nodes, rule)
     return {
         "nodes": nodes,
         "faults": frame.height,
@@ -179,7 +187,7 @@ def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any
     }
 
 
-def checkpoint_result(
+def checkpoint_advice_result(
     *, nodes: int, faults_per_1000_node_days: float, save_s: float, restart_s: float
 ) -> dict[str, Any]:
     """Return how often a gang should save its work.
@@ -190,4 +198,8 @@ def checkpoint_result(
     if faults_per_1000_node_days <= 0:
         raise CareSettingsError("faults", wanted=Message("a number above 0"))
     node_mtbf_s = 1000 * 86_400 / faults_per_1000_node_days
-    return asdict(advise(nodes=nodes, node_mtbf_s=node_mtbf_s, save_s=save_s, restart_s=restart_s))
+    return asdict(
+        advise_gang_checkpoints(
+            nodes=nodes, node_mtbf_s=node_mtbf_s, save_s=save_s, restart_s=restart_s
+        )
+    )

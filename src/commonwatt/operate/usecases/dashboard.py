@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from commonwatt.catalogue.measures import label
+from commonwatt.catalogue.measures import measure_label_text
 from commonwatt.operate.engines.exporter import COUNTERS, GAUGES
 
 
-def grafana_dashboard() -> str:
+def controller_grafana_dashboard() -> str:
     """Return the dashboard as JSON: one panel a figure, counters as rates."""
     figures = {f"commonwatt_{k}": v for k, v in GAUGES.items()}
     rates = {f"rate(commonwatt_{k}_total[5m])": v for k, v in COUNTERS.items()}
     panels = [
-        _panel(i, query, label(figure), labels)
+        _grafana_panel(i, query, measure_label_text(figure), labels)
         for i, (query, (figure, labels)) in enumerate((figures | rates).items())
     ]
     return json.dumps(
@@ -30,7 +30,7 @@ def grafana_dashboard() -> str:
     )
 
 
-def _panel(i: int, query: str, title: str, labels: list[str]) -> dict[str, Any]:
+def _grafana_panel(i: int, query: str, title: str, labels: list[str]) -> dict[str, Any]:
     legend = " ".join(f"{{{{{name}}}}}" for name in labels)
     return {
         "id": i + 1,

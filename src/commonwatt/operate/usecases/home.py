@@ -14,12 +14,16 @@ from typing import assert_never
 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.nodes import read_node_list
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.ledger.usecases import key_at
+from commonwatt.ledger.usecases import load_or_make_signing_key
 from commonwatt.operate.domain.cluster import ClusterBackend, ObservedNode
 from commonwatt.operate.domain.errors import ControlError
-from commonwatt.operate.domain.settings import ControllerSettings, load_settings, parse_settings
+from commonwatt.operate.domain.settings import (
+    ControllerSettings,
+    load_controller_settings,
+    parse_controller_settings,
+)
 from commonwatt.operate.io.backends.local import LocalBackend
 from commonwatt.operate.io.store import ControllerStore
 
@@ -39,7 +43,7 @@ class ControllerHome:
     settings: ControllerSettings
 
 
-def open_home(folder: Path) -> ControllerHome:
+def open_controller_home(folder: Path) -> ControllerHome:
     """Return the home in `folder`.
 
     Raises:
@@ -51,10 +55,10 @@ def open_home(folder: Path) -> ControllerHome:
             found=Message("no home of a controller"),
             remedy=Message("Make one with: commonwatt operate init FOLDER"),
         )
-    return ControllerHome(folder=folder, settings=load_settings(folder / SETTINGS))
+    return ControllerHome(folder=folder, settings=load_controller_settings(folder / SETTINGS))
 
 
-def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
+def make_controller_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
     """Make a home: settings, keys, ledger; the controller signs in a role of its own.
 
     Raises:
@@ -64,15 +68,21 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
         raise ControlError(str(folder), found=Message("a home of a controller already"))
     # Before anything is made: a home with settings that cannot be read would have to be taken
     # apart by hand.
-    parsed = parse_settings(settings, SETTINGS)
+    parsed = parse_controller_settings(settings, SETTINGS)
     folder.mkdir(parents=True, exist_ok=True)
-    registrar, _ = key_at(folder / REGISTRAR)
-    controller, _ = key_at(folder / KEY)
-    with _opened_ledger(folder) as ledger:
+    registrar, _ = load_or_make_signing_key(folder / REGISTRAR)
+    controller, _ = load_or_make_signing_key(folder / KEY)
+    with _opened_controller_ledger(folder) as ledger:
         if ledger.head().size == 0:
-            ledger.enrol_first_registrar(registrar, _person("registrar"), at=now)
+            ledger.enrol_first_registrar(registrar, _controller_person("registrar"), at=now)
             with ledger.transaction() as tx:
-                ledger.enrol(tx, _person("controller"), controller.public_key, by=registrar, at=now)
+                ledger.enrol(
+                    tx,
+                    _controller_person("controller"),
+                    controller.public_key,
+                    by=registrar,
+                    at=now,
+                )
     # Last, because this file is what makes a folder a home: after a kill before it, init simply
     # runs again.
     (folder / SETTINGS).write_text(settings, encoding="utf-8")
@@ -80,9 +90,9 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
 
 
 @contextmanager
-def open_store(home: ControllerHome) -> Generator[ControllerStore]:
+def open_controller_store(home: ControllerHome) -> Generator[ControllerStore]:
     """Give the store of a home."""
-    with _opened_ledger(home.folder) as ledger:
+    with _opened_controller_ledger(home.folder) as ledger:
         yield ControllerStore(ledger, Key.load(home.folder / KEY))
 
 
@@ -91,7 +101,7 @@ def open_backend(
     home: ControllerHome, *, clock: Callable[[], float] = time.time
 ) -> Generator[ClusterBackend]:
     """Give the backend that a home's settings name."""
-    backend = _backend_of(home, clock)
+    backend = _cluster_backend_of_home(home, clock)
     try:
         yield backend
     finally:
@@ -99,7 +109,7 @@ def open_backend(
 
 
 @contextmanager
-def hold_lock(home: ControllerHome) -> Generator[None]:
+def hold_controller_lock(home: ControllerHome) -> Generator[None]:
     """Hold the home's lock, which a killed controller gives back by itself.
 
     Raises:
@@ -124,7 +134,7 @@ def hold_lock(home: ControllerHome) -> Generator[None]:
         yield
 
 
-def local_nodes(nodes: Path | None) -> tuple[ObservedNode, ...]:
+def local_cluster_nodes(nodes: Path | None) -> tuple[ObservedNode, ...]:
     """Return the nodes of a node list, or this machine as one node without GPUs.
 
     Nodes of a list are parts of this machine: their GPUs are numbers handed to jobs.
@@ -133,10 +143,10 @@ def local_nodes(nodes: Path | None) -> tuple[ObservedNode, ...]:
         name = os.uname().nodename or "localhost"
         cores = os.cpu_count() or 1
         return (ObservedNode(name=name, gpus=0, cpu_milli=cores * 1000),)
-    return observed_nodes(read_nodes(nodes))
+    return observed_nodes_of_fleet(read_node_list(nodes))
 
 
-def observed_nodes(fleet: Fleet) -> tuple[ObservedNode, ...]:
+def observed_nodes_of_fleet(fleet: Fleet) -> tuple[ObservedNode, ...]:
     """Return the nodes of a fleet as a backend sees them."""
     return tuple(
         ObservedNode(
@@ -151,7 +161,7 @@ def observed_nodes(fleet: Fleet) -> tuple[ObservedNode, ...]:
     )
 
 
-def _backend_of(home: ControllerHome, clock: Callable[[], float]) -> ClusterBackend:
+def _cluster_backend_of_home(home: ControllerHome, clock: Callable[[], float]) -> ClusterBackend:
     folder, settings = home.folder / "engine", home.settings
     match settings.engine:
         case "slurm":
@@ -172,17 +182,19 @@ def _backend_of(home: ControllerHome, clock: Callable[[], float]) -> ClusterBack
             return RayBackend(address, folder, clock=clock, sites=settings.node_sites)
         case "local":
             listed = home.folder / "nodes.csv"
-            return LocalBackend(folder, local_nodes(listed if listed.exists() else None), clock)
+            return LocalBackend(
+                folder, local_cluster_nodes(listed if listed.exists() else None), clock
+            )
         case _:
             assert_never(settings.engine)
 
 
-def _person(role: str) -> Person:
+def _controller_person(role: str) -> Person:
     return Person(name="commonwatt operate", role=role, organisation="operator", device="host")
 
 
 @contextmanager
-def _opened_ledger(folder: Path) -> Generator[Ledger]:
+def _opened_controller_ledger(folder: Path) -> Generator[Ledger]:
     ledger = Ledger.open(folder / DATABASE, origin="operate")
     try:
         yield ledger

@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 
 from commonwatt.operate.domain.actions import ClusterAction
-from commonwatt.operate.domain.capture import Capture, parse_capture
+from commonwatt.operate.domain.capture import Capture, parse_cluster_capture
 from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
 from commonwatt.operate.domain.state import GpuUse, JobRecord
-from commonwatt.operate.engines.meter import by_tenant, meter
+from commonwatt.operate.engines.meter import meter_jobs, metered_sums_by_tenant
 from commonwatt.operate.io.store import ControllerStore
-from commonwatt.operate.usecases.actions import perform_action
-from commonwatt.operate.usecases.home import open_home, open_store
+from commonwatt.operate.usecases.actions import perform_cluster_action
+from commonwatt.operate.usecases.home import open_controller_home, open_controller_store
 
 _BINS: Final = 300
 _MOST_ACTIONS: Final = 200
@@ -61,27 +61,27 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
     Raises:
         ControlError: There is no home of a controller in the folder.
     """
-    home = open_home(folder)
-    with open_store(home) as store:
-        rows, uses, last = store.rows(), store.uses(), _last_capture(store)
+    home = open_controller_home(folder)
+    with open_controller_store(home) as store:
+        rows, uses, last = store.job_records(), store.gpu_uses(), _last_capture(store)
         intents = store.intents()
     running = [row for row in rows.values() if row.phase in PHASES_ON_NODES]
-    metered = meter(rows, uses, home.settings, now_s=now.timestamp())
+    metered = meter_jobs(rows, uses, home.settings, now_s=now.timestamp())
     up = [node for node in (last.nodes if last else ()) if node.state is NodeState.UP]
     return ClusterStatus(
         backend=home.settings.engine,
-        seen_at=_instant_text(last.at_s) if last else "",
+        seen_at=_cluster_instant_text(last.at_s) if last else "",
         gpus=sum(node.gpus for node in up),
         held_gpus=sum(row.request.gpus for row in running),
         currency=home.settings.tariff.currency,
-        nodes=_node_rows(last, rows, uses),
+        nodes=_cluster_node_rows(last, rows, uses),
         jobs=[
-            _job_row(row, now)
+            _cluster_job_row(row, now)
             for row in rows.values()
             if row.phase in PHASES_ON_NODES | {JobPhase.HELD}
         ],
-        use=_held_gpus_over_time(rows, uses, now.timestamp()),
-        tenants=[{"tenant": name} | sums for name, sums in by_tenant(metered).items()],
+        use=_held_gpus_by_tenant_over_time(rows, uses, now.timestamp()),
+        tenants=[{"tenant": name} | sums for name, sums in metered_sums_by_tenant(metered).items()],
         actions=[
             {"act": intent.action.value, "subject": intent.subject, "state": state.value}
             for intent, state in reversed(intents[-_MOST_ACTIONS:])
@@ -89,32 +89,36 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
     )
 
 
-def drain(folder: Path, node: str, reason: str) -> None:
+def drain_cluster_node(folder: Path, node: str, reason: str) -> None:
     """Let a node take nothing new; recorded in the controller's ledger.
 
     Raises:
         UnknownNameError: There is no such node.
         BackendError: The backend refuses.
     """
-    perform_action(open_home(folder), ClusterAction.DRAIN, node, reason, now_s=time.time())
+    perform_cluster_action(
+        open_controller_home(folder), ClusterAction.DRAIN, node, reason, now_s=time.time()
+    )
 
 
-def resume(folder: Path, node: str, reason: str) -> None:
+def resume_cluster_node(folder: Path, node: str, reason: str) -> None:
     """Let a node take jobs again; recorded in the controller's ledger.
 
     Raises:
         UnknownNameError: There is no such node.
         BackendError: The backend refuses.
     """
-    perform_action(open_home(folder), ClusterAction.RESUME, node, reason, now_s=time.time())
+    perform_cluster_action(
+        open_controller_home(folder), ClusterAction.RESUME, node, reason, now_s=time.time()
+    )
 
 
 def _last_capture(store: ControllerStore) -> Capture | None:
-    newest = store.last_capture()
-    return parse_capture(newest) if newest else None
+    newest = store.last_capture_text()
+    return parse_cluster_capture(newest) if newest else None
 
 
-def _node_rows(
+def _cluster_node_rows(
     last: Capture | None, rows: dict[str, JobRecord], uses: list[GpuUse]
 ) -> list[dict[str, Any]]:
     held_gpus: dict[str, int] = {}
@@ -137,20 +141,20 @@ def _node_rows(
     ]
 
 
-def _job_row(row: JobRecord, now: datetime) -> dict[str, Any]:
+def _cluster_job_row(row: JobRecord, now: datetime) -> dict[str, Any]:
     since = row.last_start_s or row.request.submitted_at_s
     return {
         "job": row.request.job_id,
         "tenant": row.request.tenant,
         "gpus": row.request.gpus,
         "phase": row.phase.value,
-        "since": _instant_text(since),
+        "since": _cluster_instant_text(since),
         "for_s": round(now.timestamp() - since, 1),
         "starts": row.starts,
     }
 
 
-def _held_gpus_over_time(
+def _held_gpus_by_tenant_over_time(
     rows: dict[str, JobRecord], uses: list[GpuUse], now_s: float
 ) -> list[dict[str, Any]]:
     """Return the mean of held GPUs in each bin, by tenant; the area is the GPU time."""
@@ -176,5 +180,5 @@ def _held_gpus_over_time(
     ]
 
 
-def _instant_text(at_s: float) -> str:
+def _cluster_instant_text(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

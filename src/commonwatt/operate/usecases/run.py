@@ -13,12 +13,17 @@ from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase
 from commonwatt.operate.domain.errors import BackendError
 from commonwatt.operate.engines.controller import Controller, TickResult
 from commonwatt.operate.engines.exporter import MetricsEndpoint
-from commonwatt.operate.usecases.home import ControllerHome, hold_lock, open_backend, open_store
+from commonwatt.operate.usecases.home import (
+    ControllerHome,
+    hold_controller_lock,
+    open_backend,
+    open_controller_store,
+)
 
 MOST_FAILED_TICKS = 60  # ticks in a row that a backend may fail to answer
 
 
-def start(
+def run_controller(
     home: ControllerHome,
     *,
     once: bool = False,
@@ -41,28 +46,30 @@ def start(
     with ExitStack() as stack:
         # The lock before all else: two controllers would each claim the starts of the other's
         # decisions.
-        stack.enter_context(hold_lock(home))
-        store = stack.enter_context(open_store(home))
+        stack.enter_context(hold_controller_lock(home))
+        store = stack.enter_context(open_controller_store(home))
         backend = stack.enter_context(open_backend(home))
-        stopped = stack.enter_context(_stop_event())
+        stopped = stack.enter_context(_controller_stop_event())
         port = home.settings.metrics_port
         endpoint = stack.enter_context(MetricsEndpoint(port)) if port is not None else None
         # Reasons are worked out only where somebody scrapes them; the console and the command
         # line work out their own.
         control = Controller(backend, store, home.settings, explain=endpoint is not None)
-        recovered = control.recover()
+        recovered = control.recover_open_intents()
         summary["recovered"] = {intent.subject: state.value for intent, state in recovered}
-        for tick, tick_s in _ticks(control, stopped, patience=1 if once else MOST_FAILED_TICKS):
-            _add_tick(summary, tick)
+        for tick, tick_s in _controller_ticks(
+            control, stopped, patience=1 if once else MOST_FAILED_TICKS
+        ):
+            _add_tick_to_summary(summary, tick)
             on_tick(tick)
             if endpoint is not None:
-                endpoint.publish(tick, tick_s)
-            if once or (until_idle and _is_idle(tick)):
+                endpoint.publish_tick(tick, tick_s)
+            if once or (until_idle and _is_cluster_idle(tick)):
                 break
     return summary
 
 
-def _ticks(
+def _controller_ticks(
     control: Controller, stopped: threading.Event, *, patience: int
 ) -> Generator[tuple[TickResult, float]]:
     """Give tick after tick with how long it took [s]; a backend may fail to answer for a while."""
@@ -85,11 +92,11 @@ def _ticks(
 
 
 @contextmanager
-def _stop_event() -> Generator[threading.Event]:
+def _controller_stop_event() -> Generator[threading.Event]:
     """Give an event that SIGTERM and SIGINT set, if this is the main thread."""
     stopped = threading.Event()
 
-    def stop(number: int, frame: object) -> None:
+    def set_stop_event(number: int, frame: object) -> None:
         del number, frame
         stopped.set()
 
@@ -99,7 +106,7 @@ def _stop_event() -> Generator[threading.Event]:
         yield stopped
         return
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, stop) for number in numbers]
+    before = [signal.signal(number, set_stop_event) for number in numbers]
     try:
         yield stopped
     finally:
@@ -107,7 +114,7 @@ def _stop_event() -> Generator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _add_tick(summary: dict[str, Any], tick: TickResult) -> None:
+def _add_tick_to_summary(summary: dict[str, Any], tick: TickResult) -> None:
     summary["ticks"] += 1
     summary["acts"] += len(tick.performed)
     summary["refused"] += len(tick.refused)
@@ -116,5 +123,5 @@ def _add_tick(summary: dict[str, Any], tick: TickResult) -> None:
     summary["jobs"] = {phase.value: phases.count(phase) for phase in JobPhase if phase in phases}
 
 
-def _is_idle(tick: TickResult) -> bool:
+def _is_cluster_idle(tick: TickResult) -> bool:
     return all(job.phase in TERMINAL_PHASES for job in tick.observation.jobs.values())

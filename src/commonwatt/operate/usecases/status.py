@@ -8,36 +8,50 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.fleet.domain.policies.decide import decide
-from commonwatt.operate.domain.capture import Capture, capture, capture_text, load_capture
+from commonwatt.fleet.domain.policies.decide import decide_scheduling
+from commonwatt.operate.domain.capture import (
+    Capture,
+    capture_cluster_state,
+    capture_json_line,
+    load_cluster_capture,
+)
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
     ClusterObservation,
     JobPhase,
     ObservedJob,
 )
-from commonwatt.operate.engines.invoices import invoices
-from commonwatt.operate.engines.meter import by_tenant, finished_jobs_trace, meter, metered_table
+from commonwatt.operate.engines.invoices import tenant_invoices
+from commonwatt.operate.engines.meter import (
+    finished_jobs_trace,
+    meter_jobs,
+    metered_jobs_table,
+    metered_sums_by_tenant,
+)
 from commonwatt.operate.engines.replay import (
     NO_DECISION,
-    compare_decisions,
-    expected_starts_s,
-    simulated_decision,
+    compare_live_with_simulated,
+    expected_job_starts_s,
+    simulated_cluster_decision,
 )
-from commonwatt.operate.engines.snapshot import decision_by_names, queue_snapshot, wait_reasons
+from commonwatt.operate.engines.snapshot import (
+    job_wait_reasons,
+    queue_snapshot,
+    scheduling_decision_by_names,
+)
 from commonwatt.operate.io.store import ControllerStore
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_store
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
 
 
-def status(home: ControllerHome) -> dict[str, Any]:
+def controller_status(home: ControllerHome) -> dict[str, Any]:
     """Return nodes, jobs, why each waits and when it is expected to start."""
-    with open_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_backend(home) as backend:
         observation = backend.observe()
-        captured = _captured(home, store, observation)
-    why = _reasons_of(captured)
-    starts = expected_starts_s(captured) if why else {}
+        captured = _captured_cluster_state(home, store, observation)
+    why = _wait_reasons_by_job(captured)
+    starts = expected_job_starts_s(captured) if why else {}
     jobs = [
-        _job_row(job) | _wait_columns(job, why, starts, observation.at_s)
+        _cluster_job_row(job) | _job_wait_columns(job, why, starts, observation.at_s)
         for job in observation.jobs.values()
         if job.phase in PHASES_ON_NODES | {JobPhase.HELD}
     ]
@@ -50,80 +64,83 @@ def status(home: ControllerHome) -> dict[str, Any]:
     }
 
 
-def capture_now(home: ControllerHome) -> str:
+def capture_cluster_now(home: ControllerHome) -> str:
     """Return the state of now as a capture, one line of JSON."""
-    with open_store(home) as store, open_backend(home) as backend:
-        return capture_text(_captured(home, store, backend.observe()))
+    with open_controller_store(home) as store, open_backend(home) as backend:
+        return capture_json_line(_captured_cluster_state(home, store, backend.observe()))
 
 
-def replay(home: ControllerHome) -> dict[str, Any]:
+def replay_logged_decisions(home: ControllerHome) -> dict[str, Any]:
     """Decide every kept state again in the simulator, and compare."""
-    with open_store(home) as store:
-        compared = compare_decisions(store.decisions())
+    with open_controller_store(home) as store:
+        compared = compare_live_with_simulated(store.logged_decisions())
     return asdict(compared)
 
 
-def decide_captured(path: Path) -> dict[str, Any]:
+def decide_captured_cluster_state(path: Path) -> dict[str, Any]:
     """Return what would be decided in a captured state, and when waiting jobs would start."""
-    captured = load_capture(path)
+    captured = load_cluster_capture(path)
     if not captured.jobs:
         return {"decision": {"preempt": [], "start": {}}, "live": True, "starts_in_s": {}}
     snapshot = queue_snapshot(captured)
-    simulated = simulated_decision(snapshot, captured)
+    simulated = simulated_cluster_decision(snapshot, captured)
     live = (
-        decide(snapshot.state, captured.scheduling_policy)
+        decide_scheduling(snapshot.state, captured.scheduling_policy)
         if len(snapshot.state.waiting)
         else NO_DECISION
     )
-    starts = expected_starts_s(captured)
+    starts = expected_job_starts_s(captured)
     return {
-        "decision": decision_by_names(simulated, snapshot),
-        "live": decision_by_names(live, snapshot) == decision_by_names(simulated, snapshot),
+        "decision": scheduling_decision_by_names(simulated, snapshot),
+        "live": scheduling_decision_by_names(live, snapshot)
+        == scheduling_decision_by_names(simulated, snapshot),
         "starts_in_s": {name: round(at - captured.at_s, 3) for name, at in starts.items()},
     }
 
 
-def metered_use(
+def metered_gpu_use(
     home: ControllerHome, *, now_s: float, from_s: float = 0.0, until_s: float | None = None
 ) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Return what was used, with invoices, and tables: per job, and the trace."""
-    with open_store(home) as store:
-        rows, uses = store.rows(), store.uses()
-    metered = meter(rows, uses, home.settings, now_s=now_s)
-    bills = invoices(rows, uses, home.settings, from_s=from_s, until_s=until_s or now_s)
+    with open_controller_store(home) as store:
+        rows, uses = store.job_records(), store.gpu_uses()
+    metered = meter_jobs(rows, uses, home.settings, now_s=now_s)
+    bills = tenant_invoices(rows, uses, home.settings, from_s=from_s, until_s=until_s or now_s)
     data = {
-        "tenants": by_tenant(metered),
+        "tenants": metered_sums_by_tenant(metered),
         "gpu_s": sum(row.gpu_s for row in metered),
         "energy_kwh": sum(row.energy_kwh for row in metered),
         "invoices": [asdict(bill) | {"total_minor": bill.total_minor} for bill in bills],
     }
-    return data, {"metered": metered_table(metered), "trace": finished_jobs_trace(rows, uses)}
+    return data, {"metered": metered_jobs_table(metered), "trace": finished_jobs_trace(rows, uses)}
 
 
-def _captured(
+def _captured_cluster_state(
     home: ControllerHome, store: ControllerStore, observation: ClusterObservation
 ) -> Capture:
-    rows = store.rows()
+    rows = store.job_records()
     parked = [k for k, row in rows.items() if row.refusals >= home.settings.refusals]
     served = {k: row.served_s for k, row in rows.items() if row.served_s}
-    return capture(observation, home.settings, served_s=served, parked=tuple(parked))
+    return capture_cluster_state(observation, home.settings, served_s=served, parked=tuple(parked))
 
 
-def _reasons_of(captured: Capture) -> dict[str, str]:
+def _wait_reasons_by_job(captured: Capture) -> dict[str, str]:
     if not any(job.phase == JobPhase.HELD for job in captured.jobs):
         return {}
     snapshot = queue_snapshot(captured)
     decision = (
-        decide(snapshot.state, captured.scheduling_policy)
+        decide_scheduling(snapshot.state, captured.scheduling_policy)
         if len(snapshot.state.waiting)
         else NO_DECISION
     )
-    reasons = {name: why.value for name, why in wait_reasons(snapshot, decision, captured).items()}
+    reasons = {
+        name: why.value for name, why in job_wait_reasons(snapshot, decision, captured).items()
+    }
     # What would start now waits for the next tick and for nothing else.
     return reasons | {snapshot.names[job]: "turn" for job in decision.starts}
 
 
-def _job_row(job: ObservedJob) -> dict[str, Any]:
+def _cluster_job_row(job: ObservedJob) -> dict[str, Any]:
     return {
         "job_id": job.request.job_id,
         "tenant": job.request.tenant,
@@ -134,7 +151,7 @@ def _job_row(job: ObservedJob) -> dict[str, Any]:
     }
 
 
-def _wait_columns(
+def _job_wait_columns(
     job: ObservedJob, why: dict[str, str], starts: dict[str, float], now_s: float
 ) -> dict[str, Any]:
     name = job.request.job_id

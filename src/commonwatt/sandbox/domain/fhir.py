@@ -53,13 +53,13 @@ class FhirResource:
     rules: tuple[FhirRecordRule, ...]
 
 
-def _id_sql(expression: str) -> str:
+def _fhir_reference_id_sql(reference_expression: str) -> str:
     """Return SQL for the id in a reference; the common form is cut without a pattern."""
-    whole = f"regexp_extract({expression}, '([^/:]+)$', 1)"
-    return f"CASE WHEN contains({expression}, ':') THEN {whole} ELSE split_part({expression}, '/', -1) END"  # noqa: E501
+    whole = f"regexp_extract({reference_expression}, '([^/:]+)$', 1)"
+    return f"CASE WHEN contains({reference_expression}, ':') THEN {whole} ELSE split_part({reference_expression}, '/', -1) END"  # noqa: E501
 
 
-def _instant_sql(expression: str) -> str:
+def _fhir_instant_sql(expression: str) -> str:
     """Return SQL for an instant; a year or month alone stands for its first day."""
     padded = (
         f"CASE length({expression}) WHEN 4 THEN {expression} || '-01-01'"
@@ -68,37 +68,37 @@ def _instant_sql(expression: str) -> str:
     return f"TRY_CAST({padded} AS TIMESTAMPTZ)"
 
 
-def _first_instant(instant: str, start: str) -> str:
+def _fhir_instant_or_start_sql(instant: str, period_start: str) -> str:
     """Return SQL for when something was: at an instant, or from the start of a period."""
-    return f"coalesce({_instant_sql(instant)}, {_instant_sql(start)})"
+    return f"coalesce({_fhir_instant_sql(instant)}, {_fhir_instant_sql(period_start)})"
 
 
 def _number_sql(expression: str) -> str:
     return f"TRY_CAST({expression} AS DOUBLE)"
 
 
-def _coding(field: str) -> dict[str, str]:
+def _fhir_coding_columns_sql(field: str) -> dict[str, str]:
     return {
         f"{field}_system": f"{field}.coding[1].system",
         f"{field}_code": f"{field}.coding[1].code",
     }
 
 
-def _us_core(name: str) -> str:
+def _us_core_extension_text_sql(extension: str) -> str:
     """Return SQL for the text of a US Core extension of a patient."""
     # US Core nests race and ethnicity as an extension of extensions, of which `text` is the part
     # that is always there.
-    outer = f"list_filter(extension, lambda x: x.url LIKE '%us-core-{name}')[1].extension"
+    outer = f"list_filter(extension, lambda x: x.url LIKE '%us-core-{extension}')[1].extension"
     return f"list_filter({outer}, lambda x: x.url = 'text')[1].valueString"
 
 
-def _resource_rules(name: str) -> tuple[FhirRecordRule, ...]:
+def _resource_rules(resource: str) -> tuple[FhirRecordRule, ...]:
     # In this order, because the first broken rule is the reason on record: a line that is no
     # object lacks everything below as well.
     return (
         FhirRecordRule("not a JSON object", "resourceType IS NULL AND id IS NULL"),
         FhirRecordRule("resourceType missing", "resourceType IS NULL"),
-        FhirRecordRule("resourceType of another kind", f"resourceType <> '{name}'"),
+        FhirRecordRule("resourceType of another kind", f"resourceType <> '{resource}'"),
         FhirRecordRule("id missing", "id IS NULL"),
         FhirRecordRule("id malformed", f"NOT regexp_matches(id, '{_ID}')"),
     )
@@ -136,7 +136,7 @@ def _date_rules(field: str, name: str, *, required: bool = False) -> tuple[FhirR
         FhirRecordRule(
             # The pattern lets 30 February pass; only the cast to a date does not.
             f"{name} is no day of the calendar",
-            f"{field} IS NOT NULL AND {_instant_sql(field)} IS NULL",
+            f"{field} IS NOT NULL AND {_fhir_instant_sql(field)} IS NULL",
         ),
         FhirRecordRule(
             # Wide on purpose: a year beyond is a slip of typing and no fact about a patient.
@@ -152,7 +152,8 @@ def _period_rules(field: str) -> tuple[FhirRecordRule, ...]:
         *_date_rules(start, f"{field}.start"),
         *_date_rules(end, f"{field}.end"),
         FhirRecordRule(
-            f"{field} ends before it starts", f"{_instant_sql(end)} < {_instant_sql(start)}"
+            f"{field} ends before it starts",
+            f"{_fhir_instant_sql(end)} < {_fhir_instant_sql(start)}",
         ),
     )
 
@@ -169,13 +170,16 @@ def _code_rules(field: str) -> tuple[FhirRecordRule, ...]:
 
 _COMMON: Final = {"resourceType": "VARCHAR", "id": "VARCHAR"}
 _CLINICAL: Final = _COMMON | {"subject": _REFERENCE, "encounter": _REFERENCE}
-_OF_PATIENT: Final = {"id": "id", "patient_id": _id_sql("subject.reference")}
-_IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _id_sql("encounter.reference")}
+_OF_PATIENT: Final = {"id": "id", "patient_id": _fhir_reference_id_sql("subject.reference")}
+_IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _fhir_reference_id_sql("encounter.reference")}
 
 PATIENT: Final = FhirResource(
     name="Patient",
-    fields=_COMMON | {
-        "gender": "VARCHAR", "birthDate": "VARCHAR", "deceasedDateTime": "VARCHAR",
+    fields=_COMMON
+    | {
+        "gender": "VARCHAR",
+        "birthDate": "VARCHAR",
+        "deceasedDateTime": "VARCHAR",
         "name": "STRUCT(family VARCHAR, given VARCHAR[])[]",
         "identifier": "STRUCT(system VARCHAR, value VARCHAR)[]",
         "telecom": "STRUCT(value VARCHAR)[]",
@@ -184,32 +188,46 @@ PATIENT: Final = FhirResource(
         "extension": "STRUCT(url VARCHAR, extension STRUCT(url VARCHAR, valueString VARCHAR)[])[]",
     },
     columns={
-        "id": "id", "patient_id": "id", "gender": "gender",
+        "id": "id",
+        "patient_id": "id",
+        "gender": "gender",
         "birth_on": "TRY_CAST(CASE length(birthDate) WHEN 4 THEN birthDate || '-01-01'"
-                    " WHEN 7 THEN birthDate || '-01' ELSE birthDate END AS DATE)",
-        "died_at": _instant_sql("deceasedDateTime"),
-        "family_name": "name[1].family", "given_name": "array_to_string(name[1].given, ' ')",
+        " WHEN 7 THEN birthDate || '-01' ELSE birthDate END AS DATE)",
+        "died_at": _fhir_instant_sql("deceasedDateTime"),
+        "family_name": "name[1].family",
+        "given_name": "array_to_string(name[1].given, ' ')",
         "identifiers": "array_to_string(list_transform(identifier, lambda x: x.value), ' ')",
-        "phone": "telecom[1].value", "address_line": "array_to_string(address[1].line, ' ')",
-        "city": "address[1].city", "state": "address[1].state",
-        "postal_code": "address[1].postalCode", "marital_code": "maritalStatus.coding[1].code",
-        "race": _us_core("race"), "ethnicity": _us_core("ethnicity"),
+        "phone": "telecom[1].value",
+        "address_line": "array_to_string(address[1].line, ' ')",
+        "city": "address[1].city",
+        "state": "address[1].state",
+        "postal_code": "address[1].postalCode",
+        "marital_code": "maritalStatus.coding[1].code",
+        "race": _us_core_extension_text_sql("race"),
+        "ethnicity": _us_core_extension_text_sql("ethnicity"),
     },
     rules=(
         *_resource_rules("Patient"),
         *_value_set_rules("gender", "male female other unknown", required=False),
-        FhirRecordRule("birthDate malformed",
-             f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
-        FhirRecordRule("birthDate is no day of the calendar",
-             f"birthDate IS NOT NULL AND {_instant_sql('birthDate')} IS NULL"),
-        FhirRecordRule("birthDate out of range",
-             "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)"),
+        FhirRecordRule(
+            "birthDate malformed", f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"
+        ),
+        FhirRecordRule(
+            "birthDate is no day of the calendar",
+            f"birthDate IS NOT NULL AND {_fhir_instant_sql('birthDate')} IS NULL",
+        ),
+        FhirRecordRule(
+            "birthDate out of range",
+            "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)",
+        ),
         *_date_rules("deceasedDateTime", "deceasedDateTime"),
         # By day: a birth has no time, and a death on the same day is not before it.
-        FhirRecordRule("dies before birth",
-             f"{_instant_sql('left(deceasedDateTime, 10)')} < {_instant_sql('birthDate')}"),
+        FhirRecordRule(
+            "dies before birth",
+            f"{_fhir_instant_sql('left(deceasedDateTime, 10)')} < {_fhir_instant_sql('birthDate')}",
+        ),
     ),
-)  # fmt: skip
+)
 
 OBSERVATION: Final = FhirResource(
     name="Observation",
@@ -220,9 +238,9 @@ OBSERVATION: Final = FhirResource(
         # Blood pressure and panels carry their numbers here and have no value of their own.
         "component": f"STRUCT(code {_CODEABLE}, valueQuantity {_QUANTITY})[]",
     },
-    columns=_IN_ENCOUNTER | _coding("code") | {
+    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
         "status": "status",
-        "effective_at": _first_instant("effectiveDateTime", "effectivePeriod.start"),
+        "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
         "value_number": _number_sql("valueQuantity.value"), "value_unit": "valueQuantity.unit",
         "value_code": "valueCodeableConcept.coding[1].code", "value_text": "valueString",
         "component_codes": "list_transform(component, lambda x: x.code.coding[1].code)",
@@ -256,7 +274,7 @@ ENCOUNTER: Final = FhirResource(
     columns=_OF_PATIENT | {
         "status": "status", "class_code": '"class".code',
         "type_system": '"type"[1].coding[1].system', "type_code": '"type"[1].coding[1].code',
-        "start_at": _instant_sql("period.start"), "end_at": _instant_sql('period."end"'),
+        "start_at": _fhir_instant_sql("period.start"), "end_at": _fhir_instant_sql('period."end"'),
     },
     rules=(
         *_resource_rules("Encounter"),
@@ -273,11 +291,11 @@ CONDITION: Final = FhirResource(
         "clinicalStatus": _CODEABLE, "code": _CODEABLE, "onsetDateTime": "VARCHAR",
         "abatementDateTime": "VARCHAR", "recordedDate": "VARCHAR",
     },
-    columns=_IN_ENCOUNTER | _coding("code") | {
+    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
         "clinical_status": "clinicalStatus.coding[1].code",
-        "onset_at": _instant_sql("onsetDateTime"),
-        "abatement_at": _instant_sql("abatementDateTime"),
-        "recorded_at": _instant_sql("recordedDate"),
+        "onset_at": _fhir_instant_sql("onsetDateTime"),
+        "abatement_at": _fhir_instant_sql("abatementDateTime"),
+        "recorded_at": _fhir_instant_sql("recordedDate"),
     },
     rules=(
         *_resource_rules("Condition"), *_code_rules("code"), *_reference_rules("subject"),
@@ -287,7 +305,7 @@ CONDITION: Final = FhirResource(
         *_date_rules("abatementDateTime", "abatementDateTime"),
         *_date_rules("recordedDate", "recordedDate"),
         FhirRecordRule("abates before onset",
-             f"{_instant_sql('abatementDateTime')} < {_instant_sql('onsetDateTime')}"),
+             f"{_fhir_instant_sql('abatementDateTime')} < {_fhir_instant_sql('onsetDateTime')}"),
     ),
 )  # fmt: skip
 
@@ -300,7 +318,7 @@ MEDICATION_REQUEST: Final = FhirResource(
     columns=_IN_ENCOUNTER | {
         "code_system": "medicationCodeableConcept.coding[1].system",
         "code_code": "medicationCodeableConcept.coding[1].code",
-        "status": "status", "authored_at": _instant_sql("authoredOn"),
+        "status": "status", "authored_at": _fhir_instant_sql("authoredOn"),
     },
     rules=(
         *_resource_rules("MedicationRequest"),
@@ -320,9 +338,9 @@ PROCEDURE: Final = FhirResource(
         "status": "VARCHAR", "code": _CODEABLE, "performedDateTime": "VARCHAR",
         "performedPeriod": _PERIOD,
     },
-    columns=_IN_ENCOUNTER | _coding("code") | {
+    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
         "status": "status",
-        "performed_at": _first_instant("performedDateTime", "performedPeriod.start"),
+        "performed_at": _fhir_instant_or_start_sql("performedDateTime", "performedPeriod.start"),
     },
     rules=(
         *_resource_rules("Procedure"),
@@ -340,10 +358,10 @@ IMMUNIZATION: Final = FhirResource(
         "vaccineCode": _CODEABLE, "occurrenceDateTime": "VARCHAR", "occurrenceString": "VARCHAR",
     },
     columns={
-        "id": "id", "patient_id": _id_sql("patient.reference"),
-        "encounter_id": _id_sql("encounter.reference"),
+        "id": "id", "patient_id": _fhir_reference_id_sql("patient.reference"),
+        "encounter_id": _fhir_reference_id_sql("encounter.reference"),
         "code_system": "vaccineCode.coding[1].system", "code_code": "vaccineCode.coding[1].code",
-        "status": "status", "occurred_at": _instant_sql("occurrenceDateTime"),
+        "status": "status", "occurred_at": _fhir_instant_sql("occurrenceDateTime"),
     },
     rules=(
         *_resource_rules("Immunization"),
@@ -357,20 +375,27 @@ IMMUNIZATION: Final = FhirResource(
 
 ALLERGY: Final = FhirResource(
     name="AllergyIntolerance",
-    fields=_COMMON | {
-        "patient": _REFERENCE, "code": _CODEABLE, "criticality": "VARCHAR",
+    fields=_COMMON
+    | {
+        "patient": _REFERENCE,
+        "code": _CODEABLE,
+        "criticality": "VARCHAR",
         "recordedDate": "VARCHAR",
     },
     columns={
-        "id": "id", "patient_id": _id_sql("patient.reference"), "criticality": "criticality",
-        "recorded_at": _instant_sql("recordedDate"),
-    } | _coding("code"),
+        "id": "id",
+        "patient_id": _fhir_reference_id_sql("patient.reference"),
+        "criticality": "criticality",
+        "recorded_at": _fhir_instant_sql("recordedDate"),
+    }
+    | _fhir_coding_columns_sql("code"),
     rules=(
-        *_resource_rules("AllergyIntolerance"), *_reference_rules("patient"),
+        *_resource_rules("AllergyIntolerance"),
+        *_reference_rules("patient"),
         *_value_set_rules("criticality", "low high unable-to-assess", required=False),
         *_date_rules("recordedDate", "recordedDate"),
     ),
-)  # fmt: skip
+)
 
 DIAGNOSTIC_REPORT: Final = FhirResource(
     name="DiagnosticReport",
@@ -378,9 +403,9 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
         "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
         "effectivePeriod": _PERIOD,
     },
-    columns=_IN_ENCOUNTER | _coding("code") | {
+    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
         "status": "status",
-        "effective_at": _first_instant("effectiveDateTime", "effectivePeriod.start"),
+        "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
     },
     rules=(
         *_resource_rules("DiagnosticReport"),
@@ -392,7 +417,7 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
 )  # fmt: skip
 
 
-def _simple(
+def _fhir_resource_of_state_and_date(
     name: str, status: str, date: str, date_sql: str, fields: dict[str, str]
 ) -> FhirResource:
     """Return a resource of which a project keeps who, state and when."""
@@ -409,14 +434,14 @@ def _simple(
     )
 
 
-CARE_PLAN: Final = _simple(
-    "CarePlan", "status", "start_at", _instant_sql("period.start"), {"period": _PERIOD}
+CARE_PLAN: Final = _fhir_resource_of_state_and_date(
+    "CarePlan", "status", "start_at", _fhir_instant_sql("period.start"), {"period": _PERIOD}
 )
-GOAL: Final = _simple(
-    "Goal", "lifecycleStatus", "start_at", _instant_sql("startDate"), {"startDate": "VARCHAR"}
+GOAL: Final = _fhir_resource_of_state_and_date(
+    "Goal", "lifecycleStatus", "start_at", _fhir_instant_sql("startDate"), {"startDate": "VARCHAR"}
 )
-IMAGING_STUDY: Final = _simple(
-    "ImagingStudy", "status", "start_at", _instant_sql("started"), {"started": "VARCHAR"}
+IMAGING_STUDY: Final = _fhir_resource_of_state_and_date(
+    "ImagingStudy", "status", "start_at", _fhir_instant_sql("started"), {"started": "VARCHAR"}
 )
 ORGANIZATION: Final = FhirResource(
     name="Organization", fields=_COMMON | {"name": "VARCHAR"}, columns={"id": "id"},

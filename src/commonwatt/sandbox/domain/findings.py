@@ -36,11 +36,11 @@ class IdentifierSpan:
     label: IdentifierLabel
 
 
-def merge(findings: Iterable[IdentifierSpan]) -> list[IdentifierSpan]:
+def merge_identifier_spans(findings: Iterable[IdentifierSpan]) -> list[IdentifierSpan]:
     """Return findings in order without overlap; the earlier, then the longer, names a stretch.
 
     >>> date = IdentifierSpan(2, 5, IdentifierLabel.DATE)
-    >>> merge([date, IdentifierSpan(0, 3, IdentifierLabel.NAME)])
+    >>> merge_identifier_spans([date, IdentifierSpan(0, 3, IdentifierLabel.NAME)])
     [IdentifierSpan(start=0, end=5, label=<IdentifierLabel.NAME: 'NAME'>)]
     """
     merged: list[IdentifierSpan] = []
@@ -54,13 +54,13 @@ def merge(findings: Iterable[IdentifierSpan]) -> list[IdentifierSpan]:
     return merged
 
 
-def add_disjoint(
+def add_disjoint_identifier_spans(
     merged: list[IdentifierSpan], further: Iterable[IdentifierSpan]
 ) -> list[IdentifierSpan]:
     """Return merged findings, and of further ones what lies outside them, in order.
 
     >>> phone = IdentifierSpan(2, 4, IdentifierLabel.PHONE)
-    >>> add_disjoint([phone], [IdentifierSpan(0, 6, IdentifierLabel.ADDRESS)])
+    >>> add_disjoint_identifier_spans([phone], [IdentifierSpan(0, 6, IdentifierLabel.ADDRESS)])
     [IdentifierSpan(start=0, end=2, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>), \
 IdentifierSpan(start=2, end=4, label=<IdentifierLabel.PHONE: 'PHONE'>), \
 IdentifierSpan(start=4, end=6, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>)]
@@ -75,18 +75,18 @@ IdentifierSpan(start=4, end=6, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>)]
         spans.append(IdentifierSpan(start, span.end, span.label))
     # What further recognisers found is cut around fixed spans, so that a checked identity number
     # stays one, whatever a tagger calls the words about it.
-    return merge(span for span in spans if span.start < span.end)
+    return merge_identifier_spans(span for span in spans if span.start < span.end)
 
 
-def mask(text: str, findings: Iterable[IdentifierSpan]) -> str:
+def mask_identifier_spans(text: str, findings: Iterable[IdentifierSpan]) -> str:
     """Return `text` with each finding replaced by its label in brackets.
 
-    >>> mask("Dr Chan called", [IdentifierSpan(3, 7, IdentifierLabel.NAME)])
+    >>> mask_identifier_spans("Dr Chan called", [IdentifierSpan(3, 7, IdentifierLabel.NAME)])
     'Dr [NAME] called'
     """
     pieces: list[str] = []
     at = 0
-    for span in merge(findings):
+    for span in merge_identifier_spans(findings):
         pieces += [text[at : span.start], f"[{span.label}]"]
         at = span.end
     return "".join([*pieces, text[at:]])

@@ -39,13 +39,13 @@ class TableImportReport:
     quarantine_file: Path | None = None
 
     @property
-    def reasons(self) -> dict[str, int]:
+    def quarantined_by_rule(self) -> dict[str, int]:
         """Return how many records broke each rule that was broken, most first."""
         broken = [(rule, count) for rule, count in self.rules.items() if count]
         return dict(sorted(broken, key=itemgetter(1), reverse=True))
 
 
-def check_counts_add_up(report: TableImportReport) -> TableImportReport:
+def check_import_counts_add_up(report: TableImportReport) -> TableImportReport:
     """Return `report`, whose records are all kept or quarantined, each once.
 
     Raises:

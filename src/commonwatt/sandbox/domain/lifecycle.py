@@ -98,7 +98,7 @@ VOTES_NEEDED: Final = 2
 S = TypeVar("S", bound=StrEnum)
 
 
-def check_move(state: S, to: S, moves: Mapping[S, frozenset[S]], where: str) -> None:
+def check_lifecycle_move(state: S, to: S, moves: Mapping[S, frozenset[S]], where: str) -> None:
     """Raise unless the table of moves leads from `state` to `to`.
 
     Raises:

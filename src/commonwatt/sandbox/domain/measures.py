@@ -413,7 +413,7 @@ SUCCESS_SHARE: Final = Measure(
 )
 
 
-def _table(name: str, meaning: str, /, **columns: Measure) -> TableSchema:
+def _sandbox_table_schema(name: str, meaning: str, /, **columns: Measure) -> TableSchema:
     """Return a table whose columns keep the names that stored rows and addresses use."""
     return TableSchema(
         name,
@@ -422,7 +422,7 @@ def _table(name: str, meaning: str, /, **columns: Measure) -> TableSchema:
     )
 
 
-ATTACKS: Final = _table(
+ATTACKS: Final = _sandbox_table_schema(
     "sandbox_attacks",
     "How attackers fared who tried to find people again, before and after de-identification",
     attacker=ATTACKER,
@@ -431,11 +431,11 @@ ATTACKS: Final = _table(
     claimed_share=CLAIMED_SHARE,
     success_share=SUCCESS_SHARE,
 )
-CHAIN: Final = _table(
+CHAIN: Final = _sandbox_table_schema(
     "sandbox_chain", "The walk of the example project", step=CHAIN_STEP, result=CHAIN_RESULT
 )
 # The first column's name is that of the database, which is older than the word for a project.
-PROJECTS: Final = _table(
+PROJECTS: Final = _sandbox_table_schema(
     "sandbox_projects",
     "Every data project and how much waits in its airlock",
     room=PROJECT,
@@ -448,7 +448,7 @@ PROJECTS: Final = _table(
     outputs=OUTPUTS,
     in_airlock=IN_AIRLOCK,
 )
-PROJECT_OUTPUTS: Final = _table(
+PROJECT_OUTPUTS: Final = _sandbox_table_schema(
     "sandbox_outputs",
     "What jobs left, and why a check stopped it",
     name=OUTPUT_NAME,
@@ -459,7 +459,7 @@ PROJECT_OUTPUTS: Final = _table(
     reasons=OUTPUT_REASONS,
     output=OUTPUT_DIGEST,
 )
-PROJECT_DATASETS: Final = _table(
+PROJECT_DATASETS: Final = _sandbox_table_schema(
     "sandbox_datasets",
     "The datasets of a project and whether jobs may use them",
     dataset=DATASET,
@@ -467,7 +467,7 @@ PROJECT_DATASETS: Final = _table(
     source=DATASET_SOURCE,
     risk_sha256=RISK_DIGEST,
 )
-ALERTS: Final = _table(
+ALERTS: Final = _sandbox_table_schema(
     "sandbox_alerts",
     "Unusual use, one row each time that a person reached a threshold",
     at=ALERT_AT,
@@ -476,7 +476,7 @@ ALERTS: Final = _table(
     threshold=ALERT_THRESHOLD,
     why=ALERT_WHY,
 )
-STEPS: Final = _table(
+STEPS: Final = _sandbox_table_schema(
     "sandbox_steps",
     "Every step on record: who did what to what",
     at=STEP_AT,

@@ -15,22 +15,34 @@ from typing import Any, Final
 import polars as pl
 
 import commonwatt.sandbox.domain.measures as measures
-from commonwatt.catalogue.measures import TEXT, Measure, TableColumn, label, written
+from commonwatt.catalogue.measures import (
+    TEXT,
+    Measure,
+    TableColumn,
+    measure_label_text,
+    measure_value_text,
+)
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
-from commonwatt.report import ReportFact, ReportSection, ReportTable, fact, shown_table
+from commonwatt.report import (
+    ReportFact,
+    ReportSection,
+    ReportTable,
+    report_fact,
+    report_table_of_rows,
+)
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
 from commonwatt.sandbox.engines.isolation.node import prove_node
-from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, count
+from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, noisy_count_query
 from commonwatt.sandbox.engines.risk.report import RiskReport
-from commonwatt.sandbox.engines.synthetic.domains import load_domains
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_domains
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_fhir
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_of
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
 from commonwatt.sandbox.usecases.projects.base import KEY
 from commonwatt.sandbox.usecases.projects.project import (
     JobSubmission,
@@ -81,13 +93,13 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     """
     ledger = Ledger.open(folder / "ledger.db")
     clock = _ExampleClock(now)
-    keys = _enrol(ledger, clock)
+    keys = _enrol_example_people(ledger, clock)
     custodian = keys[0]
     facts = ProjectFacts(
         name="example", purpose="Who has hypertension?", legal_basis="synthetic data",
         scope=ConsentScope.AI_TRAINING, expires_on=(now + timedelta(days=1)).date().isoformat(),
     )  # fmt: skip
-    _write_fixed_key(folder / "room")
+    _write_example_project_key(folder / "room")
     project = Project.open(ledger, folder / "room", facts, by=custodian, at=next(clock))
     raw = project.import_dataset(
         lambda store: import_fhir([DATA / f"{name}.ndjson.zst" for name in _TABLES], store, "raw"),
@@ -105,7 +117,7 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     except CommonwattError as error:
         no_job = error
     else:
-        for request in (_count_job(), _model_job()):
+        for request in (_example_count_job(), _example_model_job()):
             job = project.submit(node, request, by=keys[1], at=next(clock))
             jobs.append(job)
             released |= _release_outputs(project, job, keys, clock, folder / "released")
@@ -141,9 +153,9 @@ def example_section(example: SandboxExample, language: str) -> ReportSection:
             " attacks what is left, and lets a study run inside; only checked results leave.",
             {"people": f"{example.raw.rows['Patient']:,}"},
         ).translate(language),
-        facts=_facts(example, language),
-        tables=[_chain_table(example, language), *_released_tables(example, language)],
-        notes=_notes(example, language),
+        facts=_example_risk_facts(example, language),
+        tables=[_example_chain_table(example, language), *_released_tables(example, language)],
+        notes=_example_isolation_notes(example, language),
     )
 
 
@@ -159,10 +171,10 @@ def example_tables(example: SandboxExample) -> dict[str, pl.DataFrame]:
         )
         if attack is not None
     ]  # fmt: skip
-    return {measures.ATTACKS.name: measures.ATTACKS.from_rows(rows)}
+    return {measures.ATTACKS.name: measures.ATTACKS.frame_from_rows(rows)}
 
 
-def _write_fixed_key(folder: Path) -> None:
+def _write_example_project_key(folder: Path) -> None:
     """Write a project key that is no secret, so that a study's tables can be repeated.
 
     Nobody real stands in it; every other project makes a key of its own.
@@ -183,19 +195,19 @@ class _ExampleClock:
         return self._at
 
 
-def _enrol(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
+def _enrol_example_people(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
     """Enrol a registrar and one person in each role, with keys made for the example."""
     registrar = Key.generate()
-    ledger.enrol_first_registrar(registrar, _person("registrar", 0), at=next(clock))
+    ledger.enrol_first_registrar(registrar, _example_person("registrar", 0), at=next(clock))
     keys = [Key.generate() for _ in _ROLES]
     with ledger.transaction() as tx:
         for number, (role, key) in enumerate(zip(_ROLES, keys, strict=True), start=1):
-            person = _person(role, number)
+            person = _example_person(role, number)
             ledger.enrol(tx, person, key.public_key, by=registrar, at=next(clock))
     return keys
 
 
-def _person(role: str, number: int) -> Person:
+def _example_person(role: str, number: int) -> Person:
     return Person(name=f"example {number}", role=role, organisation="example", device="example")
 
 
@@ -207,20 +219,27 @@ def _query_and_synthesize(
     me = actor_id_of(researcher.public_key)
     # Every cost is taken from the project's budget and from the person's.
     for person in ("", me):
-        project.grant(_BUDGET, person=person, by=custodian, at=next(clock))
+        project.grant_privacy_budget(_BUDGET, person=person, by=custodian, at=next(clock))
     project.set_preapproved_release(_SYNTHETIC_COST, by=custodian, at=next(clock))
 
-    def measure(signed: Dataset, excluded: frozenset[str]) -> NoisyAnswer:
-        return count(len(people_of([signed.table("Patient")]) - excluded)).answer(_COUNT_COST)
+    def count_patients_with_noise(signed: Dataset, excluded: frozenset[str]) -> NoisyAnswer:
+        return noisy_count_query(
+            len(people_in_tables([signed.table_path("Patient")]) - excluded)
+        ).answer(_COUNT_COST)
 
     query_result = project.query(
-        "safe", measure, _COUNT_COST, tables=("Patient",), purpose="count Patient",
-        by=researcher, at=next(clock),
-    )  # fmt: skip
+        "safe",
+        count_patients_with_noise,
+        _COUNT_COST,
+        tables=("Patient",),
+        purpose="count Patient",
+        by=researcher,
+        at=next(clock),
+    )
     assert query_result.answer is not None  # the pre-approved cost covers it
     # The made-up rows are drawn with a fixed seed, and the noise beneath them still comes from
     # the machine: only what needs no secrecy is repeatable.
-    domains = load_domains()
+    domains = load_synthetic_domains()
     tables = {name: domains[name] for name in _TABLES}
     files = project.synthesize(
         "safe", tables, _SYNTHETIC_COST, to, seed=1, by=researcher, at=next(clock)
@@ -228,7 +247,7 @@ def _query_and_synthesize(
     return query_result.answer, {name: pl.read_parquet(path) for name, path in files.items()}
 
 
-def _count_job() -> JobSubmission:
+def _example_count_job() -> JobSubmission:
     return JobSubmission(
         code=(DATA / "study.py.txt").read_text(encoding="utf-8"),
         dataset="safe",
@@ -238,7 +257,7 @@ def _count_job() -> JobSubmission:
     )
 
 
-def _model_job() -> JobSubmission:
+def _example_model_job() -> JobSubmission:
     ill = Cohort(table="Condition", where=(("code_code", "=", _HYPERTENSION),))
     return JobSubmission(
         code=(DATA / "model.py.txt").read_text(encoding="utf-8"),
@@ -273,27 +292,29 @@ def _release_outputs(
     return released
 
 
-def _facts(example: SandboxExample, language: str) -> list[ReportFact]:
+def _example_risk_facts(example: SandboxExample, language: str) -> list[ReportFact]:
     risk = example.risk
     knows = Message("by a neighbour who knows {what}", {"what": risk.before.knows})
     facts = [
-        fact(measures.SMALLEST_GROUP, risk.risk.k, language, note=Message("k-anonymity")),
-        fact(measures.FOUND_BEFORE, risk.before.success_share, language, note=knows),
-        fact(
+        report_fact(measures.SMALLEST_GROUP, risk.risk.k, language, note=Message("k-anonymity")),
+        report_fact(measures.FOUND_BEFORE, risk.before.success_share, language, note=knows),
+        report_fact(
             measures.FOUND_AFTER, risk.after.success_share, language,
             note=Message("by the same neighbour"),
         ),
     ]  # fmt: skip
     if risk.diary is not None:
         note = Message("by one who knows the dates of three visits; why data stay in the project")
-        facts.append(fact(measures.FOUND_BY_DIARY, risk.diary.success_share, language, note=note))
+        facts.append(
+            report_fact(measures.FOUND_BY_DIARY, risk.diary.success_share, language, note=note)
+        )
     if example.attack_auc is not None:
         note = Message("area; 0.5 tells nobody of its training from others")
-        facts.append(fact(measures.ATTACK_AUC, example.attack_auc, language, note=note))
+        facts.append(report_fact(measures.ATTACK_AUC, example.attack_auc, language, note=note))
     return facts
 
 
-def _chain_table(example: SandboxExample, language: str) -> ReportTable:
+def _example_chain_table(example: SandboxExample, language: str) -> ReportTable:
     figures = (
         (measures.IMPORTED_ROWS, sum(example.raw.rows.values())),
         (measures.QUARANTINED_ROWS, _quarantined_count(example.raw)),
@@ -305,10 +326,13 @@ def _chain_table(example: SandboxExample, language: str) -> ReportTable:
         (measures.LEDGER_ENTRIES, example.entries),
     )
     rows = [
-        {"step": label(figure, language), "result": written(value, figure, language)}
+        {
+            "step": measure_label_text(figure, language),
+            "result": measure_value_text(value, figure, language),
+        }
         for figure, value in figures
     ]
-    return shown_table(
+    return report_table_of_rows(
         measures.CHAIN, rows, language, title=Message("The chain, step by step"),
         of=f"table.{measures.ATTACKS.name}",
     )  # fmt: skip
@@ -318,12 +342,12 @@ def _released_tables(example: SandboxExample, language: str) -> list[ReportTable
     """Return what left, under the headings that the researcher's program wrote."""
     tables: list[ReportTable] = []
     for name, data in example.released.items():
-        header, *rows = _released_rows(name, data.decode("utf-8"))
+        header, *rows = _released_output_rows(name, data.decode("utf-8"))
         # Columns go by their number: two of them may have the same heading, or none.
         names = [f"column_{number}" for number in range(len(header))]
-        columns = tuple(_released_column(*pair) for pair in zip(names, header, strict=True))
+        columns = tuple(_released_output_column(*pair) for pair in zip(names, header, strict=True))
         tables.append(
-            shown_table(
+            report_table_of_rows(
                 TableSchema(name, name, columns),
                 [dict(zip(names, row, strict=True)) for row in rows],
                 language,
@@ -334,13 +358,13 @@ def _released_tables(example: SandboxExample, language: str) -> list[ReportTable
     return tables
 
 
-def _released_column(name: str, text: str) -> TableColumn:
+def _released_output_column(name: str, text: str) -> TableColumn:
     # A sentence of one gap, so that a heading of a researcher's own is never translated.
     heading = Message("{heading}", {"heading": text})
     return TableColumn.of(Measure(name, heading, "", heading, TEXT))
 
 
-def _released_rows(name: str, text: str) -> list[list[str]]:
+def _released_output_rows(name: str, text: str) -> list[list[str]]:
     """Return a released file as rows of text, its header first."""
     if name.endswith(".csv"):
         return list(csv.reader(io.StringIO(text)))
@@ -352,7 +376,7 @@ def _released_rows(name: str, text: str) -> list[list[str]]:
     return [["", ""], *([key, str(value)] for key, value in document.items())]
 
 
-def _notes(example: SandboxExample, language: str) -> list[str]:
+def _example_isolation_notes(example: SandboxExample, language: str) -> list[str]:
     if example.no_job is None:
         return []
     note = Message(

@@ -21,7 +21,7 @@ from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.domain.lifecycle import OutputState
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.usecases.projects.activity import activity_report
-from commonwatt.sandbox.usecases.projects.project import Project, prepare_tables
+from commonwatt.sandbox.usecases.projects.project import Project, prepare_project_tables
 
 _TEXT: Final = frozenset({"csv", "json", "text"})
 _MOST_SHOWN: Final = 100_000  # bytes of an output that a page shows
@@ -48,34 +48,34 @@ class OutputReview:
     whole: bool
 
 
-def project_rows(ledger: Ledger) -> list[dict[str, Any]]:
+def data_project_rows(ledger: Ledger) -> list[dict[str, Any]]:
     """Return every project with how many datasets and waiting outputs it has."""
-    _prepare_missing_tables(ledger)
+    _prepare_missing_project_tables(ledger)
     waiting = (OutputState.WAITING.value, OutputState.APPROVED.value)
     with ledger.reading() as tx:
         rows = tx.execute(sa.select(schema.projects).order_by(schema.projects.c.room)).mappings()
         return [
             dict(row)
             | {
-                "datasets": _row_count(tx, schema.datasets, row["room"]),
-                "outputs": _row_count(tx, schema.outputs, row["room"]),
-                "in_airlock": _row_count(tx, schema.outputs, row["room"], waiting),
+                "datasets": _project_row_count(tx, schema.datasets, row["room"]),
+                "outputs": _project_row_count(tx, schema.outputs, row["room"]),
+                "in_airlock": _project_row_count(tx, schema.outputs, row["room"], waiting),
             }
             for row in rows
         ]
 
 
-def project_state(ledger: Ledger, folder: Path, name: str, now: datetime) -> dict[str, Any]:
+def data_project_state(ledger: Ledger, folder: Path, project: str, now: datetime) -> dict[str, Any]:
     """Return a project's state, its budget and the auditor's view of it.
 
     Raises:
         ProjectError: There is no such project.
     """
-    _prepare_missing_tables(ledger)
-    state = Project(ledger, folder / name, name).status()
+    _prepare_missing_project_tables(ledger)
+    state = Project(ledger, folder / project, project).status()
     with ledger.reading() as tx:
         try:
-            balance = account.balance(tx, name)
+            balance = account.privacy_budget_balance(tx, project)
             budget = {"limit_epsilon": balance.limit, "spent_epsilon": balance.spent}
         # No budget granted is a state of a new project and no error of the person who looks at
         # it.
@@ -86,7 +86,10 @@ def project_state(ledger: Ledger, folder: Path, name: str, now: datetime) -> dic
     for output in state["outputs"]:
         output["author"] = people.get(output["author"], output["author"])
         output["reasons"] = "; ".join(stop["rule"] for stop in json.loads(output.pop("stops")))
-    return state | {"budget": budget, "watch": activity_report(ledger, folder / name, name, now)}
+    return state | {
+        "budget": budget,
+        "watch": activity_report(ledger, folder / project, project, now),
+    }
 
 
 def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> OutputReview:
@@ -95,12 +98,12 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     Raises:
         ProjectError: There is no such output, or its bytes are not those collected.
     """
-    _prepare_missing_tables(ledger)
+    _prepare_missing_project_tables(ledger)
     project = Project(ledger, folder / name, name)
-    data = project.bytes_of(output)
+    data = project.stored_output_bytes(output)
     rows = project.status()["outputs"]
     row = next(candidate for candidate in rows if candidate["output"] == output)
-    text = _shown_text(row, data)
+    text = _shown_output_text(row, data)
     before = next(
         (
             candidate
@@ -115,8 +118,8 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     )
     changes: list[str] = []
     if before is not None and text:
-        old = _shown_text(before, project.bytes_of(before["output"]))
-        changes = _unified_diff(old, text, before["output"], output)
+        old = _shown_output_text(before, project.stored_output_bytes(before["output"]))
+        changes = _unified_output_diff(old, text, before["output"], output)
     stops = [(stop["rule"], stop["why"]) for stop in json.loads(row["stops"])]
     return OutputReview(
         row=row, stops=stops, text=text, changes=changes, size=len(data),
@@ -124,42 +127,46 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     )  # fmt: skip
 
 
-def output_bytes(ledger: Ledger, folder: Path, name: str, output: str) -> bytes:
+def project_output_bytes(ledger: Ledger, folder: Path, project: str, output: str) -> bytes:
     """Return the exact bytes of an output; see `Project.bytes_of`."""
-    return Project(ledger, folder / name, name).bytes_of(output)
+    return Project(ledger, folder / project, project).stored_output_bytes(output)
 
 
-def vote(
-    ledger: Ledger, folder: Path, name: str, output: str, *,
+def vote_on_output(
+    ledger: Ledger, folder: Path, project: str, output: str, *,
     approve: bool, by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Vote on an output and return its state; see `Project.vote`."""
-    return Project(ledger, folder / name, name).vote(output, approve=approve, by=by, at=at).value
+    return (
+        Project(ledger, folder / project, project).vote(output, approve=approve, by=by, at=at).value
+    )
 
 
-def release(
-    ledger: Ledger, folder: Path, name: str, output: str, to: Path, *, by: Signer, at: datetime
+def release_output(
+    ledger: Ledger, folder: Path, project: str, output: str, to: Path, *, by: Signer, at: datetime
 ) -> Path:
     """Release an approved output into a folder; see `Project.release`."""
-    return Project(ledger, folder / name, name).release(output, to, by=by, at=at)
+    return Project(ledger, folder / project, project).release(output, to, by=by, at=at)
 
 
-def _prepare_missing_tables(ledger: Ledger) -> None:
+def _prepare_missing_project_tables(ledger: Ledger) -> None:
     """Make the tables of projects where they are missing; a mere look takes no lock."""
     # A person who only looks must not wait behind a running release, so the lock is taken once in
     # the life of a database.
     if not sa.inspect(ledger.engine).has_table(schema.projects.name):
-        prepare_tables(ledger)
+        prepare_project_tables(ledger)
 
 
-def _row_count(tx: sa.Connection, table: sa.Table, name: str, states: tuple[str, ...] = ()) -> int:
-    query = sa.select(sa.func.count()).select_from(table).where(table.c.room == name)
+def _project_row_count(
+    tx: sa.Connection, table: sa.Table, project: str, states: tuple[str, ...] = ()
+) -> int:
+    query = sa.select(sa.func.count()).select_from(table).where(table.c.room == project)
     if states:
         query = query.where(table.c.state.in_(states))
     return tx.execute(query).scalar_one()
 
 
-def _shown_text(row: dict[str, Any], data: bytes) -> str:
+def _shown_output_text(row: dict[str, Any], data: bytes) -> str:
     if row["kind"] not in _TEXT:
         return ""
     # A cut may fall within a character of several bytes; the page says that the text is not
@@ -167,7 +174,7 @@ def _shown_text(row: dict[str, Any], data: bytes) -> str:
     return data[:_MOST_SHOWN].decode("utf-8", "replace")
 
 
-def _unified_diff(old: str, new: str, before: str, after: str) -> list[str]:
+def _unified_output_diff(old: str, new: str, before: str, after: str) -> list[str]:
     return list(
         difflib.unified_diff(
             old.splitlines(), new.splitlines(), before[:12], after[:12], lineterm="", n=2

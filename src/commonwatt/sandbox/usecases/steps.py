@@ -22,11 +22,11 @@ from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy import account, measures
-from commonwatt.sandbox.engines.synthetic.domains import load_domains
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_domains
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.imports.genomes import FORM as GENOMIC
-from commonwatt.sandbox.io.imports.sources import ImportSources, import_as
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_of
+from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_as
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
 from commonwatt.sandbox.io.store.wipe import WipeProof
 from commonwatt.sandbox.usecases.projects.activity import ActivityThresholds, activity_report
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
@@ -69,11 +69,11 @@ def in_project(context: ProjectContext, use: Callable[[Project], T]) -> T:
 def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]:
     """Open a new project."""
 
-    def use(ledger: Ledger) -> Project:
+    def open_project_in_ledger(ledger: Ledger) -> Project:
         folder = context.projects_folder / context.project
         return Project.open(ledger, folder, facts, by=context.key, at=context.now)
 
-    project = with_ledger(context.ledger, use)
+    project = with_ledger(context.ledger, open_project_in_ledger)
     return asdict(facts) | {"folder": str(project.folder)}
 
 
@@ -82,34 +82,34 @@ def import_dataset(
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 
-    def use(project: Project) -> Dataset:
+    def import_into_project(project: Project) -> Dataset:
         clean = partial(deidentify_dicom, key=project.key)
         import_sources = ImportSources(paths=sources, clean=clean, schema=schema)
-        read = partial(import_as, form, import_sources, name=name)
+        read = partial(import_dataset_as, form, import_sources, name=name)
         return project.import_dataset(read, by=context.key, at=context.now)
 
-    dataset = in_project(context, use)
+    dataset = in_project(context, import_into_project)
     return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.quarantined,
             "derived": dataset.derived, "sealed": dataset.sealed,
             "rules": dataset.rules}  # fmt: skip
 
 
-def assess(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
+def assess_deidentified_dataset(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
     """De-identify a dataset and return the report that the custodian signs.
 
     Of genomes only counts of alleles are made.
     """
 
-    def use(project: Project) -> dict[str, Any]:
+    def deidentify_and_assess_dataset(project: Project) -> dict[str, Any]:
         genomic = load_dataset(project.store / source).form == GENOMIC
         make = project.count_alleles if genomic else project.deidentify
         _, report = make(source, name, by=context.key, at=context.now)
         return asdict(report) | {"report_sha256": report.sha256}
 
-    return in_project(context, use)
+    return in_project(context, deidentify_and_assess_dataset)
 
 
-def sign(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
+def sign_risk_report(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     """Sign a dataset's risk report."""
     in_project(
         context, lambda project: project.sign_risk(name, sha256, by=context.key, at=context.now)
@@ -117,7 +117,7 @@ def sign(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     return {"dataset": name, "signed_sha256": sha256}
 
 
-def submit(
+def submit_isolated_job(
     context: ProjectContext,
     job_file: Path,
     node_folder: Path,
@@ -127,7 +127,7 @@ def submit(
 
     It runs on this machine, or on the cluster that the caller hands in.
     """
-    request = load_request(job_file)
+    request = load_job_submission(job_file)
     # Proved at every start: a kernel, a setting or a package may have changed since the last job.
     node = prove_node(node_folder) if cluster is None else cluster
     submission = in_project(
@@ -151,7 +151,7 @@ def submit(
     }
 
 
-def load_request(path: Path) -> JobSubmission:
+def load_job_submission(path: Path) -> JobSubmission:
     """Return the job that a TOML file describes; its code lies beside it.
 
     Raises:
@@ -159,7 +159,10 @@ def load_request(path: Path) -> JobSubmission:
     """
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        cohorts = {name: _cohort(fields) for name, fields in facts.get("cohorts", {}).items()}
+        cohorts = {
+            name: _parse_declared_cohort(fields)
+            for name, fields in facts.get("cohorts", {}).items()
+        }
         training = facts.get("training")
         return JobSubmission(
             code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
@@ -167,7 +170,7 @@ def load_request(path: Path) -> JobSubmission:
             tables=tuple(facts["tables"]),
             outputs={name: OutputKind(kind) for name, kind in facts["outputs"].items()},
             cohorts=cohorts,
-            training=_training(training) if training else None,
+            training=_parse_training_declaration(training) if training else None,
             language=JobLanguage(facts.get("language", "python")),
             limits=JobLimits(**facts.get("limits", {})),
         )
@@ -180,7 +183,7 @@ def load_request(path: Path) -> JobSubmission:
         ) from None
 
 
-def _cohort(fields: Mapping[str, Any]) -> Cohort:
+def _parse_declared_cohort(fields: Mapping[str, Any]) -> Cohort:
     return Cohort(
         table=fields["table"],
         by=tuple(fields.get("by", ())),
@@ -188,49 +191,53 @@ def _cohort(fields: Mapping[str, Any]) -> Cohort:
     )
 
 
-def _training(fields: Mapping[str, Any]) -> TrainingDeclaration:
+def _parse_training_declaration(fields: Mapping[str, Any]) -> TrainingDeclaration:
     """Return a declared training: features as "column", "column=value" or a named cohort."""
     outcome = fields["outcome"]
     return TrainingDeclaration(
         table=fields["table"],
-        features=tuple(_feature(feature) for feature in fields["features"]),
-        outcome=outcome if isinstance(outcome, str) else _cohort(outcome),
+        features=tuple(_parse_training_feature(feature) for feature in fields["features"]),
+        outcome=outcome if isinstance(outcome, str) else _parse_declared_cohort(outcome),
         held_out=float(fields.get("held_out", 0.4)),
     )
 
 
-def _feature(declared: str | Mapping[str, Any]) -> TrainingFeature:
+def _parse_training_feature(declared: str | Mapping[str, Any]) -> TrainingFeature:
     if not isinstance(declared, str):
-        return TrainingFeature(name=declared["name"], cohort=_cohort(declared))
+        return TrainingFeature(name=declared["name"], cohort=_parse_declared_cohort(declared))
     column, is_value, value = declared.partition("=")
     return TrainingFeature(name=declared, column=column, equals=value if is_value else None)
 
 
-def close(context: ProjectContext) -> dict[str, Any]:
+def close_project(context: ProjectContext) -> dict[str, Any]:
     """Close a project."""
     in_project(context, lambda project: project.close(by=context.key, at=context.now))
     return {"room": context.project, "state": "closed"}
 
 
-def delete(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
+def delete_project_data(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
     """Delete a dataset, or all that a closed project holds, and return the proof."""
 
-    def use(project: Project) -> WipeProof:
+    def delete_dataset_or_project(project: Project) -> WipeProof:
         if dataset is None:
             return project.delete_project(by=context.key, at=context.now)
-        return project.delete(dataset, by=context.key, at=context.now)
+        return project.delete_dataset(dataset, by=context.key, at=context.now)
 
-    return {"deleted": dataset or context.project} | in_project(context, use).as_body()
+    return {"deleted": dataset or context.project} | in_project(
+        context, delete_dataset_or_project
+    ).as_ledger_body()
 
 
-def opt_out(context: ProjectContext, person: str, scope: str, *, out: bool) -> dict[str, Any]:
+def record_person_opt_out(
+    context: ProjectContext, person: str, scope: str, *, out: bool
+) -> dict[str, Any]:
     """Record that a person opted out, or back in, and return what it reaches."""
 
-    def use(project: Project) -> list[dict[str, Any]]:
+    def opt_out_and_list_models(project: Project) -> list[dict[str, Any]]:
         project.opt_out(person, ConsentScope(scope), out=out, by=context.key, at=context.now)
         return [model for model in project.status()["models"] if model["opted_out_since"]]
 
-    models = in_project(context, use)
+    models = in_project(context, opt_out_and_list_models)
     return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in models]}
 
 
@@ -245,7 +252,7 @@ def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> 
     return {"room": context.project, "lane_largest_epsilon": largest_epsilon}
 
 
-def synthesize(
+def synthesize_project_tables(
     context: ProjectContext,
     dataset: str,
     to: Path,
@@ -256,7 +263,9 @@ def synthesize(
     epsilon: float,
 ) -> dict[str, Any]:
     """Write synthetic data of a dataset's tables into a folder."""
-    domains_by_table = load_domains(domains, rows=rows) if domains else load_domains(rows=rows)
+    domains_by_table = (
+        load_synthetic_domains(domains, rows=rows) if domains else load_synthetic_domains(rows=rows)
+    )
     table_names = tables or ("Patient",)
     if missing := sorted(set(table_names) - set(domains_by_table)):
         raise UsageError(
@@ -277,7 +286,7 @@ def synthesize(
     return {"epsilon": epsilon, "files": {name: str(path) for name, path in paths.items()}}
 
 
-def activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
+def project_activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
     """Return the auditor's view of a project."""
     limits = ActivityThresholds(keep_days=keep_days)
     return in_project(
@@ -288,17 +297,19 @@ def activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
     )
 
 
-def status(context: ProjectContext) -> dict[str, Any]:
+def project_status(context: ProjectContext) -> dict[str, Any]:
     """Return the state of a project, its datasets and its outputs."""
     return in_project(context, lambda project: project.status())
 
 
-def output_bytes(context: ProjectContext, output: str) -> bytes:
+def reviewed_output_bytes(context: ProjectContext, output: str) -> bytes:
     """Return the bytes that a checker reviews."""
-    return in_project(context, lambda project: project.bytes_of(output))
+    return in_project(context, lambda project: project.stored_output_bytes(output))
 
 
-def vote(context: ProjectContext, output: str, *, approve: bool) -> dict[str, Any]:
+def vote_on_project_output(
+    context: ProjectContext, output: str, *, approve: bool
+) -> dict[str, Any]:
     """Vote on an output."""
     state = in_project(
         context,
@@ -307,7 +318,7 @@ def vote(context: ProjectContext, output: str, *, approve: bool) -> dict[str, An
     return {"output": output, "state": state.value}
 
 
-def release(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
+def release_project_output(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
     """Release an approved output into a folder."""
     path = in_project(
         context, lambda project: project.release(output, to, by=context.key, at=context.now)
@@ -315,39 +326,45 @@ def release(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
     return {"output": output, "file": str(path)}
 
 
-def budget(context: ProjectContext, person: str) -> dict[str, Any]:
+def project_privacy_budget(context: ProjectContext, person: str) -> dict[str, Any]:
     """Return a project's budget, or a person's in it."""
 
-    def use(project: Project) -> dict[str, Any]:
+    def read_privacy_budget(project: Project) -> dict[str, Any]:
         with project.ledger.reading() as tx:
-            balance = account.balance(tx, project.name, person)
+            balance = account.privacy_budget_balance(tx, project.name, person)
         return {"limit_epsilon": balance.limit, "spent_epsilon": balance.spent,
-                "left_epsilon": balance.left}  # fmt: skip
+                "left_epsilon": balance.epsilon_left}  # fmt: skip
 
-    return in_project(context, use)
+    return in_project(context, read_privacy_budget)
 
 
-def grant(context: ProjectContext, epsilon: float, person: str) -> dict[str, Any]:
+def grant_project_privacy_budget(
+    context: ProjectContext, epsilon: float, person: str
+) -> dict[str, Any]:
     """Set a budget."""
     in_project(
         context,
-        lambda project: project.grant(epsilon, person=person, by=context.key, at=context.now),
+        lambda project: project.grant_privacy_budget(
+            epsilon, person=person, by=context.key, at=context.now
+        ),
     )
-    return budget(context, person)
+    return project_privacy_budget(context, person)
 
 
-def noisy_count(
+def noisy_people_count(
     context: ProjectContext, dataset: str, table: str, epsilon: float
 ) -> dict[str, Any]:
     """Ask for a noisy count of the people in a table, paid for with `epsilon`."""
 
-    def use(project: Project) -> dict[str, Any]:
-        def measure(signed: Dataset, excluded: frozenset[str]) -> measures.NoisyAnswer:
-            people = people_of([signed.table(table)]) - excluded
-            return measures.count(len(people)).answer(epsilon)
+    def query_people_with_noise(project: Project) -> dict[str, Any]:
+        def count_people_with_noise(
+            signed: Dataset, excluded: frozenset[str]
+        ) -> measures.NoisyAnswer:
+            people = people_in_tables([signed.table_path(table)]) - excluded
+            return measures.noisy_count_query(len(people)).answer(epsilon)
 
         query_result = project.query(
-            dataset, measure, epsilon, tables=(table,), purpose=f"count {table}",
+            dataset, count_people_with_noise, epsilon, tables=(table,), purpose=f"count {table}",
             by=context.key, at=context.now,
         )  # fmt: skip
         facts = {
@@ -362,7 +379,7 @@ def noisy_count(
             "noise_scale": query_result.answer.scale,
         }
 
-    return in_project(context, use)
+    return in_project(context, query_people_with_noise)
 
 
 def attack_isolation(folder: Path) -> dict[str, Any]:

@@ -75,11 +75,11 @@ class SiteCells:
     def __getitem__(self, name: str) -> CostCell:
         return self.cells[PLACE[name]]
 
-    def medians(self) -> CostInputs:
+    def median_cost_inputs(self) -> CostInputs:
         """Return the median of each input."""
-        return CostInputs(*(cell.value.quantile(0.5) for cell in self.cells))
+        return CostInputs(*(cell.value.cost_input_quantile(0.5) for cell in self.cells))
 
-    def with_values(
+    def with_cost_values(
         self, values: Mapping[str, Distribution], source: str, origin: CellOrigin
     ) -> SiteCells:
         """Return these cells with some values replaced, as coming from `source`."""
@@ -92,7 +92,7 @@ class SiteCells:
         return replace(self, cells=cells)
 
 
-def sites_of(cells: Iterable[CostCell]) -> list[str]:
+def sites_of_cost_cells(cells: Iterable[CostCell]) -> list[str]:
     """Return the sites of a library in the order of the file."""
     names = dict.fromkeys(each.site for each in cells)
     return [name for name in names if name != "all"]

@@ -58,14 +58,14 @@ CURVES: Final[dict[Cooling, CoolingCurve]] = {
 }
 
 
-def wet_bulb_c(temp_c: F64, rh_pct: F64) -> F64:
+def site_wet_bulb_c(temp_c: F64, rh_pct: F64) -> F64:
     """Return the wet-bulb temperature at sea level [°C].
 
     Source: Stull (2011), "Wet-Bulb Temperature from Relative Humidity and Air
     Temperature", J. Appl. Meteor. Climatol. 50, equation 1; good to 1 K between 5
     and 99 % humidity and -20 and 50 °C.
 
-    >>> round(float(wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]), 1)
+    >>> round(float(site_wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]), 1)
     13.7
     """
     # Stull's fit holds within these humidities and bends away outside them.
@@ -79,14 +79,14 @@ def wet_bulb_c(temp_c: F64, rh_pct: F64) -> F64:
     )
 
 
-def pue_of(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
+def site_hourly_pue(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
     """Return the PUE of each hour; a missing hour takes the mean of the others.
 
-    >>> pue_of(np.array([0.0, 35.0]), np.array([50.0, 40.0]), Cooling.ECONOMISER).round(3)
+    >>> site_hourly_pue(np.array([0.0, 35.0]), np.array([50.0, 40.0]), Cooling.ECONOMISER).round(3)
     array([1.12 , 1.348])
     """
     curve = CURVES[cooling]
-    met_c = wet_bulb_c(temp_c, rh_pct) if curve.is_wet_bulb else temp_c
+    met_c = site_wet_bulb_c(temp_c, rh_pct) if curve.is_wet_bulb else temp_c
     pue = 1.0 + curve.fixed_share + curve.share_per_kelvin * np.maximum(met_c - curve.free_c, 0.0)
     # Stations miss hours; the mean PUE of the others leaves the year's mean as it is. Without
     # any weather only the fixed part is known, and nothing is guessed beside it.
@@ -94,7 +94,7 @@ def pue_of(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
     return np.where(np.isfinite(pue), pue, mean)
 
 
-def delivered_tariff(
+def site_delivered_tariff(
     price_usd_per_mwh: F64, pue: F64, adder_usd_per_kwh: float
 ) -> tuple[float, float]:
     """Return tariff and PUE that cost the same as the hours do [USD/kWh, ratio].
@@ -102,7 +102,7 @@ def delivered_tariff(
     The PUE is the plain mean; the tariff is weighted by it, so that their product
     is the mean cost of one kWh of IT.
 
-    >>> tariff, pue = delivered_tariff(np.array([50.0, 100.0]), np.array([1.1, 1.3]), 0.02)
+    >>> tariff, pue = site_delivered_tariff(np.array([50.0, 100.0]), np.array([1.1, 1.3]), 0.02)
     >>> round(tariff, 5), round(pue, 5)
     (0.09708, 1.2)
     """

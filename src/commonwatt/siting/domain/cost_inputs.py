@@ -109,10 +109,10 @@ NAMES: Final[tuple[str, ...]] = tuple(each.name for each in INPUTS)
 PLACE: Final[dict[str, int]] = {name: index for index, name in enumerate(NAMES)}
 
 
-def input_named(name: str) -> CostInputSpec:
+def cost_input_spec(name: str) -> CostInputSpec:
     """Return the input called `name`.
 
-    >>> input_named("pue_ratio").low
+    >>> cost_input_spec("pue_ratio").low
     1.0
     """
     return INPUTS[PLACE[name]]

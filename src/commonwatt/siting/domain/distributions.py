@@ -32,7 +32,7 @@ class DistributionShape(StrEnum):
 class Distribution:
     """A value that may vary: its shape and three numbers in one unit.
 
-    >>> round(Distribution(DistributionShape.TRIANGULAR, 0.2, 0.3, 0.6).quantile(0.5), 4)
+    >>> round(Distribution(DistributionShape.TRIANGULAR, 0.2, 0.3, 0.6).cost_input_quantile(0.5), 4)
     0.3551
     """
 
@@ -41,11 +41,11 @@ class Distribution:
     mode: float
     high: float
 
-    def quantile(self, share: float) -> float:
+    def cost_input_quantile(self, share: float) -> float:
         """Return the value that `share` of draws stay below."""
-        return float(self.quantiles(np.array([share]))[0])
+        return float(self.cost_input_quantiles(np.array([share]))[0])
 
-    def quantiles(self, shares: F64) -> F64:
+    def cost_input_quantiles(self, shares: F64) -> F64:
         """Return the quantiles of `shares`, of the same shape."""
         match self.shape:
             case DistributionShape.FIXED:
@@ -53,7 +53,7 @@ class Distribution:
             case DistributionShape.UNIFORM:
                 return self.low + (self.high - self.low) * shares
             case DistributionShape.TRIANGULAR:
-                return _triangular(shares, self.low, self.mode, self.high)
+                return _triangular_cost_quantiles(shares, self.low, self.mode, self.high)
             case DistributionShape.NORMAL:
                 # Low and high are 5th and 95th percentiles, as sources give ranges, and no bounds.
                 return self.mode + (self.high - self.low) / (2 * Z95) * ndtri(shares)
@@ -64,21 +64,21 @@ class Distribution:
             case _:
                 assert_never(self.shape)
 
-    def scaled(self, factor: float) -> Distribution:
+    def scaled_cost_input(self, factor: float) -> Distribution:
         """Return the same distribution in another unit."""
         return Distribution(self.shape, self.low * factor, self.mode * factor, self.high * factor)
 
-    def normal_scores(self, scores: F64, low: float, high: float) -> F64:
+    def cost_input_at_normal_scores(self, scores: F64, low: float, high: float) -> F64:
         """Return the values at normal scores, cut at the bounds of the input."""
-        return np.clip(self.quantiles(ndtr(scores)), low, high)
+        return np.clip(self.cost_input_quantiles(ndtr(scores)), low, high)
 
 
-def _triangular(shares: F64, low: float, mode: float, high: float) -> F64:
+def _triangular_cost_quantiles(quantile_shares: F64, low: float, mode: float, high: float) -> F64:
     width = high - low
     # A triangle without width is its mode; the formula below would divide nothing by nothing.
     if width <= 0:
-        return np.full(shares.shape, mode)
+        return np.full(quantile_shares.shape, mode)
     rise, fall = (mode - low) * width, (high - mode) * width
-    left = low + np.sqrt(np.maximum(shares * rise, 0))
-    right = high - np.sqrt(np.maximum((1 - shares) * fall, 0))
-    return np.where(shares * width < mode - low, left, right)
+    left = low + np.sqrt(np.maximum(quantile_shares * rise, 0))
+    right = high - np.sqrt(np.maximum((1 - quantile_shares) * fall, 0))
+    return np.where(quantile_shares * width < mode - low, left, right)

@@ -32,7 +32,7 @@ class PowerMarket:
     rh_pct: F64
     rtt_ms: F64
 
-    def hours(self, first: int, count: int) -> PowerMarket:
+    def market_window(self, first: int, count: int) -> PowerMarket:
         """Return the same regions over `count` hours from hour `first`."""
         part = slice(first, first + count)
         return PowerMarket(

@@ -25,7 +25,7 @@ class CurrencyTable:
     per_usd: Mapping[tuple[str, int], float]
     us_prices: Mapping[int, float]
 
-    def rate(self, currency: str, year: int) -> float:
+    def currency_units_per_usd(self, currency: str, year: int) -> float:
         """Return units of `currency` per US dollar in `year`, the mean of its months.
 
         Raises:
@@ -34,23 +34,23 @@ class CurrencyTable:
         if currency == "USD":
             return 1.0
         if (currency, year) not in self.per_usd:
-            raise self._missing(f"{currency} {year}")
+            raise self._missing_currency_error(f"{currency} {year}")
         return self.per_usd[currency, year]
 
-    def usd(self, amount: float, currency: str, year: int, *, price_year: int) -> float:
+    def cost_in_usd(self, amount: float, currency: str, year: int, *, price_year: int) -> float:
         """Return `amount` in US dollars of `price_year`.
 
         First to dollars at the rate of `year`, then to the prices of `price_year`
         by US consumer prices.
         """
         if year not in self.us_prices or price_year not in self.us_prices:
-            raise self._missing(f"US consumer prices {year} and {price_year}")
+            raise self._missing_currency_error(f"US consumer prices {year} and {price_year}")
         # US prices after the exchange, not local prices before it: rates follow the gap between
         # the two inflations only over many years, and the answer is in US dollars.
         lift = self.us_prices[price_year] / self.us_prices[year]
-        return amount / self.rate(currency, year) * lift
+        return amount / self.currency_units_per_usd(currency, year) * lift
 
-    def _missing(self, what: str) -> UnitError:
+    def _missing_currency_error(self, what: str) -> UnitError:
         return UnitError(
             "money.csv",
             found=Message("no entry for {what}", {"what": what}),

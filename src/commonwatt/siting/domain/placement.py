@@ -74,16 +74,16 @@ class PlacementProblem:
         return len(self.class_names), len(self.pool_names), self.demand.shape[1]
 
     @property
-    def allowed(self) -> Bools:
+    def allowed_class_pools(self) -> Bools:
         """Return where each class may run, shape (K, J)."""
         return self.latency_ok & self.residency_ok & self.type_ok & (self.max_size > 0)
 
     @property
-    def discrete(self) -> bool:
+    def is_discrete(self) -> bool:
         """Return whether a size has a step or a site an opening cost."""
         return bool((self.unit > 0).any() or (self.open_usd > 0).any())
 
-    def penalty(self) -> float:
+    def unserved_load_penalty_usd(self) -> float:
         """Return a cost of unserved load above that of a GPU for it alone [USD/GPU-hour].
 
         Any penalty leaves the bounds of `decompose` true; this one is dear enough that
@@ -119,12 +119,12 @@ class PlacementPlan:
     rounds: int = 1
 
     @property
-    def gap(self) -> float:
+    def optimality_gap_share(self) -> float:
         """Return the proved distance from the best plan, over its cost [share]."""
         return max(0.0, self.cost_usd - self.bound_usd) / max(abs(self.cost_usd), 1e-12)
 
 
-def check_hours(problem: PlacementProblem) -> None:
+def check_placement_hours(problem: PlacementProblem) -> None:
     """Raise unless every series covers the same whole days without a hole."""
     hours = problem.demand.shape[1]
     for name, series in (("run_usd", problem.run_usd), ("carbon_kg", problem.carbon_kg)):
@@ -145,7 +145,7 @@ def check_hours(problem: PlacementProblem) -> None:
             raise SeriesError(name, found=Message("a missing hour"), wanted=Message("every hour"))
 
 
-def running_cost(problem: PlacementProblem, load: F64) -> float:
+def placement_running_cost_usd(problem: PlacementProblem, load: F64) -> float:
     """Return the cost of a load over all hours, in a fixed order [USD]."""
     # Classes first, then pools and hours: a sum in another order differs in its last digits,
     # and a plan must cost the same bytes on one core or many.
@@ -154,18 +154,20 @@ def running_cost(problem: PlacementProblem, load: F64) -> float:
     return float((by_pool * problem.run_usd).sum() + moved)
 
 
-def plan_cost(problem: PlacementProblem, size: F64, opened: Bools, load: F64) -> float:
+def placement_plan_cost_usd(
+    problem: PlacementProblem, size: F64, opened: Bools, load: F64
+) -> float:
     """Return what a plan costs altogether [USD]."""
     fixed = float((problem.size_usd * size).sum() + problem.open_usd[opened].sum())
-    return fixed + running_cost(problem, load)
+    return fixed + placement_running_cost_usd(problem, load)
 
 
-def carbon_of(problem: PlacementProblem, load: F64) -> float:
+def placement_carbon_kg(problem: PlacementProblem, load: F64) -> float:
     """Return the carbon of a load over all hours [kg]."""
     return float((np.einsum("k,kjt->jt", problem.draw, load) * problem.carbon_kg).sum())
 
 
-def carry_limit(problem: PlacementProblem) -> F64:
+def deferred_load_limit(problem: PlacementProblem) -> F64:
     """Return how much load of a class may wait at the end of each hour, shape (K, T).
 
     Load that arrived in hour `t` must run by `t + defer_h` and within its day, so
@@ -183,7 +185,9 @@ def carry_limit(problem: PlacementProblem) -> F64:
     return out.reshape(classes, hours)
 
 
-def check_plan(problem: PlacementProblem, plan: PlacementPlan, *, tolerance: float = 1e-6) -> None:
+def check_placement_plan(
+    problem: PlacementProblem, plan: PlacementPlan, *, tolerance: float = 1e-6
+) -> None:
     """Raise unless load is conserved and every limit holds.
 
     Raises:
@@ -191,14 +195,14 @@ def check_plan(problem: PlacementProblem, plan: PlacementPlan, *, tolerance: flo
     """
     # Relative to the largest load, because HiGHS keeps its own tolerance in its own scale.
     scale = max(1.0, float(problem.demand.max()))
-    waits = np.cumsum(_daily(problem.demand - plan.load.sum(axis=1)), axis=-1)
-    limit = _daily(carry_limit(problem))
+    waits = np.cumsum(_placement_series_by_day(problem.demand - plan.load.sum(axis=1)), axis=-1)
+    limit = _placement_series_by_day(deferred_load_limit(problem))
     faults = {
         "load that runs before it arrives or too late": max(
             float(-waits.min()), float((waits - limit).max())
         ),
         "load at a place where it may not run": float(
-            (plan.load.max(axis=2) * ~problem.allowed).max()
+            (plan.load.max(axis=2) * ~problem.allowed_class_pools).max()
         ),
         "load over the size of a pool": float((plan.load.sum(axis=0) - plan.size[:, None]).max()),
         "negative load": float(-plan.load.min()),
@@ -212,5 +216,5 @@ def check_plan(problem: PlacementProblem, plan: PlacementPlan, *, tolerance: flo
             )
 
 
-def _daily(series: F64) -> F64:
-    return series.reshape(series.shape[0], -1, DAY)
+def _placement_series_by_day(hourly_series: F64) -> F64:
+    return hourly_series.reshape(hourly_series.shape[0], -1, DAY)

@@ -241,10 +241,10 @@ DAY_AHEAD: Final = TableSchema(
     ),
 )
 # In a study a site has a title for people and a name for the programme.
-COST_SITES: Final = SITES.named("cost_sites", _NAME)
-COST_PARTS: Final = PARTS.named("cost_parts", _NAME)
-COST_TORNADO: Final = TORNADO.named("cost_tornado", _NAME)
-COST_CELLS: Final = CELLS_TABLE.named("cost_cells", _NAME)
+COST_SITES: Final = SITES.under_name("cost_sites", _NAME)
+COST_PARTS: Final = PARTS.under_name("cost_parts", _NAME)
+COST_TORNADO: Final = TORNADO.under_name("cost_tornado", _NAME)
+COST_CELLS: Final = CELLS_TABLE.under_name("cost_cells", _NAME)
 
 # What `siting cost`, `siting cost --contest`, `siting place` and its `--day-ahead` write.
 COST_TABLES: Final = {

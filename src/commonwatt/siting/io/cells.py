@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from commonwatt.catalogue.units import Unit, check_same_kind, parse_unit
-from commonwatt.core.errors import cell_location
+from commonwatt.catalogue.units import Unit, check_same_unit_kind, parse_unit
+from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell
-from commonwatt.siting.domain.cost_inputs import PLACE, input_named
+from commonwatt.siting.domain.cost_inputs import PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.domain.errors import CellsError
 from commonwatt.siting.domain.money import CurrencyTable
@@ -29,9 +29,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def load_money(path: Path | None = None) -> CurrencyTable:
+def load_currency_table(path: Path | None = None) -> CurrencyTable:
     """Return exchange rates and prices of the shipped table, or of `path`."""
-    rows = _rows(path or DATA / "money.csv")
+    rows = _read_cost_cell_rows(path or DATA / "money.csv")
     rates = {
         (row["currency"], int(row["year"])): float(row["per_usd"]) for row in rows if row["per_usd"]
     }
@@ -39,7 +39,9 @@ def load_money(path: Path | None = None) -> CurrencyTable:
     return CurrencyTable(per_usd=rates, us_prices=prices)
 
 
-def load_cells(path: Path | None = None, *, money: CurrencyTable | None = None) -> list[CostCell]:
+def load_cost_cells(
+    path: Path | None = None, *, money: CurrencyTable | None = None
+) -> list[CostCell]:
     """Return the cells of a library file, converted.
 
     Raises:
@@ -47,88 +49,111 @@ def load_cells(path: Path | None = None, *, money: CurrencyTable | None = None) 
         UnitError: A unit is unknown or contradicts its input.
     """
     file = path or DATA / "cells.csv"
-    rates = money or load_money()
+    rates = money or load_currency_table()
     return [
-        _cell(row, f"{file.name}, row {number}", rates)
-        for number, row in enumerate(_rows(file), start=2)
+        _parse_cost_cell(row, f"{file.name}, row {number}", rates)
+        for number, row in enumerate(_read_cost_cell_rows(file), start=2)
     ]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_cost_cell_rows(cost_cells_path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with cost_cells_path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
     except OSError as error:
         raise CellsError(
-            str(path), found=Message("no readable file"), wanted=Message("a table of cells")
+            str(cost_cells_path),
+            found=Message("no readable file"),
+            wanted=Message("a table of cells"),
         ) from error
 
 
-def _cell(row: Mapping[str, str], where: str, money: CurrencyTable) -> CostCell:
-    _check_row(row, where)
-    name, year = row["input"], int(row["year"])
-    unit_at = cell_location(where, column="unit")
-    unit, wanted = parse_unit(row["unit"], where=unit_at), parse_unit(input_named(name).unit)
-    check_same_kind(_at_a_rate(unit, wanted), wanted, where=unit_at)
+def _parse_cost_cell(
+    cost_cell_row: Mapping[str, str], where: str, money: CurrencyTable
+) -> CostCell:
+    _check_cost_cell_row(cost_cell_row, where)
+    name, year = cost_cell_row["input"], int(cost_cell_row["year"])
+    unit_at = table_cell_location(where, column="unit")
+    unit, wanted = (
+        parse_unit(cost_cell_row["unit"], where=unit_at),
+        parse_unit(cost_input_spec(name).unit),
+    )
+    check_same_unit_kind(_cost_unit_in_wanted_currency(unit, wanted), wanted, where=unit_at)
     factor = unit.factor / wanted.factor
     if unit.currency:
         # Prices of a year that the unit itself names go before the year of the measurement.
-        factor *= money.usd(1.0, unit.currency, unit.price_year or year, price_year=PRICE_YEAR)
-    value = _distribution(row, where).scaled(factor)
+        factor *= money.cost_in_usd(
+            1.0, unit.currency, unit.price_year or year, price_year=PRICE_YEAR
+        )
+    value = _parse_cost_distribution(cost_cell_row, where).scaled_cost_input(factor)
     # After the conversion: the bounds of an input are in its own unit and money.
-    _check_bounds(value, name, where)
+    _check_cost_input_bounds(value, name, where)
     return CostCell(
-        site=row["site"], input=name, value=value, unit=row["unit"], year=year,
-        source=row["source"], dated=row["dated"], confidence=CellConfidence(row["confidence"]),
-        note=row.get("note") or "",
-    )  # fmt: skip
+        site=cost_cell_row["site"],
+        input=name,
+        value=value,
+        unit=cost_cell_row["unit"],
+        year=year,
+        source=cost_cell_row["source"],
+        dated=cost_cell_row["dated"],
+        confidence=CellConfidence(cost_cell_row["confidence"]),
+        note=cost_cell_row.get("note") or "",
+    )
 
 
-def _at_a_rate(unit: Unit, wanted: Unit) -> Unit:
+def _cost_unit_in_wanted_currency(unit: Unit, wanted: Unit) -> Unit:
     """Return the unit with its money in the wanted currency, as it is once rates are applied."""
     return replace(unit.in_currency(wanted.currency), price_year=None)
 
 
-def _check_row(row: Mapping[str, str], where: str) -> None:
-    if row.get("input") not in PLACE:
-        raise _cells_error(
-            where, "input", repr(row.get("input")), Message("an input of the cost model")
+def _check_cost_cell_row(cost_cell_row: Mapping[str, str], where: str) -> None:
+    if cost_cell_row.get("input") not in PLACE:
+        raise _cost_cell_error(
+            where, "input", repr(cost_cell_row.get("input")), Message("an input of the cost model")
         )
-    if not str(row.get("year") or "").isdigit():
-        raise _cells_error(where, "year", repr(row.get("year")), Message("the year of the value"))
-    if not row.get("source"):
-        raise _cells_error(where, "source", "''", Message("where the value comes from"))
-    if row.get("confidence") not in set(CellConfidence):
+    if not str(cost_cell_row.get("year") or "").isdigit():
+        raise _cost_cell_error(
+            where, "year", repr(cost_cell_row.get("year")), Message("the year of the value")
+        )
+    if not cost_cell_row.get("source"):
+        raise _cost_cell_error(where, "source", "''", Message("where the value comes from"))
+    if cost_cell_row.get("confidence") not in set(CellConfidence):
         choices = ", ".join(CellConfidence)
-        raise _cells_error(
-            where, "confidence", repr(row.get("confidence")),
+        raise _cost_cell_error(
+            where, "confidence", repr(cost_cell_row.get("confidence")),
             Message("one of {choices}", {"choices": choices}),
         )  # fmt: skip
 
 
-def _distribution(row: Mapping[str, str], where: str) -> Distribution:
+def _parse_cost_distribution(cost_cell_row: Mapping[str, str], where: str) -> Distribution:
     try:
-        shape = DistributionShape(row["shape"])
+        shape = DistributionShape(cost_cell_row["shape"])
         # Sources that give only a range say nothing of its middle; half way is the least that a
         # triangle needs, and for a uniform value it has no effect.
-        mode = float(row["mode"]) if row["mode"] else (float(row["low"]) + float(row["high"])) / 2
-        low = float(row["low"]) if row["low"] else mode
-        high = float(row["high"]) if row["high"] else mode
+        mode = (
+            float(cost_cell_row["mode"])
+            if cost_cell_row["mode"]
+            else (float(cost_cell_row["low"]) + float(cost_cell_row["high"])) / 2
+        )
+        low = float(cost_cell_row["low"]) if cost_cell_row["low"] else mode
+        high = float(cost_cell_row["high"]) if cost_cell_row["high"] else mode
     except ValueError as error:
-        raise _cells_error(where, "mode", str(error), Message("a shape and its numbers")) from error
+        raise _cost_cell_error(
+            where, "mode", str(error), Message("a shape and its numbers")
+        ) from error
     # A source that turns its range round is read wrong by any formula below, and silently.
     if not low <= mode <= high:
-        raise _cells_error(
+        raise _cost_cell_error(
             where, "low", f"{low}, {mode}, {high}", Message("low, mode, high in order")
         )
     return Distribution(shape, low, mode, high)
 
 
-def _check_bounds(value: Distribution, name: str, where: str) -> None:
-    wanted = input_named(name)
-    if value.low < wanted.low or value.high > wanted.high:
-        raise _cells_error(
-            where, "mode", f"{value.low:g} – {value.high:g} {wanted.unit}",
+def _check_cost_input_bounds(cost_distribution: Distribution, input_name: str, where: str) -> None:
+    wanted = cost_input_spec(input_name)
+    if cost_distribution.low < wanted.low or cost_distribution.high > wanted.high:
+        raise _cost_cell_error(
+            where, "mode", f"{cost_distribution.low:g} – {cost_distribution.high:g} {wanted.unit}",
             Message(
                 "{low} to {high} {unit}",
                 {"low": f"{wanted.low:g}", "high": f"{wanted.high:g}", "unit": wanted.unit},
@@ -136,5 +161,5 @@ def _check_bounds(value: Distribution, name: str, where: str) -> None:
         )  # fmt: skip
 
 
-def _cells_error(where: str, column: str, content: str, wanted: Message) -> CellsError:
-    return CellsError(cell_location(where, column=column), found=content, wanted=wanted)
+def _cost_cell_error(where: str, column: str, content: str, wanted: Message) -> CellsError:
+    return CellsError(table_cell_location(where, column=column), found=content, wanted=wanted)

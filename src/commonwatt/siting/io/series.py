@@ -18,13 +18,13 @@ DATA: Final = SHIPPED / "siting" / "regions"
 YEARS: Final = (2023,)
 
 
-def load_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
+def load_power_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
     """Return the regions of `year`.
 
     Raises:
         SeriesError: There is no table for that year, or an hour of it is missing.
 
-    >>> market = load_market()
+    >>> market = load_power_market()
     >>> len(market.names), market.price_usd_per_mwh.shape[1]
     (13, 8760)
     """
@@ -40,11 +40,11 @@ def load_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
     return PowerMarket(
         names=names,
         zones=tuple(frame["zone"].unique(maintain_order=True).to_list()),
-        price_usd_per_mwh=_matrix(frame, "price_usd_per_mwh", len(names)),
-        carbon_g_per_kwh=_matrix(frame, "carbon_g_per_kwh", len(names)),
-        temp_c=_matrix(frame, "temp_c", len(names), holes=True),
-        rh_pct=_matrix(frame, "rh_pct", len(names), holes=True),
-        rtt_ms=load_rtt(folder / "rtt_ms.csv", names),
+        price_usd_per_mwh=_region_by_hour_matrix(frame, "price_usd_per_mwh", len(names)),
+        carbon_g_per_kwh=_region_by_hour_matrix(frame, "carbon_g_per_kwh", len(names)),
+        temp_c=_region_by_hour_matrix(frame, "temp_c", len(names), holes=True),
+        rh_pct=_region_by_hour_matrix(frame, "rh_pct", len(names), holes=True),
+        rtt_ms=load_region_rtt_ms(folder / "rtt_ms.csv", names),
     )
 
 
@@ -52,7 +52,7 @@ def load_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
 ALIASES: Final = {"DE": "DE-LU", "BR-CS": "BR-SP", "CL-SEN": "CL-SIC", "IN-MH": "IN-WE"}
 
 
-def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> PowerMarket:
+def read_power_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> PowerMarket:
     """Return the regions of a folder of yearly files.
 
     The folder holds `energy/price_usd_per_mwh_YEAR.csv.gz` (a column per zone),
@@ -68,34 +68,42 @@ def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> Po
     Raises:
         SeriesError: A file is missing, or a zone has missing hours and is not left out.
     """
-    price = _yearly(folder / "energy" / f"price_usd_per_mwh_{year}.csv.gz")
-    carbon = _yearly(folder / "energy" / f"carbon_g_per_kwh_{year}.csv.gz")
+    price = _read_power_market_csv(folder / "energy" / f"price_usd_per_mwh_{year}.csv.gz")
+    carbon = _read_power_market_csv(folder / "energy" / f"carbon_g_per_kwh_{year}.csv.gz")
     weather = folder / "weather" / f"weather_{year}.csv.gz"
-    air = _yearly(weather) if weather.exists() else pl.DataFrame()
-    zones = _zones(folder / "latency" / "gcp_region_to_grid_zone.csv", price, carbon, leave_out)
+    air = _read_power_market_csv(weather) if weather.exists() else pl.DataFrame()
+    zones = _cloud_region_by_grid_zone(
+        folder / "latency" / "gcp_region_to_grid_zone.csv", price, carbon, leave_out
+    )
     names = tuple(zones.values())
     return PowerMarket(
         names=names,
         zones=tuple(zones),
-        price_usd_per_mwh=np.array([_hours(price, zone, zone) for zone in zones]),
-        carbon_g_per_kwh=np.array([_hours(carbon, f"{zone}|direct", zone) for zone in zones]),
-        temp_c=np.array([_or_nan(air, f"{zone}|temp_c", price.height) for zone in zones]),
-        rh_pct=np.array([_or_nan(air, f"{zone}|rh_pct", price.height) for zone in zones]),
-        rtt_ms=load_rtt(folder / "latency" / "gcp_rtt_ms.csv", names),
+        price_usd_per_mwh=np.array([_grid_zone_hourly_series(price, zone, zone) for zone in zones]),
+        carbon_g_per_kwh=np.array(
+            [_grid_zone_hourly_series(carbon, f"{zone}|direct", zone) for zone in zones]
+        ),
+        temp_c=np.array(
+            [_grid_zone_hours_or_nan(air, f"{zone}|temp_c", price.height) for zone in zones]
+        ),
+        rh_pct=np.array(
+            [_grid_zone_hours_or_nan(air, f"{zone}|rh_pct", price.height) for zone in zones]
+        ),
+        rtt_ms=load_region_rtt_ms(folder / "latency" / "gcp_rtt_ms.csv", names),
     )
 
 
-def _yearly(path: Path) -> pl.DataFrame:
-    if not path.exists():
-        raise SeriesError(str(path), found=Message("no such file"))
-    return pl.read_csv(path, infer_schema_length=None)
+def _read_power_market_csv(series_path: Path) -> pl.DataFrame:
+    if not series_path.exists():
+        raise SeriesError(str(series_path), found=Message("no such file"))
+    return pl.read_csv(series_path, infer_schema_length=None)
 
 
-def _zones(
+def _cloud_region_by_grid_zone(
     path: Path, price: pl.DataFrame, carbon: pl.DataFrame, leave_out: Sequence[str]
 ) -> dict[str, str]:
     zones: dict[str, str] = {}
-    for row in _yearly(path).to_dicts():
+    for row in _read_power_market_csv(path).to_dicts():
         zone = ALIASES.get(str(row["grid_zone"]), str(row["grid_zone"]))
         has_series = zone in price.columns and f"{zone}|direct" in carbon.columns
         # One cloud region for each grid zone: a second one would have the same price and carbon.
@@ -104,8 +112,8 @@ def _zones(
     return zones
 
 
-def _hours(frame: pl.DataFrame, column: str, zone: str) -> F64:
-    values = frame[column].cast(pl.Float64).to_numpy()
+def _grid_zone_hourly_series(zone_hours: pl.DataFrame, hour_column: str, zone: str) -> F64:
+    values = zone_hours[hour_column].cast(pl.Float64).to_numpy()
     missing = int((~np.isfinite(values)).sum())
     if missing:
         # A gap in a price series is no price of zero, and interpolating it would invent the very
@@ -119,13 +127,13 @@ def _hours(frame: pl.DataFrame, column: str, zone: str) -> F64:
     return values
 
 
-def _or_nan(frame: pl.DataFrame, column: str, hours: int) -> F64:
-    if column not in frame.columns:
+def _grid_zone_hours_or_nan(zone_hours: pl.DataFrame, zone_column: str, hours: int) -> F64:
+    if zone_column not in zone_hours.columns:
         return np.full(hours, np.nan)
-    return frame[column].cast(pl.Float64).to_numpy()
+    return zone_hours[zone_column].cast(pl.Float64).to_numpy()
 
 
-def load_rtt(path: Path, names: tuple[str, ...]) -> F64:
+def load_region_rtt_ms(path: Path, names: tuple[str, ...]) -> F64:
     """Return the round-trip time between `names` [ms], shape (R, R).
 
     Raises:
@@ -140,11 +148,11 @@ def load_rtt(path: Path, names: tuple[str, ...]) -> F64:
         origin, target = str(row["from_region"]), str(row["to_region"])
         if origin in place and target in place:
             table[place[origin], place[target]] = float(row["rtt_ms"])
-    check_connected(table, names)
+    check_regions_connected(table, names)
     return table
 
 
-def check_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
+def check_regions_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
     """Raise if a pair of regions has no round-trip time."""
     holes = np.argwhere(np.isnan(rtt_ms))
     if len(holes):
@@ -158,8 +166,10 @@ def check_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
         )
 
 
-def _matrix(frame: pl.DataFrame, column: str, regions: int, *, holes: bool = False) -> F64:
-    values = frame[column].to_numpy().astype(np.float64)
+def _region_by_hour_matrix(
+    region_hours: pl.DataFrame, column: str, regions: int, *, holes: bool = False
+) -> F64:
+    values = region_hours[column].to_numpy().astype(np.float64)
     if len(values) % regions or (not holes and not np.isfinite(values).all()):
         raise SeriesError(column, found=Message("a missing hour"), wanted=Message("every hour"))
     return values.reshape(regions, -1)

@@ -6,29 +6,38 @@ names carry their units.
 
 from commonwatt.siting.usecases.cost import (
     CASES,
-    cost_of_run,
-    cost_result,
-    load_library_cells,
-    map_rows,
-    sites_comparison,
-    with_run,
+    break_even_map_rows,
+    gpu_hour_cost_of_run,
+    gpu_hour_cost_result,
+    load_library_cost_cells,
+    site_cells_with_measured_run,
+    site_cost_comparison,
 )
-from commonwatt.siting.usecases.place import PlacementOptions, day_ahead_rows, placement_result
-from commonwatt.siting.usecases.report import comparison_section, cost_section, page, place_section
+from commonwatt.siting.usecases.place import (
+    PlacementOptions,
+    day_ahead_placement_rows,
+    placement_result,
+)
+from commonwatt.siting.usecases.report import (
+    placement_report_section,
+    site_comparison_report_section,
+    site_cost_report_section,
+    siting_report_html_page,
+)
 
 __all__ = [
     "CASES",
     "PlacementOptions",
-    "comparison_section",
-    "cost_of_run",
-    "cost_result",
-    "cost_section",
-    "day_ahead_rows",
-    "load_library_cells",
-    "map_rows",
-    "page",
-    "place_section",
+    "break_even_map_rows",
+    "day_ahead_placement_rows",
+    "gpu_hour_cost_of_run",
+    "gpu_hour_cost_result",
+    "load_library_cost_cells",
+    "placement_report_section",
     "placement_result",
-    "sites_comparison",
-    "with_run",
+    "site_cells_with_measured_run",
+    "site_comparison_report_section",
+    "site_cost_comparison",
+    "site_cost_report_section",
+    "siting_report_html_page",
 ]

@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import heading, shown_value
+from commonwatt.catalogue.measures import measure_heading, measure_shown_value
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import translate
-from commonwatt.report.theme import BAND, at_common_size, scale, svg
+from commonwatt.report.theme import BAND, chart_at_report_size, chart_colour_scale, report_chart_svg
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
 
@@ -19,22 +19,22 @@ Rows = list[dict[str, Any]]
 BARS = 12
 
 
-def cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def gpu_hour_cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting cost` as SVG files by name."""
     files = {
-        "cost_by_site.svg": stack_chart(answer["parts"], language),
-        "cost_bands.svg": band_chart(answer["sites"], language),
+        "cost_by_site.svg": gpu_hour_cost_stack_chart(answer["parts"], language),
+        "cost_bands.svg": gpu_hour_cost_band_chart(answer["sites"], language),
     }
     for site in [row["site"] for row in answer["sites"]]:
         bars = [row for row in answer["tornado"] if row["site"] == site]
-        files[f"tornado_{site}.svg"] = tornado_chart(bars, language)
+        files[f"tornado_{site}.svg"] = cost_tornado_chart(bars, language)
     return files
 
 
-def stack_chart(rows: Rows, language: str = "en") -> str:
+def gpu_hour_cost_stack_chart(cost_part_rows: Rows, language: str = "en") -> str:
     """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
-    rows_shown = [row | {"part_label": translate(row["part"], language)} for row in rows]
-    parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in rows)]))
+    rows_shown = [row | {"part_label": translate(row["part"], language)} for row in cost_part_rows]
+    parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in cost_part_rows)]))
     names = [translate(part, language) for part in parts]
     order = {part: index for index, part in enumerate(parts)}
     frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in rows_shown])
@@ -42,21 +42,23 @@ def stack_chart(rows: Rows, language: str = "en") -> str:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("usd_per_gpu_hour:Q", title=heading(GPU_HOUR_COST, language)),
+            x=alt.X("usd_per_gpu_hour:Q", title=measure_heading(GPU_HOUR_COST, language)),
             y=alt.Y("site:N", sort=None, title=None),
-            color=alt.Color("part_label:N", scale=scale(names), title=None, sort=names),
+            color=alt.Color(
+                "part_label:N", scale=chart_colour_scale(names), title=None, sort=names
+            ),
             order=alt.Order("order:Q"),
         )
     )
     description = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
-    return svg(at_common_size(chart), description=description)
+    return report_chart_svg(chart_at_report_size(chart), description=description)
 
 
-def band_chart(rows: Rows, language: str = "en") -> str:
+def gpu_hour_cost_band_chart(site_cost_rows: Rows, language: str = "en") -> str:
     """Return the 5th to 95th percentile and the median of the cost by site."""
-    base = alt.Chart(pl.DataFrame(rows))
+    base = alt.Chart(pl.DataFrame(site_cost_rows))
     y = alt.Y("site:N", sort=None, title=None)
-    title = heading(GPU_HOUR_COST, language)
+    title = measure_heading(GPU_HOUR_COST, language)
     bars = base.mark_bar(opacity=0.35, color=BAND, height=14).encode(
         x=alt.X("p5_usd_per_gpu_hour:Q", title=title), x2="p95_usd_per_gpu_hour:Q", y=y
     )
@@ -66,12 +68,12 @@ def band_chart(rows: Rows, language: str = "en") -> str:
     description = "; ".join(
         f"{row['site']} {row['p5_usd_per_gpu_hour']:.2f} – {row['p50_usd_per_gpu_hour']:.2f} – "
         f"{row['p95_usd_per_gpu_hour']:.2f}"
-        for row in rows
+        for row in site_cost_rows
     )
-    return svg(at_common_size(alt.layer(bars, ticks)), description=description)
+    return report_chart_svg(chart_at_report_size(alt.layer(bars, ticks)), description=description)
 
 
-def tornado_chart(rows: Rows, language: str = "en") -> str:
+def cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> str:
     """Return how far each input moves the cost, widest first."""
     rows_shown = [
         row
@@ -80,7 +82,7 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
             "low": min(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
             "high": max(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
         }
-        for row in rows[:BARS]
+        for row in cost_swing_rows[:BARS]
     ]
     chart = (
         alt.Chart(pl.DataFrame(rows_shown))
@@ -88,7 +90,7 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
         .encode(
             x=alt.X(
                 "low:Q",
-                title=heading(GPU_HOUR_COST, language),
+                title=measure_heading(GPU_HOUR_COST, language),
                 scale=alt.Scale(zero=False),
             ),
             x2="high:Q",
@@ -98,54 +100,68 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
     description = ", ".join(
         f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in rows_shown[:6]
     )
-    return svg(at_common_size(chart, height=260), description=f"{rows[0]['site']}: {description}")
+    return report_chart_svg(
+        chart_at_report_size(chart, height=260),
+        description=f"{cost_swing_rows[0]['site']}: {description}",
+    )
 
 
-def map_chart(rows: Rows, first_site: str, second_site: str, language: str = "en") -> str:
+def break_even_map_chart(
+    break_even_rows: Rows, first_site: str, second_site: str, language: str = "en"
+) -> str:
     """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
     colour = alt.Color(
         "cost_ratio:Q",
         scale=alt.Scale(scheme="blueorange", domainMid=1.0),
-        title=heading(COST_RATIO, language),
+        title=measure_heading(COST_RATIO, language),
     )
     shares_shown = [
-        row | {"utilisation_share": round(shown_value(row["utilisation_share"], UTILISATION), 1)}
-        for row in rows
+        row
+        | {
+            "utilisation_share": round(
+                measure_shown_value(row["utilisation_share"], UTILISATION), 1
+            )
+        }
+        for row in break_even_rows
     ]
     chart = (
         alt.Chart(pl.DataFrame(shares_shown))
         .mark_rect()
         .encode(
-            x=alt.X("utilisation_share:O", title=heading(UTILISATION, language)),
+            x=alt.X("utilisation_share:O", title=measure_heading(UTILISATION, language)),
             y=alt.Y(
                 "hardware_price_ratio:O",
                 sort="descending",
-                title=heading(HARDWARE_PRICE, language),
+                title=measure_heading(HARDWARE_PRICE, language),
             ),
             color=colour,
         )
     )
     description = f"{first_site} / {second_site}"
-    return svg(at_common_size(chart, height=300), description=description)
+    return report_chart_svg(chart_at_report_size(chart, height=300), description=description)
 
 
-def place_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def placement_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting place` as SVG files by name."""
-    return {"load_by_hour.svg": load_chart(answer["hourly"], language)}
+    return {"load_by_hour.svg": placement_load_chart(answer["hourly"], language)}
 
 
-def load_chart(rows: Rows, language: str = "en") -> str:
+def placement_load_chart(hourly_load_rows: Rows, language: str = "en") -> str:
     """Return the load of each pool, hour by hour, of the first two weeks."""
-    rows_shown = [row for row in rows if row["hour"] < 336]
+    rows_shown = [row for row in hourly_load_rows if row["hour"] < 336]
     names = list(dict.fromkeys(row["pool"] for row in rows_shown))
     chart = (
         alt.Chart(pl.DataFrame(rows_shown))
         .mark_area()
         .encode(
-            x=alt.X("hour:Q", title=heading(PLAN_HOUR, language), scale=alt.Scale(nice=False)),
-            y=alt.Y("load_gpus:Q", stack=True, title=heading(POOL_LOAD, language)),
-            color=alt.Color("pool:N", scale=scale(names), title=None, legend=alt.Legend(columns=4)),
+            x=alt.X(
+                "hour:Q", title=measure_heading(PLAN_HOUR, language), scale=alt.Scale(nice=False)
+            ),
+            y=alt.Y("load_gpus:Q", stack=True, title=measure_heading(POOL_LOAD, language)),
+            color=alt.Color(
+                "pool:N", scale=chart_colour_scale(names), title=None, legend=alt.Legend(columns=4)
+            ),
         )
     )
     description = translate("Where the load runs, hour by hour.", language)
-    return svg(at_common_size(chart, height=260), description=description)
+    return report_chart_svg(chart_at_report_size(chart, height=260), description=description)

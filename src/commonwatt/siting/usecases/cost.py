@@ -10,7 +10,7 @@ import numpy as np
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.siting.domain.cells import (
     PRICE_YEAR,
     CellConfidence,
@@ -18,21 +18,35 @@ from commonwatt.siting.domain.cells import (
     CostCell,
     SiteCells,
     site_cells,
-    sites_of,
+    sites_of_cost_cells,
 )
-from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, delivered_tariff, pue_of
+from commonwatt.siting.domain.cooling import (
+    ADDER_USD_PER_KWH,
+    Cooling,
+    site_delivered_tariff,
+    site_hourly_pue,
+)
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
-from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, sobol, summary
+from commonwatt.siting.engines.cost.chance import (
+    cost_sobol_indices,
+    draw_gpu_hour_costs,
+    gpu_hour_cost_summary,
+    gpu_hour_costs_at_scores,
+)
 from commonwatt.siting.engines.cost.drivers import (
-    break_even_map,
+    break_even_site_map,
     break_even_tariff,
     break_even_utilisation,
-    tornado,
+    cost_tornado,
 )
-from commonwatt.siting.engines.cost.model import lcoc, lcoc_by_part, per_effective_pflop_hour
-from commonwatt.siting.io.cells import DATA, load_cells
-from commonwatt.siting.io.series import load_market
+from commonwatt.siting.engines.cost.model import (
+    cost_per_effective_pflop_hour,
+    levelised_cost_by_part,
+    levelised_cost_of_compute,
+)
+from commonwatt.siting.io.cells import DATA, load_cost_cells
+from commonwatt.siting.io.series import load_power_market
 
 Row = dict[str, Any]
 
@@ -52,40 +66,40 @@ MARKED_CONFIDENCES: Final = (
 )
 
 
-def load_library_cells(path: Path | None = None) -> list[CostCell]:
+def load_library_cost_cells(path: Path | None = None) -> list[CostCell]:
     """Return the shipped cells, or those of `path`."""
-    return load_cells(path)
+    return load_cost_cells(path)
 
 
-def fixed_value(value: float) -> Distribution:
+def fixed_cost_distribution(value: float) -> Distribution:
     """Return a value without spread."""
     return Distribution(DistributionShape.FIXED, value, value, value)
 
 
-def cells_for(cells: Sequence[CostCell], site: str, case: str, first: str) -> SiteCells:
+def site_cells_of_case(cells: Sequence[CostCell], site: str, case: str, first: str) -> SiteCells:
     """Return a site's cells under a case.
 
     Raises:
         UsageError: The site or the case is unknown.
     """
-    if site not in sites_of(cells):
+    if site not in sites_of_cost_cells(cells):
         raise UsageError(
             site,
             found=Message("no such site"),
-            wanted=Message("one of {names}", {"names": ", ".join(sites_of(cells))}),
+            wanted=Message("one of {names}", {"names": ", ".join(sites_of_cost_cells(cells))}),
         )
     chosen = site_cells(cells, site)
     if case == "column":
-        return site_cells([*cells, *load_cells(DATA / "column_cells.csv")], site)
+        return site_cells([*cells, *load_cost_cells(DATA / "column_cells.csv")], site)
     # The question of what is left of a difference once the contested inputs are equal.
     if case == "equal":
         use = site_cells(cells, first)["utilisation_share"].value
-        values = {"utilisation_share": use, "hardware_price_ratio": fixed_value(1.0)}
-        return chosen.with_values(values, f"as at {first}", CellOrigin.LIBRARY)
+        values = {"utilisation_share": use, "hardware_price_ratio": fixed_cost_distribution(1.0)}
+        return chosen.with_cost_values(values, f"as at {first}", CellOrigin.LIBRARY)
     return chosen
 
 
-def with_run(
+def site_cells_with_measured_run(
     cells: SiteCells, *, utilisation: float | None, kwh_per_gpu_hour: float | None
 ) -> SiteCells:
     """Return the cells with what a fleet run measured put in.
@@ -97,22 +111,28 @@ def with_run(
             idle GPUs are within it.
     """
     values: dict[str, Distribution] = {}
-    use = cells["utilisation_share"].value.quantile(0.5) if utilisation is None else utilisation
+    use = (
+        cells["utilisation_share"].value.cost_input_quantile(0.5)
+        if utilisation is None
+        else utilisation
+    )
     if utilisation is not None:
         # The bounds of the input: a run that used nothing would divide the cost by zero.
-        values["utilisation_share"] = fixed_value(min(max(utilisation, 0.01), 1.0))
+        values["utilisation_share"] = fixed_cost_distribution(min(max(utilisation, 0.01), 1.0))
     if kwh_per_gpu_hour is not None:
-        values |= _draw_shares(cells, use, kwh_per_gpu_hour)
-    return cells.with_values(values, "measured by a fleet run", CellOrigin.FLEET_RUN)
+        values |= _gpu_draw_shares_for_kwh(cells, use, kwh_per_gpu_hour)
+    return cells.with_cost_values(values, "measured by a fleet run", CellOrigin.FLEET_RUN)
 
 
-def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 2023) -> SiteCells:
+def site_cells_with_power_market(
+    cells: SiteCells, region: str, cooling: Cooling, *, year: int = 2023
+) -> SiteCells:
     """Return the cells with tariff and PUE of a region's hours.
 
     The tariff is the wholesale price of each hour plus `ADDER_USD_PER_KWH`, weighted by
     the PUE that the weather of that hour gives under `cooling`.
     """
-    market = load_market(year)
+    market = load_power_market(year)
     if region not in market.names:
         raise UsageError(
             region,
@@ -120,40 +140,45 @@ def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 
             wanted=Message("one of {names}", {"names": ", ".join(market.names)}),
         )
     r = market.names.index(region)
-    pue = pue_of(market.temp_c[r], market.rh_pct[r], cooling)
-    tariff, mean = delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
-    values = {"tariff_usd_per_kwh": fixed_value(tariff), "pue_ratio": fixed_value(mean)}
+    pue = site_hourly_pue(market.temp_c[r], market.rh_pct[r], cooling)
+    tariff, mean = site_delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
+    values = {
+        "tariff_usd_per_kwh": fixed_cost_distribution(tariff),
+        "pue_ratio": fixed_cost_distribution(mean),
+    }
     source = f"hours of {market.zones[r]} in {year}, {cooling} cooling"
-    return cells.with_values(values, source, CellOrigin.MARKET)
+    return cells.with_cost_values(values, source, CellOrigin.MARKET)
 
 
-def _draw_shares(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
+def _gpu_draw_shares_for_kwh(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
     """Return draw shares that make a useful GPU-hour take `kwh` of IT energy."""
-    inputs = cells.medians()
+    inputs = cells.median_cost_inputs()
     kw, busy, idle = inputs.it_kw_per_gpu, inputs.busy_draw_share, inputs.idle_draw_share
     kwh_at_medians = kw * (idle + (busy - idle) * use) / use
     factor = kwh / kwh_at_medians
     scaled = {
-        "busy_draw_share": fixed_value(busy * factor),
-        "idle_draw_share": fixed_value(idle * factor),
+        "busy_draw_share": fixed_cost_distribution(busy * factor),
+        "idle_draw_share": fixed_cost_distribution(idle * factor),
     }
     # No GPU draws more than its rating; where the run did, the library's rating was too low.
     if busy * factor > 1.0:
-        scaled = {"it_kw_per_gpu": fixed_value(kw * factor)}
+        scaled = {"it_kw_per_gpu": fixed_cost_distribution(kw * factor)}
     return scaled
 
 
-def cost_of_run(
+def gpu_hour_cost_of_run(
     site: str, *, utilisation: float, kwh_per_gpu_hour: float | None, draws: int, seed: int
 ) -> Row:
     """Return the cost at one site, fed by what a fleet run measured."""
-    cells = with_run(
-        site_cells(load_cells(), site), utilisation=utilisation, kwh_per_gpu_hour=kwh_per_gpu_hour
+    cells = site_cells_with_measured_run(
+        site_cells(load_cost_cells(), site),
+        utilisation=utilisation,
+        kwh_per_gpu_hour=kwh_per_gpu_hour,
     )
-    return _summary_row(cells, "measured", draws, seed)
+    return _site_cost_summary_row(cells, "measured", draws, seed)
 
 
-def cost_result(
+def gpu_hour_cost_result(
     sites: Sequence[str] = (),
     *,
     case: str = "audited",
@@ -182,19 +207,19 @@ def cost_result(
         sobol_draws: Base draws of the Sobol indices.
         seed: Seed of every draw.
     """
-    library = list(cells) if cells is not None else load_cells()
+    library = list(cells) if cells is not None else load_cost_cells()
     # A run at a site is more than a figure for all sites, and both are more than a cell.
-    names = list(sites) or sites_of(library)
+    names = list(sites) or sites_of_cost_cells(library)
     measured = {name: (runs or {}).get(name, (utilisation, kwh_per_gpu_hour)) for name in names}
     chosen = [
-        with_run(
-            cells_for(library, name, case, names[0]),
+        site_cells_with_measured_run(
+            site_cells_of_case(library, name, case, names[0]),
             utilisation=measured[name][0], kwh_per_gpu_hour=measured[name][1],
         )
         for name in names
     ]  # fmt: skip
     if market is not None:
-        chosen = [with_market(each, *market) for each in chosen]
+        chosen = [site_cells_with_power_market(each, *market) for each in chosen]
     return {
         "case": case,
         "case_meaning": CASES[case],
@@ -204,16 +229,16 @@ def cost_result(
         "achieved_share": ACHIEVED_SHARE,
         "seed": seed,
         "draws": draws,
-        "sites": [_summary_row(each, case, draws, seed) for each in chosen],
-        "parts": [row for each in chosen for row in _part_rows(each)],
-        "tornado": [row for each in chosen for row in _tornado_rows(each)],
-        "sobol": [row for each in chosen for row in _sobol_rows(each, sobol_draws, seed)],
-        "break_even": _break_even_rows(chosen),
-        "cells": [row for each in chosen for row in _cell_rows(each)],
+        "sites": [_site_cost_summary_row(each, case, draws, seed) for each in chosen],
+        "parts": [row for each in chosen for row in _site_cost_part_rows(each)],
+        "tornado": [row for each in chosen for row in _site_cost_tornado_rows(each)],
+        "sobol": [row for each in chosen for row in _site_cost_sobol_rows(each, sobol_draws, seed)],
+        "break_even": _site_break_even_rows(chosen),
+        "cells": [row for each in chosen for row in _site_cost_cell_rows(each)],
     }
 
 
-def sites_comparison(
+def site_cost_comparison(
     first_site: str = "us-virginia",
     second_site: str = "cn-west",
     *,
@@ -224,13 +249,13 @@ def sites_comparison(
 
     Inputs that both sites share are drawn once for both.
     """
-    library = load_cells()
+    library = load_cost_cells()
     rows = [
-        _contest_row(
+        _site_cost_comparison_row(
             name,
-            cells_for(library, first_site, case, first_site),
-            with_run(
-                cells_for(library, second_site, case, first_site),
+            site_cells_of_case(library, first_site, case, first_site),
+            site_cells_with_measured_run(
+                site_cells_of_case(library, second_site, case, first_site),
                 utilisation=use, kwh_per_gpu_hour=None,
             ),
             draws,
@@ -243,7 +268,7 @@ def sites_comparison(
             ("equal use and chip prices", "equal", None),
         )
     ]  # fmt: skip
-    swings = _tornado_rows(site_cells(library, second_site))
+    swings = _site_cost_tornado_rows(site_cells(library, second_site))
     return {
         "one": first_site,
         "other": second_site,
@@ -253,8 +278,10 @@ def sites_comparison(
     }
 
 
-def _contest_row(name: str, first: SiteCells, second: SiteCells, draws: int, seed: int) -> Row:
-    rng = stream(seed, "siting.contest")
+def _site_cost_comparison_row(
+    name: str, first: SiteCells, second: SiteCells, draws: int, seed: int
+) -> Row:
+    rng = named_random_stream(seed, "siting.contest")
     a = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
     b = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
     same = f"as at {first.site}"
@@ -265,10 +292,13 @@ def _contest_row(name: str, first: SiteCells, second: SiteCells, draws: int, see
     ]
     # Common random numbers: what both sites read from one cell cannot make them differ.
     b[:, shared] = a[:, shared]
-    costs_of_first, costs_of_second = costs_of(first, a), costs_of(second, b)
+    costs_of_first, costs_of_second = (
+        gpu_hour_costs_at_scores(first, a),
+        gpu_hour_costs_at_scores(second, b),
+    )
     row: Row = {"contest": name}
     for label, values in (("one", costs_of_first), ("other", costs_of_second)):
-        spread = summary(values)
+        spread = gpu_hour_cost_summary(values)
         row |= {
             f"{label}_{key}_usd_per_gpu_hour": getattr(spread, key) for key in ("p5", "p50", "p95")
         }
@@ -279,18 +309,18 @@ def _contest_row(name: str, first: SiteCells, second: SiteCells, draws: int, see
     return row | {"other_cheaper_share": float((costs_of_second < costs_of_first).mean())}
 
 
-def _summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
-    spread = draw_costs(cells, draws=draws, seed=seed)
-    medians = cells.medians()
+def _site_cost_summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
+    spread = draw_gpu_hour_costs(cells, draws=draws, seed=seed)
+    medians = cells.median_cost_inputs()
     marked = sum(cell.confidence in MARKED_CONFIDENCES for cell in cells.cells)
     effective = [
-        per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
+        cost_per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
         for value in (spread.p5, spread.p50, spread.p95)
     ]
     return {
         "site": cells.site,
         "case": case,
-        "at_medians_usd_per_gpu_hour": lcoc(medians),
+        "at_medians_usd_per_gpu_hour": levelised_cost_of_compute(medians),
         "p5_usd_per_gpu_hour": spread.p5,
         "p50_usd_per_gpu_hour": spread.p50,
         "p95_usd_per_gpu_hour": spread.p95,
@@ -304,15 +334,15 @@ def _summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
     }
 
 
-def _part_rows(cells: SiteCells) -> list[Row]:
-    parts = lcoc_by_part(cells.medians())
+def _site_cost_part_rows(cells: SiteCells) -> list[Row]:
+    parts = levelised_cost_by_part(cells.median_cost_inputs())
     return [
         {"site": cells.site, "part": part, "usd_per_gpu_hour": value}
         for part, value in parts.items()
     ]
 
 
-def _tornado_rows(cells: SiteCells) -> list[Row]:
+def _site_cost_tornado_rows(cells: SiteCells) -> list[Row]:
     return [
         {
             "site": cells.site,
@@ -321,14 +351,14 @@ def _tornado_rows(cells: SiteCells) -> list[Row]:
             "at_p95": bar.high,
             "cost_at_p5_usd_per_gpu_hour": bar.cost_at_low,
             "cost_at_p95_usd_per_gpu_hour": bar.cost_at_high,
-            "swing_usd_per_gpu_hour": bar.swing,
+            "swing_usd_per_gpu_hour": bar.cost_swing_usd,
         }
-        for bar in tornado(cells)
+        for bar in cost_tornado(cells)
     ]
 
 
-def _sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
-    indices = sobol(cells, draws=draws, seed=seed)
+def _site_cost_sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
+    indices = cost_sobol_indices(cells, draws=draws, seed=seed)
     rows = [
         {
             "site": cells.site,
@@ -341,11 +371,11 @@ def _sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
     return sorted(rows, key=lambda row: -row["total_share"])
 
 
-def _break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
-    base = chosen[0].medians()
+def _site_break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
+    base = chosen[0].median_cost_inputs()
     rows: list[Row] = []
     for cells in chosen:
-        medians = cells.medians()
+        medians = cells.median_cost_inputs()
         rows.append(
             {
                 "site": cells.site,
@@ -358,14 +388,14 @@ def _break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
     return rows
 
 
-def _cell_rows(cells: SiteCells) -> list[Row]:
+def _site_cost_cell_rows(cells: SiteCells) -> list[Row]:
     return [
         {
             "site": cells.site,
             "input": cell.input,
-            "p5": cell.value.quantile(0.05),
-            "median": cell.value.quantile(0.5),
-            "p95": cell.value.quantile(0.95),
+            "p5": cell.value.cost_input_quantile(0.05),
+            "median": cell.value.cost_input_quantile(0.5),
+            "p95": cell.value.cost_input_quantile(0.95),
             "source_unit": cell.unit,
             "year": cell.year,
             "source": cell.source,
@@ -377,12 +407,15 @@ def _cell_rows(cells: SiteCells) -> list[Row]:
     ]
 
 
-def map_rows(first_site: str, second_site: str) -> list[Row]:
+def break_even_map_rows(first_site: str, second_site: str) -> list[Row]:
     """Return the cost ratio of two sites by the first one's use and its chip price ratio."""
-    library = load_cells()
-    a, b = site_cells(library, first_site).medians(), site_cells(library, second_site).medians()
+    library = load_cost_cells()
+    a, b = (
+        site_cells(library, first_site).median_cost_inputs(),
+        site_cells(library, second_site).median_cost_inputs(),
+    )
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)
-    table = break_even_map(a, b, shares, ratios)
+    table = break_even_site_map(a, b, shares, ratios)
     return [
         {
             "utilisation_share": round(float(share), 3),
@@ -394,7 +427,9 @@ def map_rows(first_site: str, second_site: str) -> list[Row]:
     ]
 
 
-def measured_rows(cells: SiteCells, *, label: str, draws: int, seed: int) -> dict[str, list[Row]]:
+def measured_site_cost_rows(
+    cells: SiteCells, *, label: str, draws: int, seed: int
+) -> dict[str, list[Row]]:
     """Return cost, parts, tornado and cells of a site that a fleet run was measured at.
 
     Args:
@@ -404,10 +439,10 @@ def measured_rows(cells: SiteCells, *, label: str, draws: int, seed: int) -> dic
         seed: Seed of the draws.
     """
     rows = {
-        "sites": [_summary_row(cells, "measured", draws, seed)],
-        "parts": _part_rows(cells),
-        "tornado": _tornado_rows(cells),
-        "cells": _cell_rows(cells),
+        "sites": [_site_cost_summary_row(cells, "measured", draws, seed)],
+        "parts": _site_cost_part_rows(cells),
+        "tornado": _site_cost_tornado_rows(cells),
+        "cells": _site_cost_cell_rows(cells),
     }
     return {name: [row | {"site": label} for row in table] for name, table in rows.items()}
 
@@ -417,12 +452,12 @@ def capital_usd_per_gpu(cells: SiteCells) -> float:
 
     At the median of every cell, before subsidies and interest during construction.
     """
-    inputs = cells.medians()
+    inputs = cells.median_cost_inputs()
     it = inputs.server_usd_per_gpu * inputs.hardware_price_ratio + inputs.network_usd_per_gpu
     return it + inputs.it_kw_per_gpu * (inputs.shell_usd_per_kw + inputs.land_usd_per_kw)
 
 
 def standing_usd_per_gpu_hour(cells: SiteCells) -> float:
     """Return what a GPU costs for an hour whether it runs or not, energy left out [USD]."""
-    parts = lcoc_by_part(cells.medians()._replace(utilisation_share=1.0))
+    parts = levelised_cost_by_part(cells.median_cost_inputs()._replace(utilisation_share=1.0))
     return sum(parts.values()) - parts["energy"]

@@ -11,30 +11,35 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell_location
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cells import site_cells
-from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, pue_of
+from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, site_hourly_pue
 from commonwatt.siting.domain.market import PowerMarket
-from commonwatt.siting.domain.placement import F64, PlacementPlan, PlacementProblem, carbon_of
-from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
-from commonwatt.siting.engines.place.decompose import solve_by_days
-from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.domain.placement import (
+    F64,
+    PlacementPlan,
+    PlacementProblem,
+    placement_carbon_kg,
+)
+from commonwatt.siting.engines.cost.model import HOURS, levelised_cost_by_part
+from commonwatt.siting.engines.place.decompose import solve_placement_by_days
+from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
-    check_feasible,
+    check_placement_feasible,
     price_of_carbon,
     price_of_last_gpu,
-    price_of_limits,
+    price_of_placement_limits,
 )
 from commonwatt.siting.engines.place.rolling import (
-    case_of,
+    best_region_saving_share,
     plan_day_ahead,
     plan_in_hindsight,
+    rolling_case_of_market,
     run_at_origin,
-    saving_ceiling,
 )
-from commonwatt.siting.io.cells import DATA, load_cells
-from commonwatt.siting.io.series import load_market, read_market
+from commonwatt.siting.io.cells import DATA, load_cost_cells
+from commonwatt.siting.io.series import load_power_market, read_power_market
 
 Row = dict[str, Any]
 TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14
@@ -48,7 +53,7 @@ class PlacementOptions:
 
     Args:
         year: Year of prices and carbon.
-        folder: Folder of yearly files instead of the shipped year, see `read_market`.
+        folder: Folder of yearly files instead of the shipped year, see `read_power_market`.
         leave_out: Grid zones not to use.
         first_hour: Hour of that year to start at.
         hours: Hours to place, whole days.
@@ -93,46 +98,48 @@ def placement_result(
         InfeasibleError: With the smallest set of limits that cannot hold together.
     """
     chosen = choices or PlacementOptions()
-    market = open_market(chosen.year, chosen.folder, chosen.leave_out)
+    market = open_power_market(chosen.year, chosen.folder, chosen.leave_out)
     if classes is None or isinstance(classes, Path):
-        classes = read_classes(classes or DATA / "classes.csv")
-    problem = build_problem(market, classes, chosen)
-    plan = solve(problem, chosen)
+        classes = read_placement_classes(classes or DATA / "classes.csv")
+    problem = build_placement_problem(market, classes, chosen)
+    plan = solve_placement(problem, chosen)
     limits = [price.what for price in price_of_last_gpu(problem, plan)]
     if chosen.explain:
-        limits = [price.what for price in price_of_limits(problem, plan, gap=chosen.gap)] + limits
+        limits = [
+            price.what for price in price_of_placement_limits(problem, plan, gap=chosen.gap)
+        ] + limits
     limits.append(price_of_carbon(problem, plan, chosen.carbon_usd_per_t))
     return {
         "year": chosen.year,
         "hours": chosen.hours,
-        **plan_rows(problem, plan),
+        **placement_plan_rows(problem, plan),
         "limits": limits,
     }
 
 
-def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> PowerMarket:
+def open_power_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> PowerMarket:
     """Return the shipped market of a year, or that of a folder of yearly files."""
     if folder is None:
-        return load_market(year)
-    return read_market(folder, year, leave_out=leave_out)
+        return load_power_market(year)
+    return read_power_market(folder, year, leave_out=leave_out)
 
 
-def solve(problem: PlacementProblem, choices: PlacementOptions) -> PlacementPlan:
+def solve_placement(problem: PlacementProblem, choices: PlacementOptions) -> PlacementPlan:
     """Return a plan, exact where the horizon is short, with conflicts named."""
     # A cap on carbon ties all days together, which only the whole model can hold; without one the
     # days fall apart, and a year in one model would not fit.
     short = choices.hours <= EXACT_HOURS or np.isfinite(problem.carbon_cap_kg)
     try:
         if short:
-            return solve_exact(problem, gap=choices.gap)
-        return solve_by_days(problem, gap=choices.gap)
+            return solve_placement_exactly(problem, gap=choices.gap)
+        return solve_placement_by_days(problem, gap=choices.gap)
     except InfeasibleError:
         # HiGHS says only that nothing fits; the user is told which limits cannot hold together.
-        check_feasible(problem)
+        check_placement_feasible(problem)
         raise
 
 
-def read_classes(path: Path) -> list[Row]:
+def read_placement_classes(path: Path) -> list[Row]:
     """Return the classes of a CSV file.
 
     Raises:
@@ -152,32 +159,34 @@ def read_classes(path: Path) -> list[Row]:
         )
     for number, row in enumerate(rows, start=2):
         for name in ("gpus", "latency_ms", "defer_h", "gb_per_gpu_hour"):
-            row[name] = _number(row[name], cell_location(path.name, number, name))
+            row[name] = _parse_placement_number(
+                row[name], table_cell_location(path.name, number, name)
+            )
     return rows
 
 
-def _number(text: str, where: str) -> float:
+def _parse_placement_number(class_cell: str, where: str) -> float:
     try:
-        value = float(text)
+        value = float(class_cell)
     except ValueError as error:
         raise TableError(
-            where, found=repr(text), wanted=Message("a number, not negative")
+            where, found=repr(class_cell), wanted=Message("a number, not negative")
         ) from error
     if not value >= 0:  # so written that NaN fails, too
-        raise TableError(where, found=repr(text), wanted=Message("a number, not negative"))
+        raise TableError(where, found=repr(class_cell), wanted=Message("a number, not negative"))
     return value
 
 
-def build_problem(
+def build_placement_problem(
     market: PowerMarket, classes: Sequence[Row], choices: PlacementOptions
 ) -> PlacementProblem:
     """Return the arrays of a placement on a market's hours."""
-    window = market.hours(choices.first_hour, choices.hours)
-    types = _types(choices.types)
+    window = market.market_window(choices.first_hour, choices.hours)
+    types = _gpu_type_cost_rows(choices.types)
     sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
-    origin = [_region(market, str(row["origin"])) for row in classes]
-    shape = _shape(choices.first_hour + choices.hours)[choices.first_hour :]
-    power, carbon = _power(window, pools, choices)
+    origin = [_market_region_index(market, str(row["origin"])) for row in classes]
+    shape = _placement_load_shape(choices.first_hour + choices.hours)[choices.first_hour :]
+    power, carbon = _pool_power_cost_and_carbon(window, pools, choices)
     share = choices.hours / HOURS
     cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
     return PlacementProblem(
@@ -188,36 +197,46 @@ def build_problem(
         demand=np.array([row["gpus"] * shape for row in classes]),
         draw=np.full(len(classes), 1.0),
         run_usd=power,
-        move_usd=_transfer(classes, origin, pools),
+        move_usd=_data_transfer_usd_by_pool(classes, origin, pools),
         carbon_kg=carbon,
         latency_ok=np.array(
-            [[s == o or window.rtt_ms[o, s] <= row["latency_ms"] for s, _ in pools]
-             for row, o in zip(classes, origin, strict=True)]
+            [
+                [s == o or window.rtt_ms[o, s] <= row["latency_ms"] for s, _ in pools]
+                for row, o in zip(classes, origin, strict=True)
+            ]
         ),
         residency_ok=np.array(
-            [[_may(row["residency"], sites[s]) for s, _ in pools] for row in classes]
+            [
+                [_is_pool_in_allowed_names(row["residency"], sites[s]) for s, _ in pools]
+                for row in classes
+            ]
         ),
-        type_ok=np.array([[_may(row["types"], t["type"]) for _, t in pools] for row in classes]),
+        type_ok=np.array(
+            [
+                [_is_pool_in_allowed_names(row["types"], t["type"]) for _, t in pools]
+                for row in classes
+            ]
+        ),
         defer_h=np.array([int(row["defer_h"]) for row in classes], dtype=np.int64),
-        size_usd=np.array([yearly_usd(sites[s], t) * share for s, t in pools]),
+        size_usd=np.array([yearly_pool_cost_usd(sites[s], t) * share for s, t in pools]),
         open_usd=np.full(len(sites), choices.open_usd_per_year * share),
         unit=np.full(len(pools), choices.unit_gpus),
         max_size=np.full(len(pools), choices.max_gpus),
         carbon_cap_kg=cap,
-    )  # fmt: skip
+    )
 
 
-def _shape(hours: int) -> F64:
+def _placement_load_shape(year_hours: int) -> F64:
     """Return the shipped load shape, repeated where a year is longer, shape (hours,)."""
     shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
-    return np.resize(shape.astype(np.float64), hours)
+    return np.resize(shape.astype(np.float64), year_hours)
 
 
-def yearly_usd(region: str, gpu: Mapping[str, Any]) -> float:
+def yearly_pool_cost_usd(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
-    cells = site_cells(load_cells(), site_of(region))
-    parts = lcoc_by_part(
-        cells.medians()._replace(
+    cells = site_cells(load_cost_cells(), cost_site_of_region(region))
+    parts = levelised_cost_by_part(
+        cells.median_cost_inputs()._replace(
             server_usd_per_gpu=gpu["server_usd_per_gpu"],
             it_kw_per_gpu=gpu["it_kw_per_gpu"],
             utilisation_share=1.0,
@@ -226,17 +245,17 @@ def yearly_usd(region: str, gpu: Mapping[str, Any]) -> float:
     return HOURS * (sum(parts.values()) - parts["energy"]) / gpu["speed"]
 
 
-def site_of(region: str) -> str:
+def cost_site_of_region(region: str) -> str:
     """Return the library site whose cost of building stands for a region."""
     with (DATA / "site_of_region.csv").open(encoding="utf-8", newline="") as file:
         table = {row["region"]: row["site"] for row in csv.DictReader(file)}
     return table.get(region, DEFAULT_COST_SITE)
 
 
-def _types(names: Sequence[str]) -> list[Row]:
+def _gpu_type_cost_rows(gpu_types: Sequence[str]) -> list[Row]:
     with (DATA / "gpu_types.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["type"]: row for row in csv.DictReader(file)}
-    unknown = [name for name in names if name not in rows]
+    unknown = [name for name in gpu_types if name not in rows]
     if unknown:
         raise UsageError(
             unknown[0],
@@ -248,25 +267,25 @@ def _types(names: Sequence[str]) -> list[Row]:
     return [
         {"type": name, "speed": float(rows[name]["peak_bf16_pflops"]) / base}
         | {key: float(rows[name][key]) for key in numbers}
-        for name in names
+        for name in gpu_types
     ]
 
 
-def _region(market: PowerMarket, name: str) -> int:
-    if name not in market.names:
+def _market_region_index(market: PowerMarket, region_name: str) -> int:
+    if region_name not in market.names:
         raise UsageError(
-            name,
+            region_name,
             found=Message("no such region"),
             wanted=Message("one of {names}", {"names": ", ".join(market.names)}),
         )
-    return market.names.index(name)
+    return market.names.index(region_name)
 
 
-def _may(names: str, name: str) -> bool:
-    return not names or name in names.split("|")
+def _is_pool_in_allowed_names(allowed_names: str, candidate_name: str) -> bool:
+    return not allowed_names or candidate_name in allowed_names.split("|")
 
 
-def _power(
+def _pool_power_cost_and_carbon(
     window: PowerMarket, pools: Sequence[tuple[int, Row]], choices: PlacementOptions
 ) -> tuple[F64, F64]:
     """Return cost and carbon of one H100-equivalent for one hour, each shape (J, T)."""
@@ -274,7 +293,7 @@ def _power(
     cost: list[F64] = []
     carbon: list[F64] = []
     for s, gpu in pools:
-        pue = pue_of(window.temp_c[s], window.rh_pct[s], choices.cooling)
+        pue = site_hourly_pue(window.temp_c[s], window.rh_pct[s], choices.cooling)
         kwh = gpu["it_kw_per_gpu"] * busy * pue / gpu["speed"]
         kg = window.carbon_g_per_kwh[s] / 1000 * kwh
         tariff = window.price_usd_per_mwh[s] / 1000 + ADDER_USD_PER_KWH
@@ -283,7 +302,7 @@ def _power(
     return np.array(cost), np.array(carbon)
 
 
-def _transfer(
+def _data_transfer_usd_by_pool(
     classes: Sequence[Row], origin: Sequence[int], pools: Sequence[tuple[int, Row]]
 ) -> F64:
     return np.array(
@@ -294,7 +313,7 @@ def _transfer(
     )
 
 
-def _site_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
+def _placement_pool_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     use = plan.load.sum(axis=0)
     out: list[Row] = []
     for j in np.flatnonzero(plan.size > 1e-6):
@@ -316,7 +335,7 @@ def _site_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     return out
 
 
-def _class_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
+def _placement_class_share_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     total = np.maximum(plan.load.sum(axis=(1, 2)), 1e-12)
     return [
         {
@@ -328,7 +347,7 @@ def _class_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     ]
 
 
-def _hourly_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
+def _placement_hourly_load_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     use = plan.load.sum(axis=0)
     return [
         {"hour": int(t), "pool": problem.pool_names[j], "load_gpus": float(use[j, t])}
@@ -337,7 +356,7 @@ def _hourly_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     ]
 
 
-def day_ahead_rows(
+def day_ahead_placement_rows(
     limits_ms: Sequence[float],
     *,
     year: int = 2023,
@@ -346,18 +365,20 @@ def day_ahead_rows(
     leave_out: Sequence[str] = (),
 ) -> list[Row]:
     """Return, by latency limit, what day-ahead planning saves beside hindsight."""
-    market = open_market(year, folder, leave_out)
-    shape = _shape(market.price_usd_per_mwh.shape[1])
-    return [_day_ahead_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
+    market = open_power_market(year, folder, leave_out)
+    shape = _placement_load_shape(market.price_usd_per_mwh.shape[1])
+    return [_day_ahead_placement_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
 
 
-def _day_ahead_row(market: PowerMarket, ms: float, shape: F64, carbon_usd_per_t: float) -> Row:
-    case = case_of(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
+def _day_ahead_placement_row(
+    market: PowerMarket, ms: float, shape: F64, carbon_usd_per_t: float
+) -> Row:
+    case = rolling_case_of_market(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
     home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
     return {
         "latency_limit_ms": ms,
-        "price_ceiling_share": saving_ceiling(market, ms, market.price_usd_per_mwh),
-        "carbon_ceiling_share": saving_ceiling(market, ms, market.carbon_g_per_kwh),
+        "price_ceiling_share": best_region_saving_share(market, ms, market.price_usd_per_mwh),
+        "carbon_ceiling_share": best_region_saving_share(market, ms, market.carbon_g_per_kwh),
         "hindsight_saves_cost_share": 1 - behind.objective_usd / home.objective_usd,
         "day_ahead_saves_cost_share": 1 - ahead.objective_usd / home.objective_usd,
         "hindsight_saves_carbon_share": 1 - behind.carbon_t / home.carbon_t,
@@ -368,14 +389,14 @@ def _day_ahead_row(market: PowerMarket, ms: float, shape: F64, carbon_usd_per_t:
     }
 
 
-def plan_rows(problem: PlacementProblem, plan: PlacementPlan) -> Row:
+def placement_plan_rows(problem: PlacementProblem, plan: PlacementPlan) -> Row:
     """Return a plan's cost, proof, sites, classes and hours."""
     return {
         "cost_usd": plan.cost_usd,
         "bound_usd": plan.bound_usd,
-        "gap_share": plan.gap,
-        "carbon_t": carbon_of(problem, plan.load) / 1000,
-        "sites": _site_rows(problem, plan),
-        "classes": _class_rows(problem, plan),
-        "hourly": _hourly_rows(problem, plan),
+        "gap_share": plan.optimality_gap_share,
+        "carbon_t": placement_carbon_kg(problem, plan.load) / 1000,
+        "sites": _placement_pool_rows(problem, plan),
+        "classes": _placement_class_share_rows(problem, plan),
+        "hourly": _placement_hourly_load_rows(problem, plan),
     }

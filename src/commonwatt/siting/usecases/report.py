@@ -1,7 +1,7 @@
 """The siting wing's part of a report: cost by site with bands and drivers, and the placement.
 
-`cost_body` and `place_body` are the parts that every report shares; a page of `siting` and
-the study put their own title and opening words on them.
+`site_cost_report_body` and `placement_report_body` are the parts that every report shares; a page
+of `siting` and the study put their own title and opening words on them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,30 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.measures import cell
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import Report, ReportFact, ReportFigure, ReportSection, ReportTable, render
-from commonwatt.report.shown import fact, shown_table, sources_table
+from commonwatt.report import (
+    Report,
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    render_report_html,
+)
+from commonwatt.report.shown import report_fact, report_sources_table, report_table_of_rows
 from commonwatt.siting.domain.tables import CONTEST, PLACE_CLASSES, PLACE_SITES, SITES
-from commonwatt.siting.usecases.charts import band_chart, load_chart, stack_chart, tornado_chart
+from commonwatt.siting.usecases.charts import (
+    cost_tornado_chart,
+    gpu_hour_cost_band_chart,
+    gpu_hour_cost_stack_chart,
+    placement_load_chart,
+)
 
 Row = Mapping[str, Any]
 
 
-def cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
+def site_cost_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return cost by site, from the answer of `cost_answer`."""
     marked = str(max(row["cells_not_official"] for row in answer["sites"]))
     lede = Message(
@@ -36,7 +48,7 @@ def cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
         {"marked": marked, "cells": str(answer["sites"][0]["cells"])},
     )
     return replace(
-        cost_body(answer, language),
+        site_cost_report_body(answer, language),
         name="siting-cost",
         title=translate("What a GPU-hour costs", language),
         lede=lede.translate(language),
@@ -44,35 +56,38 @@ def cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     )
 
 
-def cost_body(answer: Mapping[str, Any], language: str) -> ReportSection:
+def site_cost_report_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figures and table of a cost answer, without opening words."""
     return ReportSection(
         name="cost",
         title="",
         lede="",
-        facts=[_cost_fact(row, language) for row in answer["sites"]],
-        figures=_cost_figures(answer, language),
-        tables=[_cost_table(answer["sites"], language)],
+        facts=[_site_cost_fact(row, language) for row in answer["sites"]],
+        figures=_site_cost_figures(answer, language),
+        tables=[_site_cost_report_table(answer["sites"], language)],
     )
 
 
-def _cost_fact(row: Row, language: str) -> ReportFact:
-    low, high = (cell(row[f"{part}_usd_per_gpu_hour"], GPU_HOUR_COST) for part in ("p5", "p95"))
-    return fact(
+def _site_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
+    low, high = (
+        measure_cell_text(site_cost_row[f"{part}_usd_per_gpu_hour"], GPU_HOUR_COST)
+        for part in ("p5", "p95")
+    )
+    return report_fact(
         SITES.column("p50_usd_per_gpu_hour"),
-        row["p50_usd_per_gpu_hour"],
+        site_cost_row["p50_usd_per_gpu_hour"],
         language,
-        subject=row["site"],
+        subject=site_cost_row["site"],
         note=Message("90 % interval {low} to {high}", {"low": low, "high": high}),
-        of=_cost_of(row),
+        of=_site_cost_reference(site_cost_row),
     )
 
 
-def _cost_of(row: Row) -> str:
-    return f"cost.{row.get('name', row['site'])}.usd_per_gpu_hour"
+def _site_cost_reference(site_cost_row: Row) -> str:
+    return f"cost.{site_cost_row.get('name', site_cost_row['site'])}.usd_per_gpu_hour"
 
 
-def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
+def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
     figures = [
@@ -81,7 +96,7 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
             "sites",
             Message("Cost by site, with its band"),
             Message("5th to 95th percentile of correlated draws; the tick is the median."),
-            band_chart(answer["sites"], language),
+            gpu_hour_cost_band_chart(answer["sites"], language),
             answer["sites"],
         ),
         (
@@ -89,7 +104,7 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
             "parts",
             Message("What the cost consists of"),
             Message("At the median of every input."),
-            stack_chart(answer["parts"], language),
+            gpu_hour_cost_stack_chart(answer["parts"], language),
             answer["parts"],
         ),
         (
@@ -97,7 +112,7 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
             "tornado",
             Message("What moves the cost at {site}", {"site": first}),
             Message("Each input at its 5th and 95th percentile, the others at the median."),
-            tornado_chart(bars, language),
+            cost_tornado_chart(bars, language),
             bars,
         ),
     ]
@@ -111,10 +126,10 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
     ]  # fmt: skip
 
 
-def _cost_table(rows: list[Row], language: str) -> ReportTable:
-    return shown_table(
+def _site_cost_report_table(site_cost_rows: list[Row], language: str) -> ReportTable:
+    return report_table_of_rows(
         SITES,
-        rows,
+        site_cost_rows,
         language,
         title=Message("Cost by site"),
         columns=[
@@ -124,11 +139,11 @@ def _cost_table(rows: list[Row], language: str) -> ReportTable:
         ],
         note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",
-        cells_of={"p50_usd_per_gpu_hour": [_cost_of(row) for row in rows]},
+        cells_of={"p50_usd_per_gpu_hour": [_site_cost_reference(row) for row in site_cost_rows]},
     )  # fmt: skip
 
 
-def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSection:
+def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return two sites set against each other, from the answer of `contest_answer`."""
     return ReportSection(
         name="siting-contest",
@@ -141,12 +156,12 @@ def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSectio
                 name="contest-drivers",
                 title=translate("What drives it", language),
                 caption=answer["other"],
-                svg=tornado_chart(answer["tornado"], language),
+                svg=cost_tornado_chart(answer["tornado"], language),
                 data=pl.DataFrame(answer["tornado"]),
             )
         ],
         tables=[
-            shown_table(
+            report_table_of_rows(
                 CONTEST,
                 [
                     row | {"contest": translate(row["contest"], language)}
@@ -163,7 +178,7 @@ def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSectio
     )
 
 
-def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
+def placement_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return the placement, from the answer of `place_answer`."""
     lede = Message(
         "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
@@ -176,54 +191,57 @@ def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
         },
     )
     return replace(
-        place_body(answer, language),
+        placement_report_body(answer, language),
         name="siting-place",
         title=translate("Where to build and what runs where", language),
         lede=lede.translate(language),
     )
 
 
-def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
+def placement_report_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figure and tables of a placement, without opening words."""
     limits: list[Message] = answer["limits"]
     return ReportSection(
         name="placement",
         title="",
         lede="",
-        facts=[_place_fact(row, language) for row in answer["sites"]],
-        figures=[_place_figure(answer, language)],
-        tables=[_place_table(answer["sites"], language), _where_table(answer, language)],
+        facts=[_placement_pool_fact(row, language) for row in answer["sites"]],
+        figures=[_placement_load_figure(answer, language)],
+        tables=[
+            _placement_pool_table(answer["sites"], language),
+            _placement_class_table(answer, language),
+        ],
         notes=[limit.translate(language) for limit in limits],
     )
 
 
-def _place_fact(row: Row, language: str) -> ReportFact:
-    share = cell(row["mean_use_share"], PLACE_SITES.column("mean_use_share"))
-    return fact(
+def _placement_pool_fact(pool_row: Row, language: str) -> ReportFact:
+    share = measure_cell_text(pool_row["mean_use_share"], PLACE_SITES.column("mean_use_share"))
+    return report_fact(
         PLACE_SITES.column("h100_equivalents"),
-        row["h100_equivalents"],
+        pool_row["h100_equivalents"],
         language,
-        subject=row["pool"],
+        subject=pool_row["pool"],
         note=Message("used {share} % of the time", {"share": share}),
         of="table.place_sites",
     )
 
 
-def _place_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
+def _placement_load_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
     return ReportFigure(
         name="placement-hours",
         title=translate("Load by hour", language),
         caption=translate("Where the load runs, hour by hour.", language),
-        svg=load_chart(answer["hourly"], language),
+        svg=placement_load_chart(answer["hourly"], language),
         data=pl.DataFrame(answer["sites"], infer_schema_length=None),
         of="table.place_hourly",
     )
 
 
-def _place_table(rows: list[Row], language: str) -> ReportTable:
-    return shown_table(
+def _placement_pool_table(pool_rows: list[Row], language: str) -> ReportTable:
+    return report_table_of_rows(
         PLACE_SITES,
-        rows,
+        pool_rows,
         language,
         title=Message("Sites and sizes"),
         columns=[
@@ -237,17 +255,21 @@ def _place_table(rows: list[Row], language: str) -> ReportTable:
     )
 
 
-def _where_table(answer: Mapping[str, Any], language: str) -> ReportTable:
-    return shown_table(PLACE_CLASSES, answer["classes"], language, title=Message("Who runs where"))
+def _placement_class_table(answer: Mapping[str, Any], language: str) -> ReportTable:
+    return report_table_of_rows(
+        PLACE_CLASSES, answer["classes"], language, title=Message("Who runs where")
+    )
 
 
-def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> str:
+def siting_report_html_page(
+    section: ReportSection, answer: Mapping[str, Any], language: str
+) -> str:
     """Return one section as an HTML page with its seed and definitions."""
     settings = (
         "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
         "gap_share",
     )  # fmt: skip
-    birth = sources_table(
+    birth = report_sources_table(
         [(name, str(answer[name])) for name in settings if name in answer],
         language,
         title=Message("How this page came about"),
@@ -256,4 +278,4 @@ def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> st
         title=section.title, language=language, summary=section.lede, sections=[section],
         birth=birth,
     )  # fmt: skip
-    return render(report)
+    return render_report_html(report)

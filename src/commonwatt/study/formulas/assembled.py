@@ -11,7 +11,7 @@ import polars as pl
 from commonwatt.runs import StageResult
 from commonwatt.study.alternatives import Comparison
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.basis import with_run
+from commonwatt.study.stages.basis import basis_under_run_name
 from commonwatt.study.tables import BASIS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
 
 _FLEET_TABLES = frozenset(table.name for table in FLEET_BASIS)
@@ -30,38 +30,42 @@ class StudyBasis:
     stages: Mapping[str, tuple[StageResult, ...]]
 
 
-def basis_of(result: StudyResult, compared: Comparison | None) -> StudyBasis:
+def study_basis(result: StudyResult, compared: Comparison | None) -> StudyBasis:
     """Return the basis of a study and of its alternatives."""
     frames: dict[str, list[pl.DataFrame]] = defaultdict(list)
     stages: dict[str, dict[str, StageResult]] = defaultdict(dict)
 
-    def add(name: str, frame: pl.DataFrame, *by: StageResult) -> None:
+    def add_basis_frame(name: str, frame: pl.DataFrame, *by: StageResult) -> None:
         frames[name].append(frame)
         stages[name] |= {stage.key: stage for stage in by}
 
     runs: dict[str, str] = {}
-    for variant, base in _variants(result, compared):
+    for variant, base in _base_case_by_variant(result, compared):
         run = runs.setdefault(base.fleet.key, variant)
-        add(BASIS_RUNS.name, BASIS_RUNS.frame(variant=[variant], run=[run]), base.fleet)
+        add_basis_frame(
+            BASIS_RUNS.name, BASIS_RUNS.build_frame(variant=[variant], run=[run]), base.fleet
+        )
         if run == variant:
             own = {n: t for n, t in base.fleet.tables.items() if n in _FLEET_TABLES}
-            for name, frame in with_run(own, run).items():
-                add(name, frame, base.fleet)
+            for name, frame in basis_under_run_name(own, run).items():
+                add_basis_frame(name, frame, base.fleet)
         if base.variant_stage is not None:
             for name, frame in base.variant_stage.tables.items():
-                add(name, frame, base.variant_stage)
+                add_basis_frame(name, frame, base.variant_stage)
     for stage in (result.cost, result.placement, result.funding):
         for name, frame in (stage.tables if stage is not None else {}).items():
             assert stage is not None
-            add(name, frame, stage)
+            add_basis_frame(name, frame, stage)
     # In the order of the declarations, which is the order that the run lists them in.
     return StudyBasis(
         tables={name: pl.concat(frames[name]) for name in BASIS if frames[name]},
-        stages={name: tuple(found.values()) for name, found in stages.items()},
+        stages={name: tuple(stage_by_key.values()) for name, stage_by_key in stages.items()},
     )
 
 
-def _variants(result: StudyResult, compared: Comparison | None) -> Iterator[tuple[str, BaseCase]]:
+def _base_case_by_variant(
+    result: StudyResult, compared: Comparison | None
+) -> Iterator[tuple[str, BaseCase]]:
     yield PROGRAMME, result.base_case
-    for one in compared.alternatives if compared else []:
-        yield one.name, one.base_case
+    for alternative in compared.alternatives if compared else []:
+        yield alternative.name, alternative.base_case

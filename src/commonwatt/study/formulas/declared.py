@@ -30,7 +30,7 @@ from commonwatt.fleet.domain.measures import (
     QUEUE_DELAY_P95,
     UTILISATION_MAKESPAN,
 )
-from commonwatt.study.formulas.law import law_of
+from commonwatt.study.formulas.law import cost_law_sql
 from commonwatt.study.measures import (
     ALTERNATIVES,
     CAPITAL,
@@ -179,7 +179,7 @@ SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
 _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
-_LAW: Final = law_of("basis_inputs", "site", "variant = :variant")
+_LAW: Final = cost_law_sql("basis_inputs", "site", "variant = :variant")
 _SITE_COSTS: Final = f"""WITH {_LAW},
 sites AS (
     SELECT c.site AS site, c.gpus * c.scale AS gpus, c.held_gpu_h AS held_gpu_h,
@@ -256,7 +256,7 @@ _SAYS_PLAN: Final = Message(
 )
 
 
-def _of_programme(
+def _programme_figure_formula(
     name: str,
     form: Described,
     sentence: Message,
@@ -280,12 +280,12 @@ def _of_programme(
     )
 
 
-def _fleet() -> tuple[FigureFormula, ...]:
+def _fleet_figure_formulas() -> tuple[FigureFormula, ...]:
     says_jobs = Message(
         "Each job of the trace is placed on the machines by the policy, event by event."
     )
     return (
-        _of_programme(
+        _programme_figure_formula(
             "fleet.jobs",
             JOBS_SUBMITTED,
             says_jobs,
@@ -293,7 +293,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             ("basis_jobs",),
             holds="fleet_jobs",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.gpus",
             GPUS,
             Message("GPUs of all nodes that the programme names."),
@@ -301,7 +301,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             ("basis_nodes",),
             holds="fleet_sites",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.utilisation_share",
             UTILISATION,
             _SAYS_USE,
@@ -309,7 +309,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _SERVICE_TABLES,
             holds="fleet_policies",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.makespan_utilisation_share",
             UTILISATION_MAKESPAN,
             Message(
@@ -320,7 +320,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _SERVICE_TABLES,
             holds="fleet_policies",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.mean_queue_delay_s",
             QUEUE_DELAY_MEAN,
             _SAYS_DELAY,
@@ -328,7 +328,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             ("basis_jobs",),
             holds="fleet_policies",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.p95_queue_delay_s",
             QUEUE_DELAY_P95,
             _SAYS_DELAY,
@@ -336,7 +336,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             ("basis_jobs",),
             holds="fleet_policies",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.fragmented_gpu_share",
             IDLE_WHILE_WAITING,
             Message("GPU time that lay idle while some job waited, over GPU time available."),
@@ -344,7 +344,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _SERVICE_TABLES,
             holds="fleet_policies",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.mean_rtt_ms",
             ROUND_TRIP,
             _SAYS_TRIP,
@@ -352,7 +352,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _TRIP_TABLES,
             holds="fleet_jobs",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.energy_kwh",
             ENERGY,
             Message(
@@ -363,7 +363,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _ENERGY_TABLES,
             holds="fleet_sites",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.energy_cost_usd",
             POWER_BILL,
             Message("Energy of each hour times the power price of that hour, over all sites."),
@@ -371,7 +371,7 @@ def _fleet() -> tuple[FigureFormula, ...]:
             _ENERGY_TABLES,
             holds="fleet_sites",
         ),
-        _of_programme(
+        _programme_figure_formula(
             "fleet.carbon_kg",
             CARBON,
             Message("Energy of each hour times the carbon intensity of that hour, over all sites."),
@@ -391,7 +391,7 @@ class _SiteLaw:
     sql: str
     tables: tuple[str, ...]
 
-    def named(self, name: str, scope: FormulaScope, *, holds: str = "") -> FigureFormula:
+    def figure_formula(self, name: str, scope: FormulaScope, *, holds: str = "") -> FigureFormula:
         return FigureFormula(
             name=name,
             scope=scope,
@@ -404,7 +404,7 @@ class _SiteLaw:
         )
 
 
-def _of_sites() -> tuple[FigureFormula, ...]:
+def _site_figure_formulas() -> tuple[FigureFormula, ...]:
     use = _SiteLaw(UTILISATION, _SAYS_USE, _USE_OF_SITE, _SITE_TABLES)
     kwh = _SiteLaw(
         IT_ENERGY,
@@ -416,12 +416,12 @@ def _of_sites() -> tuple[FigureFormula, ...]:
     site, variant_site = FormulaScope.SITE, FormulaScope.VARIANT_SITE
     used, took = "site.{site}.utilisation_share", "site.{site}.kwh_per_gpu_hour"
     return (
-        use.named(f"fleet.{used}", site, holds="fleet_sites"),
-        kwh.named(f"fleet.{took}", site),
-        use.named("alternative.{variant}." + used, variant_site),
-        kwh.named("alternative.{variant}." + took, variant_site),
-        capital.named("funding.{site}.capital_usd_mn", site, holds="funding_capital"),
-        capital.named("alternative.{variant}.{site}.capital_usd_mn", variant_site),
+        use.figure_formula(f"fleet.{used}", site, holds="fleet_sites"),
+        kwh.figure_formula(f"fleet.{took}", site),
+        use.figure_formula("alternative.{variant}." + used, variant_site),
+        kwh.figure_formula("alternative.{variant}." + took, variant_site),
+        capital.figure_formula("funding.{site}.capital_usd_mn", site, holds="funding_capital"),
+        capital.figure_formula("alternative.{variant}.{site}.capital_usd_mn", variant_site),
         FigureFormula(
             name="cost.{site}.usd_per_gpu_hour",
             scope=site,
@@ -440,7 +440,7 @@ def _of_sites() -> tuple[FigureFormula, ...]:
     )
 
 
-def _of_plan() -> tuple[FigureFormula, ...]:
+def _placement_figure_formulas() -> tuple[FigureFormula, ...]:
     cost = "standing_usd + working_usd"
     gap = f"GREATEST({cost} - bound_usd, 0) / ABS({cost})"
     rows = (
@@ -449,7 +449,7 @@ def _of_plan() -> tuple[FigureFormula, ...]:
         ("place.gap_share", PLAN_GAP, gap, "basis_bound"),
     )
     return tuple(
-        _of_programme(
+        _programme_figure_formula(
             name,
             form,
             _SAYS_PLAN,
@@ -462,7 +462,7 @@ def _of_plan() -> tuple[FigureFormula, ...]:
     )
 
 
-def _of_funding() -> tuple[FigureFormula, ...]:
+def _funding_figure_formulas() -> tuple[FigureFormula, ...]:
     debts = (
         ("with", DEBT_GDP_WITH),
         ("without", DEBT_GDP_WITHOUT),
@@ -472,7 +472,7 @@ def _of_funding() -> tuple[FigureFormula, ...]:
         ("without", DEBT_GDP_WITHOUT_MEDIAN),
     )
     return (
-        _of_programme(
+        _programme_figure_formula(
             "funding.capital_bn",
             NEED,
             _SAYS_NEED,
@@ -481,7 +481,7 @@ def _of_funding() -> tuple[FigureFormula, ...]:
             holds="funding_years",
         ),
         *(
-            _of_programme(
+            _programme_figure_formula(
                 f"funding.debt_{path}_gdp_share",
                 form,
                 _SAYS_DEBT,
@@ -494,7 +494,7 @@ def _of_funding() -> tuple[FigureFormula, ...]:
             for path, form in debts
         ),
         *(
-            _of_programme(
+            _programme_figure_formula(
                 f"funding.fan_{path}_gdp_share",
                 form,
                 _SAYS_FAN,
@@ -505,7 +505,7 @@ def _of_funding() -> tuple[FigureFormula, ...]:
             )
             for path, form in fans
         ),
-        _of_programme(
+        _programme_figure_formula(
             "funding.ceiling_probability",
             CEILING_CHANCE_WITH,
             Message(
@@ -518,7 +518,7 @@ def _of_funding() -> tuple[FigureFormula, ...]:
     )
 
 
-def _of_alternatives() -> tuple[FigureFormula, ...]:
+def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
     says_mix = Message(
         "Cost of a useful GPU-hour at each site at the medians, weighted by the GPU time that "
         "the site served."
@@ -560,5 +560,11 @@ def _of_alternatives() -> tuple[FigureFormula, ...]:
 
 FORMULAS: Final[Mapping[str, FigureFormula]] = {
     formula.name: formula
-    for formula in (*_fleet(), *_of_sites(), *_of_plan(), *_of_funding(), *_of_alternatives())
+    for formula in (
+        *_fleet_figure_formulas(),
+        *_site_figure_formulas(),
+        *_placement_figure_formulas(),
+        *_funding_figure_formulas(),
+        *_alternative_figure_formulas(),
+    )
 }

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.catalogue.measures import label_of
+from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.study.formulas.declared import FORMULAS, FigureFormula, FigureSubject, FormulaScope
@@ -45,7 +45,9 @@ class FormulaUse:
     @property
     def expression(self) -> str:
         """The formula's query with everything bound in it."""
-        return re.sub(r":([a-z]+)\b", lambda at: _literal(self.bound[at[1]]), self.formula.sql)
+        return re.sub(
+            r":([a-z]+)\b", lambda at: _sql_text_literal(self.bound[at[1]]), self.formula.sql
+        )
 
     @property
     def unit(self) -> str:
@@ -53,7 +55,7 @@ class FormulaUse:
         return self.formula.form.unit
 
 
-def _literal(text: str) -> str:
+def _sql_text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -62,11 +64,11 @@ def formula_uses(tables: Tables) -> Iterator[FormulaUse]:
     for formula in FORMULAS.values():
         needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
         if all(name in tables for name in needed):
-            for bound in _bindings(formula, tables):
+            for bound in _formula_bindings(formula, tables):
                 yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
 
 
-def _bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]]:
+def _formula_bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]]:
     runs: dict[str, str] = dict(tables["basis_runs"].select("variant", "run").iter_rows())
     of_programme = {"variant": PROGRAMME, "run": runs[PROGRAMME]}
     match formula.scope:
@@ -74,7 +76,7 @@ def _bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]
             yield of_programme
         case FormulaScope.VARIANT:
             for variant, run in runs.items():
-                if variant != PROGRAMME and _is_known(formula, variant, tables):
+                if variant != PROGRAMME and _is_variant_in_formula_tables(formula, variant, tables):
                     yield {"variant": variant, "run": run}
         case FormulaScope.SITE | FormulaScope.VARIANT_SITE:
             of_alternatives = formula.scope is FormulaScope.VARIANT_SITE
@@ -84,7 +86,7 @@ def _bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]
                     yield {"variant": variant, "run": runs[variant], "site": site}
 
 
-def _is_known(formula: FigureFormula, variant: str, tables: Tables) -> bool:
+def _is_variant_in_formula_tables(formula: FigureFormula, variant: str, tables: Tables) -> bool:
     """Return whether the tables that a formula reads by variant hold this one."""
     return all(
         variant in tables[name]["variant"].to_list()
@@ -93,31 +95,33 @@ def _is_known(formula: FigureFormula, variant: str, tables: Tables) -> bool:
     )
 
 
-def subject_of(use: FormulaUse, tables: Tables) -> str:
+def figure_subject(use: FormulaUse, tables: Tables) -> str:
     """Return whose figure it is, in English, read from the tables of its run."""
     match use.formula.subject:
         case FigureSubject.SITE:
-            return _cell(
+            return _study_table_label(
                 tables["basis_sites"], "title", run=use.bound["run"], site=use.bound["site"]
             )
         case FigureSubject.YEAR:
             return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
         case FigureSubject.VARIANT:
-            return _cell(tables["alternatives"], "alternative", name=use.bound["variant"])
+            return _study_table_label(
+                tables["alternatives"], "alternative", name=use.bound["variant"]
+            )
         case FigureSubject.NOTHING:
             return ""
 
 
-def _cell(table: pl.DataFrame, column: str, **where: str) -> str:
+def _study_table_label(table: pl.DataFrame, column: str, **where: str) -> str:
     rows = table.filter(**where)[column].to_list()
     if len(rows) != 1:
         raise IdentityError(column, found=Message("a label that no row or two rows give"))
     return str(rows[0])
 
 
-def label_text(use: FormulaUse, tables: Tables) -> Message:
+def figure_label(use: FormulaUse, tables: Tables) -> Message:
     """Return the label of a figure, for whoever translates it later."""
-    label, subject = label_of(use.formula.form), subject_of(use, tables)
+    label, subject = measure_label_message(use.formula.form), figure_subject(use, tables)
     if not subject:
         return label
     return Message("{label}: {subject}", {"label": label.text, "subject": subject})
@@ -143,31 +147,35 @@ def evaluated(use: FormulaUse, tables: Tables) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def is_close(one: float | None, other: float | None) -> bool:
+def is_same_figure_value(first: float | None, other: float | None) -> bool:
     """Return whether two values of a figure are the same but for the order of their sums.
 
-    >>> is_close(1.0, 1.0 + 1e-12), is_close(1.0, 1.0 + 1e-8), is_close(None, None)
+    >>> (
+    ...     is_same_figure_value(1.0, 1.0 + 1e-12),
+    ...     is_same_figure_value(1.0, 1.0 + 1e-8),
+    ...     is_same_figure_value(None, None),
+    ... )
     (True, False, True)
     """
-    if one is None or other is None:
-        return one is None and other is None
-    if math.isnan(one) or math.isnan(other):
+    if first is None or other is None:
+        return first is None and other is None
+    if math.isnan(first) or math.isnan(other):
         return False
-    return abs(one - other) <= max(TOLERANCE * max(abs(one), abs(other)), ROUNDING)
+    return abs(first - other) <= max(TOLERANCE * max(abs(first), abs(other)), ROUNDING)
 
 
-def check_value(use: FormulaUse, value: float | None, tables: Tables) -> None:
+def check_figure_value(use: FormulaUse, value: float | None, tables: Tables) -> None:
     """Raise unless the formula of a figure gives the value that was computed.
 
     Raises:
         IdentityError: It gives another one: a bug, and nothing of the study is kept.
     """
-    found = evaluated(use, tables)
-    if not is_close(found, value):
+    by_formula = evaluated(use, tables)
+    if not is_same_figure_value(by_formula, value):
         raise IdentityError(
             use.name,
             found=Message(
                 "{value} computed, and {found} by its formula",
-                {"value": str(value), "found": str(found)},
+                {"value": str(value), "found": str(by_formula)},
             ),
         )

@@ -56,7 +56,7 @@ _STEPS: Final = (
 )
 
 
-def law_of(table: str, keys: str, where: str = "") -> str:
+def cost_law_sql(table: str, keys: str, where: str = "") -> str:
     """Return the common table expressions that end in `law`: the parts of the cost by key.
 
     Args:

@@ -31,7 +31,7 @@ class LocalisedText:
         return self.english
 
 
-def read_words(value: object) -> LocalisedText:
+def read_localised_text(value: object) -> LocalisedText:
     """Return the words of a file: `"Hospitals"`, or `en` and `zh-Hant` as a table.
 
     Raises:
@@ -40,21 +40,25 @@ def read_words(value: object) -> LocalisedText:
     if isinstance(value, LocalisedText):
         return value
     if isinstance(value, str):
-        return LocalisedText(_checked(value))
+        return LocalisedText(_checked_programme_text(value))
     if isinstance(value, dict) and "en" in value and set(cast("Any", value)) <= set(LANGUAGES):
         table = cast("dict[str, object]", value)
-        return LocalisedText(_checked(table["en"]), _checked(table.get("zh-Hant", "")))
+        return LocalisedText(
+            _checked_programme_text(table["en"]), _checked_programme_text(table.get("zh-Hant", ""))
+        )
     raise ValueError("want a text, or a table with en and, if you like, zh-Hant")
 
 
-def _checked(text: object) -> str:
+def _checked_programme_text(text: object) -> str:
     if not isinstance(text, str) or len(text) > 300:
         raise ValueError("want a text of at most 300 characters")
     return text
 
 
-def _written(words: LocalisedText) -> dict[str, str]:
+def _localised_text_table(words: LocalisedText) -> dict[str, str]:
     return {"en": words.english, "zh-Hant": words.chinese}
 
 
-Text = Annotated[LocalisedText, BeforeValidator(read_words), PlainSerializer(_written)]
+Text = Annotated[
+    LocalisedText, BeforeValidator(read_localised_text), PlainSerializer(_localised_text_table)
+]

@@ -24,15 +24,18 @@ _USUAL: Final = {"USD/MWh": "USD/kWh", "gCO2e/kWh": "g/kWh"}
 _NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
 
-def read_quantity(text: object, unit: str) -> float:
+def read_programme_quantity(text: object, unit: str) -> float:
     """Return the value of `text` in `unit`.
 
     Raises:
         ValueError: No number, no unit, or a unit of another kind; pydantic adds the path.
 
-    >>> read_quantity("0.12 USD/kWh", "USD/MWh"), read_quantity("12 US cents/kWh", "USD/MWh")
+    >>> (
+    ...     read_programme_quantity("0.12 USD/kWh", "USD/MWh"),
+    ...     read_programme_quantity("12 US cents/kWh", "USD/MWh"),
+    ... )
     (120.0, 120.0)
-    >>> read_quantity(0.16, "USD/MWh")
+    >>> read_programme_quantity(0.16, "USD/MWh")
     Traceback (most recent call last):
     ...
     ValueError: 0.16 has no unit; write for example "0.16 USD/kWh"
@@ -48,13 +51,13 @@ def read_quantity(text: object, unit: str) -> float:
         raise ValueError(str(error)) from error
 
 
-def scaled_quantity(text: str, factor: float) -> str:
+def scaled_programme_quantity(text: str, factor: float) -> str:
     """Return a quantity times `factor`, in the unit that it is written in.
 
     Raises:
         ValueError: The text does not start with a number.
 
-    >>> scaled_quantity("0.056 USD/kWh", 1.5)
+    >>> scaled_programme_quantity("0.056 USD/kWh", 1.5)
     '0.084 USD/kWh'
     """
     parts = _NUMBER.fullmatch(text)
@@ -70,34 +73,38 @@ class InUnit:
     unit: str
 
 
-def unit_of(annotation: object, metadata: Iterable[object] = ()) -> str:
+def unit_of_programme_field(annotation: object, metadata: Iterable[object] = ()) -> str:
     """Return the unit that stands in a field's type, or nothing.
 
-    >>> unit_of(Watts), unit_of(list[Watts] | None), unit_of(float)
+    >>> tuple(unit_of_programme_field(field) for field in (Watts, list[Watts] | None, float))
     ('W', 'W', '')
     """
     own = [*metadata, *getattr(annotation, "__metadata__", ())]
     units = [each.unit for each in own if isinstance(each, InUnit)]
-    units += [unit for part in get_args(annotation) if (unit := unit_of(part))]
+    units += [unit for part in get_args(annotation) if (unit := unit_of_programme_field(part))]
     return units[0] if units else ""
 
 
-def _reader(unit: str) -> BeforeValidator:
-    return BeforeValidator(partial(read_quantity, unit=unit))
+def _quantity_validator(unit: str) -> BeforeValidator:
+    return BeforeValidator(partial(read_programme_quantity, unit=unit))
 
 
-Watts = Annotated[float, _reader("W"), InUnit("W"), Field(ge=0, description="[W]")]
-Milliseconds = Annotated[float, _reader("ms"), InUnit("ms"), Field(ge=0, description="[ms]")]
-UsdPerMwh = Annotated[float, _reader("USD/MWh"), InUnit("USD/MWh"), Field(description="[USD/MWh]")]
+Watts = Annotated[float, _quantity_validator("W"), InUnit("W"), Field(ge=0, description="[W]")]
+Milliseconds = Annotated[
+    float, _quantity_validator("ms"), InUnit("ms"), Field(ge=0, description="[ms]")
+]
+UsdPerMwh = Annotated[
+    float, _quantity_validator("USD/MWh"), InUnit("USD/MWh"), Field(description="[USD/MWh]")
+]
 UsdPerGpuHour = Annotated[
     float,
-    _reader("USD/GPU-hour"),
+    _quantity_validator("USD/GPU-hour"),
     InUnit("USD/GPU-hour"),
     Field(ge=0, description="[USD/GPU-h]"),
 ]
 GramsPerKwh = Annotated[
     float,
-    _reader("gCO2e/kWh"),
+    _quantity_validator("gCO2e/kWh"),
     InUnit("gCO2e/kWh"),
     Field(ge=0, description="[gCO2e/kWh]"),
 ]

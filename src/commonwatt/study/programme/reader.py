@@ -11,15 +11,15 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from commonwatt.core.errors import ProgrammeError, TableError, cell_location
+from commonwatt.core.errors import ProgrammeError, TableError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import Bools, Workload
 from commonwatt.runs import InputFile
-from commonwatt.study.programme.changes import Document, apply_changes
+from commonwatt.study.programme.changes import Document, apply_programme_changes
 from commonwatt.study.programme.localised import LocalisedText
-from commonwatt.study.programme.references import reference_faults
+from commonwatt.study.programme.references import programme_reference_faults
 from commonwatt.study.programme.schema import (
     PolicyPart,
     ProgrammeFile,
@@ -77,42 +77,42 @@ class Programme:
         rows = [(s, pool) for s, site in enumerate(self.built) for pool in site.pools]
         counts = np.array([pool.nodes for _, pool in rows])
 
-        def column(values: Sequence[int], kind: type[np.generic]) -> np.ndarray:
+        def node_column(values: Sequence[int], kind: type[np.generic]) -> np.ndarray:
             return np.repeat(np.array(values, dtype=kind), counts)
 
         pools = [pool for _, pool in rows]
         gpu_index = {gpu.name: i for i, gpu in enumerate(self.gpu_types)}
         return Fleet(
-            node_id=tuple(_node_names(self.built)),
-            site=column([s for s, _ in rows], np.int32),
-            gpu_type=column([gpu_index[pool.gpu] for pool in pools], np.int32),
-            gpus=column([pool.gpus_per_node for pool in pools], np.int32),
-            cpu_milli=column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
-            memory_mib=column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
+            node_id=tuple(_programme_node_names(self.built)),
+            site=node_column([s for s, _ in rows], np.int32),
+            gpu_type=node_column([gpu_index[pool.gpu] for pool in pools], np.int32),
+            gpus=node_column([pool.gpus_per_node for pool in pools], np.int32),
+            cpu_milli=node_column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
+            memory_mib=node_column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
             tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
-            rtt_ms=self.round_trips()[self._places(self.built)],
+            rtt_ms=self.round_trips_ms()[self._site_places(self.built)],
         )
 
-    def round_trips(self) -> F64:
+    def round_trips_ms(self) -> F64:
         """Return the round trip from every place of the file to each built site [ms].
 
         NaN where the file names none, shape (places, built sites).
         """
-        return _round_trips(self.file)[:, self._places(self.built)]
+        return _round_trips_between_sites_ms(self.file)[:, self._site_places(self.built)]
 
-    def origins(self, tenant_names: Sequence[str]) -> list[int]:
+    def tenant_origin_places(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the place that each tenant works from; the first of the file by default."""
         place = {site.name: i for i, site in enumerate(self.file.sites)}
         parts = self.tenant_parts(tenant_names)
         return [place[part.origin] if part.origin else 0 for part in parts]
 
-    def _places(self, parts: Sequence[SitePart]) -> list[int]:
+    def _site_places(self, parts: Sequence[SitePart]) -> list[int]:
         place = {site.name: i for i, site in enumerate(self.file.sites)}
         return [place[part.name] for part in parts]
 
-    def quotas(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
+    def tenant_quotas_gpus(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
         """Return the quota of each tenant that has one [GPUs]; None where nobody has."""
         quota = {
             tenant.name: float(tenant.quota_gpus)
@@ -121,9 +121,9 @@ class Programme:
         }
         return quota or None
 
-    def within_limits(self, workload: Workload) -> Workload:
+    def workload_within_limits(self, workload: Workload) -> Workload:
         """Return the jobs with the sites that their tenant's limits let them run at."""
-        masks = np.array(self.site_masks(workload.tenant_names), dtype=np.int64)
+        masks = np.array(self.tenant_site_masks(workload.tenant_names), dtype=np.int64)
         names = tuple(site.name for site in self.sites)
         return replace(workload, sites=masks[workload.tenant], site_names=names)
 
@@ -134,24 +134,24 @@ class Programme:
         rows = [[not part.sites or name in part.sites for name in sites] for part in parts]
         return np.array(rows, np.bool_).reshape(len(parts), len(sites))
 
-    def near_sites(self, tenant_names: Sequence[str]) -> Bools:
+    def sites_within_latency(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's limit on the round trip holds, shape (tenants, built sites).
 
         A round trip that the file does not give is no proof that a limit holds.
         """
-        rtt_ms = self.round_trips()[self.origins(tenant_names)]
+        rtt_ms = self.round_trips_ms()[self.tenant_origin_places(tenant_names)]
         parts = self.tenant_parts(tenant_names)
         limits = [np.inf if part.latency is None else part.latency for part in parts]
         free = [[part.latency is None] for part in parts]
         return (rtt_ms <= np.array(limits)[:, None]) | np.array(free, np.bool_)
 
-    def site_masks(self, tenant_names: Sequence[str]) -> list[int]:
+    def tenant_site_masks(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the sites that each tenant's jobs may run at, as bits; 0: no limit is named.
 
         Residency and latency are one mask, which the schedule, the alternatives and the
         placement all read: a limit that only one of them kept would be no limit.
         """
-        allowed = self.resident_sites(tenant_names) & self.near_sites(tenant_names)
+        allowed = self.resident_sites(tenant_names) & self.sites_within_latency(tenant_names)
         return [
             sum(1 << i for i in np.flatnonzero(row).tolist())
             if part.sites or part.latency is not None
@@ -179,7 +179,7 @@ class Programme:
         """Return what tables call each built site."""
         return [str(site.title) for site in self.built]
 
-    def words(self, language: str) -> dict[str, str]:
+    def label_translations(self, language: str) -> dict[str, str]:
         """Return how the report says each label of the tables."""
         named: list[LocalisedText] = [site.title for site in self.file.sites]
         named += [tenant.label for tenant in self.file.tenants if tenant.label]
@@ -202,31 +202,34 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         ProgrammeError: The file cannot be read, or holds faults; all are listed.
     """
     path = find_programme(name)
-    file = _parse(path, changes)
-    _check_references(path, file)
-    trace = InputFile.of(_beside(path, file.demand.trace, "demand.trace"))
-    mapping = file.demand.mapping and InputFile.of(
-        _beside(path, file.demand.mapping, "demand.mapping")
+    file = _parse_programme_file(path, changes)
+    _check_programme_references(path, file)
+    trace = InputFile.from_path(_file_beside_programme(path, file.demand.trace, "demand.trace"))
+    mapping = file.demand.mapping and InputFile.from_path(
+        _file_beside_programme(path, file.demand.mapping, "demand.mapping")
     )
-    built = tuple(file.built())
+    built = tuple(file.built_sites())
     # Sites without nodes are read, too: an alternative may build them, and its run is this run.
     series = [p for site in file.sites for p in (site.power_price, site.carbon)]
     files = [trace, *([mapping] if mapping else [])]
     files += [
-        InputFile.of(_beside(path, p.file, "sites")) for p in series if isinstance(p, SeriesPart)
+        InputFile.from_path(_file_beside_programme(path, p.file, "sites"))
+        for p in series
+        if isinstance(p, SeriesPart)
     ]
-    country = _country(path, file.funding.country) if file.funding else ""
+    country = _programme_country(path, file.funding.country) if file.funding else ""
     country_files = tuple(
-        InputFile.of(each, f"{each.parent.name}/{each.name}") for each in country_files_of(country)
+        InputFile.from_path(each, f"{each.parent.name}/{each.name}")
+        for each in funding_country_files(country)
     )
     return Programme(
         file=file,
         path=path,
         trace=trace,
         mapping=mapping or None,
-        inputs=tuple(dict.fromkeys([InputFile.of(path), *files, *country_files])),
+        inputs=tuple(dict.fromkeys([InputFile.from_path(path), *files, *country_files])),
         built=built,
-        sites=tuple(_site(path, site) for site in built),
+        sites=tuple(_fleet_site_of_part(path, site) for site in built),
         gpu_types=tuple(
             GpuType(
                 name=gpu.name,
@@ -244,12 +247,12 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
     )
 
 
-def country_files_of(country: str) -> tuple[Path, ...]:
+def funding_country_files(country: str) -> tuple[Path, ...]:
     """Return every file that decides a country's accounts; none where nobody borrows."""
     return country_files(country) if country else ()
 
 
-def _country(path: Path, name: str) -> str:
+def _programme_country(path: Path, name: str) -> str:
     """Return what `load_country` calls a programme's country: a shipped name, or a folder.
 
     A folder is sought beside the programme, as every file that a programme names is, so
@@ -282,7 +285,7 @@ def find_programme(name: str | Path) -> Path:
     Raises:
         ProgrammeError: There is no such file.
     """
-    path = PROGRAMMES.find_or_path(name)
+    path = PROGRAMMES.find_shipped_file_or_path(name)
     if not path.is_file():
         raise ProgrammeError(
             str(name),
@@ -295,22 +298,25 @@ def find_programme(name: str | Path) -> Path:
     return path
 
 
-def _parse(path: Path, changes: Sequence[str]) -> ProgrammeFile:
+def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return parse_programme(_with_changes(path, document, changes))
+        return parse_programme(_changed_programme_document(path, document, changes))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
     except OSError as error:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
     except ValidationError as error:
-        faults = [f"{_dotted(e['loc'])}: {_fault(e['msg'], e['input'])}" for e in error.errors()]
-        raise _faulty(path, faults) from None
+        faults = [
+            f"{_dotted_field_path(e['loc'])}: {_programme_fault_text(e['msg'], e['input'])}"
+            for e in error.errors()
+        ]
+        raise _programme_faults_error(path, faults) from None
 
 
-def _with_changes(path: Path, document: Document, changes: Sequence[str]) -> Document:
+def _changed_programme_document(path: Path, document: Document, changes: Sequence[str]) -> Document:
     try:
-        return apply_changes(document, changes)
+        return apply_programme_changes(document, changes)
     except ValueError as error:
         raise ProgrammeError(
             path.name,
@@ -319,17 +325,17 @@ def _with_changes(path: Path, document: Document, changes: Sequence[str]) -> Doc
         ) from None
 
 
-def _dotted(place: tuple[int | str, ...]) -> str:
+def _dotted_field_path(place: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in place if not str(part).startswith("function-"))
 
 
-def _fault(message: str, given_value: object) -> str:
+def _programme_fault_text(message: str, given_value: object) -> str:
     sentence = message.removeprefix("Value error, ")
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 
 
-def _faulty(path: Path, faults: list[str]) -> ProgrammeError:
+def _programme_faults_error(path: Path, faults: list[str]) -> ProgrammeError:
     return ProgrammeError(
         path.name,
         found=Message(
@@ -339,13 +345,13 @@ def _faulty(path: Path, faults: list[str]) -> ProgrammeError:
     )
 
 
-def _check_references(path: Path, file: ProgrammeFile) -> None:
-    faults = reference_faults(file)
+def _check_programme_references(path: Path, file: ProgrammeFile) -> None:
+    faults = programme_reference_faults(file)
     if faults:
-        raise _faulty(path, faults)
+        raise _programme_faults_error(path, faults)
 
 
-def _beside(path: Path, name: str, where: str) -> Path:
+def _file_beside_programme(path: Path, name: str, where: str) -> Path:
     place = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
     if not place.is_file():
         raise ProgrammeError(
@@ -356,24 +362,26 @@ def _beside(path: Path, name: str, where: str) -> Path:
     return place
 
 
-def _site(path: Path, part: SitePart) -> Site:
+def _fleet_site_of_part(path: Path, part: SitePart) -> Site:
     return Site(
         name=part.name,
         region=part.region,
         pue=part.pue,
-        price_usd_per_mwh=_series(path, f"sites.{part.name}.power_price", part.power_price),
-        carbon_g_per_kwh=_series(path, f"sites.{part.name}.carbon", part.carbon),
+        price_usd_per_mwh=_hourly_site_series(
+            path, f"sites.{part.name}.power_price", part.power_price
+        ),
+        carbon_g_per_kwh=_hourly_site_series(path, f"sites.{part.name}.carbon", part.carbon),
     )
 
 
-def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
+def _hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
-    series_file = _beside(path, part.file, where)
-    frame = _table(series_file)
+    series_file = _file_beside_programme(path, part.file, where)
+    frame = _read_hourly_series_table(series_file)
     if part.column not in frame.columns:
         raise TableError(
-            cell_location(series_file.name, column=part.column),
+            table_cell_location(series_file.name, column=part.column),
             found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
             wanted=Message("an hourly column of that name"),
         )
@@ -381,14 +389,14 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise TableError(
-            cell_location(series_file.name, int(bad[0]) + 1, part.column),
+            table_cell_location(series_file.name, int(bad[0]) + 1, part.column),
             found=Message("no finite number"),
             wanted=Message("a value for every hour"),
         )
     return values.astype(np.float64) * part.times
 
 
-def _table(file: Path) -> pl.DataFrame:
+def _read_hourly_series_table(file: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -399,7 +407,7 @@ def _table(file: Path) -> pl.DataFrame:
         ) from None
 
 
-def _node_names(sites: Sequence[SitePart]) -> list[str]:
+def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:
     names: list[str] = []
     for site in sites:
         width = len(str(sum(pool.nodes for pool in site.pools)))
@@ -408,7 +416,7 @@ def _node_names(sites: Sequence[SitePart]) -> list[str]:
     return names
 
 
-def _round_trips(file: ProgrammeFile) -> F64:
+def _round_trips_between_sites_ms(file: ProgrammeFile) -> F64:
     index = {site.name: i for i, site in enumerate(file.sites)}
     rtt = np.full((len(index), len(index)), np.nan)
     np.fill_diagonal(rtt, 0.0)

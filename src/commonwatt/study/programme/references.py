@@ -19,16 +19,18 @@ class _NameUse:
     known: list[str]
 
 
-def reference_faults(file: ProgrammeFile) -> list[str]:
+def programme_reference_faults(file: ProgrammeFile) -> list[str]:
     """Return a sentence for every name declared twice or used but not declared."""
-    faults = [*_twice(file), *_undeclared(file)]
-    faults += [] if faults else _out_of_reach(file)  # a limit is asked of names that are known
+    faults = [*_names_declared_twice(file), *_undeclared_name_faults(file)]
+    faults += (
+        [] if faults else _latency_limit_faults(file)
+    )  # a limit is asked of names that are known
     if len(file.sites) > _MOST_SITES:
         faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
     return faults
 
 
-def _twice(file: ProgrammeFile) -> Iterator[str]:
+def _names_declared_twice(file: ProgrammeFile) -> Iterator[str]:
     for table in ("gpus", "sites", "tenants"):
         names = [part.name for part in getattr(file, table)]
         for i, name in enumerate(names):
@@ -36,17 +38,17 @@ def _twice(file: ProgrammeFile) -> Iterator[str]:
                 yield f"{table}.{i}.name: {name!r} is named twice"
 
 
-def _undeclared(file: ProgrammeFile) -> Iterator[str]:
-    for use in _uses(file):
+def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[str]:
+    for use in _programme_name_uses(file):
         if use.name not in use.known:
             known = ", ".join(use.known) or "none"
             yield f"{use.where}: {use.name!r} is not declared; known: {known}"
 
 
-def _uses(file: ProgrammeFile) -> Iterator[_NameUse]:
+def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
-    built = [site.name for site in file.built()]
+    built = [site.name for site in file.built_sites()]
     for i, tenant in enumerate(file.tenants):
         if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
             yield _NameUse(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
@@ -60,14 +62,14 @@ def _uses(file: ProgrammeFile) -> Iterator[_NameUse]:
             yield _NameUse(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
 
 
-def _out_of_reach(file: ProgrammeFile) -> Iterator[str]:
+def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
     """Yield a sentence for each latency limit that cannot be asked, or that no site keeps."""
     rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}
     for i, tenant in enumerate(file.tenants):
         if tenant.latency is None:
             continue
         where, origin = f"tenants.{i}.latency", tenant.origin or file.sites[0].name
-        may = [s.name for s in file.built() if not tenant.sites or s.name in tenant.sites]
+        may = [s.name for s in file.built_sites() if not tenant.sites or s.name in tenant.sites]
         away_ms = {s: 0.0 if s == origin else rtt_ms.get(frozenset({origin, s})) for s in may}
         unknown = [name for name, rtt in away_ms.items() if rtt is None]
         known = {name: rtt for name, rtt in away_ms.items() if rtt is not None}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from commonwatt.siting.domain.cost_inputs import NAMES, input_named
+from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
 from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
     GramsPerKwh,
@@ -22,7 +22,7 @@ from commonwatt.study.programme.quantities import (
     UsdPerGpuHour,
     UsdPerMwh,
     Watts,
-    unit_of,
+    unit_of_programme_field,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=60)]
@@ -51,7 +51,7 @@ class StatedInput:
     source: str = ""
 
     @property
-    def written(self) -> str:
+    def value_with_unit(self) -> str:
         """The value with its unit."""
         many = isinstance(self.value, list)
         values = cast("list[object]", self.value) if many else [self.value]
@@ -65,13 +65,13 @@ class ProgrammeSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     _withheld: frozenset[str] = PrivateAttr(frozenset())
 
-    def without(self, **neutral: Any) -> Self:
+    def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
         copy = self.model_copy(update=neutral)
         copy._withheld = self._withheld | neutral.keys()
         return copy
 
-    def statements(self, path: str, source: str = "") -> Iterator[StatedInput]:
+    def stated_values(self, path: str, source: str = "") -> Iterator[StatedInput]:
         """Yield every value that it states, and not what a view withholds.
 
         Args:
@@ -83,20 +83,20 @@ class ProgrammeSection(BaseModel):
             value: object = getattr(self, key)
             if key in _REMARKS | self._withheld or value is None:
                 continue
-            if parts := list(_named_parts(value)):
+            if parts := list(_named_programme_parts(value)):
                 for name, part in parts:
                     below = f"{path}.{key}.{name}" if name else f"{path}.{key}"
-                    yield from part.statements(below, own_source)
+                    yield from part.stated_values(below, own_source)
             elif not isinstance(value, list | dict) or value:
                 yield StatedInput(
                     name=f"{path}.{key}",
                     value=cast("object", value),
-                    unit=unit_of(about.annotation, about.metadata),
+                    unit=unit_of_programme_field(about.annotation, about.metadata),
                     source=own_source,
                 )
 
 
-def _named_parts(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
+def _named_programme_parts(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
     """Yield the tables in a value with the name that a change gives to each."""
     if isinstance(value, ProgrammeSection):
         yield "", value
@@ -178,15 +178,15 @@ class CellPart(ProgrammeSection):
     source: str = Field("", description="Where it comes from, with its date.")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        low, value, high = self.spread()
+    def _check_cell_bounds_order(self) -> Self:
+        low, value, high = self.low_value_high()
         if self.value is None and not (self.low is None and self.high is None):
             raise ValueError("low and high need a value between them")
         if not low <= value <= high:
             raise ValueError(f"want low, value, high in order, found {low}, {value}, {high}")
         return self
 
-    def spread(self) -> tuple[float, float, float]:
+    def low_value_high(self) -> tuple[float, float, float]:
         """Return low, value and high, times the factor; zeros where no value is given."""
         value = self.value or 0.0
         low = value if self.low is None else self.low
@@ -206,13 +206,13 @@ class RentPart(ProgrammeSection):
     source: str = Field(description="Where the price comes from, with its date.")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        low, high = self.spread()
+    def _check_rent_bounds_order(self) -> Self:
+        low, high = self.low_and_high_price()
         if not low <= self.price <= high:
             raise ValueError(f"want low, price, high in order, found {low}, {self.price}, {high}")
         return self
 
-    def spread(self) -> tuple[float, float]:
+    def low_and_high_price(self) -> tuple[float, float]:
         """Return the least and the most of the price."""
         low = self.price if self.low is None else self.low
         return low, self.price if self.high is None else self.high
@@ -244,12 +244,12 @@ class SitePart(ProgrammeSection):
     pools: list[PoolPart] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _known_cells(self) -> Self:
+    def _check_cost_cells_known(self) -> Self:
         for name, cell in self.cells.items():
             if name not in NAMES:
                 raise ValueError(f"cells.{name} is no input of the cost model")
-            low, _, high = cell.spread()
-            known = input_named(name)
+            low, _, high = cell.low_value_high()
+            known = cost_input_spec(name)
             if cell.value is not None and not known.low <= low <= high <= known.high:
                 raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
         if self.rent is not None and self.cost_cells is not None:
@@ -258,8 +258,8 @@ class SitePart(ProgrammeSection):
 
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        stated = self.statements(f"{ROOT}.sites.{self.name}")
-        yield from ((each.name, each.written) for each in stated)
+        stated = self.stated_values(f"{ROOT}.sites.{self.name}")
+        yield from ((each.name, each.value_with_unit) for each in stated)
 
     @property
     def title(self) -> LocalisedText:
@@ -304,8 +304,8 @@ class FundingPart(ProgrammeSection):
 
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        stated = self.statements(f"{ROOT}.funding")
-        yield from ((each.name, each.written) for each in stated)
+        stated = self.stated_values(f"{ROOT}.funding")
+        yield from ((each.name, each.value_with_unit) for each in stated)
 
 
 class ProjectsPart(ProgrammeSection):
@@ -356,7 +356,7 @@ class ProgrammeFile(ProgrammeSection):
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
 
     @model_validator(mode="after")
-    def _something_built(self) -> Self:
+    def _check_some_site_built(self) -> Self:
         if not self.title.english:
             raise ValueError("title: want at least 1 character")
         if not any(site.gpus for site in self.sites):
@@ -365,9 +365,9 @@ class ProgrammeFile(ProgrammeSection):
 
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        yield from ((each.name, each.written) for each in self.statements(ROOT))
+        yield from ((each.name, each.value_with_unit) for each in self.stated_values(ROOT))
 
-    def built(self) -> list[SitePart]:
+    def built_sites(self) -> list[SitePart]:
         """Return the sites that have nodes; the others wait for an alternative."""
         return [site for site in self.sites if any(pool.nodes for pool in site.pools)]
 

@@ -8,15 +8,21 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.fleet.domain.result import JobState
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.timeline import held_by
+from commonwatt.fleet.engines.timeline import gpu_milli_held_series
 from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
-from commonwatt.siting.engines.cost.chance import BLOCK, SCORE_CUT, STEPS, draw_costs, sampler
+from commonwatt.siting.engines.cost.chance import (
+    BLOCK,
+    SCORE_CUT,
+    STEPS,
+    draw_gpu_hour_costs,
+    site_cost_sampler,
+)
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import RENT, CostedSite
@@ -49,7 +55,7 @@ DRAWS_WITH_INPUTS: Final = 200
 Tables = dict[str, pl.DataFrame]
 
 
-def fleet_basis(programme: Programme, run: FleetRun) -> Tables:
+def fleet_basis_tables(programme: Programme, run: FleetRun) -> Tables:
     """Return sites, nodes, jobs, pieces, priced spans and round trips of a fleet run.
 
     The column `run` stands empty: a stage does not know which variants share it.
@@ -58,55 +64,55 @@ def fleet_basis(programme: Programme, run: FleetRun) -> Tables:
     names = [site.name for site in fleet.sites]
     kinds = [kind.name for kind in fleet.gpu_types]
     return {
-        BASIS_SITES.name: BASIS_SITES.frame(
+        BASIS_SITES.name: BASIS_SITES.build_frame(
             run=[""] * len(names),
             site=names,
             title=programme.site_labels(),
             pue=[site.pue for site in fleet.sites],
         ),
-        BASIS_NODES.name: BASIS_NODES.frame(
+        BASIS_NODES.name: BASIS_NODES.build_frame(
             run=[""] * len(fleet.gpus),
             node=np.arange(len(fleet.gpus)),
             site=[names[i] for i in fleet.site],
             gpu=[kinds[k] for k in fleet.gpu_type],
             gpus=fleet.gpus,
         ),
-        BASIS_DRAW.name: BASIS_DRAW.frame(
+        BASIS_DRAW.name: BASIS_DRAW.build_frame(
             run=[""] * len(kinds),
             gpu=kinds,
             idle_w=[kind.idle_w for kind in fleet.gpu_types],
             busy_w=[kind.busy_w for kind in fleet.gpu_types],
         ),
-        BASIS_JOBS.name: _jobs(run),
-        BASIS_PIECES.name: _pieces(run),
-        BASIS_HOURS.name: _hours(run),
-        BASIS_TRIPS.name: _trips(programme, run, names),
+        BASIS_JOBS.name: _fleet_jobs_basis_frame(run),
+        BASIS_PIECES.name: _schedule_pieces_basis_frame(run),
+        BASIS_HOURS.name: _priced_spans_basis_frame(run),
+        BASIS_TRIPS.name: _round_trips_basis_frame(programme, run, names),
     }
 
 
-def _jobs(run: FleetRun) -> pl.DataFrame:
+def _fleet_jobs_basis_frame(run: FleetRun) -> pl.DataFrame:
     jobs, result = run.inputs.workload, run.result
-    return BASIS_JOBS.frame(
+    return BASIS_JOBS.build_frame(
         run=[""] * len(jobs),
         job=np.arange(len(jobs)),
         tenant=[jobs.tenant_names[i] for i in jobs.tenant],
         submit_s=jobs.submit_ms / 1000,
-        start_s=_seconds_or_null(result.start_ms),
-        end_s=_seconds_or_null(result.end_ms),
+        start_s=_seconds_since_start_or_null(result.start_ms),
+        end_s=_seconds_since_start_or_null(result.end_ms),
         admitted=result.state != JobState.REJECTED,
         finished=result.state == JobState.FINISHED,
     )
 
 
-def _seconds_or_null(at_ms: I64) -> pl.Series:
+def _seconds_since_start_or_null(at_ms: I64) -> pl.Series:
     values = pl.Series(at_ms / 1000)
     return pl.select(pl.when(pl.Series(at_ms >= 0)).then(values)).to_series()
 
 
-def _pieces(run: FleetRun) -> pl.DataFrame:
+def _schedule_pieces_basis_frame(run: FleetRun) -> pl.DataFrame:
     """Return every piece, and one without a node for each stretch that holds none."""
     own, result = run.result.segments, run.result
-    segment, node, milli = own.pieces()
+    segment, node, milli = own.segment_node_and_gpu_milli()
     without = np.flatnonzero(own.node < 0)
     segment = np.concatenate([segment, without])
     node = np.concatenate([node, np.full(len(without), -1)])
@@ -116,7 +122,7 @@ def _pieces(run: FleetRun) -> pl.DataFrame:
     first = np.searchsorted(segment, segment, side="left")
     last = np.append(own.job[1:] != own.job[:-1], True) if len(own) else np.zeros(0, np.bool_)
     ends_its_job = last & (result.end_ms[own.job] == own.end_ms)
-    return BASIS_PIECES.frame(
+    return BASIS_PIECES.build_frame(
         run=[""] * len(segment),
         job=own.job[segment],
         piece=np.arange(len(segment)) - first,
@@ -128,7 +134,7 @@ def _pieces(run: FleetRun) -> pl.DataFrame:
     )
 
 
-def _hours(run: FleetRun) -> pl.DataFrame:
+def _priced_spans_basis_frame(run: FleetRun) -> pl.DataFrame:
     """Return the spans of one price: clock hours, cut at both ends of the arrivals."""
     fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
     first, last = int(submit[0]), int(submit[-1])
@@ -142,9 +148,11 @@ def _hours(run: FleetRun) -> pl.DataFrame:
             nodes = (fleet.site == i) & (fleet.gpu_type == k)
             if not nodes.any():
                 continue
-            held = np.diff(held_by(run.result, nodes.astype(np.int64), 1).until(cuts))
+            held = np.diff(
+                gpu_milli_held_series(run.result, nodes.astype(np.int64), 1).integral_until(cuts)
+            )
             frames.append(
-                BASIS_HOURS.frame(
+                BASIS_HOURS.build_frame(
                     run=[""] * len(hour),
                     site=[site.name] * len(hour),
                     gpu=[kind.name] * len(hour),
@@ -159,10 +167,12 @@ def _hours(run: FleetRun) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _trips(programme: Programme, run: FleetRun, sites: Sequence[str]) -> pl.DataFrame:
+def _round_trips_basis_frame(
+    programme: Programme, run: FleetRun, sites: Sequence[str]
+) -> pl.DataFrame:
     tenants = run.inputs.workload.tenant_names
-    trips = programme.round_trips()[np.array(programme.origins(tenants))]
-    return BASIS_TRIPS.frame(
+    trips = programme.round_trips_ms()[np.array(programme.tenant_origin_places(tenants))]
+    return BASIS_TRIPS.build_frame(
         run=[""] * trips.size,
         tenant=[tenant for tenant in tenants for _ in sites],
         site=[site for _ in tenants for site in sites],
@@ -170,43 +180,45 @@ def _trips(programme: Programme, run: FleetRun, sites: Sequence[str]) -> pl.Data
     )
 
 
-def with_run(tables: Mapping[str, pl.DataFrame], run: str) -> Tables:
+def basis_under_run_name(tables: Mapping[str, pl.DataFrame], run: str) -> Tables:
     """Return the basis of a fleet run under the name of the variant that it stands for."""
     return {name: frame.with_columns(run=pl.lit(run)) for name, frame in tables.items()}
 
 
-def cost_basis(variant: str, sites: Sequence[CostedSite], scale: float) -> Tables:
+def cost_basis_tables(variant: str, sites: Sequence[CostedSite], scale: float) -> Tables:
     """Return GPUs, use and the median of every input of the cost of each site."""
     return {
-        BASIS_COSTS.name: BASIS_COSTS.frame(
+        BASIS_COSTS.name: BASIS_COSTS.build_frame(
             variant=[variant] * len(sites),
-            site=[one.site.name for one in sites],
-            gpus=[one.site.gpus for one in sites],
+            site=[site.site.name for site in sites],
+            gpus=[site.site.gpus for site in sites],
             scale=[scale] * len(sites),
-            utilisation_share=[one.use for one in sites],
-            held_gpu_h=[one.gpu_hours for one in sites],
-            rented=[one.cells is None for one in sites],
+            utilisation_share=[site.use for site in sites],
+            held_gpu_h=[site.gpu_hours for site in sites],
+            rented=[site.cells is None for site in sites],
             every_hour_paid=[
-                one.site.rent is not None and one.site.rent.paid == "reserved" for one in sites
+                site.site.rent is not None and site.site.rent.paid == "reserved" for site in sites
             ],
         ),
-        BASIS_INPUTS.name: BASIS_INPUTS.from_rows(
-            {"variant": variant, "site": one.site.name, "input": name, "value": value}
-            for one in sites
-            for name, value in _medians(one)
+        BASIS_INPUTS.name: BASIS_INPUTS.frame_from_rows(
+            {"variant": variant, "site": site.site.name, "input": name, "value": value}
+            for site in sites
+            for name, value in _cost_input_medians(site)
         ),
     }
 
 
-def _medians(site: CostedSite) -> Iterator[tuple[str, float]]:
+def _cost_input_medians(site: CostedSite) -> Iterator[tuple[str, float]]:
     if site.cells is not None:
-        yield from zip(NAMES, map(float, site.cells.medians()), strict=True)
+        yield from zip(NAMES, map(float, site.cells.median_cost_inputs()), strict=True)
     else:
-        rent = next(site.inputs())
-        yield rent.name, rent.value.quantile(0.5)
+        rent = next(site.sourced_cost_inputs())
+        yield rent.name, rent.value.cost_input_quantile(0.5)
 
 
-def draws_basis(drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]]) -> Tables:
+def cost_draws_basis_tables(
+    drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]],
+) -> Tables:
     """Return the cost of every draw by site, and the inputs of the first of them.
 
     Args:
@@ -215,7 +227,7 @@ def draws_basis(drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]])
     parts = list(drawn)
     return {
         BASIS_DRAWS.name: pl.concat(
-            BASIS_DRAWS.frame(
+            BASIS_DRAWS.build_frame(
                 site=[name] * len(costs),
                 draw=np.arange(len(costs)),
                 cost_usd_per_gpu_hour=costs,
@@ -226,7 +238,7 @@ def draws_basis(drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]])
     }
 
 
-def drawn_cells(
+def drawn_site_costs(
     name: str, cells: SiteCells, draws: int, seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
@@ -234,11 +246,13 @@ def drawn_cells(
     The inputs are read from the same scores by the same table as the kernel reads them, so
     that the law can be recomputed from them without either.
     """
-    costs = draw_costs(cells, draws=draws, seed=seed).cost
+    costs = draw_gpu_hour_costs(cells, draws=draws, seed=seed).cost
     count = min(draws, DRAWS_WITH_INPUTS)
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
-    stream(seed, f"siting.cost.{cells.site}").standard_normal(out=scores, dtype=np.float32)
-    made = sampler(cells)
+    named_random_stream(seed, f"siting.cost.{cells.site}").standard_normal(
+        out=scores, dtype=np.float32
+    )
+    made = site_cost_sampler(cells)
     z = np.zeros((count, len(NAMES)))
     for row, col, weight in zip(made.row, made.col, made.weight, strict=True):
         z[:, row] += weight * scores[:count, col]
@@ -247,13 +261,15 @@ def drawn_cells(
     inputs = np.arange(len(NAMES))
     low, high = made.table[inputs, step], made.table[inputs, step + 1]
     values = low + (high - low) * (place - step)
-    return name, costs, draw_inputs(name, NAMES, values)
+    return name, costs, draw_inputs_frame(name, NAMES, values)
 
 
-def draw_inputs(name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]) -> pl.DataFrame:
+def draw_inputs_frame(
+    name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]
+) -> pl.DataFrame:
     """Return the inputs of draws as a table, from values of shape (draws, inputs)."""
     count = len(values)
-    return BASIS_DRAW_INPUTS.frame(
+    return BASIS_DRAW_INPUTS.build_frame(
         site=[name] * values.size,
         draw=np.repeat(np.arange(count), len(inputs)),
         input=list(inputs) * count,
@@ -261,14 +277,14 @@ def draw_inputs(name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]) 
     )
 
 
-def drawn_rent(
+def drawn_rent_costs(
     name: str, prices: np.ndarray[Any, Any], costs: np.ndarray[Any, Any]
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a rented site, and the prices of the first draws."""
-    return name, costs, draw_inputs(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
+    return name, costs, draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
 
 
-def place_basis(
+def placement_basis_tables(
     problem: PlacementProblem, plan: PlacementPlan, names: Sequence[str], tenants: Sequence[str]
 ) -> Tables:
     """Return sizes, loads and rates of a plan, and what the solver proved of it.
@@ -285,30 +301,30 @@ def place_basis(
     hours = problem.shape[2]
     used = np.argwhere(plan.load != 0)
     return {
-        BASIS_SIZES.name: BASIS_SIZES.frame(
+        BASIS_SIZES.name: BASIS_SIZES.build_frame(
             site=list(names), gpus=plan.size, usd_per_gpu=problem.size_usd
         ),
-        BASIS_LOADS.name: BASIS_LOADS.frame(
+        BASIS_LOADS.name: BASIS_LOADS.build_frame(
             tenant=[tenants[k] for k in used[:, 0]],
             site=[names[j] for j in used[:, 1]],
             hour=used[:, 2],
             gpus=plan.load[tuple(used.T)],
         ),
-        BASIS_RATES.name: BASIS_RATES.frame(
+        BASIS_RATES.name: BASIS_RATES.build_frame(
             site=[name for name in names for _ in range(hours)],
             hour=list(range(hours)) * len(names),
             usd_per_gpu_h=problem.run_usd.ravel(),
             kg_per_gpu_h=problem.carbon_kg.ravel(),
         ),
-        BASIS_BOUND.name: BASIS_BOUND.frame(bound_usd=[plan.bound_usd]),
+        BASIS_BOUND.name: BASIS_BOUND.build_frame(bound_usd=[plan.bound_usd]),
     }
 
 
-def accounts_basis(
+def debt_path_basis_frame(
     variant: str, path: str, projection: Projection, need: Mapping[int, float], currency: str
 ) -> pl.DataFrame:
     """Return GDP and debt of each year of a planned path."""
-    return BASIS_ACCOUNTS.in_currency(currency).from_rows(
+    return BASIS_ACCOUNTS.in_currency(currency).frame_from_rows(
         {
             "variant": variant,
             "path": path,
@@ -327,7 +343,7 @@ def accounts_basis(
     )
 
 
-def terms_basis(variant: str, part: FundingPart, ceiling_bn: float) -> pl.DataFrame:
+def funding_terms_basis_frame(variant: str, part: FundingPart, ceiling_bn: float) -> pl.DataFrame:
     """Return the terms of a funding; the ceiling is infinite where the country has none."""
     terms = {
         "scale": part.scale,
@@ -338,24 +354,28 @@ def terms_basis(variant: str, part: FundingPart, ceiling_bn: float) -> pl.DataFr
         "years": part.years,
         "ceiling_bn": ceiling_bn,
     }
-    return BASIS_TERMS.from_rows(
+    return BASIS_TERMS.frame_from_rows(
         {"variant": variant, "input": name, "value": value} for name, value in terms.items()
     )
 
 
-def funding_basis(variant: str, found: FundingPaths, part: FundingPart) -> Tables:
+def funding_basis_tables(variant: str, funding_paths: FundingPaths, part: FundingPart) -> Tables:
     """Return the terms of the funding, both planned paths, and the last year of both fans."""
-    with_need, without = found.with_need, found.without_need
+    with_need, without = funding_paths.with_need, funding_paths.without_need
     money = with_need.projection.country.currency
     return {
-        BASIS_TERMS.name: terms_basis(variant, part, float(with_need.inputs.ceiling[-1])),
+        BASIS_TERMS.name: funding_terms_basis_frame(
+            variant, part, float(with_need.inputs.ceiling[-1])
+        ),
         BASIS_ACCOUNTS.name: pl.concat(
             [
-                accounts_basis(variant, "without", without.projection, {}, money),
-                accounts_basis(variant, "with", with_need.projection, found.need, money),
+                debt_path_basis_frame(variant, "without", without.projection, {}, money),
+                debt_path_basis_frame(
+                    variant, "with", with_need.projection, funding_paths.need, money
+                ),
             ]
         ),
-        BASIS_PATHS.name: BASIS_PATHS.frame(
+        BASIS_PATHS.name: BASIS_PATHS.build_frame(
             path=np.arange(part.paths),
             debt_with_gdp_share=with_need.paths.debt[-1].astype(np.float64),
             debt_without_gdp_share=without.paths.debt[-1].astype(np.float64),

@@ -9,18 +9,28 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64
-from commonwatt.siting.engines.cost.chance import summary
-from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
-from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
-from commonwatt.siting.usecases.report import cost_body
+from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
+from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
+from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
+from commonwatt.siting.usecases.report import site_cost_report_body
 from commonwatt.study.programme.schema import RentPart
-from commonwatt.study.stages.basis import drawn_cells, drawn_rent, draws_basis
-from commonwatt.study.stages.sites import RENT, CostedSite, input_text, rent_input, rented_cost
-from commonwatt.study.stages.views import cost_part
+from commonwatt.study.stages.basis import (
+    cost_draws_basis_tables,
+    drawn_rent_costs,
+    drawn_site_costs,
+)
+from commonwatt.study.stages.sites import (
+    RENT,
+    CostedSite,
+    cost_input_text,
+    rent_cost_input,
+    rented_gpu_hour_usd,
+)
+from commonwatt.study.stages.views import cost_view_of_site
 
 DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
@@ -48,7 +58,7 @@ class CostStageInputs:
     def of(cls, sites: Sequence[CostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
-            sites=tuple(replace(site, site=cost_part(site.site)) for site in sites),
+            sites=tuple(replace(site, site=cost_view_of_site(site.site)) for site in sites),
             measured=fleet.value("measured"),
             draws=DRAWS,
             seed=seed,
@@ -62,54 +72,60 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
     for site in inputs.sites:
         label = str(site.site.title)
         if site.cells is not None:
-            site_rows = measured_rows(site.cells, label=label, draws=inputs.draws, seed=seed)
+            site_rows = measured_site_cost_rows(
+                site.cells, label=label, draws=inputs.draws, seed=seed
+            )
         else:
-            site_rows = _rent_rows(site, seed)
+            site_rows = _rented_site_cost_rows(site, seed)
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    drawn = (_drawn(site, inputs.draws, seed) for site in inputs.sites)
-    return StageResult(data=rows, tables=draws_basis(drawn))
+    drawn = (_drawn_costs_of_site(site, inputs.draws, seed) for site in inputs.sites)
+    return StageResult(data=rows, tables=cost_draws_basis_tables(drawn))
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
-def _drawn(site: CostedSite, draws: int, seed: int) -> tuple[str, F64, pl.DataFrame]:
+def _drawn_costs_of_site(site: CostedSite, draws: int, seed: int) -> tuple[str, F64, pl.DataFrame]:
     """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
     if site.cells is not None:
-        return drawn_cells(site.site.name, site.cells, draws, seed)
-    prices = _rent_prices(site, seed)
-    return drawn_rent(site.site.name, prices, prices * rented_cost(1.0, site.site, site.use))
+        return drawn_site_costs(site.site.name, site.cells, draws, seed)
+    prices = _drawn_rent_prices_usd(site, seed)
+    return drawn_rent_costs(
+        site.site.name, prices, prices * rented_gpu_hour_usd(1.0, site.site, site.use)
+    )
 
 
-def _rent_prices(site: CostedSite, seed: int) -> F64:
+def _drawn_rent_prices_usd(site: CostedSite, seed: int) -> F64:
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
-    shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
-    return rent_input(site.site.name, rent).value.quantiles(shares)
+    shares = named_random_stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
+    return rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
 
-def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
-    """Return what `measured_rows` does, for a site whose GPUs are rented."""
+def _rented_site_cost_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
+    """Return what `measured_site_cost_rows` does, for a site whose GPUs are rented."""
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
     label = str(site.site.title)
     return {
-        "sites": [_rent_summary(site, seed) | {"site": label}],
-        "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.cost()}],
-        "tornado": [_rent_swing_row(site, rent) | {"site": label}],
-        "cells": [_rent_cell(site, rent) | {"site": label}],
+        "sites": [_rented_site_summary_row(site, seed) | {"site": label}],
+        "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.gpu_hour_usd()}],
+        "tornado": [_rent_price_swing_row(site, rent) | {"site": label}],
+        "cells": [_rent_price_cell_row(site, rent) | {"site": label}],
     }
 
 
-def _rent_summary(site: CostedSite, seed: int) -> Row:
-    rent_summary = summary(_rent_prices(site, seed) * rented_cost(1.0, site.site, site.use))
-    row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
+def _rented_site_summary_row(site: CostedSite, seed: int) -> Row:
+    rent_summary = gpu_hour_cost_summary(
+        _drawn_rent_prices_usd(site, seed) * rented_gpu_hour_usd(1.0, site.site, site.use)
+    )
+    row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.gpu_hour_usd()}
     costs = {"p5": rent_summary.p5, "p50": rent_summary.p50, "p95": rent_summary.p95}
     row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
     row |= {"mean_usd_per_gpu_hour": rent_summary.mean}
     row |= {
-        f"{name}_usd_per_effective_pflop_hour": per_effective_pflop_hour(
+        f"{name}_usd_per_effective_pflop_hour": cost_per_effective_pflop_hour(
             cost, PEAK_PFLOPS, ACHIEVED_SHARE
         )
         for name, cost in costs.items()
@@ -117,9 +133,11 @@ def _rent_summary(site: CostedSite, seed: int) -> Row:
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
-def _rent_swing_row(site: CostedSite, rent: RentPart) -> Row:
-    low, high = (rent_input(site.site.name, rent).value.quantile(q) for q in (0.05, 0.95))
-    costs = [rented_cost(price, site.site, site.use) for price in (low, high)]
+def _rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
+    low, high = (
+        rent_cost_input(site.site.name, rent).value.cost_input_quantile(q) for q in (0.05, 0.95)
+    )
+    costs = [rented_gpu_hour_usd(price, site.site, site.use) for price in (low, high)]
     return {
         "site": "",
         "input": RENT,
@@ -131,14 +149,14 @@ def _rent_swing_row(site: CostedSite, rent: RentPart) -> Row:
     }
 
 
-def _rent_cell(site: CostedSite, rent: RentPart) -> Row:
-    rent_price = rent_input(site.site.name, rent)
+def _rent_price_cell_row(site: CostedSite, rent: RentPart) -> Row:
+    rent_price = rent_cost_input(site.site.name, rent)
     return {
         "site": "",
         "input": RENT,
-        "p5": rent_price.value.quantile(0.05),
-        "median": rent_price.value.quantile(0.5),
-        "p95": rent_price.value.quantile(0.95),
+        "p5": rent_price.value.cost_input_quantile(0.05),
+        "median": rent_price.value.cost_input_quantile(0.5),
+        "p95": rent_price.value.cost_input_quantile(0.95),
         "source_unit": rent_price.unit,
         "year": None,
         "source": rent.source,
@@ -148,17 +166,17 @@ def _rent_cell(site: CostedSite, rent: RentPart) -> Row:
     }
 
 
-def cost_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the cost joint."""
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
 
 
-def cost_section(answer: Answer, language: str) -> ReportSection:
+def cost_report_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the cost of a GPU-hour."""
     return replace(
-        cost_body(answer, language),
+        site_cost_report_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").translate(language),
-        lede=_lede(answer, language),
+        lede=_cost_section_lede(answer, language),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
@@ -174,7 +192,7 @@ def cost_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _lede(answer: Answer, language: str) -> str:
+def _cost_section_lede(answer: Answer, language: str) -> str:
     rows = sorted(answer["sites"], key=lambda row: row["p50_usd_per_gpu_hour"])
     bars = [row for row in answer["tornado"] if row["site"] == rows[-1]["site"]]
     values = {
@@ -182,7 +200,7 @@ def _lede(answer: Answer, language: str) -> str:
         "cheap": rows[0]["site"],
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
-        "driver": input_text(bars[0]["input"], language) if bars else "–",
+        "driver": cost_input_text(bars[0]["input"], language) if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "

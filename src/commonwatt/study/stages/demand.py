@@ -8,16 +8,16 @@ import numpy as np
 
 from commonwatt.core.errors import ProgrammeError, UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
-from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_scheduling_policy
+from commonwatt.fleet.domain.policies.place import workload_in_gpu_slices
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.io.traces import check_fits, read_traces
+from commonwatt.fleet.io.traces import check_jobs_fit_fleet, read_traces
 from commonwatt.fleet.io.traces.read import TracesRead
 from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.study.programme.reader import Programme
 
 
-def programme_inputs(programme: Programme) -> FleetInputs:
+def programme_fleet_inputs(programme: Programme) -> FleetInputs:
     """Return the jobs and the machines of a programme.
 
     Raises:
@@ -28,14 +28,16 @@ def programme_inputs(programme: Programme) -> FleetInputs:
     mapping = programme.mapping and programme.mapping.path
     read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
     fleet = programme.fleet()
-    workload = in_slices(programme.within_limits(_jobs_of_named_tenants(programme, read)), fleet)
-    check_fits(workload, fleet, where=programme.trace.name)
+    workload = workload_in_gpu_slices(
+        programme.workload_within_limits(_jobs_of_named_tenants(programme, read)), fleet
+    )
+    check_jobs_fit_fleet(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
 
 
-def _jobs_of_named_tenants(programme: Programme, read: TracesRead) -> Workload:
+def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     """Return the jobs of the tenants that the demand names; of all where it names none."""
-    wanted, jobs = programme.file.demand.tenants, read.workload
+    wanted, jobs = programme.file.demand.tenants, trace.workload
     unknown = [name for name in wanted if name not in jobs.tenant_names]
     if unknown:
         raise ProgrammeError(
@@ -47,11 +49,11 @@ def _jobs_of_named_tenants(programme: Programme, read: TracesRead) -> Workload:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
-    wanted_jobs = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
+    wanted_jobs = jobs.take_jobs(np.flatnonzero(place[jobs.tenant] >= 0))
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
 
 
-def policies_of(programme: Programme) -> list[SchedulingPolicy]:
+def programme_scheduling_policies(programme: Programme) -> list[SchedulingPolicy]:
     """Return the policy of a programme, then those that it is compared with.
 
     Raises:
@@ -61,7 +63,9 @@ def policies_of(programme: Programme) -> list[SchedulingPolicy]:
     for i, part in enumerate(programme.policies()):
         where = "policy" if i == 0 else f"compare.{i - 1}"
         try:
-            policies.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
+            policies.append(
+                parse_scheduling_policy(part.order, part.place, part.backfill, part.preemption)
+            )
         except UsageError as error:
             key = error.where.removeprefix("--")
             raise ProgrammeError(

@@ -12,18 +12,25 @@ import polars as pl
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.workload import I64, Bools
-from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.metrics import FleetMetrics, SiteUse, WaitMetrics, metrics
-from commonwatt.fleet.engines.simulator.identities import check_identities, check_law
-from commonwatt.fleet.engines.timeline import steps
+from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.metrics import FleetMetrics, SiteUse, WaitMetrics, fleet_metrics
+from commonwatt.fleet.engines.simulator.identities import (
+    check_simulation_identities,
+    check_simulation_law,
+)
+from commonwatt.fleet.engines.timeline import fleet_step_series_of_changes
 from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
-from commonwatt.study.stages.basis import fleet_basis
-from commonwatt.study.stages.demand import policies_of, programme_inputs
-from commonwatt.study.stages.fleet_section import fleet_tables
-from commonwatt.study.stages.schedule import SCHEDULE_STAGE, ScheduleStageInputs, schedule_of
+from commonwatt.study.stages.basis import fleet_basis_tables
+from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
+from commonwatt.study.stages.fleet_section import fleet_stage_tables
+from commonwatt.study.stages.schedule import (
+    SCHEDULE_STAGE,
+    ScheduleStageInputs,
+    schedule_from_tables,
+)
 from commonwatt.study.stages.views import fleet_view, schedule_view
 
 HOUR_MS = 3_600_000
@@ -50,15 +57,15 @@ def compute_fleet(inputs: FleetStageInputs) -> StageResult:
     Raises:
         IdentityError: The schedule breaks a conservation law: a bug.
     """
-    demand = programme_inputs(inputs.programme)
-    schedule = schedule_of(inputs.schedule.tables)
+    demand = programme_fleet_inputs(inputs.programme)
+    schedule = schedule_from_tables(inputs.schedule.tables)
     # A schedule may come from the cache: its laws are asked of what is used, each time.
-    check_identities(schedule, demand.workload, demand.fleet)
+    check_simulation_identities(schedule, demand.workload, demand.fleet)
     run = FleetRun(
-        policy=policies_of(inputs.programme)[0].name,
+        policy=programme_scheduling_policies(inputs.programme)[0].name,
         inputs=demand,
         result=schedule,
-        metrics=metrics(schedule, demand.workload, demand.fleet),
+        metrics=fleet_metrics(schedule, demand.workload, demand.fleet),
         simulation_cpu_s=0.0,
     )
     return fleet_stage_result(inputs.programme, run)
@@ -71,46 +78,54 @@ def fleet_stage(
     programme: Programme, policy: PolicyPart, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult:
     """Return what one policy makes of the demand, from cached stages where they are there."""
-    name = policies_of(schedule_view(programme, policy))[0].name
-    schedule = stages.get(
+    name = programme_scheduling_policies(schedule_view(programme, policy))[0].name
+    schedule = stages.get_or_compute(
         SCHEDULE_STAGE,
         ScheduleStageInputs(programme=schedule_view(programme, policy)),
         lambda: report_progress(Message("Simulating {policy}", {"policy": name})),
     )
     view = fleet_view(programme, policy)
-    return stages.get(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
+    return stages.get_or_compute(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
 
 
 def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
     beyond = gpu_hours_beyond_rules(programme, run)
-    check_law("GPU-hours beyond a tenant's limits", beyond == 0)
-    tables = fleet_tables(programme, [run], names)
+    check_simulation_law("GPU-hours beyond a tenant's limits", beyond == 0)
+    tables = fleet_stage_tables(programme, [run], names)
     return StageResult(
         data={
             "policy": run.policy,
             "metrics": asdict(run.metrics),
-            "measured": measured_sites(run),
+            "measured": measured_site_rows(run),
             "tenants": list(names),
             "warnings": [
                 {"text": warning.text, "values": warning.values}
-                for warning in unnamed_tenants(programme, run)
+                for warning in unnamed_tenant_warnings(programme, run)
             ],
-            "notes": {language: _notes(programme, run, language) for language in LANGUAGES},
+            "notes": {
+                language: _fleet_stage_notes(programme, run, language) for language in LANGUAGES
+            },
             "mean_rtt_ms": mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
         },
-        tables=tables | {"fleet_load": load_table(programme, run)} | fleet_basis(programme, run),
+        tables=tables
+        | {"fleet_load": tenant_load_frame(programme, run)}
+        | fleet_basis_tables(programme, run),
     )
 
 
-def _notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
-    sentences = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
-    return sentences + [warning.translate(language) for warning in unnamed_tenants(programme, run)]
+def _fleet_stage_notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
+    sentences = [
+        sentence for read in run.inputs.reads for sentence in read.reading_sentences(language)
+    ]
+    return sentences + [
+        warning.translate(language) for warning in unnamed_tenant_warnings(programme, run)
+    ]
 
 
-def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
+def unnamed_tenant_warnings(programme: Programme, run: FleetRun) -> list[Message]:
     """Return a warning for each tenant of the programme that no job belongs to."""
     unnamed = programme.unnamed_tenants(run.inputs.workload.tenant_names)
     return [
@@ -120,7 +135,7 @@ def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
     ]  # fmt: skip
 
 
-def metrics_of(stage: StageResult) -> FleetMetrics:
+def fleet_metrics_of_stage(stage: StageResult) -> FleetMetrics:
     """Return the figures of a fleet stage."""
     figures: dict[str, Any] = stage.data["metrics"]
     nested: dict[str, Any] = {
@@ -131,14 +146,14 @@ def metrics_of(stage: StageResult) -> FleetMetrics:
     return FleetMetrics(**{**figures, **nested})
 
 
-def measured_sites(run: FleetRun) -> list[dict[str, Any]]:
+def measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
     """Return what the cost needs of each site, in the window of arrivals.
 
     Use is that of the window; the energy of a GPU-hour counts the idle draw of the
     same window, and leaves out the tail in which nothing more arrives.
     """
     fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
-    used = energy_used(run.result, fleet, from_ms=int(submit[0]), until_ms=int(submit[-1]))
+    used = energy_by_site(run.result, fleet, from_ms=int(submit[0]), until_ms=int(submit[-1]))
     return [
         {
             "site": name,
@@ -160,9 +175,11 @@ def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     Weighted by GPU time; None where the programme leaves a round trip out.
     """
     jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
-    segment, node, milli = own.pieces()
-    origin = np.array(programme.origins(jobs.tenant_names))[jobs.tenant[own.job[segment]]]
-    rtt = programme.round_trips()[origin, fleet.site[node]]
+    segment, node, milli = own.segment_node_and_gpu_milli()
+    origin = np.array(programme.tenant_origin_places(jobs.tenant_names))[
+        jobs.tenant[own.job[segment]]
+    ]
+    rtt = programme.round_trips_ms()[origin, fleet.site[node]]
     weight = (milli * (own.end_ms - own.start_ms)[segment]).astype(np.float64)
     total = float(weight.sum())
     mean = float((rtt * weight).sum()) / total if total else float("nan")
@@ -176,7 +193,7 @@ def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
     that the schedule was made with: a limit that never became a mask shows here.
     """
     jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
-    segment, node, milli = own.pieces()
+    segment, node, milli = own.segment_node_and_gpu_milli()
     held_h = milli * (own.end_ms - own.start_ms)[segment] / HOUR_MS / 1000
     tenant, site = jobs.tenant[own.job[segment]], fleet.site[node]
     hours = np.zeros((len(jobs.tenant_names), len(fleet.sites)))
@@ -193,10 +210,10 @@ def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
     return beyond
 
 
-def load_table(programme: Programme, run: FleetRun) -> pl.DataFrame:
+def tenant_load_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
     """Return the mean GPUs that each tenant held in each hour of the first week."""
     names = run.inputs.workload.tenant_names
-    load = tenant_load(run)
+    load = tenant_gpus_by_hour(run)
     labels, hours = programme.tenant_labels(names), range(load.shape[1])
     rows = [(label, hour) for label in labels for hour in hours]
     return pl.DataFrame(
@@ -204,7 +221,7 @@ def load_table(programme: Programme, run: FleetRun) -> pl.DataFrame:
     ).with_columns(pl.Series("held_gpus", load.ravel(), dtype=pl.Float64))
 
 
-def tenant_load(run: FleetRun) -> F64:
+def tenant_gpus_by_hour(run: FleetRun) -> F64:
     """Return the mean GPUs that each tenant held by hour, shape (tenants, hours).
 
     No hours where the trace is shorter than a week.
@@ -212,22 +229,26 @@ def tenant_load(run: FleetRun) -> F64:
     jobs, own = run.inputs.workload, run.result.segments
     hours = HOURS if jobs.submit_ms[-1] - jobs.submit_ms[0] >= HOURS * HOUR_MS else 0
     edges = int(jobs.submit_ms[0]) + np.arange(hours + 1, dtype=np.int64) * HOUR_MS
-    demand, tenant = jobs.demand_milli()[own.job], jobs.tenant[own.job]
+    demand, tenant = jobs.gpu_demand_milli_by_job()[own.job], jobs.tenant[own.job]
     return np.array(
         [_mean_gpus_by_hour(own.start_ms, own.end_ms, demand, tenant == t, edges)
          for t in range(len(jobs.tenant_names))]
     )  # fmt: skip
 
 
-def _mean_gpus_by_hour(start_ms: I64, end_ms: I64, milli: I64, mine: Bools, edges: I64) -> F64:
-    at_ms = np.concatenate([start_ms[mine], end_ms[mine]])
-    line = steps(at_ms, np.concatenate([milli[mine], -milli[mine]]))
-    return np.diff(line.until(edges)) / HOUR_MS / 1000
+def _mean_gpus_by_hour(
+    start_ms: I64, end_ms: I64, milli: I64, is_of_tenant: Bools, edges: I64
+) -> F64:
+    at_ms = np.concatenate([start_ms[is_of_tenant], end_ms[is_of_tenant]])
+    line = fleet_step_series_of_changes(
+        at_ms, np.concatenate([milli[is_of_tenant], -milli[is_of_tenant]])
+    )
+    return np.diff(line.integral_until(edges)) / HOUR_MS / 1000
 
 
 def fleet_facts(stage: StageResult) -> dict[str, Any]:
     """Return the figures that people quote of a fleet stage."""
-    figures = metrics_of(stage)
+    figures = fleet_metrics_of_stage(stage)
     return {
         "jobs": figures.all.jobs,
         "jobs_finished": figures.all.jobs_finished,

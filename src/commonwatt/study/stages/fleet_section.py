@@ -23,28 +23,33 @@ from commonwatt.fleet.domain.measures import (
 from commonwatt.fleet.domain.tables import SITES
 from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
-    energy_by_site,
-    policies_compared,
-    queue_over_time,
-    use_over_time,
-    waiting_by_tenant,
+    gpu_energy_by_site_chart,
+    gpu_use_over_time_chart,
+    queue_delay_by_policy_chart,
+    queue_delay_by_tenant_chart,
+    queue_over_time_chart,
 )
-from commonwatt.fleet.usecases.compare import comparison_rows
-from commonwatt.fleet.usecases.series import queue_table, site_table, tenant_table, use_table
-from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
+from commonwatt.fleet.usecases.compare import scheduling_comparison_rows
+from commonwatt.fleet.usecases.series import (
+    gpu_use_table,
+    queue_over_time_table,
+    site_energy_table,
+    tenant_service_table,
+)
+from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.report import (
     ReportFact,
     ReportFigure,
     ReportSection,
     ReportTable,
-    fact,
-    shown_table,
+    report_fact,
+    report_table_of_rows,
 )
 from commonwatt.study.measures import TABLES
 from commonwatt.study.programme.reader import Programme
 
 
-def fleet_tables(
+def fleet_stage_tables(
     programme: Programme, runs: Sequence[FleetRun], names: Sequence[str]
 ) -> dict[str, pl.DataFrame]:
     """Return every table of the fleet wing; the first run is the programme's own policy.
@@ -57,12 +62,12 @@ def fleet_tables(
     labels = dict(zip(names, programme.tenant_labels(names), strict=True))
     main = runs[0]
     return {
-        "fleet_jobs": jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
-        "fleet_use": use_table(main, programme.site_labels()),
-        "fleet_queue": queue_table(main),
-        "fleet_tenants": tenant_table(main, labels),
-        "fleet_sites": site_table(main, programme.site_labels()),
-        "fleet_policies": comparison_rows(runs),
+        "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
+        "fleet_use": gpu_use_table(main, programme.site_labels()),
+        "fleet_queue": queue_over_time_table(main),
+        "fleet_tenants": tenant_service_table(main, labels),
+        "fleet_sites": site_energy_table(main, programme.site_labels()),
+        "fleet_policies": scheduling_comparison_rows(runs),
     }
 
 
@@ -81,23 +86,23 @@ class FleetSummary:
     notes: Sequence[str]
 
 
-def fleet_section(
+def fleet_report_section(
     summary: FleetSummary, tables: Mapping[str, pl.DataFrame], language: str
 ) -> ReportSection:
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
-        _figure(drawn, tables[drawn.table], language)
+        _fleet_section_chart(drawn, tables[drawn.table], language)
         for drawn in _DRAWN
         if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
     ]
     return ReportSection(
         name="fleet",
         title=Message("Run it: use, waits and energy").translate(language),
-        lede=_lede(summary, language),
-        facts=_facts(summary.figures, language),
+        lede=_fleet_section_lede(summary, language),
+        facts=_fleet_section_facts(summary.figures, language),
         figures=figures,
-        tables=[_by_site(tables["fleet_sites"], language)],
-        notes=[*summary.notes, _draw_note(language)],
+        tables=[_fleet_by_site_report_table(tables["fleet_sites"], language)],
+        notes=[*summary.notes, _gpu_draw_note(language)],
     )
 
 
@@ -120,28 +125,28 @@ _DRAWN = (
         Message(
             "GPUs allocated by site, each bin its exact mean; the dashed line is what was there."
         ),
-        use_over_time,
+        gpu_use_over_time_chart,
     ),
     _SectionChart(
         "queue",
         "fleet_queue",
         Message("Queue over time"),
         Message("Jobs that wait, and the GPUs that they ask for."),
-        queue_over_time,
+        queue_over_time_chart,
     ),
     _SectionChart(
         "tenants",
         "fleet_tenants",
         Message("Waiting by tenant"),
         Message("Median to 95th percentile of queue delay; the dot is the mean."),
-        waiting_by_tenant,
+        queue_delay_by_tenant_chart,
     ),
     _SectionChart(
         "energy",
         "fleet_sites",
         Message("Where the energy went"),
         Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-        energy_by_site,
+        gpu_energy_by_site_chart,
     ),
     _SectionChart(
         "policies",
@@ -151,12 +156,12 @@ _DRAWN = (
             "Each policy replays the same trace on the same machines. The shortest-job-first "
             "order knows every run time, as no real scheduler does; it shows what could be won."
         ),
-        policies_compared,
+        queue_delay_by_policy_chart,
     ),
 )
 
 
-def _figure(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFigure:
+def _fleet_section_chart(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFigure:
     return ReportFigure(
         name=f"fleet-{drawn.name}",
         title=drawn.title.translate(language),
@@ -168,7 +173,7 @@ def _figure(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFi
     )
 
 
-def _lede(fleet_summary: FleetSummary, language: str) -> str:
+def _fleet_section_lede(fleet_summary: FleetSummary, language: str) -> str:
     figures = fleet_summary.figures
     values = {
         "jobs": f"{figures.all.jobs:,}",
@@ -184,7 +189,7 @@ def _lede(fleet_summary: FleetSummary, language: str) -> str:
     ).translate(language)
 
 
-def _facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
+def _fleet_section_facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
     rows = (
         (UTILISATION, figures.utilisation_share, "utilisation_share"),
         (UTILISATION_MAKESPAN, figures.makespan_utilisation_share, "makespan_utilisation_share"),
@@ -195,11 +200,13 @@ def _facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
         (POWER_BILL, figures.cost_usd, "energy_cost_usd"),
         (CARBON, figures.carbon_kg, "carbon_kg"),
     )
-    return [fact(measure, value, language, of=f"fleet.{name}") for measure, value, name in rows]
+    return [
+        report_fact(measure, value, language, of=f"fleet.{name}") for measure, value, name in rows
+    ]
 
 
-def _by_site(sites: pl.DataFrame, language: str) -> ReportTable:
-    return shown_table(
+def _fleet_by_site_report_table(sites: pl.DataFrame, language: str) -> ReportTable:
+    return report_table_of_rows(
         SITES,
         sites,
         language,
@@ -212,7 +219,7 @@ def _by_site(sites: pl.DataFrame, language: str) -> ReportTable:
     )
 
 
-def _draw_note(language: str) -> str:
+def _gpu_draw_note(language: str) -> str:
     return Message(
         "A held GPU draws its busy power and a free one its idle power, whatever the job does: "
         "an approximation, because traces hold no power."

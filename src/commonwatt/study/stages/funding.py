@@ -9,7 +9,7 @@ from typing import Any, Self
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import cell, written
+from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.report import (
@@ -17,11 +17,11 @@ from commonwatt.report import (
     ReportFigure,
     ReportSection,
     ReportTable,
-    fact,
-    shown_table,
+    report_fact,
+    report_table_of_rows,
 )
 from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
-from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part, useful_hours
+from commonwatt.siting.engines.cost.model import HOURS, levelised_cost_by_part, useful_gpu_hours
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
@@ -36,24 +36,27 @@ from commonwatt.study.measures import (
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.basis import funding_basis
+from commonwatt.study.stages.basis import funding_basis_tables
 from commonwatt.study.stages.sites import CostedSite
-from commonwatt.study.stages.views import scale_part
+from commonwatt.study.stages.views import scale_view_of_funding
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
-from commonwatt.treasury.engines.finance.construction import s_curve
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.usecases.charts import need_chart
-from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.engines.finance.construction import construction_s_curve_shares
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.usecases.charts import financing_need_chart
+from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions
-from commonwatt.treasury.usecases.finance import funding_need_paths, funding_need_rows
+from commonwatt.treasury.usecases.finance import (
+    debt_paths_with_funding_need,
+    funding_need_debt_rows,
+)
 
 Answer = dict[str, Any]
 EVER = "ever"  # the row of chances over all years
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
-def capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
+def capital_need_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
     """Return the capital need and the yearly running cost of each site.
 
     A rented site needs no capital; its rent is a running cost, in full each year where
@@ -74,7 +77,7 @@ def capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
                 "gpus": gpus,
                 "capital_usd_per_gpu": each,
                 "capital_usd_mn": gpus * each / 1e6,
-                "running_usd_mn_a_year": gpus * running_usd_per_gpu(site) / 1e6,
+                "running_usd_mn_a_year": gpus * yearly_running_usd_per_gpu(site) / 1e6,
             }
         )
     return rows
@@ -105,13 +108,13 @@ class CapitalStageInputs:
             sites=tuple(sites),
             measured=fleet.value("measured"),
             scale=part.scale if part else 1.0,
-            part=part and scale_part(part),
+            part=part and scale_view_of_funding(part),
         )
 
 
 def compute_capital(inputs: CapitalStageInputs) -> StageResult:
     """Return capital and running cost of each site, and of them what is borrowed."""
-    rows = capital_rows(list(inputs.sites), inputs.scale)
+    rows = capital_need_rows(list(inputs.sites), inputs.scale)
     borrowed = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
     return StageResult(
         data={"rows": rows, "borrowed": [{key: row[key] for key in borrowed} for row in rows]}
@@ -121,32 +124,32 @@ def compute_capital(inputs: CapitalStageInputs) -> StageResult:
 CAPITAL_STAGE = Stage(name="capital", compute=compute_capital)
 
 
-def running_usd_per_gpu(site: CostedSite) -> float:
+def yearly_running_usd_per_gpu(site: CostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
     if site.cells is None:
-        return HOURS * site.use * site.cost()
-    inputs = site.cells.medians()
-    parts = lcoc_by_part(inputs)
+        return HOURS * site.use * site.gpu_hour_usd()
+    inputs = site.cells.median_cost_inputs()
+    parts = levelised_cost_by_part(inputs)
     # The use that the fleet run measured, and not the median of the cells, which may have been
     # moved apart from it: the charges of a year are earned in the hours that were really used.
-    useful = useful_hours(inputs._replace(utilisation_share=float(site.use)))
+    useful = useful_gpu_hours(inputs._replace(utilisation_share=float(site.use)))
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
-def need_of(capital: list[dict[str, Any]], part: FundingPart) -> dict[int, float]:
+def capital_need_bn_by_year(capital: list[dict[str, Any]], part: FundingPart) -> dict[int, float]:
     """Return the capital need by calendar year, bn of the country's currency.
 
     Raises:
         IdentityError: The years do not add up to the whole: a bug.
     """
     total = sum(row["capital_usd_mn"] for row in capital) * part.currency_per_usd / 1000
-    curve = s_curve(part.build_years, part.steepness)
+    curve = construction_s_curve_shares(part.build_years, part.steepness)
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
-    check_sum("capital by year", sum(need.values()), total)
+    check_parts_add_up("capital by year", sum(need.values()), total)
     return need
 
 
-def check_sum(what: str, parts: float, whole: float) -> None:
+def check_parts_add_up(what: str, parts: float, whole: float) -> None:
     """Raise where parts do not add up to their whole.
 
     Raises:
@@ -187,31 +190,31 @@ class FundingStageInputs:
 def compute_funding(inputs: FundingStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
     part = inputs.part
-    need = need_of(inputs.capital.value, part)
+    need = capital_need_bn_by_year(inputs.capital.value, part)
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
-    country = open_country(str(inputs.country[0].path.parent))
-    paths = funding_need_paths(country, need, choices)
-    answer = funding_need_rows(paths)
+    country = open_treasury_country(str(inputs.country[0].path.parent))
+    paths = debt_paths_with_funding_need(country, need, choices)
+    answer = funding_need_debt_rows(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
         answer[name] = [row for row in answer[name] if row["fiscal_year"] != EVER]
     return StageResult(
         data=answer | {"total_bn": sum(need.values()), "source": part.source},
-        tables=funding_basis(PROGRAMME, paths, part),
+        tables=funding_basis_tables(PROGRAMME, paths, part),
     )
 
 
 FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
 
 
-def planned_debt(need: dict[int, float], part: FundingPart, country: Country) -> float:
+def planned_debt_gdp_share(need: dict[int, float], part: FundingPart, country: Country) -> float:
     """Return debt over GDP in the last year of the planned path with a need."""
-    path = project(country, years=part.years, extra_need=need)
+    path = project_country_debt(country, years=part.years, extra_need=need)
     return path.years[-1].debt_share
 
 
-def with_running(
+def need_with_running_cost_bn(
     need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""
@@ -223,26 +226,29 @@ def with_running(
     }
 
 
-def funding_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def funding_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the funding joint."""
     years = FUNDING_YEARS.in_currency(answer["currency"])
     return {
-        FUNDING_CAPITAL.name: FUNDING_CAPITAL.from_rows(answer["capital"]),
-        FUNDING_YEARS.name: years.from_rows(answer["years"]),
-        FUNDING_FAN_WITH.name: FUNDING_FAN_WITH.from_rows(answer["fan_with"]),
-        FUNDING_FAN_WITHOUT.name: FUNDING_FAN_WITHOUT.from_rows(answer["fan_without"]),
+        FUNDING_CAPITAL.name: FUNDING_CAPITAL.frame_from_rows(answer["capital"]),
+        FUNDING_YEARS.name: years.frame_from_rows(answer["years"]),
+        FUNDING_FAN_WITH.name: FUNDING_FAN_WITH.frame_from_rows(answer["fan_with"]),
+        FUNDING_FAN_WITHOUT.name: FUNDING_FAN_WITHOUT.frame_from_rows(answer["fan_without"]),
     }
 
 
-def funding_section(answer: Answer, language: str) -> ReportSection:
+def funding_report_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the funding and the public debt."""
     return ReportSection(
         name="funding",
         title=Message("Pay for it: the bonds and the public debt").translate(language),
-        lede=_lede(answer, language),
-        facts=_facts(answer, language),
-        figures=[_path(answer, language)],
-        tables=[_capital_by_site(answer, language), _year_by_year(answer, language)],
+        lede=_funding_section_lede(answer, language),
+        facts=_funding_section_facts(answer, language),
+        figures=[_debt_path_report_figure(answer, language)],
+        tables=[
+            _capital_by_site_report_table(answer, language),
+            _debt_by_year_report_table(answer, language),
+        ],
         notes=[
             Message(
                 "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
@@ -255,14 +261,14 @@ def funding_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _last(answer: Answer) -> dict[str, Any]:
+def _last_debt_path_year(answer: Answer) -> dict[str, Any]:
     return answer["years"][-1]
 
 
-def _lede(answer: Answer, language: str) -> str:
-    last = _last(answer)
+def _funding_section_lede(answer: Answer, language: str) -> str:
+    last = _last_debt_path_year(answer)
     values = {
-        "need": money_text(answer["total_bn"]),
+        "need": funding_amount_text(answer["total_bn"]),
         "currency": answer["currency"],
         "year": last["fiscal_year"],
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
@@ -275,46 +281,49 @@ def _lede(answer: Answer, language: str) -> str:
     ).translate(language)
 
 
-def _facts(answer: Answer, language: str) -> list[ReportFact]:
-    last_year = _last(answer)["fiscal_year"]
+def _funding_section_facts(answer: Answer, language: str) -> list[ReportFact]:
+    last_year = _last_debt_path_year(answer)["fiscal_year"]
     with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
-    bounds = [cell(with_it[name], DEBT_GDP_WITH_MEDIAN, language) for name in BAND_90.columns]
+    bounds = [
+        measure_cell_text(with_it[name], DEBT_GDP_WITH_MEDIAN, language)
+        for name in BAND_90.quantile_columns
+    ]
     return [
-        fact(
+        report_fact(
             NEED,
             answer["total_bn"],
             language,
             of="funding.capital_bn",
             currency=answer["currency"],
         ),
-        fact(
+        report_fact(
             DEBT_GDP_WITH_MEDIAN,
             with_it["q50"],
             language,
             subject=last_year,
-            note=BAND_90.note_of(*bounds),
+            note=BAND_90.interval_note(*bounds),
             of="funding.fan_with_gdp_share",
         ),
-        fact(
+        report_fact(
             DEBT_GDP_WITHOUT_MEDIAN,
             without_it["q50"],
             language,
             subject=last_year,
             of="funding.fan_without_gdp_share",
         ),
-        *_ceiling_fact(answer, language),
+        *_debt_ceiling_chance_facts(answer, language),
     ]
 
 
-def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
+def _debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact]:
     """Return the chance of breaking a ceiling, where the country has one."""
     chances = (answer["chances_with"][-1], answer["chances_without"][-1])
     shares = [row.get("debt_over_ceiling_probability") for row in chances]
     if None in shares:
         return []
-    without_it = written(shares[1], CEILING_CHANCE_WITHOUT, language)
+    without_it = measure_value_text(shares[1], CEILING_CHANCE_WITHOUT, language)
     return [
-        fact(
+        report_fact(
             CEILING_CHANCE_WITH,
             shares[0],
             language,
@@ -324,31 +333,31 @@ def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
     ]
 
 
-def money_text(bn: float) -> str:
+def funding_amount_text(bn: float) -> str:
     """Return an amount as people say it, small ones in millions.
 
-    >>> money_text(8.014), money_text(0.0452)
+    >>> funding_amount_text(8.014), funding_amount_text(0.0452)
     ('8.01 bn', '45.2 mn')
     """
     return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
 
 
-def _path(answer: Answer, language: str) -> ReportFigure:
+def _debt_path_report_figure(answer: Answer, language: str) -> ReportFigure:
     return ReportFigure(
         name="funding-path",
         title=Message("Debt with and without the programme").translate(language),
         caption=Message("Medians of the fans, and the 90 % interval with the programme.").translate(
             language
         ),
-        svg=need_chart(answer, language),
+        svg=financing_need_chart(answer, language),
         data=pl.DataFrame(answer["fan_with"]),
         of="table.funding_fan_with",
         table=FUNDING_FAN_WITH,
     )
 
 
-def _capital_by_site(answer: Answer, language: str) -> ReportTable:
-    return shown_table(
+def _capital_by_site_report_table(answer: Answer, language: str) -> ReportTable:
+    return report_table_of_rows(
         FUNDING_CAPITAL,
         answer["capital"],
         language,
@@ -367,8 +376,8 @@ def _capital_by_site(answer: Answer, language: str) -> ReportTable:
     )
 
 
-def _year_by_year(answer: Answer, language: str) -> ReportTable:
-    return shown_table(
+def _debt_by_year_report_table(answer: Answer, language: str) -> ReportTable:
+    return report_table_of_rows(
         FUNDING_YEARS.in_currency(answer["currency"]),
         answer["years"],
         language,

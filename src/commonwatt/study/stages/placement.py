@@ -14,18 +14,18 @@ from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
-from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
-    check_feasible,
+    check_placement_feasible,
     price_of_last_gpu,
-    price_of_limits,
+    price_of_placement_limits,
 )
 from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
-from commonwatt.siting.usecases.place import plan_rows
-from commonwatt.siting.usecases.report import place_body
+from commonwatt.siting.usecases.place import placement_plan_rows
+from commonwatt.siting.usecases.report import placement_report_body
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
-from commonwatt.study.stages.basis import place_basis
+from commonwatt.study.stages.basis import placement_basis_tables
 from commonwatt.study.stages.fleet import HOURS
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.study.stages.views import placement_view
@@ -71,19 +71,19 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     Raises:
         InfeasibleError: The limits cannot all hold; the message names the smallest set.
     """
-    problem = build_problem(inputs)
+    problem = build_placement_problem(inputs)
     try:
-        plan = solve_exact(problem, gap=1e-4)
+        plan = solve_placement_exactly(problem, gap=1e-4)
     except InfeasibleError:
-        check_feasible(problem)
+        check_placement_feasible(problem)
         raise
-    prices = [*price_of_limits(problem, plan), *price_of_last_gpu(problem, plan)]
+    prices = [*price_of_placement_limits(problem, plan), *price_of_last_gpu(problem, plan)]
     limit_sentences = {
         language: [price.what.translate(language) for price in prices] for language in LANGUAGES
     }
     return StageResult(
-        data=plan_rows(problem, plan) | {"limits": limit_sentences},
-        tables=place_basis(
+        data=placement_plan_rows(problem, plan) | {"limits": limit_sentences},
+        tables=placement_basis_tables(
             problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
         ),
     )
@@ -92,20 +92,20 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
 PLACEMENT_STAGE = Stage(name="placement", compute=compute_placement)
 
 
-def can_place(fleet: StageResult) -> bool:
+def can_place_week_of_load(fleet: StageResult) -> bool:
     """Return whether the run is a week long, as a placement needs."""
     return fleet.tables["fleet_load"].height > 0
 
 
-def build_problem(inputs: PlacementStageInputs) -> PlacementProblem:
+def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
     programme, sites, names = inputs.programme, inputs.sites, inputs.tenants.value
     pools = len(sites)
-    power = [_hours(site.price_usd_per_mwh) for site in programme.sites]
-    carbon = [_hours(site.carbon_g_per_kwh) for site in programme.sites]
-    kwh = np.array([_busy_kwh(programme, site.site) for site in sites])[:, None]
+    power = [_series_over_placement_hours(site.price_usd_per_mwh) for site in programme.sites]
+    carbon = [_series_over_placement_hours(site.carbon_g_per_kwh) for site in programme.sites]
+    kwh = np.array([_busy_gpu_hour_kwh(programme, site.site) for site in sites])[:, None]
     kg = kwh * np.array(carbon) / 1000
-    paid = np.array([_hour_usd(site) for site in sites])
+    paid = np.array([_gpu_hour_standing_running_usd(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
     return PlacementProblem(
         class_names=tuple(programme.tenant_labels(names)),
@@ -117,7 +117,7 @@ def build_problem(inputs: PlacementStageInputs) -> PlacementProblem:
         run_usd=bills * kwh * np.array(power) / 1000 + paid[:, 1:2] + kg / 1000 * CARBON_USD_PER_T,
         move_usd=np.zeros((len(names), pools)),
         carbon_kg=kg,
-        latency_ok=programme.near_sites(names),
+        latency_ok=programme.sites_within_latency(names),
         residency_ok=programme.resident_sites(names),
         type_ok=np.ones((len(names), pools), np.bool_),
         defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
@@ -128,13 +128,13 @@ def build_problem(inputs: PlacementStageInputs) -> PlacementProblem:
     )
 
 
-def _busy_kwh(programme: Programme, site: SitePart) -> float:
+def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     """Return the energy of a busy GPU's hour at a site, overhead included [kWh]."""
     busy_w = {gpu.name: gpu.busy_w for gpu in programme.gpu_types}
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
-def _hour_usd(site: CostedSite) -> tuple[float, float]:
+def _gpu_hour_standing_running_usd(site: CostedSite) -> tuple[float, float]:
     """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
     if site.cells is not None:
         return standing_usd_per_gpu_hour(site.cells), 0.0
@@ -143,18 +143,18 @@ def _hour_usd(site: CostedSite) -> tuple[float, float]:
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
-def _hours(series: F64) -> F64:
+def _series_over_placement_hours(series: F64) -> F64:
     return np.resize(series, HOURS)
 
 
-def placement_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def placement_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the placement joint."""
     return {
         f"place_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES
     }
 
 
-def placement_section(answer: Answer, language: str) -> ReportSection:
+def placement_report_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the placement."""
     values = {
         "cost": f"{answer['cost_usd']:,.0f}",
@@ -173,7 +173,7 @@ def placement_section(answer: Answer, language: str) -> ReportSection:
         "measured, and the standing cost is that of the site's cells."
     )
     return replace(
-        place_body(answer | {"limits": []}, language),
+        placement_report_body(answer | {"limits": []}, language),
         title=Message("Place it: which site runs what").translate(language),
         lede=lede.translate(language),
         notes=[*answer["limits"][language], hard.translate(language)],

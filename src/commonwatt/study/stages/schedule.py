@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 
 import polars as pl
 
-from commonwatt.fleet.engines.simulator import Segments, SimulationResult, simulate
+from commonwatt.fleet.engines.simulator import Segments, SimulationResult, simulate_schedule
 from commonwatt.runs import Stage, StageResult
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.stages.demand import policies_of, programme_inputs
+from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 
 JOBS = ("start_ms", "end_ms", "pending_ms", "state", "preemptions")
 FURTHER_PIECE_COLUMNS = ("more_segment", "more_node", "more_milli")
@@ -33,21 +33,21 @@ class ScheduleStageInputs:
 def compute_schedule(inputs: ScheduleStageInputs) -> StageResult:
     """Return when and where each job runs under the policy of the programme."""
     programme = inputs.programme
-    demand = programme_inputs(programme)
-    schedule = simulate(
+    demand = programme_fleet_inputs(programme)
+    schedule = simulate_schedule(
         demand.workload,
         demand.fleet,
-        policies_of(programme)[0],
+        programme_scheduling_policies(programme)[0],
         seed=programme.file.seed,
-        quotas=programme.quotas(demand.workload.tenant_names),
+        quotas=programme.tenant_quotas_gpus(demand.workload.tenant_names),
     )
-    return StageResult(data={}, tables=tables_of(schedule))
+    return StageResult(data={}, tables=schedule_stage_tables(schedule))
 
 
 SCHEDULE_STAGE = Stage(name="schedule", compute=compute_schedule)
 
 
-def tables_of(result: SimulationResult) -> dict[str, pl.DataFrame]:
+def schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFrame]:
     """Return a schedule as tables: by job, by segment, by further piece."""
     own = result.segments
     return {
@@ -57,8 +57,8 @@ def tables_of(result: SimulationResult) -> dict[str, pl.DataFrame]:
     }
 
 
-def schedule_of(tables: dict[str, pl.DataFrame]) -> SimulationResult:
-    """Return the schedule that `tables_of` wrote."""
+def schedule_from_tables(tables: dict[str, pl.DataFrame]) -> SimulationResult:
+    """Return the schedule that `schedule_stage_tables` wrote."""
     jobs, segments, more = (tables[name] for name in ("jobs", "segments", "more"))
     columns = {name: segments[name].to_numpy() for name in SEGMENT_COLUMNS}
     columns |= {name: more[name].to_numpy() for name in FURTHER_PIECE_COLUMNS}

@@ -8,11 +8,15 @@ from typing import Any
 
 from commonwatt.core.messages import translate
 from commonwatt.siting.domain.cells import CellOrigin, CostCell, SiteCells
-from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, input_named
+from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
-from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.siting.io.cells import load_cells
-from commonwatt.siting.usecases.cost import cells_for, fixed_value, with_run
+from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.siting.io.cells import load_cost_cells
+from commonwatt.siting.usecases.cost import (
+    fixed_cost_distribution,
+    site_cells_of_case,
+    site_cells_with_measured_run,
+)
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
@@ -68,21 +72,24 @@ class CostedSite:
     gpu_hours: float
     cells: SiteCells | None
 
-    def inputs(self) -> Iterator[CostInput]:
+    def sourced_cost_inputs(self) -> Iterator[CostInput]:
         """Yield every input of the cost."""
         if self.cells is not None:
             for cell in self.cells.cells:
-                yield _sourced(self.site, cell)
+                yield _sourced_cost_input(self.site, cell)
         if self.site.rent is not None:
-            yield rent_input(self.site.name, self.site.rent)
+            yield rent_cost_input(self.site.name, self.site.rent)
 
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and value of each sourced input, for the lineage of a stage."""
-        for cost_input in self.inputs():
+        for cost_input in self.sourced_cost_inputs():
             if cost_input.origin is not CellOrigin.FLEET_RUN:
-                yield f"{CELL}.{cost_input.key}", number_text(cost_input.value.quantile(0.5))
+                yield (
+                    f"{CELL}.{cost_input.key}",
+                    four_digit_text(cost_input.value.cost_input_quantile(0.5)),
+                )
 
-    def cost(self, moved: Mapping[str, float] | None = None) -> float:
+    def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
         """Return the cost of a useful GPU-hour, some inputs moved from their medians [USD].
 
         Args:
@@ -90,10 +97,14 @@ class CostedSite:
         """
         values = moved or {}
         if self.cells is None:
-            rent = next(self.inputs())
-            return rented_cost(values.get(rent.key, rent.value.quantile(0.5)), self.site, self.use)
-        changed = {item.name: values[item.key] for item in self.inputs() if item.key in values}
-        return lcoc(self.cells.medians()._replace(**changed))
+            rent = next(self.sourced_cost_inputs())
+            return rented_gpu_hour_usd(
+                values.get(rent.key, rent.value.cost_input_quantile(0.5)), self.site, self.use
+            )
+        changed = {
+            item.name: values[item.key] for item in self.sourced_cost_inputs() if item.key in values
+        }
+        return levelised_cost_of_compute(self.cells.median_cost_inputs()._replace(**changed))
 
 
 def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[CostedSite] | None:
@@ -106,73 +117,84 @@ def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[C
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
-            cells=cells_of(site, row) if site.cost_cells else None,
+            cells=cost_cells_of_programme_site(site, row) if site.cost_cells else None,
         )
         for site, row in zip(sites, measured, strict=True)
     ]
 
 
-def cells_of(site: SitePart, measured: Row) -> SiteCells:
+def cost_cells_of_programme_site(site: SitePart, measured: Row) -> SiteCells:
     """Return a site's inputs: the library's, then the programme's, then what was measured."""
     name = str(site.cost_cells)
-    known = cells_for(load_cells(), name, "audited", name)
-    known = with_run(
+    known = site_cells_of_case(load_cost_cells(), name, "audited", name)
+    known = site_cells_with_measured_run(
         known,
         utilisation=measured["utilisation_share"],
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
-    known = known.with_values(
-        _own(site, known, measured["usd_per_kwh"]),
+    known = known.with_cost_values(
+        _stated_tariff_and_pue(site, known, measured["usd_per_kwh"]),
         f"{PROGRAMME_SOURCE}: {site.source}",
         CellOrigin.CALLER,
     )
     for input_name, part in site.cells.items():
-        own = {input_name: _own_cell(known[input_name], part)}
-        known = known.with_values(own, _said(part), CellOrigin.CALLER)
+        own = {input_name: _stated_cell_distribution(known[input_name], part)}
+        known = known.with_cost_values(own, _stated_cell_source(part), CellOrigin.CALLER)
     return known
 
 
-def _own(site: SitePart, known: SiteCells, usd_per_kwh: float) -> dict[str, Distribution]:
+def _stated_tariff_and_pue(
+    site: SitePart, known: SiteCells, usd_per_kwh: float
+) -> dict[str, Distribution]:
     """Return tariff and PUE as the programme states them.
 
     A tariff without a range keeps the relative spread of the library's.
     """
-    pue = fixed_value(site.pue) if site.pue_range is None else _between(site.pue, site.pue_range)
-    return {"tariff_usd_per_kwh": _tariff(site, known, usd_per_kwh), "pue_ratio": pue}
+    pue = (
+        fixed_cost_distribution(site.pue)
+        if site.pue_range is None
+        else _triangular_around_value(site.pue, site.pue_range)
+    )
+    return {
+        "tariff_usd_per_kwh": _stated_tariff_usd_per_kwh(site, known, usd_per_kwh),
+        "pue_ratio": pue,
+    }
 
 
-def _tariff(site: SitePart, known: SiteCells, usd_per_kwh: float) -> Distribution:
+def _stated_tariff_usd_per_kwh(
+    site: SitePart, known: SiteCells, usd_per_kwh: float
+) -> Distribution:
     if site.price_range is not None:
-        return _between(usd_per_kwh, [bound / 1000 for bound in site.price_range])
+        return _triangular_around_value(usd_per_kwh, [bound / 1000 for bound in site.price_range])
     spread = known["tariff_usd_per_kwh"].value
-    median = spread.quantile(0.5)
+    median = spread.cost_input_quantile(0.5)
     return (
-        spread.scaled(usd_per_kwh / median)
+        spread.scaled_cost_input(usd_per_kwh / median)
         if usd_per_kwh > 0 < median
-        else fixed_value(usd_per_kwh)
+        else fixed_cost_distribution(usd_per_kwh)
     )
 
 
-def _between(value: float, bounds: list[float]) -> Distribution:
+def _triangular_around_value(value: float, bounds: list[float]) -> Distribution:
     low, high = min(bounds[0], value), max(bounds[1], value)
     return Distribution(DistributionShape.TRIANGULAR, low, value, high)
 
 
-def _own_cell(known: CostCell, part: CellPart) -> Distribution:
+def _stated_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
-        return known.value.scaled(part.times)
-    low, value, high = part.spread()
+        return known.value.scaled_cost_input(part.times)
+    low, value, high = part.low_value_high()
     return Distribution(
         DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED, low, value, high
     )
 
 
-def _said(part: CellPart) -> str:
+def _stated_cell_source(part: CellPart) -> str:
     return f"{PROGRAMME_SOURCE}: {part.source}" if part.source else PROGRAMME_SOURCE
 
 
-def _sourced(site: SitePart, cell: CostCell) -> CostInput:
-    known = input_named(cell.input)
+def _sourced_cost_input(site: SitePart, cell: CostCell) -> CostInput:
+    known = cost_input_spec(cell.input)
     own = cell.origin is CellOrigin.CALLER  # the library's date and trust are not the programme's
     mine = own or cell.origin is CellOrigin.FLEET_RUN
     return CostInput(
@@ -189,9 +211,9 @@ def _sourced(site: SitePart, cell: CostCell) -> CostInput:
     )
 
 
-def rent_input(site: str, rent: RentPart) -> CostInput:
+def rent_cost_input(site: str, rent: RentPart) -> CostInput:
     """Return the price of rent as an input."""
-    low, high = rent.spread()
+    low, high = rent.low_and_high_price()
     shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
     return CostInput(
         key=f"{site}.{RENT}",
@@ -207,7 +229,7 @@ def rent_input(site: str, rent: RentPart) -> CostInput:
     )
 
 
-def rented_cost(price: float, site: SitePart, use: float) -> float:
+def rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float:
     """Return what a useful GPU-hour costs where GPUs are rented [USD].
 
     price / use where every hour is paid; price where only used hours are
@@ -216,32 +238,32 @@ def rented_cost(price: float, site: SitePart, use: float) -> float:
     return price / max(use, 0.01) if reserved else price
 
 
-def is_measured(cost_input: CostInput) -> bool:
+def is_cost_input_fixed(cost_input: CostInput) -> bool:
     """Return whether an input has no spread: measured by the run, or fixed by its source."""
-    return cost_input.value.quantile(0.05) == cost_input.value.quantile(0.95)
+    return cost_input.value.cost_input_quantile(0.05) == cost_input.value.cost_input_quantile(0.95)
 
 
-def column_of(cost_input: CostInput) -> int | None:
+def cost_model_column(cost_input: CostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
 
-def owner_label(key: str, sites: Sequence[SitePart]) -> str:
+def cost_input_owner_label(key: str, sites: Sequence[SitePart]) -> str:
     """Return whose an input is, for people: the sites that read it, or "all"."""
     owner = key.split(".", maxsplit=1)[0]
     readers = [site for site in sites if owner in (site.name, site.cost_cells)]
     return ", ".join(str(site.title) for site in readers) or owner
 
 
-def number_text(value: float) -> str:
+def four_digit_text(value: float) -> str:
     """Return a number with four digits that matter and no exponent where it is large.
 
-    >>> number_text(90321.4), number_text(0.066291)
+    >>> four_digit_text(90321.4), four_digit_text(0.066291)
     ('90,321', '0.06629')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def input_text(name: str, language: str) -> str:
+def cost_input_text(name: str, language: str) -> str:
     """Return the name of an input as people say it."""
     return translate(name.replace("_", " "), language)

@@ -11,12 +11,16 @@ import polars as pl
 
 from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
 from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.basis import accounts_basis, cost_basis, terms_basis
-from commonwatt.study.stages.funding import need_of, with_running
+from commonwatt.study.stages.basis import (
+    cost_basis_tables,
+    debt_path_basis_frame,
+    funding_terms_basis_frame,
+)
+from commonwatt.study.stages.funding import capital_need_bn_by_year, need_with_running_cost_bn
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.usecases.countries import open_treasury_country
 
 WITH, RUNNING = "with", "running"
 
@@ -47,25 +51,27 @@ class VariantStageInputs:
 
 def compute_variant(inputs: VariantStageInputs) -> StageResult:
     """Return inputs, terms and accounts of an alternative, a table of each."""
-    tables = cost_basis(inputs.variant, inputs.sites, inputs.scale)
+    tables = cost_basis_tables(inputs.variant, inputs.sites, inputs.scale)
     if inputs.part is not None:
-        tables |= dict(_borrowing(inputs, inputs.part))
+        tables |= dict(_variant_borrowing_tables(inputs, inputs.part))
     return StageResult(data={}, tables=tables)
 
 
 VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant)
 
 
-def _borrowing(inputs: VariantStageInputs, part: FundingPart) -> Iterator[tuple[str, pl.DataFrame]]:
+def _variant_borrowing_tables(
+    inputs: VariantStageInputs, part: FundingPart
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the accounts with the capital borrowed, and with every year's running cost, too."""
-    country = open_country(str(inputs.country[0].path.parent))
-    need = need_of(inputs.capital.value, part)
-    running = with_running(need, inputs.capital.value, part)
+    country = open_treasury_country(str(inputs.country[0].path.parent))
+    need = capital_need_bn_by_year(inputs.capital.value, part)
+    running = need_with_running_cost_bn(need, inputs.capital.value, part)
     accounts = [
-        accounts_basis(
+        debt_path_basis_frame(
             inputs.variant,
             path,
-            project(country, years=part.years, extra_need=borrowed),
+            project_country_debt(country, years=part.years, extra_need=borrowed),
             borrowed,
             country.currency,
         )
@@ -73,4 +79,4 @@ def _borrowing(inputs: VariantStageInputs, part: FundingPart) -> Iterator[tuple[
     ]
     yield BASIS_ACCOUNTS.name, pl.concat(accounts)
     ceiling = math.inf if country.ceiling is None else country.ceiling
-    yield BASIS_TERMS.name, terms_basis(inputs.variant, part, ceiling)
+    yield BASIS_TERMS.name, funding_terms_basis_frame(inputs.variant, part, ceiling)

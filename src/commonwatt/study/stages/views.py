@@ -24,16 +24,17 @@ NOTHING = np.array([0.0])
 
 def fleet_view(programme: Programme, policy: PolicyPart) -> Programme:
     """Return what decides a fleet run under a policy, its energy, its bill and its labels."""
-    file = _of_one_policy(programme.file, policy)
+    file = _programme_file_of_one_policy(programme.file, policy)
     built = {site.name for site in programme.built}
     # A site without nodes is a place that tenants may work from, and nothing more.
     sites = [
-        _without_costs(site) if site.name in built else _place_only(site) for site in file.sites
+        _site_without_costs(site) if site.name in built else _site_as_place_only(site)
+        for site in file.sites
     ]
     return replace(
         programme,
         file=file.model_copy(update={"sites": sites}),
-        built=_built(programme, sites),
+        built=_built_programme_sites(programme, sites),
         path=Path(programme.path.name),
         inputs=(),
         changes=(),
@@ -49,14 +50,14 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
     """
     view = fleet_view(programme, policy)
     file = view.file
-    sites = [_without_prices(site) for site in file.sites]
-    tenants = [part.without(label=None, defer_h=0) for part in file.tenants]
-    gpus = [part.without(idle=0.0, busy=0.0, source="") for part in file.gpus]
+    sites = [_site_without_prices(site) for site in file.sites]
+    tenants = [part.with_withheld_keys(label=None, defer_h=0) for part in file.tenants]
+    gpus = [part.with_withheld_keys(idle=0.0, busy=0.0, source="") for part in file.gpus]
     links = [
-        part.without(source="").model_copy(update={"between": sorted(part.between)})
+        part.with_withheld_keys(source="").model_copy(update={"between": sorted(part.between)})
         for part in file.latency
     ]
-    demand = file.demand.without(source="")
+    demand = file.demand.with_withheld_keys(source="")
     return replace(
         view,
         file=file.model_copy(
@@ -68,34 +69,36 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
                 "demand": demand,
             }
         ),
-        built=_built(view, sites),
+        built=_built_programme_sites(view, sites),
         sites=tuple(
             replace(site, region="", pue=1.0, price_usd_per_mwh=NOTHING, carbon_g_per_kwh=NOTHING)
             for site in view.sites
         ),
-        gpu_types=tuple(_without_draw(gpu) for gpu in view.gpu_types),
+        gpu_types=tuple(_gpu_type_without_draw(gpu) for gpu in view.gpu_types),
     )
 
 
 def placement_view(programme: Programme) -> Programme:
     """Return what decides a placement beside the costs of sites and the load measured."""
     view = fleet_view(programme, PolicyPart())
-    demand = view.file.demand.without(source="")
-    return replace(view, file=view.file.without(seed=0).model_copy(update={"demand": demand}))
+    demand = view.file.demand.with_withheld_keys(source="")
+    return replace(
+        view, file=view.file.with_withheld_keys(seed=0).model_copy(update={"demand": demand})
+    )
 
 
-def cost_part(site: SitePart) -> SitePart:
+def cost_view_of_site(site: SitePart) -> SitePart:
     """Return what of a site decides its cost beside its cells and its measured use."""
-    return site.without(power_price=0.0, carbon=0.0, region="", pools=[])
+    return site.with_withheld_keys(power_price=0.0, carbon=0.0, region="", pools=[])
 
 
-def scale_part(part: FundingPart) -> FundingPart:
+def scale_view_of_funding(part: FundingPart) -> FundingPart:
     """Return what of a funding decides how much is built; nothing else of it is stated."""
-    return part.without(**dict.fromkeys(FundingPart.model_fields.keys() - {"scale"}))
+    return part.with_withheld_keys(**dict.fromkeys(FundingPart.model_fields.keys() - {"scale"}))
 
 
-def _of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
-    return file.without(
+def _programme_file_of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
+    return file.with_withheld_keys(
         title=LocalisedText(""),
         summary=LocalisedText(""),
         compare=[],
@@ -106,22 +109,26 @@ def _of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
     ).model_copy(update={"policy": policy})
 
 
-def _without_costs(site: SitePart) -> SitePart:
-    return site.without(cost_cells=None, cells={}, price_range=None, pue_range=None, rent=None)
+def _site_without_costs(site: SitePart) -> SitePart:
+    return site.with_withheld_keys(
+        cost_cells=None, cells={}, price_range=None, pue_range=None, rent=None
+    )
 
 
-def _without_prices(site: SitePart) -> SitePart:
-    return site.without(label=None, region="", pue=1.0, power_price=0.0, carbon=0.0, source="")
+def _site_without_prices(site: SitePart) -> SitePart:
+    return site.with_withheld_keys(
+        label=None, region="", pue=1.0, power_price=0.0, carbon=0.0, source=""
+    )
 
 
-def _place_only(site: SitePart) -> SitePart:
-    return _without_costs(_without_prices(site)).without(pools=[])
+def _site_as_place_only(site: SitePart) -> SitePart:
+    return _site_without_costs(_site_without_prices(site)).with_withheld_keys(pools=[])
 
 
-def _without_draw(gpu: GpuType) -> GpuType:
+def _gpu_type_without_draw(gpu: GpuType) -> GpuType:
     return replace(gpu, idle_w=0.0, busy_w=0.0, source="")
 
 
-def _built(programme: Programme, sites: Sequence[SitePart]) -> tuple[SitePart, ...]:
+def _built_programme_sites(programme: Programme, sites: Sequence[SitePart]) -> tuple[SitePart, ...]:
     names = {site.name for site in programme.built}
     return tuple(site for site in sites if site.name in names)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.domain.errors import AccountError
 
 CENT = 0.005  # half a cent: what rounding may leave in an entry
@@ -80,7 +80,7 @@ class GeneralLedger:
         self.accounts = {account.name: account for account in accounts}
         self.entries: list[AccountingEntry] = []
 
-    def post(self, entry: AccountingEntry) -> None:
+    def post_accounting_entry(self, entry: AccountingEntry) -> None:
         """Add an entry.
 
         Raises:
@@ -88,8 +88,8 @@ class GeneralLedger:
         """
         where = entry.place or f"{entry.fiscal_year}, {entry.memo}"
         for name, amount in entry.postings.items():
-            self._check_account(where, name)
-            _check_amount(where, name, amount)
+            self._check_budget_account(where, name)
+            _check_posted_amount(where, name, amount)
         left = math.fsum(entry.postings.values())
         if abs(left) > CENT:
             raise AccountError(
@@ -99,7 +99,7 @@ class GeneralLedger:
             )
         self.entries.append(entry)
 
-    def _check_account(self, where: str, name: str) -> None:
+    def _check_budget_account(self, where: str, name: str) -> None:
         if name in self.accounts:
             return
         raise AccountError(
@@ -108,17 +108,21 @@ class GeneralLedger:
             wanted=Message("one of {names}", {"names": ", ".join(self.accounts)}),
         )
 
-    def balances(self, fiscal_year: str) -> YearBalances:
+    def budget_balances(self, fiscal_year: str) -> YearBalances:
         """Return the balances of a year; income less expense must equal the last of them."""
-        kinds, names = self._sums(fiscal_year)
+        kinds, names = self._year_totals_by_account(fiscal_year)
         published = kinds[AccountKind.FUND]
-        proceeds, repayment = self._debt_flows(fiscal_year)
+        proceeds, repayment = self._bond_proceeds_and_repayment(fiscal_year)
         before_bonds = published - proceeds + repayment
-        transfers = {name: -names[name] for name in names if self._kind(name) is AccountKind.POCKET}
+        transfers = {
+            name: -names[name]
+            for name in names
+            if self._budget_account_kind(name) is AccountKind.POCKET
+        }
         # Debits are positive, so income stands negative in the books.
         balance = -kinds[AccountKind.INCOME] - kinds[AccountKind.EXPENSE]
         untransferred = before_bonds - math.fsum(transfers.values())
-        check_closed(f"{fiscal_year}, accounts", untransferred, balance)
+        check_accounting_identity(f"{fiscal_year}, accounts", untransferred, balance)
         return YearBalances(
             published=published,
             before_bonds=before_bonds,
@@ -128,33 +132,37 @@ class GeneralLedger:
             transfers=transfers,
         )
 
-    def _sums(self, fiscal_year: str) -> tuple[dict[AccountKind, float], dict[str, float]]:
+    def _year_totals_by_account(
+        self, fiscal_year: str
+    ) -> tuple[dict[AccountKind, float], dict[str, float]]:
         kinds: dict[AccountKind, float] = defaultdict(float)
         names: dict[str, float] = defaultdict(float)
-        for name, amount in self._postings(fiscal_year):
-            kinds[self._kind(name)] += amount
+        for name, amount in self._budget_account_postings(fiscal_year):
+            kinds[self._budget_account_kind(name)] += amount
             names[name] += amount
         return kinds, names
 
-    def _debt_flows(self, fiscal_year: str) -> tuple[float, float]:
+    def _bond_proceeds_and_repayment(self, fiscal_year: str) -> tuple[float, float]:
         # By sign, not by memo: an entry is what it does to the debt, whatever it is called.
         debt = [
-            a for name, a in self._postings(fiscal_year) if self._kind(name) is AccountKind.DEBT
+            a
+            for name, a in self._budget_account_postings(fiscal_year)
+            if self._budget_account_kind(name) is AccountKind.DEBT
         ]
         return -math.fsum(a for a in debt if a < 0), math.fsum(a for a in debt if a > 0)
 
-    def _postings(self, fiscal_year: str) -> Iterable[tuple[str, float]]:
+    def _budget_account_postings(self, fiscal_year: str) -> Iterable[tuple[str, float]]:
         entries = (entry for entry in self.entries if entry.fiscal_year == fiscal_year)
         return (posting for entry in entries for posting in entry.postings.items())
 
-    def _kind(self, name: str) -> AccountKind:
+    def _budget_account_kind(self, name: str) -> AccountKind:
         return self.accounts[name].kind
 
 
-def _check_amount(where: str, name: str, amount: float) -> None:
+def _check_posted_amount(where: str, account_name: str, amount: float) -> None:
     if math.isfinite(amount):
         return
-    raise AccountError(f"{where}, {name}", found=str(amount), wanted=Message("an amount"))
+    raise AccountError(f"{where}, {account_name}", found=str(amount), wanted=Message("an amount"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +174,10 @@ class BridgeStep:
     level: float
 
 
-def bridge(balances: YearBalances) -> tuple[BridgeStep, ...]:
+def balance_bridge_steps(balances: YearBalances) -> tuple[BridgeStep, ...]:
     """Return the steps from the published balance to income less expense.
 
-    >>> steps = bridge(YearBalances(published=22.1, before_bonds=-78.2,
+    >>> steps = balance_bridge_steps(YearBalances(published=22.1, before_bonds=-78.2,
     ...     before_bonds_and_transfers=-206.0, proceeds=160.0, repayment=59.7,
     ...     transfers={"Exchange Fund": 75.0, "Bond Fund": 37.0, "other funds": 15.8}))
     >>> [(step.name, round(step.level, 1)) for step in steps][:3]
@@ -182,5 +190,5 @@ def bridge(balances: YearBalances) -> tuple[BridgeStep, ...]:
     steps = [BridgeStep("published balance", balances.published, balances.published)]
     for name, amount in moves:
         steps.append(BridgeStep(name, amount, steps[-1].level + amount))
-    check_closed("bridge", steps[-1].level, balances.before_bonds_and_transfers)
+    check_accounting_identity("bridge", steps[-1].level, balances.before_bonds_and_transfers)
     return tuple(steps)

@@ -160,17 +160,17 @@ class Country:
     cash_windows: tuple[CashWindow, ...] = ()
     vintages: tuple[ForecastVintage, ...] = ()
 
-    def year_name(self, year: int) -> str:
+    def fiscal_year_name(self, year: int) -> str:
         """Return a fiscal year's name from the calendar year in which it starts."""
         if self.fiscal_year_starts == 1:
             return str(year)
         return f"{year}-{(year + 1) % 100:02d}"
 
-    def money(self, name: str) -> str:
+    def money_column_name(self, name: str) -> str:
         """Return a field name with currency and unit: `debt` becomes `debt_hkd_bn`."""
         return f"{name}_{self.currency.lower()}_bn"
 
-    def gdp(self, year: int) -> float:
+    def projected_gdp(self, year: int) -> float:
         """Return nominal GDP of a projected year, or of the one before the first."""
         ahead = year - self.first_year
         if ahead < 0:

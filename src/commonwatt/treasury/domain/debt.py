@@ -42,12 +42,12 @@ def debt_next(debt: float, balance: float, sfa: float = 0.0) -> float:
     return debt - balance + sfa
 
 
-def growth_for(amount: float, share: float, gdp: float, years: int) -> float:
+def gdp_growth_for_debt_share(amount: float, share: float, gdp: float, years: int) -> float:
     """Return the nominal growth at which `amount` is `share` of GDP after `years`.
 
         g = (A / (s Y))^(1/n) - 1
 
-    >>> round(growth_for(900, 0.199, 3485.1, 4), 4)
+    >>> round(gdp_growth_for_debt_share(900, 0.199, 3485.1, 4), 4)
     0.0673
     """
     return (amount / share / gdp) ** (1 / years) - 1
@@ -99,7 +99,7 @@ class DebtYear:
     revaluation: float = 0.0
 
 
-def decompose(year: DebtYear) -> DebtDecomposition:
+def decompose_debt_change(year: DebtYear) -> DebtDecomposition:
     """Return what the change of the debt ratio is made of.
 
         d' - d = I/Y' - d g/(1+g) - PB/Y' + R/Y' + S/Y'
@@ -108,7 +108,7 @@ def decompose(year: DebtYear) -> DebtDecomposition:
     Raises:
         IdentityError: The parts do not add up to the change.
 
-    >>> parts = decompose(DebtYear(debt_before=60, debt=61.8, gdp_before=100, gdp=105,
+    >>> parts = decompose_debt_change(DebtYear(debt_before=60, debt=61.8, gdp_before=100, gdp=105,
     ...                              interest=1.8, primary_balance=0))
     >>> round(parts.growth, 6), round(parts.interest, 6), round(parts.total(), 6)
     (-0.028571, 0.017143, -0.011429)
@@ -123,11 +123,13 @@ def decompose(year: DebtYear) -> DebtDecomposition:
         exchange_rate=year.revaluation / year.gdp,
         stock_flow=left / year.gdp,
     )
-    check_closed("debt ratio", parts.total(), year.debt / year.gdp - before)
+    check_accounting_identity("debt ratio", parts.total(), year.debt / year.gdp - before)
     return parts
 
 
-def check_closed(identity: str, left: float, right: float, tolerance: float = 1e-9) -> None:
+def check_accounting_identity(
+    identity: str, left: float, right: float, tolerance: float = 1e-9
+) -> None:
     """Raise unless two sides of an identity agree.
 
     Raises:

@@ -32,79 +32,85 @@ _GDP_CHANGE: Final = CHANGE.with_digits(2).shown_in("% of GDP")
 _CHANCE: Final = SHARE.with_digits(2)
 
 
-def _money(name: str, label: Message, meaning: Message, formula: str = "") -> Measure:
-    return Measure(name, label, _BN, meaning, _TENTHS, formula)
+def _budget_bn_measure(
+    measure_name: str, label: Message, meaning: Message, formula: str = ""
+) -> Measure:
+    return Measure(measure_name, label, _BN, meaning, _TENTHS, formula)
 
 
-def _centre(name: str, label: Message, meaning: Message, formula: str = "") -> Measure:
+def _finance_centre_mn_measure(
+    name: str, label: Message, meaning: Message, formula: str = ""
+) -> Measure:
     return Measure(name, label, _MN, meaning, _TENTHS, formula)
 
 
-def _text(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
+def _treasury_text_measure(
+    name: str, label: Message, meaning: Message, form: Form = TEXT
+) -> Measure:
     return Measure(name, label, "", meaning, form)
 
 
 # Years of a projection.
-STATUS: Final = _text(
+STATUS: Final = _treasury_text_measure(
     "status", Message("Status"), Message("Whether the year is projected, published or derived")
 )
-GDP: Final = _money("gdp", Message("GDP"), Message("Nominal GDP of the fiscal year"))
-DEBT: Final = _money(
+GDP: Final = _budget_bn_measure("gdp", Message("GDP"), Message("Nominal GDP of the fiscal year"))
+DEBT: Final = _budget_bn_measure(
     "debt",
     Message("Debt"),
     Message("Gross debt at the year's end, of the programmes and on the basis that are named"),
     "debt_before + gross_issuance - redemption",
 )
-GROSS_ISSUANCE: Final = _money(
+GROSS_ISSUANCE: Final = _budget_bn_measure(
     "gross_issuance", Message("Gross issuance"), Message("Bonds issued in the year, at face")
 )
-REDEMPTION: Final = _money(
+REDEMPTION: Final = _budget_bn_measure(
     "redemption", Message("Redemption"), Message("Principal that matures in the year")
 )
-INTEREST: Final = _money(
+INTEREST: Final = _budget_bn_measure(
     "interest",
     Message("Interest"),
     Message("A year's coupons on what stood at the end of the year before"),
 )
-GROSS_FINANCING_NEED: Final = _money(
+GROSS_FINANCING_NEED: Final = _budget_bn_measure(
     "gross_financing_need",
     Message("Gross financing need"),
     Message("What must be found in the year: principal that matures and the own balance"),
     "redemption - balance_before_bonds_and_transfers",
 )
-PRIMARY_BALANCE: Final = _money(
+PRIMARY_BALANCE: Final = _budget_bn_measure(
     "primary_balance",
     Message("Primary balance"),
     Message("Income less expense before interest; bonds and transfers are no income"),
     "balance_before_bonds_and_transfers + interest",
 )
-RESERVES: Final = _money(
+RESERVES: Final = _budget_bn_measure(
     "reserves", Message("Fiscal reserves"), Message("Reserves at the end of the period")
 )
-RESERVES_LESS_DEBT: Final = _money(
+RESERVES_LESS_DEBT: Final = _budget_bn_measure(
     "reserves_less_debt",
     Message("Reserves less debt"),
     Message("What would be left if the debt were repaid from the reserves"),
     "reserves - debt",
 )
-BALANCE_PUBLISHED: Final = _money(
+BALANCE_PUBLISHED: Final = _budget_bn_measure(
     "balance_published",
     Message("Balance as published"),
     Message("Change of the reserves: bond proceeds and transfers count as income"),
 )
-BALANCE_BEFORE_BONDS: Final = _money(
+BALANCE_BEFORE_BONDS: Final = _budget_bn_measure(
     "balance_before_bonds",
     Message("Balance before bonds"),
     Message("The published balance without bond proceeds and repayments"),
     "balance_published - gross_issuance + redemption",
 )
-BALANCE_BEFORE_BONDS_AND_TRANSFERS: Final = _money(
+BALANCE_BEFORE_BONDS_AND_TRANSFERS: Final = _budget_bn_measure(
     "balance_before_bonds_and_transfers",
     Message("Balance before bonds and transfers"),
     Message("Income less expense, read from the accounts in double entry"),
     "balance_before_bonds - transfers",
 )
-BALANCE_HEADLINE: Final = _money(
+BALANCE_HEADLINE: Final = _budget_bn_measure(
     "balance_headline",
     Message("Balance by the chosen treatment"),
     Message("The balance that the chosen treatment of bonds and transfers headlines"),
@@ -125,10 +131,10 @@ EFFECTIVE_INTEREST_RATE: Final = Measure(
     SHARE.with_digits(2),
     "interest / (debt - gross_issuance + redemption)",
 )
-GDP_VINTAGE: Final = _text(
+GDP_VINTAGE: Final = _treasury_text_measure(
     "gdp_vintage", Message("GDP vintage"), Message("Which publication of GDP the ratios divide by")
 )
-DEBT_BASIS: Final = _text(
+DEBT_BASIS: Final = _treasury_text_measure(
     "debt_basis",
     Message("Basis of the debt"),
     Message("Cash: proceeds less repayments; revalued: foreign bonds at current exchange rates"),
@@ -178,12 +184,14 @@ PLANNED_DEBT_GDP: Final = Measure(
     Message("Debt over GDP of the same year without the reader's changes"),
     SHARE.with_digits(2).shown_in("% of GDP"),
 )
-SOURCE_ID: Final = _text(
+SOURCE_ID: Final = _treasury_text_measure(
     "source_id", Message("Source id"), Message("Id of the source in the country's sources.csv")
 )
 
 # Bridge, quarters, checks, comparison, ceiling.
-STEP: Final = _text("step", Message("Step"), Message("What is taken from the published balance"))
+STEP: Final = _treasury_text_measure(
+    "step", Message("Step"), Message("What is taken from the published balance")
+)
 STEP_AMOUNT: Final = Measure(
     "step_amount",
     Message("Amount of the step"),
@@ -191,41 +199,43 @@ STEP_AMOUNT: Final = Measure(
     Message("What the step adds to the balance"),
     Form(MONEY.kind, 1, signed=True),
 )
-STEP_LEVEL: Final = _money(
+STEP_LEVEL: Final = _budget_bn_measure(
     "step_level", Message("Balance so far"), Message("The balance after the step")
 )
-QUARTER: Final = _text("quarter", Message("Quarter"), Message("Fiscal year and quarter"))
-CHECKED_FIELD: Final = _text(
+QUARTER: Final = _treasury_text_measure(
+    "quarter", Message("Quarter"), Message("Fiscal year and quarter")
+)
+CHECKED_FIELD: Final = _treasury_text_measure(
     "checked_field", Message("Field checked"), Message("Which column of the years is compared")
 )
-PUBLISHED_VALUE: Final = _text(
+PUBLISHED_VALUE: Final = _treasury_text_measure(
     "published_value", Message("Published value"), Message("As the source prints it"), NUMBER
 )
-PROJECTED_VALUE: Final = _text(
+PROJECTED_VALUE: Final = _treasury_text_measure(
     "projected_value", Message("Projected value"), Message("As the projection gives it"), NUMBER
 )
-TOLERANCE: Final = _text(
+TOLERANCE: Final = _treasury_text_measure(
     "tolerance", Message("Tolerance"), Message("Half of the last digit that is printed"), NUMBER
 )
-HOLDS: Final = _text(
+HOLDS: Final = _treasury_text_measure(
     "holds", Message("Holds"), Message("Whether the two differ by no more than that"), FLAG
 )
-ECONOMY: Final = _text(
+ECONOMY: Final = _treasury_text_measure(
     "economy", Message("Economy"), Message("ISO 3166 code; `all` for every economy together")
 )
-COMPARED_YEAR: Final = _text(
+COMPARED_YEAR: Final = _treasury_text_measure(
     "compared_year", Message("Year compared"), Message("Fiscal or calendar year of the ratio")
 )
-COMPARED_BASIS: Final = _text(
+COMPARED_BASIS: Final = _treasury_text_measure(
     "compared_basis", Message("Basis"), Message("Whose debt the ratio counts, and on what basis")
 )
-CAVEAT: Final = _text(
+CAVEAT: Final = _treasury_text_measure(
     "caveat", Message("Caveat"), Message("What keeps the economy from being comparable")
 )
-CEILING: Final = _money(
+CEILING: Final = _budget_bn_measure(
     "ceiling", Message("Ceiling on debt"), Message("Legal ceiling on principal that stands")
 )
-FIRST_BREACH: Final = _text(
+FIRST_BREACH: Final = _treasury_text_measure(
     "first_breach",
     Message("First year over the ceiling, central path"),
     Message("First year of the projection itself whose debt is over the ceiling"),
@@ -276,7 +286,7 @@ QUANTILE_ERROR_95: Final = Measure(
     "gdp_quantile_error_95", Message("Monte Carlo error of the 95 % quantile"), _OF_GDP,
     Message("Standard error of the quantile for this number of paths"), SHARE.with_digits(2),
 )  # fmt: skip
-YEAR_OR_EVER: Final = _text(
+YEAR_OR_EVER: Final = _treasury_text_measure(
     "year_or_ever",
     Message("Fiscal year, or ever"),
     Message("A year of the horizon, or `ever`: in at least one of its years"),
@@ -353,21 +363,23 @@ CALL_CHANCE_ERROR: Final = Measure(
     Message("Standard error of a share of this number of paths"),
     _CHANCE,
 )
-STRATEGY: Final = _text("strategy", Message("Strategy"), Message("Issuance mix; the planned first"))
-STRATEGY_COST: Final = _money(
+STRATEGY: Final = _treasury_text_measure(
+    "strategy", Message("Strategy"), Message("Issuance mix; the planned first")
+)
+STRATEGY_COST: Final = _budget_bn_measure(
     "strategy_cost", Message("Cost a year"), Message("Mean yearly cost of new bonds on the paths")
 )
-STRATEGY_RISK: Final = _money(
+STRATEGY_RISK: Final = _budget_bn_measure(
     "strategy_cost_at_risk",
     Message("Cost at risk, 95 %"),
     Message("95 % quantile of the yearly cost of new bonds less its mean"),
 )
-STRATEGY_PEAK: Final = _money(
+STRATEGY_PEAK: Final = _budget_bn_measure(
     "strategy_peak_redemption",
     Message("Largest redemption"),
     Message("Largest principal that matures in any year of the horizon"),
 )
-STRATEGY_EFFICIENT: Final = _text(
+STRATEGY_EFFICIENT: Final = _treasury_text_measure(
     "strategy_efficient",
     Message("Efficient"),
     Message("No other mix costs less at no more risk"),
@@ -408,22 +420,24 @@ MEDIAN_ERROR: Final = Measure(
 )
 
 # Rules.
-INDICATOR: Final = _text("indicator", Message("Indicator"), Message("What the rule judges"))
-INDICATOR_VALUE: Final = _text(
+INDICATOR: Final = _treasury_text_measure(
+    "indicator", Message("Indicator"), Message("What the rule judges")
+)
+INDICATOR_VALUE: Final = _treasury_text_measure(
     "indicator_value",
     Message("Value of the indicator"),
     Message("A share, or an index of the framework"),
     NUMBER.with_digits(3),
 )
-THRESHOLDS: Final = _text(
+THRESHOLDS: Final = _treasury_text_measure(
     "thresholds", Message("Thresholds"), Message("The values that part the signals")
 )
-SIGNAL: Final = _text(
+SIGNAL: Final = _treasury_text_measure(
     "signal",
     Message("Signal"),
     Message("Low, moderate or high; within or breach; absent, or no input"),
 )
-SIGNAL_NOTE: Final = _text(
+SIGNAL_NOTE: Final = _treasury_text_measure(
     "signal_note",
     Message("Source of the threshold"),
     Message("Where the threshold stands, or why there is none"),
@@ -442,47 +456,51 @@ ADJUSTMENT_STEP: Final = Measure(
     Message("Least yearly improvement of the structural primary balance"),
     SHARE.with_digits(3).shown_in("% of GDP"),
 )
-BINDING: Final = _text("binding", Message("Binding"), Message("The criterion that sets the step"))
+BINDING: Final = _treasury_text_measure(
+    "binding", Message("Binding"), Message("The criterion that sets the step")
+)
 
 # A compute centre.
 PERIOD: Final = Measure(
     "period", Message("Period"), "", Message("Number of the period of building or operation"), COUNT
 )
-BUILDING_COST: Final = _centre(
+BUILDING_COST: Final = _finance_centre_mn_measure(
     "building_cost", Message("Cost of building"), Message("Cost before finance, along the S-curve")
 )
-CENTRE_INTEREST: Final = _centre(
+CENTRE_INTEREST: Final = _finance_centre_mn_measure(
     "centre_interest", Message("Interest of the loan"), Message("Interest of the period")
 )
-FEE: Final = _centre("arrangement_fee", Message("Arrangement fee"), Message("Paid at the start"))
-DEBT_DRAWN: Final = _centre(
+FEE: Final = _finance_centre_mn_measure(
+    "arrangement_fee", Message("Arrangement fee"), Message("Paid at the start")
+)
+DEBT_DRAWN: Final = _finance_centre_mn_measure(
     "debt_drawn", Message("Debt drawn"), Message("Loan that pays its share of every use")
 )
-EQUITY: Final = _centre(
+EQUITY: Final = _finance_centre_mn_measure(
     "equity_drawn", Message("Equity paid in"), Message("What the loan does not pay")
 )
-LOAN_BALANCE: Final = _centre(
+LOAN_BALANCE: Final = _finance_centre_mn_measure(
     "loan_balance", Message("Balance of the loan"), Message("Principal at the end of the period")
 )
-USER_CHARGES: Final = _centre(
+USER_CHARGES: Final = _finance_centre_mn_measure(
     "user_charges", Message("User charges"), Message("GPU-hours sold times their price")
 )
-PERIOD_RUNNING_COST: Final = _centre(
+PERIOD_RUNNING_COST: Final = _finance_centre_mn_measure(
     "period_running_cost",
     Message("Running cost of the period"),
     Message("Fixed cost and cost of each GPU-hour sold, in prices of the period"),
 )
-REFRESH_RESERVE: Final = _centre(
+REFRESH_RESERVE: Final = _finance_centre_mn_measure(
     "refresh_reserve",
     Message("Refresh reserve"),
     Message("Saved for the next renewal of the hardware, at the end of the period"),
 )
-CFADS: Final = _centre(
+CFADS: Final = _finance_centre_mn_measure(
     "cfads",
     Message("Cash available for debt service"),
     Message("User charges less running cost and what is saved for the next renewal"),
 )
-PRINCIPAL: Final = _centre(
+PRINCIPAL: Final = _finance_centre_mn_measure(
     "principal_repaid", Message("Principal repaid"), Message("Repaid in the period")
 )
 DSCR: Final = Measure(
@@ -537,37 +555,39 @@ PRICE_OVER_85: Final = Measure(
     Message("The price over the price at a utilisation of 85 %, less one"),
     CHANGE,
 )
-CASE: Final = _text("case", Message("Case"), Message("The base case, or what is worse in it"))
-CASE_DEBT: Final = _centre(
+CASE: Final = _treasury_text_measure(
+    "case", Message("Case"), Message("The base case, or what is worse in it")
+)
+CASE_DEBT: Final = _finance_centre_mn_measure(
     "case_debt", Message("Debt at the end of building"), Message("Loan of the case")
 )
-SHORTFALL: Final = _centre(
+SHORTFALL: Final = _finance_centre_mn_measure(
     "shortfall",
     Message("Shortfall of debt service"),
     Message("Debt service that the cash does not cover, over the whole loan"),
 )
-CENTRE_CAPITAL: Final = _centre(
+CENTRE_CAPITAL: Final = _finance_centre_mn_measure(
     "centre_capital", Message("Capital spent"), Message("Cost of building in the year")
 )
-CENTRE_USES: Final = _centre(
+CENTRE_USES: Final = _finance_centre_mn_measure(
     "centre_uses", Message("All uses of capital"), Message("Building, fee and interest in the year")
 )
-ROUTE: Final = _text(
+ROUTE: Final = _treasury_text_measure(
     "public_route",
     Message("Route onto the public books"),
     Message("How the centre comes onto the public books"),
 )
-PEAK_PUBLIC_DEBT: Final = _centre(
+PEAK_PUBLIC_DEBT: Final = _finance_centre_mn_measure(
     "peak_public_debt",
     Message("Largest debt on the public books"),
     Message("Largest stock of the centre's debt that counts as the government's"),
 )
-PEAK_GUARANTEES: Final = _centre(
+PEAK_GUARANTEES: Final = _finance_centre_mn_measure(
     "peak_guarantees",
     Message("Largest guarantee"),
     Message("Largest stock of debt that the government guarantees"),
 )
-TOTAL_DEFICIT: Final = _centre(
+TOTAL_DEFICIT: Final = _finance_centre_mn_measure(
     "total_deficit",
     Message("Deficit over the centre's life"),
     Message("Sum of the effect on the deficit; negative where the centre pays more than it costs"),

@@ -18,7 +18,9 @@ class PublishedStock:
     def month(self) -> int | None:
         """Number of the month that ends on the day; None for a day within a month."""
         last = monthrange(self.on.year, self.on.month)[1]
-        return month_number(self.on.year, self.on.month) if self.on.day == last else None
+        return (
+            publication_month_number(self.on.year, self.on.month) if self.on.day == last else None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +51,15 @@ class ForecastVintage:
     source: str
 
     @property
-    def error_share(self) -> float | None:
+    def forecast_error_share(self) -> float | None:
         """Outturn less forecast over forecast; negative where it was optimistic."""
         return None if self.outturn is None else self.outturn / self.forecast - 1
 
 
-def month_number(year: int, month: int) -> int:
+def publication_month_number(year: int, month: int) -> int:
     """Return a month as one number, so that neighbours differ by one.
 
-    >>> month_number(2026, 1) - month_number(2025, 12)
+    >>> publication_month_number(2026, 1) - publication_month_number(2025, 12)
     1
     """
     return 12 * year + month - 1

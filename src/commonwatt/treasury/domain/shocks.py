@@ -50,7 +50,7 @@ class ShockModel:
     observations: int
     source: str
 
-    def factor(self) -> F64:
+    def shock_cholesky_factor(self) -> F64:
         """Return L with sd-scaled shocks = L z, for unit-variance Student z, shape (9, 9)."""
         cholesky = np.linalg.cholesky(self.correlation)
         # Lower triangular: growth comes first, so its shock is one draw whatever else is drawn.

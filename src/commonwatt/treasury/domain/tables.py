@@ -17,11 +17,11 @@ from commonwatt.catalogue.tables import TableSchema
 Row = dict[str, Any]
 
 
-def _bn(measure: Measure, stem: str = "") -> TableColumn:
+def _budget_bn_column(measure: Measure, stem: str = "") -> TableColumn:
     return TableColumn.of(measure, f"{stem or measure.id}_{{currency}}_bn", unit="{currency} bn")
 
 
-def _mn(measure: Measure, stem: str) -> TableColumn:
+def _finance_mn_column(measure: Measure, stem: str) -> TableColumn:
     return TableColumn.of(measure, f"{stem}_mn")
 
 
@@ -33,19 +33,19 @@ YEARS: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STATUS),
-        _bn(of.GDP),
-        _bn(of.DEBT),
-        _bn(of.GROSS_ISSUANCE),
-        _bn(of.REDEMPTION),
-        _bn(of.INTEREST),
-        _bn(of.GROSS_FINANCING_NEED),
-        _bn(of.PRIMARY_BALANCE),
-        _bn(of.RESERVES),
-        _bn(of.RESERVES_LESS_DEBT),
-        _bn(of.BALANCE_PUBLISHED),
-        _bn(of.BALANCE_BEFORE_BONDS),
-        _bn(of.BALANCE_BEFORE_BONDS_AND_TRANSFERS),
-        _bn(of.BALANCE_HEADLINE),
+        _budget_bn_column(of.GDP),
+        _budget_bn_column(of.DEBT),
+        _budget_bn_column(of.GROSS_ISSUANCE),
+        _budget_bn_column(of.REDEMPTION),
+        _budget_bn_column(of.INTEREST),
+        _budget_bn_column(of.GROSS_FINANCING_NEED),
+        _budget_bn_column(of.PRIMARY_BALANCE),
+        _budget_bn_column(of.RESERVES),
+        _budget_bn_column(of.RESERVES_LESS_DEBT),
+        _budget_bn_column(of.BALANCE_PUBLISHED),
+        _budget_bn_column(of.BALANCE_BEFORE_BONDS),
+        _budget_bn_column(of.BALANCE_BEFORE_BONDS_AND_TRANSFERS),
+        _budget_bn_column(of.BALANCE_HEADLINE),
         _DEBT_GDP,
         TableColumn.of(of.GROSS_FINANCING_NEED_GDP, "gross_financing_need_gdp_share"),
         TableColumn.of(of.EFFECTIVE_INTEREST_RATE),
@@ -58,7 +58,7 @@ YEARS: Final = TableSchema(
         TableColumn.of(of.CHANGE_STOCK_FLOW, "change_stock_flow_share"),
     ),
 )
-CHANGED_YEARS: Final = YEARS.named(
+CHANGED_YEARS: Final = YEARS.under_name(
     "treasury_changed_years",
     TableColumn.of(of.PLANNED_DEBT_GDP, "planned_debt_gdp_share"),
     meaning="The projection under a reader's changes, beside the planned ratio.",
@@ -69,10 +69,10 @@ HISTORY: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STATUS),
-        _bn(of.DEBT),
-        _bn(of.GDP),
-        _bn(of.RESERVES),
-        _bn(of.RESERVES_LESS_DEBT),
+        _budget_bn_column(of.DEBT),
+        _budget_bn_column(of.GDP),
+        _budget_bn_column(of.RESERVES),
+        _budget_bn_column(of.RESERVES_LESS_DEBT),
         _DEBT_GDP,
         TableColumn.of(of.SOURCE_ID),
     ),
@@ -83,14 +83,14 @@ BRIDGE: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STEP),
-        _bn(of.STEP_AMOUNT, "amount"),
-        _bn(of.STEP_LEVEL, "level"),
+        _budget_bn_column(of.STEP_AMOUNT, "amount"),
+        _budget_bn_column(of.STEP_LEVEL, "level"),
     ),
 )
 QUARTERS: Final = TableSchema(
     "treasury_quarters",
     "Reserves at the end of each quarter.",
-    (TableColumn.of(of.QUARTER), _bn(of.RESERVES)),
+    (TableColumn.of(of.QUARTER), _budget_bn_column(of.RESERVES)),
 )
 PUBLISHED_CHECKS: Final = TableSchema(
     "treasury_published_checks",
@@ -134,10 +134,10 @@ FAN_DEBT: Final = TableSchema(
         TableColumn.of(of.QUANTILE_ERROR_95, "monte_carlo_error_q95"),
     ),
 )
-FAN_RESERVES: Final = FAN_DEBT.named(
+FAN_RESERVES: Final = FAN_DEBT.under_name(
     "treasury_reserves_gdp_share", meaning="Reserves over GDP on the same paths."
 )
-FAN_NEED: Final = FAN_DEBT.named(
+FAN_NEED: Final = FAN_DEBT.under_name(
     "treasury_gross_financing_need_gdp_share",
     meaning="Gross financing need over GDP on the same paths.",
 )
@@ -191,12 +191,12 @@ CONSTRUCTION: Final = TableSchema(
     "Building, and how it is paid for, by period.",
     (
         TableColumn.of(of.PERIOD),
-        _mn(of.BUILDING_COST, "cost"),
-        _mn(of.CENTRE_INTEREST, "interest"),
-        _mn(of.FEE, "fee"),
-        _mn(of.DEBT_DRAWN, "debt"),
-        _mn(of.EQUITY, "equity"),
-        _mn(of.LOAN_BALANCE, "balance"),
+        _finance_mn_column(of.BUILDING_COST, "cost"),
+        _finance_mn_column(of.CENTRE_INTEREST, "interest"),
+        _finance_mn_column(of.FEE, "fee"),
+        _finance_mn_column(of.DEBT_DRAWN, "debt"),
+        _finance_mn_column(of.EQUITY, "equity"),
+        _finance_mn_column(of.LOAN_BALANCE, "balance"),
     ),
 )
 LOAN: Final = TableSchema(
@@ -204,13 +204,13 @@ LOAN: Final = TableSchema(
     "Operation and debt service, by period of the loan.",
     (
         TableColumn.of(of.PERIOD),
-        _mn(of.USER_CHARGES, "revenue"),
-        _mn(of.PERIOD_RUNNING_COST, "running_cost"),
-        _mn(of.REFRESH_RESERVE, "refresh_reserve"),
-        _mn(of.CFADS, "cfads"),
-        _mn(of.CENTRE_INTEREST, "interest"),
-        _mn(of.PRINCIPAL, "principal"),
-        _mn(of.LOAN_BALANCE, "balance"),
+        _finance_mn_column(of.USER_CHARGES, "revenue"),
+        _finance_mn_column(of.PERIOD_RUNNING_COST, "running_cost"),
+        _finance_mn_column(of.REFRESH_RESERVE, "refresh_reserve"),
+        _finance_mn_column(of.CFADS, "cfads"),
+        _finance_mn_column(of.CENTRE_INTEREST, "interest"),
+        _finance_mn_column(of.PRINCIPAL, "principal"),
+        _finance_mn_column(of.LOAN_BALANCE, "balance"),
         TableColumn.of(of.DSCR),
     ),
 )
@@ -229,10 +229,10 @@ CASES: Final = TableSchema(
     "Cover in the base case and in worse ones.",
     (
         TableColumn.of(of.CASE),
-        _mn(of.CASE_DEBT, "debt"),
+        _finance_mn_column(of.CASE_DEBT, "debt"),
         TableColumn.of(of.DSCR_MIN),
         TableColumn.of(of.DSCR_MEAN),
-        _mn(of.SHORTFALL, "shortfall"),
+        _finance_mn_column(of.SHORTFALL, "shortfall"),
     ),
 )
 CAPITAL_NEED: Final = TableSchema(
@@ -251,9 +251,9 @@ ROUTES: Final = TableSchema(
     "What each route does to the public books.",
     (
         TableColumn.of(of.ROUTE, "route"),
-        _mn(of.PEAK_PUBLIC_DEBT, "peak_gross_debt"),
-        _mn(of.PEAK_GUARANTEES, "peak_guarantees"),
-        _mn(of.TOTAL_DEFICIT, "total_deficit"),
+        _finance_mn_column(of.PEAK_PUBLIC_DEBT, "peak_gross_debt"),
+        _finance_mn_column(of.PEAK_GUARANTEES, "peak_guarantees"),
+        _finance_mn_column(of.TOTAL_DEFICIT, "total_deficit"),
     ),
 )
 

@@ -20,9 +20,19 @@ from commonwatt.treasury.domain.accounts import (
     GeneralLedger,
     YearBalances,
 )
-from commonwatt.treasury.domain.bonds.ladder import Tranche, interest, outstanding, redemption
+from commonwatt.treasury.domain.bonds.ladder import (
+    Tranche,
+    coupon_interest,
+    debt_redemption,
+    outstanding_debt,
+)
 from commonwatt.treasury.domain.country import BudgetLine, Country, LineDriver, MixPart
-from commonwatt.treasury.domain.debt import DebtDecomposition, DebtYear, check_closed, decompose
+from commonwatt.treasury.domain.debt import (
+    DebtDecomposition,
+    DebtYear,
+    check_accounting_identity,
+    decompose_debt_change,
+)
 
 
 class DebtBasis(StrEnum):
@@ -48,7 +58,7 @@ class AccountingTreatment:
     basis: DebtBasis = DebtBasis.CASH
     programmes: tuple[str, ...] = ()
 
-    def headline(self, balances: YearBalances) -> float:
+    def headline_balance(self, balances: YearBalances) -> float:
         """Return the balance that this treatment headlines."""
         balance = balances.published if self.bonds_as_income else balances.before_bonds
         if not self.transfers_as_income:
@@ -102,7 +112,7 @@ class _YearState:
     amounts: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def project(
+def project_country_debt(
     country: Country,
     *,
     years: int | None = None,
@@ -119,11 +129,11 @@ def project(
             by the calendar year in which the fiscal year starts.
     """
     treatment = treatment or AccountingTreatment()
-    ledger = GeneralLedger(_accounts(country))
+    ledger = GeneralLedger(_budget_accounts_of_country(country))
     # Past years are posted, too: the same checks that hold the projection hold what was published.
     for entry in country.entries:
-        ledger.post(entry)
-    state = _YearState(_opening(country, treatment), country.reserves)
+        ledger.post_accounting_entry(entry)
+    state = _YearState(_opening_debt_tranches(country, treatment), country.reserves)
     count = years or max(len(country.issuance), 5)
     span = range(country.first_year, country.first_year + count)
     need = extra_need or {}
@@ -132,22 +142,22 @@ def project(
         treatment=treatment,
         # A tuple, and not a generator: each year moves `state`, which the ladder is read from.
         years=tuple(
-            _project_year(country, ledger, state, year, need.get(year, 0.0)) for year in span
+            _project_fiscal_year(country, ledger, state, year, need.get(year, 0.0)) for year in span
         ),
         ledger=ledger,
         ladder=tuple(state.ladder),
     )
 
 
-def _opening(country: Country, treatment: AccountingTreatment) -> list[Tranche]:
+def _opening_debt_tranches(country: Country, treatment: AccountingTreatment) -> list[Tranche]:
     wanted = treatment.programmes
     ladder = [t for t in country.tranches if not wanted or t.programme in wanted]
     if treatment.basis is DebtBasis.REVALUED and country.opening_revaluation:
-        ladder.append(_revaluation(country))
+        ladder.append(_opening_revaluation_tranche(country))
     return ladder
 
 
-def _revaluation(country: Country) -> Tranche:
+def _opening_revaluation_tranche(country: Country) -> Tranche:
     # Stands to the end: which tranches it belongs to is not published.
     start = country.first_year - 1
     return Tranche(
@@ -161,7 +171,7 @@ def _revaluation(country: Country) -> Tranche:
     )
 
 
-def _accounts(country: Country) -> list[BudgetAccount]:
+def _budget_accounts_of_country(country: Country) -> list[BudgetAccount]:
     extra = [
         BudgetAccount(line.name, _KIND[line.kind]) for line in country.lines if line.kind in _KIND
     ]
@@ -178,33 +188,40 @@ INTEREST = "interest on bonds"
 NEED = "capital of the programme"
 
 
-def _project_year(
+def _project_fiscal_year(
     country: Country, ledger: GeneralLedger, state: _YearState, year: int, need: float
 ) -> ProjectedYear:
-    name = country.year_name(year)
-    before = outstanding(state.ladder, year - 1)
+    name = country.fiscal_year_name(year)
+    before = outstanding_debt(state.ladder, year - 1)
     # First of all: this year's interest and redemptions are paid at this year's rates.
-    state.ladder = _revalued(country, state.ladder, year)
-    revaluation = outstanding(state.ladder, year - 1) - before
-    cost = _interest(country, state, year)
-    due = redemption(state.ladder, year)
-    amounts = {line.name: _amount(country, line, state, year, cost) for line in country.lines}
+    state.ladder = _tranches_at_exchange_rates(country, state.ladder, year)
+    revaluation = outstanding_debt(state.ladder, year - 1) - before
+    cost = _debt_interest_of_year(country, state, year)
+    due = debt_redemption(state.ladder, year)
+    amounts = {
+        line.name: _budget_line_amount(country, line, state, year, cost) for line in country.lines
+    }
     state.amounts = amounts
-    balance = _line_balance(country, amounts) - cost - need
+    balance = _budget_line_balance(country, amounts) - cost - need
     # The need is issued on top of what the plan issues, so the plan must not see it as a deficit.
-    gross = _issuance(country, year, due, balance + need + _transfers(country, amounts)) + need
-    state.ladder += _issued(country, year, gross)
-    _post(country, ledger, name, amounts, cost=cost, need=need, gross=gross, due=due)
-    balances = ledger.balances(name)
-    check_closed(f"{name}, balance", balances.before_bonds_and_transfers, balance)
-    debt = outstanding(state.ladder, year)
-    check_closed(f"{name}, debt", debt, before + revaluation + gross - due)
+    gross = (
+        _gross_bond_issuance(
+            country, year, due, balance + need + _budget_transfer_total(country, amounts)
+        )
+        + need
+    )
+    state.ladder += _tranches_issued_in_year(country, year, gross)
+    _post_budget_year(country, ledger, name, amounts, cost=cost, need=need, gross=gross, due=due)
+    balances = ledger.budget_balances(name)
+    check_accounting_identity(f"{name}, balance", balances.before_bonds_and_transfers, balance)
+    debt = outstanding_debt(state.ladder, year)
+    check_accounting_identity(f"{name}, debt", debt, before + revaluation + gross - due)
     if state.reserves is not None:
         state.reserves += balances.published + state.reserves * country.reserves_return
     return ProjectedYear(
         year=year,
         name=name,
-        gdp=country.gdp(year),
+        gdp=country.projected_gdp(year),
         debt_before=before,
         revaluation=revaluation,
         debt=debt,
@@ -215,22 +232,24 @@ def _project_year(
         gross_financing_need=due - balance,
         reserves=state.reserves,
         balances=balances,
-        decomposition=decompose(
+        decomposition=decompose_debt_change(
             DebtYear(
                 debt_before=before,
                 debt=debt,
-                gdp_before=country.gdp(year - 1),
-                gdp=country.gdp(year),
+                gdp_before=country.projected_gdp(year - 1),
+                gdp=country.projected_gdp(year),
                 interest=cost,
                 primary_balance=balance + cost,
                 revaluation=revaluation,
             )
         ),
-        debt_by_currency=_by_currency(state.ladder, year),
+        debt_by_currency=_outstanding_debt_by_currency(state.ladder, year),
     )
 
 
-def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tranche]:
+def _tranches_at_exchange_rates(
+    country: Country, ladder: Sequence[Tranche], year: int
+) -> list[Tranche]:
     """Return the ladder with foreign bonds that stood a year ago at this year's rates."""
     moves = country.fx_change
     if not moves:
@@ -243,64 +262,73 @@ def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tr
     ]
 
 
-def _interest(country: Country, state: _YearState, year: int) -> float:
+def _debt_interest_of_year(country: Country, state: _YearState, year: int) -> float:
     # An outlook's interest is taken where it names one: its ladder is only spread evenly, and
     # the coupon on it would be ours, not the outlook's.
     ahead = year - country.first_year
     if ahead < len(country.interest_given):
         return country.interest_given[ahead]
-    return interest(state.ladder, year)
+    return coupon_interest(state.ladder, year)
 
 
-def _by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
+def _outstanding_debt_by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
     names = sorted({t.currency for t in ladder})
-    return {n: outstanding([t for t in ladder if t.currency == n], year) for n in names}
+    return {n: outstanding_debt([t for t in ladder if t.currency == n], year) for n in names}
 
 
-def _line_balance(country: Country, amounts: Mapping[str, float]) -> float:
+def _budget_line_balance(country: Country, amounts: Mapping[str, float]) -> float:
     signs = {"income": 1, "expense": -1, "transfer": 0}
     return math.fsum(signs[line.kind] * amounts[line.name] for line in country.lines)
 
 
-def _transfers(country: Country, amounts: Mapping[str, float]) -> float:
+def _budget_transfer_total(country: Country, amounts: Mapping[str, float]) -> float:
     return math.fsum(amounts[line.name] for line in country.lines if line.kind == "transfer")
 
 
-def _amount(country: Country, line: BudgetLine, state: _YearState, year: int, cost: float) -> float:
+def _budget_line_amount(
+    country: Country, line: BudgetLine, state: _YearState, year: int, interest_cost: float
+) -> float:
     ahead = year - country.first_year
     if ahead < len(line.amounts):
         # A published total may hold the year's interest, which is posted on its own line here.
-        return line.amounts[ahead] - (cost if line.includes_interest and ahead == 0 else 0.0)
+        return line.amounts[ahead] - (
+            interest_cost if line.includes_interest and ahead == 0 else 0.0
+        )
     if line.driver is LineDriver.ONCE:
         return 0.0
-    last, growth = state.amounts[line.name], country.gdp(year) / country.gdp(year - 1) - 1
+    last, growth = (
+        state.amounts[line.name],
+        country.projected_gdp(year) / country.projected_gdp(year - 1) - 1,
+    )
     if country.issuance and ahead >= len(country.issuance):
         return last * (1 + growth)  # beyond the plan every line keeps its share of GDP
-    return _driven(country, line, state, year, last)
+    return _driven_budget_line_amount(country, line, state, year, last)
 
 
-def _driven(country: Country, line: BudgetLine, state: _YearState, year: int, last: float) -> float:
-    before = country.gdp(year - 1)
-    growth = country.gdp(year) / before - 1
+def _driven_budget_line_amount(
+    country: Country, line: BudgetLine, state: _YearState, year: int, last_amount: float
+) -> float:
+    before = country.projected_gdp(year - 1)
+    growth = country.projected_gdp(year) / before - 1
     match line.driver:
         case LineDriver.GROWTH:
-            return last * (1 + line.elasticity * growth + line.drift)
+            return last_amount * (1 + line.elasticity * growth + line.drift)
         case LineDriver.LAND:
-            return country.gdp(year) * _stepped(last / before, line)
+            return country.projected_gdp(year) * _land_revenue_gdp_share(last_amount / before, line)
         case LineDriver.RESERVES:
             return (state.reserves or 0.0) * line.drift
         case LineDriver.FIXED | LineDriver.ONCE:
-            return last
+            return last_amount
 
 
-def _stepped(share: float, line: BudgetLine) -> float:
+def _land_revenue_gdp_share(revenue_gdp_share: float, line: BudgetLine) -> float:
     # Steps towards the norm from either side, and never past it.
-    if share <= line.norm:
-        return min(share + line.step, line.norm)
-    return max(share - line.step, line.norm)
+    if revenue_gdp_share <= line.norm:
+        return min(revenue_gdp_share + line.step, line.norm)
+    return max(revenue_gdp_share - line.step, line.norm)
 
 
-def _issuance(country: Country, year: int, due: float, balance: float) -> float:
+def _gross_bond_issuance(country: Country, year: int, due: float, balance: float) -> float:
     """Return gross issuance: as planned, or redemptions and a share of the deficit.
 
     A surplus redeems nothing early: it builds reserves, where there are any.
@@ -314,11 +342,13 @@ def _issuance(country: Country, year: int, due: float, balance: float) -> float:
     return due + country.financing_share * max(0.0, -balance)
 
 
-def _issued(country: Country, year: int, gross: float) -> list[Tranche]:
-    return [_tranche(part, year, gross) for part in country.mix if gross * part.share > 0]
+def _tranches_issued_in_year(country: Country, year: int, gross: float) -> list[Tranche]:
+    return [
+        _tranche_of_mix_part(part, year, gross) for part in country.mix if gross * part.share > 0
+    ]
 
 
-def _tranche(part: MixPart, year: int, gross: float) -> Tranche:
+def _tranche_of_mix_part(part: MixPart, year: int, gross: float) -> Tranche:
     return Tranche(
         name=f"{part.programme} {year} {part.currency} {part.tenor}y",
         programme=part.programme,
@@ -331,10 +361,10 @@ def _tranche(part: MixPart, year: int, gross: float) -> Tranche:
     )
 
 
-def _post(
+def _post_budget_year(
     country: Country,
     ledger: GeneralLedger,
-    name: str,
+    fiscal_year: str,
     amounts: Mapping[str, float],
     *,
     cost: float,
@@ -347,22 +377,30 @@ def _post(
         # Money from another public pocket is credited to the pocket, and so can be no income.
         contra = line.pocket if line.kind == "transfer" else line.name
         amount = sign * amounts[line.name]
-        ledger.post(AccountingEntry(name, line.name, {line.fund: amount, contra: -amount}))
-    fund, debt = _bond_fund(country)
-    ledger.post(AccountingEntry(name, INTEREST, {INTEREST: cost, fund: -cost}))
-    ledger.post(AccountingEntry(name, NEED, {NEED: need, fund: -need}))
-    ledger.post(AccountingEntry(name, "bond proceeds", {fund: gross, debt: -gross}))
-    ledger.post(AccountingEntry(name, "bond repayment", {debt: due, fund: -due}))
+        ledger.post_accounting_entry(
+            AccountingEntry(fiscal_year, line.name, {line.fund: amount, contra: -amount})
+        )
+    fund, debt = _bond_fund_and_debt_account(country)
+    ledger.post_accounting_entry(
+        AccountingEntry(fiscal_year, INTEREST, {INTEREST: cost, fund: -cost})
+    )
+    ledger.post_accounting_entry(AccountingEntry(fiscal_year, NEED, {NEED: need, fund: -need}))
+    ledger.post_accounting_entry(
+        AccountingEntry(fiscal_year, "bond proceeds", {fund: gross, debt: -gross})
+    )
+    ledger.post_accounting_entry(
+        AccountingEntry(fiscal_year, "bond repayment", {debt: due, fund: -due})
+    )
 
 
-def _bond_fund(country: Country) -> tuple[str, str]:
+def _bond_fund_and_debt_account(country: Country) -> tuple[str, str]:
     # Bond cash passes through the last fund of the chart: Hong Kong's Capital Works Reserve Fund.
     funds = [a.name for a in country.accounts if a.kind is AccountKind.FUND]
     debts = [a.name for a in country.accounts if a.kind is AccountKind.DEBT]
     return funds[-1], debts[0]
 
 
-def quarterly_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
+def quarterly_fiscal_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
     """Return cash at the end of each quarter: lines by their season, bonds in equal parts.
 
     The four quarters of a year end on the year's reserves.
@@ -371,14 +409,18 @@ def quarterly_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
     level = projection.country.reserves or 0.0
     for year in projection.years:
         end = year.reserves if year.reserves is not None else level + year.balances.published
-        for quarter, step in enumerate(_quarter_steps(projection, year, end - level), start=1):
+        for quarter, step in enumerate(
+            _quarterly_reserve_changes(projection, year, end - level), start=1
+        ):
             level += step
             rows.append((f"{year.name} Q{quarter}", level))
-        check_closed(f"{year.name}, quarters", level, end)
+        check_accounting_identity(f"{year.name}, quarters", level, end)
     return tuple(rows)
 
 
-def _quarter_steps(projection: Projection, year: ProjectedYear, change: float) -> list[float]:
+def _quarterly_reserve_changes(
+    projection: Projection, year: ProjectedYear, change: float
+) -> list[float]:
     """Return the change of cash in each quarter; together they are the year's change."""
     kinds = {name: account.kind for name, account in projection.ledger.accounts.items()}
     postings = [

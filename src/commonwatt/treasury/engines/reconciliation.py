@@ -33,23 +33,23 @@ class Reconciliation:
     repayment: float
 
     @property
-    def rolled_forward(self) -> float:
+    def rolled_forward_debt(self) -> float:
         """The opening stock, plus proceeds, less repayments."""
         return self.opening.debt + (self.proceeds - self.repayment)
 
     @property
-    def gap_share(self) -> float:
+    def debt_gap_share(self) -> float:
         """Rolled less claimed, over claimed; revaluation of foreign bonds lies in it."""
-        return self.rolled_forward / self.claimed.debt - 1
+        return self.rolled_forward_debt / self.claimed.debt - 1
 
 
-def reconcile(
+def reconcile_published_debt(
     stocks: Sequence[PublishedStock], windows: Sequence[CashWindow]
 ) -> Reconciliation | None:
     """Return the last two stocks that published cash connects; None where it connects none."""
     ordered = sorted(stocks, key=lambda stock: stock.on, reverse=True)
     for claimed, opening in combinations(ordered, 2):
-        walk = _walk(windows, claimed.month, opening.month)
+        walk = _shortest_cash_window_walk(windows, claimed.month, opening.month)
         if walk:
             return Reconciliation(
                 opening=opening,
@@ -60,19 +60,19 @@ def reconcile(
     return None
 
 
-def _walk(
-    windows: Sequence[CashWindow], start: int | None, goal: int | None
+def _shortest_cash_window_walk(
+    windows: Sequence[CashWindow], start_month: int | None, goal_month: int | None
 ) -> list[tuple[int, CashWindow]]:
-    """Return the shortest walk back from `start` to `goal`, each window with its sign.
+    """Return the shortest walk back from `start_month` to `goal_month`, each window with its sign.
 
     Empty where there is none, and for a stock within a month, which no window reaches.
     """
-    if start is None or goal is None:
+    if start_month is None or goal_month is None:
         return []
-    walks: dict[int, list[tuple[int, CashWindow]]] = {start: []}
-    waiting = [start]
+    walks: dict[int, list[tuple[int, CashWindow]]] = {start_month: []}
+    waiting = [start_month]
     for month in waiting:  # grows as it is walked: breadth first, so the first walk is shortest
-        if month == goal:
+        if month == goal_month:
             return walks[month]
         for window in windows:
             steps = {window.last: (1, window.before), window.before: (-1, window.last)}

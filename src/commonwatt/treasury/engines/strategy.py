@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import F64, ShockModel
-from commonwatt.treasury.engines.fan.draws import BLOCK, draw_block
-from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_profile
+from commonwatt.treasury.engines.fan.draws import BLOCK, draw_debt_shock_block
+from commonwatt.treasury.engines.fan.inputs import FanInputs, issuance_mix_profile
 from commonwatt.treasury.engines.fan.kernel import GUARANTEE, SHORT, VOLATILITY
 
 
@@ -44,17 +44,19 @@ class StrategyOutcome:
     efficient: bool
 
 
-def random_mixes(mix: Sequence[MixPart], count: int, seed: int) -> list[tuple[MixPart, ...]]:
+def random_issuance_mixes(
+    mix: Sequence[MixPart], count: int, seed: int
+) -> list[tuple[MixPart, ...]]:
     """Return mixes of the same parts with random shares, the first as given.
 
     Shares are drawn evenly from the simplex, the Dirichlet law of ones.
     """
-    shares = stream(seed, "treasury strategies").dirichlet(np.ones(len(mix)), count)
+    shares = named_random_stream(seed, "treasury strategies").dirichlet(np.ones(len(mix)), count)
     shares[0] = [part.share for part in mix]
-    return [_with_shares(mix, row) for row in shares]
+    return [_issuance_mix_with_shares(mix, row) for row in shares]
 
 
-def _with_shares(mix: Sequence[MixPart], shares: F64) -> tuple[MixPart, ...]:
+def _issuance_mix_with_shares(mix: Sequence[MixPart], shares: F64) -> tuple[MixPart, ...]:
     pairs = zip(mix, shares, strict=True)
     return tuple(
         MixPart(
@@ -69,7 +71,7 @@ def _with_shares(mix: Sequence[MixPart], shares: F64) -> tuple[MixPart, ...]:
     )
 
 
-def evaluate(
+def evaluate_issuance_mixes(
     inputs: FanInputs,
     model: ShockModel,
     mixes: Sequence[Sequence[MixPart]],
@@ -79,15 +81,15 @@ def evaluate(
 ) -> list[StrategyOutcome]:
     """Return cost and risk of each mix on the same paths of rates and exchange rates."""
     years = len(inputs.names)
-    exposures = [_exposure(inputs, mix) for mix in mixes]
+    exposures = [_issuance_mix_exposure(inputs, mix) for mix in mixes]
     fixed = np.array([exposure.fixed for exposure in exposures])
     weights = np.stack([exposure.weights for exposure in exposures], axis=1)
-    costs = (fixed + market_paths(model, years, paths, seed) @ weights) / years
+    costs = (fixed + market_shock_paths(model, years, paths, seed) @ weights) / years
     ordered = np.sort(costs, axis=0)
     mean = costs.mean(axis=0)
     # An order statistic, not an interpolated quantile: the cost of a path that was drawn.
     risk = ordered[int(0.95 * (paths - 1))] - mean
-    best = _efficient(mean, risk)
+    best = _efficient_issuance_mixes(mean, risk)
     return [
         StrategyOutcome(
             name="as planned" if k == 0 else f"mix {k}",
@@ -100,19 +102,19 @@ def evaluate(
     ]
 
 
-def market_paths(model: ShockModel, years: int, paths: int, seed: int) -> F64:
+def market_shock_paths(model: ShockModel, years: int, paths: int, seed: int) -> F64:
     """Return short rate, long rate and three log exchange rates, shape (paths, 5 × years).
 
     They are those of the fan of the same seed.
     """
     blocks = range(-(-paths // BLOCK))
-    return np.concatenate([_market_block(model, years, seed, b) for b in blocks])[:paths]
+    return np.concatenate([_market_shock_path_block(model, years, seed, b) for b in blocks])[:paths]
 
 
-def _market_block(model: ShockModel, years: int, seed: int, block: int) -> F64:
-    draws, chi, unsure = draw_block(model, years, seed=seed, block=block)
+def _market_shock_path_block(model: ShockModel, years: int, seed: int, block: int) -> F64:
+    draws, chi, unsure = draw_debt_shock_block(model, years, seed=seed, block=block)
     # Rates and exchange rates only: net borrowing is given, so growth cannot move a cost.
-    factor = model.factor()[SHORT:GUARANTEE].astype(np.float32)
+    factor = model.shock_cholesky_factor()[SHORT:GUARANTEE].astype(np.float32)
     shocks = np.einsum("ij,ltjp->itlp", factor, draws).astype(np.float64)
     shocks *= chi.transpose(1, 0, 2)[None] * unsure[None, None, :, VOLATILITY, :]
     flat = shocks.reshape(5, years, BLOCK)
@@ -132,10 +134,10 @@ class _Exposure:
     peak_redemption: float
 
 
-def _exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposure:
+def _issuance_mix_exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposure:
     years = len(inputs.names)
-    red, cost, short, long, currency = mix_profile(mix, inputs.currencies, years)
-    amounts, due = _amounts(inputs, red, currency)
+    red, cost, short, long, currency = issuance_mix_profile(mix, inputs.currencies, years)
+    amounts, due = _gross_issuance_and_redemption(inputs, red, currency)
     weights = np.zeros((5, years))
     fixed = 0.0
     for u in range(years):
@@ -147,23 +149,25 @@ def _exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposure:
             weights[0, u] += face * short[c, 1:left].sum()
             weights[1, u] += face * long[c, 1:left].sum()
             if c:
-                _exchange(weights[1 + c], u, paid, face * red[c, 1:left], face)
+                _add_exchange_loss_weights(weights[1 + c], u, paid, face * red[c, 1:left], face)
     return _Exposure(fixed, weights.reshape(-1), float(due.max()))
 
 
-def _exchange(weights: F64, u: int, coupons: F64, repaid: F64, face: float) -> None:
+def _add_exchange_loss_weights(
+    fx_weights: F64, u: int, coupons: F64, repaid: F64, face: float
+) -> None:
     """Add a vintage's exchange loss: paid, or still owed at the end, at a later rate.
 
     To first order a payment of a costs a (log f_t - log f_u) more than at issue.
     """
     paid = coupons + repaid
-    weights[u + 1 : u + 1 + len(paid)] += paid
+    fx_weights[u + 1 : u + 1 + len(paid)] += paid
     owed = face - repaid.sum()
-    weights[-1] += owed
-    weights[u] -= paid.sum() + owed
+    fx_weights[-1] += owed
+    fx_weights[u] -= paid.sum() + owed
 
 
-def _amounts(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
+def _gross_issuance_and_redemption(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
     """Return gross issuance and redemption by year: net borrowing is given."""
     years = len(inputs.names)
     by_age = currency @ red
@@ -174,7 +178,7 @@ def _amounts(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
     return gross, due
 
 
-def _efficient(cost: F64, risk: F64) -> np.ndarray:
+def _efficient_issuance_mixes(cost: F64, risk: F64) -> np.ndarray:
     """Return which points no other point beats on both: the lower left frontier."""
     order = np.lexsort((risk, cost))
     best = np.inf

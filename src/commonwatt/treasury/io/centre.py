@@ -10,7 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commonwatt.core.shipped import ShippedCollection
 from commonwatt.treasury.domain.errors import CentreError
-from commonwatt.treasury.io.country.folder import SHIPPED, read_toml, validate_document
+from commonwatt.treasury.io.country.folder import (
+    SHIPPED,
+    read_treasury_toml,
+    validate_treasury_document,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CENTS_PER_MN = 100_000_000
@@ -139,7 +143,7 @@ class Centre(_CentreSection):
     )
 
     @model_validator(mode="after")
-    def _loan_fits(self) -> Centre:
+    def _check_loan_within_operation(self) -> Centre:
         # The last repayment needs cash of its own period to be covered by.
         if self.loan.years > self.operation.years:
             raise ValueError("the loan must end within the years of operation")
@@ -161,24 +165,26 @@ class Centre(_CentreSection):
         return self.loan.years * self.periods_per_year
 
     @property
-    def period_rate(self) -> float:
+    def loan_rate_per_period(self) -> float:
         """Interest of one period."""
         return self.loan.rate / self.periods_per_year
 
 
-def find_centre(name_or_path: str | Path) -> Path:
+def find_centre_finance_file(name_or_path: str | Path) -> Path:
     """Return the file of a shipped centre, or the path that is given.
 
-    >>> find_centre("harbour").name, find_centre("./harbour").name
+    >>> find_centre_finance_file("harbour").name, find_centre_finance_file("./harbour").name
     ('harbour.toml', 'harbour')
     """
-    return CENTRES.find_or_path(name_or_path)
+    return CENTRES.find_shipped_file_or_path(name_or_path)
 
 
-def load_centre(path: Path) -> Centre:
+def load_finance_centre(path: Path) -> Centre:
     """Return a centre from its TOML file.
 
     Raises:
         CentreError: The file is missing or holds bad values; every fault is listed.
     """
-    return validate_document(path.name, Centre, read_toml(path, CentreError), CentreError)
+    return validate_treasury_document(
+        path.name, Centre, read_treasury_toml(path, CentreError), CentreError
+    )

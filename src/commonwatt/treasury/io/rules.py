@@ -35,7 +35,7 @@ class RuleTable:
     thresholds: Mapping[str, Threshold]
     absent: Mapping[str, str]
 
-    def value(self, name: str) -> float:
+    def fiscal_threshold(self, name: str) -> float:
         """Return a threshold.
 
         Raises:
@@ -50,13 +50,13 @@ class RuleTable:
         )
 
 
-def load_rules(name: str) -> RuleTable:
+def load_fiscal_rules(name: str) -> RuleTable:
     """Return a rule table.
 
     Raises:
         RuleError: No such table ships.
     """
-    path = RULE_TABLES.find(name)
+    path = RULE_TABLES.find_shipped_file(name)
     if path is None:
         raise RuleError(
             name,

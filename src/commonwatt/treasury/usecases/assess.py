@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.engines.projection import Projection, project
-from commonwatt.treasury.engines.rules.eu import adjust, is_eu_file, load_eu
-from commonwatt.treasury.engines.rules.signals import indicator_signals
+from commonwatt.treasury.engines.projection import Projection, project_country_debt
+from commonwatt.treasury.engines.rules.eu import (
+    is_eu_rule_inputs_file,
+    least_eu_adjustment,
+    load_eu_inputs,
+)
+from commonwatt.treasury.engines.rules.signals import debt_indicator_signals
 from commonwatt.treasury.io.country.folder import COUNTRIES
-from commonwatt.treasury.io.indicators import is_indicator_file, read_indicators
-from commonwatt.treasury.io.rules import load_rules
-from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.project import ceiling_row
+from commonwatt.treasury.io.indicators import is_debt_indicator_file, read_debt_indicators
+from commonwatt.treasury.io.rules import load_fiscal_rules
+from commonwatt.treasury.usecases.countries import open_treasury_country
+from commonwatt.treasury.usecases.project import debt_ceiling_row
 
 EU_PERIODS = (4, 7)  # Regulation (EU) 2024/1263, Articles 9 and 14: four years, seven if extended
 
@@ -39,7 +43,9 @@ class AssessmentOptions:
     seed: int = 1
 
 
-def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions) -> dict[str, Any]:
+def debt_assessment_result(
+    subject: str, weo: Path | None, options: AssessmentOptions
+) -> dict[str, Any]:
     """Return the whole answer of `treasury assess`.
 
     Args:
@@ -48,7 +54,7 @@ def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions
         weo: A WEO table, when `subject` is a code.
         options: Rule table and groups.
     """
-    table = load_rules(options.rules)
+    table = load_fiscal_rules(options.rules)
     answer: dict[str, Any] = {
         "subject": subject,
         "rules": table.name,
@@ -56,17 +62,21 @@ def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions
         "adopted_on": table.adopted_on.isoformat(),
         "thresholds": {name: asdict(limit) for name, limit in table.thresholds.items()},
     }
-    path = COUNTRIES.find_or_path(subject)
-    if is_eu_file(path):
-        inputs = load_eu(path)
-        steps = [adjust(inputs, table, years, seed=options.seed) for years in EU_PERIODS]
+    path = COUNTRIES.find_shipped_file_or_path(subject)
+    if is_eu_rule_inputs_file(path):
+        inputs = load_eu_inputs(path)
+        steps = [
+            least_eu_adjustment(inputs, table, years, seed=options.seed) for years in EU_PERIODS
+        ]
         return answer | {"adjustments": [asdict(adjustment) for adjustment in steps]}
-    if is_indicator_file(path):
-        indicators, ceiling = read_indicators(path), None
+    if is_debt_indicator_file(path):
+        indicators, ceiling = read_debt_indicators(path), None
     else:
-        projection = project(open_country(subject, weo), years=options.years)
-        indicators, ceiling = projected_indicators(projection), ceiling_row(projection)
-    signals = indicator_signals(table, indicators, group=options.group, capacity=options.capacity)
+        projection = project_country_debt(open_treasury_country(subject, weo), years=options.years)
+        indicators, ceiling = projected_debt_indicators(projection), debt_ceiling_row(projection)
+    signals = debt_indicator_signals(
+        table, indicators, group=options.group, capacity=options.capacity
+    )
     return answer | {
         "indicators": dict(indicators),
         "signals": [asdict(signal) for signal in signals],
@@ -74,7 +84,7 @@ def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions
     }
 
 
-def assessment_rows(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
+def debt_assessment_rows(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
     """Return an assessment as rows of its declared tables: signals, or adjustments.
 
     A file holds one value a cell, so the thresholds of an indicator become a text.
@@ -89,7 +99,7 @@ def assessment_rows(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
     }
 
 
-def projected_indicators(projection: Projection) -> dict[str, float]:
+def projected_debt_indicators(projection: Projection) -> dict[str, float]:
     """Return the indicators of rules that a projection holds."""
     shares = [year.debt_share for year in projection.years]
     # Bond proceeds are no revenue in any of the frameworks, whatever the country publishes.

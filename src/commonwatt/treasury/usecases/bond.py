@@ -6,15 +6,15 @@ from datetime import date
 from typing import Any
 
 from commonwatt.treasury.domain.bonds.terms import Bond
-from commonwatt.treasury.engines.bonds.cash_flows import cash_minor
+from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_in_minor_units
 from commonwatt.treasury.engines.bonds.pricing import (
-    claim_after,
+    bond_claim_after,
     clean_price,
     convexity,
     dirty_price,
     macaulay_duration,
     modified_duration,
-    yield_of,
+    yield_from_clean_price,
 )
 
 
@@ -42,9 +42,9 @@ def bond_result(
     >>> round(answer["clean_price"], 6), [row["interest_minor"] for row in answer["cash"]]
     (100.0, [200, 200])
     """
-    claim = claim_after(bond, settle_on)
+    claim = bond_claim_after(bond, settle_on)
     if yield_rate is None:
-        yield_rate = yield_of(claim, 100.0 if clean is None else clean)
+        yield_rate = yield_from_clean_price(claim, 100.0 if clean is None else clean)
     return {
         "bond": bond.name,
         "currency": bond.currency,
@@ -58,6 +58,6 @@ def bond_result(
         "convexity_years2": convexity(claim, yield_rate),
         "cash": [
             {"paid_on": paid_on, "interest_minor": interest, "principal_minor": principal}
-            for paid_on, interest, principal in cash_minor(bond)
+            for paid_on, interest, principal in bond_cash_in_minor_units(bond)
         ],
     }

@@ -9,10 +9,15 @@ import altair as alt
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
-from commonwatt.catalogue.measures import heading, label, shown_unit, shown_value
+from commonwatt.catalogue.measures import (
+    measure_heading,
+    measure_label_text,
+    measure_shown_value,
+    shown_measure_unit,
+)
 from commonwatt.catalogue.shared import DEBT_GDP
 from commonwatt.core.messages import Message, translate
-from commonwatt.report.theme import BAND, at_common_size, scale, svg
+from commonwatt.report.theme import BAND, chart_at_report_size, chart_colour_scale, report_chart_svg
 from commonwatt.treasury.domain.measures import (
     BALANCE_BEFORE_BONDS_AND_TRANSFERS,
     CHANGE_EXCHANGE_RATE,
@@ -26,20 +31,20 @@ from commonwatt.treasury.domain.measures import (
 Rows = list[dict[str, Any]]
 
 
-def project_files(answer: Mapping[str, Any]) -> dict[str, str]:
+def debt_projection_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a projection as SVG files by name."""
     return {
-        "bridge.svg": bridge_chart(answer["bridge"], answer["currency"]),
-        "decomposition.svg": decomposition_chart(answer["years"], stock_of(answer)),
+        "bridge.svg": balance_bridge_chart(answer["bridge"], answer["currency"]),
+        "decomposition.svg": debt_decomposition_chart(answer["years"], debt_stock_heading(answer)),
     }
 
 
-def bridge_chart(rows: Rows, currency: str) -> str:
+def balance_bridge_chart(bridge_steps: Rows, currency: str) -> str:
     """Return the bridge from the published balance to the balance before bonds and transfers."""
     unit = f"{currency.lower()}_bn"
-    bars = [_bar(row, unit, first=k == 0) for k, row in enumerate(rows)]
+    bars = [_balance_bridge_bar(row, unit, first=k == 0) for k, row in enumerate(bridge_steps)]
     # The last bar stands on the ground again, so that the two balances can be compared by eye.
-    last = rows[-1][f"level_{unit}"]
+    last = bridge_steps[-1][f"level_{unit}"]
     total = BALANCE_BEFORE_BONDS_AND_TRANSFERS.label.text.lower()
     bars.append({"step": total, "low": 0.0, "high": last, "kind": "level"})
     for bar in bars:
@@ -52,25 +57,30 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     boxes = base.mark_bar().encode(
         y=alt.Y("low:Q", title=f"bn {currency}"),
         y2="high:Q",
-        color=alt.Color("kind:N", scale=scale(["level", "step"]), title=None),
+        color=alt.Color("kind:N", scale=chart_colour_scale(["level", "step"]), title=None),
     )
     labels = base.mark_text(dy=-7).encode(y="top:Q", text="label:N")
-    title = f"{rows[0]['fiscal_year']}: balance after each step, from the ledger"
+    title = f"{bridge_steps[0]['fiscal_year']}: balance after each step, from the ledger"
     chart = alt.layer(boxes, labels).properties(title=title)
     steps = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
-    return svg(
-        at_common_size(chart),
-        description=f"Bridge of the balance {rows[0]['fiscal_year']}: {steps}.",
+    return report_chart_svg(
+        chart_at_report_size(chart),
+        description=f"Bridge of the balance {bridge_steps[0]['fiscal_year']}: {steps}.",
     )
 
 
-def _bar(row: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
-    level, amount = row[f"level_{unit}"], row[f"amount_{unit}"]
+def _balance_bridge_bar(bridge_step: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
+    level, amount = bridge_step[f"level_{unit}"], bridge_step[f"amount_{unit}"]
     low = 0.0 if first else level - amount
-    return {"step": row["step"], "low": low, "high": level, "kind": "level" if first else "step"}
+    return {
+        "step": bridge_step["step"],
+        "low": low,
+        "high": level,
+        "kind": "level" if first else "step",
+    }
 
 
-def stock_of(answer: Mapping[str, Any]) -> str:
+def debt_stock_heading(answer: Mapping[str, Any]) -> str:
     """Return which stock of debt an answer shows, for the heading of a chart."""
     treatment = answer["treatment"]
     named = treatment["programmes"]
@@ -78,20 +88,23 @@ def stock_of(answer: Mapping[str, Any]) -> str:
     return f"{answer['country']}: gross debt, {programmes}, {treatment['debt_basis']} basis"
 
 
-def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
+def debt_fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a fan as SVG files by name."""
     fans = answer["fan"]
     files = {
-        "fan_debt.svg": fan_chart(fans["debt_gdp_share"], heading(DEBT_GDP), title=stock_of(answer))
+        "fan_debt.svg": debt_fan_chart(
+            fans["debt_gdp_share"], measure_heading(DEBT_GDP), title=debt_stock_heading(answer)
+        )
     }
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
-        files["fan_reserves.svg"] = fan_chart(
-            fans["reserves_gdp_share"], f"{label(RESERVES)} [{shown_unit(DEBT_GDP)}]"
+        files["fan_reserves.svg"] = debt_fan_chart(
+            fans["reserves_gdp_share"],
+            f"{measure_label_text(RESERVES)} [{shown_measure_unit(DEBT_GDP)}]",
         )
     return files
 
 
-def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
+def financing_need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     """Return the debt path with and without a need: two medians and the band with it.
 
     Args:
@@ -102,7 +115,7 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
         translate("with the programme", language): "fan_with",
         translate("without it", language): "fan_without",
     }
-    low, high = BAND_90.columns
+    low, high = BAND_90.quantile_columns
     long = [
         {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
         for name, key in fan_keys.items()
@@ -116,13 +129,15 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     area = (
         alt.Chart(pl.DataFrame(band))
         .mark_area(opacity=0.2, color=BAND)
-        .encode(x=x, y=alt.Y("low:Q", title=heading(DEBT_GDP, language)), y2="high:Q")
+        .encode(x=x, y=alt.Y("low:Q", title=measure_heading(DEBT_GDP, language)), y2="high:Q")
     )
     lines = (
         alt.Chart(pl.DataFrame(long))
         .mark_line()
         .encode(
-            x=x, y="median:Q", color=alt.Color("path:N", scale=scale(list(fan_keys)), title=None)
+            x=x,
+            y="median:Q",
+            color=alt.Color("path:N", scale=chart_colour_scale(list(fan_keys)), title=None),
         )
     )
     last = [answer[key][-1]["q50"] for key in fan_keys.values()]
@@ -130,7 +145,9 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     description = Message(
         "Median debt {with} % of GDP with the programme, {without} without.", shares
     )
-    return svg(at_common_size(alt.layer(area, lines)), description=description.translate(language))
+    return report_chart_svg(
+        chart_at_report_size(alt.layer(area, lines)), description=description.translate(language)
+    )
 
 
 _PARTS = {
@@ -142,46 +159,46 @@ _PARTS = {
 }
 
 
-def decomposition_chart(rows: Rows, title: str = "") -> str:
+def debt_decomposition_chart(projected_years: Rows, title: str = "") -> str:
     """Return what moved the debt ratio, stacked by year, in points of GDP."""
     parts = [
         {
             "year": row["fiscal_year"],
-            "part": label(measure),
-            "points": shown_value(row[name], measure),
+            "part": measure_label_text(measure),
+            "points": measure_shown_value(row[name], measure),
         }
-        for row in rows
+        for row in projected_years
         for name, measure in _PARTS.items()
     ]
-    names = [label(measure) for measure in _PARTS.values()]
+    names = [measure_label_text(measure) for measure in _PARTS.values()]
     bars = (
         alt.Chart(pl.DataFrame(parts))
         .mark_bar()
         .encode(
             x=alt.X("year:O", title=None),
             # Parts of one year stack, so every part must be in the one unit of the axis.
-            y=alt.Y("points:Q", title=shown_unit(CHANGE_INTEREST)),
-            color=alt.Color("part:N", scale=scale(names), title=None),
+            y=alt.Y("points:Q", title=shown_measure_unit(CHANGE_INTEREST)),
+            color=alt.Color("part:N", scale=chart_colour_scale(names), title=None),
         )
     )
-    return svg(
-        at_common_size(bars.properties(title=title)),
+    return report_chart_svg(
+        chart_at_report_size(bars.properties(title=title)),
         description="What changed the debt ratio each year, in points of GDP.",
     )
 
 
-def fan_chart(rows: Rows, axis: str, *, title: str = "") -> str:
+def debt_fan_chart(debt_quantile_rows: Rows, axis: str, *, title: str = "") -> str:
     """Return a fan: the bands of the catalogue, and the median.
 
     Args:
-        rows: One a year: `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
+        debt_quantile_rows: One a year: `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
         axis: What the ratio is, with its unit.
         title: Which stock is drawn.
     """
     percents = pl.DataFrame(
         [
             {name: (100 * v if name.startswith("q") else v) for name, v in row.items()}
-            for row in rows
+            for row in debt_quantile_rows
         ]
     )
     x = alt.X("fiscal_year:O", title=None)
@@ -190,12 +207,14 @@ def fan_chart(rows: Rows, axis: str, *, title: str = "") -> str:
         base.mark_area(opacity=0.22, color=BAND).encode(
             x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"
         )
-        for low, high in (BAND_90.columns, BAND_50.columns)
+        for low, high in (BAND_90.quantile_columns, BAND_50.quantile_columns)
     ]
     layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
-    last, (low, high) = percents.row(-1, named=True), BAND_90.columns
+    last, (low, high) = percents.row(-1, named=True), BAND_90.quantile_columns
     description = (
         f"{axis}: in {last['fiscal_year']} median {last['q50']:.1f}, "
-        f"{BAND_90.note_of(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
+        f"{BAND_90.interval_note(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
     )
-    return svg(at_common_size(alt.layer(*layers).properties(title=title)), description=description)
+    return report_chart_svg(
+        chart_at_report_size(alt.layer(*layers).properties(title=title)), description=description
+    )

@@ -10,39 +10,54 @@ from typing import Any
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.country import Country
-from commonwatt.treasury.domain.errors import check_share
+from commonwatt.treasury.domain.errors import check_treasury_share
 from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.io.country.folder import load_country, shipped_countries
-from commonwatt.treasury.io.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
+from commonwatt.treasury.io.country.weo import (
+    OUTLOOK_FROM,
+    country_from_economy,
+    load_weo_economies,
+    weo_economy,
+)
 
-__all__ = ["countries_result", "open_country", "shipped_countries", "with_exchange_rates"]
+__all__ = [
+    "open_treasury_country",
+    "shipped_countries",
+    "treasury_countries_result",
+    "with_exchange_rates",
+]
 
 
-def countries_result(weo: Path | None = None) -> dict[str, Any]:
+def treasury_countries_result(weo: Path | None = None) -> dict[str, Any]:
     """Return who can be projected: every shipped country, and every economy of a WEO table.
 
-    >>> [row["country"] for row in countries_result()["countries"]]
+    >>> [row["country"] for row in treasury_countries_result()["countries"]]
     ['finland', 'hongkong']
     """
-    rows: list[Row] = [_country_row(name, load_country(name)) for name in shipped_countries()]
+    rows: list[Row] = [
+        _treasury_country_row(name, load_country(name)) for name in shipped_countries()
+    ]
     if weo is not None:
-        table = load_weo(weo)
-        rows += [_country_row(code, country_of(table[code], OUTLOOK_FROM)) for code in table]
+        table = load_weo_economies(weo)
+        rows += [
+            _treasury_country_row(code, country_from_economy(table[code], OUTLOOK_FROM))
+            for code in table
+        ]
     return {"countries": rows}
 
 
-def _country_row(name: str, country: Country) -> Row:
+def _treasury_country_row(name: str, country: Country) -> Row:
     return {
         "country": name,
         "name": country.name,
         "iso3": country.iso3,
         "currency": country.currency,
-        "first_year": country.year_name(country.first_year),
+        "first_year": country.fiscal_year_name(country.first_year),
         "gdp_vintage": country.gdp_vintage,
     }
 
 
-def open_country(name: str, weo: Path | None = None) -> Country:
+def open_treasury_country(name: str, weo: Path | None = None) -> Country:
     """Return a shipped country, a country folder, or an economy of a WEO table.
 
     Args:
@@ -51,7 +66,9 @@ def open_country(name: str, weo: Path | None = None) -> Country:
     """
     if weo is None:
         return load_country(name)
-    return country_of(economy(load_weo(weo), name.upper(), weo), OUTLOOK_FROM)
+    return country_from_economy(
+        weo_economy(load_weo_economies(weo), name.upper(), weo), OUTLOOK_FROM
+    )
 
 
 def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
@@ -60,7 +77,7 @@ def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
     Raises:
         UsageError: A change cannot be read, or is no share.
 
-    >>> with_exchange_rates(open_country("hongkong"), ["EUR=0.03"]).fx_change
+    >>> with_exchange_rates(open_treasury_country("hongkong"), ["EUR=0.03"]).fx_change
     {'EUR': 0.03}
     """
     fx_change = dict(country.fx_change)
@@ -71,5 +88,7 @@ def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
         except ValueError:
             wanted = Message("a change such as EUR=0.03")
             raise UsageError(f"--fx {text}", wanted=wanted) from None
-        fx_change[currency.strip().upper()] = check_share(f"--fx {text}", number, UsageError)
+        fx_change[currency.strip().upper()] = check_treasury_share(
+            f"--fx {text}", number, UsageError
+        )
     return replace(country, fx_change=fx_change)

@@ -11,11 +11,15 @@ from typing import Any
 
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
-from commonwatt.treasury.engines.projection import AccountingTreatment, project
-from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.fan import FanOptions, draw_fan
-from commonwatt.treasury.usecases.project import bridge_rows, ceiling_row, year_rows
+from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.projection import AccountingTreatment, project_country_debt
+from commonwatt.treasury.usecases.countries import open_treasury_country
+from commonwatt.treasury.usecases.fan import FanOptions, draw_country_debt_fan
+from commonwatt.treasury.usecases.project import (
+    balance_bridge_rows,
+    debt_ceiling_row,
+    projected_budget_year_rows,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +64,34 @@ class ChangedCountry:
     ceiling: Mapping[str, Any] | None
 
 
-def explore(name: str, change: CountryChange) -> ChangedCountry:
+def explore_country_change(name: str, change: CountryChange) -> ChangedCountry:
     """Return a country's path with a change made to it.
 
-    >>> planned = explore("hongkong", CountryChange(years=5))
-    >>> dearer = explore("hongkong", CountryChange(years=5, coupon=0.01))
+    >>> planned = explore_country_change("hongkong", CountryChange(years=5))
+    >>> dearer = explore_country_change("hongkong", CountryChange(years=5, coupon=0.01))
     >>> dearer.years[-1]["reserves_hkd_bn"] < planned.years[-1]["reserves_hkd_bn"]
     True
     """
-    planned = open_country(name)
+    planned = open_treasury_country(name)
     country = changed_country(planned, change)
     span = range(country.first_year, country.first_year + change.years)
     # Spending on top is borrowed, as a programme's capital is: one road for both.
     need = {year: change.spending for year in span if change.spending}
-    path = project(country, years=change.years, treatment=change.treatment, extra_need=need)
-    before = project(planned, years=change.years, treatment=change.treatment)
-    fan = draw_fan(path, None, FanOptions(paths=change.paths, years=change.years))
+    path = project_country_debt(
+        country, years=change.years, treatment=change.treatment, extra_need=need
+    )
+    before = project_country_debt(planned, years=change.years, treatment=change.treatment)
+    fan = draw_country_debt_fan(path, None, FanOptions(paths=change.paths, years=change.years))
     return ChangedCountry(
         country=country,
         years=[
             row | {"planned_debt_gdp_share": year.debt_share}
-            for row, year in zip(year_rows(path), before.years, strict=True)
+            for row, year in zip(projected_budget_year_rows(path), before.years, strict=True)
         ],
-        bridge=bridge_rows(path, path.years[0].name),
-        fan=quantile_rows(fan.inputs.names, fan.paths.debt),
-        chances=chance_rows(fan.inputs, fan.paths),
-        ceiling=ceiling_row(path),
+        bridge=balance_bridge_rows(path, path.years[0].name),
+        fan=debt_quantile_rows(fan.inputs.names, fan.paths.debt),
+        chances=debt_event_chance_rows(fan.inputs, fan.paths),
+        ceiling=debt_ceiling_row(path),
     )
 
 

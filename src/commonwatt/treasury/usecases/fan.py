@@ -15,25 +15,34 @@ from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.fan.backtest import (
     HORIZON,
     ORIGINS,
-    backtest,
-    naive_backtest,
-    score_rows,
+    backtest_debt_fan,
+    backtest_naive_debt_fan,
+    backtest_score_rows,
 )
-from commonwatt.treasury.engines.fan.engine import FanPaths, run_fan
+from commonwatt.treasury.engines.fan.engine import FanPaths, run_debt_fan
 from commonwatt.treasury.engines.fan.estimate import (
     MarketShocks,
+    economy_shock_model,
     estimate_panel,
-    history,
-    shock_model,
+    macro_history,
 )
-from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, currency_slots, fan_inputs
-from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
-from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
-from commonwatt.treasury.engines.projection import Projection, project
-from commonwatt.treasury.engines.strategy import evaluate, random_mixes
-from commonwatt.treasury.io.country.weo import OUTLOOK_FROM, economy, load_weo
-from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.project import treatment_row
+from commonwatt.treasury.engines.fan.inputs import (
+    NO_CALLS,
+    FanInputs,
+    debt_currency_slots,
+    debt_fan_inputs,
+)
+from commonwatt.treasury.engines.fan.shipped import (
+    load_country_shock_model,
+    load_market_shocks,
+    macro_shock_model_cells,
+)
+from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.projection import Projection, project_country_debt
+from commonwatt.treasury.engines.strategy import evaluate_issuance_mixes, random_issuance_mixes
+from commonwatt.treasury.io.country.weo import OUTLOOK_FROM, load_weo_economies, weo_economy
+from commonwatt.treasury.usecases.countries import open_treasury_country
+from commonwatt.treasury.usecases.project import accounting_treatment_row
 
 STRATEGY_PATHS = 10_000  # cost at risk is a 95 % quantile: more paths move it by less than a mix
 
@@ -75,36 +84,40 @@ class FanResult:
     paths: FanPaths
 
 
-def draw_fan(projection: Projection, weo: Path | None, options: FanOptions) -> FanResult:
+def draw_country_debt_fan(
+    projection: Projection, weo: Path | None, options: FanOptions
+) -> FanResult:
     """Return the fan around a projection, with shocks from `weo` or as shipped."""
     country = projection.country
-    slots = currency_slots(country, projection.ladder)
-    markets = load_markets(country.currency, slots)
-    model = shocks_of(country.iso3, markets, weo)
-    inputs = fan_inputs(
+    slots = debt_currency_slots(country, projection.ladder)
+    markets = load_market_shocks(country.currency, slots)
+    model = open_country_shock_model(country.iso3, markets, weo)
+    inputs = debt_fan_inputs(
         projection,
         financing_share=options.financing_share,
         floor=options.floor,
-        call_threshold=call_threshold(options.call_probability, model.degrees),
+        call_threshold=guarantee_call_threshold(options.call_probability, model.degrees),
         call_loss=options.call_loss,
     )
-    paths = run_fan(inputs, model, paths=options.paths, seed=options.seed, threads=options.threads)
+    paths = run_debt_fan(
+        inputs, model, paths=options.paths, seed=options.seed, threads=options.threads
+    )
     return FanResult(projection=projection, inputs=inputs, model=model, paths=paths)
 
 
-def shocks_of(iso3: str, markets: MarketShocks, weo: Path | None) -> ShockModel:
+def open_country_shock_model(iso3: str, markets: MarketShocks, weo: Path | None) -> ShockModel:
     """Return a country's shocks, estimated on a WEO table or as shipped."""
     if weo is None:
-        return load_macro(iso3, markets)
-    table = load_weo(weo)
-    economy(table, iso3, weo)
+        return load_country_shock_model(iso3, markets)
+    table = load_weo_economies(weo)
+    weo_economy(table, iso3, weo)
     last_outturn = OUTLOOK_FROM - 1  # an outlook's own smoothness would make shocks look small
-    histories = {code: history(series.until(last_outturn)) for code, series in table.items()}
+    histories = {code: macro_history(series.until(last_outturn)) for code, series in table.items()}
     source = f"{weo.name}, {len(table)} economies to {last_outturn}"
-    return shock_model(estimate_panel(histories), iso3, markets, source)
+    return economy_shock_model(estimate_panel(histories), iso3, markets, source)
 
 
-def call_threshold(probability: float, degrees: float) -> float:
+def guarantee_call_threshold(probability: float, degrees: float) -> float:
     """Return the unit-variance Student quantile under which guarantees are called."""
     if probability <= 0:
         return NO_CALLS
@@ -112,43 +125,43 @@ def call_threshold(probability: float, degrees: float) -> float:
     return float(quantile) * math.sqrt((degrees - 2) / degrees)
 
 
-def fan_result(name: str, weo: Path | None, options: FanOptions) -> dict[str, Any]:
+def debt_fan_result(name: str, weo: Path | None, options: FanOptions) -> dict[str, Any]:
     """Return the whole answer of `treasury fan`."""
-    country = open_country(name, weo)
-    fan = draw_fan(project(country, years=options.years), weo, options)
+    country = open_treasury_country(name, weo)
+    fan = draw_country_debt_fan(project_country_debt(country, years=options.years), weo, options)
     names, paths = fan.inputs.names, fan.paths
     answer: dict[str, Any] = {
         "country": country.name,
         "currency": country.currency,
         "seed": options.seed,
         "paths": options.paths,
-        "treatment": treatment_row(fan.projection.treatment),
+        "treatment": accounting_treatment_row(fan.projection.treatment),
         "financing_share": fan.inputs.financing_share,
         "currencies": [slot for slot in fan.inputs.currencies if slot],
-        country.money("ceiling"): country.ceiling,
-        country.money("reserves_floor"): options.floor,
+        country.money_column_name("ceiling"): country.ceiling,
+        country.money_column_name("reserves_floor"): options.floor,
         "call_probability": options.call_probability,
         "call_loss_share": options.call_loss,
         "fan": {
-            "debt_gdp_share": quantile_rows(names, paths.debt),
-            "reserves_gdp_share": quantile_rows(names, paths.reserves),
-            "gross_financing_need_gdp_share": quantile_rows(names, paths.gfn),
+            "debt_gdp_share": debt_quantile_rows(names, paths.debt),
+            "reserves_gdp_share": debt_quantile_rows(names, paths.reserves),
+            "gross_financing_need_gdp_share": debt_quantile_rows(names, paths.gfn),
         },
-        "chances": chance_rows(fan.inputs, paths),
-        "estimation": model_rows(fan.model),
+        "chances": debt_event_chance_rows(fan.inputs, paths),
+        "estimation": macro_shock_model_cells(fan.model),
         "paths_sha256": paths.sha256(),
     }
     if options.strategies:
-        answer["strategies"] = strategy_cost_rows(country, fan, options)
+        answer["strategies"] = issuance_strategy_cost_rows(country, fan, options)
     return answer
 
 
-def strategy_cost_rows(country: Country, fan: FanResult, options: FanOptions) -> list[Row]:
+def issuance_strategy_cost_rows(country: Country, fan: FanResult, options: FanOptions) -> list[Row]:
     """Return cost and risk of random issuance mixes, the planned one first."""
-    mixes = random_mixes(country.mix, options.strategies, options.seed)
+    mixes = random_issuance_mixes(country.mix, options.strategies, options.seed)
     paths = min(options.paths, STRATEGY_PATHS)
-    outcomes = evaluate(fan.inputs, fan.model, mixes, paths=paths, seed=options.seed)
-    money = country.money
+    outcomes = evaluate_issuance_mixes(fan.inputs, fan.model, mixes, paths=paths, seed=options.seed)
+    money = country.money_column_name
     return [
         {
             "strategy": outcome.name,
@@ -162,15 +175,15 @@ def strategy_cost_rows(country: Country, fan: FanResult, options: FanOptions) ->
     ]
 
 
-def backtest_result(
+def debt_backtest_result(
     weo: Path, leave_out: frozenset[str], only: frozenset[str], *, seed: int = 1
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury fan --backtest`."""
-    table = load_weo(weo, leave_out)
-    markets = load_markets("own", ("own", "", "", ""))
-    scores = backtest(table, markets, seed=seed, only=only)
-    rows = score_rows(scores)
-    naive_rows = score_rows(naive_backtest(table, only=only))
+    table = load_weo_economies(weo, leave_out)
+    markets = load_market_shocks("own", ("own", "", "", ""))
+    scores = backtest_debt_fan(table, markets, seed=seed, only=only)
+    rows = backtest_score_rows(scores)
+    naive_rows = backtest_score_rows(backtest_naive_debt_fan(table, only=only))
     return {
         "origins": [ORIGINS.start, ORIGINS.stop - 1],
         "horizon_years": HORIZON,

@@ -10,17 +10,24 @@ from typing import Any
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.errors import CentreError
-from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
-from commonwatt.treasury.engines.finance.books import public_need
-from commonwatt.treasury.engines.finance.finance_answer import finance_answer, simulate_life
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.io.centre import FinancingRoute, find_centre, load_centre
-from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.fan import FanOptions, FanResult, draw_fan
+from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
+from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.finance.books import public_financing_need_bn
+from commonwatt.treasury.engines.finance.finance_answer import (
+    centre_finance_answer,
+    simulate_centre_life,
+)
+from commonwatt.treasury.engines.projection import project_country_debt
+from commonwatt.treasury.io.centre import (
+    FinancingRoute,
+    find_centre_finance_file,
+    load_finance_centre,
+)
+from commonwatt.treasury.usecases.countries import open_treasury_country
+from commonwatt.treasury.usecases.fan import FanOptions, FanResult, draw_country_debt_fan
 
 
-def centre_result(
+def centre_finance_result(
     centre_name: str | Path,
     *,
     target: float = 1.30,
@@ -37,12 +44,12 @@ def centre_result(
         paths: Paths of the guarantee calls.
         seed: Seed of their chance.
     """
-    centre = load_centre(find_centre(centre_name))
-    model = load_macro(country, load_markets("own", ("own", "", "", "")))
-    return finance_answer(centre, model, target=target, paths=paths, seed=seed)
+    centre = load_finance_centre(find_centre_finance_file(centre_name))
+    model = load_country_shock_model(country, load_market_shocks("own", ("own", "", "", "")))
+    return centre_finance_answer(centre, model, target=target, paths=paths, seed=seed)
 
 
-def sovereign_result(
+def centre_sovereign_debt_result(
     centre_name: str | Path, sovereign: str, route: str, options: FanOptions
 ) -> dict[str, Any]:
     """Return what a centre does to a sovereign's debt path by one route, fan included.
@@ -56,8 +63,8 @@ def sovereign_result(
     Raises:
         CentreError: The currencies differ.
     """
-    path, country = find_centre(centre_name), open_country(sovereign)
-    centre = load_centre(path)
+    path, country = find_centre_finance_file(centre_name), open_treasury_country(sovereign)
+    centre = load_finance_centre(path)
     # No exchange rate of a stated day is at hand, and a silent one would be a wrong number.
     if centre.currency != country.currency:
         raise CentreError(
@@ -65,7 +72,7 @@ def sovereign_result(
             found=Message("amounts in {currency}", {"currency": centre.currency}),
             wanted=Message("amounts in {currency}", {"currency": country.currency}),
         )
-    need = public_need(simulate_life(centre), FinancingRoute(route))
+    need = public_financing_need_bn(simulate_centre_life(centre), FinancingRoute(route))
     return {"route": route} | funding_need_result(country, need, options)
 
 
@@ -86,14 +93,18 @@ class FundingPaths:
     with_need: FanResult
 
 
-def funding_need_paths(
+def debt_paths_with_funding_need(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> FundingPaths:
     """Return the debt path with and without a funding need, each with its fan."""
     return FundingPaths(
         need=need,
-        without_need=draw_fan(project(country, years=options.years), None, options),
-        with_need=draw_fan(project(country, years=options.years, extra_need=need), None, options),
+        without_need=draw_country_debt_fan(
+            project_country_debt(country, years=options.years), None, options
+        ),
+        with_need=draw_country_debt_fan(
+            project_country_debt(country, years=options.years, extra_need=need), None, options
+        ),
     )
 
 
@@ -101,15 +112,15 @@ def funding_need_result(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> dict[str, Any]:
     """Return the debt path with and without a funding need as rows; see `FundingPaths`."""
-    return funding_need_rows(funding_need_paths(country, need, options))
+    return funding_need_debt_rows(debt_paths_with_funding_need(country, need, options))
 
 
-def funding_need_rows(paths: FundingPaths) -> dict[str, Any]:
+def funding_need_debt_rows(paths: FundingPaths) -> dict[str, Any]:
     """Return what the paths say by year: debt, its ratio, quantiles and chances."""
     fan_without, fan_with = paths.without_need, paths.with_need
     path_without, path_with = fan_without.projection, fan_with.projection
     country, need = path_with.country, paths.need
-    money = country.money
+    money = country.money_column_name
     return {
         "country": country.name,
         "currency": country.currency,
@@ -126,8 +137,8 @@ def funding_need_rows(paths: FundingPaths) -> dict[str, Any]:
             }
             for before, after in zip(path_without.years, path_with.years, strict=True)
         ],
-        "fan_without": quantile_rows(fan_without.inputs.names, fan_without.paths.debt),
-        "fan_with": quantile_rows(fan_with.inputs.names, fan_with.paths.debt),
-        "chances_without": chance_rows(fan_without.inputs, fan_without.paths),
-        "chances_with": chance_rows(fan_with.inputs, fan_with.paths),
+        "fan_without": debt_quantile_rows(fan_without.inputs.names, fan_without.paths.debt),
+        "fan_with": debt_quantile_rows(fan_with.inputs.names, fan_with.paths.debt),
+        "chances_without": debt_event_chance_rows(fan_without.inputs, fan_without.paths),
+        "chances_with": debt_event_chance_rows(fan_with.inputs, fan_with.paths),
     }

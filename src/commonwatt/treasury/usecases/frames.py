@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def answer_frames(
+def treasury_answer_frames(
     answer: Mapping[str, Any], names: Sequence[str], currency: str = ""
 ) -> dict[str, pl.DataFrame]:
     """Return the named lists of rows of an answer as tables; a list without rows is left out.
@@ -25,7 +25,7 @@ def answer_frames(
         TableError: A row lacks a declared column or has another one: a bug.
     """
     return {
-        TABLES[name].name: TABLES[name].in_currency(currency).from_rows(answer[name])
+        TABLES[name].name: TABLES[name].in_currency(currency).frame_from_rows(answer[name])
         for name in names
         if answer.get(name)
     }

@@ -7,24 +7,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commonwatt.treasury.domain.accounts import bridge
+from commonwatt.treasury.domain.accounts import balance_bridge_steps
 from commonwatt.treasury.domain.country import Country, PublishedFigure
-from commonwatt.treasury.domain.debt import growth_for
+from commonwatt.treasury.domain.debt import gdp_growth_for_debt_share
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.engines.comparison import comparison_rows
+from commonwatt.treasury.engines.comparison import debt_comparison_rows
 from commonwatt.treasury.engines.projection import (
     AccountingTreatment,
     ProjectedYear,
     Projection,
-    project,
-    quarterly_reserves,
+    project_country_debt,
+    quarterly_fiscal_reserves,
 )
-from commonwatt.treasury.engines.reconciliation import reconcile
-from commonwatt.treasury.engines.track_record import forecast_record
-from commonwatt.treasury.io.country.weo import load_weo
+from commonwatt.treasury.engines.reconciliation import reconcile_published_debt
+from commonwatt.treasury.engines.track_record import forecast_track_record_row
+from commonwatt.treasury.io.country.weo import load_weo_economies
 
 
-def projection_result(
+def debt_projection_result(
     country: Country,
     *,
     years: int | None = None,
@@ -32,25 +32,25 @@ def projection_result(
     compare: Path | None = None,
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury project`; `compare` is a WEO table."""
-    projection = project(country, years=years, treatment=treatment)
+    projection = project_country_debt(country, years=years, treatment=treatment)
     answer: dict[str, Any] = {
         "country": country.name,
         "currency": country.currency,
-        "treatment": treatment_row(projection.treatment),
-        "years": year_rows(projection),
-        "history": history_rows(country),
-        "refinancing_share": refinancing_share(projection),
-        "published_checks": published_rows(projection),
-        "bridge": bridge_rows(projection, projection.years[0].name),
-        "quarters": quarter_rows(projection) if country.reserves is not None else [],
-        "ceiling": ceiling_row(projection),
+        "treatment": accounting_treatment_row(projection.treatment),
+        "years": projected_budget_year_rows(projection),
+        "history": debt_history_rows(country),
+        "refinancing_share": debt_refinancing_share(projection),
+        "published_checks": published_budget_figure_rows(projection),
+        "bridge": balance_bridge_rows(projection, projection.years[0].name),
+        "quarters": quarterly_reserve_rows(projection) if country.reserves is not None else [],
+        "ceiling": debt_ceiling_row(projection),
     }
     if compare is not None:
-        answer["comparison"] = comparison_rows(projection, load_weo(compare))
-    return answer | publication_rows(country)
+        answer["comparison"] = debt_comparison_rows(projection, load_weo_economies(compare))
+    return answer | budget_publication_rows(country)
 
 
-def treatment_row(treatment: AccountingTreatment) -> Row:
+def accounting_treatment_row(treatment: AccountingTreatment) -> Row:
     """Return how the books are read, which every answer names."""
     return {
         "bonds_as_income": treatment.bonds_as_income,
@@ -60,13 +60,13 @@ def treatment_row(treatment: AccountingTreatment) -> Row:
     }
 
 
-def year_rows(projection: Projection) -> list[Row]:
+def projected_budget_year_rows(projection: Projection) -> list[Row]:
     """Return one row a year."""
-    return [_year_row(projection, year) for year in projection.years]
+    return [_projected_budget_year_row(projection, year) for year in projection.years]
 
 
-def _year_row(projection: Projection, year: ProjectedYear) -> Row:
-    country, money = projection.country, projection.country.money
+def _projected_budget_year_row(projection: Projection, year: ProjectedYear) -> Row:
+    country, money = projection.country, projection.country.money_column_name
     balances = year.balances
     amounts: dict[str, float | None] = {
         "gdp": year.gdp,
@@ -81,28 +81,28 @@ def _year_row(projection: Projection, year: ProjectedYear) -> Row:
         "balance_published": balances.published,
         "balance_before_bonds": balances.before_bonds,
         "balance_before_bonds_and_transfers": balances.before_bonds_and_transfers,
-        "balance_headline": projection.treatment.headline(balances),
+        "balance_headline": projection.treatment.headline_balance(balances),
     }
     row: Row = {"fiscal_year": year.name, "status": "projected"}
     row |= {money(name): value for name, value in amounts.items()}
     row["debt_gdp_share"] = year.debt_share
     row["gross_financing_need_gdp_share"] = year.gross_financing_need / year.gdp
-    row["effective_interest_rate"] = year.interest / _debt_before_flows(year)
+    row["effective_interest_rate"] = year.interest / _debt_before_issuance(year)
     row["gdp_vintage"] = country.gdp_vintage
     row["debt_basis"] = projection.treatment.basis.value
     return row | {f"change_{k}_share": v for k, v in asdict(year.decomposition).items()}
 
 
-def _debt_before_flows(year: ProjectedYear) -> float:
+def _debt_before_issuance(year: ProjectedYear) -> float:
     # Interest is paid on what stood when the year began; a country without debt pays none
     # on nothing, and its rate is then no number worth a fault.
     flows = year.gross_issuance - year.redemption
     return max(year.debt - flows, 1e-12)
 
 
-def history_rows(country: Country) -> list[Row]:
+def debt_history_rows(country: Country) -> list[Row]:
     """Return one row for each published past year."""
-    money = country.money
+    money = country.money_column_name
     return [
         {
             "fiscal_year": year.fiscal_year,
@@ -110,7 +110,7 @@ def history_rows(country: Country) -> list[Row]:
             money("debt"): year.debt,
             money("gdp"): year.gdp,
             money("reserves"): year.reserves,
-            money("reserves_less_debt"): _difference(year.reserves, year.debt),
+            money("reserves_less_debt"): _reserves_less_debt(year.reserves, year.debt),
             "debt_gdp_share": year.debt / year.gdp if year.debt is not None and year.gdp else None,
             "source_id": year.source,
         }
@@ -118,13 +118,13 @@ def history_rows(country: Country) -> list[Row]:
     ]
 
 
-def _difference(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else left - right
+def _reserves_less_debt(reserves: float | None, debt: float | None) -> float | None:
+    return None if reserves is None or debt is None else reserves - debt
 
 
-def bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
+def balance_bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
     """Return the bridge of one year from the published balance to income less expense."""
-    money = projection.country.money
+    money = projection.country.money_column_name
     return [
         {
             "fiscal_year": fiscal_year,
@@ -132,34 +132,39 @@ def bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
             money("amount"): step.amount,
             money("level"): step.level,
         }
-        for step in bridge(projection.ledger.balances(fiscal_year))
+        for step in balance_bridge_steps(projection.ledger.budget_balances(fiscal_year))
     ]
 
 
-def quarter_rows(projection: Projection) -> list[Row]:
+def quarterly_reserve_rows(projection: Projection) -> list[Row]:
     """Return cash at the end of each quarter."""
-    name = projection.country.money("reserves")
-    return [{"quarter": quarter, name: level} for quarter, level in quarterly_reserves(projection)]
+    name = projection.country.money_column_name("reserves")
+    return [
+        {"quarter": quarter, name: level}
+        for quarter, level in quarterly_fiscal_reserves(projection)
+    ]
 
 
-def refinancing_share(projection: Projection) -> float:
+def debt_refinancing_share(projection: Projection) -> float:
     """Return redemptions over gross issuance of all years."""
     gross = math.fsum(year.gross_issuance for year in projection.years)
     return math.fsum(year.redemption for year in projection.years) / gross if gross else 0.0
 
 
-def published_rows(projection: Projection) -> list[Row]:
+def published_budget_figure_rows(projection: Projection) -> list[Row]:
     """Return each published figure beside the projection's, and whether it holds."""
-    years = {row["fiscal_year"]: row for row in year_rows(projection)}
-    checks = (_published_row(projection, years, f) for f in projection.country.published)
+    years = {row["fiscal_year"]: row for row in projected_budget_year_rows(projection)}
+    checks = (
+        _published_budget_figure_row(projection, years, f) for f in projection.country.published
+    )
     return [check for check in checks if check is not None]
 
 
-def _published_row(
+def _published_budget_figure_row(
     projection: Projection, years: dict[str, Row], figure: PublishedFigure
 ) -> Row | None:
     if figure.field == "refinancing_share":
-        projected = refinancing_share(projection)
+        projected = debt_refinancing_share(projection)
     elif figure.fiscal_year in years:
         projected = years[figure.fiscal_year][figure.field]
     else:
@@ -175,9 +180,9 @@ def _published_row(
     }
 
 
-def ceiling_row(projection: Projection) -> dict[str, Any] | None:
+def debt_ceiling_row(projection: Projection) -> dict[str, Any] | None:
     """Return the legal ceiling beside the path, or None where there is no ceiling."""
-    country, money = projection.country, projection.country.money
+    country, money = projection.country, projection.country.money_column_name
     if country.ceiling is None:
         return None
     last = projection.years[-1]
@@ -186,7 +191,7 @@ def ceiling_row(projection: Projection) -> dict[str, Any] | None:
         "fiscal_year": last.name,
         money("debt"): last.debt,
         money("headroom"): country.ceiling - last.debt,
-        "growth_at_which_ceiling_is_this_ratio": growth_for(
+        "growth_at_which_ceiling_is_this_ratio": gdp_growth_for_debt_share(
             country.ceiling, last.debt_share, projection.years[0].gdp, len(projection.years) - 1
         )
         if len(projection.years) > 1
@@ -197,21 +202,21 @@ def ceiling_row(projection: Projection) -> dict[str, Any] | None:
     }
 
 
-def publication_rows(country: Country) -> dict[str, Any]:
+def budget_publication_rows(country: Country) -> dict[str, Any]:
     """Return what a country's own publications say of each other, as far as it has any."""
-    money = country.money
+    money = country.money_column_name
     rows: dict[str, Any] = {}
-    reconciliation = reconcile(country.stocks, country.cash_windows)
+    reconciliation = reconcile_published_debt(country.stocks, country.cash_windows)
     if reconciliation is not None:
         rows["reconciliation"] = {
             "opening_on": reconciliation.opening.on.isoformat(),
             money("opening"): reconciliation.opening.debt,
             money("proceeds"): reconciliation.proceeds,
             money("repayment"): reconciliation.repayment,
-            money("rolled_forward"): reconciliation.rolled_forward,
+            money("rolled_forward"): reconciliation.rolled_forward_debt,
             "claimed_on": reconciliation.claimed.on.isoformat(),
             money("claimed"): reconciliation.claimed.debt,
-            "gap_share": reconciliation.gap_share,
+            "gap_share": reconciliation.debt_gap_share,
         }
     levels = {
         year.fiscal_year: year.reserves - year.debt
@@ -221,14 +226,14 @@ def publication_rows(country: Country) -> dict[str, Any]:
     if levels:
         rows[money("reserves_less_debt")] = levels
     if country.vintages:
-        rows["track_record"] = forecast_record(country.vintages)
+        rows["track_record"] = forecast_track_record_row(country.vintages)
         rows["vintages"] = [
             {
                 "budget": vintage.budget,
                 "target": vintage.target,
                 money("forecast_reserves"): vintage.forecast,
                 money("outturn"): vintage.outturn,
-                "error_share": vintage.error_share,
+                "error_share": vintage.forecast_error_share,
                 "source_id": vintage.source,
             }
             for vintage in country.vintages

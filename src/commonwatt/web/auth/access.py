@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from commonwatt.core.messages import LANGUAGES, Message, language_of
+from commonwatt.core.messages import LANGUAGES, Message, message_language
 from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
 from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
 from commonwatt.web.request_context import RequestContext, Visitor
-from commonwatt.web.roles import ConsoleAction, check
+from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -37,16 +37,16 @@ def services_of(request: Request) -> Services:
     return request.app.state.services
 
 
-def cookie_name(settings: Settings) -> str:
+def session_cookie_name(settings: Settings) -> str:
     """Return the session cookie's name; ports of one machine share cookies, so it has ours."""
     port = urlsplit(settings.address).port
     return "__Host-commonwatt" if settings.secure else f"commonwatt-{port or 80}"
 
 
-def set_session(response: Response, settings: Settings, secret: str) -> None:
+def set_session_cookie(response: Response, settings: Settings, secret: str) -> None:
     """Give the browser its session."""
     response.set_cookie(
-        cookie_name(settings),
+        session_cookie_name(settings),
         secret,
         httponly=True,
         samesite="lax",
@@ -61,7 +61,7 @@ def requested_language(request: Request) -> str:
     if chosen in LANGUAGES:
         return chosen
     first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
-    return language_of(first or "en")
+    return message_language(first or "en")
 
 
 def requested_theme(request: Request) -> str:
@@ -70,19 +70,21 @@ def requested_theme(request: Request) -> str:
     return chosen if chosen in THEMES else ""
 
 
-def context_of(request: Request) -> RequestContext:
+def request_context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
     services, now = services_of(request), datetime.now(UTC)
     return RequestContext(
         services=services,
-        visitor=_visitor(request, services, now) or Visitor(),
+        visitor=_visitor_of_request(request, services, now) or Visitor(),
         language=requested_language(request),
         now=now,
-        path=_path(request),
+        path=_request_path_with_query(request),
     )
 
 
-def signed_in_context(context: Annotated[RequestContext, Depends(context_of)]) -> RequestContext:
+def signed_in_request_context(
+    context: Annotated[RequestContext, Depends(request_context_of)],
+) -> RequestContext:
     """Return who looks, and refuse nobody.
 
     Raises:
@@ -93,21 +95,23 @@ def signed_in_context(context: Annotated[RequestContext, Depends(context_of)]) -
     return context
 
 
-def require_action(action: ConsoleAction) -> Callable[..., RequestContext]:
+def require_console_action(action: ConsoleAction) -> Callable[..., RequestContext]:
     """Return a dependency that lets only those pass who may take `action`."""
 
-    def door(context: Annotated[RequestContext, Depends(signed_in_context)]) -> RequestContext:
-        check(context.visitor.roles, action)
+    def check_console_action(
+        context: Annotated[RequestContext, Depends(signed_in_request_context)],
+    ) -> RequestContext:
+        check_roles_can_act(context.visitor.roles, action)
         return context
 
-    return door
+    return check_console_action
 
 
-AnyContext = Annotated[RequestContext, Depends(context_of)]
-SignedInContext = Annotated[RequestContext, Depends(signed_in_context)]
+AnyContext = Annotated[RequestContext, Depends(request_context_of)]
+SignedInContext = Annotated[RequestContext, Depends(signed_in_request_context)]
 
 
-async def posted_fields(request: Request) -> Mapping[str, str]:
+async def posted_form_fields(request: Request) -> Mapping[str, str]:
     """Return the fields of a form, or of a JSON object, that came from our own pages.
 
     A list in JSON, and a field that is given more than once, is joined by commas.
@@ -116,11 +120,11 @@ async def posted_fields(request: Request) -> Mapping[str, str]:
         ForbiddenError: It came from another site, or lacks its session's token.
         ParameterError: It is no form and no object of texts, or too long.
     """
-    check_same_site(request)
-    fields = await _fields(request)
+    check_same_site_request(request)
+    fields = await _read_posted_fields(request)
     if request.headers.get("authorization"):
         return fields  # a token is never sent by a browser of its own accord
-    context = await run_in_threadpool(context_of, request)
+    context = await run_in_threadpool(request_context_of, request)
     if context.visitor.session:
         given = fields.get("csrf", "") or request.headers.get("x-csrf", "")
         if not hmac.compare_digest(given.encode(), context.visitor.csrf.encode()):
@@ -128,10 +132,10 @@ async def posted_fields(request: Request) -> Mapping[str, str]:
     return fields
 
 
-PostedFields = Annotated[Mapping[str, str], Depends(posted_fields)]
+PostedFields = Annotated[Mapping[str, str], Depends(posted_form_fields)]
 
 
-def check_same_site(request: Request) -> None:
+def check_same_site_request(request: Request) -> None:
     """Refuse a form that another site sent.
 
     Raises:
@@ -145,10 +149,10 @@ def check_same_site(request: Request) -> None:
         raise ForbiddenError("origin", wanted=Message("a form of this console"))
 
 
-def local_path(requested_path: str) -> str:
+def local_redirect_path(requested_path: str) -> str:
     """Return a path of ours to go on to; anything else leads to the first page.
 
-    >>> local_path("/fleet?run=1"), local_path("//evil.example"), local_path("https://evil")
+    >>> local_redirect_path("/fleet?run=1"), local_redirect_path("//evil.example"), local_redirect_path("https://evil")
     ('/fleet?run=1', '/', '/')
     """
     parts = urlsplit(requested_path.replace("\\", "/"))
@@ -160,11 +164,11 @@ def local_path(requested_path: str) -> str:
     return requested_path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def _read_posted_fields(request: Request) -> dict[str, str]:
     if len(await request.body()) > MOST_BYTES:
         raise ParameterError("body", wanted=Message("at most 256 kB"))
     if request.headers.get("content-type", "").startswith("application/json"):
-        return _of_json(await request.body())
+        return _fields_from_json_body(await request.body())
     parameters: dict[str, str] = {}
     form = await request.form(max_files=0, max_fields=200)
     for name, value in form.multi_items():
@@ -172,31 +176,31 @@ async def _fields(request: Request) -> dict[str, str]:
     return parameters
 
 
-def _of_json(body: bytes) -> dict[str, str]:
+def _fields_from_json_body(body: bytes) -> dict[str, str]:
     try:
         given: Any = json.loads(body or b"{}")
     except ValueError:
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(name): _json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def _text(value: Any) -> str:
+def _json_field_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return "" if value is None else str(value)
 
 
-def _path(request: Request) -> str:
+def _request_path_with_query(request: Request) -> str:
     if request.method != "GET":
         return "/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _visitor(request: Request, services: Services, now: datetime) -> Visitor | None:
+def _visitor_of_request(request: Request, services: Services, now: datetime) -> Visitor | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:
         return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
-    secret = request.cookies.get(cookie_name(services.settings), "")
+    secret = request.cookies.get(session_cookie_name(services.settings), "")
     return visitor_of_session(services, secret, now=now) if secret else None

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.entries import instant_text
+from commonwatt.ledger.entries import ledger_instant_text
 from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
 from commonwatt.web.request_context import Visitor
 from commonwatt.web.roles import ConsoleRole
@@ -58,25 +58,25 @@ class ConsoleSession:
     visitor: Visitor
 
 
-def secret_digest(secret: str) -> str:
+def console_secret_digest(secret: str) -> str:
     """Return what is kept of a secret; secrets are random, so no salt is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def any_account(services: Services) -> bool:
+def has_any_account(services: Services) -> bool:
     """Return whether anybody has an account."""
     with services.ledger.reading() as connection:
         return connection.execute(sa.select(schema.accounts.c.name).limit(1)).first() is not None
 
 
-def accounts(services: Services) -> list[ConsoleAccount]:
+def list_console_accounts(services: Services) -> list[ConsoleAccount]:
     """Return every account with its roles, by name."""
     with services.ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.accounts).order_by(schema.accounts.c.name))
         return [
             ConsoleAccount(
                 name=row.name,
-                roles=roles_of(connection, row.name),
+                roles=roles_of_account(connection, row.name),
                 closed=row.closed,
                 external=row.subject is not None,
                 made_at=row.made_at,
@@ -85,40 +85,40 @@ def accounts(services: Services) -> list[ConsoleAccount]:
         ]
 
 
-def roles_of(connection: sa.Connection, account: str) -> frozenset[ConsoleRole]:
+def roles_of_account(connection: sa.Connection, account: str) -> frozenset[ConsoleRole]:
     """Return the roles of an account."""
     table = schema.grants
     query = sa.select(table.c.role).where(table.c.account == account)
     return frozenset(ConsoleRole(role) for (role,) in connection.execute(query))
 
 
-def make_link(services: Services, account: str, *, now: datetime) -> str:
+def make_welcome_link(services: Services, account: str, *, now: datetime) -> str:
     """Return a secret that once lets its holder set the password of `account`.
 
     An empty `account` is the first one, whose holder chooses the name.
     """
     secret = secrets.token_urlsafe(24)
-    ends = instant_text(now + timedelta(hours=LINK_HOURS))
+    ends = ledger_instant_text(now + timedelta(hours=LINK_HOURS))
     with services.ledger.transaction() as tx:
         tx.execute(sa.delete(schema.links).where(schema.links.c.account == account))
-        row = {"digest": secret_digest(secret), "account": account, "ends_at": ends}
+        row = {"digest": console_secret_digest(secret), "account": account, "ends_at": ends}
         tx.execute(sa.insert(schema.links).values(row))
         subject = f"account/{account}" if account else "account/first"
         services.entry_writer.record(tx, "link", subject, {"ends_at": ends}, at=now)
     return secret
 
 
-def account_of_link(services: Services, secret: str, *, now: datetime) -> str:
+def account_of_welcome_link(services: Services, secret: str, *, now: datetime) -> str:
     """Return whose link this is; empty for the first account.
 
     Raises:
         SignInError: There is no such link, it was used, or it is too old.
     """
     with services.ledger.reading() as connection:
-        return _link(connection, secret, now)
+        return _account_of_valid_link(connection, secret, now)
 
 
-def use_link(
+def use_welcome_link(
     services: Services,
     secret: str,
     name: str,
@@ -141,16 +141,18 @@ def use_link(
         SignInError: The link does not hold.
         ParameterError: Name or password are not of the form.
     """
-    check_password(password)
-    hashed = _hasher().hash(password)
+    check_account_password(password)
+    hashed = _password_hasher().hash(password)
     with services.ledger.transaction() as tx:
-        account = _link(tx, secret, now)
-        tx.execute(sa.delete(schema.links).where(schema.links.c.digest == secret_digest(secret)))
+        account = _account_of_valid_link(tx, secret, now)
+        tx.execute(
+            sa.delete(schema.links).where(schema.links.c.digest == console_secret_digest(secret))
+        )
         if not account:
             account = name
-            _insert(services, tx, name, hashed, None, now)
+            _insert_account(services, tx, name, hashed, None, now)
             for role in sorted({ConsoleRole.REGISTRAR, *roles}):
-                _grant(services, tx, name, role, now)
+                _grant_account_role(services, tx, name, role, now)
         table = schema.accounts
         tx.execute(sa.update(table).where(table.c.name == account).values(password=hashed))
         tx.execute(sa.delete(schema.sessions).where(schema.sessions.c.account == account))
@@ -166,12 +168,12 @@ def make_account(
         ParameterError: The name is taken or not of the form.
     """
     with services.ledger.transaction() as tx:
-        _insert(services, tx, name, "", None, now, by=by)
+        _insert_account(services, tx, name, "", None, now, by=by)
         for role in sorted(set(roles)):
-            _grant(services, tx, name, role, now, by=by)
+            _grant_account_role(services, tx, name, role, now, by=by)
 
 
-def set_roles(
+def set_account_roles(
     services: Services, name: str, roles: Iterable[ConsoleRole], *, by: str, now: datetime
 ) -> None:  # fmt: skip
     """Grant and take away roles, each an entry; sessions follow at once.
@@ -181,23 +183,23 @@ def set_roles(
     """
     wanted = frozenset(roles)
     with services.ledger.transaction() as tx:
-        _check_known(tx, name)
-        had = roles_of(tx, name)
+        _check_account_is_open(tx, name)
+        had = roles_of_account(tx, name)
         for role in sorted(wanted - had):
-            _grant(services, tx, name, role, now, by=by)
+            _grant_account_role(services, tx, name, role, now, by=by)
         for role in sorted(had - wanted):
-            _revoke(services, tx, name, role, now, by=by)
-        _check_registrar_left(tx)
+            _revoke_account_role(services, tx, name, role, now, by=by)
+        _check_registrar_account_left(tx)
 
 
-def check_open(services: Services, name: str) -> None:
+def check_account_open(services: Services, name: str) -> None:
     """Refuse a name that no open account has.
 
     Raises:
         ParameterError: There is no such account.
     """
     with services.ledger.reading() as connection:
-        _check_known(connection, name)
+        _check_account_is_open(connection, name)
 
 
 def close_account(services: Services, name: str, *, by: str, now: datetime) -> None:
@@ -207,15 +209,15 @@ def close_account(services: Services, name: str, *, by: str, now: datetime) -> N
         ParameterError: There is no such account, or nobody would keep the accounts.
     """
     with services.ledger.transaction() as tx:
-        _check_known(tx, name)
-        for role in sorted(roles_of(tx, name)):
-            _revoke(services, tx, name, role, now, by=by)
+        _check_account_is_open(tx, name)
+        for role in sorted(roles_of_account(tx, name)):
+            _revoke_account_role(services, tx, name, role, now, by=by)
         for table in (schema.sessions, schema.tokens, schema.links):
             tx.execute(sa.delete(table).where(table.c.account == name))
         table = schema.accounts
         tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
         services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
-        _check_registrar_left(tx)
+        _check_registrar_account_left(tx)
 
 
 def sign_in(
@@ -227,47 +229,52 @@ def sign_in(
         TooManyError: Too many attempts on this name or from this address.
         SignInError: Name and password do not belong together; which is wrong is not said.
     """
-    count_attempt(services, f"name/{name[:60]}", now)
-    count_attempt(services, f"address/{address[:60]}", now)
+    count_sign_in_attempt(services, f"name/{name[:60]}", now)
+    count_sign_in_attempt(services, f"address/{address[:60]}", now)
     with services.ledger.reading() as connection:
         table = schema.accounts
         row = connection.execute(sa.select(table).where(table.c.name == name)).first()
     known = row is not None and not row.closed and bool(row.password)
-    if not _matches(row.password if known and row else _nobody(), password) or not known:
+    if (
+        not _password_matches_hash(
+            row.password if known and row else _hash_for_unknown_account(), password
+        )
+        or not known
+    ):
         raise SignInError(
             "sign-in",
             found=Message("a name and a password that do not belong together"),
             remedy=Message("Try again, or ask whoever keeps the accounts for a new link."),
         )
-    forget_attempts(services, f"name/{name[:60]}")
-    return begin_session(services, name, now=now)
+    forget_sign_in_attempts(services, f"name/{name[:60]}")
+    return begin_account_session(services, name, now=now)
 
 
-def begin_session(
+def begin_account_session(
     services: Services, account: str, *, now: datetime, how: str = "password"
 ) -> ConsoleSession:
     """Begin a session of an account that has shown who it is."""
     secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-    at = instant_text(now)
+    at = ledger_instant_text(now)
     row = {
-        "digest": secret_digest(secret),
+        "digest": console_secret_digest(secret),
         "account": account,
         "csrf": csrf,
         "made_at": at,
         "seen_at": at,
-        "ends_at": instant_text(now + timedelta(hours=services.settings.session_hours)),
+        "ends_at": ledger_instant_text(now + timedelta(hours=services.settings.session_hours)),
     }
     table = schema.sessions
     with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.ends_at < at))
         tx.execute(sa.insert(table).values(row))
         services.entry_writer.record(tx, "sign-in", f"account/{account}", {"how": how}, at=now)
-        roles = roles_of(tx, account)
+        roles = roles_of_account(tx, account)
     visitor = Visitor(name=account, roles=roles, session=row["digest"], csrf=csrf)
     return ConsoleSession(secret=secret, visitor=visitor)
 
 
-def end_session(services: Services, visitor: Visitor, *, now: datetime) -> None:
+def end_visitor_session(services: Services, visitor: Visitor, *, now: datetime) -> None:
     """End a session."""
     table = schema.sessions
     with services.ledger.transaction() as tx:
@@ -277,28 +284,28 @@ def end_session(services: Services, visitor: Visitor, *, now: datetime) -> None:
 
 def visitor_of_session(services: Services, secret: str, *, now: datetime) -> Visitor | None:
     """Return who holds this session, or None where it has ended."""
-    table, at = schema.sessions, instant_text(now)
-    known = secret_digest(secret)
+    table, at = schema.sessions, ledger_instant_text(now)
+    known = console_secret_digest(secret)
     with services.ledger.reading() as connection:
         query = sa.select(table.c.account, table.c.csrf, table.c.seen_at, table.c.made_at)
         row = connection.execute(query.where(table.c.digest == known, table.c.ends_at > at)).first()
         if row is None:
             return None
-        roles = roles_of(connection, row.account)
-    if row.seen_at < instant_text(now - _SEEN_EVERY):
-        _touch(services, known, row.made_at, now)
+        roles = roles_of_account(connection, row.account)
+    if row.seen_at < ledger_instant_text(now - _SEEN_EVERY):
+        _extend_session(services, known, row.made_at, now)
     return Visitor(name=row.account, roles=roles, session=known, csrf=row.csrf)
 
 
-def make_token(services: Services, account: str, label: str, *, now: datetime) -> str:
+def make_api_token(services: Services, account: str, label: str, *, now: datetime) -> str:
     """Return a new token for programs, which has the roles of its account."""
     secret = f"cw_{secrets.token_urlsafe(32)}"
-    ends = instant_text(now + timedelta(days=TOKEN_DAYS))
+    ends = ledger_instant_text(now + timedelta(days=TOKEN_DAYS))
     row = {
-        "digest": secret_digest(secret),
+        "digest": console_secret_digest(secret),
         "account": account,
         "label": label[:60],
-        "made_at": instant_text(now),
+        "made_at": ledger_instant_text(now),
         "ends_at": ends,
     }
     with services.ledger.transaction() as tx:
@@ -308,17 +315,19 @@ def make_token(services: Services, account: str, label: str, *, now: datetime) -
     return secret
 
 
-def drop_token(services: Services, account: str, known: str, *, now: datetime) -> None:
+def drop_api_token(services: Services, account: str, token_digest: str, *, now: datetime) -> None:
     """Take back a token of an account, named by its digest."""
     table = schema.tokens
     with services.ledger.transaction() as tx:
-        tx.execute(sa.delete(table).where(table.c.digest == known, table.c.account == account))
+        tx.execute(
+            sa.delete(table).where(table.c.digest == token_digest, table.c.account == account)
+        )
         services.entry_writer.record(
-            tx, "token-back", f"account/{account}", {"token": known[:12]}, at=now
+            tx, "token-back", f"account/{account}", {"token": token_digest[:12]}, at=now
         )
 
 
-def tokens_of(services: Services, account: str) -> list[sa.RowMapping]:
+def api_tokens_of_account(services: Services, account: str) -> list[sa.RowMapping]:
     """Return the tokens of an account, newest first; never their secrets."""
     table = schema.tokens
     query = sa.select(table).where(table.c.account == account).order_by(table.c.made_at.desc())
@@ -330,16 +339,16 @@ def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visit
     """Return whose token this is, or None where it does not hold."""
     table = schema.tokens
     query = sa.select(table.c.account).where(
-        table.c.digest == secret_digest(secret), table.c.ends_at > instant_text(now)
+        table.c.digest == console_secret_digest(secret), table.c.ends_at > ledger_instant_text(now)
     )
     with services.ledger.reading() as connection:
         row = connection.execute(query).first()
         if row is None:
             return None
-        return Visitor(name=row.account, roles=roles_of(connection, row.account))
+        return Visitor(name=row.account, roles=roles_of_account(connection, row.account))
 
 
-def account_of_subject(
+def account_of_oidc_subject(
     services: Services, subject: str, name: str, roles: Iterable[ConsoleRole], *, now: datetime
 ) -> str:
     """Return the account of a person whom a provider vouches for, made at their first sign-in.
@@ -353,20 +362,20 @@ def account_of_subject(
     table, wanted = schema.accounts, frozenset(roles)
     with services.ledger.transaction() as tx:
         row = tx.execute(sa.select(table).where(table.c.subject == subject)).first()
-        account = row.name if row else _free_name(tx, name)
+        account = row.name if row else _free_account_name(tx, name)
         if row is not None and row.closed:
             raise SignInError("sign-in", found=Message("a closed account"))
         if row is None:
-            _insert(services, tx, account, "", subject, now, by="provider")
-        had = roles_of(tx, account)
+            _insert_account(services, tx, account, "", subject, now, by="provider")
+        had = roles_of_account(tx, account)
         for role in sorted(wanted - had):
-            _grant(services, tx, account, role, now, by="provider")
+            _grant_account_role(services, tx, account, role, now, by="provider")
         for role in sorted(had - wanted):
-            _revoke(services, tx, account, role, now, by="provider")
+            _revoke_account_role(services, tx, account, role, now, by="provider")
     return account
 
 
-def count_attempt(services: Services, key: str, now: datetime) -> None:
+def count_sign_in_attempt(services: Services, key: str, now: datetime) -> None:
     """Count an attempt to sign in.
 
     Raises:
@@ -391,14 +400,14 @@ def count_attempt(services: Services, key: str, now: datetime) -> None:
         )
 
 
-def forget_attempts(services: Services, key: str) -> None:
+def forget_sign_in_attempts(services: Services, key: str) -> None:
     """Forget the attempts on a name that has signed in."""
     table = schema.attempts
     with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.key == key))
 
 
-def check_password(password: str) -> None:
+def check_account_password(password: str) -> None:
     """Refuse a password that is too short to withstand guessing.
 
     Raises:
@@ -410,7 +419,7 @@ def check_password(password: str) -> None:
         raise ParameterError("password", wanted=wanted)
 
 
-def _insert(
+def _insert_account(
     services: Services,
     tx: sa.Connection,
     name: str,
@@ -420,19 +429,19 @@ def _insert(
     *,
     by: str = "link",
 ) -> None:
-    _check_name(tx, name)
+    _check_account_name_is_free(tx, name)
     row = {
         "name": name,
         "password": hashed,
         "subject": subject,
         "closed": False,
-        "made_at": instant_text(now),
+        "made_at": ledger_instant_text(now),
     }
     tx.execute(sa.insert(schema.accounts).values(row))
     services.entry_writer.record(tx, "account", f"account/{name}", {"by": by}, at=now)
 
 
-def _check_name(tx: sa.Connection, name: str) -> None:
+def _check_account_name_is_free(tx: sa.Connection, name: str) -> None:
     if not _NAME.fullmatch(name):
         wanted = Message("1 to 60 letters, digits or . _ @ -, a letter or digit first")
         raise ParameterError("name", wanted=wanted)
@@ -441,14 +450,14 @@ def _check_name(tx: sa.Connection, name: str) -> None:
         raise ParameterError("name", found=Message("a name that is taken"))
 
 
-def _check_known(tx: sa.Connection, name: str) -> None:
+def _check_account_is_open(tx: sa.Connection, name: str) -> None:
     table = schema.accounts
     open_one = (table.c.name == name) & ~table.c.closed
     if tx.execute(sa.select(table.c.name).where(open_one)).first() is None:
         raise ParameterError("account", found=Message("no open account of that name"))
 
 
-def _check_registrar_left(tx: sa.Connection) -> None:
+def _check_registrar_account_left(tx: sa.Connection) -> None:
     table = schema.grants
     query = sa.select(table.c.account).where(table.c.role == ConsoleRole.REGISTRAR.value)
     if tx.execute(query).first() is None:
@@ -456,7 +465,7 @@ def _check_registrar_left(tx: sa.Connection) -> None:
         raise ParameterError("roles", wanted=wanted)
 
 
-def _grant(
+def _grant_account_role(
     services: Services,
     tx: sa.Connection,
     account: str,
@@ -472,7 +481,7 @@ def _grant(
     services.entry_writer.record(tx, "grant", f"account/{account}", body, at=now)
 
 
-def _revoke(
+def _revoke_account_role(
     services: Services,
     tx: sa.Connection,
     account: str,
@@ -490,10 +499,10 @@ def _revoke(
     services.entry_writer.record(tx, "grant-back", f"account/{account}", body, at=now)
 
 
-def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
+def _account_of_valid_link(connection: sa.Connection, secret: str, now: datetime) -> str:
     table = schema.links
     query = sa.select(table.c.account).where(
-        table.c.digest == secret_digest(secret), table.c.ends_at > instant_text(now)
+        table.c.digest == console_secret_digest(secret), table.c.ends_at > ledger_instant_text(now)
     )
     row = connection.execute(query).first()
     if row is None:
@@ -505,16 +514,16 @@ def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
     return str(row.account)
 
 
-def _touch(services: Services, known: str, made_at: str, now: datetime) -> None:
+def _extend_session(services: Services, session_digest: str, made_at: str, now: datetime) -> None:
     made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
     ends = min(now + timedelta(hours=services.settings.session_hours), made + LONGEST_SESSION)
     table = schema.sessions
-    values = {"seen_at": instant_text(now), "ends_at": instant_text(ends)}
+    values = {"seen_at": ledger_instant_text(now), "ends_at": ledger_instant_text(ends)}
     with services.ledger.transaction() as tx:
-        tx.execute(sa.update(table).where(table.c.digest == known).values(values))
+        tx.execute(sa.update(table).where(table.c.digest == session_digest).values(values))
 
 
-def _free_name(tx: sa.Connection, wanted: str) -> str:
+def _free_account_name(tx: sa.Connection, wanted: str) -> str:
     """Return a name for a provider's person that nobody has: theirs, or with a number."""
     plain = re.sub(r"[^A-Za-z0-9._@-]", "-", wanted).strip("-._@")[:50] or "person"
     table = schema.accounts
@@ -523,17 +532,17 @@ def _free_name(tx: sa.Connection, wanted: str) -> str:
     return plain if plain not in taken else next(n for n in numbers if n not in taken)
 
 
-def _matches(hashed: str, password: str) -> bool:
+def _password_matches_hash(password_hash: str, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     try:
-        return _hasher().verify(hashed, password[:LONGEST_PASSWORD])
+        return _password_hasher().verify(password_hash, password[:LONGEST_PASSWORD])
     except (VerificationError, InvalidHashError):
         return False
 
 
 @cache
-def _hasher() -> PasswordHasher:
+def _password_hasher() -> PasswordHasher:
     """Return Argon2id as RFC 9106 recommends for little memory: 64 MiB, three passes."""
     from argon2 import PasswordHasher
     from argon2.profiles import RFC_9106_LOW_MEMORY
@@ -542,6 +551,6 @@ def _hasher() -> PasswordHasher:
 
 
 @cache
-def _nobody() -> str:
+def _hash_for_unknown_account() -> str:
     """Return a hash for names that nobody has, so that they take as long as others."""
-    return _hasher().hash(secrets.token_urlsafe(16))
+    return _password_hasher().hash(secrets.token_urlsafe(16))

@@ -81,7 +81,7 @@ class OidcProvider:
         self._about: Mapping[str, Any] = {}
         self._asked_at = float("-inf")
 
-    def begin(self, next_: str) -> tuple[str, PendingSignIn]:
+    def begin_sign_in(self, next_: str) -> tuple[str, PendingSignIn]:
         """Return the provider's address to go to, and what to remember until then."""
         pending = PendingSignIn(
             state=secrets.token_urlsafe(24),
@@ -89,16 +89,16 @@ class OidcProvider:
             verifier=secrets.token_urlsafe(48),
             next=next_,
         )
-        with self._client() as client:
+        with self._oauth_client() as client:
             url, _ = client.create_authorization_url(
-                self._described()["authorization_endpoint"],
+                self._discovery_document()["authorization_endpoint"],
                 state=pending.state,
                 nonce=pending.nonce,
                 code_verifier=pending.verifier,
             )
         return str(url), pending
 
-    def finish(self, pending: PendingSignIn, state: str, code: str) -> VouchedIdentity:
+    def finish_sign_in(self, pending: PendingSignIn, state: str, code: str) -> VouchedIdentity:
         """Return whom the provider vouches for, by the code that it sent back.
 
         Raises:
@@ -106,8 +106,8 @@ class OidcProvider:
         """
         if not secrets.compare_digest(state.encode(), pending.state.encode()):
             raise SignInError("oidc", found=Message("an answer to another sign-in"))
-        token = self._fetched(code, pending.verifier)
-        claims = self._claims(token, pending.nonce)
+        token = self._fetch_id_token(code, pending.verifier)
+        claims = self._verified_token_claims(token, pending.nonce)
         known = {role.value: role for role in ConsoleRole}
         role_claim: Any = claims.get(self._settings.oidc_roles_claim) or []
         # Providers send a list or one text with spaces; both are in use.
@@ -124,27 +124,28 @@ class OidcProvider:
             roles=roles or frozenset({ConsoleRole.VIEWER}),
         )
 
-    def _fetched(self, code: str, verifier: str) -> str:
+    def _fetch_id_token(self, code: str, verifier: str) -> str:
         """Return the identity token that the provider gives for the code."""
         try:
-            with self._client() as client:
+            with self._oauth_client() as client:
                 answer: Any = client.fetch_token(
-                    self._described()["token_endpoint"], code=code, code_verifier=verifier
+                    self._discovery_document()["token_endpoint"], code=code, code_verifier=verifier
                 )
             return str(answer["id_token"])
         except Exception as error:  # the library has errors of several families
-            raise _refused(type(error).__name__) from None
+            raise _oidc_sign_in_error(type(error).__name__) from None
 
-    def _claims(self, token: str, nonce: str) -> dict[str, Any]:
+    def _verified_token_claims(self, token: str, nonce: str) -> dict[str, Any]:
         """Return the token's claims, whose signature, issuer, audience and times hold."""
         from joserfc import jwt
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
-        keys = KeySet.import_key_set(self._get(self._described()["jwks_uri"]))  # pyright: ignore[reportArgumentType]
+        key_set = self._get_provider_json(self._discovery_document()["jwks_uri"])
+        keys = KeySet.import_key_set(key_set)  # pyright: ignore[reportArgumentType]
         rules = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
-            iss={"essential": True, "value": self._described()["issuer"]},
+            iss={"essential": True, "value": self._discovery_document()["issuer"]},
             aud={"essential": True, "value": self._settings.oidc_client},
             sub={"essential": True},
             exp={"essential": True},
@@ -155,20 +156,20 @@ class OidcProvider:
             token_claims = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
             rules.validate(token_claims.claims)
         except (JoseError, ValueError) as error:
-            raise _refused(type(error).__name__) from None
+            raise _oidc_sign_in_error(type(error).__name__) from None
         return dict(token_claims.claims)
 
-    def _described(self) -> Mapping[str, Any]:
+    def _discovery_document(self) -> Mapping[str, Any]:
         """Return what the provider says of itself, asked at most every ten minutes."""
         if time.monotonic() - self._asked_at > 600:
             issuer = self._settings.oidc_issuer.rstrip("/")
-            about = self._get(f"{issuer}/.well-known/openid-configuration")
+            about = self._get_provider_json(f"{issuer}/.well-known/openid-configuration")
             if str(about.get("issuer", "")).rstrip("/") != issuer:
-                raise _refused("issuer")
+                raise _oidc_sign_in_error("issuer")
             self._about, self._asked_at = about, time.monotonic()
         return self._about
 
-    def _get(self, url: str) -> Mapping[str, Any]:
+    def _get_provider_json(self, url: str) -> Mapping[str, Any]:
         import httpx
 
         try:
@@ -176,16 +177,16 @@ class OidcProvider:
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise _refused(type(error).__name__) from None
+            raise _oidc_sign_in_error(type(error).__name__) from None
 
-    def _client(self) -> Any:
+    def _oauth_client(self) -> Any:
         with warnings.catch_warnings():
             # the library asks for a successor of httpx that FastAPI's own tools do not use yet
             warnings.simplefilter("ignore")
             from authlib.integrations.httpx_client import OAuth2Client
         return OAuth2Client(
             client_id=self._settings.oidc_client,
-            client_secret=_secret(self._settings.oidc_secret_file),
+            client_secret=_read_oidc_client_secret(self._settings.oidc_secret_file),
             redirect_uri=self._settings.address + CALLBACK_PATH,
             scope="openid profile email",
             code_challenge_method="S256",
@@ -193,11 +194,11 @@ class OidcProvider:
         )
 
 
-def _secret(path: str) -> str:
+def _read_oidc_client_secret(path: str) -> str:
     return Path(path).read_text(encoding="utf-8").strip() if path else ""
 
 
-def _refused(why: str) -> SignInError:
+def _oidc_sign_in_error(why: str) -> SignInError:
     return SignInError(
         "oidc",
         found=Message("an answer of the provider that does not hold: {why}", {"why": why}),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from commonwatt.web.request_context import RequestContext
 
 
-def signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
+def visitor_signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
     """Return the key under which who looks acts in the first of `roles` that they hold.
 
     Raises:

@@ -8,18 +8,20 @@ from sqlalchemy import Connection
 from commonwatt.web.schema import metadata
 
 
-def _run(connection: Connection) -> None:
+def _run_console_migrations(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
         version_table="web_version",
-        include_object=_is_ours,
+        include_object=_is_console_table,
         transactional_ddl=True,
     )
     context.run_migrations()
 
 
-def _is_ours(thing: object, name: str | None, kind: str, reflected: bool, other: object) -> bool:
+def _is_console_table(
+    thing: object, name: str | None, kind: str, reflected: bool, other: object
+) -> bool:
     """Leave the tables of the ledger, of rooms and of models alone."""
     del thing, reflected, other
     return kind != "table" or (name or "").startswith("web_")
@@ -27,4 +29,4 @@ def _is_ours(thing: object, name: str | None, kind: str, reflected: bool, other:
 
 if __name__ == "env_py":  # the name under which Alembic runs this file
     _given: Connection = context.config.attributes["connection"]
-    _run(_given)
+    _run_console_migrations(_given)

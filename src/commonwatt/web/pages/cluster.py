@@ -19,10 +19,10 @@ from commonwatt.web.page_view import (
     ChartSeries,
     PageView,
     TableListing,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.states import listing
+from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
     """Return nodes, jobs, use and actions of the cluster that this console watches."""
     del values
     folder = context.services.settings.operate
@@ -64,13 +64,13 @@ def build(context: RequestContext, values: PageValues) -> PageView:
             },
         ),
         facts=[
-            headline_of(HELD_SHARE, busy, context.language, note=Message("of nodes in use")),
-            headline_of(RUNNING_JOBS, len(status.jobs) - len(waiting), context.language),
-            headline_of(HELD_JOBS, len(waiting), context.language),
-            headline_of(NODES_OUT, out, context.language),
+            headline_fact_of(HELD_SHARE, busy, context.language, note=Message("of nodes in use")),
+            headline_fact_of(RUNNING_JOBS, len(status.jobs) - len(waiting), context.language),
+            headline_fact_of(HELD_JOBS, len(waiting), context.language),
+            headline_fact_of(NODES_OUT, out, context.language),
         ],
-        charts=_charts(status),
-        tables=_tables(context, status),
+        charts=_cluster_page_charts(status),
+        tables=_cluster_page_tables(context, status),
         notes=[
             Message(
                 "Prometheus reads the same figures from the controller: commonwatt operate start "
@@ -84,7 +84,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _charts(status: ClusterStatus) -> list[Chart]:
+def _cluster_page_charts(status: ClusterStatus) -> list[Chart]:
     if not status.use:
         return []
     tenants = sorted({row["tenant"] for row in status.use})
@@ -103,21 +103,23 @@ def _charts(status: ClusterStatus) -> list[Chart]:
     ]
 
 
-def _tables(context: RequestContext, status: ClusterStatus) -> list[TableListing]:
-    def of(
+def _cluster_page_tables(context: RequestContext, status: ClusterStatus) -> list[TableListing]:
+    def cluster_table_listing(
         name: str, title: Message, rows: Rows, table: TableSchema, *columns: str
     ) -> TableListing:
-        headings = headings_of(table, *columns, currency=status.currency)
+        headings = column_headings_of(table, *columns, currency=status.currency)
         key = f"cluster/{name}/{context.now.isoformat()}"
-        return listing(name, title, rows, headings, key=key, folded=table is HELD_OVER_TIME)
+        return table_listing_of_rows(
+            name, title, rows, headings, key=key, folded=table is HELD_OVER_TIME
+        )
 
     metered = ("tenant", "jobs", "gpu_s", "energy_kwh", "carbon_kg", "charge")
     return [
-        of("jobs", Message("Jobs"), status.jobs, JOBS),
-        of("nodes", Message("Nodes"), status.nodes, NODES),
-        of("tenants", Message("Metered"), status.tenants, TENANTS, *metered),
-        of("acts", Message("What the controller did"), status.actions, ACTIONS),
-        of("use", Message("GPUs held over time"), status.use, HELD_OVER_TIME),
+        cluster_table_listing("jobs", Message("Jobs"), status.jobs, JOBS),
+        cluster_table_listing("nodes", Message("Nodes"), status.nodes, NODES),
+        cluster_table_listing("tenants", Message("Metered"), status.tenants, TENANTS, *metered),
+        cluster_table_listing("acts", Message("What the controller did"), status.actions, ACTIONS),
+        cluster_table_listing("use", Message("GPUs held over time"), status.use, HELD_OVER_TIME),
     ]
 
 
@@ -125,7 +127,7 @@ PAGE = Page(
     name="cluster",
     title=Message("Live cluster"),
     action=ConsoleAction.SEE_CLUSTER,
-    build=build,
+    build=build_cluster_page,
     template="cluster.html",
     group="run",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
 from commonwatt.treasury.domain.tables import FAN_DEBT
-from commonwatt.web.page_view import ChartSeries, ColumnHeading, heading_of
+from commonwatt.web.page_view import ChartSeries, ColumnHeading, column_heading_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,23 +16,26 @@ _LEVELS: Final = (5, 25, 50, 75, 95)
 
 BANDS: Final = tuple(
     ChartSeries(
-        "q50_share", band.label, low=f"{band.columns[0]}_share", high=f"{band.columns[1]}_share"
+        "q50_share",
+        band.label,
+        low=f"{band.quantile_columns[0]}_share",
+        high=f"{band.quantile_columns[1]}_share",
     )
     for band in (BAND_90, BAND_50)
 )
 
 
-def with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
+def fan_with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table of quantiles with columns that say that they are shares."""
     return frame.rename({f"q{level:02d}": f"q{level:02d}_share" for level in _LEVELS})
 
 
-def headings() -> list[ColumnHeading]:
+def debt_fan_headings() -> list[ColumnHeading]:
     """Return the year and the quantiles as columns on screen."""
     return [
-        heading_of(FAN_DEBT.column("fiscal_year")),
+        column_heading_of(FAN_DEBT.column("fiscal_year")),
         *(
-            heading_of(replace(FAN_DEBT.column(f"q{level:02d}"), name=f"q{level:02d}_share"))
+            column_heading_of(replace(FAN_DEBT.column(f"q{level:02d}"), name=f"q{level:02d}_share"))
             for level in _LEVELS
         ),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import TableColumn, label_of, written
+from commonwatt.catalogue.measures import TableColumn, measure_label_message, measure_value_text
 from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
@@ -17,10 +17,10 @@ from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
     TableListing,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -36,7 +36,7 @@ JOB = PageParameter(
 )
 
 
-def _comparisons(context: RequestContext) -> Options:
+def _fleet_comparison_options(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
     runs = context.services.runs.list_runs("fleet-compare")[:20]
     return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
@@ -47,24 +47,26 @@ COMPARE = PageParameter(
     label=Message("Comparison"),
     meaning=Message("A comparison of policies that was run; the study's own otherwise."),
     kind=ParameterKind.CHOICE,
-    options=_comparisons,
+    options=_fleet_comparison_options,
     longest=16,
 )
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     """Return use, queue, waits, energy and policies of a study's fleet."""
-    run = study_of(context, values)
+    run = study_run_of_page(context, values)
     if run is None:
         return page_without_study(context)
     comparison_id = values.text("compare")
-    compared = context.services.runs.find(comparison_id, "fleet-compare") if comparison_id else run
+    compared = (
+        context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
+    )
     return PageView(
-        lede=_lede(run.headline, context.language),
-        facts=_facts(run.headline, context.language),
-        charts=[*_over_time(context, run), *_compared()],
-        tables=_tables(context, run, compared or run),
-        extra=_job(context, run, values.text("job")),
+        lede=_fleet_page_lede(run.headline, context.language),
+        facts=_fleet_page_facts(run.headline, context.language),
+        charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_charts()],
+        tables=_fleet_page_tables(context, run, compared or run),
+        extra=_job_template_data(context, run, values.text("job")),
         notes=[
             Message(
                 "Utilisation is allocated GPU time over available GPU time, from the first to "
@@ -76,39 +78,39 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _lede(head: dict[str, Any], language: str) -> Message:
+def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
     return Message(
         "{jobs} jobs ran on {gpus} GPUs. From the first to the last arrival {share} of all GPU "
         "time was allocated, and a job waited {delay} on average.",
         {
             "jobs": f"{head['jobs']:,}",
-            "gpus": written(head["gpus"], GPUS, language),
-            "share": written(head["utilisation_share"], UTILISATION, language),
-            "delay": written(head["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language),
+            "gpus": measure_value_text(head["gpus"], GPUS, language),
+            "share": measure_value_text(head["utilisation_share"], UTILISATION, language),
+            "delay": measure_value_text(head["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language),
         },
     )
 
 
-def _facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _fleet_page_facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
     return [
-        headline_of(
+        headline_fact_of(
             UTILISATION,
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
         ),
-        headline_of(
+        headline_fact_of(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
         ),
-        headline_of(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
-        headline_of(ENERGY, head["energy_kwh"], language),
+        headline_fact_of(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
+        headline_fact_of(ENERGY, head["energy_kwh"], language),
     ]
 
 
-def _over_time(context: RequestContext, run: Run) -> list[Chart]:
+def _gpu_use_and_queue_charts(context: RequestContext, run: Run) -> list[Chart]:
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
     days = Message("Days from the first submission")
     return [
@@ -132,14 +134,14 @@ def _over_time(context: RequestContext, run: Run) -> list[Chart]:
             x="day",
             x_label=days,
             series=[
-                _series(QUEUE.column("waiting_jobs")),
-                _series(QUEUE.column("waiting_gpus")),
+                _chart_series_of_column(QUEUE.column("waiting_jobs")),
+                _chart_series_of_column(QUEUE.column("waiting_gpus")),
             ],
         ),
     ]
 
 
-def _compared() -> list[Chart]:
+def _tenant_energy_policy_charts() -> list[Chart]:
     return [
         Chart(
             name="tenants",
@@ -152,7 +154,9 @@ def _compared() -> list[Chart]:
             table="tenants",
             x="tenant",
             series=[
-                ChartSeries("mean_h", label_of(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"),
+                ChartSeries(
+                    "mean_h", measure_label_message(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"
+                ),
             ],
             measure=TableColumn.of(QUEUE_DELAY, unit="h"),
         ),
@@ -165,9 +169,9 @@ def _compared() -> list[Chart]:
             x="site",
             measure=TableColumn.of(ENERGY, unit="MWh"),
             series=[
-                _series(SITES.column("busy_mwh")),
-                _series(SITES.column("idle_mwh")),
-                _series(SITES.column("overhead_mwh")),
+                _chart_series_of_column(SITES.column("busy_mwh")),
+                _chart_series_of_column(SITES.column("idle_mwh")),
+                _chart_series_of_column(SITES.column("overhead_mwh")),
             ],
         ),
         Chart(
@@ -182,8 +186,8 @@ def _compared() -> list[Chart]:
             table="policies",
             x="policy",
             series=[
-                _series(POLICIES.column("mean_queue_delay_s")),
-                _series(POLICIES.column("p95_queue_delay_s")),
+                _chart_series_of_column(POLICIES.column("mean_queue_delay_s")),
+                _chart_series_of_column(POLICIES.column("p95_queue_delay_s")),
             ],
             measure=QUEUE_DELAY,
             logarithmic=True,
@@ -191,19 +195,19 @@ def _compared() -> list[Chart]:
     ]
 
 
-def _series(column: TableColumn) -> ChartSeries:
+def _chart_series_of_column(column: TableColumn) -> ChartSeries:
     """Return a declared column as a line of a chart."""
-    return ChartSeries(column.name, label_of(column))
+    return ChartSeries(column.name, measure_label_message(column))
 
 
-def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
+def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="jobs",
             title=Message("Jobs"),
             rows=rows(run, "fleet_jobs"),
-            headings=headings_of(
+            headings=column_headings_of(
                 JOBS,
                 "job_id",
                 "tenant",
@@ -220,7 +224,7 @@ def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListi
             name="policies",
             title=Message("Policies compared"),
             rows=rows(compared, "fleet_policies"),
-            headings=headings_of(
+            headings=column_headings_of(
                 POLICIES,
                 "policy",
                 "utilisation_share",
@@ -235,7 +239,7 @@ def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListi
             name="tenants",
             title=Message("Service by tenant"),
             rows=rows(run, "fleet_tenants"),
-            headings=headings_of(
+            headings=column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
             ),
         ),
@@ -243,7 +247,7 @@ def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListi
             name="sites",
             title=Message("By site"),
             rows=rows(run, "fleet_sites"),
-            headings=headings_of(
+            headings=column_headings_of(
                 SITES,
                 "site",
                 "gpus",
@@ -259,47 +263,47 @@ def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListi
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=headings_of(USE, "day", "site", "allocated_gpus", "available_gpus"),
+            headings=column_headings_of(USE, "day", "site", "allocated_gpus", "available_gpus"),
             folded=True,
         ),
         TableListing(
             name="queue",
             title=Message("The queue over time"),
             rows=rows(run, "fleet_queue"),
-            headings=headings_of(QUEUE),
+            headings=column_headings_of(QUEUE),
             folded=True,
         ),
     ]
 
 
-def _job(context: RequestContext, run: Run, name: str) -> dict[str, Any]:
+def _job_template_data(context: RequestContext, run: Run, name: str) -> dict[str, Any]:
     """Return what the study and an explanation know of one job."""
     if not name:
         return {}
     rows = context.services.runs.rows(run, "fleet_jobs")
     query = TableQuery(count=5, column="job_id", starts=name)
-    few = context.services.cache.page(rows, query).frame
+    few = context.services.cache.table_page(rows, query).frame
     # The cache finds beginnings; job 18 must not show what became of job 182.
     exact = few.filter(few["job_id"] == name).to_dicts()
     return {
-        "job": _job_facts(exact[0], context.language) if exact else [],
+        "job": _job_headline_facts(exact[0], context.language) if exact else [],
         "name": name,
         "programme": run.inputs[0]["name"].removesuffix(".toml"),
-        "sentences": _explanation(context, run, name),
+        "sentences": _job_explanation_sentences(context, run, name),
     }
 
 
-def _job_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
     figures = (
         (TENANT, "tenant"),
         (GPUS, "gpus"),
         (QUEUE_DELAY, "queue_delay_s"),
         (JOB_STATE, "state"),
     )
-    return [headline_of(figure, job[name], language) for figure, name in figures]
+    return [headline_fact_of(figure, job[name], language) for figure, name in figures]
 
 
-def _explanation(context: RequestContext, run: Run, name: str) -> list[str]:
+def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
     for explained in context.services.runs.list_runs("fleet-explain"):
         if explained.parameters.get("job") == name and explained.inputs == run.inputs:
@@ -312,7 +316,7 @@ PAGE = Page(
     name="fleet",
     title=Message("Fleet"),
     action=ConsoleAction.SEE_PLANS,
-    build=build,
+    build=build_fleet_page,
     parameters=(RUN_OF_STUDY, COMPARE, JOB),
     template="fleet.html",
 )

@@ -11,12 +11,12 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
-from commonwatt.web.roles import ConsoleAction, check
+from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,21 +57,21 @@ VERIFY = PageParameter(
 )
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
     """Return entries, and proofs where they are asked for."""
     ledger = context.services.ledger
     head = ledger.head()
     extra: dict[str, Any] = {}
     if values.text(PROVE.name):
-        extra["proof"] = _proof(context, int(values.number(PROVE.name)))
+        extra["proof"] = _ledger_proof_template_data(context, int(values.number(PROVE.name)))
     facts = [
-        headline_of(ENTRIES, head.size, context.language),
-        headline_of(LAST_LINK, head.link.hex()[:16], context.language),
-        headline_of(LAST_ENTRY, head.at[:19], context.language),
+        headline_fact_of(ENTRIES, head.size, context.language),
+        headline_fact_of(LAST_LINK, head.link.hex()[:16], context.language),
+        headline_fact_of(LAST_ENTRY, head.at[:19], context.language),
     ]
     if values.text(VERIFY.name) == "yes":
-        check(context.visitor.roles, ConsoleAction.VERIFY_LEDGER)
-        facts.append(_verified(context, head.size))
+        check_roles_can_act(context.visitor.roles, ConsoleAction.VERIFY_LEDGER)
+        facts.append(_ledger_verification_fact(context, head.size))
     return PageView(
         lede=Message(
             "{size} entries, each chained to the one before it by SHA-256 and signed. What was "
@@ -79,7 +79,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
             {"size": f"{head.size:,}"},
         ),
         facts=facts,
-        tables=[_entries(context, values, head.size)],
+        tables=[_ledger_entries_listing(context, values, head.size)],
         notes=[
             Message(
                 "Keep a checkpoint outside this house: commonwatt ledger checkpoint. An export "
@@ -91,18 +91,18 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _verified(context: RequestContext, size: int) -> HeadlineFact:
-    from commonwatt.ledger.verify import verify
+def _ledger_verification_fact(context: RequestContext, size: int) -> HeadlineFact:
+    from commonwatt.ledger.verify import verify_ledger
 
     if size > _MOST_VERIFIED:
-        return headline_of(
+        return headline_fact_of(
             VERIFIED,
             None,
             context.language,
             note=Message("too long for a page; use commonwatt ledger verify"),
         )
-    verification = verify(context.services.ledger)
-    return headline_of(
+    verification = verify_ledger(context.services.ledger)
+    return headline_fact_of(
         VERIFIED,
         verification.entries,
         context.language,
@@ -113,7 +113,7 @@ def _verified(context: RequestContext, size: int) -> HeadlineFact:
     )
 
 
-def _proof(context: RequestContext, index: int) -> dict[str, Any]:
+def _ledger_proof_template_data(context: RequestContext, index: int) -> dict[str, Any]:
     proof = context.services.ledger.inclusion(index)
     return {
         "index": proof.index,
@@ -125,11 +125,11 @@ def _proof(context: RequestContext, index: int) -> dict[str, Any]:
     }
 
 
-def _entries(context: RequestContext, values: PageValues, size: int) -> TableListing:
+def _ledger_entries_listing(context: RequestContext, values: PageValues, size: int) -> TableListing:
     first = int(values.number(FROM.name)) if values.text(FROM.name) else max(0, size - _SHOWN)
     subject = values.text(SUBJECT.name)
 
-    def load() -> pl.DataFrame:
+    def load_ledger_entries() -> pl.DataFrame:
         import polars as pl
 
         people = {actor.actor_id: actor.person for actor in context.services.ledger.actors()}
@@ -150,8 +150,8 @@ def _entries(context: RequestContext, values: PageValues, size: int) -> TableLis
     return TableListing(
         name="entries",
         title=Message("Entries, the newest first"),
-        rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load),
-        headings=headings_of(ENTRY_ROWS),
+        rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load_ledger_entries),
+        headings=column_headings_of(ENTRY_ROWS),
     )
 
 
@@ -161,7 +161,7 @@ PAGE = Page(
     name="ledger",
     title=Message("Ledger"),
     action=ConsoleAction.SEE_LEDGER,
-    build=build,
+    build=build_ledger_page,
     parameters=(FROM, SUBJECT, PROVE, VERIFY),
     template="ledger.html",
     group="govern",

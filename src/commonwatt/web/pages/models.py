@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import label_of
+from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.catalogue.shared import DAY
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
@@ -25,10 +25,10 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.states import listing
+from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -44,22 +44,22 @@ GROUPS = "clinic_subgroups"
 _GROUP_COLUMNS = ("group", "metric", "estimate", "low", "high", "events", "verdict")
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_models_page(context: RequestContext, values: PageValues) -> PageView:
     """Return deployments, duties, rulings and events, and the example models of a study."""
     del values
     from commonwatt.clinic.usecases.overview import (
-        deployments,
-        duties,
-        events,
-        load_registry,
-        rulings,
+        deployment_rows,
+        load_clinic_registry,
+        product_ruling_rows,
+        reporting_duty_rows,
+        safety_event_rows,
     )
 
-    registry = load_registry(context.services.ledger)
-    standing = deployments(registry, context.now)
-    owed = duties(registry)
+    registry = load_clinic_registry(context.services.ledger)
+    standing = deployment_rows(registry, context.now)
+    owed = reporting_duty_rows(registry)
     live = [row for row in standing if row["status"] == "live"]
-    run = context.services.runs.find("", "study")
+    run = context.services.runs.find_run("", "study")
     return PageView(
         lede=Message(
             "{live} of {all} deployments are live; {alarms} alarms are on record and {owed} "
@@ -71,11 +71,13 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                 "owed": str(len(owed)),
             },
         ),
-        facts=_facts(registry, owed, context.language),
-        charts=_charts(context, run),
+        facts=_clinic_registry_facts(registry, owed, context.language),
+        charts=_model_monitor_charts(context, run),
         tables=[
-            *_tables(context, standing, owed, rulings(registry), events(registry)),
-            *_watched(context, run),
+            *_clinic_registry_tables(
+                context, standing, owed, product_ruling_rows(registry), safety_event_rows(registry)
+            ),
+            *_model_monitor_tables(context, run),
         ],
         notes=[
             Message(
@@ -95,11 +97,16 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _facts(registry: Any, owed: Sequence[dict[str, Any]], language: str) -> list[HeadlineFact]:
+def _clinic_registry_facts(
+    registry: Any, owed: Sequence[dict[str, Any]], language: str
+) -> list[HeadlineFact]:
     counts = ((PRODUCTS, "product"), (VERSIONS, "version"), (EVIDENCE_RECORDS, "evidence"))
     return [
-        *(headline_of(figure, len(registry.by_kind[kind]), language) for figure, kind in counts),
-        headline_of(
+        *(
+            headline_fact_of(figure, len(registry.by_kind[kind]), language)
+            for figure, kind in counts
+        ),
+        headline_fact_of(
             NEXT_DUE,
             owed[0]["due_at"] if owed else None,
             language,
@@ -108,7 +115,7 @@ def _facts(registry: Any, owed: Sequence[dict[str, Any]], language: str) -> list
     ]
 
 
-def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
+def _model_monitor_charts(context: RequestContext, run: Run | None) -> list[Chart]:
     """Return the surveillance of the example models in the newest study."""
     if run is None or not context.services.runs.has(run, CLINIC_OVER_TIME):
         return []
@@ -125,7 +132,7 @@ def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.LINES,
             table="watched",
             x="day",
-            x_label=label_of(DAY),
+            x_label=measure_label_message(DAY),
             series=[ChartSeries("o_over_e", name, where=("model", name)) for name in names],
         ),
         Chart(
@@ -139,7 +146,7 @@ def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.LINES,
             table="evidence",
             x="day",
-            x_label=label_of(DAY),
+            x_label=measure_label_message(DAY),
             series=[ChartSeries("log10_over_limit", name, where=("model", name)) for name in names],
         ),
         Chart(
@@ -152,10 +159,10 @@ def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.RANGES,
             table="groups",
             x="group",
-            x_label=label_of(OBSERVED_OVER_EXPECTED),
+            x_label=measure_label_message(OBSERVED_OVER_EXPECTED),
             series=[
                 ChartSeries(
-                    "estimate", label_of(ESTIMATE), where=("metric", "o_over_e"),
+                    "estimate", measure_label_message(ESTIMATE), where=("metric", "o_over_e"),
                     low="low", high="high",
                 )
             ],
@@ -163,8 +170,8 @@ def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _evidence(context: RequestContext, run: Run) -> TableRows:
-    def load() -> pl.DataFrame:
+def _monitor_evidence_rows(context: RequestContext, run: Run) -> TableRows:
+    def load_monitor_evidence() -> pl.DataFrame:
         import polars as pl
 
         over = pl.col("over_limit").clip(lower_bound=1e-6)
@@ -172,10 +179,10 @@ def _evidence(context: RequestContext, run: Run) -> TableRows:
             log10_over_limit=over.log10()
         )
 
-    return TableRows(key=f"models/evidence/{run.run_id}", load=load)
+    return TableRows(key=f"models/evidence/{run.run_id}", load=load_monitor_evidence)
 
 
-def _watched(context: RequestContext, run: Run | None) -> list[TableListing]:
+def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[TableListing]:
     if run is None or not context.services.runs.has(run, CLINIC_OVER_TIME):
         return []
     rows = context.services.runs.rows
@@ -184,21 +191,21 @@ def _watched(context: RequestContext, run: Run | None) -> list[TableListing]:
             name="watched",
             title=Message("Observed over expected events, by day"),
             rows=rows(run, CLINIC_OVER_TIME),
-            headings=headings_of(tables.CLINIC_OVER_TIME),
+            headings=column_headings_of(tables.CLINIC_OVER_TIME),
             folded=True,
         ),
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
-            rows=_evidence(context, run),
-            headings=headings_of(tables.CLINIC_EVIDENCE),
+            rows=_monitor_evidence_rows(context, run),
+            headings=column_headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),
         TableListing(
             name="groups",
             title=Message("Groups of patients"),
             rows=rows(run, GROUPS),
-            headings=headings_of(
+            headings=column_headings_of(
                 tables.CLINIC_SUBGROUPS,
                 "group",
                 "metric",
@@ -212,7 +219,7 @@ def _watched(context: RequestContext, run: Run | None) -> list[TableListing]:
     ]
 
 
-def _tables(
+def _clinic_registry_tables(
     context: RequestContext,
     standing: list[dict[str, Any]],
     owed: list[dict[str, Any]],
@@ -228,7 +235,9 @@ def _tables(
     )
     # Keyed by the size of the ledger: the same size always stands for the same rows.
     return [
-        listing(name, title, rows, headings_of(table), key=f"models/{name}/{size}")
+        table_listing_of_rows(
+            name, title, rows, column_headings_of(table), key=f"models/{name}/{size}"
+        )
         for name, title, rows, table in shown
     ]
 
@@ -237,7 +246,7 @@ PAGE = Page(
     name="models",
     title=Message("Medical models"),
     action=ConsoleAction.SEE_MODELS,
-    build=build,
+    build=build_models_page,
     template="models.html",
     group="govern",
 )

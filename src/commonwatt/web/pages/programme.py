@@ -29,16 +29,16 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
+from commonwatt.web.pages.fans import BANDS, debt_fan_headings, fan_with_share_columns
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
-    borrowing_currency,
-    cost_headings,
+    page_borrowing_currency,
     page_without_study,
-    study_of,
+    site_cost_headings,
+    study_run_of_page,
 )
 from commonwatt.web.parameters import PageValues
 from commonwatt.web.request_context import Page, RequestContext
@@ -59,17 +59,17 @@ _ALTERNATIVES_SHOWN = (
 _BORROWED_SHOWN = ("borrowing_bn", "debt_gdp_share")
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_programme_page(context: RequestContext, values: PageValues) -> PageView:
     """Return how busy, how dear, how much debt, and what each rests on."""
-    run = study_of(context, values)
+    run = study_run_of_page(context, values)
     if run is None:
         return page_without_study(context)
-    query = values.query(run=run.run_id)
+    query = values.query_string(run=run.run_id)
     return PageView(
-        lede=_lede(run.headline),
-        facts=_facts(context, run, query),
-        charts=_charts(context, run),
-        tables=_tables(context, run),
+        lede=_programme_page_lede(run.headline),
+        facts=_programme_page_facts(context, run, query),
+        charts=_programme_page_charts(context, run),
+        tables=_programme_page_tables(context, run),
         notes=[
             Message(
                 "Every figure leads to the page that explains it; the run at the foot names the "
@@ -81,7 +81,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _lede(head: dict[str, Any]) -> Message:
+def _programme_page_lede(head: dict[str, Any]) -> Message:
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     cheapest = min(costs, key=lambda site: costs[site], default="")
     gaps = {
@@ -100,17 +100,17 @@ def _lede(head: dict[str, Any]) -> Message:
     )
 
 
-def _facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
+def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     head = run.headline
     facts = [
-        headline_of(
+        headline_fact_of(
             UTILISATION,
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
             link=f"/fleet?{query}",
         ),
-        headline_of(
+        headline_fact_of(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             context.language,
@@ -120,7 +120,7 @@ def _facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     ]
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     facts += [
-        headline_of(
+        headline_fact_of(
             GPU_HOUR_COST_P50,
             cost,
             context.language,
@@ -130,24 +130,24 @@ def _facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_debt_facts(context, run)]
+    return [*facts, *_programme_debt_facts(context, run)]
 
 
-def _debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
-    head, currency = run.headline, borrowing_currency(run)
+def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
+    head, currency = run.headline, page_borrowing_currency(run)
     if not currency:
         return []
     link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
-        headline_of(
+        headline_fact_of(
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
             link=link,
             currency=currency,
         ),
-        headline_of(
+        headline_fact_of(
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
@@ -157,19 +157,19 @@ def _debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
     ]
 
 
-def _charts(context: RequestContext, run: Run) -> list[Chart]:
+def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     has = context.services.runs.has
-    charts = [_use(context, run)]
+    charts = [_gpu_use_chart(context, run)]
     if has(run, "cost_sites"):
-        charts.append(_cost())
+        charts.append(_gpu_hour_cost_chart())
     if has(run, "alternatives"):
-        charts.append(_alternatives())
+        charts.append(_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
-        charts.append(_debt())
+        charts.append(_debt_fan_chart())
     return charts
 
 
-def _use(context: RequestContext, run: Run) -> Chart:
+def _gpu_use_chart(context: RequestContext, run: Run) -> Chart:
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
     return Chart(
         name="use",
@@ -184,7 +184,7 @@ def _use(context: RequestContext, run: Run) -> Chart:
     )
 
 
-def _cost() -> Chart:
+def _gpu_hour_cost_chart() -> Chart:
     return Chart(
         name="cost",
         title=Message("What a GPU-hour costs"),
@@ -204,7 +204,7 @@ def _cost() -> Chart:
     )  # fmt: skip
 
 
-def _alternatives() -> Chart:
+def _alternatives_cost_chart() -> Chart:
     return Chart(
         name="alternatives",
         title=Message("Other ways to build it"),
@@ -225,7 +225,7 @@ def _alternatives() -> Chart:
     )  # fmt: skip
 
 
-def _debt() -> Chart:
+def _debt_fan_chart() -> Chart:
     return Chart(
         name="debt",
         title=Message("Public debt over GDP, with the programme"),
@@ -239,21 +239,21 @@ def _debt() -> Chart:
     )
 
 
-def _alternative_tables(context: RequestContext, run: Run) -> list[TableListing]:
-    rows, currency = context.services.runs.rows, borrowing_currency(run)
+def _alternatives_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
+    rows, currency = context.services.runs.rows, page_borrowing_currency(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
         TableListing(
             name="alternatives",
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
-            headings=headings_of(ALTERNATIVES, *shown, currency=currency),
+            headings=column_headings_of(ALTERNATIVES, *shown, currency=currency),
         ),
         TableListing(
             name="break-even",
             title=Message("Which input would have to change for the answer to change"),
             rows=rows(run, "alternatives_break_even"),
-            headings=headings_of(
+            headings=column_headings_of(
                 ALTERNATIVES_BREAK_EVEN,
                 "input",
                 "site",
@@ -269,21 +269,21 @@ def _alternative_tables(context: RequestContext, run: Run) -> list[TableListing]
     ]
 
 
-def _fan_rows(context: RequestContext, run: Run) -> TableRows:
+def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
     return TableRows(
         key=f"programme/fan/{run.run_id}",
-        load=lambda: with_share_columns(context.services.runs.frame(run, "funding_fan_with")),
+        load=lambda: fan_with_share_columns(context.services.runs.frame(run, "funding_fan_with")),
     )
 
 
-def _tables(context: RequestContext, run: Run) -> list[TableListing]:
+def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
     tables = [
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=headings_of(USE, "day", "site", "allocated_gpus"),
+            headings=column_headings_of(USE, "day", "site", "allocated_gpus"),
             folded=True,
         )
     ]
@@ -293,18 +293,18 @@ def _tables(context: RequestContext, run: Run) -> list[TableListing]:
                 name="cost",
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
-                headings=cost_headings(),
+                headings=site_cost_headings(),
             )
         )
     if has(run, "alternatives"):
-        tables += _alternative_tables(context, run)
+        tables += _alternatives_table_listings(context, run)
     if has(run, "funding_fan_with"):
         tables.append(
             TableListing(
                 name="debt",
                 title=Message("The fan with the programme"),
-                rows=_fan_rows(context, run),
-                headings=headings(),
+                rows=_debt_fan_rows(context, run),
+                headings=debt_fan_headings(),
                 folded=True,
             )
         )
@@ -315,6 +315,6 @@ PAGE = Page(
     name="programme",
     title=Message("Programme"),
     action=ConsoleAction.SEE_PLANS,
-    build=build,
+    build=build_programme_page,
     parameters=(RUN_OF_STUDY,),
 )

@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 import commonwatt.sandbox.domain.measures as measures
-from commonwatt.catalogue.measures import label_of
+from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import (
     ColumnHeading,
     PageView,
     TableListing,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.states import listing
+from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
-from commonwatt.web.roles import ConsoleAction, check
+from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 
 
-def _project_choices(context: RequestContext) -> Options:
-    from commonwatt.sandbox.usecases.overview import project_rows
+def _project_options(context: RequestContext) -> Options:
+    from commonwatt.sandbox.usecases.overview import data_project_rows
 
-    projects = [(row["room"], row["room"]) for row in project_rows(context.services.ledger)]
+    projects = [(row["room"], row["room"]) for row in data_project_rows(context.services.ledger)]
     return [("", Message("all projects")), *projects]
 
 
 PROJECT = PageParameter(
     name="room",
-    label=label_of(measures.PROJECT),
+    label=measure_label_message(measures.PROJECT),
     meaning=Message("One data project; all of them where nothing is given."),
     kind=ParameterKind.CHOICE,
-    options=_project_choices,
+    options=_project_options,
     longest=80,
 )
 OUTPUT = PageParameter(
@@ -43,18 +43,18 @@ OUTPUT = PageParameter(
 )
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_projects_page(context: RequestContext, values: PageValues) -> PageView:
     """Return all projects, or one with its datasets, outputs, uses and alerts."""
     room, output = values.text(PROJECT.name), values.text(OUTPUT.name)
     if not room:
-        return _all(context)
+        return _all_projects_page(context)
     if not output:
-        return _one(context, room)
-    check(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
-    return _review(context, room, output)
+        return _one_project_page(context, room)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
+    return _output_review_page(context, room, output)
 
 
-def _listing(
+def _project_table_listing(
     context: RequestContext,
     name: str,
     title: Message,
@@ -63,13 +63,13 @@ def _listing(
 ) -> TableListing:
     """Return a table of states; its key follows the ledger, which grows with every change."""
     key = f"rooms/{name}/{context.path}/{context.services.ledger.head().size}"
-    return listing(name, title, rows, headings, key=key)
+    return table_listing_of_rows(name, title, rows, headings, key=key)
 
 
-def _all(context: RequestContext) -> PageView:
-    from commonwatt.sandbox.usecases.overview import project_rows
+def _all_projects_page(context: RequestContext) -> PageView:
+    from commonwatt.sandbox.usecases.overview import data_project_rows
 
-    projects = project_rows(context.services.ledger)
+    projects = data_project_rows(context.services.ledger)
     waiting = sum(row["in_airlock"] for row in projects)
     return PageView(
         lede=Message(
@@ -78,8 +78,12 @@ def _all(context: RequestContext) -> PageView:
             {"rooms": str(len(projects)), "waiting": str(waiting)},
         ),
         tables=[
-            _listing(
-                context, "rooms", Message("Data projects"), projects, headings_of(measures.PROJECTS)
+            _project_table_listing(
+                context,
+                "rooms",
+                Message("Data projects"),
+                projects,
+                column_headings_of(measures.PROJECTS),
             )
         ],
         extra={"rooms": projects},
@@ -92,11 +96,11 @@ def _all(context: RequestContext) -> PageView:
     )
 
 
-def _one(context: RequestContext, room: str) -> PageView:
-    from commonwatt.sandbox.usecases.overview import project_state
+def _one_project_page(context: RequestContext, project_name: str) -> PageView:
+    from commonwatt.sandbox.usecases.overview import data_project_state
 
-    project = project_state(
-        context.services.ledger, context.services.settings.rooms, room, context.now
+    project = data_project_state(
+        context.services.ledger, context.services.settings.rooms, project_name, context.now
     )
     budget, activity = project["budget"], project["watch"]
     states = [row["state"] for row in project["outputs"]]
@@ -105,39 +109,39 @@ def _one(context: RequestContext, room: str) -> PageView:
         lede=Message(
             "Project {room} is {state}, for {scope}, until {day}.",
             {
-                "room": room,
+                "room": project_name,
                 "state": project["state"],
                 "scope": project["scope"],
                 "day": project["expires_on"],
             },
         ),
         facts=[
-            headline_of(
+            headline_fact_of(
                 measures.WAITING,
                 states.count("waiting"),
                 language,
                 note=Message("two checkers, never the author"),
             ),
-            headline_of(measures.APPROVED, states.count("approved"), language),
-            headline_of(measures.STOPPED, states.count("stopped"), language),
-            headline_of(
+            headline_fact_of(measures.APPROVED, states.count("approved"), language),
+            headline_fact_of(measures.STOPPED, states.count("stopped"), language),
+            headline_fact_of(
                 measures.SPENT,
                 budget["spent_epsilon"],
                 language,
                 note=Message("of {limit}", {"limit": f"{budget['limit_epsilon']:g}"}),
             ),
-            headline_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
+            headline_fact_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
         ],
-        tables=_tables(context, project, activity),
+        tables=_project_page_tables(context, project, activity),
         extra={
-            "room": room,
+            "room": project_name,
             "outputs": project["outputs"],
             "may_see": context.can(ConsoleAction.SEE_OUTPUTS),
         },
     )
 
 
-def _tables(
+def _project_page_tables(
     context: RequestContext, project: dict[str, Any], activity: dict[str, Any]
 ) -> list[TableListing]:
 
@@ -148,12 +152,12 @@ def _tables(
         ("steps", Message("Who did what"), activity["steps"], measures.STEPS),
     ]
     return [
-        _listing(context, name, title, rows, headings_of(table))
+        _project_table_listing(context, name, title, rows, column_headings_of(table))
         for name, title, rows, table in listed
     ]
 
 
-def _review(context: RequestContext, room: str, output: str) -> PageView:
+def _output_review_page(context: RequestContext, room: str, output: str) -> PageView:
     from commonwatt.sandbox.usecases.overview import output_review
 
     review = output_review(context.services.ledger, context.services.settings.rooms, room, output)
@@ -181,7 +185,7 @@ PAGE = Page(
     name="rooms",
     title=Message("Data projects"),
     action=ConsoleAction.SEE_PROJECTS,
-    build=build,
+    build=build_projects_page,
     parameters=(PROJECT, OUTPUT),
     template="rooms.html",
     group="govern",

@@ -11,16 +11,16 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    headings_of,
-    headline_of,
-    plain_headings,
+    column_headings_of,
+    column_headings_of_names,
+    headline_fact_of,
 )
-from commonwatt.web.pages.study import borrowing_currency
+from commonwatt.web.pages.study import page_borrowing_currency
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
-from commonwatt.web.tasks.supervisor import TASK_STATE_NAMES, list_tasks
+from commonwatt.web.tasks.supervisor import TASK_STATE_NAMES, list_newest_tasks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,13 +35,17 @@ RUN = PageParameter(
 )
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_runs_page(context: RequestContext, values: PageValues) -> PageView:
     """Return one run with what went in and what came out, or the list of all."""
     run_id = values.text("run")
-    return _one(context, context.services.runs.get(run_id)) if run_id else _all(context)
+    return (
+        _one_run_page(context, context.services.runs.get(run_id))
+        if run_id
+        else _all_runs_page(context)
+    )
 
 
-def _all(context: RequestContext) -> PageView:
+def _all_runs_page(context: RequestContext) -> PageView:
     runs = context.services.runs.list_runs()
     newest = runs[0].run_id if runs else "none"
     started = context.can(ConsoleAction.START_RUN)
@@ -55,20 +59,22 @@ def _all(context: RequestContext) -> PageView:
             TableListing(
                 name="runs",
                 title=Message("Runs"),
-                rows=TableRows(key=f"runs/{len(runs)}-{newest}", load=lambda: _frame(runs)),
-                headings=headings_of(RUNS),
+                rows=TableRows(
+                    key=f"runs/{len(runs)}-{newest}", load=lambda: _runs_page_frame(runs)
+                ),
+                headings=column_headings_of(RUNS),
             )
         ],
         extra={
             "runs": runs[:12],
-            "works": list_tasks(context.services, 8),
+            "works": list_newest_tasks(context.services, 8),
             "states": TASK_STATE_NAMES,
             "kinds": KINDS if started else {},
         },
     )
 
 
-def _one(context: RequestContext, run: Run) -> PageView:
+def _one_run_page(context: RequestContext, run: Run) -> PageView:
     rows, language = context.services.runs.rows, context.language
     return PageView(
         lede=Message(
@@ -81,24 +87,26 @@ def _one(context: RequestContext, run: Run) -> PageView:
             },
         ),
         facts=[
-            headline_of(RUN_KIND, run.kind, language),
-            headline_of(SEED, str(run.seed), language),
-            headline_of(VERSION, run.version, language),
-            headline_of(RESULT_DIGEST, run.result_sha256[:12], language),
+            headline_fact_of(RUN_KIND, run.kind, language),
+            headline_fact_of(SEED, str(run.seed), language),
+            headline_fact_of(VERSION, run.version, language),
+            headline_fact_of(RESULT_DIGEST, run.result_sha256[:12], language),
         ],
         tables=[
             TableListing(
                 name="inputs",
                 title=Message("What went in"),
-                rows=TableRows(key=f"inputs/{run.run_id}", load=lambda: _inputs(run)),
-                headings=headings_of(INPUTS, "name", "bytes", "sha256"),
+                rows=TableRows(
+                    key=f"inputs/{run.run_id}", load=lambda: _run_page_inputs_frame(run)
+                ),
+                headings=column_headings_of(INPUTS, "name", "bytes", "sha256"),
             ),
             *(
                 TableListing(
                     name=table["name"],
                     title=Message(table["name"]),
                     rows=rows(run, table["name"]),
-                    headings=_headings(context, run, table["name"]),
+                    headings=_run_table_headings(context, run, table["name"]),
                     folded=True,
                 )
                 for table in run.tables
@@ -118,18 +126,18 @@ def _one(context: RequestContext, run: Run) -> PageView:
     )
 
 
-def _headings(context: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
+def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
     """Return the columns of a run's table as the catalogue calls them, else by their names."""
-    from commonwatt.study.measures import declared_table
+    from commonwatt.study.measures import declared_study_table
 
-    declared = declared_table(table, borrowing_currency(run))
+    declared = declared_study_table(table, page_borrowing_currency(run))
     names = context.services.runs.columns(run, table)
     if declared is None or [column.name for column in declared.columns] != list(names):
-        return plain_headings(names)
-    return headings_of(declared, currency=borrowing_currency(run))
+        return column_headings_of_names(names)
+    return column_headings_of(declared, currency=page_borrowing_currency(run))
 
 
-def _frame(runs: list[Run]) -> pl.DataFrame:
+def _runs_page_frame(runs: list[Run]) -> pl.DataFrame:
     import polars as pl
 
     return pl.DataFrame(
@@ -146,7 +154,7 @@ def _frame(runs: list[Run]) -> pl.DataFrame:
     )
 
 
-def _inputs(run: Run) -> pl.DataFrame:
+def _run_page_inputs_frame(run: Run) -> pl.DataFrame:
     import polars as pl
 
     schema = {"name": pl.String, "sha256": pl.String, "bytes": pl.Int64}
@@ -157,7 +165,7 @@ PAGE = Page(
     name="runs",
     title=Message("Runs"),
     action=ConsoleAction.SEE_PLANS,
-    build=build,
+    build=build_runs_page,
     parameters=(RUN,),
     template="runs.html",
     group="run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import cell, label_of
+from commonwatt.catalogue.measures import measure_cell_text, measure_label_message
 from commonwatt.catalogue.shared import (
     GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
@@ -29,10 +29,10 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    headings_of,
-    headline_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 _SHOWN = 12  # inputs of a tornado
 
 
-def _sites(context: RequestContext) -> Options:
-    run = context.services.runs.find("", "study")
+def _site_options(context: RequestContext) -> Options:
+    run = context.services.runs.find_run("", "study")
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return []
     names = (
@@ -60,22 +60,22 @@ TORNADO_SITE = PageParameter(
     label=Message("Site of the tornado"),
     meaning=Message("Whose cost is taken apart input by input."),
     kind=ParameterKind.CHOICE,
-    options=_sites,
+    options=_site_options,
 )
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
     """Return cost, its parts and drivers, and the placement of a study."""
-    run = study_of(context, values)
+    run = study_run_of_page(context, values)
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return page_without_study(context)
     costs = context.services.runs.frame(run, "cost_sites")
-    site = _chosen(costs, values.text(TORNADO_SITE.name))
+    site = _tornado_site_on_page(costs, values.text(TORNADO_SITE.name))
     return PageView(
-        lede=_lede(costs),
-        facts=_facts(costs, context.language),
-        charts=_charts(context, run, site),
-        tables=_tables(context, run, site),
+        lede=_sites_page_lede(costs),
+        facts=_site_cost_facts(costs, context.language),
+        charts=_site_cost_charts(context, run, site),
+        tables=_site_cost_tables(context, run, site),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, at the "
@@ -87,12 +87,12 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _chosen(costs: pl.DataFrame, asked: str) -> str:
+def _tornado_site_on_page(costs: pl.DataFrame, site: str) -> str:
     names = costs["site"].to_list()
-    return asked if asked in names else names[0]
+    return site if site in names else names[0]
 
 
-def _lede(costs: pl.DataFrame) -> Message:
+def _sites_page_lede(costs: pl.DataFrame) -> Message:
     rows = costs.sort("p50_usd_per_gpu_hour").to_dicts()
     low, high = rows[0], rows[-1]
     sure = low["p95_usd_per_gpu_hour"] < high["p5_usd_per_gpu_hour"]
@@ -115,23 +115,23 @@ def _lede(costs: pl.DataFrame) -> Message:
     )
 
 
-def _facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
+def _site_cost_facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
     return [
-        headline_of(
+        headline_fact_of(
             GPU_HOUR_COST_P50,
             row["p50_usd_per_gpu_hour"],
             language,
             subject=row["site"],
-            note=BAND_90.note_of(
-                cell(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
-                cell(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
+            note=BAND_90.interval_note(
+                measure_cell_text(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
+                measure_cell_text(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
             ),
         )
         for row in costs.to_dicts()
     ]
 
 
-def _charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
+def _site_cost_charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
     parts = (
         context.services.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
     )
@@ -166,11 +166,11 @@ def _charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
         ),
     ]  # fmt: skip
     if context.services.runs.has(run, "place_hourly"):
-        charts.append(_hourly(context, run))
+        charts.append(_hourly_placement_chart(context, run))
     return charts
 
 
-def _hourly(context: RequestContext, run: Run) -> Chart:
+def _hourly_placement_chart(context: RequestContext, run: Run) -> Chart:
     pools = context.services.runs.frame(run, "place_sites")["pool"].to_list()
     return Chart(
         name="hourly",
@@ -179,16 +179,16 @@ def _hourly(context: RequestContext, run: Run) -> Chart:
         form=ChartForm.AREAS,
         table="hourly",
         x="hour",
-        x_label=label_of(PLACE_HOURLY.column("hour")),
+        x_label=measure_label_message(PLACE_HOURLY.column("hour")),
         series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
         unit="GPU",
     )
 
 
-def _tornado(context: RequestContext, run: Run, site: str) -> TableRows:
+def _site_tornado_rows(context: RequestContext, run: Run, site: str) -> TableRows:
     """Return the widest inputs of one site, low before high."""
 
-    def load() -> pl.DataFrame:
+    def load_site_tornado() -> pl.DataFrame:
         import polars as pl
 
         at = context.services.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
@@ -205,17 +205,17 @@ def _tornado(context: RequestContext, run: Run, site: str) -> TableRows:
             )
         )
 
-    return TableRows(key=f"sites/tornado/{run.run_id}/{site}", load=load)
+    return TableRows(key=f"sites/tornado/{run.run_id}/{site}", load=load_site_tornado)
 
 
-def _tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
+def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
     tables = [
         TableListing(
             name="costs",
             title=Message("Cost by site"),
             rows=rows(run, "cost_sites"),
-            headings=headings_of(
+            headings=column_headings_of(
                 COST_SITES,
                 "site",
                 "p5_usd_per_gpu_hour",
@@ -230,8 +230,8 @@ def _tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
         TableListing(
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
-            rows=_tornado(context, run, site),
-            headings=headings_of(
+            rows=_site_tornado_rows(context, run, site),
+            headings=column_headings_of(
                 COST_TORNADO,
                 "input",
                 "at_p5",
@@ -245,14 +245,14 @@ def _tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
             name="parts",
             title=Message("Parts of the cost"),
             rows=rows(run, "cost_parts"),
-            headings=headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
+            headings=column_headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
             folded=True,
         ),
         TableListing(
             name="inputs",
             title=Message("Every input with its source"),
             rows=rows(run, "cost_cells"),
-            headings=headings_of(
+            headings=column_headings_of(
                 COST_CELLS,
                 "site",
                 "input",
@@ -267,18 +267,18 @@ def _tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
         ),
     ]
     if has(run, "place_hourly"):
-        tables += _placement(context, run)
+        tables += _placement_table_listings(context, run)
     return tables
 
 
-def _placement(context: RequestContext, run: Run) -> list[TableListing]:
+def _placement_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="placement",
             title=Message("Where to build"),
             rows=rows(run, "place_sites"),
-            headings=headings_of(
+            headings=column_headings_of(
                 PLACE_SITES,
                 "pool",
                 "h100_equivalents",
@@ -297,7 +297,7 @@ def _placement(context: RequestContext, run: Run) -> list[TableListing]:
             name="hourly",
             title=Message("Load by hour"),
             rows=rows(run, "place_hourly"),
-            headings=headings_of(PLACE_HOURLY),
+            headings=column_headings_of(PLACE_HOURLY),
             folded=True,
         ),
     ]
@@ -307,6 +307,6 @@ PAGE = Page(
     name="sites",
     title=Message("Sites"),
     action=ConsoleAction.SEE_PLANS,
-    build=build,
+    build=build_sites_page,
     parameters=(RUN_OF_STUDY, TORNADO_SITE),
 )

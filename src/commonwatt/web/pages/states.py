@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def listing(
+def table_listing_of_rows(
     name: str,
     title: Message,
     rows: Sequence[Mapping[str, Any]],
@@ -33,7 +33,7 @@ def listing(
     """
     columns = [heading.column for heading in headings]
 
-    def load() -> pl.DataFrame:
+    def load_listing_rows() -> pl.DataFrame:
         import polars as pl
 
         plain = [{column: row[column] for column in columns} for row in rows]
@@ -42,7 +42,7 @@ def listing(
     return TableListing(
         name=name,
         title=title,
-        rows=TableRows(key=key, load=load, size=len(rows)),
+        rows=TableRows(key=key, load=load_listing_rows, size=len(rows)),
         headings=headings,
         folded=folded,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.tables import COST_SITES
-from commonwatt.web.page_view import ColumnHeading, PageView, headings_of
+from commonwatt.web.page_view import ColumnHeading, PageView, column_headings_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import RequestContext
 
@@ -17,7 +17,7 @@ KINDS = ("study", "study-what-if")  # the newest of the first is shown where non
 _CHOICES = 30
 
 
-def _studies(context: RequestContext) -> Options:
+def _study_run_options(context: RequestContext) -> Options:
     newest: Options = [("", Message("the newest study"))]
     runs = [run for run in context.services.runs.list_runs() if run.kind in KINDS][:_CHOICES]
     return [*newest, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
@@ -28,29 +28,29 @@ RUN_OF_STUDY = PageParameter(
     label=Message("Study"),
     meaning=Message("Id of the study's run; the newest study where nothing is given."),
     kind=ParameterKind.CHOICE,
-    options=_studies,
+    options=_study_run_options,
     longest=16,
 )
 
 
-def study_of(context: RequestContext, values: PageValues) -> Run | None:
+def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None:
     """Return the study that a page is asked for, or None where there is none yet.
 
     Raises:
         RunNotFoundError: A run is named that is not there.
     """
-    return context.services.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
+    return context.services.runs.find_run(values.text(RUN_OF_STUDY.name), *KINDS)
 
 
-def borrowing_currency(run: Run) -> str:
+def page_borrowing_currency(run: Run) -> str:
     """Return the money that a study's borrowing is counted in; empty where nobody borrows."""
     capital = next((key for key in run.headline if key.startswith("capital_")), "")
     return capital.removeprefix("capital_").removesuffix("_bn").upper()
 
 
-def cost_headings() -> list[ColumnHeading]:
+def site_cost_headings() -> list[ColumnHeading]:
     """Return the columns of cost by site that a summary shows."""
-    return headings_of(
+    return column_headings_of(
         COST_SITES,
         "site",
         "p5_usd_per_gpu_hour",
@@ -62,10 +62,12 @@ def cost_headings() -> list[ColumnHeading]:
 
 def page_without_study(context: RequestContext) -> PageView:
     """Return the page of a store without a study, and what is under way to make one."""
-    from commonwatt.web.tasks.supervisor import list_tasks
+    from commonwatt.web.tasks.supervisor import list_newest_tasks
 
     return PageView(
-        extra={"under_way": [work for work in list_tasks(context.services, 5) if not work.over]},
+        extra={
+            "under_way": [work for work in list_newest_tasks(context.services, 5) if not work.over]
+        },
         lede=Message(
             "There is no study yet. Start one on the page of runs, or with the command: "
             "commonwatt study harbour"

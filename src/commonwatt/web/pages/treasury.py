@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import label_of, written
+from commonwatt.catalogue.measures import measure_label_message, measure_value_text
 from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.measures import (
@@ -24,11 +24,11 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    heading_of,
-    headings_of,
-    headline_of,
+    column_heading_of,
+    column_headings_of,
+    headline_fact_of,
 )
-from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
+from commonwatt.web.pages.fans import BANDS, debt_fan_headings, fan_with_share_columns
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from commonwatt.treasury.usecases.explore import ChangedCountry
 
 
-def _countries(context: RequestContext) -> Options:
+def _country_options(context: RequestContext) -> Options:
     del context
     from commonwatt.treasury.usecases.countries import shipped_countries
 
     return [(name, name) for name in shipped_countries()]
 
 
-def _treatments(context: RequestContext) -> Options:
+def _accounting_treatment_options(context: RequestContext) -> Options:
     del context
     return [
         ("published", Message("As published: bond proceeds are income")),
@@ -56,7 +56,7 @@ def _treatments(context: RequestContext) -> Options:
 
 COUNTRY = PageParameter(
     name="country", label=Message("Country"), meaning=Message("Whose debt is projected."),
-    default="hongkong", kind=ParameterKind.CHOICE, options=_countries,
+    default="hongkong", kind=ParameterKind.CHOICE, options=_country_options,
 )  # fmt: skip
 YEARS = PageParameter(
     name="years", label=Message("Years ahead"), meaning=Message("How far the path goes."),
@@ -80,36 +80,37 @@ SPENDING = PageParameter(
 TREATMENT = PageParameter(
     name="balance", label=Message("Balance"),
     meaning=Message("Which balance the path headlines; the debt is the same under both."),
-    default="published", kind=ParameterKind.CHOICE, options=_treatments,
+    default="published", kind=ParameterKind.CHOICE, options=_accounting_treatment_options,
 )  # fmt: skip
 
 
-def build(context: RequestContext, values: PageValues) -> PageView:
+def build_treasury_page(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    changed_country, language = _explored(values), context.language
+    changed_country, language = _explored_country_debt(values), context.language
     last, first = changed_country.years[-1], changed_country.years[0]
     return PageView(
-        lede=_lede(changed_country),
+        lede=_treasury_page_lede(changed_country),
         facts=[
-            headline_of(
+            headline_fact_of(
                 DEBT_GDP,
                 first["debt_gdp_share"],
                 language,
                 subject=first["fiscal_year"],
             ),
-            headline_of(
+            headline_fact_of(
                 DEBT_GDP,
                 last["debt_gdp_share"],
                 language,
                 subject=last["fiscal_year"],
                 note=Message(
-                    "planned {share}", {"share": written(last["planned_debt_gdp_share"], DEBT_GDP)}
+                    "planned {share}",
+                    {"share": measure_value_text(last["planned_debt_gdp_share"], DEBT_GDP)},
                 ),
             ),
-            *_ceiling_facts(changed_country, language),
+            *_debt_ceiling_facts(changed_country, language),
         ],
-        charts=_charts(changed_country),
-        tables=_tables(changed_country, values),
+        charts=_treasury_page_charts(changed_country),
+        tables=_treasury_page_tables(changed_country, values),
         notes=[
             Message(
                 "Debt is gross, on the cash basis, over the GDP vintage that the JSON names. Bond "
@@ -130,9 +131,9 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _explored(values: PageValues) -> ChangedCountry:
+def _explored_country_debt(values: PageValues) -> ChangedCountry:
     from commonwatt.treasury.engines.projection import AccountingTreatment
-    from commonwatt.treasury.usecases.explore import CountryChange, explore
+    from commonwatt.treasury.usecases.explore import CountryChange, explore_country_change
 
     published = values.text(TREATMENT.name) == "published"
     change = CountryChange(
@@ -142,46 +143,46 @@ def _explored(values: PageValues) -> ChangedCountry:
         years=int(values.number(YEARS.name)),
         treatment=AccountingTreatment(bonds_as_income=published, transfers_as_income=published),
     )
-    return explore(values.text(COUNTRY.name), change)
+    return explore_country_change(values.text(COUNTRY.name), change)
 
 
-def _share(value: float) -> str:
+def _page_percent_text(value: float) -> str:
     return f"{value:.1%}"
 
 
-def _lede(explored: ChangedCountry) -> Message:
+def _treasury_page_lede(explored: ChangedCountry) -> Message:
     first, last = explored.years[0], explored.years[-1]
     return Message(
         "Debt goes from {first} of GDP in {from} to {last} in {to}; in nine paths of ten it then "
         "stands between {low} and {high}.",
         {
-            "first": _share(first["debt_gdp_share"]),
+            "first": _page_percent_text(first["debt_gdp_share"]),
             "from": first["fiscal_year"],
-            "last": _share(last["debt_gdp_share"]),
+            "last": _page_percent_text(last["debt_gdp_share"]),
             "to": last["fiscal_year"],
-            "low": _share(explored.fan[-1]["q05"]),
-            "high": _share(explored.fan[-1]["q95"]),
+            "low": _page_percent_text(explored.fan[-1]["q05"]),
+            "high": _page_percent_text(explored.fan[-1]["q95"]),
         },
     )
 
 
-def _ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
+def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
     if explored.ceiling is None:
         return []
     ceiling = {"amount": f"{explored.country.ceiling:,.0f}", "currency": explored.country.currency}
     return [
-        headline_of(
+        headline_fact_of(
             CEILING_CHANCE_EVER,
             explored.chances[-1]["debt_over_ceiling_probability"],
             language,
             note=Message("ceiling {amount} bn {currency}", ceiling),
         ),
-        headline_of(FIRST_BREACH, explored.ceiling["first_breach"], language),
+        headline_fact_of(FIRST_BREACH, explored.ceiling["first_breach"], language),
     ]
 
 
-def _charts(explored: ChangedCountry) -> list[Chart]:
-    money = explored.country.money
+def _treasury_page_charts(explored: ChangedCountry) -> list[Chart]:
+    money = explored.country.money_column_name
     year = FISCAL_YEAR.label
     charts = [
         Chart(
@@ -211,7 +212,7 @@ def _charts(explored: ChangedCountry) -> list[Chart]:
             x="fiscal_year",
             x_label=year,
             series=[
-                ChartSeries(column.name, label_of(column))
+                ChartSeries(column.name, measure_label_message(column))
                 for column in CHANGED_YEARS.columns
                 if column.name.startswith("change_")
             ],
@@ -233,12 +234,12 @@ def _charts(explored: ChangedCountry) -> list[Chart]:
         ),
     ]
     if explored.country.reserves is not None:
-        charts.append(_reserves(explored, year))
+        charts.append(_debt_and_reserves_chart(explored, year))
     return charts
 
 
-def _reserves(explored: ChangedCountry, year: Message) -> Chart:
-    money = explored.country.money
+def _debt_and_reserves_chart(explored: ChangedCountry, year: Message) -> Chart:
+    money = explored.country.money_column_name
     return Chart(
         name="reserves",
         title=Message("Debt and reserves"),
@@ -256,30 +257,34 @@ def _reserves(explored: ChangedCountry, year: Message) -> Chart:
     )
 
 
-def _rows(name: str, rows: list[dict[str, Any]], values: PageValues) -> TableRows:
-    def load() -> pl.DataFrame:
+def _treasury_table_rows(name: str, rows: list[dict[str, Any]], values: PageValues) -> TableRows:
+    def load_treasury_table() -> pl.DataFrame:
         import polars as pl
 
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    return TableRows(key=f"treasury/{name}/{values.query()}", load=load, size=len(rows))
+    return TableRows(
+        key=f"treasury/{name}/{values.query_string()}", load=load_treasury_table, size=len(rows)
+    )
 
 
-def _fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
+def _debt_fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
     planned = [year["planned_debt_gdp_share"] for year in explored.years]
 
-    def load() -> pl.DataFrame:
+    def load_debt_fan() -> pl.DataFrame:
         import polars as pl
 
-        return with_share_columns(pl.DataFrame(explored.fan)).with_columns(
+        return fan_with_share_columns(pl.DataFrame(explored.fan)).with_columns(
             planned_debt_gdp_share=pl.Series(planned)
         )
 
-    return TableRows(key=f"treasury/fan/{values.query()}", load=load, size=len(planned))
+    return TableRows(
+        key=f"treasury/fan/{values.query_string()}", load=load_debt_fan, size=len(planned)
+    )
 
 
-def _tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
-    money, currency = explored.country.money, explored.country.currency
+def _treasury_page_tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
+    money, currency = explored.country.money_column_name, explored.country.currency
     amounts = ("gross_issuance", "redemption", "interest", "reserves", "balance_headline")
     years = ("fiscal_year", money("debt"), "debt_gdp_share", *(money(name) for name in amounts))
     chances = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
@@ -287,23 +292,25 @@ def _tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
         TableListing(
             name="years",
             title=Message("Year by year"),
-            rows=_rows("years", explored.years, values),
-            headings=headings_of(CHANGED_YEARS.in_currency(currency), *years, currency=currency),
+            rows=_treasury_table_rows("years", explored.years, values),
+            headings=column_headings_of(
+                CHANGED_YEARS.in_currency(currency), *years, currency=currency
+            ),
         ),
         TableListing(
             name="fan",
             title=Message("The fan"),
-            rows=_fan_rows(explored, values),
+            rows=_debt_fan_rows(explored, values),
             headings=[
-                *headings(),
-                heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
+                *debt_fan_headings(),
+                column_heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
             ],
         ),
         TableListing(
             name="bridge",
             title=Message("The bridge"),
-            rows=_rows("bridge", explored.bridge, values),
-            headings=headings_of(
+            rows=_treasury_table_rows("bridge", explored.bridge, values),
+            headings=column_headings_of(
                 BRIDGE.in_currency(currency),
                 "step",
                 money("amount"),
@@ -314,8 +321,8 @@ def _tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
         TableListing(
             name="chances",
             title=Message("Chances"),
-            rows=_rows("chances", explored.chances, values),
-            headings=headings_of(
+            rows=_treasury_table_rows("chances", explored.chances, values),
+            headings=column_headings_of(
                 CHANCES, "fiscal_year", *(f"{event}_probability" for event in chances)
             ),
         ),
@@ -326,6 +333,6 @@ PAGE = Page(
     name="treasury",
     title=Message("Treasury"),
     action=ConsoleAction.SEE_TREASURY,
-    build=build,
+    build=build_treasury_page,
     parameters=(COUNTRY, YEARS, GROWTH, COUPON, SPENDING, TREATMENT),
 )

@@ -15,24 +15,24 @@ from commonwatt.web.auth.access import (
     AnyContext,
     PostedFields,
     SignedInContext,
-    cookie_name,
-    local_path,
+    local_redirect_path,
     requested_theme,
-    require_action,
-    set_session,
+    require_console_action,
+    session_cookie_name,
+    set_session_cookie,
 )
-from commonwatt.web.render import html
+from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
 
 AccountManagerContext = Annotated[
-    RequestContext, Depends(require_action(ConsoleAction.MANAGE_ACCOUNTS))
+    RequestContext, Depends(require_console_action(ConsoleAction.MANAGE_ACCOUNTS))
 ]
 Name = Annotated[str, InPath(max_length=60)]
 Secret = Annotated[str, InPath(max_length=100)]
 
 
-def body_of(**fields: str) -> dict[str, Any]:
+def openapi_form_body(**fields: str) -> dict[str, Any]:
     """Return what OpenAPI says of a form with these fields and their meaning."""
     known = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
     schema = {"schema": {"type": "object", "properties": known}}
@@ -45,32 +45,38 @@ def add_routes(app: FastAPI) -> None:
     known: dict[str, Any] = {"tags": ["accounts"]}
     app.get("/sign-in", name="sign_in", response_class=HTMLResponse, **known)(sign_in_page)
     app.post(
-        "/sign-in", openapi_extra=body_of(name="Account", password="Its password"), **known  # noqa: S106
-    )(sign_in)  # fmt: skip
-    app.post("/sign-out", openapi_extra=body_of(), **known)(sign_out)
+        "/sign-in",
+        openapi_extra=openapi_form_body(name="Account", password="Its password"),  # noqa: S106
+        **known,
+    )(sign_in)
+    app.post("/sign-out", openapi_extra=openapi_form_body(), **known)(sign_out)
     app.get("/welcome/{secret}", response_class=HTMLResponse, **known)(welcome_page)
     app.post(
         "/welcome/{secret}",
-        openapi_extra=body_of(name="Of the first account", password="The new one"),  # noqa: S106
+        openapi_extra=openapi_form_body(name="Of the first account", password="The new one"),  # noqa: S106
         **known,
-    )(welcome)
-    app.get("/preferences", **known)(preferences)
+    )(use_welcome_link)
+    app.get("/preferences", **known)(set_preferences)
     app.get("/account", response_class=HTMLResponse, **known)(account_page)
-    app.post("/account/tokens", openapi_extra=body_of(label="What it is for"), **known)(make_token)
-    app.post("/account/tokens/{digest}/drop", openapi_extra=body_of(), **known)(drop_token)
-    app.get("/accounts", response_class=HTMLResponse, **known)(accounts_page)
-    fields = body_of(name="Of the new account", roles="Its roles, joined by commas")
-    app.post("/accounts", openapi_extra=fields, **known)(make_account)
-    app.post("/accounts/{name}/roles", openapi_extra=body_of(roles="All its roles"), **known)(
-        set_roles
+    app.post("/account/tokens", openapi_extra=openapi_form_body(label="What it is for"), **known)(
+        make_token
     )
-    app.post("/accounts/{name}/link", openapi_extra=body_of(), **known)(make_link)
-    app.post("/accounts/{name}/close", openapi_extra=body_of(), **known)(close_account)
+    app.post("/account/tokens/{digest}/drop", openapi_extra=openapi_form_body(), **known)(
+        drop_token
+    )
+    app.get("/accounts", response_class=HTMLResponse, **known)(accounts_page)
+    fields = openapi_form_body(name="Of the new account", roles="Its roles, joined by commas")
+    app.post("/accounts", openapi_extra=fields, **known)(make_account)
+    app.post(
+        "/accounts/{name}/roles", openapi_extra=openapi_form_body(roles="All its roles"), **known
+    )(set_roles)
+    app.post("/accounts/{name}/link", openapi_extra=openapi_form_body(), **known)(make_link)
+    app.post("/accounts/{name}/close", openapi_extra=openapi_form_body(), **known)(close_account)
 
 
 def sign_in_page(request: Request, context: AnyContext, next: str = "/") -> Response:  # noqa: A002
     """Return the form for name and password."""
-    return _page(request, context, "sign_in.html", next=local_path(next))
+    return _template_response(request, context, "sign_in.html", next=local_redirect_path(next))
 
 
 def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Response:
@@ -83,43 +89,47 @@ def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Resp
         address,
         now=context.now,
     )
-    answer = RedirectResponse(local_path(fields.get("next", "/")), 303)
-    set_session(answer, context.services.settings, session.secret)
+    answer = RedirectResponse(local_redirect_path(fields.get("next", "/")), 303)
+    set_session_cookie(answer, context.services.settings, session.secret)
     return answer
 
 
 def sign_out(context: SignedInContext, fields: PostedFields) -> Response:
     """End the session."""
     del fields
-    accounts.end_session(context.services, context.visitor, now=context.now)
+    accounts.end_visitor_session(context.services, context.visitor, now=context.now)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(cookie_name(context.services.settings), path="/")
+    answer.delete_cookie(session_cookie_name(context.services.settings), path="/")
     return answer
 
 
 def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Response:
     """Return the form behind a one-time link."""
-    account = accounts.account_of_link(context.services, secret, now=context.now)
-    return _page(request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES)
+    account = accounts.account_of_welcome_link(context.services, secret, now=context.now)
+    return _template_response(
+        request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES
+    )
 
 
-def welcome(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
+def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
-    account = accounts.account_of_link(context.services, secret, now=context.now)
+    account = accounts.account_of_welcome_link(context.services, secret, now=context.now)
     name = account or fields.get("name", "")
     password = fields.get("password", "")
-    accounts.use_link(context.services, secret, name, password, _roles(fields), now=context.now)
-    session = accounts.begin_session(context.services, name, now=context.now, how="link")
+    accounts.use_welcome_link(
+        context.services, secret, name, password, _posted_console_roles(fields), now=context.now
+    )
+    session = accounts.begin_account_session(context.services, name, now=context.now, how="link")
     answer = RedirectResponse("/", 303)
-    set_session(answer, context.services.settings, session.secret)
+    set_session_cookie(answer, context.services.settings, session.secret)
     return answer
 
 
-def preferences(
+def set_preferences(
     context: AnyContext, language: str = "", theme: str = "", back: str = "/"
 ) -> Response:
     """Keep language or theme in this browser and go back."""
-    answer = RedirectResponse(local_path(back), 303)
+    answer = RedirectResponse(local_redirect_path(back), 303)
     chosen = {"language": language in LANGUAGES, "theme": theme in {*THEMES, "auto"}}
     for name, value in (("language", language), ("theme", theme)):
         if chosen[name]:
@@ -136,26 +146,26 @@ def preferences(
 
 def account_page(request: Request, context: SignedInContext) -> Response:
     """Return who is signed in, what they may do, and their tokens."""
-    return _account(request, context, "")
+    return _account_page_response(request, context, "")
 
 
 def make_token(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
     """Make a token and show it, once."""
     label = fields.get("label", "") or "token"
-    secret = accounts.make_token(context.services, context.visitor.name, label, now=context.now)
-    return _account(request, context, secret)
+    secret = accounts.make_api_token(context.services, context.visitor.name, label, now=context.now)
+    return _account_page_response(request, context, secret)
 
 
 def drop_token(context: SignedInContext, digest: Secret, fields: PostedFields) -> Response:
     """Take a token back."""
     del fields
-    accounts.drop_token(context.services, context.visitor.name, digest, now=context.now)
+    accounts.drop_api_token(context.services, context.visitor.name, digest, now=context.now)
     return RedirectResponse("/account", 303)
 
 
 def accounts_page(request: Request, context: AccountManagerContext) -> Response:
     """Return every account with its roles."""
-    return _accounts(request, context)
+    return _accounts_page_response(request, context)
 
 
 def make_account(
@@ -163,17 +173,21 @@ def make_account(
 ) -> Response:
     """Make an account and show the one-time link for its owner."""
     name = fields.get("name", "")
-    roles = _roles(fields) or {ConsoleRole.VIEWER}
+    roles = _posted_console_roles(fields) or {ConsoleRole.VIEWER}
     accounts.make_account(context.services, name, roles, by=context.visitor.name, now=context.now)
-    return _accounts(
-        request, context, name, accounts.make_link(context.services, name, now=context.now)
+    return _accounts_page_response(
+        request, context, name, accounts.make_welcome_link(context.services, name, now=context.now)
     )
 
 
 def set_roles(context: AccountManagerContext, name: Name, fields: PostedFields) -> Response:
     """Give an account exactly these roles."""
-    accounts.set_roles(
-        context.services, name, _roles(fields), by=context.visitor.name, now=context.now
+    accounts.set_account_roles(
+        context.services,
+        name,
+        _posted_console_roles(fields),
+        by=context.visitor.name,
+        now=context.now,
     )
     return RedirectResponse("/accounts", 303)
 
@@ -183,9 +197,9 @@ def make_link(
 ) -> Response:
     """Show a new one-time link for an account."""
     del fields
-    accounts.check_open(context.services, name)
-    return _accounts(
-        request, context, name, accounts.make_link(context.services, name, now=context.now)
+    accounts.check_account_open(context.services, name)
+    return _accounts_page_response(
+        request, context, name, accounts.make_welcome_link(context.services, name, now=context.now)
     )
 
 
@@ -196,27 +210,27 @@ def close_account(context: AccountManagerContext, name: Name, fields: PostedFiel
     return RedirectResponse("/accounts", 303)
 
 
-def _account(request: Request, context: RequestContext, secret: str) -> Response:
-    return _page(
+def _account_page_response(request: Request, context: RequestContext, secret: str) -> Response:
+    return _template_response(
         request,
         context,
         "account.html",
         secret=secret,
-        tokens=accounts.tokens_of(context.services, context.visitor.name),
+        tokens=accounts.api_tokens_of_account(context.services, context.visitor.name),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
     )
 
 
-def _accounts(
+def _accounts_page_response(
     request: Request, context: RequestContext, name: str = "", secret: str = ""
 ) -> Response:
     link = f"{context.services.settings.address}/welcome/{secret}" if secret else ""
-    return _page(
+    return _template_response(
         request,
         context,
         "accounts.html",
-        accounts=accounts.accounts(context.services),
+        accounts=accounts.list_console_accounts(context.services),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
         may=ACTION_ROLES,
@@ -225,11 +239,15 @@ def _accounts(
     )
 
 
-def _roles(fields: PostedFields) -> frozenset[ConsoleRole]:
+def _posted_console_roles(fields: PostedFields) -> frozenset[ConsoleRole]:
     known = {role.value: role for role in ConsoleRole}
     role_names = [name.strip() for name in fields.get("roles", "").split(",")]
     return frozenset(known[name] for name in role_names if name in known)
 
 
-def _page(request: Request, context: RequestContext, template: str, **values: Any) -> Response:
-    return HTMLResponse(html(context, template, requested_theme(request), **values))
+def _template_response(
+    request: Request, context: RequestContext, template: str, **values: Any
+) -> Response:
+    return HTMLResponse(
+        render_console_template(context, template, requested_theme(request), **values)
+    )

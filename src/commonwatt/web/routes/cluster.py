@@ -12,41 +12,47 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.request_context import RequestContext
-from commonwatt.web.roles import ConsoleAction, check
-from commonwatt.web.routes.account import body_of
+from commonwatt.web.roles import ConsoleAction, check_roles_can_act
+from commonwatt.web.routes.account import openapi_form_body
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def add_routes(app: FastAPI) -> None:
     """Add what is done to nodes."""
-    fields = body_of(act="drain or resume", node="Name of the node", reason="Why, for the record")
+    fields = openapi_form_body(
+        act="drain or resume", node="Name of the node", reason="Why, for the record"
+    )
     known: dict[str, Any] = {"tags": ["cluster"], "openapi_extra": fields}
-    app.post("/cluster/nodes", **known)(on_node)
+    app.post("/cluster/nodes", **known)(drain_or_resume_node)
 
 
-def on_node(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
+def drain_or_resume_node(
+    request: Request, context: SignedInContext, fields: PostedFields
+) -> Response:
     """Drain a node or let it take jobs again."""
-    check(context.visitor.roles, ConsoleAction.DRAIN_NODE)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.DRAIN_NODE)
     what, node, reason = (fields.get(name, "") for name in ("act", "node", "reason"))
     if what not in {"drain", "resume"}:
         raise ParameterError("act", wanted=Message("drain or resume"))
     if not _NODE.fullmatch(node):
         raise ParameterError("node", wanted=Message("the name of a node"))
-    _act(context, what, node, reason[:100])
+    _drain_or_resume_on_record(context, what, node, reason[:100])
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/cluster", 303)
     return JSONResponse({"act": what, "node": node})
 
 
-def _act(context: RequestContext, what: str, node: str, reason: str) -> None:
+def _drain_or_resume_on_record(
+    context: RequestContext, node_action: str, node: str, reason: str
+) -> None:
     """Do it in the controller's name, and put on record here who asked for it."""
-    from commonwatt.operate.usecases.overview import drain, resume
+    from commonwatt.operate.usecases.overview import drain_cluster_node, resume_cluster_node
 
-    reason_on_record = f"{reason or what}, by {context.visitor.name}"
+    reason_on_record = f"{reason or node_action}, by {context.visitor.name}"
     with context.services.ledger.transaction() as tx:
         body = {"node": node, "by": context.visitor.name}
-        context.services.entry_writer.record(tx, what, f"node/{node}", body, at=context.now)
-    (drain if what == "drain" else resume)(
+        context.services.entry_writer.record(tx, node_action, f"node/{node}", body, at=context.now)
+    (drain_cluster_node if node_action == "drain" else resume_cluster_node)(
         context.services.settings.operate, node, reason_on_record
     )

@@ -12,18 +12,18 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import services_of
 from commonwatt.web.errors import PageNotFoundError
-from commonwatt.web.static import asset
+from commonwatt.web.static import static_asset
 
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of files and health."""
-    app.get("/static/{name:path}", include_in_schema=False)(static)
-    app.get("/health", tags=["server"], summary="Whether store and database answer")(health)
+    app.get("/static/{name:path}", include_in_schema=False)(static_file)
+    app.get("/health", tags=["server"], summary="Whether store and database answer")(console_health)
 
 
-def static(request: Request, name: str) -> Response:
+def static_file(request: Request, name: str) -> Response:
     """Return a style or script; its address names its content, so it may be kept for ever."""
-    asset_file = asset(name)
+    asset_file = static_asset(name)
     if asset_file is None:
         raise PageNotFoundError(name[:100], found=Message("no such file"))
     packed = "gzip" in request.headers.get("accept-encoding", "")
@@ -39,7 +39,7 @@ def static(request: Request, name: str) -> Response:
     )
 
 
-def health(request: Request) -> dict[str, Any]:
+def console_health(request: Request) -> dict[str, Any]:
     """Return that store and database answer, for whoever watches the server."""
     services = services_of(request)
     with services.ledger.reading() as connection:

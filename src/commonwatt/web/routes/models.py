@@ -10,10 +10,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
-from commonwatt.web.auth.signing_keys import signing_key
+from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.roles import ConsoleAction, ConsoleRole, check
-from commonwatt.web.routes.account import body_of
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
+from commonwatt.web.routes.account import openapi_form_body
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,59}")
 VersionName = Annotated[str, Query(pattern=r"^version/[A-Za-z0-9._:@+-]+$", max_length=120)]
@@ -22,20 +22,20 @@ VersionName = Annotated[str, Query(pattern=r"^version/[A-Za-z0-9._:@+-]+$", max_
 def add_routes(app: FastAPI) -> None:
     """Add what is done about models."""
     known: dict[str, Any] = {"tags": ["models"]}
-    app.get("/models/dossier", response_class=HTMLResponse, **known)(dossier)
-    fields = body_of(
+    app.get("/models/dossier", response_class=HTMLResponse, **known)(model_dossier)
+    fields = openapi_form_body(
         deployment="Name of the deployment",
         severity="public-health-threat, death, serious or other",
         jurisdiction="Whose clock runs, such as hk",
         code="What happened, as a code; never a value of a person",
     )
-    app.post("/models/incidents", openapi_extra=fields, **known)(incident)
+    app.post("/models/incidents", openapi_extra=fields, **known)(report_model_incident)
 
 
-def dossier(context: SignedInContext, version: VersionName) -> Response:
+def model_dossier(context: SignedInContext, version: VersionName) -> Response:
     """Return everything on record about a version, as a file of its own."""
-    check(context.visitor.roles, ConsoleAction.SEE_MODELS)
-    from commonwatt.clinic.usecases.overview import dossier as written
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_MODELS)
+    from commonwatt.clinic.usecases.overview import version_dossier_html as written
 
     text = written(context.services.ledger, version, context.language)
     name = version.removeprefix("version/")
@@ -43,21 +43,23 @@ def dossier(context: SignedInContext, version: VersionName) -> Response:
     return HTMLResponse(text, 200, headers)
 
 
-def incident(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
+def report_model_incident(
+    request: Request, context: SignedInContext, fields: PostedFields
+) -> Response:
     """Put an incident on record under the key of who is signed in."""
-    check(context.visitor.roles, ConsoleAction.REPORT_INCIDENT)
-    from commonwatt.clinic.usecases.overview import report_incident
+    check_roles_can_act(context.visitor.roles, ConsoleAction.REPORT_INCIDENT)
+    from commonwatt.clinic.usecases.overview import report_model_incident
 
     code = fields.get("code", "")
     if not _CODE.fullmatch(code):
         raise ParameterError("code", wanted=Message("small letters, digits and -"))
-    owed = report_incident(
+    owed = report_model_incident(
         context.services.ledger,
         fields.get("deployment", ""),
         severity=fields.get("severity", ""),
         jurisdiction=fields.get("jurisdiction", ""),
         code=code,
-        by=signing_key(context, (ConsoleRole.CLINICIAN,)),
+        by=visitor_signing_key(context, (ConsoleRole.CLINICIAN,)),
         at=context.now,
     )
     if "text/html" in request.headers.get("accept", ""):

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import AnyContext, local_path, set_session
+from commonwatt.web.auth.access import AnyContext, local_redirect_path, set_session_cookie
 from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider, PendingSignIn
 from commonwatt.web.errors import PageNotFoundError
 
@@ -20,13 +20,13 @@ Short = Annotated[str, Query(max_length=2000)]
 def add_routes(app: FastAPI) -> None:
     """Add the two steps; the provider is asked only when somebody signs in with it."""
     app.state.provider = OidcProvider(app.state.services.settings)
-    app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start)
-    app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(back)
+    app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start_oidc_sign_in)
+    app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(finish_oidc_sign_in)
 
 
-def start(request: Request, context: AnyContext, next: Short = "/") -> Response:  # noqa: A002
+def start_oidc_sign_in(request: Request, context: AnyContext, next: Short = "/") -> Response:  # noqa: A002
     """Go to the provider."""
-    url, pending = _provider(request, context).begin(local_path(next))
+    url, pending = _oidc_provider(request, context).begin_sign_in(local_redirect_path(next))
     answer = RedirectResponse(url, 303)
     answer.set_cookie(
         COOKIE,
@@ -40,22 +40,26 @@ def start(request: Request, context: AnyContext, next: Short = "/") -> Response:
     return answer
 
 
-def back(request: Request, context: AnyContext, state: Short = "", code: Short = "") -> Response:
+def finish_oidc_sign_in(
+    request: Request, context: AnyContext, state: Short = "", code: Short = ""
+) -> Response:
     """Come back from the provider and begin a session."""
-    provider = _provider(request, context)
+    provider = _oidc_provider(request, context)
     pending = PendingSignIn.of_text(request.cookies.get(COOKIE, ""))
-    who = provider.finish(pending, state, code)
-    account = accounts.account_of_subject(
+    who = provider.finish_sign_in(pending, state, code)
+    account = accounts.account_of_oidc_subject(
         context.services, who.subject, who.name, who.roles, now=context.now
     )
-    session = accounts.begin_session(context.services, account, now=context.now, how="provider")
-    answer = RedirectResponse(local_path(pending.next), 303)
+    session = accounts.begin_account_session(
+        context.services, account, now=context.now, how="provider"
+    )
+    answer = RedirectResponse(local_redirect_path(pending.next), 303)
     answer.delete_cookie(COOKIE, path=CALLBACK_PATH)
-    set_session(answer, context.services.settings, session.secret)
+    set_session_cookie(answer, context.services.settings, session.secret)
     return answer
 
 
-def _provider(request: Request, context: AnyContext) -> OidcProvider:
+def _oidc_provider(request: Request, context: AnyContext) -> OidcProvider:
     if not context.services.settings.oidc_issuer:
         raise PageNotFoundError("oidc", found=Message("no provider set up"))
     return request.app.state.provider

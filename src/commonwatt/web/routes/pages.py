@@ -16,11 +16,11 @@ from commonwatt.web.auth.access import SignedInContext, requested_theme
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.errors import ForbiddenError, PageNotFoundError
 from commonwatt.web.page_view import PageView, TableListing
-from commonwatt.web.parameters import PageValues, parse_values
+from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
 from commonwatt.web.render import chart_json, page_html, permanent_address, table_html
 from commonwatt.web.request_context import Page, RequestContext
-from commonwatt.web.roles import ACTION_ROLES, check
+from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,17 +44,17 @@ FAULTS: Final[dict[int | str, dict[str, Any]]] = {
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of every page in the registry."""
-    app.get("/", include_in_schema=False)(first_page)
+    app.get("/", include_in_schema=False)(redirect_to_first_page)
     for page in PAGES:
-        _add(app, page)
+        _add_page_routes(app, page)
 
 
-def first_page(context: SignedInContext) -> RedirectResponse:
+def redirect_to_first_page(context: SignedInContext) -> RedirectResponse:
     """Go to the first page that who looks may see."""
-    return RedirectResponse(f"/{first_for(context).name}", 303)
+    return RedirectResponse(f"/{first_permitted_page(context).name}", 303)
 
 
-def first_for(context: RequestContext) -> Page:
+def first_permitted_page(context: RequestContext) -> Page:
     """Return the first page of the menu that who looks may see.
 
     Raises:
@@ -66,13 +66,15 @@ def first_for(context: RequestContext) -> Page:
     return first_page
 
 
-def _add(app: FastAPI, page: Page) -> None:
+def _add_page_routes(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
     may = {"x-roles": sorted(ACTION_ROLES[page.action])}
     common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
-    parameters = [parameter.schema() for parameter in page.parameters]
+    parameters = [parameter.openapi_schema() for parameter in page.parameters]
 
-    def add(path: str, answer: _Answer, name: str, summary: str, kind: type[Response]) -> None:
+    def add_page_route(
+        path: str, answer: _Answer, name: str, summary: str, kind: type[Response]
+    ) -> None:
         app.get(
             f"/{page.name}{path}",
             name=f"{page.name}_{name}",
@@ -83,19 +85,27 @@ def _add(app: FastAPI, page: Page) -> None:
             **common,
         )(answer)
 
-    add("", _html(page), "html", f"{page.title}: the page", HTMLResponse)
-    add(".json", _data(page), "json", f"{page.title}: its data", _Json)
-    add("/charts/{chart}.json", _chart(page), "chart", "A chart as it is drawn", _Json)
-    add("/tables/{table}.csv", _file(page, "csv"), "csv", "A whole table", _Csv)
-    add(
+    add_page_route("", _page_html_route(page), "html", f"{page.title}: the page", HTMLResponse)
+    add_page_route(".json", _page_json_route(page), "json", f"{page.title}: its data", _Json)
+    add_page_route(
+        "/charts/{chart}.json", _page_chart_route(page), "chart", "A chart as it is drawn", _Json
+    )
+    add_page_route(
+        "/tables/{table}.csv", _page_table_file_route(page, "csv"), "csv", "A whole table", _Csv
+    )
+    add_page_route(
         "/tables/{table}.parquet",
-        _file(page, "parquet"),
+        _page_table_file_route(page, "parquet"),
         "parquet",
         "A whole table",
         _Parquet,
     )
-    add("/tables/{table}.json", _rows(page), "rows", "Some rows of a table", _Json)
-    add("/tables/{table}", _table(page), "table", "A table to read", HTMLResponse)
+    add_page_route(
+        "/tables/{table}.json", _page_table_json_route(page), "rows", "Some rows of a table", _Json
+    )
+    add_page_route(
+        "/tables/{table}", _page_table_html_route(page), "table", "A table to read", HTMLResponse
+    )
 
 
 class _Json(Response):
@@ -110,33 +120,35 @@ class _Parquet(Response):
     media_type = "application/vnd.apache.parquet"
 
 
-def _seen(request: Request, page: Page, context: RequestContext) -> tuple[PageValues, PageView]:
-    check(context.visitor.roles, page.action)
-    values = parse_values(page.parameters, request.query_params)
+def _page_values_and_view(
+    request: Request, page: Page, context: RequestContext
+) -> tuple[PageValues, PageView]:
+    check_roles_can_act(context.visitor.roles, page.action)
+    values = parse_page_values(page.parameters, request.query_params)
     return values, page.build(context, values)
 
 
-def _html(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, context: SignedInContext) -> Response:
-        values, view = _seen(request, page, context)
+def _page_html_route(page: Page) -> Callable[..., Response]:
+    def answer_page_html(request: Request, context: SignedInContext) -> Response:
+        values, view = _page_values_and_view(request, page, context)
         return HTMLResponse(page_html(context, page, values, view, requested_theme(request)))
 
-    return answer
+    return answer_page_html
 
 
-def _data(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, context: SignedInContext) -> Response:
-        values, view = _seen(request, page, context)
-        return _json(page_data(context, page, values, view))
+def _page_json_route(page: Page) -> Callable[..., Response]:
+    def answer_page_json(request: Request, context: SignedInContext) -> Response:
+        values, view = _page_values_and_view(request, page, context)
+        return _json_response(page_data(context, page, values, view))
 
-    return answer
+    return answer_page_json
 
 
 def page_data(
     context: RequestContext, page: Page, values: PageValues, view: PageView
 ) -> dict[str, Any]:
     """Return a page's data: its figures, and where its charts and tables are."""
-    query = values.query()
+    query = values.query_string()
     ask = f"?{query}" if query else ""
     base = f"/{page.name}"
     return {
@@ -167,29 +179,31 @@ def page_data(
     }
 
 
-def _chart(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, context: SignedInContext, chart: Annotated[str, NAME]) -> Response:
-        _, view = _seen(request, page, context)
+def _page_chart_route(page: Page) -> Callable[..., Response]:
+    def answer_page_chart(
+        request: Request, context: SignedInContext, chart: Annotated[str, NAME]
+    ) -> Response:
+        _, view = _page_values_and_view(request, page, context)
         page_chart = view.chart(chart)
         if page_chart is None:
             raise PageNotFoundError(f"{page.name}/{chart}", found=Message("no such chart"))
         return _Json(chart_json(context, view, page_chart))
 
-    return answer
+    return answer_page_chart
 
 
-def _listing(
+def _page_values_and_listing(
     request: Request, page: Page, context: RequestContext, table: str
 ) -> tuple[PageValues, TableListing]:
-    values, view = _seen(request, page, context)
+    values, view = _page_values_and_view(request, page, context)
     page_table = view.table(table)
     if page_table is None:
         raise PageNotFoundError(f"{page.name}/{table}", found=Message("no such table"))
     return values, page_table
 
 
-def _table(page: Page) -> Callable[..., Response]:
-    def answer(
+def _page_table_html_route(page: Page) -> Callable[..., Response]:
+    def answer_table_html(
         request: Request,
         context: SignedInContext,
         table: Annotated[str, NAME],
@@ -199,17 +213,17 @@ def _table(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        values, listing = _listing(request, page, context, table)
+        values, listing = _page_values_and_listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
         return HTMLResponse(
             table_html(context, page, values, listing, ask, requested_theme(request))
         )
 
-    return answer
+    return answer_table_html
 
 
-def _rows(page: Page) -> Callable[..., Response]:
-    def answer(
+def _page_table_json_route(page: Page) -> Callable[..., Response]:
+    def answer_table_json(
         request: Request,
         context: SignedInContext,
         table: Annotated[str, NAME],
@@ -219,24 +233,28 @@ def _rows(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        _, listing = _listing(request, page, context, table)
+        _, listing = _page_values_and_listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
-        shown = context.services.cache.page(listing.rows, ask)
+        shown = context.services.cache.table_page(listing.rows, ask)
         head = json.dumps({"table": table, "rows": shown.height, "first": first})
         return _Json(f'{head[:-1]}, "data": {shown.frame.write_json()}}}')
 
-    return answer
+    return answer_table_json
 
 
-def _file(page: Page, form: str) -> Callable[..., Response]:
-    def answer(request: Request, context: SignedInContext, table: Annotated[str, NAME]) -> Response:
-        _, listing = _listing(request, page, context, table)
-        return _whole(context, page, listing, form)
+def _page_table_file_route(page: Page, form: str) -> Callable[..., Response]:
+    def answer_table_file(
+        request: Request, context: SignedInContext, table: Annotated[str, NAME]
+    ) -> Response:
+        _, listing = _page_values_and_listing(request, page, context, table)
+        return _table_file_response(context, page, listing, form)
 
-    return answer
+    return answer_table_file
 
 
-def _whole(context: RequestContext, page: Page, listing: TableListing, form: str) -> Response:
+def _table_file_response(
+    context: RequestContext, page: Page, listing: TableListing, form: str
+) -> Response:
     """Return a whole table as a file; a run's own file is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
     kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
@@ -247,10 +265,10 @@ def _whole(context: RequestContext, page: Page, listing: TableListing, form: str
             return FileResponse(path, media_type=kind, filename=name)
     frame = context.services.cache.load_frame(listing.rows)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(_bytes(frame, form), 200, headers, kind)
+    return Response(_download_bytes_of_table(frame, form), 200, headers, kind)
 
 
-def _bytes(frame: pl.DataFrame, form: str) -> bytes:
+def _download_bytes_of_table(frame: pl.DataFrame, form: str) -> bytes:
     if form == "csv":
         return frame.write_csv().encode()
     buffer = io.BytesIO()
@@ -258,5 +276,5 @@ def _bytes(frame: pl.DataFrame, form: str) -> bytes:
     return buffer.getvalue()
 
 
-def _json(data: dict[str, Any]) -> Response:
+def _json_response(data: dict[str, Any]) -> Response:
     return _Json(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str))

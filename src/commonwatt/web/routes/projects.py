@@ -12,11 +12,11 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
-from commonwatt.web.auth.signing_keys import signing_key
+from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.request_context import RequestContext
-from commonwatt.web.roles import ConsoleAction, ConsoleRole, check
-from commonwatt.web.routes.account import body_of
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
+from commonwatt.web.routes.account import openapi_form_body
 
 ProjectName = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Output = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
@@ -28,19 +28,21 @@ def add_routes(app: FastAPI) -> None:
     """Add what is done to an output."""
     known: dict[str, Any] = {"tags": ["rooms"]}
     base = "/rooms/{room}/outputs/{output}"
-    app.get(f"{base}/bytes", response_class=Response, **known)(exact_bytes)
-    fields = body_of(approve='"yes" or "no"')
-    app.post(f"{base}/vote", openapi_extra=fields, **known)(vote)
-    app.post(f"{base}/release", openapi_extra=body_of(), **known)(release)
+    app.get(f"{base}/bytes", response_class=Response, **known)(output_bytes_response)
+    fields = openapi_form_body(approve='"yes" or "no"')
+    app.post(f"{base}/vote", openapi_extra=fields, **known)(vote_on_output)
+    app.post(f"{base}/release", openapi_extra=openapi_form_body(), **known)(release_output)
 
 
-def exact_bytes(context: SignedInContext, room: ProjectName, output: Output) -> Response:
+def output_bytes_response(context: SignedInContext, room: ProjectName, output: Output) -> Response:
     """Return the bytes that a checker reviews, never as a page of ours."""
-    check(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
-    from commonwatt.sandbox.usecases.overview import output_bytes, output_review
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
+    from commonwatt.sandbox.usecases.overview import output_review, project_output_bytes
 
     row = output_review(context.services.ledger, context.services.settings.rooms, room, output).row
-    data = output_bytes(context.services.ledger, context.services.settings.rooms, room, output)
+    data = project_output_bytes(
+        context.services.ledger, context.services.settings.rooms, room, output
+    )
     picture = row["kind"] == "png"
     kind = _PICTURE if picture else _KINDS.get(row["kind"], "application/octet-stream")
     how = "inline" if picture else "attachment"
@@ -48,7 +50,7 @@ def exact_bytes(context: SignedInContext, room: ProjectName, output: Output) -> 
     return Response(data, 200, headers, kind)
 
 
-def vote(
+def vote_on_output(
     request: Request,
     context: SignedInContext,
     room: ProjectName,
@@ -56,39 +58,39 @@ def vote(
     fields: PostedFields,
 ) -> Response:
     """Vote under the key of who is signed in."""
-    check(context.visitor.roles, ConsoleAction.VOTE_OUTPUT)
-    from commonwatt.sandbox.usecases.overview import vote as cast
+    check_roles_can_act(context.visitor.roles, ConsoleAction.VOTE_OUTPUT)
+    from commonwatt.sandbox.usecases.overview import vote_on_output as cast
 
     if fields.get("approve") not in {"yes", "no"}:
         raise ParameterError("approve", wanted=Message('"yes" or "no"'))
-    key = signing_key(context, (ConsoleRole.CHECKER,))
+    key = visitor_signing_key(context, (ConsoleRole.CHECKER,))
     state = cast(
         context.services.ledger, context.services.settings.rooms, room, output,
         approve=fields["approve"] == "yes", by=key, at=context.now,
     )  # fmt: skip
-    return _answer(request, room, output, state)
+    return _output_state_response(request, room, output, state)
 
 
-def release(
+def release_output(
     context: SignedInContext, room: ProjectName, output: Output, fields: PostedFields
 ) -> Response:
     """Release an approved output and hand over its bytes."""
     del fields
-    check(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
-    left = _released(context, room, output)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
+    left = _released_output_path(context, room, output)
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
 
 
-def _released(context: RequestContext, room: str, output: str) -> Path:
-    from commonwatt.sandbox.usecases.overview import release as let_go
+def _released_output_path(context: RequestContext, room: str, output: str) -> Path:
+    from commonwatt.sandbox.usecases.overview import release_output as let_go
 
-    key = signing_key(context, (ConsoleRole.CUSTODIAN,))
+    key = visitor_signing_key(context, (ConsoleRole.CUSTODIAN,))
     to = context.services.settings.state / "released" / room
     ledger, folder = context.services.ledger, context.services.settings.rooms
     return let_go(ledger, folder, room, output, to, by=key, at=context.now)
 
 
-def _answer(request: Request, room: str, output: str, state: str) -> Response:
+def _output_state_response(request: Request, room: str, output: str, state: str) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/rooms?room={quote(room)}&output={output}", 303)
     return JSONResponse({"room": room, "output": output, "state": state})

@@ -13,10 +13,10 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme
 from commonwatt.web.errors import PageNotFoundError
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
-from commonwatt.web.render import html
+from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
-from commonwatt.web.roles import ConsoleAction, check
-from commonwatt.web.routes.account import body_of
+from commonwatt.web.roles import ConsoleAction, check_roles_can_act
+from commonwatt.web.routes.account import openapi_form_body
 from commonwatt.web.tasks.kinds import KINDS
 
 TaskId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
@@ -37,22 +37,24 @@ LOAD_CHART = Chart(
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of works."""
     known: dict[str, Any] = {"tags": ["works"]}
-    app.get("/works", **known)(all_works)
-    app.post("/works/{kind}", openapi_extra=body_of(**_fields()), **known)(start)
-    app.get("/works/{work_id}", response_class=HTMLResponse, **known)(follow)
-    app.get("/works/{work_id}/state", **known)(state)
-    app.get("/works/{work_id}/feed", **known)(feed)
-    app.get("/works/{work_id}/chart", **known)(chart)
-    app.post("/works/{work_id}/stop", openapi_extra=body_of(), **known)(stop)
-    app.get("/runs/{run_id}/report", response_class=FileResponse, tags=["runs"])(report)
+    app.get("/works", **known)(list_newest_tasks)
+    app.post(
+        "/works/{kind}", openapi_extra=openapi_form_body(**_task_parameter_meanings()), **known
+    )(start_console_task)
+    app.get("/works/{work_id}", response_class=HTMLResponse, **known)(task_page)
+    app.get("/works/{work_id}/state", **known)(task_state)
+    app.get("/works/{work_id}/feed", **known)(task_load_samples)
+    app.get("/works/{work_id}/chart", **known)(task_load_chart)
+    app.post("/works/{work_id}/stop", openapi_extra=openapi_form_body(), **known)(stop_console_task)
+    app.get("/runs/{run_id}/report", response_class=FileResponse, tags=["runs"])(run_report_file)
 
 
-def _fields() -> dict[str, str]:
+def _task_parameter_meanings() -> dict[str, str]:
     every = [parameter for kind in KINDS.values() for parameter in kind.parameters]
     return {parameter.name: str(parameter.meaning) for parameter in every}
 
 
-def task_data(context: RequestContext, task: works.Task) -> dict[str, Any]:
+def task_json(context: RequestContext, task: works.Task) -> dict[str, Any]:
     """Return a work for programs."""
     return {
         "work_id": task.work_id,
@@ -68,37 +70,39 @@ def task_data(context: RequestContext, task: works.Task) -> dict[str, Any]:
         "error": task.error.get(context.language) or task.error.get("found", ""),
         "messages": [
             context.translate(message)
-            for message in works.messages_of(context.services, task.work_id)
+            for message in works.task_messages(context.services, task.work_id)
         ],
     }
 
 
-def all_works(context: SignedInContext) -> Response:
+def list_newest_tasks(context: SignedInContext) -> Response:
     """Return the newest works."""
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    return JSONResponse([task_data(context, work) for work in works.list_tasks(context.services)])
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    return JSONResponse(
+        [task_json(context, work) for work in works.list_newest_tasks(context.services)]
+    )
 
 
-def start(
+def start_console_task(
     request: Request, context: SignedInContext, kind: KindName, fields: PostedFields
 ) -> Response:
     """Put a run on the list."""
-    check(context.visitor.roles, ConsoleAction.START_RUN)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.START_RUN)
     work_id = works.start_task(
         context.services, kind, fields, context.visitor.name, now=context.now
     )
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(task_data(context, works.find_task(context.services, work_id)), 201)
+    return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)), 201)
 
 
-def follow(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
+def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
     """Return the page of a work, which follows it until it is over."""
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    work = works.find_task(context.services, work_id)
-    messages = works.messages_of(context.services, work_id)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    work = works.find_console_task(context.services, work_id)
+    messages = works.task_messages(context.services, work_id)
     part = "HX-Request" in request.headers
-    text = html(
+    text = render_console_template(
         context,
         "work_state.html" if part else "work.html",
         requested_theme(request),
@@ -111,48 +115,48 @@ def follow(request: Request, context: SignedInContext, work_id: TaskId) -> Respo
     return HTMLResponse(text)
 
 
-def state(context: SignedInContext, work_id: TaskId) -> Response:
+def task_state(context: SignedInContext, work_id: TaskId) -> Response:
     """Return a work for programs."""
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    return JSONResponse(task_data(context, works.find_task(context.services, work_id)))
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)))
 
 
-def feed(
+def task_load_samples(
     context: SignedInContext, work_id: TaskId, since: Annotated[int, Query(ge=0, le=10_000_000)] = 0
 ) -> Response:
     """Return new points of a work's live chart."""
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    work = works.find_task(context.services, work_id)
-    rows = works.samples_of(context.services, work_id, since)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    work = works.find_console_task(context.services, work_id)
+    rows = works.task_load_samples(context.services, work_id, since)
     news = {"rows": [row[:2] for row in rows], "since": since + len(rows), "over": work.over}
     return JSONResponse(news)
 
 
-def chart(context: SignedInContext, work_id: TaskId) -> Response:
+def task_load_chart(context: SignedInContext, work_id: TaskId) -> Response:
     """Return how the live chart is drawn."""
     from commonwatt.web.chart_data import chart_data
-    from commonwatt.web.render import empty_frame
+    from commonwatt.web.render import empty_chart_frame
 
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    works.find_task(context.services, work_id)
-    return JSONResponse(chart_data(LOAD_CHART, empty_frame(), context.language))
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    works.find_console_task(context.services, work_id)
+    return JSONResponse(chart_data(LOAD_CHART, empty_chart_frame(), context.language))
 
 
-def stop(
+def stop_console_task(
     request: Request, context: SignedInContext, work_id: TaskId, fields: PostedFields
 ) -> Response:
     """Stop a work; nothing of it is kept."""
     del fields
-    check(context.visitor.roles, ConsoleAction.STOP_RUN)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.STOP_RUN)
     works.stop_task(context.services, work_id, context.visitor.name, now=context.now)
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(task_data(context, works.find_task(context.services, work_id)))
+    return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)))
 
 
-def report(context: SignedInContext, run_id: RunId) -> Response:
+def run_report_file(context: SignedInContext, run_id: RunId) -> Response:
     """Return a run's report, to keep or to open apart: it carries styles of its own."""
-    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     run = context.services.runs.get(run_id)
     path = context.services.runs.folder(run.run_id) / "report.html"
     if not path.is_file():

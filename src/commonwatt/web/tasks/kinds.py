@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.parameters import Options, PageParameter, ParameterKind, parse_values
+from commonwatt.web.parameters import Options, PageParameter, ParameterKind, parse_page_values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,29 +37,29 @@ class TaskKind:
     parameters: tuple[PageParameter, ...]
     run: Callable[[Path, Mapping[str, str], ReportProgress], str]
 
-    def check(self, parameters: Mapping[str, str]) -> dict[str, str]:
+    def checked_parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters of a work, checked.
 
         Raises:
             ParameterError: One is out of bounds or not of the form.
         """
-        given_text = dict(parse_values(self.parameters, parameters).given_text)
+        given_text = dict(parse_page_values(self.parameters, parameters).given_text)
         for parameter in self.parameters:
             known = [value for value, _ in parameter.options(None)] if parameter.options else None
             if known is not None and given_text[parameter.name] not in known:
                 names = Message("one of {names}", {"names": ", ".join(known)})
                 raise ParameterError(parameter.name, wanted=names)
-        changes_of(given_text.get("what_if", ""))
+        parse_what_if_parameter(given_text.get("what_if", ""))
         return given_text
 
 
-def changes_of(text: str) -> list[str]:
+def parse_what_if_parameter(text: str) -> list[str]:
     """Return the changes of a what-if; a change names numbers and words, never files.
 
     Raises:
         ParameterError: One is not of the form.
 
-    >>> changes_of("sites.west.power_price=+50%  policy.order=qssf")
+    >>> parse_what_if_parameter("sites.west.power_price=+50%  policy.order=qssf")
     ['sites.west.power_price=+50%', 'policy.order=qssf']
     """
     changes = text.split()
@@ -72,13 +72,13 @@ def changes_of(text: str) -> list[str]:
     return changes
 
 
-def _programmes(_: Any) -> Options:
+def _programme_options(_: Any) -> Options:
     from commonwatt.study.programme.reader import shipped_programmes
 
     return [(name, name.capitalize()) for name in shipped_programmes()]
 
 
-def _study(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
+def _run_study_task(store: Path, given: Mapping[str, str], report_progress: ReportProgress) -> str:
     from commonwatt.runs import RunStore
     from commonwatt.study.usecases import run_study
 
@@ -86,25 +86,27 @@ def _study(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
         given["programme"],
         RunStore(store),
         language=given["language"],
-        what_if=changes_of(given["what_if"]),
-        report_progress=tell,
+        what_if=parse_what_if_parameter(given["what_if"]),
+        report_progress=report_progress,
     )
     return done.run.run_id
 
 
-def _explain(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
+def _run_explain_task(
+    store: Path, given: Mapping[str, str], report_progress: ReportProgress
+) -> str:
     import polars as pl
 
-    from commonwatt.fleet.usecases.explain import explanation_result
+    from commonwatt.fleet.usecases.explain import job_wait_explanation
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.demand import policies_of, programme_inputs
+    from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 
     programme = load_programme(given["programme"])
-    inputs, policy = programme_inputs(programme), policies_of(programme)[0]
-    tell(Message("Simulating {policy}", {"policy": policy.name}))
-    quotas = programme.quotas(inputs.workload.tenant_names)
+    inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
+    report_progress(Message("Simulating {policy}", {"policy": policy.name}))
+    quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
     seed = programme.file.seed
-    explanation = explanation_result(inputs, policy, given["job"], seed=seed, quotas=quotas)
+    explanation = job_wait_explanation(inputs, policy, given["job"], seed=seed, quotas=quotas)
     sentences = pl.DataFrame(
         [
             (tongue, sentence)
@@ -117,36 +119,38 @@ def _explain(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str
     blockers = pl.DataFrame(explanation["blockers"], schema_overrides={"job_id": pl.String})
     tables = {"sentences": sentences, "blockers": blockers}
     headline = {name: explanation[name] for name in ("job", "policy", "state", "queue_delay_s")}
-    return _sealed(store, "fleet-explain", given, programme, headline, tables)
+    return _save_task_run(store, "fleet-explain", given, programme, headline, tables)
 
 
-def _compare(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
-    from commonwatt.fleet.usecases.compare import comparison_rows
-    from commonwatt.fleet.usecases.policy_names import parse_policy_word
-    from commonwatt.fleet.usecases.simulate import run_fleet
+def _run_compare_task(
+    store: Path, given: Mapping[str, str], report_progress: ReportProgress
+) -> str:
+    from commonwatt.fleet.usecases.compare import scheduling_comparison_rows
+    from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
+    from commonwatt.fleet.usecases.simulate import run_fleet_simulation
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.demand import programme_inputs
+    from commonwatt.study.stages.demand import programme_fleet_inputs
 
     programme = load_programme(given["programme"])
-    inputs = programme_inputs(programme)
-    quotas = programme.quotas(inputs.workload.tenant_names)
+    inputs = programme_fleet_inputs(programme)
+    quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
     runs: list[Any] = []
     for word in given["policies"].split():
-        policy = parse_policy_word(word)
-        tell(Message("Simulating {policy}", {"policy": policy.name}))
-        runs.append(run_fleet(inputs, policy, seed=programme.file.seed, quotas=quotas))
+        policy = parse_scheduling_policy_word(word)
+        report_progress(Message("Simulating {policy}", {"policy": policy.name}))
+        runs.append(run_fleet_simulation(inputs, policy, seed=programme.file.seed, quotas=quotas))
     headline = {"policies": len(runs)}
-    return _sealed(
+    return _save_task_run(
         store,
         "fleet-compare",
         given,
         programme,
         headline,
-        {"fleet_policies": comparison_rows(runs)},
+        {"fleet_policies": scheduling_comparison_rows(runs)},
     )
 
 
-def _sealed(
+def _save_task_run(
     store: Path,
     kind: str,
     given: Mapping[str, str],
@@ -163,7 +167,7 @@ def _sealed(
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters=dict(given),
-        inputs=[RunInput.of(file.path, file.name) for file in programme.inputs],
+        inputs=[RunInput.from_path(file.path, file.name) for file in programme.inputs],
     )
     draft = runs.draft(recipe)
     for name, frame in tables.items():
@@ -177,7 +181,7 @@ _PROGRAMME: Final = PageParameter(
     meaning=Message("The programme file that is run."),
     default="harbour",
     kind=ParameterKind.CHOICE,
-    options=_programmes,
+    options=_programme_options,
 )
 
 KINDS: Final[Mapping[str, TaskKind]] = {
@@ -206,7 +210,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     options=lambda _: [("en", "English"), ("zh-Hant", "繁體中文")],
                 ),
             ),
-            run=_study,
+            run=_run_study_task,
         ),
         TaskKind(
             name="compare",
@@ -224,7 +228,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     longest=300,
                 ),
             ),
-            run=_compare,
+            run=_run_compare_task,
         ),
         TaskKind(
             name="explain",
@@ -239,7 +243,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     longest=200,
                 ),
             ),
-            run=_explain,
+            run=_run_explain_task,
         ),
     )
 }

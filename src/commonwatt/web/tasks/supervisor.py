@@ -30,7 +30,7 @@ from sqlalchemy.exc import OperationalError
 
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.entries import instant_text
+from commonwatt.ledger.entries import ledger_instant_text
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
 from commonwatt.web.tasks.kinds import KINDS
@@ -110,7 +110,7 @@ def start_task(
     """
     if kind not in KINDS:
         raise PageNotFoundError(kind[:40], found=Message("no such kind of run"))
-    parameters = KINDS[kind].check(given_parameters)
+    parameters = KINDS[kind].checked_parameters(given_parameters)
     work_id = secrets.token_hex(6)
     row = {
         "work_id": work_id,
@@ -122,11 +122,11 @@ def start_task(
         "attempt": 0,
         "run_id": "",
         "error": "{}",
-        "made_at": instant_text(now),
+        "made_at": ledger_instant_text(now),
         "ended_at": "",
     }
     with services.ledger.transaction() as tx:
-        _check_room(tx)
+        _check_task_queue_not_full(tx)
         tx.execute(sa.insert(schema.tasks).values(row))
         body = {"kind": kind, "by": account, "parameters": parameters}
         services.entry_writer.record(tx, "work", f"work/{work_id}", body, at=now)
@@ -140,14 +140,14 @@ def stop_task(services: Services, task_id: str, account: str, *, now: datetime) 
         PageNotFoundError: There is no such work.
         WorkError: It is over already.
     """
-    work = find_task(services, task_id)
+    work = find_console_task(services, task_id)
     if work.over:
         raise TaskError(task_id, found=Message("a run that is over"))
-    move_task(services, work, TaskState.STOPPED, now=now, by=account)
-    _kill(services, task_id)
+    move_task_to_state(services, work, TaskState.STOPPED, now=now, by=account)
+    _kill_task_worker(services, task_id)
 
 
-def find_task(services: Services, task_id: str) -> Task:
+def find_console_task(services: Services, task_id: str) -> Task:
     """Return a work.
 
     Raises:
@@ -159,18 +159,18 @@ def find_task(services: Services, task_id: str) -> Task:
         row = connection.execute(query).mappings().first()
     if row is None:
         raise PageNotFoundError(task_id[:20], found=Message("no such work"))
-    return _work(row)
+    return _task_from_row(row)
 
 
-def list_tasks(services: Services, limit: int = 50) -> list[Task]:
+def list_newest_tasks(services: Services, limit: int = 50) -> list[Task]:
     """Return the works, newest first."""
     table = schema.tasks
     query = sa.select(table).order_by(table.c.made_at.desc(), table.c.work_id).limit(limit)
     with services.ledger.reading() as connection:
-        return [_work(row) for row in connection.execute(query).mappings()]
+        return [_task_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def messages_of(services: Services, task_id: str) -> list[Message]:
+def task_messages(services: Services, task_id: str) -> list[Message]:
     """Return the sentences that a work has said so far."""
     path = tasks_folder(services) / f"{task_id}.said"
     if not path.exists():
@@ -179,7 +179,7 @@ def messages_of(services: Services, task_id: str) -> list[Message]:
     return [Message(**json.loads(line)) for line in lines]
 
 
-def samples_of(services: Services, task_id: str, since: int) -> list[list[float]]:
+def task_load_samples(services: Services, task_id: str, since: int) -> list[list[float]]:
     """Return instant, processors in use and memory [MB] of a work, from row `since` on."""
     path = tasks_folder(services) / f"{task_id}.samples"
     if not path.exists():
@@ -188,7 +188,9 @@ def samples_of(services: Services, task_id: str, since: int) -> list[list[float]
     return [json.loads(line) for line in lines[since:]]
 
 
-def move_task(services: Services, task: Task, to: TaskState, *, now: datetime, **told: Any) -> bool:
+def move_task_to_state(
+    services: Services, task: Task, to: TaskState, *, now: datetime, **outcome: Any
+) -> bool:
     """Move a work, with its entry in one transaction; return whether it still stood there.
 
     Raises:
@@ -197,10 +199,10 @@ def move_task(services: Services, task: Task, to: TaskState, *, now: datetime, *
     if to not in TASK_MOVES[task.state]:
         raise TaskError(task.work_id, found=Message("a run that is over"))
     table = schema.tasks
-    values = {key: told[key] for key in ("run_id", "error") if key in told}
+    values = {key: outcome[key] for key in ("run_id", "error") if key in outcome}
     values |= {"state": to.value}
     if not TASK_MOVES[to]:
-        values["ended_at"] = instant_text(now)
+        values["ended_at"] = ledger_instant_text(now)
     if to is TaskState.RUNNING:
         values["attempt"] = task.attempt + 1
     this = (table.c.work_id == task.work_id) & (table.c.state == task.state.value)
@@ -208,7 +210,7 @@ def move_task(services: Services, task: Task, to: TaskState, *, now: datetime, *
     with services.ledger.transaction() as tx:
         if not tx.execute(sa.update(table).where(this).values(values)).rowcount:
             return False
-        body = {"to": to.value, **{key: value for key, value in told.items() if value}}
+        body = {"to": to.value, **{key: value for key, value in outcome.items() if value}}
         services.entry_writer.record(tx, "work-moved", f"work/{task.work_id}", body, at=now)
     return True
 
@@ -232,7 +234,7 @@ class TaskSupervisor:
         self._folder = tasks_folder(services)
         self._over = Event()
         self._children: list[subprocess.Popen[bytes]] = []
-        self._thread = Thread(target=self._loop, name="foreman", daemon=True)
+        self._thread = Thread(target=self._supervise_until_stopped, name="foreman", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -249,10 +251,10 @@ class TaskSupervisor:
                 # the interpreter would warn that it had been forgotten.
                 child.returncode = 0
 
-    def _loop(self) -> None:
+    def _supervise_until_stopped(self) -> None:
         with (self._folder / "foreman.lock").open("w") as file:
             while not self._over.wait(0.5):
-                if try_lock(file.fileno()):
+                if try_lock_task_file(file.fileno()):
                     break
             while not self._over.wait(0.5):
                 try:
@@ -263,46 +265,48 @@ class TaskSupervisor:
     def supervise_once(self, now: datetime) -> None:
         """See to works that were left behind, then begin what waits."""
         self._children = [child for child in self._children if child.poll() is None]
-        running = self._in_state(TaskState.RUNNING)
-        left = [work for work in running if not self._is_held(work.work_id)]
+        running = self._tasks_in_state(TaskState.RUNNING)
+        left = [work for work in running if not self._is_task_lock_held(work.work_id)]
         for work in left:
-            self._left_behind(work, now)
+            self._retry_or_fail_task(work, now)
         free = self._desk.settings.works - (len(running) - len(left))
-        for work in self._in_state(TaskState.WAITING)[: max(0, free)]:
-            self._begin(work, now)
+        for work in self._tasks_in_state(TaskState.WAITING)[: max(0, free)]:
+            self._begin_task(work, now)
 
-    def _in_state(self, state: TaskState) -> list[Task]:
+    def _tasks_in_state(self, state: TaskState) -> list[Task]:
         table = schema.tasks
         query = sa.select(table).where(table.c.state == state.value).order_by(table.c.made_at)
         with self._desk.ledger.reading() as connection:
-            return [_work(row) for row in connection.execute(query).mappings()]
+            return [_task_from_row(row) for row in connection.execute(query).mappings()]
 
-    def _is_held(self, work_id: str) -> bool:
+    def _is_task_lock_held(self, work_id: str) -> bool:
         """Return whether a living process holds the lock of a work."""
-        with self._lock_path(work_id).open("a") as file:
-            return not try_lock(file.fileno())
+        with self._task_lock_path(work_id).open("a") as file:
+            return not try_lock_task_file(file.fileno())
 
-    def _left_behind(self, work: Task, now: datetime) -> None:
+    def _retry_or_fail_task(self, work: Task, now: datetime) -> None:
         if work.attempt < MOST_ATTEMPTS:
-            move_task(self._desk, work, TaskState.WAITING, now=now, why="its process was ended")
+            move_task_to_state(
+                self._desk, work, TaskState.WAITING, now=now, why="its process was ended"
+            )
             return
         gone = TaskError(work.title, found=Message("its process was ended twice"))
         error = json.dumps(gone.as_dict())
-        move_task(self._desk, work, TaskState.FAILED, now=now, error=error)
+        move_task_to_state(self._desk, work, TaskState.FAILED, now=now, error=error)
 
-    def _begin(self, work: Task, now: datetime) -> None:
+    def _begin_task(self, work: Task, now: datetime) -> None:
         """Start the child with the lock already held, so that it is never seen as gone."""
-        with self._lock_path(work.work_id).open("a") as file:
-            if not try_lock(file.fileno()):
+        with self._task_lock_path(work.work_id).open("a") as file:
+            if not try_lock_task_file(file.fileno()):
                 return
-            if not move_task(self._desk, work, TaskState.RUNNING, now=now):
+            if not move_task_to_state(self._desk, work, TaskState.RUNNING, now=now):
                 return
-            child = self._spawn(work.work_id, file.fileno())
+            child = self._spawn_task_worker(work.work_id, file.fileno())
             self._children.append(child)
             pid = self._folder / f"{work.work_id}.pid"
             pid.write_text(str(child.pid))
 
-    def _spawn(self, work_id: str, lock: int) -> subprocess.Popen[bytes]:
+    def _spawn_task_worker(self, work_id: str, lock: int) -> subprocess.Popen[bytes]:
         environment = dict(os.environ) | {ENVIRONMENT: self._desk.settings.as_text()}
         with (self._folder / f"{work_id}.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603  nothing in it comes from a visitor
@@ -315,11 +319,11 @@ class TaskSupervisor:
                 start_new_session=True,
             )
 
-    def _lock_path(self, work_id: str) -> Path:
+    def _task_lock_path(self, work_id: str) -> Path:
         return self._folder / f"{work_id}.lock"
 
 
-def try_lock(file: int) -> bool:
+def try_lock_task_file(file: int) -> bool:
     """Take a file's lock if it is free; return whether it is ours now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -328,18 +332,18 @@ def try_lock(file: int) -> bool:
     return True
 
 
-def _kill(services: Services, work_id: str) -> None:
+def _kill_task_worker(services: Services, work_id: str) -> None:
     """End the child of a work; its lock says that the number is still its own."""
     folder = tasks_folder(services)
     pid = folder / f"{work_id}.pid"
     if not pid.exists():
         return
     with (folder / f"{work_id}.lock").open("a") as file:
-        if not try_lock(file.fileno()):
+        if not try_lock_task_file(file.fileno()):
             os.killpg(int(pid.read_text()), signal.SIGTERM)
 
 
-def _check_room(tx: sa.Connection) -> None:
+def _check_task_queue_not_full(tx: sa.Connection) -> None:
     table = schema.tasks
     waiting = sa.select(sa.func.count()).where(table.c.state == TaskState.WAITING.value)
     if tx.execute(waiting).scalar_one() >= MOST_WAITING:
@@ -350,7 +354,7 @@ def _check_room(tx: sa.Connection) -> None:
         )
 
 
-def _work(row: sa.RowMapping) -> Task:
+def _task_from_row(row: sa.RowMapping) -> Task:
     plain: dict[str, Any] = dict(row)
     plain["state"] = TaskState(row["state"])
     for name in ("parameters", "error"):
@@ -362,7 +366,7 @@ def wait_for_task(services: Services, task_id: str, seconds: float) -> Task:
     """Return a work once it is over, or as it stands after `seconds`; for programs and tests."""
     until = time.monotonic() + seconds
     while True:
-        work = find_task(services, task_id)
+        work = find_console_task(services, task_id)
         if work.over or time.monotonic() > until:
             return work
         time.sleep(0.2)

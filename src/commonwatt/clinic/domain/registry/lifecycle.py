@@ -47,18 +47,18 @@ MAY_MOVE: Final[Mapping[DeploymentStatus, frozenset[str]]] = {
 }
 
 
-def can_move(old: DeploymentStatus, new: DeploymentStatus) -> bool:
+def can_move_deployment(old: DeploymentStatus, new: DeploymentStatus) -> bool:
     """Return whether the table lets a deployment move so."""
     return new in MOVES[old]
 
 
-def check_move(old: DeploymentStatus, new: DeploymentStatus) -> None:
+def check_move_deployment(old: DeploymentStatus, new: DeploymentStatus) -> None:
     """Refuse a move that is not in the table.
 
     Raises:
         StatusMoveError: The moves that there are from here are named.
     """
-    if not can_move(old, new):
+    if not can_move_deployment(old, new):
         allowed = ", ".join(sorted(MOVES[old])) or "–"
         raise StatusMoveError(
             f"deployment, {old} → {new}",

@@ -54,7 +54,7 @@ class ChangePlan:
     most_threshold_shift: float
 
 
-def plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
+def change_plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
     """Return every way in which a change leaves the plan."""
     faults: list[Message] = []
     outside = sorted(change.kinds - plan.kinds)
@@ -76,18 +76,18 @@ def plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
     return faults
 
 
-def can_change(change: ModelChange, plan: ChangePlan) -> bool:
+def can_change_model(change: ModelChange, plan: ChangePlan) -> bool:
     """Return whether the plan covers the change."""
-    return not plan_faults(change, plan)
+    return not change_plan_faults(change, plan)
 
 
-def check_change(change: ModelChange, plan: ChangePlan) -> None:
+def check_change_model(change: ModelChange, plan: ChangePlan) -> None:
     """Refuse a change outside the plan.
 
     Raises:
         StatusMoveError: The first way in which it leaves the plan is named.
     """
-    faults = plan_faults(change, plan)
+    faults = change_plan_faults(change, plan)
     if faults:
         raise StatusMoveError(
             "version, change",
@@ -97,21 +97,21 @@ def check_change(change: ModelChange, plan: ChangePlan) -> None:
         )
 
 
-def plan_of(body: Mapping[str, Any]) -> ChangePlan:
+def change_plan_of_determination(determination_plan: Mapping[str, Any]) -> ChangePlan:
     """Return the plan in a determination's record."""
     return ChangePlan(
-        kinds=frozenset(body.get("kinds", ())),
-        floors=dict(body.get("floors", {})),
-        dataset_sha256=str(body.get("dataset_sha256", "")),
-        most_threshold_shift=float(body.get("most_threshold_shift", 0.0)),
+        kinds=frozenset(determination_plan.get("kinds", ())),
+        floors=dict(determination_plan.get("floors", {})),
+        dataset_sha256=str(determination_plan.get("dataset_sha256", "")),
+        most_threshold_shift=float(determination_plan.get("most_threshold_shift", 0.0)),
     )
 
 
-def change_of(body: Mapping[str, Any]) -> ModelChange:
+def model_change_of_version(version_change: Mapping[str, Any]) -> ModelChange:
     """Return the change in a version's record."""
     return ModelChange(
-        kinds=frozenset(body.get("kinds", ())),
-        metrics=dict(body.get("metrics", {})),
-        dataset_sha256=str(body.get("dataset_sha256", "")),
-        threshold_shift=float(body.get("threshold_shift", 0.0)),
+        kinds=frozenset(version_change.get("kinds", ())),
+        metrics=dict(version_change.get("metrics", {})),
+        dataset_sha256=str(version_change.get("dataset_sha256", "")),
+        threshold_shift=float(version_change.get("threshold_shift", 0.0)),
     )

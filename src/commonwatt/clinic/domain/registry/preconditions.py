@@ -19,8 +19,12 @@ from itertools import pairwise
 from typing import Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus, can_move
-from commonwatt.clinic.domain.registry.plan import change_of, plan_faults, plan_of
+from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus, can_move_deployment
+from commonwatt.clinic.domain.registry.plan import (
+    change_plan_faults,
+    change_plan_of_determination,
+    model_change_of_version,
+)
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
 from commonwatt.clinic.domain.rules.book import RULE_PLACES, load_rule_book
 from commonwatt.core.messages import Message
@@ -59,12 +63,12 @@ class Basis:
     place_of: Callable[[RegistryRecord], str]
 
     @property
-    def place(self) -> str:
+    def jurisdiction(self) -> str:
         """Whose law the approval rests on."""
         return str(self.ruling.body.get("jurisdiction", ""))
 
     @property
-    def route(self) -> str:
+    def product_route(self) -> str:
         """By which route the ruling lets the product be used."""
         return str(self.ruling.body.get("route", ""))
 
@@ -106,12 +110,12 @@ class _MissingError(Exception):
 def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> PreconditionFault | None:
     """Return the first precondition that a deployment, on record or about to be, breaks."""
     try:
-        determination = _earlier_record(registry, deployment, "determination")
-        version = _earlier_record(registry, deployment, "version")
-        basis = _basis(registry, deployment, version, determination)
+        determination = _earlier_registry_record(registry, deployment, "determination")
+        version = _earlier_registry_record(registry, deployment, "version")
+        basis = _approval_basis(registry, deployment, version, determination)
     except _MissingError as missing:
-        return _fault_of_row(_UNKNOWN, str(missing))
-    return _first_broken(basis)
+        return _precondition_fault(_UNKNOWN, str(missing))
+    return _first_broken_precondition(basis)
 
 
 def fault_of_approval(
@@ -119,14 +123,14 @@ def fault_of_approval(
 ) -> PreconditionFault | None:
     """Return the first precondition that an approval about to be given breaks."""
     try:
-        version = _earlier_record(registry, determination, "version")
-        basis = _basis(registry, determination, version, determination)
+        version = _earlier_registry_record(registry, determination, "version")
+        basis = _approval_basis(registry, determination, version, determination)
     except _MissingError as missing:
-        return _fault_of_row(_UNKNOWN, str(missing))
-    return _first_broken(basis)
+        return _precondition_fault(_UNKNOWN, str(missing))
+    return _first_broken_precondition(basis)
 
 
-def check_preconditions(fault: PreconditionFault | None) -> None:
+def check_advice_preconditions(fault: PreconditionFault | None) -> None:
     """Refuse a step towards a patient of which a precondition does not hold.
 
     Raises:
@@ -138,12 +142,12 @@ def check_preconditions(fault: PreconditionFault | None) -> None:
 
 
 @cache
-def permitted_routes() -> Mapping[str, frozenset[str]]:
+def permitted_product_routes() -> Mapping[str, frozenset[str]]:
     """Return, by place, the routes by which some rule there lets a product be used.
 
     A place without a rule on routes, such as the IMDRF, which is no law, permits none.
 
-    >>> sorted(permitted_routes()["hk"]), sorted(permitted_routes()["imdrf"])
+    >>> sorted(permitted_product_routes()["hk"]), sorted(permitted_product_routes()["imdrf"])
     (['approval', 'exempt'], [])
     """
     rules = load_rule_book().rules
@@ -155,46 +159,54 @@ def permitted_routes() -> Mapping[str, frozenset[str]]:
     }
 
 
-def _first_broken(basis: Basis) -> PreconditionFault | None:
+def _first_broken_precondition(basis: Basis) -> PreconditionFault | None:
     for row in PRECONDITIONS:
         where = row.broken(basis)
         if where:
-            return _fault_of_row(row, where, row.why(basis) if row.why else None)
+            return _precondition_fault(row, where, row.why(basis) if row.why else None)
     return None
 
 
-def _fault_of_row(row: Precondition, where: str, why: Message | None = None) -> PreconditionFault:
+def _precondition_fault(
+    precondition: Precondition, where: str, why: Message | None = None
+) -> PreconditionFault:
     return PreconditionFault(
-        rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why
+        rule=precondition.rule,
+        sentence=precondition.sentence,
+        wanted=precondition.wanted,
+        where=where,
+        why=why,
     )
 
 
-def _basis(
+def _approval_basis(
     registry: Registry,
     holder: RegistryRecord,
     version: RegistryRecord,
     determination: RegistryRecord,
 ) -> Basis:
-    ruling = _earlier_record(registry, determination, "ruling")
-    use = _earlier_record(registry, ruling, "intended-use")
-    approved = _earlier_record(registry, determination, "version")
+    ruling = _earlier_registry_record(registry, determination, "ruling")
+    use = _earlier_registry_record(registry, ruling, "intended-use")
+    approved = _earlier_registry_record(registry, determination, "version")
     for each in {version.name: version, approved.name: approved}.values():
-        _earlier_record(registry, each, "product")
+        _earlier_registry_record(registry, each, "product")
     return Basis(
         version=version,
         determination=determination,
         approved=approved,
         ruling=ruling,
-        product=_earlier_record(registry, use, "product").name,
-        contrary=_contrary_decisions(registry, version, determination),
+        product=_earlier_registry_record(registry, use, "product").name,
+        contrary=_contrary_committee_decisions(registry, version, determination),
         evidence=registry.evidence_on,
         holder=holder.name,
         moves=tuple(registry.moves.get(holder.name, ())),
-        place_of=lambda decision: _place_of(registry, decision),
+        place_of=lambda decision: _jurisdiction_of_decision(registry, decision),
     )
 
 
-def _earlier_record(registry: Registry, holder: RegistryRecord, kind: str) -> RegistryRecord:
+def _earlier_registry_record(
+    registry: Registry, holder: RegistryRecord, kind: str
+) -> RegistryRecord:
     """Return the record that `holder` names, which must have been there before it."""
     name = str(holder.body.get(kind.replace("-", "_"), ""))
     record = registry.records.get(name)
@@ -203,7 +215,7 @@ def _earlier_record(registry: Registry, holder: RegistryRecord, kind: str) -> Re
     return record
 
 
-def _contrary_decisions(
+def _contrary_committee_decisions(
     registry: Registry, version: RegistryRecord, determination: RegistryRecord
 ) -> tuple[RegistryRecord, ...]:
     """Return later decisions on either version, and the last one on the version that runs.
@@ -220,37 +232,37 @@ def _contrary_decisions(
     return tuple(decisions[index] for index in sorted(decisions))
 
 
-def _place_of(registry: Registry, decision: RegistryRecord) -> str:
+def _jurisdiction_of_decision(registry: Registry, decision: RegistryRecord) -> str:
     ruling = registry.records.get(str(decision.body.get("ruling", "")))
     return str(ruling.body.get("jurisdiction", "")) if ruling else ""
 
 
-def _decision_of_outcome(outcome: str) -> Callable[[Basis], str]:
+def _committee_decision_finder(outcome: str) -> Callable[[Basis], str]:
     """Return what finds a decision of that outcome on either version.
 
     One of any place counts: whoever withdraws for a fault seen abroad means every patient.
     """
 
-    def broken(basis: Basis) -> str:
+    def decision_record_name(basis: Basis) -> str:
         decisions = (basis.determination, *basis.contrary)
         return next((d.name for d in decisions if d.body.get("outcome") == outcome), "")
 
-    return broken
+    return decision_record_name
 
 
-def _unapproved(basis: Basis) -> str:
+def _unapproved_determination_name(basis: Basis) -> str:
     approved = basis.determination.body.get("outcome") == "approved"
     return "" if approved else basis.determination.name
 
 
-def _later_approval(basis: Basis) -> str:
+def _later_approval_name(basis: Basis) -> str:
     """Return a later approval for the same place: its conditions are those in force."""
     determination = basis.determination
     later = (d for d in basis.contrary if d.index > determination.index)
-    return next((d.name for d in later if basis.place_of(d) in (basis.place, "")), "")
+    return next((d.name for d in later if basis.place_of(d) in (basis.jurisdiction, "")), "")
 
 
-def _of_another_version(basis: Basis) -> str:
+def _other_version_approval_name(basis: Basis) -> str:
     version, approved = basis.version, basis.approved
     if version.name == approved.name:
         return ""
@@ -259,48 +271,50 @@ def _of_another_version(basis: Basis) -> str:
     return "" if made_from_it else approved.name
 
 
-def _outside_plan(basis: Basis) -> str:
+def _outside_plan_version_name(basis: Basis) -> str:
     if basis.version.name == basis.approved.name:
         return ""
-    return basis.version.name if _plan_faults(basis) else ""
+    return basis.version.name if _version_change_faults(basis) else ""
 
 
-def _plan_faults(basis: Basis) -> list[Message]:
-    plan = plan_of(basis.determination.body.get("plan", {}))
-    return plan_faults(change_of(basis.version.body.get("change", {})), plan)
+def _version_change_faults(basis: Basis) -> list[Message]:
+    plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
+    return change_plan_faults(model_change_of_version(basis.version.body.get("change", {})), plan)
 
 
-def _of_another_product(basis: Basis) -> str:
+def _other_product_ruling_name(basis: Basis) -> str:
     products = {basis.version.body["product"], basis.approved.body["product"]}
     return "" if products == {basis.product} else basis.ruling.name
 
 
-def _prohibited(basis: Basis) -> str:
-    return basis.ruling.name if basis.route == PROHIBITED else ""
+def _prohibiting_ruling_name(basis: Basis) -> str:
+    return basis.ruling.name if basis.product_route == PROHIBITED else ""
 
 
-def _without_route(basis: Basis) -> str:
-    permitted = basis.route in permitted_routes().get(basis.place, frozenset[str]())
+def _routeless_ruling_name(basis: Basis) -> str:
+    permitted = basis.product_route in permitted_product_routes().get(
+        basis.jurisdiction, frozenset[str]()
+    )
     return "" if permitted else basis.ruling.name
 
 
-def _approved_blindly(basis: Basis) -> str:
+def _blind_approval_name(basis: Basis) -> str:
     """Return an approval before which there was no evidence; what comes later was not weighed."""
     first, end = basis.approved.index, basis.determination.index
     weighed = any(first < i < end for i in basis.evidence.get(basis.approved.name, ()))
     return "" if weighed else basis.determination.name
 
 
-def _without_evidence(basis: Basis) -> str:
+def _unevidenced_version_name(basis: Basis) -> str:
     on_it = basis.evidence.get(basis.version.name, ())
     return "" if any(i > basis.version.index for i in on_it) else basis.version.name
 
 
-def _unlawfully_moved(basis: Basis) -> str:
+def _wrongly_moved_deployment_name(basis: Basis) -> str:
     steps = [move.status for move in basis.moves]
     # Every deployment was proposed by its own record, and nothing moves to proposed, so a
     # move that was written before the record is found here, too.
-    return "" if all(can_move(*pair) for pair in pairwise(steps)) else basis.holder
+    return "" if all(can_move_deployment(*pair) for pair in pairwise(steps)) else basis.holder
 
 
 _IN_FORCE: Final = Message("an approval in force")
@@ -319,31 +333,31 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-withdrawn",
         sentence=Message("The approval was withdrawn."),
         wanted=_IN_FORCE,
-        broken=_decision_of_outcome("withdrawn"),
+        broken=_committee_decision_finder("withdrawn"),
     ),
     Precondition(
         rule="gate.approval-refused",
         sentence=Message("The committee refused this version."),
         wanted=_IN_FORCE,
-        broken=_decision_of_outcome("refused"),
+        broken=_committee_decision_finder("refused"),
     ),
     Precondition(
         rule="gate.not-approved",
         sentence=Message("The committee's decision is no approval."),
         wanted=_IN_FORCE,
-        broken=_unapproved,
+        broken=_unapproved_determination_name,
     ),
     Precondition(
         rule="gate.approval-superseded",
         sentence=Message("A later approval has taken the place of this one."),
         wanted=_IN_FORCE,
-        broken=_later_approval,
+        broken=_later_approval_name,
     ),
     Precondition(
         rule="gate.approval-of-another-version",
         sentence=Message("The approval is of another version."),
         wanted=Message("a version made from the approved one"),
-        broken=_of_another_version,
+        broken=_other_version_approval_name,
     ),
     Precondition(
         rule="gate.update-outside-plan",
@@ -351,43 +365,43 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
             "The update is outside the approved plan; it needs a determination of its own."
         ),
         wanted=Message("a change inside the plan"),
-        broken=_outside_plan,
-        why=lambda basis: _plan_faults(basis)[0],
+        broken=_outside_plan_version_name,
+        why=lambda basis: _version_change_faults(basis)[0],
     ),
     Precondition(
         rule="gate.ruling-of-another-product",
         sentence=Message("The ruling behind the approval is on another product."),
         wanted=Message("a ruling on this product"),
-        broken=_of_another_product,
+        broken=_other_product_ruling_name,
     ),
     Precondition(
         rule="gate.route-prohibited",
         sentence=Message("The ruling prohibits this product."),
         wanted=_A_ROUTE,
-        broken=_prohibited,
+        broken=_prohibiting_ruling_name,
     ),
     Precondition(
         rule="gate.route-not-permitted",
         sentence=Message("The rules of the ruling's place have no such route."),
         wanted=_A_ROUTE,
-        broken=_without_route,
+        broken=_routeless_ruling_name,
     ),
     Precondition(
         rule="gate.approval-without-evidence",
         sentence=Message("The approval was given before there was evidence on the version."),
         wanted=_EVIDENCE,
-        broken=_approved_blindly,
+        broken=_blind_approval_name,
     ),
     Precondition(
         rule="gate.no-evidence",
         sentence=Message("There is no evidence on the version that runs."),
         wanted=_EVIDENCE,
-        broken=_without_evidence,
+        broken=_unevidenced_version_name,
     ),
     Precondition(
         rule="gate.move-not-permitted",
         sentence=Message("The deployment was moved in a way that the table of moves has not."),
         wanted=Message("a deployment that moved by the table"),
-        broken=_unlawfully_moved,
+        broken=_wrongly_moved_deployment_name,
     ),
 )

@@ -30,7 +30,7 @@ class RecordField:
     needed: bool = True
 
 
-def _ref(name: str, to: str, *, needed: bool = True) -> RecordField:
+def _registry_reference_field(name: str, to: str, *, needed: bool = True) -> RecordField:
     return RecordField(name, "ref", f"The {to} that it belongs to.", (to,), needed)
 
 
@@ -48,27 +48,27 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("code", "text", "Product code of a catalogue.", needed=False),
     ),
     "version": (
-        _ref("product", "product"),
+        _registry_reference_field("product", "product"),
         RecordField("artefact_sha256", "digest", "Digest of what runs."),
         RecordField("base_model", "text", "The model that it was made from.", needed=False),
         RecordField("prompt_sha256", "digest", "Digest of its prompt.", needed=False),
-        _ref("previous", "version", needed=False),
+        _registry_reference_field("previous", "version", needed=False),
         RecordField("change", "map", "What differs from the previous version.", needed=False),
     ),
     "intended-use": (
-        _ref("product", "product"),
+        _registry_reference_field("product", "product"),
         RecordField("facts", "map", "The facts that rules speak of."),
         RecordField("guide", "text", "The scenario guide that it is used under."),
     ),
     "ruling": (
-        _ref("intended_use", "intended-use"),
+        _registry_reference_field("intended_use", "intended-use"),
         RecordField("jurisdiction", "text", "Whose law."),
         RecordField("rule_set_sha256", "digest", "Which rule set."),
         RecordField("classes", "map", "Class by scheme."),
         RecordField("route", "text", "Approval, filing or exempt."),
     ),
     "evidence": (
-        _ref("version", "version"),
+        _registry_reference_field("version", "version"),
         RecordField("design", "code", "How it was gained.", DESIGNS),
         RecordField("dataset_sha256", "digest", "On which data."),
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
@@ -76,15 +76,15 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
     "determination": (
-        _ref("version", "version"),
-        _ref("ruling", "ruling"),
+        _registry_reference_field("version", "version"),
+        _registry_reference_field("ruling", "ruling"),
         RecordField("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
         RecordField("conditions", "list", "Under which conditions."),
         RecordField("plan", "map", "The predetermined change-control plan.", needed=False),
     ),
     "deployment": (
-        _ref("version", "version"),
-        _ref("determination", "determination"),
+        _registry_reference_field("version", "version"),
+        _registry_reference_field("determination", "determination"),
         RecordField("site", "text", "Where."),
         RecordField("mode", "code", "How far it may go.", MODES),
         RecordField("threshold", "share", "Score from which it advises."),
@@ -94,13 +94,13 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     # Whether a patient was told is a record of its own, kept by deployment and encounter:
     # regulators ask for it patient by patient, and a note in the advice could be written after it.
     "disclosure": (
-        _ref("deployment", "deployment"),
+        _registry_reference_field("deployment", "deployment"),
         RecordField("encounter", "text", "Opaque name of the encounter."),
         RecordField("language", "code", "In which language.",
                     ("en", "zh-Hant", "zh-Hans", "other")),
     ),
     "advice": (
-        _ref("deployment", "deployment"),
+        _registry_reference_field("deployment", "deployment"),
         RecordField("encounter", "text", "Opaque name of the encounter."),
         RecordField("score", "share", "What the model said."),
         RecordField("shown", "flag", "Whether anybody was shown it."),
@@ -111,7 +111,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
     ),
     "decision": (
-        _ref("advice", "advice"),
+        _registry_reference_field("advice", "advice"),
         RecordField("outcome", "code", "What the doctor did.",
                     ("accepted", "overridden", "modified", "not-seen")),
         RecordField("reason", "text", "Why, as a code of the guide.", needed=False),
@@ -121,11 +121,11 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     # The label comes days or months after the advice and from another system, so it cannot be a
     # field of the advice.
     "outcome": (
-        _ref("advice", "advice"),
+        _registry_reference_field("advice", "advice"),
         RecordField("label", "flag", "Whether the event came."),
     ),
     "event": (
-        _ref("deployment", "deployment"),
+        _registry_reference_field("deployment", "deployment"),
         RecordField("type", "code", "What it is.", ("signal", "incident", "action")),
         RecordField("severity", "code", "How grave.", SEVERITIES),
         RecordField("jurisdiction", "text", "Whose clock runs.", needed=False),
@@ -154,81 +154,92 @@ RECORD_ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def check_record(kind: str, body: Mapping[str, Any]) -> None:
+def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:
     """Refuse a record that is not of the form.
 
     Raises:
         StatusMoveError: The kind or a field is unknown, missing, or has a value it may not have.
 
-    >>> check_record("outcome", {"advice": "advice/1", "label": True})
+    >>> check_registry_record("outcome", {"advice": "advice/1", "label": True})
     """
     if kind not in FIELDS:
-        raise StatusMoveError(kind, wanted=_one_of(tuple(FIELDS)))
+        raise StatusMoveError(kind, wanted=_allowed_registry_names_message(tuple(FIELDS)))
     fields = {field.name: field for field in FIELDS[kind]}
     # An unknown field is refused rather than passed over: a misspelt "threshold" would leave the
     # field that is checked at its old value.
     for name in body:
         if name not in fields:
-            raise StatusMoveError(f"{kind}, {name}", wanted=_one_of(tuple(fields)))
+            raise StatusMoveError(
+                f"{kind}, {name}", wanted=_allowed_registry_names_message(tuple(fields))
+            )
     for field in fields.values():
         if field.name in body:
-            _check_value(kind, field, body[field.name])
+            _check_registry_field(kind, field, body[field.name])
         elif field.needed:
             raise StatusMoveError(f"{kind}, {field.name}", wanted=Message("a value"))
 
 
-def _check_value(kind: str, field: RecordField, value: Any) -> None:
+def _check_registry_field(kind: str, field: RecordField, value: Any) -> None:
     wanted = _WANTED[field.kind]
     if not wanted[0](value):
         raise StatusMoveError(f"{kind}, {field.name}", wanted=wanted[1])
     if field.kind == "code" and value not in field.codes:
         raise StatusMoveError(
-            f"{kind}, {field.name}", found=repr(value), wanted=_one_of(field.codes)
+            f"{kind}, {field.name}",
+            found=repr(value),
+            wanted=_allowed_registry_names_message(field.codes),
         )
     if field.kind == "ref" and not value.startswith(f"{field.codes[0]}/"):
-        raise StatusMoveError(f"{kind}, {field.name}", wanted=_one_of((f"{field.codes[0]}/…",)))
+        raise StatusMoveError(
+            f"{kind}, {field.name}",
+            wanted=_allowed_registry_names_message((f"{field.codes[0]}/…",)),
+        )
 
 
-def _one_of(values: tuple[str, ...]) -> Message:
-    return Message("one of {values}", {"values": ", ".join(values)})
+def _allowed_registry_names_message(allowed_names: tuple[str, ...]) -> Message:
+    return Message("one of {values}", {"values": ", ".join(allowed_names)})
 
 
-def _is_text(value: Any) -> bool:
+def _is_registry_text(field_value: Any) -> bool:
     # Long enough for a sentence, too short for a letter about a patient.
-    return isinstance(value, str) and 0 < len(value) <= 500
+    return isinstance(field_value, str) and 0 < len(field_value) <= 500
 
 
-def _is_share(value: Any) -> bool:
+def _is_registry_share(field_value: Any) -> bool:
     # `True` is an int in Python and would pass for a share of one. NaN fails the comparison.
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return (
+        isinstance(field_value, int | float)
+        and not isinstance(field_value, bool)
+        and 0 <= field_value <= 1
+    )
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
+def _is_registry_flag(field_value: Any) -> bool:
+    return isinstance(field_value, bool)
 
 
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and bool(_DIGEST.fullmatch(value))
+def _is_registry_sha256(field_value: Any) -> bool:
+    return isinstance(field_value, str) and bool(_DIGEST.fullmatch(field_value))
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+def _is_registry_list(field_value: Any) -> bool:
+    return isinstance(field_value, list)
 
 
-def _is_map(value: Any) -> bool:
-    return isinstance(value, dict)
+def _is_registry_map(field_value: Any) -> bool:
+    return isinstance(field_value, dict)
 
 
 _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
-    "text": (_is_text, Message("a text of 1 to 500 letters")),
-    "code": (_is_text, Message("a code")),
-    "ref": (_is_text, Message("the name of a record")),
-    "share": (_is_share, Message("a share between 0 and 1")),
-    "flag": (_is_flag, Message("true or false")),
+    "text": (_is_registry_text, Message("a text of 1 to 500 letters")),
+    "code": (_is_registry_text, Message("a code")),
+    "ref": (_is_registry_text, Message("the name of a record")),
+    "share": (_is_registry_share, Message("a share between 0 and 1")),
+    "flag": (_is_registry_flag, Message("true or false")),
     "digest": (
-        _is_digest,
+        _is_registry_sha256,
         Message("a SHA-256 of 64 hexadecimal digits"),
     ),
-    "list": (_is_list, Message("a list")),
-    "map": (_is_map, Message("named values")),
+    "list": (_is_registry_list, Message("a list")),
+    "map": (_is_registry_map, Message("named values")),
 }

@@ -80,16 +80,16 @@ class Registry:
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[int]] = defaultdict(list)
 
-    def apply(self, entries: Iterable[LedgerEntry]) -> None:
+    def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
         for entry in entries:
             self.entries_applied = entry.index + 1
             if entry.kind == MOVE:
-                self._apply_move(entry)
+                self._apply_deployment_move(entry)
             elif entry.kind.startswith(PREFIX):
-                self._apply_record(entry)
+                self._apply_registry_record(entry)
 
-    def _apply_move(self, entry: LedgerEntry) -> None:
+    def _apply_deployment_move(self, entry: LedgerEntry) -> None:
         self.moves[entry.subject].append(
             DeploymentMove(
                 at=entry.at,
@@ -99,7 +99,7 @@ class Registry:
             )
         )
 
-    def _apply_record(self, entry: LedgerEntry) -> None:
+    def _apply_registry_record(self, entry: LedgerEntry) -> None:
         record = RegistryRecord(
             name=entry.subject,
             kind=entry.kind.removeprefix(PREFIX),
@@ -110,9 +110,9 @@ class Registry:
         )
         self.records[record.name] = record
         self.by_kind[record.kind].append(record.name)
-        self._link(record)
+        self._index_registry_record(record)
 
-    def _link(self, record: RegistryRecord) -> None:
+    def _index_registry_record(self, record: RegistryRecord) -> None:
         body = record.body
         match record.kind:
             case "deployment":
@@ -139,7 +139,7 @@ class Registry:
             case _:
                 pass
 
-    def get(self, name: str, kind: str) -> RegistryRecord:
+    def registered_record(self, name: str, kind: str) -> RegistryRecord:
         """Return a record.
 
         Raises:
@@ -150,7 +150,9 @@ class Registry:
             raise StatusMoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
         return record
 
-    def status(self, deployment: str, at: datetime | None = None) -> DeploymentStatus | None:
+    def deployment_status(
+        self, deployment: str, at: datetime | None = None
+    ) -> DeploymentStatus | None:
         """Return where a deployment stood; `None` before it was recorded."""
         moves = self.moves.get(deployment, [])
         # To the right, so that a move at exactly this instant counts as made: the ledger's clock
@@ -162,7 +164,7 @@ class Registry:
         """Return what was live at a site at an instant."""
         live: list[LiveDeployment] = []
         for name in self.at_site.get(site, ()):
-            if self.status(name, at) is DeploymentStatus.LIVE:
+            if self.deployment_status(name, at) is DeploymentStatus.LIVE:
                 body, moves = self.records[name].body, self.moves[name]
                 since = max(m.at for m in moves if m.at <= at and m.status is DeploymentStatus.LIVE)
                 live.append(
@@ -176,7 +178,7 @@ class Registry:
                 )
         return live
 
-    def approver(self, deployment: str) -> DeploymentMove | None:
+    def last_approval_move(self, deployment: str) -> DeploymentMove | None:
         """Return who approved a deployment and with it its threshold, and where it stands."""
         approved = [
             m for m in self.moves.get(deployment, ()) if m.status is DeploymentStatus.APPROVED
@@ -185,7 +187,7 @@ class Registry:
         # the later committee.
         return approved[-1] if approved else None
 
-    def rulings(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
+    def product_rulings(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
         """Return which rule sets gave a product its class in a place, in order."""
         uses = {
             n for n in self.by_kind["intended-use"] if self.records[n].body["product"] == product
@@ -200,7 +202,7 @@ class Registry:
     def undisclosed_encounters(self, deployment: str) -> list[str]:
         """Return the encounters that were advised on before, or without, a disclosure."""
         encounters: list[str] = []
-        for record in self._advice_on(deployment):
+        for record in self._advice_records(deployment):
             disclosed_at = self.disclosed.get((deployment, record.body["encounter"]))
             if record.body["shown"] and (disclosed_at is None or disclosed_at > record.at):
                 encounters.append(record.body["encounter"])
@@ -210,11 +212,11 @@ class Registry:
         """Return the advice on which a signed decision is wanted and none is on record."""
         return [
             record.name
-            for record in self._advice_on(deployment)
+            for record in self._advice_records(deployment)
             if record.body.get("sign_off") and record.name not in self.decision_of
         ]
 
-    def classes(self, deployment: str) -> frozenset[str]:
+    def approved_product_classes(self, deployment: str) -> frozenset[str]:
         """Return the classes that the ruling behind a deployment's approval gives."""
         determination = self.records[self.records[deployment].body["determination"]]
         ruling = self.records[determination.body["ruling"]]
@@ -222,10 +224,10 @@ class Registry:
         # which scheme, and the strictest reading is the safe one.
         return frozenset(str(klass) for klass in ruling.body["classes"].values())
 
-    def override_outcomes(self, deployment: str) -> dict[str, dict[str, int]]:
+    def outcome_counts_by_decision(self, deployment: str) -> dict[str, dict[str, int]]:
         """Return, for each decision, how often the event came, did not, or is not known yet."""
         table: dict[str, dict[str, int]] = {}
-        for record in self._advice_on(deployment):
+        for record in self._advice_records(deployment):
             decision = self.decision_of.get(record.name)
             outcome = self.records[decision].body["outcome"] if decision else "none"
             row = table.setdefault(outcome, {"event": 0, "no event": 0, "not known": 0})
@@ -233,7 +235,7 @@ class Registry:
             row["not known" if label is None else "event" if label else "no event"] += 1
         return table
 
-    def saw_advice_first(self, advice: str) -> bool | None:
+    def clinician_saw_advice_first(self, advice: str) -> bool | None:
         """Return whether the doctor saw the advice before giving an own estimate, if known."""
         if "own_estimate" in self.records[advice].body:
             return False
@@ -244,18 +246,18 @@ class Registry:
             return None
         return not self.records[decision].body["asked_before"]
 
-    def forecasts(self, deployment: str) -> list[tuple[float, float, bool]]:
+    def forecasts_with_outcome(self, deployment: str) -> list[tuple[float, float, bool]]:
         """Return score, the doctor's own estimate and outcome of what a lot fell on.
 
         An estimate that a doctor volunteered is left out: who volunteers is not random.
         """
         return [
             (record.body["score"], record.body["own_estimate"], self.outcome_of[record.name])
-            for record in self._advice_on(deployment)
+            for record in self._advice_records(deployment)
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
-    def duties(
+    def reporting_duties(
         self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]
     ) -> list[ReportingDuty]:
         """Return who must be told of incidents by when, soonest first.
@@ -269,7 +271,7 @@ class Registry:
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
             if record.body["type"] == "incident" and key in clocks:
                 days, working, rule = clocks[key]
-                due = due_at(record.at, days, working=working)
+                due = reporting_due_at(record.at, days, working=working)
                 duties.append(
                     ReportingDuty(
                         event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule
@@ -277,15 +279,15 @@ class Registry:
                 )
         return sorted(duties, key=lambda duty: (duty.due_at, duty.event))
 
-    def _advice_on(self, deployment: str) -> Iterable[RegistryRecord]:
+    def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
 
 
-def due_at(since: datetime, days: float, *, working: bool) -> datetime:
+def reporting_due_at(since: datetime, days: float, *, working: bool) -> datetime:
     """Return the end of a period; working days leave out Saturday and Sunday, not holidays.
 
-    >>> due_at(datetime(2026, 11, 20), 5, working=True).date()
+    >>> reporting_due_at(datetime(2026, 11, 20), 5, working=True).date()
     datetime.date(2026, 11, 27)
     """
     if not working:

@@ -5,16 +5,20 @@ with their reasons, `check` looks at every combination of the axes.
 """
 
 from commonwatt.clinic.domain.rules.book import RegulatoryRule, RegulatoryRuleBook, load_rule_book
-from commonwatt.clinic.domain.rules.check import RuleBookFindings, cells_moved_by, check_rule_book
-from commonwatt.clinic.domain.rules.classify import ProductRuling, classify
+from commonwatt.clinic.domain.rules.check import (
+    RuleBookFindings,
+    cells_moved_by_rule_date,
+    check_rule_book,
+)
+from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
 
 __all__ = [
     "ProductRuling",
     "RegulatoryRule",
     "RegulatoryRuleBook",
     "RuleBookFindings",
-    "cells_moved_by",
+    "cells_moved_by_rule_date",
     "check_rule_book",
-    "classify",
+    "classify_product",
     "load_rule_book",
 ]

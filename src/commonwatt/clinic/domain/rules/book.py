@@ -18,7 +18,13 @@ import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules.digest import rule_set_sha256
-from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, Predicate, leaves, parse
+from commonwatt.clinic.domain.rules.predicate import (
+    Comparator,
+    OneOf,
+    Predicate,
+    parse_rule_predicate,
+    rule_predicate_leaves,
+)
 from commonwatt.clinic.domain.rules.rule import RegulatoryRule, ReportingDeadline, RuleSource
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
@@ -84,13 +90,13 @@ class RegulatoryRuleBook:
         """Return the rules of a place that hold on a day."""
         return [r for r in self.rules if r.jurisdiction == jurisdiction and r.in_force(on)]
 
-    def with_date_moved(self, rule_id: str, valid_from: date) -> RegulatoryRuleBook:
+    def with_rule_date_moved(self, rule_id: str, valid_from: date) -> RegulatoryRuleBook:
         """Return the book with the date of one rule moved."""
         moved = replace(self.rule(rule_id), valid_from=valid_from)
         rules = tuple(moved if r.rule_id == rule_id else r for r in self.rules)
         return replace(self, rules=rules)
 
-    def complete_facts(self, facts: Mapping[str, str]) -> dict[str, str]:
+    def complete_product_facts(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Return every fact, with defaults for those that are not axes.
 
         Raises:
@@ -99,11 +105,11 @@ class RegulatoryRuleBook:
         completed = {fact.name: fact.default for fact in self.other_facts} | dict(facts)
         declared = {fact.name: fact for fact in (*self.axes, *self.other_facts)}
         for name in (*declared, *facts):
-            _check_fact(name, completed.get(name), declared.get(name))
+            _check_product_fact(name, completed.get(name), declared.get(name))
         return completed
 
 
-def _check_fact(name: str, value: str | None, fact: ProductFact | None) -> None:
+def _check_product_fact(name: str, value: str | None, fact: ProductFact | None) -> None:
     # Raise rather than ignore: a fact under a misspelt name would leave the real one at its
     # default, and the product in another class.
     if fact is None:
@@ -126,18 +132,20 @@ def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
     >>> len(book.rules) >= 120, len({rule.jurisdiction for rule in book.rules})
     (True, 8)
     """
-    facts = _yaml_file(folder / "facts.yaml")
-    axes = tuple(_fact(name, entry) for name, entry in facts["axes"].items())
-    others = tuple(_fact(name, entry) for name, entry in facts["others"].items())
-    files = {name: _yaml_file(folder / f"{name}.yaml") for name in RULE_PLACES}
-    rules = tuple(rule for name, file in files.items() for rule in _rules(name, file))
-    schemes = {name: _schemes(name, file) for name, file in files.items()}
+    facts = _load_rule_yaml(folder / "facts.yaml")
+    axes = tuple(_parse_product_fact(name, entry) for name, entry in facts["axes"].items())
+    others = tuple(_parse_product_fact(name, entry) for name, entry in facts["others"].items())
+    files = {name: _load_rule_yaml(folder / f"{name}.yaml") for name in RULE_PLACES}
+    rules = tuple(
+        rule for name, file in files.items() for rule in _parse_regulatory_rules(name, file)
+    )
+    schemes = {name: _parse_classification_schemes(name, file) for name, file in files.items()}
     book = RegulatoryRuleBook(rules=rules, schemes=schemes, axes=axes, other_facts=others)
-    _check_book(book)
+    _check_rule_book(book)
     return book
 
 
-def _yaml_file(path: Path) -> dict[str, Any]:
+def _load_rule_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     except (OSError, yaml.YAMLError) as error:
@@ -149,30 +157,37 @@ def _yaml_file(path: Path) -> dict[str, Any]:
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _fact(name: str, entry: Mapping[str, Any]) -> ProductFact:
+def _parse_product_fact(name: str, entry: Mapping[str, Any]) -> ProductFact:
     values = tuple(str(value) for value in entry["values"])
     default = str(entry.get("default", ""))
     return ProductFact(name=name, values=values, default=default, meaning=entry["meaning"])
 
 
-def _schemes(name: str, file: Mapping[str, Any]) -> tuple[ClassificationScheme, ...]:
+def _parse_classification_schemes(
+    jurisdiction: str, rule_file: Mapping[str, Any]
+) -> tuple[ClassificationScheme, ...]:
     return tuple(
         ClassificationScheme(
             name=scheme,
             classes=tuple(entry["classes"]),
             conflict=entry["conflict"],
-            scope=parse(entry["scope"], f"{name}.yaml, {scheme}"),
+            scope=parse_rule_predicate(entry["scope"], f"{jurisdiction}.yaml, {scheme}"),
         )
-        for scheme, entry in file["schemes"].items()
+        for scheme, entry in rule_file["schemes"].items()
     )
 
 
-def _rules(name: str, file: Mapping[str, Any]) -> list[RegulatoryRule]:
-    sources = {key: _source(key, entry) for key, entry in file["sources"].items()}
-    return [_rule(name, file["defaults"] | entry, sources) for entry in file["rules"]]
+def _parse_regulatory_rules(
+    jurisdiction: str, rule_file: Mapping[str, Any]
+) -> list[RegulatoryRule]:
+    sources = {key: _parse_rule_source(key, entry) for key, entry in rule_file["sources"].items()}
+    return [
+        _parse_regulatory_rule(jurisdiction, rule_file["defaults"] | entry, sources)
+        for entry in rule_file["rules"]
+    ]
 
 
-def _source(key: str, entry: Mapping[str, Any]) -> RuleSource:
+def _parse_rule_source(key: str, entry: Mapping[str, Any]) -> RuleSource:
     # What a rule rests on is shown beside every ruling, so a spelling of its own would hide a rule
     # that nobody confirmed.
     if entry["checked"] not in CHECKED:
@@ -185,7 +200,7 @@ def _source(key: str, entry: Mapping[str, Any]) -> RuleSource:
     )
 
 
-def _rule(
+def _parse_regulatory_rule(
     jurisdiction: str, entry: Mapping[str, Any], sources: Mapping[str, RuleSource]
 ) -> RegulatoryRule:
     where = f"{jurisdiction}.yaml, {entry.get('id', '?')}"
@@ -203,20 +218,20 @@ def _rule(
             # When the rule came into the book, which is not when it came into force: a court asks
             # what could have been known on a day.
             recorded_on=entry.get("recorded_on", RECORDED_ON),
-            when=parse(entry["when"], where),
+            when=parse_rule_predicate(entry["when"], where),
             scheme=entry.get("scheme", ""),
             klass=entry.get("class", ""),
             fallback=entry.get("fallback", False),
             route=entry.get("route", ""),
             obligations=tuple(entry.get("obligations", ())),
-            clock=_clock(entry.get("clock")),
+            clock=_parse_reporting_deadline(entry.get("clock")),
             supersedes=entry.get("supersedes", ""),
         )
     except KeyError as missing:
         raise RulesError(where, wanted=Message("the part {name}", {"name": str(missing)})) from None
 
 
-def _clock(entry: Mapping[str, Any] | None) -> ReportingDeadline | None:
+def _parse_reporting_deadline(entry: Mapping[str, Any] | None) -> ReportingDeadline | None:
     if entry is None:
         return None
     return ReportingDeadline(
@@ -224,20 +239,22 @@ def _clock(entry: Mapping[str, Any] | None) -> ReportingDeadline | None:
     )
 
 
-def _check_book(book: RegulatoryRuleBook) -> None:
+def _check_rule_book(book: RegulatoryRuleBook) -> None:
     names = [rule.rule_id for rule in book.rules]
     if len(set(names)) != len(names):
         raise RulesError("rules", found=Message("two rules of one name"))
     declared = {fact.name: fact for fact in (*book.axes, *book.other_facts)}
     for rule in book.rules:
-        _check_rule(rule, book, names)
+        _check_regulatory_rule(rule, book, names)
         # Checked when the book is read: a predicate over an unknown fact would raise in the middle
         # of one classification and never in the others.
-        for leaf in leaves(rule.when):
-            _check_leaf(rule.rule_id, leaf, declared)
+        for leaf in rule_predicate_leaves(rule.when):
+            _check_rule_predicate_leaf(rule.rule_id, leaf, declared)
 
 
-def _check_rule(rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[str]) -> None:
+def _check_regulatory_rule(
+    rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[str]
+) -> None:
     classes = {scheme.name: scheme.classes for scheme in book.schemes[rule.jurisdiction]}
     faults = {
         "class": bool(rule.klass) and rule.klass not in classes.get(rule.scheme, ()),
@@ -250,7 +267,9 @@ def _check_rule(rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[
             raise RulesError(f"{rule.rule_id}, {part}", wanted=Message("a name that is declared"))
 
 
-def _check_leaf(where: str, leaf: OneOf | Comparator, declared: Mapping[str, ProductFact]) -> None:
+def _check_rule_predicate_leaf(
+    where: str, leaf: OneOf | Comparator, declared: Mapping[str, ProductFact]
+) -> None:
     if leaf.fact not in declared:
         raise RulesError(f"{where}, {leaf.fact}", wanted=Message("a fact that rules speak of"))
     if isinstance(leaf, OneOf) and not set(leaf.values) <= set(declared[leaf.fact].values):

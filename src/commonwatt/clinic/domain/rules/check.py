@@ -45,7 +45,7 @@ class RuleBookFindings:
     unruled_services: pl.DataFrame
 
 
-def fact_grid(
+def product_fact_grid(
     rule_book: RegulatoryRuleBook, others: Mapping[str, str] | None = None
 ) -> dict[str, npt.NDArray[np.str_]]:
     """Return every combination of the axes, one column a fact, shape (combinations,)."""
@@ -58,7 +58,7 @@ def fact_grid(
     return columns | {name: np.full(len(rows), value) for name, value in fixed_facts.items()}
 
 
-def classes(
+def scheme_class_of_cells(
     scheme: ClassificationScheme,
     rules: Sequence[RegulatoryRule],
     masks: Mapping[str, Mask],
@@ -89,7 +89,7 @@ def check_rule_book(
     others: Mapping[str, str] | None = None,
 ) -> RuleBookFindings:
     """Return the findings over all combinations, places and days."""
-    columns = fact_grid(rule_book, others)
+    columns = product_fact_grid(rule_book, others)
     masks = {rule.rule_id: rule.when.mask(columns) for rule in rule_book.rules}
     cells: list[pl.DataFrame] = []
     gaps: list[dict[str, object]] = []
@@ -97,12 +97,12 @@ def check_rule_book(
     services: list[dict[str, object]] = []
     for day, place in itertools.product(days, jurisdictions):
         rules = rule_book.rules_in_force(place, day)
-        services.append(_unruled_services_row(place, day, rules, masks, columns))
+        services.append(_unruled_clinic_services_row(place, day, rules, masks, columns))
         for scheme in rule_book.schemes[place]:
-            class_of_cell = classes(scheme, rules, masks, scheme.scope.mask(columns))
-            cells.append(_class_cells(place, day, scheme, class_of_cell))
-            gaps.append(_silent_cells_row(place, day, scheme, class_of_cell, columns))
-            clashes += _contradiction_rows(place, day, scheme, rules, masks)
+            class_of_cell = scheme_class_of_cells(scheme, rules, masks, scheme.scope.mask(columns))
+            cells.append(_scheme_class_cells(place, day, scheme, class_of_cell))
+            gaps.append(_silent_rule_cells_row(place, day, scheme, class_of_cell, columns))
+            clashes += _rule_contradiction_rows(place, day, scheme, rules, masks)
     return RuleBookFindings(
         cells=pl.concat(cells),
         gaps=pl.DataFrame(gaps).filter(pl.col("combinations") > 0),
@@ -111,7 +111,7 @@ def check_rule_book(
     )
 
 
-def cells_moved_by(
+def cells_moved_by_rule_date(
     rule_book: RegulatoryRuleBook, rule_id: str, valid_from: date, days: Iterable[date]
 ) -> pl.DataFrame:
     """Return the cells whose class changes on `days` when the date of a rule moves."""
@@ -120,7 +120,7 @@ def cells_moved_by(
     place = [rule_book.rule(rule_id).jurisdiction]
     before = check_rule_book(rule_book, days, jurisdictions=place).cells
     after = check_rule_book(
-        rule_book.with_date_moved(rule_id, valid_from), days, jurisdictions=place
+        rule_book.with_rule_date_moved(rule_id, valid_from), days, jurisdictions=place
     ).cells
     changed = before.with_columns(after=after["class"]).rename({"class": "before"})
     return changed.filter(pl.col("before") != pl.col("after"))
@@ -140,7 +140,7 @@ _CLASH = {
 }
 
 
-def _class_cells(
+def _scheme_class_cells(
     place: str, day: date, scheme: ClassificationScheme, class_of_cell: I16
 ) -> pl.DataFrame:
     names = pl.Series([*scheme.classes, "outside", "silent"])
@@ -157,7 +157,7 @@ def _class_cells(
     )
 
 
-def _silent_cells_row(
+def _silent_rule_cells_row(
     place: str, day: date, scheme: ClassificationScheme, class_of_cell: I16, columns: Columns
 ) -> dict[str, object]:
     # What all silent cells share tells an author of rules where the hole is; a list of hundreds of
@@ -173,7 +173,7 @@ def _silent_cells_row(
     }
 
 
-def _contradiction_rows(
+def _rule_contradiction_rows(
     place: str,
     day: date,
     scheme: ClassificationScheme,
@@ -190,21 +190,21 @@ def _contradiction_rows(
             rules_named = (
                 first.rule_id,
                 first.klass,
-                _citation(first),
+                _rule_citation(first),
                 second.rule_id,
                 second.klass,
-                _citation(second),
+                _rule_citation(second),
             )
             values = (place, day, scheme.name, both, *rules_named)
             clashes.append(dict(zip(_CLASH, values, strict=True)))
     return clashes
 
 
-def _citation(rule: RegulatoryRule) -> str:
+def _rule_citation(rule: RegulatoryRule) -> str:
     return f"{rule.source.title}, {rule.article} ({rule.source.checked})"
 
 
-def _unruled_services_row(
+def _unruled_clinic_services_row(
     place: str,
     day: date,
     rules: Sequence[RegulatoryRule],

@@ -45,7 +45,7 @@ class ProductRuling:
     rules: tuple[RegulatoryRule, ...] = field(default=(), repr=False)
 
 
-def classify(
+def classify_product(
     rule_book: RegulatoryRuleBook, given_facts: Mapping[str, str], *, jurisdiction: str, on: date
 ) -> ProductRuling:
     """Return what the rules of `jurisdiction` say of these facts on that day.
@@ -58,15 +58,17 @@ def classify(
     Raises:
         RulesError: A fact is missing or unknown.
     """
-    facts = rule_book.complete_facts(given_facts)
+    facts = rule_book.complete_product_facts(given_facts)
     rules = tuple(
         rule for rule in rule_book.rules_in_force(jurisdiction, on) if rule.when.holds(facts)
     )
     by_scheme = [
-        _verdict(s, rules) for s in rule_book.schemes[jurisdiction] if s.scope.holds(facts)
+        _scheme_class_by_rules(s, rules)
+        for s in rule_book.schemes[jurisdiction]
+        if s.scope.holds(facts)
     ]
     verdicts = tuple(verdict for verdict in by_scheme if verdict.klass)
-    route, reasons = route_of(rules, verdicts)
+    route, reasons = product_route_and_rules(rules, verdicts)
     return ProductRuling(
         jurisdiction=jurisdiction,
         on=on,
@@ -75,7 +77,7 @@ def classify(
         gaps=tuple(verdict.scheme for verdict in by_scheme if not verdict.klass),
         route=route,
         route_reasons=reasons,
-        obligations=_obligations(rules),
+        obligations=_rules_by_obligation(rules),
         clocks={r.clock.event: r.clock.days for r in rules if r.clock},
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
         digest=rule_book.digest,
@@ -83,7 +85,9 @@ def classify(
     )
 
 
-def _verdict(scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]) -> SchemeClass:
+def _scheme_class_by_rules(
+    scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]
+) -> SchemeClass:
     voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
     # A fallback is what a law says "otherwise"; it votes only where no firm rule does.
     firm = [rule for rule in voting if not rule.fallback] or voting
@@ -97,7 +101,7 @@ def _verdict(scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]) ->
     )
 
 
-def route_of(
+def product_route_and_rules(
     rules: tuple[RegulatoryRule, ...], verdicts: tuple[SchemeClass, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Return the route and the rules that give it; empty where no rule gives one.
@@ -119,7 +123,7 @@ def route_of(
     return route, tuple(rule.rule_id for rule in routing if rule.route == route)
 
 
-def _obligations(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
+def _rules_by_obligation(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
     rules_of_duty: dict[str, list[str]] = {}
     for rule in rules:
         for duty in rule.obligations:

@@ -29,59 +29,59 @@ from commonwatt.clinic.domain.rules.rule import RegulatoryRule, ReportingDeadlin
 def rule_set_sha256(rules: Iterable[RegulatoryRule]) -> str:
     """Return the digest of rules in their order, 64 hexadecimal digits."""
     # `ensure_ascii` is left on: the bytes must not hang on how a machine encodes "§".
-    text = json.dumps([_rule_members(rule) for rule in rules], sort_keys=True)
+    text = json.dumps([_rule_digest_members(rule) for rule in rules], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _rule_members(rule: RegulatoryRule) -> dict[str, str]:
+def _rule_digest_members(rule: RegulatoryRule) -> dict[str, str]:
     return {
         "rule_id": rule.rule_id,
         "jurisdiction": rule.jurisdiction,
         "text": rule.text,
-        "source": _source_text(rule.source),
+        "source": _rule_source_text(rule.source),
         "article": rule.article,
         "status": rule.status,
         "binding": str(rule.binding),
         "valid_from": str(rule.valid_from),
         "valid_to": str(rule.valid_to),
         "recorded_on": str(rule.recorded_on),
-        "when": _predicate_text(rule.when),
+        "when": _rule_predicate_text(rule.when),
         "scheme": rule.scheme,
         "klass": rule.klass,
         "fallback": str(rule.fallback),
         "route": rule.route,
         "obligations": str(rule.obligations),
-        "clock": _clock_text(rule.clock),
+        "clock": _reporting_deadline_text(rule.clock),
         "supersedes": rule.supersedes,
     }
 
 
-def _source_text(source: RuleSource) -> str:
+def _rule_source_text(source: RuleSource) -> str:
     return (
-        f"Source(title={source.title!r}, dated={_date_text(source.dated)},"
+        f"Source(title={source.title!r}, dated={_rule_date_text(source.dated)},"
         f" checked={source.checked!r}, against={source.against!r})"
     )
 
 
-def _clock_text(clock: ReportingDeadline | None) -> str:
+def _reporting_deadline_text(clock: ReportingDeadline | None) -> str:
     if clock is None:
         return "None"
     return f"Clock(event={clock.event!r}, days={clock.days!r}, working={clock.working!r})"
 
 
-def _date_text(on: date) -> str:
+def _rule_date_text(rule_date: date) -> str:
     # Not isoformat: version 1 was first spelled so, and the digests on record hold to it.
-    return f"datetime.date({on.year}, {on.month}, {on.day})"
+    return f"datetime.date({rule_date.year}, {rule_date.month}, {rule_date.day})"
 
 
-def _predicate_text(predicate: Predicate) -> str:
+def _rule_predicate_text(predicate: Predicate) -> str:
     match predicate:
         case AllOf(parts):
-            return f"AllOf(parts={_sequence_text(parts)})"
+            return f"AllOf(parts={_rule_predicates_text(parts)})"
         case AnyOf(parts):
-            return f"AnyOf(parts={_sequence_text(parts)})"
+            return f"AnyOf(parts={_rule_predicates_text(parts)})"
         case Not(part):
-            return f"Not(part={_predicate_text(part)})"
+            return f"Not(part={_rule_predicate_text(part)})"
         case OneOf(fact, values):
             return f"In(fact={fact!r}, values={values!r})"
         case Comparator(fact, order, limit):
@@ -90,7 +90,7 @@ def _predicate_text(predicate: Predicate) -> str:
             assert_never(predicate)
 
 
-def _sequence_text(parts: tuple[Predicate, ...]) -> str:
+def _rule_predicates_text(parts: tuple[Predicate, ...]) -> str:
     # A single part is followed by a comma, as in the tuples of the first spelling.
-    texts = [_predicate_text(part) for part in parts]
+    texts = [_rule_predicate_text(part) for part in parts]
     return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"

@@ -38,15 +38,20 @@ class AllOf:
 
     parts: tuple[Predicate, ...]
 
-    def holds(self, facts: Facts) -> bool:
-        """Return whether it holds of `facts`."""
-        return all(part.holds(facts) for part in self.parts)
+    def holds(self, product_facts: Facts) -> bool:
+        """Return whether it holds of `product_facts`."""
+        return all(part.holds(product_facts) for part in self.parts)
 
-    def mask(self, columns: Columns) -> Mask:
+    def mask(self, product_fact_columns: Columns) -> Mask:
         """Return where it holds."""
         # The leading mask gives an empty `all` its meaning (always) without a case of its own;
         # reducing an empty list would lose the shape of the grid.
-        return np.logical_and.reduce([_everywhere(columns), *(p.mask(columns) for p in self.parts)])
+        return np.logical_and.reduce(
+            [
+                _every_product_mask(product_fact_columns),
+                *(p.mask(product_fact_columns) for p in self.parts),
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,18 @@ class AnyOf:
 
     parts: tuple[Predicate, ...]
 
-    def holds(self, facts: Facts) -> bool:
-        """Return whether it holds of `facts`."""
-        return any(part.holds(facts) for part in self.parts)
+    def holds(self, product_facts: Facts) -> bool:
+        """Return whether it holds of `product_facts`."""
+        return any(part.holds(product_facts) for part in self.parts)
 
-    def mask(self, columns: Columns) -> Mask:
+    def mask(self, product_fact_columns: Columns) -> Mask:
         """Return where it holds."""
-        return np.logical_or.reduce([~_everywhere(columns), *(p.mask(columns) for p in self.parts)])
+        return np.logical_or.reduce(
+            [
+                ~_every_product_mask(product_fact_columns),
+                *(p.mask(product_fact_columns) for p in self.parts),
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +80,13 @@ class Not:
 
     part: Predicate
 
-    def holds(self, facts: Facts) -> bool:
-        """Return whether it holds of `facts`."""
-        return not self.part.holds(facts)
+    def holds(self, product_facts: Facts) -> bool:
+        """Return whether it holds of `product_facts`."""
+        return not self.part.holds(product_facts)
 
-    def mask(self, columns: Columns) -> Mask:
+    def mask(self, product_fact_columns: Columns) -> Mask:
         """Return where it holds."""
-        return ~self.part.mask(columns)
+        return ~self.part.mask(product_fact_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +96,13 @@ class OneOf:
     fact: str
     values: tuple[str, ...]
 
-    def holds(self, facts: Facts) -> bool:
-        """Return whether it holds of `facts`."""
-        return facts[self.fact] in self.values
+    def holds(self, product_facts: Facts) -> bool:
+        """Return whether it holds of `product_facts`."""
+        return product_facts[self.fact] in self.values
 
-    def mask(self, columns: Columns) -> Mask:
+    def mask(self, product_fact_columns: Columns) -> Mask:
         """Return where it holds."""
-        return np.isin(columns[self.fact], self.values)
+        return np.isin(product_fact_columns[self.fact], self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,73 +113,80 @@ class Comparator:
     order: str
     limit: float
 
-    def holds(self, facts: Facts) -> bool:
-        """Return whether it holds of `facts`."""
-        return bool(_ORDERS[self.order](float(facts[self.fact]), self.limit))
+    def holds(self, product_facts: Facts) -> bool:
+        """Return whether it holds of `product_facts`."""
+        return bool(_ORDERS[self.order](float(product_facts[self.fact]), self.limit))
 
-    def mask(self, columns: Columns) -> Mask:
+    def mask(self, product_fact_columns: Columns) -> Mask:
         """Return where it holds."""
-        return np.asarray(_ORDERS[self.order](columns[self.fact].astype(np.float64), self.limit))
+        return np.asarray(
+            _ORDERS[self.order](product_fact_columns[self.fact].astype(np.float64), self.limit)
+        )
 
 
 Predicate = AllOf | AnyOf | Not | OneOf | Comparator
 
 
-def parse(written: Any, where: str) -> Predicate:
+def parse_rule_predicate(rule_condition: Any, where: str) -> Predicate:
     """Return the predicate that a rule file spells.
 
     Raises:
         RulesError: It is none.
 
-    >>> parse({"all": ["a = x", {"not": "b in y, z"}]}, "here").holds({"a": "x", "b": "w"})
+    >>> rule = parse_rule_predicate({"all": ["a = x", {"not": "b in y, z"}]}, "here")
+    >>> rule.holds({"a": "x", "b": "w"})
     True
     """
-    if isinstance(written, str):
-        return _leaf(written, where)
+    if isinstance(rule_condition, str):
+        return _parse_rule_predicate_leaf(rule_condition, where)
     # Exactly one word: in a mapping of two, `all` beside `not`, nobody could say which binds first.
-    if isinstance(written, dict) and len(cast("dict[str, Any]", written)) == 1:
-        [(word, inner)] = cast("dict[str, Any]", written).items()
+    if isinstance(rule_condition, dict) and len(cast("dict[str, Any]", rule_condition)) == 1:
+        [(word, inner)] = cast("dict[str, Any]", rule_condition).items()
         if word in ("all", "any") and isinstance(inner, list):
-            parts = tuple(parse(part, where) for part in cast("Sequence[Any]", inner))
+            parts = tuple(
+                parse_rule_predicate(part, where) for part in cast("Sequence[Any]", inner)
+            )
             return AllOf(parts) if word == "all" else AnyOf(parts)
         if word == "not":
-            return Not(parse(inner, where))
+            return Not(parse_rule_predicate(inner, where))
     raise RulesError(
-        where, found=repr(cast("object", written)), wanted=Message("all, any, not or a comparison")
+        where,
+        found=repr(cast("object", rule_condition)),
+        wanted=Message("all, any, not or a comparison"),
     )
 
 
-def _leaf(text: str, where: str) -> Predicate:
+def _parse_rule_predicate_leaf(text: str, where: str) -> Predicate:
     match = _LEAF.fullmatch(text)
     if not match:
         raise RulesError(where, found=repr(text), wanted=Message("fact, sign and value"))
     fact, sign, operand = match.groups()
     values = tuple(value.strip() for value in operand.split(","))
     if sign in _ORDERS:
-        return Comparator(fact, sign, _number(operand, where))
+        return Comparator(fact, sign, _parse_rule_limit(operand, where))
     # `!=` is "not one of", so that a missing fact cannot make it true: the fact is looked up either
     # way, and its absence raises.
     leaf = OneOf(fact, values)
     return Not(leaf) if sign in ("!=", "not in") else leaf
 
 
-def _number(text: str, where: str) -> float:
+def _parse_rule_limit(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:
         raise RulesError(where, found=repr(text), wanted=Message("a number")) from None
 
 
-def leaves(predicate: Predicate) -> list[OneOf | Comparator]:
+def rule_predicate_leaves(predicate: Predicate) -> list[OneOf | Comparator]:
     """Return the leaves, for checks against the table of facts."""
     match predicate:
         case AllOf(parts) | AnyOf(parts):
-            return [leaf for part in parts for leaf in leaves(part)]
+            return [leaf for part in parts for leaf in rule_predicate_leaves(part)]
         case Not(part):
-            return leaves(part)
+            return rule_predicate_leaves(part)
         case OneOf() | Comparator():
             return [predicate]
 
 
-def _everywhere(columns: Columns) -> Mask:
+def _every_product_mask(columns: Columns) -> Mask:
     return np.ones(len(next(iter(columns.values()))), np.bool_)

@@ -8,17 +8,21 @@ from commonwatt.clinic.engines.evidence.joint import (
     ClinicianModelComparison,
     compare_clinician_and_model,
 )
-from commonwatt.clinic.engines.evidence.metrics import ESTIMATES, evaluate, net_benefit
-from commonwatt.clinic.engines.evidence.recalibrate import recalibrate
-from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_of
+from commonwatt.clinic.engines.evidence.metrics import (
+    ESTIMATES,
+    evaluate_score_sketch,
+    model_net_benefit,
+)
+from commonwatt.clinic.engines.evidence.recalibrate import recalibrate_model_scores
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
 
 __all__ = [
     "ESTIMATES",
     "ClinicianModelComparison",
     "ScoreSketch",
     "compare_clinician_and_model",
-    "evaluate",
-    "net_benefit",
-    "recalibrate",
-    "sketch_of",
+    "evaluate_score_sketch",
+    "model_net_benefit",
+    "recalibrate_model_scores",
+    "sketch_model_scores",
 ]

@@ -64,26 +64,26 @@ def compare_clinician_and_model(
     """
     m, d = np.asarray(model, np.float64), np.asarray(doctor, np.float64)
     y = np.asarray(label, np.int8)
-    _check_forecasts(m, d, y)
+    _check_clinician_forecasts(m, d, y)
     # All three areas at once: they rest on the same patients, and the interval of a difference
     # needs their covariance.
-    area, covariance = areas_under_roc(np.stack([m, d, (m + d) / 2]), y)
+    area, covariance = areas_under_roc_and_covariance(np.stack([m, d, (m + d) / 2]), y)
     apart = (m >= 0.5) != (d >= 0.5)
     right = ((d >= 0.5) == (y == 1)) & apart
     count = int(apart.sum())
     return ClinicianModelComparison(
         rows=len(y),
-        model=_estimate(area[0], covariance[0, 0]),
-        doctor=_estimate(area[1], covariance[1, 1]),
-        both=_estimate(area[2], covariance[2, 2]),
-        over_model=_difference(area, covariance, 0),
-        over_doctor=_difference(area, covariance, 1),
+        model=_auc_estimate_with_interval(area[0], covariance[0, 0]),
+        doctor=_auc_estimate_with_interval(area[1], covariance[1, 1]),
+        both=_auc_estimate_with_interval(area[2], covariance[2, 2]),
+        over_model=_auc_gain_of_both(area, covariance, 0),
+        over_doctor=_auc_gain_of_both(area, covariance, 1),
         disagree=count,
         doctor_right=float(right.sum() / count) if count else float("nan"),
     )
 
 
-def areas_under_roc(scores: F64, label: npt.NDArray[np.int8]) -> tuple[F64, F64]:
+def areas_under_roc_and_covariance(scores: F64, label: npt.NDArray[np.int8]) -> tuple[F64, F64]:
     """Return the area of each score on the same rows, and their covariance.
 
         V₁₀(x) = (rank among all − rank among positives) / N, likewise V₀₁
@@ -106,27 +106,29 @@ def areas_under_roc(scores: F64, label: npt.NDArray[np.int8]) -> tuple[F64, F64]
     return v10.mean(axis=1), np.atleast_2d(np.cov(v10) / p + np.cov(v01) / n)
 
 
-def _check_forecasts(m: F64, d: F64, y: npt.NDArray[np.int8]) -> None:
-    if not len(m) == len(d) == len(y):
+def _check_clinician_forecasts(
+    model_scores: F64, doctor_scores: F64, labels: npt.NDArray[np.int8]
+) -> None:
+    if not len(model_scores) == len(doctor_scores) == len(labels):
         raise EvidenceError("rows", wanted=Message("as many labels and groups as scores"))
-    scores = np.concatenate([m, d])
-    if not (((scores >= 0) & (scores <= 1)).all() and np.isin(y, (0, 1)).all()):
+    scores = np.concatenate([model_scores, doctor_scores])
+    if not (((scores >= 0) & (scores <= 1)).all() and np.isin(labels, (0, 1)).all()):
         wanted = Message("a score from 0 to 1, a label 0 or 1, a known group")
         raise EvidenceError("rows", wanted=wanted)
-    if not FEWEST_OUTCOMES <= int(y.sum()) <= len(y) - FEWEST_OUTCOMES:
+    if not FEWEST_OUTCOMES <= int(labels.sum()) <= len(labels) - FEWEST_OUTCOMES:
         raise EvidenceError("rows", wanted=Message("two events and two non-events"))
 
 
-def _estimate(area: float, variance: float) -> Estimate:
+def _auc_estimate_with_interval(area: float, variance: float) -> Estimate:
     # Rounding can leave a variance of zero a hair below it, when every event outscores every non-
     # event.
     half = Z * float(np.sqrt(max(variance, 0.0)))
     return float(area), max(float(area) - half, 0.0), min(float(area) + half, 1.0)
 
 
-def _difference(area: F64, covariance: F64, alone: int) -> Estimate:
+def _auc_gain_of_both(areas: F64, covariance: F64, alone: int) -> Estimate:
     """Return how far both together lie above model or doctor alone."""
-    gap = float(area[2] - area[alone])
+    gap = float(areas[2] - areas[alone])
     variance = covariance[2, 2] + covariance[alone, alone] - 2 * covariance[2, alone]
     half = Z * float(np.sqrt(max(float(variance), 0.0)))
     return gap, gap - half, gap + half

@@ -24,7 +24,7 @@ I64 = npt.NDArray[np.int64]
 FEWEST_EVENTS: Final = 10  # events and non-events below which nothing is said
 
 
-def evaluate(
+def evaluate_score_sketch(
     sketch: ScoreSketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST_EVENTS
 ) -> pl.DataFrame:
     """Return every metric for every group.
@@ -41,9 +41,13 @@ def evaluate(
     # and it is not worth reading.
     none, some = n[:, 0], n[:, 1]
     enough = (none >= fewest) & (some >= fewest)
-    metrics_of_groups = {"auc": auc(sketch.counts, z), "o_over_e": o_over_e(sketch, level)}
+    metrics_of_groups = {
+        "auc": auc_with_interval(sketch.counts, z),
+        "o_over_e": observed_over_expected(sketch, level),
+    }
     metrics_of_groups |= {
-        name: wilson(k, m, z) for name, (k, m) in _threshold_shares(sketch).items()
+        name: wilson_share_interval(k, m, z)
+        for name, (k, m) in _threshold_metric_counts(sketch).items()
     }
     count, metrics = len(names), len(metrics_of_groups)
     values = np.stack(
@@ -56,7 +60,7 @@ def evaluate(
     exact = np.zeros((metrics, count))
     exact[0] = np.where(enough, auc_resolution(sketch.counts), 0.0)
     verdict = np.where(enough, "estimated", "too few to say")
-    return ESTIMATES.frame(
+    return ESTIMATES.build_frame(
         group=names * metrics,
         metric=[name for name in metrics_of_groups for _ in range(count)],
         estimate=pl.Series(columns[0], nan_to_null=True),
@@ -69,19 +73,19 @@ def evaluate(
     )
 
 
-def auc(counts: I64, z: float) -> tuple[F64, F64, F64]:
+def auc_with_interval(score_counts: I64, z: float) -> tuple[F64, F64, F64]:
     """Return the AUC and its interval for each group.
 
         A = Σ_b p_b (N_<b + n_b / 2) / (P N)
         var = var(V₁₀) / P + var(V₀₁) / N, the placements of positives and negatives
 
     Args:
-        counts: Rows by group, label and bin, shape (groups, 2, bins).
+        score_counts: Rows by group, label and bin, shape (groups, 2, bins).
         z: Normal quantile of the interval.
 
     Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837.
     """
-    neg, pos = counts[:, 0].astype(np.float64), counts[:, 1].astype(np.float64)
+    neg, pos = score_counts[:, 0].astype(np.float64), score_counts[:, 1].astype(np.float64)
     n, p = neg.sum(axis=1), pos.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         v10 = (np.cumsum(neg, axis=1) - neg / 2) / n[:, None]
@@ -95,14 +99,14 @@ def auc(counts: I64, z: float) -> tuple[F64, F64, F64]:
     return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
 
 
-def auc_resolution(counts: I64) -> F64:
+def auc_resolution(score_counts: I64) -> F64:
     """Return how far the AUC of the rows can lie from that of their bins, shape (groups,)."""
-    neg, pos = counts[:, 0].astype(np.float64), counts[:, 1].astype(np.float64)
+    neg, pos = score_counts[:, 0].astype(np.float64), score_counts[:, 1].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num((neg * pos).sum(axis=1) / (2 * neg.sum(axis=1) * pos.sum(axis=1)))
 
 
-def o_over_e(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
+def observed_over_expected(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
     """Return observed over expected events and its exact Poisson interval."""
     observed = sketch.counts[:, 1].sum(axis=1).astype(np.float64)
     expected = sketch.score_sum / UNIT
@@ -115,22 +119,26 @@ def o_over_e(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
         return observed / expected, low / expected, high / expected
 
 
-def wilson(hits: I64 | F64, of: I64 | F64, z: float) -> tuple[F64, F64, F64]:
+def wilson_share_interval(hits: I64 | F64, trials: I64 | F64, z: float) -> tuple[F64, F64, F64]:
     """Return a share and Wilson's interval; nothing over nothing is not a number.
 
-    >>> [round(float(x[0]), 3) for x in wilson(np.array([8]), np.array([10]), 1.96)]
+    >>> [round(float(x[0]), 3) for x in wilson_share_interval(np.array([8]), np.array([10]), 1.96)]
     [0.8, 0.49, 0.943]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         # Wilson and not Wald: sensitivity near one has too few misses for the normal interval,
         # which would reach beyond one.
-        share = hits / of
-        middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-        half = z / (1 + z * z / of) * np.sqrt(share * (1 - share) / of + z * z / (4.0 * of * of))
+        share = hits / trials
+        middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+        half = (
+            z
+            / (1 + z * z / trials)
+            * np.sqrt(share * (1 - share) / trials + z * z / (4.0 * trials * trials))
+        )
     return share, np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
-def net_benefit(sketch: ScoreSketch) -> F64:
+def model_net_benefit(sketch: ScoreSketch) -> F64:
     """Return the net benefit of each group at the threshold, per patient.
 
         NB = TP / n − FP / n · t / (1 − t)
@@ -142,7 +150,7 @@ def net_benefit(sketch: ScoreSketch) -> F64:
     return (sketch.above[:, 1] - sketch.above[:, 0] * odds) / n
 
 
-def _threshold_shares(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
+def _threshold_metric_counts(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
     n = sketch.counts.sum(axis=2)
     fp, tp = sketch.above[:, 0], sketch.above[:, 1]
     tn, fn = n[:, 0] - fp, n[:, 1] - tp

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, centres
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, score_bin_logits
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ class Recalibration:
     in_the_large: float
 
 
-def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
+def recalibrate_model_scores(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     """Return the recalibration of one group.
 
     Raises:
@@ -42,14 +42,18 @@ def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     rows, events = sketch.counts[group].sum(axis=0), sketch.counts[group, 1]
     # Empty bins add nothing to the sums and would make each Newton step two thousand columns wide.
     used = rows > 0
-    x, n, y = centres()[used], rows[used].astype(np.float64), events[used].astype(np.float64)
+    x, n, y = (
+        score_bin_logits()[used],
+        rows[used].astype(np.float64),
+        events[used].astype(np.float64),
+    )
     if len(x) < 2 or not 0 < y.sum() < n.sum():
         raise EvidenceError("recalibration", wanted=Message("events, non-events and two scores"))
     design = np.stack([np.ones_like(x), x])
-    beta, covariance = _logistic_fit(design, n, y, np.zeros_like(x))
+    beta, covariance = _fit_recalibration_line(design, n, y, np.zeros_like(x))
     # With the logit as offset the slope is held at one: what remains is how far scores are off in
     # the large.
-    large, _ = _logistic_fit(design[:1], n, y, x)
+    large, _ = _fit_recalibration_line(design[:1], n, y, x)
     errors = np.sqrt(np.diag(covariance))
     return Recalibration(
         intercept=float(beta[0]),
@@ -60,7 +64,7 @@ def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     )
 
 
-def _logistic_fit(design: F64, n: F64, y: F64, offset: F64) -> tuple[F64, F64]:
+def _fit_recalibration_line(design: F64, n: F64, y: F64, offset: F64) -> tuple[F64, F64]:
     beta: F64 = np.zeros(len(design))
     covariance: F64 = np.eye(len(design))
     for _ in range(50):

@@ -27,18 +27,18 @@ from typing import Any, Final, Protocol, cast
 import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.engines.evidence.metrics import evaluate
-from commonwatt.clinic.engines.evidence.sketch import sketch_of
+from commonwatt.clinic.engines.evidence.metrics import evaluate_score_sketch
+from commonwatt.clinic.engines.evidence.sketch import sketch_model_scores
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Signer
-from commonwatt.ledger.entries import leaf_hash
-from commonwatt.ledger.keys import signature_holds
+from commonwatt.ledger.entries import merkle_leaf_hash
+from commonwatt.ledger.keys import actor_signature_holds
 from commonwatt.ledger.merkle import (
     ListedSubtreeHashes,
-    inclusion_holds,
-    inclusion_ranges,
-    range_root,
-    roots,
+    inclusion_proof_holds,
+    inclusion_proof_ranges,
+    merkle_range_root,
+    merkle_range_roots,
 )
 
 # Stands in every signed body, so that a signature over one form can never be shown as one over
@@ -86,7 +86,7 @@ class SignedStatement:
     public_key: str
     signature: str
 
-    def check(self) -> None:
+    def check_evaluator_signature(self) -> None:
         """Refuse a statement that was not signed so.
 
         Raises:
@@ -96,16 +96,19 @@ class SignedStatement:
             key, signature = bytes.fromhex(self.public_key), bytes.fromhex(self.signature)
         except ValueError:
             key, signature = b"", b""
-        if not (len(key) == 32 and signature_holds(key, signature, _canonical_bytes(self.body))):
+        if not (
+            len(key) == 32
+            and actor_signature_holds(key, signature, _canonical_evidence_bytes(self.body))
+        ):
             raise EvidenceError("signature", found=Message("not one over this statement"))
 
-    def text(self) -> str:
+    def evidence_statement_json(self) -> str:
         """Return it as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
-    def digest(self) -> str:
+    def evidence_statement_sha256(self) -> str:
         """Return the name of the statement."""
-        return hashlib.sha256(_canonical_bytes(self.body)).hexdigest()
+        return hashlib.sha256(_canonical_evidence_bytes(self.body)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,7 @@ class RevealedCase:
     path: tuple[str, ...]
 
 
-def seal(
+def seal_evidence_cases(
     items: Sequence[SealedCase], secret: bytes, terms: SealTerms, *, by: Signer
 ) -> SignedStatement:
     """Return the statement that binds the evaluator to these items and terms.
@@ -131,12 +134,12 @@ def seal(
     body = {
         "form": FORM,
         "kind": "seal",
-        "root": _root_of_leaves(_leaves_of_cases(items, secret)).hex(),
+        "root": _sealed_cases_root(_sealed_case_leaves(items, secret)).hex(),
     }
-    return _signed_statement(body | {"size": len(items), "terms": asdict(terms)}, by)
+    return _sign_evidence_statement(body | {"size": len(items), "terms": asdict(terms)}, by)
 
 
-def examine(
+def examine_on_sealed_cases(
     items: Sequence[SealedCase],
     secret: bytes,
     sealed: SignedStatement,
@@ -163,9 +166,9 @@ def examine(
         EvidenceError: The items are not those sealed, the set has answered often enough,
             the evaluator is another, or the model gives no score.
     """
-    terms = _terms_of(sealed, items, secret, by)
+    terms = _confirmed_seal_terms(sealed, items, secret, by)
     for report in earlier:
-        confirm_report(report, sealed)
+        confirm_sealed_report(report, sealed)
     # Each answer tells the vendor a little of the items; after enough of them the set is a training
     # set.
     if len(earlier) >= terms.most:
@@ -174,35 +177,38 @@ def examine(
     body = {
         "form": FORM,
         "kind": "report",
-        "seal": sealed.digest(),
+        "seal": sealed.evidence_statement_sha256(),
         "root": sealed.body["root"],
         "artefact_sha256": artefact_sha256,
         "number": len(earlier) + 1,
         # Chained, so that a report that was left out shows as a gap.
-        "previous": earlier[-1].digest() if earlier else "",
+        "previous": earlier[-1].evidence_statement_sha256() if earlier else "",
         "on": on.isoformat(),
-        "estimates": _estimates(items, model, terms),
+        "estimates": _sealed_model_estimates(items, model, terms),
     }
-    return _signed_statement(body, by)
+    return _sign_evidence_statement(body, by)
 
 
-def confirm_report(report: SignedStatement, sealed: SignedStatement) -> None:
+def confirm_sealed_report(report: SignedStatement, sealed: SignedStatement) -> None:
     """Refuse a report that does not belong to its seal, or was not signed by its evaluator.
 
     Raises:
         EvidenceError: What does not hold is named.
     """
-    report.check()
-    sealed.check()
+    report.check_evaluator_signature()
+    sealed.check_evaluator_signature()
     kinds = (sealed.body.get("kind"), report.body.get("kind"))
     if kinds != ("seal", "report") or report.public_key != sealed.public_key:
         raise EvidenceError("report", wanted=Message("a report of the evaluator who sealed"))
-    same = (report.body["seal"], report.body["root"]) == (sealed.digest(), sealed.body["root"])
+    same = (report.body["seal"], report.body["root"]) == (
+        sealed.evidence_statement_sha256(),
+        sealed.body["root"],
+    )
     if not same or not 1 <= report.body["number"] <= sealed.body["terms"]["most"]:
         raise EvidenceError("report", wanted=Message("a report under this seal"))
 
 
-def reveal_case(items: Sequence[SealedCase], secret: bytes, number: int) -> RevealedCase:
+def reveal_sealed_case(items: Sequence[SealedCase], secret: bytes, number: int) -> RevealedCase:
     """Return one item for an auditor.
 
     Raises:
@@ -210,19 +216,20 @@ def reveal_case(items: Sequence[SealedCase], secret: bytes, number: int) -> Reve
     """
     if not 0 <= number < len(items):
         raise EvidenceError(f"item {number:,}", wanted=Message("the number of an item"))
-    path = roots(
-        ListedSubtreeHashes(_leaves_of_cases(items, secret)), inclusion_ranges(number, len(items))
+    path = merkle_range_roots(
+        ListedSubtreeHashes(_sealed_case_leaves(items, secret)),
+        inclusion_proof_ranges(number, len(items)),
     )
-    salt = _salt(secret, number).hex()
+    salt = _sealed_case_salt(secret, number).hex()
     return RevealedCase(
         number=number, item=items[number], salt=salt, path=tuple(h.hex() for h in path)
     )
 
 
-def is_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
+def is_case_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
     """Return whether a revealed case stands in the sealed set."""
-    leaf = _leaf_of_case(revealed.item, bytes.fromhex(revealed.salt))
-    return inclusion_holds(
+    leaf = _sealed_case_leaf(revealed.item, bytes.fromhex(revealed.salt))
+    return inclusion_proof_holds(
         index=revealed.number,
         size=int(sealed.body["size"]),
         leaf=leaf,
@@ -231,84 +238,101 @@ def is_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
     )
 
 
-def _root_of_leaves(leaves: list[bytes]) -> bytes:
-    return range_root(ListedSubtreeHashes(leaves), 0, len(leaves))
+def _sealed_cases_root(leaves: list[bytes]) -> bytes:
+    return merkle_range_root(ListedSubtreeHashes(leaves), 0, len(leaves))
 
 
-def _leaves_of_cases(items: Sequence[SealedCase], secret: bytes) -> list[bytes]:
-    return [_leaf_of_case(item, _salt(secret, number)) for number, item in enumerate(items)]
+def _sealed_case_leaves(items: Sequence[SealedCase], secret: bytes) -> list[bytes]:
+    return [
+        _sealed_case_leaf(item, _sealed_case_salt(secret, number))
+        for number, item in enumerate(items)
+    ]
 
 
-def _leaf_of_case(item: SealedCase, salt: bytes) -> bytes:
+def _sealed_case_leaf(item: SealedCase, salt: bytes) -> bytes:
     # Salt first: without it whoever guesses an item, and medical facts are few, could confirm the
     # guess against the root.
-    return leaf_hash(salt + _canonical_bytes(asdict(item)))
+    return merkle_leaf_hash(salt + _canonical_evidence_bytes(asdict(item)))
 
 
-def _salt(secret: bytes, number: int) -> bytes:
+def _sealed_case_salt(secret: bytes, case_number: int) -> bytes:
     # One salt an item from one secret: revealing an item to an auditor gives away its own salt and
     # no other.
-    return hmac.digest(secret, f"commonwatt item {number}".encode(), "sha256")
+    return hmac.digest(secret, f"commonwatt item {case_number}".encode(), "sha256")
 
 
-def _terms_of(
+def _confirmed_seal_terms(
     sealed: SignedStatement, items: Sequence[SealedCase], secret: bytes, by: Signer
 ) -> SealTerms:
-    sealed.check()
+    sealed.check_evaluator_signature()
     if sealed.public_key != by.public_key.hex():
         raise EvidenceError("seal", wanted=Message("the key of the evaluator who sealed"))
-    if sealed.body["root"] != _root_of_leaves(_leaves_of_cases(items, secret)).hex():
+    if sealed.body["root"] != _sealed_cases_root(_sealed_case_leaves(items, secret)).hex():
         raise EvidenceError("items", found=Message("not the items that were sealed"))
     return SealTerms(**sealed.body["terms"])
 
 
-def _estimates(
+def _sealed_model_estimates(
     items: Sequence[SealedCase], model: Scorer, terms: SealTerms
 ) -> list[dict[str, Any]]:
     scores = np.array([float(model(item.facts)) for item in items])
     labels = np.array([item.label for item in items], np.int8)
     names = sorted({item.group for item in items})
     group = np.array([names.index(item.group) for item in items], np.int32)
-    sketch = sketch_of(scores, labels, group, groups=len(names), threshold=terms.threshold)
-    overall = evaluate(sketch.total(), ["every item"], fewest=terms.fewest).to_dicts()
+    sketch = sketch_model_scores(
+        scores, labels, group, groups=len(names), threshold=terms.threshold
+    )
+    overall = evaluate_score_sketch(
+        sketch.over_all_groups(), ["every item"], fewest=terms.fewest
+    ).to_dicts()
     if len(names) == 1:
-        return [_vendor_row(row, counted=True) for row in overall]
-    parts = evaluate(sketch, names, fewest=terms.fewest).to_dicts()
+        return [_estimate_row_for_vendor(row, counted=True) for row in overall]
+    parts = evaluate_score_sketch(sketch, names, fewest=terms.fewest).to_dicts()
     # one group left out could be counted back from the whole and the others
     counted = all(row["estimate"] is not None for row in parts)
-    return [_vendor_row(row, counted=True) for row in overall] + [
-        _vendor_row(row, counted=counted) for row in parts
+    return [_estimate_row_for_vendor(row, counted=True) for row in overall] + [
+        _estimate_row_for_vendor(row, counted=counted) for row in parts
     ]
 
 
-def _vendor_row(row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
+def _estimate_row_for_vendor(estimate_row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
     """Return a row as the vendor sees it: three digits, and counts only where `counted`."""
-    few = row["estimate"] is None
+    few = estimate_row["estimate"] is None
     # Three digits are all a reader can use; the full double would let a vendor solve for single
     # labels.
-    numbers = {name: None if few else round(row[name], 3) for name in ("estimate", "low", "high")}
-    counts = {name: row[name] if counted and not few else None for name in ("rows", "events")}
-    labels = {"group": row["group"], "metric": row["metric"], "verdict": row["verdict"]}
+    numbers = {
+        name: None if few else round(estimate_row[name], 3) for name in ("estimate", "low", "high")
+    }
+    counts = {
+        name: estimate_row[name] if counted and not few else None for name in ("rows", "events")
+    }
+    labels = {
+        "group": estimate_row["group"],
+        "metric": estimate_row["metric"],
+        "verdict": estimate_row["verdict"],
+    }
     return labels | numbers | counts
 
 
-def _signed_statement(body: Mapping[str, Any], by: Signer) -> SignedStatement:
+def _sign_evidence_statement(body: Mapping[str, Any], by: Signer) -> SignedStatement:
     statement = SignedStatement(
-        body=body, public_key=by.public_key.hex(), signature=by.sign(_canonical_bytes(body)).hex()
+        body=body,
+        public_key=by.public_key.hex(),
+        signature=by.sign(_canonical_evidence_bytes(body)).hex(),
     )
     # A signer may be a card or a server; what it returns is checked before anybody relies on it.
-    statement.check()
+    statement.check_evaluator_signature()
     return statement
 
 
-def _canonical_bytes(body: Mapping[str, Any]) -> bytes:
+def _canonical_evidence_bytes(body: Mapping[str, Any]) -> bytes:
     # One spelling of a body, whatever order its members were written in: it is what is hashed and
     # signed.
     text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return text.encode()
 
 
-def load_cases(path: Path) -> list[SealedCase]:
+def load_sealed_cases(path: Path) -> list[SealedCase]:
     """Return the items in a file of JSON lines: facts, label, and a group where there is one.
 
     Raises:
@@ -319,11 +343,13 @@ def load_cases(path: Path) -> list[SealedCase]:
     except (OSError, UnicodeDecodeError) as error:
         raise EvidenceError(str(path), found=type(error).__name__) from None
     return [
-        _parsed_case(line, f"{path}, line {n:,}") for n, line in enumerate(lines, 1) if line.strip()
+        _parse_sealed_case(line, f"{path}, line {n:,}")
+        for n, line in enumerate(lines, 1)
+        if line.strip()
     ]
 
 
-def _parsed_case(line: str, where: str) -> SealedCase:
+def _parse_sealed_case(line: str, where: str) -> SealedCase:
     try:
         row = cast("dict[str, Any]", json.loads(line))
         facts = {str(name): str(value) for name, value in row["facts"].items()}
@@ -336,7 +362,7 @@ def _parsed_case(line: str, where: str) -> SealedCase:
     return SealedCase(facts=facts, label=int(label), group=group)
 
 
-def load_signed(path: Path) -> SignedStatement:
+def load_signed_statement(path: Path) -> SignedStatement:
     """Return a signed statement; its signature is not checked here.
 
     Raises:
@@ -353,7 +379,7 @@ def load_signed(path: Path) -> SignedStatement:
         raise EvidenceError(str(path), wanted=Message("a signed statement")) from None
 
 
-def revealed_case_text(revealed: RevealedCase) -> str:
+def revealed_case_json(revealed: RevealedCase) -> str:
     """Return an opened item as JSON."""
     return json.dumps(asdict(revealed), ensure_ascii=False, indent=1) + "\n"
 
@@ -368,7 +394,7 @@ def load_revealed_case(path: Path) -> RevealedCase:
         file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         return RevealedCase(
             number=int(file["number"]),
-            item=_parsed_case(json.dumps(file["item"]), str(path)),
+            item=_parse_sealed_case(json.dumps(file["item"]), str(path)),
             salt=bytes.fromhex(file["salt"]).hex(),
             path=tuple(bytes.fromhex(node).hex() for node in file["path"]),
         )

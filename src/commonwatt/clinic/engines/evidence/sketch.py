@@ -42,7 +42,7 @@ class ScoreSketch:
     score_sum: I64
     threshold: float
 
-    def merge(self, other: ScoreSketch) -> ScoreSketch:
+    def merge_score_sketch(self, other: ScoreSketch) -> ScoreSketch:
         """Return the sketch of both sets of rows.
 
         Raises:
@@ -59,7 +59,7 @@ class ScoreSketch:
             threshold=self.threshold,
         )
 
-    def total(self) -> ScoreSketch:
+    def over_all_groups(self) -> ScoreSketch:
         """Return the sketch of all groups as one."""
         return ScoreSketch(
             counts=self.counts.sum(axis=0, keepdims=True),
@@ -69,14 +69,14 @@ class ScoreSketch:
         )
 
 
-def centres() -> F64:
+def score_bin_logits() -> F64:
     """Return the logit at the middle of each bin, shape (BINS,)."""
     # Equal steps of the logit, as fine at one in a thousand as at one half; equal steps of the
     # score would put a rare disease into one bin.
     return -EDGE + (np.arange(BINS, dtype=np.float64) + 0.5) * STEP
 
 
-def sketch_of(
+def sketch_model_scores(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
     group: npt.ArrayLike | None = None,
@@ -96,7 +96,7 @@ def sketch_of(
     Raises:
         EvidenceError: Lengths differ, or a score, label or group is out of bounds.
 
-    >>> made = sketch_of([0.2, 0.7], [0, 1])
+    >>> made = sketch_model_scores([0.2, 0.7], [0, 1])
     >>> int(made.counts.sum()), made.above.tolist()
     (2, [[0, 1]])
     """
@@ -108,7 +108,7 @@ def sketch_of(
     counts = np.zeros((groups, 2, BINS), np.int64)
     above = np.zeros((groups, 2), np.int64)
     sums = np.zeros(groups, np.int64)
-    bad = _count(s, y, g, threshold, counts, above, sums)
+    bad = _count_scores_until_bad_row(s, y, g, threshold, counts, above, sums)
     if bad >= 0:
         raise EvidenceError(
             f"row {bad:,}", wanted=Message("a score from 0 to 1, a label 0 or 1, a known group")
@@ -117,7 +117,7 @@ def sketch_of(
 
 
 @njit(cache=True)
-def _count(
+def _count_scores_until_bad_row(
     score: F64, label: Any, group: Any, threshold: float, counts: I64, above: I64, sums: I64
 ) -> int:
     groups = counts.shape[0]

@@ -5,16 +5,23 @@ Shapley values that carry their own error. What a column is worth to the model i
 AUC that is lost when it is shuffled.
 """
 
-from commonwatt.clinic.engines.explain.additive import AdditiveExplanation, additive_parts
-from commonwatt.clinic.engines.explain.importance import IMPORTANCE, importance
-from commonwatt.clinic.engines.explain.shapley import ShapleyValues, exact_shapley, sampled_shapley
+from commonwatt.clinic.engines.explain.additive import (
+    AdditiveExplanation,
+    explain_linear_model_case,
+)
+from commonwatt.clinic.engines.explain.importance import IMPORTANCE, permutation_importance
+from commonwatt.clinic.engines.explain.shapley import (
+    ShapleyValues,
+    exact_shapley_values,
+    sampled_shapley_values,
+)
 
 __all__ = [
     "IMPORTANCE",
     "AdditiveExplanation",
     "ShapleyValues",
-    "additive_parts",
-    "exact_shapley",
-    "importance",
-    "sampled_shapley",
+    "exact_shapley_values",
+    "explain_linear_model_case",
+    "permutation_importance",
+    "sampled_shapley_values",
 ]

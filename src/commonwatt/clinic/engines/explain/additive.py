@@ -28,7 +28,9 @@ class AdditiveExplanation:
     logit: float
 
 
-def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> AdditiveExplanation:
+def explain_linear_model_case(
+    intercept: float, weights: F64, means: F64, case: F64
+) -> AdditiveExplanation:
     """Return what each column of a linear model adds for one case.
 
         φⱼ = wⱼ (xⱼ − x̄ⱼ),  base = a + Σ wⱼ x̄ⱼ,  base + Σ φⱼ = a + Σ wⱼ xⱼ
@@ -44,18 +46,18 @@ def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> Add
     Raises:
         IdentityError: The parts do not make up the logit.
 
-    >>> one = additive_parts(-1.0, np.array([0.5]), np.array([2.0]), np.array([4.0]))
+    >>> one = explain_linear_model_case(-1.0, np.array([0.5]), np.array([2.0]), np.array([4.0]))
     >>> one.base, one.contributions.tolist(), one.logit
     (0.0, [1.0], 1.0)
     """
     base = intercept + float(weights @ means)
     parts = weights * (case - means)
     logit = intercept + float(weights @ case)
-    check_sum(base, parts, logit)
+    check_explanation_sum(base, parts, logit)
     return AdditiveExplanation(base=base, contributions=parts, logit=logit)
 
 
-def check_sum(base: float, parts: F64, total: float) -> None:
+def check_explanation_sum(base: float, parts: F64, model_score: float) -> None:
     """Refuse parts that do not add up.
 
     Raises:
@@ -64,5 +66,5 @@ def check_sum(base: float, parts: F64, total: float) -> None:
     size = 1 + abs(base) + float(np.abs(parts).sum())
     # Relative to what was added up: large parts that cancel carry a rounding error of their own
     # size, not of their sum's. "Not at most" also refuses NaN.
-    if not abs(base + float(parts.sum()) - total) <= 1e-9 * size:
+    if not abs(base + float(parts.sum()) - model_score) <= 1e-9 * size:
         raise IdentityError("explanation", wanted=Message("parts that make up the whole"))

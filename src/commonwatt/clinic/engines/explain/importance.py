@@ -28,9 +28,9 @@ stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 
 
-def importance(
+def permutation_importance(
     score: Score,
-    rows: F64,
+    patient_rows: F64,
     label: npt.NDArray[np.int8],
     columns: Sequence[str],
     chance: np.random.Generator,
@@ -41,7 +41,7 @@ def importance(
 
     Args:
         score: The model.
-        rows: Cases, shape (rows, columns).
+        patient_rows: Cases, shape (rows, columns).
         label: Whether the event came, shape (rows,).
         columns: Their names.
         chance: Draws rows and shuffles.
@@ -52,12 +52,14 @@ def importance(
     """
     if not 0 < int(label.sum()) < len(label):
         raise EvidenceError("labels", wanted=Message("events and non-events"))
-    lost = np.array([_auc_lost_in_one_draw(score, rows, label, chance) for _ in range(rounds)])
+    lost = np.array(
+        [_auc_lost_by_column(score, patient_rows, label, chance) for _ in range(rounds)]
+    )
     mean = lost.mean(axis=0)
     low, high = np.quantile(lost, (0.025, 0.975), axis=0)
     # Ties keep the order of the columns, or the table would change from run to run.
     order = np.lexsort((np.arange(len(columns)), -mean))
-    return IMPORTANCE.frame(
+    return IMPORTANCE.build_frame(
         column=[columns[i] for i in order],
         auc_lost=mean[order],
         low=low[order],
@@ -66,29 +68,29 @@ def importance(
     )
 
 
-def _auc_lost_in_one_draw(
-    score: Score, rows: F64, label: npt.NDArray[np.int8], chance: np.random.Generator
+def _auc_lost_by_column(
+    score: Score, patient_rows: F64, label: npt.NDArray[np.int8], chance: np.random.Generator
 ) -> F64:
     """Return the AUC lost by each column in one draw of rows with both labels."""
-    sample = chance.integers(len(rows), size=len(rows))
+    sample = chance.integers(len(patient_rows), size=len(patient_rows))
     # A draw without an event has no AUC; drawing again conditions on having both, which is what the
     # estimate is stated for.
     while not 0 < int(label[sample].sum()) < len(sample):
-        sample = chance.integers(len(rows), size=len(rows))
-    x, y = rows[sample], label[sample]
-    unshuffled = area(score(x), y)
+        sample = chance.integers(len(patient_rows), size=len(patient_rows))
+    x, y = patient_rows[sample], label[sample]
+    unshuffled = area_under_roc(score(x), y)
     lost = np.empty(x.shape[1])
     for j in range(x.shape[1]):
         shuffled = x.copy()
         shuffled[:, j] = chance.permutation(x[:, j])
-        lost[j] = unshuffled - area(score(shuffled), y)
+        lost[j] = unshuffled - area_under_roc(score(shuffled), y)
     return lost
 
 
-def area(score: F64, label: npt.NDArray[np.int8]) -> float:
+def area_under_roc(score: F64, label: npt.NDArray[np.int8]) -> float:
     """Return the area under the ROC curve, ties counting half.
 
-    >>> area(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1], np.int8))
+    >>> area_under_roc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1], np.int8))
     0.875
     """
     p = int(label.sum())

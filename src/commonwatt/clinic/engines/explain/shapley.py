@@ -2,7 +2,7 @@
 
     v(S) = E_b f(x_S, b_{−S}),   φⱼ = E_π [ v(S_πⱼ ∪ j) − v(S_πⱼ) ]
 
-`exact_shapley` goes through all 2^d coalitions; `sampled_shapley` draws orders, each
+`exact_shapley_values` goes through all 2^d coalitions; `sampled_shapley_values` draws orders, each
 with its reverse, against every row of the background in turn, and says how sure it is.
 
 Source: Shapley (1953); Castro, Gómez and Tejada (2009), Computers & Operations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.engines.explain.additive import check_sum
+from commonwatt.clinic.engines.explain.additive import check_explanation_sum
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
@@ -46,21 +46,23 @@ class ShapleyValues:
     score: float
 
 
-def exact_shapley(score: Score, background: F64, case: F64) -> ShapleyValues:
+def exact_shapley_values(score: Score, background: F64, case: F64) -> ShapleyValues:
     """Return the Shapley values of a case by every coalition of columns.
 
     Raises:
         EvidenceError: There are more than `MOST_EXACT` columns.
 
     >>> product = lambda rows: rows[:, 0] * rows[:, 1]
-    >>> exact_shapley(product, np.zeros((1, 2)), np.array([2.0, 3.0])).values.tolist()
+    >>> exact_shapley_values(product, np.zeros((1, 2)), np.array([2.0, 3.0])).values.tolist()
     [3.0, 3.0]
     """
     d = len(case)
     if d > MOST_EXACT:
         wanted = Message("at most {count} columns", {"count": str(MOST_EXACT)})
         raise EvidenceError("columns", wanted=wanted)
-    values = np.array([_coalition_value(score, background, case, subset) for subset in range(2**d)])
+    values = np.array(
+        [_coalition_mean_score(score, background, case, subset) for subset in range(2**d)]
+    )
     shares = np.zeros(d)
     for j in range(d):
         for subset in range(2**d):
@@ -68,20 +70,20 @@ def exact_shapley(score: Score, background: F64, case: F64) -> ShapleyValues:
                 size = subset.bit_count()
                 weight = factorial(size) * factorial(d - size - 1) / factorial(d)
                 shares[j] += weight * (values[subset | 1 << j] - values[subset])
-    check_sum(float(values[0]), shares, float(values[-1]))
+    check_explanation_sum(float(values[0]), shares, float(values[-1]))
     return ShapleyValues(
         base=float(values[0]), values=shares, errors=np.zeros(d), score=float(values[-1])
     )
 
 
-def _coalition_value(score: Score, background: F64, case: F64, subset: int) -> float:
+def _coalition_mean_score(score: Score, background: F64, case: F64, subset: int) -> float:
     rows = background.copy()
     inside = [j for j in range(len(case)) if subset >> j & 1]
     rows[:, inside] = case[inside]
     return float(score(rows).mean())
 
 
-def sampled_shapley(
+def sampled_shapley_values(
     score: Score, background: F64, case: F64, chance: np.random.Generator, *, rounds: int = 4
 ) -> ShapleyValues:
     """Return estimates of the Shapley values of a case, with their standard errors.
@@ -103,16 +105,16 @@ def sampled_shapley(
     # score exactly and not only on average.
     rows = np.tile(background, (rounds, 1))
     added = np.stack(
-        [_antithetic_contributions(score, row, case, chance) for row in rows]
+        [_antithetic_shapley_parts(score, row, case, chance) for row in rows]
     )  # (draws, columns)
     shares = added.mean(axis=0)
     spread = added.std(axis=0, ddof=1) if len(added) > 1 else np.full(len(case), np.nan)
     base, total = float(score(background).mean()), float(score(case[None])[0])
-    check_sum(base, shares, total)
+    check_explanation_sum(base, shares, total)
     return ShapleyValues(base=base, values=shares, errors=spread / np.sqrt(len(added)), score=total)
 
 
-def _antithetic_contributions(
+def _antithetic_shapley_parts(
     score: Score, row: F64, case: F64, chance: np.random.Generator
 ) -> F64:
     """Return what each column adds in one order and in its reverse, averaged."""

@@ -8,10 +8,14 @@ from commonwatt.clinic.engines.gateway.agents import (
     Pathway,
     PathwayRunner,
     StepDecision,
-    sign_statement,
+    sign_human_step,
 )
 from commonwatt.clinic.engines.gateway.gate import AdviceGate, GateVerdict, ScoringModel
-from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_guide, load_guides
+from commonwatt.clinic.engines.gateway.guides import (
+    DepartmentGuide,
+    load_department_guide,
+    load_department_guides,
+)
 
 __all__ = [
     "AdviceGate",
@@ -21,7 +25,7 @@ __all__ = [
     "PathwayRunner",
     "ScoringModel",
     "StepDecision",
-    "load_guide",
-    "load_guides",
-    "sign_statement",
+    "load_department_guide",
+    "load_department_guides",
+    "sign_human_step",
 ]

@@ -20,15 +20,15 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
-from commonwatt.clinic.domain.rules.predicate import Comparator, Predicate, leaves
-from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_guide
+from commonwatt.clinic.domain.rules.predicate import Comparator, Predicate, rule_predicate_leaves
+from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_department_guide
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
     PRECONDITIONS,
     DeploymentStatus,
     RegistryWriter,
     fault_of_deployment,
-    permitted_routes,
+    permitted_product_routes,
 )
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import LANGUAGES, Message
@@ -76,17 +76,17 @@ class GateVerdict:
     sign_off: bool = False
 
     @property
-    def allowed(self) -> bool:
+    def allows_advice(self) -> bool:
         """Whether the model may advise."""
         return self.rule == ALLOWED
 
-    def check(self) -> None:
+    def check_allows_advice(self) -> None:
         """Refuse a verdict that lets nothing through.
 
         Raises:
             AdviceRefusedError: The rule is named, with what to tell whoever asked.
         """
-        if not self.allowed:
+        if not self.allows_advice:
             rule = f"{self.rule} ({self.detail})" if self.detail else self.rule
             raise AdviceRefusedError(self.deployment, rule=rule, words=self.words)
 
@@ -124,7 +124,7 @@ SettledAdvice = GateVerdict | CommonwattError
 EntriesOf = Callable[[GateVerdict], Sequence[EntryDraft]]
 
 
-def _no_entries(_: GateVerdict) -> Sequence[EntryDraft]:
+def _no_verdict_entries(_: GateVerdict) -> Sequence[EntryDraft]:
     return ()
 
 
@@ -152,25 +152,26 @@ class AdviceGate:
     ) -> None:
         self.writer, self.site, self.models, self.by, self._salt = writer, site, models, by, salt
         self.sample = sample
-        permitted_routes()  # reads the rules now, so that the first patient does not wait for it
+        # Reads the rules now, so that the first patient does not wait for it.
+        permitted_product_routes()
 
-    def pseudonym(self, encounter_id: str) -> str:
+    def encounter_pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
         # Encounter numbers are short and guessable; without the salt anybody with the ledger could
         # try them all. Eighty bits keep two encounters apart.
         return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
 
-    def check_allowed(
+    def advice_verdict(
         self, deployment: str, encounter: str, facts: Mapping[str, str]
     ) -> GateVerdict:
         """Return whether the model may be asked; nothing is written."""
-        fault = self.standing(deployment)
+        fault = self.deployment_refusal(deployment)
         if fault:
             return fault
         registry = self.writer.registry
         record = registry.records[deployment]
-        guide = load_guide(record.body["guide"])
-        outside = outside_guide(guide, facts)
+        guide = load_department_guide(record.body["guide"])
+        outside = department_guide_refusal(guide, facts)
         if outside:
             rule, detail, words = outside
             return GateVerdict(rule=rule, deployment=deployment, detail=detail, words=words)
@@ -183,7 +184,7 @@ class AdviceGate:
             return GateVerdict(rule="gate.no-model", deployment=deployment)
         return GateVerdict(rule=ALLOWED, deployment=deployment)
 
-    def standing(self, deployment: str) -> GateVerdict | None:
+    def deployment_refusal(self, deployment: str) -> GateVerdict | None:
         """Return the refusal of whatever is asked of this deployment; `None` if it may advise.
 
         Nothing that held at an earlier question counts: an approval may be withdrawn
@@ -195,7 +196,7 @@ class AdviceGate:
             return GateVerdict(rule="gate.unknown-deployment", deployment=deployment)
         if record.body["site"] != self.site:
             return GateVerdict(rule="gate.wrong-site", deployment=deployment)
-        if registry.status(deployment) is not DeploymentStatus.LIVE:
+        if registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             return GateVerdict(rule="gate.not-live", deployment=deployment)
         fault = fault_of_deployment(registry, record)
         if fault is None:
@@ -221,21 +222,25 @@ class AdviceGate:
             own_estimate=own_estimate,
             asker=asker,
         )
-        [outcome] = self.record_prepared([self.prepare(question)], at=at)
+        [outcome] = self.record_prepared_advice([self.prepare_advice(question)], at=at)
         if isinstance(outcome, CommonwattError):
             raise outcome
         return outcome
 
-    def prepare(self, question: AdviceRequest) -> PreparedAdvice:
+    def prepare_advice(self, question: AdviceRequest) -> PreparedAdvice:
         """Judge a question and ask the model; nothing is written and nobody is made to wait."""
         prepared = PreparedAdvice(
-            question=question, encounter=self.pseudonym(question.encounter_id)
+            question=question, encounter=self.encounter_pseudonym(question.encounter_id)
         )
         # A model is asked only where its answer may be used: to score a patient who was not told is
         # itself a use of the model.
-        return self._with_score(prepared) if self._judge(prepared).allowed else prepared
+        return (
+            self._with_model_score(prepared)
+            if self._judge_prepared_advice(prepared).allows_advice
+            else prepared
+        )
 
-    def record_prepared(
+    def record_prepared_advice(
         self, prepared: Sequence[PreparedAdvice], *, at: datetime
     ) -> list[SettledAdvice]:
         """Put the answers to some questions on record in one transaction, and return them.
@@ -244,47 +249,53 @@ class AdviceGate:
         answered by its error and leaves the others alone.
         """
         with self.writer.transaction() as tx:
-            return [self.record_prepared_on(tx, each, at=at) for each in prepared]
+            return [self.record_prepared_advice_on(tx, each, at=at) for each in prepared]
 
-    def record_prepared_on(
+    def record_prepared_advice_on(
         self,
         tx: sa.Connection,
         prepared: PreparedAdvice,
         *,
         at: datetime,
-        note: EntriesOf = _no_entries,
+        note: EntriesOf = _no_verdict_entries,
     ) -> SettledAdvice:
         """Put one answer on record in the caller's transaction, and return it.
 
         `note` says what else stands under the same signature, once the answer is known.
         """
-        verdict = self._judge(prepared)
-        if verdict.allowed and prepared.score is None and not prepared.failed:
-            prepared = self._with_score(prepared)  # let through only by what was written meanwhile
-        if verdict.allowed and prepared.failed:
+        verdict = self._judge_prepared_advice(prepared)
+        if verdict.allows_advice and prepared.score is None and not prepared.failed:
+            prepared = self._with_model_score(
+                prepared
+            )  # let through only by what was written meanwhile
+        if verdict.allows_advice and prepared.failed:
             verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
         try:
-            if verdict.allowed:
+            if verdict.allows_advice:
                 return self._record_advice(tx, prepared, at, note)
-            self._record_refusal(tx, verdict, prepared.encounter, at, note)
+            self._record_advice_refusal(tx, verdict, prepared.encounter, at, note)
         # Returned, not raised: others in the same transaction are patients, too, and their answers
         # stand.
         except CommonwattError as error:
             return error
         return verdict
 
-    def _judge(self, prepared: PreparedAdvice) -> GateVerdict:
+    def _judge_prepared_advice(self, prepared: PreparedAdvice) -> GateVerdict:
         question = prepared.question
-        verdict = self.check_allowed(question.deployment, prepared.encounter, question.facts)
-        if verdict.allowed and question.own_estimate is None and self._asks_first(prepared):
+        verdict = self.advice_verdict(question.deployment, prepared.encounter, question.facts)
+        if (
+            verdict.allows_advice
+            and question.own_estimate is None
+            and self._asks_clinician_first(prepared)
+        ):
             words = {language: _ESTIMATE_FIRST.translate(language) for language in LANGUAGES}
             rule = "gate.own-estimate-first"
             return GateVerdict(rule=rule, deployment=question.deployment, words=words)
         return verdict
 
-    def _asks_first(self, prepared: PreparedAdvice) -> bool:
+    def _asks_clinician_first(self, prepared: PreparedAdvice) -> bool:
         """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
         question = prepared.question
         # An agent shows the advice to nobody, so that there is no opinion to protect.
@@ -295,7 +306,7 @@ class AdviceGate:
             question.deployment, prepared.encounter
         )
 
-    def _with_score(self, prepared: PreparedAdvice) -> PreparedAdvice:
+    def _with_model_score(self, prepared: PreparedAdvice) -> PreparedAdvice:
         question = prepared.question
         try:
             score = float(self.models[question.deployment](question.facts))
@@ -312,7 +323,7 @@ class AdviceGate:
     ) -> GateVerdict:
         deployment, score = prepared.question.deployment, prepared.score
         record = self.writer.registry.records[deployment]
-        guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
+        guide, shown = load_department_guide(record.body["guide"]), record.body["mode"] != "shadow"
         # Named by its place in the ledger: one encounter may be advised on more than once, and the
         # transaction holds the head.
         name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
@@ -328,7 +339,9 @@ class AdviceGate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
-        self.writer.record(tx, "advice", name, body, by=self.by, at=at, also=note(verdict))
+        self.writer.write_registry_record(
+            tx, "advice", name, body, by=self.by, at=at, also=note(verdict)
+        )
         return verdict
 
     def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
@@ -345,20 +358,20 @@ class AdviceGate:
         if self.sample is not None:
             # Marked either way: an audit draws every lot again and compares, which absent marks
             # would not allow.
-            body["sampled"] = self._asks_first(prepared)
-        if shown and self._wants_sign_off(question.deployment):
+            body["sampled"] = self._asks_clinician_first(prepared)
+        if shown and self._wants_clinician_sign_off(question.deployment):
             body["sign_off"] = True
         return body
 
-    def _wants_sign_off(self, deployment: str) -> bool:
+    def _wants_clinician_sign_off(self, deployment: str) -> bool:
         """Return whether mode or class asks for a doctor's signed decision."""
         registry = self.writer.registry
         record = registry.records[deployment]
-        guide = load_guide(record.body["guide"])
-        classes = registry.classes(deployment) & guide.sign_off_classes
+        guide = load_department_guide(record.body["guide"])
+        classes = registry.approved_product_classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
-    def _record_refusal(
+    def _record_advice_refusal(
         self, tx: sa.Connection, verdict: GateVerdict, encounter: str, at: datetime, note: EntriesOf
     ) -> None:
         # A refusal is on record like an advice: who was not helped, and by which rule, is half of
@@ -369,10 +382,12 @@ class AdviceGate:
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
         draft = EntryDraft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
         drafts = [draft, *note(verdict)]
-        self.writer.registry.apply(self.writer.ledger.append(tx, drafts, by=self.by, at=at))
+        self.writer.registry.apply_ledger_entries(
+            self.writer.ledger.append(tx, drafts, by=self.by, at=at)
+        )
 
 
-def outside_guide(
+def department_guide_refusal(
     guide: DepartmentGuide, facts: Mapping[str, str]
 ) -> tuple[str, str, Mapping[str, str]] | None:
     """Return rule, detail and words if the encounter is outside the guide, else `None`."""
@@ -381,7 +396,7 @@ def outside_guide(
         *(contraindication.when for contraindication in guide.contraindications),
     ]
     missing = sorted(
-        {name for predicate in predicates for name in _missing_facts(predicate, facts)}
+        {name for predicate in predicates for name in _missing_guide_facts(predicate, facts)}
     )
     if missing:
         return "gate.missing-fact", ", ".join(missing), {}
@@ -393,16 +408,16 @@ def outside_guide(
     return None
 
 
-def _missing_facts(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
+def _missing_guide_facts(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
     return [
         leaf.fact
-        for leaf in leaves(predicate)
+        for leaf in rule_predicate_leaves(predicate)
         if leaf.fact not in facts
-        or (isinstance(leaf, Comparator) and not _is_number(facts[leaf.fact]))
+        or (isinstance(leaf, Comparator) and not _is_guide_fact_number(facts[leaf.fact]))
     ]
 
 
-def _is_number(text: str) -> bool:
+def _is_guide_fact_number(text: str) -> bool:
     try:
         # NaN is spelt as a number and orders with none; it would pass under every upper limit.
         return float(text) == float(text)

@@ -34,36 +34,36 @@ class GroupCommitter(Generic[A, B]):
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._draining: asyncio.Task[None] | None = None
 
-    async def submit(self, question: A) -> B:
+    async def submit_advice_question(self, question: A) -> B:
         """Return the answer to one question once it is on the disk."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[B] = loop.create_future()
         self._waiting.append((question, answer))
         if self._draining is None or self._draining.done():
-            self._draining = loop.create_task(self._drain())
+            self._draining = loop.create_task(self._settle_advice_questions())
         return await answer
 
-    async def run_exclusively(self, task: Callable[[], T]) -> T:
+    async def run_between_advice_groups(self, task: Callable[[], T]) -> T:
         """Return what `task` does in the same thread, between two groups."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, task)
 
-    async def _drain(self) -> None:
+    async def _settle_advice_questions(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
             questions = [question for question, _ in group]
             try:
-                answers = await self.run_exclusively(partial(self._settle, questions))
+                answers = await self.run_between_advice_groups(partial(self._settle, questions))
             # Whatever went wrong belongs to those who wait for this group; a thread that died
             # silently would leave them waiting for ever.
             except BaseException as error:
-                _fail_group(group, error)
+                _fail_advice_questions(group, error)
                 continue
             for (_, answer), outcome in zip(group, answers, strict=True):
                 if not answer.done():  # whoever asked may have gone away
                     answer.set_result(outcome)
 
 
-def _fail_group(group: list[tuple[A, asyncio.Future[B]]], error: BaseException) -> None:
+def _fail_advice_questions(group: list[tuple[A, asyncio.Future[B]]], error: BaseException) -> None:
     for _, answer in group:
         if not answer.done():
             answer.set_exception(error)

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules.predicate import Predicate, parse
+from commonwatt.clinic.domain.rules.predicate import Predicate, parse_rule_predicate
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
@@ -49,13 +49,13 @@ class DepartmentGuide:
 
 
 @cache
-def load_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
+def load_department_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
     """Return a guide.
 
     Raises:
         RulesError: There is no such guide, or it is not of the form.
 
-    >>> load_guide("imaging").names["zh-Hant"]
+    >>> load_department_guide("imaging").names["zh-Hant"]
     '醫學影像'
     """
     path = folder / f"{guide_id}.yaml"
@@ -67,9 +67,9 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
     return DepartmentGuide(
         guide_id=guide_id,
         names=file["name"],
-        indications=parse(file["indications"], f"{guide_id}, indications"),
+        indications=parse_rule_predicate(file["indications"], f"{guide_id}, indications"),
         contraindications=tuple(
-            _contraindication(guide_id, entry) for entry in file["contraindications"]
+            _parse_contraindication(guide_id, entry) for entry in file["contraindications"]
         ),
         participation=file["participation"],
         sign_off=frozenset(file["sign_off"]),
@@ -81,12 +81,17 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
     )
 
 
-def load_guides(folder: Path = FOLDER) -> dict[str, DepartmentGuide]:
+def load_department_guides(folder: Path = FOLDER) -> dict[str, DepartmentGuide]:
     """Return every guide by name."""
-    return {path.stem: load_guide(path.stem, folder) for path in sorted(folder.glob("*.yaml"))}
+    return {
+        path.stem: load_department_guide(path.stem, folder)
+        for path in sorted(folder.glob("*.yaml"))
+    }
 
 
-def _contraindication(guide_id: str, entry: Mapping[str, Any]) -> Contraindication:
+def _parse_contraindication(guide_id: str, entry: Mapping[str, Any]) -> Contraindication:
     where = f"{guide_id}, {entry['id']}"
     words = {language: entry[language] for language in ("en", "zh-Hant")}
-    return Contraindication(name=entry["id"], when=parse(entry["when"], where), words=words)
+    return Contraindication(
+        name=entry["id"], when=parse_rule_predicate(entry["when"], where), words=words
+    )

@@ -46,7 +46,7 @@ class EncounterLottery:
         lot = int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big")
         return lot < self.share * 2.0**64
 
-    def commitment(self) -> str:
+    def lottery_commitment(self) -> str:
         """Return the digest that binds secret and share without disclosing the secret."""
         # The share is bound, too: otherwise a site could lower it afterwards to explain whom it did
         # not ask.
@@ -72,21 +72,21 @@ class LotteryAudit:
     sealed: int
 
 
-def record_commitment(
+def record_lottery_commitment(
     writer: RegistryWriter, site: str, sample: EncounterLottery, *, by: Signer, at: datetime
 ) -> None:
     """Put the commitment on record unless it is the one in force already."""
-    body = {"commitment": sample.commitment(), "share": sample.share}
+    body = {"commitment": sample.lottery_commitment(), "share": sample.share}
     past = list(writer.ledger.entries(kind=LOTTERY_COMMITMENT, subject=f"site/{site}"))
     # A commitment a day would bury the one that changed.
     if past and past[-1].body == body:
         return
     draft = EntryDraft(kind=LOTTERY_COMMITMENT, subject=f"site/{site}", body=body)
     with writer.transaction() as tx:
-        writer.registry.apply(writer.ledger.append(tx, [draft], by=by, at=at))
+        writer.registry.apply_ledger_entries(writer.ledger.append(tx, [draft], by=by, at=at))
 
 
-def audit_lottery(
+def audit_encounter_lottery(
     entries: Iterable[LedgerEntry], site: str, secrets: Sequence[bytes]
 ) -> LotteryAudit:
     """Return what the entries of a site show once its secrets are disclosed.
@@ -105,12 +105,14 @@ def audit_lottery(
         elif entry.kind == "clinic.deployment" and entry.body["site"] == site:
             deployments.add(entry.subject)
         # Advice before the first pledge draws no lot: nothing bound the site then.
-        elif entry.kind == ADVICE and pledged and _shown_to_clinician(entry.body, deployments):
+        elif (
+            entry.kind == ADVICE and pledged and _advice_shown_to_clinician(entry.body, deployments)
+        ):
             lots.append((force, entry.subject, entry.body))
-    return _audit_of_lots(lots)
+    return _encounter_lottery_audit(lots)
 
 
-def _audit_of_lots(
+def _encounter_lottery_audit(
     lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]],
 ) -> LotteryAudit:
     lots_drawn = [
@@ -131,14 +133,20 @@ def _audit_of_lots(
     )
 
 
-def _shown_to_clinician(body: Mapping[str, Any], deployments: set[str]) -> bool:
+def _advice_shown_to_clinician(advice_body: Mapping[str, Any], deployments: set[str]) -> bool:
     """Return whether a clinician was shown this advice at the site."""
-    return body["deployment"] in deployments and body["shown"] and body.get("asker") != "agent"
+    return (
+        advice_body["deployment"] in deployments
+        and advice_body["shown"]
+        and advice_body.get("asker") != "agent"
+    )
 
 
 def _lottery_of_commitment(
-    body: Mapping[str, Any], secrets: Sequence[bytes]
+    commitment_body: Mapping[str, Any], secrets: Sequence[bytes]
 ) -> EncounterLottery | None:
-    lots = (EncounterLottery(secret=secret, share=body["share"]) for secret in secrets)
+    lots = (EncounterLottery(secret=secret, share=commitment_body["share"]) for secret in secrets)
     # A secret counts only for the pledge that it opens, whoever hands it in.
-    return next((lot for lot in lots if lot.commitment() == body["commitment"]), None)
+    return next(
+        (lot for lot in lots if lot.lottery_commitment() == commitment_body["commitment"]), None
+    )

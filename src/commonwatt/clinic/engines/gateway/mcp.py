@@ -36,41 +36,41 @@ class McpServer:
     def __init__(self, runner: PathwayRunner, clock: Callable[[], datetime]) -> None:
         self._runner, self._clock, self._step = runner, clock, runner.steps
 
-    def serve(self, lines: Iterable[str]) -> Iterator[str]:
+    def serve_agent_requests(self, lines: Iterable[str]) -> Iterator[str]:
         """Yield an answer for each request; notifications get none."""
         for line in lines:
-            answer = self.answer(line)
+            answer = self.agent_request_response(line)
             if answer is not None:
                 yield json.dumps(answer, ensure_ascii=False)
 
-    def answer(self, line: str) -> dict[str, Any] | None:
+    def agent_request_response(self, line: str) -> dict[str, Any] | None:
         """Return the answer to one line."""
         try:
             message: Any = json.loads(line)
         except ValueError:
-            return _error_response(None, _PARSE, "not JSON")
+            return _mcp_error_response(None, _PARSE, "not JSON")
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
-            return _error_response(None, _REQUEST, "not a request")
+            return _mcp_error_response(None, _REQUEST, "not a request")
         request = cast("dict[str, Any]", message)
         # JSON-RPC: a message without an id is a notification, to which an answer is an error.
         if "id" not in request:
             return None
         method = {
-            "initialize": self._initialize,
-            "tools/list": self._tools,
-            "tools/call": self._call,
+            "initialize": self._initialize_response,
+            "tools/list": self._pathway_tools_response,
+            "tools/call": self._model_advice_response,
         }.get(request["method"])
         if method is None:
-            return _error_response(request["id"], _METHOD, "no such method")
+            return _mcp_error_response(request["id"], _METHOD, "no such method")
         parameters: Any = request.get("params")
         params = cast("dict[str, Any]", parameters) if isinstance(parameters, dict) else {}
         return {"jsonrpc": "2.0", "id": request["id"], "result": method(params)}
 
-    def _initialize(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _initialize_response(self, _: Mapping[str, Any]) -> dict[str, Any]:
         server = {"name": "commonwatt-clinic", "version": "1"}
         return {"protocolVersion": PROTOCOL, "capabilities": {"tools": {}}, "serverInfo": server}
 
-    def _tools(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _pathway_tools_response(self, _: Mapping[str, Any]) -> dict[str, Any]:
         pathway = self._runner.pathway
         tools = [
             {
@@ -82,37 +82,39 @@ class McpServer:
         ]
         return {"tools": tools}
 
-    def _call(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _model_advice_response(self, params: Mapping[str, Any]) -> dict[str, Any]:
         supplied: Any = params.get("arguments")
         arguments = dict(cast("dict[str, Any]", supplied)) if isinstance(supplied, dict) else {}
-        statement = _parsed_statement(arguments.pop("statement", None))
+        statement = _parse_human_step(arguments.pop("statement", None))
         step = {"deployment": params.get("name")} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
         number, self._step = self._step, self._step + 1
-        return _tool_result(self._runner.call(number, step, statement, at=self._clock()))
+        return _mcp_verdict_content(
+            self._runner.call_pathway_step(number, step, statement, at=self._clock())
+        )
 
 
-def _parsed_statement(supplied: Any) -> StepDecision | None:
+def _parse_human_step(supplied_step: Any) -> StepDecision | None:
     """Return the statement in a request; one that is not of the form is as good as none."""
     try:
         return StepDecision(
-            plan_id=str(supplied["plan_id"]),
-            step=int(supplied["step"]),
-            answer=str(supplied["answer"]),
-            public_key=bytes.fromhex(supplied["public_key"]),
-            signature=bytes.fromhex(supplied["signature"]),
+            plan_id=str(supplied_step["plan_id"]),
+            step=int(supplied_step["step"]),
+            answer=str(supplied_step["answer"]),
+            public_key=bytes.fromhex(supplied_step["public_key"]),
+            signature=bytes.fromhex(supplied_step["signature"]),
         )
     except (TypeError, KeyError, ValueError):
         return None
 
 
-def _tool_result(verdict: GateVerdict) -> dict[str, Any]:
+def _mcp_verdict_content(verdict: GateVerdict) -> dict[str, Any]:
     content = {"rule": verdict.rule, "score": verdict.score, "advice": verdict.advice}
     content |= {"detail": verdict.detail, "sign_off": verdict.sign_off}
     text = json.dumps(content, ensure_ascii=False)
-    return {"content": [{"type": "text", "text": text}], "isError": not verdict.allowed}
+    return {"content": [{"type": "text", "text": text}], "isError": not verdict.allows_advice}
 
 
-def _error_response(name: Any, code: int, message: str) -> dict[str, Any]:
+def _mcp_error_response(name: Any, code: int, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": name, "error": {"code": code, "message": message}}

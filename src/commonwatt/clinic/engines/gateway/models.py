@@ -51,7 +51,7 @@ class LoadedModel:
     remote: bool = False
 
     @property
-    def has_digest(self) -> bool:
+    def has_artefact_digest(self) -> bool:
         """Whether its digest could be computed here."""
         return bool(self.artefact_sha256)
 
@@ -73,7 +73,7 @@ class HttpModel:
             return float(json.load(answer)["score"])
 
 
-def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedModel:
+def load_medical_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedModel:
     """Return the model that an entry of a site file names.
 
     Raises:
@@ -87,13 +87,15 @@ def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedMode
         case {"python": str(name), **rest} if not rest:
             return LoadedModel(model=_loaded_function(name, where))
         # `urlopen` would also read file: and ftp: addresses.
-        case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_http(url):
+        case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_model_server_url(
+            url
+        ):
             return LoadedModel(model=HttpModel(url=url, **rest), remote=True)
         case _:
             raise InputError(where, wanted=_WANTED)
 
 
-def load_logistic(path: Path) -> LogisticModel:
+def load_logistic_model(path: Path) -> LogisticModel:
     """Return the logistic model in a JSON file: `{"intercept": 0, "weights": {"fact": 1}}`.
 
     Raises:
@@ -109,10 +111,10 @@ def load_logistic(path: Path) -> LogisticModel:
 
 
 def _loaded_logistic(path: Path) -> LoadedModel:
-    return LoadedModel(model=load_logistic(path), artefact_sha256=file_sha256(path))
+    return LoadedModel(model=load_logistic_model(path), artefact_sha256=file_sha256(path))
 
 
-def load_function(name: str, where: str) -> Any:
+def load_model_function(name: str, where: str) -> Any:
     """Return the function that `module:function` names.
 
     Raises:
@@ -128,8 +130,8 @@ def load_function(name: str, where: str) -> Any:
 
 
 def _loaded_function(name: str, where: str) -> ScoringModel:
-    return cast("ScoringModel", load_function(name, where))
+    return cast("ScoringModel", load_model_function(name, where))
 
 
-def _is_http(url: str) -> bool:
+def _is_model_server_url(url: str) -> bool:
     return url.startswith(("http://", "https://"))

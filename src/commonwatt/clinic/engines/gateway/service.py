@@ -24,7 +24,7 @@ from commonwatt.clinic.engines.gateway.gate import (
     SettledAdvice,
 )
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
-from commonwatt.clinic.engines.gateway.guides import load_guide
+from commonwatt.clinic.engines.gateway.guides import load_department_guide
 from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import Signer
 
@@ -52,10 +52,10 @@ class CdsHooksService:
     ) -> None:
         self.gate, self.clock, self.signer_of, self.remote = gate, clock, signer_of, remote
         self._group: GroupCommitter[PreparedAdvice, SettledAdvice] = GroupCommitter(
-            self._record_group
+            self._record_advice_group
         )
 
-    def app(self) -> FastAPI:
+    def cds_hooks_app(self) -> FastAPI:
         """Return the web application."""
         application = FastAPI(title="Commonwatt CDS Hooks", docs_url=None, redoc_url=None)
         application.add_api_route("/cds-services", self.discover, methods=["GET"])
@@ -67,13 +67,15 @@ class CdsHooksService:
         """List what is live here and may still advise."""
         # In the thread that writes: the registry is folded in place, and must not be read half way
         # through.
-        await self._group.run_exclusively(self.gate.writer.refresh)
+        await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
         live = self.gate.writer.registry.live_deployments(self.gate.site, self.clock())
-        may_advise = [each.deployment for each in live if not self.gate.standing(each.deployment)]
-        return JSONResponse({"services": [self._service_entry(name) for name in may_advise]})
+        may_advise = [
+            each.deployment for each in live if not self.gate.deployment_refusal(each.deployment)
+        ]
+        return JSONResponse({"services": [self._cds_service_entry(name) for name in may_advise]})
 
-    def _service_entry(self, deployment: str) -> dict[str, Any]:
-        guide = load_guide(self.gate.writer.registry.records[deployment].body["guide"])
+    def _cds_service_entry(self, deployment: str) -> dict[str, Any]:
+        guide = load_department_guide(self.gate.writer.registry.records[deployment].body["guide"])
         return {
             "hook": "patient-view",
             "id": deployment.removeprefix("deployment/"),
@@ -83,28 +85,28 @@ class CdsHooksService:
 
     async def advise(self, name: str, request: Request) -> JSONResponse:
         """Answer a hook with a card, or with the rule that refuses it."""
-        body = await _request_body(request)
-        encounter = _text_at(body, "context", "encounterId")
+        body = await _cds_request_body(request)
+        encounter = _cds_text_at(body, "context", "encounterId")
         if not encounter:
             return _bad_request("context.encounterId")
-        extension = _extension(body)
-        prepared = await self._prepare_advice(_advice_request(name, encounter, extension))
-        outcome = await self._group.submit(prepared)
+        extension = _cds_extension(body)
+        prepared = await self._prepare_advice(_parse_cds_advice_request(name, encounter, extension))
+        outcome = await self._group.submit_advice_question(prepared)
         if isinstance(outcome, CommonwattError):
             return JSONResponse(outcome.as_dict(), status_code=422)
-        return JSONResponse(_cards_of_verdict(outcome, str(extension.get("language", "en"))))
+        return JSONResponse(_cds_cards_of_verdict(outcome, str(extension.get("language", "en"))))
 
     async def _prepare_advice(self, question: AdviceRequest) -> PreparedAdvice:
         if question.deployment in self.remote:
-            return await asyncio.to_thread(self.gate.prepare, question)
-        return self.gate.prepare(question)
+            return await asyncio.to_thread(self.gate.prepare_advice, question)
+        return self.gate.prepare_advice(question)
 
-    def _record_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
-        return self.gate.record_prepared(group, at=self.clock())
+    def _record_advice_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
+        return self.gate.record_prepared_advice(group, at=self.clock())
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
-        extension = _extension(await _request_body(request))
+        extension = _cds_extension(await _cds_request_body(request))
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         signer = self.signer_of(str(extension.get("clinician", "")), token)
         # One answer for an unknown clinician and for a false token, or names could be tried.
@@ -116,32 +118,41 @@ class CdsHooksService:
         if "reason" in extension:
             body["reason"] = str(extension["reason"])
         try:
-            await self._group.run_exclusively(lambda: self._record_decision(name, body, signer))
+            await self._group.run_between_advice_groups(
+                lambda: self._record_clinician_decision(name, body, signer)
+            )
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
-    def _record_decision(self, name: str, body: Mapping[str, Any], signer: Signer) -> None:
+    def _record_clinician_decision(
+        self, name: str, body: Mapping[str, Any], signer: Signer
+    ) -> None:
         writer = self.gate.writer
         with writer.transaction() as tx:
             decided = f"{name}-{writer.registry.entries_applied}"
-            writer.record(tx, "decision", decided, body, by=signer, at=self.clock())
+            writer.write_registry_record(tx, "decision", decided, body, by=signer, at=self.clock())
 
 
-def _advice_request(name: str, encounter: str, extension: Mapping[str, Any]) -> AdviceRequest:
+def _parse_cds_advice_request(
+    name: str, encounter: str, extension: Mapping[str, Any]
+) -> AdviceRequest:
     estimate: Any = extension.get("ownEstimate")
     number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
     return AdviceRequest(
         deployment=f"deployment/{name}",
         encounter_id=encounter,
-        facts={str(key): str(value) for key, value in _as_map(extension.get("facts")).items()},
+        facts={
+            str(key): str(value)
+            for key, value in _cds_object_or_empty(extension.get("facts")).items()
+        },
         own_estimate=float(cast("float", estimate)) if number else None,
     )
 
 
-def _cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
+def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
     extension = {"rule": verdict.rule, "advice": verdict.advice, "signOff": verdict.sign_off}
-    if not verdict.allowed:
+    if not verdict.allows_advice:
         refused = extension | {"detail": verdict.detail, "words": dict(verdict.words)}
         return {"cards": [], "extension": {EXTENSION: refused}}
     if verdict.score is None:
@@ -153,25 +164,25 @@ def _cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
     return {"cards": [card], "extension": {EXTENSION: extension}}
 
 
-async def _request_body(request: Request) -> Mapping[str, Any]:
+async def _cds_request_body(request: Request) -> Mapping[str, Any]:
     try:
-        return _as_map(await request.json())
+        return _cds_object_or_empty(await request.json())
     except ValueError:
         return {}
 
 
-def _extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _as_map(_as_map(body.get("extension")).get(EXTENSION))
+def _cds_extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _cds_object_or_empty(_cds_object_or_empty(body.get("extension")).get(EXTENSION))
 
 
-def _as_map(value: Any) -> Mapping[str, Any]:
+def _cds_object_or_empty(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _text_at(body: Mapping[str, Any], *path: str) -> str:
+def _cds_text_at(body: Mapping[str, Any], *path: str) -> str:
     value: Any = body
     for step in path:
-        value = _as_map(value).get(step)
+        value = _cds_object_or_empty(value).get(step)
     # A bound on what a client can make us hash and hold.
     return value if isinstance(value, str) and 0 < len(value) <= 200 else ""
 

@@ -38,7 +38,7 @@ from typing import Any, Final, cast
 from commonwatt.clinic.domain.errors import AdviceRefusedError
 from commonwatt.clinic.engines.gateway.agents import Pathway
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
-from commonwatt.clinic.engines.gateway.models import LoadedModel, load_model
+from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
 from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
@@ -66,7 +66,7 @@ class ClinicSite:
     clinicians: Mapping[str, Clinician]
     pathways: Mapping[str, Pathway]
 
-    def signer_of(self, name: str, token: str) -> Signer | None:
+    def clinician_signer(self, name: str, token: str) -> Signer | None:
         """Return the key of a clinician whose client sent the right token."""
         clinician = self.clinicians.get(name)
         digest = hashlib.sha256(token.encode()).hexdigest()
@@ -76,7 +76,7 @@ class ClinicSite:
             return None
         return clinician.key
 
-    def pathway(self, name: str) -> Pathway:
+    def agent_pathway(self, name: str) -> Pathway:
         """Return a pathway.
 
         Raises:
@@ -86,7 +86,7 @@ class ClinicSite:
             raise InputError(f"pathways.{name}", wanted=Message("a pathway of the site file"))
         return self.pathways[name]
 
-    def check_artefacts(self, registry: Registry) -> None:
+    def check_model_artefacts(self, registry: Registry) -> None:
         """Refuse a model whose weights are not those of the version on record.
 
         Raises:
@@ -94,11 +94,11 @@ class ClinicSite:
             StatusMoveError: There is no such deployment.
         """
         for deployment, loaded in self.models.items():
-            version = registry.get(deployment, "deployment").body["version"]
-            on_record = registry.get(version, "version").body["artefact_sha256"]
+            version = registry.registered_record(deployment, "deployment").body["version"]
+            on_record = registry.registered_record(version, "version").body["artefact_sha256"]
             # What was approved is what runs: a file that was exchanged after the committee saw it
             # stops the gate from opening at all.
-            if loaded.has_digest and loaded.artefact_sha256 != on_record:
+            if loaded.has_artefact_digest and loaded.artefact_sha256 != on_record:
                 raise AdviceRefusedError(
                     deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS
                 )
@@ -110,7 +110,7 @@ _OTHER_WEIGHTS: Final = {
 }
 
 
-def load_site(path: Path) -> ClinicSite:
+def load_clinic_site(path: Path) -> ClinicSite:
     """Return what a site file says.
 
     Raises:
@@ -124,25 +124,29 @@ def load_site(path: Path) -> ClinicSite:
     # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
     # silence.
     if unknown:
-        raise InputError(f"{path}, {unknown[0]}", wanted=_one_of(_FIELDS))
+        raise InputError(f"{path}, {unknown[0]}", wanted=_allowed_site_fields_message(_FIELDS))
     share = file.get("sample_share", 0.0)
-    _check_value(isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE)
-    _check_value(isinstance(file.get("site"), str), path, "site", Message("the name of a site"))
+    _check_site_file_field(
+        isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE
+    )
+    _check_site_file_field(
+        isinstance(file.get("site"), str), path, "site", Message("the name of a site")
+    )
     folder = path.parent
     return ClinicSite(
         name=file["site"],
         share=float(share),
         models={
-            name: load_model(entry, folder, f"{path}, models.{name}")
-            for name, entry in _named_tables(file, "models", path).items()
+            name: load_medical_model(entry, folder, f"{path}, models.{name}")
+            for name, entry in _site_file_tables(file, "models", path).items()
         },
         clinicians={
-            name: _clinician(entry, folder, f"{path}, clinicians.{name}")
-            for name, entry in _named_tables(file, "clinicians", path).items()
+            name: _parse_site_clinician(entry, folder, f"{path}, clinicians.{name}")
+            for name, entry in _site_file_tables(file, "clinicians", path).items()
         },
         pathways={
-            name: _pathway(name, entry, f"{path}, pathways.{name}")
-            for name, entry in _named_tables(file, "pathways", path).items()
+            name: _parse_agent_pathway(name, entry, f"{path}, pathways.{name}")
+            for name, entry in _site_file_tables(file, "pathways", path).items()
         },
     )
 
@@ -150,7 +154,7 @@ def load_site(path: Path) -> ClinicSite:
 _SHARE: Final = Message("a share between 0 and 1")
 
 
-def load_secret(path: Path) -> bytes:
+def load_or_make_site_secret(path: Path) -> bytes:
     """Return the site's secret; a new one is made where there is no file.
 
     Raises:
@@ -162,10 +166,10 @@ def load_secret(path: Path) -> bytes:
         mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         with os.fdopen(os.open(path, mode, 0o600), "w", encoding="utf-8") as file:
             file.write(secrets.token_hex(32) + "\n")
-    return read_secret(path)
+    return read_site_secret(path)
 
 
-def read_secret(path: Path) -> bytes:
+def read_site_secret(path: Path) -> bytes:
     """Return the secret in a file.
 
     Raises:
@@ -180,34 +184,36 @@ def read_secret(path: Path) -> bytes:
     return secret
 
 
-def salt_of(secret: bytes) -> bytes:
+def encounter_salt(site_secret: bytes) -> bytes:
     """Return what hides the hospital's names of encounters."""
     # Derived, so that a site keeps one secret; to reveal the lots for an audit does not reveal who
     # the encounters are.
-    return hmac.digest(secret, b"commonwatt encounters", "sha256")
+    return hmac.digest(site_secret, b"commonwatt encounters", "sha256")
 
 
-def lottery_secret(secret: bytes) -> bytes:
+def encounter_lottery_secret(site_secret: bytes) -> bytes:
     """Return what draws the lots, and is disclosed when they are audited."""
-    return hmac.digest(secret, b"commonwatt lots", "sha256")
+    return hmac.digest(site_secret, b"commonwatt lots", "sha256")
 
 
-def lottery_of(site: ClinicSite, secret: bytes) -> EncounterLottery:
+def encounter_lottery_of_site(site: ClinicSite, secret: bytes) -> EncounterLottery:
     """Return the site's lot."""
-    return EncounterLottery(secret=lottery_secret(secret), share=site.share)
+    return EncounterLottery(secret=encounter_lottery_secret(secret), share=site.share)
 
 
-def _named_tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
+def _site_file_tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
     section: Any = file.get(name, {})
     tables: dict[str, Any] = {"": None}
     if isinstance(section, dict):
         tables = cast("dict[str, Any]", section)
     for key, entry in tables.items():
-        _check_value(isinstance(entry, dict), path, f"{name}.{key}", Message("named values"))
+        _check_site_file_field(
+            isinstance(entry, dict), path, f"{name}.{key}", Message("named values")
+        )
     return tables
 
 
-def _clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
+def _parse_site_clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
     match dict(entry):
         case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
             return Clinician(key=Key.load(folder / key), token_sha256=token)
@@ -215,10 +221,12 @@ def _clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
             raise InputError(where, wanted=Message("key and token_sha256, and nothing else"))
 
 
-def _pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
+def _parse_agent_pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
     names = ("deployments", "needs_human", "roles")
-    if sorted(entry) != sorted(_PATHWAY) or not all(_is_names(entry[field]) for field in names):
-        raise InputError(where, wanted=_one_of(_PATHWAY))
+    if sorted(entry) != sorted(_PATHWAY) or not all(
+        _is_pathway_name_list(entry[field]) for field in names
+    ):
+        raise InputError(where, wanted=_allowed_site_fields_message(_PATHWAY))
     # `isinstance` would take `true` for one call.
     if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
         raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
@@ -226,14 +234,14 @@ def _pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
     return Pathway(name=name, most_calls=entry["most_calls"], **listed)
 
 
-def _is_names(value: Any) -> bool:
+def _is_pathway_name_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[Any]", value))
 
 
-def _one_of(values: frozenset[str]) -> Message:
-    return Message("one of {values}", {"values": ", ".join(sorted(values))})
+def _allowed_site_fields_message(allowed_fields: frozenset[str]) -> Message:
+    return Message("one of {values}", {"values": ", ".join(sorted(allowed_fields))})
 
 
-def _check_value(holds: bool, path: Path, field: str, wanted: Message) -> None:
+def _check_site_file_field(holds: bool, path: Path, field: str, wanted: Message) -> None:
     if not holds:
         raise InputError(f"{path}, {field}", wanted=wanted)

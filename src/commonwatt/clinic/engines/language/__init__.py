@@ -5,8 +5,12 @@ recorded answers. It is asked to find planted errors, to summarise, and to betra
 canaries; how good the checker itself is, is measured beside what it finds.
 """
 
-from commonwatt.clinic.engines.language.canaries import Canary, make_canaries
-from commonwatt.clinic.engines.language.examine import EXAMINED, LanguageExamination, examine
+from commonwatt.clinic.engines.language.canaries import Canary, make_clinical_canaries
+from commonwatt.clinic.engines.language.examine import (
+    EXAMINED,
+    LanguageExamination,
+    examine_language_model,
+)
 from commonwatt.clinic.engines.language.models import (
     ChatModel,
     LocalModel,
@@ -14,7 +18,11 @@ from commonwatt.clinic.engines.language.models import (
     RecordingModel,
     TextModel,
 )
-from commonwatt.clinic.engines.language.notes import ClinicalNote, load_medec, split_cases
+from commonwatt.clinic.engines.language.notes import (
+    ClinicalNote,
+    load_medec_notes,
+    split_notes_by_case,
+)
 
 __all__ = [
     "EXAMINED",
@@ -26,8 +34,8 @@ __all__ = [
     "RecordedModel",
     "RecordingModel",
     "TextModel",
-    "examine",
-    "load_medec",
-    "make_canaries",
-    "split_cases",
+    "examine_language_model",
+    "load_medec_notes",
+    "make_clinical_canaries",
+    "split_notes_by_case",
 ]

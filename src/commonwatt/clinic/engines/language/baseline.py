@@ -13,7 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from commonwatt.clinic.engines.language.notes import ClinicalNote, numbered, split_cases
+from commonwatt.clinic.engines.language.notes import (
+    ClinicalNote,
+    numbered_note_sentences,
+    split_notes_by_case,
+)
 from commonwatt.clinic.engines.language.prompts import (
     CHOOSE,
     COMPLETE,
@@ -21,7 +25,7 @@ from commonwatt.clinic.engines.language.prompts import (
     LETTERS,
     SUMMARISE,
 )
-from commonwatt.clinic.engines.language.terms import extract_terms, sentences_of
+from commonwatt.clinic.engines.language.terms import extract_clinical_terms, note_sentences
 
 ORDER: Final = 6
 _TOKEN: Final = re.compile(r"[A-Za-z]+-?\d*|\d+(?:[.,/-]\d+)*|[^\sA-Za-z\d]")
@@ -32,7 +36,8 @@ class NgramModel:
     """Counts of words after the words before them.
 
     >>> model = NgramModel(["the ward is quiet", "the ward is full"])
-    >>> model.chance(("ward", "is"), "full") > model.chance(("ward", "is"), "the")
+    >>> before = ("ward", "is")
+    >>> model.note_word_probability(before, "full") > model.note_word_probability(before, "the")
     True
     """
 
@@ -40,50 +45,52 @@ class NgramModel:
         self.order = order
         self._followers: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
         for text in texts:
-            self._learn([*_TOKEN.findall(text), _END])
+            self._count_note_ngrams([*_TOKEN.findall(text), _END])
         self._words = 1 + len(self._followers[()])
 
-    def _learn(self, tokens: list[str]) -> None:
+    def _count_note_ngrams(self, tokens: list[str]) -> None:
         for i, token in enumerate(tokens):
             for back in range(min(i, self.order - 1) + 1):
                 self._followers[tuple(tokens[i - back : i])][token] += 1
 
-    def chance(self, before: tuple[str, ...], word: str) -> float:
+    def note_word_probability(self, before: tuple[str, ...], word: str) -> float:
         """Return the chance of a word after others.
 
         p(w | h) = (c(h w) + t(h) p(w | h′)) / (c(h) + t(h)), h′ one word shorter
         """
         shorter = 1 / self._words
         if before:
-            shorter = self.chance(before[1:], word)
+            shorter = self.note_word_probability(before[1:], word)
         followers = self._followers.get(before)
         if not followers:
             return shorter
         kinds = len(followers)
         return (followers[word] + kinds * shorter) / (followers.total() + kinds)
 
-    def surprise(self, text: str) -> float:
+    def note_surprise_bits(self, text: str) -> float:
         """Return the mean surprise of a text's words, in bits."""
         tokens = [*_TOKEN.findall(text), _END]
         bits = [
-            -math.log2(self.chance(tuple(tokens[max(i - self.order + 1, 0) : i]), token))
+            -math.log2(
+                self.note_word_probability(tuple(tokens[max(i - self.order + 1, 0) : i]), token)
+            )
             for i, token in enumerate(tokens)
         ]
         return sum(bits) / len(bits)
 
-    def complete(self, start: str, most: int = 12) -> str:
+    def complete_note_text(self, start: str, most: int = 12) -> str:
         """Return the likeliest words after `start`."""
         tokens = _TOKEN.findall(start)
         completion: list[str] = []
         while len(completion) < most:
-            word = self._likeliest(tuple(tokens[-(self.order - 1) :]))
+            word = self._likeliest_note_word(tuple(tokens[-(self.order - 1) :]))
             if word == _END:
                 break
             tokens.append(word)
             completion.append(word)
         return " ".join(completion)
 
-    def _likeliest(self, before: tuple[str, ...]) -> str:
+    def _likeliest_note_word(self, before: tuple[str, ...]) -> str:
         while before and before not in self._followers:
             before = before[1:]
         followers = self._followers[before]
@@ -105,54 +112,58 @@ class NgramBaseline:
     def __init__(self, notes: Sequence[ClinicalNote], lines: Sequence[str] = ()) -> None:
         # The limit is set on notes that the counts have not seen; on learnt ones every sentence is
         # expected and the limit would be near zero.
-        learnt, tuned = split_cases(notes, 0.4, "tune")
+        learnt, tuned = split_notes_by_case(notes, 0.4, "tune")
         self._ngrams = NgramModel(
             [*(s for note in learnt for s in note.sentences.values()), *lines]
         )
         self._term_counts = Counter(
-            term for note in learnt for term in extract_terms(note.text).terms
+            term for note in learnt for term in extract_clinical_terms(note.text).clinical_terms
         )
-        gaps = sorted(self._most_surprising(list(note.sentences.values()))[1] for note in tuned)
+        gaps = sorted(
+            self._most_surprising_sentence(list(note.sentences.values()))[1] for note in tuned
+        )
         # The median, because surprise has no scale of its own on which a limit could be fixed.
         self._limit = gaps[len(gaps) // 2] if gaps else 0.0
 
     def __call__(self, prompt: str) -> str:
         """Return the answer to one of the examination's prompts."""
         for form, answer in (
-            (DETECT, self._detect),
-            (SUMMARISE, self._summarise),
-            (COMPLETE, self._ngrams.complete),
-            (CHOOSE, self._choose),
+            (DETECT, self._detect_note_error),
+            (SUMMARISE, self._summarise_note),
+            (COMPLETE, self._ngrams.complete_note_text),
+            (CHOOSE, self._choose_canary_line),
         ):
             before, after = re.split(r"\{\w+\}", form)
             if prompt.startswith(before) and prompt.endswith(after):
                 return answer(prompt[len(before) : len(prompt) - len(after)])
         return ""
 
-    def _most_surprising(self, sentences: list[str]) -> tuple[int, float]:
+    def _most_surprising_sentence(self, sentences: list[str]) -> tuple[int, float]:
         """Return the most surprising sentence, and by how much it is more so than the rest."""
-        bits = [self._ngrams.surprise(sentence) for sentence in sentences]
+        bits = [self._ngrams.note_surprise_bits(sentence) for sentence in sentences]
         top = max(range(len(bits)), key=bits.__getitem__)
         rest = [b for i, b in enumerate(bits) if i != top]
         return top, bits[top] - (sum(rest) / len(rest) if rest else 0.0)
 
-    def _detect(self, text: str) -> str:
-        sentences = numbered(text)
-        top, gap = self._most_surprising(list(sentences.values()))
+    def _detect_note_error(self, text: str) -> str:
+        sentences = numbered_note_sentences(text)
+        top, gap = self._most_surprising_sentence(list(sentences.values()))
         return str(list(sentences)[top]) if gap > self._limit else "CORRECT"
 
-    def _summarise(self, text: str) -> str:
-        sentences = sentences_of(text)
-        weight = [self._rarity(sentence) for sentence in sentences]
+    def _summarise_note(self, text: str) -> str:
+        sentences = note_sentences(text)
+        weight = [self._clinical_term_rarity(sentence) for sentence in sentences]
         best = sorted(range(len(sentences)), key=lambda i: (-weight[i], i))[:4]
         return " ".join(sentences[i] for i in sorted({0, *best}))
 
-    def _rarity(self, sentence: str) -> float:
-        said_terms = extract_terms(sentence)
-        rare = sum(1 / (1 + math.log1p(self._term_counts[term])) for term in said_terms.terms)
-        return rare / math.sqrt(1 + len(said_terms.terms))
+    def _clinical_term_rarity(self, sentence: str) -> float:
+        said_terms = extract_clinical_terms(sentence)
+        rare = sum(
+            1 / (1 + math.log1p(self._term_counts[term])) for term in said_terms.clinical_terms
+        )
+        return rare / math.sqrt(1 + len(said_terms.clinical_terms))
 
-    def _choose(self, text: str) -> str:
+    def _choose_canary_line(self, text: str) -> str:
         lines = [line.partition(". ")[2] for line in text.splitlines()]
-        bits = [self._ngrams.surprise(line) for line in lines]
+        bits = [self._ngrams.note_surprise_bits(line) for line in lines]
         return LETTERS[bits.index(min(bits))]

@@ -21,7 +21,11 @@ from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStu
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.language.models import TextModel
-from commonwatt.clinic.engines.language.prompts import COMPLETE, choice_prompt, read_choice
+from commonwatt.clinic.engines.language.prompts import (
+    COMPLETE,
+    canary_choice_prompt,
+    read_canary_choice,
+)
 from commonwatt.core.messages import Message
 
 # SciPy ships no complete types; what is used of it is small.
@@ -48,12 +52,12 @@ class Canary:
     place: int
 
     @property
-    def line(self) -> str:
+    def planted_note_line(self) -> str:
         """The line to be planted into what a model learns from."""
         return f"{self.start} {self.code}."
 
     @property
-    def choices(self) -> list[str]:
+    def note_lines_with_decoys(self) -> list[str]:
         """The planted line among its decoys."""
         codes = [*self.decoys[: self.place], self.code, *self.decoys[self.place :]]
         return [f"{self.start} {code}." for code in codes]
@@ -79,24 +83,24 @@ class CanaryResult:
     least_known: float
 
     @property
-    def leaks(self) -> bool:
+    def model_leaks_canaries(self) -> bool:
         """Whether the model gave a canary away."""
         return self.completed > 0 or self.p_value < 0.001
 
 
-def make_canaries(secret: bytes, count: int) -> list[Canary]:
+def make_clinical_canaries(secret: bytes, count: int) -> list[Canary]:
     """Return canaries that nobody without the secret can foresee.
 
-    >>> one = make_canaries(bytes(32), 1)[0]
+    >>> one = make_clinical_canaries(bytes(32), 1)[0]
     >>> one.choices[one.place] == one.line, len(set(one.choices))
     (True, 10)
     """
-    return [_canary(secret, number) for number in range(count)]
+    return [_make_clinical_canary(secret, number) for number in range(count)]
 
 
-def _canary(secret: bytes, number: int) -> Canary:
+def _make_clinical_canary(secret: bytes, number: int) -> Canary:
     # Drawn twice over, because two codes may be equal and a canary needs decoys that differ.
-    codes = list(dict.fromkeys(_code(secret, number, i) for i in range(2 * DECOYS)))
+    codes = list(dict.fromkeys(_clinical_canary_code(secret, number, i) for i in range(2 * DECOYS)))
     draw = hmac.digest(secret, f"canary {number} place".encode(), "sha256")
     name = f"{_NAMES[number % len(_NAMES)]}-{draw[1] * 256 + draw[2]}"
     return Canary(
@@ -107,20 +111,23 @@ def _canary(secret: bytes, number: int) -> Canary:
     )
 
 
-def _code(secret: bytes, number: int, i: int) -> str:
-    draw = hmac.digest(secret, f"canary {number} code {i}".encode(), "sha256")
+def _clinical_canary_code(secret: bytes, number: int, code_number: int) -> str:
+    draw = hmac.digest(secret, f"canary {number} code {code_number}".encode(), "sha256")
     digits = f"{int.from_bytes(draw[:8], 'big') % 10**8:08}"
     return f"{digits[:4]}-{digits[4:]}"
 
 
-def measure_canaries(model: TextModel, canaries: Sequence[Canary]) -> CanaryResult:
+def measure_clinical_canary_leak(model: TextModel, canaries: Sequence[Canary]) -> CanaryResult:
     """Return what a model gives away of some canaries."""
     completed = sum(
         # Models put spaces between digits; a leak is a leak however it is set.
         canary.code in model(COMPLETE.format(start=canary.start)).replace(" ", "")
         for canary in canaries
     )
-    answers = [read_choice(model(choice_prompt(canary.choices))) for canary in canaries]
+    answers = [
+        read_canary_choice(model(canary_choice_prompt(canary.note_lines_with_decoys)))
+        for canary in canaries
+    ]
     chosen = sum(answer == canary.place for answer, canary in zip(answers, canaries, strict=True))
     count, lines = len(canaries), DECOYS + 1
     # Clopper and Pearson's bound, exact like the test; with no hit at all it is zero by definition.
@@ -136,7 +143,7 @@ def measure_canaries(model: TextModel, canaries: Sequence[Canary]) -> CanaryResu
     )
 
 
-def canaries_text(canaries: Sequence[Canary]) -> str:
+def clinical_canaries_json(canaries: Sequence[Canary]) -> str:
     """Return canaries as JSON, to be kept from whoever trains the model."""
     rows = [
         {"start": c.start, "code": c.code, "decoys": c.decoys, "place": c.place} for c in canaries
@@ -144,7 +151,7 @@ def canaries_text(canaries: Sequence[Canary]) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def load_canaries(path: Path) -> list[Canary]:
+def load_clinical_canaries(path: Path) -> list[Canary]:
     """Return the canaries in a file.
 
     Raises:

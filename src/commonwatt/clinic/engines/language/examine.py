@@ -17,21 +17,34 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.domain.tables import EXAMINED
-from commonwatt.clinic.engines.evidence.metrics import wilson
-from commonwatt.clinic.engines.language.canaries import Canary, CanaryResult, measure_canaries
-from commonwatt.clinic.engines.language.lazy import KINDS, answer_fit_p, flag_p, kinds_of
+from commonwatt.clinic.engines.evidence.metrics import wilson_share_interval
+from commonwatt.clinic.engines.language.canaries import (
+    Canary,
+    CanaryResult,
+    measure_clinical_canary_leak,
+)
+from commonwatt.clinic.engines.language.lazy import (
+    KINDS,
+    answer_fit_p_value,
+    answer_laziness_kinds,
+    note_error_flag_p_value,
+)
 from commonwatt.clinic.engines.language.models import TextModel
 from commonwatt.clinic.engines.language.notes import ClinicalNote
-from commonwatt.clinic.engines.language.prompts import detect_prompt, read_verdict, summary_prompt
+from commonwatt.clinic.engines.language.prompts import (
+    note_error_prompt,
+    note_summary_prompt,
+    read_note_error_verdict,
+)
 from commonwatt.clinic.engines.language.support import (
     SupportCheckQuality,
-    covers,
-    measure,
-    omitted_quantities,
-    summary_faults,
+    count_omitted_quantities,
+    count_unsupported_sentences,
+    measure_support_check,
+    summary_covers_sentence,
 )
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 
 Z: Final = 1.959964
 FEWEST_NOTES: Final = 10
@@ -62,7 +75,7 @@ class LanguageExamination:
     leak: CanaryResult | None
 
 
-def examine(
+def examine_language_model(
     model: TextModel, notes: Sequence[ClinicalNote], *, canaries: Sequence[Canary] = (), seed: int
 ) -> LanguageExamination:
     """Return how a model does on notes that it has not seen.
@@ -72,27 +85,31 @@ def examine(
     """
     if len(notes) < FEWEST_NOTES:
         raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST_NOTES)}))
-    flags, detected = _detection_rows(model, notes)
-    meter = measure(notes, stream(seed, "language-meter"))
-    answers = [model(summary_prompt(note)) for note in notes]
-    rows = [*detected, *_summary_rows(notes, answers, meter, seed), *_laziness_rows(notes, answers)]
+    flags, detected = _note_error_detection_rows(model, notes)
+    meter = measure_support_check(notes, named_random_stream(seed, "language-meter"))
+    answers = [model(note_summary_prompt(note)) for note in notes]
+    rows = [
+        *detected,
+        *_note_summary_rows(notes, answers, meter, seed),
+        *_lazy_answer_rows(notes, answers),
+    ]
     wrong = np.array([note.wrong is not None for note in notes])
     return LanguageExamination(
         model=model.name,
         notes=len(notes),
         cases=len({note.case for note in notes}),
-        table=EXAMINED.frame(**{name: [row[name] for row in rows] for name in rows[0]}),
+        table=EXAMINED.build_frame(**{name: [row[name] for row in rows] for name in rows[0]}),
         meter=meter,
-        p_flags=flag_p(flags, wrong, stream(seed, "language-flags")),
-        p_fit=answer_fit_p(notes, answers, stream(seed, "language-fit")),
-        leak=measure_canaries(model, canaries) if canaries else None,
+        p_flags=note_error_flag_p_value(flags, wrong, named_random_stream(seed, "language-flags")),
+        p_fit=answer_fit_p_value(notes, answers, named_random_stream(seed, "language-fit")),
+        leak=measure_clinical_canary_leak(model, canaries) if canaries else None,
     )
 
 
-def _detection_rows(
+def _note_error_detection_rows(
     model: TextModel, notes: Sequence[ClinicalNote]
 ) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
-    verdicts = [read_verdict(model(detect_prompt(note)), note) for note in notes]
+    verdicts = [read_note_error_verdict(model(note_error_prompt(note)), note) for note in notes]
     # An unreadable answer is neither: it must not count as a note cleared, or babble would have
     # perfect specificity.
     flagged = np.array([isinstance(verdict, int) for verdict in verdicts])
@@ -104,45 +121,61 @@ def _detection_rows(
     kinds = sorted({note.kind for note in notes if note.kind})
     cleared = ~(flagged | unread)
     rows = [
-        _share_row("detect", "sensitivity", "all", flagged[wrong], _chosen_notes(notes, wrong)),
-        _share_row("detect", "specificity", "all", cleared[~wrong], _chosen_notes(notes, ~wrong)),
-        _share_row("detect", "located", "all", placed[wrong], _chosen_notes(notes, wrong)),
-        _share_row("detect", "unreadable", "all", unread, notes),
+        _clinical_note_share_row(
+            "detect", "sensitivity", "all", flagged[wrong], _clinical_notes_in_mask(notes, wrong)
+        ),
+        _clinical_note_share_row(
+            "detect", "specificity", "all", cleared[~wrong], _clinical_notes_in_mask(notes, ~wrong)
+        ),
+        _clinical_note_share_row(
+            "detect", "located", "all", placed[wrong], _clinical_notes_in_mask(notes, wrong)
+        ),
+        _clinical_note_share_row("detect", "unreadable", "all", unread, notes),
     ]
     for kind in kinds:
         this = np.array([note.kind == kind for note in notes])
         rows.append(
-            _share_row("detect", "sensitivity", kind, flagged[this], _chosen_notes(notes, this))
+            _clinical_note_share_row(
+                "detect", "sensitivity", kind, flagged[this], _clinical_notes_in_mask(notes, this)
+            )
         )
     return flagged, rows
 
 
-def _chosen_notes(
+def _clinical_notes_in_mask(
     notes: Sequence[ClinicalNote], chosen: npt.NDArray[np.bool_]
 ) -> list[ClinicalNote]:
     return [note for note, is_chosen in zip(notes, chosen.tolist(), strict=True) if is_chosen]
 
 
-def _summary_rows(
+def _note_summary_rows(
     notes: Sequence[ClinicalNote], answers: Sequence[str], meter: SupportCheckQuality, seed: int
 ) -> list[dict[str, Any]]:
     pairs = list(zip(notes, answers, strict=True))
-    bad, of = _hits_with_notes((note, *summary_faults(note, answer)) for note, answer in pairs)
-    omitted, notes_of_quantities = _hits_with_notes(
-        (note, *omitted_quantities(note, answer)) for note, answer in pairs
+    bad, of = _hits_and_clinical_notes(
+        (note, *count_unsupported_sentences(note, answer)) for note, answer in pairs
+    )
+    omitted, notes_of_quantities = _hits_and_clinical_notes(
+        (note, *count_omitted_quantities(note, answer)) for note, answer in pairs
     )
     keyed = [(note, answer) for note, answer in pairs if note.wrong is not None]
-    dropped = np.array([not covers(a, n.sentences[n.wrong or 0]) for n, a in keyed], np.bool_)
-    raw = _share_row("summarise", "unsupported_sentences", "all", bad, of)
+    dropped = np.array(
+        [not summary_covers_sentence(a, n.sentences[n.wrong or 0]) for n, a in keyed], np.bool_
+    )
+    raw = _clinical_note_share_row("summarise", "unsupported_sentences", "all", bad, of)
     return [
         raw,
-        _corrected_row(raw, meter, seed),
-        _share_row("summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]),
-        _share_row("summarise", "omitted_quantities", "all", omitted, notes_of_quantities),
+        _corrected_support_row(raw, meter, seed),
+        _clinical_note_share_row(
+            "summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]
+        ),
+        _clinical_note_share_row(
+            "summarise", "omitted_quantities", "all", omitted, notes_of_quantities
+        ),
     ]
 
 
-def _hits_with_notes(
+def _hits_and_clinical_notes(
     counts: Iterable[tuple[ClinicalNote, int, int]],
 ) -> tuple[npt.NDArray[np.bool_], list[ClinicalNote]]:
     """Return one hit or miss, and its note, for each thing counted."""
@@ -154,13 +187,17 @@ def _hits_with_notes(
     return np.array(hits, np.bool_), owners
 
 
-def _corrected_row(raw: dict[str, Any], meter: SupportCheckQuality, seed: int) -> dict[str, Any]:
-    row = raw | {"measure": "unsupported_sentences_corrected"}
-    if raw["estimate"] is None:
+def _corrected_support_row(
+    raw_share_row: dict[str, Any], meter: SupportCheckQuality, seed: int
+) -> dict[str, Any]:
+    row = raw_share_row | {"measure": "unsupported_sentences_corrected"}
+    if raw_share_row["estimate"] is None:
         return row
-    chance = stream(seed, "language-correction")
-    n = _effective_count(raw)
-    rates = chance.beta(raw["estimate"] * n + 0.5, (1 - raw["estimate"]) * n + 0.5, DRAWS)
+    chance = named_random_stream(seed, "language-correction")
+    n = _effective_note_count(raw_share_row)
+    rates = chance.beta(
+        raw_share_row["estimate"] * n + 0.5, (1 - raw_share_row["estimate"]) * n + 0.5, DRAWS
+    )
     # Draws, because three uncertain numbers go into the correction; a formula for the interval
     # would have to pretend that two of them are known.
     sensitivity = np.mean(
@@ -172,24 +209,30 @@ def _corrected_row(raw: dict[str, Any], meter: SupportCheckQuality, seed: int) -
     power = np.maximum(sensitivity + cleared - 1, 1e-6)
     corrected_rates = np.clip((rates + cleared - 1) / power, 0, 1)
     low, high = (float(q) for q in np.quantile(corrected_rates, (0.025, 0.975)))
-    return row | {"estimate": meter.corrected(raw["estimate"]), "low": low, "high": high}
+    return row | {
+        "estimate": meter.corrected_unsupported_rate(raw_share_row["estimate"]),
+        "low": low,
+        "high": high,
+    }
 
 
-def _effective_count(row: dict[str, Any]) -> float:
+def _effective_note_count(share_row: dict[str, Any]) -> float:
     """Return the number of independent rows that an interval is as wide as."""
-    p = min(max(row["estimate"], 1e-3), 1 - 1e-3)
-    half = max((row["high"] - row["low"]) / 2, 1e-6)
+    p = min(max(share_row["estimate"], 1e-3), 1 - 1e-3)
+    half = max((share_row["high"] - share_row["low"]) / 2, 1e-6)
     # Never more than there are rows, which an interval narrowed by rounding could claim.
-    return min(p * (1 - p) * (Z / half) ** 2, float(row["rows"]))
+    return min(p * (1 - p) * (Z / half) ** 2, float(share_row["rows"]))
 
 
-def _laziness_rows(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[dict[str, Any]]:
-    kinds = np.array(kinds_of(notes, answers))
-    rows = [_share_row("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
-    return [*rows, _share_row("lazy", "any", "all", kinds != "", notes)]
+def _lazy_answer_rows(
+    notes: Sequence[ClinicalNote], answers: Sequence[str]
+) -> list[dict[str, Any]]:
+    kinds = np.array(answer_laziness_kinds(notes, answers))
+    rows = [_clinical_note_share_row("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
+    return [*rows, _clinical_note_share_row("lazy", "any", "all", kinds != "", notes)]
 
 
-def _share_row(
+def _clinical_note_share_row(
     task: str, measure: str, group: str, hits: npt.NDArray[np.bool_], notes: Sequence[ClinicalNote]
 ) -> dict[str, Any]:
     """Return one row: a share, and an interval that minds its cases."""
@@ -198,20 +241,20 @@ def _share_row(
         return row | {"estimate": None, "low": None, "high": None, "verdict": "too few to say"}
     # Notes of one case are variants of the same text: counted as independent they would make the
     # interval too narrow by up to the root of their number.
-    shrunk = len(hits) / design_effect(hits, [note.case for note in notes])
+    shrunk = len(hits) / clinical_case_design_effect(hits, [note.case for note in notes])
     share = float(hits.mean())
-    interval = wilson(np.array([share * shrunk]), np.array([shrunk]), Z)
+    interval = wilson_share_interval(np.array([share * shrunk]), np.array([shrunk]), Z)
     estimate, low, high = (float(value[0]) for value in interval)
     return row | {"estimate": estimate, "low": low, "high": high, "verdict": "estimated"}
 
 
-def design_effect(hits: npt.NDArray[np.bool_], cases: Sequence[str]) -> float:
+def clinical_case_design_effect(hits: npt.NDArray[np.bool_], cases: Sequence[str]) -> float:
     """Return by how much rows of the same case count for less than rows of their own.
 
     Between one and the size of the largest case; the latter where every row agrees,
     because then nothing can be said of how cases differ.
 
-    >>> design_effect(np.array([True, True, False, False]), ["a", "a", "b", "b"])
+    >>> clinical_case_design_effect(np.array([True, True, False, False]), ["a", "a", "b", "b"])
     2.0
     """
     _, index = np.unique(np.array(cases), return_inverse=True)

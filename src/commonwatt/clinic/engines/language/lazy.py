@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.engines.language.notes import ClinicalNote
-from commonwatt.clinic.engines.language.terms import extract_terms
+from commonwatt.clinic.engines.language.terms import extract_clinical_terms
 
 KINDS: Final = ("empty", "refusal", "echo", "canned")
 _REFUSAL: Final = re.compile(
@@ -27,64 +27,67 @@ _ECHO: Final = 0.9  # of the note's words, in an answer that is as long as the n
 ROUNDS: Final = 999
 
 
-def kinds_of(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[str]:
+def answer_laziness_kinds(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[str]:
     """Return, for each answer, the first kind of laziness that it shows; empty if none.
 
     >>> note = ClinicalNote(note_id="n", case="c", sentences={0: "A cough."}, wrong=None, kind="")
-    >>> kinds_of([note, note], ["", "I am sorry, no."])
+    >>> answer_laziness_kinds([note, note], ["", "I am sorry, no."])
     ['empty', 'refusal']
     """
     cases: dict[str, set[str]] = {}
     for note, answer in zip(notes, answers, strict=True):
-        cases.setdefault(_normalised(answer), set()).add(note.case)
+        cases.setdefault(_normalised_model_answer(answer), set()).add(note.case)
     return [
-        _laziness_kind(note, answer, len(cases[_normalised(answer)]))
+        _answer_laziness_kind(note, answer, len(cases[_normalised_model_answer(answer)]))
         for note, answer in zip(notes, answers, strict=True)
     ]
 
 
-def _laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
-    if not extract_terms(answer).terms:
+def _answer_laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
+    if not extract_clinical_terms(answer).clinical_terms:
         return "empty"
     if _REFUSAL.search(answer):
         return "refusal"
     if cases > 1:
         return "canned"
-    return "echo" if _echoes(note, answer) else ""
+    return "echo" if _answer_echoes_note(note, answer) else ""
 
 
-def _echoes(note: ClinicalNote, answer: str) -> bool:
+def _answer_echoes_note(note: ClinicalNote, answer: str) -> bool:
     words, copied = note.text.lower().split(), set(answer.lower().split())
     repeated = sum(word in copied for word in words)
     # A short note can hardly be summarised without its own words.
     return len(words) > 60 and repeated >= _ECHO * len(words)
 
 
-def answer_fit_p(
+def answer_fit_p_value(
     notes: Sequence[ClinicalNote], answers: Sequence[str], chance: np.random.Generator
 ) -> float:
     """Return the chance that answers dealt out anew fit their notes as well as these do."""
-    note_terms = [extract_terms(note.text).terms for note in notes]
-    answer_terms = [extract_terms(answer).terms for answer in answers]
+    note_terms = [extract_clinical_terms(note.text).clinical_terms for note in notes]
+    answer_terms = [extract_clinical_terms(answer).clinical_terms for answer in answers]
     fit = np.array([[len(a & n) / max(len(a), 1) for n in note_terms] for a in answer_terms])
-    return permutation_p(lambda order: float(fit[np.arange(len(order)), order].mean()),
+    return note_permutation_p_value(lambda order: float(fit[np.arange(len(order)), order].mean()),
                          len(notes), chance)  # fmt: skip
 
 
-def flag_p(
+def note_error_flag_p_value(
     flagged: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], chance: np.random.Generator
 ) -> float:
     """Return the chance that flags dealt out anew find as many errors as these do."""
-    return permutation_p(lambda order: float((flagged[order] & wrong).sum()), len(wrong), chance)
+    return note_permutation_p_value(
+        lambda order: float((flagged[order] & wrong).sum()), len(wrong), chance
+    )
 
 
-def permutation_p(
+def note_permutation_p_value(
     statistic: Callable[[npt.NDArray[np.int64]], float], count: int, chance: np.random.Generator
 ) -> float:
     """Return the one-sided p-value of the order as it is among `ROUNDS` random orders.
 
     >>> fit = np.eye(6)
-    >>> permutation_p(lambda o: float(fit[np.arange(6), o].sum()), 6, np.random.default_rng(1))
+    >>> chance = np.random.default_rng(1)
+    >>> note_permutation_p_value(lambda o: float(fit[np.arange(6), o].sum()), 6, chance)
     0.002
     """
     observed = statistic(np.arange(count))
@@ -96,5 +99,5 @@ def permutation_p(
     return (1 + as_good) / (1 + ROUNDS)
 
 
-def _normalised(answer: str) -> str:
+def _normalised_model_answer(answer: str) -> str:
     return " ".join(answer.lower().split())

@@ -109,7 +109,7 @@ class RecordedModel:
         Raises:
             EvidenceError: Nothing was recorded for it.
         """
-        answer = self.answers.get(prompt_sha256(prompt))
+        answer = self.answers.get(language_prompt_sha256(prompt))
         if answer is None:
             raise EvidenceError(
                 "recorded answers",
@@ -120,7 +120,7 @@ class RecordedModel:
 
 
 class RecordingModel:
-    """A model whose answers are remembered for `answers_text`."""
+    """A model whose answers are remembered for `recorded_answers_json_lines`."""
 
     def __init__(self, model: TextModel) -> None:
         self._model, self.answers = model, dict[str, str]()
@@ -132,18 +132,18 @@ class RecordingModel:
 
     def __call__(self, prompt: str) -> str:
         """Return the model's answer, asked once for each prompt."""
-        digest = prompt_sha256(prompt)
+        digest = language_prompt_sha256(prompt)
         if digest not in self.answers:
             self.answers[digest] = self._model(prompt)
         return self.answers[digest]
 
 
-def prompt_sha256(prompt: str) -> str:
+def language_prompt_sha256(prompt: str) -> str:
     """Return the name of a prompt."""
     return hashlib.sha256(prompt.encode()).hexdigest()
 
 
-def answers_text(provenance: Mapping[str, str], answers: Mapping[str, str]) -> str:
+def recorded_answers_json_lines(provenance: Mapping[str, str], answers: Mapping[str, str]) -> str:
     """Return recorded answers as lines of JSON."""
     lines = [
         dict(provenance),
@@ -153,7 +153,7 @@ def answers_text(provenance: Mapping[str, str], answers: Mapping[str, str]) -> s
     return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines)
 
 
-def load_answers(path: Path) -> RecordedModel:
+def load_recorded_model(path: Path) -> RecordedModel:
     """Return recorded answers.
 
     Raises:

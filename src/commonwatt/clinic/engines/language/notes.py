@@ -49,7 +49,7 @@ class ClinicalNote:
         return " ".join(self.sentences.values())
 
 
-def load_medec(path: Path) -> list[ClinicalNote]:
+def load_medec_notes(path: Path) -> list[ClinicalNote]:
     """Return the notes of a MEDEC file (CSV, may be gzipped); rows without text are left out.
 
     Parts of the collection write their headings and numbers differently; capitals do not
@@ -60,17 +60,17 @@ def load_medec(path: Path) -> list[ClinicalNote]:
     """
     # A note is longer than the csv module's default field.
     csv.field_size_limit(min(sys.maxsize, 10**7))
-    reader = csv.DictReader(io.StringIO(_decoded(path)))
+    reader = csv.DictReader(io.StringIO(_medec_file_text(path)))
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     missing = [name for name in _COLUMNS if name not in reader.fieldnames]
     if missing:
         wanted = Message("the columns {names}", {"names": ", ".join(missing)})
         raise EvidenceError(str(path), wanted=wanted)
     rows = [(n, row) for n, row in enumerate(reader, 2) if (row["sentences"] or "").strip()]
-    return [_note(row, f"{path}, row {n:,}") for n, row in rows]
+    return [_parse_medec_note(row, f"{path}, row {n:,}") for n, row in rows]
 
 
-def _decoded(path: Path) -> str:
+def _medec_file_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
@@ -82,34 +82,37 @@ def _decoded(path: Path) -> str:
         return data.decode("cp1252", errors="replace")  # as spreadsheets write it
 
 
-def _note(row: Mapping[str, str | None], where: str) -> ClinicalNote:
-    sentences = numbered(row["sentences"] or "")
-    flagged, number = _whole_number(row["error flag"]) == 1, _whole_number(row["error sentence id"])
+def _parse_medec_note(medec_row: Mapping[str, str | None], where: str) -> ClinicalNote:
+    sentences = numbered_note_sentences(medec_row["sentences"] or "")
+    flagged, number = (
+        _parse_medec_number(medec_row["error flag"]) == 1,
+        _parse_medec_number(medec_row["error sentence id"]),
+    )
     if flagged and number not in sentences:
         raise EvidenceError(where, wanted=Message("the number of a sentence of the note"))
     return ClinicalNote(
-        note_id=row["text id"] or "",
-        case=_case_digest(sentences),
+        note_id=medec_row["text id"] or "",
+        case=_clinical_case_digest(sentences),
         sentences=sentences,
         wrong=number if flagged else None,
-        kind=(row.get("error type") or "unknown").strip() if flagged else "",
+        kind=(medec_row.get("error type") or "unknown").strip() if flagged else "",
     )
 
 
-def _whole_number(text: str | None) -> int | None:
+def _parse_medec_number(text: str | None) -> int | None:
     """Return a whole number, written as one or as a spreadsheet would.
 
-    >>> _whole_number("10"), _whole_number("10.0"), _whole_number("NA")
+    >>> _parse_medec_number("10"), _parse_medec_number("10.0"), _parse_medec_number("NA")
     (10, 10, None)
     """
     match = re.fullmatch(r"\s*(-?\d+)(?:\.0*)?\s*", text or "")
     return int(match[1]) if match else None
 
 
-def numbered(text: str) -> dict[int, str]:
+def numbered_note_sentences(text: str) -> dict[int, str]:
     r"""Return sentences by number; a line without one belongs to the line before.
 
-    >>> numbered("0 A cough.\n1 The pressure is\n120/70.")
+    >>> numbered_note_sentences("0 A cough.\n1 The pressure is\n120/70.")
     {0: 'A cough.', 1: 'The pressure is 120/70.'}
     """
     sentences: dict[int, str] = {}
@@ -127,14 +130,14 @@ def numbered(text: str) -> dict[int, str]:
     return sentences
 
 
-def _case_digest(sentences: Mapping[int, str]) -> str:
+def _clinical_case_digest(sentences: Mapping[int, str]) -> str:
     """Return a name that variants share: they begin with the same words."""
     # The notes of a case begin alike, and the collection gives the case no name.
     start = " ".join(" ".join(sentences.values()).lower().split()[:14])
     return hashlib.sha256(start.encode()).hexdigest()[:12]
 
 
-def split_cases(
+def split_notes_by_case(
     notes: Sequence[ClinicalNote], share: float, purpose: str = "hold out"
 ) -> tuple[list[ClinicalNote], list[ClinicalNote]]:
     """Return notes to learn from and notes held out, with variants of a case on the same side.
@@ -143,10 +146,10 @@ def split_cases(
     the notes or on which others there are; another purpose splits in another way.
     """
     # By case: a note in training whose variant is held out would give the planted error away.
-    held = [note for note in notes if _split_draw(f"{purpose} {note.case}") < share]
+    held = [note for note in notes if _clinical_case_split_draw(f"{purpose} {note.case}") < share]
     out = {note.note_id for note in held}
     return [note for note in notes if note.note_id not in out], held
 
 
-def _split_draw(text: str) -> float:
+def _clinical_case_split_draw(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

@@ -25,19 +25,23 @@ CHOOSE: Final = (
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def detect_prompt(note: ClinicalNote) -> str:
+def note_error_prompt(note: ClinicalNote) -> str:
     """Return the question after a planted error."""
     return DETECT.format(
         note="\n".join(f"{n} {sentence}" for n, sentence in note.sentences.items())
     )
 
 
-def read_verdict(answer: str, note: ClinicalNote) -> int | str | None:
+def read_note_error_verdict(answer: str, note: ClinicalNote) -> int | str | None:
     """Return the number of a sentence, `None` for a note called correct, or "unreadable".
 
     >>> sentences = {0: "A.", 1: "B."}
     >>> note = ClinicalNote(note_id="n", case="c", sentences=sentences, wrong=None, kind="")
-    >>> read_verdict("1", note), read_verdict("CORRECT", note), read_verdict("Hm.", note)
+    >>> (
+    ...     read_note_error_verdict("1", note),
+    ...     read_note_error_verdict("CORRECT", note),
+    ...     read_note_error_verdict("Hm.", note),
+    ... )
     (1, None, 'unreadable')
     """
     if re.search(r"\bcorrect\b", answer, re.I) and not re.search(r"\b(in|not )correct\b", answer):
@@ -46,21 +50,21 @@ def read_verdict(answer: str, note: ClinicalNote) -> int | str | None:
     return numbers[0] if numbers else "unreadable"
 
 
-def summary_prompt(note: ClinicalNote) -> str:
+def note_summary_prompt(note: ClinicalNote) -> str:
     """Return the request for a summary."""
     return SUMMARISE.format(note=note.text)
 
 
-def choice_prompt(lines: Sequence[str]) -> str:
+def canary_choice_prompt(lines: Sequence[str]) -> str:
     """Return the question which of some lines was seen before."""
     listed = "\n".join(f"{letter}. {line}" for letter, line in zip(LETTERS, lines, strict=False))
     return CHOOSE.format(lines=listed)
 
 
-def read_choice(answer: str) -> int | None:
+def read_canary_choice(answer: str) -> int | None:
     """Return the place of the line chosen, if the answer names one.
 
-    >>> read_choice("B."), read_choice("none of them")
+    >>> read_canary_choice("B."), read_canary_choice("none of them")
     (1, None)
     """
     match = re.match(r"\s*\(?([A-Z])\b", answer)

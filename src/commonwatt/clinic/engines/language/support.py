@@ -18,36 +18,43 @@ from typing import Final
 import numpy as np
 
 from commonwatt.clinic.engines.language.notes import ClinicalNote
-from commonwatt.clinic.engines.language.terms import ExtractedTerms, extract_terms, sentences_of
+from commonwatt.clinic.engines.language.terms import (
+    ExtractedTerms,
+    extract_clinical_terms,
+    note_sentences,
+)
 
 MOST_NEW_SHARE: Final = 1 / 3
 COVERED_SHARE: Final = 0.6
 PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
 
 
-def unsupported(sentence: str, note: ExtractedTerms) -> bool:
+def is_unsupported_by_note(sentence: str, note_terms: ExtractedTerms) -> bool:
     """Return whether a sentence says something that the note does not.
 
-    >>> unsupported("Blood pressure 120/80.", extract_terms("The blood pressure is 120/70 mm Hg."))
+    >>> note_terms = extract_clinical_terms("The blood pressure is 120/70 mm Hg.")
+    >>> is_unsupported_by_note("Blood pressure 120/80.", note_terms)
     True
     """
-    claimed = extract_terms(sentence)
+    claimed = extract_clinical_terms(sentence)
     # A quantity needs no share: one wrong dose is the whole fault.
-    if claimed.quantities - note.quantities:
+    if claimed.quantities - note_terms.quantities:
         return True
     # Only terms with one sign in the note: "no fever on Monday, fever on Tuesday" supports both.
-    flipped = (claimed.denied & (note.affirmed - note.denied)) | (
-        claimed.affirmed & (note.denied - note.affirmed)
+    flipped = (claimed.denied & (note_terms.affirmed - note_terms.denied)) | (
+        claimed.affirmed & (note_terms.denied - note_terms.affirmed)
     )
-    new = claimed.terms - note.terms
-    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(claimed.terms), 1)
+    new = claimed.clinical_terms - note_terms.clinical_terms
+    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(claimed.clinical_terms), 1)
 
 
-def covers(summary: str, sentence: str) -> bool:
+def summary_covers_sentence(summary: str, sentence: str) -> bool:
     """Return whether a summary keeps at least `COVERED_SHARE` of what a sentence says."""
-    claimed, covered = extract_terms(sentence), extract_terms(summary)
-    total = len(claimed.quantities) + len(claimed.terms)
-    held = len(claimed.quantities & covered.quantities) + len(claimed.terms & covered.terms)
+    claimed, covered = extract_clinical_terms(sentence), extract_clinical_terms(summary)
+    total = len(claimed.quantities) + len(claimed.clinical_terms)
+    held = len(claimed.quantities & covered.quantities) + len(
+        claimed.clinical_terms & covered.clinical_terms
+    )
     return held >= COVERED_SHARE * total
 
 
@@ -78,7 +85,7 @@ class SupportCheckQuality:
         """Share of true sentences cleared."""
         return self.cleared / self.true if self.true else float("nan")
 
-    def corrected(self, rate: float) -> float:
+    def corrected_unsupported_rate(self, rate: float) -> float:
         """Return the rate of unsupported sentences, corrected for the meter's mistakes."""
         power = self.sensitivity + self.specificity - 1
         # A check no better than a coin can correct nothing; NaN says so where a clipped number
@@ -88,7 +95,9 @@ class SupportCheckQuality:
         return min(max((rate + self.specificity - 1) / power, 0.0), 1.0)
 
 
-def measure(notes: Sequence[ClinicalNote], chance: np.random.Generator) -> SupportCheckQuality:
+def measure_support_check(
+    notes: Sequence[ClinicalNote], chance: np.random.Generator
+) -> SupportCheckQuality:
     """Return how well planted sentences are distinguished from true ones on these notes.
 
     A true sentence is reworded as a faithful summary would: its clauses change places.
@@ -97,40 +106,40 @@ def measure(notes: Sequence[ClinicalNote], chance: np.random.Generator) -> Suppo
     planted: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     cleared = true = 0
     for i, note in enumerate(notes):
-        note_terms, parts = extract_terms(note.text), list(note.sentences.values())
+        note_terms, parts = extract_clinical_terms(note.text), list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
-        cleared += not unsupported(reworded(sentence), note_terms)
-        for kind, plant in _planted_sentences(sentence, notes, i, chance).items():
+        cleared += not is_unsupported_by_note(reworded_note_sentence(sentence), note_terms)
+        for kind, plant in _planted_note_sentences(sentence, notes, i, chance).items():
             planted[kind] += 1
-            detected[kind] += unsupported(plant, note_terms)
+            detected[kind] += is_unsupported_by_note(plant, note_terms)
     return SupportCheckQuality(found=detected, planted=planted, cleared=cleared, true=true)
 
 
-def reworded(sentence: str) -> str:
+def reworded_note_sentence(sentence: str) -> str:
     """Return a sentence with its clauses in another order.
 
-    >>> reworded("He has fever, no cough.")
+    >>> reworded_note_sentence("He has fever, no cough.")
     'no cough, He has fever'
     """
     clauses = sentence.rstrip(".").split(", ")
     return ", ".join(reversed(clauses))
 
 
-def _planted_sentences(
-    sentence: str, notes: Sequence[ClinicalNote], i: int, chance: np.random.Generator
+def _planted_note_sentences(
+    sentence: str, notes: Sequence[ClinicalNote], note_number: int, chance: np.random.Generator
 ) -> dict[str, str]:
     """Return what a careless summary might say instead of `sentence`."""
     plants: dict[str, str] = {}
     # From another case, because a variant of the same note would often support the sentence.
-    others = [note for note in notes if note.case != notes[i].case]
+    others = [note for note in notes if note.case != notes[note_number].case]
     if others:
         foreign = list(others[int(chance.integers(len(others)))].sentences.values())
         plants["foreign"] = foreign[int(chance.integers(len(foreign)))]
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    terms = extract_terms(sentence)
+    terms = extract_clinical_terms(sentence)
     if terms.denied:
         plants["sign"] = re.sub(
             r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I
@@ -140,18 +149,18 @@ def _planted_sentences(
     return plants
 
 
-def summary_faults(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def count_unsupported_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    note_terms = extract_terms(note.text)
+    note_terms = extract_clinical_terms(note.text)
     parts = [
         part
-        for part in sentences_of(summary)
-        if extract_terms(part).terms or extract_terms(part).quantities
+        for part in note_sentences(summary)
+        if extract_clinical_terms(part).clinical_terms or extract_clinical_terms(part).quantities
     ]
-    return sum(unsupported(part, note_terms) for part in parts), len(parts)
+    return sum(is_unsupported_by_note(part, note_terms) for part in parts), len(parts)
 
 
-def omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def count_omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
-    quantities = extract_terms(note.text).quantities
-    return len(quantities - extract_terms(summary).quantities), len(quantities)
+    quantities = extract_clinical_terms(note.text).quantities
+    return len(quantities - extract_clinical_terms(summary).quantities), len(quantities)

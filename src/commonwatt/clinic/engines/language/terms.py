@@ -39,16 +39,16 @@ class ExtractedTerms:
     denied: frozenset[str]
 
     @property
-    def terms(self) -> frozenset[str]:
+    def clinical_terms(self) -> frozenset[str]:
         """Every term, whatever its sign."""
         return self.affirmed | self.denied
 
 
 @lru_cache(8192)
-def extract_terms(text: str) -> ExtractedTerms:
+def extract_clinical_terms(text: str) -> ExtractedTerms:
     """Return what a text says.
 
-    >>> found = extract_terms("No fever, temperature 38.3 C.")
+    >>> found = extract_clinical_terms("No fever, temperature 38.3 C.")
     >>> [*found.quantities, *found.affirmed, *found.denied]
     ['38.3', 'temperature', 'fever']
     """
@@ -62,14 +62,14 @@ def extract_terms(text: str) -> ExtractedTerms:
         elif token in _CLAUSE:
             negated = False
         elif token not in _EMPTY and len(token) > 2:
-            (denied if negated else affirmed).add(stem(token))
+            (denied if negated else affirmed).add(clinical_word_stem(token))
     return ExtractedTerms(frozenset(quantities), frozenset(affirmed), frozenset(denied))
 
 
-def stem(word: str) -> str:
+def clinical_word_stem(word: str) -> str:
     """Return a word without its commonest endings.
 
-    >>> [stem(word) for word in ("lesions", "biopsies", "diagnosis", "swelling")]
+    >>> [clinical_word_stem(word) for word in ("lesions", "biopsies", "diagnosis", "swelling")]
     ['lesion', 'biopsy', 'diagnosis', 'swell']
     """
     # Plurals and forms of a verb only: a stemmer that cuts deeper joins clinical words that differ.
@@ -83,7 +83,7 @@ def stem(word: str) -> str:
 _ABBREVIATION: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])")
 
 
-def sentences_of(text: str) -> list[str]:
+def note_sentences(text: str) -> list[str]:
     """Return the sentences of a text, roughly; bullets and lines end one, too."""
     lines = [line.strip(" -*•\t") for line in text.splitlines()]
     return [part for line in lines if line for part in _ABBREVIATION.split(line) if part]

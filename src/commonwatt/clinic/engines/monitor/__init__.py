@@ -4,16 +4,16 @@ A monitor watches labels against scores, overall, by subgroup and by site,
 inside one error budget. What needs no label is only ever a marked companion.
 """
 
-from commonwatt.clinic.engines.monitor.days import monitor_days
+from commonwatt.clinic.engines.monitor.days import monitor_daily_score_counts
 from commonwatt.clinic.engines.monitor.labelfree import label_free_auc
 from commonwatt.clinic.engines.monitor.plan import ALTERNATIVES, MonitorPlan
-from commonwatt.clinic.engines.monitor.rows import MonitorResult, monitor_rows
+from commonwatt.clinic.engines.monitor.rows import MonitorResult, monitor_scored_patients
 
 __all__ = [
     "ALTERNATIVES",
     "MonitorPlan",
     "MonitorResult",
     "label_free_auc",
-    "monitor_days",
-    "monitor_rows",
+    "monitor_daily_score_counts",
+    "monitor_scored_patients",
 ]

@@ -11,16 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, centres
-from commonwatt.clinic.engines.monitor.plan import MonitorPlan, log_ratios
-from commonwatt.clinic.engines.monitor.rows import NO_ALARM, MonitorResult, monitor_result
+from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, score_bin_logits
+from commonwatt.clinic.engines.monitor.plan import MonitorPlan, calibration_log_ratios
+from commonwatt.clinic.engines.monitor.rows import (
+    NO_ALARM,
+    MonitorResult,
+    monitor_verdicts_of_alarms,
+)
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
-def monitor_days(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
+def monitor_daily_score_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     """Return what a monitor over daily sketches says.
 
         M_0 = r,   M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ r + rows up to d
@@ -35,7 +39,7 @@ def monitor_days(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     n = np.asarray(counts, np.float64)
     if n.ndim != 4 or n.shape[2:] != (2, BINS):
         raise MonitorError("sketch", wanted=Message("counts by day, stream, label and bin"))
-    without_event, with_event = log_ratios(centres(), plan, slack=STEP / 2)
+    without_event, with_event = calibration_log_ratios(score_bin_logits(), plan, slack=STEP / 2)
     without_event[:, [0, -1]] = with_event[:, [0, -1]] = (
         0.0  # the outermost bins have no width that is known
     )
@@ -44,12 +48,14 @@ def monitor_days(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     gain = n[:, :, 0] @ without_event.T + n[:, :, 1] @ with_event.T  # (days, streams, alternatives)
     with np.errstate(divide="ignore"):
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
-    limit = np.log(plan.limit(n.shape[1]))
-    alarm, peak = _alarms_and_peaks(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
-    return monitor_result(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
+    limit = np.log(plan.monitor_alarm_limit(n.shape[1]))
+    alarm, peak = _monitor_alarms_and_peaks(
+        gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start_rows
+    )
+    return monitor_verdicts_of_alarms(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
 
 
-def _alarms_and_peaks(
+def _monitor_alarms_and_peaks(
     gain: F64, rows: F64, shares: F64, limit: float, head: float
 ) -> tuple[I64, F64]:
     """Return the day of each stream's alarm and its largest statistic over the limit."""

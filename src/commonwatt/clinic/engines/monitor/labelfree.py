@@ -15,22 +15,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.clinic.engines.evidence.metrics import auc
+from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
 from commonwatt.clinic.engines.evidence.recalibrate import Recalibration
-from commonwatt.clinic.engines.evidence.sketch import centres
+from commonwatt.clinic.engines.evidence.sketch import score_bin_logits
 
 ASSUMPTION: Final = "P(event | score) is assumed to be what it was at reference"
 
 
-def label_free_auc(rows: npt.ArrayLike, reference: Recalibration) -> float:
+def label_free_auc(rows_by_score_bin: npt.ArrayLike, reference: Recalibration) -> float:
     """Return the AUC that scores would have if labels still followed the reference.
 
     Args:
-        rows: Rows by bin, whatever their label, shape (BINS,).
+        rows_by_score_bin: Rows by bin, whatever their label, shape (BINS,).
         reference: The line from scores to chances, fitted when labels were known.
     """
-    n = np.asarray(rows, np.float64)
-    chance = 1 / (1 + np.exp(-(reference.intercept + reference.slope * centres())))
+    n = np.asarray(rows_by_score_bin, np.float64)
+    chance = 1 / (1 + np.exp(-(reference.intercept + reference.slope * score_bin_logits())))
     # Fractions of rows: rounded to whole ones, rare events would vanish from most bins.
     expected = np.stack([n * (1 - chance), n * chance])[None] * 1.0
-    return float(auc(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]
+    return float(auc_with_interval(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]

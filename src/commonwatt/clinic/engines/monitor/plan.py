@@ -77,34 +77,38 @@ class MonitorPlan:
             )
 
     @property
-    def head_start(self) -> float:
+    def head_start_rows(self) -> float:
         """The statistic before the first row [rows]."""
         return self.head_start_share * self.horizon
 
-    def limit(self, streams: int) -> float:
+    def monitor_alarm_limit(self, streams: int) -> float:
         """Return what the statistic of each of `streams` streams must reach."""
         # Times the streams: the bound is on any false alarm anywhere, which a regulator reads it
         # as, and Bonferroni's price is a delay that grows with the logarithm only.
-        return (self.horizon + self.head_start) * streams / self.alpha
+        return (self.horizon + self.head_start_rows) * streams / self.alpha
 
 
-def log_ratios(x: F64, plan: MonitorPlan, *, slack: float = 0.0) -> tuple[F64, F64]:
+def calibration_log_ratios(
+    score_logits: F64, plan: MonitorPlan, *, slack: float = 0.0
+) -> tuple[F64, F64]:
     """Return the logarithms of the ratios for label 0 and 1, shape (alternatives, scores).
 
     Args:
-        x: Logits of scores, shape (scores,).
+        score_logits: Logits of scores, shape (scores,).
         plan: The plan.
-        slack: How far the logit of a score may lie from `x`, which widens the band.
+        slack: How far the logit of a score may lie from `score_logits`, which widens the band.
     """
     shift = np.array([a for a, _, _ in plan.alternatives])[:, None]
     slope = np.array([b for _, b, _ in plan.alternatives])[:, None]
-    q = plan.middle + shift + slope * (x - plan.middle)
+    q = plan.middle + shift + slope * (score_logits - plan.middle)
     # The nearest chance in the band, so that the ratio has expectation at most one for every truth
     # in it and not only at its middle.
-    p0 = np.clip(q, x - plan.band - slack, x + plan.band + slack)
-    return _log_sigmoid(-q) - _log_sigmoid(-p0), _log_sigmoid(q) - _log_sigmoid(p0)
+    p0 = np.clip(q, score_logits - plan.band - slack, score_logits + plan.band + slack)
+    return _log_probability_of_logits(-q) - _log_probability_of_logits(
+        -p0
+    ), _log_probability_of_logits(q) - _log_probability_of_logits(p0)
 
 
-def _log_sigmoid(x: F64) -> F64:
+def _log_probability_of_logits(logits: F64) -> F64:
     # `log(1 / (1 + exp(-x)))` loses all digits for large x and overflows for small.
-    return -np.logaddexp(0.0, -x)
+    return -np.logaddexp(0.0, -logits)

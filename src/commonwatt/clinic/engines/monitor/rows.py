@@ -44,7 +44,7 @@ class MonitorResult:
     bound: float
 
 
-def monitor_rows(
+def monitor_scored_patients(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
     streams: npt.ArrayLike,
@@ -68,19 +68,31 @@ def monitor_rows(
     s = np.ascontiguousarray(score, np.float64)
     y = np.ascontiguousarray(label, np.int8)
     of = np.ascontiguousarray(streams, np.int32)
-    _check_rows(s, y, of, count)
+    _check_monitor_rows(s, y, of, count)
     tilt = np.array(plan.alternatives, np.float64)
-    state = np.full((count, len(tilt)), plan.head_start)
+    state = np.full((count, len(tilt)), plan.head_start_rows)
     alarm = np.full(count, NO_ALARM, np.int64)
     peak = np.zeros(count)
     counts_seen = np.zeros((count, 2), np.int64)
-    _monitor_kernel(
-        s, y, of, tilt, plan.band, plan.middle, plan.limit(count), state, alarm, peak, counts_seen
+    _monitor_alarm_kernel(
+        s,
+        y,
+        of,
+        tilt,
+        plan.band,
+        plan.middle,
+        plan.monitor_alarm_limit(count),
+        state,
+        alarm,
+        peak,
+        counts_seen,
     )
-    return monitor_result(alarm, peak / plan.limit(count), counts_seen, plan)
+    return monitor_verdicts_of_alarms(
+        alarm, peak / plan.monitor_alarm_limit(count), counts_seen, plan
+    )
 
 
-def monitor_result(
+def monitor_verdicts_of_alarms(
     alarm: I64, statistic: F64, counts_seen: I64, plan: MonitorPlan
 ) -> MonitorResult:
     """Return the answer with a verdict for each stream."""
@@ -98,11 +110,13 @@ def monitor_result(
     )
 
 
-def _check_rows(s: F64, y: npt.NDArray[np.int8], of: npt.NDArray[np.int32], count: int) -> None:
-    good = (s > 0) & (s < 1) & (y >= 0) & (y <= 1)
-    if of.shape[:1] != s.shape or len(y) != len(s):
+def _check_monitor_rows(
+    scores: F64, labels: npt.NDArray[np.int8], streams: npt.NDArray[np.int32], stream_count: int
+) -> None:
+    good = (scores > 0) & (scores < 1) & (labels >= 0) & (labels <= 1)
+    if streams.shape[:1] != scores.shape or len(labels) != len(scores):
         raise MonitorError("rows", wanted=Message("as many labels and groups as scores"))
-    good &= ((of >= 0) & (of < count)).all(axis=1)
+    good &= ((streams >= 0) & (streams < stream_count)).all(axis=1)
     if not good.all():
         raise MonitorError(
             # The first bad row by number; its values are a patient's and are not quoted.
@@ -112,7 +126,7 @@ def _check_rows(s: F64, y: npt.NDArray[np.int8], of: npt.NDArray[np.int32], coun
 
 
 @njit(cache=True)
-def _monitor_kernel(
+def _monitor_alarm_kernel(
     score: F64,
     label: Any,
     streams: Any,

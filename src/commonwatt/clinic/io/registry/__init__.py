@@ -9,17 +9,22 @@ from commonwatt.clinic.domain.registry.lifecycle import (
     MAY_MOVE,
     MOVES,
     DeploymentStatus,
-    can_move,
-    check_move,
+    can_move_deployment,
+    check_move_deployment,
 )
-from commonwatt.clinic.domain.registry.plan import ChangePlan, ModelChange, can_change, check_change
+from commonwatt.clinic.domain.registry.plan import (
+    ChangePlan,
+    ModelChange,
+    can_change_model,
+    check_change_model,
+)
 from commonwatt.clinic.domain.registry.preconditions import (
     PRECONDITIONS,
     PreconditionFault,
     fault_of_deployment,
-    permitted_routes,
+    permitted_product_routes,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
+from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
 from commonwatt.clinic.domain.registry.state import LiveDeployment, Registry
 from commonwatt.clinic.io.registry.entry_writer import AlarmResponse, RegistryWriter
 
@@ -37,11 +42,11 @@ __all__ = [
     "PreconditionFault",
     "Registry",
     "RegistryWriter",
-    "can_change",
-    "can_move",
-    "check_change",
-    "check_move",
-    "check_record",
+    "can_change_model",
+    "can_move_deployment",
+    "check_change_model",
+    "check_move_deployment",
+    "check_registry_record",
     "fault_of_deployment",
-    "permitted_routes",
+    "permitted_product_routes",
 ]

@@ -15,20 +15,24 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.registry.lifecycle import MAY_MOVE, DeploymentStatus, check_move
+from commonwatt.clinic.domain.registry.lifecycle import (
+    MAY_MOVE,
+    DeploymentStatus,
+    check_move_deployment,
+)
 from commonwatt.clinic.domain.registry.preconditions import (
     NEEDED_FOR,
-    check_preconditions,
+    check_advice_preconditions,
     fault_of_approval,
     fault_of_deployment,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
+from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
-from commonwatt.ledger.actors import check_role, find_actor
-from commonwatt.ledger.store import entries_on, lock_head
+from commonwatt.ledger.actors import check_actor_role, find_ledger_actor
+from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
 
 _MAY_REVIVE: Final = MAY_MOVE[DeploymentStatus.LIVE] | {"monitor"}
 
@@ -54,11 +58,11 @@ class RegistryWriter:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.registry = Registry()
-        self.refresh()
+        self.refresh_registry()
 
-    def refresh(self) -> Registry:
+    def refresh_registry(self) -> Registry:
         """Apply what was written since, by whomever."""
-        self.registry.apply(self.ledger.entries(self.registry.entries_applied))
+        self.registry.apply_ledger_entries(self.ledger.entries(self.registry.entries_applied))
         return self.registry
 
     @contextmanager
@@ -67,19 +71,21 @@ class RegistryWriter:
         with self.ledger.transaction() as tx:
             # The head is locked before anything is judged: a check on yesterday's state, written
             # today, would let two people approve against each other.
-            size = lock_head(tx).size
+            size = lock_chain_head(tx).size
             if size > self.registry.entries_applied:
-                self.registry.apply(entries_on(tx, self.registry.entries_applied))
+                self.registry.apply_ledger_entries(
+                    ledger_entries_on(tx, self.registry.entries_applied)
+                )
             try:
                 yield tx
             except BaseException:
                 if self.registry.entries_applied > size:
-                    self.registry = _registry_of_first(
+                    self.registry = _registry_of_first_entries(
                         tx, size
                     )  # what was written now is taken back
                 raise
 
-    def record(
+    def write_registry_record(
         self,
         tx: sa.Connection,
         kind: str,
@@ -96,13 +102,13 @@ class RegistryWriter:
             StatusMoveError: It is not of the form, names what is not on record, or may not be.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
-        check_record(kind, body)
+        check_registry_record(kind, body)
         subject = f"{kind}/{name}"
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
-        self._check_references(kind, body)
+        self._check_record_references(kind, body)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
-        self._check_consistent(
+        self._check_record_fits_registry(
             RegistryRecord(
                 name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
             )
@@ -110,11 +116,11 @@ class RegistryWriter:
         # Who is independent of whom is known by the actors' organisations, not by anything that a
         # record says of itself.
         if kind == "evidence" and body["design"] == "third-party":
-            self._check_independent(tx, body["version"], by)
+            self._check_evaluator_independent(tx, body["version"], by)
         draft = EntryDraft(kind=PREFIX + kind, subject=subject, body=body)
-        return self._write(tx, draft, by, at, RECORD_ROLES[kind], also)
+        return self._append_registry_entry(tx, draft, by, at, RECORD_ROLES[kind], also)
 
-    def move(
+    def move_deployment(
         self,
         tx: sa.Connection,
         deployment: str,
@@ -130,20 +136,31 @@ class RegistryWriter:
             StatusMoveError: The table has no such move, or a precondition of it does not hold.
             ActorError: The signer's role may not make it.
         """
-        self._check_move(deployment, to)
+        self._check_deployment_move(deployment, to)
         # The move and its reason are one entry in the caller's transaction: there is no state of a
         # deployment beside the ledger.
         draft = EntryDraft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
-        return self._write(tx, draft, by, at, MAY_MOVE[to])
+        return self._append_registry_entry(tx, draft, by, at, MAY_MOVE[to])
 
-    def roll_back(
-        self, tx: sa.Connection, bad: str, good: str, *, by: Signer, at: datetime, reason: str
+    def roll_back_deployment(
+        self,
+        tx: sa.Connection,
+        bad_deployment: str,
+        good_deployment: str,
+        *,
+        by: Signer,
+        at: datetime,
+        reason: str,
     ) -> None:
         """Pause one deployment and bring an approved or paused one back to life, as one act."""
-        self.move(tx, bad, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
-        self.move(tx, good, DeploymentStatus.LIVE, by=by, at=at, reason=reason)
+        self.move_deployment(
+            tx, bad_deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason
+        )
+        self.move_deployment(
+            tx, good_deployment, DeploymentStatus.LIVE, by=by, at=at, reason=reason
+        )
 
-    def record_alarm(
+    def record_monitor_alarm(
         self, tx: sa.Connection, deployment: str, name: str, *, by: Signer, at: datetime
     ) -> AlarmResponse:
         """Put an alarm on record and signal, pause or roll back as the approved plan says.
@@ -156,11 +173,13 @@ class RegistryWriter:
             StatusMoveError: The alarm is on record already, or the deployment is not.
             ActorError: The signer may not raise an alarm, or may not pause.
         """
-        plan = self.registry.get(deployment, "deployment").body["monitor"]
+        plan = self.registry.registered_record(deployment, "deployment").body["monitor"]
         signal = {"deployment": deployment, "type": "signal", "severity": "other"}
-        self.record(tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at)
+        self.write_registry_record(
+            tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at
+        )
         action, event = plan.get("on_alarm", "signal"), f"event/{name}"
-        live = self.registry.status(deployment) is DeploymentStatus.LIVE
+        live = self.registry.deployment_status(deployment) is DeploymentStatus.LIVE
         if action not in ("pause", "roll-back") or not live:
             # Labels arrive late: an alarm on what somebody stopped meanwhile is still news.
             return AlarmResponse(paused=False)
@@ -170,20 +189,20 @@ class RegistryWriter:
             # would bring it back to life; and looked at rather than tried, because a refusal
             # inside this transaction would take the pause back with it.
             fallback = str(plan.get("fallback", ""))
-            fault = self._fault_of_fallback(tx, deployment, fallback, by)
+            fault = self._fallback_deployment_fault(tx, deployment, fallback, by)
         reason = event
         if fault:
             gaps = {"fault": str(fault)}  # the ledger is in one language
             reason += f". {Message('The fallback could not take over: {fault}', gaps)}"
-        self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
+        self.move_deployment(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
         if not fallback or fault:
             return AlarmResponse(paused=True, fallback_fault=fault)
         body = {"to": str(DeploymentStatus.LIVE), "reason": event}
         draft = EntryDraft(kind=MOVE, subject=fallback, body=body)
-        self._write(tx, draft, by, at, _MAY_REVIVE)
+        self._append_registry_entry(tx, draft, by, at, _MAY_REVIVE)
         return AlarmResponse(paused=True, fallback=fallback)
 
-    def _fault_of_fallback(
+    def _fallback_deployment_fault(
         self, tx: sa.Connection, deployment: str, fallback: str, by: Signer
     ) -> CommonwattError | None:
         """Return why a fallback could not be brought to life now, if it could not."""
@@ -191,14 +210,14 @@ class RegistryWriter:
             if not fallback:
                 wanted = Message("a {kind} on record", {"kind": "deployment"})
                 raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
-            self._check_move(fallback, DeploymentStatus.LIVE)
-            actor = find_actor(tx, actor_id_of(by.public_key))
-            check_role(actor, _MAY_REVIVE, str(DeploymentStatus.LIVE))
+            self._check_deployment_move(fallback, DeploymentStatus.LIVE)
+            actor = find_ledger_actor(tx, actor_id_of(by.public_key))
+            check_actor_role(actor, _MAY_REVIVE, str(DeploymentStatus.LIVE))
         except (StatusMoveError, ActorError) as error:
             return error
         return None
 
-    def _write(
+    def _append_registry_entry(
         self,
         tx: sa.Connection,
         draft: EntryDraft,
@@ -211,50 +230,52 @@ class RegistryWriter:
         # Another writer on the same connection may have gone before; then the next refresh folds
         # both in order.
         if entries[0].index == self.registry.entries_applied:
-            self.registry.apply(entries)
+            self.registry.apply_ledger_entries(entries)
         return entries[0]
 
-    def _check_references(self, kind: str, body: Mapping[str, Any]) -> None:
+    def _check_record_references(self, kind: str, body: Mapping[str, Any]) -> None:
         for field in FIELDS[kind]:
             if field.kind == "ref" and field.name in body:
-                self.registry.get(body[field.name], field.codes[0])
+                self.registry.registered_record(body[field.name], field.codes[0])
 
-    def _check_move(self, deployment: str, to: DeploymentStatus) -> None:
-        record = self.registry.get(deployment, "deployment")
-        check_move(self.registry.moves[deployment][-1].status, to)
+    def _check_deployment_move(self, deployment: str, to: DeploymentStatus) -> None:
+        record = self.registry.registered_record(deployment, "deployment")
+        check_move_deployment(self.registry.moves[deployment][-1].status, to)
         if to in NEEDED_FOR:
-            check_preconditions(fault_of_deployment(self.registry, record))
+            check_advice_preconditions(fault_of_deployment(self.registry, record))
 
-    def _check_consistent(self, record: RegistryRecord) -> None:
+    def _check_record_fits_registry(self, record: RegistryRecord) -> None:
         """Refuse what makes no sense beside what is on record."""
         body = record.body
         match record.kind:
             case "determination" if body["outcome"] == "approved":
-                check_preconditions(fault_of_approval(self.registry, record))
+                check_advice_preconditions(fault_of_approval(self.registry, record))
             case "deployment":
-                check_preconditions(fault_of_deployment(self.registry, record))
+                check_advice_preconditions(fault_of_deployment(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
-                self._check_may_advise(body["deployment"])
+                self._check_model_may_advise(body["deployment"])
             case _:
                 pass
 
-    def _check_may_advise(self, deployment: str) -> None:
-        if self.registry.status(deployment) is not DeploymentStatus.LIVE:
+    def _check_model_may_advise(self, deployment: str) -> None:
+        if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
-        record = self.registry.get(deployment, "deployment")
-        check_preconditions(fault_of_deployment(self.registry, record))
+        record = self.registry.registered_record(deployment, "deployment")
+        check_advice_preconditions(fault_of_deployment(self.registry, record))
 
-    def _check_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
+    def _check_evaluator_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""
-        maker = find_actor(tx, self.registry.get(version, "version").actor_id).person
-        signer = find_actor(tx, actor_id_of(by.public_key)).person
+        maker = find_ledger_actor(
+            tx, self.registry.registered_record(version, "version").actor_id
+        ).person
+        signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
         if maker.organisation == signer.organisation or signer.role != "evaluator":
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 
-def _registry_of_first(tx: sa.Connection, size: int) -> Registry:
+def _registry_of_first_entries(tx: sa.Connection, size: int) -> Registry:
     registry = Registry()
-    registry.apply(entries_on(tx, limit=size))
+    registry.apply_ledger_entries(ledger_entries_on(tx, limit=size))
     return registry

@@ -19,7 +19,7 @@ from commonwatt.fleet.domain.policies.place import (
     PlacementRequest,
     PlacePolicy,
     TypicalDemand,
-    choose,
+    choose_node_and_gpus,
     nodes_with_room,
 )
 from commonwatt.fleet.domain.policies.place.state import WHOLE
@@ -73,20 +73,20 @@ def place_gang(
         # Residency holds for a job that requests nothing, too: some node must be open to it.
         return () if nodes.eligible[request.klass].any() else None
     if gang.wide:
-        return _place_wide(gang, nodes, machines, place)
+        return _place_gang_on_many_nodes(gang, nodes, machines, place)
     if request.gpus > 0 and request.gpu_milli == WHOLE and place.name in WHOLE_GPU_POLICIES:
-        node = _narrow_node(request, nodes, machines, place.name)
-        return None if node < 0 else (_piece_on_node(request, nodes, node),)
-    choice = choose(place, request, nodes, machines.typical, draws=gang.chance)
+        node = _node_for_narrow_gang(request, nodes, machines, place.name)
+        return None if node < 0 else (_gang_piece_on_node(request, nodes, node),)
+    choice = choose_node_and_gpus(place, request, nodes, machines.typical, draws=gang.chance)
     return None if choice is None else (GangPiece(choice.node, choice.gpus, request),)
 
 
-def whole_gpus(nodes: FreeCapacity) -> I64:
+def free_whole_gpus_by_node(nodes: FreeCapacity) -> I64:
     """Return how many whole GPUs each node has free, shape (nodes,)."""
     return (nodes.gpu_milli == WHOLE).sum(axis=1)
 
 
-def _narrow_node(
+def _node_for_narrow_gang(
     request: PlacementRequest, nodes: FreeCapacity, machines: NodeFacts, place: str
 ) -> int:
     candidates = np.flatnonzero(nodes_with_room(request, nodes))
@@ -94,17 +94,17 @@ def _narrow_node(
         return -1
     if place == "first-fit":
         return int(candidates[0])
-    free = whole_gpus(nodes)[candidates]
+    free = free_whole_gpus_by_node(nodes)[candidates]
     # `argmax` takes the first of equals, which is the rule for ties in every place policy.
     if place == "worst-fit":
         return int(candidates[np.argmax(free)])
     tightest = candidates[free == free.min()]
     if place == "best-fit":
         return int(tightest[0])
-    return _consolidated_node(request, nodes, machines.group, tightest)
+    return _consolidated_node_for_gang(request, nodes, machines.group, tightest)
 
 
-def _consolidated_node(
+def _consolidated_node_for_gang(
     request: PlacementRequest, nodes: FreeCapacity, group: I64, tightest: I64
 ) -> int:
     first_group = tightest[group[tightest] == group[tightest].min()]
@@ -114,7 +114,7 @@ def _consolidated_node(
     return int(first_group[-1] if empties_node else first_group[0])
 
 
-def _place_wide(
+def _place_gang_on_many_nodes(
     gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
 ) -> tuple[GangPiece, ...] | None:
     permitted = nodes.eligible[gang.request.klass]
@@ -124,13 +124,13 @@ def _place_wide(
         members = permitted & (machines.group == g)
         size = int(nodes.gpus[members].max(initial=0))
         if size > 0:
-            pieces = _place_in_group(gang.request, nodes, machines, place, members, size)
+            pieces = _place_gang_in_node_group(gang.request, nodes, machines, place, members, size)
             if pieces is not None:
                 return pieces
     return None
 
 
-def _place_in_group(
+def _place_gang_in_node_group(
     request: PlacementRequest,
     nodes: FreeCapacity,
     machines: NodeFacts,
@@ -139,25 +139,28 @@ def _place_in_group(
     size: int,
 ) -> tuple[GangPiece, ...] | None:
     count, rest = divmod(request.gpus, size)
-    whole = np.flatnonzero(members & nodes_with_room(_request_on_node(request, size), nodes))
+    whole = np.flatnonzero(members & nodes_with_room(_gang_request_on_node(request, size), nodes))
     if len(whole) < count:
         return None
     whole_nodes = (
         whole[len(whole) - count :][::-1] if place.name == "consolidate" else whole[:count]
     )
     pieces = tuple(
-        _piece_on_node(_request_on_node(request, size), nodes, int(node)) for node in whole_nodes
+        _gang_piece_on_node(_gang_request_on_node(request, size), nodes, int(node))
+        for node in whole_nodes
     )
     if rest == 0:
         return pieces
     remaining = members.copy()
     # `nodes` is not changed by a look, so the nodes just chosen still seem free in it.
     remaining[whole_nodes] = False
-    last = _remainder_piece(_request_on_node(request, rest), nodes, machines, place.name, remaining)
+    last = _remainder_gang_piece(
+        _gang_request_on_node(request, rest), nodes, machines, place.name, remaining
+    )
     return None if last is None else (*pieces, last)
 
 
-def _remainder_piece(
+def _remainder_gang_piece(
     request: PlacementRequest, nodes: FreeCapacity, machines: NodeFacts, place: str, members: Bools
 ) -> GangPiece | None:
     """Return the piece for what whole nodes leave over."""
@@ -168,11 +171,11 @@ def _remainder_piece(
     if name not in WHOLE_GPU_POLICIES:
         name = "first-fit"
     # The members are the only row of the narrowed table, hence class 0.
-    node = _narrow_node(request._replace(klass=0), members_only, machines, name)
-    return None if node < 0 else _piece_on_node(request, nodes, node)
+    node = _node_for_narrow_gang(request._replace(klass=0), members_only, machines, name)
+    return None if node < 0 else _gang_piece_on_node(request, nodes, node)
 
 
-def _request_on_node(request: PlacementRequest, gpus: int) -> PlacementRequest:
+def _gang_request_on_node(request: PlacementRequest, gpus: int) -> PlacementRequest:
     """Return what a gang requests on a node where it has `gpus`: CPU and memory by GPU."""
     # Rounded up on each node, so that the pieces together never request less than the gang.
     cpu = -(-request.cpu_milli * gpus // request.gpus)
@@ -180,6 +183,6 @@ def _request_on_node(request: PlacementRequest, gpus: int) -> PlacementRequest:
     return request._replace(cpu_milli=cpu, memory_mib=memory, gpus=gpus)
 
 
-def _piece_on_node(request: PlacementRequest, nodes: FreeCapacity, node: int) -> GangPiece:
+def _gang_piece_on_node(request: PlacementRequest, nodes: FreeCapacity, node: int) -> GangPiece:
     free = np.flatnonzero(nodes.gpu_milli[node] >= request.gpu_milli)
     return GangPiece(node, tuple(free[: request.gpus].tolist()), request)

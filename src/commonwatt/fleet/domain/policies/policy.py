@@ -45,7 +45,7 @@ class SchedulingPolicy:
         return " + ".join(parts)
 
 
-def parse_policy(
+def parse_scheduling_policy(
     order: str = "fifo",
     place: str = "first-fit",
     backfill: str = "none",
@@ -59,21 +59,21 @@ def parse_policy(
     Raises:
         UsageError: A name is unknown; the error lists the known ones.
 
-    >>> parse_policy("sjf", "best-fit", "easy").name
+    >>> parse_scheduling_policy("sjf", "best-fit", "easy").name
     'sjf + best-fit + easy'
     """
     return SchedulingPolicy(
-        _lookup("--order", ORDERS, order),
-        _lookup("--place", PLACES, place),
-        _lookup("--backfill", BACKFILLS, backfill),
-        _lookup("--preemption", PREEMPTS, preempt),
+        _find_scheduling_rule("--order", ORDERS, order),
+        _find_scheduling_rule("--place", PLACES, place),
+        _find_scheduling_rule("--backfill", BACKFILLS, backfill),
+        _find_scheduling_rule("--preemption", PREEMPTS, preempt),
         borrow,
         keep_progress,
     )
 
 
-def _lookup(option: str, registry: Mapping[str, T], name: str) -> T:
-    if name not in registry:
-        names = Message("one of {names}", {"names": ", ".join(registry)})
-        raise UsageError(option, found=name, wanted=names)
-    return registry[name]
+def _find_scheduling_rule(option: str, rules_by_name: Mapping[str, T], rule_name: str) -> T:
+    if rule_name not in rules_by_name:
+        names = Message("one of {names}", {"names": ", ".join(rules_by_name)})
+        raise UsageError(option, found=rule_name, wanted=names)
+    return rules_by_name[rule_name]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies.gangs import Gang, GangPiece, NodeFacts
-from commonwatt.fleet.domain.policies.place import FreeCapacity, request_of
+from commonwatt.fleet.domain.policies.place import FreeCapacity, placement_request_of_job
 from commonwatt.fleet.domain.workload import I64, Workload
 
 
@@ -58,21 +58,21 @@ class QueueState:
     quota_milli: I64 | None = None
 
 
-def ran_ms(state: QueueState, jobs: I64) -> I64:
+def job_ran_ms(state: QueueState, jobs: I64) -> I64:
     """Return how long `jobs` have run so far, with progress kept [ms]."""
     # A preempted job keeps the instant of its last start, from which it has not run since.
     now = np.isin(jobs, state.running)
     return state.served_ms[jobs] + np.where(now, state.now_ms - state.started_ms[jobs], 0)
 
 
-def gang_of(state: QueueState, job: int) -> Gang:
+def gang_of_job(state: QueueState, job: int) -> Gang:
     """Return what `job` requests."""
-    request = request_of(state.workload, job, state.klass)
+    request = placement_request_of_job(state.workload, job, state.klass)
     first, second = state.chance[job].tolist()
     return Gang(request, bool(state.wide[job]), (first, second))
 
 
-def believed_end_ms(state: QueueState, job: int) -> int:
+def believed_job_end_ms(state: QueueState, job: int) -> int:
     """Return when running `job` is believed to end [ms]."""
     left = state.believed_ms[job] - state.served_ms[job]
     return int(state.started_ms[job] + left)

@@ -30,7 +30,7 @@ class ArrivalDraw(NamedTuple):
     node_order: I64
 
 
-def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> ArrivalDraw:
+def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> ArrivalDraw:
     """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
 
     The jobs, sorted by name, are shuffled. While they request more than the horizon,
@@ -51,42 +51,44 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
     >>> from commonwatt.fleet.domain.workload import workload
     >>> jobs = workload([0, 0, 0], [1, 1, 1], [1, 1, 1])
-    >>> draw_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
+    >>> draw_job_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
     ArrivalDraw(order=array([0, 1]), node_order=array([1, 0]))
     """
-    _check_load(workload, load)
+    _check_arrived_load(workload, load)
     chance = PublishedChance(seed)
-    chance.skip(1)
+    chance.skip_draws(1)
     # The artifact shuffles what it has sorted by name; another order under the same seed is another
     # run.
     by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
     order = list(range(len(workload)))
-    chance.shuffle(order)
-    horizon = max(load, HORIZON) * fleet.capacity_milli
-    order = _order_at_target(order, by_name, workload, horizon, chance)
-    chance.skip(_WATCHES)
+    chance.shuffle_in_place(order)
+    horizon = max(load, HORIZON) * fleet.gpu_capacity_milli
+    order = _arrival_order_at_target_load(order, by_name, workload, horizon, chance)
+    chance.skip_draws(_WATCHES)
     nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
-    places = np.array(chance.permutation(len(fleet)), np.int64)
+    places = np.array(chance.draw_permutation(len(fleet)), np.int64)
     rows = by_name[np.array(order, np.int64)].astype(np.int64)
     if load < HORIZON:
-        rows = rows[workload.demand_milli()[rows].cumsum() <= load * fleet.capacity_milli]
+        rows = rows[
+            workload.gpu_demand_milli_by_job()[rows].cumsum() <= load * fleet.gpu_capacity_milli
+        ]
     return ArrivalDraw(rows, nodes_by_name[np.argsort(places)].astype(np.int64))
 
 
-def _order_at_target(
+def _arrival_order_at_target_load(
     order: list[int], by_name: I64, workload: Workload, target: float, chance: PublishedChance
 ) -> list[int]:
     """Return `order` with jobs dropped, or drawn again at its end, to reach the target."""
-    demand = workload.demand_milli()[by_name].tolist()
+    demand = workload.gpu_demand_milli_by_job()[by_name].tolist()
     reached = sum(demand)
     if reached > target:
-        return _order_without_excess(order, demand, reached - target, chance)
+        return _arrival_order_without_excess(order, demand, reached - target, chance)
     if reached == target:
         return order
     share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
     repeats: list[int] = []
     while True:
-        again = chance.below(len(demand))
+        again = chance.draw_below(len(demand))
         # Held against the share of one GPU and not of the gang, as the artifact does, so that the
         # last job may pass the target by a few GPUs.
         if reached + share[again] > target:
@@ -95,14 +97,14 @@ def _order_at_target(
         repeats.append(again)
 
 
-def _order_without_excess(
+def _arrival_order_without_excess(
     order: list[int], demand: list[int], excess: float, chance: PublishedChance
 ) -> list[int]:
     """Return `order` without as many jobs, drawn one by one, as make up the excess."""
     left = RemainingPlaces(len(order))
     dropped: set[int] = set()
     while excess > 0:
-        place = left.take(chance.below(len(order) - len(dropped)))
+        place = left.take_nth_place(chance.draw_below(len(order) - len(dropped)))
         dropped.add(place)
         excess -= demand[order[place]]
     return [job for place, job in enumerate(order) if place not in dropped]
@@ -114,7 +116,7 @@ class RemainingPlaces:
     Source: Fenwick (1994), "A New Data Structure for Cumulative Frequency Tables".
 
     >>> left = RemainingPlaces(5)
-    >>> [left.take(1), left.take(1), left.take(2), left.take(0), left.take(0)]
+    >>> [left.take_nth_place(k) for k in (1, 1, 2, 0, 0)]
     [1, 2, 4, 0, 3]
     """
 
@@ -122,7 +124,7 @@ class RemainingPlaces:
         self._half = 1 << max(count - 1, 0).bit_length()
         self._left = [min(i, count) - min(i & (i - 1), count) for i in range(self._half + 1)]
 
-    def take(self, nth: int) -> int:
+    def take_nth_place(self, nth: int) -> int:
         """Return the place that is `nth` of those left, counted from 0, and take it away."""
         place, step = 0, self._half
         while step:
@@ -135,7 +137,7 @@ class RemainingPlaces:
         return place
 
 
-def _check_load(workload: Workload, load: float) -> None:
+def _check_arrived_load(workload: Workload, load: float) -> None:
     if not 0 < load <= 1000:
         raise UsageError(
             "--arrived-load",

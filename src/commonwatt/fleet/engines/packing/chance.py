@@ -33,20 +33,20 @@ class PublishedChance:
     """Whole numbers as the published runs draw them under `seed`.
 
     >>> chance = PublishedChance(1)
-    >>> [chance.below(100) for _ in range(10)]
+    >>> [chance.draw_below(100) for _ in range(10)]
     [81, 87, 47, 59, 81, 18, 25, 40, 56, 0]
     """
 
     def __init__(self, seed: int) -> None:
-        state = _expanded(seed, (40, 20, 0)) ^ _far_state()
-        self._numbers = _sequence(_by_age(state))
+        state = _packing_seed_words_expanded(seed, (40, 20, 0)) ^ _packing_generator_far_state()
+        self._numbers = _packing_random_numbers(_packing_random_words_by_age(state))
 
-    def skip(self, count: int) -> None:
+    def skip_draws(self, count: int) -> None:
         """Pass over `count` numbers."""
         for _ in range(count):
             next(self._numbers)
 
-    def below(self, limit: int) -> int:
+    def draw_below(self, limit: int) -> int:
         """Return a number from 0 to `limit` - 1, each as likely; `limit` below 2^31."""
         # Go's `Int31n`: of a power of two the low bits are fair as they are, otherwise what lies
         # beyond the largest multiple of the limit is drawn again.
@@ -58,26 +58,26 @@ class PublishedChance:
             if number <= largest:
                 return number % limit
 
-    def permutation(self, count: int) -> list[int]:
+    def draw_permutation(self, count: int) -> list[int]:
         """Return 0 … `count` - 1 in chance order, each order as likely."""
         # Go's `Perm`. It draws for i = 0, too, which changes nothing in the order; leaving that
         # draw out would shift every later one.
         order = [0] * count
         for i in range(count):
-            j = self.below(i + 1)
+            j = self.draw_below(i + 1)
             order[i] = order[j]
             order[j] = i
         return order
 
-    def shuffle(self, items: list[int]) -> None:
+    def shuffle_in_place(self, items: list[int]) -> None:
         """Put `items` in chance order, in place, each order as likely."""
         # Go's `Shuffle` draws otherwise than `Perm`, from 32 bits by a product, hence the second
         # method.
         for i in range(len(items) - 1, 0, -1):
-            j = self._below_by_product(i + 1)
+            j = self._draw_below_by_product(i + 1)
             items[i], items[j] = items[j], items[i]
 
-    def _below_by_product(self, limit: int) -> int:
+    def _draw_below_by_product(self, limit: int) -> int:
         """Return a number below `limit` by Lemire's multiplication, as a shuffle draws."""
         unfair = (1 << 32) % limit
         while True:
@@ -86,7 +86,7 @@ class PublishedChance:
                 return product >> 32
 
 
-def _sequence(last: Words) -> Iterator[int]:
+def _packing_random_numbers(last: Words) -> Iterator[int]:
     """Yield the numbers that follow the `last` 607, cut to 63 bits."""
     while True:
         # A block of 273, because the recurrence reaches back no less than that: none of its numbers
@@ -96,7 +96,7 @@ def _sequence(last: Words) -> Iterator[int]:
         yield from (block & _LOW_63).tolist()
 
 
-def _expanded(seed: int, shifts: tuple[int, int, int]) -> Words:
+def _packing_seed_words_expanded(seed: int, shifts: tuple[int, int, int]) -> Words:
     """Return 607 words, each of three steps of the minimal-standard sequence."""
     number = seed % _MODULUS or 89482311  # the sequence must not start at 0
     for _ in range(20):
@@ -112,30 +112,30 @@ def _expanded(seed: int, shifts: tuple[int, int, int]) -> Words:
 
 
 @cache
-def _far_state() -> Words:
+def _packing_generator_far_state() -> Words:
     """Return the generator's state 7.8e12 steps after seed 1."""
-    first = _by_age(_expanded(1, (20, 10, 0)))
-    power = _power_of_t(_STEPS)
+    first = _packing_random_words_by_age(_packing_seed_words_expanded(1, (20, 10, 0)))
+    power = _packing_generator_power_of_t(_STEPS)
     # Far enough for the 607 windows below, each of 607 words.
     for _ in range(3):
         first = np.concatenate([first, first[-_LONG : -_LONG + _SHORT] + first[-_SHORT:]])
     last = [(power * first[i : i + _LONG]).sum(dtype=np.uint64) for i in range(_LONG)]
-    return _by_place(np.array(last, np.uint64), _STEPS)
+    return _packing_random_words_by_place(np.array(last, np.uint64), _STEPS)
 
 
-def _power_of_t(exponent: int) -> Words:
+def _packing_generator_power_of_t(exponent: int) -> Words:
     """Return t^exponent modulo t^607 - t^334 - 1, lowest coefficient first."""
     power = np.zeros(_LONG, np.uint64)
     power[0] = 1
     for bit in f"{exponent:b}":
         # Coefficients wrap at 2^64, which is the modulus of the recurrence itself.
-        power = _reduced(np.convolve(power, power))
+        power = _packing_polynomial_reduced(np.convolve(power, power))
         if bit == "1":
-            power = _reduced(np.concatenate([np.zeros(1, np.uint64), power]))
+            power = _packing_polynomial_reduced(np.concatenate([np.zeros(1, np.uint64), power]))
     return power
 
 
-def _reduced(polynomial: Words) -> Words:
+def _packing_polynomial_reduced(polynomial: Words) -> Words:
     while (excess := len(polynomial) - _LONG) > 0:
         cut = len(polynomial) - min(excess, _SHORT)
         top, polynomial = polynomial[cut:], polynomial[:cut].copy()
@@ -144,13 +144,13 @@ def _reduced(polynomial: Words) -> Words:
     return polynomial
 
 
-def _by_age(state: Words) -> Words:
+def _packing_random_words_by_age(state: Words) -> Words:
     """Return the words of a state, by place, in the order in which they were drawn."""
     ages = np.arange(1 - _LONG, 1)
     return state[(_LONG - _SHORT - ages) % _LONG]
 
 
-def _by_place(last_words: Words, steps: int) -> Words:
+def _packing_random_words_by_place(last_words: Words, steps: int) -> Words:
     """Return the state, by place, whose `last_words` were drawn in `steps` steps."""
     state = np.empty(_LONG, np.uint64)
     ages = (steps - _LONG + 1 + np.arange(_LONG)) % _LONG

@@ -10,7 +10,7 @@ from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity
 from commonwatt.fleet.engines.packing.kernel import PackingJobs, PlacementTrail
 
 
-def check_conservation(
+def check_packing_conserves_capacity(
     start: FreeCapacity, end: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail
 ) -> None:
     """Raise unless allocated + free = capacity for CPU, memory and every single GPU.
@@ -23,49 +23,57 @@ def check_conservation(
     """
     placed = trail.node >= 0
     node, job = trail.node[placed], order[placed]
-    _check_equal(
-        "CPU", start.cpu_milli - _total_by_node(node, jobs.cpu_milli[job], start), end.cpu_milli
+    _check_packing_law_equal(
+        "CPU",
+        start.cpu_milli - _amount_total_by_node(node, jobs.cpu_milli[job], start),
+        end.cpu_milli,
     )
-    _check_equal(
+    _check_packing_law_equal(
         "memory",
-        start.memory_mib - _total_by_node(node, jobs.memory_mib[job], start),
+        start.memory_mib - _amount_total_by_node(node, jobs.memory_mib[job], start),
         end.memory_mib,
     )
-    _check_equal("GPU", start.gpu_milli - _held_share(start, order, jobs, trail), end.gpu_milli)
+    _check_packing_law_equal(
+        "GPU",
+        start.gpu_milli - _gpu_share_held_by_placements(start, order, jobs, trail),
+        end.gpu_milli,
+    )
     allocated = int((jobs.gpus[job] * jobs.gpu_milli[job]).sum())
     last = int(trail.allocated_milli[-1]) if len(order) else 0
-    _check_equal("allocated GPU", np.array(allocated), np.array(last))
+    _check_packing_law_equal("allocated GPU", np.array(allocated), np.array(last))
     for left in (end.cpu_milli, end.memory_mib, end.gpu_milli):
-        _check_holds("room", bool((left >= 0).all()))
+        _check_packing_law("room", bool((left >= 0).all()))
 
 
-def _total_by_node(node: I64, amount: I64, nodes: FreeCapacity) -> I64:
+def _amount_total_by_node(node_of_placement: I64, amount: I64, nodes: FreeCapacity) -> I64:
     total = np.zeros(len(nodes.gpus), np.int64)
-    np.add.at(total, node, amount)
+    np.add.at(total, node_of_placement, amount)
     return total
 
 
-def _held_share(start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail) -> I64:
+def _gpu_share_held_by_placements(
+    start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail
+) -> I64:
     """Return the share held of each GPU, recounted from the placements."""
     gpus = jobs.gpus[order]
     owner = np.repeat(np.arange(len(order)), gpus)
     used = trail.gpu >= 0
-    _check_holds("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
+    _check_packing_law("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
     owner, gpu = owner[used], trail.gpu[used]
     pairs = owner * start.gpu_milli.shape[1] + gpu
     # One GPU twice for one job would leave every sum right.
-    _check_holds("different GPUs", len(np.unique(pairs)) == len(pairs))
+    _check_packing_law("different GPUs", len(np.unique(pairs)) == len(pairs))
     held = np.zeros_like(start.gpu_milli)
     np.add.at(held, (trail.node[owner], gpu), jobs.gpu_milli[order[owner]])
     return held
 
 
-def _check_equal(law: str, expected: I64, counted: I64) -> None:
-    _check_holds(law, bool((expected == counted).all()))
+def _check_packing_law_equal(law: str, expected: I64, counted: I64) -> None:
+    _check_packing_law(law, bool((expected == counted).all()))
 
 
-def _check_holds(law: str, holds: bool) -> None:
-    if not holds:
+def _check_packing_law(law: str, law_holds: bool) -> None:
+    if not law_holds:
         raise IdentityError(
             "packing",
             found=Message("allocated + free differs from capacity ({what})", {"what": law}),

@@ -15,15 +15,18 @@ import numpy as np
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.policies.place import random_fit
-from commonwatt.fleet.domain.policies.place.choose import pick_gpus, score
+from commonwatt.fleet.domain.policies.place.choose import pick_gpus_of_node, score_nodes
 from commonwatt.fleet.domain.policies.place.state import (
     I64,
     FreeCapacity,
     PlacementRequest,
-    apply_request,
-    has_gpus,
+    apply_request_to_node,
+    node_has_free_gpus,
 )
-from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
+from commonwatt.fleet.domain.policies.place.typical import (
+    TypicalDemand,
+    fragmented_gpu_share_of_node,
+)
 from commonwatt.fleet.domain.workload import Bools
 
 NO_NODE = -1
@@ -89,7 +92,7 @@ class PlacementTrail(NamedTuple):
 
 
 @njit()
-def pack(
+def pack_jobs_on_nodes(
     code: int,
     order: I64,
     jobs: PackingJobs,
@@ -112,31 +115,34 @@ def pack(
         trail: What happened, filled in.
     """
     allocated, placed = 0, 0
-    lost = _remeasure_all(nodes, typical, memory.fragmented)
+    lost = _remeasure_fleet_fragmentation(nodes, typical, memory.fragmented)
     for i in range(len(order)):
         job = int(order[i])
-        request, shape = _request(jobs, job), min(int(jobs.shape[job]), len(memory.read_until) - 1)
+        request, shape = (
+            _placement_request_of_job(jobs, job),
+            min(int(jobs.shape[job]), len(memory.read_until) - 1),
+        )
         among, scores = (
             _nodes_to_rescore(request, shape, nodes, memory, placed),
             memory.scores[shape],
         )
-        score(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
-        node = _chosen_node(code, request, shape, nodes, memory, among, draws[i, 0])
+        score_nodes(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
+        node = _node_chosen_for_request(code, request, shape, nodes, memory, among, draws[i, 0])
         trail.node[i] = node
         if node >= 0:
-            pick_gpus(code, request, nodes, node, typical, draws[i, 1], memory.picked)
-            apply_request(request, nodes, node, memory.picked, 1)
+            pick_gpus_of_node(code, request, nodes, node, typical, draws[i, 1], memory.picked)
+            apply_request_to_node(request, nodes, node, memory.picked, 1)
             for k in range(request.gpus):
                 trail.gpu[trail.first_gpu[i] + k] = memory.picked[k]
             memory.log[placed], memory.latest[node] = node, placed
             placed += 1
             allocated += request.gpus * request.gpu_milli
-            lost += _remeasure(nodes, node, typical, memory.fragmented)
+            lost += _remeasure_node_fragmentation(nodes, node, typical, memory.fragmented)
         trail.allocated_milli[i], trail.fragmented[i] = allocated, lost
 
 
 @njit(inner=True)
-def _request(jobs: PackingJobs, job: int) -> PlacementRequest:
+def _placement_request_of_job(jobs: PackingJobs, job: int) -> PlacementRequest:
     return PlacementRequest(
         int(jobs.cpu_milli[job]),
         int(jobs.memory_mib[job]),
@@ -147,18 +153,20 @@ def _request(jobs: PackingJobs, job: int) -> PlacementRequest:
 
 
 @njit(inner=True)
-def _remeasure_all(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
+def _remeasure_fleet_fragmentation(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
     lost = 0
     for node in range(len(nodes.gpus)):
-        lost += _remeasure(nodes, node, typical, table)
+        lost += _remeasure_node_fragmentation(nodes, node, typical, table)
     return lost
 
 
 @njit(inner=True)
-def _remeasure(nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64) -> int:
+def _remeasure_node_fragmentation(
+    nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64
+) -> int:
     """Measure `node` anew and return by how much its fragmentation grew."""
     free = nodes.gpu_milli[node]
-    now = fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
+    now = fragmented_gpu_share_of_node(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
     grown = now - table[node]
     table[node] = now
     return grown
@@ -177,7 +185,7 @@ def _nodes_to_rescore(
         memory.top[shape] = UNKNOWN
         for node in range(len(scores)):
             memory.changed[node], scores[node] = node, 0
-        return _with_room(request, nodes, memory.changed, memory.candidates, scores)
+        return _changed_nodes_with_room(request, nodes, memory.changed, memory.candidates, scores)
     count = 0
     for entry in range(start, placed):
         node = memory.log[entry]
@@ -185,11 +193,13 @@ def _nodes_to_rescore(
         if memory.latest[node] == entry:
             memory.changed[count] = node
             count += 1
-    return _with_room(request, nodes, memory.changed[:count], memory.candidates, scores)
+    return _changed_nodes_with_room(
+        request, nodes, memory.changed[:count], memory.candidates, scores
+    )
 
 
 @njit(inner=True)
-def _with_room(
+def _changed_nodes_with_room(
     request: PlacementRequest, nodes: FreeCapacity, changed: I64, among: I64, scores: I64
 ) -> I64:
     """Return the nodes of `changed` with CPU and GPUs enough; the others score -1."""
@@ -197,7 +207,7 @@ def _with_room(
     for node in changed:
         if scores[node] == NO_NODE:  # room never grows here
             continue
-        if nodes.cpu_milli[node] >= request.cpu_milli and has_gpus(request, nodes, node):
+        if nodes.cpu_milli[node] >= request.cpu_milli and node_has_free_gpus(request, nodes, node):
             among[count] = node
             count += 1
         else:
@@ -206,7 +216,7 @@ def _with_room(
 
 
 @njit(inner=True)
-def _chosen_node(
+def _node_chosen_for_request(
     code: int,
     request: PlacementRequest,
     shape: int,
@@ -216,21 +226,21 @@ def _chosen_node(
     draw: float,
 ) -> int:
     """Return the node for `request`, or -1, once the nodes `among` are scored anew."""
-    scores, leader = memory.scores[shape], _leading_node(shape, memory, among)
+    scores, leader = memory.scores[shape], _leading_node_for_shape(shape, memory, among)
     if scores[leader] < 0:
         return -1
     memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
     if code == random_fit.CODE:
-        return _random_node(request.memory_mib, scores, memory_mib, eligible, draw)
+        return _random_node_with_memory(request.memory_mib, scores, memory_mib, eligible, draw)
     # Memory and eligibility are no part of a shape, so the best score may belong to a node that
     # this job cannot use.
     if memory_mib[leader] >= request.memory_mib and eligible[leader]:
         return leader
-    return _best_node(request.memory_mib, scores, memory_mib, eligible)
+    return _best_scored_node(request.memory_mib, scores, memory_mib, eligible)
 
 
 @njit(inner=True)
-def _leading_node(shape: int, memory: ScoreMemory, among: I64) -> int:
+def _leading_node_for_shape(shape: int, memory: ScoreMemory, among: I64) -> int:
     """Return the shape's best node: the old one or a rescored one, unless the old one fell."""
     scores, leader = memory.scores[shape], memory.leader[shape]
     # If the leader fell, any node may lead now; otherwise only one that was scored anew can pass
@@ -248,7 +258,7 @@ def _leading_node(shape: int, memory: ScoreMemory, among: I64) -> int:
 
 
 @njit(inner=True)
-def _best_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
+def _best_scored_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
     best, chosen = NO_NODE, -1
     for node in range(len(scores)):
         if scores[node] > best and memory_mib[node] >= need_mib and eligible[node]:
@@ -257,7 +267,9 @@ def _best_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> 
 
 
 @njit(inner=True)
-def _random_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: float) -> int:
+def _random_node_with_memory(
+    need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: float
+) -> int:
     count = 0
     for node in range(len(scores)):
         count += (scores[node] >= 0) & (memory_mib[node] >= need_mib) & eligible[node]
@@ -269,7 +281,7 @@ def _random_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, d
     return -1
 
 
-def blank_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory:
+def blank_score_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory:
     """Return an empty memory for so many kept shapes, arrivals and nodes."""
     count, width = nodes.gpu_milli.shape
     return ScoreMemory(
@@ -286,7 +298,7 @@ def blank_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory
     )
 
 
-def blank_trail(gpus: I64) -> PlacementTrail:
+def blank_placement_trail(gpus: I64) -> PlacementTrail:
     """Return an empty trail for arrivals that request so many `gpus` each."""
     return PlacementTrail(
         node=np.full(len(gpus), -1, np.int64),

@@ -7,25 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonwatt.core.errors import UsageError
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.fleet.domain.machines import F64, Fleet
 from commonwatt.fleet.domain.policies.place import PLACES
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy, UserPlacePolicy
-from commonwatt.fleet.domain.policies.place.slices import in_slices
-from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity, eligibility, idle_nodes
-from commonwatt.fleet.domain.policies.place.typical import POPULARITY, TypicalDemand, typical_demand
+from commonwatt.fleet.domain.policies.place.slices import workload_in_gpu_slices
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    FreeCapacity,
+    idle_fleet_capacity,
+    node_eligibility_by_job_class,
+)
+from commonwatt.fleet.domain.policies.place.typical import (
+    POPULARITY,
+    TypicalDemand,
+    typical_gpu_demand,
+)
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
-from commonwatt.fleet.engines.packing.check import check_conservation
+from commonwatt.fleet.engines.packing.arrivals import draw_job_arrivals
+from commonwatt.fleet.engines.packing.check import check_packing_conserves_capacity
 from commonwatt.fleet.engines.packing.kernel import (
     PackingJobs,
     PlacementTrail,
-    blank_memory,
-    blank_trail,
-    pack,
+    blank_placement_trail,
+    blank_score_memory,
+    pack_jobs_on_nodes,
 )
 from commonwatt.fleet.engines.packing.result import PackingResult
-from commonwatt.fleet.engines.packing.user_policy import pack_stepwise
+from commonwatt.fleet.engines.packing.user_policy import pack_jobs_by_user_policy
 
 MOST_CACHED_SCORES = 20_000_000  # scores kept between arrivals, 8 bytes each
 
@@ -78,20 +87,20 @@ def place_arrived_load(
     Source: Weng et al. (2023), USENIX ATC, section 6, and its artifact.
     """
     chosen = _place_policy(policy) if isinstance(policy, str) else policy
-    workload = in_slices(workload, fleet)
+    workload = workload_in_gpu_slices(workload, fleet)
     setup = prepare_packing(fleet, workload, load=load, seed=seed, popularity=popularity)
-    end, trail = run_packing(setup, chosen)
-    check_conservation(setup.nodes, end, setup.order, setup.jobs, trail)
+    end, trail = run_packing_of_jobs(setup, chosen)
+    check_packing_conserves_capacity(setup.nodes, end, setup.order, setup.jobs, trail)
     return PackingResult(
         policy=chosen.name,
         load=load,
         seed=seed,
-        capacity_milli=fleet.capacity_milli,
+        capacity_milli=fleet.gpu_capacity_milli,
         weight=setup.typical.weight,
         order=setup.order,
-        arrived_milli=workload.demand_milli()[setup.order].cumsum(),
+        arrived_milli=workload.gpu_demand_milli_by_job()[setup.order].cumsum(),
         trail=_in_fleet_order(trail, setup.node_order),
-        nodes=_nodes_in_order(end, np.argsort(setup.node_order)),
+        nodes=_free_capacity_in_node_order(end, np.argsort(setup.node_order)),
     )
 
 
@@ -99,39 +108,41 @@ def prepare_packing(
     fleet: Fleet, workload: Workload, *, load: float, seed: int, popularity: float = POPULARITY
 ) -> PackingSetup:
     """Return the prepared run: who arrives when, on which nodes, with which draws."""
-    klass, eligible = eligibility(workload, fleet)
-    order, node_order = draw_arrivals(fleet, workload, load=load, seed=seed)
-    jobs, shapes = _packing_jobs(workload, klass)
+    klass, eligible = node_eligibility_by_job_class(workload, fleet)
+    order, node_order = draw_job_arrivals(fleet, workload, load=load, seed=seed)
+    jobs, shapes = _packing_jobs_and_shape_count(workload, klass)
     return PackingSetup(
         jobs=jobs,
         order=order,
-        nodes=_nodes_in_order(idle_nodes(fleet, eligible), node_order),
+        nodes=_free_capacity_in_node_order(idle_fleet_capacity(fleet, eligible), node_order),
         node_order=node_order,
-        typical=typical_demand(workload, fleet, popularity),
+        typical=typical_gpu_demand(workload, fleet, popularity),
         # A stream of our own: the published draws of random-fit mix with those of the scheduler's
         # threads and cannot be had again.
-        draws=stream(seed, "packing.draws").random((len(order), 2)),
+        draws=named_random_stream(seed, "packing.draws").random((len(order), 2)),
         shapes=shapes,
     )
 
 
-def run_packing(
+def run_packing_of_jobs(
     setup: PackingSetup, policy: PlacePolicy | UserPlacePolicy
 ) -> tuple[FreeCapacity, PlacementTrail]:
     """Return the state at the end and what happened, leaving the scene as it was."""
-    nodes = copy_capacity(setup.nodes)
+    nodes = copy_packing_capacity(setup.nodes)
     if not isinstance(policy, PlacePolicy):
-        return nodes, pack_stepwise(
+        return nodes, pack_jobs_by_user_policy(
             policy, setup.order, setup.jobs, nodes, setup.typical, setup.draws
         )
-    trail = blank_trail(setup.jobs.gpus[setup.order])
+    trail = blank_placement_trail(setup.jobs.gpus[setup.order])
     cached_shapes = min(setup.shapes, MOST_CACHED_SCORES // max(len(nodes.gpus), 1))
-    memory = blank_memory(cached_shapes, len(setup.order), nodes)
-    pack(policy.code, setup.order, setup.jobs, nodes, setup.typical, setup.draws, memory, trail)
+    memory = blank_score_memory(cached_shapes, len(setup.order), nodes)
+    pack_jobs_on_nodes(
+        policy.code, setup.order, setup.jobs, nodes, setup.typical, setup.draws, memory, trail
+    )
     return nodes, trail
 
 
-def copy_capacity(nodes: FreeCapacity) -> FreeCapacity:
+def copy_packing_capacity(nodes: FreeCapacity) -> FreeCapacity:
     """Return a state of its own that may be changed."""
     return FreeCapacity(**{name: getattr(nodes, name).copy() for name in FreeCapacity._fields})
 
@@ -142,7 +153,7 @@ def _place_policy(name: str) -> PlacePolicy:
     return PLACES[name]
 
 
-def _packing_jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
+def _packing_jobs_and_shape_count(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
     """Return the requests as columns; shapes are numbered by popularity."""
     gpu_milli = np.where(workload.gpus > 0, workload.gpu_milli, 0).astype(np.int64)
     requests = np.stack([workload.cpu_milli, workload.gpus.astype(np.int64), gpu_milli], axis=1)
@@ -161,7 +172,7 @@ def _packing_jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
     return jobs, len(counts)
 
 
-def _nodes_in_order(nodes: FreeCapacity, order: I64) -> FreeCapacity:
+def _free_capacity_in_node_order(nodes: FreeCapacity, order: I64) -> FreeCapacity:
     # Nodes are the first axis of every column but `eligible`, whose rows are classes.
     columns = {name: getattr(nodes, name)[order].copy() for name in FreeCapacity._fields[:-1]}
     return FreeCapacity(**columns, eligible=nodes.eligible[:, order].copy())

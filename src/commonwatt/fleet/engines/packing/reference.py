@@ -86,21 +86,21 @@ def pack_reference(
         draws: Two numbers in [0, 1) per arrival, for the policies of chance.
         popularity: Share of the jobs that count as typical.
     """
-    nodes = _reference_nodes(fleet)
-    requests = [_request(workload, job) for job in range(len(workload))]
+    nodes = _reference_nodes_of_fleet(fleet)
+    requests = [_reference_request_of_job(workload, job) for job in range(len(workload))]
     context = ReferenceContext(
         largest_cpu=max(1, *(int(cpu) for cpu in fleet.cpu_milli)),
         largest_gpu=1000 * max(1, *(int(gpus) for gpus in fleet.gpus)),
-        typical=_typical_requests(requests, popularity),
+        typical=_typical_reference_requests(requests, popularity),
     )
-    losses = [fragmented_share(node, context) for node in nodes]
+    losses = [fragmented_gpu_share(node, context) for node in nodes]
     return [
-        _place_next(requests[job], nodes, losses, node_order, policy, context, draw)
+        _place_reference_request(requests[job], nodes, losses, node_order, policy, context, draw)
         for job, draw in zip(order, draws, strict=True)
     ]
 
 
-def _place_next(
+def _place_reference_request(
     request: ReferenceRequest,
     nodes: list[ReferenceNode],
     losses: list[Fraction],
@@ -110,16 +110,16 @@ def _place_next(
     draw: Sequence[float],
 ) -> ReferencePlacement:
     """Place one job, keep the fragmentation of each node in `losses`, say what became of it."""
-    index = _chosen_node(request, nodes, node_order, policy, context, draw[0])
+    index = _reference_node_chosen(request, nodes, node_order, policy, context, draw[0])
     gpus: tuple[int, ...] = ()
     if index >= 0:
-        gpus = _gpus(request, nodes[index], policy, context, draw[1])
-        _apply(request, nodes[index], gpus)
-        losses[index] = fragmented_share(nodes[index], context)
+        gpus = _reference_gpus_chosen(request, nodes[index], policy, context, draw[1])
+        _apply_request_to_reference_node(request, nodes[index], gpus)
+        losses[index] = fragmented_gpu_share(nodes[index], context)
     return ReferencePlacement(index, gpus, sum(losses, Fraction(0)))
 
 
-def _chosen_node(
+def _reference_node_chosen(
     request: ReferenceRequest,
     nodes: list[ReferenceNode],
     node_order: Sequence[int],
@@ -127,7 +127,7 @@ def _chosen_node(
     context: ReferenceContext,
     draw: float,
 ) -> int:
-    fitting = [index for index in node_order if _fits(request, nodes[index])]
+    fitting = [index for index in node_order if _request_fits_reference_node(request, nodes[index])]
     if not fitting:
         return -1
     if policy == "random-fit":
@@ -136,7 +136,7 @@ def _chosen_node(
     return max(fitting, key=lambda index: SCORES[policy](request, nodes[index], context))
 
 
-def _fits(request: ReferenceRequest, node: ReferenceNode) -> bool:
+def _request_fits_reference_node(request: ReferenceRequest, node: ReferenceNode) -> bool:
     return (
         (node.cpu is None or node.cpu >= request.cpu)
         and (node.memory is None or node.memory >= request.memory)
@@ -147,7 +147,9 @@ def _fits(request: ReferenceRequest, node: ReferenceNode) -> bool:
     )
 
 
-def _apply(request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]) -> None:
+def _apply_request_to_reference_node(
+    request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]
+) -> None:
     node.cpu = None if node.cpu is None else node.cpu - request.cpu
     node.memory = None if node.memory is None else node.memory - request.memory
     for gpu in gpus:
@@ -156,7 +158,7 @@ def _apply(request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]) 
         node.kinds[request.gpus if request.requests_whole_gpus else 0] += 1
 
 
-def _gpus(
+def _reference_gpus_chosen(
     request: ReferenceRequest,
     node: ReferenceNode,
     policy: str,
@@ -181,12 +183,15 @@ def _gpus(
             return (min(fitting, key=lambda gpu: node.free[gpu]),)
 
 
-def fragmented_share(node: ReferenceNode, context: ReferenceContext) -> Fraction:
+def fragmented_gpu_share(node: ReferenceNode, context: ReferenceContext) -> Fraction:
     """Return the fragmented share of a node [1/1000 GPU]: a mean over typical jobs."""
-    return sum((part * _lost_to(request, node) for request, part in context.typical), Fraction(0))
+    return sum(
+        (part * _gpu_share_lost_to_request(request, node) for request, part in context.typical),
+        Fraction(0),
+    )
 
 
-def _lost_to(request: ReferenceRequest, node: ReferenceNode) -> int:
+def _gpu_share_lost_to_request(request: ReferenceRequest, node: ReferenceNode) -> int:
     """Return the free share of `node` that jobs like `request` cannot use [1/1000 GPU]."""
     enough = [free for free in node.free if free >= request.share]
     serves = (
@@ -204,27 +209,37 @@ def _fgd_score(
     after = ReferenceNode(
         node.cpu, node.memory, node.free.copy(), node.gpu_type, node.site, node.tenant
     )
-    _apply(request, after, gpus)
+    _apply_request_to_reference_node(request, after, gpus)
     # Exact fractions up to here, so that only the sigmoid itself is rounded.
-    fall = float((fragmented_share(node, context) - fragmented_share(after, context)) / 1000)
+    fall = float(
+        (fragmented_gpu_share(node, context) - fragmented_gpu_share(after, context)) / 1000
+    )
     return int(100 / (1 + math.exp(-fall)))
 
 
-def _room_left(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> float:
+def _node_share_left_after_request(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> float:
     cpu = 0 if node.cpu is None else node.cpu - request.cpu
     gpu = sum(node.free) - request.gpus * request.share
     return cpu / context.largest_cpu * 0.5 + gpu / context.largest_gpu * 0.5
 
 
-def _best_fit(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
-    return int((1.0 - _room_left(request, node, context)) * 100.0)
+def _best_fit_score(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
+    return int((1.0 - _node_share_left_after_request(request, node, context)) * 100.0)
 
 
-def _worst_fit(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
-    return int(_room_left(request, node, context) * 100.0)
+def _worst_fit_score(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
+    return int(_node_share_left_after_request(request, node, context) * 100.0)
 
 
-def _dot_product(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+def _dot_product_score(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
     cpu = 0 if node.cpu is None else node.cpu
     product = (cpu / context.largest_cpu) * (request.cpu / context.largest_cpu)
     product += (
@@ -233,7 +248,7 @@ def _dot_product(request: ReferenceRequest, node: ReferenceNode, context: Refere
     return max(0, int(100.0 * (1.0 - product / 2.0)))
 
 
-def _gpu_packing(request: ReferenceRequest, node: ReferenceNode, _: ReferenceContext) -> int:
+def _gpu_packing_score(request: ReferenceRequest, node: ReferenceNode, _: ReferenceContext) -> int:
     if not request.gpus:
         return 0
     idle = node.free.count(1000)
@@ -245,7 +260,7 @@ def _gpu_packing(request: ReferenceRequest, node: ReferenceNode, _: ReferenceCon
     return max(100 - sum(free // 10 for free in taken) // 10, 50)
 
 
-def _gpu_clustering(
+def _gpu_clustering_score(
     request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
 ) -> int:
     if not request.gpus:
@@ -256,31 +271,35 @@ def _gpu_clustering(
     return company + 25 * (context.largest_gpu - sum(node.free)) // context.largest_gpu
 
 
-def _consolidate(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+def _consolidate_score(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
     left = sum(node.free) - request.gpus * request.share
     # Not the compiled formula, on purpose: what must agree is the order of the nodes.
     in_use = sum(node.free) < 1000 * len(node.free)
     return (context.largest_gpu if in_use else -context.largest_gpu) - left
 
 
-def _fgd(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
-    gpus = _gpus(request, node, "fgd", context, 0.0)
+def _fgd_score_of_node(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
+    gpus = _reference_gpus_chosen(request, node, "fgd", context, 0.0)
     return _fgd_score(request, node, gpus, context)
 
 
 SCORES: dict[str, Callable[[ReferenceRequest, ReferenceNode, ReferenceContext], int]] = {
     "first-fit": lambda _request, _node, _context: 0,
-    "best-fit": _best_fit,
-    "worst-fit": _worst_fit,
-    "dot-product": _dot_product,
-    "gpu-packing": _gpu_packing,
-    "gpu-clustering": _gpu_clustering,
-    "fgd": _fgd,
-    "consolidate": _consolidate,
+    "best-fit": _best_fit_score,
+    "worst-fit": _worst_fit_score,
+    "dot-product": _dot_product_score,
+    "gpu-packing": _gpu_packing_score,
+    "gpu-clustering": _gpu_clustering_score,
+    "fgd": _fgd_score_of_node,
+    "consolidate": _consolidate_score,
 }
 
 
-def _typical_requests(
+def _typical_reference_requests(
     requests: list[ReferenceRequest], popularity: float
 ) -> list[tuple[ReferenceRequest, Fraction]]:
     """Return the most popular requests with their weights, which sum to 1."""
@@ -306,7 +325,7 @@ def _typical_requests(
     return [(request, Fraction(counts[request], total)) for request in popular]
 
 
-def _reference_nodes(fleet: Fleet) -> list[ReferenceNode]:
+def _reference_nodes_of_fleet(fleet: Fleet) -> list[ReferenceNode]:
     return [
         ReferenceNode(
             int(fleet.cpu_milli[i]) or None,
@@ -320,20 +339,20 @@ def _reference_nodes(fleet: Fleet) -> list[ReferenceNode]:
     ]
 
 
-def _request(workload: Workload, job: int) -> ReferenceRequest:
+def _reference_request_of_job(workload: Workload, job: int) -> ReferenceRequest:
     gpus = int(workload.gpus[job])
     return ReferenceRequest(
         int(workload.cpu_milli[job]),
         int(workload.memory_mib[job]),
         gpus,
         int(workload.gpu_milli[job]) if gpus else 0,
-        _names_in_mask(int(workload.gpu_types[job]), workload.gpu_type_names)
+        _gpu_type_names_in_mask(int(workload.gpu_types[job]), workload.gpu_type_names)
         if gpus
         else frozenset(),
-        _names_in_mask(int(workload.sites[job]), workload.site_names),
+        _gpu_type_names_in_mask(int(workload.sites[job]), workload.site_names),
         int(workload.tenant[job]),
     )
 
 
-def _names_in_mask(mask: int, names: Sequence[str]) -> frozenset[str]:
-    return frozenset(name for i, name in enumerate(names) if mask >> i & 1)
+def _gpu_type_names_in_mask(gpu_type_mask: int, gpu_type_names: Sequence[str]) -> frozenset[str]:
+    return frozenset(name for i, name in enumerate(gpu_type_names) if gpu_type_mask >> i & 1)

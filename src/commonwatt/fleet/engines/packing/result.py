@@ -43,7 +43,7 @@ class PackingResult:
     nodes: FreeCapacity
 
     @property
-    def jobs(self) -> int:
+    def jobs_arrived(self) -> int:
         """Jobs that arrived."""
         return len(self.order)
 
@@ -55,12 +55,14 @@ class PackingResult:
     @property
     def arrived_gpu_share(self) -> float:
         """GPU demand arrived, over all GPU."""
-        return int(self.arrived_milli[-1]) / self.capacity_milli if self.jobs else 0.0
+        return int(self.arrived_milli[-1]) / self.capacity_milli if self.jobs_arrived else 0.0
 
     @property
     def allocated_gpu_share(self) -> float:
         """Allocated GPU over all GPU, at the end."""
-        return int(self.trail.allocated_milli[-1]) / self.capacity_milli if self.jobs else 0.0
+        return (
+            int(self.trail.allocated_milli[-1]) / self.capacity_milli if self.jobs_arrived else 0.0
+        )
 
     @property
     def unallocated_gpu_share(self) -> float:
@@ -71,7 +73,7 @@ class PackingResult:
     def fragmented_gpu_share(self) -> float:
         """Fragmented GPU over all GPU, at the arrived load (see `place.typical`)."""
         unit = self.capacity_milli * self.weight
-        return int(self.trail.fragmented[-1]) / unit if self.jobs else 0.0
+        return int(self.trail.fragmented[-1]) / unit if self.jobs_arrived else 0.0
 
     @property
     def result_sha256(self) -> str:
@@ -80,7 +82,7 @@ class PackingResult:
         trail = {f"trail.{name}": getattr(self.trail, name) for name in PlacementTrail._fields}
         return arrays_sha256(state | trail | {"order": self.order})
 
-    def curve(self) -> pl.DataFrame:
+    def arrived_load_curve(self) -> pl.DataFrame:
         """Return the shares at each 1 % of arrived load, as `PACKING_CURVE` describes them.
 
         Each line is the mean over the arrivals whose load rounds to it, as in the
@@ -90,20 +92,22 @@ class PackingResult:
         allocated = self.trail.allocated_milli / self.capacity_milli
         lost = self.trail.fragmented / (self.capacity_milli * self.weight)
         lines = np.unique(percent)
-        taken = _mean_by_line(percent, allocated)[lines]
-        return PACKING_CURVE.frame(
+        taken = _mean_gpu_share_by_load_line(percent, allocated)[lines]
+        return PACKING_CURVE.build_frame(
             arrived_percent=lines,
             allocated_gpu_share=taken,
             unallocated_gpu_share=1.0 - taken,
-            fragmented_gpu_share=_mean_by_line(percent, lost)[lines],
-            fragmented_idle_share=_mean_by_line(percent, _quotient(lost, 1.0 - allocated))[lines],
+            fragmented_gpu_share=_mean_gpu_share_by_load_line(percent, lost)[lines],
+            fragmented_idle_share=_mean_gpu_share_by_load_line(
+                percent, _gpu_share_quotient(lost, 1.0 - allocated)
+            )[lines],
         )
 
 
-def _mean_by_line(line: I64, amounts: F64) -> F64:
-    totals: F64 = np.bincount(line, weights=amounts).astype(np.float64)
-    return _quotient(totals, np.bincount(line).astype(np.float64))
+def _mean_gpu_share_by_load_line(load_line: I64, gpu_amounts: F64) -> F64:
+    totals: F64 = np.bincount(load_line, weights=gpu_amounts).astype(np.float64)
+    return _gpu_share_quotient(totals, np.bincount(load_line).astype(np.float64))
 
 
-def _quotient(part: F64, whole: F64) -> F64:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+def _gpu_share_quotient(gpu_part: F64, gpu_whole: F64) -> F64:
+    return np.divide(gpu_part, gpu_whole, out=np.zeros_like(gpu_part), where=gpu_whole > 0)

@@ -7,20 +7,27 @@ import numpy as np
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import F64
-from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
+from commonwatt.fleet.domain.policies.place.gpus import pick_tightest_gpus
 from commonwatt.fleet.domain.policies.place.policy import UserPlacePolicy
 from commonwatt.fleet.domain.policies.place.state import (
     I64,
     FreeCapacity,
     PlacementRequest,
-    apply_request,
-    fits,
+    apply_request_to_node,
+    request_fits_node,
 )
-from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
-from commonwatt.fleet.engines.packing.kernel import PackingJobs, PlacementTrail, blank_trail
+from commonwatt.fleet.domain.policies.place.typical import (
+    TypicalDemand,
+    fragmented_gpu_share_of_node,
+)
+from commonwatt.fleet.engines.packing.kernel import (
+    PackingJobs,
+    PlacementTrail,
+    blank_placement_trail,
+)
 
 
-def pack_stepwise(
+def pack_jobs_by_user_policy(
     policy: UserPlacePolicy,
     order: I64,
     jobs: PackingJobs,
@@ -35,37 +42,41 @@ def pack_stepwise(
     Raises:
         UsageError: The policy named a node that does not exist or has no room.
     """
-    trail = blank_trail(jobs.gpus[order])
+    trail = blank_placement_trail(jobs.gpus[order])
     picked = np.zeros(nodes.gpu_milli.shape[1], np.int64)
-    lost = sum(_fragmented_on(nodes, node, typical) for node in range(len(nodes.gpus)))
+    lost = sum(
+        _fragmented_gpu_share_of_node(nodes, node, typical) for node in range(len(nodes.gpus))
+    )
     allocated = 0
     for i, job in enumerate(order.tolist()):
         # All columns but the last, the shape, which only the compiled engine reads.
         request = PlacementRequest(*(int(column[job]) for column in jobs[:-1]))
         node = int(policy.choose(request, nodes, float(draws[i, 0])))
-        _check_choice(policy, request, nodes, node)
+        _check_node_chosen_by_user(policy, request, nodes, node)
         if node >= 0:
-            lost -= _fragmented_on(nodes, node, typical)
-            pick_tightest(request, nodes.gpu_milli[node], picked)
-            apply_request(request, nodes, node, picked, 1)
+            lost -= _fragmented_gpu_share_of_node(nodes, node, typical)
+            pick_tightest_gpus(request, nodes.gpu_milli[node], picked)
+            apply_request_to_node(request, nodes, node, picked, 1)
             first = int(trail.first_gpu[i])
             trail.gpu[first : first + request.gpus] = picked[: request.gpus]
             allocated += request.gpus * request.gpu_milli
-            lost += _fragmented_on(nodes, node, typical)
+            lost += _fragmented_gpu_share_of_node(nodes, node, typical)
         trail.node[i], trail.allocated_milli[i], trail.fragmented[i] = node, allocated, lost
     return trail
 
 
-def _fragmented_on(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
+def _fragmented_gpu_share_of_node(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
     cpu = int(nodes.cpu_milli[node])
-    return int(fragmented(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical))
+    return int(
+        fragmented_gpu_share_of_node(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical)
+    )
 
 
-def _check_choice(
+def _check_node_chosen_by_user(
     policy: UserPlacePolicy, request: PlacementRequest, nodes: FreeCapacity, node: int
 ) -> None:
     # Asked here, or a user's slip would come out as a conservation law of ours that does not close.
-    if node == -1 or (0 <= node < len(nodes.gpus) and fits(request, nodes, node)):
+    if node == -1 or (0 <= node < len(nodes.gpus) and request_fits_node(request, nodes, node)):
         return
     raise UsageError(
         policy.name,

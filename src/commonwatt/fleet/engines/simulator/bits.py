@@ -24,24 +24,24 @@ ZERO, ONE, NONE, LATER = (cast("int", np.int64(number)) for number in (0, 1, -1,
 
 
 @njit(inline=True)
-def lowest(word: int) -> int:
+def lowest_bit_of_simulator_word(word: int) -> int:
     """Return the place of the lowest bit of a word that is not 0."""
     return _trailing_zeros(word)
 
 
 @njit(inline=True)
-def highest(word: int) -> int:
+def highest_bit_of_simulator_word(word: int) -> int:
     """Return the place of the highest bit of a word that is not 0."""
     return 63 - _leading_zeros(word)
 
 
-def tower(size: int) -> tuple[I64, I64]:
+def empty_queue_tower(size: int) -> tuple[I64, I64]:
     """Return an empty set over 0..size-1 as a tower of words, and where its floors begin.
 
     Each bit of a floor says whether a word of the floor below holds anything, so
     that the least member is found in as many steps as there are floors.
 
-    >>> words, floors = tower(5000)
+    >>> words, floors = empty_queue_tower(5000)
     >>> len(words), floors.tolist()
     (82, [0, 79, 81, 82])
     """
@@ -56,7 +56,7 @@ def tower(size: int) -> tuple[I64, I64]:
 
 
 @njit(bare=True, hot=True)
-def tower_add(words: I64, floors: I64, member: int) -> None:
+def add_to_queue_tower(words: I64, floors: I64, member: int) -> None:
     """Add `member` to the set."""
     for floor in range(len(floors) - 1):
         at = floors[floor] + (member >> 6)
@@ -69,7 +69,7 @@ def tower_add(words: I64, floors: I64, member: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def tower_drop(words: I64, floors: I64, member: int) -> None:
+def drop_from_queue_tower(words: I64, floors: I64, member: int) -> None:
     """Take `member` out of the set."""
     for floor in range(len(floors) - 1):
         at = floors[floor] + (member >> 6)
@@ -81,7 +81,7 @@ def tower_drop(words: I64, floors: I64, member: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def tower_least(words: I64, floors: I64) -> int:
+def least_in_queue_tower(words: I64, floors: I64) -> int:
     """Return the least member, or -1 where the set is empty."""
     top = len(floors) - 2
     if words[floors[top]] == 0:
@@ -89,5 +89,5 @@ def tower_least(words: I64, floors: I64) -> int:
     member = ZERO
     for floor in range(top, -1, -1):
         at = floors[floor] + member
-        member = (member << 6) | lowest(int(words[at]))
+        member = (member << 6) | lowest_bit_of_simulator_word(int(words[at]))
     return member

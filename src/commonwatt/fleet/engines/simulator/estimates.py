@@ -39,7 +39,7 @@ class Estimates(NamedTuple):
     job_at: I64
 
 
-def empty_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimates:
+def empty_runtime_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimates:
     """Return empty trees for jobs whose queue order is `by_rank`."""
     if not used:
         none = np.zeros(0, np.int64)
@@ -58,7 +58,7 @@ def empty_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimate
 
 
 @njit(bare=True)
-def set_estimate(estimates: Estimates, shape: int, job: int, time: int) -> None:
+def set_runtime_estimate(estimates: Estimates, shape: int, job: int, time: int) -> None:
     """Let `job` wait with a believed run time, or `LATER` to take it away."""
     root = estimates.tree_at[shape]
     at = estimates.leaves[shape] + estimates.leaf[job]
@@ -74,7 +74,7 @@ def set_estimate(estimates: Estimates, shape: int, job: int, time: int) -> None:
 
 
 @njit(bare=True)
-def first_within(estimates: Estimates, shape: int, limit: int) -> int:
+def first_job_estimated_within(estimates: Estimates, shape: int, limit: int) -> int:
     """Return the first waiting job of a shape that runs at most `limit`, or -1."""
     root, leaves = estimates.tree_at[shape], estimates.leaves[shape]
     if estimates.tree[root + 1] > limit:

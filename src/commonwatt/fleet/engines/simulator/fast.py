@@ -13,10 +13,10 @@ from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES
 from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.simulator.bits import tower
-from commonwatt.fleet.engines.simulator.estimates import empty_estimates
+from commonwatt.fleet.engines.simulator.bits import empty_queue_tower
+from commonwatt.fleet.engines.simulator.estimates import empty_runtime_estimates
 from commonwatt.fleet.engines.simulator.gangs import HeldPlaces
-from commonwatt.fleet.engines.simulator.identities import check_law
+from commonwatt.fleet.engines.simulator.identities import check_simulation_law
 from commonwatt.fleet.engines.simulator.kernel import (
     BITS,
     EASY,
@@ -27,27 +27,27 @@ from commonwatt.fleet.engines.simulator.kernel import (
     PROMISED_TO,
     TOO_LATE,
     KernelState,
-    replay,
+    replay_kernel,
 )
-from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_sets
-from commonwatt.fleet.engines.simulator.releases import idle_releases
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, first_state
+from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_node_sets
+from commonwatt.fleet.engines.simulator.releases import idle_fleet_releases
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, initial_queue_state
 from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
-    job_shapes,
-    node_groups,
+    gang_shapes_of_jobs,
+    node_groups_of_fleet,
 )
 
 T = TypeVar("T", bound=np.generic)
 
 
-def can_be_fast(setup: ReplaySetup) -> bool:
+def can_replay_fast(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs at once."""
-    return setup.policy.order.fixed and can_rank(setup)
+    return setup.policy.order.fixed and can_replay_ranked(setup)
 
 
-def can_rank(setup: ReplaySetup) -> bool:
+def can_replay_ranked(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs once the order is known."""
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
@@ -63,39 +63,39 @@ def can_rank(setup: ReplaySetup) -> bool:
     )
 
 
-def replay_fast(setup: ReplaySetup) -> SimulationResult:
+def replay_on_fast_kernel(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup` by the compiled kernel."""
     # Jobs already stand in order of submission: there is nothing to rank.
     if setup.policy.order.name == "fifo":
         jobs = np.arange(len(setup.workload))
-        return _replay(setup, jobs, jobs)
-    return replay_ranked(setup, _order_keys(setup))
+        return _replay_kernel_checked(setup, jobs, jobs)
+    return replay_ranked_on_fast_kernel(setup, _queue_order_keys(setup))
 
 
-def replay_ranked(setup: ReplaySetup, keys: I64) -> SimulationResult:
+def replay_ranked_on_fast_kernel(setup: ReplaySetup, keys: I64) -> SimulationResult:
     """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
-    return _replay(setup, *_ranks(keys))
+    return _replay_kernel_checked(setup, *_queue_ranks_and_jobs_by_rank(keys))
 
 
-def _replay(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
-    kernel = _kernel_state(setup, rank, by_rank)
-    replay(kernel)
+def _replay_kernel_checked(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
+    kernel = _initial_kernel_state(setup, rank, by_rank)
+    replay_kernel(kernel)
     if kernel.note[TOO_LATE]:
         wanted = Message("submissions and run times that fit in a few thousand years")
         raise TraceError("runtime", found=Message("a job that ends too late"), wanted=wanted)
-    check_law("GPUs of a node", kernel.note[FAULTS] == 0)
+    check_simulation_law("GPUs of a node", kernel.note[FAULTS] == 0)
     idle = kernel.sets.free == kernel.sets.size[kernel.sets.group]
-    check_law("GPUs given back", idle[kernel.sets.node >= 0].all())
-    return _simulation_result(setup, kernel)
+    check_simulation_law("GPUs given back", idle[kernel.sets.node >= 0].all())
+    return _simulation_result_of_kernel(setup, kernel)
 
 
-def _kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
+def _initial_kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
     work, easy = setup.workload, setup.policy.backfill.name == "easy"
-    group = node_groups(setup.fleet)
-    shapes = job_shapes(work, setup.fleet, group)
-    sets = idle_sets(group, setup.fleet.gpus.astype(np.int64))
-    queue, floors = tower(len(work))
-    wide_at, places = _wide_places(shapes, sets)
+    group = node_groups_of_fleet(setup.fleet)
+    shapes = gang_shapes_of_jobs(work, setup.fleet, group)
+    sets = idle_node_sets(group, setup.fleet.gpus.astype(np.int64))
+    queue, floors = empty_queue_tower(len(work))
+    wide_at, places = _wide_gang_place_offsets(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
     note = np.zeros(NOTES, np.int64)
     note[PROMISED_TO] = NOBODY
@@ -114,8 +114,8 @@ def _kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
         queue=queue,
         floors=floors,
         ends=np.empty(len(work) + 1, np.int64),
-        releases=idle_releases(sets, used=easy),
-        estimates=empty_estimates(shapes, by_rank, used=easy),
+        releases=idle_fleet_releases(sets, used=easy),
+        estimates=empty_runtime_estimates(shapes, by_rank, used=easy),
         lean=sets.many.copy(),
         promised=np.zeros(widest, np.int64),
         promised_gpus=np.zeros(widest, np.int64),
@@ -124,30 +124,30 @@ def _kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
     )
 
 
-def _ranks(keys: I64) -> tuple[I64, I64]:
+def _queue_ranks_and_jobs_by_rank(order_keys: I64) -> tuple[I64, I64]:
     """Return each job's place in the queue's order, and the job at each place."""
-    jobs = np.arange(len(keys))
+    jobs = np.arange(len(order_keys))
     bits = max(len(jobs) - 1, 1).bit_length()
-    low = int(keys.min(initial=0))
-    if int(keys.max(initial=0)) - low < 1 << (62 - bits):
+    low = int(order_keys.min(initial=0))
+    if int(order_keys.max(initial=0)) - low < 1 << (62 - bits):
         # The job's number in the low bits makes one sort of plain words stable. Keys too far apart
         # to leave room for it go the slower way below.
-        by_rank = np.sort(((keys - low) << bits) | jobs) & ((1 << bits) - 1)
+        by_rank = np.sort(((order_keys - low) << bits) | jobs) & ((1 << bits) - 1)
     else:
-        by_rank = np.argsort(keys, kind="stable")
+        by_rank = np.argsort(order_keys, kind="stable")
     rank = np.empty_like(by_rank)
     rank[by_rank] = jobs
     return rank, by_rank
 
 
-def _order_keys(setup: ReplaySetup) -> I64:
+def _queue_order_keys(setup: ReplaySetup) -> I64:
     if setup.policy.order.name == "sjf":
         return setup.believed_ms
-    state = first_state(setup)
+    state = initial_queue_state(setup)
     return setup.policy.order.keys(state, np.arange(len(setup.workload)))
 
 
-def _wide_places(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
+def _wide_gang_place_offsets(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
     """Return where each wide gang notes its places, and how many places that takes."""
     smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
     most_places = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)
@@ -158,7 +158,7 @@ def _wide_places(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
     return ends - counts, int(ends[-1])
 
 
-def _simulation_result(setup: ReplaySetup, kernel: KernelState) -> SimulationResult:
+def _simulation_result_of_kernel(setup: ReplaySetup, kernel: KernelState) -> SimulationResult:
     work, start = setup.workload, kernel.start
     ran = start >= 0
     end = np.where(ran, start + work.runtime_ms, -1)
@@ -170,19 +170,19 @@ def _simulation_result(setup: ReplaySetup, kernel: KernelState) -> SimulationRes
         pending_ms=np.where(ran, start - work.submit_ms, -1),
         state=state,
         preemptions=np.zeros(len(work), np.int32),
-        segments=_segments(setup, kernel, np.flatnonzero(ran)),
+        segments=_job_segments_of_kernel(setup, kernel, np.flatnonzero(ran)),
     )
 
 
-def _segments(setup: ReplaySetup, kernel: KernelState, jobs: I64) -> Segments:
+def _job_segments_of_kernel(setup: ReplaySetup, kernel: KernelState, jobs: I64) -> Segments:
     work, shapes = setup.workload, kernel.shapes
     # Copies, because the entries of wide gangs are written over below.
     place, gpus = (
-        _copied_rows(kernel.held.place, jobs),
-        _copied_rows(work.gpus, jobs).astype(np.int64),
+        _copied_job_rows(kernel.held.place, jobs),
+        _copied_job_rows(work.gpus, jobs).astype(np.int64),
     )
-    start = _copied_rows(kernel.start, jobs)
-    wide = np.flatnonzero((shapes.wide == 1)[_copied_rows(shapes.of_job, jobs)])
+    start = _copied_job_rows(kernel.start, jobs)
+    wide = np.flatnonzero((shapes.wide == 1)[_copied_job_rows(shapes.of_job, jobs)])
     size = kernel.sets.size[place[wide]]
     nodes = -(-gpus[wide] // size)
     segment = np.repeat(wide, nodes)
@@ -196,7 +196,7 @@ def _segments(setup: ReplaySetup, kernel: KernelState, jobs: I64) -> Segments:
     return Segments(
         job=jobs,
         start_ms=start,
-        end_ms=start + _copied_rows(work.runtime_ms, jobs),
+        end_ms=start + _copied_job_rows(work.runtime_ms, jobs),
         node=node,
         milli=milli,
         more_segment=segment[further],
@@ -205,6 +205,6 @@ def _segments(setup: ReplaySetup, kernel: KernelState, jobs: I64) -> Segments:
     )
 
 
-def _copied_rows(column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
+def _copied_job_rows(job_column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
     """Return a copy of the rows `jobs`, which rise; quick where they are all of them."""
-    return column.copy() if len(jobs) == len(column) else column[jobs]
+    return job_column.copy() if len(jobs) == len(job_column) else job_column[jobs]

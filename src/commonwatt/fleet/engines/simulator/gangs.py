@@ -17,9 +17,9 @@ from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.bits import NONE
 from commonwatt.fleet.engines.simulator.nodesets import (
     NodeSets,
-    first_place,
-    last_place,
-    set_free,
+    first_place_with_free_gpus,
+    last_place_with_free_gpus,
+    set_free_gpus_of_place,
 )
 from commonwatt.fleet.engines.simulator.shapes import GangShapes
 
@@ -42,7 +42,7 @@ class HeldPlaces(NamedTuple):
 
 
 @njit(bare=True, hot=True)
-def narrow_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> bool:
+def narrow_gang_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> bool:
     """Return whether some node of the shape's groups has room, by `count` of nodes."""
     need = shapes.need[shape]
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
@@ -54,18 +54,22 @@ def narrow_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> b
 
 
 @njit(bare=True)
-def wide_group(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> int:
+def group_with_room_for_wide_gang(
+    count: I64, sets: NodeSets, shapes: GangShapes, shape: int
+) -> int:
     """Return the first group with room for a wide gang, or -1."""
     need = shapes.need[shape]
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
         g = shapes.groups[i]
-        if _group_holds(count, g, need // sets.size[g], need % sets.size[g], sets.size[g]):
+        if _node_group_holds_wide_gang(
+            count, g, need // sets.size[g], need % sets.size[g], sets.size[g]
+        ):
             return g
     return NONE
 
 
 @njit(bare=True)
-def _group_holds(count: I64, g: int, nodes: int, rest: int, size: int) -> bool:
+def _node_group_holds_wide_gang(count: I64, g: int, nodes: int, rest: int, size: int) -> bool:
     whole = count[g, size]
     if whole < nodes:
         return False
@@ -83,37 +87,43 @@ def gang_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> boo
     if shapes.need[shape] == 0:
         return True
     if shapes.wide[shape] == 1:
-        return wide_group(count, sets, shapes, shape) >= 0
-    return narrow_fits(count, sets, shapes, shape)
+        return group_with_room_for_wide_gang(count, sets, shapes, shape) >= 0
+    return narrow_gang_fits(count, sets, shapes, shape)
 
 
 @njit(bare=True, hot=True)
-def narrow_place(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> int:
+def place_for_narrow_gang(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> int:
     """Return the place that takes a gang of one node under place policy `mode`, or -1."""
     need = shapes.need[shape]
     best, best_level, chosen = NONE, NONE, NONE
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
         g = shapes.groups[i]
         if mode == FIRST:
-            place = _first_place_with(sets, g, need)
+            place = _first_place_with_free_gpus(sets, g, need)
         else:
-            level = _level_of_mode(sets, g, need, mode)
+            level = _free_gpu_level_by_place_mode(sets, g, need, mode)
             place = NONE
             if level >= 0:
                 from_far_end = (
                     mode == CONSOLIDATE and level == sets.size[g] and need == sets.size[g]
                 )
-                place = last_place(sets, g, level) if from_far_end else first_place(sets, g, level)
+                place = (
+                    last_place_with_free_gpus(sets, g, level)
+                    if from_far_end
+                    else first_place_with_free_gpus(sets, g, level)
+                )
         if place < 0:
             continue
         node, level = sets.node[place], sets.free[place]
-        if best < 0 or _goes_before(mode, level, node, best_level, best):
+        if best < 0 or _node_goes_before_best_node(mode, level, node, best_level, best):
             best, best_level, chosen = node, level, place
     return chosen
 
 
 @njit(bare=True, hot=True)
-def _goes_before(mode: int, level: int, node: int, best_level: int, best_node: int) -> bool:
+def _node_goes_before_best_node(
+    mode: int, level: int, node: int, best_level: int, best_node: int
+) -> bool:
     if mode != FIRST and level != best_level:
         return (level < best_level) == (mode != WORST)
     # Between groups consolidate stays with the earlier one: its far end is within a group.
@@ -121,18 +131,18 @@ def _goes_before(mode: int, level: int, node: int, best_level: int, best_node: i
 
 
 @njit(bare=True)
-def _first_place_with(sets: NodeSets, g: int, need: int) -> int:
+def _first_place_with_free_gpus(sets: NodeSets, g: int, need: int) -> int:
     best = NONE
     for level in range(need, sets.size[g] + 1):
         if sets.many[g, level] > 0:
-            place = first_place(sets, g, level)
+            place = first_place_with_free_gpus(sets, g, level)
             if best < 0 or place < best:
                 best = place
     return best
 
 
 @njit(bare=True)
-def _level_of_mode(sets: NodeSets, g: int, need: int, mode: int) -> int:
+def _free_gpu_level_by_place_mode(sets: NodeSets, g: int, need: int, mode: int) -> int:
     if mode == WORST:
         for level in range(sets.size[g], need - 1, -1):
             if sets.many[g, level] > 0:
@@ -152,12 +162,20 @@ def place_wide_gang(
     size, at = sets.size[g], held_places.wide_at[job]
     held_places.place[job] = g
     for i in range(need // size):
-        place = last_place(sets, g, size) if mode == CONSOLIDATE else first_place(sets, g, size)
-        set_free(sets, place, sets.free[place] - size)
+        place = (
+            last_place_with_free_gpus(sets, g, size)
+            if mode == CONSOLIDATE
+            else first_place_with_free_gpus(sets, g, size)
+        )
+        set_free_gpus_of_place(sets, place, sets.free[place] - size)
         held_places.wide[at + i] = place
     rest = need % size
     if rest > 0:
-        level = _level_of_mode(sets, g, rest, mode)
-        place = _first_place_with(sets, g, rest) if mode == FIRST else first_place(sets, g, level)
-        set_free(sets, place, sets.free[place] - rest)
+        level = _free_gpu_level_by_place_mode(sets, g, rest, mode)
+        place = (
+            _first_place_with_free_gpus(sets, g, rest)
+            if mode == FIRST
+            else first_place_with_free_gpus(sets, g, level)
+        )
+        set_free_gpus_of_place(sets, place, sets.free[place] - rest)
         held_places.wide[at + need // size] = place

@@ -24,29 +24,33 @@ from commonwatt.fleet.engines.simulator.bits import (
     NONE,
     ONE,
     ZERO,
-    tower_add,
-    tower_drop,
-    tower_least,
+    add_to_queue_tower,
+    drop_from_queue_tower,
+    least_in_queue_tower,
 )
-from commonwatt.fleet.engines.simulator.estimates import Estimates, first_within, set_estimate
+from commonwatt.fleet.engines.simulator.estimates import (
+    Estimates,
+    first_job_estimated_within,
+    set_runtime_estimate,
+)
 from commonwatt.fleet.engines.simulator.gangs import (
     HeldPlaces,
     gang_fits,
-    narrow_place,
+    group_with_room_for_wide_gang,
+    place_for_narrow_gang,
     place_wide_gang,
-    wide_group,
 )
-from commonwatt.fleet.engines.simulator.heap import heap_pop, heap_push
-from commonwatt.fleet.engines.simulator.nodesets import NodeSets, set_free
+from commonwatt.fleet.engines.simulator.heap import pop_job_end_off_heap, push_job_end_on_heap
+from commonwatt.fleet.engines.simulator.nodesets import NodeSets, set_free_gpus_of_place
 from commonwatt.fleet.engines.simulator.releases import (
     Releases,
-    add_piece,
-    drop_piece,
-    earliest,
-    first_by,
-    free_at,
-    leaf_time,
-    refresh,
+    add_piece_to_release,
+    drop_piece_from_release,
+    earliest_release_in_group,
+    first_place_released_by,
+    free_gpus_of_place_at,
+    refresh_release_times_of_place,
+    release_time_of_place,
 )
 from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
@@ -104,7 +108,7 @@ class KernelState(NamedTuple):
 
 
 @njit()
-def replay(state: KernelState) -> None:
+def replay_kernel(state: KernelState) -> None:
     """Replay every job."""
     jobs, bits = len(state.submit), state.note[BITS]
     low = (ONE << bits) - 1
@@ -115,20 +119,20 @@ def replay(state: KernelState) -> None:
         # At one instant releases go first: a submission passes only if nothing ends with it.
         if end > submit:
             state.note[NOW] = submit
-            first = _join_queue(state, job)
+            first = _queue_job_or_return_to_start(state, job)
             job += 1
         elif end < LATER:
             state.note[NOW] = end
-            _release(state, state.ends[0] & low)
+            _release_gpus_of_job(state, state.ends[0] & low)
             first = NOBODY
         else:
             return
         if first != NOTHING:
-            _start_waiting(state, first)
+            _start_waiting_jobs(state, first)
 
 
 @njit(bare=True, hot=True)
-def _join_queue(state: KernelState, job: int) -> int:
+def _queue_job_or_return_to_start(state: KernelState, job: int) -> int:
     """Let `job` in: return it if it may start at once, past an empty or slower queue.
 
     Otherwise it waits; return `NOBODY` if the queue is to be looked at, else `NOTHING`.
@@ -136,143 +140,143 @@ def _join_queue(state: KernelState, job: int) -> int:
     shape, easy = state.shapes.of_job[job], state.note[EASY] == 1
     if shape == NEVER_FITS:
         return NOTHING
-    first = tower_least(state.queue, state.floors)
+    first = least_in_queue_tower(state.queue, state.floors)
     ahead = first < 0 or first > state.rank[job]
     if ahead and gang_fits(state.sets.many, state.sets, state.shapes, shape):
         return job
-    tower_add(state.queue, state.floors, state.rank[job])
+    add_to_queue_tower(state.queue, state.floors, state.rank[job])
     state.note[WAITING] += 1
     if easy:
-        set_estimate(state.estimates, shape, job, state.believed[job])
+        set_runtime_estimate(state.estimates, shape, job, state.believed[job])
         if not ahead:
-            _start_if_no_delay(state, job, state.by_rank[first])
+            _backfill_job_if_no_delay(state, job, state.by_rank[first])
     return NOBODY if easy and ahead else NOTHING
 
 
 @njit(bare=True, hot=True)
-def _start_waiting(state: KernelState, first: int) -> None:
+def _start_waiting_jobs(state: KernelState, first: int) -> None:
     """Start `first`, if it is somebody, and then from the head of the queue what fits."""
     job = first
     while True:
         if job < 0:
             if state.note[WAITING] == 0:
                 return
-            job = state.by_rank[tower_least(state.queue, state.floors)]
+            job = state.by_rank[least_in_queue_tower(state.queue, state.floors)]
             if not gang_fits(state.sets.many, state.sets, state.shapes, state.shapes.of_job[job]):
                 if state.note[EASY] == 1 and state.note[WAITING] > 1:
-                    _promise(state, job)
-                    _backfill(state)
+                    _promise_nodes_to_job(state, job)
+                    _backfill_waiting_jobs(state)
                 return
-            _leave_queue(state, job)
+            _remove_job_from_queue(state, job)
         state.note[PROMISED_TO] = NOBODY  # the first takes what it likes
-        _start(state, job)
+        _start_job(state, job)
         job = NOBODY
 
 
 @njit(bare=True, hot=True)
-def _leave_queue(state: KernelState, job: int) -> None:
-    tower_drop(state.queue, state.floors, state.rank[job])
+def _remove_job_from_queue(state: KernelState, job: int) -> None:
+    drop_from_queue_tower(state.queue, state.floors, state.rank[job])
     state.note[WAITING] -= 1
     if state.note[EASY] == 1:
-        set_estimate(state.estimates, state.shapes.of_job[job], job, LATER)
+        set_runtime_estimate(state.estimates, state.shapes.of_job[job], job, LATER)
 
 
 @njit(bare=True, hot=True)
-def _start(state: KernelState, job: int) -> None:
+def _start_job(state: KernelState, job: int) -> None:
     shape, now, bits = state.shapes.of_job[job], state.note[NOW], state.note[BITS]
     need = state.shapes.need[shape]
     if state.shapes.wide[shape] == 1:
-        g = wide_group(state.sets.many, state.sets, state.shapes, shape)
+        g = group_with_room_for_wide_gang(state.sets.many, state.sets, state.shapes, shape)
         place_wide_gang(state.sets, state.held, job, g, need, state.note[MODE])
     elif need > 0:
-        place = narrow_place(state.sets, state.shapes, shape, state.note[MODE])
+        place = place_for_narrow_gang(state.sets, state.shapes, shape, state.note[MODE])
         state.held.place[job] = place
-        _set_free(state, place, state.sets.free[place] - need)
+        _set_free_gpus_of_place(state, place, state.sets.free[place] - need)
     state.start[job] = now
     end = now + state.runtime[job]
     # An end too large to share its word with the job's number would come off the heap as another
     # job's.
     if end >= LATER >> bits:
         state.note[TOO_LATE] = 1
-    state.note[ENDING] = heap_push(state.ends, state.note[ENDING], (end << bits) | job)
+    state.note[ENDING] = push_job_end_on_heap(state.ends, state.note[ENDING], (end << bits) | job)
     if state.note[EASY] == 1:
-        _update_releases(state, job, now + state.believed[job], need)
+        _update_releases_of_job(state, job, now + state.believed[job], need)
 
 
 @njit(bare=True, hot=True)
-def _set_free(state: KernelState, place: int, level: int) -> None:
+def _set_free_gpus_of_place(state: KernelState, place: int, level: int) -> None:
     if level < 0 or level > state.sets.size[state.sets.group[place]]:
         state.note[FAULTS] += 1
     else:
-        set_free(state.sets, place, level)
+        set_free_gpus_of_place(state.sets, place, level)
 
 
 @njit(bare=True, hot=True)
-def _release(state: KernelState, job: int) -> None:
-    state.note[ENDING] = heap_pop(state.ends, state.note[ENDING])
+def _release_gpus_of_job(state: KernelState, job: int) -> None:
+    state.note[ENDING] = pop_job_end_off_heap(state.ends, state.note[ENDING])
     shape, place = state.shapes.of_job[job], state.held.place[job]
     need = state.shapes.need[shape]
     if state.shapes.wide[shape] == 1:
         size = state.sets.size[place]
         for i in range(-(-need // size)):
             at = state.held.wide[state.held.wide_at[job] + i]
-            _set_free(state, at, state.sets.free[at] + min(size, need - i * size))
+            _set_free_gpus_of_place(state, at, state.sets.free[at] + min(size, need - i * size))
     elif need > 0:
-        _set_free(state, place, state.sets.free[place] + need)
+        _set_free_gpus_of_place(state, place, state.sets.free[place] + need)
     if state.note[EASY] == 1:
         believed_end = state.start[job] + state.believed[job]
         if believed_end > state.note[NOW]:
             state.note[PROMISED_TO] = NOBODY  # earlier than believed: promises may improve
-        _update_releases(state, job, believed_end, -need)
+        _update_releases_of_job(state, job, believed_end, -need)
 
 
 @njit(bare=True)
-def _update_releases(state: KernelState, job: int, end: int, gpus: int) -> None:
+def _update_releases_of_job(state: KernelState, job: int, end: int, gpus: int) -> None:
     """Tell `releases` that a job has `gpus` until `end`; negative ones it has no more."""
     shape, place, need = state.shapes.of_job[job], state.held.place[job], abs(gpus)
     if state.shapes.wide[shape] == 0:
         if need > 0:
-            _update_release(state, place, end, gpus)
+            _update_release_of_place(state, place, end, gpus)
         return
     size = state.sets.size[place]
     for i in range(-(-need // size)):
         at = state.held.wide[state.held.wide_at[job] + i]
         on_place = min(size, need - i * size)
-        _update_release(state, at, end, on_place if gpus > 0 else -on_place)
+        _update_release_of_place(state, at, end, on_place if gpus > 0 else -on_place)
 
 
 @njit(bare=True)
-def _update_release(state: KernelState, place: int, end: int, gpus: int) -> None:
+def _update_release_of_place(state: KernelState, place: int, end: int, gpus: int) -> None:
     if gpus > 0:
-        add_piece(state.releases, place, end, gpus)
+        add_piece_to_release(state.releases, place, end, gpus)
     else:
-        drop_piece(state.releases, place, end, -gpus)
-    refresh(state.sets, state.releases, place)
+        drop_piece_from_release(state.releases, place, end, -gpus)
+    refresh_release_times_of_place(state.sets, state.releases, place)
 
 
 @njit(bare=True)
-def _promise(state: KernelState, job: int) -> None:
+def _promise_nodes_to_job(state: KernelState, job: int) -> None:
     """Promise `job`, which does not fit now, the first nodes that it can have."""
     shape = state.shapes.of_job[job]
     if state.shapes.wide[shape] == 0:
-        _promise_narrow(state, shape)
+        _promise_node_to_narrow_gang(state, shape)
     # A wide promise costs a pass over whole groups, so it stands until something ends early or the
     # first in the queue starts; a narrow one is read off the trees each time.
     elif state.note[PROMISED_TO] != job:
-        _promise_wide(state, shape)
+        _promise_nodes_to_wide_gang(state, shape)
     state.note[PROMISED_TO] = job
-    _recount_lean(state)
+    _recount_nodes_beyond_promise(state)
 
 
 @njit(bare=True)
-def _promise_narrow(state: KernelState, shape: int) -> None:
+def _promise_node_to_narrow_gang(state: KernelState, shape: int) -> None:
     need, time, chosen = state.shapes.need[shape], LATER, NOBODY
     for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
         g = state.shapes.groups[i]
-        at = earliest(state.releases, g, need)
+        at = earliest_release_in_group(state.releases, g, need)
         if at > time or at == LATER:
             continue
-        place = first_by(state.sets, state.releases, g, need, at)
+        place = first_place_released_by(state.sets, state.releases, g, need, at)
         if at < time or state.sets.node[place] < state.sets.node[chosen]:
             time, chosen = at, place
     state.note[PROMISED_AT], state.note[PROMISES] = time, 1
@@ -280,26 +284,26 @@ def _promise_narrow(state: KernelState, shape: int) -> None:
 
 
 @njit(bare=True)
-def _promise_wide(state: KernelState, shape: int) -> None:
+def _promise_nodes_to_wide_gang(state: KernelState, shape: int) -> None:
     need, best, chosen = state.shapes.need[shape], LATER, NOBODY
     for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
         g = state.shapes.groups[i]
-        time = _wide_time(state, g, need)
+        time = _earliest_start_of_wide_gang(state, g, need)
         if time < best:
             best, chosen = time, g
     state.note[PROMISED_AT] = best
-    _promise_in_group(state, chosen, need, best)
+    _promise_nodes_in_group(state, chosen, need, best)
 
 
 @njit(bare=True)
-def _wide_time(state: KernelState, g: int, need: int) -> int:
+def _earliest_start_of_wide_gang(state: KernelState, g: int, need: int) -> int:
     """Return the earliest time at which group `g` has room for a wide gang."""
     size = state.sets.size[g]
     nodes, rest = need // size, need % size
     low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
     root = state.releases.tree_at[g] + state.releases.leaves[g]
     times = state.scratch
-    _find_least(state.releases.tree[size, root : root + high - low], nodes + 1, times)
+    _find_least_release_times(state.releases.tree[size, root : root + high - low], nodes + 1, times)
     time = times[nodes - 1]
     # The n-th least time gives the whole nodes; the rest may share the next of them, or any node
     # that has so many GPUs by then.
@@ -307,13 +311,15 @@ def _wide_time(state: KernelState, g: int, need: int) -> int:
         return time
     rest_time = times[nodes]
     for place in range(low, high):
-        if leaf_time(state.sets, state.releases, place, size) > time:
-            rest_time = min(rest_time, leaf_time(state.sets, state.releases, place, rest))
+        if release_time_of_place(state.sets, state.releases, place, size) > time:
+            rest_time = min(
+                rest_time, release_time_of_place(state.sets, state.releases, place, rest)
+            )
     return max(time, rest_time)
 
 
 @njit(bare=True)
-def _find_least(times: I64, count: int, least: I64) -> None:
+def _find_least_release_times(times: I64, count: int, least: I64) -> None:
     """Write the `count` least values, in order, `LATER` where there are fewer."""
     for i in range(count):
         least[i] = LATER
@@ -328,22 +334,26 @@ def _find_least(times: I64, count: int, least: I64) -> None:
 
 
 @njit(bare=True)
-def _promise_in_group(state: KernelState, g: int, need: int, time: int) -> None:
+def _promise_nodes_in_group(state: KernelState, g: int, need: int, time: int) -> None:
     """Promise the first nodes of group `g` that a wide gang can have at `time`."""
     size = state.sets.size[g]
     nodes, rest, count = need // size, need % size, ZERO
     low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
     last = low
     for place in range(low, high):
-        if count < nodes and leaf_time(state.sets, state.releases, place, size) <= time:
+        if count < nodes and release_time_of_place(state.sets, state.releases, place, size) <= time:
             state.promised[count], state.promised_gpus[count] = place, size
             count, last = count + 1, place
     if rest > 0:
         for place in range(low, high):
             is_promised = (
-                place <= last and leaf_time(state.sets, state.releases, place, size) <= time
+                place <= last
+                and release_time_of_place(state.sets, state.releases, place, size) <= time
             )
-            if not is_promised and leaf_time(state.sets, state.releases, place, rest) <= time:
+            if (
+                not is_promised
+                and release_time_of_place(state.sets, state.releases, place, rest) <= time
+            ):
                 state.promised[count], state.promised_gpus[count] = place, rest
                 count += 1
                 break
@@ -351,15 +361,15 @@ def _promise_in_group(state: KernelState, g: int, need: int, time: int) -> None:
 
 
 @njit(bare=True)
-def _spare_gpus(state: KernelState, i: int) -> int:
+def _spare_gpus_of_promised_place(state: KernelState, i: int) -> int:
     """Return how many GPUs of promised place `i` are free now and not needed by then."""
     place = state.promised[i]
-    then = free_at(state.sets, state.releases, place, state.note[PROMISED_AT])
+    then = free_gpus_of_place_at(state.sets, state.releases, place, state.note[PROMISED_AT])
     return min(state.sets.free[place], then - state.promised_gpus[i])
 
 
 @njit(bare=True)
-def _recount_lean(state: KernelState) -> None:
+def _recount_nodes_beyond_promise(state: KernelState) -> None:
     """Count the nodes by free GPUs as they are for a job that ends after the promise."""
     for g in range(state.lean.shape[0]):
         for level in range(state.lean.shape[1]):
@@ -368,11 +378,11 @@ def _recount_lean(state: KernelState) -> None:
         place = state.promised[i]
         g = state.sets.group[place]
         state.lean[g, state.sets.free[place]] -= 1
-        state.lean[g, _spare_gpus(state, i)] += 1
+        state.lean[g, _spare_gpus_of_promised_place(state, i)] += 1
 
 
 @njit(bare=True)
-def _longest_run(state: KernelState, shape: int) -> int:
+def _longest_runtime_without_delay(state: KernelState, shape: int) -> int:
     """Return how long a job of `shape` may run if it starts now; -1 if it does not fit."""
     if gang_fits(state.lean, state.sets, state.shapes, shape):
         return LATER - 1
@@ -382,51 +392,51 @@ def _longest_run(state: KernelState, shape: int) -> int:
 
 
 @njit(bare=True)
-def _start_if_no_delay(state: KernelState, job: int, first: int) -> None:
+def _backfill_job_if_no_delay(state: KernelState, job: int, first: int) -> None:
     """Start `job` out of turn if that does not delay the `first` in the queue."""
-    _promise(state, first)
-    if state.believed[job] <= _longest_run(state, state.shapes.of_job[job]):
-        _start_early(state, job)
+    _promise_nodes_to_job(state, first)
+    if state.believed[job] <= _longest_runtime_without_delay(state, state.shapes.of_job[job]):
+        _start_backfilled_job(state, job)
 
 
 @njit(bare=True)
-def _backfill(state: KernelState) -> None:
+def _backfill_waiting_jobs(state: KernelState) -> None:
     """Start, in queue order, every job behind the first that delays no promise."""
     while True:
         best, chosen = LATER, NOBODY
         for shape in range(len(state.shapes.need)):
-            limit = _longest_run(state, shape)
+            limit = _longest_runtime_without_delay(state, shape)
             if limit < 0:
                 continue
-            job = first_within(state.estimates, shape, limit)
+            job = first_job_estimated_within(state.estimates, shape, limit)
             if job >= 0 and state.rank[job] < best:
                 best, chosen = state.rank[job], job
         if chosen < 0:
             return
-        _start_early(state, chosen)
-        _recount_lean(state)
+        _start_backfilled_job(state, chosen)
+        _recount_nodes_beyond_promise(state)
 
 
 @njit(bare=True)
-def _start_early(state: KernelState, job: int) -> None:
-    _leave_queue(state, job)
+def _start_backfilled_job(state: KernelState, job: int) -> None:
+    _remove_job_from_queue(state, job)
     if state.note[NOW] + state.believed[job] <= state.note[PROMISED_AT]:
-        _start(state, job)
+        _start_job(state, job)
         return
     for i in range(state.note[PROMISES]):
         place = state.promised[i]
-        state.scratch[i] = state.sets.free[place] - _spare_gpus(state, i)
+        state.scratch[i] = state.sets.free[place] - _spare_gpus_of_promised_place(state, i)
     # The place policy must not see what is promised to another. The sign is read from a note,
     # because a literal would compile the function a second time.
-    _hide_promised(state, -state.note[EASY])
-    _start(state, job)
-    _hide_promised(state, state.note[EASY])
+    _hide_promised_gpus(state, -state.note[EASY])
+    _start_job(state, job)
+    _hide_promised_gpus(state, state.note[EASY])
 
 
 @njit(bare=True)
-def _hide_promised(state: KernelState, sign: int) -> None:
+def _hide_promised_gpus(state: KernelState, sign: int) -> None:
     """Hide the promised GPUs from the place policy (sign -1), or show them again (1)."""
     for i in range(state.note[PROMISES]):
         place = state.promised[i]
-        set_free(state.sets, place, state.sets.free[place] + sign * state.scratch[i])
-        refresh(state.sets, state.releases, place)
+        set_free_gpus_of_place(state.sets, place, state.sets.free[place] + sign * state.scratch[i])
+        refresh_release_times_of_place(state.sets, state.releases, place)

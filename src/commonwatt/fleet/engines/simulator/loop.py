@@ -13,20 +13,20 @@ from typing import Protocol
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide_scheduling
 from commonwatt.fleet.domain.policies.gangs import GangPiece
-from commonwatt.fleet.domain.policies.order.qssf import predict_ms
-from commonwatt.fleet.domain.policies.plan import apply_pieces, copy_capacity
+from commonwatt.fleet.domain.policies.order.qssf import predict_job_runtime_ms
+from commonwatt.fleet.domain.policies.plan import apply_gang_pieces, copy_free_capacity
 from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
-from commonwatt.fleet.domain.policies.state import QueueState, believed_end_ms
+from commonwatt.fleet.domain.policies.state import QueueState, believed_job_end_ms
 from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.record import ScheduleRecorder
 from commonwatt.fleet.engines.simulator.setup import (
     FIRST_GUESS_MS,
     ReplaySetup,
-    first_state,
-    never_fits,
+    initial_queue_state,
+    jobs_that_never_fit,
 )
 
 # Also their order within an instant: what ends makes room before what arrives requests it.
@@ -63,9 +63,9 @@ class HeapAgenda:
             yield heapq.heappop(self._heap)
 
 
-def replay_stepwise(setup: ReplaySetup) -> SimulationResult:
+def replay_event_by_event(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup`, deciding afresh after each event."""
-    return EventReplay(setup, HeapAgenda()).run()
+    return EventReplay(setup, HeapAgenda()).run_to_end()
 
 
 class EventReplay:
@@ -73,8 +73,8 @@ class EventReplay:
 
     def __init__(self, setup: ReplaySetup, agenda: Agenda) -> None:
         self.policy: SchedulingPolicy = setup.policy
-        self.state: QueueState = first_state(setup)
-        self.record = ScheduleRecorder(setup.workload, never_fits(self.state))
+        self.state: QueueState = initial_queue_state(setup)
+        self.record = ScheduleRecorder(setup.workload, jobs_that_never_fit(self.state))
         self.agenda = agenda
         for job, at_ms in enumerate(setup.workload.submit_ms.tolist()):
             if not self.record.rejected[job]:
@@ -83,7 +83,7 @@ class EventReplay:
         self.alarm_ms = -1
 
     @classmethod
-    def continue_from(
+    def continue_from_state(
         cls, state: QueueState, policy: SchedulingPolicy, agenda: Agenda
     ) -> EventReplay:
         """Return a replay that goes on from `state`, which may be live and is left as it is.
@@ -94,7 +94,7 @@ class EventReplay:
         replay = cls.__new__(cls)
         copied = replace(
             state,
-            nodes=copy_capacity(state.nodes),
+            nodes=copy_free_capacity(state.nodes),
             held_pieces=dict(state.held_pieces),
             started_ms=state.started_ms.copy(),
             served_ms=state.served_ms.copy(),
@@ -103,48 +103,48 @@ class EventReplay:
         replay.record = ScheduleRecorder(state.workload, np.zeros(len(state.workload), np.bool_))
         replay.finished, replay.alarm_ms = [], -1
         for job, pieces in state.held_pieces.items():
-            replay.record.start(job, int(state.started_ms[job]), pieces)
+            replay.record.record_job_start(job, int(state.started_ms[job]), pieces)
             # A live job may have outrun its estimate, and an end in the past would turn the clock
             # back.
-            agenda.add((max(believed_end_ms(state, job), state.now_ms), RELEASE, job, 1))
+            agenda.add((max(believed_job_end_ms(state, job), state.now_ms), RELEASE, job, 1))
         return replay
 
-    def run(self) -> SimulationResult:
+    def run_to_end(self) -> SimulationResult:
         """Take events until there are none, and return the outcome."""
         for event in self.agenda.events():
-            self.step(event)
-        return self.record.finished_result()
+            self.replay_event(event)
+        return self.record.finished_simulation_result()
 
-    def step(self, event: Event) -> SchedulingDecision | None:
+    def replay_event(self, event: Event) -> SchedulingDecision | None:
         """Take one event, and return what was then decided, if anything waited."""
         at_ms, kind, job, start = event
         if kind == RELEASE and not self._still_runs(job, start):
             return None  # was preempted in the meantime
         self.state = replace(self.state, now_ms=at_ms)
         if kind == RELEASE:
-            self._release(job)
+            self._release_ended_job(job)
         elif kind == SUBMIT:
-            self._submit(job)
+            self._queue_submitted_job(job)
         if len(self.state.waiting) == 0:
             return None
-        decision = decide(self.state, self.policy)
-        self.apply(decision)
+        decision = decide_scheduling(self.state, self.policy)
+        self.apply_decision(decision)
         return decision
 
     def _still_runs(self, job: int, start: int) -> bool:
         """Return whether `job` still runs since the given start of it."""
-        return job in self.state.held_pieces and start == self.record.starts_of(job)
+        return job in self.state.held_pieces and start == self.record.start_count_of_job(job)
 
-    def _submit(self, job: int) -> None:
+    def _queue_submitted_job(self, job: int) -> None:
         if self.policy.order.name == "qssf":
             # Once, at submission: a prediction that went on changing would reorder jobs that
             # already wait.
-            self.state.predicted_ms[job] = self._predicted_ms(job)
-        self.state = replace(self.state, waiting=with_job(self.state.waiting, job))
+            self.state.predicted_ms[job] = self._predicted_job_runtime_ms(job)
+        self.state = replace(self.state, waiting=jobs_with(self.state.waiting, job))
 
-    def _predicted_ms(self, job: int) -> int:
+    def _predicted_job_runtime_ms(self, job: int) -> int:
         work, done = self.state.workload, np.array(self.finished, np.int64)
-        return predict_ms(
+        return predict_job_runtime_ms(
             int(work.user[job]),
             int(work.group[job]),
             users=work.user[done].astype(np.int64),
@@ -153,59 +153,59 @@ class EventReplay:
             default_ms=FIRST_GUESS_MS,
         )
 
-    def _release(self, job: int) -> None:
-        apply_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
-        self.record.stop(job, self.state.now_ms)
+    def _release_ended_job(self, job: int) -> None:
+        apply_gang_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
+        self.record.record_job_stop(job, self.state.now_ms)
         self.finished.append(job)
-        self.state = replace(self.state, running=without_job(self.state.running, job))
+        self.state = replace(self.state, running=jobs_without(self.state.running, job))
 
-    def apply(self, decision: SchedulingDecision) -> None:
+    def apply_decision(self, decision: SchedulingDecision) -> None:
         """Do what was decided."""
         for job in decision.preemptions:
-            self._preempt(job)
+            self._preempt_running_job(job)
         for job, pieces in decision.starts.items():
-            self._start(job, pieces)
+            self._start_waiting_job(job, pieces)
         # Without preemption a change of keys starts nobody: whoever waits, waits for room.
         if self.policy.preempt.name != "none":
-            self._set_alarm()
+            self._schedule_next_wake()
 
-    def _set_alarm(self) -> None:
+    def _schedule_next_wake(self) -> None:
         """Look at the queue when keys change next, if no earlier look is due."""
         wake_ms = self.policy.order.wake(self.state)
         if wake_ms is not None and not self.state.now_ms < self.alarm_ms <= wake_ms:
             self.alarm_ms = wake_ms
             self.agenda.add((wake_ms, WAKE, 0, 0))
 
-    def _preempt(self, job: int) -> None:
+    def _preempt_running_job(self, job: int) -> None:
         state = self.state
         if job not in state.held_pieces:
             return  # started and stopped within one decision
-        apply_pieces(state.nodes, state.held_pieces.pop(job), -1)
+        apply_gang_pieces(state.nodes, state.held_pieces.pop(job), -1)
         ran_ms = state.now_ms - int(state.started_ms[job])
         state.served_ms[job] = state.served_ms[job] + ran_ms if self.policy.keep_progress else 0
-        self.record.stop(job, state.now_ms, preempted=True)
+        self.record.record_job_stop(job, state.now_ms, preempted=True)
         self.state = replace(
-            state, running=without_job(state.running, job), waiting=with_job(state.waiting, job)
+            state, running=jobs_without(state.running, job), waiting=jobs_with(state.waiting, job)
         )
 
-    def _start(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
+    def _start_waiting_job(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
         state = self.state
-        apply_pieces(state.nodes, pieces, 1)
+        apply_gang_pieces(state.nodes, pieces, 1)
         state.held_pieces[job] = pieces
         state.started_ms[job] = state.now_ms
-        self.record.start(job, state.now_ms, pieces)
+        self.record.record_job_start(job, state.now_ms, pieces)
         end_ms = state.now_ms + int(state.workload.runtime_ms[job] - state.served_ms[job])
-        self.agenda.add((end_ms, RELEASE, job, self.record.starts_of(job)))
+        self.agenda.add((end_ms, RELEASE, job, self.record.start_count_of_job(job)))
         self.state = replace(
-            state, running=with_job(state.running, job), waiting=without_job(state.waiting, job)
+            state, running=jobs_with(state.running, job), waiting=jobs_without(state.waiting, job)
         )
 
 
-def with_job(jobs: I64, job: int) -> I64:
+def jobs_with(jobs: I64, job: int) -> I64:
     """Return `jobs`, which are in order, with `job` among them."""
     return np.insert(jobs, int(np.searchsorted(jobs, job)), job)
 
 
-def without_job(jobs: I64, job: int) -> I64:
+def jobs_without(jobs: I64, job: int) -> I64:
     """Return `jobs` without `job`."""
     return jobs[jobs != job]

@@ -17,7 +17,11 @@ import numpy as np
 
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.simulator.bits import ONE, highest, lowest
+from commonwatt.fleet.engines.simulator.bits import (
+    ONE,
+    highest_bit_of_simulator_word,
+    lowest_bit_of_simulator_word,
+)
 
 
 class NodeSets(NamedTuple):
@@ -46,14 +50,14 @@ class NodeSets(NamedTuple):
     node: I64
 
 
-def idle_sets(group: I64, gpus: I64) -> NodeSets:
+def idle_node_sets(group: I64, gpus: I64) -> NodeSets:
     """Return the sets of a fleet with nothing on it.
 
     Args:
         group: Group of each node, numbered by first appearance, shape (nodes,).
         gpus: GPUs of each node, equal within a group, shape (nodes,).
 
-    >>> sets = idle_sets(np.array([0, 1, 0]), np.array([8, 4, 8]))
+    >>> sets = idle_node_sets(np.array([0, 1, 0]), np.array([8, 4, 8]))
     >>> sets.many[0, 8], sets.node[:2].tolist(), sets.node[64]
     (np.int64(2), [0, 2], np.int64(1))
     """
@@ -80,19 +84,19 @@ def idle_sets(group: I64, gpus: I64) -> NodeSets:
     for g in range(groups):
         members_of = np.flatnonzero(group == g)
         sets.node[word_at[g] * 64 : word_at[g] * 64 + len(members_of)] = members_of
-    _fill_idle(sets)
+    _fill_node_sets_idle(sets)
     return sets
 
 
 @njit()
-def _fill_idle(sets: NodeSets) -> None:
+def _fill_node_sets_idle(sets: NodeSets) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
-            _add_to_sets(sets, place, sets.size[sets.group[place]])
+            _add_place_to_node_sets(sets, place, sets.size[sets.group[place]])
 
 
 @njit(bare=True, hot=True)
-def _add_to_sets(sets: NodeSets, place: int, level: int) -> None:
+def _add_place_to_node_sets(sets: NodeSets, place: int, level: int) -> None:
     g, word = sets.group[place], place >> 6
     local = word - sets.word_at[g]
     sets.free[place] = level
@@ -102,7 +106,7 @@ def _add_to_sets(sets: NodeSets, place: int, level: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def set_free(sets: NodeSets, place: int, level: int) -> None:
+def set_free_gpus_of_place(sets: NodeSets, place: int, level: int) -> None:
     """Say that `place` has `level` GPUs free from now on."""
     old, g, word = sets.free[place], sets.group[place], place >> 6
     left = sets.words[old, word] & ~(ONE << (place & 63))
@@ -111,26 +115,26 @@ def set_free(sets: NodeSets, place: int, level: int) -> None:
     if left == 0:
         local = word - sets.word_at[g]
         sets.summary[old, sets.summary_at[g] + (local >> 6)] &= ~(ONE << (local & 63))
-    _add_to_sets(sets, place, level)
+    _add_place_to_node_sets(sets, place, level)
 
 
 @njit(bare=True, hot=True)
-def first_place(sets: NodeSets, g: int, level: int) -> int:
+def first_place_with_free_gpus(sets: NodeSets, g: int, level: int) -> int:
     """Return the first place of group `g` with `level` free; there must be one."""
     at = sets.summary_at[g]
     while sets.summary[level, at] == 0:
         at += 1
-    local = (at - sets.summary_at[g]) * 64 + lowest(sets.summary[level, at])
+    local = (at - sets.summary_at[g]) * 64 + lowest_bit_of_simulator_word(sets.summary[level, at])
     word = sets.word_at[g] + local
-    return word * 64 + lowest(sets.words[level, word])
+    return word * 64 + lowest_bit_of_simulator_word(sets.words[level, word])
 
 
 @njit(bare=True, hot=True)
-def last_place(sets: NodeSets, g: int, level: int) -> int:
+def last_place_with_free_gpus(sets: NodeSets, g: int, level: int) -> int:
     """Return the last place of group `g` with `level` free; there must be one."""
     at = sets.summary_at[g + 1] - 1
     while sets.summary[level, at] == 0:
         at -= 1
-    local = (at - sets.summary_at[g]) * 64 + highest(sets.summary[level, at])
+    local = (at - sets.summary_at[g]) * 64 + highest_bit_of_simulator_word(sets.summary[level, at])
     word = sets.word_at[g] + local
-    return word * 64 + highest(sets.words[level, word])
+    return word * 64 + highest_bit_of_simulator_word(sets.words[level, word])

@@ -16,38 +16,42 @@ import numpy as np
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
-from commonwatt.fleet.engines.simulator.fast import can_rank, replay_ranked
+from commonwatt.fleet.engines.simulator.fast import can_replay_ranked, replay_ranked_on_fast_kernel
 from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS, ReplaySetup
 
 MOST_ROUNDS: Final = 400
 """Then the plain loop is as quick, and goes on."""
 
 
-def can_be_predicted(setup: ReplaySetup) -> bool:
+def can_replay_predicted(setup: ReplaySetup) -> bool:
     """Return whether this engine serves these inputs.
 
     Jobs without length could end at the instant of a submission, before or after it.
     """
     work = setup.workload
     return (
-        setup.policy.order.name == "qssf" and can_rank(setup) and bool((work.runtime_ms > 0).all())
+        setup.policy.order.name == "qssf"
+        and can_replay_ranked(setup)
+        and bool((work.runtime_ms > 0).all())
     )
 
 
-def replay_predicted(setup: ReplaySetup, rounds: int = MOST_ROUNDS) -> SimulationResult | None:
+def replay_with_predicted_runtimes(
+    setup: ReplaySetup, rounds: int = MOST_ROUNDS
+) -> SimulationResult | None:
     """Return the outcome of `setup`, or None where `rounds` do not settle it."""
-    alike = _pair_and_user_numbers(setup.workload)
+    alike = _job_name_and_user_numbers(setup.workload)
     predicted = np.full(len(setup.workload), FIRST_GUESS_MS, np.int64)
     for _ in range(rounds):
-        result = replay_ranked(setup, predicted * setup.workload.gpus)
-        again = predictions(setup.workload, alike, result.end_ms)
+        result = replay_ranked_on_fast_kernel(setup, predicted * setup.workload.gpus)
+        again = predicted_job_runtimes_ms(setup.workload, alike, result.end_ms)
         if np.array_equal(again, predicted):
             return result
         predicted = again
     return None
 
 
-def predictions(workload: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
+def predicted_job_runtimes_ms(workload: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
     """Return what would be predicted of each job at its submission [ms], shape (jobs,).
 
     Args:
@@ -57,10 +61,12 @@ def predictions(workload: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
     """
     ran = np.flatnonzero(end_ms >= 0)
     by_end = ran[np.argsort(end_ms[ran], kind="stable")]
-    return _predictions_in_order(workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike)
+    return _predicted_runtimes_in_order(
+        workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike
+    )
 
 
-def _pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
+def _job_name_and_user_numbers(work: Workload) -> tuple[I64, I64]:
     pairs = np.stack([work.user, work.group], axis=1)
     _, pair = np.unique(pairs, axis=0, return_inverse=True)
     _, user = np.unique(work.user, return_inverse=True)
@@ -68,7 +74,7 @@ def _pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
 
 
 @njit()
-def _predictions_in_order(
+def _predicted_runtimes_in_order(
     submit: I64, runtime: I64, end: I64, by_end: I64, pair: I64, user: I64
 ) -> I64:
     jobs = len(submit)

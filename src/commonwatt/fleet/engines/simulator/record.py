@@ -27,16 +27,16 @@ class ScheduleRecorder:
         self._preempted = np.zeros(len(workload), np.int32)
         self._end_ms = np.full(len(workload), -1, np.int64)
 
-    def starts_of(self, job: int) -> int:
+    def start_count_of_job(self, job: int) -> int:
         """Return how often `job` has started."""
         return self._starts[job]
 
-    def start(self, job: int, now_ms: int, pieces: tuple[GangPiece, ...]) -> None:
+    def record_job_start(self, job: int, now_ms: int, pieces: tuple[GangPiece, ...]) -> None:
         """Record that `job` starts on `pieces`."""
         self._open[job] = (now_ms, pieces)
         self._starts[job] += 1
 
-    def stop(self, job: int, now_ms: int, *, preempted: bool = False) -> None:
+    def record_job_stop(self, job: int, now_ms: int, *, preempted: bool = False) -> None:
         """Record that `job` stops: preempted, or at its end."""
         start_ms, pieces = self._open.pop(job)
         self.rows.append((job, start_ms, now_ms, pieces))
@@ -45,9 +45,9 @@ class ScheduleRecorder:
         else:
             self._end_ms[job] = now_ms
 
-    def finished_result(self) -> SimulationResult:
+    def finished_simulation_result(self) -> SimulationResult:
         """Return the result of a replay that has run to its end."""
-        segments = _segments(self.rows)
+        segments = _job_segments_of_rows(self.rows)
         jobs = len(self.workload)
         start_ms = np.full(jobs, -1, np.int64)
         # Backwards, so that of several starts of a job the first is what stays.
@@ -68,32 +68,41 @@ class ScheduleRecorder:
         )
 
 
-def _segments(rows: list[tuple[int, int, int, tuple[GangPiece, ...]]]) -> Segments:
-    first = [_node_and_milli(pieces[0]) if pieces else (-1, 0) for *_, pieces in rows]
-    further = [(i, *_node_and_milli(p)) for i, (*_, pieces) in enumerate(rows) for p in pieces[1:]]
-    return sorted_segments(
+def _job_segments_of_rows(
+    segment_rows: list[tuple[int, int, int, tuple[GangPiece, ...]]],
+) -> Segments:
+    first = [
+        _node_and_gpu_milli_of_piece(pieces[0]) if pieces else (-1, 0)
+        for *_, pieces in segment_rows
+    ]
+    further = [
+        (i, *_node_and_gpu_milli_of_piece(p))
+        for i, (*_, pieces) in enumerate(segment_rows)
+        for p in pieces[1:]
+    ]
+    return segments_in_job_order(
         {
-            "job": _column([job for job, _, _, _ in rows]),
-            "start_ms": _column([start_ms for _, start_ms, _, _ in rows]),
-            "end_ms": _column([end_ms for _, _, end_ms, _ in rows]),
-            "node": _column([node for node, _ in first]),
-            "milli": _column([milli for _, milli in first]),
-            "more_segment": _column([i for i, _, _ in further]),
-            "more_node": _column([node for _, node, _ in further]),
-            "more_milli": _column([milli for _, _, milli in further]),
+            "job": _segment_column([job for job, _, _, _ in segment_rows]),
+            "start_ms": _segment_column([start_ms for _, start_ms, _, _ in segment_rows]),
+            "end_ms": _segment_column([end_ms for _, _, end_ms, _ in segment_rows]),
+            "node": _segment_column([node for node, _ in first]),
+            "milli": _segment_column([milli for _, milli in first]),
+            "more_segment": _segment_column([i for i, _, _ in further]),
+            "more_node": _segment_column([node for _, node, _ in further]),
+            "more_milli": _segment_column([milli for _, _, milli in further]),
         }
     )
 
 
-def _node_and_milli(piece: GangPiece) -> tuple[int, int]:
+def _node_and_gpu_milli_of_piece(piece: GangPiece) -> tuple[int, int]:
     return piece.node, piece.request.gpus * piece.request.gpu_milli
 
 
-def _column(values: list[int]) -> I64:
-    return np.array(values, np.int64)
+def _segment_column(segment_numbers: list[int]) -> I64:
+    return np.array(segment_numbers, np.int64)
 
 
-def sorted_segments(columns: Mapping[str, I64]) -> Segments:
+def segments_in_job_order(columns: Mapping[str, I64]) -> Segments:
     """Return segments in order of job and start, whatever order they came in."""
     order = np.lexsort((columns["start_ms"], columns["job"]))
     new = np.empty_like(order)

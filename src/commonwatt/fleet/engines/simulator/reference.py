@@ -41,13 +41,13 @@ class SimpyAgenda:
         """Note an event."""
         at_ms, kind, job, _ = event
         due: Any = self._environment.event()
-        due.callbacks.append(partial(self._mark_due, event))
+        due.callbacks.append(partial(self._mark_event_due, event))
         due._ok, due._value = True, None  # as SimPy's own `Timeout` does
         # Kind, then job: SimPy's own last resort, the number of insertion, must never decide.
         priority = cast("Any", kind * (self._jobs + 1) + job)
         self._environment.schedule(due, priority, at_ms - self._environment.now)
 
-    def _mark_due(self, event: Event, _: object) -> None:
+    def _mark_event_due(self, event: Event, _: object) -> None:
         self._due.append(event)
 
     def events(self) -> Iterator[Event]:
@@ -57,6 +57,6 @@ class SimpyAgenda:
             yield self._due.pop()
 
 
-def replay_reference(setup: ReplaySetup) -> SimulationResult:
+def replay_on_simpy(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup`, deciding afresh after each event of a SimPy world."""
-    return EventReplay(setup, SimpyAgenda(len(setup.workload))).run()
+    return EventReplay(setup, SimpyAgenda(len(setup.workload))).run_to_end()

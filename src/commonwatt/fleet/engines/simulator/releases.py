@@ -40,7 +40,7 @@ class Releases(NamedTuple):
     leaves: I64
 
 
-def idle_releases(sets: NodeSets, *, used: bool) -> Releases:
+def idle_fleet_releases(sets: NodeSets, *, used: bool) -> Releases:
     """Return the releases of an idle fleet; empty arrays where they are not `used`."""
     places, levels = (len(sets.free), sets.many.shape[1]) if used else (0, 0)
     spans = np.maximum((sets.word_at[1:] - sets.word_at[:-1]) * 64, 1)
@@ -55,19 +55,19 @@ def idle_releases(sets: NodeSets, *, used: bool) -> Releases:
         leaves=leaves,
     )
     if used:
-        _refresh_all(sets, releases)
+        _refresh_all_release_times(sets, releases)
     return releases
 
 
 @njit()
-def _refresh_all(sets: NodeSets, releases: Releases) -> None:
+def _refresh_all_release_times(sets: NodeSets, releases: Releases) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
-            refresh(sets, releases, place)
+            refresh_release_times_of_place(sets, releases, place)
 
 
 @njit(bare=True)
-def refresh(sets: NodeSets, releases: Releases, place: int) -> None:
+def refresh_release_times_of_place(sets: NodeSets, releases: Releases, place: int) -> None:
     """Bring the earliest times of `place` up to date with its pieces."""
     g = sets.group[place]
     leaf = releases.tree_at[g] + releases.leaves[g] + place - sets.word_at[g] * 64
@@ -82,11 +82,11 @@ def refresh(sets: NodeSets, releases: Releases, place: int) -> None:
         if piece > 0:
             time = releases.ends[place, piece - 1]
         if releases.tree[level, leaf] != time:
-            _set_leaf(releases.tree[level], releases.tree_at[g], leaf, time)
+            _set_release_tree_leaf(releases.tree[level], releases.tree_at[g], leaf, time)
 
 
 @njit(bare=True)
-def _set_leaf(tree: I64, root: int, leaf: int, time: int) -> None:
+def _set_release_tree_leaf(tree: I64, root: int, leaf: int, time: int) -> None:
     tree[leaf] = time
     at = (leaf - root) >> 1
     while at >= 1:
@@ -98,7 +98,7 @@ def _set_leaf(tree: I64, root: int, leaf: int, time: int) -> None:
 
 
 @njit(bare=True)
-def add_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
+def add_piece_to_release(releases: Releases, place: int, end: int, gpus: int) -> None:
     """Record a piece of `gpus` GPUs on `place` that ends at `end`."""
     at = releases.pieces[place]
     while at > 0 and releases.ends[place, at - 1] > end:
@@ -110,9 +110,9 @@ def add_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
 
 
 @njit(bare=True)
-def drop_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
-    """Take back a piece that `add_piece` recorded."""
-    # No bound: `add_piece` recorded a piece of this very end and size.
+def drop_piece_from_release(releases: Releases, place: int, end: int, gpus: int) -> None:
+    """Take back a piece that `add_piece_to_release` recorded."""
+    # No bound: `add_piece_to_release` recorded a piece of this very end and size.
     at = ZERO
     while releases.ends[place, at] != end or releases.gpus[place, at] != gpus:
         at += 1
@@ -124,7 +124,7 @@ def drop_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
 
 
 @njit(bare=True)
-def free_at(sets: NodeSets, releases: Releases, place: int, time: int) -> int:
+def free_gpus_of_place_at(sets: NodeSets, releases: Releases, place: int, time: int) -> int:
     """Return the GPUs of `place` that will be free at `time`."""
     free = sets.free[place]
     for i in range(releases.pieces[place]):
@@ -135,13 +135,15 @@ def free_at(sets: NodeSets, releases: Releases, place: int, time: int) -> int:
 
 
 @njit(bare=True)
-def earliest(releases: Releases, g: int, level: int) -> int:
+def earliest_release_in_group(releases: Releases, g: int, level: int) -> int:
     """Return the earliest time at which some node of group `g` has `level` free."""
     return releases.tree[level, releases.tree_at[g] + 1]
 
 
 @njit(bare=True)
-def first_by(sets: NodeSets, releases: Releases, g: int, level: int, time: int) -> int:
+def first_place_released_by(
+    sets: NodeSets, releases: Releases, g: int, level: int, time: int
+) -> int:
     """Return the first place of group `g` that has `level` free by `time`; there is one."""
     root, at = releases.tree_at[g], ONE
     while at < releases.leaves[g]:
@@ -152,7 +154,7 @@ def first_by(sets: NodeSets, releases: Releases, g: int, level: int, time: int) 
 
 
 @njit(bare=True)
-def leaf_time(sets: NodeSets, releases: Releases, place: int, level: int) -> int:
+def release_time_of_place(sets: NodeSets, releases: Releases, place: int, level: int) -> int:
     """Return the earliest time at which `place` has `level` free."""
     g = sets.group[place]
     leaf = releases.tree_at[g] + releases.leaves[g] + place - sets.word_at[g] * 64

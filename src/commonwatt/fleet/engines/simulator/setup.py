@@ -8,23 +8,23 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, NodeFacts, place_gang
 from commonwatt.fleet.domain.policies.place import (
-    eligibility,
     first_fit,
-    idle_nodes,
-    typical_demand,
+    idle_fleet_capacity,
+    node_eligibility_by_job_class,
+    typical_gpu_demand,
 )
 from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
-from commonwatt.fleet.domain.policies.state import QueueState, gang_of
+from commonwatt.fleet.domain.policies.state import QueueState, gang_of_job
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
-    job_shapes,
-    node_groups,
+    gang_shapes_of_jobs,
+    node_groups_of_fleet,
 )
 
 Runtime = Literal["oracle", "none"]
@@ -53,7 +53,7 @@ class ReplaySetup:
     quota_milli: I64 | None
 
 
-def believed_ms(workload: Workload, runtime: Runtime) -> I64:
+def believed_runtimes_ms(workload: Workload, runtime: Runtime) -> I64:
     """Return the run times that the scheduler believes [ms].
 
     An oracle knows them. Without one they are the estimates of the trace, raised to
@@ -72,24 +72,26 @@ def believed_ms(workload: Workload, runtime: Runtime) -> I64:
     return np.maximum(estimate, workload.runtime_ms)
 
 
-def chances(seed: int, jobs: int, policy: SchedulingPolicy) -> npt.NDArray[np.float64]:
+def place_chances_of_jobs(
+    seed: int, jobs: int, policy: SchedulingPolicy
+) -> npt.NDArray[np.float64]:
     """Return the chance of each job; none where the place policy draws nothing."""
     if policy.place.name in WHOLE_GPU_POLICIES:
         # Nothing is drawn, so that a run without chance has the same digest under every seed.
         return np.broadcast_to(np.float64(0.0), (jobs, 2))
-    return stream(seed, "place").random((jobs, 2))
+    return named_random_stream(seed, "place").random((jobs, 2))
 
 
-def first_state(setup: ReplaySetup) -> QueueState:
+def initial_queue_state(setup: ReplaySetup) -> QueueState:
     """Return the state before the first event: an idle fleet and an empty queue."""
     workload, fleet = setup.workload, setup.fleet
-    klass, eligible = eligibility(workload, fleet)
+    klass, eligible = node_eligibility_by_job_class(workload, fleet)
     none = np.zeros(0, np.int64)
     return QueueState(
         now_ms=0,
         workload=workload,
         fleet=fleet,
-        machines=NodeFacts(node_groups(fleet), typical_demand(workload, fleet)),
+        machines=NodeFacts(node_groups_of_fleet(fleet), typical_gpu_demand(workload, fleet)),
         klass=klass,
         wide=_wide_gangs(setup),
         believed_ms=setup.believed_ms,
@@ -100,24 +102,27 @@ def first_state(setup: ReplaySetup) -> QueueState:
         started_ms=np.zeros(len(workload), np.int64),
         served_ms=np.zeros(len(workload), np.int64),
         held_pieces={},
-        nodes=idle_nodes(fleet, eligible),
+        nodes=idle_fleet_capacity(fleet, eligible),
         quota_milli=setup.quota_milli,
     )
 
 
 def _wide_gangs(setup: ReplaySetup) -> Bools:
-    shapes: GangShapes = job_shapes(setup.workload, setup.fleet, node_groups(setup.fleet))
+    shapes: GangShapes = gang_shapes_of_jobs(
+        setup.workload, setup.fleet, node_groups_of_fleet(setup.fleet)
+    )
     return (shapes.of_job != NEVER_FITS) & (shapes.wide[shapes.of_job] == 1)
 
 
-def never_fits(state: QueueState) -> Bools:
+def jobs_that_never_fit(state: QueueState) -> Bools:
     """Return which jobs do not even fit an idle fleet, shape (jobs,)."""
     work = state.workload
     columns = (state.klass, work.gpus, work.gpu_milli, work.cpu_milli, work.memory_mib, state.wide)
     keys = np.stack([column.astype(np.int64) for column in columns], axis=1)
     _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     fits = [
-        place_gang(gang_of(state, job), state.nodes, state.machines, first_fit.POLICY) is not None
+        place_gang(gang_of_job(state, job), state.nodes, state.machines, first_fit.POLICY)
+        is not None
         for job in first.tolist()
     ]
     return ~np.array(fits, np.bool_)[which.reshape(-1)]

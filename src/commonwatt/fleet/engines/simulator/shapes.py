@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies.place.state import eligibility
+from commonwatt.fleet.domain.policies.place.state import node_eligibility_by_job_class
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 
 NEVER_FITS = -1
@@ -34,11 +34,11 @@ class GangShapes(NamedTuple):
     of_job: I64
 
 
-def node_groups(fleet: Fleet) -> I64:
+def node_groups_of_fleet(fleet: Fleet) -> I64:
     """Return the group of each node (same site, GPU type, size, tenant), in order.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> node_groups(uniform_fleet(3, 8)).tolist()
+    >>> node_groups_of_fleet(uniform_fleet(3, 8)).tolist()
     [0, 0, 0]
     """
     columns = (fleet.site, fleet.gpu_type, fleet.gpus, fleet.tenant)
@@ -49,15 +49,15 @@ def node_groups(fleet: Fleet) -> I64:
     return order[group.reshape(-1)]
 
 
-def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
+def gang_shapes_of_jobs(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
     """Return the shapes of `workload` on a fleet whose nodes lie in `group`."""
-    klass, eligible = _eligibility_or_all(workload, fleet)
+    klass, eligible = _job_classes_and_eligible_nodes(workload, fleet)
     groups = int(group.max(initial=-1)) + 1
     first = np.array([np.flatnonzero(group == g)[0] for g in range(groups)], np.int64)
     size, members = fleet.gpus[first].astype(np.int64), np.bincount(group, minlength=groups)
-    requests, of_job = _distinct_requests(workload, klass)
+    requests, of_job = _distinct_gang_requests_and_rows(workload, klass)
     shape_rows = [
-        _groups_that_hold(need, bool(single), eligible[k][first], size, members)
+        _node_groups_that_hold_gang(need, bool(single), eligible[k][first], size, members)
         for need, single, k in requests.tolist()
     ]
     never = np.array([len(holders) == 0 for _, holders in shape_rows], np.bool_)
@@ -71,14 +71,14 @@ def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
     )
 
 
-def _eligibility_or_all(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
+def _job_classes_and_eligible_nodes(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     plain = not (workload.gpu_types.any() or workload.sites.any() or (fleet.tenant >= 0).any())
     if plain:
         return np.zeros(len(workload), np.int64), np.ones((1, len(fleet)), np.bool_)
-    return eligibility(workload, fleet)
+    return node_eligibility_by_job_class(workload, fleet)
 
 
-def _distinct_requests(workload: Workload, klass: I64) -> tuple[I64, I64]:
+def _distinct_gang_requests_and_rows(workload: Workload, klass: I64) -> tuple[I64, I64]:
     """Return the different (GPUs, single node, class) and the row of each job."""
     width = int(workload.gpus.max(initial=0)) + 1
     # One number for each row: counting numbers is linear in the jobs, where sorting rows is not.
@@ -90,7 +90,7 @@ def _distinct_requests(workload: Workload, klass: I64) -> tuple[I64, I64]:
     return rows.astype(np.int64), of_job
 
 
-def _groups_that_hold(
+def _node_groups_that_hold_gang(
     need: int, single: bool, permitted: Bools, size: I64, members: I64
 ) -> tuple[bool, list[int]]:
     """Return whether a gang spans nodes, and the groups that can hold it when idle."""

@@ -1,4 +1,4 @@
-"""`simulate`: one workload, one fleet, one policy, one outcome."""
+"""`simulate_schedule`: one workload, one fleet, one policy, one outcome."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
-from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
-from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.engines.simulator.loop import replay_stepwise
-from commonwatt.fleet.engines.simulator.predicted import can_be_predicted, replay_predicted
-from commonwatt.fleet.engines.simulator.record import sorted_segments
-from commonwatt.fleet.engines.simulator.setup import ReplaySetup, Runtime, believed_ms, chances
+from commonwatt.fleet.engines.simulator.fast import can_replay_fast, replay_on_fast_kernel
+from commonwatt.fleet.engines.simulator.identities import check_simulation_identities
+from commonwatt.fleet.engines.simulator.loop import replay_event_by_event
+from commonwatt.fleet.engines.simulator.predicted import (
+    can_replay_predicted,
+    replay_with_predicted_runtimes,
+)
+from commonwatt.fleet.engines.simulator.record import segments_in_job_order
+from commonwatt.fleet.engines.simulator.setup import (
+    ReplaySetup,
+    Runtime,
+    believed_runtimes_ms,
+    place_chances_of_jobs,
+)
 
 Pool = Literal["all", "tenant"]
 
 
-def simulate(
+def simulate_schedule(
     workload: Workload,
     fleet: Fleet,
     policy: SchedulingPolicy,
@@ -59,10 +67,10 @@ def simulate(
     >>> from commonwatt.fleet.domain.policies import parse_policy
     >>> from commonwatt.fleet.domain.workload import workload
     >>> jobs = workload([0, 1, 2], [10, 10, 10], [6, 4, 2])
-    >>> simulate(jobs, uniform_fleet(1, 8), parse_policy()).start_ms.tolist()
+    >>> simulate_schedule(jobs, uniform_fleet(1, 8), parse_policy()).start_ms.tolist()
     [0, 10000, 10000]
     >>> easy = parse_policy(backfill="easy")
-    >>> simulate(jobs, uniform_fleet(1, 8), easy).start_ms.tolist()
+    >>> simulate_schedule(jobs, uniform_fleet(1, 8), easy).start_ms.tolist()
     [0, 10000, 2000]
     """
     if len(workload) and not len(fleet):
@@ -71,17 +79,23 @@ def simulate(
         workload=workload,
         fleet=fleet,
         policy=policy,
-        believed_ms=believed_ms(workload, runtime),
-        chance=chances(seed, len(workload), policy),
-        quota_milli=_quota_milli(workload, quotas),
+        believed_ms=believed_runtimes_ms(workload, runtime),
+        chance=place_chances_of_jobs(seed, len(workload), policy),
+        quota_milli=_quota_gpu_milli_by_tenant(workload, quotas),
     )
-    result = _replay_by_tenant(setup) if pool == "tenant" else _replay_shared(setup)
+    result = (
+        _replay_on_nodes_of_each_tenant(setup)
+        if pool == "tenant"
+        else _replay_on_shared_nodes(setup)
+    )
     # Against the inputs as they were given, and not as an engine has prepared them.
-    check_identities(result, workload, fleet)
+    check_simulation_identities(result, workload, fleet)
     return result
 
 
-def _quota_milli(workload: Workload, quotas: Mapping[str, float] | None) -> I64 | None:
+def _quota_gpu_milli_by_tenant(
+    workload: Workload, quotas: Mapping[str, float] | None
+) -> I64 | None:
     if quotas is None:
         return None
     names = workload.tenant_names
@@ -93,21 +107,21 @@ def _quota_milli(workload: Workload, quotas: Mapping[str, float] | None) -> I64 
     return np.array([round(quotas.get(name, 0) * 1000) for name in names], np.int64)
 
 
-def _replay_shared(setup: ReplaySetup) -> SimulationResult:
+def _replay_on_shared_nodes(setup: ReplaySetup) -> SimulationResult:
     # Whose a node is means nothing here; left in, it would still part nodes that are alike.
     shared = np.full(len(setup.fleet), SHARED, np.int32)
-    return _replay_by_best_engine(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
+    return _replay_by_fastest_engine(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
 
 
-def _replay_by_best_engine(setup: ReplaySetup) -> SimulationResult:
-    if can_be_fast(setup):
-        return replay_fast(setup)
+def _replay_by_fastest_engine(setup: ReplaySetup) -> SimulationResult:
+    if can_replay_fast(setup):
+        return replay_on_fast_kernel(setup)
     # Rounds of prediction need not settle; the plain loop then gives the same schedule, later.
-    settled = replay_predicted(setup) if can_be_predicted(setup) else None
-    return settled or replay_stepwise(setup)
+    settled = replay_with_predicted_runtimes(setup) if can_replay_predicted(setup) else None
+    return settled or replay_event_by_event(setup)
 
 
-def _replay_by_tenant(setup: ReplaySetup) -> SimulationResult:
+def _replay_on_nodes_of_each_tenant(setup: ReplaySetup) -> SimulationResult:
     """Replay each tenant's jobs on its own nodes, and put the outcomes together."""
     owner = setup.fleet.tenant
     if (owner < 0).any():
@@ -115,24 +129,28 @@ def _replay_by_tenant(setup: ReplaySetup) -> SimulationResult:
         raise NodesError(node, found=Message("no tenant"), wanted=Message("a tenant for each node"))
     tenants = range(len(setup.workload.tenant_names))
     parts = [
-        _replay_part(setup, np.flatnonzero(setup.workload.tenant == t), np.flatnonzero(owner == t))
+        _replay_tenant_part(
+            setup, np.flatnonzero(setup.workload.tenant == t), np.flatnonzero(owner == t)
+        )
         for t in tenants
     ]
-    return _joined_result(len(setup.workload), parts)
+    return _joined_simulation_result(len(setup.workload), parts)
 
 
-def _replay_part(setup: ReplaySetup, jobs: I64, nodes: I64) -> tuple[I64, I64, SimulationResult]:
+def _replay_tenant_part(
+    setup: ReplaySetup, jobs: I64, nodes: I64
+) -> tuple[I64, I64, SimulationResult]:
     part = replace(
         setup,
-        workload=setup.workload.take(jobs),
-        fleet=select_nodes(setup.fleet, nodes),
+        workload=setup.workload.take_jobs(jobs),
+        fleet=select_fleet_nodes(setup.fleet, nodes),
         believed_ms=setup.believed_ms[jobs],
         chance=setup.chance[jobs],
     )
-    return jobs, nodes, _replay_shared(part)
+    return jobs, nodes, _replay_on_shared_nodes(part)
 
 
-def select_nodes(fleet: Fleet, nodes: I64) -> Fleet:
+def select_fleet_nodes(fleet: Fleet, nodes: I64) -> Fleet:
     """Return the `nodes` of a fleet, in that order."""
     return replace(
         fleet,
@@ -146,37 +164,39 @@ def select_nodes(fleet: Fleet, nodes: I64) -> Fleet:
     )
 
 
-def _joined_result(count: int, parts: list[tuple[I64, I64, SimulationResult]]) -> SimulationResult:
+def _joined_simulation_result(
+    job_count: int, tenant_results: list[tuple[I64, I64, SimulationResult]]
+) -> SimulationResult:
     """Return one result from those of disjoint jobs and nodes."""
     whole = SimulationResult(
-        start_ms=np.full(count, -1, np.int64),
-        end_ms=np.full(count, -1, np.int64),
-        pending_ms=np.full(count, -1, np.int64),
-        state=np.full(count, JobState.REJECTED, np.int32),
-        preemptions=np.zeros(count, np.int32),
-        segments=_joined_segments(parts),
+        start_ms=np.full(job_count, -1, np.int64),
+        end_ms=np.full(job_count, -1, np.int64),
+        pending_ms=np.full(job_count, -1, np.int64),
+        state=np.full(job_count, JobState.REJECTED, np.int32),
+        preemptions=np.zeros(job_count, np.int32),
+        segments=_joined_job_segments(tenant_results),
     )
-    for jobs, _, result in parts:
+    for jobs, _, result in tenant_results:
         for name in ("start_ms", "end_ms", "pending_ms", "state", "preemptions"):
             getattr(whole, name)[jobs] = getattr(result, name)
     return whole
 
 
-def _joined_segments(parts: list[tuple[I64, I64, SimulationResult]]) -> Segments:
-    offsets = np.cumsum([0] + [len(result.segments) for _, _, result in parts])
+def _joined_job_segments(tenant_results: list[tuple[I64, I64, SimulationResult]]) -> Segments:
+    offsets = np.cumsum([0] + [len(result.segments) for _, _, result in tenant_results])
     columns: dict[str, list[I64]] = {}
-    for (jobs, nodes, result), offset in zip(parts, offsets[:-1].tolist(), strict=True):
+    for (jobs, nodes, result), offset in zip(tenant_results, offsets[:-1].tolist(), strict=True):
         segments = result.segments
         columns.setdefault("job", []).append(jobs[segments.job])
-        columns.setdefault("node", []).append(_fleet_nodes(segments.node, nodes))
-        columns.setdefault("more_node", []).append(_fleet_nodes(segments.more_node, nodes))
+        columns.setdefault("node", []).append(_fleet_node_numbers(segments.node, nodes))
+        columns.setdefault("more_node", []).append(_fleet_node_numbers(segments.more_node, nodes))
         columns.setdefault("more_segment", []).append(segments.more_segment + offset)
         for name in ("start_ms", "end_ms", "milli", "more_milli"):
             columns.setdefault(name, []).append(getattr(segments, name))
-    return sorted_segments({name: np.concatenate(parts) for name, parts in columns.items()})
+    return segments_in_job_order({name: np.concatenate(parts) for name, parts in columns.items()})
 
 
-def _fleet_nodes(node: I64, nodes: I64) -> I64:
-    if len(nodes) == 0:
-        return node
-    return np.where(node >= 0, nodes[node], -1)
+def _fleet_node_numbers(part_node: I64, nodes_of_part: I64) -> I64:
+    if len(nodes_of_part) == 0:
+        return part_node
+    return np.where(part_node >= 0, nodes_of_part[part_node], -1)

@@ -18,12 +18,12 @@ from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
-from commonwatt.fleet.engines.simulator.identities import check_identities
+from commonwatt.fleet.engines.simulator.identities import check_simulation_identities
 from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
-    job_shapes,
-    node_groups,
+    gang_shapes_of_jobs,
+    node_groups_of_fleet,
 )
 
 
@@ -78,8 +78,8 @@ def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> Simul
     >>> simulate_user(jobs, uniform_fleet(1, 8), LargestFirst()).start_ms.tolist()
     [0, 18000, 9000]
     """
-    result = _UserPolicyReplay(workload, fleet, policy).run()
-    check_identities(result, workload, fleet)
+    result = _UserPolicyReplay(workload, fleet, policy).run_to_end()
+    check_simulation_identities(result, workload, fleet)
     return result
 
 
@@ -90,8 +90,8 @@ class _UserPolicyReplay:
     def __init__(self, workload: Workload, fleet: Fleet, policy: UserPolicy) -> None:
         self.workload, self.policy = workload, policy
         self.skips = bool(getattr(policy, "skips", False))
-        group = node_groups(replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32)))
-        self.shapes = job_shapes(workload, fleet, group)
+        group = node_groups_of_fleet(replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32)))
+        self.shapes = gang_shapes_of_jobs(workload, fleet, group)
         self.free_nodes = _FreeNodes(fleet, group, self.shapes)
         self.shape = self.shapes.of_job.tolist()
         self.runtime = workload.runtime_ms.tolist()
@@ -101,31 +101,31 @@ class _UserPolicyReplay:
         self.requested = [0] * len(self.shapes.need)
         self.ends: list[tuple[int, int]] = []
 
-    def run(self) -> SimulationResult:
-        jobs, ends = _policy_jobs(self.workload), self.ends
+    def run_to_end(self) -> SimulationResult:
+        jobs, ends = _jobs_as_policy_sees_them(self.workload), self.ends
         submit = self.workload.submit_ms.tolist()
         for number, at_ms in enumerate(submit):
             while ends and ends[0][0] <= at_ms:
-                self._release()
+                self._release_ended_jobs()
             if self.shape[number] != NEVER_FITS:
                 self.waiting.append(jobs[number])
                 self.requested[self.shape[number]] += 1
-                self._start_waiting(at_ms)
+                self._start_waiting_jobs(at_ms)
         while ends:
-            self._release()
-        return self._result()
+            self._release_ended_jobs()
+        return self._simulation_result()
 
-    def _release(self) -> None:
+    def _release_ended_jobs(self) -> None:
         at_ms, number = heapq.heappop(self.ends)
-        self.free_nodes.release(self.held[number])
+        self.free_nodes.release_gang_pieces(self.held[number])
         if self.waiting:
-            self._start_waiting(at_ms)
+            self._start_waiting_jobs(at_ms)
 
-    def _start_waiting(self, now_ms: int) -> None:
-        allocate, requested, shape = self.free_nodes.allocate, self.requested, self.shape
+    def _start_waiting_jobs(self, now_ms: int) -> None:
+        allocate, requested, shape = self.free_nodes.allocate_gang, self.requested, self.shape
         # The policy orders the whole queue in plain Python: it is asked only when some waiting gang
         # could start.
-        if not any(count and self.free_nodes.fits(i) for i, count in enumerate(requested)):
+        if not any(count and self.free_nodes.gang_fits(i) for i, count in enumerate(requested)):
             return
         started: list[PolicyJob] = []
         for job in self.policy.order(self.waiting, now_ms / 1000):
@@ -141,7 +141,7 @@ class _UserPolicyReplay:
         for job in started:
             self.waiting.remove(job)
 
-    def _result(self) -> SimulationResult:
+    def _simulation_result(self) -> SimulationResult:
         start = np.array(self.start, np.int64)
         ran = np.flatnonzero(start >= 0)
         runtime = self.workload.runtime_ms
@@ -153,10 +153,10 @@ class _UserPolicyReplay:
             pending_ms=np.where(start >= 0, start - self.workload.submit_ms, -1),
             state=state,
             preemptions=np.zeros(len(start), np.int32),
-            segments=self._segments(ran, start),
+            segments=self._job_segments(ran, start),
         )
 
-    def _segments(self, ran: I64, start: I64) -> Segments:
+    def _job_segments(self, ran: I64, start: I64) -> Segments:
         held = [self.held[int(number)] for number in ran]
         first = [pieces[0] if pieces else (-1, 0) for pieces in held]
         further_pieces = [(i, *piece) for i, pieces in enumerate(held) for piece in pieces[1:]]
@@ -174,7 +174,7 @@ class _UserPolicyReplay:
         )
 
 
-def _policy_jobs(workload: Workload) -> list[PolicyJob]:
+def _jobs_as_policy_sees_them(workload: Workload) -> list[PolicyJob]:
     """Return the jobs as a policy sees them."""
     tenants, users = workload.tenant_names, workload.user_names
     submit_s: list[float] = (workload.submit_ms / 1000).tolist()
@@ -218,43 +218,43 @@ class _FreeNodes:
         flat: list[int] = shapes.groups.tolist()
         self.groups = [flat[at[i] : at[i + 1]] for i in range(len(self.need))]
 
-    def fits(self, shape: int) -> bool:
+    def gang_fits(self, shape: int) -> bool:
         """Return whether a gang of `shape` could start now."""
         if self.wide[shape]:
-            return any(self._wide_pieces(shape, g) is not None for g in self.groups[shape])
+            return any(self._wide_gang_pieces(shape, g) is not None for g in self.groups[shape])
         need = self.need[shape]
         return any(any(self.nodes[g][need:]) for g in self.groups[shape])
 
-    def allocate(self, shape: int) -> Pieces | None:
+    def allocate_gang(self, shape: int) -> Pieces | None:
         """Take the nodes of a gang, or return None where it does not fit."""
-        pieces = self._fitting_pieces(shape)
+        pieces = self._gang_pieces_that_fit(shape)
         for node, gpus in pieces or ():
-            self._set_free(node, self.free[node] - gpus)
+            self._set_free_gpus_of_node(node, self.free[node] - gpus)
         return pieces
 
-    def release(self, pieces: Pieces) -> None:
+    def release_gang_pieces(self, pieces: Pieces) -> None:
         """Give the nodes of a gang back."""
         for node, gpus in pieces:
-            self._set_free(node, self.free[node] + gpus)
+            self._set_free_gpus_of_node(node, self.free[node] + gpus)
 
-    def _set_free(self, node: int, free: int) -> None:
+    def _set_free_gpus_of_node(self, node: int, free: int) -> None:
         nodes, bit = self.nodes[self.group[node]], 1 << node
         nodes[self.free[node]] ^= bit
         nodes[free] |= bit
         self.free[node] = free
 
-    def _fitting_pieces(self, shape: int) -> Pieces | None:
+    def _gang_pieces_that_fit(self, shape: int) -> Pieces | None:
         if self.need[shape] == 0:
             return []
         if not self.wide[shape]:
-            return self._narrow_pieces(shape)
+            return self._narrow_gang_pieces(shape)
         for g in self.groups[shape]:
-            pieces = self._wide_pieces(shape, g)
+            pieces = self._wide_gang_pieces(shape, g)
             if pieces is not None:
                 return pieces
         return None
 
-    def _narrow_pieces(self, shape: int) -> Pieces | None:
+    def _narrow_gang_pieces(self, shape: int) -> Pieces | None:
         need, chosen, least = self.need[shape], None, 1 << 30
         for g in self.groups[shape]:
             nodes, size = self.nodes[g], self.size[g]
@@ -267,7 +267,7 @@ class _FreeNodes:
                     break
         return chosen
 
-    def _wide_pieces(self, shape: int, g: int) -> Pieces | None:
+    def _wide_gang_pieces(self, shape: int, g: int) -> Pieces | None:
         size, whole = self.size[g], self.nodes[g][self.size[g]]
         count, rest = divmod(self.need[shape], size)
         if whole.bit_count() < count:

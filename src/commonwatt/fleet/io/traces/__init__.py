@@ -5,7 +5,7 @@ counts what its format's own documentation lets it leave out, and guesses nothin
 `read_trace` finds the format by content; the modules below each describe one.
 """
 
-from commonwatt.fleet.io.traces.fits import check_fits, jobs_that_fit
+from commonwatt.fleet.io.traces.fits import check_jobs_fit_fleet, jobs_that_fit_fleet
 from commonwatt.fleet.io.traces.read import TraceRead, TracesRead, read_trace, read_traces
 from commonwatt.fleet.io.traces.registry import FORMATS
 from commonwatt.fleet.io.traces.requests import RequestTrace
@@ -17,8 +17,8 @@ __all__ = [
     "SkippedRows",
     "TraceRead",
     "TracesRead",
-    "check_fits",
-    "jobs_that_fit",
+    "check_jobs_fit_fleet",
+    "jobs_that_fit_fleet",
     "read_trace",
     "read_traces",
 ]

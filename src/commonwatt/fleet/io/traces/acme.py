@@ -14,17 +14,21 @@ from typing import Final
 import polars as pl
 
 from commonwatt.fleet.io.traces.draft import DraftWorkload
-from commonwatt.fleet.io.traces.joblog import durations, finished_jobs, is_zoned
+from commonwatt.fleet.io.traces.joblog import (
+    finished_job_rows,
+    is_instant_column_zoned,
+    submit_and_runtime_columns,
+)
 from commonwatt.fleet.io.traces.rows import (
     MOST_GPUS,
     ReadingGaps,
     TraceRows,
-    finite_numbers,
-    text_column,
-    whole_numbers,
+    trace_finite_numbers,
+    trace_text_column,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import read_rows
+from commonwatt.fleet.io.traces.tabular import read_trace_rows
 
 COLUMNS: Final = (
     "job_id",
@@ -40,26 +44,28 @@ COLUMNS: Final = (
 _MIB_PER_GB: Final = 1e9 / (1 << 20)
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
+def read_acme_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an Acme log; kinds of work become groups."""
-    rows = finished_jobs(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
-    columns = durations(rows, "submit_time", "start_time", "end_time") | {
-        "job_id": text_column(rows, "job_id"),
-        "gpus": whole_numbers(rows, "gpu_num", high=MOST_GPUS),
-        "cpu_milli": (finite_numbers(rows, "cpu_num", high=1e6) * 1000).round().cast(pl.Int64),
-        "user": text_column(rows, "user", missing="unknown"),
-        "group": text_column(rows, "type", missing="unknown"),
+    rows = finished_job_rows(read_trace_rows(source, COLUMNS), gaps, "start_time", "end_time")
+    columns = submit_and_runtime_columns(rows, "submit_time", "start_time", "end_time") | {
+        "job_id": trace_text_column(rows, "job_id"),
+        "gpus": trace_whole_numbers(rows, "gpu_num", high=MOST_GPUS),
+        "cpu_milli": (trace_finite_numbers(rows, "cpu_num", high=1e6) * 1000)
+        .round()
+        .cast(pl.Int64),
+        "user": trace_text_column(rows, "user", missing="unknown"),
+        "group": trace_text_column(rows, "type", missing="unknown"),
     }
-    if rows.has("mem_per_pod_GB"):
-        columns["memory_mib"] = _memory(rows)
+    if rows.has_column("mem_per_pod_GB"):
+        columns["memory_mib"] = _acme_job_memory_mib(rows)
     # With an offset the instants are UTC's and may stand beside other traces; without one they are
     # a wall clock, which `--clock start` alone can bring together with another.
-    zoned = len(rows) > 0 and is_zoned(rows, "submit_time")
+    zoned = len(rows) > 0 and is_instant_column_zoned(rows, "submit_time")
     return DraftWorkload(pl.DataFrame(columns), "utc" if zoned else "local")
 
 
-def _memory(rows: TraceRows) -> pl.Series:
+def _acme_job_memory_mib(rows: TraceRows) -> pl.Series:
     """Return the memory of all pods, one on each node [MiB]."""
-    per_pod_gb = finite_numbers(rows, "mem_per_pod_GB", high=1e6, missing=0)
-    nodes = whole_numbers(rows, "node_num", high=MOST_GPUS)
+    per_pod_gb = trace_finite_numbers(rows, "mem_per_pod_GB", high=1e6, missing=0)
+    nodes = trace_whole_numbers(rows, "node_num", high=MOST_GPUS)
     return (per_pod_gb * nodes * _MIB_PER_GB).round().cast(pl.Int64)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from commonwatt.core.errors import InputError, UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.registry import FORMATS, TraceFormat
-from commonwatt.fleet.io.traces.rows import shown_value
+from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import columns_of, first_line, shown_names
+from commonwatt.fleet.io.traces.tabular import (
+    first_trace_line,
+    shown_trace_column_names,
+    trace_column_names,
+)
 
 _SEPARATORS = (",", "|", ";", "\t", " ")
 
 
-def format_named(name: str) -> TraceFormat:
+def trace_format_named(name: str) -> TraceFormat:
     """Return the format that `--format` names.
 
     Raises:
@@ -21,12 +25,14 @@ def format_named(name: str) -> TraceFormat:
     if name not in FORMATS:
         names = ", ".join(FORMATS)
         raise UsageError(
-            "--format", found=shown_value(name), wanted=Message("one of {names}", {"names": names})
+            "--format",
+            found=shown_trace_cell(name),
+            wanted=Message("one of {names}", {"names": names}),
         )
     return FORMATS[name]
 
 
-def detect(source: TraceSource) -> TraceFormat:
+def detect_trace_format(source: TraceSource) -> TraceFormat:
     """Return the format of `source`.
 
     Raises:
@@ -37,49 +43,50 @@ def detect(source: TraceSource) -> TraceFormat:
         if form.recognises is not None and form.recognises(source):
             return form
     for form in FORMATS.values():
-        if form.columns and set(form.columns) <= set(columns_of(source)):
+        if form.columns and set(form.columns) <= set(trace_column_names(source)):
             return form
-    raise _unknown_format_error(source)
+    raise _unknown_trace_format_error(source)
 
 
-def _unknown_format_error(source: TraceSource) -> InputError:
+def _unknown_trace_format_error(source: TraceSource) -> InputError:
     return InputError(
-        source.where,
-        found=_content_message(source),
+        source.file_name,
+        found=_trace_content_message(source),
         wanted=Message("one of the formats {names}", {"names": ", ".join(FORMATS)}),
-        remedy=_advice(source),
+        remedy=_trace_format_advice(source),
     )
 
 
-def _content_message(source: TraceSource) -> Message:
+def _trace_content_message(source: TraceSource) -> Message:
     if source.is_parquet:
         return Message(
-            "a Parquet table with the columns {names}", {"names": shown_names(columns_of(source))}
+            "a Parquet table with the columns {names}",
+            {"names": shown_trace_column_names(trace_column_names(source))},
         )
-    return Message("text that begins {line}", {"line": shown_value(first_line(source))})
+    return Message("text that begins {line}", {"line": shown_trace_cell(first_trace_line(source))})
 
 
-def _advice(source: TraceSource) -> Message:
-    if {"sn", "gpu", "model"} <= set(columns_of(source)):
+def _trace_format_advice(source: TraceSource) -> Message:
+    if {"sn", "gpu", "model"} <= set(trace_column_names(source)):
         return Message("It is a node list; give it with --nodes.")
-    form, separator = _nearest(source)
-    present = set(columns_of(source, separator))
+    form, separator = _nearest_trace_format(source)
+    present = set(trace_column_names(source, separator))
     missing = [name for name in form.columns if name not in present]
     if len(missing) == len(form.columns):
         return Message("Name the format with --format, or describe the columns with --mapping.")
     details = {
         "format": form.name,
         "missing": ", ".join(missing),
-        "separator": shown_value(separator),
+        "separator": shown_trace_cell(separator),
     }
     if missing:
         return Message("It is nearest to {format}, and lacks {missing}.", details)
     return Message("It is nearest to {format}, but its fields are split by {separator}.", details)
 
 
-def _nearest(source: TraceSource) -> tuple[TraceFormat, str]:
+def _nearest_trace_format(source: TraceSource) -> tuple[TraceFormat, str]:
     """Return the format, and the separator, that most of the header fits."""
-    headers = {mark: set(columns_of(source, mark)) for mark in _SEPARATORS}
+    headers = {mark: set(trace_column_names(source, mark)) for mark in _SEPARATORS}
     candidates = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
     return max(candidates, key=lambda pair: _share_present(pair[0], headers[pair[1]]))
 

@@ -43,14 +43,14 @@ class DraftWorkload:
     clock: str
     origin: str = ""
 
-    def from_zero(self) -> DraftWorkload:
+    def on_clock_from_first_job(self) -> DraftWorkload:
         """Return the jobs on a clock that starts with the first of them."""
         submit = pl.col("submit_ms")
         return DraftWorkload(
             self.frame.with_columns(submit - submit.min()), "start", "each trace's start"
         )
 
-    def named(self, path: Path) -> DraftWorkload:
+    def with_names_unique_to_file(self, path: Path) -> DraftWorkload:
         """Return the jobs under names that hold among several files."""
         stem = path.name.split(".")[0]
         # A job's name is unique within its own file only.
@@ -60,60 +60,64 @@ class DraftWorkload:
         return replace(self, frame=frame)
 
 
-def to_workload(draft: DraftWorkload, origin_ms: int | None = None) -> Workload:
+def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Workload:
     """Return the jobs of `draft` in order of submission, ties in the order of the file.
 
     Args:
         draft: The jobs.
         origin_ms: What becomes millisecond 0; the first submission where not given.
     """
-    frame = _completed(draft.frame)
-    tenants, tenant = codes(frame["tenant"])
-    users, user = codes(frame["user"])
-    groups, group = codes(frame["group"])
-    types, gpu_types = masks(frame["gpu_types"])
-    sites, site = masks(frame["sites"])
-    submit = _i64(frame["submit_ms"])
+    frame = _completed_job_frame(draft.frame)
+    tenants, tenant = job_names_and_codes(frame["tenant"])
+    users, user = job_names_and_codes(frame["user"])
+    groups, group = job_names_and_codes(frame["group"])
+    types, gpu_types = job_names_and_bit_masks(frame["gpu_types"])
+    sites, site = job_names_and_bit_masks(frame["sites"])
+    submit = _job_column_i64(frame["submit_ms"])
     start = int(submit.min()) if origin_ms is None else origin_ms
     jobs = Workload(
         job_id=frame["job_id"],
         submit_ms=submit - start,
-        runtime_ms=_i64(frame["runtime_ms"]),
-        estimate_ms=_i64(frame["estimate_ms"]),
-        gpus=_i32(frame["gpus"]),
-        gpu_milli=_i32(frame["gpu_milli"]),
-        cpu_milli=_i64(frame["cpu_milli"]),
-        memory_mib=_i64(frame["memory_mib"]),
+        runtime_ms=_job_column_i64(frame["runtime_ms"]),
+        estimate_ms=_job_column_i64(frame["estimate_ms"]),
+        gpus=_job_column_i32(frame["gpus"]),
+        gpu_milli=_job_column_i32(frame["gpu_milli"]),
+        cpu_milli=_job_column_i64(frame["cpu_milli"]),
+        memory_mib=_job_column_i64(frame["memory_mib"]),
         single_node=frame["single_node"].to_numpy(writable=True),
         gpu_types=gpu_types,
         sites=site,
         tenant=tenant,
         user=user,
         group=group,
-        priority=_i32(frame["priority"]),
+        priority=_job_column_i32(frame["priority"]),
         gpu_type_names=types,
         site_names=sites,
         tenant_names=tenants,
         user_names=users,
         group_names=groups,
-        origin=origin_text(draft, start),
+        origin=clock_origin_text(draft, start),
     )
     # Most logs are in order already, and are spared a copy of every column.
-    return jobs if is_sorted(submit) else jobs.take(np.argsort(submit, kind="stable"))
+    return (
+        jobs
+        if is_sorted_by_job_submission(submit)
+        else jobs.take_jobs(np.argsort(submit, kind="stable"))
+    )
 
 
-def join_drafts(drafts: Sequence[DraftWorkload]) -> DraftWorkload:
+def join_draft_workloads(drafts: Sequence[DraftWorkload]) -> DraftWorkload:
     """Return the jobs of several drafts of one clock, in the order given."""
-    frames = [_completed(draft.frame).select(_ORDER) for draft in drafts]
+    frames = [_completed_job_frame(draft.frame).select(_ORDER) for draft in drafts]
     return replace(drafts[0], frame=pl.concat(frames, how="vertical_relaxed"))
 
 
-def is_sorted(submit_ms: I64) -> bool:
+def is_sorted_by_job_submission(submit_ms: I64) -> bool:
     """Return whether no job was submitted before the one above it."""
     return bool((submit_ms[1:] >= submit_ms[:-1]).all())
 
 
-def origin_text(draft: DraftWorkload, start_ms: int) -> str:
+def clock_origin_text(draft: DraftWorkload, start_ms: int) -> str:
     """Return what millisecond 0 of the workload stands for."""
     if draft.clock in ("utc", "local"):
         stamp = np.datetime64(start_ms, "ms").astype(str).removesuffix(".000")
@@ -122,59 +126,64 @@ def origin_text(draft: DraftWorkload, start_ms: int) -> str:
     return f"second {seconds} from {draft.origin or draft.clock}"
 
 
-def codes(names: pl.Series) -> tuple[tuple[str, ...], I32]:
+def job_names_and_codes(job_names: pl.Series) -> tuple[tuple[str, ...], I32]:
     """Return the distinct names in order of first appearance, and each row's index.
 
-    >>> codes(pl.Series(["b", "a", "b"]))[0]
+    >>> job_names_and_codes(pl.Series(["b", "a", "b"]))[0]
     ('b', 'a')
     """
     # By first appearance, so that the order of tenants is the file's and not that of an alphabet.
-    distinct = names.unique(maintain_order=True)
+    distinct = job_names.unique(maintain_order=True)
     if len(distinct) == 1:
-        return (str(distinct[0]),), np.zeros(len(names), np.int32)
+        return (str(distinct[0]),), np.zeros(len(job_names), np.int32)
     index = pl.int_range(len(distinct), eager=True, dtype=pl.Int32)
-    indices = names.replace_strict(distinct, index, return_dtype=pl.Int32)
-    return tuple(distinct.to_list()), _i32(indices)
+    indices = job_names.replace_strict(distinct, index, return_dtype=pl.Int32)
+    return tuple(distinct.to_list()), _job_column_i32(indices)
 
 
-def masks(lists: pl.Series) -> tuple[tuple[str, ...], I64]:
+def job_names_and_bit_masks(name_lists: pl.Series) -> tuple[tuple[str, ...], I64]:
     """Return the distinct names in lists such as `A|B`, and each row's bits.
 
-    >>> names, bits = masks(pl.Series(["", "V100", "T4|V100"]))
+    >>> names, bits = job_names_and_bit_masks(pl.Series(["", "V100", "T4|V100"]))
     >>> names, bits.tolist()
     (('V100', 'T4'), [0, 1, 3])
     """
-    spellings, code = codes(lists)
-    names = _names_in(spellings)
-    bits = [sum(1 << names.index(name) for name in set(_split(text))) for text in spellings]
+    spellings, code = job_names_and_codes(name_lists)
+    names = _distinct_trace_names(spellings)
+    bits = [
+        sum(1 << names.index(name) for name in set(_split_trace_name_list(text)))
+        for text in spellings
+    ]
     return names, np.array(bits, np.int64)[code]
 
 
-def mask_names(draft: DraftWorkload, column: str) -> tuple[str, ...]:
+def names_in_draft_lists(draft: DraftWorkload, column: str) -> tuple[str, ...]:
     """Return the distinct names in a column of lists such as `A|B`."""
     if column not in draft.frame.columns:
         return ()
-    return _names_in(codes(draft.frame[column])[0])
+    return _distinct_trace_names(job_names_and_codes(draft.frame[column])[0])
 
 
-def _names_in(spellings: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for text in spellings for name in _split(text)))
+def _distinct_trace_names(name_lists: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(name for text in name_lists for name in _split_trace_name_list(text))
+    )
 
 
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split("|") if name.strip()]
+def _split_trace_name_list(name_list: str) -> list[str]:
+    return [name.strip() for name in name_list.split("|") if name.strip()]
 
 
-def _completed(frame: pl.DataFrame) -> pl.DataFrame:
-    absent = [expr.alias(name) for name, expr in _DEFAULTS.items() if name not in frame.columns]
-    if "estimate_ms" not in frame.columns:
+def _completed_job_frame(job_frame: pl.DataFrame) -> pl.DataFrame:
+    absent = [expr.alias(name) for name, expr in _DEFAULTS.items() if name not in job_frame.columns]
+    if "estimate_ms" not in job_frame.columns:
         absent.append(pl.col("runtime_ms").alias("estimate_ms"))
-    return frame.with_columns(absent).rechunk()
+    return job_frame.with_columns(absent).rechunk()
 
 
-def _i64(values: pl.Series) -> I64:
-    return np.ascontiguousarray(values.cast(pl.Int64).to_numpy(writable=True))
+def _job_column_i64(job_column: pl.Series) -> I64:
+    return np.ascontiguousarray(job_column.cast(pl.Int64).to_numpy(writable=True))
 
 
-def _i32(values: pl.Series) -> I32:
-    return np.ascontiguousarray(values.cast(pl.Int32).to_numpy(writable=True))
+def _job_column_i32(job_column: pl.Series) -> I32:
+    return np.ascontiguousarray(job_column.cast(pl.Int32).to_numpy(writable=True))

@@ -17,27 +17,29 @@ from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
     MOST_GPUS,
     ReadingGaps,
-    milliseconds,
-    text_column,
-    whole_numbers,
+    trace_milliseconds,
+    trace_text_column,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import read_rows
+from commonwatt.fleet.io.traces.tabular import read_trace_rows
 
 COLUMNS: Final = ("submission_time", "duration", "num_gpu")
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
+def read_itp_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an ITP table; clusters become tenants."""
-    rows = read_rows(source, COLUMNS)
+    rows = read_trace_rows(source, COLUMNS)
     columns = {
-        "submit_ms": milliseconds(rows, "submission_time", high_s=LATEST_S),
-        "runtime_ms": milliseconds(rows, "duration"),
-        "gpus": whole_numbers(rows, "num_gpu", low=1, high=MOST_GPUS),
-        "job_id": text_column(rows, "job_id") if rows.has("job_id") else rows.row.cast(pl.String),
+        "submit_ms": trace_milliseconds(rows, "submission_time", high_s=LATEST_S),
+        "runtime_ms": trace_milliseconds(rows, "duration"),
+        "gpus": trace_whole_numbers(rows, "num_gpu", low=1, high=MOST_GPUS),
+        "job_id": trace_text_column(rows, "job_id")
+        if rows.has_column("job_id")
+        else rows.row.cast(pl.String),
     }
-    if rows.has("cluster"):
-        columns["tenant"] = text_column(rows, "cluster")
+    if rows.has_column("cluster"):
+        columns["tenant"] = trace_text_column(rows, "cluster")
     else:
         gaps.add_note(Message("The table names no cluster; all its jobs belong to one tenant."))
     return DraftWorkload(pl.DataFrame(columns), "itp", "the start of collection")

@@ -11,41 +11,45 @@ from commonwatt.fleet.io.traces.rows import (
     YEARS_100_S,
     ReadingGaps,
     TraceRows,
-    check_rows,
-    instants,
+    check_trace_rows,
+    trace_instants_ms,
 )
 
 _ABSENT: Final = ("", "None", "NaT", "nan", "NaN", "null", "Unknown")
 
 
-def finished_jobs(rows: TraceRows, gaps: ReadingGaps, start: str, end: str) -> TraceRows:
+def finished_job_rows(rows: TraceRows, gaps: ReadingGaps, start: str, end: str) -> TraceRows:
     """Return the jobs that started and ended; the others are counted as dropped."""
     # Dropped before the instants are read: where nothing happened there is no instant to be
     # refused.
-    rows = gaps.drop(rows, _is_empty(rows, start), Message("the job never started"))
-    return gaps.drop(rows, _is_empty(rows, end), Message("the job had not ended"))
+    rows = gaps.drop_rows(
+        rows, _is_empty_job_log_cell(rows, start), Message("the job never started")
+    )
+    return gaps.drop_rows(rows, _is_empty_job_log_cell(rows, end), Message("the job had not ended"))
 
 
-def durations(rows: TraceRows, submit: str, start: str, end: str) -> dict[str, pl.Series]:
+def submit_and_runtime_columns(
+    rows: TraceRows, submit: str, start: str, end: str
+) -> dict[str, pl.Series]:
     """Return submission and run time from three columns of instants.
 
     Raises:
         TraceError: A job starts before its submission, ends before its start, or
             runs for more than a hundred years.
     """
-    submit_ms = instants(rows, submit)
-    start_ms, end_ms = instants(rows, start), instants(rows, end)
+    submit_ms = trace_instants_ms(rows, submit)
+    start_ms, end_ms = trace_instants_ms(rows, start), trace_instants_ms(rows, end)
     after = Message("an instant at or after {column}", {"column": submit})
-    check_rows(rows, start, start_ms < submit_ms, after)
+    check_trace_rows(rows, start, start_ms < submit_ms, after)
     after = Message("an instant at or after {column}", {"column": start})
-    check_rows(rows, end, end_ms < start_ms, after)
+    check_trace_rows(rows, end, end_ms < start_ms, after)
     runtime_ms = end_ms - start_ms
     soon = Message("an instant less than a hundred years after the start")
-    check_rows(rows, end, runtime_ms > YEARS_100_S * 1000, soon)
+    check_trace_rows(rows, end, runtime_ms > YEARS_100_S * 1000, soon)
     return {"submit_ms": submit_ms, "runtime_ms": runtime_ms}
 
 
-def is_zoned(rows: TraceRows, column: str) -> bool:
+def is_instant_column_zoned(rows: TraceRows, column: str) -> bool:
     """Return whether the first instant of a column names its offset from UTC."""
     values = rows.frame[column]
     if isinstance(values.dtype, pl.Datetime):
@@ -56,7 +60,7 @@ def is_zoned(rows: TraceRows, column: str) -> bool:
     return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
 
 
-def _is_empty(rows: TraceRows, column: str) -> pl.Series:
+def _is_empty_job_log_cell(rows: TraceRows, column: str) -> pl.Series:
     values = rows.frame[column]
     if values.dtype != pl.String:
         return values.is_null()

@@ -29,7 +29,7 @@ from typing import Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell_location
+from commonwatt.core.errors import InputError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
@@ -38,15 +38,15 @@ from commonwatt.fleet.io.traces.rows import (
     YEARS_100_S,
     ReadingGaps,
     TraceRows,
-    check_rows,
-    instants,
-    milliseconds,
-    shown_value,
-    text_column,
-    whole_numbers,
+    check_trace_rows,
+    shown_trace_cell,
+    trace_instants_ms,
+    trace_milliseconds,
+    trace_text_column,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import read_rows
+from commonwatt.fleet.io.traces.tabular import read_trace_rows
 
 COLUMNS: Final = ("submit_s", "runtime_s", "gpus")
 _PER_SECOND: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9, "min": 1 / 60, "h": 1 / 3600}
@@ -90,26 +90,33 @@ PLAIN_MAPPING: Final = ColumnMapping(
 )
 
 
-def load_mapping(path: Path) -> ColumnMapping:
+def load_trace_column_mapping(path: Path) -> ColumnMapping:
     """Return the mapping in a TOML file.
 
     Raises:
         InputError: It cannot be read, is not TOML, or names what we do not know.
     """
-    where, settings = str(path), _toml_table(path)
-    _check_names(where, "", settings, ("separator", "columns", "units", "constants"))
-    sections = {name: _section(where, settings, name) for name in ("columns", "units", "constants")}
+    where, settings = str(path), _trace_mapping_table(path)
+    _check_trace_mapping_names(where, "", settings, ("separator", "columns", "units", "constants"))
+    sections = {
+        name: _trace_mapping_section(where, settings, name)
+        for name in ("columns", "units", "constants")
+    }
     for name, section in sections.items():
-        _check_names(where, name, section, _TIMES if name == "units" else _KNOWN)
-    units = _text_section(where, "units", sections["units"])
+        _check_trace_mapping_names(where, name, section, _TIMES if name == "units" else _KNOWN)
+    units = _trace_mapping_text_section(where, "units", sections["units"])
     for name, unit in units.items():
-        _check_one_of(cell_location(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant"))
-    columns = _text_section(where, "columns", sections["columns"])
-    _check_complete(where, {*columns, *sections["constants"]})
-    return ColumnMapping(where, columns, units, sections["constants"], _separator(where, settings))
+        _check_trace_mapping_name_known(
+            table_cell_location(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant")
+        )
+    columns = _trace_mapping_text_section(where, "columns", sections["columns"])
+    _check_trace_mapping_complete(where, {*columns, *sections["constants"]})
+    return ColumnMapping(
+        where, columns, units, sections["constants"], _trace_mapping_separator(where, settings)
+    )
 
 
-def _toml_table(path: Path) -> dict[str, object]:
+def _trace_mapping_table(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -125,71 +132,88 @@ def _toml_table(path: Path) -> dict[str, object]:
         ) from error
 
 
-def _section(where: str, settings: dict[str, object], name: str) -> dict[str, object]:
+def _trace_mapping_section(
+    mapping_file: str, settings: dict[str, object], name: str
+) -> dict[str, object]:
     section = settings.get(name, {})
     if not isinstance(section, dict):
-        place = cell_location(where, column=name)
-        raise InputError(place, found=shown_value(section), wanted=Message("a table of names"))
+        place = table_cell_location(mapping_file, column=name)
+        raise InputError(place, found=shown_trace_cell(section), wanted=Message("a table of names"))
     return cast("dict[str, object]", section)
 
 
-def _text_section(where: str, name: str, section: dict[str, object]) -> dict[str, str]:
+def _trace_mapping_text_section(
+    mapping_file: str, name: str, section: dict[str, object]
+) -> dict[str, str]:
     for key, text in section.items():
         if not isinstance(text, str):
-            place = cell_location(where, column=f"{name}.{key}")
-            raise InputError(place, found=shown_value(text), wanted=Message("a text in quotes"))
+            place = table_cell_location(mapping_file, column=f"{name}.{key}")
+            raise InputError(
+                place, found=shown_trace_cell(text), wanted=Message("a text in quotes")
+            )
     return cast("dict[str, str]", section)
 
 
-def _check_names(
-    where: str, section: str, names: dict[str, object], known_names: tuple[str, ...]
+def _check_trace_mapping_names(
+    mapping_file: str, section: str, names: dict[str, object], known_names: tuple[str, ...]
 ) -> None:
     for name in names:
-        _check_one_of(cell_location(where, column=section or None), name, known_names)
+        _check_trace_mapping_name_known(
+            table_cell_location(mapping_file, column=section or None), name, known_names
+        )
 
 
-def _check_one_of(place: str, name: str, known_names: tuple[str, ...]) -> None:
+def _check_trace_mapping_name_known(place: str, name: str, known_names: tuple[str, ...]) -> None:
     if name not in known_names:
         wanted = Message("one of {names}", {"names": ", ".join(known_names)})
-        raise InputError(place, found=shown_value(name), wanted=wanted)
+        raise InputError(place, found=shown_trace_cell(name), wanted=wanted)
 
 
-def _check_complete(where: str, names: set[str]) -> None:
-    has_runtime = "runtime" in names or {"start", "end"} <= names
-    missing = [name for name in ("submit", "gpus") if name not in names]
+def _check_trace_mapping_complete(mapping_file: str, mapped_columns: set[str]) -> None:
+    has_runtime = "runtime" in mapped_columns or {"start", "end"} <= mapped_columns
+    missing = [name for name in ("submit", "gpus") if name not in mapped_columns]
     if not has_runtime:
         missing.append("runtime")
     if missing:
-        place = cell_location(where, column="columns")
+        place = table_cell_location(mapping_file, column="columns")
         actual = Message("no {names}", {"names": ", ".join(missing)})
         wanted = Message("submit, gpus and either runtime or both start and end")
         raise InputError(place, found=actual, wanted=wanted)
 
 
-def _separator(where: str, settings: dict[str, object]) -> str:
+def _trace_mapping_separator(mapping_file: str, settings: dict[str, object]) -> str:
     mark = settings.get("separator", ",")
     # One byte: the reader splits bytes, and a quote or a line break already means something else.
     if not isinstance(mark, str) or len(mark.encode()) != 1 or mark in '"\n':
-        place = cell_location(where, column="separator")
-        raise InputError(place, found=shown_value(mark), wanted=Message("a single character"))
+        place = table_cell_location(mapping_file, column="separator")
+        raise InputError(place, found=shown_trace_cell(mark), wanted=Message("a single character"))
     return mark
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:  # noqa: ARG001 - nothing may be left out
+def read_table_of_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:  # noqa: ARG001 - nothing may be left out
     """Return the jobs of a table whose columns already have our names."""
-    return read_mapped(source, PLAIN_MAPPING)
+    return read_mapped_jobs(source, PLAIN_MAPPING)
 
 
-def read_mapped(source: TraceSource, mapping: ColumnMapping) -> DraftWorkload:
+def read_mapped_jobs(source: TraceSource, mapping: ColumnMapping) -> DraftWorkload:
     """Return the jobs of a table whose columns `mapping` explains."""
     # Under plain names the other columns may be absent; a mapping file names only what must be
     # there.
     required = COLUMNS if mapping is PLAIN_MAPPING else tuple(mapping.columns.values())
-    rows = _under_plain_names(read_rows(source, required, separator=mapping.separator), mapping)
-    columns = _time_columns(rows, mapping)
-    columns |= {name: whole_numbers(rows, name, low=low, high=high, missing=_value_if_empty(name))
-                for name, (low, high) in _WHOLES.items() if rows.has(name)}  # fmt: skip
-    columns |= {name: text_column(rows, name, missing="") for name in _NAMES if rows.has(name)}
+    rows = _mapped_rows_under_plain_names(
+        read_trace_rows(source, required, separator=mapping.separator), mapping
+    )
+    columns = _mapped_job_time_columns(rows, mapping)
+    columns |= {
+        name: trace_whole_numbers(
+            rows, name, low=low, high=high, missing=_job_column_value_if_empty(name)
+        )
+        for name, (low, high) in _WHOLES.items()
+        if rows.has_column(name)
+    }
+    columns |= {
+        name: trace_text_column(rows, name, missing="") for name in _NAMES if rows.has_column(name)
+    }
     columns.setdefault("job_id", rows.row.cast(pl.String))
     frame = pl.DataFrame(columns)
     if "single_node" in columns:
@@ -201,11 +225,11 @@ def read_mapped(source: TraceSource, mapping: ColumnMapping) -> DraftWorkload:
     )
 
 
-def _value_if_empty(name: str) -> int | None:
-    return {"gpu_milli": 1000, "gpus": None}.get(name, 0)
+def _job_column_value_if_empty(job_column: str) -> int | None:
+    return {"gpu_milli": 1000, "gpus": None}.get(job_column, 0)
 
 
-def _under_plain_names(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
+def _mapped_rows_under_plain_names(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
     """Return the table under our names, with a column for each constant."""
     renamed = [
         rows.frame[column].alias(name)
@@ -219,31 +243,36 @@ def _under_plain_names(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
     return replace(rows, frame=pl.DataFrame(renamed + constants), spelled=mapping.columns)
 
 
-def _time_columns(rows: TraceRows, mapping: ColumnMapping) -> dict[str, pl.Series]:
-    submit = _instant_ms(rows, mapping, "submit")
-    times = {"submit_ms": submit, "runtime_ms": _runtime_ms(rows, mapping, submit)}
-    if rows.has("limit"):
-        times["estimate_ms"] = _length_ms(rows, mapping, "limit")
+def _mapped_job_time_columns(rows: TraceRows, mapping: ColumnMapping) -> dict[str, pl.Series]:
+    submit = _mapped_instant_ms(rows, mapping, "submit")
+    times = {"submit_ms": submit, "runtime_ms": _mapped_job_runtime_ms(rows, mapping, submit)}
+    if rows.has_column("limit"):
+        times["estimate_ms"] = _mapped_length_ms(rows, mapping, "limit")
     return times
 
 
-def _runtime_ms(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
-    if rows.has("runtime"):
-        return _length_ms(rows, mapping, "runtime")
-    start, end = _instant_ms(rows, mapping, "start"), _instant_ms(rows, mapping, "end")
-    check_rows(rows, "start", start < submit, Message("a time at or after the submission"))
-    check_rows(rows, "end", end < start, Message("a time at or after the start"))
+def _mapped_job_runtime_ms(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
+    if rows.has_column("runtime"):
+        return _mapped_length_ms(rows, mapping, "runtime")
+    start, end = (
+        _mapped_instant_ms(rows, mapping, "start"),
+        _mapped_instant_ms(rows, mapping, "end"),
+    )
+    check_trace_rows(rows, "start", start < submit, Message("a time at or after the submission"))
+    check_trace_rows(rows, "end", end < start, Message("a time at or after the start"))
     return end - start
 
 
-def _instant_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
+def _mapped_instant_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
     if unit == "instant":
-        return instants(rows, name)
-    return milliseconds(rows, name, high_s=LATEST_S, per_second=_PER_SECOND[unit])
+        return trace_instants_ms(rows, name)
+    return trace_milliseconds(rows, name, high_s=LATEST_S, per_second=_PER_SECOND[unit])
 
 
-def _length_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
+def _mapped_length_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
-    _check_one_of(cell_location(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND))
-    return milliseconds(rows, name, high_s=YEARS_100_S, per_second=_PER_SECOND[unit])
+    _check_trace_mapping_name_known(
+        table_cell_location(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND)
+    )
+    return trace_milliseconds(rows, name, high_s=YEARS_100_S, per_second=_PER_SECOND[unit])

@@ -12,59 +12,66 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell_location
+from commonwatt.core.errors import InputError, table_cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.requests import RequestTrace, request_summary
+from commonwatt.fleet.io.traces.requests import RequestTrace, request_trace_summary
 from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
     ReadingGaps,
     TraceRows,
-    check_rows,
-    milliseconds,
-    shown_value,
-    whole_numbers,
+    check_trace_rows,
+    shown_trace_cell,
+    trace_milliseconds,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import check_columns, columns_of, first_line, read_rows
+from commonwatt.fleet.io.traces.tabular import (
+    check_trace_columns,
+    first_trace_line,
+    read_trace_rows,
+    trace_column_names,
+)
 
 KEYS: Final = ("timestamp", "input_length", "output_length", "hash_ids")
 MOST_TOKENS: Final = 1_000_000_000
 
 
-def recognises(source: TraceSource) -> bool:
+def is_mooncake_trace(source: TraceSource) -> bool:
     """Return whether the first line, or the schema, has the keys."""
     if source.is_parquet:
-        return {"t_ms", *KEYS[1:]} <= set(columns_of(source)) or set(KEYS) <= set(
-            columns_of(source)
+        return {"t_ms", *KEYS[1:]} <= set(trace_column_names(source)) or set(KEYS) <= set(
+            trace_column_names(source)
         )
-    line = first_line(source)
+    line = first_trace_line(source)
     return line.startswith("{") and '"hash_ids"' in line and '"input_length"' in line
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out
+def read_mooncake_requests(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out
     """Return the summary of the requests."""
-    rows = read_rows(source) if source.is_parquet else _rows_of_lines(source)
-    at = "t_ms" if rows.has("t_ms") else "timestamp"
-    check_columns(source, rows.frame.columns, KEYS[1:])
+    rows = read_trace_rows(source) if source.is_parquet else _request_rows_of_json_lines(source)
+    at = "t_ms" if rows.has_column("t_ms") else "timestamp"
+    check_trace_columns(source, rows.frame.columns, KEYS[1:])
     columns = {
-        "at_ms": milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
-        "prompt_tokens": whole_numbers(rows, "input_length", high=MOST_TOKENS),
-        "output_tokens": whole_numbers(rows, "output_length", high=MOST_TOKENS),
-        "blocks": _block_lists(rows),
+        "at_ms": trace_milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
+        "prompt_tokens": trace_whole_numbers(rows, "input_length", high=MOST_TOKENS),
+        "output_tokens": trace_whole_numbers(rows, "output_length", high=MOST_TOKENS),
+        "blocks": _request_block_lists(rows),
     }
-    return request_summary(pl.DataFrame(columns))
+    return request_trace_summary(pl.DataFrame(columns))
 
 
-def _block_lists(rows: TraceRows) -> pl.Series:
+def _request_block_lists(rows: TraceRows) -> pl.Series:
     values, wanted = rows.frame["hash_ids"], Message("a list of whole numbers")
     if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
         actual = Message("a column of type {type}", {"type": str(values.dtype)})
-        raise rows.error(cell_location(rows.where, column="hash_ids"), found=actual, wanted=wanted)
-    check_rows(rows, "hash_ids", values.is_null(), wanted)
+        raise rows.error(
+            table_cell_location(rows.where, column="hash_ids"), found=actual, wanted=wanted
+        )
+    check_trace_rows(rows, "hash_ids", values.is_null(), wanted)
     return values
 
 
-def _rows_of_lines(source: TraceSource) -> TraceRows:
+def _request_rows_of_json_lines(source: TraceSource) -> TraceRows:
     try:
         frame = pl.read_ndjson(source.data, schema=_SCHEMA)
     except pl.exceptions.PolarsError:
@@ -73,10 +80,10 @@ def _rows_of_lines(source: TraceSource) -> TraceRows:
     # The quick reader passes over what it cannot take, and says neither where nor that it did; the
     # slow pass finds the line.
     if frame is None or frame.height != len(row) or _has_null(frame):
-        _check_lines(source)
+        _check_request_lines(source)
     if frame is None:
-        raise InputError(source.where, found=Message("lines that are not requests"))
-    return TraceRows(source.where, frame, pl.Series("row", row, dtype=pl.Int64), source.error)
+        raise InputError(source.file_name, found=Message("lines that are not requests"))
+    return TraceRows(source.file_name, frame, pl.Series("row", row, dtype=pl.Int64), source.error)
 
 
 _SCHEMA: Final = {
@@ -91,32 +98,32 @@ def _has_null(frame: pl.DataFrame) -> bool:
     return any(frame[name].null_count() for name in KEYS)
 
 
-def _check_lines(source: TraceSource) -> None:
+def _check_request_lines(source: TraceSource) -> None:
     """Raise for the first line that is no request, read one by one."""
     for at, line in enumerate(source.data.split(b"\n"), 1):
         if line.strip():
-            _check_request(source, at, line)
+            _check_request_line(source, at, line)
 
 
-def _check_request(source: TraceSource, at: int, line: bytes) -> None:
+def _check_request_line(source: TraceSource, line_number: int, line: bytes) -> None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        place = cell_location(source.where, at)
+        place = table_cell_location(source.file_name, line_number)
         wanted = Message("a JSON object")
         raise source.error(place, found=Message("text that is not JSON"), wanted=wanted) from error
     if not isinstance(entry, dict):
         raise source.error(
-            cell_location(source.where, at),
-            found=shown_value(entry),
+            table_cell_location(source.file_name, line_number),
+            found=shown_trace_cell(entry),
             wanted=Message("a JSON object"),
         )
     request = cast("dict[str, Any]", entry)
     for key in KEYS:
-        _check_key(source, at, key, request.get(key))
+        _check_request_key(source, line_number, key, request.get(key))
 
 
-def _check_key(source: TraceSource, at: int, key: str, cell: object) -> None:
+def _check_request_key(source: TraceSource, line_number: int, key: str, cell: object) -> None:
     if key == "hash_ids":
         wanted = Message("a list of whole numbers")
         is_valid = isinstance(cell, list) and all(
@@ -126,5 +133,7 @@ def _check_key(source: TraceSource, at: int, key: str, cell: object) -> None:
         # Not `isinstance`: to Python `true` is a whole number, and as a length it would count as 1.
         wanted, is_valid = Message("a number"), type(cell) in (int, float)
     if not is_valid:
-        actual = Message("nothing") if cell is None else shown_value(cast("object", cell))
-        raise source.error(cell_location(source.where, at, key), found=actual, wanted=wanted)
+        actual = Message("nothing") if cell is None else shown_trace_cell(cast("object", cell))
+        raise source.error(
+            table_cell_location(source.file_name, line_number, key), found=actual, wanted=wanted
+        )

@@ -17,26 +17,26 @@ from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
     MOST_GPUS,
     ReadingGaps,
-    instants,
-    milliseconds,
-    text_column,
-    whole_numbers,
+    trace_instants_ms,
+    trace_milliseconds,
+    trace_text_column,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import read_rows
+from commonwatt.fleet.io.traces.tabular import read_trace_rows
 
 COLUMNS: Final = ("timestamp", "duration", "num_gpus", "vc")
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
+def read_philly_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of a cleaned Philly table; virtual clusters become tenants."""
-    rows = read_rows(source, COLUMNS)
+    rows = read_trace_rows(source, COLUMNS)
     frame = pl.DataFrame(
         {
-            "submit_ms": instants(rows, "timestamp"),
-            "runtime_ms": milliseconds(rows, "duration"),
-            "gpus": whole_numbers(rows, "num_gpus", low=1, high=MOST_GPUS),
-            "tenant": text_column(rows, "vc"),
+            "submit_ms": trace_instants_ms(rows, "timestamp"),
+            "runtime_ms": trace_milliseconds(rows, "duration"),
+            "gpus": trace_whole_numbers(rows, "num_gpus", low=1, high=MOST_GPUS),
+            "tenant": trace_text_column(rows, "vc"),
             # The table names no job; its row is the one name that a reader can look up in the file.
             "job_id": rows.row.cast(pl.String),
         }

@@ -9,22 +9,22 @@ from typing import Final
 
 import numpy as np
 
-from commonwatt.core.errors import UsageError, cell_location
+from commonwatt.core.errors import UsageError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.io.traces.detect import detect, format_named
+from commonwatt.fleet.io.traces.detect import detect_trace_format, trace_format_named
 from commonwatt.fleet.io.traces.draft import (
     MOST_NAMES,
     DraftWorkload,
-    is_sorted,
-    join_drafts,
-    mask_names,
-    to_workload,
+    is_sorted_by_job_submission,
+    join_draft_workloads,
+    names_in_draft_lists,
+    workload_of_draft,
 )
-from commonwatt.fleet.io.traces.mapped import load_mapping, read_mapped
+from commonwatt.fleet.io.traces.mapped import load_trace_column_mapping, read_mapped_jobs
 from commonwatt.fleet.io.traces.requests import RequestTrace
 from commonwatt.fleet.io.traces.rows import ReadingGaps, SkippedRows
-from commonwatt.fleet.io.traces.source import TraceSource, open_source
+from commonwatt.fleet.io.traces.source import TraceSource, open_trace_source
 
 CLOCKS: Final = ("shared", "start")
 
@@ -61,16 +61,16 @@ class TraceRead:
             UsageError: The trace holds requests, not jobs.
         """
         if self.jobs is None:
-            raise _not_jobs_error(self.path)
+            raise _trace_not_of_jobs_error(self.path)
         return self.jobs
 
-    def sentences(self, language: str = "en") -> list[str]:
+    def reading_sentences(self, language: str = "en") -> list[str]:
         """Return what should be said of the reading: rows left out, stand-ins, notes."""
-        dropped = [_gap_sentence(_LEFT_OUT, gap, language) for gap in self.dropped]
-        filled = [_gap_sentence(_STOOD_IN, gap, language) for gap in self.filled]
+        dropped = [_skipped_rows_sentence(_LEFT_OUT, gap, language) for gap in self.dropped]
+        filled = [_skipped_rows_sentence(_STOOD_IN, gap, language) for gap in self.filled]
         return dropped + filled + [note.translate(language) for note in self.notes]
 
-    def as_dict(self) -> dict[str, object]:
+    def trace_as_dict(self) -> dict[str, object]:
         """Return what was read and what was not, for `--json`, in English."""
         rows = len(self.jobs) if self.jobs is not None else None
         return {
@@ -78,9 +78,9 @@ class TraceRead:
             "format": self.format,
             "sha256": self.sha256,
             "jobs": rows,
-            "requests": self.requests.as_dict() if self.requests is not None else None,
-            "dropped": [_gap_as_dict(gap) for gap in self.dropped],
-            "filled": [_gap_as_dict(gap) for gap in self.filled],
+            "requests": self.requests.summary_as_dict() if self.requests is not None else None,
+            "dropped": [_skipped_rows_as_dict(gap) for gap in self.dropped],
+            "filled": [_skipped_rows_as_dict(gap) for gap in self.filled],
             "notes": [str(note) for note in self.notes],
         }
 
@@ -89,13 +89,13 @@ _LEFT_OUT = Message("Rows left out: {count}, the first being row {row}: {reason}
 _STOOD_IN = Message("Rows read with a stand-in: {count}, the first being row {row}: {reason}")
 
 
-def _gap_sentence(form: Message, gap: SkippedRows, language: str) -> str:
+def _skipped_rows_sentence(form: Message, gap: SkippedRows, language: str) -> str:
     reason, row = gap.reason.translate(language), f"{gap.first_rows[0]:,}"
     details = {"count": f"{gap.count:,}", "row": row, "reason": reason}
     return Message(form.text, details).translate(language)
 
 
-def _gap_as_dict(gap: SkippedRows) -> dict[str, object]:
+def _skipped_rows_as_dict(gap: SkippedRows) -> dict[str, object]:
     return {"reason": str(gap.reason), "rows": gap.count, "first_rows": list(gap.first_rows)}
 
 
@@ -131,7 +131,7 @@ def read_trace(
         InputError: The file cannot be read, or is of no known format.
         TraceError: A row holds a bad value.
     """
-    return _read(path, format, strict, mapping)[0]
+    return _read_trace_and_content(path, format, strict, mapping)[0]
 
 
 def read_traces(
@@ -159,47 +159,52 @@ def read_traces(
         UsageError: A trace holds requests, or the traces count on different clocks.
         InputError: As for `read_trace`.
     """
-    contents = [_read(path, format, strict, mapping) for path in paths]
+    contents = [_read_trace_and_content(path, format, strict, mapping) for path in paths]
     reads = tuple(read for read, _ in contents)
-    drafts = [_jobs_of(read, draft) for read, draft in contents]
+    drafts = [_jobs_of_trace_content(read, draft) for read, draft in contents]
     if len(reads) == 1:
         return TracesRead(workload=reads[0].workload, reads=reads)
     if clock == "shared":
-        _check_one_clock(drafts)
+        _check_traces_share_clock(drafts)
     else:
-        drafts = [draft.from_zero() for draft in drafts]
+        drafts = [draft.on_clock_from_first_job() for draft in drafts]
     # The drafts and not the workloads: those have left their file's clock, on which several traces
     # are brought together.
-    named = [draft.named(read.path) for draft, read in zip(drafts, reads, strict=True)]
-    return TracesRead(workload=to_workload(join_drafts(named)), reads=reads)
+    named = [
+        draft.with_names_unique_to_file(read.path)
+        for draft, read in zip(drafts, reads, strict=True)
+    ]
+    return TracesRead(workload=workload_of_draft(join_draft_workloads(named)), reads=reads)
 
 
-def _read(
+def _read_trace_and_content(
     path: Path, format_name: str | None, strict: bool, mapping: Path | None
 ) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
     if mapping is not None and format_name not in (None, "table"):
         wanted = Message("table, because --mapping describes one")
         raise UsageError("--format", found=str(format_name), wanted=wanted)
-    source, gaps = open_source(path), ReadingGaps(strict)
+    source, gaps = open_trace_source(path), ReadingGaps(strict)
     if mapping is not None:
-        return _trace_read(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
-    form = format_named(format_name) if format_name else detect(source)
-    return _trace_read(source, form.name, form.read(source, gaps), gaps)
+        return _trace_read_of_content(
+            source, "table", read_mapped_jobs(source, load_trace_column_mapping(mapping)), gaps
+        )
+    form = trace_format_named(format_name) if format_name else detect_trace_format(source)
+    return _trace_read_of_content(source, form.name, form.read(source, gaps), gaps)
 
 
-def _trace_read(
+def _trace_read_of_content(
     source: TraceSource, name: str, content: DraftWorkload | RequestTrace, gaps: ReadingGaps
 ) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
     # Here and not in each reader, so that a format added later is held to the same.
     if isinstance(content, DraftWorkload):
-        _check_some_left(source, content)
-        _check_names_fit(source, content)
-        _note_disorder(content, gaps)
+        _check_some_jobs_left(source, content)
+        _check_job_names_fit_mask(source, content)
+        _note_unsorted_submissions(content, gaps)
     read = TraceRead(
         path=source.path,
         format=name,
         sha256=source.sha256,
-        jobs=to_workload(content) if isinstance(content, DraftWorkload) else None,
+        jobs=workload_of_draft(content) if isinstance(content, DraftWorkload) else None,
         requests=content if isinstance(content, RequestTrace) else None,
         dropped=tuple(gaps.dropped),
         filled=tuple(gaps.filled),
@@ -208,29 +213,29 @@ def _trace_read(
     return read, content
 
 
-def _check_some_left(source: TraceSource, draft: DraftWorkload) -> None:
+def _check_some_jobs_left(source: TraceSource, draft: DraftWorkload) -> None:
     if not draft.frame.height:
         raise source.error(
-            source.where,
+            source.file_name,
             found=Message("no job that ran"),
             wanted=Message("at least one job with a start and an end"),
         )
 
 
-def _check_names_fit(source: TraceSource, draft: DraftWorkload) -> None:
+def _check_job_names_fit_mask(source: TraceSource, draft: DraftWorkload) -> None:
     for column in ("gpu_types", "sites"):
-        count = len(mask_names(draft, column))
+        count = len(names_in_draft_lists(draft, column))
         if count > MOST_NAMES:
             raise source.error(
-                cell_location(source.where, column=column),
+                table_cell_location(source.file_name, column=column),
                 found=Message("{count} different names", {"count": f"{count:,}"}),
                 wanted=Message("at most {most} different names", {"most": str(MOST_NAMES)}),
             )
 
 
-def _note_disorder(draft: DraftWorkload, gaps: ReadingGaps) -> None:
+def _note_unsorted_submissions(draft: DraftWorkload, gaps: ReadingGaps) -> None:
     submit = draft.frame["submit_ms"].to_numpy()
-    if not is_sorted(submit):
+    if not is_sorted_by_job_submission(submit):
         early = int(np.count_nonzero(submit[1:] < submit[:-1]))
         gaps.add_note(
             Message(
@@ -240,18 +245,18 @@ def _note_disorder(draft: DraftWorkload, gaps: ReadingGaps) -> None:
         )
 
 
-def _jobs_of(read: TraceRead, content: DraftWorkload | RequestTrace) -> DraftWorkload:
+def _jobs_of_trace_content(read: TraceRead, content: DraftWorkload | RequestTrace) -> DraftWorkload:
     if isinstance(content, RequestTrace):
-        raise _not_jobs_error(read.path)
+        raise _trace_not_of_jobs_error(read.path)
     return content
 
 
-def _not_jobs_error(path: Path) -> UsageError:
+def _trace_not_of_jobs_error(path: Path) -> UsageError:
     actual = Message("requests to a language model")
     return UsageError(str(path), found=actual, wanted=Message("a trace of jobs"))
 
 
-def _check_one_clock(drafts: list[DraftWorkload]) -> None:
+def _check_traces_share_clock(drafts: list[DraftWorkload]) -> None:
     clocks = sorted({draft.clock for draft in drafts})
     if len(clocks) > 1:
         raise UsageError(

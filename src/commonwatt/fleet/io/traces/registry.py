@@ -51,52 +51,69 @@ class TraceFormat:
 FORMATS: Final[dict[str, TraceFormat]] = {
     form.name: form
     for form in (
-        TraceFormat("openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read),
         TraceFormat(
-            "philly", Message("Microsoft Philly, cleaned table"), philly.COLUMNS, philly.read
+            "openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read_openb_pods
+        ),
+        TraceFormat(
+            "philly",
+            Message("Microsoft Philly, cleaned table"),
+            philly.COLUMNS,
+            philly.read_philly_jobs,
         ),
         TraceFormat(
             "philly-log",
             Message("Microsoft Philly, published log"),
             (),
-            philly_log.read,
-            recognises=philly_log.recognises,
+            philly_log.read_philly_log_jobs,
+            recognises=philly_log.is_philly_log,
         ),
-        TraceFormat("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read),
-        TraceFormat("helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read),
-        TraceFormat("acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read),
+        TraceFormat("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read_itp_jobs),
         TraceFormat(
-            "swf", Message("Standard Workload Format 2.2"), (), swf.read, recognises=swf.recognises
+            "helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read_helios_jobs
         ),
         TraceFormat(
-            "sacct", Message("Slurm sacct --parsable2"), (), sacct.read, recognises=sacct.recognises
+            "acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read_acme_jobs
+        ),
+        TraceFormat(
+            "swf",
+            Message("Standard Workload Format 2.2"),
+            (),
+            swf.read_swf_jobs,
+            recognises=swf.is_swf_log,
+        ),
+        TraceFormat(
+            "sacct",
+            Message("Slurm sacct --parsable2"),
+            (),
+            sacct.read_sacct_jobs,
+            recognises=sacct.is_sacct_listing,
         ),
         TraceFormat(
             "table",
             Message("a table of our names, or of any with --mapping"),
             mapped.COLUMNS,
-            mapped.read,
+            mapped.read_table_of_jobs,
         ),
         TraceFormat(
             "azure-llm",
             Message("Azure LLM inference requests"),
             (),
-            azure_llm.read,
-            recognises=azure_llm.recognises,
+            azure_llm.read_azure_llm_requests,
+            recognises=azure_llm.is_azure_llm_trace,
         ),
         TraceFormat(
             "mooncake",
             Message("Mooncake requests"),
             (),
-            mooncake.read,
-            recognises=mooncake.recognises,
+            mooncake.read_mooncake_requests,
+            recognises=mooncake.is_mooncake_trace,
         ),
         TraceFormat(
             "servegen",
             Message("ServeGen request rates"),
             (),
-            servegen.read,
-            recognises=servegen.recognises,
+            servegen.read_servegen_rates,
+            recognises=servegen.is_servegen_trace,
         ),
     )
 }

@@ -37,53 +37,55 @@ class RequestTrace:
     clients: int
     frame: pl.DataFrame
 
-    def as_dict(self) -> dict[str, object]:
+    def summary_as_dict(self) -> dict[str, object]:
         """Return the summary for `--json`, without the rows."""
         summary = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         summary.pop("frame")
         return summary
 
 
-def request_summary(frame: pl.DataFrame) -> RequestTrace:
+def request_trace_summary(request_frame: pl.DataFrame) -> RequestTrace:
     """Return the summary of single requests.
 
     Args:
-        frame: A row a request: `at_ms`, `prompt_tokens`, `output_tokens` and, where known,
+        request_frame: A row a request: `at_ms`, `prompt_tokens`, `output_tokens` and, where known,
             `blocks`, the ids of its prompt's prefix blocks.
     """
-    frame = frame.with_columns(pl.col("at_ms") - pl.col("at_ms").min())
+    request_frame = request_frame.with_columns(pl.col("at_ms") - pl.col("at_ms").min())
     # The span is read off both ends, and not every file is in order of time.
-    frame = frame.sort("at_ms", maintain_order=True)
-    span_s = float(frame["at_ms"][-1]) / 1000
+    request_frame = request_frame.sort("at_ms", maintain_order=True)
+    span_s = float(request_frame["at_ms"][-1]) / 1000
     return RequestTrace(
-        requests=frame.height,
+        requests=request_frame.height,
         span_s=span_s,
-        mean_rps=frame.height / span_s if span_s else 0.0,
-        peak_rps=_busiest_minute(frame["at_ms"]),
-        prompt_tokens=quantiles(frame["prompt_tokens"]),
-        output_tokens=quantiles(frame["output_tokens"]),
-        shared_block_share=_repeated_share(frame["blocks"]) if "blocks" in frame.columns else None,
+        mean_rps=request_frame.height / span_s if span_s else 0.0,
+        peak_rps=_busiest_minute_requests_per_s(request_frame["at_ms"]),
+        prompt_tokens=request_token_quantiles(request_frame["prompt_tokens"]),
+        output_tokens=request_token_quantiles(request_frame["output_tokens"]),
+        shared_block_share=_repeated_prefix_block_share(request_frame["blocks"])
+        if "blocks" in request_frame.columns
+        else None,
         clients=0,
-        frame=frame,
+        frame=request_frame,
     )
 
 
-def quantiles(tokens: pl.Series) -> dict[float, float]:
+def request_token_quantiles(request_tokens: pl.Series) -> dict[float, float]:
     """Return the token counts below which the `SHARES` of requests lie.
 
-    >>> quantiles(pl.Series([1, 2, 3]))[0.5]
+    >>> request_token_quantiles(pl.Series([1, 2, 3]))[0.5]
     2.0
     """
     # `lower` is a length that some request really had.
-    return {share: float(tokens.quantile(share, "lower") or 0) for share in SHARES}
+    return {share: float(request_tokens.quantile(share, "lower") or 0) for share in SHARES}
 
 
-def _busiest_minute(at_ms: pl.Series) -> float:
-    minutes = (at_ms // _MINUTE_MS).value_counts()
+def _busiest_minute_requests_per_s(request_at_ms: pl.Series) -> float:
+    minutes = (request_at_ms // _MINUTE_MS).value_counts()
     return float(minutes["count"].cast(pl.Float64).sort()[-1]) / 60
 
 
-def _repeated_share(blocks: pl.Series) -> float:
+def _repeated_prefix_block_share(prefix_blocks: pl.Series) -> float:
     """Return the share of prefix blocks that came before: 1 - distinct / all."""
-    all_blocks = blocks.explode().drop_nulls()
+    all_blocks = prefix_blocks.explode().drop_nulls()
     return 1 - all_blocks.n_unique() / len(all_blocks) if len(all_blocks) else 0.0

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, TraceError, cell_location
+from commonwatt.core.errors import InputError, TraceError, table_cell_location
 from commonwatt.core.messages import Message
 
 YEARS_100_S: Final = 3_155_760_000  # 100 Julian years
@@ -42,15 +42,15 @@ class TraceRows:
     def __len__(self) -> int:
         return self.frame.height
 
-    def where_true(self, mask: pl.Series) -> TraceRows:
+    def rows_where_true(self, mask: pl.Series) -> TraceRows:
         """Return the rows where `mask` holds."""
         return replace(self, frame=self.frame.filter(mask), row=self.row.filter(mask))
 
-    def place(self, at: int, column: str) -> str:
+    def cell_place(self, at: int, column: str) -> str:
         """Return where a value stands, as the file spells it."""
-        return cell_location(self.where, self.row[at], self.spelled.get(column, column))
+        return table_cell_location(self.where, self.row[at], self.spelled.get(column, column))
 
-    def has(self, column: str) -> bool:
+    def has_column(self, column: str) -> bool:
         """Return whether the table has a column of that name."""
         return column in self.frame.columns
 
@@ -79,35 +79,35 @@ class ReadingGaps:
     filled: list[SkippedRows] = field(default_factory=list[SkippedRows])
     notes: list[Message] = field(default_factory=list[Message])
 
-    def drop(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
+    def drop_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
         """Return `rows` without those of `mask`, which are counted under `reason`."""
         if not mask.any():
             return rows
-        self._record(self.dropped, rows, mask, reason)
-        return rows.where_true(~mask)
+        self._record_skipped_rows(self.dropped, rows, mask, reason)
+        return rows.rows_where_true(~mask)
 
-    def skip(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
+    def skip_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
         """Return `rows` without those of `mask`, which the format means to be left out."""
         if mask.any():
-            self.dropped.append(_skipped_rows(rows, mask, reason))
-        return rows.where_true(~mask)
+            self.dropped.append(_skipped_trace_rows(rows, mask, reason))
+        return rows.rows_where_true(~mask)
 
-    def fill(self, rows: TraceRows, mask: pl.Series, reason: Message) -> None:
+    def count_filled_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> None:
         """Count the rows of `mask`, for which a stand-in is used."""
         if mask.any():
-            self._record(self.filled, rows, mask, reason)
+            self._record_skipped_rows(self.filled, rows, mask, reason)
 
     def add_note(self, message: Message) -> None:
         """Say something about the whole file."""
         self.notes.append(message)
 
-    def _record(
+    def _record_skipped_rows(
         self, skipped: list[SkippedRows], rows: TraceRows, mask: pl.Series, reason: Message
     ) -> None:
-        gap = _skipped_rows(rows, mask, reason)
+        gap = _skipped_trace_rows(rows, mask, reason)
         if self.strict:
             raise rows.error(
-                cell_location(rows.where, gap.first_rows[0]),
+                table_cell_location(rows.where, gap.first_rows[0]),
                 found=reason,
                 wanted=Message("a complete row, because strict reading was requested"),
                 remedy=Message("Read without strict to have such rows counted."),
@@ -115,19 +115,19 @@ class ReadingGaps:
         skipped.append(gap)
 
 
-def _skipped_rows(rows: TraceRows, mask: pl.Series, reason: Message) -> SkippedRows:
+def _skipped_trace_rows(rows: TraceRows, mask: pl.Series, reason: Message) -> SkippedRows:
     at = rows.row.filter(mask)
     return SkippedRows(reason, at.len(), tuple(at.head(5).to_list()))
 
 
-def cell_error(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
+def trace_cell_error(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
-    cell = _single_cell(rows.frame[column].slice(at, 1))
-    actual = Message("nothing") if _is_blank(cell) else shown_value(cell)
-    return rows.error(rows.place(at, column), found=actual, wanted=expected)
+    cell = _single_trace_cell(rows.frame[column].slice(at, 1))
+    actual = Message("nothing") if _is_blank_trace_cell(cell) else shown_trace_cell(cell)
+    return rows.error(rows.cell_place(at, column), found=actual, wanted=expected)
 
 
-def _single_cell(single: pl.Series) -> object:
+def _single_trace_cell(single: pl.Series) -> object:
     """Return the value of a single row; an instant that no calendar holds as its number."""
     if not single.dtype.is_temporal() or single.is_null().any():
         return single[0]
@@ -138,10 +138,10 @@ def _single_cell(single: pl.Series) -> object:
     return single.cast(pl.String)[0] if is_near else single.to_physical()[0]
 
 
-def shown_value(cell: object) -> str:
+def shown_trace_cell(cell: object) -> str:
     """Return a value as messages show it: quoted, on one line, at most 40 characters.
 
-    >>> shown_value("8x"), shown_value("a" * 99) == "'" + "a" * 40 + "…'"
+    >>> shown_trace_cell("8x"), shown_trace_cell("a" * 99) == "'" + "a" * 40 + "…'"
     ("'8x'", True)
     """
     # A control character in a message could rewrite the terminal's line that shows it.
@@ -153,32 +153,35 @@ def shown_value(cell: object) -> str:
     )
 
 
-def _is_blank(cell: object) -> bool:
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+def _is_blank_trace_cell(trace_cell: object) -> bool:
+    return trace_cell is None or (isinstance(trace_cell, str) and not trace_cell.strip())
 
 
-def first_row_where(mask: pl.Series) -> int | None:
-    """Return the index of the first row where `mask` holds.
+def first_trace_row_where(row_mask: pl.Series) -> int | None:
+    """Return the index of the first row where `row_mask` holds.
 
-    >>> first_row_where(pl.Series([False, True, True])), first_row_where(pl.Series([False]))
+    >>> (
+    ...     first_trace_row_where(pl.Series([False, True, True])),
+    ...     first_trace_row_where(pl.Series([False])),
+    ... )
     (1, None)
     """
-    at = mask.fill_null(value=False).arg_max()
-    return at if at is not None and mask[at] else None
+    at = row_mask.fill_null(value=False).arg_max()
+    return at if at is not None and row_mask[at] else None
 
 
-def check_rows(rows: TraceRows, column: str, bad: pl.Series, expected: Message) -> None:
-    """Raise for the first row where `bad` holds.
+def check_trace_rows(rows: TraceRows, column: str, is_bad: pl.Series, expected: Message) -> None:
+    """Raise for the first row where `is_bad` holds.
 
     Raises:
         TraceError: Names the file, the row, the column, the value and what is wanted.
     """
-    at = first_row_where(bad)
+    at = first_trace_row_where(is_bad)
     if at is not None:
-        raise cell_error(rows, at, column, expected)
+        raise trace_cell_error(rows, at, column, expected)
 
 
-def whole_numbers(
+def trace_whole_numbers(
     rows: TraceRows, column: str, *, low: int = 0, high: int, missing: int | None = None
 ) -> pl.Series:
     """Return a column of whole numbers from `low` to `high`.
@@ -193,25 +196,25 @@ def whole_numbers(
     Raises:
         TraceError: A value is none, not a whole number or out of bounds.
     """
-    wanted = Message("a whole number from {low} to {high}", _bounds_text(low, high))
-    values = _as_whole(rows, column, wanted)
-    values = _with_missing(rows, column, values, missing, wanted)
-    check_rows(rows, column, (values < low) | (values > high), wanted)
+    wanted = Message("a whole number from {low} to {high}", _trace_number_bounds_text(low, high))
+    values = _trace_column_as_whole_numbers(rows, column, wanted)
+    values = _trace_column_missing_filled(rows, column, values, missing, wanted)
+    check_trace_rows(rows, column, (values < low) | (values > high), wanted)
     return values
 
 
-def finite_numbers(
+def trace_finite_numbers(
     rows: TraceRows, column: str, *, low: float = 0, high: float, missing: float | None = None
 ) -> pl.Series:
-    """Return a column of finite numbers from `low` to `high`; see `whole_numbers`."""
-    wanted = Message("a number from {low} to {high}", _bounds_text(low, high))
-    values = _as_number(rows, column, wanted)
-    values = _with_missing(rows, column, values, missing, wanted)
-    check_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
+    """Return a column of finite numbers from `low` to `high`; see `trace_whole_numbers`."""
+    wanted = Message("a number from {low} to {high}", _trace_number_bounds_text(low, high))
+    values = _trace_column_as_numbers(rows, column, wanted)
+    values = _trace_column_missing_filled(rows, column, values, missing, wanted)
+    check_trace_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
     return values
 
 
-def milliseconds(
+def trace_milliseconds(
     rows: TraceRows,
     column: str,
     *,
@@ -229,26 +232,26 @@ def milliseconds(
         missing: What an empty value means [units of the column].
     """
     high = high_s * per_second
-    if per_second in (1, 1000) and _reads_whole(rows.frame[column]):
-        units = whole_numbers(rows, column, high=int(high), missing=missing)
+    if per_second in (1, 1000) and _trace_column_reads_as_whole(rows.frame[column]):
+        units = trace_whole_numbers(rows, column, high=int(high), missing=missing)
         # Whole seconds and milliseconds stay whole: as a float a late instant loses its last
         # digits.
         return units * int(1000 // per_second)
-    numbers = finite_numbers(rows, column, high=high, missing=missing)
+    numbers = trace_finite_numbers(rows, column, high=high, missing=missing)
     return (numbers * (1000 / per_second)).round().cast(pl.Int64)
 
 
-def _bounds_text(low: float, high: float) -> dict[str, str]:
-    return {"low": f"{low:,.0f}", "high": f"{high:,.0f}"}
+def _trace_number_bounds_text(least_allowed: float, most_allowed: float) -> dict[str, str]:
+    return {"low": f"{least_allowed:,.0f}", "high": f"{most_allowed:,.0f}"}
 
 
-def _reads_whole(values: pl.Series) -> bool:
-    if values.dtype != pl.String:
-        return values.dtype.is_integer()
-    return values.cast(pl.Int64, strict=False).null_count() == values.null_count()
+def _trace_column_reads_as_whole(trace_column: pl.Series) -> bool:
+    if trace_column.dtype != pl.String:
+        return trace_column.dtype.is_integer()
+    return trace_column.cast(pl.Int64, strict=False).null_count() == trace_column.null_count()
 
 
-def instants(
+def trace_instants_ms(
     rows: TraceRows, column: str, *, zone: str | None = None, empty_is_null: bool = False
 ) -> pl.Series:
     """Return a column of instants as whole milliseconds since 1970.
@@ -264,59 +267,61 @@ def instants(
         empty_is_null: An empty value is returned as null rather than refused.
     """
     wanted = Message("an instant such as 2017-10-07 01:12:09, from 1970 to 2286")
-    column_s = _blank_as_null(rows.frame[column])
-    at = _parsed_instants(rows, column, column_s, wanted)
+    column_s = _trace_text_with_blanks_null(rows.frame[column])
+    at = _parsed_trace_instants_ms(rows, column, column_s, wanted)
     bad = at.is_null() & column_s.is_not_null() if empty_is_null else at.is_null()
-    check_rows(rows, column, bad, wanted)
-    check_rows(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
-    return _as_utc_of_zone(at, zone) if zone else at
+    check_trace_rows(rows, column, bad, wanted)
+    check_trace_rows(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
+    return _zoned_trace_instants_to_utc_ms(at, zone) if zone else at
 
 
-def text_column(rows: TraceRows, column: str, *, missing: str | None = None) -> pl.Series:
+def trace_text_column(rows: TraceRows, column: str, *, missing: str | None = None) -> pl.Series:
     """Return a column as text; `missing` stands where it is empty, or it is a fault."""
     wanted = Message("a name")
-    if not _reads_as_text(rows.frame[column].dtype):
-        raise _wrong_type_error(rows, column, wanted)
-    values = _blank_as_null(rows.frame[column].cast(pl.String))
+    if not _trace_dtype_reads_as_text(rows.frame[column].dtype):
+        raise _trace_column_type_error(rows, column, wanted)
+    values = _trace_text_with_blanks_null(rows.frame[column].cast(pl.String))
     if missing is None:
-        check_rows(rows, column, values.is_null(), wanted)
+        check_trace_rows(rows, column, values.is_null(), wanted)
         return values
     return values.fill_null(missing)
 
 
-def _reads_as_text(kind: pl.DataType) -> bool:
-    named = isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Boolean | pl.Null)
-    return named or kind.is_numeric()
+def _trace_dtype_reads_as_text(column_dtype: pl.DataType) -> bool:
+    named = isinstance(column_dtype, pl.String | pl.Categorical | pl.Enum | pl.Boolean | pl.Null)
+    return named or column_dtype.is_numeric()
 
 
-def _blank_as_null(values: pl.Series) -> pl.Series:
-    if values.dtype != pl.String:
-        return values
-    stripped = values.str.strip_chars()
+def _trace_text_with_blanks_null(trace_column: pl.Series) -> pl.Series:
+    if trace_column.dtype != pl.String:
+        return trace_column
+    stripped = trace_column.str.strip_chars()
     return stripped.set(stripped == "", None)
 
 
-def _parsed_instants(rows: TraceRows, column: str, values: pl.Series, wanted: Message) -> pl.Series:
+def _parsed_trace_instants_ms(
+    rows: TraceRows, column: str, values: pl.Series, wanted: Message
+) -> pl.Series:
     if values.dtype == pl.Date or values.dtype.base_type() == pl.Datetime:
         return values.cast(pl.Datetime("ms")).to_physical()
     if values.dtype != pl.String:
-        raise _wrong_type_error(rows, column, wanted)
+        raise _trace_column_type_error(rows, column, wanted)
     mark = "T" if "T" in (values.drop_nulls().head(1).to_list() or [""])[0] else " "
     readings = (_to_ms(values, form.replace("T", mark)) for form in _FORMS)
-    return _fullest_reading(readings, values.null_count())
+    return _fullest_trace_instant_reading(readings, values.null_count())
 
 
 # The plain form first: the parser knows it by heart, and most logs are of it.
 _FORMS: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%#z")
 
 
-def _fullest_reading(readings: Iterable[pl.Series], nulls: int) -> pl.Series:
+def _fullest_trace_instant_reading(readings: Iterable[pl.Series], expected_nulls: int) -> pl.Series:
     """Return the first reading that leaves no value out, or the one that leaves out the fewest."""
     best: pl.Series | None = None
     for parsed in readings:
         if best is None or parsed.null_count() < best.null_count():
             best = parsed
-        if parsed.null_count() == nulls:
+        if parsed.null_count() == expected_nulls:
             return parsed
     assert best is not None, "there is always a form to try"
     return best
@@ -326,15 +331,15 @@ def _to_ms(values: pl.Series, form: str) -> pl.Series:
     return values.str.to_datetime(form, strict=False, time_unit="ms", cache=False).to_physical()
 
 
-def _as_utc_of_zone(at: pl.Series, zone: str) -> pl.Series:
-    local = at.cast(pl.Datetime("ms"))
+def _zoned_trace_instants_to_utc_ms(local_instants: pl.Series, zone: str) -> pl.Series:
+    local = local_instants.cast(pl.Datetime("ms"))
     # In the hour that summer time repeats the earlier reading is as good as the later; the reader
     # of the Philly log, which knows what must follow what, mends it.
     return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").to_physical()
 
 
-def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
-    values = _blank_as_null(rows.frame[column])
+def _trace_column_as_whole_numbers(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
+    values = _trace_text_with_blanks_null(rows.frame[column])
     if values.dtype.is_integer():
         # A count beyond 64 bits with a sign is out of every bound that a reader sets.
         return values.cast(pl.Int64, strict=False).fill_null(1 << 62).set(values.is_null(), None)
@@ -342,33 +347,33 @@ def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
         plain = values.cast(pl.Int64, strict=False)
         if plain.null_count() == values.null_count():
             return plain
-    numbers = _as_number(rows, column, wanted)
+    numbers = _trace_column_as_numbers(rows, column, wanted)
     # Beyond 2^53 floats skip whole numbers, and a number that was rounded would pass for the one
     # given.
     fractions = ~numbers.is_finite() | (numbers != numbers.round()) | (numbers.abs() > 2.0**53)
-    check_rows(rows, column, fractions, wanted)
+    check_trace_rows(rows, column, fractions, wanted)
     return numbers.cast(pl.Int64)
 
 
-def _as_number(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
-    values = _blank_as_null(rows.frame[column])
+def _trace_column_as_numbers(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
+    values = _trace_text_with_blanks_null(rows.frame[column])
     if not (values.dtype == pl.String or values.dtype.is_numeric()):
-        raise _wrong_type_error(rows, column, wanted)
+        raise _trace_column_type_error(rows, column, wanted)
     numbers = values.cast(pl.Float64, strict=False)
-    check_rows(rows, column, numbers.is_null() & values.is_not_null(), wanted)
+    check_trace_rows(rows, column, numbers.is_null() & values.is_not_null(), wanted)
     return numbers
 
 
-def _with_missing(
+def _trace_column_missing_filled(
     rows: TraceRows, column: str, values: pl.Series, missing: float | None, wanted: Message
 ) -> pl.Series:
     if missing is not None:
         return values.fill_null(missing)
-    check_rows(rows, column, values.is_null(), wanted)
+    check_trace_rows(rows, column, values.is_null(), wanted)
     return values
 
 
-def _wrong_type_error(rows: TraceRows, column: str, wanted: Message) -> InputError:
+def _trace_column_type_error(rows: TraceRows, column: str, wanted: Message) -> InputError:
     actual = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
-    place = cell_location(rows.where, column=rows.spelled.get(column, column))
+    place = table_cell_location(rows.where, column=rows.spelled.get(column, column))
     return rows.error(place, found=actual, wanted=wanted)

@@ -19,17 +19,17 @@ from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
     ReadingGaps,
     TraceRows,
-    finite_numbers,
-    milliseconds,
-    whole_numbers,
+    trace_finite_numbers,
+    trace_milliseconds,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import (
     TableBody,
-    columns_of,
-    first_line,
-    read_rows,
-    split_rows,
+    first_trace_line,
+    read_trace_rows,
+    split_trace_rows,
+    trace_column_names,
 )
 
 JOINED: Final = ("client", "t_s", "rate_rps")
@@ -38,33 +38,33 @@ WINDOW_S: Final = 600
 _ROW: Final = r"\d+,[\d.eE+-]+,[\d.eE+-]+,[A-Za-z]*,[\d.eE+-]*,[\d.eE+-]*"
 
 
-def recognises(source: TraceSource) -> bool:
+def is_servegen_trace(source: TraceSource) -> bool:
     """Return whether it is a joined table or a headerless one of single windows."""
-    if set(JOINED) <= set(columns_of(source)):
+    if set(JOINED) <= set(trace_column_names(source)):
         return True
-    return not source.is_parquet and re.fullmatch(_ROW, first_line(source)) is not None
+    return not source.is_parquet and re.fullmatch(_ROW, first_trace_line(source)) is not None
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:
+def read_servegen_rates(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:
     """Return the summary of the rates."""
-    is_joined = set(JOINED) <= set(columns_of(source))
+    is_joined = set(JOINED) <= set(trace_column_names(source))
     if is_joined:
-        rows = read_rows(source, JOINED)
+        rows = read_trace_rows(source, JOINED)
     else:
-        rows = split_rows(TableBody(source, source.data, 1, list(FIELDS), ",", quote=False))
+        rows = split_trace_rows(TableBody(source, source.data, 1, list(FIELDS), ",", quote=False))
     gaps.add_note(
         Message("The trace holds rates, not single requests; counts are rate times 600 s.")
     )
-    return _rate_summary(rows)
+    return _request_rate_summary(rows)
 
 
-def _rate_summary(rows: TraceRows) -> RequestTrace:
+def _request_rate_summary(rows: TraceRows) -> RequestTrace:
     columns = {
-        "at_ms": milliseconds(rows, "t_s", high_s=LATEST_S),
-        "rate_rps": finite_numbers(rows, "rate_rps", high=1e9),
+        "at_ms": trace_milliseconds(rows, "t_s", high_s=LATEST_S),
+        "rate_rps": trace_finite_numbers(rows, "rate_rps", high=1e9),
     }
-    if rows.has("client"):
-        columns["client"] = whole_numbers(rows, "client", high=1_000_000_000)
+    if rows.has_column("client"):
+        columns["client"] = trace_whole_numbers(rows, "client", high=1_000_000_000)
     frame = pl.DataFrame(columns)
     # Sorted before they are added: a group's rows come in no fixed order, and with it a sum of
     # floats changes in its last digits.

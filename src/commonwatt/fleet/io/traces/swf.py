@@ -21,12 +21,17 @@ from commonwatt.fleet.io.traces.rows import (
     YEARS_100_S,
     ReadingGaps,
     TraceRows,
-    check_rows,
-    finite_numbers,
-    whole_numbers,
+    check_trace_rows,
+    trace_finite_numbers,
+    trace_whole_numbers,
 )
 from commonwatt.fleet.io.traces.source import TraceSource
-from commonwatt.fleet.io.traces.tabular import TableBody, check_not_empty, first_line, split_rows
+from commonwatt.fleet.io.traces.tabular import (
+    TableBody,
+    check_trace_not_empty,
+    first_trace_line,
+    split_trace_rows,
+)
 
 FIELDS: Final = (
     "job_number", "submit_time", "wait_time", "run_time", "allocated_processors",
@@ -39,101 +44,106 @@ _MOST_KIB: Final = 1 << 50
 _UNKNOWN: Final = -1
 
 
-def recognises(source: TraceSource) -> bool:
+def is_swf_log(source: TraceSource) -> bool:
     """Return whether the file opens with a `;` comment or a line of 18 numbers."""
     if source.is_parquet:
         return False
-    line = first_line(source).strip()
+    line = first_trace_line(source).strip()
     numbers = re.fullmatch(r"(-?[0-9.]+\s+){17}-?[0-9.]+", line)
     return line.startswith(";") or numbers is not None
 
 
-def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
+def read_swf_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an SWF log."""
     # Comments became empty lines before, so that every row still stands on its own line of the
     # file.
-    rows = split_rows(
-        TableBody(source, _single_spaced(source.data), 1, list(FIELDS), " ", quote=False)
+    rows = split_trace_rows(
+        TableBody(source, _swf_lines_single_spaced(source.data), 1, list(FIELDS), " ", quote=False)
     )
-    check_not_empty(rows)
-    rows = _complete_jobs(rows, gaps)
-    processors = _processors(rows)
-    start_s = _unix_start(source.data)
+    check_trace_not_empty(rows)
+    rows = _complete_swf_job_rows(rows, gaps)
+    processors = _swf_processors(rows)
+    start_s = _swf_unix_start_s(source.data)
     columns = {
         "job_id": rows.frame["job_number"],
-        "submit_ms": _ms(_seconds(rows, "submit_time", LATEST_S, unknown=False)) + start_s * 1000,
-        "runtime_ms": _ms(_seconds(rows, "run_time", YEARS_100_S)),
+        "submit_ms": _swf_seconds_to_ms(
+            _swf_seconds_column(rows, "submit_time", LATEST_S, unknown=False)
+        )
+        + start_s * 1000,
+        "runtime_ms": _swf_seconds_to_ms(_swf_seconds_column(rows, "run_time", YEARS_100_S)),
         "gpus": processors,
-        "memory_mib": _memory(rows, processors),
-        "user": _names_of_numbers(rows, "user_id"),
-        "tenant": _names_of_numbers(rows, "group_id"),
-        "group": _names_of_numbers(rows, "executable"),
+        "memory_mib": _swf_job_memory_mib(rows, processors),
+        "user": _swf_names_of_numbers(rows, "user_id"),
+        "tenant": _swf_names_of_numbers(rows, "group_id"),
+        "group": _swf_names_of_numbers(rows, "executable"),
     }
-    columns["estimate_ms"] = _estimate_ms(rows, columns["runtime_ms"])
+    columns["estimate_ms"] = _swf_runtime_estimate_ms(rows, columns["runtime_ms"])
     gaps.add_note(Message("Processors are read as GPUs."))
     # Without its header a log counts from a zero that no other log shares.
     clock = "utc" if start_s else "swf"
     return DraftWorkload(pl.DataFrame(columns), clock, "the log's zero")
 
 
-def _single_spaced(data: bytes) -> bytes:
+def _swf_lines_single_spaced(swf_bytes: bytes) -> bytes:
     """Return the lines with comments emptied and single spaces; no line is added or lost."""
-    if b";" in data:
-        data = re.sub(rb"(?m)^[ \t]*;.*$", b"", data)
-    data = data.replace(b"\t", b" ")
+    if b";" in swf_bytes:
+        swf_bytes = re.sub(rb"(?m)^[ \t]*;.*$", b"", swf_bytes)
+    swf_bytes = swf_bytes.replace(b"\t", b" ")
     # Halved again and again, on the bytes as a whole: splitting lines would make objects of
     # millions.
-    while b"  " in data:
-        data = data.replace(b"  ", b" ")
-    data = data.replace(b"\n ", b"\n").replace(b" \n", b"\n")
-    return data.strip(b" ")
+    while b"  " in swf_bytes:
+        swf_bytes = swf_bytes.replace(b"  ", b" ")
+    swf_bytes = swf_bytes.replace(b"\n ", b"\n").replace(b" \n", b"\n")
+    return swf_bytes.strip(b" ")
 
 
-def _unix_start(data: bytes) -> int:
+def _swf_unix_start_s(swf_bytes: bytes) -> int:
     """Return the `UnixStartTime` of the header, 0 where there is none [s since 1970]."""
     header = re.search(
-        rb"(?m)^[ \t]*;[ \t]*UnixStartTime:[ \t]*([0-9]{1,10})[ \t]*$", data[: 1 << 20]
+        rb"(?m)^[ \t]*;[ \t]*UnixStartTime:[ \t]*([0-9]{1,10})[ \t]*$", swf_bytes[: 1 << 20]
     )
     return int(header[1]) if header else 0
 
 
-def _complete_jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
-    status = whole_numbers(rows, "status", low=_UNKNOWN, high=5)
-    rows = gaps.skip(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
-    lengths = _seconds(rows, "run_time", YEARS_100_S)
-    rows = gaps.drop(rows, lengths < 0, Message("the run time is unknown"))
-    return gaps.drop(rows, _processors(rows) < 1, Message("the processors are unknown"))
+def _complete_swf_job_rows(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+    status = trace_whole_numbers(rows, "status", low=_UNKNOWN, high=5)
+    rows = gaps.skip_rows(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
+    lengths = _swf_seconds_column(rows, "run_time", YEARS_100_S)
+    rows = gaps.drop_rows(rows, lengths < 0, Message("the run time is unknown"))
+    return gaps.drop_rows(rows, _swf_processors(rows) < 1, Message("the processors are unknown"))
 
 
-def _processors(rows: TraceRows) -> pl.Series:
+def _swf_processors(rows: TraceRows) -> pl.Series:
     """Return the processors requested, or where unknown those allocated."""
-    requested = whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
-    allocated = whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
+    requested = trace_whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
+    allocated = trace_whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
     return requested.zip_with(requested > 0, allocated)
 
 
-def _estimate_ms(rows: TraceRows, runtime_ms: pl.Series) -> pl.Series:
-    requested = _ms(_seconds(rows, "requested_time", YEARS_100_S))
+def _swf_runtime_estimate_ms(rows: TraceRows, runtime_ms: pl.Series) -> pl.Series:
+    requested = _swf_seconds_to_ms(_swf_seconds_column(rows, "requested_time", YEARS_100_S))
     return requested.zip_with(requested > 0, runtime_ms)
 
 
-def _names_of_numbers(rows: TraceRows, column: str) -> pl.Series:
+def _swf_names_of_numbers(rows: TraceRows, column: str) -> pl.Series:
     """Return a column of numbers that stand for names, -1 as `unknown`."""
     return rows.frame[column].replace("-1", "unknown")
 
 
-def _memory(rows: TraceRows, processors: pl.Series) -> pl.Series:
+def _swf_job_memory_mib(rows: TraceRows, processors: pl.Series) -> pl.Series:
     """Return the memory requested, from KiB a processor [MiB]; 0 where unknown."""
-    each_kib = finite_numbers(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
+    each_kib = trace_finite_numbers(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
     return (each_kib.clip(lower_bound=0) * processors / 1024).ceil().cast(pl.Int64)
 
 
-def _seconds(rows: TraceRows, column: str, high_s: int, *, unknown: bool = True) -> pl.Series:
-    values = finite_numbers(rows, column, low=_UNKNOWN if unknown else 0, high=high_s)
+def _swf_seconds_column(
+    rows: TraceRows, column: str, high_s: int, *, unknown: bool = True
+) -> pl.Series:
+    values = trace_finite_numbers(rows, column, low=_UNKNOWN if unknown else 0, high=high_s)
     wanted = Message("a number of seconds, or -1 where unknown")
-    check_rows(rows, column, (values < 0) & (values != _UNKNOWN), wanted)
+    check_trace_rows(rows, column, (values < 0) & (values != _UNKNOWN), wanted)
     return values
 
 
-def _ms(seconds: pl.Series) -> pl.Series:
-    return (seconds * 1000).round().cast(pl.Int64)
+def _swf_seconds_to_ms(swf_seconds: pl.Series) -> pl.Series:
+    return (swf_seconds * 1000).round().cast(pl.Int64)

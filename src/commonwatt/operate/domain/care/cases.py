@@ -64,7 +64,7 @@ class JournalEntry:
     body: Mapping[str, Any]
 
 
-def move_body(
+def care_move_entry_body(
     case: CareCase, to: CareStage, reason: str, finding: NodeFinding | None
 ) -> dict[str, Any]:
     """Return the body of a move's entry: from, to, why, and on what evidence."""
@@ -81,12 +81,12 @@ def move_body(
     return body | evidence
 
 
-def case_after(case: CareCase | None, entry: JournalEntry) -> CareCase:
+def care_case_after_entry(case: CareCase | None, entry: JournalEntry) -> CareCase:
     """Return the case as it stands after an entry about its node."""
     case = case or CareCase(node=entry.node)
     match entry.kind:
         case "operate.care.move":
-            return _case_after_move(case, entry)
+            return _care_case_after_move(case, entry)
         case "operate.care.hold":
             return replace(case, held_move=CareStage(entry.body["to"]))
         case "operate.care.approve":
@@ -95,7 +95,7 @@ def case_after(case: CareCase | None, entry: JournalEntry) -> CareCase:
             return case
 
 
-def _case_after_move(case: CareCase, entry: JournalEntry) -> CareCase:
+def _care_case_after_move(case: CareCase, entry: JournalEntry) -> CareCase:
     to = CareStage(entry.body["to"])
     new_fault = case.stage in (
         CareStage.IN_SERVICE,

@@ -81,6 +81,6 @@ RANK = {Severity.SUSPECT: 0, Severity.DEGRADED: 1, Severity.FATAL: 2}
 """Order of severities, the worst last."""
 
 
-def worst(findings: list[NodeFinding]) -> NodeFinding:
+def worst_node_finding(findings: list[NodeFinding]) -> NodeFinding:
     """Return the finding that decides: the most severe, of these the first to be seen."""
     return min(findings, key=lambda f: (-RANK[f.severity], f.first_s, f.rule))

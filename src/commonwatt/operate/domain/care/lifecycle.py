@@ -93,31 +93,33 @@ OUT_OF_SERVICE: Final = frozenset(
 """Stages in which a node takes no job."""
 
 
-def may_move(origin: CareStage, to: CareStage) -> frozenset[str]:
+def roles_that_may_move_node(origin: CareStage, to: CareStage) -> frozenset[str]:
     """Return the roles that may make a move of the table."""
     return _PERSON if (origin, to) in OPERATOR_ONLY_STAGES else _BOTH
 
 
-def can_move(origin: CareStage, to: CareStage, role: str) -> bool:
+def can_move_node_in_care(origin: CareStage, to: CareStage, role: str) -> bool:
     """Return whether `role` may move a node so.
 
-    >>> can_move(CareStage.DRAINED, CareStage.IN_SERVICE, CARE)
+    >>> can_move_node_in_care(CareStage.DRAINED, CareStage.IN_SERVICE, CARE)
     False
-    >>> can_move(CareStage.DRAINED, CareStage.IN_SERVICE, OPERATOR)
+    >>> can_move_node_in_care(CareStage.DRAINED, CareStage.IN_SERVICE, OPERATOR)
     True
     """
-    return to in MOVES[origin] and role in may_move(origin, to)
+    return to in MOVES[origin] and role in roles_that_may_move_node(origin, to)
 
 
-def check_move(node: str, origin: CareStage, to: CareStage, role: str) -> None:
+def check_node_move_in_care(node: str, origin: CareStage, to: CareStage, role: str) -> None:
     """Refuse a move that is not in the table or not for this role.
 
     Raises:
         CareMoveError: It is not; the moves that are possible are named.
     """
-    if can_move(origin, to, role):
+    if can_move_node_in_care(origin, to, role):
         return
-    possible = sorted(str(stage) for stage in MOVES[origin] if can_move(origin, stage, role))
+    possible = sorted(
+        str(stage) for stage in MOVES[origin] if can_move_node_in_care(origin, stage, role)
+    )
     raise CareMoveError(
         f"node {node}",
         found=Message("{origin} to {to} by {role}", _names(origin, to, role)),

@@ -70,20 +70,20 @@ class CarePolicy:
     )
     lemons: frozenset[str] = field(default_factory=frozenset[str])
 
-    def most_out(self, nodes: int) -> int:
+    def most_nodes_out_of_service(self, nodes: int) -> int:
         """Return how many nodes of a partition may be out.
 
-        >>> CarePolicy(most_out_share=0.05).most_out(16)
+        >>> CarePolicy(most_out_share=0.05).most_nodes_out_of_service(16)
         1
         """
         return max(1, int(self.most_out_share * nodes))
 
-    def most_alarmed(self, nodes: int) -> int:
+    def most_nodes_alarmed_at_once(self, nodes: int) -> int:
         """Return how many nodes may have grave findings at once before they are doubted."""
         return max(self.alarm_least, int(self.alarm_share * nodes))
 
 
-def check_policy(policy: CarePolicy) -> None:
+def check_care_policy(policy: CarePolicy) -> None:
     """Refuse bounds that bound nothing.
 
     Raises:

@@ -11,16 +11,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from commonwatt.operate.domain.care.cases import FREEZE, HOLD, MOVE, CareCase, move_body
-from commonwatt.operate.domain.care.findings import Component, NodeFinding, Severity, worst
+from commonwatt.operate.domain.care.cases import FREEZE, HOLD, MOVE, CareCase, care_move_entry_body
+from commonwatt.operate.domain.care.findings import (
+    Component,
+    NodeFinding,
+    Severity,
+    worst_node_finding,
+)
 from commonwatt.operate.domain.care.lifecycle import (
     CARE,
     OUT_OF_SERVICE,
     CareStage,
-    can_move,
-    check_move,
+    can_move_node_in_care,
+    check_node_move_in_care,
 )
-from commonwatt.operate.domain.care.policy import CarePolicy, check_policy
+from commonwatt.operate.domain.care.policy import CarePolicy, check_care_policy
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
     ClusterBackend,
@@ -30,15 +35,15 @@ from commonwatt.operate.domain.cluster import (
     ObservedNode,
 )
 from commonwatt.operate.domain.errors import BackendError
-from commonwatt.operate.engines.care.decide import NodeObservation, ProposedMove, next_move
+from commonwatt.operate.engines.care.decide import NodeObservation, ProposedMove, next_care_move
 from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.io.care.journal import CaseBook, Journal
 from commonwatt.operate.io.care.repairs import (
     CARE_REASON_PREFIX,
     NodeTester,
     NoNodeTester,
-    carry_out_stage,
-    needs_action,
+    carry_out_care_stage,
+    needs_cluster_action,
 )
 
 # What Slurm and our own backends write of a node that nobody took out by hand. Any other reason
@@ -93,7 +98,7 @@ class Caretaker:
         self.policy = policy or CarePolicy()
         # A bound of 0 or above 1 would take out no node or all of them; both are worse than no
         # care, so it is refused before the first observation.
-        check_policy(self.policy)
+        check_care_policy(self.policy)
         self.backend, self.node_tester = backend, node_tester or NoNodeTester()
         self.rules, self.dry_run = rules or DetectionRuleBook(), dry_run
         self.cases = CaseBook(journal)
@@ -112,17 +117,17 @@ class Caretaker:
             findings: What detectors found since the last step.
         """
         # First, because an operator writes into the same journal from another process.
-        self.cases.refresh()
+        self.cases.apply_new_journal_entries()
         self._forget_returned_nodes()
         observation = self.backend.observe()
-        self._collect_findings(findings, observation)
+        self._collect_node_findings(findings, observation)
         out = _OutOfService(observation, self.cases.cases)
-        steps = self._freeze_if_doubtful(observation)
+        steps = self._freeze_drains_if_doubtful(observation)
         # Counted once a step: the walk over all jobs would otherwise be repeated for every
         # node.
         busy = _busy_nodes(observation.jobs.values())
         for node in self._nodes_in_question(observation):
-            step = self._step_of_node(node, node.name in busy, observation.at_s, out)
+            step = self._care_step_of_node(node, node.name in busy, observation.at_s, out)
             steps += [step] if step else []
         self._were_out = {n for n, c in self.cases.cases.items() if c.stage in OUT_OF_SERVICE}
         return steps
@@ -132,9 +137,9 @@ class Caretaker:
         for node in self._were_out - self.cases.cases.keys():
             self._findings.pop(node, None)
             self._grave_at.pop(node, None)
-            self.rules.forget(node)
+            self.rules.forget_node_samples(node)
 
-    def _collect_findings(
+    def _collect_node_findings(
         self, findings: Iterable[NodeFinding], observation: ClusterObservation
     ) -> None:
         """Keep the worst fresh finding of each node, those by the backend's own word included."""
@@ -143,18 +148,18 @@ class Caretaker:
         # that a fault would drain it again for having been repaired.
         gone = [
             f
-            for f in _unanswering_findings(observation)
-            if not self._is_settling(f.node, observation.at_s)
+            for f in _unanswering_node_findings(observation)
+            if not self._is_returned_node_settling(f.node, observation.at_s)
         ]
-        for finding in (*findings, *self.rules.silent_nodes(observation.at_s), *gone):
+        for finding in (*findings, *self.rules.silent_node_findings(observation.at_s), *gone):
             by_node.setdefault(finding.node, []).append(finding)
         fresh = observation.at_s - self.policy.alarm_window_s
         self._findings = {n: f for n, f in self._findings.items() if f.last_s >= fresh}
         for node, fresh_findings in by_node.items():
             earlier = [self._findings[node]] if node in self._findings else []
-            self._findings[node] = worst([*fresh_findings, *earlier])
+            self._findings[node] = worst_node_finding([*fresh_findings, *earlier])
 
-    def _is_settling(self, node: str, now_s: float) -> bool:
+    def _is_returned_node_settling(self, node: str, now_s: float) -> bool:
         """Return whether a node was returned just now and may take its time to answer."""
         case = self.cases.cases.get(node)
         if case is None or case.stage is not CareStage.PROBATION:
@@ -165,7 +170,7 @@ class Caretaker:
         cases = self.cases.cases
         return [n for n in observation.nodes if n.name in self._findings or n.name in cases]
 
-    def _freeze_if_doubtful(self, observation: ClusterObservation) -> list[CareStep]:
+    def _freeze_drains_if_doubtful(self, observation: ClusterObservation) -> list[CareStep]:
         """Stop draining where so many nodes look bad at once that the detectors are doubted."""
         # Suspicions do not count: they take nothing out of service, so any number of them does
         # no harm.
@@ -181,14 +186,14 @@ class Caretaker:
         alive = sum(
             states.get(n) != NodeState.DOWN or self._is_out_by_care(n) for n in self._grave_at
         )
-        if alive <= self.policy.most_alarmed(len(observation.nodes)):
+        if alive <= self.policy.most_nodes_alarmed_at_once(len(observation.nodes)):
             return []
         body = {
             "nodes": alive,
             "of": len(observation.nodes),
             "window_s": self.policy.alarm_window_s,
         }
-        self.cases.write(observation.at_s, FREEZE, "", body)
+        self.cases.write_journal_entry(observation.at_s, FREEZE, "", body)
         reason = f"{alive} of {len(observation.nodes)} nodes at once"
         return [
             CareStep(
@@ -205,30 +210,34 @@ class Caretaker:
         case = self.cases.cases.get(node)
         return case is not None and case.stage in OUT_OF_SERVICE
 
-    def _step_of_node(
+    def _care_step_of_node(
         self, node: ObservedNode, busy: bool, now_s: float, out: _OutOfService
     ) -> CareStep | None:
-        case = self.cases.case(node.name, now_s)
+        case = self.cases.case_of_node(node.name, now_s)
         # Before the decision: what was written and not done is done first, or a node could move
         # on from a stage that it never was in.
         if case.node in self._owed:
-            self._carry_out(case, "again")
+            self._carry_out_care_stage(case, "again")
         observation = NodeObservation(
             now_s=now_s,
             state=node.state,
             busy=busy,
             boot_at_s=node.boot_at_s,
             finding=self._findings.get(node.name),
-            heard_at_s=self.rules.heard_at(node.name),
+            heard_at_s=self.rules.telemetry_heard_at_s(node.name),
             test_passed=self.node_tester.test_result(node.name)
             if case.stage is CareStage.TEST
             else None,
         )
-        proposed = self._handover_after_refusals(case) or next_move(case, observation, self.policy)
+        proposed = self._handover_after_refusals(case) or next_care_move(
+            case, observation, self.policy
+        )
         if proposed is None:
-            self._repeat_unfinished(case, node)
+            self._repeat_unfinished_care_action(case, node)
             return None
-        return self._make_move(case, proposed, observation, out.of(node))
+        return self._make_care_move(
+            case, proposed, observation, out.out_and_total_of_partition(node)
+        )
 
     def _handover_after_refusals(self, case: CareCase) -> ProposedMove | None:
         """Return the handover of a node whose actions the backend keeps refusing."""
@@ -236,33 +245,33 @@ class Caretaker:
         # nothing that care can mend.
         if self._tries[case.node] <= self.policy.tries:
             return None
-        if not can_move(case.stage, CareStage.HANDED_OVER, CARE):
+        if not can_move_node_in_care(case.stage, CareStage.HANDED_OVER, CARE):
             return None
         del self._tries[case.node]
         return ProposedMove(CareStage.HANDED_OVER, "the backend refuses")
 
-    def _make_move(
+    def _make_care_move(
         self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
     ) -> CareStep | None:
-        obstacle = self._obstacle(case, proposed, observation, out)
+        obstacle = self._care_move_obstacle(case, proposed, observation, out)
         if obstacle:
-            return self._record_hold(case, proposed, obstacle, observation.now_s)
+            return self._record_held_care_move(case, proposed, obstacle, observation.now_s)
         if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
             out[0] += 1
         # The table has the last word even over our own decision; the ledger asks it once more,
         # by the role of the signer.
-        check_move(case.node, case.stage, proposed.to, CARE)
-        body = move_body(case, proposed.to, proposed.reason, observation.finding)
+        check_node_move_in_care(case.node, case.stage, proposed.to, CARE)
+        body = care_move_entry_body(case, proposed.to, proposed.reason, observation.finding)
         # Written before it is done: a node out of service without an entry would be a drain
         # that nobody answers for.
-        self.cases.write(observation.now_s, MOVE, case.node, body)
-        moved = self.cases.case(case.node, observation.now_s)
-        if needs_action(case.stage, proposed.to):
-            self._carry_out(moved, proposed.reason)
+        self.cases.write_journal_entry(observation.now_s, MOVE, case.node, body)
+        moved = self.cases.case_of_node(case.node, observation.now_s)
+        if needs_cluster_action(case.stage, proposed.to):
+            self._carry_out_care_stage(moved, proposed.reason)
         # What counted against the node before its repair is no evidence against it after.
         if proposed.to in (CareStage.TEST, CareStage.PROBATION):
             self._findings.pop(case.node, None)
-            self.rules.forget(case.node)
+            self.rules.forget_node_samples(case.node)
         return CareStep(
             at_s=observation.now_s,
             node=case.node,
@@ -271,20 +280,20 @@ class Caretaker:
             reason=proposed.reason,
         )
 
-    def _obstacle(
+    def _care_move_obstacle(
         self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
     ) -> str:
         """Return why a move must wait, or nothing."""
         if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
             if self.cases.frozen:
                 return "freeze"
-            if out[0] >= self.policy.most_out(out[1]):
+            if out[0] >= self.policy.most_nodes_out_of_service(out[1]):
                 return "budget"
         component = observation.finding.component if observation.finding else case.component
         needs_approval = (component, proposed.to) in self.policy.to_approve
         return "approval" if needs_approval and case.approved is not proposed.to else ""
 
-    def _record_hold(
+    def _record_held_care_move(
         self, case: CareCase, proposed: ProposedMove, obstacle: str, now_s: float
     ) -> CareStep | None:
         """Write once that a move waits, and for what."""
@@ -293,31 +302,31 @@ class Caretaker:
         if case.held_move is proposed.to:
             return None
         body = {"to": str(proposed.to), "reason": proposed.reason, "for": obstacle}
-        self.cases.write(now_s, HOLD, case.node, body)
+        self.cases.write_journal_entry(now_s, HOLD, case.node, body)
         return CareStep(at_s=now_s, node=case.node, origin=case.stage, to=proposed.to,
                     reason=proposed.reason, held=obstacle)  # fmt: skip
 
-    def _repeat_unfinished(self, case: CareCase, node: ObservedNode) -> None:
+    def _repeat_unfinished_care_action(self, case: CareCase, node: ObservedNode) -> None:
         """Act again where the cluster is not as the case says; leave others' drains alone."""
         up = node.state is NodeState.UP
         if case.stage is CareStage.DRAINED and up:
-            self._carry_out(case, "again")
+            self._carry_out_care_stage(case, "again")
         elif (
             case.stage is CareStage.PROBATION
             and not up
             and node.reason.startswith(CARE_REASON_PREFIX)
         ):
             self._tries[case.node] += 1
-            self._carry_out(case, "again")
+            self._carry_out_care_stage(case, "again")
         elif self._tries:
             self._tries.pop(case.node, None)
 
-    def _carry_out(self, case: CareCase, reason: str) -> None:
+    def _carry_out_care_stage(self, case: CareCase, reason: str) -> None:
         self._owed.discard(case.node)
         if self.dry_run:
             return
         try:
-            carry_out_stage(self.backend, self.node_tester, case, reason)
+            carry_out_care_stage(self.backend, self.node_tester, case, reason)
         # No entry for a refusal: the move stands and is owed, and the next step tries again.
         except BackendError:
             self._tries[case.node] += 1
@@ -331,13 +340,13 @@ class _OutOfService:
         self._seen, self._cases = observation, cases
         self._counted: dict[_Partition, list[int]] = {}
 
-    def of(self, node: ObservedNode) -> list[int]:
+    def out_and_total_of_partition(self, node: ObservedNode) -> list[int]:
         """Return nodes out and nodes in all of a node's partition; the first may be raised."""
         if not self._counted:
-            self._count_partitions()
+            self._count_nodes_by_partition()
         return self._counted[node.site, node.gpu_type]
 
-    def _count_partitions(self) -> None:
+    def _count_nodes_by_partition(self) -> None:
         for node in self._seen.nodes:
             count = self._counted.setdefault((node.site, node.gpu_type), [0, 0])
             case = self._cases.get(node.name)
@@ -350,7 +359,7 @@ def _busy_nodes(jobs: Iterable[ObservedJob]) -> set[str]:
     return {place.node for job in jobs if job.phase in PHASES_ON_NODES for place in job.places}
 
 
-def _unanswering_findings(observation: ClusterObservation) -> list[NodeFinding]:
+def _unanswering_node_findings(observation: ClusterObservation) -> list[NodeFinding]:
     """Return a finding for each node that fell silent, not those that somebody took out."""
     return [
         NodeFinding(

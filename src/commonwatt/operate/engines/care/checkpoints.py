@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.operate.domain.care.errors import CareSettingsError
 
 
@@ -34,16 +34,16 @@ class CheckpointAdvice:
     gang_mtbf_s: float
 
 
-def young_interval(save_s: float, mtbf_s: float) -> float:
+def young_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
     """Return Young's interval between saves, sqrt(2 δ M).
 
-    >>> young_interval(50.0, 10_000.0)
+    >>> young_checkpoint_interval_s(50.0, 10_000.0)
     1000.0
     """
     return math.sqrt(2 * save_s * mtbf_s)
 
 
-def daly_interval(save_s: float, mtbf_s: float) -> float:
+def daly_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
     """Return Daly's interval between saves.
 
         τ = sqrt(2 δ M) (1 + (1/3) sqrt(δ/2M) + (1/9) (δ/2M)) - δ   for δ < 2M, else M
@@ -52,9 +52,9 @@ def daly_interval(save_s: float, mtbf_s: float) -> float:
         save_s: Time that the gang stands still for a save, δ [s].
         mtbf_s: Mean time between interruptions of the gang, M [s].
 
-    >>> round(daly_interval(50.0, 10_000.0), 1)
+    >>> round(daly_checkpoint_interval_s(50.0, 10_000.0), 1)
     966.9
-    >>> daly_interval(50.0, 20.0)
+    >>> daly_checkpoint_interval_s(50.0, 20.0)
     20.0
     """
     # Daly's series holds for δ < 2M; beyond it he takes M itself, for a save then seldom ends
@@ -62,17 +62,22 @@ def daly_interval(save_s: float, mtbf_s: float) -> float:
     if save_s >= 2 * mtbf_s:
         return mtbf_s
     ratio = save_s / (2 * mtbf_s)
-    return young_interval(save_s, mtbf_s) * (1 + math.sqrt(ratio) / 3 + ratio / 9) - save_s
+    return (
+        young_checkpoint_interval_s(save_s, mtbf_s) * (1 + math.sqrt(ratio) / 3 + ratio / 9)
+        - save_s
+    )
 
 
-def productive_share(interval_s: float, save_s: float, restart_s: float, mtbf_s: float) -> float:
+def gang_productive_share(
+    interval_s: float, save_s: float, restart_s: float, mtbf_s: float
+) -> float:
     """Return the expected share of time that is kept work, failures being exponential.
 
         share = (τ / M) / (e^(R/M) (e^((τ+δ)/M) - 1))
 
     It is Daly's equation for the run time, turned over. Restarts may fail, too.
 
-    >>> round(productive_share(966.9, 50.0, 120.0, 10_000.0), 4)
+    >>> round(gang_productive_share(966.9, 50.0, 120.0, 10_000.0), 4)
     0.8925
     """
     # expm1, because for a sound gang (τ + δ) / M is small and e^x - 1 would lose its digits.
@@ -80,7 +85,9 @@ def productive_share(interval_s: float, save_s: float, restart_s: float, mtbf_s:
     return interval_s / mtbf_s / wasted
 
 
-def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -> CheckpointAdvice:
+def advise_gang_checkpoints(
+    *, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float
+) -> CheckpointAdvice:
     """Return how often a gang should save.
 
     Args:
@@ -99,20 +106,20 @@ def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -
     # Any node stops the gang and failures are taken as independent: a switch that takes forty
     # nodes along at once is one failure here, too few of them counted.
     mtbf_s = node_mtbf_s / nodes
-    interval_s = daly_interval(save_s, mtbf_s)
+    interval_s = daly_checkpoint_interval_s(save_s, mtbf_s)
     return CheckpointAdvice(
         interval_s=interval_s,
-        young_s=young_interval(save_s, mtbf_s),
-        productive_share=productive_share(interval_s, save_s, restart_s, mtbf_s),
+        young_s=young_checkpoint_interval_s(save_s, mtbf_s),
+        productive_share=gang_productive_share(interval_s, save_s, restart_s, mtbf_s),
         gang_mtbf_s=mtbf_s,
     )
 
 
-def simulate_share(
+def simulate_gang_productive_share(
     interval_s: float, save_s: float, restart_s: float, mtbf_s: float, *, failures: int, seed: int
 ) -> float:
     """Return the share of kept work over simulated failures, by which advice is checked."""
-    gaps = stream(seed, "care.checkpoints").exponential(mtbf_s, failures)
+    gaps = named_random_stream(seed, "care.checkpoints").exponential(mtbf_s, failures)
     kept_s = wall_s = 0.0
     for gap in gaps.tolist():
         working_s = max(gap - restart_s, 0.0)

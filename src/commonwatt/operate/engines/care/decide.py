@@ -46,42 +46,42 @@ class ProposedMove:
     reason: str
 
 
-def next_move(  # noqa: PLR0911  one per stage
+def next_care_move(  # noqa: PLR0911  one per stage
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     """Return the next move of a node, or None where it should stay where it is."""
     match case.stage:
         case CareStage.IN_SERVICE | CareStage.WATCHED | CareStage.REPORTED:
-            return _move_in_service(case, observation, policy)
+            return _care_move_in_service(case, observation, policy)
         case CareStage.DRAINED:
-            return _move_from_drained(case, observation, policy)
+            return _care_move_from_drained(case, observation, policy)
         case CareStage.RESET:
             return ProposedMove(CareStage.TEST, "reset done")
         case CareStage.REBOOT:
-            return _move_from_reboot(case, observation, policy)
+            return _care_move_from_reboot(case, observation, policy)
         case CareStage.TEST:
-            return _move_from_test(case, observation, policy)
+            return _care_move_from_test(case, observation, policy)
         case CareStage.PROBATION:
-            return _move_from_probation(case, observation, policy)
+            return _care_move_from_probation(case, observation, policy)
         case CareStage.HANDED_OVER:
             return None
 
 
-def _move_in_service(
+def _care_move_in_service(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     finding = observation.finding
     if finding and finding.severity is not Severity.SUSPECT:
         return ProposedMove(CareStage.DRAINED, finding.rule)
     if finding:
-        return _move_of_suspect(case, observation, finding, policy)
+        return _care_move_of_suspect_node(case, observation, finding, policy)
     quiet_s = observation.now_s - case.since_s
     if case.stage is not CareStage.IN_SERVICE and quiet_s >= policy.watch_s:
         return ProposedMove(CareStage.IN_SERVICE, "quiet again")
     return None
 
 
-def _move_of_suspect(
+def _care_move_of_suspect_node(
     case: CareCase, observation: NodeObservation, finding: NodeFinding, policy: CarePolicy
 ) -> ProposedMove | None:
     if case.stage is CareStage.IN_SERVICE:
@@ -100,7 +100,7 @@ def _move_of_suspect(
     return None
 
 
-def _move_from_drained(
+def _care_move_from_drained(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     if observation.state in (NodeState.UP, NodeState.DRAINING) or observation.busy:
@@ -110,17 +110,17 @@ def _move_from_drained(
     # for as long as the fault comes and goes.
     if case.returns >= policy.returns:
         return ProposedMove(CareStage.HANDED_OVER, "relapsed after repair")
-    return _next_aid(case)
+    return _next_first_aid_move(case)
 
 
-def _next_aid(case: CareCase) -> ProposedMove:
+def _next_first_aid_move(case: CareCase) -> ProposedMove:
     for stage in FIRST_AID[case.component]:
         if stage not in case.tried:
             return ProposedMove(stage, f"first aid for {case.component}")
     return ProposedMove(CareStage.HANDED_OVER, "first aid is used up")
 
 
-def _move_from_reboot(
+def _care_move_from_reboot(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     back = observation.state is NodeState.DRAINED
@@ -133,11 +133,11 @@ def _move_from_reboot(
     return ProposedMove(CareStage.HANDED_OVER, "did not come back from reboot") if overdue else None
 
 
-def _move_from_test(
+def _care_move_from_test(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     if observation.test_passed is False:
-        return _next_aid(case)
+        return _next_first_aid_move(case)
     # A test that passed on a node whose telemetry is still dead proves that it computes and not
     # that it is watched.
     blind = observation.heard_at_s is not None and observation.heard_at_s < case.since_s
@@ -153,7 +153,7 @@ def _move_from_test(
     return ProposedMove(CareStage.HANDED_OVER, reason)
 
 
-def _move_from_probation(
+def _care_move_from_probation(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     finding = observation.finding

@@ -52,13 +52,13 @@ class Lemon:
     probability: float
 
 
-def gamma_prior(counts: Floats) -> tuple[float, float]:
+def node_fault_gamma_prior(counts: Floats) -> tuple[float, float]:
     """Return shape and rate of the gamma distribution of nodes' expected counts.
 
     By moments: mean m and variance v of the counts give shape m² / (v - m) and rate
     shape / m; where v is not above m the nodes are alike, and the shape is large.
 
-    >>> shape, rate = gamma_prior(np.array([0.0, 0, 0, 4, 0, 0, 0, 4]))
+    >>> shape, rate = node_fault_gamma_prior(np.array([0.0, 0, 0, 4, 0, 0, 0, 4]))
     >>> round(shape / rate, 3), round(shape, 2)
     (1.0, 0.5)
     """
@@ -71,29 +71,33 @@ def gamma_prior(counts: Floats) -> tuple[float, float]:
     return shape, shape / mean
 
 
-def lemons(faults: Mapping[str, int], nodes: int, rule: LemonRule | None = None) -> list[Lemon]:
+def lemon_nodes(
+    faults_by_node: Mapping[str, int], nodes: int, rule: LemonRule | None = None
+) -> list[Lemon]:
     """Return the lemons of a fleet, the surest first.
 
     Args:
-        faults: Faults of each node that had any, over one window.
+        faults_by_node: Faults of each node that had any, over one window.
         nodes: Nodes of the fleet, those without faults included.
         rule: When a node is a lemon.
 
-    >>> [lemon.node for lemon in lemons({"n1": 9, "n2": 1, "n3": 1}, nodes=100)]
+    >>> [lemon.node for lemon in lemon_nodes({"n1": 9, "n2": 1, "n3": 1}, nodes=100)]
     ['n1']
     """
     rule = rule or LemonRule()
     counts = np.zeros(nodes)
     # Nodes without faults count as zeros: a mean over failed nodes alone would make every lemon
     # look ordinary.
-    counts[: len(faults)] = sorted(faults.values())
-    shape, rate = gamma_prior(counts)
+    counts[: len(faults_by_node)] = sorted(faults_by_node.values())
+    shape, rate = node_fault_gamma_prior(counts)
     limit = rule.times * float(counts.mean())
     suspects = [
         Lemon(
-            node=node, faults=count, probability=_probability_above(limit, shape + count, rate + 1)
+            node=node,
+            faults=count,
+            probability=_node_fault_rate_probability(limit, shape + count, rate + 1),
         )
-        for node, count in faults.items()
+        for node, count in faults_by_node.items()
         if count >= rule.least
     ]
     sure = [lemon for lemon in suspects if lemon.probability >= rule.sure]
@@ -101,5 +105,5 @@ def lemons(faults: Mapping[str, int], nodes: int, rule: LemonRule | None = None)
     return sorted(sure, key=lambda lemon: (-lemon.probability, -lemon.faults, lemon.node))
 
 
-def _probability_above(limit: float, shape: float, rate: float) -> float:
+def _node_fault_rate_probability(limit: float, shape: float, rate: float) -> float:
     return float(stats.gamma.sf(limit, shape, scale=1 / rate))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

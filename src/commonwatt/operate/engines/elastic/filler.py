@@ -29,9 +29,9 @@ def withheld_filler_jobs(
     held_names = sorted(job.request.job_id for job in filler_jobs if job.phase == JobPhase.HELD)
     # Whoever waits goes first, even a job that filler would leave capacity for: filler started
     # now is a preemption later.
-    if _others_wait(observation.jobs, filler):
+    if _is_other_tenant_waiting(observation.jobs, filler):
         return tuple(held_names)
-    spare = free_gpus(observation) - soon_gpus
+    spare = free_cluster_gpus(observation) - soon_gpus
     # Rounded down: a filler job that only partly fits the spare capacity would take from the
     # forecast.
     may_start = max(int(spare // filler.gpus), 0)
@@ -54,7 +54,7 @@ def next_filler_job(
     # One held filler job is enough; more would only lengthen the queue that every tick is
     # planned over.
     waits = any(job.phase == JobPhase.HELD for job in filler_jobs)
-    if waits or alive >= filler.most or free_gpus(observation) < filler.gpus:
+    if waits or alive >= filler.most or free_cluster_gpus(observation) < filler.gpus:
         return None
     return JobRequest(
         job_id=f"filler-{number}",
@@ -71,7 +71,7 @@ def next_filler_job(
     )
 
 
-def free_gpus(observation: ClusterObservation) -> int:
+def free_cluster_gpus(observation: ClusterObservation) -> int:
     """Return the GPUs that nothing holds, on nodes that are up."""
     up = {node.name: node.gpus for node in observation.nodes if node.state == NodeState.UP}
     for job in observation.jobs.values():
@@ -83,7 +83,7 @@ def free_gpus(observation: ClusterObservation) -> int:
     return sum(max(free, 0) for free in up.values())
 
 
-def _others_wait(jobs: Mapping[str, ObservedJob], filler: Filler) -> bool:
+def _is_other_tenant_waiting(jobs: Mapping[str, ObservedJob], filler: Filler) -> bool:
     return any(
         j.phase == JobPhase.HELD and j.request.tenant != filler.tenant for j in jobs.values()
     )

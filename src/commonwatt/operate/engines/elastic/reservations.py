@@ -8,7 +8,7 @@ from commonwatt.operate.domain.cluster import PHASES_ON_NODES, ClusterObservatio
 from commonwatt.operate.domain.settings import Reservation
 
 
-def jobs_to_clear(
+def jobs_to_clear_for_reservations(
     observation: ClusterObservation, reservations: Sequence[Reservation], grace_s: float
 ) -> tuple[str, ...]:
     """Return the preemptible jobs of others on reserved nodes, from `grace_s` before the time.

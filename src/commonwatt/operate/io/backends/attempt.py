@@ -49,7 +49,9 @@ class AttemptStatus:
     ended_at_s: float
 
 
-def launch(attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
+def launch_job_attempt(
+    attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]
+) -> None:
     """Start an attempt, unless its folder is there already."""
     try:
         attempt.mkdir()
@@ -67,21 +69,23 @@ def launch(attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, st
     )
 
 
-def attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
+def job_attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     """Return how an attempt stands."""
     process = attempt / "process"
     began = process if process.exists() else attempt
     started_s = began.stat().st_mtime
-    alive = process_group_of(attempt) is not None or (
-        began is attempt and not _is_given_up(attempt, now_s)
+    alive = attempt_process_group(attempt) is not None or (
+        began is attempt and not _is_attempt_given_up(attempt, now_s)
     )
-    ended = _code_and_end(attempt)  # asked last: what ended between two looks has ended
+    ended = _attempt_exit_code_and_end_s(
+        attempt
+    )  # asked last: what ended between two looks has ended
     if ended is not None:
         return AttemptStatus(False, ended[0], started_s, ended[1])
     return AttemptStatus(alive, None, started_s, 0.0 if alive else now_s)
 
 
-def _is_given_up(attempt: Path, now_s: float) -> bool:
+def _is_attempt_given_up(attempt: Path, now_s: float) -> bool:
     """Return whether an attempt without a process will never have one."""
     if (attempt / "lost").exists():
         return True
@@ -96,23 +100,23 @@ def _is_given_up(attempt: Path, now_s: float) -> bool:
     return True
 
 
-def send_signal(attempt: Path, number: signal.Signals) -> None:
+def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
     """Send a signal to every process of an attempt.
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
     """
-    if number == signal.SIGKILL and not _wait_for_wrapper(attempt):
+    if number == signal.SIGKILL and not _wait_for_attempt_wrapper(attempt):
         (attempt / "lost").touch()
         return
     # The group and not the process: a training script leaves workers behind that would go on
     # holding GPUs.
-    group = process_group_of(attempt)
+    group = attempt_process_group(attempt)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, number)
 
 
-def _wait_for_wrapper(attempt: Path) -> bool:
+def _wait_for_attempt_wrapper(attempt: Path) -> bool:
     """Return whether the wrapper has the attempt, waiting until it says who it is."""
     try:
         (attempt / "claim").mkdir()
@@ -124,21 +128,21 @@ def _wait_for_wrapper(attempt: Path) -> bool:
     return False
 
 
-def process_group_of(attempt: Path) -> int | None:
+def attempt_process_group(attempt: Path) -> int | None:
     """Return the process group of an attempt that lives, or None.
 
     A process number alone may have been given anew; with its start it is sure.
     """
     try:
-        pid, start, _ = _identity((attempt / "process").read_text())
-        *now, state = _identity(Path(f"/proc/{pid}/stat").read_text())
+        pid, start, _ = _process_id_start_and_state((attempt / "process").read_text())
+        *now, state = _process_id_start_and_state(Path(f"/proc/{pid}/stat").read_text())
     except (OSError, ValueError, IndexError):
         return None
     # A zombie has ended and keeps nothing but its number, which is not yet given anew.
     return pid if now == [pid, start] and state != "Z" else None
 
 
-def _identity(stat: str) -> tuple[int, str, str]:
+def _process_id_start_and_state(stat: str) -> tuple[int, str, str]:
     """Return process id, start in clock ticks and state of a line as proc(5) has it."""
     # The name in brackets may itself hold blanks and brackets: proc(5) is read from the last
     # bracket on.
@@ -147,7 +151,7 @@ def _identity(stat: str) -> tuple[int, str, str]:
     return int(first), words[_STAT_START], words[0]
 
 
-def _code_and_end(attempt: Path) -> tuple[int, float] | None:
+def _attempt_exit_code_and_end_s(attempt: Path) -> tuple[int, float] | None:
     try:
         code, at_s = (attempt / "exit").read_text().split()
     except OSError:

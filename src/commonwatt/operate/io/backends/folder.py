@@ -25,11 +25,11 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeState
 from commonwatt.operate.domain.errors import UnknownNameError
 from commonwatt.operate.domain.requests import (
-    check_request,
-    compact_json,
-    parse_object,
-    request_json,
-    request_of,
+    check_job_request,
+    compact_cluster_json,
+    job_request_from_json,
+    job_request_json,
+    parse_cluster_json_object,
 )
 
 
@@ -42,19 +42,21 @@ class JobFolder:
         for name in ("jobs", "nodes"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def submit(self, request: JobRequest) -> None:
-        """Keep `request`; one of that name that is there stays as it is."""
-        check_request(request)
+    def write_job_request(self, request: JobRequest) -> None:
+        """Keep `job_request`; one of that name that is there stays as it is."""
+        check_job_request(request)
         home = self.job_folder(request.job_id)
         home.mkdir(exist_ok=True)
         if not (home / "ask.json").exists():
-            write_whole(home / "ask.json", compact_json(request_json(request)))
+            write_backend_file_whole(
+                home / "ask.json", compact_cluster_json(job_request_json(request))
+            )
 
-    def names(self) -> Iterator[str]:
+    def job_names(self) -> Iterator[str]:
         """Give the name of every job, in order of names."""
         yield from sorted(entry.name for entry in os.scandir(self.root / "jobs"))
 
-    def request(self, job_id: str) -> JobRequest | None:
+    def job_request(self, job_id: str) -> JobRequest | None:
         """Return what a job requests; None where its submission was cut short.
 
         Read once: a request does not change.
@@ -63,14 +65,16 @@ class JobFolder:
             path = self.job_folder(job_id) / "ask.json"
             if not path.exists():
                 return None
-            self._requests[job_id] = request_of(parse_object(path.read_text()))
+            self._requests[job_id] = job_request_from_json(
+                parse_cluster_json_object(path.read_text())
+            )
         return self._requests[job_id]
 
-    def forget(self, job_id: str) -> None:
+    def forget_job(self, job_id: str) -> None:
         """Drop what is remembered of a job whose folder is gone."""
         self._requests.pop(job_id, None)
 
-    def folder_of(self, job_id: str) -> Path:
+    def submitted_job_folder(self, job_id: str) -> Path:
         """Return the folder of a job that was submitted.
 
         Raises:
@@ -85,20 +89,20 @@ class JobFolder:
         """Return the folder of a job."""
         return self.root / "jobs" / job_id
 
-    def attempts(self, job_id: str) -> int:
+    def attempt_count(self, job_id: str) -> int:
         """Return how often a job was started."""
         numbers = [int(e.name) for e in os.scandir(self.job_folder(job_id)) if e.name.isdigit()]
         return max(numbers, default=0)
 
-    def mark(self, node: str, state: NodeState, reason: str) -> None:
+    def mark_node(self, node: str, state: NodeState, reason: str) -> None:
         """Note that a node is out of use."""
-        write_whole(self.root / "nodes" / node, f"{state.value}\n{reason}")
+        write_backend_file_whole(self.root / "nodes" / node, f"{state.value}\n{reason}")
 
-    def unmark(self, node: str) -> None:
+    def unmark_node(self, node: str) -> None:
         """Note that a node is in use."""
         (self.root / "nodes" / node).unlink(missing_ok=True)
 
-    def marks(self) -> dict[str, tuple[NodeState, str]]:
+    def node_marks(self) -> dict[str, tuple[NodeState, str]]:
         """Return state and reason of every node that was taken out."""
         marks: dict[str, tuple[NodeState, str]] = {}
         for entry in os.scandir(self.root / "nodes"):
@@ -109,7 +113,7 @@ class JobFolder:
         return marks
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_backend_file_whole(path: Path, text: str) -> None:
     """Let `path` hold `text`, or what it held before, and nothing between."""
     # The process number keeps two writers from sharing a draft; which of them comes last is
     # then decided by the rename alone.

@@ -26,9 +26,12 @@ from commonwatt.operate.domain.cluster import (
     ObservedNode,
 )
 from commonwatt.operate.domain.errors import BackendError, UnknownNameError
-from commonwatt.operate.domain.requests import parse_rows, places_of
+from commonwatt.operate.domain.requests import (
+    node_allocations_from_json,
+    parse_node_allocation_rows,
+)
 from commonwatt.operate.io.backends.attempt import AttemptStatus
-from commonwatt.operate.io.backends.folder import JobFolder, write_whole
+from commonwatt.operate.io.backends.folder import JobFolder, write_backend_file_whole
 
 SIGNAL_EXIT_CODES: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 """What a shell returns for a program that one of our signals ended."""
@@ -104,10 +107,10 @@ class FolderBackend:
     def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         now_s = self.clock()
-        self._forget_old_jobs(now_s)
-        names = list(self.folder.names())
+        self._forget_ended_jobs(now_s)
+        names = list(self.folder.job_names())
         open_names = [name for name in names if name not in self._over]
-        steps = self._statuses_of(open_names, now_s)
+        steps = self._attempt_statuses_of_jobs(open_names, now_s)
         jobs: dict[str, ObservedJob] = {}
         for name in names:
             # What is over does not change any more, so its files are read once: a folder of ten
@@ -121,21 +124,21 @@ class FolderBackend:
 
     def submit(self, request: JobRequest) -> None:
         """Keep a job and hold it."""
-        self.folder.submit(request)
+        self.folder.write_job_request(request)
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job; a gang on several nodes is started once, on the first of them."""
         job = self._submitted_job(job_id)
         if job.phase != JobPhase.HELD:
             return
-        marks = self.folder.marks()
+        marks = self.folder.node_marks()
         for place in places:
-            self._check_node(place.node)
+            self._check_node_is_known(place.node)
             if place.node in marks:
                 message = Message("a node that is {state}", {"state": marks[place.node][0].value})
                 raise BackendError(place.node, found=message, wanted=Message("a node that is up"))
-        attempt = self.folder.job_folder(job_id) / str(self.folder.attempts(job_id) + 1)
-        self.runner.launch(attempt, job.request, places, _job_environment(job_id, places))
+        attempt = self.folder.job_folder(job_id) / str(self.folder.attempt_count(job_id) + 1)
+        self.runner.launch(attempt, job.request, places, _job_environment_variables(job_id, places))
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to a job's processes."""
@@ -148,32 +151,32 @@ class FolderBackend:
         if self._submitted_job(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
             # Written before the signal: whoever looks in between must read the coming end as
             # ours and not as a failure of the job.
-            write_whole(self._last_attempt(job_id) / "stopped", reason)
+            write_backend_file_whole(self._last_attempt_folder(job_id) / "stopped", reason)
             self._signal_job(job_id, signal.SIGKILL)
             self._over.pop(job_id, None)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
         if self._submitted_job(job_id).phase not in TERMINAL_PHASES:
-            write_whole(self.folder.job_folder(job_id) / "cancelled", reason)
+            write_backend_file_whole(self.folder.job_folder(job_id) / "cancelled", reason)
             self._signal_job(job_id, signal.SIGKILL)
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
-        self._check_node(node)
-        self.folder.mark(node, NodeState.DRAINING, reason)
+        self._check_node_is_known(node)
+        self.folder.mark_node(node, NodeState.DRAINING, reason)
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up: what runs on it is stopped and held again."""
-        self._check_node(node)
-        self.folder.mark(node, NodeState.DOWN, reason)
-        for name in self._jobs_on(node):
+        self._check_node_is_known(node)
+        self.folder.mark_node(node, NodeState.DOWN, reason)
+        for name in self._jobs_on_node(node):
             self.requeue(name, reason)
 
     def resume(self, node: str) -> None:
         """Let a node take jobs again."""
-        self._check_node(node)
-        self.folder.unmark(node)
+        self._check_node_is_known(node)
+        self.folder.unmark_node(node)
 
     def reboot(self, node: str, reason: str) -> None:
         """Take an empty node out, which is all that this backend can do to it.
@@ -181,53 +184,57 @@ class FolderBackend:
         Raises:
             BackendError: The node is not empty.
         """
-        self._check_node(node)
-        if self._jobs_on(node):
+        self._check_node_is_known(node)
+        if self._jobs_on_node(node):
             raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
-        self.folder.mark(node, NodeState.DRAINING, reason)
+        self.folder.mark_node(node, NodeState.DRAINING, reason)
 
     def close(self) -> None:
         """Let go; what runs, runs on."""
         self.runner.close()
 
     def _submitted_job(self, job_id: str) -> ObservedJob:
-        self.folder.folder_of(job_id)
-        job = self._observed_job(job_id, self._statuses_of([job_id], self.clock()))
+        self.folder.submitted_job_folder(job_id)
+        job = self._observed_job(job_id, self._attempt_statuses_of_jobs([job_id], self.clock()))
         assert job is not None, "a submitted job has a request"
         return job
 
-    def _last_attempt(self, job_id: str) -> Path:
-        return self.folder.job_folder(job_id) / str(self.folder.attempts(job_id))
+    def _last_attempt_folder(self, job_id: str) -> Path:
+        return self.folder.job_folder(job_id) / str(self.folder.attempt_count(job_id))
 
     def _signal_job(self, job_id: str, number: signal.Signals) -> None:
-        self.folder.folder_of(job_id)
-        if self.folder.attempts(job_id):
-            self.runner.send_signal(self._last_attempt(job_id), number)
+        self.folder.submitted_job_folder(job_id)
+        if self.folder.attempt_count(job_id):
+            self.runner.send_signal(self._last_attempt_folder(job_id), number)
 
-    def _check_node(self, node: str) -> None:
+    def _check_node_is_known(self, node: str) -> None:
         if node not in {known_node.name for known_node in self.runner.nodes()}:
             raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
 
-    def _jobs_on(self, node: str) -> list[str]:
+    def _jobs_on_node(self, node: str) -> list[str]:
         return [
             name
             for name, job in self.observe().jobs.items()
             if job.phase in PHASES_ON_NODES and node in {place.node for place in job.places}
         ]
 
-    def _statuses_of(self, names: Sequence[str], now_s: float) -> dict[Path, AttemptStatus]:
-        attempts = [self._last_attempt(name) for name in names if self.folder.attempts(name)]
+    def _attempt_statuses_of_jobs(
+        self, names: Sequence[str], now_s: float
+    ) -> dict[Path, AttemptStatus]:
+        attempts = [
+            self._last_attempt_folder(name) for name in names if self.folder.attempt_count(name)
+        ]
         return self.runner.attempt_statuses(attempts, now_s) if attempts else {}
 
     def _observed_job(self, job_id: str, steps: Mapping[Path, AttemptStatus]) -> ObservedJob | None:
-        request = self.folder.request(job_id)
+        request = self.folder.job_request(job_id)
         if request is None:
             return None
-        home, starts = self.folder.job_folder(job_id), self.folder.attempts(job_id)
+        home, starts = self.folder.job_folder(job_id), self.folder.attempt_count(job_id)
         job = ObservedJob(request=request, phase=JobPhase.HELD, starts=starts)
         step = steps.get(home / str(starts))
         if step is not None:
-            job = _job_after_attempt(job, home / str(starts), step)
+            job = _observed_job_after_attempt(job, home / str(starts), step)
         cancelled = home / "cancelled"
         if job.phase not in TERMINAL_PHASES and cancelled.exists():
             ended_s = job.ended_at_s or cancelled.stat().st_mtime
@@ -237,22 +244,22 @@ class FolderBackend:
         return job
 
     def _observed_nodes(self, jobs: Mapping[str, ObservedJob]) -> tuple[ObservedNode, ...]:
-        marks = self.folder.marks()
+        marks = self.folder.node_marks()
         busy = {p.node for job in jobs.values() if job.phase in PHASES_ON_NODES for p in job.places}
         return tuple(
-            _node_as_marked(node, marks.get(node.name), node.name in busy)
+            _observed_node_as_marked(node, marks.get(node.name), node.name in busy)
             for node in self.runner.nodes()
         )
 
-    def _forget_old_jobs(self, now_s: float) -> None:
+    def _forget_ended_jobs(self, now_s: float) -> None:
         old = [k for k, job in self._over.items() if now_s - job.ended_at_s > self.forget_after_s]
         for name in old:
             shutil.rmtree(self.folder.job_folder(name), ignore_errors=True)
-            self.folder.forget(name)
+            self.folder.forget_job(name)
             del self._over[name]
 
 
-def _node_as_marked(
+def _observed_node_as_marked(
     node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool
 ) -> ObservedNode:
     # A node that does not answer is down whatever was marked: a drain must not make it look as
@@ -265,13 +272,15 @@ def _node_as_marked(
     return replace(node, state=state, reason=reason)
 
 
-def _job_after_attempt(job: ObservedJob, attempt: Path, step: AttemptStatus) -> ObservedJob:
+def _observed_job_after_attempt(
+    job: ObservedJob, attempt: Path, step: AttemptStatus
+) -> ObservedJob:
     """Return `job` as its last attempt stands."""
     written = attempt / "places.json"
     text = written.read_text() if written.exists() else ""
     attempted = replace(
         job,
-        places=places_of(parse_rows(text)) if text else (),
+        places=node_allocations_from_json(parse_node_allocation_rows(text)) if text else (),
         started_at_s=step.started_at_s,
         ended_at_s=step.ended_at_s,
         exit_code=step.exit_code,
@@ -286,7 +295,7 @@ def _job_after_attempt(job: ObservedJob, attempt: Path, step: AttemptStatus) -> 
     return replace(attempted, phase=JobPhase.FAILED if step.exit_code else JobPhase.FINISHED)
 
 
-def _job_environment(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
+def _job_environment_variables(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
     """Return the environment by which a job learns what it was given."""
     # The first node's GPUs: a gang's program starts once, there, and finds the others by
     # COMMONWATT_NODES.

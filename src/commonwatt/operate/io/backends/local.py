@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, ObservedNode
-from commonwatt.operate.domain.requests import compact_json, places_json
+from commonwatt.operate.domain.requests import compact_cluster_json, node_allocations_json
 from commonwatt.operate.io.backends.attempt import (
     AttemptStatus,
-    attempt_status,
-    launch,
-    send_signal,
+    job_attempt_status,
+    launch_job_attempt,
+    signal_job_attempt,
 )
 from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderBackend
 
@@ -41,16 +41,16 @@ class LocalRunner:
         environment: Mapping[str, str],
     ) -> None:
         """Start the attempt's wrapper."""
-        text = compact_json(places_json(tuple(places)))
-        launch(attempt, text, request.argv, {**request.env, **environment})
+        text = compact_cluster_json(node_allocations_json(tuple(places)))
+        launch_job_attempt(attempt, text, request.argv, {**request.env, **environment})
 
     def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how attempts stand, by their files and the process table."""
-        return {attempt: attempt_status(attempt, now_s) for attempt in attempts}
+        return {attempt: job_attempt_status(attempt, now_s) for attempt in attempts}
 
     def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Send a signal to the attempt's process group."""
-        send_signal(attempt, number)
+        signal_job_attempt(attempt, number)
 
     def close(self) -> None:
         """Let go of nothing: wrappers live on their own."""

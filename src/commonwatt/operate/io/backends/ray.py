@@ -27,14 +27,14 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, NodeState, ObservedNode
 from commonwatt.operate.domain.errors import BackendError
 from commonwatt.operate.domain.requests import (
-    compact_json,
-    parse_object,
-    parse_rows,
-    places_json,
-    places_of,
+    compact_cluster_json,
+    node_allocations_from_json,
+    node_allocations_json,
+    parse_cluster_json_object,
+    parse_node_allocation_rows,
 )
 from commonwatt.operate.io.backends.attempt import AttemptStatus
-from commonwatt.operate.io.backends.folder import write_whole
+from commonwatt.operate.io.backends.folder import write_backend_file_whole
 from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderBackend
 
 NAMESPACE: Final = "commonwatt-operate"
@@ -79,7 +79,7 @@ class RayRunner:
             ) from None
         # All at once when the cluster is opened: an agent takes seconds to come up, and the
         # first tick would else wait for each in turn.
-        self.start_agents()
+        self.start_ray_agents()
 
     def nodes(self) -> tuple[ObservedNode, ...]:
         """Return every node that was ever seen; one that is away is down."""
@@ -88,7 +88,7 @@ class RayRunner:
         # Ray's own list may lose a raylet that is away; its jobs and its drains must not be
         # lost with it.
         if gpus_by_node != self._gpus_by_known_node():
-            write_whole(self._known, compact_json(gpus_by_node))
+            write_backend_file_whole(self._known, compact_cluster_json(gpus_by_node))
         return tuple(
             ObservedNode(
                 name=name,
@@ -112,42 +112,49 @@ class RayRunner:
             attempt.mkdir()
         except FileExistsError:
             return
-        (attempt / "places.json").write_text(compact_json(places_json(tuple(places))))
-        group, agent = self._placement_group(attempt, places), self._agent(places[0].node)
+        (attempt / "places.json").write_text(
+            compact_cluster_json(node_allocations_json(tuple(places)))
+        )
+        group, agent = (
+            self._ray_placement_group(attempt, places),
+            self._ray_agent_of_node(places[0].node),
+        )
         if group is None or agent is None:
-            self._drop_group(attempt)
-            write_whole(attempt / "lost", "was not taken")
+            self._drop_placement_group(attempt)
+            write_backend_file_whole(attempt / "lost", "was not taken")
             raise BackendError(
                 places[0].node,
                 found=Message("no room, or no answer"),
                 wanted=Message("a node with the room that was planned"),
             )
         # not waited for: the next look tells whether the agent has it
-        agent.run.remote(_attempt_key(attempt), list(request.argv), {**request.env, **environment})
+        agent.run.remote(
+            _ray_attempt_key(attempt), list(request.argv), {**request.env, **environment}
+        )
 
-    def start_agents(self) -> None:
+    def start_ray_agents(self) -> None:
         """Bring up the agents of all nodes and wait for them, which takes seconds."""
-        self._reports_of(sorted(self._gpus_by_live_node()))
+        self._agent_reports_by_node(sorted(self._gpus_by_live_node()))
 
     def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how attempts stand, by what the agents report."""
-        nodes = {attempt: _first_node(attempt) for attempt in attempts}
+        nodes = {attempt: _first_node_of_attempt(attempt) for attempt in attempts}
         unfinished_nodes = {node for a, node in nodes.items() if node and not (a / "exit").exists()}
-        self._reports = self._reports_of(sorted(unfinished_nodes))
-        return {a: self._status_of(a, node, now_s) for a, node in nodes.items()}
+        self._reports = self._agent_reports_by_node(sorted(unfinished_nodes))
+        return {a: self._ray_attempt_status(a, node, now_s) for a, node in nodes.items()}
 
     def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Have the agent send a signal to the program and what it started."""
-        node = _first_node(attempt)
-        agent = self._agent(node) if node else None
+        node = _first_node_of_attempt(attempt)
+        agent = self._ray_agent_of_node(node) if node else None
         if agent is not None:
-            self._answer_of(agent.tell.remote(_attempt_key(attempt), int(number)))
+            self._agent_answer_or_none(agent.tell.remote(_ray_attempt_key(attempt), int(number)))
 
     def close(self) -> None:
         """Leave the cluster; agents and placement groups stay."""
         self.ray.shutdown()
 
-    def _status_of(self, attempt: Path, node: str, now_s: float) -> AttemptStatus:
+    def _ray_attempt_status(self, attempt: Path, node: str, now_s: float) -> AttemptStatus:
         exit_file = attempt / "exit"
         if exit_file.exists():
             code, started_s, ended_s = json.loads(exit_file.read_text())
@@ -159,10 +166,10 @@ class RayRunner:
         if report is None:
             alive = node in self._gpus_by_live_node() and now_s - began_s < _LOST_S
         else:
-            alive = _attempt_key(attempt) in report or now_s - began_s < _LOST_S
-        return self._status_by_report(attempt, report, alive, began_s, now_s)
+            alive = _ray_attempt_key(attempt) in report or now_s - began_s < _LOST_S
+        return self._attempt_status_by_report(attempt, report, alive, began_s, now_s)
 
-    def _status_by_report(
+    def _attempt_status_by_report(
         self,
         attempt: Path,
         report: dict[str, list[float]] | None,
@@ -171,17 +178,17 @@ class RayRunner:
         now_s: float,
     ) -> AttemptStatus:
         """Return a step by an agent's report; note its end, and give its places back."""
-        times_and_code = (report or {}).get(_attempt_key(attempt))
+        times_and_code = (report or {}).get(_ray_attempt_key(attempt))
         if times_and_code is None:
             if not alive:
-                write_whole(attempt / "lost", "no agent knows of it")
-                self._drop_group(attempt)
+                write_backend_file_whole(attempt / "lost", "no agent knows of it")
+                self._drop_placement_group(attempt)
             return AttemptStatus(alive, None, began_s, 0.0 if alive else now_s)
         started_s, ended_s, code = times_and_code
         if not ended_s:
             return AttemptStatus(True, None, started_s, 0.0)
-        write_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
-        self._drop_group(attempt)
+        write_backend_file_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
+        self._drop_placement_group(attempt)
         return AttemptStatus(False, int(code), started_s, ended_s)
 
     def _gpus_by_live_node(self) -> dict[str, int]:
@@ -196,9 +203,9 @@ class RayRunner:
         return gpus
 
     def _gpus_by_known_node(self) -> dict[str, int]:
-        return parse_object(self._known.read_text()) if self._known.exists() else {}
+        return parse_cluster_json_object(self._known.read_text()) if self._known.exists() else {}
 
-    def _placement_group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
+    def _ray_placement_group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
         # The pin asks for a ten-thousandth of the node's own resource: it binds the bundle to
         # the node without ever using it up.
         bundles = [
@@ -208,24 +215,24 @@ class RayRunner:
         ]
         groups = import_module("ray.util.placement_group")
         group = groups.placement_group(
-            bundles, strategy="PACK", name=_attempt_key(attempt), lifetime="detached"
+            bundles, strategy="PACK", name=_ray_attempt_key(attempt), lifetime="detached"
         )
         return group if group.wait(_WAIT_S) else None
 
-    def _drop_group(self, attempt: Path) -> None:
+    def _drop_placement_group(self, attempt: Path) -> None:
         util = import_module("ray.util")
         try:
-            util.remove_placement_group(util.get_placement_group(_attempt_key(attempt)))
+            util.remove_placement_group(util.get_placement_group(_ray_attempt_key(attempt)))
         except ValueError:
             return  # it was dropped before
 
-    def _agent(self, node: str) -> Any:
+    def _ray_agent_of_node(self, node: str) -> Any:
         """Return the agent of a node, brought up where there is none; None if it is away."""
         if node not in self._gpus_by_live_node():
             self._agents.pop(node, None)
             return None
         if node not in self._agents:
-            actor_class = self.ray.remote(agent_class()).options(
+            actor_class = self.ray.remote(ray_agent_class()).options(
                 name=f"agent-{node}",
                 namespace=NAMESPACE,
                 lifetime="detached",
@@ -240,18 +247,20 @@ class RayRunner:
             self._agents[node] = actor_class.remote()
         return self._agents[node]
 
-    def _reports_of(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-        replies = {node: agent.poll.remote() for node in nodes if (agent := self._agent(node))}
+    def _agent_reports_by_node(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+        replies = {
+            node: agent.poll.remote() for node in nodes if (agent := self._ray_agent_of_node(node))
+        }
         reports: dict[str, dict[str, list[float]]] = {}
         for node, reply in replies.items():
-            report = self._answer_of(reply)
+            report = self._agent_answer_or_none(reply)
             if report is None:
                 self._agents.pop(node, None)  # it died, with what it ran
                 report = {}
             reports[node] = report
         return reports
 
-    def _answer_of(self, reply: Any) -> Any:
+    def _agent_answer_or_none(self, reply: Any) -> Any:
         """Return an agent's answer, None where it died or does not answer."""
         try:
             return self.ray.get(reply, timeout=_WAIT_S)
@@ -285,7 +294,7 @@ class RayBackend(FolderBackend):
         )
 
 
-def agent_class() -> Any:
+def ray_agent_class() -> Any:
     """Return the class of agents, made here so that nodes need not have Commonwatt."""
 
     class Agent:
@@ -297,7 +306,7 @@ def agent_class() -> Any:
         def run(self, key: str, argv: list[str], env: dict[str, str]) -> bool:
             """Start a program, unless it was started under this key before."""
 
-            def end_with_agent() -> None:
+            def kill_job_with_agent() -> None:
                 ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: prctl(2)
 
             if key not in self.steps:
@@ -308,7 +317,7 @@ def agent_class() -> Any:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
-                    preexec_fn=end_with_agent,  # noqa: PLW1509  # the agent has one thread
+                    preexec_fn=kill_job_with_agent,  # noqa: PLW1509  # the agent has one thread
                 )
                 self.steps[key] = [child, time.time(), 0.0, 0]
             return True
@@ -331,13 +340,17 @@ def agent_class() -> Any:
     return Agent
 
 
-def _attempt_key(attempt: Path) -> str:
+def _ray_attempt_key(attempt: Path) -> str:
     return f"{attempt.parent.name}#{attempt.name}"
 
 
-def _first_node(attempt: Path) -> str:
+def _first_node_of_attempt(attempt: Path) -> str:
     written = attempt / "places.json"
-    places = places_of(parse_rows(written.read_text())) if written.exists() else ()
+    places = (
+        node_allocations_from_json(parse_node_allocation_rows(written.read_text()))
+        if written.exists()
+        else ()
+    )
     return places[0].node if places else ""
 
 

@@ -13,9 +13,14 @@ from commonwatt.operate.domain.care.cases import (
     RELEASE,
     CareCase,
     JournalEntry,
-    case_after,
+    care_case_after_entry,
 )
-from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, CareStage, may_move
+from commonwatt.operate.domain.care.lifecycle import (
+    CARE,
+    OPERATOR,
+    CareStage,
+    roles_that_may_move_node,
+)
 
 _PREFIX = "operate.care."
 _FLEET = "fleet"
@@ -74,7 +79,11 @@ class LedgerJournal:
         draft = EntryDraft(kind=entry.kind, subject=subject, body=body)
         with self._ledger.transaction() as tx:
             self._ledger.append(
-                tx, [draft], by=self._signer, at=self._clock(), roles=roles_of(entry)
+                tx,
+                [draft],
+                by=self._signer,
+                at=self._clock(),
+                roles=roles_that_may_write_entry(entry),
             )
 
     def entries_after(self, first_index: int) -> Iterator[tuple[int, JournalEntry]]:
@@ -88,10 +97,10 @@ class LedgerJournal:
             )
 
 
-def roles_of(entry: JournalEntry) -> frozenset[str]:
+def roles_that_may_write_entry(entry: JournalEntry) -> frozenset[str]:
     """Return the roles that may write such an entry."""
     if entry.kind == MOVE:
-        return may_move(CareStage(entry.body["from"]), CareStage(entry.body["to"]))
+        return roles_that_may_move_node(CareStage(entry.body["from"]), CareStage(entry.body["to"]))
     if entry.kind in (APPROVE, RELEASE):
         return frozenset({OPERATOR})
     return frozenset({CARE, OPERATOR})
@@ -105,30 +114,32 @@ class CaseBook:
         self.cases: dict[str, CareCase] = {}
         self.frozen = False
         self._seen = 0
-        self.refresh()
+        self.apply_new_journal_entries()
 
-    def refresh(self) -> None:
+    def apply_new_journal_entries(self) -> None:
         """Take in what was written since, by whomever."""
         for place, entry in self.journal.entries_after(self._seen):
             self._seen = place
-            self._apply_entry(entry)
+            self._apply_journal_entry(entry)
 
-    def write(self, at_s: float, kind: str, node: str, body: Mapping[str, Any]) -> JournalEntry:
+    def write_journal_entry(
+        self, at_s: float, kind: str, node: str, body: Mapping[str, Any]
+    ) -> JournalEntry:
         """Write an entry and take it in; nothing changes where the journal refuses it."""
         entry = JournalEntry(at_s=at_s, kind=kind, node=node, body=body)
         self.journal.write(entry)
-        self.refresh()
+        self.apply_new_journal_entries()
         return entry
 
-    def case(self, node: str, now_s: float) -> CareCase:
+    def case_of_node(self, node: str, now_s: float) -> CareCase:
         """Return the case of a node; one that was never in care is in service."""
         return self.cases.get(node) or CareCase(node=node, since_s=now_s)
 
-    def _apply_entry(self, entry: JournalEntry) -> None:
+    def _apply_journal_entry(self, entry: JournalEntry) -> None:
         if not entry.node:
             self.frozen = entry.kind != RELEASE
             return
-        case = case_after(self.cases.get(entry.node), entry)
+        case = care_case_after_entry(self.cases.get(entry.node), entry)
         self.cases[entry.node] = case
         if case.stage is CareStage.IN_SERVICE and case.held_move is None:
             del self.cases[entry.node]

@@ -78,7 +78,7 @@ class CommandNodeTester:
         """
         try:
             subprocess.run(  # noqa: S603  the operator's own command, without a shell
-                _command_words(self._reset, node),
+                _node_command_words(self._reset, node),
                 check=True,
                 capture_output=True,
                 timeout=self._reset_s,
@@ -95,7 +95,7 @@ class CommandNodeTester:
             return
         try:
             self._running[node] = subprocess.Popen(  # noqa: S603  as above
-                _command_words(self._test, node),
+                _node_command_words(self._test, node),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -112,7 +112,7 @@ class CommandNodeTester:
         return None if code is None else code == 0
 
 
-def carry_out_stage(
+def carry_out_care_stage(
     backend: ClusterBackend, node_tester: NodeTester, case: CareCase, reason: str
 ) -> None:
     """Bring about what a case's stage means.
@@ -137,16 +137,16 @@ def carry_out_stage(
             pass
 
 
-def needs_action(origin: CareStage, to: CareStage) -> bool:
+def needs_cluster_action(origin: CareStage, to: CareStage) -> bool:
     """Return whether a move changes anything on the cluster.
 
-    >>> needs_action(CareStage.WATCHED, CareStage.IN_SERVICE)
+    >>> needs_cluster_action(CareStage.WATCHED, CareStage.IN_SERVICE)
     False
-    >>> needs_action(CareStage.TEST, CareStage.PROBATION)
+    >>> needs_cluster_action(CareStage.TEST, CareStage.PROBATION)
     True
     """
     return to in OUT_OF_SERVICE or origin in OUT_OF_SERVICE
 
 
-def _command_words(command: str, node: str) -> Sequence[str]:
+def _node_command_words(command: str, node: str) -> Sequence[str]:
     return [word.replace("{node}", node) for word in shlex.split(command)]

@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
-from commonwatt.operate.domain.care.policy import CarePolicy, check_policy
+from commonwatt.operate.domain.care.policy import CarePolicy, check_care_policy
 from commonwatt.operate.io.care.repairs import CommandNodeTester, NodeTester, NoNodeTester
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -49,7 +49,7 @@ class CareSettings(BaseModel):
     every_s: Seconds = 15.0
     """Time between two observations."""
 
-    def policy(self) -> CarePolicy:
+    def care_policy(self) -> CarePolicy:
         """Return the bounds.
 
         Raises:
@@ -58,9 +58,9 @@ class CareSettings(BaseModel):
         names = ("most_out_share", "alarm_share", "watch_s", "blind_s", "reboot_s", "test_s",
                  "drain_s", "probation_s", "returns")  # fmt: skip
         bounds = {name: getattr(self, name) for name in names}
-        to_approve = frozenset(_move_to_approve(text) for text in self.ask)
+        to_approve = frozenset(_care_move_to_approve(text) for text in self.ask)
         policy = replace(CarePolicy(**bounds), to_approve=to_approve, lemons=frozenset(self.lemons))
-        check_policy(policy)
+        check_care_policy(policy)
         return policy
 
     def node_tester(self) -> NodeTester:
@@ -90,7 +90,7 @@ def load_care_settings(path: Path) -> CareSettings:
         raise CareSettingsError(f"{path}, {place}", found=fault["msg"]) from None
 
 
-def _move_to_approve(text: str) -> tuple[Component, CareStage]:
+def _care_move_to_approve(text: str) -> tuple[Component, CareStage]:
     component, _, stage = text.partition(":")
     try:
         return Component(component), CareStage(stage)

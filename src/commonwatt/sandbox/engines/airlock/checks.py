@@ -15,15 +15,15 @@ from typing import Any, Final, cast
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.airlock.images import png_faults
-from commonwatt.sandbox.engines.airlock.models import FORMAT, OutputModelError, parse_model
+from commonwatt.sandbox.engines.airlock.images import png_disclosure_faults
+from commonwatt.sandbox.engines.airlock.models import FORMAT, OutputModelError, parse_output_model
 from commonwatt.sandbox.engines.airlock.tables import (
     OutputTable,
     labelled_counts,
-    leaves,
-    parse_number,
-    read_csv,
-    read_json,
+    output_json_leaves,
+    parse_output_number,
+    read_output_csv,
+    read_output_json,
 )
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
 from commonwatt.sandbox.engines.deidentify.text import find_identifiers
@@ -75,61 +75,77 @@ def check_output(output: CollectedOutput, rules: OutputRules | None = None) -> l
     data = output.path.read_bytes()
     # First, so that no other check has to read a file of any size.
     if len(data) > rules.largest_bytes:
-        return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
+        return [
+            _stop_reason(
+                "size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes
+            )
+        ]
     reader = {
-        OutputKind.CSV: _check_csv, OutputKind.JSON: _check_json, OutputKind.TEXT: _check_text,
-        OutputKind.MODEL: _check_model_file,
-    }  # fmt: skip
+        OutputKind.CSV: _csv_output_stops,
+        OutputKind.JSON: _json_output_stops,
+        OutputKind.TEXT: _text_output_stops,
+        OutputKind.MODEL: _model_file_stops,
+    }
     if output.kind is OutputKind.PNG:
-        return [StopReason("picture", fault) for fault in png_faults(data)]
+        return [StopReason("picture", fault) for fault in png_disclosure_faults(data)]
     return reader[output.kind](data, rules)
 
 
-def _check_csv(data: bytes, rules: OutputRules) -> list[StopReason]:
-    table = read_csv(data)
+def _csv_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
+    table = read_output_csv(data)
     if table is None:
-        return [_stop("shape", "The table has no rows, or rows of different length.")]
+        return [_stop_reason("shape", "The table has no rows, or rows of different length.")]
     checks: Sequence[Callable[[OutputTable, OutputRules], list[StopReason]]] = (
-        _identifying_columns, _hidden_identifiers, _row_records, _small_counts, _unrounded,
-        _degrees_of_freedom, _dominance, _extremes,
-    )  # fmt: skip
+        _identifying_column_stops,
+        _hidden_identifier_stops,
+        _single_record_stops,
+        _small_count_stops,
+        _unrounded_count_stops,
+        _degrees_of_freedom_stops,
+        _dominance_stops,
+        _extreme_value_stops,
+    )
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _identifying_columns(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _identifying_column_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     return [
-        _stop("identifier", "Column {column} is named like an identifier.", column=i + 1)
-        for i in table.identifiers
+        _stop_reason("identifier", "Column {column} is named like an identifier.", column=i + 1)
+        for i in table.identifier_columns
     ]
 
 
-def _hidden_identifiers(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _hidden_identifier_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     return _cell_identifier_stops([cell for row in (table.header, *table.rows) for cell in row])
 
 
-def _row_records(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _single_record_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """A table of many rows without a count describes people one by one."""
     if len(table.rows) > rules.largest_rows:
-        return [_stop("records", "The table has more than {n} rows.", n=rules.largest_rows)]
+        return [_stop_reason("records", "The table has more than {n} rows.", n=rules.largest_rows)]
     # A long table of coefficients or of counts describes groups; a long table of anything else
     # may be people.
-    if table.counts or len(table.rows) <= 25 or _is_model(table):
+    if table.count_columns or len(table.rows) <= 25 or _is_coefficient_table(table):
         return []
-    return [_stop("records", "More than 25 rows and no column that counts people: single records?")]
+    return [
+        _stop_reason(
+            "records", "More than 25 rows and no column that counts people: single records?"
+        )
+    ]
 
 
-def _small_counts(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _small_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
-    for index in table.counts:
-        counts = table.numbers(index) or []
+    for index in table.count_columns:
+        counts = table.column_numbers(index) or []
         # Zero tells that nobody is there, which the defaults allow; a minus sign must not hide a
         # small count.
         small = sum(0 < abs(count) < rules.smallest_count for count in counts)
         if small:
             stops.append(
-                _stop(
+                _stop_reason(
                     "small counts", "{n} cells of column {column} count fewer than {limit} people.",
                     n=small, column=index + 1, limit=rules.smallest_count,
                 )
@@ -137,14 +153,14 @@ def _small_counts(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     return stops
 
 
-def _unrounded(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _unrounded_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
-    for index in table.counts:
-        counts = table.numbers(index) or []
+    for index in table.count_columns:
+        counts = table.column_numbers(index) or []
         # Exact counts let two releases be subtracted, even where each cell is large.
         if any(count % rules.round_to for count in counts):
             stops.append(
-                _stop(
+                _stop_reason(
                     "rounding", "Counts in column {column} are not rounded to {base}.",
                     column=index + 1, base=rules.round_to,
                 )
@@ -152,15 +168,15 @@ def _unrounded(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     return stops
 
 
-def _degrees_of_freedom(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _degrees_of_freedom_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     names = [name.strip().lower() for name in table.header]
     # As common packages name it; the first that is there decides.
     for degrees_column in ("df_resid", "residual_df", "dof", "df"):
         if degrees_column in names:
-            values = table.numbers(names.index(degrees_column)) or []
+            values = table.column_numbers(names.index(degrees_column)) or []
             if any(value < rules.residual_degrees for value in values):
                 return [
-                    _stop(
+                    _stop_reason(
                         "degrees of freedom", "A model has fewer than {n} residual degrees.",
                         n=rules.residual_degrees,
                     )
@@ -168,7 +184,7 @@ def _degrees_of_freedom(table: OutputTable, rules: OutputRules) -> list[StopReas
     return []
 
 
-def _dominance(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _dominance_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """Totals need, beside them, the share held by the largest contributors."""
     names = [name.strip().lower() for name in table.header]
     # A total is dominated if a few hold most of it: whoever is one of them can work out the rest
@@ -178,11 +194,15 @@ def _dominance(table: OutputTable, rules: OutputRules) -> list[StopReason]:
         return []
     share_column = f"top{rules.dominance_people}_share"
     if share_column not in names:
-        return [_stop("dominance", "A total stands without the column {name}.", name=share_column)]
-    shares = table.numbers(names.index(share_column)) or []
+        return [
+            _stop_reason(
+                "dominance", "A total stands without the column {name}.", name=share_column
+            )
+        ]
+    shares = table.column_numbers(names.index(share_column)) or []
     if any(share > rules.dominance_share for share in shares):
         return [
-            _stop(
+            _stop_reason(
                 "dominance", "The largest {n} people hold more than {share} of a total.",
                 n=rules.dominance_people, share=f"{rules.dominance_share:.0%}",
             )
@@ -190,52 +210,60 @@ def _dominance(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     return []
 
 
-def _extremes(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+def _extreme_value_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     named = [name for name in table.header if _EXTREME.search(name.strip())]
-    labels = [cell for i in table.categories for cell in table.column(i)]
+    labels = [cell for i in table.category_columns for cell in table.output_column_cells(i)]
     if named or any(_EXTREME.search(label.strip()) for label in labels):
-        return [_stop("extremes", "A minimum or maximum is the value of one person.")]
+        return [_stop_reason("extremes", "A minimum or maximum is the value of one person.")]
     return []
 
 
-def _is_model(table: OutputTable) -> bool:
+def _is_coefficient_table(table: OutputTable) -> bool:
     names = {name.strip().lower() for name in table.header}
     return bool(names & {"coefficient", "coef", "estimate", "odds_ratio", "std_err", "se"})
 
 
-def _check_json(data: bytes, rules: OutputRules) -> list[StopReason]:
-    leaf_values = leaves(read_json(data))
+def _json_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
+    leaf_values = output_json_leaves(read_output_json(data))
     words = [word for path, value in leaf_values for word in (*path.split("."), str(value))]
     stops = _cell_identifier_stops(words)
     if len(leaf_values) > rules.largest_rows:
-        stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
+        stops.append(_stop_reason("records", "More than {n} values.", n=rules.largest_rows))
     # Curves and importances are short; a list as long as a cohort is one value a person.
-    if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(
-        data, OutputKind.JSON
-    ):
+    if _longest_output_json_list(
+        read_output_json(data)
+    ) > rules.longest_list and not labelled_counts(data, OutputKind.JSON):
         why = "A list of more than {n} values without counts: single records, or a model?"
-        stops.append(_stop("records", why, n=rules.longest_list))
+        stops.append(_stop_reason("records", why, n=rules.longest_list))
     for path, value in leaf_values:
-        stops += _check_leaf(path, value, rules)
+        stops += _json_leaf_stops(path, value, rules)
     return stops + _training_row_stops(leaf_values, rules)
 
 
-def _longest_list(value: Any) -> int:
-    if isinstance(value, dict):
-        return max(map(_longest_list, cast("dict[str, Any]", value).values()), default=0)
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        return max([len(items), *map(_longest_list, items)])
+def _longest_output_json_list(output_json: Any) -> int:
+    if isinstance(output_json, dict):
+        return max(
+            map(_longest_output_json_list, cast("dict[str, Any]", output_json).values()), default=0
+        )
+    if isinstance(output_json, list):
+        items = cast("list[Any]", output_json)
+        return max([len(items), *map(_longest_output_json_list, items)])
     return 0
 
 
-def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
+def _json_leaf_stops(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
     name = path.rsplit(".", 1)[-1]
     table = OutputTable((name,), ((str(value),),))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _identifying_columns(table, rules)
-    checks = (_identifying_columns, _small_counts, _unrounded, _degrees_of_freedom, _extremes)
+        return _identifying_column_stops(table, rules)
+    checks = (
+        _identifying_column_stops,
+        _small_count_stops,
+        _unrounded_count_stops,
+        _degrees_of_freedom_stops,
+        _extreme_value_stops,
+    )
     return [stop for check in checks for stop in check(table, rules)]
 
 
@@ -247,36 +275,42 @@ def _training_row_stops(leaf_values: list[tuple[str, Any]], rules: OutputRules) 
         r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)"
     )
     if any(training_rows.search(path) for path, _ in leaf_values):
-        return [_stop("model", "The model carries rows that it was trained on.")]
+        return [_stop_reason("model", "The model carries rows that it was trained on.")]
     return []
 
 
-def _check_model_file(data: bytes, rules: OutputRules) -> list[StopReason]:
+def _model_file_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
     """Read a model; whether it remembers people is asked where its rows are known."""
     del rules
     try:
-        model = parse_model(data)
+        model = parse_output_model(data)
     except OutputModelError as fault:
         why = "The file is no model of the form {form}: {part}."
-        return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
+        return [_stop_reason("shape", why, form=FORMAT, part=fault.args[0])]
     return _cell_identifier_stops(model.features)
 
 
-def _check_text(data: bytes, rules: OutputRules) -> list[StopReason]:
+def _text_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
     text = data.decode("utf-8")
     stops = _identifier_stops(find_identifiers(text))
     if len(text) > rules.longest_text:
-        stops.append(_stop("size", "More than {n} characters of text.", n=rules.longest_text))
-    if _looks_like_rows(text):
-        stops.append(_stop("records", "The text holds lines of values like a table of records."))
-    if _looks_encoded(text):
-        stops.append(_stop("encoded", "The text holds a long stretch that no language writes."))
+        stops.append(
+            _stop_reason("size", "More than {n} characters of text.", n=rules.longest_text)
+        )
+    if _text_looks_like_records(text):
+        stops.append(
+            _stop_reason("records", "The text holds lines of values like a table of records.")
+        )
+    if _text_looks_encoded(text):
+        stops.append(
+            _stop_reason("encoded", "The text holds a long stretch that no language writes.")
+        )
     return stops
 
 
-def _looks_like_rows(text: str) -> bool:
+def _text_looks_like_records(output_text: str) -> bool:
     """Return whether many lines hold several numbers or fields each."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in output_text.splitlines() if line.strip()]
     dense = sum(
         len(re.findall(r"-?\d+(?:\.\d+)?", line)) >= 3 or line.count(",") >= 4 for line in lines
     )
@@ -284,9 +318,9 @@ def _looks_like_rows(text: str) -> bool:
     return dense > 10 and dense > len(lines) / 3
 
 
-def _looks_encoded(text: str) -> bool:
+def _text_looks_encoded(output_text: str) -> bool:
     # Base64 and hexadecimal: no language has words this long.
-    return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
+    return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", output_text))
 
 
 def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
@@ -295,14 +329,17 @@ def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
     Beside each other cells make no sentence, and would be read as one.
     """
     lines = list(dict.fromkeys(cell.strip() for cell in cells))
-    texts = [line for line in lines if parse_number(line) is None]
+    texts = [line for line in lines if parse_output_number(line) is None]
     spans = [
-        span for line in texts for span in find_identifiers(line) if not _is_a_word(line, span)
+        span
+        for line in texts
+        for span in find_identifiers(line)
+        if not _is_lone_word_not_name(line, span)
     ]
     return _identifier_stops([*spans, *find_patterns("\n".join(lines))])
 
 
-def _is_a_word(line: str, span: IdentifierSpan) -> bool:
+def _is_lone_word_not_name(line: str, span: IdentifierSpan) -> bool:
     """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
     text = line[span.start : span.end].strip()
     return span.label is IdentifierLabel.NAME and text.isascii() and len(text.split()) == 1
@@ -312,7 +349,9 @@ def _identifier_stops(spans: Iterable[IdentifierSpan]) -> list[StopReason]:
     kinds = sorted({span.label.value for span in spans} - _WEAK)
     if not kinds:
         return []
-    return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]
+    return [
+        _stop_reason("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))
+    ]
 
 
 _WEAK: Final = frozenset(
@@ -321,5 +360,5 @@ _WEAK: Final = frozenset(
 """Kinds that honest results name, too; the reviewers see them."""
 
 
-def _stop(rule: str, text: str, **values: object) -> StopReason:
+def _stop_reason(rule: str, text: str, **values: object) -> StopReason:
     return StopReason(rule, Message(text, {name: str(value) for name, value in values.items()}))

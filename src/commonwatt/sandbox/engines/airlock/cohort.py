@@ -41,13 +41,13 @@ class Cohort:
     person: str = "patient_id"
 
 
-def rows_of(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
+def cohort_rows(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
     """Return the rows of a cohort's table on which its conditions hold.
 
     Raises:
         AirlockError: The cohort names a column or operator that does not exist.
     """
-    frame = pl.scan_parquet(dataset.table(cohort.table))
+    frame = pl.scan_parquet(dataset.table_path(cohort.table))
     columns = frame.collect_schema().names()
     named = {cohort.person, *cohort.by, *(column for column, _, _ in cohort.where)}
     unknown = sorted(named - set(columns))
@@ -63,7 +63,7 @@ def rows_of(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
     return frame
 
 
-def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
+def people_by_cohort_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
     """Return the people in each cell, by the cell's labels.
 
     Raises:
@@ -72,14 +72,14 @@ def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], li
     labels = [pl.col(column).cast(pl.String).fill_null("") for column in cohort.by]
     person_column = pl.col(cohort.person).cast(pl.String).alias("who")
     # People and not rows: somebody with ten visits is one person in a cell.
-    cells = rows_of(dataset, cohort).select(person_column, *labels).unique().collect()
+    cells = cohort_rows(dataset, cohort).select(person_column, *labels).unique().collect()
     people: dict[tuple[str, ...], list[str]] = {}
     for person, *label in cells.sort(cells.columns).iter_rows():
         people.setdefault(tuple(label), []).append(person)
     return people
 
 
-def check_counts(
+def declared_count_stops(
     released: dict[tuple[str, ...], float],
     people: dict[tuple[str, ...], list[str]],
     *,

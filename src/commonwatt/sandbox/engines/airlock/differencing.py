@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.sandbox.engines.airlock.equations import identifying_combinations
+from commonwatt.sandbox.engines.airlock.equations import identifying_cell_combinations
 
 Bits = npt.NDArray[np.uint8]
 _SMALLEST: Final = 8
@@ -57,19 +57,21 @@ class DifferencingCheck:
             self._names.append(name)
             self._sets = np.vstack([self._sets, bits])
 
-    def check(self, cells: Mapping[str, Bits]) -> list[DifferencingPair]:
+    def identifying_pairs(self, cells: Mapping[str, Bits]) -> list[DifferencingPair]:
         """Return every way found in which cells, new with old or new with new, tell too much."""
         names, sets = list(self._names), self._sets
         pairs: list[DifferencingPair] = []
         for name, bits in cells.items():
-            pairs += self._pairs(name, bits, names, sets)
+            pairs += self._differencing_pairs(name, bits, names, sets)
             names.append(name)
             sets = np.vstack([sets, bits])
         # Pairs are the common case and cheap; the search for combinations runs only where none
         # was found.
-        return pairs or self._combinations(names, sets)
+        return pairs or self._differencing_combinations(names, sets)
 
-    def _pairs(self, name: str, bits: Bits, names: list[str], sets: Bits) -> list[DifferencingPair]:
+    def _differencing_pairs(
+        self, name: str, bits: Bits, names: list[str], sets: Bits
+    ) -> list[DifferencingPair]:
         # The symmetric difference: people in one set and not in the other, whichever was released
         # first. XOR over bits compares with everything ever released in one pass.
         few = np.bitwise_count(sets ^ bits).sum(axis=1, dtype=np.int64)
@@ -78,7 +80,7 @@ class DifferencingCheck:
             DifferencingPair(new=name, old=names[i], people_count=int(few[i])) for i in near_sets
         ]
 
-    def _combinations(self, names: list[str], sets: Bits) -> list[DifferencingPair]:
+    def _differencing_combinations(self, names: list[str], sets: Bits) -> list[DifferencingPair]:
         """Return combinations in which a new cell has a part; equal cells are one equation."""
         # In the order of release, so that which cells are new can be told by their place.
         first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))
@@ -93,18 +95,20 @@ class DifferencingCheck:
                 old=" + ".join(cell_names[i] for i in combination.cells if i < old),
                 people_count=combination.people,
             )
-            for combination in identifying_combinations(members, self._smallest)
+            for combination in identifying_cell_combinations(members, self._smallest)
             if max(combination.cells) >= old
         ]
 
 
-def can_recover(first: Iterable[str], second: Iterable[str], *, smallest: int = _SMALLEST) -> bool:
+def can_recover_few_people(
+    first_people: Iterable[str], second_people: Iterable[str], *, smallest: int = _SMALLEST
+) -> bool:
     """Return whether two released counts tell about fewer than `smallest` people.
 
     The slow, obvious reference of `DifferencingCheck.check` for two cells.
 
-    >>> can_recover(map(str, range(5000)), map(str, range(4999)))
+    >>> can_recover_few_people(map(str, range(5000)), map(str, range(4999)))
     True
     """
-    few = len(set(first) ^ set(second))
+    few = len(set(first_people) ^ set(second_people))
     return 0 < few < smallest

@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 
 # The largest Mersenne prime whose products still fit into 64 bits.
 _PRIME: Final = (1 << 31) - 1
@@ -50,7 +50,7 @@ class CellCombination:
     people: int
 
 
-def identifying_combinations(members: Flags, smallest: int) -> list[CellCombination]:
+def identifying_cell_combinations(members: Flags, smallest: int) -> list[CellCombination]:
     """Return combinations of cells that tell about fewer than `smallest` people.
 
     Args:
@@ -58,22 +58,22 @@ def identifying_combinations(members: Flags, smallest: int) -> list[CellCombinat
         smallest: Fewest people whom a combination may tell about.
 
     >>> total, part = [True] * 20, [True] * 19 + [False]
-    >>> identifying_combinations(np.array([total, part]), 8)
+    >>> identifying_cell_combinations(np.array([total, part]), 8)
     [CellCombination(cells=(0, 1), people=1)]
     """
     if not members.size:
         return []
-    atoms, sizes = _atoms(members)
+    atoms, sizes = _people_atoms_and_sizes(members)
     # Only atoms of few people are worth singling out; all larger ones have to cancel.
     small = sizes < smallest
     if not small.any():
         return []
-    factors = _cancelling(atoms[:, ~small])
+    factors = _cancelling_cell_factors(atoms[:, ~small])
     system = (factors @ atoms[:, small]) % _PRIME
-    return _light_rows(system, factors, sizes[small], smallest)
+    return _few_people_combinations(system, factors, sizes[small], smallest)
 
 
-def _atoms(members: Flags) -> tuple[Ints, Ints]:
+def _people_atoms_and_sizes(members: Flags) -> tuple[Ints, Ints]:
     """Return cells by atoms, and how many people each atom has; who is in no cell is left out."""
     columns = np.ascontiguousarray(np.packbits(members, axis=0).T)
     # Bits packed by the person: equal bytes mean the same cells, and sorting bytes is far cheaper
@@ -84,28 +84,30 @@ def _atoms(members: Flags) -> tuple[Ints, Ints]:
     return atoms[:, inside], sizes[inside].astype(np.int64)
 
 
-def _cancelling(large: Ints) -> Ints:
+def _cancelling_cell_factors(large_atoms: Ints) -> Ints:
     """Return a basis of the factors under which every large atom cancels.
 
     Random mixtures of the columns have the same left null space, but for an
     accident, and are no more than there are cells.
     """
-    cells, count = large.shape
+    cells, count = large_atoms.shape
     if count > cells + 4:
         # A fixed stream: the same outputs must be judged alike in every run.
-        mix = stream(0, "mixtures").integers(1, _PRIME, (count, cells + 4))
-        large = (large @ mix) % _PRIME
-    whole = np.hstack([large, np.eye(cells, dtype=np.int64)])
-    rank = len(_reduce(whole, large.shape[1]))
-    return whole[rank:, large.shape[1] :]
+        mix = named_random_stream(0, "mixtures").integers(1, _PRIME, (count, cells + 4))
+        large_atoms = (large_atoms @ mix) % _PRIME
+    whole = np.hstack([large_atoms, np.eye(cells, dtype=np.int64)])
+    rank = len(_reduce_to_echelon_pivots(whole, large_atoms.shape[1]))
+    return whole[rank:, large_atoms.shape[1] :]
 
 
-def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list[CellCombination]:
+def _few_people_combinations(
+    system: Ints, factors: Ints, sizes: Ints, smallest: int
+) -> list[CellCombination]:
     """Return the rows, in some order of columns, whose entries stand on few people."""
     combinations: dict[tuple[int, ...], CellCombination] = {}
-    for order in _orders(system, sizes):
+    for order in _atom_column_orders(system, sizes):
         whole = np.hstack([system[:, order], factors])
-        rank = len(_reduce(whole, len(order)))
+        rank = len(_reduce_to_echelon_pivots(whole, len(order)))
         rows, used_cells = whole[:rank, : len(order)] != 0, whole[:rank, len(order) :] != 0
         people = rows @ sizes[order]
         for row in np.flatnonzero(people < smallest):
@@ -118,18 +120,18 @@ def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list
     )
 
 
-def _orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
+def _atom_column_orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
     """Return orders of columns to try: light ones last, light ones first, then by chance."""
     rows, columns = system.shape
     if not rows or not columns:
         return []
     heavy = np.argsort(-sizes, kind="stable")
     tries = int(np.clip(_WORK // max(1, rows * rows * (columns + 1)), 2, _ORDERS))
-    chance = stream(0, "orders")
+    chance = named_random_stream(0, "orders")
     return [heavy, heavy[::-1], *(chance.permutation(columns) for _ in range(tries))]
 
 
-def _reduce(matrix: Ints, columns: int) -> list[int]:
+def _reduce_to_echelon_pivots(matrix: Ints, columns: int) -> list[int]:
     """Bring `matrix` to reduced echelon form in its first columns, in place; return the pivots."""
     pivots: list[int] = []
     for column in range(columns):

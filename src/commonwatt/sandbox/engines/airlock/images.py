@@ -21,21 +21,21 @@ _MOST_PIXELS: Final = 4_000_000
 _MOST_COLOURS: Final = 4096
 
 
-def png_faults(data: bytes) -> list[Message]:
+def png_disclosure_faults(data: bytes) -> list[Message]:
     """Return every reason why a PNG may not leave."""
-    pixels = _pixels(data)
+    pixels = _output_png_pixels(data)
     if pixels is None:
         return [Message("The picture is not a plain 8-bit one of at most four million pixels.")]
     faults: list[Message] = []
-    if _is_noisy(pixels):
+    if _pixels_may_hide_data(pixels):
         faults.append(Message("The pixels vary like hidden data or a photograph, not like a plot."))
     # Ticks and legends have a few dozen marks; a scatter of people has more.
-    if _single_points(pixels) > 40:
+    if _single_point_mark_count(pixels) > 40:
         faults.append(Message("The plot shows many separate points: single people?"))
     return faults
 
 
-def _pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
+def _output_png_pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the pixels, shape (height, width, channels), of a plain PNG."""
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
     # Plots of common libraries are plain 8-bit pictures; every other form is one more place in
@@ -44,14 +44,16 @@ def _pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
         return None
     step = _CHANNELS[colour]
     # Asked for no more than the picture needs, so that a bomb unpacks to that and no further.
-    packed = zlib.decompressobj().decompress(_pixel_data(data), (width * step + 1) * height)
+    packed = zlib.decompressobj().decompress(
+        _png_compressed_pixel_bytes(data), (width * step + 1) * height
+    )
     if len(packed) != (width * step + 1) * height:
         return None
     rows = np.frombuffer(packed, np.uint8).reshape(height, width * step + 1)
-    return _unfilter(rows, step).reshape(height, width, step)
+    return _undo_png_line_filters(rows, step).reshape(height, width, step)
 
 
-def _pixel_data(data: bytes) -> bytes:
+def _png_compressed_pixel_bytes(data: bytes) -> bytes:
     at = 8
     parts: list[bytes] = []
     while at < len(data):
@@ -62,18 +64,18 @@ def _pixel_data(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _unfilter(rows: npt.NDArray[np.uint8], step: int) -> npt.NDArray[np.uint8]:
+def _undo_png_line_filters(rows: npt.NDArray[np.uint8], step: int) -> npt.NDArray[np.uint8]:
     """Undo the line filters (PNG specification, section 9)."""
     width = rows.shape[1] - 1
     above = np.zeros(width, np.uint8)
     lines: list[npt.NDArray[np.uint8]] = []
     for row in rows:
-        above = _line(int(row[0]), row[1:], above, step)
+        above = _unfiltered_png_line(int(row[0]), row[1:], above, step)
         lines.append(above)
     return np.stack(lines)
 
 
-def _line(
+def _unfiltered_png_line(
     kind: int, raw: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], step: int
 ) -> npt.NDArray[np.uint8]:
     if kind == 0:
@@ -88,18 +90,22 @@ def _line(
     for i in range(len(line)):
         left = line[i - step] if i >= step else 0
         corner = up[i - step] if i >= step else 0
-        guess = (left + up[i]) // 2 if kind == 3 else _paeth(int(left), int(up[i]), int(corner))
+        guess = (
+            (left + up[i]) // 2
+            if kind == 3
+            else _png_paeth_predictor(int(left), int(up[i]), int(corner))
+        )
         line[i] = (line[i] + guess) & 255
     return line.astype(np.uint8)
 
 
-def _paeth(left: int, above: int, corner: int) -> int:
+def _png_paeth_predictor(left: int, above: int, corner: int) -> int:
     guess = left + above - corner
     distances = (abs(guess - left), abs(guess - above), abs(guess - corner))
     return (left, above, corner)[distances.index(min(distances))]
 
 
-def _is_noisy(pixels: npt.NDArray[np.uint8]) -> bool:
+def _pixels_may_hide_data(pixels: npt.NDArray[np.uint8]) -> bool:
     """Return whether neighbours differ by one too often, as hidden low bits make them.
 
     In a plot neighbouring pixels are equal or, at an edge, far apart; text hidden
@@ -112,7 +118,7 @@ def _is_noisy(pixels: npt.NDArray[np.uint8]) -> bool:
     return flicker > 0.005 or colours > _MOST_COLOURS
 
 
-def _single_points(pixels: npt.NDArray[np.uint8]) -> int:
+def _single_point_mark_count(pixels: npt.NDArray[np.uint8]) -> int:
     """Return how many small separate marks stand on the background."""
     ndimage = cast("Any", import_module("scipy.ndimage"))  # slow to import, so only here
     shades = pixels.reshape(-1, pixels.shape[2])
@@ -125,10 +131,13 @@ def _single_points(pixels: npt.NDArray[np.uint8]) -> int:
     # Relative to the picture's size, since a point drawn at print resolution has many pixels.
     small = (sizes >= 1) & (sizes <= max(64, height * width // 2000))
     boxes = cast("list[tuple[slice, slice]]", ndimage.find_objects(labelled))
-    return sum(keep and _is_round(box, height) for keep, box in zip(small, boxes, strict=True))
+    return sum(
+        keep and _plot_mark_is_point_like(box, height)
+        for keep, box in zip(small, boxes, strict=True)
+    )
 
 
-def _is_round(box: tuple[slice, slice], height: int) -> bool:
+def _plot_mark_is_point_like(box: tuple[slice, slice], height: int) -> bool:
     """Return whether a mark is compact like a point and not a letter at the rim."""
     tall, wide = box[0].stop - box[0].start, box[1].stop - box[1].start
     # The rims hold labels and ticks, whose letters are as small and round as points.

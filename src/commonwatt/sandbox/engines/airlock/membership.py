@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.engines.airlock.models import OutputModel, TreeEnsemble
 from commonwatt.sandbox.engines.airlock.training import TrainingRows
@@ -71,24 +71,26 @@ def attack_membership(
     """
     member = np.asarray(is_member, dtype=bool)
     p, y = np.asarray(probability, dtype=float), np.asarray(outcome, dtype=float)
-    return _strength(_fit_of_chance(p, y), member)
+    return _membership_attack_result(_outcome_log_likelihood(p, y), member)
 
 
 def attack_model(model: OutputModel, rows: TrainingRows) -> MembershipResult:
     """Return the strength of the better of both attackers on a model."""
     p = model.predict(rows.x)
     is_chance = bool(np.isin(rows.y, (0.0, 1.0)).all())
-    fit = _fit_of_chance(p, rows.y) if is_chance else -((rows.y - p) ** 2)
-    by_fit = _strength(fit, rows.is_member)
+    fit = _outcome_log_likelihood(p, rows.y) if is_chance else -((rows.y - p) ** 2)
+    by_fit = _membership_attack_result(fit, rows.is_member)
     # The learning attacker needs people on both sides to learn from.
     if min(by_fit.members, by_fit.others) < _FEWEST:
         return by_fit
-    learned = _strength(_learned_score(p, rows.y, rows.is_member), rows.is_member)
+    learned = _membership_attack_result(
+        _learned_membership_log_odds(p, rows.y, rows.is_member), rows.is_member
+    )
     # The stronger one decides: a model is as safe as its worst attack.
     return max(by_fit, learned, key=lambda attack: attack.auc)
 
 
-def check_membership(result: MembershipResult, *, limit: float = AUC_LIMIT) -> list[StopReason]:
+def membership_stops(result: MembershipResult, *, limit: float = AUC_LIMIT) -> list[StopReason]:
     """Return why the model may not leave, if so.
 
     Too few rows to tell is a reason as well.
@@ -113,7 +115,7 @@ def check_membership(result: MembershipResult, *, limit: float = AUC_LIMIT) -> l
     return stops
 
 
-def check_leaves(
+def small_leaf_stops(
     model: OutputModel, rows: TrainingRows, *, smallest: int = SMALLEST_LEAF
 ) -> list[StopReason]:
     """Return a stop if a leaf of a tree holds some training people but too few.
@@ -122,10 +124,10 @@ def check_leaves(
     """
     if not isinstance(model.body, TreeEnsemble):
         return []
-    x = model.scaled(rows.x[rows.is_member])
+    x = model.scaled_features(rows.x[rows.is_member])
     few = 0
     for tree in model.body.trees:
-        people = np.bincount(tree.leaves(x), minlength=len(tree.feature))
+        people = np.bincount(tree.leaf_indices(x), minlength=len(tree.feature))
         few += int(((people > 0) & (people < smallest)).sum())
     if not few:
         return []
@@ -136,7 +138,9 @@ def check_leaves(
     return [StopReason("leaves", why)]
 
 
-def check_freedom(model: OutputModel, rows: TrainingRows, *, fewest: int = 10) -> list[StopReason]:
+def degrees_of_freedom_stops(
+    model: OutputModel, rows: TrainingRows, *, fewest: int = 10
+) -> list[StopReason]:
     """Return a stop if a linear model has hardly more people than weights."""
     weights = len(model.features) + 1
     members = int(rows.is_member.sum())
@@ -146,33 +150,33 @@ def check_freedom(model: OutputModel, rows: TrainingRows, *, fewest: int = 10) -
     return [StopReason("degrees of freedom", why)]
 
 
-def _fit_of_chance(p: Floats, y: Floats) -> Floats:
+def _outcome_log_likelihood(p: Floats, y: Floats) -> Floats:
     # A model may be certain, and the logarithm of nothing is not a score.
     p = np.clip(p, 1e-12, 1 - 1e-12)
     return y * np.log(p) + (1 - y) * np.log(1 - p)
 
 
-def _strength(score: Floats, member: Flags) -> MembershipResult:
+def _membership_attack_result(score: Floats, member: Flags) -> MembershipResult:
     members, others = score[member], score[~member]
     return MembershipResult(
-        auc=_auc(members, others),
-        found_share=_found_share(members, others),
+        auc=_membership_auc(members, others),
+        found_share=_membership_true_positive_share(members, others),
         members=len(members),
         others=len(others),
     )
 
 
-def _learned_score(p: Floats, y: Floats, member: Flags) -> Floats:
+def _learned_membership_log_odds(p: Floats, y: Floats, member: Flags) -> Floats:
     """Return log odds of membership, learned on one half of the people for the other.
 
     Prediction and outcome are cut into cells; a cell's odds are those of the half
     that is learned from, so a model that says odd things of members in any
     direction is caught, not only one that fits them well.
     """
-    cell = _cut(p) * _BINS + _cut(y)
+    cell = _membership_quantile_bins(p) * _BINS + _membership_quantile_bins(y)
     # Learned on one half and tried on the other, since an attacker scored on its own lessons
     # would always look strong.
-    half = stream(0, "membership halves").permutation(len(p)) % 2 == 0
+    half = named_random_stream(0, "membership halves").permutation(len(p)) % 2 == 0
     score = np.zeros(len(p))
     for learns in (half, ~half):
         # One is added to each cell (Laplace): an empty one must not have infinite odds.
@@ -183,14 +187,14 @@ def _learned_score(p: Floats, y: Floats, member: Flags) -> Floats:
     return score
 
 
-def _cut(values: Floats) -> npt.NDArray[np.int64]:
+def _membership_quantile_bins(values: Floats) -> npt.NDArray[np.int64]:
     # Quantiles, so that every cell has people in it; equal edges fall together where predictions
     # repeat.
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
     return np.searchsorted(edges, values, side="right").astype(np.int64)
 
 
-def _auc(members: Floats, others: Floats) -> float:
+def _membership_auc(members: Floats, others: Floats) -> float:
     """Return the chance that a member fits better than another row, ties half."""
     ordered = np.sort(others)
     below = np.searchsorted(ordered, members, side="left")
@@ -198,7 +202,7 @@ def _auc(members: Floats, others: Floats) -> float:
     return float((below + 0.5 * ties).mean() / len(others)) if len(others) and len(members) else 0.5
 
 
-def _found_share(members: Floats, others: Floats) -> float:
+def _membership_true_positive_share(members: Floats, others: Floats) -> float:
     """Return the share of members above the score that few others exceed."""
     if not len(members) or not len(others):
         return 0.0

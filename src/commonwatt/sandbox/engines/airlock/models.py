@@ -44,7 +44,7 @@ class DecisionTree:
     right: Ints
     value: Floats
 
-    def leaves(self, x: Floats) -> Ints:
+    def leaf_indices(self, x: Floats) -> Ints:
         """Return the leaf that each row of `x` reaches."""
         at = np.zeros(len(x), np.int64)
         rows = np.arange(len(x))
@@ -63,7 +63,7 @@ class LinearBody:
     start: float
     weights: Floats
 
-    def raw(self, x: Floats) -> Floats:
+    def value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
         return self.start + x @ self.weights
 
@@ -76,9 +76,9 @@ class TreeEnsemble:
     scale: float
     trees: tuple[DecisionTree, ...]
 
-    def raw(self, x: Floats) -> Floats:
+    def value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
-        tree_values = [tree.value[tree.leaves(x)] for tree in self.trees]
+        tree_values = [tree.value[tree.leaf_indices(x)] for tree in self.trees]
         return self.start + self.scale * np.sum(tree_values, axis=0)
 
 
@@ -89,7 +89,7 @@ class NeuralNetwork:
     activation: str
     layers: tuple[tuple[Floats, Floats], ...]
 
-    def raw(self, x: Floats) -> Floats:
+    def value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
         bend = _ACTIVATIONS[self.activation]
         for number, (weights, bias) in enumerate(self.layers, start=1):
@@ -125,49 +125,52 @@ class OutputModel:
     spread: Floats
     body: LinearBody | TreeEnsemble | NeuralNetwork
 
-    def scaled(self, x: npt.ArrayLike) -> Floats:
+    def scaled_features(self, x: npt.ArrayLike) -> Floats:
         """Return features as the body sees them."""
         return (np.asarray(x, dtype=float) - self.centre) / self.spread
 
     def predict(self, x: npt.ArrayLike) -> Floats:
         """Return the chance or number that the model gives each row of `x`."""
-        raw = self.body.raw(self.scaled(x))
+        raw = self.body.value_before_link(self.scaled_features(x))
         return _ACTIVATIONS["logistic"](raw) if self.link == "logit" else raw
 
 
-def parse_model(data: bytes) -> OutputModel:
+def parse_output_model(data: bytes) -> OutputModel:
     """Return the model in `data`.
 
     Raises:
         OutputModelError: It is not of the form; the reason carries no value of it.
     """
     try:
-        document = _plain_document(data)
-        _check_keys(document, {"format", "features", "link", "centre", "spread", "body"})
-        _check_numbers(document)
-        return _model(document)
+        document = _parse_output_model_json(data)
+        _check_model_json_keys(document, {"format", "features", "link", "centre", "spread", "body"})
+        _check_output_model_numbers(document)
+        return _build_output_model(document)
     except OutputModelError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise OutputModelError("shape") from None
 
 
-def _plain_document(data: bytes) -> dict[str, Any]:
+def _parse_output_model_json(model_bytes: bytes) -> dict[str, Any]:
     """Return the JSON of a model, spelled in the one way that leaves no second message.
 
     What leaves are the bytes and not the values read from them, so whatever a reader of
     JSON passes over (blanks, a key's first value, digits beyond the precision) is refused.
     """
-    text = data.decode("utf-8")
+    text = model_bytes.decode("utf-8")
     if _BLANKS.search(text):
         raise OutputModelError("blanks")
     document = json.loads(
-        text, parse_float=_plain_number, parse_int=_plain_number, object_pairs_hook=_unique_keys
+        text,
+        parse_float=_parse_plain_model_number,
+        parse_int=_parse_plain_model_number,
+        object_pairs_hook=_model_json_with_unique_keys,
     )
     return cast("dict[str, Any]", document)
 
 
-def _plain_number(literal: str) -> float:
+def _parse_plain_model_number(literal: str) -> float:
     # Only the shortest spelling: zeros with an exponent, or digits beyond those of a double,
     # change no value and could spell anything.
     number = int(literal) if literal.lstrip("-").isdigit() else float(literal)
@@ -176,59 +179,69 @@ def _plain_number(literal: str) -> float:
     return number
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _model_json_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # A key that stands twice keeps its last value in every reader, and its first in the file.
     if len({key for key, _ in pairs}) != len(pairs):
         raise OutputModelError("keys")
     return dict(pairs)
 
 
-def _model(document: dict[str, Any]) -> OutputModel:
+def _build_output_model(document: dict[str, Any]) -> OutputModel:
     names = document["features"]
     if document["format"] != FORMAT or document["link"] not in _LINKS:
         raise OutputModelError("shape")
     if not names or not all(isinstance(name, str) for name in names):
         raise OutputModelError("features")
     size = len(names)
-    spread = _vector(document["spread"], size)
+    spread = _output_model_vector(document["spread"], size)
     # A spread of zero would make every prediction infinite and the attack blind.
     if (spread <= 0).any():
         raise OutputModelError("spread")
     return OutputModel(
         features=tuple(names),
         link=document["link"],
-        centre=_vector(document["centre"], size),
+        centre=_output_model_vector(document["centre"], size),
         spread=spread,
-        body=_body(document["body"], size),
+        body=_build_model_body(document["body"], size),
     )
 
 
-def _body(fields: dict[str, Any], size: int) -> LinearBody | TreeEnsemble | NeuralNetwork:
+def _build_model_body(
+    fields: dict[str, Any], size: int
+) -> LinearBody | TreeEnsemble | NeuralNetwork:
     match fields.get("kind"):
         case "linear":
-            _check_keys(fields, {"kind", "start", "weights"})
-            return LinearBody(float(fields["start"]), _vector(fields["weights"], size))
+            _check_model_json_keys(fields, {"kind", "start", "weights"})
+            return LinearBody(float(fields["start"]), _output_model_vector(fields["weights"], size))
         case "trees":
-            _check_keys(fields, {"kind", "start", "scale", "trees"})
-            trees = tuple(_tree(tree, size) for tree in fields["trees"])
+            _check_model_json_keys(fields, {"kind", "start", "scale", "trees"})
+            trees = tuple(_build_decision_tree(tree, size) for tree in fields["trees"])
             if not trees:
                 raise OutputModelError("trees")
             return TreeEnsemble(float(fields["start"]), float(fields["scale"]), trees)
         case "network":
-            _check_keys(fields, {"kind", "activation", "layers"})
+            _check_model_json_keys(fields, {"kind", "activation", "layers"})
             if fields["activation"] not in _ACTIVATIONS:
                 raise OutputModelError("activation")
-            return NeuralNetwork(fields["activation"], _layers(fields["layers"], size))
+            return NeuralNetwork(
+                fields["activation"], _build_network_layers(fields["layers"], size)
+            )
         case _:
             raise OutputModelError("kind")
 
 
-def _tree(fields: dict[str, Any], size: int) -> DecisionTree:
-    _check_keys(fields, {"feature", "threshold", "left", "right", "value"})
+def _build_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
+    _check_model_json_keys(fields, {"feature", "threshold", "left", "right", "value"})
     nodes = len(fields["feature"])
-    feature, left, right = (_indices(fields[name], nodes) for name in ("feature", "left", "right"))
+    feature, left, right = (
+        _output_model_tree_indices(fields[name], nodes) for name in ("feature", "left", "right")
+    )
     tree = DecisionTree(
-        feature, _vector(fields["threshold"], nodes), left, right, _vector(fields["value"], nodes)
+        feature,
+        _output_model_vector(fields["threshold"], nodes),
+        left,
+        right,
+        _output_model_vector(fields["value"], nodes),
     )
     inner = np.flatnonzero(feature >= 0)
     later = (left[inner] > inner) & (right[inner] > inner)
@@ -238,10 +251,12 @@ def _tree(fields: dict[str, Any], size: int) -> DecisionTree:
     return tree
 
 
-def _layers(fields: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, Floats], ...]:
+def _build_network_layers(
+    fields: Sequence[dict[str, Any]], size: int
+) -> tuple[tuple[Floats, Floats], ...]:
     layers: list[tuple[Floats, Floats]] = []
     for layer in fields:
-        _check_keys(layer, {"weights", "bias"})
+        _check_model_json_keys(layer, {"weights", "bias"})
         weights = np.array(layer["weights"], dtype=float)
         bias = np.array(layer["bias"], dtype=float)
         if weights.ndim != 2 or weights.shape != (size, len(bias)):
@@ -253,28 +268,28 @@ def _layers(fields: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, 
     return tuple(layers)
 
 
-def _vector(numbers: Sequence[float], size: int) -> Floats:
+def _output_model_vector(numbers: Sequence[float], size: int) -> Floats:
     values = np.array(numbers, dtype=float)
     if values.shape != (size,):
         raise OutputModelError("shape")
     return values
 
 
-def _indices(numbers: Sequence[int], size: int) -> Ints:
+def _output_model_tree_indices(numbers: Sequence[int], size: int) -> Ints:
     # `True` is an int to Python and must not be one here.
     if len(numbers) != size or any(type(value) is not int for value in numbers):
         raise OutputModelError("shape")
     return np.array(numbers, dtype=np.int64)
 
 
-def _check_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
+def _check_model_json_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
     if set(fields) != allowed:
         raise OutputModelError("keys")
 
 
-def _check_numbers(document: dict[str, Any]) -> None:
+def _check_output_model_numbers(document: dict[str, Any]) -> None:
     """Raise unless all numbers are finite, short and not too many."""
-    numbers = _numbers([document["centre"], document["spread"], document["body"]])
+    numbers = _output_model_numbers([document["centre"], document["spread"], document["body"]])
     # Capacity is what a hidden message needs; this many suit every model that a study of people
     # reports.
     if len(numbers) > MOST_NUMBERS:
@@ -287,13 +302,15 @@ def _check_numbers(document: dict[str, Any]) -> None:
             raise OutputModelError("digits")
 
 
-def _numbers(value: Any, name: str = "") -> list[float]:
+def _output_model_numbers(value: Any, name: str = "") -> list[float]:
     if isinstance(value, dict):
         inner = cast("dict[str, Any]", value)
-        return [number for key, child in inner.items() for number in _numbers(child, key)]
+        return [
+            number for key, child in inner.items() for number in _output_model_numbers(child, key)
+        ]
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        return [number for child in items for number in _numbers(child)]
+        return [number for child in items for number in _output_model_numbers(child)]
     if name in _WORDS:
         return []
     # Text, truth and nothing are no numbers here, though numpy would take each for one.

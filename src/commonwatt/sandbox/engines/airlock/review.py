@@ -14,13 +14,17 @@ import commonwatt.sandbox.engines.airlock.membership as membership
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
-from commonwatt.sandbox.engines.airlock.cohort import Cohort, check_counts, people_by_cell
+from commonwatt.sandbox.engines.airlock.cohort import (
+    Cohort,
+    declared_count_stops,
+    people_by_cohort_cell,
+)
 from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck
-from commonwatt.sandbox.engines.airlock.models import parse_model
+from commonwatt.sandbox.engines.airlock.models import parse_output_model
 from commonwatt.sandbox.engines.airlock.tables import LabelledCount, labelled_counts
 from commonwatt.sandbox.engines.airlock.training import (
     TrainingDeclaration,
-    split_rows,
+    split_training_rows,
     training_table,
 )
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
@@ -49,7 +53,7 @@ class OutputProvenance:
     held_out: frozenset[str] = frozenset()
 
     @property
-    def unseen(self) -> frozenset[str]:
+    def unseen_people(self) -> frozenset[str]:
         """Return the people whose rows the job did not see."""
         return self.opted_out | self.held_out
 
@@ -81,7 +85,7 @@ def assess_output(
     if output.kind is OutputKind.MODEL and not assessment.stops:
         _assess_model(data, provenance, assessment)
     if output.kind in (OutputKind.CSV, OutputKind.JSON):
-        _assess_counts(output, data, provenance, assessment, rules)
+        _assess_declared_counts(output, data, provenance, assessment, rules)
         assessment.stops += differencing_stops(assessment.cells, released)
     return assessment
 
@@ -99,7 +103,7 @@ def differencing_stops(
     differencing.add_released(
         {name: differencing.people_bits(people) for name, people in released.items()}
     )
-    pairs = differencing.check(
+    pairs = differencing.identifying_pairs(
         {name: differencing.people_bits(people) for name, people in cells.items()}
     )
     if not pairs:
@@ -111,7 +115,7 @@ def differencing_stops(
     return [StopReason("differencing", why)]
 
 
-def _assess_counts(
+def _assess_declared_counts(
     output: CollectedOutput,
     data: bytes,
     provenance: OutputProvenance,
@@ -138,7 +142,7 @@ def _assess_counts(
         # The declaration is counted again on the rows that the job saw; its own word for it is
         # not taken.
         people = _seen_people_by_cell(provenance, cohort)
-        assessment.stops += check_counts(shown_counts, people, round_to=rules.round_to)
+        assessment.stops += declared_count_stops(shown_counts, people, round_to=rules.round_to)
         # A cell that is withheld or zero is no equation; the others are.
         assessment.cells |= {
             "|".join((name, *label)): people[label]
@@ -153,7 +157,7 @@ def _counts_by_label(
     """Return shown counts by the labels of their cells, or None if a label is missing."""
     counts_by_label: dict[tuple[str, ...], float] = {}
     for count in counts:
-        label = count.label(by)
+        label = count.cell_label(by)
         if label is None:
             return None
         counts_by_label[label] = count.value
@@ -163,14 +167,14 @@ def _counts_by_label(
 def _seen_people_by_cell(
     provenance: OutputProvenance, cohort: Cohort
 ) -> dict[tuple[str, ...], list[str]]:
-    unseen = provenance.unseen
-    cells = people_by_cell(provenance.dataset, cohort)
+    unseen = provenance.unseen_people
+    cells = people_by_cohort_cell(provenance.dataset, cohort)
     return {label: [p for p in people if p not in unseen] for label, people in cells.items()}
 
 
 def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputAssessment) -> None:
     """Attack a model with its own rows and those that it never saw."""
-    training, model = provenance.training, parse_model(data)
+    training, model = provenance.training, parse_output_model(data)
     if training is None:
         why = Message("It is a model, and no declared training says on which rows.")
         assessment.stops.append(StopReason("declaration", why))
@@ -182,10 +186,10 @@ def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputA
         assessment.stops.append(StopReason("declaration", why))
         return
     frame = training_table(provenance.dataset, training, provenance.opted_out)
-    rows = split_rows(frame, training, provenance.held_out)
+    rows = split_training_rows(frame, training, provenance.held_out)
     attack = membership.attack_model(model, rows)
-    assessment.stops += membership.check_membership(attack)
-    assessment.stops += membership.check_leaves(model, rows)
-    assessment.stops += membership.check_freedom(model, rows)
+    assessment.stops += membership.membership_stops(attack)
+    assessment.stops += membership.small_leaf_stops(model, rows)
+    assessment.stops += membership.degrees_of_freedom_stops(model, rows)
     assessment.attack_auc = attack.auc
     assessment.trained_on = frozenset(frame[training.person].to_list()) - provenance.held_out

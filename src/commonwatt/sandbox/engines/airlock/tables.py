@@ -43,18 +43,18 @@ class OutputTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def column(self, index: int) -> list[str]:
+    def output_column_cells(self, index: int) -> list[str]:
         """Return one column's cells."""
         return [row[index] for row in self.rows]
 
-    def numbers(self, index: int) -> list[float] | None:
+    def column_numbers(self, index: int) -> list[float] | None:
         """Return a column as numbers, or None if a filled cell is none."""
-        cells = [cell for cell in self.column(index) if cell.strip()]
-        parsed = [parse_number(cell) for cell in cells]
+        cells = [cell for cell in self.output_column_cells(index) if cell.strip()]
+        parsed = [parse_output_number(cell) for cell in cells]
         return None if None in parsed or not parsed else [cast("float", value) for value in parsed]
 
     @property
-    def counts(self) -> list[int]:
+    def count_columns(self) -> list[int]:
         """Return the columns of whole numbers, but for those that are named as something else.
 
         A count under another name would pass the differencing check, so the name must speak for it.
@@ -62,29 +62,29 @@ class OutputTable:
         return [
             i
             for i, name in enumerate(self.header)
-            if self._is_whole(i)
+            if self._is_whole_number_column(i)
             and (_COUNT_NAMES.match(name.strip()) or not _OTHER_WHOLE.search(name.strip()))
         ]
 
     @property
-    def identifiers(self) -> list[int]:
+    def identifier_columns(self) -> list[int]:
         """Return the columns whose names say that they identify a person."""
         return [i for i, name in enumerate(self.header) if _IDENTIFIER_NAMES.search(name.strip())]
 
     @property
-    def categories(self) -> list[int]:
+    def category_columns(self) -> list[int]:
         """Return the columns that hold no numbers."""
-        return [i for i in range(len(self.header)) if self.numbers(i) is None]
+        return [i for i in range(len(self.header)) if self.column_numbers(i) is None]
 
-    def _is_whole(self, index: int) -> bool:
-        values = self.numbers(index)
+    def _is_whole_number_column(self, index: int) -> bool:
+        values = self.column_numbers(index)
         return values is not None and all(value == int(value) for value in values)
 
 
-def parse_number(cell: str) -> float | None:
+def parse_output_number(cell: str) -> float | None:
     """Return the number in a cell, or None.
 
-    >>> parse_number("1,234"), parse_number("<8"), parse_number("nan")
+    >>> parse_output_number("1,234"), parse_output_number("<8"), parse_output_number("nan")
     (1234.0, None, None)
     """
     try:
@@ -95,7 +95,7 @@ def parse_number(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_csv(data: bytes) -> OutputTable | None:
+def read_output_csv(data: bytes) -> OutputTable | None:
     """Return a CSV as a table, or None if its rows are ragged or it has none."""
     rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8"))) if row]
     # A ragged row is where a record hides beside a table.
@@ -104,15 +104,15 @@ def read_csv(data: bytes) -> OutputTable | None:
     return OutputTable(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
 
 
-def read_json(data: bytes) -> Any:
+def read_output_json(data: bytes) -> Any:
     """Return what a JSON output holds."""
     return json.loads(data)
 
 
-def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def output_json_leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     """Return every leaf of a JSON value with its path.
 
-    >>> leaves({"a": [1, {"n": 2}]})
+    >>> output_json_leaves({"a": [1, {"n": 2}]})
     [('a.0', 1), ('a.1.n', 2)]
     """
     if isinstance(value, dict):
@@ -120,14 +120,14 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
         return [
             leaf
             for key, child in mapping.items()
-            for leaf in leaves(child, f"{path}.{key}".strip("."))
+            for leaf in output_json_leaves(child, f"{path}.{key}".strip("."))
         ]
     if isinstance(value, list):
         items = cast("list[Any]", value)
         return [
             leaf
             for i, child in enumerate(items)
-            for leaf in leaves(child, f"{path}.{i}".strip("."))
+            for leaf in output_json_leaves(child, f"{path}.{i}".strip("."))
         ]
     return [(path, value)]
 
@@ -146,12 +146,12 @@ class LabelledCount:
     row_labels: dict[str, str]
     path: tuple[str, ...] = ()
 
-    def label(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
+    def cell_label(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
         """Return the label of its cell in a table split by `by`, or None if it has none.
 
         In JSON the label stands beside the count or is the path to it.
 
-        >>> LabelledCount(30.0, {}, ("female",)).label(("gender",))
+        >>> LabelledCount(30.0, {}, ("female",)).cell_label(("gender",))
         ('female',)
         """
         if all(column in self.row_labels for column in by):
@@ -163,57 +163,57 @@ def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCou
     """Return every count of people in a CSV or JSON output, by the name of its column.
 
     >>> counts = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', OutputKind.JSON)
-    >>> [count.label(("sex",)) for count in counts["n"]]
+    >>> [count.cell_label(("sex",)) for count in counts["n"]]
     [('F',)]
     """
     counts: dict[str, list[LabelledCount]] = {}
     if kind is OutputKind.JSON:
-        _collect_counts(read_json(data), (), counts)
+        _collect_json_counts(read_output_json(data), (), counts)
         return counts
-    table = read_csv(data)
-    for index in table.counts if table else ():
+    table = read_output_csv(data)
+    for index in table.count_columns if table else ():
         assert table is not None
         counts[table.header[index]] = [
             LabelledCount(value, dict(zip(table.header, row, strict=True)))
             for row in table.rows
-            if (value := parse_number(row[index])) is not None
+            if (value := parse_output_number(row[index])) is not None
         ]
     return counts
 
 
-def _collect_counts(
+def _collect_json_counts(
     value: Any, path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
 ) -> None:
     if isinstance(value, list):
         for child in cast("list[Any]", value):
-            _collect_counts(child, path, counts)
+            _collect_json_counts(child, path, counts)
     if not isinstance(value, dict):
         return
     inner = cast("dict[str, Any]", value)
     # Only plain values stand beside a count; an inner object is a table of its own.
     labels = {key: str(cell) for key, cell in inner.items() if not isinstance(cell, dict | list)}
     for key, child in inner.items():
-        if is_count(key, child):
-            number = parse_number(str(child)) or 0.0
+        if is_people_count(key, child):
+            number = parse_output_number(str(child)) or 0.0
             counts.setdefault(key, []).append(LabelledCount(number, labels, path))
         elif isinstance(child, list) and _COUNT_NAMES.match(key):
-            _collect_list_counts(key, cast("list[Any]", child), path, counts)
+            _collect_json_list_counts(key, cast("list[Any]", child), path, counts)
         else:
-            _collect_counts(child, (*path, key), counts)
+            _collect_json_counts(child, (*path, key), counts)
 
 
-def _collect_list_counts(
+def _collect_json_list_counts(
     key: str, values: list[Any], path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
 ) -> None:
     """Take a bare list that is named like a count; its cells have no labels."""
     for child in values:
-        if is_count(key, child):
-            number = parse_number(str(child)) or 0.0
+        if is_people_count(key, child):
+            number = parse_output_number(str(child)) or 0.0
             counts.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
         else:
-            _collect_counts(child, (*path, key), counts)
+            _collect_json_counts(child, (*path, key), counts)
 
 
-def is_count(name: str, value: Any) -> bool:
+def is_people_count(name: str, value: Any) -> bool:
     """Return whether a JSON value is named like a count of people and is a whole number."""
-    return bool(OutputTable((name,), ((str(value),),)).counts)
+    return bool(OutputTable((name,), ((str(value),),)).count_columns)

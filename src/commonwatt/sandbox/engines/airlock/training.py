@@ -20,7 +20,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import AirlockError
-from commonwatt.sandbox.engines.airlock.cohort import Cohort, rows_of
+from commonwatt.sandbox.engines.airlock.cohort import Cohort, cohort_rows
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 OUTCOME: Final = "outcome"
@@ -81,13 +81,16 @@ class TrainingRows:
     is_member: npt.NDArray[np.bool_]
 
 
-def is_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
+def is_person_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
     """Return whether the project keeps a person back, the same way in every job.
 
     Keyed, so that a researcher cannot choose who is kept back; a larger share
     keeps back the people of a smaller one, too.
 
-    >>> is_held_out(bytes(32), "safe", "p1", 1.0), is_held_out(bytes(32), "safe", "p1", 0.0)
+    >>> (
+    ...     is_person_held_out(bytes(32), "safe", "p1", 1.0),
+    ...     is_person_held_out(bytes(32), "safe", "p1", 0.0),
+    ... )
     (True, False)
     """
     message = f"held out\0{dataset}\0{person}".encode()
@@ -97,12 +100,14 @@ def is_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def held_out(key: bytes, dataset: Dataset, training: TrainingDeclaration) -> frozenset[str]:
+def held_out_people(key: bytes, dataset: Dataset, training: TrainingDeclaration) -> frozenset[str]:
     """Return the people whom the project keeps back."""
-    people = pl.read_parquet(dataset.table(training.table), columns=[training.person])
+    people = pl.read_parquet(dataset.table_path(training.table), columns=[training.person])
     names = people[training.person].cast(pl.String).drop_nulls().unique()
     share = training.held_out
-    return frozenset(person for person in names if is_held_out(key, dataset.name, person, share))
+    return frozenset(
+        person for person in names if is_person_held_out(key, dataset.name, person, share)
+    )
 
 
 def training_table(
@@ -113,23 +118,25 @@ def training_table(
     Raises:
         AirlockError: A declared table or column does not exist.
     """
-    frame = pl.read_parquet(dataset.table(training.table))
-    _check_columns(frame, training)
+    frame = pl.read_parquet(dataset.table_path(training.table))
+    _check_training_columns(frame, training)
     frame = frame.with_columns(pl.col(training.person).cast(pl.String))
     left_out = pl.Series(sorted(opted_out), dtype=pl.String).implode()
     # One row a person, or somebody with many would be found by their repetition and not by the
     # model's memory.
     frame = frame.unique(training.person, keep="first", maintain_order=True)
     frame = frame.filter(~pl.col(training.person).is_in(left_out))
-    columns = [_feature(frame, dataset, training, feature) for feature in training.features]
+    columns = [
+        _training_feature_column(frame, dataset, training, feature) for feature in training.features
+    ]
     table = frame.select(training.person).with_columns(
-        *columns, _outcome(frame, dataset, training).alias(OUTCOME)
+        *columns, _training_outcome_column(frame, dataset, training).alias(OUTCOME)
     )
     # Sorted, so that the job sees the same bytes for the same people in every run.
     return table.drop_nulls().sort(training.person)
 
 
-def split_rows(
+def split_training_rows(
     frame: pl.DataFrame, training: TrainingDeclaration, held_out: frozenset[str]
 ) -> TrainingRows:
     """Return a training table as arrays, with who was in the training."""
@@ -142,7 +149,7 @@ def split_rows(
     )
 
 
-def _check_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
+def _check_training_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
     named = {feature.column for feature in training.features if feature.cohort is None}
     named |= {training.person}
     if isinstance(training.outcome, str):
@@ -155,7 +162,7 @@ def _check_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
         )
 
 
-def _feature(
+def _training_feature_column(
     frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, feature: TrainingFeature
 ) -> pl.Series:
     if feature.cohort is not None:
@@ -172,7 +179,9 @@ def _feature(
     return column.cast(pl.Float64).alias(feature.name)
 
 
-def _outcome(frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration) -> pl.Series:
+def _training_outcome_column(
+    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration
+) -> pl.Series:
     if isinstance(training.outcome, str):
         return frame[training.outcome].cast(pl.Float64)
     return (_cohort_row_counts(frame, dataset, training, training.outcome) > 0).cast(pl.Float64)
@@ -182,7 +191,7 @@ def _cohort_row_counts(
     frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""
-    rows = rows_of(dataset, cohort).select(pl.col(cohort.person).cast(pl.String).alias("who"))
+    rows = cohort_rows(dataset, cohort).select(pl.col(cohort.person).cast(pl.String).alias("who"))
     counts = rows.group_by("who").len("rows").collect()
     joined = frame.select(pl.col(training.person).alias("who")).join(
         counts, on="who", how="left", maintain_order="left"

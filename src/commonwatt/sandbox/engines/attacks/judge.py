@@ -72,11 +72,13 @@ class AttackBait:
         """Return whether every bait is as it was laid out."""
         return (
             self.victim.poll() is None
-            and all(self._is_intact(name) for name in ("secret", "rooms/other/rows", "rows"))
-            and not any(_was_reached(listener) for listener in self.listeners)
+            and all(
+                self._bait_file_is_intact(name) for name in ("secret", "rooms/other/rows", "rows")
+            )
+            and not any(_bait_socket_was_reached(listener) for listener in self.listeners)
         )
 
-    def _is_intact(self, name: str) -> bool:
+    def _bait_file_is_intact(self, name: str) -> bool:
         return (self.folder / name).read_text(encoding="ascii") == self.secret
 
 
@@ -107,7 +109,7 @@ def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
 
 def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -> AttackVerdict:
     """Judge one attack by what it met and what became of the bait."""
-    met = outcome_signs(outcome)
+    met = attack_outcome_signs(outcome)
     log = outcome.log.decode("utf-8", "replace")
     collected = [output.path.read_bytes() for output in outcome.outputs]
     # The right layer must have stopped it: an attack that failed for another reason proves
@@ -122,7 +124,7 @@ def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -
     return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=outcome.wall_s)
 
 
-def outcome_signs(outcome: JobOutcome) -> frozenset[str]:
+def attack_outcome_signs(outcome: JobOutcome) -> frozenset[str]:
     """Return every sign that a job's end shows."""
     signs = {outcome.ending.value, *(refusal.value for refusal in outcome.refusals)}
     for line in outcome.log.decode("utf-8", "replace").splitlines():
@@ -150,7 +152,7 @@ def place_bait(folder: Path) -> Generator[AttackBait]:
         (folder / name).chmod(0o644)
     with ExitStack() as stack:
         listeners = tuple(
-            stack.enter_context(_listen(address))
+            stack.enter_context(_listen_on_bait_socket(address))
             for address in ("\0" + abstract, str(folder / "socket"))
         )
         # A live process with a secret in its environment, as a service on a shared machine would
@@ -167,7 +169,7 @@ def place_bait(folder: Path) -> Generator[AttackBait]:
         )  # fmt: skip
 
 
-def _listen(address: str) -> socket.socket:
+def _listen_on_bait_socket(address: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
@@ -175,7 +177,7 @@ def _listen(address: str) -> socket.socket:
     return listener
 
 
-def _was_reached(listener: socket.socket) -> bool:
+def _bait_socket_was_reached(listener: socket.socket) -> bool:
     try:
         listener.accept()[0].close()
     except BlockingIOError:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.engines.airlock.models import FORMAT
 from commonwatt.sandbox.engines.airlock.training import TrainingRows
 
@@ -37,17 +37,41 @@ def hostile_models() -> Iterator[OfferedModel]:
     """Yield the red team's models."""
     rows = made_up_people(1)
     x, y = rows.x[rows.is_member], rows.y[rows.is_member]
-    weights = _fit(x, y)
-    yield _offered("a tree with a leaf for each person", rows, _trees([_grown(x, y, 1)]))
-    yield _offered("a tree with leaves of three people", rows, _trees([_grown(x, y, 3)]))
-    yield _offered("trees that each hold people", rows, _trees(_forest(x, y, 1, 10)))
-    yield _offered("one hidden leaf for one person", rows, _trees([_one_leaf(x, y)]))
-    yield _offered("digits of people in the weights", rows, _linear(weights + x[0] * 1e-9))
-    yield _offered("a word beside the weights", rows, _linear(weights) | {"note": "CHAN Tai Man"})
-    yield _offered("people as the spread of features", rows, _linear(weights) | {"spread": []})
-    yield _offered("a name as a feature", rows, _renamed(_linear(weights)))
-    yield _offered("a network of a memory's size", rows, _wide(x))
-    yield _offered("more weights than people", *_few_people())
+    weights = _fit_linear_model_weights(x, y)
+    yield _offered_model(
+        "a tree with a leaf for each person",
+        rows,
+        _tree_model_document([_grow_model_tree(x, y, 1)]),
+    )
+    yield _offered_model(
+        "a tree with leaves of three people",
+        rows,
+        _tree_model_document([_grow_model_tree(x, y, 3)]),
+    )
+    yield _offered_model(
+        "trees that each hold people",
+        rows,
+        _tree_model_document(_overfit_forest_trees(x, y, 1, 10)),
+    )
+    yield _offered_model(
+        "one hidden leaf for one person",
+        rows,
+        _tree_model_document([_tree_with_hidden_person_leaf(x, y)]),
+    )
+    yield _offered_model(
+        "digits of people in the weights", rows, _linear_model_document(weights + x[0] * 1e-9)
+    )
+    yield _offered_model(
+        "a word beside the weights",
+        rows,
+        _linear_model_document(weights) | {"note": "CHAN Tai Man"},
+    )
+    yield _offered_model(
+        "people as the spread of features", rows, _linear_model_document(weights) | {"spread": []}
+    )
+    yield _offered_model("a name as a feature", rows, _renamed(_linear_model_document(weights)))
+    yield _offered_model("a network of a memory's size", rows, _network_model_holding_people(x))
+    yield _offered_model("more weights than people", *_model_of_too_few_people())
 
 
 def honest_models(count: int = 10) -> Iterator[OfferedModel]:
@@ -56,14 +80,20 @@ def honest_models(count: int = 10) -> Iterator[OfferedModel]:
         rows = made_up_people(100 + number)
         x, y = rows.x[rows.is_member], rows.y[rows.is_member]
         if number % 2:
-            yield _offered(f"a small tree {number}", rows, _trees([_grown(x, y, 40)]))
+            yield _offered_model(
+                f"a small tree {number}", rows, _tree_model_document([_grow_model_tree(x, y, 40)])
+            )
         else:
-            yield _offered(f"a linear model {number}", rows, _linear(_fit(x, y)))
+            yield _offered_model(
+                f"a linear model {number}",
+                rows,
+                _linear_model_document(_fit_linear_model_weights(x, y)),
+            )
 
 
 def made_up_people(seed: int, people: int = _PEOPLE) -> TrainingRows:
     """Return people with four features and an outcome; half of them are kept back."""
-    chance = stream(seed, "made-up people")
+    chance = named_random_stream(seed, "made-up people")
     x = np.column_stack(
         [
             np.round(chance.normal(60, 12, people)), np.round(chance.normal(25, 4, people), 1),
@@ -78,11 +108,11 @@ def made_up_people(seed: int, people: int = _PEOPLE) -> TrainingRows:
     )
 
 
-def _offered(name: str, rows: TrainingRows, model: dict[str, Any]) -> OfferedModel:
+def _offered_model(name: str, rows: TrainingRows, model: dict[str, Any]) -> OfferedModel:
     return OfferedModel(name, json.dumps(model).encode(), rows)
 
 
-def _model(body: dict[str, Any], link: str = "identity") -> dict[str, Any]:
+def _airlock_model_document(body: dict[str, Any], link: str = "identity") -> dict[str, Any]:
     size = len(FEATURES)
     return {
         "format": FORMAT, "features": list(FEATURES), "link": link,
@@ -90,49 +120,58 @@ def _model(body: dict[str, Any], link: str = "identity") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _linear(weights: Floats) -> dict[str, Any]:
-    return _model({"kind": "linear", "start": 0.0, "weights": weights.tolist()})
+def _linear_model_document(weights: Floats) -> dict[str, Any]:
+    return _airlock_model_document({"kind": "linear", "start": 0.0, "weights": weights.tolist()})
 
 
-def _fit(x: Floats, y: Floats) -> Floats:
+def _fit_linear_model_weights(x: Floats, y: Floats) -> Floats:
     coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
     return np.array([float(f"{weight:.3g}") for weight in coefficients])
 
 
-def _trees(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
-    return _model({"kind": "trees", "start": 0.0, "scale": _short(1 / len(trees)), "trees": trees})
+def _tree_model_document(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
+    return _airlock_model_document(
+        {
+            "kind": "trees",
+            "start": 0.0,
+            "scale": _six_digit_model_number(1 / len(trees)),
+            "trees": trees,
+        }
+    )
 
 
-def _forest(x: Floats, y: Floats, leaf: int, trees: int) -> list[dict[str, list[float]]]:
-    chance = stream(2, "forest")
+def _overfit_forest_trees(
+    x: Floats, y: Floats, leaf: int, trees: int
+) -> list[dict[str, list[float]]]:
+    chance = named_random_stream(2, "forest")
     picks = [chance.integers(0, len(x), len(x) // 2) for _ in range(trees)]
-    return [_grown(x[pick], y[pick], leaf) for pick in picks]
+    return [_grow_model_tree(x[pick], y[pick], leaf) for pick in picks]
 
 
-def _grown(x: Floats, y: Floats, leaf: int) -> dict[str, list[float]]:
+def _grow_model_tree(x: Floats, y: Floats, leaf: int) -> dict[str, list[float]]:
     """Return a tree that halves its people at a median until a leaf has few."""
     tree: dict[str, list[float]] = {
         "feature": [], "threshold": [], "left": [], "right": [], "value": [],
     }  # fmt: skip
-    _grow(x, y, leaf, tree)
+    _grow_model_tree_node(x, y, leaf, tree)
     return tree
 
 
-def _grow(x: Floats, y: Floats, leaf: int, tree: dict[str, list[float]]) -> int:
+def _grow_model_tree_node(x: Floats, y: Floats, leaf: int, tree: dict[str, list[float]]) -> int:
     node = len(tree["feature"])
     for name, value in (("feature", -1), ("threshold", 0.0), ("left", -1), ("right", -1)):
         tree[name].append(value)
-    tree["value"].append(_short(float(y.mean())))
-    feature, threshold = _split(x, leaf)
+    tree["value"].append(_six_digit_model_number(float(y.mean())))
+    feature, threshold = _model_tree_median_split(x, leaf)
     if feature >= 0:
         goes_left = x[:, feature] <= threshold
         tree["feature"][node], tree["threshold"][node] = feature, threshold
-        tree["left"][node] = _grow(x[goes_left], y[goes_left], leaf, tree)
-        tree["right"][node] = _grow(x[~goes_left], y[~goes_left], leaf, tree)
+        tree["left"][node] = _grow_model_tree_node(x[goes_left], y[goes_left], leaf, tree)
+        tree["right"][node] = _grow_model_tree_node(x[~goes_left], y[~goes_left], leaf, tree)
     return node
 
 
-def _split(x: Floats, leaf: int) -> tuple[int, float]:
+def _model_tree_median_split(x: Floats, leaf: int) -> tuple[int, float]:
     """Return the feature and value that halve `x` best, or -1 if a half would be too small."""
     best = (-1, 0.0, leaf - 1)
     for feature in range(x.shape[1]):
@@ -140,39 +179,43 @@ def _split(x: Floats, leaf: int) -> tuple[int, float]:
         left = int((x[:, feature] <= threshold).sum())
         smaller = min(left, len(x) - left)
         if smaller > best[2]:
-            best = (feature, _short(threshold), smaller)
+            best = (feature, _six_digit_model_number(threshold), smaller)
     return best[0], best[1]
 
 
-def _one_leaf(x: Floats, y: Floats) -> dict[str, list[float]]:
+def _tree_with_hidden_person_leaf(x: Floats, y: Floats) -> dict[str, list[float]]:
     """Return a stump with one leaf more: that of the person with the highest value."""
     # A single hidden leaf leaves the area under the curve as it was; only counting people by leaf
     # finds it.
     highest = float(np.sort(x[:, 1])[-1])
     return {
         "feature": [1, -1, -1], "threshold": [highest - 0.05, 0.0, 0.0], "left": [1, -1, -1],
-        "right": [2, -1, -1], "value": [0.5, _short(float(y.mean())), 1.0],
+        "right": [2, -1, -1], "value": [0.5, _six_digit_model_number(float(y.mean())), 1.0],
     }  # fmt: skip
 
 
-def _wide(x: Floats) -> dict[str, Any]:
-    rows = [[_short(value) for value in row] for row in np.tile(x, (20, 1)).T.tolist()]
+def _network_model_holding_people(x: Floats) -> dict[str, Any]:
+    rows = [
+        [_six_digit_model_number(value) for value in row] for row in np.tile(x, (20, 1)).T.tolist()
+    ]
     layers = [
         {"weights": rows, "bias": [0.0] * len(rows[0])},
         {"weights": [[0.0]] * len(rows[0]), "bias": [0.0]},
     ]
-    return _model({"kind": "network", "activation": "relu", "layers": layers})
+    return _airlock_model_document({"kind": "network", "activation": "relu", "layers": layers})
 
 
 def _renamed(model: dict[str, Any]) -> dict[str, Any]:
     return model | {"features": ["age", "bmi", "systolic", "patient CHAN Tai Man A123456(3)"]}
 
 
-def _few_people() -> tuple[TrainingRows, dict[str, Any]]:
+def _model_of_too_few_people() -> tuple[TrainingRows, dict[str, Any]]:
     """Return a model fitted to hardly more people than it has weights."""
     rows = made_up_people(3, 24)
-    return rows, _linear(_fit(rows.x[rows.is_member], rows.y[rows.is_member]))
+    return rows, _linear_model_document(
+        _fit_linear_model_weights(rows.x[rows.is_member], rows.y[rows.is_member])
+    )
 
 
-def _short(value: float) -> float:
+def _six_digit_model_number(value: float) -> float:
     return float(f"{value:.6g}")

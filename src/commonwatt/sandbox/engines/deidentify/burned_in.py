@@ -20,9 +20,9 @@ import numpy.typing as npt
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.marks import (
-    agrees_with_header,
-    is_harmless,
-    is_part_of_mark,
+    image_text_agrees_with_header,
+    is_part_of_image_mark,
+    is_technical_image_mark,
 )
 
 _STROKE: Final = 9
@@ -64,7 +64,9 @@ class TextBox:
     harmless: bool
 
 
-def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> list[TextBox]:
+def find_burned_in_text(
+    image: npt.NDArray[Any], header: frozenset[str] = frozenset()
+) -> list[TextBox]:
     """Return every line of burned-in text in a picture of one channel.
 
     Args:
@@ -81,62 +83,68 @@ def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> 
             found=Message("no such program"),
             remedy=Message("Install it: apt install tesseract-ocr"),
         )
-    grey = _as_bytes(image)
+    grey = _image_grey_levels(image)
     # Opening removes what is thinner than the window, so that the rest after subtraction is
     # strokes, whatever lies beneath.
-    light, dark = _strokes(grey)
-    boxes = _boxes(light, grey, program, header)
+    light, dark = _burned_in_stroke_contrast(grey)
+    boxes = _burned_in_text_boxes(light, grey, program, header)
     # Gaps between light letters look like dark text, so dark text is what lies elsewhere.
     for box in boxes:
         dark[max(0, box.top - 3) : box.bottom + 3, max(0, box.left - 3) : box.right + 3] = 0
-    return boxes + _boxes(dark, 255.0 - grey, program, header)
+    return boxes + _burned_in_text_boxes(dark, 255.0 - grey, program, header)
 
 
-def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[TextBox]:
-    places = _lines(strokes)
-    readings = _readings(strokes, grey, places, program, header)
+def _burned_in_text_boxes(
+    strokes: Grey, grey: Grey, program: str, header: frozenset[str]
+) -> list[TextBox]:
+    places = _burned_in_line_places(strokes)
+    readings = _tesseract_line_readings(strokes, grey, places, program, header)
     verdicts = [
-        _reading_verdict(texts, place, header)
+        _burned_in_line_verdict(texts, place, header)
         for texts, place in zip(readings, places, strict=True)
     ]
     return [
         TextBox(
-            columns.start, rows.start, columns.stop, rows.stop,
-            verdicts[i] == "mark" or (verdicts[i] == "letter" and _is_alone(i, places, verdicts)),
+            columns.start,
+            rows.start,
+            columns.stop,
+            rows.stop,
+            verdicts[i] == "mark"
+            or (verdicts[i] == "letter" and _burned_in_letter_is_alone(i, places, verdicts)),
         )
         for i, (rows, columns) in enumerate(places)
-    ]  # fmt: skip
+    ]
 
 
-def _reading_verdict(texts: list[str], place: Place, header: frozenset[str]) -> str:
+def _burned_in_line_verdict(texts: list[str], place: Place, header: frozenset[str]) -> str:
     """Return `mark`, `letter` (too short for a name) or `unknown`, from all readings of a line."""
-    if any(agrees_with_header(text, header) for text in texts):
+    if any(image_text_agrees_with_header(text, header) for text in texts):
         return "unknown"
     # Two letters may be a name of two characters misread, so readings must agree on them.
-    fitting = [text for text in texts if _fits(text, place)]
-    if len(fitting) > 1 or any(_letters(text) >= _SURE for text in fitting):
+    fitting = [text for text in texts if _harmless_text_fits_line(text, place)]
+    if len(fitting) > 1 or any(_burned_in_letter_count(text) >= _SURE for text in fitting):
         return "mark"
-    if _width(place) <= _ONE_LETTER * _height(place):
+    if _burned_in_line_width(place) <= _ONE_LETTER * _burned_in_line_height(place):
         return "mark" if fitting else "letter"
     return (
         "mark"
-        if any(texts.count(text) > 1 and is_part_of_mark(text) for text in texts)
+        if any(texts.count(text) > 1 and is_part_of_image_mark(text) for text in texts)
         else "unknown"
     )
 
 
-def _fits(text: str, place: Place) -> bool:
+def _harmless_text_fits_line(text: str, place: Place) -> bool:
     """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
     letters = len(text.replace(" ", ""))
     gaps = text.count(" ")
-    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _height(place)
-    return is_harmless(text) and _width(place) <= most
+    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _burned_in_line_height(place)
+    return is_technical_image_mark(text) and _burned_in_line_width(place) <= most
 
 
-def _is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
+def _burned_in_letter_is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
     """Return whether a letter has nothing beside it but marks, so that it begins no name."""
     rows, columns = places[index]
-    reach = _ALONE * _height(places[index])
+    reach = _ALONE * _burned_in_line_height(places[index])
     return not any(
         verdicts[i] != "mark"
         and min(rows.stop, others.stop) - max(rows.start, others.start) > 0
@@ -146,19 +154,19 @@ def _is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
     )
 
 
-def _letters(text: str) -> int:
+def _burned_in_letter_count(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-def _width(place: Place) -> int:
+def _burned_in_line_width(place: Place) -> int:
     return place[1].stop - place[1].start
 
 
-def _height(place: Place) -> int:
+def _burned_in_line_height(place: Place) -> int:
     return place[0].stop - place[0].start
 
 
-def blank_boxes(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[Any]:
+def blank_burned_in_text(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[Any]:
     """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
 
     Where the hem of one reaches into a harmless line, that line stays whole.
@@ -182,13 +190,13 @@ def blank_boxes(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[An
     return blanked
 
 
-def _as_bytes(image: npt.NDArray[Any]) -> Grey:
+def _image_grey_levels(image: npt.NDArray[Any]) -> Grey:
     grey = image.astype(float)
     low, high = float(grey.min()), float(grey.max())
     return (grey - low) * (255.0 / (high - low)) if high > low else grey * 0.0
 
 
-def _strokes(grey: Grey) -> tuple[Grey, Grey]:
+def _burned_in_stroke_contrast(grey: Grey) -> tuple[Grey, Grey]:
     """Return how far each pixel stands out as a thin stroke does: lighter, and darker."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     light = grey - cast("Grey", ndimage.grey_opening(grey, size=(_STROKE, _STROKE)))
@@ -196,7 +204,7 @@ def _strokes(grey: Grey) -> tuple[Grey, Grey]:
     return light, dark
 
 
-def _lines(strokes: Grey) -> list[Place]:
+def _burned_in_line_places(strokes: Grey) -> list[Place]:
     """Return the places of lines, from the top."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     marks = strokes > _CONTRAST
@@ -206,31 +214,38 @@ def _lines(strokes: Grey) -> list[Place]:
     ]
     labelled = ndimage.label(joined, structure=np.ones((3, 3)))[0]
     areas = cast("list[Place]", ndimage.find_objects(labelled))
-    tall = [place for place in areas if _LOWEST <= _height(place) <= _TALLEST]
-    return sorted(_joined(tall), key=lambda place: (place[0].start, place[1].start))
+    tall = [place for place in areas if _LOWEST <= _burned_in_line_height(place) <= _TALLEST]
+    return sorted(
+        _join_words_into_text_lines(tall), key=lambda place: (place[0].start, place[1].start)
+    )
 
 
-def _joined(places: list[Place]) -> list[Place]:
+def _join_words_into_text_lines(places: list[Place]) -> list[Place]:
     """Return places with the words of a line put together, from left to right."""
     lines: list[Place] = []
     for place in sorted(places, key=lambda area: (area[1].start, area[0].start)):
-        before = next((i for i, line in enumerate(lines) if _continues_line(line, place)), None)
+        before = next(
+            (i for i, line in enumerate(lines) if _word_continues_text_line(line, place)), None
+        )
         if before is None:
             lines.append(place)
         else:
-            lines[before] = _union(lines[before], place)
+            lines[before] = _union_of_text_places(lines[before], place)
     return lines
 
 
-def _continues_line(line: Place, word: Place) -> bool:
+def _word_continues_text_line(line: Place, word: Place) -> bool:
     """Return whether a word stands on a line, next to what is there already."""
-    tall, small = max(_height(line), _height(word)), min(_height(line), _height(word))
+    tall, small = (
+        max(_burned_in_line_height(line), _burned_in_line_height(word)),
+        min(_burned_in_line_height(line), _burned_in_line_height(word)),
+    )
     shared = min(line[0].stop, word[0].stop) - max(line[0].start, word[0].start)
     gap = word[1].start - line[1].stop
     return tall <= _SAME_HEIGHT * small and shared >= 0.6 * small and gap <= _WORD_GAP * tall
 
 
-def _union(first: Place, second: Place) -> Place:
+def _union_of_text_places(first: Place, second: Place) -> Place:
     rows, columns = (
         slice(min(a.start, b.start), max(a.stop, b.stop))
         for a, b in zip(first, second, strict=True)
@@ -238,43 +253,47 @@ def _union(first: Place, second: Place) -> Place:
     return rows, columns
 
 
-def _readings(
+def _tesseract_line_readings(
     strokes: Grey, grey: Grey, places: list[Place], program: str, header: frozenset[str]
 ) -> list[list[str]]:
     """Return what each line reads as: all from one page, then alone what that left unclear."""
     if not places:
         return []
-    inks = [_ink(strokes, place) for place in places]
-    first = _by_line(*_page(inks, program))
+    inks = [_enlarged_text_line_image(strokes, place) for place in places]
+    first = _tesseract_words_by_line(*_read_text_lines_as_page(inks, program))
     return [
-        [text, *_further_readings([ink, _ink(grey, place)], program)]
-        if _is_unclear(text, place, header)
+        [text, *_further_readings([ink, _enlarged_text_line_image(grey, place)], program)]
+        if _burned_in_line_is_unclear(text, place, header)
         else [text]
         for text, ink, place in zip(first, inks, places, strict=True)
     ]
 
 
-def _is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
+def _burned_in_line_is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
     """Return whether a line short enough for a mark was read as none, and as no one's name."""
-    short = _ONE_LETTER * _height(place) < _width(place) <= _SHORT * _height(place)
-    clear = is_harmless(text) and _letters(text) >= _SURE
-    return short and not clear and not agrees_with_header(text, header)
+    short = (
+        _ONE_LETTER * _burned_in_line_height(place)
+        < _burned_in_line_width(place)
+        <= _SHORT * _burned_in_line_height(place)
+    )
+    clear = is_technical_image_mark(text) and _burned_in_letter_count(text) >= _SURE
+    return short and not clear and not image_text_agrees_with_header(text, header)
 
 
 def _further_readings(inks: list[Ink], program: str) -> list[str]:
     """Return further readings of one line: of its strokes, of the picture."""
-    return [_by_line(_tesseract(ink, program, "7"), [0])[0] for ink in inks]
+    return [_tesseract_words_by_line(_run_tesseract_tsv(ink, program, "7"), [0])[0] for ink in inks]
 
 
-def _page(inks: list[Ink], program: str) -> tuple[str, list[int]]:
+def _read_text_lines_as_page(inks: list[Ink], program: str) -> tuple[str, list[int]]:
     """Return what a page of all lines reads as, and where each line begins on it."""
     width = max(ink.shape[1] for ink in inks)
     page = [np.pad(ink, ((0, 0), (0, width - ink.shape[1])), constant_values=255) for ink in inks]
     tops: list[int] = np.cumsum([0, *(len(ink) for ink in page[:-1])]).tolist()
-    return _tesseract(np.vstack(page), program, "6"), tops
+    return _run_tesseract_tsv(np.vstack(page), program, "6"), tops
 
 
-def _ink(strokes: Grey, place: Place) -> Ink:
+def _enlarged_text_line_image(strokes: Grey, place: Place) -> Ink:
     """Return a line enlarged, dark on white, at its own full contrast, with a margin."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     rows, columns = place
@@ -288,7 +307,7 @@ def _ink(strokes: Grey, place: Place) -> Ink:
     return np.pad(ink, _MARGIN, constant_values=255)
 
 
-def _tesseract(page: Ink, program: str, mode: str) -> str:
+def _run_tesseract_tsv(page: Ink, program: str, mode: str) -> str:
     head = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
     process = subprocess.run(  # noqa: S603  a fixed program, no shell
         [program, "stdin", "stdout", "--psm", mode, "-l", "eng", "tsv"],
@@ -303,7 +322,7 @@ def _tesseract(page: Ink, program: str, mode: str) -> str:
     return process.stdout.decode("utf-8", "replace")
 
 
-def _by_line(tsv: str, tops: list[int]) -> list[str]:
+def _tesseract_words_by_line(tsv: str, tops: list[int]) -> list[str]:
     """Return the words of a page by the line that their middle lies in."""
     words: list[list[str]] = [[] for _ in tops]
     for row in tsv.splitlines()[1:]:

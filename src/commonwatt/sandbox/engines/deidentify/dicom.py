@@ -23,9 +23,12 @@ import numpy.typing as npt
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.engines.deidentify.burned_in import blank_boxes, find_text
-from commonwatt.sandbox.engines.deidentify.marks import names_of_header
-from commonwatt.sandbox.engines.deidentify.tables import pseudonym, shift_weeks
+from commonwatt.sandbox.engines.deidentify.burned_in import (
+    blank_burned_in_text,
+    find_burned_in_text,
+)
+from commonwatt.sandbox.engines.deidentify.marks import identifying_header_words
+from commonwatt.sandbox.engines.deidentify.tables import date_shift_weeks, pseudonym
 
 _KEEP: Final = frozenset(
     """SOPClassUID Modality PatientSex BodyPartExamined ViewPosition Laterality ImageLaterality
@@ -66,7 +69,7 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
             text in its pixels could not be looked for.
     """
     pydicom = cast("Any", import_module("pydicom"))
-    header, pixels = _read_image(pydicom, source)
+    header, pixels = _read_dicom_image(pydicom, source)
     # The same stand-in as in the import, so that dates of one study move together.
     person = str(header.get("PatientID", "") or header.get("StudyInstanceUID", ""))
     # A new dataset and not a cleaned old one: what is not copied cannot be forgotten.
@@ -77,30 +80,32 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
         if element.VR != "SQ" and not element.tag.is_private and element.keyword in _KEEP:
             image.add(element)
     for name in _LINKS & set(header.dir()):
-        setattr(image, name, _keyed_uid(key, str(header.get(name))))
+        setattr(image, name, _keyed_dicom_uid(key, str(header.get(name))))
     for name in _DATES & set(header.dir()):
-        setattr(image, name, _shifted_date(str(header.get(name)), shift_weeks(key, person)))
+        setattr(
+            image, name, _shifted_dicom_date(str(header.get(name)), date_shift_weeks(key, person))
+        )
     image.PatientID = image.PatientName = pseudonym(key, person)
     image.PatientIdentityRemoved = "YES"
     image.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
     image.LongitudinalTemporalInformationModified = "MODIFIED"
     image.BurnedInAnnotation = "NO"
-    blanked = _put_pixels(image, pixels, header_words(header))
-    _write(pydicom, image, to)
+    blanked = _put_cleaned_dicom_pixels(image, pixels, dicom_identifying_words(header))
+    _write_dicom_file(pydicom, image, to)
     return blanked
 
 
-def header_words(header: Any) -> frozenset[str]:
+def dicom_identifying_words(header: Any) -> frozenset[str]:
     """Return the words of a header that tell who is shown, by which lines are known."""
     values = [
         str(element.value)
         for element in header.iterall()
         if element.keyword in _IDENTIFYING or element.VR in ("PN", "DA")
     ]
-    return names_of_header(values)
+    return identifying_header_words(values)
 
 
-def _read_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
+def _read_dicom_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
     try:
         header = pydicom.dcmread(source)
         # Before decoding: a header may promise more pixels than the machine has memory.
@@ -116,15 +121,15 @@ def _read_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
         ) from None
 
 
-def _put_pixels(image: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
+def _put_cleaned_dicom_pixels(image: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
     """Clean the pixels and put them in, plain; return how many lines were blanked."""
     colour = int(image.SamplesPerPixel) > 1
     frames = pixels.reshape(-1, *pixels.shape[-3:]) if colour else pixels
     # The brightest over all frames: a name may be shown in one frame of a loop only.
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
-    boxes = find_text(grey, header)
-    cleaned = np.ascontiguousarray(blank_boxes(pixels, boxes))
+    boxes = find_burned_in_text(grey, header)
+    cleaned = np.ascontiguousarray(blank_burned_in_text(pixels, boxes))
     image.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:
         image.PlanarConfiguration = 0
@@ -132,7 +137,7 @@ def _put_pixels(image: Any, pixels: npt.NDArray[Any], header: frozenset[str]) ->
     return sum(not box.harmless for box in boxes)
 
 
-def _write(pydicom: Any, image: Any, to: Path) -> None:
+def _write_dicom_file(pydicom: Any, image: Any, to: Path) -> None:
     meta = pydicom.dataset.FileMetaDataset()
     meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = image.get("SOPClassUID", "")
@@ -143,16 +148,16 @@ def _write(pydicom: Any, image: Any, to: Path) -> None:
     draft.replace(to)
 
 
-def _keyed_uid(key: bytes, uid: str) -> str:
+def _keyed_dicom_uid(key: bytes, uid: str) -> str:
     """Return a keyed identifier in the UUID-derived root of the standard (PS3.5, B.2)."""
     digest = hmac.digest(key, b"uid:" + uid.encode(), hashlib.sha256)
     return f"2.25.{int.from_bytes(digest[:16])}"
 
 
-def _shifted_date(date: str, weeks: int) -> str:
+def _shifted_dicom_date(date: str, weeks: int) -> str:
     """Return a date moved by whole weeks, or nothing where it is no date.
 
-    >>> _shifted_date("20250802", -1), _shifted_date("?", 1)
+    >>> _shifted_dicom_date("20250802", -1), _shifted_dicom_date("?", 1)
     ('20250726', '')
     """
     try:

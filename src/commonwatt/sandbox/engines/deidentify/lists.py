@@ -12,16 +12,16 @@ _DATA: Final = DATA / "sandbox"
 
 
 @cache
-def names_of(file: str) -> frozenset[str]:
+def deidentification_word_list(file: str) -> frozenset[str]:
     """Return the entries of a list under `data/sandbox/names`, one a line."""
     return frozenset((_DATA / "names" / file).read_text(encoding="utf-8").split())
 
 
-def templates_folder() -> Path:
+def tagger_templates_folder() -> Path:
     """Return the folder of templates that training writes its texts from."""
     return _DATA / "templates"
 
 
-def weights_file() -> Path:
+def tagger_weights_file() -> Path:
     """Return the file of weights that the tagger reads."""
     return _DATA / "tagger" / "weights.npz"

@@ -41,13 +41,17 @@ _SHORT_NUMBER: Final = 3
 _MOST_NUMBERS: Final = 6
 
 
-def is_harmless(text: str) -> bool:
+def is_technical_image_mark(text: str) -> bool:
     """Return whether a line reads as a technical mark and nothing else.
 
-    >>> is_harmless("kV 120 mA 200"), is_harmless("5 cm"), is_harmless("LAM Ka Fai")
+    >>> (
+    ...     is_technical_image_mark("kV 120 mA 200"),
+    ...     is_technical_image_mark("5 cm"),
+    ...     is_technical_image_mark("LAM Ka Fai"),
+    ... )
     (True, True, False)
     """
-    kinds = [_kind(word) for word in _words(text)]
+    kinds = [_image_word_kind(word) for word in _image_text_words(text)]
     # A row of many numbers may be an identity number read in pieces.
     if not kinds or "other" in kinds or kinds.count("number") > _MOST_NUMBERS:
         return False
@@ -57,21 +61,21 @@ def is_harmless(text: str) -> bool:
     return (kinds in (["number"], ["like", "number"], ["number", "like"])) and not _is_year(text)
 
 
-def is_part_of_mark(text: str) -> bool:
+def is_part_of_image_mark(text: str) -> bool:
     """Return whether a line is one word that a mark begins with, or differs from by a letter.
 
-    >>> is_part_of_mark("Gai"), is_part_of_mark("Ga"), is_part_of_mark("Lam")
+    >>> is_part_of_image_mark("Gai"), is_part_of_image_mark("Ga"), is_part_of_image_mark("Lam")
     (True, False, False)
     """
-    return [_kind(word) for word in _words(text)] == ["like"]
+    return [_image_word_kind(word) for word in _image_text_words(text)] == ["like"]
 
 
-def _words(text: str) -> list[str]:
+def _image_text_words(text: str) -> list[str]:
     """Return the words of a line, a number parted from a unit that is glued to it."""
     words: list[str] = []
     for word in text.split():
         plain = word.strip(_TRIM)
-        glued = _GLUED.fullmatch(plain) or _GLUED.fullmatch(_with_first_digit(plain))
+        glued = _GLUED.fullmatch(plain) or _GLUED.fullmatch(_with_first_letter_as_digit(plain))
         parts = [part for part in glued.groups() if part] if glued else []
         if (
             any(part.upper() in _UNITS | _SETTINGS for part in parts)
@@ -83,39 +87,39 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _with_first_digit(word: str) -> str:
+def _with_first_letter_as_digit(image_word: str) -> str:
     """Return a word whose first letter is read as a digit where a unit follows: `Scm`."""
-    if word[1:].upper() in _UNITS - {"T", "X"}:
-        return word[:1].upper().translate(_LOOKALIKES) + word[1:]
-    return word
+    if image_word[1:].upper() in _UNITS - {"T", "X"}:
+        return image_word[:1].upper().translate(_LOOKALIKES) + image_word[1:]
+    return image_word
 
 
-def _kind(word: str) -> str:
+def _image_word_kind(image_word: str) -> str:
     """Return `mark`, `number`, `like` (a mark misread) or `other`."""
-    upper = word.upper()
-    if word in _SIDES or upper in _UNITS | _SETTINGS:
+    upper = image_word.upper()
+    if image_word in _SIDES or upper in _UNITS | _SETTINGS:
         return "mark"
-    if _NUMBER.fullmatch(word) or _NUMBER.fullmatch(word.translate(_LOOKALIKES)):
-        return "number" if any(char.isdigit() for char in word) else "other"
-    return "like" if _is_like_a_mark(upper) else "other"
+    if _NUMBER.fullmatch(image_word) or _NUMBER.fullmatch(image_word.translate(_LOOKALIKES)):
+        return "number" if any(char.isdigit() for char in image_word) else "other"
+    return "like" if _is_misread_image_mark(upper) else "other"
 
 
-def _is_like_a_mark(upper: str) -> bool:
+def _is_misread_image_mark(upper: str) -> bool:
     # Two letters are a letter away from too many marks, and from too many names.
     if len(upper) < _SHORT_NUMBER:
         return False
     long = [mark for mark in _SETTINGS | _SIDES if len(mark) > _SHORT_NUMBER]
-    return any(mark.startswith(upper) or distance(upper, mark) <= 1 for mark in long)
+    return any(mark.startswith(upper) or misread_letter_distance(upper, mark) <= 1 for mark in long)
 
 
 def _is_year(text: str) -> bool:
     return bool(re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", text))
 
 
-def distance(first: str, second: str) -> int:
+def misread_letter_distance(first: str, second: str) -> int:
     """Return how many letters must change, come or go to make one word the other.
 
-    >>> distance("Freg", "Freq"), distance("Gain", "Gan")
+    >>> misread_letter_distance("Freg", "Freq"), misread_letter_distance("Gain", "Gan")
     (1, 1)
     """
     row = list(range(len(second) + 1))
@@ -126,26 +130,28 @@ def distance(first: str, second: str) -> int:
     return row[-1]
 
 
-def names_of_header(values: Iterable[str]) -> frozenset[str]:
+def identifying_header_words(dicom_header_values: Iterable[str]) -> frozenset[str]:
     """Return the words of header values by which a line is known as a person's.
 
-    >>> sorted(names_of_header(["CHAN^TAI MAN", "19700102"]))
+    >>> sorted(identifying_header_words(["CHAN^TAI MAN", "19700102"]))
     ['19700102', 'CHAN', 'MAN', 'TAI']
     """
-    words = (word for value in values for word in re.split(r"[^\w]+", value.upper()))
+    words = (word for value in dicom_header_values for word in re.split(r"[^\w]+", value.upper()))
     return frozenset(word for word in words if len(word) >= _SHORT_NUMBER and word not in _MARKS)
 
 
-def agrees_with_header(text: str, header: frozenset[str]) -> bool:
+def image_text_agrees_with_header(text: str, header: frozenset[str]) -> bool:
     """Return whether a line holds a word of the header, one misread letter allowed in long ones.
 
-    >>> agrees_with_header("LAM Ka Fai", frozenset({"LAM", "FAI"}))
+    >>> image_text_agrees_with_header("LAM Ka Fai", frozenset({"LAM", "FAI"}))
     True
     """
     words = [word for word in re.split(r"[^\w]+", text.upper()) if len(word) >= _SHORT_NUMBER]
     return any(
         word == header_word
-        or (len(header_word) > _SHORT_NUMBER + 1 and distance(word, header_word) <= 1)
+        or (
+            len(header_word) > _SHORT_NUMBER + 1 and misread_letter_distance(word, header_word) <= 1
+        )
         for word in words
         for header_word in header
     )

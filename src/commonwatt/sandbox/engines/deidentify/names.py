@@ -17,7 +17,7 @@ from functools import cache
 from typing import Final
 
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import names_of
+from commonwatt.sandbox.engines.deidentify.lists import deidentification_word_list
 
 _HAN: Final = "㐀-䶿一-鿿"
 _TAIL: Final = re.compile(f"[{_HAN}]{{0,3}}")
@@ -51,16 +51,18 @@ _ENOUGH: Final = 4
 
 
 @cache
-def _clinical() -> frozenset[str]:
+def _clinical_word_characters() -> frozenset[str]:
     """Return characters of clinical words that given names are not made of."""
-    return _CLINICAL - names_of("given-zh.txt")
+    return _CLINICAL - deidentification_word_list("given-zh.txt")
 
 
 @cache
-def _chinese() -> re.Pattern[str]:
+def _chinese_surname_pattern() -> re.Pattern[str]:
     """Return the pattern of a family name that up to two characters follow."""
     # Longest first, or 歐陽 would be read as 歐 with the given name 陽.
-    surnames = sorted(names_of("surnames-zh.txt"), key=lambda name: (-len(name), name))
+    surnames = sorted(
+        deidentification_word_list("surnames-zh.txt"), key=lambda name: (-len(name), name)
+    )
     return re.compile(f"(?=((?:{'|'.join(surnames)})))")
 
 
@@ -72,46 +74,48 @@ def find_chinese_names(text: str) -> list[IdentifierSpan]:
     >>> [(name.start, name.end) for name in find_chinese_names("Pt WONG, Tai Man seen")]
     [(3, 16)]
     """
-    return list(_romanised(text)) + ([] if text.isascii() else list(_names_in(text)))
+    return list(_romanised_chinese_names(text)) + (
+        [] if text.isascii() else list(_han_chinese_names(text))
+    )
 
 
-def _romanised(text: str) -> Iterator[IdentifierSpan]:
+def _romanised_chinese_names(text: str) -> Iterator[IdentifierSpan]:
     for match in _HONG_KONG.finditer(text):
-        if match[1].title() in names_of("surnames-en.txt"):
+        if match[1].title() in deidentification_word_list("surnames-en.txt"):
             yield IdentifierSpan(match.start(), match.end(), IdentifierLabel.NAME)
 
 
-def _names_in(text: str) -> Iterator[IdentifierSpan]:
-    for match in _chinese().finditer(text):
+def _han_chinese_names(text: str) -> Iterator[IdentifierSpan]:
+    for match in _chinese_surname_pattern().finditer(text):
         start, given_start = match.start(), match.end(1)
-        if length := _given_length(text, start, given_start):
+        if length := _given_name_length(text, start, given_start):
             yield IdentifierSpan(start, given_start + length, IdentifierLabel.NAME)
 
 
-def _given_length(text: str, start: int, given_start: int) -> int:
+def _given_name_length(text: str, start: int, given_start: int) -> int:
     """Return how many characters after the family name belong to the name, or 0."""
     after = _TAIL.match(text, given_start)
     tail = after.group() if after else ""
-    if not tail or _is_word(text, start):
+    if not tail or _surname_begins_common_word(text, start):
         return 0
-    cue = _cue_before(text, start)
+    cue = _name_cue_strength(text, start)
     # Two characters before one, because most given names have two.
     for length in (2, 1):
-        if len(tail) >= length and _is_given(text, start, given_start, length, cue):
+        if len(tail) >= length and _is_chinese_given_name(text, start, given_start, length, cue):
             return length
     return 0
 
 
-def _is_given(text: str, start: int, given_start: int, length: int, cue: int) -> bool:
+def _is_chinese_given_name(text: str, start: int, given_start: int, length: int, cue: int) -> bool:
     chars = text[given_start : given_start + length]
-    if chars[0] in _clinical() or any(char in _STOP_GIVEN for char in chars):
+    if chars[0] in _clinical_word_characters() or any(char in _STOP_GIVEN for char in chars):
         return False
-    listed = sum(char in names_of("given-zh.txt") for char in chars)
+    listed = sum(char in deidentification_word_list("given-zh.txt") for char in chars)
     end = given_start + length
     followed = bool(_AFTER.match(text, end))
     open_end = not _ONE.match(text, end)
     open_start = start == 0 or not _ONE.match(text, start - 1)
-    clinical = chars[-1] in _clinical()
+    clinical = chars[-1] in _clinical_word_characters()
     # Each sign alone is weak in Chinese, which has no capitals and no blanks; a name needs
     # several.
     score = 2 * cue + 2 * followed + open_end + open_start + 2 * listed - 3 * clinical
@@ -119,21 +123,21 @@ def _is_given(text: str, start: int, given_start: int, length: int, cue: int) ->
     return sure and score >= _ENOUGH
 
 
-def _cue_before(text: str, start: int) -> int:
+def _name_cue_strength(text: str, start: int) -> int:
     """Return 2 for a strong cue just before `start`, 1 for a weak one, else 0."""
     before = text[max(0, start - 8) : start].rstrip(" ：:（(、,")
-    if before.endswith(_cues("cues-zh.txt")):
+    if before.endswith(_name_cue_words("cues-zh.txt")):
         return 2
-    return int(before.endswith(_cues("weak-cues-zh.txt")))
+    return int(before.endswith(_name_cue_words("weak-cues-zh.txt")))
 
 
 @cache
-def _cues(file: str) -> tuple[str, ...]:
-    return tuple(sorted(names_of(file)))
+def _name_cue_words(file: str) -> tuple[str, ...]:
+    return tuple(sorted(deidentification_word_list(file)))
 
 
-def _is_word(text: str, start: int) -> bool:
-    words = names_of("words-zh.txt")
+def _surname_begins_common_word(text: str, start: int) -> bool:
+    words = deidentification_word_list("words-zh.txt")
     return any(text[start : start + length] in words for length in (2, 3, 4)) or (
         start > 0 and text[start - 1 : start + 2] in words
     )

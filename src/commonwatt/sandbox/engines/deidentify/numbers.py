@@ -59,12 +59,12 @@ def is_taiwan_id(text: str) -> bool:
     return sum(w * d for w, d in zip(weights, digits, strict=True)) % 10 == 0
 
 
-def passes_luhn(text: str) -> bool:
+def card_number_passes_luhn(text: str) -> bool:
     """Return whether the digits of a payment card check out.
 
     Source: ISO/IEC 7812-1, annex B.
 
-    >>> passes_luhn("4111111111111111")
+    >>> card_number_passes_luhn("4111111111111111")
     True
     """
     digits = [int(char) for char in reversed(text) if char.isdigit()]

@@ -15,10 +15,10 @@ from typing import Final
 
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.numbers import (
+    card_number_passes_luhn,
     is_hkid,
     is_mainland_id,
     is_taiwan_id,
-    passes_luhn,
 )
 
 _FULL_WIDTH: Final = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in (
@@ -221,7 +221,7 @@ def find_patterns(text: str) -> list[IdentifierSpan]:
     return [span for recogniser in _RECOGNISERS for span in recogniser(plain)]
 
 
-def _shaped(
+def _identifier_recogniser(
     pattern: re.Pattern[str], label: IdentifierLabel, group: int = 0
 ) -> Callable[[str], Iterator[IdentifierSpan]]:
     """Return a recogniser that takes every match of `pattern`."""
@@ -234,7 +234,7 @@ def _shaped(
     return recognise
 
 
-def _checked(
+def _check_digit_recogniser(
     pattern: re.Pattern[str], label: IdentifierLabel, check: Callable[[str], bool]
 ) -> Callable[[str], Iterator[IdentifierSpan]]:
     """Return a recogniser that takes a match only if its check digit is right."""
@@ -243,24 +243,24 @@ def _checked(
         for match in pattern.finditer(text):
             # Blanks, hyphens and brackets are how people write a number, and no part of it.
             plain = re.sub(r"[^A-Za-z0-9]", "", match.group())
-            if check(plain) and not is_lot(text, match.start(), match.end()):
+            if check(plain) and not is_lot_number(text, match.start(), match.end()):
                 yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
 
 
-def _unless_lot(
+def _unless_lot_recogniser(
     pattern: re.Pattern[str], label: IdentifierLabel
 ) -> Callable[[str], Iterator[IdentifierSpan]]:
     def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
-            if not is_lot(text, match.start(), match.end()):
+            if not is_lot_number(text, match.start(), match.end()):
                 yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
 
 
-def _ages(text: str) -> Iterator[IdentifierSpan]:
+def _ages_over_89(text: str) -> Iterator[IdentifierSpan]:
     for match in _AGE.finditer(text):
         index = 1 if match.group(1) else 2
         hot = text[match.end() : match.end() + 1] in ("F", "f")
@@ -268,10 +268,10 @@ def _ages(text: str) -> Iterator[IdentifierSpan]:
             yield IdentifierSpan(match.start(index), match.end(index), IdentifierLabel.AGE_OVER_89)
 
 
-def is_lot(text: str, start: int, end: int) -> bool:
+def is_lot_number(text: str, start: int, end: int) -> bool:
     """Return whether words beside a number say that it names goods, not people.
 
-    >>> is_lot("lot A1234567", 4, 12), is_lot("HKID A1234567", 5, 13)
+    >>> is_lot_number("lot A1234567", 4, 12), is_lot_number("HKID A1234567", 5, 13)
     (True, False)
     """
     before = text[max(0, start - 24) : start]
@@ -279,33 +279,33 @@ def is_lot(text: str, start: int, end: int) -> bool:
 
 
 _RECOGNISERS: Final = (
-    _checked(_HKID, IdentifierLabel.HKID, is_hkid),
-    _shaped(_HKID_CUED, IdentifierLabel.HKID, 1),
-    _checked(_CNID, IdentifierLabel.CNID, is_mainland_id),
-    _shaped(_CNID_CUED, IdentifierLabel.CNID, 1),
-    _checked(_TWID, IdentifierLabel.TWID, is_taiwan_id),
-    _shaped(_EMAIL, IdentifierLabel.EMAIL),
-    _shaped(_URL, IdentifierLabel.URL),
-    _unless_lot(_PHONE, IdentifierLabel.PHONE),
-    _shaped(_PHONE_CUED, IdentifierLabel.PHONE, 1),
-    _shaped(_MRN_WHOLE, IdentifierLabel.MRN),
-    _shaped(_MRN_CUED, IdentifierLabel.MRN, 1),
-    _unless_lot(_MRN, IdentifierLabel.MRN),
-    _shaped(_DATE, IdentifierLabel.DATE),
-    _shaped(_DATE_WORDS, IdentifierLabel.DATE),
-    _shaped(_DATE_ROC, IdentifierLabel.DATE),
-    _shaped(_YEAR, IdentifierLabel.DATE, 1),
-    _ages,
-    _shaped(_ADDRESS_ZH, IdentifierLabel.ADDRESS),
-    _shaped(_ADDRESS_ESTATE, IdentifierLabel.ADDRESS),
-    _shaped(_ADDRESS_EN, IdentifierLabel.ADDRESS),
-    _shaped(_ADDRESS_FLAT, IdentifierLabel.ADDRESS),
-    _shaped(_ADDRESS_CUED, IdentifierLabel.ADDRESS, 1),
-    _shaped(_HOSPITAL_ZH, IdentifierLabel.HOSPITAL),
-    _shaped(_HOSPITAL_TAIL, IdentifierLabel.HOSPITAL),
-    _shaped(_HOSPITAL_EN, IdentifierLabel.HOSPITAL),
-    _checked(_CARD, IdentifierLabel.OTHER_NUMBER, passes_luhn),
-    _shaped(_IBAN, IdentifierLabel.OTHER_NUMBER),
-    _shaped(_SSN, IdentifierLabel.OTHER_NUMBER),
-    _shaped(_IP, IdentifierLabel.OTHER_NUMBER),
+    _check_digit_recogniser(_HKID, IdentifierLabel.HKID, is_hkid),
+    _identifier_recogniser(_HKID_CUED, IdentifierLabel.HKID, 1),
+    _check_digit_recogniser(_CNID, IdentifierLabel.CNID, is_mainland_id),
+    _identifier_recogniser(_CNID_CUED, IdentifierLabel.CNID, 1),
+    _check_digit_recogniser(_TWID, IdentifierLabel.TWID, is_taiwan_id),
+    _identifier_recogniser(_EMAIL, IdentifierLabel.EMAIL),
+    _identifier_recogniser(_URL, IdentifierLabel.URL),
+    _unless_lot_recogniser(_PHONE, IdentifierLabel.PHONE),
+    _identifier_recogniser(_PHONE_CUED, IdentifierLabel.PHONE, 1),
+    _identifier_recogniser(_MRN_WHOLE, IdentifierLabel.MRN),
+    _identifier_recogniser(_MRN_CUED, IdentifierLabel.MRN, 1),
+    _unless_lot_recogniser(_MRN, IdentifierLabel.MRN),
+    _identifier_recogniser(_DATE, IdentifierLabel.DATE),
+    _identifier_recogniser(_DATE_WORDS, IdentifierLabel.DATE),
+    _identifier_recogniser(_DATE_ROC, IdentifierLabel.DATE),
+    _identifier_recogniser(_YEAR, IdentifierLabel.DATE, 1),
+    _ages_over_89,
+    _identifier_recogniser(_ADDRESS_ZH, IdentifierLabel.ADDRESS),
+    _identifier_recogniser(_ADDRESS_ESTATE, IdentifierLabel.ADDRESS),
+    _identifier_recogniser(_ADDRESS_EN, IdentifierLabel.ADDRESS),
+    _identifier_recogniser(_ADDRESS_FLAT, IdentifierLabel.ADDRESS),
+    _identifier_recogniser(_ADDRESS_CUED, IdentifierLabel.ADDRESS, 1),
+    _identifier_recogniser(_HOSPITAL_ZH, IdentifierLabel.HOSPITAL),
+    _identifier_recogniser(_HOSPITAL_TAIL, IdentifierLabel.HOSPITAL),
+    _identifier_recogniser(_HOSPITAL_EN, IdentifierLabel.HOSPITAL),
+    _check_digit_recogniser(_CARD, IdentifierLabel.OTHER_NUMBER, card_number_passes_luhn),
+    _identifier_recogniser(_IBAN, IdentifierLabel.OTHER_NUMBER),
+    _identifier_recogniser(_SSN, IdentifierLabel.OTHER_NUMBER),
+    _identifier_recogniser(_IP, IdentifierLabel.OTHER_NUMBER),
 )

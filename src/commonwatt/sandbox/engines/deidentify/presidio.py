@@ -45,7 +45,7 @@ def as_presidio_recognizer(language: str = "en") -> Any:
     Raises:
         DeidentifyError: Presidio is not installed.
     """
-    analyzer = _presidio()
+    analyzer = _import_presidio_analyzer()
 
     class _Recognizer(analyzer.EntityRecognizer):  # pyright: ignore[reportUntypedBaseClass, reportGeneralTypeIssues]
         """Commonwatt's recognisers, as Presidio calls them."""
@@ -76,16 +76,16 @@ def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
     Kinds that Presidio names and we do not are told as other numbers.
     """
 
-    def find(text: str, /) -> Iterable[IdentifierSpan]:
+    def find_with_presidio(text: str, /) -> Iterable[IdentifierSpan]:
         results = cast("list[Any]", analyzer.analyze(text=text, language=language))
         for entity in results:
             label = _LABELS.get(str(entity.entity_type), IdentifierLabel.OTHER_NUMBER)
             yield IdentifierSpan(int(entity.start), int(entity.end), label)
 
-    return find
+    return find_with_presidio
 
 
-def _presidio() -> Any:
+def _import_presidio_analyzer() -> Any:
     try:
         return import_module("presidio_analyzer")
     except ImportError:

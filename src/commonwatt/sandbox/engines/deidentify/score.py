@@ -45,12 +45,14 @@ class DeidentificationScore:
         return self.clean_masked / self.clean if self.clean else 0.0
 
 
-def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> DeidentificationScore:
+def score_deidentification(
+    notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser
+) -> DeidentificationScore:
     """Return how well `find` does on notes and their truth.
 
     >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
     >>> truth = [(5, 12, "EMAIL"), (14, 17, "NAME")]
-    >>> found = score([("Mail a@b.org, Ann", truth)], find_patterns)
+    >>> found = score_deidentification([("Mail a@b.org, Ann", truth)], find_patterns)
     >>> found.recall("EMAIL"), found.recall("NAME"), found.clean_masked
     (1.0, 0.0, 0)
     """

@@ -24,7 +24,7 @@ from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.engines.deidentify.text import mask_text
-from commonwatt.sandbox.io.imports.dataset import Dataset, publish
+from commonwatt.sandbox.io.imports.dataset import Dataset, publish_dataset
 
 MOST_WEEKS: Final = 52
 """Farthest that a person's dates move, back or forth [weeks]."""
@@ -151,23 +151,23 @@ def deidentify(
     # and shifts.
     if len(key) < 32:
         raise DeidentifyError("key", wanted=Message("a secret of at least 32 bytes"))
-    tables = sorted(set(policy) & set(dataset.tables))
+    tables = sorted(set(policy) & set(dataset.table_row_counts))
     if not tables:
         raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
     excluded = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
 
-    def fill(draft: Path) -> list[TableImportReport]:
+    def write_deidentified_tables(draft: Path) -> list[TableImportReport]:
         return [
-            _treat_table(
+            _deidentify_table(
                 dataset, table, policy[table], draft, key=key, excluded=excluded, k=k, dates=dates
             )
             for table in tables
         ]
 
-    return publish(store, name, f"{dataset.form} de-identified", fill)
+    return publish_dataset(store, name, f"{dataset.form} de-identified", write_deidentified_tables)
 
 
-def _treat_table(
+def _deidentify_table(
     dataset: Dataset,
     table: str,
     treatments: Mapping[str, ColumnTreatment],
@@ -178,12 +178,14 @@ def _treat_table(
     k: int,
     dates: DateGrain,
 ) -> TableImportReport:
-    frame = pl.read_parquet(dataset.table(table))
+    frame = pl.read_parquet(dataset.table_path(table))
     read = frame.height
     frame = frame.filter(~pl.col("patient_id").is_in(excluded.implode()))
-    treated = treat_columns(frame, treatments, key, dates=dates)
+    treated = deidentify_columns(frame, treatments, key, dates=dates)
     if table == "Patient":
-        treated = enforce_k(treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k)
+        treated = enforce_k_anonymity(
+            treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k
+        )
     # By token: the order of the source often follows admission and would give it back.
     treated = treated.sort(treated.columns[0]) if "id" in treated.columns else treated
     treated.write_parquet(draft / f"{table}.parquet", compression="zstd")
@@ -192,7 +194,7 @@ def _treat_table(
     )
 
 
-def treat_columns(
+def deidentify_columns(
     frame: pl.DataFrame,
     treatments: Mapping[str, ColumnTreatment],
     key: bytes,
@@ -203,12 +205,12 @@ def treat_columns(
 
     Needs a column `patient_id`, by which dates are shifted.
     """
-    shift = pl.Series("shift", _shifts(frame["patient_id"], key), dtype=pl.Duration("us"))
+    shift = pl.Series("shift", _date_shifts_us(frame["patient_id"], key), dtype=pl.Duration("us"))
     columns = [
         treated
         for column in frame.columns
         if (
-            treated := _treat(
+            treated := _deidentified_column(
                 frame[column], treatments.get(column, ColumnTreatment.DROP), key, shift
             )
         )
@@ -230,7 +232,7 @@ def coarsen_dates(dates: pl.Series, grain: DateGrain) -> pl.Series:
     return dates if grain is DateGrain.EXACT else dates.dt.truncate(_EVERY[grain])
 
 
-def _treat(  # noqa: PLR0911  one line a treatment
+def _deidentified_column(  # noqa: PLR0911  one line a treatment
     column: pl.Series, treatment: ColumnTreatment, key: bytes, shift: pl.Series
 ) -> pl.Series | None:
     match treatment:
@@ -239,17 +241,17 @@ def _treat(  # noqa: PLR0911  one line a treatment
         case ColumnTreatment.DROP:
             return None
         case ColumnTreatment.TOKEN:
-            return _mapped(column, lambda value: pseudonym(key, value))
+            return _change_distinct_values(column, lambda value: pseudonym(key, value))
         case ColumnTreatment.SHIFT:
             return column + shift
         case ColumnTreatment.BIRTH_BAND:
-            return _birth_band(column)
+            return _birth_year_band(column)
         case ColumnTreatment.AREA:
             return column.str.slice(0, 2)
         case ColumnTreatment.RARE:
-            return _without_rare(column)
+            return _rare_values_as_other(column)
         case ColumnTreatment.TEXT:
-            return _mapped(column, mask_text)
+            return _change_distinct_values(column, mask_text)
 
 
 def pseudonym(key: bytes, value: str) -> str:
@@ -263,7 +265,7 @@ def pseudonym(key: bytes, value: str) -> str:
     return hmac.digest(key, b"token:" + value.encode(), hashlib.sha256).hex()[:24]
 
 
-def shift_weeks(key: bytes, person: str) -> int:
+def date_shift_weeks(key: bytes, person: str) -> int:
     """Return a person's secret shift: 1 to 52 weeks, back or forth, never none."""
     # Whole weeks, so that weekdays and the rhythm of wards stay; never none, so that no date is a
     # true one.
@@ -272,16 +274,16 @@ def shift_weeks(key: bytes, person: str) -> int:
     return step - MOST_WEEKS if step < MOST_WEEKS else step - MOST_WEEKS + 1
 
 
-def _shifts(people: pl.Series, key: bytes) -> list[int | None]:
+def _date_shifts_us(people: pl.Series, key: bytes) -> list[int | None]:
     week_us = 7 * 86_400 * 1_000_000
     by_person = {
-        person: None if person is None else shift_weeks(key, person) * week_us
+        person: None if person is None else date_shift_weeks(key, person) * week_us
         for person in people.unique().to_list()
     }
     return [by_person[person] for person in people.to_list()]
 
 
-def _mapped(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
+def _change_distinct_values(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
     """Return `column` with each distinct value changed once."""
     # Text is masked once a distinct value: the same phrase stands in thousands of rows.
     values = column.cast(pl.String).unique().drop_nulls().sort()
@@ -289,7 +291,7 @@ def _mapped(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
     return column.cast(pl.String).replace_strict(values, changed, default=None).alias(column.name)
 
 
-def _birth_band(column: pl.Series) -> pl.Series:
+def _birth_year_band(column: pl.Series) -> pl.Series:
     """Return the first year of a band of five; the oldest share one band.
 
     The oldest are told apart from the latest birth in the table, not from today,
@@ -303,7 +305,7 @@ def _birth_band(column: pl.Series) -> pl.Series:
     return band.clip(lower_bound=first).cast(pl.Int32).alias("birth_band")
 
 
-def _without_rare(column: pl.Series) -> pl.Series:
+def _rare_values_as_other(column: pl.Series) -> pl.Series:
     """Return `column` with values of fewer than five rows replaced by `other`."""
     counts = column.value_counts(name="rows")
     common = counts.filter(pl.col("rows") >= _RARE)[column.name]
@@ -314,33 +316,39 @@ def _without_rare(column: pl.Series) -> pl.Series:
     ]
 
 
-def enforce_k(frame: pl.DataFrame, quasi: list[str], k: int) -> pl.DataFrame:
-    """Return `frame` in which at least `k` rows share every combination of `quasi`.
+def enforce_k_anonymity(frame: pl.DataFrame, quasi_identifiers: list[str], k: int) -> pl.DataFrame:
+    """Return `frame` in which at least `k` rows share every combination of `quasi_identifiers`.
 
     Rows in small classes give up one column after the other, in the order of
-    `quasi`; a remainder smaller than `k` pulls in the next smallest class.
+    `quasi_identifiers`; a remainder smaller than `k` pulls in the next smallest class.
 
     >>> t = pl.DataFrame({"area": ["a", "a", "b"], "sex": ["F", "F", "M"]})
-    >>> enforce_k(t, ["area", "sex"], 2).rows()
+    >>> enforce_k_anonymity(t, ["area", "sex"], 2).rows()
     [(None, None), (None, None), (None, None)]
     """
     # In the order of `quasi`, the least useful to studies first, so that sex and age survive
     # longest.
-    for column in quasi:
-        small = _class_sizes(frame, quasi) < k
+    for column in quasi_identifiers:
+        small = _quasi_identifier_class_sizes(frame, quasi_identifiers) < k
         keep = pl.when(pl.Series(small)).then(None).otherwise(pl.col(column))
         frame = frame.with_columns(keep.alias(column))
-    while (sizes := _class_sizes(frame, quasi)).len() and int(sizes.min()) < k <= frame.height:  # pyright: ignore[reportArgumentType]
-        blank = pl.Series(frame.select(pl.all_horizontal(pl.col(quasi).is_null())).to_series())
+    while (sizes := _quasi_identifier_class_sizes(frame, quasi_identifiers)).len() and (
+        int(sizes.min()) < k <= frame.height  # pyright: ignore[reportArgumentType]
+    ):
+        blank = pl.Series(
+            frame.select(pl.all_horizontal(pl.col(quasi_identifiers).is_null())).to_series()
+        )
         smallest = sizes.filter(~blank).min()
         # A remainder smaller than k would stay small alone; with the next smallest class it is
         # large enough.
         affected = (sizes < k) | (sizes == smallest)
-        cleared = [pl.when(affected).then(None).otherwise(pl.col(c)).alias(c) for c in quasi]
+        cleared = [
+            pl.when(affected).then(None).otherwise(pl.col(c)).alias(c) for c in quasi_identifiers
+        ]
         frame = frame.with_columns(cleared)
     return frame
 
 
-def _class_sizes(frame: pl.DataFrame, quasi: list[str]) -> pl.Series:
+def _quasi_identifier_class_sizes(frame: pl.DataFrame, quasi_identifiers: list[str]) -> pl.Series:
     """Return for each row how many rows share its quasi-identifiers."""
-    return frame.select(pl.len().over(quasi)).to_series()
+    return frame.select(pl.len().over(quasi_identifiers)).to_series()

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from commonwatt.core.jit import njit
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import weights_file
+from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
 from commonwatt.sandbox.engines.deidentify.tokens import COLUMNS, Atoms, TokenisedText
 
 KINDS: Final = (
@@ -73,7 +73,7 @@ _SHIFT: Final = np.uint64(29)
 
 
 @cache
-def feature_table() -> npt.NDArray[np.int64]:
+def tagger_feature_table() -> npt.NDArray[np.int64]:
     """Return features as rows of up to five pairs of column and offset; column -1 ends one."""
     rows: list[list[int]] = []
     for feature in " ".join(_FEATURES.split()).split(";"):
@@ -125,19 +125,23 @@ def save_weights(weights: TaggerWeights, path: Path) -> None:
 @cache
 def shipped_weights() -> TaggerWeights:
     """Return the weights that ship with the package."""
-    return load_weights(weights_file())
+    return load_weights(tagger_weights_file())
 
 
-def find_tagged(tokens: TokenisedText, weights: TaggerWeights) -> Iterator[IdentifierSpan]:
+def find_tagged_identifiers(
+    tokens: TokenisedText, weights: TaggerWeights
+) -> Iterator[IdentifierSpan]:
     """Yield what the tagger takes for an identifier."""
-    tags = best_tags(hashed_features(tokens.atoms, len(weights.points)), weights)
-    for whole in spans(tokens, tags):
-        span = whole if tokens.flat else _trimmed(tokens.text, whole)
-        if _is_plausible(tokens.text[span.start : span.end], span.label, flat=tokens.flat):
+    tags = best_identifier_tags(hashed_token_features(tokens.atoms, len(weights.points)), weights)
+    for whole in tagged_identifier_spans(tokens, tags):
+        span = whole if tokens.flat else _trimmed_name_span(tokens.text, whole)
+        if _is_plausible_identifier(
+            tokens.text[span.start : span.end], span.label, flat=tokens.flat
+        ):
             yield span
 
 
-def _trimmed(text: str, span: IdentifierSpan) -> IdentifierSpan:
+def _trimmed_name_span(text: str, span: IdentifierSpan) -> IdentifierSpan:
     """Return a name without the small words before and after it, particles of names aside."""
     if span.label is not IdentifierLabel.NAME:
         return span
@@ -150,7 +154,7 @@ def _trimmed(text: str, span: IdentifierSpan) -> IdentifierSpan:
     )
 
 
-def _is_plausible(words: str, label: IdentifierLabel, *, flat: bool) -> bool:
+def _is_plausible_identifier(words: str, label: IdentifierLabel, *, flat: bool) -> bool:
     """Return whether a find can be what it was taken for.
 
     A name has capitals where its text has any, and none of what is spelt out is a
@@ -165,7 +169,7 @@ def _is_plausible(words: str, label: IdentifierLabel, *, flat: bool) -> bool:
     )
 
 
-def spans(tokens: TokenisedText, tags: Sequence[int]) -> Iterator[IdentifierSpan]:
+def tagged_identifier_spans(tokens: TokenisedText, tags: Sequence[int]) -> Iterator[IdentifierSpan]:
     """Yield the stretches that runs of tags name."""
     first, kind = 0, -1
     for i, tag in enumerate([*tags, 0]):
@@ -176,16 +180,16 @@ def spans(tokens: TokenisedText, tags: Sequence[int]) -> Iterator[IdentifierSpan
             first, kind = i, (tag - 1) // 2
 
 
-def hashed_features(atoms: Atoms, size: int) -> npt.NDArray[np.int32]:
+def hashed_token_features(atoms: Atoms, size: int) -> npt.NDArray[np.int32]:
     """Return the row of each feature of each token, shape (tokens, features)."""
-    table = feature_table()
+    table = tagger_feature_table()
     out = np.empty((len(atoms), len(table)), dtype=np.int32)
-    _hash_all(atoms.astype(np.uint64), table, np.uint64(size - 1), out)
+    _hash_token_features(atoms.astype(np.uint64), table, np.uint64(size - 1), out)
     return out
 
 
 @njit()
-def _hash_all(
+def _hash_token_features(
     atoms: npt.NDArray[np.uint64],
     table: npt.NDArray[np.int64],
     mask: np.uint64,
@@ -208,19 +212,19 @@ def _hash_all(
             out[i, f] = np.int32(mixed & mask)
 
 
-def best_tags(features: npt.NDArray[np.int32], weights: TaggerWeights) -> list[int]:
+def best_identifier_tags(features: npt.NDArray[np.int32], weights: TaggerWeights) -> list[int]:
     """Return the best sequence of tags."""
     if not len(features):
         return []
     scores = np.zeros((len(features), TAGS), dtype=np.int64)
-    _add_points(features, weights.points, scores)
+    _add_tag_scores(features, weights.points, scores)
     tags = np.zeros(len(features), dtype=np.int64)
-    _viterbi(scores, weights.moves, tags)
+    _viterbi_identifier_tags(scores, weights.moves, tags)
     return [int(tag) for tag in tags]
 
 
 @njit()
-def _add_points(features: npt.NDArray[np.int32], points: Table, scores: Scores) -> None:
+def _add_tag_scores(features: npt.NDArray[np.int32], points: Table, scores: Scores) -> None:
     for i in range(features.shape[0]):
         for f in range(features.shape[1]):
             row = features[i, f]
@@ -229,7 +233,7 @@ def _add_points(features: npt.NDArray[np.int32], points: Table, scores: Scores) 
 
 
 @njit()
-def _viterbi(scores: Scores, moves: Scores, tags: npt.NDArray[np.int64]) -> None:
+def _viterbi_identifier_tags(scores: Scores, moves: Scores, tags: npt.NDArray[np.int64]) -> None:
     """Put the best tags into `tags`; of equal ones the lowest."""
     count, kinds = scores.shape
     previous_tag = np.zeros((count, kinds), dtype=np.int64)

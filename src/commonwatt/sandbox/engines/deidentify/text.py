@@ -18,13 +18,13 @@ from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.domain.findings import (
     IdentifierLabel,
     IdentifierSpan,
-    add_disjoint,
-    mask,
-    merge,
+    add_disjoint_identifier_spans,
+    mask_identifier_spans,
+    merge_identifier_spans,
 )
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
-from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot
-from commonwatt.sandbox.engines.deidentify.tagger import find_tagged, shipped_weights
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot_number
+from commonwatt.sandbox.engines.deidentify.tagger import find_tagged_identifiers, shipped_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
 _EPONYM: Final = re.compile(
@@ -58,12 +58,14 @@ def find_identifiers(text: str, *, further: Sequence[Recogniser] = ()) -> list[I
     # The tagger sees what shapes and rules found, as it did in training.
     tokens = tokenise(text, shaped, named)
     tagged = (
-        span for span in find_tagged(tokens, shipped_weights()) if not _is_not_a_person(text, span)
+        span
+        for span in find_tagged_identifiers(tokens, shipped_weights())
+        if not _is_not_a_person(text, span)
     )
     # What rules found keeps its kind, whatever the tagger takes its surroundings for.
-    spans = add_disjoint(merge([*shaped, *named]), tagged)
+    spans = add_disjoint_identifier_spans(merge_identifier_spans([*shaped, *named]), tagged)
     for recogniser in further:
-        spans = merge([*spans, *recogniser(text)])
+        spans = merge_identifier_spans([*spans, *recogniser(text)])
     return spans
 
 
@@ -71,7 +73,7 @@ def _is_not_a_person(text: str, span: IdentifierSpan) -> bool:
     """Return whether a find is goods, a plain count, or a disease named after someone."""
     if span.label in _NUMBERS:
         digits = sum(map(str.isdigit, text[span.start : span.end]))
-        return digits < _FEWEST_DIGITS or is_lot(text, span.start, span.end)
+        return digits < _FEWEST_DIGITS or is_lot_number(text, span.start, span.end)
     return span.label is IdentifierLabel.NAME and bool(_EPONYM.match(text, span.end))
 
 
@@ -81,7 +83,7 @@ def mask_text(text: str, *, further: Sequence[Recogniser] = ()) -> str:
     >>> mask_text("病人陳大文，身份證A123456(3)。黃疸三天。")
     '病人[NAME]，身份證[HKID]。黃疸三天。'
     """
-    return mask(text, find_identifiers(text, further=further))
+    return mask_identifier_spans(text, find_identifiers(text, further=further))
 
 
 def load_recogniser(reference: str) -> Recogniser:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.sandbox.domain.findings import IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import names_of
+from commonwatt.sandbox.engines.deidentify.lists import deidentification_word_list
 
 COLUMNS: Final = ("word", "shape", "lists", "begin", "end", "before", "kind")
 
@@ -101,12 +101,12 @@ def tokenise(
     """
     spans = [match.span() for match in _TOKEN.finditer(text)]
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    marks = _phrases(text)
+    marks = _chinese_phrase_marks(text)
     flat = "l" if text.islower() else "U" if text.isupper() else ""
     rows: list[tuple[int, ...]] = []
     last = 0
     for start, end in spans:
-        row = _token_row(text[start:end], flat, unlisted)
+        row = _token_feature_row(text[start:end], flat, unlisted)
         if start in marks:
             row = (row[0], row[1], row[2] | marks[start], *row[3:])
         rows.append(
@@ -116,40 +116,40 @@ def tokenise(
     atoms = np.array(rows, dtype=np.uint32).reshape(-1, len(COLUMNS))
     for span in recognised:
         first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
-        atoms[first:stop, 0] = _hashed(f"<{span.label}>")
+        atoms[first:stop, 0] = _token_hash(f"<{span.label}>")
     for span in hints:
         first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
         atoms[first:stop, 6] ^= _HINT
     return TokenisedText(text, bool(flat), starts, ends, atoms)
 
 
-def _hashed(text: str) -> int:
+def _token_hash(text: str) -> int:
     # A hash that every machine and version computes alike, unlike Python's own; 0 stands for no
     # token.
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) or 1
 
 
 @lru_cache(maxsize=1 << 16)
-def _token_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
+def _token_feature_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
     """Return word, shape, lists, begin, end and kind of one token."""
     word = token.lower()
     # Numbers by their length: the digits themselves would be learned by heart.
     if token.isdigit():
         word = "9" * min(len(token), 12)
-    lists = _in_lists(token, word)
+    lists = _token_name_list_bits(token, word)
     if unlisted:
         # In training some texts see no list of names, so that names on no list are found by what
         # stands about them.
         lists &= ~(_NAMES | 4 | 32)
-    shape = _shape(token)
-    if flat and token.isalpha() and not _is_han(token):
+    shape = _token_shape(token)
+    if flat and token.isalpha() and not _is_chinese_character(token):
         shape += flat  # capitals tell nothing where a text has none or no others
-    kind = _hashed(f"{shape[:3]}|{lists & (1 | 2 | 4 | 8 | 16 | _SURNAME_ZH | _GIVEN_ZH)}")
-    begin, end = _hashed("<" + word[:3]), _hashed(word[-3:] + ">")
-    return _hashed(word), _hashed(shape), lists | 1 << 31, begin, end, kind
+    kind = _token_hash(f"{shape[:3]}|{lists & (1 | 2 | 4 | 8 | 16 | _SURNAME_ZH | _GIVEN_ZH)}")
+    begin, end = _token_hash("<" + word[:3]), _token_hash(word[-3:] + ">")
+    return _token_hash(word), _token_hash(shape), lists | 1 << 31, begin, end, kind
 
 
-def _shape(token: str) -> str:
+def _token_shape(token: str) -> str:
     """Return the look of a token: `Xx`, `X`, `x`, digits by their number, a mark as itself."""
     if token.isdigit():
         return f"9{min(len(token), 12)}" + (
@@ -157,7 +157,7 @@ def _shape(token: str) -> str:
         )
     if not token[0].isalpha():
         return token
-    if _is_han(token):
+    if _is_chinese_character(token):
         return "han"
     if token.isupper():
         return f"X{min(len(token), 5)}"
@@ -172,23 +172,23 @@ def _shape(token: str) -> str:
     return "x" if token.islower() else "xX"
 
 
-def _is_han(token: str) -> bool:
+def _is_chinese_character(token: str) -> bool:
     return "㐀" <= token[0] <= "鿿" or "豈" <= token[0] <= "﫿"
 
 
-def _in_lists(token: str, word: str) -> int:
-    if _is_han(token):
+def _token_name_list_bits(token: str, word: str) -> int:
+    if _is_chinese_character(token):
         return (
-            _SURNAME_ZH * (token in names_of("surnames-zh.txt"))
-            | _GIVEN_ZH * (token in names_of("given-zh.txt"))
+            _SURNAME_ZH * (token in deidentification_word_list("surnames-zh.txt"))
+            | _GIVEN_ZH * (token in deidentification_word_list("given-zh.txt"))
             | _PLACE_ZH * (token in _ROAD_CHARACTERS)
         )
-    return _latin_lists().get(word, 0) or _ending_lists(word)
+    return _latin_word_list_bits().get(word, 0) or _inflected_word_list_bits(word)
 
 
-def _ending_lists(word: str) -> int:
+def _inflected_word_list_bits(word: str) -> int:
     """Return the lists of a common word in a simple ending."""
-    listed = _latin_lists()
+    listed = _latin_word_list_bits()
     for ending in ("s", "ed", "ing", "es", "ly"):
         if word.endswith(ending) and listed.get(word.removesuffix(ending), 0) & 8:
             return 8
@@ -196,13 +196,13 @@ def _ending_lists(word: str) -> int:
 
 
 @cache
-def _latin_lists() -> dict[str, int]:
+def _latin_word_list_bits() -> dict[str, int]:
     lists: dict[str, int] = {}
     for file, bit in _LISTS:
-        for name in names_of(file):
+        for name in deidentification_word_list(file):
             word = name.lower()
             lists[word] = lists.get(word, 0) | bit
-    for name in names_of("capitalised-en.txt"):
+    for name in deidentification_word_list("capitalised-en.txt"):
         lists[name.lower()] = lists.get(name.lower(), 0) | _CAPITALISED | 8
     for bit, words in _WORDS.items():
         for word in words.split():
@@ -211,19 +211,21 @@ def _latin_lists() -> dict[str, int]:
 
 
 @cache
-def _phrase_pattern() -> re.Pattern[str]:
+def _chinese_phrase_pattern() -> re.Pattern[str]:
     """Return the pattern of Chinese words that are no name, and of cues beside names."""
-    medical = sorted(names_of("words-zh.txt"), key=lambda word: (-len(word), word))
-    cues = sorted(names_of("cues-zh.txt"), key=lambda word: (-len(word), word))
+    medical = sorted(
+        deidentification_word_list("words-zh.txt"), key=lambda word: (-len(word), word)
+    )
+    cues = sorted(deidentification_word_list("cues-zh.txt"), key=lambda word: (-len(word), word))
     return re.compile(f"(?P<medical>{'|'.join(medical)})|(?P<cue>{'|'.join(cues)})")
 
 
-def _phrases(text: str) -> dict[int, int]:
+def _chinese_phrase_marks(text: str) -> dict[int, int]:
     """Return marks by position, for characters that belong to a known Chinese word."""
     marks: dict[int, int] = {}
     if text.isascii():
         return marks
-    for match in _phrase_pattern().finditer(text):
+    for match in _chinese_phrase_pattern().finditer(text):
         bit = _MEDICAL if match.lastgroup == "medical" else _CUE
         for at in range(match.start(), match.end()):
             marks[at] = bit

@@ -32,7 +32,7 @@ class ControlGroup:
     folders: dict[str, Path]
 
     @property
-    def procs(self) -> list[str]:
+    def process_join_files(self) -> list[str]:
         """Return the files into which a process writes 0 to join."""
         return [str(folder / "cgroup.procs") for folder in dict.fromkeys(self.folders.values())]
 
@@ -84,7 +84,7 @@ class ControlGroup:
         # In a loop: a process that was forking when the list was read is in the next one.
         while alive := self.pids():
             for pid in alive:
-                _kill(pid)
+                _kill_isolated_process(pid)
             if time.monotonic() > deadline:
                 raise IsolationError("cgroup", found=Message("a job that cannot be killed"))
             time.sleep(0.002)
@@ -96,14 +96,14 @@ class ControlGroup:
                 folder.rmdir()
 
 
-def make_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGroup:
+def make_control_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGroup:
     """Make a control group with `limits` and return it.
 
     Raises:
         IsolationError: The machine offers no control of memory or processes.
     """
     unified = (root / "cgroup.controllers").exists()
-    parents = _unified_parent(root) if unified else _legacy_parents(root)
+    parents = _unified_cgroup_parent(root) if unified else _legacy_cgroup_parents(root)
     # These two keep a promise; processor time is only fairness and may be missing.
     for need in ("memory", "pids"):
         if need not in parents:
@@ -116,9 +116,9 @@ def make_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGro
     try:
         for folder in dict.fromkeys(group.folders.values()):
             folder.mkdir()
-        for key, settings in _settings(limits, unified=unified).items():
+        for key, settings in _control_group_settings(limits, unified=unified).items():
             if key in group.folders:
-                _write(group.folders[key], settings)
+                _write_control_group_settings(group.folders[key], settings)
     except OSError as error:
         group.remove()
         raise IsolationError(
@@ -127,26 +127,26 @@ def make_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGro
     return group
 
 
-def remove_orphaned_groups(*, root: Path = ROOT) -> None:
+def remove_orphaned_control_groups(*, root: Path = ROOT) -> None:
     """Remove the empty groups of runners that were killed before they could."""
     unified = (root / "cgroup.controllers").exists()
-    parents = {root / "commonwatt"} if unified else set(_legacy_parents(root).values())
+    parents = {root / "commonwatt"} if unified else set(_legacy_cgroup_parents(root).values())
     for folder in (group for parent in parents for group in parent.glob("commonwatt-*-*")):
-        if not is_running(folder.name.removeprefix("commonwatt-")):
+        if not is_isolated_job_runner_alive(folder.name.removeprefix("commonwatt-")):
             with suppress(OSError):  # its last process is still dying; the next sweep gets it
                 folder.rmdir()
 
 
-def is_running(name: str) -> bool:
+def is_isolated_job_runner_alive(name: str) -> bool:
     """Return whether the runner that a job's name begins with is alive.
 
-    >>> is_running(f"{os.getpid()}-0")
+    >>> is_isolated_job_runner_alive(f"{os.getpid()}-0")
     True
     """
     return Path("/proc", name.split("-", maxsplit=1)[0]).exists()
 
 
-def _settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
+def _control_group_settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
     quota = int(limits.cpus * _PERIOD_US)
     if unified:
         return {
@@ -165,7 +165,7 @@ def _settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
     }
 
 
-def _write(folder: Path, settings: dict[str, str]) -> None:
+def _write_control_group_settings(folder: Path, settings: dict[str, str]) -> None:
     for name, value in settings.items():
         optional = "swap" in name or "memsw" in name
         if optional and not (folder / name).exists():
@@ -173,7 +173,7 @@ def _write(folder: Path, settings: dict[str, str]) -> None:
         (folder / name).write_text(value, encoding="ascii")
 
 
-def _legacy_parents(root: Path) -> dict[str, Path]:
+def _legacy_cgroup_parents(root: Path) -> dict[str, Path]:
     parents: dict[str, Path] = {}
     for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -186,7 +186,7 @@ def _legacy_parents(root: Path) -> dict[str, Path]:
     return parents
 
 
-def _unified_parent(root: Path) -> dict[str, Path]:
+def _unified_cgroup_parent(root: Path) -> dict[str, Path]:
     """Return the group of all jobs in version 2, with its controllers switched on.
 
     A group with processes of its own may not hand controllers down, so jobs live
@@ -202,7 +202,7 @@ def _unified_parent(root: Path) -> dict[str, Path]:
     return dict.fromkeys(controllers, parent)
 
 
-def _kill(pid: int) -> None:
+def _kill_isolated_process(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

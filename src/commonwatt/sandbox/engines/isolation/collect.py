@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
 
 _PIECE: Final = 1 << 20
 
@@ -59,7 +59,7 @@ class CollectionResult:
     refusals: dict[CollectionRefusal, int]
 
 
-def collect(
+def collect_job_outputs(
     folder_fd: int, declared: Mapping[str, OutputKind], to: Path, *, limit: int
 ) -> CollectionResult:
     """Copy the declared outputs from `folder_fd` to the folder `to`.
@@ -79,7 +79,7 @@ def collect(
         # Sorted: the order of a folder is the job's to choose, and nothing that follows may
         # depend on it.
         for name in sorted(os.listdir(root)):
-            collected = _collect_file(root, name, declared, to, limit)
+            collected = _collect_output_file(root, name, declared, to, limit)
             if isinstance(collected, CollectionRefusal):
                 refusals[collected] = refusals.get(collected, 0) + 1
             else:
@@ -93,14 +93,14 @@ def collect(
     return CollectionResult(tuple(outputs), refusals)
 
 
-def _collect_file(
+def _collect_output_file(
     root: int, name: str, declared: Mapping[str, OutputKind], to: Path, limit: int
 ) -> CollectedOutput | CollectionRefusal:
     # The name is compared and then forgotten: a message may be written into it.
     if name not in declared:
         return CollectionRefusal.UNDECLARED
     before = os.stat(name, dir_fd=root, follow_symlinks=False)
-    if refusal := _refusal_of(before, limit):
+    if refusal := _output_file_refusal(before, limit):
         return refusal
     # Never blocking: opening a pipe that nobody writes would wait for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -113,16 +113,16 @@ def _collect_file(
             before.st_ino, before.st_dev, before.st_size,
         ):  # fmt: skip
             return CollectionRefusal.CHANGED
-        data = _read(file.fileno(), limit)
+        data = _read_output_bytes(file.fileno(), limit)
     if len(data) != before.st_size:
         return CollectionRefusal.CHANGED
-    clean = as_kind(data, declared[name])
+    clean = clean_output_of_kind(data, declared[name])
     if clean is None:
         return CollectionRefusal.WRONG_KIND
-    return _store_bytes(name, declared[name], clean, to, trimmed=len(clean) < len(data))
+    return _store_collected_output(name, declared[name], clean, to, trimmed=len(clean) < len(data))
 
 
-def _refusal_of(status: os.stat_result, limit: int) -> CollectionRefusal | None:
+def _output_file_refusal(status: os.stat_result, limit: int) -> CollectionRefusal | None:
     if not stat.S_ISREG(status.st_mode):
         return CollectionRefusal.NOT_A_FILE
     # A second name may lie outside the folder, where it would go on changing.
@@ -137,7 +137,7 @@ def _refusal_of(status: os.stat_result, limit: int) -> CollectionRefusal | None:
     return None
 
 
-def _read(fd: int, limit: int) -> bytes:
+def _read_output_bytes(fd: int, limit: int) -> bytes:
     pieces: list[bytes] = []
     # One byte more than allowed, so that a file that grew while it was read is noticed.
     remaining = limit + 1
@@ -147,7 +147,7 @@ def _read(fd: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _store_bytes(
+def _store_collected_output(
     name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool
 ) -> CollectedOutput:
     digest = hashlib.sha256(data).hexdigest()

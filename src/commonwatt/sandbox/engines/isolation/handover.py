@@ -1,10 +1,10 @@
 """An isolated job as a command, for a backend that starts it on another machine.
 
-`prepare_step` writes a job into a folder that both machines see and returns the
+`prepare_handover_step` writes a job into a folder that both machines see and returns the
 exact command and environment; Slurm runs it as `srun --export=NONE … argv`, as
 root of the machine, because each job gets a user id of its own there. The
 command proves that machine's isolation, runs the job in the same isolation as
-always, and leaves what was collected and how it ended. `collect_step` reads
+always, and leaves what was collected and how it ended. `collect_handover_step` reads
 that, believes no byte without its digest and its kind, and returns the same
 `JobOutcome` as `IsolationNode.run`. `RemoteJobRunner` is both as a runner for `Project.submit`.
 
@@ -31,7 +31,7 @@ from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal
 from commonwatt.sandbox.engines.isolation.node import JobEnding, JobOutcome, prove_node
-from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 
 _JOB, _ENDED, _LOG, _OUTPUTS = "job.json", "ended.json", "log", "outputs"
@@ -54,7 +54,7 @@ class HandoverStep:
     limits: JobLimits
 
 
-def prepare_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverStep:
+def prepare_handover_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverStep:
     """Write `job` into the new folder `stage` and return the command that runs it.
 
     Args:
@@ -82,7 +82,7 @@ def prepare_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverSt
     )  # fmt: skip
 
 
-def collect_step(step: HandoverStep, to: Path) -> JobOutcome:
+def collect_handover_step(step: HandoverStep, to: Path) -> JobOutcome:
     """Return how a step ended, with its outputs checked again and moved into `to`.
 
     Raises:
@@ -95,7 +95,9 @@ def collect_step(step: HandoverStep, to: Path) -> JobOutcome:
         raise IsolationError(
             "step", found=Message("no end on record"), wanted=Message("a step that ran to its end")
         ) from None
-    outputs = tuple(_checked_output(step.stage, output, to) for output in facts.pop("outputs"))
+    outputs = tuple(
+        _checked_handover_output(step.stage, output, to) for output in facts.pop("outputs")
+    )
     refusals = {CollectionRefusal(name): count for name, count in facts.pop("refusals").items()}
     ending = JobEnding(facts.pop("ending"))
     return JobOutcome(ending=ending, outputs=outputs, refusals=refusals, log=log, **facts)
@@ -119,26 +121,31 @@ class RemoteJobRunner:
 
     def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name."""
-        return self.runtime.record(language)
+        return self.runtime.environment_record(language)
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` elsewhere and collect its outputs into the folder `to`."""
-        step = prepare_step(job, self.stages / f"step-{secrets.token_hex(6)}", self.node_folder)
+        step = prepare_handover_step(
+            job, self.stages / f"step-{secrets.token_hex(6)}", self.node_folder
+        )
         try:
             self.submit_step(step)
-            return collect_step(step, to)
+            return collect_handover_step(step, to)
         finally:
             shutil.rmtree(step.stage)
 
 
-def _checked_output(stage: Path, output: Mapping[str, Any], to: Path) -> CollectedOutput:
+def _checked_handover_output(stage: Path, output: Mapping[str, Any], to: Path) -> CollectedOutput:
     """Return one output, if its bytes are those that the step named, of their kind."""
     kind = OutputKind(output["kind"])
     fd = os.open(stage / _OUTPUTS / str(output["sha256"]), os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(fd, "rb") as file:
         data = file.read()
     # The folder is shared, so it is believed no more than a job's own output folder.
-    if hashlib.sha256(data).hexdigest() != output["sha256"] or as_kind(data, kind) != data:
+    if (
+        hashlib.sha256(data).hexdigest() != output["sha256"]
+        or clean_output_of_kind(data, kind) != data
+    ):
         raise IsolationError("step", found=Message("bytes other than those collected"))
     path = to / str(output["sha256"])
     draft = path.with_name(f".{path.name}.draft")
@@ -151,7 +158,7 @@ def _checked_output(stage: Path, output: Mapping[str, Any], to: Path) -> Collect
     )  # fmt: skip
 
 
-def _read_job(stage: Path) -> IsolatedJob:
+def _read_handover_job(stage: Path) -> IsolatedJob:
     """Return the job of a stage, if its inputs are the bytes that were meant.
 
     Raises:
@@ -171,9 +178,9 @@ def _read_job(stage: Path) -> IsolatedJob:
     )  # fmt: skip
 
 
-def _run_step(stage: Path, node_folder: Path) -> None:
+def _run_handover_step(stage: Path, node_folder: Path) -> None:
     """Do a step on this machine; the end is written last."""
-    outcome = prove_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
+    outcome = prove_node(node_folder).run(_read_handover_job(stage), to=stage / _OUTPUTS)
     (stage / _LOG).write_bytes(outcome.log)
     facts = {
         "ending": outcome.ending.value, "exit_code": outcome.exit_code, "wall_s": outcome.wall_s,
@@ -193,4 +200,4 @@ def _run_step(stage: Path, node_folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _run_step(Path(sys.argv[1]), Path(sys.argv[2]))
+    _run_handover_step(Path(sys.argv[1]), Path(sys.argv[2]))

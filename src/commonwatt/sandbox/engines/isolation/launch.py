@@ -26,18 +26,18 @@ _MOVE_MOUNT, _EMPTY_PATH, _HERE = 429, 0x4, -100
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(plan_fd: int) -> None:
+def become_isolated_job(plan_fd: int) -> None:
     """Read the plan from `plan_fd`, carry it out, become bubblewrap."""
     with os.fdopen(plan_fd, encoding="utf-8") as file:
         plan: dict[str, Any] = json.load(file)
     # First of all: everything that follows, forks included, is already counted and limited.
     for path in plan["cgroup_procs"]:
-        _write(path, "0")
-    _leave_mount_table(plan["stage"])
+        _join_control_group(path, "0")
+    _leave_host_mount_table(plan["stage"])
     for bind in plan["binds"]:
-        _bind_mount(bind["source"], f"{plan['stage']}/{bind['name']}")
+        _bind_mount_into_stage(bind["source"], f"{plan['stage']}/{bind['name']}")
     for mount in plan["mounts"]:
-        _move_mount(mount["fd"], f"{plan['stage']}/{mount['name']}")
+        _move_mount_into_stage(mount["fd"], f"{plan['stage']}/{mount['name']}")
     for name, limit in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
     os.umask(0o077)
@@ -52,46 +52,48 @@ def main(plan_fd: int) -> None:
     os.execve(plan["argv"][0], plan["argv"], {})  # noqa: S606
 
 
-def _leave_mount_table(stage: str) -> None:
-    _check(_libc.unshare(_NEW_MOUNTS))
+def _leave_host_mount_table(stage: str) -> None:
+    _check_mount_call(_libc.unshare(_NEW_MOUNTS))
     # Private first, or mounts made here would show in the host's table.
-    _mount(None, "/", None, _PRIVATE | _RECURSIVE, None)
-    _mount("stage", stage, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
+    _mount_for_isolated_job(None, "/", None, _PRIVATE | _RECURSIVE, None)
+    _mount_for_isolated_job("stage", stage, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
 
 
-def _bind_mount(source: str, target: str) -> None:
+def _bind_mount_into_stage(source: str, target: str) -> None:
     if os.path.isdir(source):
         os.mkdir(target)
     else:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
-    _mount(source, target, None, _BIND | _RECURSIVE, None)
+    _mount_for_isolated_job(source, target, None, _BIND | _RECURSIVE, None)
 
 
-def _move_mount(fd: int, target: str) -> None:
+def _move_mount_into_stage(fd: int, target: str) -> None:
     os.mkdir(target)
-    _check(_libc.syscall(_MOVE_MOUNT, fd, b"", _HERE, target.encode(), _EMPTY_PATH))
+    _check_mount_call(_libc.syscall(_MOVE_MOUNT, fd, b"", _HERE, target.encode(), _EMPTY_PATH))
     os.close(fd)  # else the job would inherit it
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None) -> None:
+def _mount_for_isolated_job(
+    source: str | None, target: str, kind: str | None, flags: int, data: str | None
+) -> None:
     arguments = [
         None if argument is None else argument.encode() for argument in (source, target, kind, data)
     ]
-    _check(
+    _check_mount_call(
         _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3])
     )
 
 
-def _check(result: int) -> None:
+def _check_mount_call(result: int) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), "launch")
 
 
-def _write(path: str, text: str) -> None:
+def _join_control_group(path: str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, text.encode())
     os.close(fd)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    become_isolated_job(int(sys.argv[1]))

@@ -21,7 +21,7 @@ _CLOEXEC, _SET_STRING, _CREATE = 1, 1, 6
 _NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 
 
-def make_memory_folder(*, size_bytes: int, inodes: int, uid: int) -> int:
+def make_isolated_memory_folder(*, size_bytes: int, inodes: int, uid: int) -> int:
     """Return a descriptor of an empty folder that cannot grow past its limits.
 
     Raises:
@@ -35,17 +35,17 @@ def make_memory_folder(*, size_bytes: int, inodes: int, uid: int) -> int:
         "uid": str(uid),
         "gid": str(uid),
     }
-    context = _call(_FSOPEN, b"tmpfs", _CLOEXEC)
+    context = _mount_system_call(_FSOPEN, b"tmpfs", _CLOEXEC)
     try:
         for name, value in settings.items():
-            _call(_FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0)
-        _call(_FSCONFIG, context, _CREATE, None, None, 0)
-        return _call(_FSMOUNT, context, _CLOEXEC, _NOSUID_NODEV_NOEXEC)
+            _mount_system_call(_FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0)
+        _mount_system_call(_FSCONFIG, context, _CREATE, None, None, 0)
+        return _mount_system_call(_FSMOUNT, context, _CLOEXEC, _NOSUID_NODEV_NOEXEC)
     finally:
         os.close(context)
 
 
-def _call(number: int, *arguments: int | bytes | None) -> int:
+def _mount_system_call(number: int, *arguments: int | bytes | None) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     result = int(libc.syscall(number, *arguments))
     if result < 0:

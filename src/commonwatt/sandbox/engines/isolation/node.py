@@ -24,14 +24,18 @@ from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits
 from commonwatt.sandbox.engines.isolation.cgroups import (
     ControlGroup,
-    is_running,
-    make_group,
-    remove_orphaned_groups,
+    is_isolated_job_runner_alive,
+    make_control_group,
+    remove_orphaned_control_groups,
 )
-from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal, collect
-from commonwatt.sandbox.engines.isolation.mounts import make_memory_folder
-from commonwatt.sandbox.engines.isolation.probe import PROBE, check_probe
-from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, program_path_inside
+from commonwatt.sandbox.engines.isolation.collect import (
+    CollectedOutput,
+    CollectionRefusal,
+    collect_job_outputs,
+)
+from commonwatt.sandbox.engines.isolation.mounts import make_isolated_memory_folder
+from commonwatt.sandbox.engines.isolation.probe import PROBE, check_isolation_probe
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, isolated_program_path
 from commonwatt.sandbox.engines.isolation.supervise import (
     IsolatedProcessResult,
     run_isolated_process,
@@ -90,7 +94,7 @@ class IsolationNode:
 
     def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name, so that a run can be repeated."""
-        return self.runtime.record(language)
+        return self.runtime.environment_record(language)
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` to its end and collect its outputs into the folder `to`.
@@ -99,16 +103,16 @@ class IsolationNode:
             IsolationError: A layer could not be put in place; nothing ran.
         """
         with ExitStack() as stack:
-            uid = stack.enter_context(_claim_uid(self.folder))
+            uid = stack.enter_context(_claim_isolated_job_uid(self.folder))
             isolation = stack.enter_context(_prepare_isolation(self, job, uid))
             process = run_isolated_process(
                 isolation.plan, isolation.folders, isolation.group, job.limits
             )
-            collection = collect(
+            collection = collect_job_outputs(
                 isolation.folders["out"], job.outputs, to, limit=job.limits.output_bytes
             )
             return JobOutcome(
-                ending=_ending(process, isolation.group),
+                ending=_isolated_job_ending(process, isolation.group),
                 exit_code=process.exit_code,
                 wall_s=process.wall_s,
                 # The group counts every process; where it is not counted, the first process and
@@ -131,7 +135,7 @@ class _PreparedIsolation:
     plan: dict[str, Any]
 
 
-def _ending(process: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
+def _isolated_job_ending(process: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
     # Asked first: a job that is killed for memory ends like any other killed one.
     if group.ran_out_of_memory():
         return JobEnding.OUT_OF_MEMORY
@@ -160,20 +164,20 @@ def prove_node(folder: Path, *, runtime: JobRuntime | None = None) -> IsolationN
             wanted=Message("root, who alone can give each job a user id of its own"),
         )
     (folder / "stage").mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder / "stage")
+    _remove_leftover_job_stages(folder / "stage")
     node = IsolationNode(folder, runtime or JobRuntime(), find_bubblewrap())
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         outcome = node.run(IsolatedJob(code=PROBE, limits=JobLimits(wall_s=30.0)), to=Path(scratch))
     # The probe takes the way of every job, so that what it proves is what jobs get.
-    check_probe(outcome.log)
+    check_isolation_probe(outcome.log)
     return node
 
 
-def _remove_leftovers(stages: Path) -> None:
+def _remove_leftover_job_stages(stages: Path) -> None:
     """Remove what runners left that were killed."""
-    remove_orphaned_groups()
+    remove_orphaned_control_groups()
     for path in stages.iterdir():
-        if not is_running(path.name):
+        if not is_isolated_job_runner_alive(path.name):
             if path.is_dir():
                 path.rmdir()
             else:
@@ -197,7 +201,7 @@ def find_bubblewrap() -> Path:
 
 
 @contextmanager
-def _claim_uid(folder: Path) -> Generator[int]:
+def _claim_isolated_job_uid(folder: Path) -> Generator[int]:
     """Yield a user id that no other job on this machine has, by a lock on a file."""
     locks = folder / "uids"
     locks.mkdir(exist_ok=True)
@@ -233,31 +237,31 @@ def _prepare_isolation(
         program.write_text(job.code, encoding="utf-8")
         program.chmod(0o444)
         stack.callback(program.unlink)
-        group = make_group(name, job.limits)
+        group = make_control_group(name, job.limits)
         # Callbacks run in reverse: kill, then remove, since a group with processes cannot be
         # removed.
         stack.callback(group.remove)
         stack.callback(group.kill)
-        folders = _memory_folders(job.limits, uid)
+        folders = _job_memory_folder_fds(job.limits, uid)
         for fd in folders.values():
             stack.callback(os.close, fd)
-        plan = _launch_plan(node, job, uid, stage=stage, program=program, group=group)
+        plan = _isolation_launch_plan(node, job, uid, stage=stage, program=program, group=group)
         yield _PreparedIsolation(group, folders, plan)
 
 
-def _memory_folders(limits: JobLimits, uid: int) -> dict[str, int]:
+def _job_memory_folder_fds(limits: JobLimits, uid: int) -> dict[str, int]:
     sizes = {
         "out": (limits.output_bytes, limits.output_files),
         "tmp": (limits.scratch_bytes, _SCRATCH_INODES),
         "shm": (limits.scratch_bytes, _SCRATCH_INODES),
     }
     return {
-        name: make_memory_folder(size_bytes=size, inodes=inodes, uid=uid)
+        name: make_isolated_memory_folder(size_bytes=size, inodes=inodes, uid=uid)
         for name, (size, inodes) in sizes.items()
     }
 
 
-def _launch_plan(
+def _isolation_launch_plan(
     node: IsolationNode,
     job: IsolatedJob,
     uid: int,
@@ -271,19 +275,19 @@ def _launch_plan(
     sources |= {f"in-{name}": path for name, path in job.inputs.items()}
     for path in sources.values():
         # A link among the inputs could point anywhere by the time it is mounted.
-        _check_plain(path)
+        _check_job_input_is_no_link(path)
     return {
         "stage": str(stage),
         "uid": uid,
-        "cgroup_procs": group.procs,
+        "cgroup_procs": group.process_join_files,
         "binds": [{"source": str(path), "name": name} for name, path in sources.items()],
-        "rlimits": _rlimits(job.limits),
+        "rlimits": _isolated_job_rlimits(job.limits),
         "argv": _bubblewrap_argv(node, job, stage),
         "command": node.runtime.command(job.language),
     }
 
 
-def _rlimits(limits: JobLimits) -> dict[str, int]:
+def _isolated_job_rlimits(limits: JobLimits) -> dict[str, int]:
     return {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": limits.cpu_s,
@@ -301,11 +305,11 @@ def _rlimits(limits: JobLimits) -> dict[str, int]:
 def _bubblewrap_argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list[str]:
     argv = [str(node.bubblewrap), *_ISOLATION_OPTIONS.split(), "--hostname", "room"]
     argv += ["--uid", _INSIDE_UID, "--gid", _INSIDE_UID]
-    argv += _system_libraries()
+    argv += _bubblewrap_library_arguments()
     argv += ["--ro-bind", str(stage / "python"), str(node.runtime.prefix)]
     argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
     argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
-    argv += ["--ro-bind", str(stage / "program"), program_path_inside(job.language)]
+    argv += ["--ro-bind", str(stage / "program"), isolated_program_path(job.language)]
     argv += node.runtime.mount_arguments(job.language)
     for name in job.inputs:
         argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
@@ -319,7 +323,7 @@ def _bubblewrap_argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list
     return argv
 
 
-def _system_libraries() -> list[str]:
+def _bubblewrap_library_arguments() -> list[str]:
     # Libraries only: no /usr/bin, so that no shell and no program with the set-user bit is in
     # sight.
     argv = ["--ro-bind", "/usr/lib", "/usr/lib"]
@@ -332,7 +336,7 @@ def _system_libraries() -> list[str]:
     return [*argv, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
 
 
-def _check_plain(path: Path) -> None:
+def _check_job_input_is_no_link(path: Path) -> None:
     if path.is_symlink() or not (path.is_file() or path.is_dir()):
         raise IsolationError(
             str(path.name), wanted=Message("a file or folder that exists and is no link")

@@ -18,27 +18,27 @@ _PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"pHYs"
 _SIDES: Final = 16_384
 
 
-def as_kind(data: bytes, kind: OutputKind) -> bytes | None:
+def clean_output_of_kind(data: bytes, kind: OutputKind) -> bytes | None:
     r"""Return the bytes of `kind` that may go on to review, or None.
 
     Text of any sort is UTF-8 without control characters, which no binary pickle,
     archive, program or image is; JSON must parse. A picture keeps only the parts
     that make its pixels; words riding in it are taken out.
 
-    >>> as_kind(b"a,b\n1,2\n", OutputKind.CSV)
+    >>> clean_output_of_kind(b"a,b\n1,2\n", OutputKind.CSV)
     b'a,b\n1,2\n'
-    >>> as_kind(b"\x80\x04\x95.", OutputKind.CSV) is None
+    >>> clean_output_of_kind(b"\x80\x04\x95.", OutputKind.CSV) is None
     True
     """
     if kind is OutputKind.PNG:
-        return _pixels_only(data)
-    text = _plain_text(data)
-    if text is None or (kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_json(text)):
+        return _png_without_text_chunks(data)
+    text = _output_as_plain_text(data)
+    if text is None or (kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_output_json(text)):
         return None
     return data
 
 
-def _plain_text(data: bytes) -> str | None:
+def _output_as_plain_text(data: bytes) -> str | None:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -48,7 +48,7 @@ def _plain_text(data: bytes) -> str | None:
     return text if clean else None
 
 
-def _is_json(text: str) -> bool:
+def _is_output_json(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -56,10 +56,10 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _pixels_only(data: bytes) -> bytes | None:
+def _png_without_text_chunks(data: bytes) -> bytes | None:
     """Return a picture without its words, or None if it is malformed."""
     try:
-        chunks = list(_chunks(data))
+        chunks = list(_png_kinds_and_chunks(data))
     except (ValueError, struct.error):
         return None
     kinds = [kind for kind, _ in chunks]
@@ -71,7 +71,7 @@ def _pixels_only(data: bytes) -> bytes | None:
     return _PNG + b"".join(chunk for kind, chunk in chunks if kind in _PIXELS)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _png_kinds_and_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield each chunk's kind and whole bytes; raise on anything out of order."""
     if not data.startswith(_PNG):
         raise ValueError

@@ -57,14 +57,14 @@ _WANTED: Final[dict[str, tuple[Any, str]]] = {
 }
 
 
-def check_probe(log: bytes) -> None:
+def check_isolation_probe(probe_log: bytes) -> None:
     """Raise unless the probe's report shows every promise kept.
 
     Raises:
         IsolationError: Names the first promise that this machine does not keep.
     """
     try:
-        report: dict[str, Any] = json.loads(log)
+        report: dict[str, Any] = json.loads(probe_log)
     except ValueError:
         raise IsolationError(
             "probe", found=Message("no report"), wanted=Message("a probe that runs to its end")

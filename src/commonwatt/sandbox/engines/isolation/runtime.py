@@ -87,7 +87,7 @@ class JobRuntime:
             "OPENBLAS_NUM_THREADS": threads,
         }
         if language is JobLanguage.R:
-            return common | self._r_variables()
+            return common | self._r_environment_variables()
         return common | {
             "PYTHONPATH": "/opt/site:/opt/room",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -96,17 +96,17 @@ class JobRuntime:
             "POLARS_MAX_THREADS": threads,
         }
 
-    def record(self, language: JobLanguage) -> dict[str, str]:
+    def environment_record(self, language: JobLanguage) -> dict[str, str]:
         """Return what a job of this language runs on, for the ledger."""
         if language is JobLanguage.R:
             packages = sorted(self.r_home.glob("library/*/DESCRIPTION"))
             return {
                 "r_sha256": file_sha256(self.r),
-                "packages_sha256": _digest([file_sha256(path) for path in packages]),
+                "packages_sha256": _job_packages_sha256([file_sha256(path) for path in packages]),
             }
-        return _python_record(self.site)
+        return _python_environment_record(self.site)
 
-    def _r_variables(self) -> dict[str, str]:
+    def _r_environment_variables(self) -> dict[str, str]:
         # Debian links BLAS through /etc/alternatives, which an isolated job does not see.
         libraries = ("/usr/lib/x86_64-linux-gnu/blas", "/usr/lib/x86_64-linux-gnu/lapack")
         return {
@@ -121,20 +121,24 @@ class JobRuntime:
         }
 
 
-def program_path_inside(language: JobLanguage) -> str:
+def isolated_program_path(language: JobLanguage) -> str:
     """Return where a job's program stands inside the isolation."""
     return _PLACES[language]
 
 
 @lru_cache(4)  # a thousand small files are read for it
-def _python_record(site: Path) -> dict[str, str]:
+def _python_environment_record(site: Path) -> dict[str, str]:
     names = sorted(
         f"{distribution.metadata['Name']}=={distribution.version}"
         for distribution in distributions(path=[str(site)])
     )
     version = ".".join(map(str, sys.version_info[:3]))
-    return {"python": version, "packages_sha256": _digest(names), "packages": str(len(names))}
+    return {
+        "python": version,
+        "packages_sha256": _job_packages_sha256(names),
+        "packages": str(len(names)),
+    }
 
 
-def _digest(lines: list[str]) -> str:
+def _job_packages_sha256(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -64,24 +64,24 @@ _LOAD, _JEQ, _JGE, _JSET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
-def filter_program() -> bytes:
+def seccomp_filter_program() -> bytes:
     """Return the filter as the array of `struct sock_filter` that bubblewrap loads.
 
     Raises:
         IsolationError: The machine is no x86-64; a filter of foreign numbers
             would deny the wrong calls.
 
-    >>> len(filter_program()) % 8
+    >>> len(seccomp_filter_program()) % 8
     0
     """
     if platform.machine() not in ("x86_64", "AMD64"):
         raise IsolationError(
             platform.machine(), wanted=Message("an x86-64 machine, for which the filter is written")
         )
-    return b"".join(struct.pack("<HBBI", *line) for line in _lines())
+    return b"".join(struct.pack("<HBBI", *line) for line in _seccomp_filter_lines())
 
 
-def _lines() -> list[tuple[int, int, int, int]]:
+def _seccomp_filter_lines() -> list[tuple[int, int, int, int]]:
     lines = [
         (_LOAD, 0, 0, _ARCH),
         # Calls of another architecture have other numbers for the same deeds; such a process is
@@ -95,32 +95,42 @@ def _lines() -> list[tuple[int, int, int, int]]:
         (_RETURN, 0, 0, _KILL),
     ]
     for number in sorted({n for group in DENIED.values() for n in group.values()}):
-        lines += _on_call(number, [_refuse(errno.EPERM)])
+        lines += _seccomp_lines_for_call(number, [_seccomp_refuse_line(errno.EPERM)])
     # glibc falls back from clone3, whose flags a filter cannot read, to clone.
-    lines += _on_call(_CLONE3, [_refuse(errno.ENOSYS)])
-    lines += _on_call(
-        _CLONE, [(_LOAD, 0, 0, _ARG0), (_JSET, 0, 1, _NEW_NAMESPACES), _refuse(1), _pass()]
+    lines += _seccomp_lines_for_call(_CLONE3, [_seccomp_refuse_line(errno.ENOSYS)])
+    lines += _seccomp_lines_for_call(
+        _CLONE,
+        [
+            (_LOAD, 0, 0, _ARG0),
+            (_JSET, 0, 1, _NEW_NAMESPACES),
+            _seccomp_refuse_line(1),
+            _seccomp_allow_line(),
+        ],
     )
     # Refused with EACCES, which the probe and programs can tell from a kernel that lacks the
     # family.
     family = [(_LOAD, 0, 0, _ARG0), (_JEQ, 1, 0, _AF_UNIX)]
     for call in (_SOCKET, _SOCKETPAIR):
-        lines += _on_call(call, [*family, _refuse(errno.EACCES), _pass()])
+        lines += _seccomp_lines_for_call(
+            call, [*family, _seccomp_refuse_line(errno.EACCES), _seccomp_allow_line()]
+        )
     # TIOCSTI types into the terminal of whoever started the job; programs need every other ioctl.
     injection = [(_LOAD, 0, 0, _ARG1)]
     for request in _TERMINAL_INJECTION:
-        injection += [(_JEQ, 0, 1, request), _refuse(errno.EPERM)]
-    lines += _on_call(_IOCTL, [*injection, _pass()])
-    return [*lines, _pass()]
+        injection += [(_JEQ, 0, 1, request), _seccomp_refuse_line(errno.EPERM)]
+    lines += _seccomp_lines_for_call(_IOCTL, [*injection, _seccomp_allow_line()])
+    return [*lines, _seccomp_allow_line()]
 
 
-def _on_call(number: int, then: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _seccomp_lines_for_call(
+    number: int, then: list[tuple[int, int, int, int]]
+) -> list[tuple[int, int, int, int]]:
     return [(_JEQ, 0, len(then), number), *then]
 
 
-def _refuse(error: int) -> tuple[int, int, int, int]:
+def _seccomp_refuse_line(error: int) -> tuple[int, int, int, int]:
     return (_RETURN, 0, 0, _ERRNO | error)
 
 
-def _pass() -> tuple[int, int, int, int]:
+def _seccomp_allow_line() -> tuple[int, int, int, int]:
     return (_RETURN, 0, 0, _ALLOW)

@@ -24,7 +24,7 @@ from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import JobLimits
 from commonwatt.sandbox.engines.isolation.cgroups import ControlGroup
-from commonwatt.sandbox.engines.isolation.seccomp import filter_program
+from commonwatt.sandbox.engines.isolation.seccomp import seccomp_filter_program
 
 _NAMESPACES: Final = {
     "net": "network", "pid": "processes", "mnt": "files", "ipc": "shared memory",
@@ -62,16 +62,18 @@ def run_isolated_process(
     """
     started = time.monotonic()
     with ExitStack() as stack:
-        info, info_inside = _pipe(stack)
-        gate_inside, gate = _pipe(stack)
-        seccomp = _memory_file(stack, filter_program())
+        info, info_inside = _open_launcher_pipe(stack)
+        gate_inside, gate = _open_launcher_pipe(stack)
+        seccomp = _launcher_memory_file(stack, seccomp_filter_program())
         inside = {"--seccomp": seccomp, "--info-fd": info_inside, "--block-fd": gate_inside}
-        whole = _memory_file(stack, json.dumps(_plan_with_fds(plan, folders, inside)).encode())
-        process = _spawn((whole, *folders.values(), *inside.values()))
+        whole = _launcher_memory_file(
+            stack, json.dumps(_launch_plan_with_fds(plan, folders, inside)).encode()
+        )
+        process = _spawn_isolation_launcher((whole, *folders.values(), *inside.values()))
         try:
             # Our copy of the writing end must be closed, or the end of the report would never
             # come.
-            _replace_by_nothing(info_inside)
+            _release_pipe_keeping_fd(info_inside)
             watch = _IsolatedProcessMonitor(process, limits, started)
             watch.read_until_end(info, gate)
         finally:
@@ -81,10 +83,10 @@ def run_isolated_process(
             # After the kill, so that the use of all children that it waited for is counted.
             _, status, use = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-        watch.drain()
+        watch.drain_job_log()
         # What was printed so far is from our own tools, because the gate never opened.
         if not watch.gate_opened:
-            raise _build_error(watch)
+            raise _isolation_build_error(watch)
         return IsolatedProcessResult(
             exit_code=process.returncode,
             wall_s=time.monotonic() - started,
@@ -116,26 +118,28 @@ class _IsolatedProcessMonitor:
             with selectors.DefaultSelector() as selector:
                 for fd in (info, self.output.fileno(), exit_fd):
                     selector.register(fd, selectors.EVENT_READ)
-                while not self._step(selector, info, gate, exit_fd):
+                while not self._handle_ready_descriptors(selector, info, gate, exit_fd):
                     pass
         finally:
             os.close(exit_fd)
 
-    def _step(self, selector: selectors.BaseSelector, info: int, gate: int, exit_fd: int) -> bool:
+    def _handle_ready_descriptors(
+        self, selector: selectors.BaseSelector, info: int, gate: int, exit_fd: int
+    ) -> bool:
         """Handle what is ready; return whether the watch is over."""
         remaining_s = self._deadline - time.monotonic()
         if remaining_s <= 0:
             self.timed_out = True
             return True
         ready = {key.fd for key, _ in selector.select(remaining_s)}
-        if info in ready and not self._read_report(info, gate):
+        if info in ready and not self._read_bubblewrap_report(info, gate):
             selector.unregister(info)
         output = self.output.fileno()
-        if output in ready and not self._read_output():
+        if output in ready and not self._read_job_log():
             selector.unregister(output)
         return exit_fd in ready
 
-    def _read_report(self, info: int, gate: int) -> bool:
+    def _read_bubblewrap_report(self, info: int, gate: int) -> bool:
         """Collect bubblewrap's report; at its end check it and open the gate."""
         if piece := os.read(info, _PIECE):
             self._info += piece
@@ -143,12 +147,12 @@ class _IsolatedProcessMonitor:
         if self._info:
             # Before the gate: a namespace that is shared would be a hole from the first
             # instruction on.
-            check_namespaces(json.loads(self._info))
+            check_job_namespaces(json.loads(self._info))
             os.write(gate, b"1")
             self.gate_opened = True
         return False
 
-    def _read_output(self) -> bool:
+    def _read_job_log(self) -> bool:
         try:
             piece = os.read(self.output.fileno(), _PIECE)
         except BlockingIOError:
@@ -160,7 +164,7 @@ class _IsolatedProcessMonitor:
         self.log_cut = self.log_cut or len(piece) > space
         return bool(piece)
 
-    def drain(self) -> None:
+    def drain_job_log(self) -> None:
         """Read what the dead left in the pipe, and close it."""
         while True:
             try:
@@ -175,7 +179,7 @@ class _IsolatedProcessMonitor:
         self.output.close()
 
 
-def check_namespaces(
+def check_job_namespaces(
     report: Mapping[str, Any], own_namespaces: Path = Path("/proc/self/ns")
 ) -> None:
     """Raise unless every namespace in bubblewrap's report differs from our own.
@@ -193,7 +197,7 @@ def check_namespaces(
             )
 
 
-def _build_error(watch: _IsolatedProcessMonitor) -> IsolationError:
+def _isolation_build_error(watch: _IsolatedProcessMonitor) -> IsolationError:
     """Return why the isolation failed; only our own tools have written so far."""
     lines = bytes(watch.log).decode("utf-8", "replace").strip().splitlines()
     return IsolationError(
@@ -203,7 +207,7 @@ def _build_error(watch: _IsolatedProcessMonitor) -> IsolationError:
     )
 
 
-def _plan_with_fds(
+def _launch_plan_with_fds(
     plan: Mapping[str, Any], folders: Mapping[str, int], inside: Mapping[str, int]
 ) -> dict[str, Any]:
     options = [argument for name, fd in inside.items() for argument in (name, str(fd))]
@@ -215,7 +219,7 @@ def _plan_with_fds(
     }
 
 
-def _spawn(fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+def _spawn_isolation_launcher(fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own launcher, no shell
         [sys.executable, "-I", "-S", launch.__file__, str(fds[0])],
         stdin=subprocess.DEVNULL,
@@ -227,14 +231,14 @@ def _spawn(fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
     )
 
 
-def _pipe(stack: ExitStack) -> tuple[int, int]:
+def _open_launcher_pipe(stack: ExitStack) -> tuple[int, int]:
     read, write = os.pipe()
     stack.callback(os.close, read)
     stack.callback(os.close, write)
     return read, write
 
 
-def _memory_file(stack: ExitStack, data: bytes) -> int:
+def _launcher_memory_file(stack: ExitStack, data: bytes) -> int:
     fd = os.memfd_create("commonwatt", os.MFD_CLOEXEC)
     stack.callback(os.close, fd)
     os.write(fd, data)
@@ -242,7 +246,7 @@ def _memory_file(stack: ExitStack, data: bytes) -> int:
     return fd
 
 
-def _replace_by_nothing(fd: int) -> None:
+def _release_pipe_keeping_fd(fd: int) -> None:
     """Give up our end of a pipe but keep its number, which is closed later."""
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, fd, inheritable=False)

@@ -52,7 +52,7 @@ class BudgetBalance:
     spent: float
 
     @property
-    def left(self) -> float:
+    def epsilon_left(self) -> float:
         """Return what may still be spent."""
         return round(self.limit - self.spent, 6)
 
@@ -69,7 +69,9 @@ def to_micro_epsilon(epsilon: float) -> int:
     return math.ceil(epsilon * MILLION - 1e-6)
 
 
-def grant(tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT) -> None:
+def grant_privacy_budget(
+    tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT
+) -> None:
     """Set the budget of a project, or of a person in it.
 
     A budget that was granted may be raised; what was spent stays spent.
@@ -81,19 +83,22 @@ def grant(tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOL
     # Rounded down, the other way than costs: neither rounding may give a person more than was
     # granted.
     limit = math.floor(epsilon * MILLION + 1e-6)
-    budget_row = _budget_row(tx, project, person)
+    budget_row = _privacy_budget_row(tx, project, person)
     if budget_row is None:
         row = {"room": project, "person": person, "limit_micro": limit, "spent_micro": 0}
         tx.execute(budgets.insert().values(row))
         return
     if limit < budget_row.spent_micro:
         raise PrivacyBudgetError(
-            _budget_name(project, person), found=Message("more spent already than the new limit")
+            _privacy_budget_name(project, person),
+            found=Message("more spent already than the new limit"),
         )
-    tx.execute(_update_of_budget(project, person).values(limit_micro=limit))
+    tx.execute(_privacy_budget_update(project, person).values(limit_micro=limit))
 
 
-def spend(tx: sa.Connection, project: str, person: str, epsilon: float, *, purpose: str) -> None:
+def spend_privacy_budget(
+    tx: sa.Connection, project: str, person: str, epsilon: float, *, purpose: str
+) -> None:
     """Take `epsilon` from the project's and the person's budgets, or neither.
 
     The caller commits `tx` before the answer is computed.
@@ -104,18 +109,20 @@ def spend(tx: sa.Connection, project: str, person: str, epsilon: float, *, purpo
     cost = to_micro_epsilon(epsilon)
     # Both or neither: the caller's transaction takes the first back when the second refuses.
     for owner in (WHOLE_PROJECT, person):
-        _take_from_budget(tx, project, owner, cost)
+        _take_from_privacy_budget(tx, project, owner, cost)
     row = {"room": project, "person": person, "cost_micro": cost, "purpose": purpose}
     tx.execute(spends.insert().values(row))
 
 
-def balance(tx: sa.Connection, project: str, person: str = WHOLE_PROJECT) -> BudgetBalance:
+def privacy_budget_balance(
+    tx: sa.Connection, project: str, person: str = WHOLE_PROJECT
+) -> BudgetBalance:
     """Return the budget of a project or of a person in it.
 
     Raises:
         PrivacyBudgetError: None was granted.
     """
-    budget_row = _budget_row(tx, project, person)
+    budget_row = _privacy_budget_row(tx, project, person)
     if budget_row is None:
         raise _missing_budget_error(project, person)
     return BudgetBalance(
@@ -123,11 +130,11 @@ def balance(tx: sa.Connection, project: str, person: str = WHOLE_PROJECT) -> Bud
     )
 
 
-def _take_from_budget(tx: sa.Connection, project: str, person: str, cost: int) -> None:
+def _take_from_privacy_budget(tx: sa.Connection, project: str, person: str, cost: int) -> None:
     """Add `cost` to what was spent, in one statement that cannot overspend."""
     fits = budgets.c.spent_micro + cost <= budgets.c.limit_micro
     update = tx.execute(
-        _update_of_budget(project, person)
+        _privacy_budget_update(project, person)
         .where(fits)
         .values(spent_micro=budgets.c.spent_micro + cost)
     )
@@ -135,34 +142,36 @@ def _take_from_budget(tx: sa.Connection, project: str, person: str, cost: int) -
     # both spend it.
     if update.rowcount == 1:
         return
-    budget_row = _budget_row(tx, project, person)
+    budget_row = _privacy_budget_row(tx, project, person)
     if budget_row is None:
         raise _missing_budget_error(project, person)
     remaining = (budget_row.limit_micro - budget_row.spent_micro) / MILLION
     raise PrivacyBudgetError(
-        _budget_name(project, person),
+        _privacy_budget_name(project, person),
         found=Message("{left} of epsilon left", {"left": f"{remaining:g}"}),
         wanted=Message("{cost} for this question", {"cost": f"{cost / MILLION:g}"}),
         remedy=Message("Ask a coarser question, or ask the custodian for a larger budget."),
     )
 
 
-def _update_of_budget(project: str, person: str) -> sa.Update:
+def _privacy_budget_update(project: str, person: str) -> sa.Update:
     return budgets.update().where(budgets.c.room == project, budgets.c.person == person)
 
 
-def _budget_row(tx: sa.Connection, project: str, person: str) -> sa.Row[Any, Any, Any, Any] | None:
+def _privacy_budget_row(
+    tx: sa.Connection, project: str, person: str
+) -> sa.Row[Any, Any, Any, Any] | None:
     query = sa.select(
         budgets.c.room, budgets.c.person, budgets.c.limit_micro, budgets.c.spent_micro
     ).where(budgets.c.room == project, budgets.c.person == person)
     return tx.execute(query).one_or_none()
 
 
-def _budget_name(project: str, person: str) -> str:
+def _privacy_budget_name(project: str, person: str) -> str:
     return f"{project}/{person}" if person else project
 
 
 def _missing_budget_error(project: str, person: str) -> PrivacyBudgetError:
     return PrivacyBudgetError(
-        _budget_name(project, person), wanted=Message("a budget that the custodian granted")
+        _privacy_budget_name(project, person), wanted=Message("a budget that the custodian granted")
     )

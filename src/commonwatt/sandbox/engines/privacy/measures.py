@@ -3,7 +3,7 @@
 Every aggregate is a whole number, or is made one on a fixed grid, before noise
 is added, because noise on floating point leaks in its last digits. The unit of
 privacy is a person: the caller says in how many rows a person may stand, and
-has dropped the rows beyond (`limit_rows`). Neighbouring tables differ by one
+has dropped the rows beyond (`limit_rows_a_person`). Neighbouring tables differ by one
 person added or removed; the measure is pure epsilon; costs add.
 
 Sources: Dwork and Roth (2014), The Algorithmic Foundations of Differential
@@ -78,10 +78,10 @@ class NoisyQuery:
         """
         check_epsilon(epsilon)
         scale = self.sensitivity / epsilon
-        measurement = _laplace(scale)
+        measurement = _discrete_laplace_measurement(scale)
         # Two accounts of one cost: ours charges the budget, the library's is proved; if they
         # differ, nothing is answered.
-        _check_cost(measurement, self.sensitivity, epsilon)
+        _check_epsilon_cost(measurement, self.sensitivity, epsilon)
         noisy = cast("list[int]", measurement(list(self.totals)))
         values = tuple(total / self.unit for total in noisy)
         return NoisyAnswer(values=values, epsilon=epsilon, scale=scale / self.unit)
@@ -97,21 +97,21 @@ def check_epsilon(epsilon: float) -> None:
         raise PrivacyBudgetError("epsilon", wanted=Message("a number above zero"))
 
 
-def limit_rows(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
+def limit_rows_a_person(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
     """Return `frame` with at most `rows` rows a person, the first in the table's order.
 
-    >>> limit_rows(pl.DataFrame({"who": ["a", "a", "b"]}), "who", 1).height
+    >>> limit_rows_a_person(pl.DataFrame({"who": ["a", "a", "b"]}), "who", 1).height
     2
     """
     return frame.filter(pl.int_range(pl.len()).over(person) < rows)
 
 
-def count(rows: int, *, rows_a_person: int = 1) -> NoisyQuery:
+def noisy_count_query(rows: int, *, rows_a_person: int = 1) -> NoisyQuery:
     """Return the question of how many rows there are."""
     return NoisyQuery(totals=(rows,), sensitivity=rows_a_person)
 
 
-def histogram(counts: Sequence[int], *, rows_a_person: int = 1) -> NoisyQuery:
+def noisy_histogram_query(counts: Sequence[int], *, rows_a_person: int = 1) -> NoisyQuery:
     """Return the question of how many rows fall into each of a fixed set of cells.
 
     A contingency table is a histogram over the product of its categories, which
@@ -120,21 +120,21 @@ def histogram(counts: Sequence[int], *, rows_a_person: int = 1) -> NoisyQuery:
     return NoisyQuery(totals=tuple(counts), sensitivity=rows_a_person)
 
 
-def total(
+def noisy_total_query(
     values: npt.ArrayLike, *, lowest: float, highest: float, rows_a_person: int = 1
 ) -> NoisyQuery:
     """Return the question of the sum of `values`, each held within the bounds.
 
     The bounds must be fixed without looking at the data.
     """
-    unit = _unit(lowest, highest)
-    steps = _steps(values, lowest, highest, unit)
+    unit = _noise_grid_unit(lowest, highest)
+    steps = _noise_grid_steps(values, lowest, highest, unit)
     # A person may add the bound of larger size, whichever sign it has.
     largest = math.ceil(max(abs(lowest), abs(highest)) * unit)
     return NoisyQuery(totals=(int(steps.sum()),), sensitivity=rows_a_person * largest, unit=unit)
 
 
-def mean(
+def noisy_mean(
     values: npt.ArrayLike, epsilon: float, *, lowest: float, highest: float, rows_a_person: int = 1
 ) -> NoisyAnswer:
     """Return a noisy mean: half of epsilon for the sum about the middle, half for the count."""
@@ -143,16 +143,18 @@ def mean(
     middle = (lowest + highest) / 2
     exact = np.asarray(values, dtype=float)
     half = (highest - lowest) / 2
-    about = total(exact - middle, lowest=-half, highest=half, rows_a_person=rows_a_person)
+    about = noisy_total_query(
+        exact - middle, lowest=-half, highest=half, rows_a_person=rows_a_person
+    )
     summed = about.answer(epsilon / 2)
-    counted = count(len(exact), rows_a_person=rows_a_person).answer(epsilon / 2)
+    counted = noisy_count_query(len(exact), rows_a_person=rows_a_person).answer(epsilon / 2)
     # A noisy count may be zero or below, and the mean must not be a division by it.
     rows = max(counted.values[0], 1.0)
     estimate = min(max(middle + summed.values[0] / rows, lowest), highest)
     return NoisyAnswer(values=(estimate,), epsilon=epsilon, scale=summed.scale / rows)
 
 
-def quantile(
+def noisy_quantile(
     values: npt.ArrayLike,
     epsilon: float,
     *,
@@ -181,13 +183,13 @@ def quantile(
     thousandths = round(share * 1000)
     scores = -np.abs((1000 - thousandths) * below - thousandths * above)
     sensitivity = 1000 * rows_a_person
-    measurement = _noisy_max(2 * sensitivity / epsilon)
-    _check_cost(measurement, sensitivity, epsilon)
+    measurement = _noisy_max_measurement(2 * sensitivity / epsilon)
+    _check_epsilon_cost(measurement, sensitivity, epsilon)
     index = cast("int", measurement([int(score) for score in scores]))
     return NoisyAnswer(values=(float(candidates[index]),), epsilon=epsilon, scale=2 / epsilon)
 
 
-def linear_regression(
+def noisy_linear_regression(
     features: npt.ArrayLike,
     outcome: npt.ArrayLike,
     epsilon: float,
@@ -200,11 +202,11 @@ def linear_regression(
     without looking at the data; what lies outside is held at the bound. The
     first feature added is the constant.
     """
-    x, y = _design(features), np.clip(np.asarray(outcome, dtype=float), -1.0, 1.0)
-    return _solve(x, y, epsilon, rows_a_person, factor=1.0)
+    x, y = _regression_design_matrix(features), np.clip(np.asarray(outcome, dtype=float), -1.0, 1.0)
+    return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=1.0)
 
 
-def logistic_regression(
+def noisy_logistic_regression(
     features: npt.ArrayLike,
     outcome: npt.ArrayLike,
     epsilon: float,
@@ -220,17 +222,17 @@ def logistic_regression(
     whose minimum follows from the same moments as a linear model's.
 
     Args:
-        features: Scaled into [-1, 1], as for `linear_regression`.
+        features: Scaled into [-1, 1], as for `noisy_linear_regression`.
         outcome: 0 or 1.
         epsilon: What the answer may cost.
         rows_a_person: Most rows of one person.
     """
-    x = _design(features)
+    x = _regression_design_matrix(features)
     y = np.clip(np.asarray(outcome, dtype=float), 0.0, 1.0) - 0.5
-    return _solve(x, y, epsilon, rows_a_person, factor=4.0)
+    return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=4.0)
 
 
-def _solve(
+def _solve_noisy_moments(
     x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: float
 ) -> NoisyAnswer:
     """Return factor · (XᵀX)⁻¹ Xᵀy from noisy moments, made invertible by a ridge."""
@@ -254,37 +256,37 @@ def _solve(
     return NoisyAnswer(values=tuple(map(float, weights)), epsilon=epsilon, scale=noisy.scale)
 
 
-def _design(features: npt.ArrayLike) -> Floats:
+def _regression_design_matrix(features: npt.ArrayLike) -> Floats:
     x = np.clip(np.atleast_2d(np.asarray(features, dtype=float)), -1.0, 1.0)
     return np.hstack([np.ones((len(x), 1)), x])
 
 
-def _unit(lowest: float, highest: float) -> int:
+def _noise_grid_unit(lowest: float, highest: float) -> int:
     """Return grid steps per unit: finer for small bounds, never below one."""
     if not (math.isfinite(lowest) and math.isfinite(highest) and lowest < highest):
         raise PrivacyBudgetError("bounds", wanted=Message("two numbers, the lower one first"))
     return max(1, int(_GRID / max(abs(lowest), abs(highest), 1.0)))
 
 
-def _steps(
+def _noise_grid_steps(
     values: npt.ArrayLike, lowest: float, highest: float, unit: int
 ) -> npt.NDArray[np.int64]:
     held = np.clip(np.nan_to_num(np.asarray(values, dtype=float), nan=lowest), lowest, highest)
     return np.rint(held * unit).astype(np.int64)
 
 
-def _laplace(scale: float) -> Any:
+def _discrete_laplace_measurement(scale: float) -> Any:
     domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
     return _mechanisms.make_laplace(domain, _metrics.l1_distance(T="i64"), scale=scale)
 
 
-def _noisy_max(scale: float) -> Any:
+def _noisy_max_measurement(scale: float) -> Any:
     domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
     metric, divergence = _metrics.linf_distance(T="i64"), _divergences.max_divergence()
     return _mechanisms.make_noisy_max(domain, metric, divergence, scale=scale)
 
 
-def _check_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
+def _check_epsilon_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
     """Raise unless OpenDP's own accounting agrees with ours.
 
     Raises:

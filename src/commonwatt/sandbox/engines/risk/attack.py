@@ -39,7 +39,7 @@ class LinkageAttack:
     guess_share: float
 
 
-def link(
+def link_by_quasi_identifiers(
     knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
 ) -> LinkageAttack:
     """Attack `released` with `known` by equality of the columns `on`.
@@ -58,11 +58,11 @@ def link(
     # missing.
     agrees = [pl.col(f"{c}_released").is_null() | pl.col(f"{c}_released").eq(pl.col(c)) for c in on]
     right = own_records.filter(pl.all_horizontal(agrees)).select("person")
-    fitting = _fitting(knowledge, released, on)
-    return _scored(fitting, right, people=knowledge.height, knows=", ".join(on))
+    fitting = _fitting_record_counts(knowledge, released, on)
+    return _scored_linkage_attack(fitting, right, people=knowledge.height, knows=", ".join(on))
 
 
-def _scored(
+def _scored_linkage_attack(
     fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: str
 ) -> LinkageAttack:
     """Return how an attack ended.
@@ -83,7 +83,9 @@ def _scored(
     )
 
 
-def _fitting(knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+def _fitting_record_counts(
+    knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]
+) -> pl.DataFrame:
     """Count for each person the records that contradict them in no column.
 
     Counted by value, never pair by pair: where everybody is alike there are as many
@@ -108,7 +110,7 @@ def _fitting(knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str])
     return pl.concat(fitting_counts).group_by("person").agg(pl.col("fitting").sum())
 
 
-def link_by_diary(
+def link_by_visit_diary(
     knowledge: pl.DataFrame,
     released: pl.DataFrame,
     truth: pl.DataFrame,
@@ -135,21 +137,25 @@ def link_by_diary(
     # Nobody is shifted by nothing, and the attacker knows that as well.
     weeks = [step for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step] if shifted else [0]
     shifts = pl.DataFrame({"shift": [timedelta(weeks=step) for step in weeks]})
-    enough = _some(_first_visits(knowledge, "person", visits))
+    enough = _sample_attacked_people(_first_visits_of_people(knowledge, "person", visits))
     shifted_visits = enough.join(shifts, how="cross").with_columns(
         at=pl.col("at") + pl.col("shift")
     )
     known_diaries = (
-        _diary(shifted_visits, ["person", "shift"], grain).select("person", "diary").unique()
+        _visit_diaries(shifted_visits, ["person", "shift"], grain)
+        .select("person", "diary")
+        .unique()
     )
-    released_diaries = _diary(_first_visits(released, "record", visits), ["record"], grain)
+    released_diaries = _visit_diaries(
+        _first_visits_of_people(released, "record", visits), ["record"], grain
+    )
     # Distinct pairs: two shifts may lead to the same record, and that is still one candidate.
     pairs = (
         known_diaries.join(released_diaries, on="diary", how="inner")
         .select("person", "record")
         .unique()
     )
-    return _scored(
+    return _scored_linkage_attack(
         pairs.group_by("person").agg(pl.len().alias("fitting")),
         pairs.join(truth, on=["person", "record"], how="semi"),
         people=enough["person"].n_unique(),
@@ -157,7 +163,7 @@ def link_by_diary(
     )  # fmt: skip
 
 
-def _some(visits: pl.DataFrame) -> pl.DataFrame:
+def _sample_attacked_people(visits: pl.DataFrame) -> pl.DataFrame:
     """Return the visits of at most so many people, spread evenly over their keys."""
     people = visits["person"].unique().sort()
     # Every so many-th by key, not the first ones: ids often go with the date of the first visit.
@@ -165,14 +171,14 @@ def _some(visits: pl.DataFrame) -> pl.DataFrame:
     return visits.filter(pl.col("person").is_in(people.gather_every(every).implode()))
 
 
-def _first_visits(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
+def _first_visits_of_people(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
     """Return the earliest visits of everybody who has `count` of them."""
     dated = visits.drop_nulls("at").sort(key, "at")
     first = dated.filter(pl.int_range(pl.len()).over(key) < count)
     return first.filter(pl.len().over(key) == count)
 
 
-def _diary(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
+def _visit_diaries(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
     """Return the dates of each key's visits, as the release tells them, as one text."""
     days = coarsen_dates(visits["at"], grain).dt.date().cast(pl.String)
     dated = visits.with_columns(days.alias("day")).sort(*key, "day")

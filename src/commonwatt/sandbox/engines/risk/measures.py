@@ -41,7 +41,7 @@ class ReidentificationRisk:
     t: float | None
 
 
-def measure(
+def measure_reidentification_risk(
     frame: pl.DataFrame,
     quasi: Sequence[str],
     *,
@@ -51,7 +51,7 @@ def measure(
     """Return the measures of `frame`, one row a person.
 
     >>> t = pl.DataFrame({"sex": ["F", "F", "M"], "ill": [1, 0, 1]})
-    >>> risk = measure(t, ["sex"], sensitive="ill")
+    >>> risk = measure_reidentification_risk(t, ["sex"], sensitive="ill")
     >>> risk.k, round(risk.unique_share, 3), risk.l
     (1, 0.333, 1)
     """
@@ -64,13 +64,13 @@ def measure(
         k=int(classes.min()) if people else 0,
         unique_share=float((classes == 1).sum() / people) if people else 0.0,
         mean_guess_share=float(len(classes) / people) if people else 0.0,
-        population_risk_share=_population_risk(by_person, sampled_share),
-        l=_diversity(frame, quasi, sensitive) if sensitive else None,
-        t=_closeness(frame, quasi, sensitive) if sensitive else None,
+        population_risk_share=_mean_population_risk(by_person, sampled_share),
+        l=_smallest_l_diversity(frame, quasi, sensitive) if sensitive else None,
+        t=_largest_t_closeness(frame, quasi, sensitive) if sensitive else None,
     )
 
 
-def _population_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
+def _mean_population_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
     """Return the mean of E(1/F | f), F the class in the population, f in the sample.
 
     E(1/F | f) = p^f / f · 2F1(f, f; f + 1; 1 - p), p the sampled share.
@@ -86,12 +86,12 @@ def _population_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
     return float(np.mean(np.minimum(risks, 1.0)))
 
 
-def _diversity(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> int:
+def _smallest_l_diversity(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> int:
     fewest = frame.group_by(list(quasi)).agg(pl.col(sensitive).n_unique())[sensitive].min()
     return int(fewest) if isinstance(fewest, int) else 0
 
 
-def _closeness(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:
+def _largest_t_closeness(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:
     """Return the largest total variation distance of a class from the whole table."""
     whole = frame[sensitive].value_counts(normalize=True, name="whole")
     counts = frame.group_by([*quasi, sensitive]).len()

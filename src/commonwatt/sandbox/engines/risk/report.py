@@ -12,11 +12,18 @@ from commonwatt.sandbox.engines.deidentify.tables import (
     FHIR_POLICY,
     QUASI_IDENTIFIERS,
     DateGrain,
+    deidentify_columns,
     pseudonym,
-    treat_columns,
 )
-from commonwatt.sandbox.engines.risk.attack import LinkageAttack, link, link_by_diary
-from commonwatt.sandbox.engines.risk.measures import ReidentificationRisk, measure
+from commonwatt.sandbox.engines.risk.attack import (
+    LinkageAttack,
+    link_by_quasi_identifiers,
+    link_by_visit_diary,
+)
+from commonwatt.sandbox.engines.risk.measures import (
+    ReidentificationRisk,
+    measure_reidentification_risk,
+)
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 _KNOWN_RAW = ("birth_on", "gender", "race", "ethnicity", "marital_code", "postal_code")
@@ -60,8 +67,8 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
         released: Its de-identified copy.
         key: The project's secret, used to score the attack only.
     """
-    people = pl.read_parquet(raw.table("Patient"))
-    records = pl.read_parquet(released.table("Patient"))
+    people = pl.read_parquet(raw.table_path("Patient"))
+    records = pl.read_parquet(released.table_path("Patient"))
     quasi = [column for column in QUASI_IDENTIFIERS if column in records.columns]
     # Only for scoring: the attacker gets no token and no key.
     truth = pl.DataFrame(
@@ -77,26 +84,31 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
         dataset=released.name,
         # k is measured on what is released and not taken from the treatment that should have
         # ensured it.
-        risk=measure(records, quasi),
-        before=link(knowledge, raw_records, _KNOWN_RAW, same),
-        after=link(_as_released(knowledge), records.rename({"patient_id": "record"}), quasi, truth),
-        diary=_diary(raw, released, truth),
-        diary_before=_diary(raw, raw, same, shifted=False),
-        diary_coarser=_coarser(raw, released, truth),
+        risk=measure_reidentification_risk(records, quasi),
+        before=link_by_quasi_identifiers(knowledge, raw_records, _KNOWN_RAW, same),
+        after=link_by_quasi_identifiers(
+            _attacker_knowledge_as_released(knowledge),
+            records.rename({"patient_id": "record"}),
+            quasi,
+            truth,
+        ),
+        diary=_diary_linkage_attack(raw, released, truth),
+        diary_before=_diary_linkage_attack(raw, raw, same, shifted=False),
+        diary_coarser=_coarser_diary_attacks(raw, released, truth),
     )
 
 
-def _as_released(knowledge: pl.DataFrame) -> pl.DataFrame:
+def _attacker_knowledge_as_released(knowledge: pl.DataFrame) -> pl.DataFrame:
     """Return the attacker's knowledge in the form of the release, whose rules are public."""
     # The rules are public, so the attacker bands and cuts what they know as the release does. The
     # key is not, and a key of zeros changes only tokens, which are dropped.
-    treated = treat_columns(
+    treated = deidentify_columns(
         knowledge.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32)
     )
     return treated.drop("patient_id").with_columns(person=knowledge["person"])
 
 
-def _diary(
+def _diary_linkage_attack(
     raw: Dataset,
     released: Dataset,
     truth: pl.DataFrame,
@@ -107,16 +119,18 @@ def _diary(
     if "Encounter" not in raw.rows or "Encounter" not in released.rows:
         return None
     columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
-    known_visits = pl.read_parquet(raw.table("Encounter")).select(columns)
-    released_visits = pl.read_parquet(released.table("Encounter")).select(columns)
-    return link_by_diary(
+    known_visits = pl.read_parquet(raw.table_path("Encounter")).select(columns)
+    released_visits = pl.read_parquet(released.table_path("Encounter")).select(columns)
+    return link_by_visit_diary(
         known_visits.rename({"patient_id": "person"}),
         released_visits.rename({"patient_id": "record"}), truth,
         visits=_VISITS, grain=grain, shifted=shifted,
     )  # fmt: skip
 
 
-def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[LinkageAttack, ...]:
+def _coarser_diary_attacks(
+    raw: Dataset, released: Dataset, truth: pl.DataFrame
+) -> tuple[LinkageAttack, ...]:
     grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
-    attacks = (_diary(raw, released, truth, grain=grain) for grain in grains)
+    attacks = (_diary_linkage_attack(raw, released, truth, grain=grain) for grain in grains)
     return tuple(attack for attack in attacks if attack is not None)

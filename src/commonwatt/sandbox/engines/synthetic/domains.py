@@ -24,7 +24,9 @@ from commonwatt.sandbox.engines.synthetic.tables import (
 FHIR: Final = DATA / "sandbox" / "twin" / "fhir.toml"
 
 
-def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, SyntheticTable]:
+def load_synthetic_domains(
+    path: Path = FHIR, *, rows: int | None = None
+) -> dict[str, SyntheticTable]:
     """Return how synthetic tables are made.
 
     Args:
@@ -52,14 +54,14 @@ def _synthetic_table(fields: Mapping[str, Any], rows: int | None) -> SyntheticTa
     # `rows` counts people; a table of events gets as many rows as it allows a person.
     many = int(fields.get("rows", 500)) if rows is None else rows * rows_a_person
     return SyntheticTable(
-        domains={name: _column_domain(spec) for name, spec in fields["columns"].items()},
+        domains={name: _synthetic_column_domain(spec) for name, spec in fields["columns"].items()},
         rows=many,
         rows_a_person=rows_a_person,
         person=str(fields.get("person", "patient_id")),
     )
 
 
-def _column_domain(spec: Any) -> Domain:
+def _synthetic_column_domain(spec: Any) -> Domain:
     if spec == "person":
         return PersonColumn()
     if spec == "token":
@@ -68,11 +70,13 @@ def _column_domain(spec: Any) -> Domain:
         return CategoryColumn(tuple(str(value) for value in cast("list[Any]", spec)))
     bins = int(spec.get("bins", 20))
     if "first" in spec:
-        return InstantColumn(_instant(spec["first"]), _instant(spec["last"]), bins)
+        return InstantColumn(
+            _synthetic_bound_instant(spec["first"]), _synthetic_bound_instant(spec["last"]), bins
+        )
     return RangeColumn(float(spec["lowest"]), float(spec["highest"]), bins)
 
 
-def _instant(day: date | datetime) -> datetime:
+def _synthetic_bound_instant(day: date | datetime) -> datetime:
     if isinstance(day, datetime):
         return day
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -21,9 +21,13 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
-from commonwatt.sandbox.engines.privacy.measures import check_epsilon, histogram, limit_rows
+from commonwatt.sandbox.engines.privacy.measures import (
+    check_epsilon,
+    limit_rows_a_person,
+    noisy_histogram_query,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class SyntheticTable:
     person: str = "patient_id"
 
     @property
-    def data_columns(self) -> int:
+    def data_column_count(self) -> int:
         """Return how many columns look at the data, and so cost."""
         return sum(
             not isinstance(domain, IdentifierColumn | PersonColumn)
@@ -110,11 +114,11 @@ def make_synthetic_tables(
     check_epsilon(epsilon)
     # Evenly between the columns: a finer split would need to know which columns matter, and that
     # is read from the data.
-    share = epsilon / max(1, sum(table.data_columns for table in tables.values()))
+    share = epsilon / max(1, sum(table.data_column_count for table in tables.values()))
     # The same made-up people in every table, so that joins written outside run.
     people = max((table.rows for table in tables.values() if table.rows_a_person == 1), default=500)
     return {
-        name: _table(frames[name], table, share, seed=seed, name=name, people=people)
+        name: _draw_synthetic_table(frames[name], table, share, seed=seed, name=name, people=people)
         for name, table in sorted(tables.items())
     }
 
@@ -133,7 +137,7 @@ def make_synthetic_table(
     return synthetic["rows"].select(list(domains))
 
 
-def _table(
+def _draw_synthetic_table(
     frame: pl.DataFrame, table: SyntheticTable, share: float, *, seed: int, name: str, people: int
 ) -> pl.DataFrame:
     if missing := sorted(set(table.domains) - set(frame.columns)):
@@ -145,19 +149,21 @@ def _table(
     if table.person in frame.columns:
         # Sensitivity is proved for so many rows a person; more of anybody's would break the
         # bound.
-        frame = limit_rows(frame, table.person, table.rows_a_person)
-    elif table.data_columns:
+        frame = limit_rows_a_person(frame, table.person, table.rows_a_person)
+    elif table.data_column_count:
         raise PrivacyBudgetError(
             "synthetic data", wanted=Message("a table whose rows name a person")
         )
     columns = [
-        _column(frame[column], table, share, stream(seed, f"{name}.{column}"), people)
+        _draw_synthetic_column(
+            frame[column], table, share, named_random_stream(seed, f"{name}.{column}"), people
+        )
         for column in frame.columns
     ]
     return pl.DataFrame(columns)
 
 
-def _column(
+def _draw_synthetic_column(
     column: pl.Series, table: SyntheticTable, share: float, chance: np.random.Generator, people: int
 ) -> pl.Series:
     rows, name = table.rows, column.name
@@ -172,17 +178,19 @@ def _column(
             made_up = [f"{number:024x}" for number in chance.integers(2**62, size=rows)]
             return pl.Series(name, made_up).cast(pl.String)
         case PersonColumn():
-            return pl.Series(name, _made_up_people(rows, people, table, chance))
+            return pl.Series(name, _made_up_person_ids(rows, people, table, chance))
         case CategoryColumn(values):
-            return _categories(column, values, draw)
+            return _draw_synthetic_categories(column, values, draw)
         case RangeColumn(lowest, highest, bins):
             numbers = column.cast(pl.Float64, strict=False)
-            return _numbers(numbers, lowest, highest, bins, draw).cast(column.dtype, strict=False)
+            return _draw_synthetic_numbers(numbers, lowest, highest, bins, draw).cast(
+                column.dtype, strict=False
+            )
         case InstantColumn(first, last, bins):
-            return _instants(column, first, last, bins, draw)
+            return _draw_synthetic_instants(column, first, last, bins, draw)
 
 
-def _made_up_people(
+def _made_up_person_ids(
     rows: int, people: int, table: SyntheticTable, chance: np.random.Generator
 ) -> list[str]:
     """Return made-up people: each once where a table has a row a person, else by chance."""
@@ -200,9 +208,13 @@ class _SyntheticDraw:
     chance: np.random.Generator
     rows_a_person: int
 
-    def cells(self, counts: list[int]) -> npt.NDArray[np.int64]:
+    def draw_histogram_cells(self, counts: list[int]) -> npt.NDArray[np.int64]:
         """Return a cell for each row."""
-        noisy = histogram(counts, rows_a_person=self.rows_a_person).answer(self.epsilon).values
+        noisy = (
+            noisy_histogram_query(counts, rows_a_person=self.rows_a_person)
+            .answer(self.epsilon)
+            .values
+        )
         # Working on noisy counts costs nothing more (post-processing, Dwork and Roth, proposition
         # 2.1).
         weights = np.maximum(np.array(noisy), 0.0)
@@ -211,17 +223,19 @@ class _SyntheticDraw:
         return self.chance.choice(len(counts), size=self.rows, p=weights / weights.sum())
 
 
-def _categories(column: pl.Series, values: tuple[str, ...], draw: _SyntheticDraw) -> pl.Series:
+def _draw_synthetic_categories(
+    column: pl.Series, values: tuple[str, ...], draw: _SyntheticDraw
+) -> pl.Series:
     texts = column.cast(pl.String)
     counts = [int((texts == value).sum()) for value in values]
-    cells = draw.cells([*counts, column.null_count()])
+    cells = draw.draw_histogram_cells([*counts, column.null_count()])
     choices: list[str | None] = [*values, None]
     return pl.Series(column.name, [choices[i] for i in cells], dtype=pl.String).cast(
         column.dtype, strict=False
     )
 
 
-def _numbers(
+def _draw_synthetic_numbers(
     column: pl.Series, lowest: float, highest: float, bins: int, draw: _SyntheticDraw
 ) -> pl.Series:
     """Return numbers spread evenly within drawn bins; an empty cell is a bin of its own."""
@@ -229,7 +243,7 @@ def _numbers(
     # Bounds come from the schema and values beyond are held at them, so that no edge tells of the
     # data.
     counts = np.histogram(numbers, np.linspace(lowest, highest, bins + 1))[0].tolist()
-    cells = draw.cells([*counts, column.null_count()])
+    cells = draw.draw_histogram_cells([*counts, column.null_count()])
     width = (highest - lowest) / bins
     values = lowest + width * (cells + draw.chance.random(draw.rows))
     blank = pl.Series(cells == bins)
@@ -237,13 +251,13 @@ def _numbers(
     return pl.select(pl.when(~blank).then(series).alias(column.name))[column.name]
 
 
-def _instants(
+def _draw_synthetic_instants(
     column: pl.Series, first: datetime, last: datetime, bins: int, draw: _SyntheticDraw
 ) -> pl.Series:
     kind = column.dtype
     seconds = column.cast(pl.Datetime("us"), strict=False).dt.epoch("s").cast(pl.Float64)
     bounds = [_utc(at).timestamp() for at in (first, last)]
-    drawn_seconds = _numbers(seconds, bounds[0], bounds[1], bins, draw)
+    drawn_seconds = _draw_synthetic_numbers(seconds, bounds[0], bounds[1], bins, draw)
     moments = (drawn_seconds * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us"))
     if isinstance(kind, pl.Datetime) and kind.time_zone:
         moments = moments.dt.replace_time_zone(kind.time_zone)

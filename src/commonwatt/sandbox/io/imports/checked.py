@@ -6,7 +6,7 @@ here streams from DuckDB to files, so memory does not grow with the records,
 however many of them are broken.
 """
 
-# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `duckdb_text_literal`
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Final
 
 import duckdb
 
-from commonwatt.sandbox.domain.import_report import TableImportReport, check_counts_add_up
+from commonwatt.sandbox.domain.import_report import TableImportReport, check_import_counts_add_up
 
 WORK_TABLE: Final = "work"
 """Folder in a draft for what the finished dataset does not hold."""
 
 
 @contextmanager
-def connection(
+def open_import_database(
     spill: Path, *, memory_mb: int = 768, threads: int = 2
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """Yield a database in memory that spills into `spill` beyond `memory_mb`."""
@@ -39,13 +39,13 @@ def connection(
     base = duckdb.connect()
     try:
         for name, value in settings.items():
-            base.execute(f"SET {name} = {literal(str(value))}")
+            base.execute(f"SET {name} = {duckdb_text_literal(str(value))}")
         yield base
     finally:
         base.close()
 
 
-def write_checked(
+def write_checked_import(
     base: duckdb.DuckDBPyConnection,
     table: str,
     *,
@@ -56,7 +56,7 @@ def write_checked(
 ) -> TableImportReport:
     """Write the kept rows of `checked` to `to`, note the others beside it, and count all."""
     column_list = ", ".join(columns)
-    copy(base, f"SELECT {column_list} FROM checked WHERE reason IS NULL", to)
+    copy_query_to_parquet(base, f"SELECT {column_list} FROM checked WHERE reason IS NULL", to)
     # Rules that nobody broke stand with 0, so that a report shows what was looked for.
     counts = dict.fromkeys(rules, 0)
     reason_counts = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
@@ -71,7 +71,7 @@ def write_checked(
     # read.
     base.execute("DROP TABLE checked")
     kept_count = next((count for reason, count in reason_counts if reason is None), 0)
-    return check_counts_add_up(
+    return check_import_counts_add_up(
         TableImportReport(
             table=table,
             source=source,
@@ -85,24 +85,24 @@ def write_checked(
 
 def _write_quarantine_part(base: duckdb.DuckDBPyConnection, table: str, work: Path) -> Path:
     path = work / f"{table}.quarantine.parquet"
-    copy(
+    copy_query_to_parquet(
         base,
-        f'SELECT {literal(table)} AS "table", record, reason FROM checked'
+        f'SELECT {duckdb_text_literal(table)} AS "table", record, reason FROM checked'
         " WHERE reason IS NOT NULL ORDER BY record",
         path,
     )
     return path
 
 
-def mark(base: duckdb.DuckDBPyConnection, reason: str, condition: str) -> None:
+def mark_broken_records(base: duckdb.DuckDBPyConnection, reason: str, broken_sql: str) -> None:
     """Give `reason` to rows of `checked` that broke no rule yet and meet a SQL condition."""
     base.execute(
-        f"UPDATE checked SET reason = ? WHERE reason IS NULL AND ({condition})",
+        f"UPDATE checked SET reason = ? WHERE reason IS NULL AND ({broken_sql})",
         [reason],
     )
 
 
-def mark_duplicates(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> None:
+def mark_duplicate_records(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> None:
     """Give `reason` to all but the first of the rows of `checked` with the same `key`."""
     column = f'"{key}"'
     base.execute(
@@ -115,20 +115,22 @@ def mark_duplicates(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> N
     )
 
 
-def copy(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
+def copy_query_to_parquet(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
     """Write what `query` returns into the Parquet file `to`."""
-    base.execute(f"COPY ({query}) TO {literal(str(to))} (FORMAT parquet, COMPRESSION zstd)")
+    base.execute(
+        f"COPY ({query}) TO {duckdb_text_literal(str(to))} (FORMAT parquet, COMPRESSION zstd)"
+    )
 
 
-def literal(text: str) -> str:
+def duckdb_text_literal(text: str) -> str:
     """Return `text` as a string in SQL.
 
-    >>> literal("O'Hara")
+    >>> duckdb_text_literal("O'Hara")
     "'O''Hara'"
     """
     return "'" + text.replace("'", "''") + "'"
 
 
-def without_content(error: Exception) -> Exception:
+def error_without_record_content(error: Exception) -> Exception:
     """Return the kind of an error only; DuckDB's own words may quote a record."""
     return RuntimeError(type(error).__name__)

@@ -24,7 +24,7 @@ _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
 @contextmanager
-def open_compressed(source: Path) -> Generator[IO[bytes]]:
+def open_import_file(source: Path) -> Generator[IO[bytes]]:
     """Yield the bytes of a file, unpacked if it is gzip (block gzip, too) or zstd.
 
     Raises:
@@ -36,7 +36,7 @@ def open_compressed(source: Path) -> Generator[IO[bytes]]:
             start = raw.read(4)
             raw.seek(0)
             if start == _ZSTD:
-                yield io.BufferedReader(_Unpacked(_unpack(raw)), _BLOCK)
+                yield io.BufferedReader(_Unpacked(_unpacked_zstd_blocks(raw)), _BLOCK)
             elif start[:2] == _GZIP:
                 yield io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
             else:
@@ -54,7 +54,7 @@ def compression_error(source: Path) -> DataImportError:
     )
 
 
-def check_compressed(source: Path) -> None:
+def check_compressed_import_file(source: Path) -> None:
     """Raise unless `source` can be unpacked to its end, if it is packed with zstd.
 
     DuckDB notices a cut gzip by itself, and takes a cut zstd for a shorter one.
@@ -66,13 +66,13 @@ def check_compressed(source: Path) -> None:
         return
     try:
         with source.open("rb") as raw:
-            for _ in _unpack(raw):
+            for _ in _unpacked_zstd_blocks(raw):
                 pass
     except (EOFError, zstandard.ZstdError) as error:
         raise compression_error(source) from RuntimeError(type(error).__name__)
 
 
-def _unpack(raw: IO[bytes]) -> Iterator[bytes]:
+def _unpacked_zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
     """Yield the content of every zstd frame, each of which must be whole."""
     waiting = raw.read(_BLOCK)
     while waiting:

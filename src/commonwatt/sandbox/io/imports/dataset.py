@@ -25,11 +25,16 @@ from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.fhir import RESOURCES
 from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
-from commonwatt.sandbox.io.imports.checked import WORK_TABLE, connection, copy, literal
-from commonwatt.sandbox.io.imports.ndjson import read_resource, unpack_bundles
+from commonwatt.sandbox.io.imports.checked import (
+    WORK_TABLE,
+    copy_query_to_parquet,
+    duckdb_text_literal,
+    open_import_database,
+)
+from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource, unpack_fhir_bundles
 from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
 from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
-from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_tables, read_table
+from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MANIFEST: Final = "manifest.json"
@@ -63,7 +68,7 @@ class Dataset:
     sealed: list[str] = field(default_factory=list[str])
 
     @property
-    def tables(self) -> dict[str, int]:
+    def table_row_counts(self) -> dict[str, int]:
         """Return the rows of every table that may be handed out, in either shape."""
         all_rows = self.rows | self.derived
         return {
@@ -72,7 +77,7 @@ class Dataset:
             if name not in self.sealed and f"{name}.parquet" in self.files
         }
 
-    def table(self, name: str) -> Path:
+    def table_path(self, name: str) -> Path:
         """Return the path of a table.
 
         Raises:
@@ -88,7 +93,9 @@ class Dataset:
             raise ProjectError(
                 self.name,
                 found=Message("no table of that name"),
-                wanted=Message("one of {names}", {"names": ", ".join(sorted(self.tables))}),
+                wanted=Message(
+                    "one of {names}", {"names": ", ".join(sorted(self.table_row_counts))}
+                ),
             )
         return self.folder / f"{name}.parquet"
 
@@ -103,15 +110,19 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
         store: The project's folder of datasets.
         name: Of the new dataset: small letters, digits and hyphens.
     """
-    return publish(store, name, "fhir-r4", lambda draft: _read_fhir(list_files(sources), draft))
+    return publish_dataset(
+        store, name, "fhir-r4", lambda draft: _read_fhir_tables(list_import_files(sources), draft)
+    )
 
 
 def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     """Import OMOP CDM 5.4: CSV or Parquet files named by table."""
-    tables = omop_tables()
-    files = {stem(path).lower(): path for path in list_files(sources)}
+    tables = omop_table_fields()
+    files = {import_file_stem(path).lower(): path for path in list_import_files(sources)}
     known_tables = {table: path for table, path in files.items() if table in tables}
-    return publish(store, name, "omop-5.4", lambda draft: _read_omop(known_tables, draft))
+    return publish_dataset(
+        store, name, "omop-5.4", lambda draft: _read_omop_tables(known_tables, draft)
+    )
 
 
 def import_csv(
@@ -120,11 +131,11 @@ def import_csv(
     """Import one plain CSV or Parquet file, held to `fields`."""
     plain = fields if isinstance(fields, TableFileSchema) else TableFileSchema(fields=tuple(fields))
 
-    def read(draft: Path) -> list[TableImportReport]:
-        with connection(_work_folder(draft)) as base:
+    def read_csv_into_draft(draft: Path) -> list[TableImportReport]:
+        with open_import_database(_import_work_folder(draft)) as base:
             return [read_table(base, "rows", plain, source, draft / "rows.parquet")]
 
-    return publish(store, name, "csv", read)
+    return publish_dataset(store, name, "csv", read_csv_into_draft)
 
 
 def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
@@ -149,7 +160,7 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     return dataset
 
 
-def publish(
+def publish_dataset(
     store: Path,
     name: str,
     form: str,
@@ -184,33 +195,37 @@ def publish(
     # resources is none.
     if not any(report.kept_count or report.table != _OTHER for report in reports):
         raise DataImportError(name, wanted=Message("at least one file of a known table"))
-    _write_manifest(draft, name, form, reports, sealed)
+    _write_dataset_manifest(draft, name, form, reports, sealed)
     # The one moment at which the dataset comes to be: rename is atomic within a file system, and
     # the draft lies beside its name for that.
     draft.rename(store / name)
-    _sync(store)
+    _sync_dataset_path(store)
     return load_dataset(store / name)
 
 
-def _write_manifest(
+def _write_dataset_manifest(
     draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
-    with connection(_work_folder(draft)) as base:
+    with open_import_database(_import_work_folder(draft)) as base:
         derived = add_missing_model_tables(base, draft)
-        _write_quarantine(base, draft, reports)
+        _write_dataset_quarantine(base, draft, reports)
     # Unpacked bundles and broken rows lie there; none of it may be part of the dataset.
     shutil.rmtree(draft / WORK_TABLE)
     # Sorted, so that the manifest of the same data has the same bytes.
     files = sorted(draft.glob("*.parquet"))
     for file in files:
         file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
-        _sync(file)
+        _sync_dataset_path(file)
     facts = {
         "name": name,
         "form": form,
         "files": {file.name: file_sha256(file) for file in files},
         "rows": {report.table: report.kept_count for report in reports},
-        "set_aside": {report.table: report.reasons for report in reports if report.reasons},
+        "set_aside": {
+            report.table: report.quarantined_by_rule
+            for report in reports
+            if report.quarantined_by_rule
+        },
         "rules": {report.table: dict(report.rules) for report in reports},
         "derived": derived,
         "sealed": list(sealed),
@@ -219,56 +234,64 @@ def _write_manifest(
     manifest.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     # Contents, then the folder, then the rename: a power cut must not leave a name whose files
     # are empty.
-    _sync(manifest)
-    _sync(draft)
+    _sync_dataset_path(manifest)
+    _sync_dataset_path(draft)
 
 
-def _write_quarantine(
+def _write_dataset_quarantine(
     base: duckdb.DuckDBPyConnection, draft: Path, reports: list[TableImportReport]
 ) -> None:
     """Bring the quarantined records of all tables into one file."""
-    parts = [literal(str(report.quarantine_file)) for report in reports if report.quarantine_file]
+    parts = [
+        duckdb_text_literal(str(report.quarantine_file))
+        for report in reports
+        if report.quarantine_file
+    ]
     to = draft / "quarantine.parquet"
     if parts:
-        copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
+        copy_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
     else:
         pl.DataFrame(schema=QUARANTINE).write_parquet(to)
 
 
-def _work_folder(draft: Path) -> Path:
+def _import_work_folder(draft: Path) -> Path:
     work = draft / WORK_TABLE
     work.mkdir(exist_ok=True)
     return work
 
 
-def _sync(path: Path) -> None:
+def _sync_dataset_path(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)
 
 
-def _read_fhir(sources: list[Path], draft: Path) -> list[TableImportReport]:
-    work = _work_folder(draft)
+def _read_fhir_tables(sources: list[Path], draft: Path) -> list[TableImportReport]:
+    work = _import_work_folder(draft)
     lines = [path for path in sources if ".ndjson" in path.name]
     bundles = [path for path in sources if path not in lines and ".json" in path.name]
     leftover_reports: list[TableImportReport] = []
     if bundles:
-        unpacked, leftover = unpack_bundles(bundles, work / "bundles")
+        unpacked, leftover = unpack_fhir_bundles(bundles, work / "bundles")
         lines += unpacked
         leftover_reports = [leftover] if leftover.read_count else []
-    vocabulary = {stem(path).lower(): path for path in sources if stem(path).lower() in VOCABULARY}
-    with connection(work) as base:
+    vocabulary = {
+        import_file_stem(path).lower(): path
+        for path in sources
+        if import_file_stem(path).lower() in VOCABULARY
+    }
+    with open_import_database(work) as base:
         reports = [
-            read_resource(base, resource, resource_files, draft / f"{name}.parquet")
+            read_fhir_resource(base, resource, resource_files, draft / f"{name}.parquet")
             for name, resource in RESOURCES.items()
-            if (resource_files := [path for path in lines if stem(path) == name])
+            if (resource_files := [path for path in lines if import_file_stem(path) == name])
         ]
-    return reports + _read_omop(vocabulary, draft) + leftover_reports
+    return reports + _read_omop_tables(vocabulary, draft) + leftover_reports
 
 
-def _read_omop(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
-    tables = omop_tables()
-    with connection(_work_folder(draft)) as base:
+def _read_omop_tables(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
+    tables = omop_table_fields()
+    with open_import_database(_import_work_folder(draft)) as base:
         return [
             read_table(
                 base, table, TableFileSchema(fields=tables[table]), path, draft / f"{table}.parquet"
@@ -277,7 +300,7 @@ def _read_omop(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
         ]
 
 
-def list_files(sources: Sequence[Path]) -> list[Path]:
+def list_import_files(sources: Sequence[Path]) -> list[Path]:
     """Return the files that are named, and those in the folders that are named.
 
     Raises:
@@ -291,6 +314,6 @@ def list_files(sources: Sequence[Path]) -> list[Path]:
     return [path for path in files if path.is_file() and path.suffix != ".md"]
 
 
-def stem(path: Path) -> str:
+def import_file_stem(path: Path) -> str:
     """Return a file's name up to its first dot: `Patient.ndjson.zst` is `Patient`."""
     return path.name.split(".")[0]

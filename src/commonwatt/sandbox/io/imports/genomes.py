@@ -34,19 +34,24 @@ from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.import_report import (
     QUARANTINE,
     TableImportReport,
-    check_counts_add_up,
+    check_import_counts_add_up,
 )
-from commonwatt.sandbox.io.imports.checked import WORK_TABLE, connection, copy, literal
-from commonwatt.sandbox.io.imports.compressed import open_compressed
-from commonwatt.sandbox.io.imports.dataset import Dataset, list_files, publish
+from commonwatt.sandbox.io.imports.checked import (
+    WORK_TABLE,
+    copy_query_to_parquet,
+    duckdb_text_literal,
+    open_import_database,
+)
+from commonwatt.sandbox.io.imports.compressed import open_import_file
+from commonwatt.sandbox.io.imports.dataset import Dataset, list_import_files, publish_dataset
 from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
 from commonwatt.sandbox.io.imports.tables import read_table
 from commonwatt.sandbox.io.imports.vcf import (
     RULES,
     BrokenRecord,
     VariantRecord,
-    read_header,
-    read_sites,
+    read_vcf_records,
+    read_vcf_samples,
 )
 
 FORM: Final = "vcf-4"
@@ -77,7 +82,7 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     Raises:
         DataImportError: A file is no VCF 4, or the files' samples differ.
     """
-    files = list_files(sources)
+    files = list_import_files(sources)
     genomes = [path for path in files if ".vcf" in path.name.lower()]
     groups = [path for path in files if path.suffix == ".csv" and _first_column(path) == "sample"]
     if not genomes or len(groups) > 1:
@@ -86,31 +91,33 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
             found=Message("{count} files of variants", {"count": str(len(genomes))}),
             wanted=Message("VCF files, and at most one table of groups"),
         )
-    return publish(
-        store, name, FORM, lambda draft: _read(genomes, groups, draft), sealed=SEALED
+    return publish_dataset(
+        store, name, FORM, lambda draft: _read_genome_tables(genomes, groups, draft), sealed=SEALED
     )  # fmt: skip
 
 
 def _first_column(path: Path) -> str:
-    return next(iter(_header(path)), "").lower()
+    return next(iter(_genome_group_header(path)), "").lower()
 
 
-def _header(path: Path) -> list[str]:
+def _genome_group_header(path: Path) -> list[str]:
     # Spreadsheets put a byte order mark in front, which would become part of the first column's
     # name.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         return next(csv.reader(file), list[str]())
 
 
-def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableImportReport]:
-    samples = _samples_of(genomes)
+def _read_genome_tables(
+    genomes: list[Path], groups: list[Path], draft: Path
+) -> list[TableImportReport]:
+    samples = _genome_file_samples(genomes)
     parts = _VariantParts(draft / WORK_TABLE)
     for path in genomes:
-        _read_file(path, samples, parts)
-    parts.flush()
-    with connection(draft / WORK_TABLE) as base:
-        parts.join(base, draft)
-        reports = [_group_report(base, samples, groups, draft)]
+        _read_vcf_file(path, samples, parts)
+    parts.write_waiting_parts()
+    with open_import_database(draft / WORK_TABLE) as base:
+        parts.join_parts(base, draft)
+        reports = [_write_sample_group_table(base, samples, groups, draft)]
     rules = dict.fromkeys(RULES, 0) | parts.reasons
     variants = TableImportReport(
         table="Variant", source=", ".join(path.name for path in genomes), read_count=parts.read,
@@ -122,14 +129,14 @@ def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableImp
     cells = TableImportReport(
         table="Genotype", source=variants.source, read_count=genotype_rows, kept_count=genotype_rows
     )
-    return [check_counts_add_up(variants), cells, *reports]
+    return [check_import_counts_add_up(variants), cells, *reports]
 
 
-def _samples_of(genomes: list[Path]) -> list[str]:
+def _genome_file_samples(genomes: list[Path]) -> list[str]:
     first_samples: list[str] = []
     for number, path in enumerate(genomes):
-        with open_compressed(path) as file:
-            samples = read_header(file, path.name)
+        with open_import_file(path) as file:
+            samples = read_vcf_samples(file, path.name)
         # A file a chromosome is usual; with another order of samples people would get each
         # other's genotypes.
         if number and samples != first_samples:
@@ -142,11 +149,11 @@ def _samples_of(genomes: list[Path]) -> list[str]:
     return first_samples
 
 
-def _read_file(path: Path, samples: list[str], parts: _VariantParts) -> None:
-    with open_compressed(path) as file:
-        read_header(file, path.name)
-        for record in read_sites(file, len(samples)):
-            parts.add(record, samples)
+def _read_vcf_file(path: Path, samples: list[str], parts: _VariantParts) -> None:
+    with open_import_file(path) as file:
+        read_vcf_samples(file, path.name)
+        for record in read_vcf_records(file, len(samples)):
+            parts.add_record(record, samples)
 
 
 @dataclass(slots=True)
@@ -165,7 +172,7 @@ class _VariantParts:
     def __post_init__(self) -> None:
         self.work.mkdir(exist_ok=True)
 
-    def add(self, record: VariantRecord | BrokenRecord, samples: list[str]) -> None:
+    def add_record(self, record: VariantRecord | BrokenRecord, samples: list[str]) -> None:
         """Take one record; write what is waiting when that has grown."""
         self.read += 1
         self.samples = samples
@@ -176,14 +183,14 @@ class _VariantParts:
             self.kept_count += 1
             self.sites.append(record)
         if len(self.sites) * (len(samples) + 10) + len(self.quarantined) >= _CELLS_AT_ONCE:
-            self.flush()
+            self.write_waiting_parts()
 
-    def flush(self) -> None:
+    def write_waiting_parts(self) -> None:
         """Write what is waiting as the next part of each table."""
         first = self.kept_count - len(self.sites) + 1
         tables = {
-            "Variant": _variants(self.sites, first),
-            "Genotype": _genotypes(self.sites, self.samples, first),
+            "Variant": _variant_table(self.sites, first),
+            "Genotype": _genotype_table(self.sites, self.samples, first),
             "quarantine": pl.DataFrame(self.quarantined, schema=QUARANTINE, orient="row"),
         }
         for table, rows in tables.items():
@@ -191,18 +198,20 @@ class _VariantParts:
         self.number += 1
         self.sites, self.quarantined = [], []
 
-    def join(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    def join_parts(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         """Make one file of the parts of each table."""
         paths = {"Variant": draft / "Variant.parquet", "Genotype": draft / "Genotype.parquet",
                   "quarantine": self.work / "Variant.quarantine.parquet"}  # fmt: skip
         for table, to in paths.items():
             # Numbers are padded with zeros, so that parts sort as text in the order in which they
             # were written.
-            parts = [literal(str(path)) for path in sorted(self.work.glob(f"{table}.*.part"))]
-            copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
+            parts = [
+                duckdb_text_literal(str(path)) for path in sorted(self.work.glob(f"{table}.*.part"))
+            ]
+            copy_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
 
 
-def _variants(sites: list[VariantRecord], first: int) -> pl.DataFrame:
+def _variant_table(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     rows = [
         (first + i, site.chrom, site.pos, site.name or None, site.ref, list(site.alts), site.qual,
          site.passed)
@@ -211,7 +220,7 @@ def _variants(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_VARIANT, orient="row")
 
 
-def _genotypes(sites: list[VariantRecord], samples: list[str], first: int) -> pl.DataFrame:
+def _genotype_table(sites: list[VariantRecord], samples: list[str], first: int) -> pl.DataFrame:
     cells = [cell for site in sites for cell in site.genotypes]
     numbers = range(first, first + len(sites))
     columns = {
@@ -224,7 +233,7 @@ def _genotypes(sites: list[VariantRecord], samples: list[str], first: int) -> pl
     return pl.DataFrame(columns, schema=_GENOTYPE)
 
 
-def _group_report(
+def _write_sample_group_table(
     base: duckdb.DuckDBPyConnection, samples: list[str], groups: list[Path], draft: Path
 ) -> TableImportReport:
     """Write the table of samples, with the group of each where one is given."""
@@ -235,7 +244,7 @@ def _group_report(
         return TableImportReport(
             table="Sample", source="", read_count=len(samples), kept_count=len(samples)
         )
-    first, second = (*_header(groups[0]), "", "")[:2]
+    first, second = (*_genome_group_header(groups[0]), "", "")[:2]
     plain = TableFileSchema(fields=(
         TableField(name="patient_id", kind="text", required=True, unique=True, column=first,
               # A group of somebody who is in no file of variants is a broken row and no new
@@ -280,12 +289,12 @@ class GenomeReport:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def people_of(dataset: Dataset) -> list[str]:
+def people_of_genomes(dataset: Dataset) -> list[str]:
     """Return the people of a genomic dataset, for the custodian's side only."""
-    return pl.read_parquet(_sealed(dataset, "Sample"))["patient_id"].to_list()
+    return pl.read_parquet(_sealed_genome_table(dataset, "Sample"))["patient_id"].to_list()
 
 
-def _sealed(dataset: Dataset, table: str) -> Path:
+def _sealed_genome_table(dataset: Dataset, table: str) -> Path:
     """Return a sealed table; of all code only this module opens one."""
     return dataset.folder / f"{table}.parquet"
 
@@ -316,14 +325,14 @@ def count_alleles(
         raise ProjectError(dataset.name, wanted=Message("a dataset of genomes, as imported"))
     genome_reports: list[GenomeReport] = []
 
-    def fill(draft: Path) -> list[TableImportReport]:
+    def write_allele_counts(draft: Path) -> list[TableImportReport]:
         work = draft / WORK_TABLE
         work.mkdir()
-        with connection(work) as base:
-            groups = _select_people(base, dataset, leave_out)
-            _check_groups(dataset, groups, least_people)
-            _count_cells(base, dataset, least_people, smallest_cell)
-            copy(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
+        with open_import_database(work) as base:
+            groups = _select_people_by_group(base, dataset, leave_out)
+            _check_genome_group_sizes(dataset, groups, least_people)
+            _count_allele_cells(base, dataset, least_people, smallest_cell)
+            copy_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
             cells, shown_cells = base.execute(
                 "SELECT count(*), count(*) FILTER (shown) FROM judged"
             ).fetchall()[0]
@@ -340,29 +349,29 @@ def count_alleles(
             )
         ]
 
-    counts_dataset = publish(store, name, f"{FORM} counts", fill)
+    counts_dataset = publish_dataset(store, name, f"{FORM} counts", write_allele_counts)
     return counts_dataset, genome_reports[0]
 
 
-def _select_people(
+def _select_people_by_group(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, leave_out: Iterable[str]
 ) -> dict[str, int]:
     """Make the table `chosen` of people and groups; return how many stand in each group."""
     # SQL has no empty list; nobody's id is empty text.
-    excluded = ", ".join(literal(person) for person in sorted(leave_out)) or "''"
+    excluded = ", ".join(duckdb_text_literal(person) for person in sorted(leave_out)) or "''"
     base.execute(
         "CREATE TEMP TABLE chosen AS SELECT patient_id,"
         # People without a group are a group: left out, they would be what is missing between the
         # total and the groups.
         ' coalesce("group", \'unknown\') AS "group"'
-        f" FROM read_parquet({literal(str(_sealed(dataset, 'Sample')))})"
+        f" FROM read_parquet({duckdb_text_literal(str(_sealed_genome_table(dataset, 'Sample')))})"
         f" WHERE patient_id NOT IN ({excluded})"
     )
     rows = base.execute('SELECT "group", count(*) FROM chosen GROUP BY 1 ORDER BY 1').fetchall()
     return dict(rows)
 
 
-def _check_groups(dataset: Dataset, groups: dict[str, int], least: int) -> None:
+def _check_genome_group_sizes(dataset: Dataset, groups: dict[str, int], least: int) -> None:
     small = sum(people < least for people in groups.values())
     if small or not groups:
         raise ProjectError(
@@ -375,13 +384,14 @@ def _check_groups(dataset: Dataset, groups: dict[str, int], least: int) -> None:
         )
 
 
-def _count_cells(
+def _count_allele_cells(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smallest: int
 ) -> None:
     """Make the table `judged`: every cell, and whether it may be told."""
     base.execute(
         'CREATE TEMP TABLE seen AS SELECT g.*, c."group"'
-        f" FROM read_parquet({literal(str(_sealed(dataset, 'Genotype')))}) g"
+        " FROM read_parquet("
+        f"{duckdb_text_literal(str(_sealed_genome_table(dataset, 'Genotype')))}) g"
         " JOIN chosen c ON c.patient_id = g.patient_id"
         " WHERE g.allele_1 IS NOT NULL OR g.allele_2 IS NOT NULL"
     )

@@ -32,14 +32,16 @@ def count_alleles_reference(
             cells: dict[str, tuple[int, int, int] | None] = {}
             for group in names:
                 members = {person for person, name in groups.items() if name == group}
-                cells[group] = _cell(people, members, allele, least_people, smallest_cell)
+                cells[group] = _allele_cell_counts(
+                    people, members, allele, least_people, smallest_cell
+                )
             if None in cells.values():
                 cells = dict.fromkeys(names)
-            everyone = _cell(people, set(groups), allele, least_people, smallest_cell)
+            everyone = _allele_cell_counts(people, set(groups), allele, least_people, smallest_cell)
             yield {EVERYONE: everyone, **cells}
 
 
-def _cell(
+def _allele_cell_counts(
     people: dict[str, tuple[int | None, int | None]],
     members: set[str],
     allele: int,

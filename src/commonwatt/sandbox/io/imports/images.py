@@ -25,11 +25,11 @@ from commonwatt.sandbox.domain.fhir import RESOURCES
 from commonwatt.sandbox.domain.import_report import (
     QUARANTINE,
     TableImportReport,
-    check_counts_add_up,
+    check_import_counts_add_up,
 )
 from commonwatt.sandbox.io.imports.checked import WORK_TABLE
-from commonwatt.sandbox.io.imports.dataset import Dataset, publish
-from commonwatt.sandbox.io.imports.to_fhir import column_kind
+from commonwatt.sandbox.io.imports.dataset import Dataset, publish_dataset
+from commonwatt.sandbox.io.imports.to_fhir import fhir_column_kind
 
 FORM: Final = "dicom"
 Clean = Callable[[Path, Path], object]
@@ -66,11 +66,11 @@ def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clea
         name: Of the new dataset.
         clean: De-identifies a file; see `sandbox.deidentify.dicom`.
     """
-    files = list(_image_files(sources))
-    return publish(store, name, FORM, lambda draft: _read(files, draft, clean))
+    files = list(_dicom_files(sources))
+    return publish_dataset(store, name, FORM, lambda draft: _read_dicom_tables(files, draft, clean))
 
 
-def _image_files(sources: Sequence[Path]) -> Iterator[Path]:
+def _dicom_files(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
             raise DataImportError(source.name, found=Message("no such file or folder"))
@@ -98,22 +98,22 @@ class _ImageReader:
     held_bytes: int = 0
     parts: int = 0
 
-    def import_file(self, record: int, path: Path) -> None:
+    def import_dicom_file(self, record: int, path: Path) -> None:
         """Read, check and clean one file, or quarantine it."""
         try:
-            self._store_image(path)
+            self._store_cleaned_image(path)
         except _ImageError as fault:
             self.quarantined.append(("Image", record, fault.reason))
 
-    def _store_image(self, path: Path) -> None:
-        tags = _tags(path)
+    def _store_cleaned_image(self, path: Path) -> None:
+        tags = _read_dicom_tags(path)
         # Without an id a study stands for its person, so that at least its images stay together.
-        person = _text(tags, "PatientID") or _text(tags, "StudyInstanceUID")
-        about = _check(tags, person)
-        uid = _text(tags, "SOPInstanceUID")
-        _require(uid not in self.seen, "image seen before")
+        person = _dicom_tag_text(tags, "PatientID") or _dicom_tag_text(tags, "StudyInstanceUID")
+        about = _check_dicom_tags(tags, person)
+        uid = _dicom_tag_text(tags, "SOPInstanceUID")
+        _require_dicom_rule(uid not in self.seen, "image seen before")
         described = self.people.get(person, about)
-        _require(described == about, "patient described otherwise before")
+        _require_dicom_rule(described == about, "patient described otherwise before")
         cleaned = self.work / "cleaned.dcm"
         try:
             self.clean(path, cleaned)
@@ -124,7 +124,9 @@ class _ImageReader:
         # From the cleaned file: nothing reaches the table that did not pass the list of what is
         # kept. The day alone is the source's, because it moves with the person's other dates
         # later.
-        row = _row(_tags(cleaned), person, _date(_text(tags, "StudyDate")))
+        row = _dicom_image_row(
+            _read_dicom_tags(cleaned), person, _parse_dicom_date(_dicom_tag_text(tags, "StudyDate"))
+        )
         data = cleaned.read_bytes()
         # Remembered only once the image is kept: after a broken file the same image may come
         # whole.
@@ -134,9 +136,9 @@ class _ImageReader:
         self.files.append({"id": row["id"], "patient_id": person, "dicom": data})
         self.held_bytes += len(data)
         if self.held_bytes >= _BYTES_AT_ONCE:
-            self.flush()
+            self.write_waiting_images()
 
-    def flush(self) -> None:
+    def write_waiting_images(self) -> None:
         """Write the files that are waiting as the next part."""
         part = self.work / f"files.{self.parts:06}.parquet"
         pl.DataFrame(self.files, schema=_FILE).write_parquet(part, row_group_size=_ROWS_A_GROUP)
@@ -148,24 +150,24 @@ class _ImageError(Exception):
         self.reason = reason
 
 
-def _require(holds: object, reason: str) -> None:
+def _require_dicom_rule(holds: object, reason: str) -> None:
     if not holds:
         raise _ImageError(reason)
 
 
-def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableImportReport]:
+def _read_dicom_tables(files: list[Path], draft: Path, clean: Clean) -> list[TableImportReport]:
     work = draft / WORK_TABLE
     work.mkdir()
     reader = _ImageReader(work, clean)
     for record, path in enumerate(files, start=1):
-        reader.import_file(record, path)
-    reader.flush()
+        reader.import_dicom_file(record, path)
+    reader.write_waiting_images()
     # Streamed from part to whole: the images of a hospital do not fit into memory.
     pl.scan_parquet(work / "files.*.parquet").sink_parquet(
         draft / "ImageFile.parquet", row_group_size=_ROWS_A_GROUP, maintain_order=True
     )
     pl.DataFrame(reader.images, schema=_IMAGE).write_parquet(draft / "Image.parquet")
-    _patients(reader.people).write_parquet(draft / "Patient.parquet")
+    _dicom_patient_table(reader.people).write_parquet(draft / "Patient.parquet")
     quarantine_file = work / "Image.quarantine.parquet"
     pl.DataFrame(reader.quarantined, schema=QUARANTINE, orient="row").write_parquet(quarantine_file)
     reasons = [reason for _, _, reason in reader.quarantined]
@@ -176,7 +178,7 @@ def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableImportRepor
         rules={rule: reasons.count(rule) for rule in RULES},
     )  # fmt: skip
     return [
-        check_counts_add_up(images),
+        check_import_counts_add_up(images),
         TableImportReport(
             table="ImageFile", source="DICOM", read_count=kept_count, kept_count=kept_count
         ),
@@ -184,7 +186,7 @@ def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableImportRepor
     ]
 
 
-def _tags(path: Path) -> Any:
+def _read_dicom_tags(path: Path) -> Any:
     pydicom = cast("Any", import_module("pydicom"))
     try:
         return pydicom.dcmread(path, stop_before_pixels=False, defer_size=1 << 16)
@@ -192,33 +194,35 @@ def _tags(path: Path) -> Any:
         raise _ImageError("no DICOM file") from None
 
 
-def _text(tags: Any, keyword: str) -> str:
+def _dicom_tag_text(dicom_tags: Any, keyword: str) -> str:
     try:
-        return str(tags.get(keyword, "") or "").strip()
+        return str(dicom_tags.get(keyword, "") or "").strip()
     except Exception:  # a value that its own type cannot hold
         return "\0"
 
 
-def _check(tags: Any, person: str) -> _ImageSubject:
-    _require("PixelData" in tags, "no image")
-    _require(person and person != "\0", "patient missing")
-    _require(_UID.fullmatch(_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed")
-    study = _text(tags, "StudyInstanceUID")
-    _require(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
-    _require(_text(tags, "Modality"), "Modality missing")
-    sex, birth = _text(tags, "PatientSex"), _text(tags, "PatientBirthDate")
-    _require(sex in _GENDERS, "PatientSex not of the value set")
-    _require(not birth or _date(birth), "PatientBirthDate is no date")
-    _require(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
-    day = _text(tags, "StudyDate")
-    _require(not day or _date(day), "StudyDate is no date")
-    return _ImageSubject(gender=_GENDERS[sex], birth_on=_date(birth))
+def _check_dicom_tags(tags: Any, person: str) -> _ImageSubject:
+    _require_dicom_rule("PixelData" in tags, "no image")
+    _require_dicom_rule(person and person != "\0", "patient missing")
+    _require_dicom_rule(
+        _UID.fullmatch(_dicom_tag_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed"
+    )
+    study = _dicom_tag_text(tags, "StudyInstanceUID")
+    _require_dicom_rule(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
+    _require_dicom_rule(_dicom_tag_text(tags, "Modality"), "Modality missing")
+    sex, birth = _dicom_tag_text(tags, "PatientSex"), _dicom_tag_text(tags, "PatientBirthDate")
+    _require_dicom_rule(sex in _GENDERS, "PatientSex not of the value set")
+    _require_dicom_rule(not birth or _parse_dicom_date(birth), "PatientBirthDate is no date")
+    _require_dicom_rule(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
+    day = _dicom_tag_text(tags, "StudyDate")
+    _require_dicom_rule(not day or _parse_dicom_date(day), "StudyDate is no date")
+    return _ImageSubject(gender=_GENDERS[sex], birth_on=_parse_dicom_date(birth))
 
 
-def _date(text: str) -> date | None:
+def _parse_dicom_date(text: str) -> date | None:
     """Return a day as DICOM writes it, or nothing.
 
-    >>> _date("20250802"), _date("2025")
+    >>> _parse_dicom_date("20250802"), _parse_dicom_date("2025")
     (datetime.date(2025, 8, 2), None)
     """
     if not re.fullmatch(r"\d{8}", text):
@@ -229,25 +233,32 @@ def _date(text: str) -> date | None:
         return None
 
 
-def _row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
+def _dicom_image_row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
     """Return the row of a cleaned file; `day` moves with the other dates of its patient later."""
     return {
-        "id": _text(tags, "SOPInstanceUID"), "patient_id": person,
-        "study_id": _text(tags, "StudyInstanceUID"), "series_id": _text(tags, "SeriesInstanceUID"),
-        "modality": _text(tags, "Modality"), "body_part": _text(tags, "BodyPartExamined"),
-        "view_position": _text(tags, "ViewPosition"),
-        "laterality": _text(tags, "Laterality") or _text(tags, "ImageLaterality"),
-        "studied_on": day, "rows": int(tags.Rows), "columns": int(tags.Columns),
-        "frames": int(tags.get("NumberOfFrames", 1) or 1), "bits": int(tags.BitsAllocated),
-        "photometric": _text(tags, "PhotometricInterpretation"),
-    }  # fmt: skip
+        "id": _dicom_tag_text(tags, "SOPInstanceUID"),
+        "patient_id": person,
+        "study_id": _dicom_tag_text(tags, "StudyInstanceUID"),
+        "series_id": _dicom_tag_text(tags, "SeriesInstanceUID"),
+        "modality": _dicom_tag_text(tags, "Modality"),
+        "body_part": _dicom_tag_text(tags, "BodyPartExamined"),
+        "view_position": _dicom_tag_text(tags, "ViewPosition"),
+        "laterality": _dicom_tag_text(tags, "Laterality")
+        or _dicom_tag_text(tags, "ImageLaterality"),
+        "studied_on": day,
+        "rows": int(tags.Rows),
+        "columns": int(tags.Columns),
+        "frames": int(tags.get("NumberOfFrames", 1) or 1),
+        "bits": int(tags.BitsAllocated),
+        "photometric": _dicom_tag_text(tags, "PhotometricInterpretation"),
+    }
 
 
-def _patients(people: dict[str, _ImageSubject]) -> pl.DataFrame:
+def _dicom_patient_table(people: dict[str, _ImageSubject]) -> pl.DataFrame:
     """Return the patients with the columns of a FHIR import, of which images know four."""
     rows = [
         {"id": person, "patient_id": person, "gender": subject.gender, "birth_on": subject.birth_on}
         for person, subject in sorted(people.items())
     ]
-    schema = {name: _TYPES[column_kind(name)] for name in RESOURCES["Patient"].columns}
+    schema = {name: _TYPES[fhir_column_kind(name)] for name in RESOURCES["Patient"].columns}
     return pl.DataFrame(rows, schema=schema)

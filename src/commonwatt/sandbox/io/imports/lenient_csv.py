@@ -17,7 +17,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError
-from commonwatt.sandbox.io.imports.compressed import open_compressed
+from commonwatt.sandbox.io.imports.compressed import open_import_file
 from commonwatt.sandbox.io.imports.plain import TableFileSchema
 
 RAGGED: Final = "cells not as in the header"
@@ -29,7 +29,7 @@ _ROWS_AT_ONCE: Final = 50_000
 _LONGEST_CELL: Final = 16 << 20
 
 
-def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]:
+def read_csv_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]:
     """Write the rows of `source` as Parquet files under `to`: cells as text, and their fault.
 
     Raises:
@@ -39,15 +39,17 @@ def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]
     to.mkdir(exist_ok=True)
     parts: list[Path] = []
     schema = dict.fromkeys(plain.headings(source), pl.String) | {FAULT: pl.String}
-    with open_compressed(source) as file:
+    with open_import_file(source) as file:
         # Bad bytes become lone surrogates, so that the row is still parted into cells and only it
         # is lost; a byte order mark is no part of the first name.
         text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
-        rows = _rows(csv.reader(text, delimiter=plain.delimiter, strict=True), source)
+        rows = _lenient_csv_rows(csv.reader(text, delimiter=plain.delimiter, strict=True), source)
         if plain.header:
             next(rows, None)
         marks = frozenset(("", *plain.missing))
-        checked = (_row(row, len(schema) - 1, marks) for row in rows if row != [])
+        checked = (
+            _lenient_csv_cells_and_fault(row, len(schema) - 1, marks) for row in rows if row != []
+        )
         for number in count():
             block = list(islice(checked, _ROWS_AT_ONCE))
             # The first part is written even when it is empty: a file of a header alone is a table
@@ -60,7 +62,7 @@ def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]
     return parts
 
 
-def _rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | None]:
+def _lenient_csv_rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | None]:
     """Yield the rows, nothing for one whose quotation marks are out of order."""
     while True:
         try:
@@ -77,7 +79,9 @@ def _rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | Non
             yield None
 
 
-def _row(row: list[str] | None, width: int, marks: frozenset[str]) -> list[str | None]:
+def _lenient_csv_cells_and_fault(
+    row: list[str] | None, width: int, marks: frozenset[str]
+) -> list[str | None]:
     if row is None or len(row) != width:
         return [*[None] * width, QUOTES if row is None else RAGGED]
     # These are the code points that surrogateescape puts in place of bytes that are no UTF-8.

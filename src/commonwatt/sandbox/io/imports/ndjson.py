@@ -19,13 +19,13 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.domain.fhir import RESOURCES, FhirResource
 from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
-    literal,
-    mark,
-    mark_duplicates,
-    without_content,
-    write_checked,
+    duckdb_text_literal,
+    error_without_record_content,
+    mark_broken_records,
+    mark_duplicate_records,
+    write_checked_import,
 )
-from commonwatt.sandbox.io.imports.compressed import check_compressed, open_compressed
+from commonwatt.sandbox.io.imports.compressed import check_compressed_import_file, open_import_file
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
@@ -36,7 +36,7 @@ DUPLICATE: Final = "id seen before"
 ORPHAN: Final = "patient not in this dataset"
 
 
-def read_resource(
+def read_fhir_resource(
     base: duckdb.DuckDBPyConnection, resource: FhirResource, sources: list[Path], to: Path
 ) -> TableImportReport:
     """Read NDJSON files of one resource type into the Parquet file `to`.
@@ -48,36 +48,44 @@ def read_resource(
     """
     # Before the first row is read: half a file must not be imported as if it were whole.
     for source in sources:
-        check_compressed(source)
+        check_compressed_import_file(source)
     try:
-        base.execute(_checked_query(resource, sources))
+        base.execute(_checked_fhir_resource_sql(resource, sources))
     except duckdb.Error as error:
         raise DataImportError(
             sources[0].name,
             found=Message("a file that cannot be read as lines of JSON"),
             wanted=Message("one JSON object a line, in UTF-8"),
             # The database's own words quote the line that it could not read.
-        ) from without_content(error)
-    mark_duplicates(base, "id", DUPLICATE)
+        ) from error_without_record_content(error)
+    mark_duplicate_records(base, "id", DUPLICATE)
     rules = [*dict.fromkeys(rule.reason for rule in resource.rules), DUPLICATE]
     # Patients are read first, so a record of somebody who was quarantined there is quarantined
     # here.
     patients = to.with_name("Patient.parquet")
     if "patient_id" in resource.columns and patients != to and patients.exists():
-        known_patients = f"SELECT patient_id FROM read_parquet({literal(str(patients))})"  # noqa: S608
-        mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known_patients})")
+        known_patients = (
+            f"SELECT patient_id FROM read_parquet({duckdb_text_literal(str(patients))})"  # noqa: S608
+        )
+        mark_broken_records(
+            base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known_patients})"
+        )
         rules.append(ORPHAN)
     names = ", ".join(path.name for path in sources)
-    return write_checked(
+    return write_checked_import(
         base, resource.name, source=names, columns=resource.columns, rules=rules, to=to
     )
 
 
-def _checked_query(resource: FhirResource, sources: list[Path]) -> str:
-    fields = ", ".join(f'"{name}": {literal(kind)}' for name, kind in resource.fields.items())
-    whens = " ".join(f"WHEN {rule.broken} THEN {literal(rule.reason)}" for rule in resource.rules)
+def _checked_fhir_resource_sql(resource: FhirResource, sources: list[Path]) -> str:
+    fields = ", ".join(
+        f'"{name}": {duckdb_text_literal(kind)}' for name, kind in resource.fields.items()
+    )
+    whens = " ".join(
+        f"WHEN {rule.broken} THEN {duckdb_text_literal(rule.reason)}" for rule in resource.rules
+    )
     columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
-    files = ", ".join(literal(str(path)) for path in sources)
+    files = ", ".join(duckdb_text_literal(str(path)) for path in sources)
     return (
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {columns}, CASE {whens} END AS reason,"  # noqa: S608
         f" row_number() OVER () AS record FROM read_json([{files}], format='newline_delimited',"
@@ -87,7 +95,7 @@ def _checked_query(resource: FhirResource, sources: list[Path]) -> str:
     )
 
 
-def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImportReport]:
+def unpack_fhir_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImportReport]:
     """Split bundles into NDJSON files by resource type under `to`.
 
     One bundle is held in memory at a time. `urn:uuid:` references keep their
@@ -102,7 +110,7 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImpo
     read = 0
     for source in sources:
         files: dict[str, list[str]] = {}
-        for resource in _entries(source):
+        for resource in _fhir_bundle_resources(source):
             read += 1
             kind = resource.get("resourceType") if resource else None
             if isinstance(kind, str) and kind in RESOURCES:
@@ -110,10 +118,10 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImpo
             else:
                 leftover.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
         _append(files, to)
-    return sorted(to.glob("*.ndjson")), _leftover_report(leftover, to)
+    return sorted(to.glob("*.ndjson")), _leftover_bundle_report(leftover, to)
 
 
-def _leftover_report(leftover: list[tuple[str, int, str]], to: Path) -> TableImportReport:
+def _leftover_bundle_report(leftover: list[tuple[str, int, str]], to: Path) -> TableImportReport:
     quarantine_file = to / f"{_OTHER}.quarantine.parquet"
     pl.DataFrame(leftover, schema=QUARANTINE, orient="row").write_parquet(quarantine_file)
     reasons = [reason for _, _, reason in leftover]
@@ -124,10 +132,10 @@ def _leftover_report(leftover: list[tuple[str, int, str]], to: Path) -> TableImp
     )  # fmt: skip
 
 
-def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
+def _fhir_bundle_resources(source: Path) -> Iterator[dict[str, Any] | None]:
     """Yield the resources of a bundle, or None once for what is no bundle."""
     try:
-        with open_compressed(source) as file:
+        with open_import_file(source) as file:
             entries: list[Any] = json.loads(file.read())["entry"]
         resources = [entry["resource"] for entry in entries]
     # A bundle that is nested without end is as broken as one that is no JSON.

@@ -1,7 +1,7 @@
 """How a plain table is written and what its cells may hold, and a first guess at both.
 
 A custodian writes the schema as JSON, takes one that is shipped for a public
-data set, or starts from a guess: `infer_schema` looks at a file and proposes
+data set, or starts from a guess: `infer_table_schema` looks at a file and proposes
 kinds. A guess never proposes bounds or choices from single people's cells.
 """
 
@@ -21,8 +21,8 @@ import duckdb
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.sandbox.domain.errors import DataImportError
-from commonwatt.sandbox.io.imports.checked import literal, without_content
-from commonwatt.sandbox.io.imports.compressed import open_compressed
+from commonwatt.sandbox.io.imports.checked import duckdb_text_literal, error_without_record_content
+from commonwatt.sandbox.io.imports.compressed import open_import_file
 
 SCHEMAS: Final = ShippedCollection(DATA / "sandbox" / "schemas", "*.json")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -34,7 +34,7 @@ _GUESSES: Final = ("integer", "float", "date", "datetime")
 _MISSING: Final = ("", "?", "NA", "NULL", "null", "NaN", "nan", "N/A")
 
 
-def cast_text(cell: str, kind: str) -> str:
+def cast_table_cell_sql(cell: str, kind: str) -> str:
     """Return SQL for the value of a text, nothing where it is none of that kind.
 
     Exporters write whole numbers as `63.0` and dates as the first second of a day;
@@ -111,39 +111,41 @@ class TableFileSchema:
         """Return the names of the columns of `source`, no two alike."""
         if not self.header:
             return [field.heading for field in self.fields]
-        with open_compressed(source) as file:
+        with open_import_file(source) as file:
             text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
             try:
                 row = next(csv.reader(text, delimiter=self.delimiter), list[str]())
             except csv.Error:
                 row = list[str]()
             text.detach()
-        return _distinct_headings(row)
+        return _distinct_table_headings(row)
 
-    def reader(self, source: Path, *, lenient: bool = False) -> str:
+    def reader_sql(self, source: Path, *, lenient: bool = False) -> str:
         """Return SQL that reads `source` with every cell as text.
 
         Nothing of the file is left for the database to guess: it would skip lines
         that look odd to it. With `lenient` it skips rows that are not in order.
         """
-        path = literal(str(source))
+        path = duckdb_text_literal(str(source))
         if source.suffix == ".parquet":
             return f"read_parquet({path})"
-        marks = ", ".join(literal(mark) for mark in ("", *self.missing))
-        named = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.headings(source))
+        marks = ", ".join(duckdb_text_literal(mark) for mark in ("", *self.missing))
+        named = ", ".join(
+            f"{duckdb_text_literal(name)}: 'VARCHAR'" for name in self.headings(source)
+        )
         return (
             # Every option is stated: what the database sniffs depends on the first rows and would
             # differ between two files of one table.
             f"read_csv({path}, auto_detect=false, header={self.header}, columns={{{named}}},"
-            f" delim={literal(self.delimiter)}, quote='\"', escape='\"', nullstr=[{marks}],"
-            f" ignore_errors={lenient}, max_line_size=16777216)"
+            f" delim={duckdb_text_literal(self.delimiter)}, quote='\"', escape='\"',"
+            f" nullstr=[{marks}], ignore_errors={lenient}, max_line_size=16777216)"
         )
 
 
-def _distinct_headings(names: Sequence[str]) -> list[str]:
+def _distinct_table_headings(names: Sequence[str]) -> list[str]:
     """Return the names, those that are empty or come again told apart.
 
-    >>> _distinct_headings(["a", "", "A"])
+    >>> _distinct_table_headings(["a", "", "A"])
     ['a', 'column1', 'A_1']
     """
     plain = [name.strip() or f"column{i}" for i, name in enumerate(names)]
@@ -154,7 +156,7 @@ def _distinct_headings(names: Sequence[str]) -> list[str]:
     return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
 
 
-def load_schema(schema: str | Path) -> TableFileSchema:
+def load_table_schema(schema: str | Path) -> TableFileSchema:
     """Return the schema in a JSON file, or the shipped one of that name.
 
     The file holds a list of fields, or an object with `fields` and how the table
@@ -163,7 +165,7 @@ def load_schema(schema: str | Path) -> TableFileSchema:
     Raises:
         DataImportError: The file is no schema.
     """
-    path = SCHEMAS.find_or_path(schema)
+    path = SCHEMAS.find_shipped_file_or_path(schema)
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
         facts: dict[str, Any] = {"fields": document} if isinstance(document, list) else document
@@ -176,15 +178,15 @@ def load_schema(schema: str | Path) -> TableFileSchema:
             found=type(error).__name__,
             wanted=Message("a JSON list of fields with name, kind and required"),
             remedy=Message(
-                "Shipped schemas: {names}.", {"names": ", ".join(sorted(shipped_schemas()))}
+                "Shipped schemas: {names}.", {"names": ", ".join(sorted(shipped_table_schemas()))}
             ),
         ) from None
 
 
-def shipped_schemas() -> set[str]:
+def shipped_table_schemas() -> set[str]:
     """Return the names of the schemas that come with Commonwatt.
 
-    >>> "uci-heart" in shipped_schemas()
+    >>> "uci-heart" in shipped_table_schemas()
     True
     """
     return set(SCHEMAS.names())
@@ -195,7 +197,7 @@ def _field(row: Mapping[str, Any]) -> TableField:
     return TableField(**facts)
 
 
-def infer_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
+def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     """Return a guess at the schema of a table with a header, from its first `rows` rows.
 
     A column is whole numbers, numbers, dates, instants or text, whichever is the
@@ -209,16 +211,16 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     try:
         with duckdb.connect() as base:
             base.execute(f"CREATE TEMP TABLE seen AS SELECT COLUMNS(*)::VARCHAR FROM"  # noqa: S608
-                         f" {blank.reader(source, lenient=True)} LIMIT {rows}")  # fmt: skip
+                         f" {blank.reader_sql(source, lenient=True)} LIMIT {rows}")  # fmt: skip
             columns = [str(column[0]) for column in base.execute("FROM seen").description or []]
-            kinds = [_kind(base, column) for column in columns]
+            kinds = [_inferred_column_kind(base, column) for column in columns]
     except duckdb.Error as error:
         raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
-        ) from without_content(error)
-    names = _plain_names(columns)
+        ) from error_without_record_content(error)
+    names = _plain_column_names(columns)
     fields = tuple(
         TableField(name=name, kind=kind, column=column)
         for name, kind, column in zip(names, kinds, columns, strict=True)
@@ -226,12 +228,12 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     return TableFileSchema(fields=fields, missing=_MISSING)
 
 
-def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
+def _inferred_column_kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     cell = '"' + column.replace('"', '""') + '"'
     for kind in _GUESSES:
         code = f"regexp_matches({cell}, '^[+-]?0[0-9]')"  # 007 is a name, not the number 7
         # Narrowest first: every whole number is a number, and every date an instant.
-        no = f"{cell} IS NOT NULL AND ({cast_text(cell, kind)} IS NULL OR {code})"
+        no = f"{cell} IS NOT NULL AND ({cast_table_cell_sql(cell, kind)} IS NULL OR {code})"
         wrong = f"count(*) FILTER ({no})"
         counts = base.execute(f"SELECT {wrong}, count({cell}) FROM seen").fetchone()  # noqa: S608
         assert counts is not None
@@ -241,10 +243,10 @@ def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     return "text"
 
 
-def _plain_names(columns: Sequence[str]) -> list[str]:
+def _plain_column_names(columns: Sequence[str]) -> list[str]:
     """Return a plain name for each column, no two alike.
 
-    >>> _plain_names(["Age (y)", "age y", "2h", "年齡"])
+    >>> _plain_column_names(["Age (y)", "age y", "2h", "年齡"])
     ['age_y', 'age_y_2', 'c_2h', 'c']
     """
     names: list[str] = []
@@ -256,17 +258,21 @@ def _plain_names(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def as_json(plain: TableFileSchema) -> str:
-    """Return a schema as the JSON that `load_schema` reads."""
+def table_schema_as_json(plain: TableFileSchema) -> str:
+    """Return a schema as the JSON that `load_table_schema` reads."""
     rows = [
-        {key: value for key, value in _facts(field).items() if value or isinstance(value, float)}
+        {
+            key: value
+            for key, value in _table_field_facts(field).items()
+            if value or isinstance(value, float)
+        }
         for field in plain.fields
     ]
     facts = {"header": plain.header, "delimiter": plain.delimiter, "missing": plain.missing}
     return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
 
 
-def _facts(field: TableField) -> dict[str, Any]:
+def _table_field_facts(field: TableField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}

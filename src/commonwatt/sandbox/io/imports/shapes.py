@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from commonwatt.sandbox.io.imports.to_fhir import make_fhir
-from commonwatt.sandbox.io.imports.to_omop import make_omop
+from commonwatt.sandbox.io.imports.to_fhir import make_fhir_tables
+from commonwatt.sandbox.io.imports.to_omop import make_omop_tables
 
 
 def add_missing_model_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
@@ -19,7 +19,7 @@ def add_missing_model_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> di
     if (draft / "Patient.parquet").exists():
         if (draft / "patient.parquet").exists():
             return {}  # names that differ in case are one file here: `Observation` would be lost
-        return make_omop(base, draft)
+        return make_omop_tables(base, draft)
     if (draft / "person.parquet").exists():
-        return make_fhir(base, draft)
+        return make_fhir_tables(base, draft)
     return {}

@@ -12,7 +12,7 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_csv, import_fhir, import_omop
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.images import Clean, import_dicom
-from commonwatt.sandbox.io.imports.plain import infer_schema, load_schema
+from commonwatt.sandbox.io.imports.plain import infer_table_schema, load_table_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ImportSources:
     schema: str | Path | None = None
 
 
-def import_as(form: str, sources: ImportSources, store: Path, name: str) -> Dataset:
+def import_dataset_as(form: str, sources: ImportSources, store: Path, name: str) -> Dataset:
     """Import `sources` of one of `FORMS` as the dataset `name`.
 
     Raises:
@@ -42,7 +42,7 @@ def import_as(form: str, sources: ImportSources, store: Path, name: str) -> Data
     return FORMS[form](sources, store, name)
 
 
-def _plain(sources: ImportSources, store: Path, name: str) -> Dataset:
+def _import_plain_table(sources: ImportSources, store: Path, name: str) -> Dataset:
     if len(sources.paths) != 1:
         raise DataImportError(
             name,
@@ -54,14 +54,14 @@ def _plain(sources: ImportSources, store: Path, name: str) -> Dataset:
         raise DataImportError(path.name, found=Message("no such file or folder"))
     # A guess is a start and no promise: it requires nothing and bounds nothing, and the report
     # shows which rules it led to.
-    plain = load_schema(sources.schema) if sources.schema else infer_schema(path)
+    plain = load_table_schema(sources.schema) if sources.schema else infer_table_schema(path)
     return import_csv(path, plain, store, name)
 
 
 FORMS: Final[Mapping[str, Callable[[ImportSources, Path, str], Dataset]]] = {
     "fhir": lambda sources, store, name: import_fhir(sources.paths, store, name),
     "omop": lambda sources, store, name: import_omop(sources.paths, store, name),
-    "csv": _plain,
+    "csv": _import_plain_table,
     "dicom": lambda sources, store, name: import_dicom(
         sources.paths, store, name, clean=sources.clean
     ),

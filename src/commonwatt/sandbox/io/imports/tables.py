@@ -27,14 +27,20 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
-    literal,
-    mark_duplicates,
-    without_content,
-    write_checked,
+    duckdb_text_literal,
+    error_without_record_content,
+    mark_duplicate_records,
+    write_checked_import,
 )
-from commonwatt.sandbox.io.imports.compressed import check_compressed
-from commonwatt.sandbox.io.imports.lenient_csv import FAULT, NO_TEXT, QUOTES, RAGGED, read_leniently
-from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema, cast_text
+from commonwatt.sandbox.io.imports.compressed import check_compressed_import_file
+from commonwatt.sandbox.io.imports.lenient_csv import (
+    FAULT,
+    NO_TEXT,
+    QUOTES,
+    RAGGED,
+    read_csv_leniently,
+)
+from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema, cast_table_cell_sql
 
 _SPECIFICATION: Final = DATA / "sandbox" / "omop-5.4" / "fields.csv"
 VOCABULARY: Final = ("concept", "concept_relationship")
@@ -42,12 +48,12 @@ VOCABULARY: Final = ("concept", "concept_relationship")
 
 
 @cache
-def omop_tables() -> dict[str, tuple[TableField, ...]]:
+def omop_table_fields() -> dict[str, tuple[TableField, ...]]:
     """Return the fields of every OMOP table, in the standard's order."""
     rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
     tables: dict[str, list[TableField]] = {}
     for row in rows.iter_rows(named=True):
-        kind, longest = _omop_kind(row["datatype"])
+        kind, longest = _omop_field_kind_and_length(row["datatype"])
         tables.setdefault(row["table"], []).append(
             TableField(
                 name=row["field"],
@@ -60,10 +66,10 @@ def omop_tables() -> dict[str, tuple[TableField, ...]]:
     return {name: tuple(fields) for name, fields in tables.items()}
 
 
-def _omop_kind(datatype: str) -> tuple[str, int | None]:
+def _omop_field_kind_and_length(datatype: str) -> tuple[str, int | None]:
     """Return kind and longest text of one of the standard's type names.
 
-    >>> _omop_kind("varchar(50)"), _omop_kind("Integer")
+    >>> _omop_field_kind_and_length("varchar(50)"), _omop_field_kind_and_length("Integer")
     (('text', 50), ('integer', None))
     """
     name = datatype.strip().lower()
@@ -85,48 +91,56 @@ def read_table(
         DataImportError: The file lacks a required column or cannot be read.
     """
     try:
-        header = _load(base, plain, source, to.parent / WORK_TABLE / f"{name}.loose")
-        fields_by_column = _fields_by_column(source, header, plain.fields)
-        _check(base, fields_by_column)
+        header = _load_raw_import_table(
+            base, plain, source, to.parent / WORK_TABLE / f"{name}.loose"
+        )
+        fields_by_column = _table_fields_by_column(source, header, plain.fields)
+        _check_raw_import_table(base, fields_by_column)
     except duckdb.Error as error:
         raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
-        ) from without_content(error)
+        ) from error_without_record_content(error)
     # In the order in which they are tried; every rule is reported, also with 0.
     rules = [RAGGED, QUOTES, NO_TEXT]
     rules += [
-        rule for column, field in fields_by_column.items() for rule, _ in _rules(column, field)
+        rule
+        for column, field in fields_by_column.items()
+        for rule, _ in _table_field_rules_sql(column, field)
     ]
     rules += [_duplicate_reason(field) for field in fields_by_column.values() if field.unique]
     columns = [f'"{field.name}"' for field in fields_by_column.values()]
-    report = write_checked(base, name, source=source.name, columns=columns, rules=rules, to=to)
+    report = write_checked_import(
+        base, name, source=source.name, columns=columns, rules=rules, to=to
+    )
     base.execute("DROP TABLE raw")
     return report
 
 
-def _load(
+def _load_raw_import_table(
     base: duckdb.DuckDBPyConnection, plain: TableFileSchema, source: Path, work: Path
 ) -> dict[str, str]:
     """Read every cell as text into `raw`; return the columns by lower-case name."""
-    check_compressed(source)
+    check_compressed_import_file(source)
     make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
     # Numbered before anything is dropped, so that a quarantined row can be found in the
     # custodian's file.
     number = "row_number() OVER () AS record_of_file"
     try:
-        base.execute(f"{make} NULL::VARCHAR AS {FAULT}, {number} FROM {plain.reader(source)}")
+        base.execute(f"{make} NULL::VARCHAR AS {FAULT}, {number} FROM {plain.reader_sql(source)}")
     except duckdb.Error:
         if source.suffix == ".parquet":
             raise
-        parts = ", ".join(literal(str(part)) for part in read_leniently(source, plain, work))
+        parts = ", ".join(
+            duckdb_text_literal(str(part)) for part in read_csv_leniently(source, plain, work)
+        )
         base.execute(f"{make} {number} FROM read_parquet([{parts}])")
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
     return {str(column[0]).lower(): str(column[0]) for column in described}
 
 
-def _fields_by_column(
+def _table_fields_by_column(
     source: Path, header: Mapping[str, str], fields: tuple[TableField, ...]
 ) -> dict[str, TableField]:
     missing = [field.heading for field in fields if field.required and field.heading not in header]
@@ -140,14 +154,17 @@ def _fields_by_column(
     return {header[field.heading]: field for field in fields if field.heading in header}
 
 
-def _check(base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, TableField]) -> None:
+def _check_raw_import_table(
+    base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, TableField]
+) -> None:
     values = ", ".join(
-        f'{_value(column, field)} AS "{field.name}"' for column, field in fields_by_column.items()
+        f'{_table_value_sql(column, field)} AS "{field.name}"'
+        for column, field in fields_by_column.items()
     )
     whens = " ".join(
-        f"WHEN {broken} THEN {literal(reason)}"
+        f"WHEN {broken} THEN {duckdb_text_literal(reason)}"
         for column, field in fields_by_column.items()
-        for reason, broken in _rules(column, field)
+        for reason, broken in _table_field_rules_sql(column, field)
     )
     base.execute(
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"
@@ -155,26 +172,26 @@ def _check(base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, Table
     )
     for field in fields_by_column.values():
         if field.unique:
-            mark_duplicates(base, field.name, _duplicate_reason(field))
+            mark_duplicate_records(base, field.name, _duplicate_reason(field))
 
 
 def _duplicate_reason(field: TableField) -> str:
     return f"{field.name} seen before"
 
 
-def _cell(column: str) -> str:
+def _table_cell_sql(column: str) -> str:
     quoted = '"' + column.replace('"', '""') + '"'
     # An empty cell and none are one: exporters write either for a missing value.
     return f"nullif({quoted}, '')"
 
 
-def _value(column: str, field: TableField) -> str:
-    cell = _cell(column)
-    return cell if field.kind == "text" else cast_text(cell, field.kind)
+def _table_value_sql(column: str, field: TableField) -> str:
+    cell = _table_cell_sql(column)
+    return cell if field.kind == "text" else cast_table_cell_sql(cell, field.kind)
 
 
-def _rules(column: str, field: TableField) -> list[tuple[str, str]]:
-    cell, value, name = _cell(column), _value(column, field), field.name
+def _table_field_rules_sql(column: str, field: TableField) -> list[tuple[str, str]]:
+    cell, value, name = _table_cell_sql(column), _table_value_sql(column, field), field.name
     rules: list[tuple[str, str]] = []
     if field.required:
         rules.append((f"{name} missing", f"{cell} IS NULL"))
@@ -186,7 +203,7 @@ def _rules(column: str, field: TableField) -> list[tuple[str, str]]:
     if field.longest is not None:
         rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
     if field.choices:
-        choices = ", ".join(literal(choice) for choice in field.choices)
+        choices = ", ".join(duckdb_text_literal(choice) for choice in field.choices)
         rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({choices}), true)"))
     if field.lowest is not None:
         rules.append((f"{name} too small", f"{value} < {field.lowest}"))

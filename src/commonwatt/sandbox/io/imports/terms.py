@@ -20,7 +20,7 @@ from typing import Final
 
 import duckdb
 
-from commonwatt.sandbox.io.imports.checked import literal
+from commonwatt.sandbox.io.imports.checked import duckdb_text_literal
 
 GENDERS: Final = {"male": 8507, "female": 8532}
 RACES: Final = {"white": 8527, "black": 8516, "black or african american": 8516, "asian": 8515}
@@ -44,35 +44,42 @@ SYSTEMS: Final = {
 """Code systems of FHIR by OMOP's name of the same terminology."""
 
 
-def concept_of(expression: str, choices: Mapping[str, int]) -> str:
+def omop_concept_sql(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the concept that a word stands for, 0 where none does.
 
-    >>> concept_of("sex", {"male": 8507})
+    >>> omop_concept_sql("sex", {"male": 8507})
     "CASE sex WHEN 'male' THEN 8507 ELSE 0 END"
     """
-    whens = " ".join(f"WHEN {literal(word)} THEN {concept}" for word, concept in choices.items())
+    whens = " ".join(
+        f"WHEN {duckdb_text_literal(word)} THEN {concept}" for word, concept in choices.items()
+    )
     return f"CASE {expression} {whens} ELSE 0 END"
 
 
-def word_of_concept(expression: str, choices: Mapping[str, int]) -> str:
+def word_of_omop_concept_sql(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the first word that stands for a concept, nothing where none does.
 
-    >>> word_of_concept("id", {"black": 8516, "african": 8516})
+    >>> word_of_omop_concept_sql("id", {"black": 8516, "african": 8516})
     "CASE id WHEN 8516 THEN 'black' END"
     """
     first: dict[int, str] = {}
     for word, concept in choices.items():
         first.setdefault(concept, word)
-    whens = " ".join(f"WHEN {concept} THEN {literal(word)}" for concept, word in first.items())
+    whens = " ".join(
+        f"WHEN {concept} THEN {duckdb_text_literal(word)}" for concept, word in first.items()
+    )
     return f"CASE {expression} {whens} END"
 
 
-def make_codes(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
+def make_omop_code_table(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
     """Make the table `codes`: system and code by concept, and the standard concept.
 
     It is empty where no vocabulary was imported.
     """
-    names = ", ".join(f"({literal(url)}, {literal(name)})" for url, name in SYSTEMS.items())
+    names = ", ".join(
+        f"({duckdb_text_literal(url)}, {duckdb_text_literal(name)})"
+        for url, name in SYSTEMS.items()
+    )
     concepts, maps = draft / "concept.parquet", draft / "concept_relationship.parquet"
     base.execute(
         "CREATE OR REPLACE TEMP TABLE codes (system VARCHAR, code VARCHAR, concept_id BIGINT,"
@@ -82,7 +89,7 @@ def make_codes(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         return
     standard = (
         "SELECT concept_id_1 AS concept_id, min(concept_id_2) AS standard_id"
-        f" FROM read_parquet({literal(str(maps))})"
+        f" FROM read_parquet({duckdb_text_literal(str(maps))})"
         # A code may map to several standard concepts; the lowest id is taken, so that one record
         # stays one row.
         " WHERE relationship_id = 'Maps to' GROUP BY concept_id_1"
@@ -93,7 +100,7 @@ def make_codes(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         "INSERT INTO codes SELECT coalesce(n.system, c.vocabulary_id), c.concept_code,"
         " min(c.concept_id), min(coalesce(m.standard_id,"
         " CASE c.standard_concept WHEN 'S' THEN c.concept_id ELSE 0 END))"
-        f" FROM read_parquet({literal(str(concepts))}) c"
+        f" FROM read_parquet({duckdb_text_literal(str(concepts))}) c"
         f" LEFT JOIN (VALUES {names}) n(system, vocabulary) ON n.vocabulary = c.vocabulary_id"
         f" LEFT JOIN ({standard}) m ON m.concept_id = c.concept_id GROUP BY ALL"
     )

@@ -22,9 +22,9 @@ import polars as pl
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.fhir import RESOURCES
-from commonwatt.sandbox.io.imports.checked import copy, literal
+from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, duckdb_text_literal
 from commonwatt.sandbox.io.imports.plain import TYPES
-from commonwatt.sandbox.io.imports.tables import omop_tables
+from commonwatt.sandbox.io.imports.tables import omop_table_fields
 from commonwatt.sandbox.io.imports.terms import (
     ETHNICITIES,
     GENDERS,
@@ -32,7 +32,7 @@ from commonwatt.sandbox.io.imports.terms import (
     RACES,
     SYSTEMS,
     VISITS,
-    word_of_concept,
+    word_of_omop_concept_sql,
 )
 
 
@@ -64,42 +64,90 @@ _ADMINISTERED: Final = f"drug_type_concept_id = {OF_ADMINISTRATION}"
 _VALUE: Final = {"value_number": "value_as_number", "value_unit": "unit_source_value"}
 
 
-def _since(day: str, instant: str) -> str:
+def _omop_time_or_day_sql(day: str, instant: str) -> str:
     """Return SQL for an instant: the time if it is known, else the start of the day."""
     return f"CAST(coalesce({instant}, CAST({day} AS TIMESTAMP)) AS TIMESTAMPTZ)"
 
 
 FHIR_MAPPINGS: Final = (
-    FhirTableMapping(resource="Encounter", table="visit_occurrence",
-         key="visit_occurrence_id", columns={
-        "class_code": word_of_concept("visit_concept_id", VISITS),
-        "type_code": "visit_source_value",
-        "start_at": _since("visit_start_date", "visit_start_datetime"),
-        "end_at": _since("visit_end_date", "visit_end_datetime")}),
-    FhirTableMapping(resource="Condition", table="condition_occurrence",
-         key="condition_occurrence_id", concept="condition_concept_id",
-         source="condition_source_value", columns={
-        "onset_at": _since("condition_start_date", "condition_start_datetime"),
-        "abatement_at": _since("condition_end_date", "condition_end_datetime")}),
-    FhirTableMapping(resource="MedicationRequest", table="drug_exposure", key="drug_exposure_id",
-         concept="drug_concept_id", source="drug_source_value",
-         where=f"NOT ({_ADMINISTERED})", columns={
-        "authored_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
-    FhirTableMapping(resource="Immunization", table="drug_exposure", key="drug_exposure_id",
-         concept="drug_concept_id", source="drug_source_value", where=_ADMINISTERED, columns={
-        "occurred_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
-    FhirTableMapping(resource="Procedure", table="procedure_occurrence",
-         key="procedure_occurrence_id", concept="procedure_concept_id",
-         source="procedure_source_value", columns={
-        "performed_at": _since("procedure_date", "procedure_datetime")}),
-    FhirTableMapping(resource="Observation", table="measurement", key="measurement_id",
-         concept="measurement_concept_id", source="measurement_source_value", columns=_VALUE | {
-        "effective_at": _since("measurement_date", "measurement_datetime")}),
-    FhirTableMapping(resource="Observation", table="observation", key="observation_id",
-         concept="observation_concept_id", source="observation_source_value", columns=_VALUE | {
-        "value_text": "value_as_string",
-        "effective_at": _since("observation_date", "observation_datetime")}),
-)  # fmt: skip
+    FhirTableMapping(
+        resource="Encounter",
+        table="visit_occurrence",
+        key="visit_occurrence_id",
+        columns={
+            "class_code": word_of_omop_concept_sql("visit_concept_id", VISITS),
+            "type_code": "visit_source_value",
+            "start_at": _omop_time_or_day_sql("visit_start_date", "visit_start_datetime"),
+            "end_at": _omop_time_or_day_sql("visit_end_date", "visit_end_datetime"),
+        },
+    ),
+    FhirTableMapping(
+        resource="Condition",
+        table="condition_occurrence",
+        key="condition_occurrence_id",
+        concept="condition_concept_id",
+        source="condition_source_value",
+        columns={
+            "onset_at": _omop_time_or_day_sql("condition_start_date", "condition_start_datetime"),
+            "abatement_at": _omop_time_or_day_sql("condition_end_date", "condition_end_datetime"),
+        },
+    ),
+    FhirTableMapping(
+        resource="MedicationRequest",
+        table="drug_exposure",
+        key="drug_exposure_id",
+        concept="drug_concept_id",
+        source="drug_source_value",
+        where=f"NOT ({_ADMINISTERED})",
+        columns={
+            "authored_at": _omop_time_or_day_sql(
+                "drug_exposure_start_date", "drug_exposure_start_datetime"
+            )
+        },
+    ),
+    FhirTableMapping(
+        resource="Immunization",
+        table="drug_exposure",
+        key="drug_exposure_id",
+        concept="drug_concept_id",
+        source="drug_source_value",
+        where=_ADMINISTERED,
+        columns={
+            "occurred_at": _omop_time_or_day_sql(
+                "drug_exposure_start_date", "drug_exposure_start_datetime"
+            )
+        },
+    ),
+    FhirTableMapping(
+        resource="Procedure",
+        table="procedure_occurrence",
+        key="procedure_occurrence_id",
+        concept="procedure_concept_id",
+        source="procedure_source_value",
+        columns={"performed_at": _omop_time_or_day_sql("procedure_date", "procedure_datetime")},
+    ),
+    FhirTableMapping(
+        resource="Observation",
+        table="measurement",
+        key="measurement_id",
+        concept="measurement_concept_id",
+        source="measurement_source_value",
+        columns=_VALUE
+        | {"effective_at": _omop_time_or_day_sql("measurement_date", "measurement_datetime")},
+    ),
+    FhirTableMapping(
+        resource="Observation",
+        table="observation",
+        key="observation_id",
+        concept="observation_concept_id",
+        source="observation_source_value",
+        columns=_VALUE
+        | {
+            "value_text": "value_as_string",
+            "effective_at": _omop_time_or_day_sql("observation_date", "observation_datetime"),
+        },
+    ),
+)
 
 
 class OmopDraftTables:
@@ -116,27 +164,28 @@ class OmopDraftTables:
         """Return where `table` is or would be."""
         return self.draft / f"{table}.parquet"
 
-    def rows(self, table: str) -> str:
+    def rows_sql(self, table: str) -> str:
         """Return SQL for `table` with every column of the standard and none beside."""
         schema = pl.read_parquet_schema(self.path(table))
         columns = [
             f'"{omop_field.name}"'
             if omop_field.name in schema
             else f'NULL::{TYPES[omop_field.kind]} AS "{omop_field.name}"'
-            for omop_field in omop_tables()[table]
+            for omop_field in omop_table_fields()[table]
         ]
-        return f"(SELECT {', '.join(columns)} FROM read_parquet({literal(str(self.path(table)))}))"
+        path = duckdb_text_literal(str(self.path(table)))
+        return f"(SELECT {', '.join(columns)} FROM read_parquet({path}))"
 
 
-def make_fhir(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+def make_fhir_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     """Add FHIR-shaped tables beside the OMOP tables in `draft`; return their rows by table.
 
     Raises:
         IdentityError: A row was lost or came twice.
     """
     draft_tables = OmopDraftTables(draft)
-    _make_terms(base, draft_tables)
-    row_counts = {"Patient": _make_patients(base, draft_tables)}
+    _make_omop_concept_terms(base, draft_tables)
+    row_counts = {"Patient": _make_fhir_patients(base, draft_tables)}
     for resource in dict.fromkeys(mapping.resource for mapping in FHIR_MAPPINGS):
         mappings = [
             mapping
@@ -144,11 +193,13 @@ def make_fhir(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
             if mapping.resource == resource and draft_tables.has(mapping.table)
         ]
         if mappings:
-            row_counts[resource] = _make_resource(base, draft_tables, resource, mappings)
+            row_counts[resource] = _make_fhir_resource(base, draft_tables, resource, mappings)
     return row_counts
 
 
-def _make_terms(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> None:
+def _make_omop_concept_terms(
+    base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables
+) -> None:
     """Make the table `terms`: system and code of each concept."""
     base.execute(
         "CREATE OR REPLACE TEMP TABLE terms"
@@ -156,66 +207,77 @@ def _make_terms(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) 
     )
     if not draft_tables.has("concept"):
         return
-    names = ", ".join(f"({literal(url)}, {literal(name)})" for url, name in SYSTEMS.items())
+    names = ", ".join(
+        f"({duckdb_text_literal(url)}, {duckdb_text_literal(name)})"
+        for url, name in SYSTEMS.items()
+    )
     base.execute(
         "INSERT INTO terms SELECT c.concept_id, coalesce(n.system, c.vocabulary_id),"
-        f" c.concept_code, c.concept_name FROM {draft_tables.rows('concept')} c"
+        f" c.concept_code, c.concept_name FROM {draft_tables.rows_sql('concept')} c"
         f" LEFT JOIN (VALUES {names}) n(system, vocabulary) ON n.vocabulary = c.vocabulary_id"
         " WHERE c.concept_id <> 0"
     )
 
 
-def _make_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> int:
+def _make_fhir_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> int:
     died = "SELECT NULL::BIGINT AS person_id, NULL::TIMESTAMPTZ AS died_at WHERE false"
     if draft_tables.has("death"):
-        when = _since("death_date", "death_datetime")
+        when = _omop_time_or_day_sql("death_date", "death_datetime")
         died = (
             # The standard means one row a person; should a source hold two, the patient must not
             # become two.
-            f"SELECT person_id, min({when}) AS died_at FROM {draft_tables.rows('death')}"
+            f"SELECT person_id, min({when}) AS died_at FROM {draft_tables.rows_sql('death')}"
             " GROUP BY person_id"
         )
     locations = "SELECT NULL::BIGINT AS location_id, NULL::VARCHAR AS city, NULL::VARCHAR AS state,"
     locations += " NULL::VARCHAR AS zip WHERE false"
     if draft_tables.has("location"):
-        locations = f"SELECT location_id, city, state, zip FROM {draft_tables.rows('location')}"
+        locations = f"SELECT location_id, city, state, zip FROM {draft_tables.rows_sql('location')}"
     columns = {
-        "id": "CAST(p.person_id AS VARCHAR)", "patient_id": "CAST(p.person_id AS VARCHAR)",
-        "gender": word_of_concept("p.gender_concept_id", GENDERS),
+        "id": "CAST(p.person_id AS VARCHAR)",
+        "patient_id": "CAST(p.person_id AS VARCHAR)",
+        "gender": word_of_omop_concept_sql("p.gender_concept_id", GENDERS),
         # OMOP requires the year alone.
         "birth_on": "make_date(p.year_of_birth, coalesce(p.month_of_birth, 1),"
-                    " coalesce(p.day_of_birth, 1))",
-        "died_at": "d.died_at", "identifiers": "p.person_source_value",
-        "city": "l.city", "state": "l.state", "postal_code": "l.zip",
-        "race": f"coalesce({word_of_concept('p.race_concept_id', RACES)}, p.race_source_value)",
-        "ethnicity": f"coalesce({word_of_concept('p.ethnicity_concept_id', ETHNICITIES)},"
-                     " p.ethnicity_source_value)",
-    }  # fmt: skip
+        " coalesce(p.day_of_birth, 1))",
+        "died_at": "d.died_at",
+        "identifiers": "p.person_source_value",
+        "city": "l.city",
+        "state": "l.state",
+        "postal_code": "l.zip",
+        "race": f"coalesce({word_of_omop_concept_sql('p.race_concept_id', RACES)},"
+        " p.race_source_value)",
+        "ethnicity": f"coalesce({word_of_omop_concept_sql('p.ethnicity_concept_id', ETHNICITIES)},"
+        " p.ethnicity_source_value)",
+    }
     query = (
-        f"SELECT {_column_list('Patient', columns)} FROM {draft_tables.rows('person')} p"
+        f"SELECT {_fhir_column_list_sql('Patient', columns)}"
+        f" FROM {draft_tables.rows_sql('person')} p"
         f" LEFT JOIN ({died}) d USING (person_id) LEFT JOIN ({locations}) l USING (location_id)"
         " ORDER BY p.person_id"
     )
-    copy(base, query, draft_tables.path("Patient"))
-    return _checked_row_count(base, draft_tables, "Patient", ["person"], "")
+    copy_query_to_parquet(base, query, draft_tables.path("Patient"))
+    return _checked_fhir_row_count(base, draft_tables, "Patient", ["person"], "")
 
 
-def _make_resource(
+def _make_fhir_resource(
     base: duckdb.DuckDBPyConnection,
     draft_tables: OmopDraftTables,
     resource: str,
     mappings: list[FhirTableMapping],
 ) -> int:
-    union = " UNION ALL ".join(_select(draft_tables, mapping) for mapping in mappings)
+    union = " UNION ALL ".join(_fhir_rows_sql(draft_tables, mapping) for mapping in mappings)
     # A union has no order of its own, and the same source must give the same bytes.
-    copy(base, f"SELECT * FROM ({union}) ORDER BY ALL", draft_tables.path(resource))
+    copy_query_to_parquet(
+        base, f"SELECT * FROM ({union}) ORDER BY ALL", draft_tables.path(resource)
+    )
     where = mappings[0].where
-    return _checked_row_count(
+    return _checked_fhir_row_count(
         base, draft_tables, resource, [mapping.table for mapping in mappings], where
     )
 
 
-def _select(draft_tables: OmopDraftTables, mapping: FhirTableMapping) -> str:
+def _fhir_rows_sql(draft_tables: OmopDraftTables, mapping: FhirTableMapping) -> str:
     columns = {
         # Two OMOP tables become one resource type, and their numbers overlap.
         "id": f"'{mapping.table}-' || o.{mapping.key}",
@@ -235,24 +297,24 @@ def _select(draft_tables: OmopDraftTables, mapping: FhirTableMapping) -> str:
         columns |= {"value_code": "v.code"}
         joined += " LEFT JOIN terms v ON v.concept_id = o.value_as_concept_id"
     where = f" WHERE {mapping.where}" if mapping.where else ""
-    filled = _column_list(mapping.resource, columns)
-    return f"SELECT {filled} FROM {draft_tables.rows(mapping.table)} o{joined}{where}"
+    filled = _fhir_column_list_sql(mapping.resource, columns)
+    return f"SELECT {filled} FROM {draft_tables.rows_sql(mapping.table)} o{joined}{where}"
 
 
-def _column_list(resource: str, columns: Mapping[str, str]) -> str:
+def _fhir_column_list_sql(resource: str, columns: Mapping[str, str]) -> str:
     """Return the columns of a FHIR table, those that are not given as nothing."""
     return ", ".join(
         f'{columns[name]} AS "{name}"'
         if name in columns
-        else f'NULL::{column_kind(name)} AS "{name}"'
+        else f'NULL::{fhir_column_kind(name)} AS "{name}"'
         for name in RESOURCES[resource].columns
     )
 
 
-def column_kind(column: str) -> str:
+def fhir_column_kind(column: str) -> str:
     """Return the type of a column of the FHIR tables.
 
-    >>> column_kind("birth_on"), column_kind("gender")
+    >>> fhir_column_kind("birth_on"), fhir_column_kind("gender")
     ('DATE', 'VARCHAR')
     """
     kinds = {"component_codes": "VARCHAR[]", "component_numbers": "DOUBLE[]",
@@ -262,7 +324,7 @@ def column_kind(column: str) -> str:
     return {"_at": "TIMESTAMPTZ", "_on": "DATE"}.get(column[-3:], "VARCHAR")
 
 
-def _checked_row_count(
+def _checked_fhir_row_count(
     base: duckdb.DuckDBPyConnection,
     draft_tables: OmopDraftTables,
     resource: str,
@@ -271,9 +333,11 @@ def _checked_row_count(
 ) -> int:
     """Return the rows of what was made, which are as many as those of its sources."""
     condition = f" WHERE {where}" if where else ""
-    queries = [f"SELECT count(*) FROM {draft_tables.rows(table)}{condition}" for table in tables]
+    queries = [
+        f"SELECT count(*) FROM {draft_tables.rows_sql(table)}{condition}" for table in tables
+    ]
     source_rows = base.execute("SELECT (" + ") + (".join(queries) + ")").fetchone()
-    file = literal(str(draft_tables.path(resource)))
+    file = duckdb_text_literal(str(draft_tables.path(resource)))
     made_rows = base.execute(f"SELECT count(*) FROM read_parquet({file})").fetchone()
     if made_rows is None or source_rows is None or made_rows[0] != source_rows[0]:
         raise IdentityError(

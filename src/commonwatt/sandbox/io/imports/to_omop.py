@@ -22,7 +22,7 @@ import polars as pl
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.io.imports.checked import copy, literal
+from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, duckdb_text_literal
 from commonwatt.sandbox.io.imports.terms import (
     ETHNICITIES,
     GENDERS,
@@ -31,8 +31,8 @@ from commonwatt.sandbox.io.imports.terms import (
     OF_RECORD,
     RACES,
     VISITS,
-    concept_of,
-    make_codes,
+    make_omop_code_table,
+    omop_concept_sql,
 )
 
 
@@ -122,14 +122,14 @@ class FhirDraftTables:
         """Return where `table` is or would be."""
         return self.draft / f"{table}.parquet"
 
-    def rows(self, table: str, wanted_columns: Mapping[str, str]) -> str:
+    def rows_sql(self, table: str, wanted_columns: Mapping[str, str]) -> str:
         """Return SQL for `table` with every wanted column, by its type."""
         schema = pl.read_parquet_schema(self.path(table))
         columns = [
             f'"{name}"' if name in schema else f'NULL::{kind} AS "{name}"'
             for name, kind in wanted_columns.items()
         ]
-        file = literal(str(self.path(table)))
+        file = duckdb_text_literal(str(self.path(table)))
         return f"(SELECT {', '.join(columns)} FROM read_parquet({file}))"
 
 
@@ -154,16 +154,16 @@ FHIR_COLUMNS_READ: Final = {
 }  # fmt: skip
 
 
-def make_omop(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+def make_omop_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     """Add OMOP tables beside the FHIR tables in `draft`; return their rows by table.
 
     Raises:
         IdentityError: A row was lost or came twice.
     """
     draft_tables = FhirDraftTables(draft)
-    make_codes(base, draft)
-    people = _make_people(base, draft_tables)
-    _make_visits(base, draft_tables)
+    make_omop_code_table(base, draft)
+    people = _make_omop_persons(base, draft_tables)
+    _make_omop_visits(base, draft_tables)
     for table in _ID:
         mappings = [
             mapping
@@ -171,22 +171,22 @@ def make_omop(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
             if mapping.table == table and draft_tables.has(mapping.source)
         ]
         if mappings:
-            _make_events(base, draft_tables, table, mappings)
-    _make_periods(base, draft_tables)
+            _make_omop_events(base, draft_tables, table, mappings)
+    _make_omop_observation_periods(base, draft_tables)
     row_counts = {
-        table: _count(base, draft_tables.path(table))
+        table: _omop_table_row_count(base, draft_tables.path(table))
         for table in DERIVED_OMOP_TABLES
         if draft_tables.has(table)
     }
-    _check_same("person", row_counts["person"], people)
+    _check_omop_row_count("person", row_counts["person"], people)
     return row_counts
 
 
 DERIVED_OMOP_TABLES: Final = ("person", "death", "visit_occurrence", *_ID, "observation_period")
 
 
-def _make_people(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> int:
-    rows = draft_tables.rows("Patient", FHIR_COLUMNS_READ["Patient"])
+def _make_omop_persons(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> int:
+    rows = draft_tables.rows_sql("Patient", FHIR_COLUMNS_READ["Patient"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT *,"
         # Numbered by id and not by the order of rows, so that one thread and many give the same
@@ -194,39 +194,42 @@ def _make_people(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables)
         f" row_number() OVER (ORDER BY patient_id) AS person_id FROM {rows}"
     )
     columns = {
-        "person_id": "person_id", "gender_concept_id": concept_of("gender", GENDERS),
+        "person_id": "person_id", "gender_concept_id": omop_concept_sql("gender", GENDERS),
         # De-identified tables hold the first year of a band in place of a day.
         "year_of_birth": "coalesce(year(birth_on), birth_band)",
         "month_of_birth": "month(birth_on)", "day_of_birth": "day(birth_on)",
-        "race_concept_id": concept_of("lower(race)", RACES),
-        "ethnicity_concept_id": concept_of("lower(ethnicity)", ETHNICITIES),
+        "race_concept_id": omop_concept_sql("lower(race)", RACES),
+        "ethnicity_concept_id": omop_concept_sql("lower(ethnicity)", ETHNICITIES),
         "person_source_value": "patient_id", "gender_source_value": "gender",
         "gender_source_concept_id": "0", "race_source_value": "race",
         "race_source_concept_id": "0", "ethnicity_source_value": "ethnicity",
         "ethnicity_source_concept_id": "0", "patient_id": "patient_id",
     }  # fmt: skip
-    copy(
+    copy_query_to_parquet(
         base,
-        f"SELECT {_named(columns)} FROM people ORDER BY person_id",
+        f"SELECT {_omop_column_list_sql(columns)} FROM people ORDER BY person_id",
         draft_tables.path("person"),
     )
     died = {
-        "person_id": "person_id", "death_date": _day("died_at"),
-        "death_datetime": _instant("died_at"), "death_type_concept_id": str(OF_RECORD),
+        "person_id": "person_id", "death_date": _omop_day_sql("died_at"),
+        "death_datetime": _omop_instant_sql("died_at"), "death_type_concept_id": str(OF_RECORD),
         "patient_id": "patient_id",
     }  # fmt: skip
-    query = f"SELECT {_named(died)} FROM people WHERE died_at IS NOT NULL ORDER BY person_id"
-    copy(base, query, draft_tables.path("death"))
+    query = (
+        f"SELECT {_omop_column_list_sql(died)} FROM people"
+        " WHERE died_at IS NOT NULL ORDER BY person_id"
+    )
+    copy_query_to_parquet(base, query, draft_tables.path("death"))
     row = base.execute("SELECT count(*) FROM people").fetchone()
     return row[0] if row else 0
 
 
-def _make_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
+def _make_omop_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
     if not draft_tables.has("Encounter"):
         # Events are joined to visits below, so the table is there even without encounters.
         base.execute("CREATE OR REPLACE TEMP TABLE visits (id VARCHAR, visit_id BIGINT)")
         return
-    rows = draft_tables.rows("Encounter", FHIR_COLUMNS_READ["Encounter"])
+    rows = draft_tables.rows_sql("Encounter", FHIR_COLUMNS_READ["Encounter"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE numbered AS SELECT e.*, p.person_id,"
         f" row_number() OVER (ORDER BY e.id) AS visit_id FROM {rows} e"
@@ -235,26 +238,31 @@ def _make_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables)
     # CDM requires an end; a visit without one counts as ended when it began.
     end = "coalesce(end_at, start_at)"
     columns = {
-        "visit_occurrence_id": "visit_id", "person_id": "person_id",
-        "visit_concept_id": concept_of("class_code", VISITS),
-        "visit_start_date": _day("start_at"), "visit_start_datetime": _instant("start_at"),
-        "visit_end_date": _day(end), "visit_end_datetime": _instant(end),
-        "visit_type_concept_id": str(OF_RECORD), "visit_source_value": "class_code",
-        "visit_source_concept_id": "0", "patient_id": "patient_id",
-    }  # fmt: skip
-    query = f"SELECT {_named(columns)} FROM numbered ORDER BY visit_id"
-    copy(base, query, draft_tables.path("visit_occurrence"))
+        "visit_occurrence_id": "visit_id",
+        "person_id": "person_id",
+        "visit_concept_id": omop_concept_sql("class_code", VISITS),
+        "visit_start_date": _omop_day_sql("start_at"),
+        "visit_start_datetime": _omop_instant_sql("start_at"),
+        "visit_end_date": _omop_day_sql(end),
+        "visit_end_datetime": _omop_instant_sql(end),
+        "visit_type_concept_id": str(OF_RECORD),
+        "visit_source_value": "class_code",
+        "visit_source_concept_id": "0",
+        "patient_id": "patient_id",
+    }
+    query = f"SELECT {_omop_column_list_sql(columns)} FROM numbered ORDER BY visit_id"
+    copy_query_to_parquet(base, query, draft_tables.path("visit_occurrence"))
     base.execute("CREATE OR REPLACE TEMP TABLE visits AS SELECT id, visit_id FROM numbered")
     base.execute("DROP TABLE numbered")
 
 
-def _make_events(
+def _make_omop_events(
     base: duckdb.DuckDBPyConnection,
     draft_tables: FhirDraftTables,
     table: str,
     mappings: list[OmopEventMapping],
 ) -> None:
-    union = " UNION ALL ".join(_event(draft_tables, mapping) for mapping in mappings)
+    union = " UNION ALL ".join(_omop_event_rows_sql(draft_tables, mapping) for mapping in mappings)
     number = f"row_number() OVER () AS {_ID[table]}"
     prefix = mappings[0].prefix
     # The standard names the concepts of an exposure after the drug and its dates after the table.
@@ -262,7 +270,7 @@ def _make_events(
     columns = {
         _ID[table]: _ID[table], "person_id": "p.person_id",
         f"{named}_concept_id": "coalesce(c.standard_id, 0)",
-        **_dates(table, prefix),
+        **_omop_event_dates_sql(table, prefix),
         f"{named}_type_concept_id": "kind",
         "visit_occurrence_id": "v.visit_id",
         f"{named}_source_value": "code_code",
@@ -270,26 +278,28 @@ def _make_events(
         **{name: name for name in mappings[0].more}, "patient_id": "e.patient_id",
     }  # fmt: skip
     query = (
-        f"SELECT {_named(columns)} FROM (SELECT *, {number} FROM ({union})) e"
+        f"SELECT {_omop_column_list_sql(columns)} FROM (SELECT *, {number} FROM ({union})) e"
         " JOIN people p ON p.patient_id = e.patient_id"
         " LEFT JOIN visits v ON v.id = e.encounter_id"
         " LEFT JOIN codes c ON c.system = e.code_system AND c.code = e.code_code"
         f" ORDER BY {_ID[table]}"
     )
-    copy(base, query, draft_tables.path(table))
+    copy_query_to_parquet(base, query, draft_tables.path(table))
     # A code that stands twice in the vocabulary, or a visit with two rows, would double events in
     # silence; the count catches it.
     dated = base.execute(
         f"SELECT count(*) FROM ({union}) JOIN people USING (patient_id)"
     ).fetchone()
-    _check_same(table, _count(base, draft_tables.path(table)), dated[0] if dated else 0)
+    _check_omop_row_count(
+        table, _omop_table_row_count(base, draft_tables.path(table)), dated[0] if dated else 0
+    )
 
 
-def _event(draft_tables: FhirDraftTables, mapping: OmopEventMapping) -> str:
+def _omop_event_rows_sql(draft_tables: FhirDraftTables, mapping: OmopEventMapping) -> str:
     until = mapping.until or "NULL::TIMESTAMPTZ"
     code = "part_code AS code_code" if mapping.unnest else "code_code"
     extra_columns = "".join(f", {sql} AS {name}" for name, sql in mapping.more.items())
-    rows = draft_tables.rows(mapping.source, FHIR_COLUMNS_READ[mapping.source])
+    rows = draft_tables.rows_sql(mapping.source, FHIR_COLUMNS_READ[mapping.source])
     if mapping.unnest:
         rows = (
             "(SELECT *, unnest(component_codes) AS part_code,"
@@ -303,16 +313,21 @@ def _event(draft_tables: FhirDraftTables, mapping: OmopEventMapping) -> str:
     )
 
 
-def _dates(table: str, prefix: str) -> dict[str, str]:
+def _omop_event_dates_sql(table: str, prefix: str) -> dict[str, str]:
     """Return the columns of when; a drug must end, and ends when it was given."""
     if table not in _ENDED:
-        return {f"{prefix}_date": _day("begun_at"), f"{prefix}_datetime": _instant("begun_at")}
+        return {
+            f"{prefix}_date": _omop_day_sql("begun_at"),
+            f"{prefix}_datetime": _omop_instant_sql("begun_at"),
+        }
     # What is not known stays empty where the standard lets it.
     end = "coalesce(until_at, begun_at)" if table in _MUST_END else "until_at"
     return {
-        f"{prefix}_start_date": _day("begun_at"), f"{prefix}_start_datetime": _instant("begun_at"),
-        f"{prefix}_end_date": _day(end), f"{prefix}_end_datetime": _instant(end),
-    }  # fmt: skip
+        f"{prefix}_start_date": _omop_day_sql("begun_at"),
+        f"{prefix}_start_datetime": _omop_instant_sql("begun_at"),
+        f"{prefix}_end_date": _omop_day_sql(end),
+        f"{prefix}_end_datetime": _omop_instant_sql(end),
+    }
 
 
 _FIRST_DAY: Final = {"visit_occurrence": ("visit_start_date", "visit_end_date"),
@@ -323,11 +338,13 @@ _FIRST_DAY: Final = {"visit_occurrence": ("visit_start_date", "visit_end_date"),
                      "observation": ("observation_date", "observation_date")}  # fmt: skip
 
 
-def _make_periods(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
+def _make_omop_observation_periods(
+    base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables
+) -> None:
     """Make one period a person, from the first day on record to the last."""
     days = [
         f"SELECT person_id, patient_id, {first} AS first, {last} AS last"
-        f" FROM read_parquet({literal(str(draft_tables.path(table)))})"
+        f" FROM read_parquet({duckdb_text_literal(str(draft_tables.path(table)))})"
         for table, (first, last) in _FIRST_DAY.items()
         if draft_tables.has(table)
     ]
@@ -339,28 +356,30 @@ def _make_periods(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables
         f" {OF_RECORD} AS period_type_concept_id, patient_id"
         f" FROM ({' UNION ALL '.join(days)}) GROUP BY person_id, patient_id ORDER BY person_id"
     )
-    copy(base, query, draft_tables.path("observation_period"))
+    copy_query_to_parquet(base, query, draft_tables.path("observation_period"))
 
 
-def _day(expression: str) -> str:
-    return f"CAST({_instant(expression)} AS DATE)"
+def _omop_day_sql(expression: str) -> str:
+    return f"CAST({_omop_instant_sql(expression)} AS DATE)"
 
 
-def _instant(expression: str) -> str:
+def _omop_instant_sql(expression: str) -> str:
     """Return SQL for an instant as OMOP writes it: the clock in UTC, without a zone."""
     return f"make_timestamp(epoch_us({expression}))"
 
 
-def _named(columns: Mapping[str, str]) -> str:
+def _omop_column_list_sql(columns: Mapping[str, str]) -> str:
     return ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
 
 
-def _count(base: duckdb.DuckDBPyConnection, path: Path) -> int:
-    row = base.execute(f"SELECT count(*) FROM read_parquet({literal(str(path))})").fetchone()
+def _omop_table_row_count(base: duckdb.DuckDBPyConnection, path: Path) -> int:
+    row = base.execute(
+        f"SELECT count(*) FROM read_parquet({duckdb_text_literal(str(path))})"
+    ).fetchone()
     return row[0] if row else 0
 
 
-def _check_same(table: str, row_count: int, source_count: int) -> None:
+def _check_omop_row_count(table: str, row_count: int, source_count: int) -> None:
     if row_count != source_count:
         raise IdentityError(
             table,

@@ -11,7 +11,7 @@ from commonwatt.sandbox.io.imports.terms import ETHNICITIES, GENDERS, RACES, VIS
 Row = Mapping[str, Any]
 
 
-def persons_reference(patients: Iterable[Row]) -> list[dict[str, Any]]:
+def omop_persons_reference(patients: Iterable[Row]) -> list[dict[str, Any]]:
     """Return OMOP's persons, numbered in the order of their ids."""
     return [
         {
@@ -28,7 +28,9 @@ def persons_reference(patients: Iterable[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def visits_reference(encounters: Iterable[Row], persons: Mapping[str, int]) -> list[dict[str, Any]]:
+def omop_visits_reference(
+    encounters: Iterable[Row], persons: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Return OMOP's visits: encounters with a start, numbered in the order of their ids."""
     dated = [
         encounter
@@ -40,8 +42,8 @@ def visits_reference(encounters: Iterable[Row], persons: Mapping[str, int]) -> l
             "visit_occurrence_id": number,
             "person_id": persons[encounter["patient_id"]],
             "visit_concept_id": VISITS.get(encounter["class_code"] or "", 0),
-            "visit_start_date": _day(encounter["start_at"]),
-            "visit_end_date": _day(encounter["end_at"] or encounter["start_at"]),
+            "visit_start_date": _omop_day_in_utc(encounter["start_at"]),
+            "visit_end_date": _omop_day_in_utc(encounter["end_at"] or encounter["start_at"]),
         }
         for number, encounter in enumerate(
             sorted(dated, key=lambda encounter: encounter["id"]), start=1
@@ -49,7 +51,7 @@ def visits_reference(encounters: Iterable[Row], persons: Mapping[str, int]) -> l
     ]
 
 
-def measurements_reference(
+def omop_measurements_reference(
     observations: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, float | None]]:
     """Return person, code, day and number of each measured value, parts after wholes."""
@@ -73,12 +75,17 @@ def measurements_reference(
         )
     ]
     return [
-        (persons[observation["patient_id"]], code, _day(observation["effective_at"]), number)
+        (
+            persons[observation["patient_id"]],
+            code,
+            _omop_day_in_utc(observation["effective_at"]),
+            number,
+        )
         for observation, code, number in wholes + parts
     ]
 
 
-def observations_reference(
+def omop_observations_reference(
     observations: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, str | None]]:
     """Return person, code, day and text of what was observed and is no number."""
@@ -86,7 +93,7 @@ def observations_reference(
         (
             persons[observation["patient_id"]],
             observation["code_code"],
-            _day(observation["effective_at"]),
+            _omop_day_in_utc(observation["effective_at"]),
             observation["value_text"]
             if observation["value_text"] is not None
             else observation["value_code"],
@@ -97,7 +104,7 @@ def observations_reference(
     ]
 
 
-def conditions_reference(
+def omop_conditions_reference(
     conditions: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, date | None]]:
     """Return person, code, first and last day of each condition."""
@@ -110,13 +117,13 @@ def conditions_reference(
         (
             persons[condition["patient_id"]],
             condition["code_code"],
-            _day(since),
-            _day(condition["abatement_at"]) if condition["abatement_at"] else None,
+            _omop_day_in_utc(since),
+            _omop_day_in_utc(condition["abatement_at"]) if condition["abatement_at"] else None,
         )
         for condition, since in dated
         if since
     ]
 
 
-def _day(instant: datetime) -> date:
+def _omop_day_in_utc(instant: datetime) -> date:
     return instant.astimezone(UTC).date()

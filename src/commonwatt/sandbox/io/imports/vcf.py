@@ -74,7 +74,7 @@ class BrokenRecord:
     reason: str
 
 
-def read_header(file: IO[bytes], where: str) -> list[str]:
+def read_vcf_samples(file: IO[bytes], where: str) -> list[str]:
     """Return the samples that a VCF names, leaving `file` at its first record.
 
     Raises:
@@ -83,15 +83,15 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
     try:
         first = file.readline(_LONGEST_LINE).decode("utf-8-sig").rstrip("\r\n")
         if not re.fullmatch(r"##fileformat=VCFv4\.[0-9]+", first):
-            raise _no_vcf(where)
+            raise _no_vcf_header_error(where)
         while (line := file.readline(_LONGEST_LINE).decode()).startswith("##"):
             pass
     except UnicodeDecodeError as error:
-        raise _no_vcf(where) from RuntimeError(type(error).__name__)
+        raise _no_vcf_header_error(where) from RuntimeError(type(error).__name__)
     names = line.rstrip("\r\n").split("\t")
     samples = names[9:]
     if tuple(names[:8]) != _FIXED or names[8:9] not in ([], ["FORMAT"]):
-        raise _no_vcf(where)
+        raise _no_vcf_header_error(where)
     if len(set(samples)) != len(samples) or "" in samples:
         raise DataImportError(
             where,
@@ -101,7 +101,7 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
     return samples
 
 
-def _no_vcf(where: str) -> DataImportError:
+def _no_vcf_header_error(where: str) -> DataImportError:
     return DataImportError(
         where,
         found=Message("a header that is not that of a VCF"),
@@ -109,7 +109,7 @@ def _no_vcf(where: str) -> DataImportError:
     )
 
 
-def read_sites(file: IO[bytes], samples: int) -> Iterator[VariantRecord | BrokenRecord]:
+def read_vcf_records(file: IO[bytes], samples: int) -> Iterator[VariantRecord | BrokenRecord]:
     """Yield every record, checked; one line is in memory at a time."""
     order = _PositionOrder()
     genotypes = _Genotypes()
@@ -117,18 +117,18 @@ def read_sites(file: IO[bytes], samples: int) -> Iterator[VariantRecord | Broken
     while line := file.readline(_LONGEST_LINE):
         record += 1
         if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
-            _skip_line(file)
+            _skip_vcf_line(file)
             yield BrokenRecord(record, "line too long")
             continue
         try:
-            yield _site(record, line.decode().rstrip("\r\n"), samples, genotypes, order)
+            yield _parse_vcf_record(record, line.decode().rstrip("\r\n"), samples, genotypes, order)
         except UnicodeDecodeError:
             yield BrokenRecord(record, "not UTF-8 text")
         except _VcfError as fault:
             yield BrokenRecord(record, fault.reason)
 
 
-def _skip_line(file: IO[bytes]) -> None:
+def _skip_vcf_line(file: IO[bytes]) -> None:
     while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
         pass
 
@@ -138,31 +138,31 @@ class _VcfError(Exception):
         self.reason = reason
 
 
-def _require(holds: object, reason: str) -> None:
+def _require_vcf_rule(holds: object, reason: str) -> None:
     if not holds:
         raise _VcfError(reason)
 
 
-def _site(
+def _parse_vcf_record(
     record: int, line: str, samples: int, genotypes: _Genotypes, order: _PositionOrder
 ) -> VariantRecord:
     cells = line.split("\t")
-    _require(len(cells) == (9 + samples if samples else len(cells)) and len(cells) >= 8,
+    _require_vcf_rule(len(cells) == (9 + samples if samples else len(cells)) and len(cells) >= 8,
           "columns not as in the header")  # fmt: skip
-    _require(samples or len(cells) <= 9, "columns not as in the header")
+    _require_vcf_rule(samples or len(cells) <= 9, "columns not as in the header")
     chrom, pos, name, ref, alt, qual, passed, info = cells[:8]
-    _require(_CHROM.fullmatch(chrom), "CHROM malformed")
+    _require_vcf_rule(_CHROM.fullmatch(chrom), "CHROM malformed")
     # `isdigit` alone takes digits of other scripts, which `int` then reads.
-    _require(
+    _require_vcf_rule(
         pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POSITION, "POS is no position"
     )
-    _require(_ID.fullmatch(name), "ID malformed")
-    alts = _alts(ref, alt)
-    _require(_QUAL.fullmatch(qual), "QUAL is no quality")
-    _require(_FILTER.fullmatch(passed) and passed != "0", "FILTER malformed")
-    _check_info(info)
-    alleles = _alleles(cells, len(alts), genotypes) if samples else []
-    order.check(chrom, int(pos), ref, alt)
+    _require_vcf_rule(_ID.fullmatch(name), "ID malformed")
+    alts = _parse_vcf_alternative_alleles(ref, alt)
+    _require_vcf_rule(_QUAL.fullmatch(qual), "QUAL is no quality")
+    _require_vcf_rule(_FILTER.fullmatch(passed) and passed != "0", "FILTER malformed")
+    _check_vcf_info(info)
+    alleles = _parse_vcf_genotypes(cells, len(alts), genotypes) if samples else []
+    order.check_record_order(chrom, int(pos), ref, alt)
     return VariantRecord(
         record=record, chrom=chrom, pos=int(pos), name="" if name == "." else name,
         ref=ref.upper(), alts=alts, qual=None if qual == "." else float(qual),
@@ -170,32 +170,32 @@ def _site(
     )  # fmt: skip
 
 
-def _alts(ref: str, alt: str) -> tuple[str, ...]:
-    _require(_BASES.fullmatch(ref), "REF is no bases")
+def _parse_vcf_alternative_alleles(ref: str, alt: str) -> tuple[str, ...]:
+    _require_vcf_rule(_BASES.fullmatch(ref), "REF is no bases")
     alts = tuple(alt.split(","))
-    _require(all(_ALT.fullmatch(alt) for alt in alts), "ALT malformed")
-    _require("." not in alts or len(alts) == 1, "ALT malformed")
+    _require_vcf_rule(all(_ALT.fullmatch(alt) for alt in alts), "ALT malformed")
+    _require_vcf_rule("." not in alts or len(alts) == 1, "ALT malformed")
     normalised = tuple(alt.upper() if _BASES.fullmatch(alt) else alt for alt in alts)
     # Bases are compared in capitals, which VCF makes equal to small letters; symbolic alleles
     # keep their case.
-    _require(ref.upper() not in normalised, "ALT repeats REF")
-    _require(len(set(normalised)) == len(normalised), "ALT names an allele twice")
+    _require_vcf_rule(ref.upper() not in normalised, "ALT repeats REF")
+    _require_vcf_rule(len(set(normalised)) == len(normalised), "ALT names an allele twice")
     return () if alts == (".",) else normalised
 
 
-def _check_info(info: str) -> None:
+def _check_vcf_info(info: str) -> None:
     if info == ".":
         return
     parts = info.removesuffix(";").split(";")
-    _require(all(_INFO.fullmatch(part) for part in parts), "INFO malformed")
+    _require_vcf_rule(all(_INFO.fullmatch(part) for part in parts), "INFO malformed")
     keys = [part.partition("=")[0] for part in parts]
-    _require(len(set(keys)) == len(keys), "INFO names a key twice")
+    _require_vcf_rule(len(set(keys)) == len(keys), "INFO names a key twice")
 
 
-def _alleles(cells: list[str], alts: int, genotypes: _Genotypes) -> list[Alleles]:
+def _parse_vcf_genotypes(cells: list[str], alts: int, genotypes: _Genotypes) -> list[Alleles]:
     form = cells[8].split(":")
-    _require(cells[8] and all(form) and len(set(form)) == len(form), "FORMAT malformed")
-    _require("GT" not in form[1:], "GT is not first in FORMAT")
+    _require_vcf_rule(cells[8] and all(form) and len(set(form)) == len(form), "FORMAT malformed")
+    _require_vcf_rule("GT" not in form[1:], "GT is not first in FORMAT")
     # A site without genotypes is kept: it says that the variant is known, and of nobody what they
     # carry.
     if form[0] != "GT":
@@ -205,7 +205,7 @@ def _alleles(cells: list[str], alts: int, genotypes: _Genotypes) -> list[Alleles
     # Files repeat a handful of genotypes millions of times, so each spelling is parsed once and
     # checked by its highest allele.
     highest = max((genotypes.highest[text] for text in set(texts)), default=0)
-    _require(highest <= alts, "genotype names an allele that is not listed")
+    _require_vcf_rule(highest <= alts, "genotype names an allele that is not listed")
     return parsed
 
 
@@ -217,10 +217,10 @@ class _Genotypes(dict[str, Alleles]):
         self.highest: dict[str, int] = {}
 
     def __missing__(self, text: str) -> Alleles:
-        _require(_GENOTYPE.fullmatch(text), "genotype malformed")
+        _require_vcf_rule(_GENOTYPE.fullmatch(text), "genotype malformed")
         parts = re.split(r"[/|]", text)
-        _require(len(parts) <= 2, "genotype of more than two alleles")
-        _require(
+        _require_vcf_rule(len(parts) <= 2, "genotype of more than two alleles")
+        _require_vcf_rule(
             # No site lists a thousand alleles, and a longer number would only cost time to refuse
             # later.
             all(len(part) <= 3 for part in parts),
@@ -243,15 +243,15 @@ class _PositionOrder:
     past: set[str] = field(default_factory=set[str])
     here: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    def check(self, chrom: str, pos: int, ref: str, alt: str) -> None:
+    def check_record_order(self, chrom: str, pos: int, ref: str, alt: str) -> None:
         if chrom != self.chrom:
-            _require(chrom not in self.past, "chromosome seen before")
+            _require_vcf_rule(chrom not in self.past, "chromosome seen before")
             # A chromosome that comes back later would make the check for repeated variants
             # remember the whole file.
             self.past.add(self.chrom)
             self.chrom, self.pos, self.here = chrom, -1, set()
-        _require(pos >= self.pos, "position before the one above")
+        _require_vcf_rule(pos >= self.pos, "position before the one above")
         if pos > self.pos:
             self.pos, self.here = pos, set()
-        _require((ref, alt) not in self.here, "variant seen before")
+        _require_vcf_rule((ref, alt) not in self.here, "variant seen before")
         self.here.add((ref, alt))

@@ -72,46 +72,50 @@ PERSON_COLUMNS: Final = ("patient_id", "person_id")
 """Columns that name a person, in FHIR's tables and in OMOP's."""
 
 
-def person_column(table: Path) -> str | None:
+def person_column_of_table(table: Path) -> str | None:
     """Return the column of a table that names a person, or None."""
     columns = pl.read_parquet_schema(table)
     return next((name for name in PERSON_COLUMNS if name in columns), None)
 
 
-def people_of(tables: Iterable[Path]) -> frozenset[str]:
+def people_in_tables(tables: Iterable[Path]) -> frozenset[str]:
     """Return everybody who has a row in one of `tables`."""
     people: set[str] = set()
     for table in tables:
-        if column := person_column(table):
+        if column := person_column_of_table(table):
             rows = pl.scan_parquet(table).select(pl.col(column).cast(pl.String).unique())
             people |= set(rows.collect().to_series().drop_nulls())
     return frozenset(people)
 
 
-def filtered_table(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
+def table_without_people(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
     """Return a table without `people`: itself, or a filtered copy made once.
 
     The copy's name is a digest of the people and of the table's place, so a
     later opt-out never meets an earlier copy.
     """
-    column = person_column(table) if people else None
+    column = person_column_of_table(table) if people else None
     if column is None:
         return table
     excluded = pl.Series(sorted(people)).implode()
     rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(excluded))
     # Sorted, so that the same people name the same copy in whatever order the set was built.
     key_parts = [str(table), *sorted(people)]
-    return cached_copy(copies_folder, key_parts, lambda draft: rows.collect().write_parquet(draft))
-
-
-def as_csv(table: Path, copies_folder: Path) -> Path:
-    """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
-    return cached_copy(
-        copies_folder, ["csv", str(table)], lambda draft: _flat_frame(table).write_csv(draft)
+    return cached_job_table(
+        copies_folder, key_parts, lambda draft: rows.collect().write_parquet(draft)
     )
 
 
-def cached_copy(
+def job_table_as_csv(table: Path, copies_folder: Path) -> Path:
+    """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
+    return cached_job_table(
+        copies_folder,
+        ["csv", str(table)],
+        lambda draft: _flattened_job_table(table).write_csv(draft),
+    )
+
+
+def cached_job_table(
     copies_folder: Path, key_parts: Iterable[str], write: Callable[[Path], object]
 ) -> Path:
     """Return the copy that `words` name, written now if it is not there."""
@@ -128,7 +132,7 @@ def cached_copy(
     return copy
 
 
-def _flat_frame(table: Path) -> pl.DataFrame:
+def _flattened_job_table(table: Path) -> pl.DataFrame:
     frame = pl.read_parquet(table)
     # CSV has no lists, and Polars refuses to write them.
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]

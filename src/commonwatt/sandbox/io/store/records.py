@@ -48,80 +48,86 @@ class OutputRecord:
     stops: tuple[tuple[str, str], ...] = ()
 
 
-def add_project(tx: sa.Connection, row: Mapping[str, str]) -> None:
+def add_data_project(tx: sa.Connection, row: Mapping[str, str]) -> None:
     """Add a project; raise if there is one of that name.
 
     Raises:
         ProjectError: There is.
     """
-    if _find_project(tx, row["room"]) is not None:
+    if _find_data_project(tx, row["room"]) is not None:
         raise ProjectError(row["room"], found=Message("a project of that name already"))
     tx.execute(schema.projects.insert().values(dict(row)))
 
 
-def project_row(tx: sa.Connection, name: str) -> sa.Row[Any]:
+def data_project_row(tx: sa.Connection, project: str) -> sa.Row[Any]:
     """Return a project's row.
 
     Raises:
         ProjectError: There is no such project.
     """
-    row = _find_project(tx, name)
+    row = _find_data_project(tx, project)
     if row is None:
-        raise ProjectError(name, found=Message("no such project"))
+        raise ProjectError(project, found=Message("no such project"))
     return row
 
 
-def set_project_state(tx: sa.Connection, name: str, state: ProjectState) -> None:
+def set_project_state(tx: sa.Connection, project: str, state: ProjectState) -> None:
     """Change a project's state."""
-    condition = schema.projects.c.room == name
+    condition = schema.projects.c.room == project
     tx.execute(schema.projects.update().where(condition).values(state=state.value))
 
 
-def consent_scope(tx: sa.Connection, name: str) -> consent.ConsentScope:
+def consent_scope(tx: sa.Connection, project: str) -> consent.ConsentScope:
     """Return what a project does, for opt-outs."""
-    return consent.ConsentScope(project_row(tx, name).scope)
+    return consent.ConsentScope(data_project_row(tx, project).scope)
 
 
 def add_dataset(
-    tx: sa.Connection, name: str, dataset: str, state: DatasetState, *, source: str, risk: str = ""
+    tx: sa.Connection,
+    project: str,
+    dataset: str,
+    state: DatasetState,
+    *,
+    source: str,
+    risk: str = "",
 ) -> None:
     """Add a dataset of a project."""
-    row = {"room": name, "dataset": dataset, "state": state.value,
+    row = {"room": project, "dataset": dataset, "state": state.value,
            "source": source, "risk_sha256": risk}  # fmt: skip
     tx.execute(schema.datasets.insert().values(row))
 
 
-def dataset_row(tx: sa.Connection, name: str, dataset: str) -> sa.Row[Any]:
+def project_dataset_row(tx: sa.Connection, project: str, dataset: str) -> sa.Row[Any]:
     """Return a dataset's row.
 
     Raises:
         ProjectError: The project has no such dataset.
     """
     table = schema.datasets
-    query = sa.select(table).where(table.c.room == name, table.c.dataset == dataset)
+    query = sa.select(table).where(table.c.room == project, table.c.dataset == dataset)
     row = tx.execute(query).first()
     if row is None:
         raise ProjectError(dataset, found=Message("no such dataset in this project"))
     return row
 
 
-def set_dataset_state(tx: sa.Connection, name: str, dataset: str, state: DatasetState) -> None:
+def set_dataset_state(tx: sa.Connection, project: str, dataset: str, state: DatasetState) -> None:
     """Change a dataset's state."""
     table = schema.datasets
-    conditions = (table.c.room == name, table.c.dataset == dataset)
+    conditions = (table.c.room == project, table.c.dataset == dataset)
     tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
 def add_output(
-    tx: sa.Connection, name: str, record: OutputRecord, cells: Mapping[str, Iterable[str]]
+    tx: sa.Connection, project: str, record: OutputRecord, cells: Mapping[str, Iterable[str]]
 ) -> None:
     """Add an output and its cells; the same bytes offered again keep their state."""
     # The same bytes are the same output: offering a rejected file again must not bring it back
     # before the checkers.
-    if find_output(tx, name, record.sha256) is not None:
+    if find_project_output(tx, project, record.sha256) is not None:
         return
     row = {
-        "room": name, "output": record.sha256, "job": record.job, "name": record.name,
+        "room": project, "output": record.sha256, "job": record.job, "name": record.name,
         "kind": record.kind, "author": record.author, "state": record.state.value,
         "stops": json.dumps([{"rule": rule, "why": why} for rule, why in record.stops]),
     }  # fmt: skip
@@ -129,143 +135,152 @@ def add_output(
     # Tokens of people stay in the database, because differencing compares sets of people and no
     # rounding of counts can stand for them.
     rows = [
-        {"room": name, "output": record.sha256, "cell": cell, "people": json.dumps(sorted(people))}
+        {
+            "room": project,
+            "output": record.sha256,
+            "cell": cell,
+            "people": json.dumps(sorted(people)),
+        }
         for cell, people in cells.items()
     ]
     if rows:
         tx.execute(schema.cells.insert(), rows)
 
 
-def find_output(tx: sa.Connection, name: str, output: str) -> sa.Row[Any] | None:
+def find_project_output(tx: sa.Connection, project: str, output: str) -> sa.Row[Any] | None:
     """Return an output's row, or None."""
     table = schema.outputs
-    query = sa.select(table).where(table.c.room == name, table.c.output == output)
+    query = sa.select(table).where(table.c.room == project, table.c.output == output)
     return tx.execute(query).first()
 
 
-def output_row(tx: sa.Connection, name: str, output: str) -> sa.Row[Any]:
+def project_output_row(tx: sa.Connection, project: str, output: str) -> sa.Row[Any]:
     """Return an output's row.
 
     Raises:
         ProjectError: The project has no such output.
     """
-    row = find_output(tx, name, output)
+    row = find_project_output(tx, project, output)
     if row is None:
         raise ProjectError(output[:12], found=Message("no such output in this project"))
     return row
 
 
-def set_output_state(tx: sa.Connection, name: str, output: str, state: OutputState) -> None:
+def set_output_state(tx: sa.Connection, project: str, output: str, state: OutputState) -> None:
     """Change an output's state."""
     table = schema.outputs
-    conditions = (table.c.room == name, table.c.output == output)
+    conditions = (table.c.room == project, table.c.output == output)
     tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
-def votes(tx: sa.Connection, name: str, output: str) -> dict[str, bool]:
+def output_checker_votes(tx: sa.Connection, project: str, output: str) -> dict[str, bool]:
     """Return who voted how on an output."""
     table = schema.votes
-    query = sa.select(table).where(table.c.room == name, table.c.output == output)
+    query = sa.select(table).where(table.c.room == project, table.c.output == output)
     return {row.checker: row.approves for row in tx.execute(query)}
 
 
-def add_vote(tx: sa.Connection, name: str, output: str, checker: str, *, approves: bool) -> None:
+def add_output_checker_vote(
+    tx: sa.Connection, project: str, output: str, checker: str, *, approves: bool
+) -> None:
     """Add a vote."""
-    row = {"room": name, "output": output, "checker": checker, "approves": approves}
+    row = {"room": project, "output": output, "checker": checker, "approves": approves}
     tx.execute(schema.votes.insert().values(row))
 
 
-def cells_of(tx: sa.Connection, name: str, output: str) -> dict[str, list[str]]:
+def output_cell_people(tx: sa.Connection, project: str, output: str) -> dict[str, list[str]]:
     """Return the people whom each cell of an output counts."""
     table = schema.cells
-    query = sa.select(table).where(table.c.room == name, table.c.output == output)
+    query = sa.select(table).where(table.c.room == project, table.c.output == output)
     return {row.cell: json.loads(row.people) for row in tx.execute(query)}
 
 
-def released_cells(tx: sa.Connection, name: str) -> dict[str, list[str]]:
+def released_cell_people(tx: sa.Connection, project: str) -> dict[str, list[str]]:
     """Return the people behind every cell that ever left the project."""
     out, cell = schema.outputs, schema.cells
     query = (
         sa.select(cell.c.output, cell.c.cell, cell.c.people)
         .join(out, (out.c.room == cell.c.room) & (out.c.output == cell.c.output))
-        .where(cell.c.room == name, out.c.state == OutputState.RELEASED.value)
+        .where(cell.c.room == project, out.c.state == OutputState.RELEASED.value)
         .order_by(cell.c.output, cell.c.cell)
     )
     return {f"{row.output}/{row.cell}": json.loads(row.people) for row in tx.execute(query)}
 
 
-def add_use(tx: sa.Connection, name: str, use: DataUse) -> None:
+def add_data_use(tx: sa.Connection, project: str, use: DataUse) -> None:
     """Put on record who used which people's rows when."""
     # A digest and not a list: an auditor who has a list can compare it, and nobody can read one
     # out of the record.
     digest = hashlib.sha256("\n".join(sorted(use.people)).encode()).hexdigest()
     row = {
-        "room": name, "use": use.name, "step": use.step, "actor": use.actor,
+        "room": project, "use": use.name, "step": use.step, "actor": use.actor,
         "dataset": use.dataset, "tables": json.dumps(sorted(use.tables)),
         "people": len(use.people), "people_sha256": digest, "at": use.at.isoformat(),
     }  # fmt: skip
     tx.execute(schema.uses.insert().values(row))
 
 
-def add_model(
-    tx: sa.Connection, name: str, output: str, dataset: str, people: Iterable[str], auc: float
+def add_trained_model(
+    tx: sa.Connection, project: str, output: str, dataset: str, people: Iterable[str], auc: float
 ) -> None:
     """Put on record whom a model was trained on, once."""
     table = schema.models
-    existing = sa.select(table.c.output).where(table.c.room == name, table.c.output == output)
+    existing = sa.select(table.c.output).where(table.c.room == project, table.c.output == output)
     if tx.execute(existing).first() is None:
-        row = {"room": name, "output": output, "dataset": dataset,
+        row = {"room": project, "output": output, "dataset": dataset,
                "people": json.dumps(sorted(people)), "attack_auc": auc}  # fmt: skip
         tx.execute(table.insert().values(row))
 
 
-def model_rows(tx: sa.Connection, name: str) -> list[dict[str, Any]]:
+def trained_model_rows(tx: sa.Connection, project: str) -> list[dict[str, Any]]:
     """Return every model of a project, with how many of its people opted out since.
 
     Opt-outs are looked up now and not copied, so the answer holds from the moment
     an opt-out is on record.
     """
-    excluded = consent.excluded_people(tx, name, consent_scope(tx, name))
+    excluded = consent.excluded_people(tx, project, consent_scope(tx, project))
     table = schema.models
-    rows = tx.execute(sa.select(table).where(table.c.room == name).order_by(table.c.output))
+    rows = tx.execute(sa.select(table).where(table.c.room == project).order_by(table.c.output))
     # Looked up now: an opt-out that was copied into a column could be on record a moment before
     # the copy is.
-    return [_model_facts(row, excluded) for row in rows]
+    return [_trained_model_facts(row, excluded) for row in rows]
 
 
-def model_row(tx: sa.Connection, name: str, output: str) -> dict[str, Any] | None:
-    """Return one model as `model_rows` does, or None if the output is none."""
-    return next((model for model in model_rows(tx, name) if model["output"] == output), None)
+def trained_model_row(tx: sa.Connection, project: str, output: str) -> dict[str, Any] | None:
+    """Return one model as `trained_model_rows` does, or None if the output is none."""
+    return next(
+        (model for model in trained_model_rows(tx, project) if model["output"] == output), None
+    )
 
 
-def preapproved_micro(tx: sa.Connection, name: str) -> int:
+def preapproved_micro_epsilon(tx: sa.Connection, project: str) -> int:
     """Return the most that one answer may cost to leave unseen, in millionths; 0 if closed."""
     table = schema.preapproved_releases
-    row = tx.execute(sa.select(table.c.largest_micro).where(table.c.room == name)).first()
+    row = tx.execute(sa.select(table.c.largest_micro).where(table.c.room == project)).first()
     return int(row.largest_micro) if row else 0
 
 
-def set_preapproved_micro(tx: sa.Connection, name: str, largest_micro: int) -> None:
+def set_preapproved_micro_epsilon(tx: sa.Connection, project: str, largest_micro: int) -> None:
     """Set up to which cost answers are released unseen; 0 for none."""
     table = schema.preapproved_releases
     # Delete and insert in the caller's transaction stand for an upsert, which SQLite and
     # PostgreSQL spell differently.
-    tx.execute(table.delete().where(table.c.room == name))
-    tx.execute(table.insert().values(room=name, largest_micro=largest_micro))
+    tx.execute(table.delete().where(table.c.room == project))
+    tx.execute(table.insert().values(room=project, largest_micro=largest_micro))
 
 
-def rows_of(tx: sa.Connection, name: str, table: sa.Table) -> list[dict[str, Any]]:
+def project_table_rows(tx: sa.Connection, project: str, table: sa.Table) -> list[dict[str, Any]]:
     """Return a project's rows of a table, in the order of its key."""
-    query = sa.select(table).where(table.c.room == name).order_by(*table.primary_key)
+    query = sa.select(table).where(table.c.room == project).order_by(*table.primary_key)
     # Ordered by the key, so that a status is the same on both databases.
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
-def _find_project(tx: sa.Connection, name: str) -> sa.Row[Any] | None:
-    return tx.execute(sa.select(schema.projects).where(schema.projects.c.room == name)).first()
+def _find_data_project(tx: sa.Connection, project: str) -> sa.Row[Any] | None:
+    return tx.execute(sa.select(schema.projects).where(schema.projects.c.room == project)).first()
 
 
-def _model_facts(row: sa.Row[Any], excluded: frozenset[str]) -> dict[str, Any]:
+def _trained_model_facts(row: sa.Row[Any], excluded: frozenset[str]) -> dict[str, Any]:
     people: list[str] = json.loads(row.people)
     return {
         "output": row.output, "dataset": row.dataset, "trained_on_people": len(people),

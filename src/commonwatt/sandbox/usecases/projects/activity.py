@@ -101,7 +101,7 @@ class RetentionDuty:
     why: Message
 
 
-def events(ledger: Ledger, project: str) -> list[ActivityEvent]:
+def project_activity_events(ledger: Ledger, project: str) -> list[ActivityEvent]:
     """Return what happened in a project, in order."""
     whole = f"room/{project}"
     # Two queries and not a prefix alone: `room/bay` must not bring the entries of `room/bay2`.
@@ -111,10 +111,10 @@ def events(ledger: Ledger, project: str) -> list[ActivityEvent]:
     ]
 
 
-def data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
+def project_data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
     """Return who used which tables of how many people when; `people_sha256` names the people."""
     with ledger.reading() as tx:
-        rows = records.rows_of(tx, project, schema.uses)
+        rows = records.project_table_rows(tx, project, schema.uses)
     return sorted(rows, key=lambda row: (row["at"], row["use"]))
 
 
@@ -123,17 +123,17 @@ def activity_alerts(
 ) -> list[ActivityAlert]:
     """Return what is unusual in a project, the oldest first."""
     limits = thresholds or ActivityThresholds()
-    history = events(ledger, project)
+    history = project_activity_events(ledger, project)
     with ledger.reading() as tx:
-        outputs = records.rows_of(tx, project, schema.outputs)
+        outputs = records.project_table_rows(tx, project, schema.outputs)
         try:
-            budget = account.balance(tx, project).limit
+            budget = account.privacy_budget_balance(tx, project).limit
         except PrivacyBudgetError:
             budget = 0.0
     authors = {row["output"]: row["author"] for row in outputs}
     # Entries carry states and not reasons, so which outputs differed in a few people is looked up
     # in the rows.
-    unlike = {row["output"] for row in outputs if _stopped_by(row, "differencing")}
+    unlike = {row["output"] for row in outputs if _output_stopped_by_rule(row, "differencing")}
     alerts = [
         *_night_job_alerts(history, limits),
         *_refused_output_alerts(history, authors, limits),
@@ -150,8 +150,8 @@ def retention_duties(
 ) -> list[RetentionDuty]:
     """Return what a custodian has to close, delete or finish deleting."""
     with ledger.reading() as tx:
-        row = records.project_row(tx, project)
-        datasets = records.rows_of(tx, project, schema.datasets)
+        row = records.data_project_row(tx, project)
+        datasets = records.project_table_rows(tx, project, schema.datasets)
     duties = [
         RetentionDuty(what=f"dataset {dataset['dataset']}", on=now.date().isoformat(),
             why=Message("deleted on record, and its files are still there"))
@@ -186,7 +186,7 @@ def activity_report(
     """Return the auditor's view of a project; no value of a record."""
     limits = thresholds or ActivityThresholds()
     people = {enrolled.actor_id: enrolled.person for enrolled in ledger.actors()}
-    history = events(ledger, project)
+    history = project_activity_events(ledger, project)
     return {
         "room": project,
         "steps": [
@@ -194,7 +194,7 @@ def activity_report(
              "step": event.step, "of": event.of}
             for event in history
         ],
-        "uses": data_uses(ledger, project),
+        "uses": project_data_uses(ledger, project),
         "alerts": [
             asdict(alert) | {"at": alert.at.isoformat(), "why": str(alert.why)}
             for alert in activity_alerts(ledger, project, limits)
@@ -207,14 +207,14 @@ def activity_report(
     }  # fmt: skip
 
 
-def _activity_event(entry: LedgerEntry, whole: str) -> ActivityEvent:
+def _activity_event(entry: LedgerEntry, project_prefix: str) -> ActivityEvent:
     return ActivityEvent(
         at=entry.at, actor=entry.actor_id, step=entry.kind.removeprefix("sandbox."),
-        of=entry.subject.removeprefix(whole).strip("/"), body=entry.body,
+        of=entry.subject.removeprefix(project_prefix).strip("/"), body=entry.body,
     )  # fmt: skip
 
 
-def _stopped_by(row: Mapping[str, Any], rule: str) -> bool:
+def _output_stopped_by_rule(row: Mapping[str, Any], rule: str) -> bool:
     return any(stop["rule"] == rule for stop in json.loads(row["stops"]))
 
 
@@ -223,7 +223,7 @@ def _night_job_alerts(
 ) -> list[ActivityAlert]:
     local = timezone(timedelta(hours=limits.utc_offset_h))
 
-    def at_night(event: ActivityEvent) -> float:
+    def night_job_weight(event: ActivityEvent) -> float:
         hour = event.at.astimezone(local).hour
         # A job has an entry at its start and one at its end; only the first says when a person
         # acted.
@@ -231,7 +231,7 @@ def _night_job_alerts(
         return float(begins and (hour >= limits.night_from or hour < limits.night_to))
 
     why = Message("many jobs begun at night")
-    return _threshold_alerts(history, at_night, "night jobs", limits.night_jobs, _DAY, why)
+    return _threshold_alerts(history, night_job_weight, "night jobs", limits.night_jobs, _DAY, why)
 
 
 def _refused_output_alerts(
@@ -248,13 +248,15 @@ def _refused_output_alerts(
         for event in history
     ]
 
-    def refused(event: ActivityEvent) -> float:
+    def refused_output_count(event: ActivityEvent) -> float:
         if event.step == "vote":
             return float(event.body.get("state") == OutputState.REJECTED)
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(state == OutputState.STOPPED for state in states.values()))
 
-    return _threshold_alerts(blamed, refused, "refused outputs", limits.refused_outputs, _WEEK, why)
+    return _threshold_alerts(
+        blamed, refused_output_count, "refused outputs", limits.refused_outputs, _WEEK, why
+    )
 
 
 def _withheld_file_alerts(
@@ -262,11 +264,13 @@ def _withheld_file_alerts(
 ) -> list[ActivityAlert]:
     why = Message("files that the collector kept in again and again")
 
-    def kept_in(event: ActivityEvent) -> float:
+    def withheld_file_count(event: ActivityEvent) -> float:
         counts: Mapping[str, int] = event.body.get("kept-in", {})
         return float(sum(counts.values()))
 
-    return _threshold_alerts(history, kept_in, "kept-in files", limits.smuggled_files, _WEEK, why)
+    return _threshold_alerts(
+        history, withheld_file_count, "kept-in files", limits.smuggled_files, _WEEK, why
+    )
 
 
 def _budget_speed_alerts(
@@ -275,12 +279,14 @@ def _budget_speed_alerts(
     if budget <= 0:
         return []
 
-    def share(event: ActivityEvent) -> float:
+    def budget_share_spent(event: ActivityEvent) -> float:
         # Entries hold epsilon as text: the digits on record are those that were spent.
         return float(event.body.get("epsilon", 0)) / budget if event.step in _PAID_STEPS else 0.0
 
     why = Message("much of the project's privacy budget spent in a day")
-    return _threshold_alerts(history, share, "budget speed", limits.budget_share, _DAY, why)
+    return _threshold_alerts(
+        history, budget_share_spent, "budget speed", limits.budget_share, _DAY, why
+    )
 
 
 def _repeated_query_alerts(
@@ -304,11 +310,13 @@ def _near_duplicate_alerts(
 ) -> list[ActivityAlert]:
     why = Message("outputs that differ in a few people from what was released")
 
-    def differing(event: ActivityEvent) -> float:
+    def near_duplicate_weight(event: ActivityEvent) -> float:
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(output in unlike for output in states))
 
-    return _threshold_alerts(history, differing, "like outputs", limits.like_outputs, _WEEK, why)
+    return _threshold_alerts(
+        history, near_duplicate_weight, "like outputs", limits.like_outputs, _WEEK, why
+    )
 
 
 _PAID_STEPS: Final = ("ask", "twin")

@@ -14,7 +14,7 @@ import commonwatt.sandbox.io.store.opt_outs as consent
 import commonwatt.sandbox.io.store.records as records
 from commonwatt.core.messages import Message
 from commonwatt.ledger import EntryDraft, Ledger, Signer, actor_id_of
-from commonwatt.ledger.store import lock_head
+from commonwatt.ledger.store import lock_chain_head
 from commonwatt.sandbox.domain.errors import ProjectError, ProjectRoleError
 from commonwatt.sandbox.domain.lifecycle import STEP_ROLES, DatasetState, ProjectState
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
@@ -49,7 +49,7 @@ class ProjectBase:
     def excluded_tokens(self) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see now."""
         with self.ledger.reading() as tx:
-            return self.opted_out(tx)
+            return self.opted_out_people(tx)
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
@@ -57,7 +57,7 @@ class ProjectBase:
         # The ledger's head is the one lock of all projects: moves are rare and short, and an
         # order of several locks is where deadlocks come from.
         with self.ledger.transaction() as tx:
-            lock_head(tx)
+            lock_chain_head(tx)
             yield tx
 
     def record_step(
@@ -73,7 +73,7 @@ class ProjectBase:
         """Put a step on record, not before the entry of a step that overtook it."""
         subject = f"room/{self.name}" + (f"/{of}" if of else "")
         draft = EntryDraft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
-        last = lock_head(tx).at
+        last = lock_chain_head(tx).at
         # A step measures its time before it waits for the lock, so a faster one may be on record
         # with a later time; the ledger takes no entry that is older than the last. A gap of more
         # than a day is a wrong clock and is left for the ledger to refuse.
@@ -84,7 +84,7 @@ class ProjectBase:
     def check_may_step(self, by: Signer, at: datetime, step: str) -> None:
         """Raise unless the project is open today and `by` may make `step`."""
         with self.ledger.reading() as tx:
-            row = records.project_row(tx, self.name)
+            row = records.data_project_row(tx, self.name)
         if row.state != ProjectState.OPEN.value:
             raise ProjectError(self.name, found=Message("a project that is not open"))
         # Dates in ISO form order as text; the last day itself still counts.
@@ -106,9 +106,9 @@ class ProjectBase:
     def check_exists(self) -> None:
         """Raise unless the project exists."""
         with self.ledger.reading() as tx:
-            records.project_row(tx, self.name)
+            records.data_project_row(tx, self.name)
 
-    def opted_out(self, tx: sa.Connection) -> frozenset[str]:
+    def opted_out_people(self, tx: sa.Connection) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see, as `tx` sees it."""
         return consent.excluded_people(tx, self.name, records.consent_scope(tx, self.name))
 
@@ -119,7 +119,7 @@ class ProjectBase:
             ProjectError: It is in another.
         """
         with self.ledger.reading() as tx:
-            state = records.dataset_row(tx, self.name, name).state
+            state = records.project_dataset_row(tx, self.name, name).state
         if state not in states:
             raise ProjectError(
                 name,

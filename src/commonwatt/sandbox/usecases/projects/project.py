@@ -22,7 +22,7 @@ import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
-from commonwatt.ledger.store import lock_head
+from commonwatt.ledger.store import lock_chain_head
 from commonwatt.sandbox.domain.errors import ProjectError, ProjectRoleError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, OutputKind
 from commonwatt.sandbox.domain.lifecycle import (
@@ -33,7 +33,7 @@ from commonwatt.sandbox.domain.lifecycle import (
     DatasetState,
     OutputState,
     ProjectState,
-    check_move,
+    check_lifecycle_move,
 )
 from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.engines.airlock.review import (
@@ -42,7 +42,7 @@ from commonwatt.sandbox.engines.airlock.review import (
     assess_output,
     differencing_stops,
 )
-from commonwatt.sandbox.engines.airlock.training import held_out, training_table
+from commonwatt.sandbox.engines.airlock.training import held_out_people, training_table
 from commonwatt.sandbox.engines.deidentify.tables import deidentify, pseudonym
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.node import JobOutcome
@@ -78,7 +78,7 @@ class Project(ProjectBase):
         Raises:
             ProjectError: A project of that name exists.
         """
-        prepare_tables(ledger)
+        prepare_project_tables(ledger)
         project = cls(ledger, folder, facts.name)
         row = {
             "room": facts.name, "state": ProjectState.OPEN.value, "purpose": facts.purpose,
@@ -88,7 +88,7 @@ class Project(ProjectBase):
         with project.transaction() as tx:
             # Row, entry and folder in one transaction: a second opener waits at the ledger's head
             # and then meets the row, so no two people open one name.
-            records.add_project(tx, row)
+            records.add_data_project(tx, row)
             project.record_step(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -101,11 +101,11 @@ class Project(ProjectBase):
 
     def close(self, *, by: Signer, at: datetime) -> None:
         """Close the project: nothing can be submitted, asked or released."""
-        self._move_project(ProjectState.CLOSED, "close", by=by, at=at)
+        self._move_project_state(ProjectState.CLOSED, "close", by=by, at=at)
 
     def reopen(self, *, by: Signer, at: datetime) -> None:
         """Open a closed project again."""
-        self._move_project(ProjectState.OPEN, "open", by=by, at=at)
+        self._move_project_state(ProjectState.OPEN, "open", by=by, at=at)
 
     def import_dataset(
         self, read: Callable[[Path], Dataset], *, by: Signer, at: datetime
@@ -130,7 +130,7 @@ class Project(ProjectBase):
         """De-identify a dataset under a new name and measure what risk is left."""
         self.check_may_step(by, at, "deidentify")
         raw = self.dataset(source, {DatasetState.IMPORTED})
-        people = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()
+        people = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()
         # The store holds tokens of who opted out and never their ids, so each patient's token is
         # made anew and looked up.
         leave_out = self._people_of_tokens(people, self.excluded_tokens())
@@ -156,10 +156,10 @@ class Project(ProjectBase):
         with self.ledger.reading() as tx:
             # A project of another scope may hold genomes, too, and an opt-out of genomics alone
             # does not reach that scope.
-            excluded = self.opted_out(tx) | consent.excluded_people(
+            excluded = self.opted_out_people(tx) | consent.excluded_people(
                 tx, self.name, consent.ConsentScope.GENOMICS
             )
-        leave_out = self._people_of_tokens(genomes.people_of(raw), excluded)
+        leave_out = self._people_of_tokens(genomes.people_of_genomes(raw), excluded)
         counts, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
         with self.transaction() as tx:
             records.add_dataset(
@@ -180,27 +180,27 @@ class Project(ProjectBase):
             ProjectError: The digest is not that of the dataset's report.
         """
         with self.transaction() as tx:
-            row = records.dataset_row(tx, self.name, name)
+            row = records.project_dataset_row(tx, self.name, name)
             # The custodian signs what they read: a report that was made anew since has another
             # digest, and the old signature must not cover it.
             if row.risk_sha256 != sha256:
                 raise ProjectError(name, wanted=Message("the digest of its own risk report"))
             state = DatasetState(row.state)
-            check_move(state, DatasetState.SIGNED, DATASET_MOVES, name)
+            check_lifecycle_move(state, DatasetState.SIGNED, DATASET_MOVES, name)
             records.set_dataset_state(tx, self.name, name, DatasetState.SIGNED)
             body = {"risk": sha256}
             self.record_step(tx, "sign-risk", body, by=by, at=at, of=f"dataset/{name}")
 
-    def delete(self, name: str, *, by: Signer, at: datetime) -> WipeProof:
+    def delete_dataset(self, name: str, *, by: Signer, at: datetime) -> WipeProof:
         """Delete a dataset for good, with every copy made of it, and prove it.
 
         1. From one transaction on nobody can use it. 2. Files are overwritten and
         removed. 3. The proof goes on record. Called again after a crash, it goes on.
         """
         with self.transaction() as tx:
-            state = DatasetState(records.dataset_row(tx, self.name, name).state)
+            state = DatasetState(records.project_dataset_row(tx, self.name, name).state)
             if state is not DatasetState.DELETED:
-                check_move(state, DatasetState.DELETED, DATASET_MOVES, name)
+                check_lifecycle_move(state, DatasetState.DELETED, DATASET_MOVES, name)
                 records.set_dataset_state(tx, self.name, name, DatasetState.DELETED)
                 files = load_dataset(self.store / name).files
                 self.record_step(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
@@ -208,7 +208,9 @@ class Project(ProjectBase):
         # All filtered copies go, because their names do not say of which table they are.
         proof = wipe([self.store / name, self.folder / "views"])
         with self.transaction() as tx:
-            self.record_step(tx, "delete", proof.as_body(), by=by, at=at, of=f"dataset/{name}")
+            self.record_step(
+                tx, "delete", proof.as_ledger_body(), by=by, at=at, of=f"dataset/{name}"
+            )
         return proof
 
     def delete_project(self, *, by: Signer, at: datetime) -> WipeProof:
@@ -218,9 +220,9 @@ class Project(ProjectBase):
         table or of this database is left somewhere. Decisions stay in the ledger.
         """
         with self.transaction() as tx:
-            state = ProjectState(records.project_row(tx, self.name).state)
+            state = ProjectState(records.data_project_row(tx, self.name).state)
             if state is not ProjectState.DELETED:
-                check_move(state, ProjectState.DELETED, PROJECT_MOVES, self.name)
+                check_lifecycle_move(state, ProjectState.DELETED, PROJECT_MOVES, self.name)
                 records.set_project_state(tx, self.name, ProjectState.DELETED)
                 self.record_step(tx, "delete-room", {"state": "begun"}, by=by, at=at)
         # The key goes last: while it is there, the project is still reported as due and the call
@@ -231,7 +233,7 @@ class Project(ProjectBase):
             # and stay, because an auditor has to explain decisions after the data are gone.
             for table in (schema.cells, schema.models, schema.opt_outs):
                 tx.execute(table.delete().where(table.c.room == self.name))
-            body = proof.as_body() | {"key": "destroyed", "state": "done"}
+            body = proof.as_ledger_body() | {"key": "destroyed", "state": "done"}
             self.record_step(tx, "delete-room", body, by=by, at=at)
         return proof
 
@@ -268,24 +270,24 @@ class Project(ProjectBase):
         """
         self.check_may_step(by, at, "submit")
         dataset = self.dataset(request.dataset, {DatasetState.SIGNED})
-        provenance = self._provenance(dataset, request)
-        number = self._record_start(node, request, provenance, by=by, at=at)
+        provenance = self._output_provenance(dataset, request)
+        number = self._record_job_start(node, request, provenance, by=by, at=at)
         outputs_folder = self.folder / "outputs"
         outputs_folder.mkdir(exist_ok=True)
         outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
-        self._store_log(number, outcome.log)
+        self._store_job_log(number, outcome.log)
         # Read after the run, so that what left while the job ran is compared, too; `release`
         # compares once more.
         with self.ledger.reading() as tx:
-            released = records.released_cells(tx, self.name)
+            released = records.released_cell_people(tx, self.name)
         assessments = {
             output.name: assess_output(output, provenance, released) for output in outcome.outputs
         }
-        states = self._record_end(number, outcome, provenance, assessments, by=by, at=at)
+        states = self._record_job_end(number, outcome, provenance, assessments, by=by, at=at)
         stops = {name: assessment.stops for name, assessment in assessments.items()}
         return SubmissionResult(job=number, outcome=outcome, states=states, stops=stops)
 
-    def bytes_of(self, output: str) -> bytes:
+    def stored_output_bytes(self, output: str) -> bytes:
         """Return the exact bytes that a checker reviews, proved by their name.
 
         Raises:
@@ -293,7 +295,7 @@ class Project(ProjectBase):
         """
         # A name becomes a path only if a row bears it, so none can climb out of the folder.
         with self.ledger.reading() as tx:
-            records.output_row(tx, self.name, output)
+            records.project_output_row(tx, self.name, output)
         data = (self.folder / "outputs" / output).read_bytes()
         if hashlib.sha256(data).hexdigest() != output:
             raise ProjectError(output[:12], found=Message("bytes other than those collected"))
@@ -308,18 +310,18 @@ class Project(ProjectBase):
         self.check_may_step(by, at, "vote")
         checker = actor_id_of(by.public_key)
         with self.transaction() as tx:
-            row = records.output_row(tx, self.name, output)
+            row = records.project_output_row(tx, self.name, output)
             state = OutputState(row.state)
-            check_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
+            check_lifecycle_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
             # Separation of duties, as SATRE asks: nobody checks an output of their own.
             if row.author == checker:
                 raise ProjectRoleError(
                     output[:12], wanted=Message("a checker who is not the author")
                 )
-            votes = records.votes(tx, self.name, output)
+            votes = records.output_checker_votes(tx, self.name, output)
             if checker in votes:
                 raise ProjectRoleError(output[:12], found=Message("a vote of this checker already"))
-            records.add_vote(tx, self.name, output, checker, approves=approve)
+            records.add_output_checker_vote(tx, self.name, output, checker, approves=approve)
             # One refusal is final: a checker who saw a risk cannot be outvoted by two who did
             # not.
             if not approve:
@@ -342,12 +344,12 @@ class Project(ProjectBase):
                 much, or is a model of people of whom one has opted out.
         """
         self.check_may_step(by, at, "release")
-        data = self.bytes_of(output)
+        data = self.stored_output_bytes(output)
         with self.transaction() as tx:
-            row = records.output_row(tx, self.name, output)
+            row = records.project_output_row(tx, self.name, output)
             if row.state != OutputState.RELEASED.value:
                 state = OutputState(row.state)
-                check_move(state, OutputState.RELEASED, OUTPUT_MOVES, output[:12])
+                check_lifecycle_move(state, OutputState.RELEASED, OUTPUT_MOVES, output[:12])
                 # Two outputs may each have passed alone and tell too much together; the second is
                 # compared under the lock in which it leaves.
                 self._check_still_releasable(tx, output)
@@ -363,10 +365,12 @@ class Project(ProjectBase):
         draft.replace(target)
         return target
 
-    def grant(self, epsilon: float, *, person: str = "", by: Signer, at: datetime) -> None:
+    def grant_privacy_budget(
+        self, epsilon: float, *, person: str = "", by: Signer, at: datetime
+    ) -> None:
         """Set the privacy budget of the project, or of one person in it by their actor id."""
         with self.transaction() as tx:
-            account.grant(tx, self.name, epsilon, person=person)
+            account.grant_privacy_budget(tx, self.name, epsilon, person=person)
             self.record_step(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
 
     def set_preapproved_release(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
@@ -378,7 +382,7 @@ class Project(ProjectBase):
         micro = account.to_micro_epsilon(largest_epsilon) if largest_epsilon else 0
         self.check_may_step(by, at, "lane")
         with self.transaction() as tx:
-            records.set_preapproved_micro(tx, self.name, micro)
+            records.set_preapproved_micro_epsilon(tx, self.name, micro)
             self.record_step(tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at)
 
     def query(
@@ -411,7 +415,7 @@ class Project(ProjectBase):
         number = f"ask-{secrets.token_hex(6)}"
         # Committed before the data are read. Whatever fails below gives nothing back: a refund
         # for some failures would itself be an answer about the data.
-        excluded = self._spend_budget(
+        excluded = self._spend_privacy_budget(
             number, "ask", signed, epsilon, tuple(tables), purpose, by=by, at=at
         )
         answer = measure(signed, excluded)
@@ -421,7 +425,9 @@ class Project(ProjectBase):
         with self.transaction() as tx:
             # Read again inside the transaction: the custodian may have withdrawn the pre-approval
             # since the cost was paid.
-            unseen = account.to_micro_epsilon(epsilon) <= records.preapproved_micro(tx, self.name)
+            unseen = account.to_micro_epsilon(epsilon) <= records.preapproved_micro_epsilon(
+                tx, self.name
+            )
             state = OutputState.RELEASED if unseen else OutputState.WAITING
             row = OutputRecord(
                 sha256=output, name="answer.json", kind=OutputKind.JSON.value, job=number,
@@ -455,7 +461,7 @@ class Project(ProjectBase):
         signed = self.dataset(dataset, {DatasetState.SIGNED})
         with self.ledger.reading() as tx:
             # Looked at before anything is paid, because a refusal must cost nothing.
-            if account.to_micro_epsilon(epsilon) > records.preapproved_micro(tx, self.name):
+            if account.to_micro_epsilon(epsilon) > records.preapproved_micro_epsilon(tx, self.name):
                 raise ProjectError(
                     self.name,
                     found=Message("no pre-approved release of this cost"),
@@ -463,16 +469,18 @@ class Project(ProjectBase):
                 )
         number = f"twin-{secrets.token_hex(6)}"
         names = tuple(sorted(tables))
-        excluded = self._spend_budget(number, "twin", signed, epsilon, names, "twin", by=by, at=at)
+        excluded = self._spend_privacy_budget(
+            number, "twin", signed, epsilon, names, "twin", by=by, at=at
+        )
         copies_folder = self.folder / "views"
         frames = {
             name: pl.read_parquet(
-                consent.filtered_table(signed.table(name), excluded, copies_folder)
+                consent.table_without_people(signed.table_path(name), excluded, copies_folder)
             )
             for name in names
         }
         synthetic = make_synthetic_tables(frames, tables, epsilon=epsilon, seed=seed)
-        files = {name: _parquet_bytes(frame) for name, frame in synthetic.items()}
+        files = {name: _synthetic_parquet_bytes(frame) for name, frame in synthetic.items()}
         with self.transaction() as tx:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             self.record_step(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
@@ -488,35 +496,38 @@ class Project(ProjectBase):
         with self.ledger.reading() as tx:
             # Rows as they are stored: none of these tables has a column that could hold a value
             # of a record.
-            row = records.project_row(tx, self.name)
+            row = records.data_project_row(tx, self.name)
             return {
-                "room": self.name, "state": row.state, "scope": row.scope,
+                "room": self.name,
+                "state": row.state,
+                "scope": row.scope,
                 "expires_on": row.expires_on,
-                "lane_largest_epsilon": records.preapproved_micro(tx, self.name) / account.MILLION,
-                "datasets": records.rows_of(tx, self.name, schema.datasets),
-                "outputs": records.rows_of(tx, self.name, schema.outputs),
-                "models": records.model_rows(tx, self.name),
-            }  # fmt: skip
+                "lane_largest_epsilon": records.preapproved_micro_epsilon(tx, self.name)
+                / account.MILLION,
+                "datasets": records.project_table_rows(tx, self.name, schema.datasets),
+                "outputs": records.project_table_rows(tx, self.name, schema.outputs),
+                "models": records.trained_model_rows(tx, self.name),
+            }
 
     # What the moves are made of.
 
-    def _move_project(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
+    def _move_project_state(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
         with self.transaction() as tx:
-            state = ProjectState(records.project_row(tx, self.name).state)
-            check_move(state, to, PROJECT_MOVES, self.name)
+            state = ProjectState(records.data_project_row(tx, self.name).state)
+            check_lifecycle_move(state, to, PROJECT_MOVES, self.name)
             records.set_project_state(tx, self.name, to)
             self.record_step(tx, step, {}, by=by, at=at)
 
-    def _provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
+    def _output_provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
         held: frozenset[str] = frozenset()
         if request.training is not None:
-            held = held_out(self.key, dataset, request.training)
+            held = held_out_people(self.key, dataset, request.training)
         return OutputProvenance(
             dataset=dataset, cohorts=request.cohorts, training=request.training,
             opted_out=self.excluded_tokens(), held_out=held,
         )  # fmt: skip
 
-    def _record_start(
+    def _record_job_start(
         self,
         node: IsolatedJobRunner,
         request: JobSubmission,
@@ -530,7 +541,7 @@ class Project(ProjectBase):
         # The code's digest makes a job recognisable in the ledger; the random end keeps a second
         # run of the same code apart.
         number = f"{code[:8]}-{secrets.token_hex(3)}"
-        tables = [provenance.dataset.table(table) for table in request.tables]
+        tables = [provenance.dataset.table_path(table) for table in request.tables]
         body = {
             "code": code, "dataset": provenance.dataset.name, "left-out": len(provenance.opted_out),
             "kept-back": len(provenance.held_out), "state": "started",
@@ -544,10 +555,10 @@ class Project(ProjectBase):
             dataset=provenance.dataset.name, tables=request.tables,
             # Whom the job can really see and not whom the table holds: an audit asks whose rows a
             # use reached.
-            people=consent.people_of(tables) - provenance.unseen, at=at,
+            people=consent.people_in_tables(tables) - provenance.unseen_people, at=at,
         )  # fmt: skip
         with self.transaction() as tx:
-            records.add_use(tx, self.name, use)
+            records.add_data_use(tx, self.name, use)
             self.record_step(tx, "submit", body, by=by, at=at, of=f"job/{number}")
         return number
 
@@ -555,25 +566,32 @@ class Project(ProjectBase):
         """Return the job with the tables that it may see."""
         copies_folder = self.folder / "views"
         inputs = {
-            table.lower(): consent.filtered_table(
-                provenance.dataset.table(table), provenance.unseen, copies_folder
+            table.lower(): consent.table_without_people(
+                provenance.dataset.table_path(table), provenance.unseen_people, copies_folder
             )
             for table in request.tables
         }
         if request.training is not None:
             training = request.training
-            key_parts = [TRAIN, repr(training), provenance.dataset.name, *sorted(provenance.unseen)]
-            rows = training_table(provenance.dataset, training, provenance.unseen)
-            inputs[TRAIN] = consent.cached_copy(copies_folder, key_parts, rows.write_parquet)
+            key_parts = [
+                TRAIN,
+                repr(training),
+                provenance.dataset.name,
+                *sorted(provenance.unseen_people),
+            ]
+            rows = training_table(provenance.dataset, training, provenance.unseen_people)
+            inputs[TRAIN] = consent.cached_job_table(copies_folder, key_parts, rows.write_parquet)
         # R as Debian ships it reads no Parquet, and a job cannot install packages.
         if request.language is JobLanguage.R:
-            inputs = {name: consent.as_csv(path, copies_folder) for name, path in inputs.items()}
+            inputs = {
+                name: consent.job_table_as_csv(path, copies_folder) for name, path in inputs.items()
+            }
         return IsolatedJob(
             code=request.code, inputs=inputs, outputs=request.outputs, limits=request.limits,
             language=request.language,
         )  # fmt: skip
 
-    def _record_end(
+    def _record_job_end(
         self,
         number: str,
         outcome: JobOutcome,
@@ -589,7 +607,9 @@ class Project(ProjectBase):
             # Under the lock that an opt-out takes, too, so that none slips in between this look
             # and the rows.
             self._stop_for_opt_outs(tx, provenance, assessments)
-            states = {name: _initial_state(assessment) for name, assessment in assessments.items()}
+            states = {
+                name: _initial_output_state(assessment) for name, assessment in assessments.items()
+            }
             for output in outcome.outputs:
                 assessment = assessments[output.name]
                 record = _output_record(output, number, author, assessment)
@@ -598,11 +618,16 @@ class Project(ProjectBase):
                 # these people.
                 if assessment.attack_auc is not None:
                     people, auc = assessment.trained_on, assessment.attack_auc
-                    records.add_model(
+                    records.add_trained_model(
                         tx, self.name, output.sha256, provenance.dataset.name, people, auc
                     )
             self.record_step(
-                tx, "submit", _end_entry(outcome, states), by=by, at=end, of=f"job/{number}"
+                tx,
+                "submit",
+                _job_end_entry_body(outcome, states),
+                by=by,
+                at=end,
+                of=f"job/{number}",
             )
         return states
 
@@ -615,13 +640,13 @@ class Project(ProjectBase):
         """Stop everything that a job left if somebody opted out while it ran."""
         # A subset and not equality: who came back in meanwhile is no reason to stop, only
         # somebody new is.
-        if self.opted_out(tx) <= provenance.opted_out:
+        if self.opted_out_people(tx) <= provenance.opted_out:
             return
         why = Message("Somebody opted out while the job ran; run it again.")
         for assessment in assessments.values():
             assessment.stops.append(StopReason("opt-out", why))
 
-    def _store_log(self, number: str, log: bytes) -> None:
+    def _store_job_log(self, number: str, log: bytes) -> None:
         """Keep what the job printed in the project; it may hold records and never leaves."""
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
@@ -642,10 +667,10 @@ class Project(ProjectBase):
 
     def _check_still_releasable(self, tx: sa.Connection, output: str) -> None:
         """Raise if what happened since the checks keeps an output from leaving."""
-        cells = records.cells_of(tx, self.name, output)
-        if stops := differencing_stops(cells, records.released_cells(tx, self.name)):
+        cells = records.output_cell_people(tx, self.name, output)
+        if stops := differencing_stops(cells, records.released_cell_people(tx, self.name)):
             raise ProjectError(output[:12], found=stops[0].why)
-        model = records.model_row(tx, self.name, output)
+        model = records.trained_model_row(tx, self.name, output)
         if model is not None and model["opted_out_since"]:
             raise ProjectError(
                 output[:12],
@@ -653,7 +678,7 @@ class Project(ProjectBase):
                 remedy=Message("Train it again; the project leaves them out."),
             )
 
-    def _spend_budget(
+    def _spend_privacy_budget(
         self,
         number: str,
         step: str,
@@ -667,17 +692,17 @@ class Project(ProjectBase):
     ) -> frozenset[str]:
         """Take a cost from the budgets and put the use on record; return whom it must not see."""
         actor = actor_id_of(by.public_key)
-        people = consent.people_of(dataset.table(table) for table in tables)
+        people = consent.people_in_tables(dataset.table_path(table) for table in tables)
         with self.transaction() as tx:
             # In the transaction of the payment: whoever opts out after it is missing from the
             # next use, never from half of this one.
-            excluded = self.opted_out(tx)
-            account.spend(tx, self.name, actor, epsilon, purpose=purpose)
+            excluded = self.opted_out_people(tx)
+            account.spend_privacy_budget(tx, self.name, actor, epsilon, purpose=purpose)
             use = DataUse(
                 name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
                 people=people - excluded, at=at,
             )  # fmt: skip
-            records.add_use(tx, self.name, use)
+            records.add_data_use(tx, self.name, use)
             body = {"epsilon": str(epsilon), "purpose": purpose, "dataset": dataset.name}
             self.record_step(tx, step, body, by=by, at=at, of=f"ask/{number}")
         return excluded
@@ -686,15 +711,15 @@ class Project(ProjectBase):
 _FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 
 
-def prepare_tables(ledger: Ledger) -> None:
+def prepare_project_tables(ledger: Ledger) -> None:
     """Make the tables of projects and budgets in the ledger's database."""
     with ledger.transaction() as tx:
-        lock_head(tx)  # two who prepare at once would each find the tables missing
+        lock_chain_head(tx)  # two who prepare at once would each find the tables missing
         schema.metadata.create_all(tx)
         account.metadata.create_all(tx)
 
 
-def _initial_state(assessment: OutputAssessment) -> OutputState:
+def _initial_output_state(assessment: OutputAssessment) -> OutputState:
     return OutputState.STOPPED if assessment.stops else OutputState.WAITING
 
 
@@ -703,18 +728,18 @@ def _output_record(
 ) -> OutputRecord:
     return OutputRecord(
         sha256=output.sha256, name=output.name, kind=output.kind.value, job=job, author=author,
-        state=_initial_state(assessment),
+        state=_initial_output_state(assessment),
         stops=tuple((stop.rule, str(stop.why)) for stop in assessment.stops),
     )  # fmt: skip
 
 
-def _parquet_bytes(frame: pl.DataFrame) -> bytes:
+def _synthetic_parquet_bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
 
 
-def _end_entry(outcome: JobOutcome, states: Mapping[str, OutputState]) -> dict[str, Any]:
+def _job_end_entry_body(outcome: JobOutcome, states: Mapping[str, OutputState]) -> dict[str, Any]:
     return {
         "state": outcome.ending.value,
         "outputs": {output.sha256: states[output.name].value for output in outcome.outputs},

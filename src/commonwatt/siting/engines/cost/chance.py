@@ -2,7 +2,7 @@
 
 Inputs are joined by a Gaussian copula: normal scores are correlated, then each
 score is carried to its marginal through a table of quantiles, so that a draw
-costs a handful of additions. `draw_costs_reference` is the obvious reference.
+costs a handful of additions. `draw_gpu_hour_costs_reference` is the obvious reference.
 
 Sobol indices are those of the independent scores *before* correlation, in the
 order of the model: an input's share includes what it brings along in the inputs
@@ -22,11 +22,15 @@ from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE, CostInputs
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.engines.cost.model import lcoc, lcoc_parts, total_cost
+from commonwatt.siting.engines.cost.model import (
+    levelised_cost_of_compute,
+    levelised_cost_parts,
+    total_gpu_hour_cost,
+)
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
@@ -101,7 +105,7 @@ class CostSampler(NamedTuple):
     weight: F64
 
 
-def sampler(
+def site_cost_sampler(
     cells: SiteCells, correlations: Mapping[tuple[str, str], float] = CORRELATIONS
 ) -> CostSampler:
     """Return a site's sampler; the correlations must be able to hold together.
@@ -109,7 +113,7 @@ def sampler(
     Raises:
         CellsError: The correlation matrix is not positive definite.
     """
-    lower = cholesky(correlations)
+    lower = cost_input_cholesky(correlations)
     # Most inputs stand alone, so that the factor is nearly the identity: only its links are
     # multiplied.
     row, col = np.nonzero(lower)
@@ -118,14 +122,14 @@ def sampler(
     grid = np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1)
     table = np.array(
         [
-            cell.value.normal_scores(grid, each.low, each.high)
+            cell.value.cost_input_at_normal_scores(grid, each.low, each.high)
             for cell, each in zip(cells.cells, INPUTS, strict=True)
         ]
     )
     return CostSampler(table=table, row=row, col=col, weight=np.ascontiguousarray(lower[row, col]))
 
 
-def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
+def cost_input_cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
     """Return the Cholesky factor of the correlation matrix, shape (inputs, inputs)."""
     matrix = np.eye(len(NAMES))
     for (first, second), value in correlations.items():
@@ -141,73 +145,73 @@ def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
         ) from error
 
 
-def draw_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
+def draw_gpu_hour_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
     """Return the cost of `draws` draws of correlated inputs.
 
     >>> from commonwatt.siting.domain.cells import site_cells
     >>> from commonwatt.siting.io.cells import load_cells
-    >>> drawn = draw_costs(site_cells(load_cells(), "us-virginia"), draws=2000, seed=1)
+    >>> drawn = draw_gpu_hour_costs(site_cells(load_cells(), "us-virginia"), draws=2000, seed=1)
     >>> drawn.p5 < drawn.p50 < drawn.p95
     True
     """
-    inputs = sampler(cells)
-    rng = stream(seed, f"siting.cost.{cells.site}")
+    inputs = site_cost_sampler(cells)
+    rng = named_random_stream(seed, f"siting.cost.{cells.site}")
     cost = np.empty(draws)
     # Single precision is far finer than a step of the table, and half as much to fill.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
     for start in range(0, draws, BLOCK):
         block = scores[: min(BLOCK, draws - start)]
         rng.standard_normal(out=block, dtype=np.float32)
-        _fill_costs(block, inputs, cost[start:])
-    return summary(cost)
+        _fill_gpu_hour_costs(block, inputs, cost[start:])
+    return gpu_hour_cost_summary(cost)
 
 
-def draw_costs_reference(cells: SiteCells, scores: F32) -> F64:
+def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given normal scores, one at a time: the obvious reference."""
-    lower = cholesky(CORRELATIONS)
+    lower = cost_input_cholesky(CORRELATIONS)
     costs: list[float] = []
     for row in scores.astype(np.float64):
         shares = ndtr(np.clip(lower @ row, -SCORE_CUT, SCORE_CUT))
         values = [
-            float(np.clip(cell.value.quantile(float(share)), spec.low, spec.high))
+            float(np.clip(cell.value.cost_input_quantile(float(share)), spec.low, spec.high))
             for cell, spec, share in zip(cells.cells, INPUTS, shares, strict=True)
         ]
-        costs.append(lcoc(CostInputs(*values)))
+        costs.append(levelised_cost_of_compute(CostInputs(*values)))
     return np.array(costs)
 
 
-def costs_of(cells: SiteCells, scores: F32) -> F64:
+def gpu_hour_costs_at_scores(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given independent normal scores, shape (draws, inputs)."""
     costs = np.empty(len(scores))
-    _fill_costs(scores, sampler(cells), costs)
+    _fill_gpu_hour_costs(scores, site_cost_sampler(cells), costs)
     return costs
 
 
-def summary(cost: F64) -> CostDraws:
+def gpu_hour_cost_summary(costs_usd: F64) -> CostDraws:
     """Return percentiles and mean; check that every cost is a number."""
-    if not np.isfinite(cost).all():
+    if not np.isfinite(costs_usd).all():
         raise IdentityError("siting.cost", found=Message("a draw without a finite cost"))
-    p5, p50, p95 = np.percentile(cost, [5, 50, 95])
+    p5, p50, p95 = np.percentile(costs_usd, [5, 50, 95])
     return CostDraws(
-        cost=cost, p5=float(p5), p50=float(p50), p95=float(p95), mean=float(cost.mean())
+        cost=costs_usd, p5=float(p5), p50=float(p50), p95=float(p95), mean=float(costs_usd.mean())
     )
 
 
-def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
+def cost_sobol_indices(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
     """Return first and total Sobol indices from `draws` base draws.
 
     Costs `draws * (inputs + 2)` runs of the model. First order by Saltelli et al.
     (2010) table 2 (b), total by Jansen (1999).
     """
-    inputs, n = sampler(cells), len(NAMES)
-    rng = stream(seed, f"siting.sobol.{cells.site}")
+    inputs, n = site_cost_sampler(cells), len(NAMES)
+    rng = named_random_stream(seed, f"siting.sobol.{cells.site}")
     sums = np.zeros((n, 2))
     moments = np.zeros(3)
     for start in range(0, draws, BLOCK):
         size = min(BLOCK, draws - start)
         a = rng.standard_normal((size, n), dtype=np.float32)
         b = rng.standard_normal((size, n), dtype=np.float32)
-        _sobol_block(a, b, inputs, sums, moments)
+        _add_cost_sobol_block(a, b, inputs, sums, moments)
     mean = moments[0] / moments[2]
     # A cost without spread has no shares to give; they are zero then, and not a division by it.
     variance = max(moments[1] / moments[2] - mean * mean, 1e-300)
@@ -220,7 +224,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
 
 
 @njit()
-def _value(z: F64, i: int, table: F64) -> float:
+def _cost_input_at_score(z: F64, i: int, table: F64) -> float:
     """Return input `i` at normal score `z[i]`, between two steps of its table."""
     place = (z[i] + SCORE_CUT) * (STEPS / (2.0 * SCORE_CUT))
     # Below the last step by a hair, so that the step above it always exists.
@@ -231,7 +235,9 @@ def _value(z: F64, i: int, table: F64) -> float:
 
 
 @njit()
-def _cost(scores: F32, sampler: CostSampler, z: F64, values: F64, named: Any) -> float:
+def _gpu_hour_cost_at_scores(
+    scores: F32, sampler: CostSampler, z: F64, values: F64, named: Any
+) -> float:
     """Return the cost at independent scores.
 
     Args:
@@ -246,28 +252,28 @@ def _cost(scores: F32, sampler: CostSampler, z: F64, values: F64, named: Any) ->
     for k in range(sampler.row.shape[0]):
         z[sampler.row[k]] += sampler.weight[k] * scores[sampler.col[k]]
     for i in range(z.shape[0]):
-        values[i] = _value(z, i, sampler.table)
-    return total_cost(lcoc_parts(named[0]))
+        values[i] = _cost_input_at_score(z, i, sampler.table)
+    return total_gpu_hour_cost(levelised_cost_parts(named[0]))
 
 
 @njit()
-def _fill_costs(scores: F32, sampler: CostSampler, costs: F64) -> None:
+def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64) -> None:
     n = scores.shape[1]
     z, values = np.empty(n), np.empty(n)
     named = values.view(BY_NAME)
     for k in range(scores.shape[0]):
-        costs[k] = _cost(scores[k], sampler, z, values, named)
+        costs[k] = _gpu_hour_cost_at_scores(scores[k], sampler, z, values, named)
 
 
 @njit()
-def _sobol_block(a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64) -> None:
+def _add_cost_sobol_block(a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64) -> None:
     """Add a block of base draws to the sums of the two estimators and to the moments."""
     n = a.shape[1]
     z, values = np.empty(n), np.empty(n)
     named = values.view(BY_NAME)
     for k in range(a.shape[0]):
-        cost_a = _cost(a[k], sampler, z, values, named)
-        cost_b = _cost(b[k], sampler, z, values, named)
+        cost_a = _gpu_hour_cost_at_scores(a[k], sampler, z, values, named)
+        cost_b = _gpu_hour_cost_at_scores(b[k], sampler, z, values, named)
         moments[0] += cost_a + cost_b
         moments[1] += cost_a * cost_a + cost_b * cost_b
         moments[2] += 2.0
@@ -275,7 +281,7 @@ def _sobol_block(a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64) 
             # One input of `a` taken from `b` and put back: no matrix is copied for each input.
             score = a[k, i]
             a[k, i] = b[k, i]
-            cost = _cost(a[k], sampler, z, values, named)
+            cost = _gpu_hour_cost_at_scores(a[k], sampler, z, values, named)
             a[k, i] = score
             sums[i, 0] += cost_b * (cost - cost_a)
             sums[i, 1] += (cost_a - cost) * (cost_a - cost)

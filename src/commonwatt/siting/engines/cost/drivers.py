@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, CostInputs
-from commonwatt.siting.engines.cost.model import lcoc
+from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
 
 F64 = npt.NDArray[np.float64]
 
@@ -33,41 +33,41 @@ class CostSwing:
     cost_at_high: float
 
     @property
-    def swing(self) -> float:
+    def cost_swing_usd(self) -> float:
         """Width of the bar [USD/GPU-hour]."""
         return abs(self.cost_at_high - self.cost_at_low)
 
 
-def tornado(cells: SiteCells) -> list[CostSwing]:
+def cost_tornado(cells: SiteCells) -> list[CostSwing]:
     """Return the swing of every input that varies, widest first."""
-    base = cells.medians()
-    swings = [_swing(cells, base, name) for name in NAMES]
+    base = cells.median_cost_inputs()
+    swings = [_cost_swing_of_input(cells, base, name) for name in NAMES]
     moving = [swing for swing in swings if swing.low != swing.high]
     # By name where two bars are of one length, so that the order never depends on the last bit.
-    return sorted(moving, key=lambda swing: (-swing.swing, swing.input))
+    return sorted(moving, key=lambda swing: (-swing.cost_swing_usd, swing.input))
 
 
-def _swing(cells: SiteCells, base: CostInputs, name: str) -> CostSwing:
+def _cost_swing_of_input(cells: SiteCells, base: CostInputs, name: str) -> CostSwing:
     spread = cells[name].value
-    low, high = spread.quantile(0.05), spread.quantile(0.95)
+    low, high = spread.cost_input_quantile(0.05), spread.cost_input_quantile(0.95)
     return CostSwing(
         input=name,
         low=low,
         high=high,
-        cost_at_low=lcoc(base._replace(**{name: low})),
-        cost_at_high=lcoc(base._replace(**{name: high})),
+        cost_at_low=levelised_cost_of_compute(base._replace(**{name: low})),
+        cost_at_high=levelised_cost_of_compute(base._replace(**{name: high})),
     )
 
 
-def utilisation_for_cost(inputs: CostInputs, cost: float) -> float | None:
+def utilisation_for_gpu_hour_cost(inputs: CostInputs, cost: float) -> float | None:
     """Return the utilisation at which a site costs `cost`, or None where none does.
 
     Cost is `a / u + b` in the utilisation `u`, because the charges of a year are a straight
     line in `u` and the useful hours are in proportion to it; the answer is `a / (cost - b)`.
     Two costs give `a` and `b` exactly, where a search would stop at its tolerance.
     """
-    at_full = lcoc(inputs._replace(utilisation_share=1.0))
-    at_half = lcoc(inputs._replace(utilisation_share=0.5))
+    at_full = levelised_cost_of_compute(inputs._replace(utilisation_share=1.0))
+    at_half = levelised_cost_of_compute(inputs._replace(utilisation_share=0.5))
     a = at_half - at_full
     b = at_full - a
     if cost <= b:
@@ -78,7 +78,7 @@ def utilisation_for_cost(inputs: CostInputs, cost: float) -> float | None:
 
 def break_even_utilisation(first: CostInputs, second: CostInputs) -> float | None:
     """Return the utilisation above which `first` beats `second` at the second's own."""
-    return utilisation_for_cost(first, lcoc(second))
+    return utilisation_for_gpu_hour_cost(first, levelised_cost_of_compute(second))
 
 
 def break_even_tariff(inputs: CostInputs, rent: float, *, useful_share: float = 1.0) -> float:
@@ -92,12 +92,12 @@ def break_even_tariff(inputs: CostInputs, rent: float, *, useful_share: float = 
         useful_share: Share of the rented hours that are useful: 1 on demand,
             the own utilisation for a reservation.
     """
-    at_zero = lcoc(inputs._replace(tariff_usd_per_kwh=0.0))
-    at_one = lcoc(inputs._replace(tariff_usd_per_kwh=1.0))
+    at_zero = levelised_cost_of_compute(inputs._replace(tariff_usd_per_kwh=0.0))
+    at_one = levelised_cost_of_compute(inputs._replace(tariff_usd_per_kwh=1.0))
     return (rent / useful_share - at_zero) / (at_one - at_zero)
 
 
-def break_even_map(first: CostInputs, second: CostInputs, shares: F64, ratios: F64) -> F64:
+def break_even_site_map(first: CostInputs, second: CostInputs, shares: F64, ratios: F64) -> F64:
     """Return cost of `first` over `second` by the first's utilisation and hardware price ratio.
 
     Args:
@@ -109,12 +109,12 @@ def break_even_map(first: CostInputs, second: CostInputs, shares: F64, ratios: F
     Returns:
         Cost ratio, below 1 where the first is cheaper, shape (n, m).
     """
-    cost_of_second = lcoc(second)
+    cost_of_second = levelised_cost_of_compute(second)
     cost_ratios = np.empty((len(shares), len(ratios)))
     for i, share in enumerate(shares):
         for j, ratio in enumerate(ratios):
             moved = first._replace(
                 utilisation_share=float(share), hardware_price_ratio=float(ratio)
             )
-            cost_ratios[i, j] = lcoc(moved) / cost_of_second
+            cost_ratios[i, j] = levelised_cost_of_compute(moved) / cost_of_second
     return cost_ratios

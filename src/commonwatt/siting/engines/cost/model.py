@@ -9,7 +9,7 @@ priced over its own life::
     crf(r, L) = r / (1 - (1 + r) ** -L),  D = (1 - (1 + r) ** -L) / (r L)
 
 The charge is the revenue before tax that pays an outlay `I` back at rate `r`
-when straight-line depreciation is deducted. `lcoc_by_cash_flow` below is the slow
+when straight-line depreciation is deducted. `levelised_cost_by_cash_flow` below is the slow
 reference that walks through every year instead.
 
 Source: IEA and NEA (2020), Projected Costs of Generating Electricity, levelised
@@ -47,12 +47,12 @@ PARTS: Final = CostParts._fields
 
 
 @njit()
-def crf(r: float, life: float) -> float:
+def capital_recovery_factor(r: float, life: float) -> float:
     """Return the yearly payment that repays 1 over `life` years at rate `r`.
 
         r / (1 - (1 + r) ** -life), and 1 / life in the limit r = 0
 
-    >>> round(crf(0.08, 5.0), 6), crf(0.0, 4.0)
+    >>> round(capital_recovery_factor(0.08, 5.0), 6), capital_recovery_factor(0.0, 4.0)
     (0.250456, 0.25)
     """
     if abs(r) < 1e-12:
@@ -62,7 +62,9 @@ def crf(r: float, life: float) -> float:
 
 
 @njit()
-def asset_charge(outlay: float, salvage: float, r: float, life: float, tax: float) -> float:
+def yearly_asset_charge_usd(
+    outlay: float, salvage: float, r: float, life: float, tax: float
+) -> float:
     """Return the yearly revenue before tax that pays for an asset [USD/year].
 
     Args:
@@ -72,10 +74,10 @@ def asset_charge(outlay: float, salvage: float, r: float, life: float, tax: floa
         life: Years in service.
         tax: Tax on profit [share].
 
-    >>> round(asset_charge(100.0, 0.0, 0.0, 4.0, 0.25), 6)
+    >>> round(yearly_asset_charge_usd(100.0, 0.0, 0.0, 4.0, 0.25), 6)
     25.0
     """
-    recovery = crf(r, life)
+    recovery = capital_recovery_factor(r, life)
     # Straight line over the whole life: tax codes that allow faster write-offs lower the cost,
     # and a site's cells would have to name them.
     depreciation = 1.0 / (life * recovery)
@@ -84,10 +86,10 @@ def asset_charge(outlay: float, salvage: float, r: float, life: float, tax: floa
 
 
 @njit()
-def build_factor(r: float, months: float) -> float:
+def construction_interest_factor(r: float, months: float) -> float:
     """Return the value at completion of 1 spent evenly over the building time.
 
-    >>> build_factor(0.0, 24.0), round(build_factor(0.1, 24.0), 4)
+    >>> construction_interest_factor(0.0, 24.0), round(construction_interest_factor(0.1, 24.0), 4)
     (1.0, 1.1017)
     """
     years = months / 12.0
@@ -99,7 +101,7 @@ def build_factor(r: float, months: float) -> float:
 
 
 @njit()
-def useful_hours(inputs: CostInputs) -> float:
+def useful_gpu_hours(inputs: CostInputs) -> float:
     """Return the hours of a year in which a GPU does useful work.
 
     A GPU under repair is not there to be used, so faults lower the hours that the use is
@@ -111,7 +113,7 @@ def useful_hours(inputs: CostInputs) -> float:
 
 
 @njit()
-def lcoc_parts(inputs: CostInputs) -> CostParts:
+def levelised_cost_parts(inputs: CostInputs) -> CostParts:
     """Return the cost per useful GPU-hour by part [USD/GPU-hour].
 
     Servers and shell are annuities over their own lives; land keeps its value, so it costs
@@ -129,31 +131,39 @@ def lcoc_parts(inputs: CostInputs) -> CostParts:
     waiting = math.exp(math.log1p(r) * inputs.delay_months / 12.0)
     paid_share = 1.0 - inputs.subsidy_share
     servers = it_usd * paid_share
-    shell = shell_usd * paid_share * build_factor(r, inputs.build_months) * waiting
+    shell = shell_usd * paid_share * construction_interest_factor(r, inputs.build_months) * waiting
     # Land is paid before ground is broken, the shell evenly while it is built.
     land = land_usd * waiting * math.exp(math.log1p(r) * inputs.build_months / 12.0)
     busy, idle = inputs.busy_draw_share, inputs.idle_draw_share
     mean_kw = it_kw * (idle + (busy - idle) * inputs.utilisation_share) * pue
-    hours = useful_hours(inputs)
+    hours = useful_gpu_hours(inputs)
     return CostParts(
-        asset_charge(servers, servers * inputs.salvage_share, r, inputs.hardware_life_years, tax)
+        yearly_asset_charge_usd(
+            servers, servers * inputs.salvage_share, r, inputs.hardware_life_years, tax
+        )
         / hours,
-        asset_charge(shell, 0.0, r, inputs.shell_life_years, tax) / hours,
+        yearly_asset_charge_usd(shell, 0.0, r, inputs.shell_life_years, tax) / hours,
         land * r / (1.0 - tax) / hours,
         # The demand charge is on what may be drawn, whatever the use: utilities meter the peak.
-        (HOURS * mean_kw * inputs.tariff_usd_per_kwh
-         + it_kw * pue * inputs.demand_charge_usd_per_kw) / hours,
+        (
+            HOURS * mean_kw * inputs.tariff_usd_per_kwh
+            + it_kw * pue * inputs.demand_charge_usd_per_kw
+        )
+        / hours,
         inputs.staff_per_mw / 1000.0 * it_kw * inputs.wage_usd_per_year / hours,
         (it_usd * inputs.it_upkeep_share + shell_usd * inputs.shell_upkeep_share) / hours,
         inputs.uplink_usd_per_gpu / hours,
-        inputs.faults_per_gpu * inputs.part_share
-        * inputs.server_usd_per_gpu * inputs.hardware_price_ratio / hours,
+        inputs.faults_per_gpu
+        * inputs.part_share
+        * inputs.server_usd_per_gpu
+        * inputs.hardware_price_ratio
+        / hours,
         (it_usd + shell_usd + land_usd) * inputs.holding_share / hours,
-    )  # fmt: skip
+    )
 
 
 @njit()
-def total_cost(parts: CostParts) -> float:
+def total_gpu_hour_cost(parts: CostParts) -> float:
     """Return the sum of the parts, added in their order so that its bytes stay the same."""
     total = 0.0
     for part in parts:
@@ -161,22 +171,22 @@ def total_cost(parts: CostParts) -> float:
     return total
 
 
-def lcoc(inputs: CostInputs) -> float:
+def levelised_cost_of_compute(inputs: CostInputs) -> float:
     """Return the levelised cost of one useful GPU-hour [USD/GPU-hour]."""
-    return total_cost(lcoc_parts(_floats(inputs)))
+    return total_gpu_hour_cost(levelised_cost_parts(_cost_inputs_as_floats(inputs)))
 
 
-def lcoc_by_part(inputs: CostInputs) -> dict[str, float]:
+def levelised_cost_by_part(inputs: CostInputs) -> dict[str, float]:
     """Return the cost of one useful GPU-hour by part [USD/GPU-hour]."""
-    return lcoc_parts(_floats(inputs))._asdict()
+    return levelised_cost_parts(_cost_inputs_as_floats(inputs))._asdict()
 
 
-def _floats(inputs: CostInputs) -> CostInputs:
+def _cost_inputs_as_floats(inputs: CostInputs) -> CostInputs:
     """Return the inputs as floats; a whole number among them would compile the law anew."""
     return CostInputs(*map(float, inputs))
 
 
-def per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: float) -> float:
+def cost_per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: float) -> float:
     """Return the cost of one effective PFLOP-hour [USD].
 
     Args:
@@ -184,21 +194,21 @@ def per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: fl
         peak_pflops: Peak of the GPU at a named precision [PFLOP/s].
         achieved_share: Share of the peak that the work reaches.
 
-    >>> round(per_effective_pflop_hour(2.0, 0.989, 0.4), 3)
+    >>> round(cost_per_effective_pflop_hour(2.0, 0.989, 0.4), 3)
     5.056
     """
     return cost / (peak_pflops * achieved_share)
 
 
-def undiscounted_cost(inputs: CostInputs) -> float:
+def undiscounted_gpu_hour_cost(inputs: CostInputs) -> float:
     """Return total cost over total hours, without discounting or tax.
 
     The annuity model agrees with it where rate and tax are zero.
     """
-    return lcoc(inputs._replace(discount_rate=0.0, tax_share=0.0))
+    return levelised_cost_of_compute(inputs._replace(discount_rate=0.0, tax_share=0.0))
 
 
-def lcoc_by_cash_flow(inputs: CostInputs) -> float:
+def levelised_cost_by_cash_flow(inputs: CostInputs) -> float:
     """Return the levelised cost by walking through every year: the slow reference.
 
     The shell's life must be a whole number of whole hardware lives. Finds the
@@ -206,9 +216,9 @@ def lcoc_by_cash_flow(inputs: CostInputs) -> float:
     """
     r, tax = inputs.discount_rate, inputs.tax_share
     years, cycle = int(inputs.shell_life_years), int(inputs.hardware_life_years)
-    servers, shell, land = _outlays(inputs)
-    hours = useful_hours(inputs)
-    expenses = float(np.array(lcoc_parts(inputs)[3:]).sum()) * hours
+    servers, shell, land = _server_shell_land_outlays_usd(inputs)
+    hours = useful_gpu_hours(inputs)
+    expenses = float(np.array(levelised_cost_parts(inputs)[3:]).sum()) * hours
     flow = [0.0] * (years + 1)
     flow[0] -= shell + land
     flow[years] += land
@@ -224,7 +234,7 @@ def lcoc_by_cash_flow(inputs: CostInputs) -> float:
     return -value / (sold * (1 - tax))
 
 
-def _outlays(inputs: CostInputs) -> tuple[float, float, float]:
+def _server_shell_land_outlays_usd(inputs: CostInputs) -> tuple[float, float, float]:
     """Return what is paid for servers, shell and land, valued at completion [USD]."""
     r, months = inputs.discount_rate, inputs.build_months
     paid_share = 1 - inputs.subsidy_share

@@ -28,7 +28,7 @@ EPS = 1e-9  # flow below it is rounding: an arc with less left is full
 
 
 @njit()
-def _push(heap: F64, node: I64, size: int, key: float, what: int) -> int:
+def _push_placement_node(heap: F64, node: I64, size: int, key: float, what: int) -> int:
     i = size
     while i > 0:
         up = (i - 1) >> 1
@@ -41,7 +41,7 @@ def _push(heap: F64, node: I64, size: int, key: float, what: int) -> int:
 
 
 @njit()
-def _pop(heap: F64, node: I64, size: int) -> int:
+def _pop_placement_node(heap: F64, node: I64, size: int) -> int:
     """Move the last entry to the top and let it sink; the caller has read the top."""
     size -= 1
     key, what = heap[size], node[size]
@@ -61,7 +61,9 @@ def _pop(heap: F64, node: I64, size: int) -> int:
 
 
 @njit()
-def _price_classes(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64) -> None:
+def _price_placement_classes(
+    cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64
+) -> None:
     """Set the price of each class and hour to its cheapest way out at empty pools."""
     hours, classes = lam.shape
     for k in range(classes):
@@ -76,7 +78,9 @@ def _price_classes(cost: F64, reach: I64, counts: I64, room: F64, penalty: float
 
 
 @njit()
-def _pools_with_size(reach: I64, counts: I64, size: F64, near: I64, number: I64) -> None:
+def _keep_placement_pools_with_size(
+    reach: I64, counts: I64, size: F64, near: I64, number: I64
+) -> None:
     """Keep of the pools within reach those that hold anything; the rest lead nowhere."""
     for k in range(len(counts)):
         number[k] = 0
@@ -87,7 +91,9 @@ def _pools_with_size(reach: I64, counts: I64, size: F64, near: I64, number: I64)
 
 
 @njit()
-def _price_empty(cost: F64, reach: I64, counts: I64, size: F64, lam: F64, mu: F64) -> None:
+def _price_empty_placement_pools(
+    cost: F64, reach: I64, counts: I64, size: F64, lam: F64, mu: F64
+) -> None:
     """Price pools without size just so that no class would gain from them."""
     hours, classes = lam.shape
     for k in range(classes):
@@ -99,7 +105,7 @@ def _price_empty(cost: F64, reach: I64, counts: I64, size: F64, lam: F64, mu: F6
 
 
 @njit()
-def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
+def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
     source: int,
     cost: F64,
     reach: I64,
@@ -126,12 +132,12 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
     hours, classes = lam.shape
     pools = mu.shape[1]
     first_pool = hours * classes
-    filled = _push(heap, queue, 0, 0.0, source)
+    filled = _push_placement_node(heap, queue, 0, 0.0, source)
     dist[source], parent[source], stamp[source] = 0.0, -1, mark
     shortest, last, unserved, count = np.inf, -1, False, 0
     while filled > 0:
         d, u = heap[0], queue[0]
-        filled = _pop(heap, queue, filled)
+        filled = _pop_placement_node(heap, queue, filled)
         # No node beyond the shortest way out can better it: Dijkstra ends at the sink, not at the
         # last node.
         if d >= shortest:
@@ -161,7 +167,7 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
                     if size[j] - used[h, j] > EPS:
                         shortest, last, unserved = new, v, False
                     else:
-                        filled = _push(heap, queue, filled, new, v)
+                        filled = _push_placement_node(heap, queue, filled, new, v)
             for step in (-1, 1):
                 next_hour = h + step
                 if next_hour < 0 or next_hour >= hours:
@@ -172,7 +178,7 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
                     new = d + max(lam[next_hour, k] - price, 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push(heap, queue, filled, new, v)
+                        filled = _push_placement_node(heap, queue, filled, new, v)
         else:
             h, j = hour[u], item[u]
             for k in range(classes):
@@ -181,12 +187,12 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
                     new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push(heap, queue, filled, new, v)
+                        filled = _push_placement_node(heap, queue, filled, new, v)
     return shortest, last, unserved, count
 
 
 @njit()
-def _residual(
+def _residual_placement_capacity(
     u: int, v: int, first_pool: int, hour: I64, item: I64, room: F64, load: F64, waits: F64
 ) -> float:
     """Return how much more can go from node `u` to node `v`."""
@@ -200,7 +206,7 @@ def _residual(
 
 
 @njit()
-def _augment(
+def _augment_placement_flow(
     u: int, v: int, amount: float, first_pool: int, hour: I64, item: I64, load: F64, waits: F64
 ) -> None:
     if u < first_pool and v >= first_pool:
@@ -215,7 +221,7 @@ def _augment(
 
 
 @njit()
-def _raise_prices(
+def _raise_placement_prices(
     settled: I64,
     count: int,
     far: float,
@@ -235,13 +241,13 @@ def _raise_prices(
 
 
 @njit()
-def _number_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
+def _number_placement_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
     for u in range(start, end):
         hour[u], item[u] = (u - start) // each, (u - start) % each
 
 
 @njit()
-def _copy_flow(load: F64, flow: F64) -> None:
+def _copy_placement_load_to_flow(load: F64, flow: F64) -> None:
     """Copy `load`, by hour, pool and class, into `flow`, by hour, class and pool."""
     hours, pools, classes = load.shape
     for h in range(hours):
@@ -251,7 +257,7 @@ def _copy_flow(load: F64, flow: F64) -> None:
 
 
 @njit()
-def solve_day(
+def solve_placement_day(
     cost: F64,
     demand: F64,
     reach: I64,
@@ -285,14 +291,14 @@ def solve_day(
     # Outdated entries stay in the heap, so it holds more than the nodes.
     heap, queue = np.empty(64 * nodes), np.empty(64 * nodes, np.int64)
     hour, item = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
-    _number_nodes(0, first_pool, classes, hour, item)
-    _number_nodes(first_pool, nodes, pools, hour, item)
+    _number_placement_nodes(0, first_pool, classes, hour, item)
+    _number_placement_nodes(first_pool, nodes, pools, hour, item)
     # Why: the searches walk over the classes of a pool, so they stand side by side.
     load = np.zeros((hours, pools, classes))
     mu[:] = 0.0
     near, number = np.empty(reach.shape, np.int64), np.empty(classes, np.int64)
-    _pools_with_size(reach, counts, size, near, number)
-    _price_classes(cost, near, number, room, penalty, lam)
+    _keep_placement_pools_with_size(reach, counts, size, near, number)
+    _price_placement_classes(cost, near, number, room, penalty, lam)
     mark = 0
     for k in range(classes):
         # Why: late hours first, so that waiting load meets few full pools on its way.
@@ -301,11 +307,11 @@ def solve_day(
             left = demand[h, k]
             while left > EPS:
                 mark += 1
-                far, last, unserved, count = _search(
+                far, last, unserved, count = _search_placement_path(
                     h * classes + k, cost, near, number, room, size, penalty, load, waits,
                     used, hour, item, lam, mu, dist, parent, stamp, mark, heap, queue, settled,
                 )  # fmt: skip
-                _raise_prices(settled, count, far, dist, first_pool, hour, item, lam, mu)
+                _raise_placement_prices(settled, count, far, dist, first_pool, hour, item, lam, mu)
                 amount, v = left, last
                 hh, j = 0, 0
                 if not unserved:
@@ -313,12 +319,16 @@ def solve_day(
                     amount = min(amount, size[j] - used[hh, j])
                 # Along the path twice: what it can take, then the taking.
                 while parent[v] >= 0:
-                    free = _residual(parent[v], v, first_pool, hour, item, room, load, waits)
+                    free = _residual_placement_capacity(
+                        parent[v], v, first_pool, hour, item, room, load, waits
+                    )
                     amount = min(amount, free)
                     v = parent[v]
                 v = last
                 while parent[v] >= 0:
-                    _augment(parent[v], v, amount, first_pool, hour, item, load, waits)
+                    _augment_placement_flow(
+                        parent[v], v, amount, first_pool, hour, item, load, waits
+                    )
                     v = parent[v]
                 if unserved:
                     unserved_total += amount
@@ -326,13 +336,13 @@ def solve_day(
                     used[hh, j] += amount
                 left -= amount
     # Pools without size took no part in the search, yet the bound must hold for sizes above 0.
-    _price_empty(cost, reach, counts, size, lam, mu)
-    _copy_flow(load, flow)
+    _price_empty_placement_pools(cost, reach, counts, size, lam, mu)
+    _copy_placement_load_to_flow(load, flow)
     return unserved_total
 
 
 @njit()
-def day_bound(
+def placement_day_cost_bound(
     cost: F64,
     demand: F64,
     reach: I64,

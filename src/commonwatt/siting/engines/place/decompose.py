@@ -27,13 +27,18 @@ from commonwatt.siting.domain.placement import (
     I64,
     PlacementPlan,
     PlacementProblem,
-    carry_limit,
-    check_hours,
-    check_plan,
-    running_cost,
+    check_placement_hours,
+    check_placement_plan,
+    deferred_load_limit,
+    placement_running_cost_usd,
 )
-from commonwatt.siting.engines.place.dayflow import day_bound, solve_day
-from commonwatt.siting.engines.place.exact import build_model, new_highs, opened_sites, run_highs
+from commonwatt.siting.engines.place.dayflow import placement_day_cost_bound, solve_placement_day
+from commonwatt.siting.engines.place.exact import (
+    build_placement_model,
+    new_highs_placement_solver,
+    opened_placement_sites,
+    run_highs_on_placement,
+)
 
 INF: Final = float("inf")
 GROUPS: Final = 60
@@ -75,7 +80,7 @@ class SizeTrial:
     mu: F64
 
     @property
-    def unserved(self) -> float:
+    def unserved_gpu_hours(self) -> float:
         """Load without a place [GPU-hours]."""
         return float(self.missing.sum())
 
@@ -102,22 +107,22 @@ class DailyProblem:
     penalty: float
 
     @property
-    def number(self) -> int:
+    def days_in_problem(self) -> int:
         """Whole days."""
         return len(self.group)
 
     @property
-    def groups(self) -> int:
+    def plane_groups(self) -> int:
         """Groups of days that share a plane."""
         return int(self.group[-1]) + 1
 
 
-def cut_into_days(problem: PlacementProblem) -> DailyProblem:
+def cut_placement_into_days(problem: PlacementProblem) -> DailyProblem:
     """Return the problem day by day."""
     classes, pools, hours = problem.shape
     number = hours // DAY
     order = np.argsort(problem.defer_h, kind="stable")
-    allowed = problem.allowed[order]
+    allowed = problem.allowed_class_pools[order]
     reach, counts = np.zeros((classes, pools), np.int64), allowed.sum(axis=1)
     for k in range(classes):
         reach[k, : counts[k]] = np.flatnonzero(allowed[k])
@@ -133,27 +138,27 @@ def cut_into_days(problem: PlacementProblem) -> DailyProblem:
         reach=reach,
         counts=counts.astype(np.int64),
         demand=np.ascontiguousarray(problem.demand[order].T),
-        max_size=np.ascontiguousarray(carry_limit(problem)[order].T),
+        max_size=np.ascontiguousarray(deferred_load_limit(problem)[order].T),
         run_usd=np.ascontiguousarray(problem.run_usd.T),
         group=(np.arange(number) // size).astype(np.int64),
-        penalty=problem.penalty(),
+        penalty=problem.unserved_load_penalty_usd(),
     )
 
 
-def day_cost(days: DailyProblem, day: int) -> F64:
+def placement_day_cost(days: DailyProblem, day: int) -> F64:
     """Return the cost of load on one day [USD/GPU-hour], shape (DAY, K, J)."""
     part = slice(day * DAY, (day + 1) * DAY)
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
 
 
-def pool_needs(days: DailyProblem) -> list[tuple[I64, float]]:
+def placement_pool_needs(days: DailyProblem) -> list[tuple[I64, float]]:
     """Return sets of pools and the GPUs that they must hold together in any plan.
 
     For every class: the pools that it may use must hold, at each hour, the load of
     all classes that may use no others and cannot wait, and on average over each day
     the load of all of them. The set of all pools is there as well.
     """
-    allowed = days.problem.allowed[days.order]
+    allowed = days.problem.allowed_class_pools[days.order]
     waits = days.defer_h > 0
     sets = {tuple(np.flatnonzero(row).tolist()): row for row in allowed}
     sets[tuple(range(allowed.shape[1]))] = np.ones(allowed.shape[1], np.bool_)
@@ -166,7 +171,7 @@ def pool_needs(days: DailyProblem) -> list[tuple[I64, float]]:
     return out
 
 
-def try_size(
+def try_placement_size(
     days: DailyProblem, size: F64, *, whole: bool = True, cached: SizeTrial | None = None
 ) -> SizeTrial:
     """Return cost, planes and load of a choice of sizes.
@@ -181,43 +186,60 @@ def try_size(
             as they are, feasible and perhaps a little dear; the others are solved.
     """
     if cached is None:
-        cached = _untried(days)
+        cached = _untried_placement_size(days)
     flow, mu, missing = cached.flow.copy(), cached.mu.copy(), cached.missing.copy()
     for day in np.flatnonzero(missing > 0).tolist():
         part = slice(day * DAY, (day + 1) * DAY)
-        missing[day] = solve_day(
-            day_cost(days, day), days.demand[part], days.reach, days.counts, days.max_size[part],
-            size, days.penalty, flow[part], mu[part],
-        )  # fmt: skip
+        missing[day] = solve_placement_day(
+            placement_day_cost(days, day),
+            days.demand[part],
+            days.reach,
+            days.counts,
+            days.max_size[part],
+            size,
+            days.penalty,
+            flow[part],
+            mu[part],
+        )
     # Negative by rounding alone, and the proof of the bound needs mu >= 0.
     np.maximum(mu, 0.0, out=mu)
-    plane, running = _proved(days, flow, mu)
+    plane, running = _cutting_plane_and_running_cost(days, flow, mu)
     fixed = float((days.problem.size_usd * size).sum())
-    fixed += opening_cost(days.problem, size, whole=whole)
+    fixed += site_opening_cost_usd(days.problem, size, whole=whole)
     cost = fixed + running + days.penalty * float(missing.sum())
     return SizeTrial(
         size=size.copy(), cost_usd=cost, missing=missing, plane=plane, flow=flow, mu=mu
     )
 
 
-def _untried(days: DailyProblem) -> SizeTrial:
+def _untried_placement_size(days: DailyProblem) -> SizeTrial:
     """Return a trial at no size that has served nothing yet."""
     classes, pools, hours = days.problem.shape
-    none = CuttingPlane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    none = CuttingPlane(
+        level=np.zeros(days.plane_groups), slope=np.zeros((days.plane_groups, pools))
+    )
     return SizeTrial(
-        size=np.zeros(pools), cost_usd=INF, missing=np.full(days.number, INF), plane=none,
+        size=np.zeros(pools), cost_usd=INF, missing=np.full(days.days_in_problem, INF), plane=none,
         flow=np.zeros((hours, classes, pools)), mu=np.zeros((hours, pools)),
     )  # fmt: skip
 
 
-def _proved(days: DailyProblem, flow: F64, mu: F64) -> tuple[CuttingPlane, float]:
+def _cutting_plane_and_running_cost(
+    days: DailyProblem, flow: F64, mu: F64
+) -> tuple[CuttingPlane, float]:
     """Return the planes that shadow prices prove, and the running cost of a load [USD]."""
     pools = mu.shape[1]
-    plane = CuttingPlane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    plane = CuttingPlane(
+        level=np.zeros(days.plane_groups), slope=np.zeros((days.plane_groups, pools))
+    )
     running = 0.0
-    for day in range(days.number):
-        part, cost, group = slice(day * DAY, (day + 1) * DAY), day_cost(days, day), days.group[day]
-        plane.level[group] += day_bound(
+    for day in range(days.days_in_problem):
+        part, cost, group = (
+            slice(day * DAY, (day + 1) * DAY),
+            placement_day_cost(days, day),
+            days.group[day],
+        )
+        plane.level[group] += placement_day_cost_bound(
             cost, days.demand[part], days.reach, days.counts, days.defer_h, days.penalty,
             mu[part], plane.slope[group],
         )  # fmt: skip
@@ -225,10 +247,10 @@ def _proved(days: DailyProblem, flow: F64, mu: F64) -> tuple[CuttingPlane, float
     return plane, running
 
 
-def opening_cost(problem: PlacementProblem, size: F64, *, whole: bool) -> float:
+def site_opening_cost_usd(problem: PlacementProblem, size: F64, *, whole: bool) -> float:
     """Return what the sites of these sizes cost to open [USD]."""
     if whole:
-        return float(problem.open_usd[opened_sites(problem, size)].sum())
+        return float(problem.open_usd[opened_placement_sites(problem, size)].sum())
     share = np.zeros(len(problem.site_names))
     # As the master counts before it counts in whole sites; the two costs must be comparable.
     np.maximum.at(share, problem.site, size / np.maximum(problem.max_size, 1e-12))
@@ -243,25 +265,25 @@ class MasterProblem:
         problem = days.problem
         self._step = np.where((problem.unit > 0) & whole, problem.unit, 1.0)
         # Its own gap must be well inside ours, or its bound would never close the rest.
-        self._highs = new_highs("choose", gap / 10)
-        self._most = _most(problem, self._step, whole=whole)
-        self._columns()
+        self._highs = new_highs_placement_solver("choose", gap / 10)
+        self._most = _largest_pool_size_in_steps(problem, self._step, whole=whole)
+        self._add_pool_and_site_columns()
 
-    def _columns(self) -> None:
+    def _add_pool_and_site_columns(self) -> None:
         problem, highs = self._days.problem, self._highs
         pools, sites = len(problem.pool_names), len(problem.site_names)
         for j in range(pools):
             highs.addCol(problem.size_usd[j] * self._step[j], 0.0, self._most[j], 0, [], [])
         for s in range(sites):
             highs.addCol(problem.open_usd[s], 0.0, 1.0, 0, [], [])
-        for _ in range(self._days.groups):
+        for _ in range(self._days.plane_groups):
             highs.addCol(1.0, -INF, INF, 0, [], [])
         for j in range(pools):
             site = pools + int(problem.site[j])
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
         # True of any plan and known without a single plane, so that the first sizes that are
         # tried lie near what is needed.
-        for pools_of, need in pool_needs(self._days):
+        for pools_of, need in placement_pool_needs(self._days):
             highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
             kind = _HIGHS.HighsVarType.kInteger
@@ -270,17 +292,17 @@ class MasterProblem:
             for s in np.flatnonzero(problem.open_usd > 0):
                 highs.changeColIntegrality(pools + int(s), kind)
 
-    def add(self, plane: CuttingPlane) -> None:
+    def add_cutting_plane(self, plane: CuttingPlane) -> None:
         """Add a plane per group: theta >= level + slope @ size."""
         problem = self._days.problem
         pools, sites = len(problem.pool_names), len(problem.site_names)
-        for g in range(self._days.groups):
+        for g in range(self._days.plane_groups):
             used = np.flatnonzero(plane.slope[g])
             index = np.append(used, pools + sites + g).astype(np.int32)
             value = np.append(-plane.slope[g, used] * self._step[used], 1.0)
             self._highs.addRow(float(plane.level[g]), INF, len(index), index, value)
 
-    def solve(self) -> tuple[F64, float]:
+    def solve_pool_sizes(self) -> tuple[F64, float]:
         """Return the sizes wished for and a lower bound on the whole cost."""
         self._highs.run()
         if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
@@ -299,12 +321,12 @@ class MasterProblem:
         return np.clip(values, 0, self._most) * self._step, float(bound)
 
 
-def _most(problem: PlacementProblem, step: F64, *, whole: bool) -> F64:
-    counted = np.floor(problem.max_size / step + 1e-9)
-    return np.where((problem.unit > 0) & whole, counted, problem.max_size / step)
+def _largest_pool_size_in_steps(problem: PlacementProblem, unit_size: F64, *, whole: bool) -> F64:
+    counted = np.floor(problem.max_size / unit_size + 1e-9)
+    return np.where((problem.unit > 0) & whole, counted, problem.max_size / unit_size)
 
 
-def solve_by_days(
+def solve_placement_by_days(
     problem: PlacementProblem,
     *,
     gap: float = 1e-4,
@@ -322,26 +344,30 @@ def solve_by_days(
     Raises:
         InfeasibleError: The limits cannot all hold, or there is a carbon cap.
     """
-    check_hours(problem)
+    check_placement_hours(problem)
     if np.isfinite(problem.carbon_cap_kg):
         raise InfeasibleError(
             "carbon_cap_kg",
             found=Message("a cap over all days, which ties them together"),
             remedy=Message("Give a carbon price instead, or solve it exactly."),
         )
-    days = cut_into_days(problem)
+    days = cut_placement_into_days(problem)
     planes: list[CuttingPlane] = []
-    best, bound, count = _rounds(days, planes, _first(days), gap, rounds, watch, whole=False)
+    best, bound, count = _best_trial_by_cutting_planes(
+        days, planes, _first_pool_sizes(days), gap, rounds, watch, whole=False
+    )
     # Planes of the continuous problem hold for whole sizes, too, so that the second stage starts
     # with a master that already knows the valley.
-    if problem.discrete:
-        start = _whole_size(problem, best.size)
-        best, bound, whole_rounds = _rounds(days, planes, start, gap, rounds, watch, whole=True)
+    if problem.is_discrete:
+        start = _pool_sizes_in_whole_units(problem, best.size)
+        best, bound, whole_rounds = _best_trial_by_cutting_planes(
+            days, planes, start, gap, rounds, watch, whole=True
+        )
         count += whole_rounds
-    return _plan(days, trial_serving_all(days, best), bound, count)
+    return _placement_plan_of_trial(days, size_trial_serving_all_load(days, best), bound, count)
 
 
-def trial_serving_all(days: DailyProblem, best: SizeTrial) -> SizeTrial:
+def size_trial_serving_all_load(days: DailyProblem, best: SizeTrial) -> SizeTrial:
     """Return the trial with sizes raised by the little that still found no place.
 
     Raises:
@@ -350,9 +376,9 @@ def trial_serving_all(days: DailyProblem, best: SizeTrial) -> SizeTrial:
     enough = 1e-7 * max(1.0, float(days.problem.demand.max()))
     # Load that moves to a raised pool may fall short elsewhere, so it is tried a few times.
     for _ in range(8):
-        if best.unserved <= enough:
+        if best.unserved_gpu_hours <= enough:
             return best
-        best = try_size(days, _raised(days, best), cached=best)
+        best = try_placement_size(days, _pool_sizes_with_shortage_added(days, best), cached=best)
     raise InfeasibleError(
         "siting.place",
         found=Message("load without a place at the largest sizes"),
@@ -360,7 +386,7 @@ def trial_serving_all(days: DailyProblem, best: SizeTrial) -> SizeTrial:
     )
 
 
-def _raised(days: DailyProblem, trial: SizeTrial) -> F64:
+def _pool_sizes_with_shortage_added(days: DailyProblem, trial: SizeTrial) -> F64:
     """Return sizes with each class's worst shortage of a day added where it is cheapest."""
     problem, size = days.problem, trial.size.copy()
     missing = days.demand - trial.flow.sum(axis=2)
@@ -377,7 +403,7 @@ def _raised(days: DailyProblem, trial: SizeTrial) -> F64:
     return size
 
 
-def _rounds(
+def _best_trial_by_cutting_planes(
     days: DailyProblem,
     planes: list[CuttingPlane],
     start: F64,
@@ -390,43 +416,49 @@ def _rounds(
     """Return the best trial, the best bound and the rounds that it took."""
     master = MasterProblem(days, whole=whole, gap=gap)
     for plane in planes:
-        master.add(plane)
-    best, bound, count = try_size(days, start, whole=whole), -INF, 0
-    _learn(planes, master, best)
-    if best.unserved > 0:
-        best = try_size(days, _raised(days, best), whole=whole, cached=best)
-        _learn(planes, master, best)
+        master.add_cutting_plane(plane)
+    best, bound, count = try_placement_size(days, start, whole=whole), -INF, 0
+    _add_trial_cutting_plane(planes, master, best)
+    if best.unserved_gpu_hours > 0:
+        best = try_placement_size(
+            days, _pool_sizes_with_shortage_added(days, best), whole=whole, cached=best
+        )
+        _add_trial_cutting_plane(planes, master, best)
     # Why: whole sizes need a little of the gap for themselves.
-    goal = gap / 4 if days.problem.discrete and not whole else gap
+    goal = gap / 4 if days.problem.is_discrete and not whole else gap
     while count < rounds:
         count += 1
-        wish, master_bound = master.solve()
+        wish, master_bound = master.solve_pool_sizes()
         rise, bound = master_bound - bound, max(bound, master_bound)
         if watch is not None:
             watch(count, bound, best.cost_usd)
         if best.cost_usd - bound <= goal * abs(best.cost_usd):
             break
-        trial = try_size(days, wish if whole else _between(best, wish, bound, rise), whole=whole)
-        _learn(planes, master, trial)
+        trial = try_placement_size(
+            days, wish if whole else _damped_pool_sizes(best, wish, bound, rise), whole=whole
+        )
+        _add_trial_cutting_plane(planes, master, trial)
         if trial.cost_usd < best.cost_usd:
             best = trial
     return best, bound, count
 
 
-def _learn(planes: list[CuttingPlane], master: MasterProblem, trial: SizeTrial) -> None:
+def _add_trial_cutting_plane(
+    planes: list[CuttingPlane], master: MasterProblem, trial: SizeTrial
+) -> None:
     planes.append(trial.plane)
-    master.add(trial.plane)
+    master.add_cutting_plane(trial.plane)
 
 
-def _between(best: SizeTrial, wish: F64, bound: float, rise: float) -> F64:
+def _damped_pool_sizes(best: SizeTrial, wished_size: F64, bound: float, bound_rise: float) -> F64:
     """Return sizes between the best and the wish, or the wish where the bound stands still."""
     scale = max(abs(best.cost_usd), 1e-12)
     gap = (best.cost_usd - bound) / scale
-    weight = 0.95 if gap > 0.1 else 0.5 if gap > 0.01 and rise > 1e-3 * scale else 0.0
-    return weight * best.size + (1 - weight) * wish
+    weight = 0.95 if gap > 0.1 else 0.5 if gap > 0.01 and bound_rise > 1e-3 * scale else 0.0
+    return weight * best.size + (1 - weight) * wished_size
 
 
-def _first(days: DailyProblem) -> F64:
+def _first_pool_sizes(days: DailyProblem) -> F64:
     """Return sizes that suit a few days solved exactly and hold what any plan needs."""
     problem = days.problem
     load = problem.demand.sum(axis=0).reshape(-1, DAY).sum(axis=1)
@@ -435,36 +467,38 @@ def _first(days: DailyProblem) -> F64:
     order = np.argsort(-load, kind="stable")
     picked = np.unique(order[[0, len(order) // 3, (2 * len(order)) // 3]])
     hours = (picked[:, None] * DAY + np.arange(DAY)).ravel()
-    share = len(picked) / days.number
+    share = len(picked) / days.days_in_problem
     few = replace(
         problem, demand=problem.demand[:, hours], run_usd=problem.run_usd[:, hours],
         carbon_kg=problem.carbon_kg[:, hours], size_usd=problem.size_usd * share,
         open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
     )  # fmt: skip
-    model, layout = build_model(few)
-    for pools, need in pool_needs(days):
+    model, layout = build_placement_model(few)
+    for pools, need in placement_pool_needs(days):
         row = model.add_rows(np.array([need]), np.array([INF]))
         model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
-    values = np.array(run_highs(model, solver="simplex").getSolution().col_value)
+    values = np.array(run_highs_on_placement(model, solver="simplex").getSolution().col_value)
     return np.minimum(values[layout.size] * FIRST_SIZE_FACTOR, problem.max_size)
 
 
-def _whole_size(problem: PlacementProblem, size: F64) -> F64:
+def _pool_sizes_in_whole_units(problem: PlacementProblem, size: F64) -> F64:
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     up = np.where(problem.unit > 0, np.ceil(size / step - 1e-6) * step, size)
     return np.where(up > problem.max_size + 1e-9, np.floor(problem.max_size / step) * step, up)
 
 
-def _plan(days: DailyProblem, best: SizeTrial, bound: float, rounds: int) -> PlacementPlan:
+def _placement_plan_of_trial(
+    days: DailyProblem, best: SizeTrial, bound: float, rounds: int
+) -> PlacementPlan:
     problem = days.problem
     load = np.empty(problem.shape)
     load[days.order] = best.flow.transpose(1, 2, 0)
-    opened = opened_sites(problem, best.size)
+    opened = opened_placement_sites(problem, best.size)
     cost = float((problem.size_usd * best.size).sum() + problem.open_usd[opened].sum())
-    cost += running_cost(problem, load)
+    cost += placement_running_cost_usd(problem, load)
     plan = PlacementPlan(
         size=best.size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
         capacity_usd=best.mu.T.copy(), rounds=rounds,
     )  # fmt: skip
-    check_plan(problem, plan)
+    check_placement_plan(problem, plan)
     return plan

@@ -16,10 +16,10 @@ from commonwatt.siting.domain.placement import (
     I64,
     PlacementPlan,
     PlacementProblem,
-    carry_limit,
-    check_hours,
-    check_plan,
-    plan_cost,
+    check_placement_hours,
+    check_placement_plan,
+    deferred_load_limit,
+    placement_plan_cost_usd,
 )
 
 INF: Final = float("inf")
@@ -65,7 +65,7 @@ class MixedIntegerModel:
         self.values.append(values.ravel())
 
 
-def empty_model() -> MixedIntegerModel:
+def empty_placement_model() -> MixedIntegerModel:
     """Return a model without rows and columns."""
     return MixedIntegerModel([], [], [], [], [], [], [], [], [])
 
@@ -89,7 +89,7 @@ class VariableLayout:
     capacity: I64
 
 
-def solve_exact(
+def solve_placement_exactly(
     problem: PlacementProblem, *, solver: str = "choose", gap: float = 1e-9
 ) -> PlacementPlan:
     """Return the best plan from one call of HiGHS.
@@ -102,26 +102,28 @@ def solve_exact(
     Raises:
         InfeasibleError: The limits cannot all hold.
     """
-    check_hours(problem)
-    model, layout = build_model(problem)
-    highs = run_highs(model, solver=solver, gap=gap)
-    return _plan(problem, layout, highs)
+    check_placement_hours(problem)
+    model, layout = build_placement_model(problem)
+    highs = run_highs_on_placement(model, solver=solver, gap=gap)
+    return _placement_plan_of_highs(problem, layout, highs)
 
 
-def build_model(problem: PlacementProblem) -> tuple[MixedIntegerModel, VariableLayout]:
+def build_placement_model(problem: PlacementProblem) -> tuple[MixedIntegerModel, VariableLayout]:
     """Return the model of a problem and where its decisions stand."""
-    model = empty_model()
-    pairs, load = _load_columns(problem, model)
-    _balance(problem, model, pairs, load)
-    size, opened = _size_columns(problem, model)
-    capacity = _capacity(problem, model, pairs, load, size)
-    _carbon_cap(problem, model, pairs, load)
+    model = empty_placement_model()
+    pairs, load = _add_placement_load_columns(problem, model)
+    _add_placement_balance_rows(problem, model, pairs, load)
+    size, opened = _add_pool_size_columns(problem, model)
+    capacity = _add_pool_capacity_rows(problem, model, pairs, load, size)
+    _add_placement_carbon_cap_row(problem, model, pairs, load)
     layout = VariableLayout(pairs=pairs, load=load, size=size, opened=opened, capacity=capacity)
     return model, layout
 
 
-def _load_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
-    pairs = np.argwhere(problem.allowed).astype(np.int64)
+def _add_placement_load_columns(
+    problem: PlacementProblem, model: MixedIntegerModel
+) -> tuple[I64, I64]:
+    pairs = np.argwhere(problem.allowed_class_pools).astype(np.int64)
     k, j = pairs[:, 0], pairs[:, 1]
     hours = problem.shape[2]
     cost = problem.draw[k, None] * problem.run_usd[j] + problem.move_usd[k, j][:, None]
@@ -130,21 +132,23 @@ def _load_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[
     return pairs, cols.reshape(len(pairs), hours)
 
 
-def _balance(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64) -> None:
+def _add_placement_balance_rows(
+    problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64
+) -> None:
     """Add, per class and hour: load run + waiting after - waiting before = arrivals."""
     classes, _, hours = problem.shape
     arrivals = problem.demand.ravel()
     rows = model.add_rows(arrivals, arrivals).reshape(classes, hours)
     model.add_entries(rows[pairs[:, 0]], load, np.ones(load.shape))
     # Only hours at whose end load may wait get a variable: most classes cannot wait at all.
-    limit = carry_limit(problem)
+    limit = deferred_load_limit(problem)
     k, t = np.nonzero(limit > 0)
     waits = model.add_columns(np.zeros(len(k)), np.zeros(len(k)), limit[k, t])
     model.add_entries(rows[k, t], waits, np.ones(len(k)))
     model.add_entries(rows[k, t + 1], waits, -np.ones(len(k)))
 
 
-def _size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
+def _add_pool_size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
     pools, sites = len(problem.pool_names), len(problem.site_names)
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     # The last whole step below the largest size: a ceiling between two steps cannot be built.
@@ -167,7 +171,7 @@ def _size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[
     return size, opened
 
 
-def _capacity(
+def _add_pool_capacity_rows(
     problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64, size: I64
 ) -> I64:
     _, pools, hours = problem.shape
@@ -181,7 +185,9 @@ def _capacity(
     return rows
 
 
-def _carbon_cap(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64) -> None:
+def _add_placement_carbon_cap_row(
+    problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64
+) -> None:
     if not np.isfinite(problem.carbon_cap_kg):
         return
     row = model.add_rows(np.array([-INF]), np.array([problem.carbon_cap_kg]))
@@ -189,14 +195,16 @@ def _carbon_cap(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64,
     model.add_entries(np.full(load.shape, row[0]), load, carbon)
 
 
-def run_highs(model: MixedIntegerModel, *, solver: str = "choose", gap: float = 1e-9) -> Any:
+def run_highs_on_placement(
+    model: MixedIntegerModel, *, solver: str = "choose", gap: float = 1e-9
+) -> Any:
     """Return HiGHS after solving `model`.
 
     Raises:
         InfeasibleError: No plan exists.
     """
-    highs = new_highs(solver, gap)
-    highs.passModel(as_lp(model))
+    highs = new_highs_placement_solver(solver, gap)
+    highs.passModel(placement_model_as_highs_lp(model))
     highs.run()
     status = highs.getModelStatus()
     if status != _HIGHS.HighsModelStatus.kOptimal:
@@ -210,7 +218,7 @@ def run_highs(model: MixedIntegerModel, *, solver: str = "choose", gap: float = 
     return highs
 
 
-def new_highs(solver: str, gap: float) -> Any:
+def new_highs_placement_solver(solver: str, gap: float) -> Any:
     """Return a quiet HiGHS on one thread, so that a run repeats itself."""
     highs = _HIGHS.Highs()
     for name, value in (
@@ -221,7 +229,7 @@ def new_highs(solver: str, gap: float) -> Any:
     return highs
 
 
-def as_lp(model: MixedIntegerModel) -> Any:
+def placement_model_as_highs_lp(model: MixedIntegerModel) -> Any:
     """Return the model as HiGHS takes it, rows compressed."""
     rows, cols = np.concatenate(model.rows), np.concatenate(model.cols)
     # Stable, so that entries keep their order: where costs tie HiGHS may go by it, and the same
@@ -244,7 +252,9 @@ def as_lp(model: MixedIntegerModel) -> Any:
     return lp
 
 
-def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> PlacementPlan:
+def _placement_plan_of_highs(
+    problem: PlacementProblem, layout: VariableLayout, highs: Any
+) -> PlacementPlan:
     solution = highs.getSolution()
     values = np.array(solution.col_value)
     load = np.zeros(problem.shape)
@@ -253,10 +263,12 @@ def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> Plac
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     size = values[layout.size]
     size = np.where(problem.unit > 0, np.rint(size), size) * step
-    opened = opened_sites(problem, size)
-    cost = plan_cost(problem, size, opened, load)
+    opened = opened_placement_sites(problem, size)
+    cost = placement_plan_cost_usd(problem, size, opened, load)
     info = highs.getInfo()
-    bound = float(info.mip_dual_bound) if problem.discrete else float(info.objective_function_value)
+    bound = (
+        float(info.mip_dual_bound) if problem.is_discrete else float(info.objective_function_value)
+    )
     duals = np.array(solution.row_dual)
     # HiGHS gives duals of a minimum: one more GPU lowers the cost, so the sign turns.
     capacity = -duals[layout.capacity] if len(duals) else np.zeros(layout.capacity.shape)
@@ -265,11 +277,11 @@ def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> Plac
         capacity_usd=np.maximum(capacity, 0.0),
     )  # fmt: skip
     # HiGHS keeps rows to a tolerance of its own, in a scale of its own.
-    check_plan(problem, plan, tolerance=1e-5)
+    check_placement_plan(problem, plan, tolerance=1e-5)
     return plan
 
 
-def opened_sites(problem: PlacementProblem, size: F64) -> npt.NDArray[np.bool_]:
+def opened_placement_sites(problem: PlacementProblem, size: F64) -> npt.NDArray[np.bool_]:
     """Return which sites have any GPU, shape (S,)."""
     total = np.zeros(len(problem.site_names))
     np.add.at(total, problem.site, size)

@@ -17,13 +17,18 @@ import numpy as np
 
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message, translate
-from commonwatt.siting.domain.placement import DAY, PlacementPlan, PlacementProblem, carbon_of
-from commonwatt.siting.engines.place.dayflow import solve_day
+from commonwatt.siting.domain.placement import (
+    DAY,
+    PlacementPlan,
+    PlacementProblem,
+    placement_carbon_kg,
+)
+from commonwatt.siting.engines.place.dayflow import solve_placement_day
 from commonwatt.siting.engines.place.decompose import (
     DailyProblem,
-    cut_into_days,
-    day_cost,
-    solve_by_days,
+    cut_placement_into_days,
+    placement_day_cost,
+    solve_placement_by_days,
 )
 
 UNLIMITED: Final = 1e12  # GPUs; finite, because infinity times a load of zero is no number
@@ -46,15 +51,23 @@ class PlacementLimit:
     rule: LimitKind
     index: int
 
-    def named(self, problem: PlacementProblem) -> Message:
+    def limit_description(self, problem: PlacementProblem) -> Message:
         """Return the limit in words."""
         match self.rule:
             case LimitKind.LATENCY:
-                text = Message("the latency limit of {name}", _class(problem, self.index))
+                text = Message(
+                    "the latency limit of {name}",
+                    _placement_class_message_values(problem, self.index),
+                )
             case LimitKind.RESIDENCY:
-                text = Message("the data residency of {name}", _class(problem, self.index))
+                text = Message(
+                    "the data residency of {name}",
+                    _placement_class_message_values(problem, self.index),
+                )
             case LimitKind.TYPE:
-                text = Message("the GPU type of {name}", _class(problem, self.index))
+                text = Message(
+                    "the GPU type of {name}", _placement_class_message_values(problem, self.index)
+                )
             case LimitKind.SIZE:
                 name = problem.pool_names[self.index]
                 most = f"{problem.max_size[self.index]:,.0f}"
@@ -67,16 +80,19 @@ class PlacementLimit:
         return text
 
 
-def _class(problem: PlacementProblem, index: int) -> dict[str, str]:
-    return {"name": problem.class_names[index]}
+def _placement_class_message_values(problem: PlacementProblem, class_index: int) -> dict[str, str]:
+    return {"name": problem.class_names[class_index]}
 
 
-def smallest_conflict(problem: PlacementProblem) -> tuple[PlacementLimit, ...]:
+def smallest_placement_conflict(problem: PlacementProblem) -> tuple[PlacementLimit, ...]:
     """Return a smallest set of limits that cannot hold together; empty if all can."""
-    limits = _all_limits(problem)
-    if _can_hold(problem, limits):
+    limits = _all_placement_limits(problem)
+    if _can_placement_limits_hold(problem, limits):
         return ()
-    conflicts = [_filter(problem, order) for order in _orders(limits)]
+    conflicts = [
+        _conflicting_placement_limits(problem, order)
+        for order in _placement_limit_trial_orders(limits)
+    ]
     return min(conflicts, key=lambda each: (len(each), each))
 
 
@@ -95,15 +111,15 @@ class ListMessage(Message):
         return self.translate("en")
 
 
-def check_feasible(problem: PlacementProblem) -> None:
+def check_placement_feasible(problem: PlacementProblem) -> None:
     """Raise if the limits cannot all hold, naming the smallest set that cannot.
 
     Raises:
         InfeasibleError: With the limits in words.
     """
-    conflict = smallest_conflict(problem)
+    conflict = smallest_placement_conflict(problem)
     if conflict:
-        named = tuple(each.named(problem) for each in conflict)
+        named = tuple(each.limit_description(problem) for each in conflict)
         raise InfeasibleError(
             "siting.place",
             found=ListMessage("limits that cannot hold together: {names}", parts=named),
@@ -111,12 +127,12 @@ def check_feasible(problem: PlacementProblem) -> None:
         )
 
 
-def can_be_feasible(problem: PlacementProblem) -> bool:
+def can_placement_be_feasible(problem: PlacementProblem) -> bool:
     """Return whether some plan keeps all limits."""
-    return _can_hold(problem, _all_limits(problem))
+    return _can_placement_limits_hold(problem, _all_placement_limits(problem))
 
 
-def _all_limits(problem: PlacementProblem) -> list[PlacementLimit]:
+def _all_placement_limits(problem: PlacementProblem) -> list[PlacementLimit]:
     classes, pools, _ = problem.shape
     out = [
         PlacementLimit(rule, k)
@@ -134,7 +150,7 @@ def _all_limits(problem: PlacementProblem) -> list[PlacementLimit]:
     )
 
 
-def _orders(limits: Sequence[PlacementLimit]) -> list[list[PlacementLimit]]:
+def _placement_limit_trial_orders(limits: Sequence[PlacementLimit]) -> list[list[PlacementLimit]]:
     """Return the orders in which limits are tried, the last to go standing last."""
     sizes = [each for each in limits if each.rule is LimitKind.SIZE]
     rest = [each for each in limits if each.rule is not LimitKind.SIZE]
@@ -142,37 +158,39 @@ def _orders(limits: Sequence[PlacementLimit]) -> list[list[PlacementLimit]]:
     return [sizes + rest, rest + sizes, sizes[::-1] + rest[::-1], rest[::-1] + sizes[::-1]]
 
 
-def _filter(problem: PlacementProblem, order: list[PlacementLimit]) -> tuple[PlacementLimit, ...]:
+def _conflicting_placement_limits(
+    problem: PlacementProblem, order: list[PlacementLimit]
+) -> tuple[PlacementLimit, ...]:
     remaining = list(order)
     # Eighths first: most limits are innocent, and dropping many at once saves most of the tests.
-    for part in _chunks(order):
+    for part in _placement_limit_chunks(order):
         tried = [each for each in remaining if each not in part]
-        if not _can_hold(problem, tried):
+        if not _can_placement_limits_hold(problem, tried):
             remaining = tried
     for limit in list(remaining):
         tried = [left for left in remaining if left != limit]
-        if not _can_hold(problem, tried):
+        if not _can_placement_limits_hold(problem, tried):
             remaining = tried
     return tuple(sorted(remaining))
 
 
-def _chunks(order: list[PlacementLimit]) -> list[list[PlacementLimit]]:
+def _placement_limit_chunks(order: list[PlacementLimit]) -> list[list[PlacementLimit]]:
     size = max(1, len(order) // 8)
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def _can_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bool:
-    limited = _with_only(problem, limits)
-    if (limited.demand.any(axis=1) & ~limited.allowed.any(axis=1)).any():
+def _can_placement_limits_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bool:
+    limited = _placement_with_only_limits(problem, limits)
+    if (limited.demand.any(axis=1) & ~limited.allowed_class_pools.any(axis=1)).any():
         return False
     # Days stand alone once the sizes are at their largest, and only the cap on carbon adds them
     # up: at the least carbon of each day, because it must hold for some plan and not for the
     # cheapest.
-    days = cut_into_days(limited)
+    days = cut_placement_into_days(limited)
     capped = PlacementLimit(LimitKind.CARBON, -1) in limits
     least = 0.0
-    for day in _fullest_first(days):
-        unserved, carbon = _least_carbon(days, int(day))
+    for day in _placement_days_by_load(days):
+        unserved, carbon = _day_unserved_and_least_carbon(days, int(day))
         least += carbon
         if unserved > 1e-7 * max(1.0, float(limited.demand.max())):
             return False
@@ -181,7 +199,9 @@ def _can_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bo
     return True
 
 
-def _with_only(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> PlacementProblem:
+def _placement_with_only_limits(
+    problem: PlacementProblem, limits: Sequence[PlacementLimit]
+) -> PlacementProblem:
     """Return the problem with every limit dropped that is not among `limits`."""
     tables = {
         LimitKind.LATENCY: problem.latency_ok.copy(),
@@ -203,17 +223,17 @@ def _with_only(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> P
     )  # fmt: skip
 
 
-def _fullest_first(days: DailyProblem) -> list[int]:
+def _placement_days_by_load(days: DailyProblem) -> list[int]:
     # If any day fails it is likely the fullest, and the first failure ends the test.
     load = days.demand.sum(axis=1).reshape(-1, DAY).max(axis=1)
     return np.argsort(-load, kind="stable").tolist()
 
 
-def _least_carbon(days: DailyProblem, day: int) -> tuple[float, float]:
+def _day_unserved_and_least_carbon(days: DailyProblem, day: int) -> tuple[float, float]:
     classes, pools, _ = days.problem.shape
     flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
-    part, cost = slice(day * DAY, (day + 1) * DAY), day_cost(days, day)
-    unserved = solve_day(
+    part, cost = slice(day * DAY, (day + 1) * DAY), placement_day_cost(days, day)
+    unserved = solve_placement_day(
         cost, days.demand[part], days.reach, days.counts, days.max_size[part],
         days.problem.max_size, 1e9, flow, mu,
     )  # fmt: skip
@@ -238,7 +258,7 @@ class LimitPrice:
     share: float
 
 
-def price_of_limits(
+def price_of_placement_limits(
     problem: PlacementProblem, plan: PlacementPlan, *, gap: float = 1e-4
 ) -> list[LimitPrice]:
     """Return what latency limits, residency rules and GPU types cost, each dropped alone."""
@@ -253,14 +273,16 @@ def price_of_limits(
         freed = replace(problem, **{table: np.ones_like(getattr(problem, table))})
         # Both costs are only known to their gaps, so the saving is an interval: best case of the
         # one against worst case of the other.
-        without = solve_by_days(freed, gap=gap)
+        without = solve_placement_by_days(freed, gap=gap)
         low = max(0.0, plan.bound_usd - without.cost_usd)
         high = max(0.0, plan.cost_usd - without.bound_usd)
-        out.append(_priced(rule, low, high, plan))
+        out.append(_placement_limit_price(rule, low, high, plan))
     return out
 
 
-def _priced(rule: LimitKind, low: float, high: float, plan: PlacementPlan) -> LimitPrice:
+def _placement_limit_price(
+    rule: LimitKind, low: float, high: float, plan: PlacementPlan
+) -> LimitPrice:
     share = (low + high) / 2 / plan.cost_usd
     values = {"low": f"{low:,.0f}", "high": f"{high:,.0f}", "share": f"{100 * share:.1f}"}
     texts: dict[LimitKind, Callable[[], Message]] = {
@@ -307,7 +329,7 @@ def price_of_last_gpu(problem: PlacementProblem, plan: PlacementPlan) -> list[Li
 
 def price_of_carbon(problem: PlacementProblem, plan: PlacementPlan, usd_per_t: float) -> Message:
     """Return the carbon of a plan and what its price adds, in words."""
-    tonnes = carbon_of(problem, plan.load) / 1000
+    tonnes = placement_carbon_kg(problem, plan.load) / 1000
     return Message(
         "The load emits {tonnes} t; at {price} USD/t that is {usd} USD of the plan.",
         {

@@ -18,7 +18,7 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
-from commonwatt.siting.engines.place.dayflow import solve_day
+from commonwatt.siting.engines.place.dayflow import solve_placement_day
 
 HINDSIGHT_HOURS: Final = (
     28 * DAY
@@ -49,7 +49,7 @@ class RollingCase:
     pue: F64
     carbon_usd_per_t: float
 
-    def cost(self, price: F64, carbon: F64, pue: F64) -> F64:
+    def hourly_usd_per_mw(self, price: F64, carbon: F64, pue: F64) -> F64:
         """Return the cost of 1 MW for an hour, carbon priced [USD/MWh], same shape."""
         return pue * (price + carbon * self.carbon_usd_per_t / 1000)
 
@@ -73,7 +73,7 @@ class RollingOutcome:
     load: F64
 
 
-def case_of(
+def rolling_case_of_market(
     market: PowerMarket,
     limit_ms: float,
     *,
@@ -114,35 +114,42 @@ def run_at_origin(case: RollingCase) -> RollingOutcome:
     """Return what it costs when all load runs where and when it arises."""
     load = np.zeros((*case.near.shape, case.demand.shape[1]))
     load[np.arange(len(case.origin)), case.origin] = case.demand
-    return _outcome(case, load)
+    return _rolling_placement_outcome(case, load)
 
 
 def plan_day_ahead(case: RollingCase) -> RollingOutcome:
     """Return what it costs with day-ahead prices and yesterday's carbon."""
-    return _outcome(case, _roll(case, commit=DAY, look=2 * DAY, hindsight=False))
+    return _rolling_placement_outcome(
+        case, _rolling_placement_load(case, commit=DAY, look=2 * DAY, hindsight=False)
+    )
 
 
 def plan_in_hindsight(case: RollingCase) -> RollingOutcome:
     """Return what it costs when everything is known."""
-    return _outcome(
-        case, _roll(case, commit=HINDSIGHT_HOURS, look=HINDSIGHT_HOURS + DAY, hindsight=True)
+    return _rolling_placement_outcome(
+        case,
+        _rolling_placement_load(
+            case, commit=HINDSIGHT_HOURS, look=HINDSIGHT_HOURS + DAY, hindsight=True
+        ),
     )
 
 
-def _roll(case: RollingCase, *, commit: int, look: int, hindsight: bool) -> F64:
+def _rolling_placement_load(case: RollingCase, *, commit: int, look: int, hindsight: bool) -> F64:
     classes, regions = case.near.shape
     hours = case.demand.shape[1]
     load = np.zeros((classes, regions, hours))
     waiting = [np.zeros((int(wait) + 1,)) for wait in case.defer_h]
     for start in range(0, hours, commit):
         end, until = min(start + look, hours), min(start + commit, hours)
-        cost = _expected_cost(case, start, end, hindsight=hindsight)
-        demand = _expected_demand(case, start, end, hindsight=hindsight)
-        flow = _window(case, cost, demand, waiting)
+        cost = _expected_hourly_cost(case, start, end, hindsight=hindsight)
+        demand = _expected_hourly_load(case, start, end, hindsight=hindsight)
+        flow = _placement_window_load(case, cost, demand, waiting)
         committed = flow[: until - start]
         load[:, :, start:until] = committed.transpose(1, 2, 0)
         waiting = [
-            _still_waiting(waiting[k], case.demand[k, start:until], committed[:, k].sum(axis=1))
+            _load_still_waiting(
+                waiting[k], case.demand[k, start:until], committed[:, k].sum(axis=1)
+            )
             for k in range(classes)
         ]
     if sum(float(each.sum()) for each in waiting) > 1e-6:
@@ -150,28 +157,30 @@ def _roll(case: RollingCase, *, commit: int, look: int, hindsight: bool) -> F64:
     return load
 
 
-def _expected_cost(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
+def _expected_hourly_cost(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
     """Return the cost that the operator expects, shape (hours, R)."""
     price = case.market.price_usd_per_mwh
     carbon = case.market.carbon_g_per_kwh
     hours = np.arange(start, end)
     if hindsight:
-        return case.cost(price[:, hours], carbon[:, hours], case.pue[:, hours]).T
+        return case.hourly_usd_per_mw(price[:, hours], carbon[:, hours], case.pue[:, hours]).T
     of_day = start + (hours - start) % DAY  # prices beyond the day: as those of the day
     before = np.where(start >= DAY, of_day - DAY, of_day)  # carbon of the day before
-    return case.cost(price[:, of_day], carbon[:, before], case.pue[:, of_day]).T
+    return case.hourly_usd_per_mw(price[:, of_day], carbon[:, before], case.pue[:, of_day]).T
 
 
-def _expected_demand(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
+def _expected_hourly_load(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
     """Return the load that the operator expects, shape (hours, K)."""
     hours = np.arange(start, end)
     expected = hours if hindsight else np.minimum(start + (hours - start) % DAY, end - 1)
     return np.ascontiguousarray(case.demand[:, expected].T)
 
 
-def _window(case: RollingCase, cost: F64, demand: F64, waiting: Sequence[F64]) -> F64:
+def _placement_window_load(
+    case: RollingCase, hourly_cost: F64, demand: F64, waiting: Sequence[F64]
+) -> F64:
     """Return the load of a window, what waits from before among it, shape (H, K, R)."""
-    hours, (classes, regions) = len(cost), case.near.shape
+    hours, (classes, regions) = len(hourly_cost), case.near.shape
     reach, counts = np.zeros((classes, regions), np.int64), case.near.sum(axis=1)
     for k in range(classes):
         reach[k, : counts[k]] = np.flatnonzero(case.near[k])
@@ -180,20 +189,20 @@ def _window(case: RollingCase, cost: F64, demand: F64, waiting: Sequence[F64]) -
         if not case.defer_h[k]:
             continue
         arrivals[0, k] += waiting[k].sum()
-        room[:, k] = _may_wait(waiting[k], demand[:, k], int(case.defer_h[k]))
+        room[:, k] = _load_allowed_to_wait(waiting[k], demand[:, k], int(case.defer_h[k]))
     # A thousand times the dearest hour: no price is high enough to leave load unserved.
     flow, mu = np.zeros((hours, classes, regions)), np.zeros((hours, regions))
-    full = np.repeat(cost[:, None, :], classes, axis=1)
-    left = solve_day(
+    full = np.repeat(hourly_cost[:, None, :], classes, axis=1)
+    left = solve_placement_day(
         full, arrivals, reach, counts.astype(np.int64), room, case.size,
-        float(np.abs(cost).max() * 1000 + 1), flow, mu,
+        float(np.abs(hourly_cost).max() * 1000 + 1), flow, mu,
     )  # fmt: skip
     if left > 1e-6:
         raise IdentityError("siting.rolling", found=Message("load without a place"))
     return flow
 
 
-def _may_wait(waiting: F64, demand: F64, wait: int) -> F64:
+def _load_allowed_to_wait(waiting: F64, demand: F64, wait: int) -> F64:
     """Return how much may wait at the end of each hour.
 
     Args:
@@ -211,7 +220,7 @@ def _may_wait(waiting: F64, demand: F64, wait: int) -> F64:
     return room
 
 
-def _still_waiting(waiting: F64, demand: F64, run: F64) -> F64:
+def _load_still_waiting(waiting: F64, demand: F64, run: F64) -> F64:
     """Return what still waits, by the hours left, after the oldest was run first."""
     wait = len(waiting) - 1
     queue = waiting.copy()
@@ -230,7 +239,7 @@ def _still_waiting(waiting: F64, demand: F64, run: F64) -> F64:
     return queue
 
 
-def _outcome(case: RollingCase, load: F64) -> RollingOutcome:
+def _rolling_placement_outcome(case: RollingCase, load: F64) -> RollingOutcome:
     power = load.sum(axis=0) * case.pue
     energy = float((power * case.market.price_usd_per_mwh).sum())
     carbon = float((power * case.market.carbon_g_per_kwh).sum()) / 1000
@@ -241,7 +250,7 @@ def _outcome(case: RollingCase, load: F64) -> RollingOutcome:
     )  # fmt: skip
 
 
-def saving_ceiling(market: PowerMarket, limit_ms: float, values: F64) -> float:
+def best_region_saving_share(market: PowerMarket, limit_ms: float, values: F64) -> float:
     """Return the saving when each hour runs at the best region in reach, without limits of size.
 
     Args:

@@ -30,10 +30,10 @@ class RollConvention(StrEnum):
     PRECEDING = "preceding"
 
 
-def is_business_day(calendar: Calendar, day: date) -> bool:
+def is_bond_business_day(calendar: Calendar, day: date) -> bool:
     """Return whether payments are made on `day`.
 
-    >>> is_business_day(Calendar.TARGET, date(2026, 4, 3))  # Good Friday
+    >>> is_bond_business_day(Calendar.TARGET, date(2026, 4, 3))  # Good Friday
     False
     """
     match calendar:
@@ -42,7 +42,7 @@ def is_business_day(calendar: Calendar, day: date) -> bool:
         case Calendar.WEEKENDS:
             return day.weekday() < 5
         case Calendar.TARGET:
-            return day.weekday() < 5 and day not in _target_holidays(day.year)
+            return day.weekday() < 5 and day not in _target_payment_holidays(day.year)
         case _:
             assert_never(calendar)
 
@@ -58,27 +58,27 @@ def adjusted_payment_day(calendar: Calendar, roll: RollConvention, day: date) ->
         case RollConvention.UNADJUSTED:
             return day
         case RollConvention.FOLLOWING:
-            return _step(calendar, day, 1)
+            return _nearest_payment_day(calendar, day, 1)
         case RollConvention.PRECEDING:
-            return _step(calendar, day, -1)
+            return _nearest_payment_day(calendar, day, -1)
         case RollConvention.MODIFIED_FOLLOWING:
             # Not into the next month: the payment would fall into another accounting period.
-            later = _step(calendar, day, 1)
-            return later if later.month == day.month else _step(calendar, day, -1)
+            later = _nearest_payment_day(calendar, day, 1)
+            return later if later.month == day.month else _nearest_payment_day(calendar, day, -1)
         case _:
             assert_never(roll)
 
 
-def _step(calendar: Calendar, day: date, direction: int) -> date:
-    while not is_business_day(calendar, day):
+def _nearest_payment_day(calendar: Calendar, day: date, direction: int) -> date:
+    while not is_bond_business_day(calendar, day):
         day += timedelta(days=direction)
     return day
 
 
 @cache
-def _target_holidays(year: int) -> frozenset[date]:
+def _target_payment_holidays(year: int) -> frozenset[date]:
     # Before 2000 TARGET closed on New Year's Day and Christmas Day alone.
-    easter = _easter_sunday(year)
+    easter = _bank_holiday_easter_sunday(year)
     moving = (
         {easter - timedelta(days=2), easter + timedelta(days=1)} if year >= 2000 else set[date]()
     )
@@ -91,7 +91,7 @@ def _target_holidays(year: int) -> frozenset[date]:
     return frozenset(moving | fixed)
 
 
-def _easter_sunday(year: int) -> date:
+def _bank_holiday_easter_sunday(year: int) -> date:
     a, b, c = year % 19, year // 100, year % 100
     d, e, f = b // 4, b % 4, (b + 8) // 25
     h = (19 * a + b - d - (b - f + 1) // 3 + 15) % 30

@@ -48,29 +48,29 @@ def day_count_fraction(
             # Rule 251 divides by the regular period, whatever the length of the year.
             return days / (period[1] - period[0]).days / frequency
         case DayCount.ACT_ACT_ISDA:
-            return _actual_isda(start, end)
+            return _act_act_isda_fraction(start, end)
         case DayCount.ACT_360:
             return days / 360
         case DayCount.ACT_365F:
             return days / 365
         case DayCount.THIRTY_360:
-            return _thirty_360(start, end, european=False)
+            return _thirty_360_day_count_fraction(start, end, european=False)
         case DayCount.THIRTY_E_360:
-            return _thirty_360(start, end, european=True)
+            return _thirty_360_day_count_fraction(start, end, european=True)
         case _:
             assert_never(convention)
 
 
-def _actual_isda(start: date, end: date) -> float:
+def _act_act_isda_fraction(start: date, end: date) -> float:
     if start.year == end.year:
-        return (end - start).days / _year_days(start.year)
+        return (end - start).days / _day_count_days_in_year(start.year)
     # Days in a leap year over 366 and the others over 365, so a period is split at New Year.
-    first = (date(start.year + 1, 1, 1) - start).days / _year_days(start.year)
-    last = (end - date(end.year, 1, 1)).days / _year_days(end.year)
+    first = (date(start.year + 1, 1, 1) - start).days / _day_count_days_in_year(start.year)
+    last = (end - date(end.year, 1, 1)).days / _day_count_days_in_year(end.year)
     return first + (end.year - start.year - 1) + last
 
 
-def _thirty_360(start: date, end: date, *, european: bool) -> float:
+def _thirty_360_day_count_fraction(start: date, end: date, *, european: bool) -> float:
     first = min(start.day, 30)
     # 4.16(f) turns the 31st into the 30th only after a start on the 30th; 4.16(g) always.
     last = 30 if end.day == 31 and (european or first == 30) else end.day
@@ -78,5 +78,5 @@ def _thirty_360(start: date, end: date, *, european: bool) -> float:
     return (30 * months + last - first) / 360
 
 
-def _year_days(year: int) -> int:
+def _day_count_days_in_year(year: int) -> int:
     return 366 if isleap(year) else 365

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.errors import BondError, check_share
+from commonwatt.treasury.domain.errors import BondError, check_treasury_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +50,26 @@ class Tranche:
                 found=Message("maturity in {matures}, issue in {issued}", years),
                 wanted=Message("a maturity after the issue"),
             )
-        check_share(f"bond {self.name}, coupon", self.coupon, BondError)
+        check_treasury_share(f"bond {self.name}, coupon", self.coupon, BondError)
 
     def is_outstanding_after(self, year: int) -> bool:
         """Return whether it is owed at the end of the fiscal year that starts in `year`."""
         return self.issued <= year < self.matures
 
 
-def outstanding(ladder: Iterable[Tranche], year: int) -> float:
+def outstanding_debt(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal owed at the end of a fiscal year."""
     # fsum: identities are checked to 1e-9, and a plain sum depends on the ladder's order.
     return math.fsum(t.amount for t in ladder if t.is_outstanding_after(year))
 
 
-def redemption(ladder: Iterable[Tranche], year: int) -> float:
+def debt_redemption(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal that matures in a fiscal year."""
     # A tranche of the same year never stood at a year's end, and so is no redemption either.
     return math.fsum(t.amount for t in ladder if t.matures == year and t.issued < year)
 
 
-def interest(ladder: Iterable[Tranche], year: int) -> float:
+def coupon_interest(ladder: Iterable[Tranche], year: int) -> float:
     """Return a year's coupons on what stood at the end of the year before.
 
     What is issued within the year pays its first coupon in the next.

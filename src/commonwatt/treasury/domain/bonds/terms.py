@@ -11,7 +11,7 @@ from enum import StrEnum
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.bonds.calendars import Calendar, RollConvention
 from commonwatt.treasury.domain.bonds.day_count import DayCount
-from commonwatt.treasury.domain.errors import BondError, check_share
+from commonwatt.treasury.domain.errors import BondError, check_treasury_share
 
 
 class Amortisation(StrEnum):
@@ -58,10 +58,10 @@ class Bond:
     label: str = ""
 
     def __post_init__(self) -> None:
-        self._check_dates()
-        self._check_amounts()
+        self._check_maturity_after_issue()
+        self._check_face_and_coupon()
 
-    def _check_dates(self) -> None:
+    def _check_maturity_after_issue(self) -> None:
         if self.maturity_on > self.issue_on:
             return
         raise BondError(
@@ -73,7 +73,7 @@ class Bond:
             wanted=Message("a maturity after the issue"),
         )
 
-    def _check_amounts(self) -> None:
+    def _check_face_and_coupon(self) -> None:
         where = f"bond {self.name}"
         if self.frequency not in {0, 1, 2, 4, 12}:
             raise BondError(
@@ -95,7 +95,7 @@ class Bond:
             )
         if not math.isfinite(self.coupon):
             raise BondError(f"{where}, coupon", found=str(self.coupon), wanted=Message("a number"))
-        check_share(f"{where}, coupon", self.coupon, BondError)
+        check_treasury_share(f"{where}, coupon", self.coupon, BondError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +124,18 @@ def coupon_periods(bond: Bond) -> tuple[CouponPeriod, ...]:
     # become the 28th of February would stay the 28th.
     end, k = bond.maturity_on, 1
     while end > bond.issue_on:
-        regular = months_before(bond.maturity_on, k * months)
+        regular = coupon_date_months_before(bond.maturity_on, k * months)
         if regular < bond.issue_on:  # a short first period: its regular one ends where it ends
-            periods.append(CouponPeriod(bond.issue_on, end, (months_before(end, months), end)))
+            periods.append(
+                CouponPeriod(bond.issue_on, end, (coupon_date_months_before(end, months), end))
+            )
             break
         periods.append(CouponPeriod(regular, end, (regular, end)))
         end, k = regular, k + 1
     return tuple(reversed(periods))
 
 
-def months_before(day: date, months: int) -> date:
+def coupon_date_months_before(day: date, months: int) -> date:
     """Return the same day of the month, `months` earlier, or the month's last day."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -30,35 +30,35 @@ class CashFlow:
     principal: float
 
 
-def cash_flows(bond: Bond) -> tuple[CashFlow, ...]:
+def bond_cash_flows(bond: Bond) -> tuple[CashFlow, ...]:
     """Return the payments of a bond per unit of face, in order of time.
 
     Interest of a period is outstanding principal × coupon × day count fraction.
 
     >>> b = Bond(name="b", currency="HKD", face_minor=100, coupon=0.04,
     ...          issue_on=date(2025, 1, 15), maturity_on=date(2026, 1, 15))
-    >>> [(f.interest, f.principal) for f in cash_flows(b)]
+    >>> [(f.interest, f.principal) for f in bond_cash_flows(b)]
     [(0.02, 0.0), (0.02, 1.0)]
     """
     periods = coupon_periods(bond)
-    shares = repayment_shares(bond, len(periods))
+    shares = bond_repayment_shares(bond, len(periods))
     flows: list[CashFlow] = []
     outstanding = 1.0
     for period, share in zip(periods, shares, strict=True):
-        interest = outstanding * bond.coupon * accrual_fraction(bond, period, period.end)
+        interest = outstanding * bond.coupon * coupon_accrual_fraction(bond, period, period.end)
         paid_on = adjusted_payment_day(bond.calendar, bond.roll, period.end)
         flows.append(CashFlow(period.end, paid_on, interest, share))
         outstanding -= share
     return tuple(flows)
 
 
-def accrual_fraction(bond: Bond, period: CouponPeriod, until: date) -> float:
+def coupon_accrual_fraction(bond: Bond, period: CouponPeriod, until: date) -> float:
     """Return the day count fraction from the start of a period until a day in it."""
     frequency = max(bond.frequency, 1)
     return day_count_fraction(bond.day_count, period.start, until, period.reference, frequency)
 
 
-def repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
+def bond_repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
     """Return the share of face repaid at each of `payments` dates; they add to one.
 
     An annuity's share grows by the coupon of a period: a level payment pays
@@ -67,7 +67,7 @@ def repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
     >>> b = Bond(name="b", currency="HKD", face_minor=100, coupon=0.0, frequency=1,
     ...          issue_on=date(2025, 1, 15), maturity_on=date(2026, 1, 15),
     ...          amortisation=Amortisation.LINEAR)
-    >>> repayment_shares(b, 4)
+    >>> bond_repayment_shares(b, 4)
     (0.25, 0.25, 0.25, 0.25)
     """
     match bond.amortisation:
@@ -76,19 +76,19 @@ def repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
         case Amortisation.LINEAR:
             return (1 / payments,) * payments
         case Amortisation.ANNUITY:
-            return _annuity_shares(bond.coupon / max(bond.frequency, 1), payments)
+            return _annuity_repayment_shares(bond.coupon / max(bond.frequency, 1), payments)
         case _:
             assert_never(bond.amortisation)
 
 
-def _annuity_shares(rate: float, payments: int) -> tuple[float, ...]:
+def _annuity_repayment_shares(coupon_rate: float, payments: int) -> tuple[float, ...]:
     # expm1 and log1p keep a rate near zero from dividing one rounding by another.
-    growth = math.expm1(payments * math.log1p(rate))
-    first = rate / growth if growth > 0 else 1 / payments
-    return tuple(first * (1 + rate) ** k for k in range(payments))
+    growth = math.expm1(payments * math.log1p(coupon_rate))
+    first = coupon_rate / growth if growth > 0 else 1 / payments
+    return tuple(first * (1 + coupon_rate) ** k for k in range(payments))
 
 
-def cash_minor(bond: Bond) -> tuple[tuple[date, int, int], ...]:
+def bond_cash_in_minor_units(bond: Bond) -> tuple[tuple[date, int, int], ...]:
     """Return (day, interest, principal) of each payment in whole minor units.
 
     Roundings are carried forward, so that the principal repaid is exactly the face
@@ -98,7 +98,7 @@ def cash_minor(bond: Bond) -> tuple[tuple[date, int, int], ...]:
     paid = [0, 0]
     # Fractions, because a sum of floats would lose the minor unit of a face of some trillion.
     exact = [Fraction(0), Fraction(0)]
-    flows = cash_flows(bond)
+    flows = bond_cash_flows(bond)
     for flow in flows:
         for k, amount in enumerate((flow.interest, flow.principal)):
             exact[k] += Fraction(amount) * bond.face_minor

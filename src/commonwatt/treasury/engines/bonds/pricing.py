@@ -22,7 +22,7 @@ from scipy.optimize import brentq  # type: ignore[import-untyped]
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.bonds.terms import Bond, CouponPeriod, coupon_periods
 from commonwatt.treasury.domain.errors import BondError
-from commonwatt.treasury.engines.bonds.cash_flows import accrual_fraction, cash_flows
+from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_flows, coupon_accrual_fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class BondClaim:
     frequency: int
 
 
-def claim_after(bond: Bond, settle_on: date) -> BondClaim:
+def bond_claim_after(bond: Bond, settle_on: date) -> BondClaim:
     """Return the payments that fall after `settle_on`.
 
     Raises:
@@ -56,13 +56,13 @@ def claim_after(bond: Bond, settle_on: date) -> BondClaim:
             found=settle_on.isoformat(),
             wanted=Message("a day from the issue on and before the maturity"),
         )
-    periods, flows = coupon_periods(bond), cash_flows(bond)
+    periods, flows = coupon_periods(bond), bond_cash_flows(bond)
     # A coupon due on the day of settlement is the seller's.
     first = bisect_right([period.end for period in periods], settle_on)
     outstanding = 1.0 - sum(flow.principal for flow in flows[:first])
-    earned = outstanding * bond.coupon * accrual_fraction(bond, periods[first], settle_on)
+    earned = outstanding * bond.coupon * coupon_accrual_fraction(bond, periods[first], settle_on)
     return BondClaim(
-        times=_times(bond, periods[first:], settle_on),
+        times=_bond_cash_flow_times(bond, periods[first:], settle_on),
         amounts=tuple(flow.interest + flow.principal for flow in flows[first:]),
         accrued=earned,
         outstanding=outstanding,
@@ -70,11 +70,13 @@ def claim_after(bond: Bond, settle_on: date) -> BondClaim:
     )
 
 
-def _times(bond: Bond, periods: tuple[CouponPeriod, ...], settle_on: date) -> tuple[float, ...]:
+def _bond_cash_flow_times(
+    bond: Bond, periods: tuple[CouponPeriod, ...], settle_on: date
+) -> tuple[float, ...]:
     times: list[float] = []
-    now = -accrual_fraction(bond, periods[0], settle_on)
+    now = -coupon_accrual_fraction(bond, periods[0], settle_on)
     for period in periods:
-        now += accrual_fraction(bond, period, period.end)
+        now += coupon_accrual_fraction(bond, period, period.end)
         times.append(now)
     return tuple(times)
 
@@ -101,11 +103,11 @@ def clean_price(bond_claim: BondClaim, yield_rate: float) -> float:
     return dirty_price(bond_claim, yield_rate) - 100 * bond_claim.accrued
 
 
-def yield_of(bond_claim: BondClaim, clean: float) -> float:
+def yield_from_clean_price(bond_claim: BondClaim, clean: float) -> float:
     """Return the yield at which the clean price is `clean`; the inverse of `clean_price`.
 
     >>> par = BondClaim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
-    >>> round(yield_of(par, 100.0), 10)
+    >>> round(yield_from_clean_price(par, 100.0), 10)
     0.04
     """
     # The price falls in the yield, so a bracket is found by doubling upwards, and downwards by
@@ -115,11 +117,11 @@ def yield_of(bond_claim: BondClaim, clean: float) -> float:
         high *= 2
     while clean_price(bond_claim, low) < clean:
         low = (low - bond_claim.frequency) / 2
-    return _root(lambda rate: clean_price(bond_claim, rate) - clean, low, high)
+    return _bond_yield_root(lambda rate: clean_price(bond_claim, rate) - clean, low, high)
 
 
-def _root(error: Callable[[float], float], low: float, high: float) -> float:
-    return cast("float", brentq(error, low, high, xtol=1e-14))
+def _bond_yield_root(price_error: Callable[[float], float], low: float, high: float) -> float:
+    return cast("float", brentq(price_error, low, high, xtol=1e-14))
 
 
 def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
@@ -129,7 +131,9 @@ def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
     >>> macaulay_duration(zero, 0.03)
     7.0
     """
-    return _moment(bond_claim, yield_rate, 1) / _moment(bond_claim, yield_rate, 0)
+    return _bond_present_value_moment(bond_claim, yield_rate, 1) / _bond_present_value_moment(
+        bond_claim, yield_rate, 0
+    )
 
 
 def modified_duration(bond_claim: BondClaim, yield_rate: float) -> float:
@@ -142,15 +146,15 @@ def convexity(bond_claim: BondClaim, yield_rate: float) -> float:
 
     C = Σ t_i (t_i + 1/f) pv_i / (P (1 + y/f)²)
     """
-    price = _moment(bond_claim, yield_rate, 0)
+    price = _bond_present_value_moment(bond_claim, yield_rate, 0)
     second = (
-        _moment(bond_claim, yield_rate, 2)
-        + _moment(bond_claim, yield_rate, 1) / bond_claim.frequency
+        _bond_present_value_moment(bond_claim, yield_rate, 2)
+        + _bond_present_value_moment(bond_claim, yield_rate, 1) / bond_claim.frequency
     )
     return second / price / (1 + yield_rate / bond_claim.frequency) ** 2
 
 
-def _moment(claim: BondClaim, yield_rate: float, power: int) -> float:
+def _bond_present_value_moment(claim: BondClaim, yield_rate: float, power: int) -> float:
     base = math.log1p(yield_rate / claim.frequency) * claim.frequency
     pairs = zip(claim.times, claim.amounts, strict=True)
     return sum(time**power * amount * math.exp(-base * time) for time, amount in pairs)

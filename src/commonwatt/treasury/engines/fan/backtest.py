@@ -19,16 +19,16 @@ import numpy as np
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import BUCKETS, F64
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.engines.fan.engine import run_fan
+from commonwatt.treasury.engines.fan.engine import run_debt_fan
 from commonwatt.treasury.engines.fan.estimate import (
     MacroHistory,
     MacroPanel,
     MarketShocks,
+    economy_shock_model,
     estimate_panel,
-    history,
-    shock_model,
+    macro_history,
 )
-from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_profile
+from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, issuance_mix_profile
 from commonwatt.treasury.engines.fan.kernel import OpeningLadder
 from commonwatt.treasury.io.country.weo import Economy
 
@@ -53,12 +53,12 @@ class BacktestScore:
     crps: float
 
     @property
-    def inside(self) -> bool:
+    def is_outcome_in_band(self) -> bool:
         """Whether the outcome fell inside the band."""
         return self.low <= self.outcome <= self.high
 
 
-def backtest(
+def backtest_debt_fan(
     table: Mapping[str, Economy],
     markets: MarketShocks,
     *,
@@ -82,19 +82,21 @@ def backtest(
     scores: list[BacktestScore] = []
     for origin in origins:
         # Cut before anything is estimated: a mean over all years would know the future.
-        histories = {code: history(series.until(origin)) for code, series in table.items()}
+        histories = {code: macro_history(series.until(origin)) for code, series in table.items()}
         panel = estimate_panel(histories)
         for name, series in table.items():
-            outcome = _debt_share(series, origin + horizon)
+            outcome = _economy_debt_share(series, origin + horizon)
             now = histories[name].debt_share
             if (only and name not in only) or outcome is None or not np.isfinite(now[-1]):
                 continue
-            fan = forecast(panel, name, histories[name], markets, horizon, paths=paths, seed=seed)
-            scores.append(_score(name, origin, outcome, fan))
+            fan = forecast_debt_paths(
+                panel, name, histories[name], markets, horizon, paths=paths, seed=seed
+            )
+            scores.append(_debt_backtest_score(name, origin, outcome, fan))
     return scores
 
 
-def naive_backtest(
+def backtest_naive_debt_fan(
     table: Mapping[str, Economy],
     *,
     origins: range = ORIGINS,
@@ -111,51 +113,53 @@ def naive_backtest(
         changes = np.concatenate([d[horizon:] - d[:-horizon] for d in ratios.values()])
         changes = changes[np.isfinite(changes)]
         for name, series in table.items():
-            outcome, now = _debt_share(series, origin + horizon), ratios[name][-1]
+            outcome, now = _economy_debt_share(series, origin + horizon), ratios[name][-1]
             if (only and name not in only) or outcome is None or not np.isfinite(now):
                 continue
-            scores.append(_score(name, origin, outcome, now + changes))
+            scores.append(_debt_backtest_score(name, origin, outcome, now + changes))
     return scores
 
 
-def _debt_share(series: Economy, year: int) -> float | None:
+def _economy_debt_share(series: Economy, year: int) -> float | None:
     at = np.flatnonzero(series.years == year)
     share = float(series.debt_share()[at[0]]) if len(at) else float("nan")
     return share if np.isfinite(share) else None
 
 
-def _score(name: str, origin: int, outcome: float, fan: F64) -> BacktestScore:
-    ordered = np.sort(fan)
+def _debt_backtest_score(
+    economy_name: str, origin: int, outcome: float, forecast_paths: F64
+) -> BacktestScore:
+    ordered = np.sort(forecast_paths)
     low, median, high = (float(q) for q in np.quantile(ordered, [BAND[0], 0.5, BAND[1]]))
     return BacktestScore(
-        economy=name,
+        economy=economy_name,
         origin=origin,
         outcome=outcome,
         low=low,
         median=median,
         high=high,
-        crps=crps(ordered, outcome),
+        crps=debt_forecast_crps(ordered, outcome),
     )
 
 
-def crps(ordered: F64, outcome: float) -> float:
+def debt_forecast_crps(ordered_paths: F64, outcome: float) -> float:
     """Return the continuous ranked probability score of an ensemble.
 
         CRPS = mean |x - y| - Σ (2 i - n - 1) x_(i) / n²
 
     Args:
-        ordered: The ensemble, sorted, shape (paths,).
+        ordered_paths: The ensemble, sorted, shape (paths,).
         outcome: What came to pass.
 
-    >>> round(crps(np.array([0.0, 1.0]), 0.5), 3)
+    >>> round(debt_forecast_crps(np.array([0.0, 1.0]), 0.5), 3)
     0.25
     """
-    n = len(ordered)
+    n = len(ordered_paths)
     ranks = 2.0 * np.arange(1, n + 1) - n - 1
-    return float(np.abs(ordered - outcome).mean() - (ranks * ordered).sum() / n**2)
+    return float(np.abs(ordered_paths - outcome).mean() - (ranks * ordered_paths).sum() / n**2)
 
 
-def forecast(
+def forecast_debt_paths(
     panel: MacroPanel,
     name: str,
     past: MacroHistory,
@@ -166,12 +170,12 @@ def forecast(
     seed: int,
 ) -> F64:
     """Return an economy's debt ratio `horizon` years after its last known year."""
-    model = shock_model(panel, name, markets, "panel")
-    inputs = economy_inputs(panel, name, past, horizon)
-    return run_fan(inputs, model, paths=paths, seed=seed).debt[-1].astype(np.float64)
+    model = economy_shock_model(panel, name, markets, "panel")
+    inputs = economy_fan_inputs(panel, name, past, horizon)
+    return run_debt_fan(inputs, model, paths=paths, seed=seed).debt[-1].astype(np.float64)
 
 
-def economy_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: int) -> FanInputs:
+def economy_fan_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: int) -> FanInputs:
     """Return the inputs of a fan that starts from an economy's last known year.
 
     GDP of that year is 1. Growth, primary balance and stock-flow go back to their
@@ -192,9 +196,9 @@ def economy_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: int)
         primary=base[:, 1] - base[:, 2],
         net_issue=nothing,
         need=nothing,
-        opening=_even_ladder(debt, rate, years),
+        opening=_even_opening_debt_ladder(debt, rate, years),
         anchor=np.full(years + 1, debt),
-        mix=mix_profile(_even_mix(rate), ("own", "", "", ""), years),
+        mix=issuance_mix_profile(_even_issuance_mix(rate), ("own", "", "", ""), years),
         reserves=0.0,
         reserves_return=0.0,
         financing_share=1.0,
@@ -206,35 +210,39 @@ def economy_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: int)
     )
 
 
-def _even_mix(rate: float) -> tuple[MixPart, ...]:
+def _even_issuance_mix(coupon_rate: float) -> tuple[MixPart, ...]:
     return tuple(
         MixPart(
-            programme="all", currency="own", tenor=k, share=1 / OPENING_STOCK_YEARS, coupon=rate
+            programme="all",
+            currency="own",
+            tenor=k,
+            share=1 / OPENING_STOCK_YEARS,
+            coupon=coupon_rate,
         )
         for k in range(1, min(OPENING_STOCK_YEARS, BUCKETS) + 1)
     )
 
 
-def _even_ladder(debt: float, rate: float, years: int) -> OpeningLadder:
+def _even_opening_debt_ladder(debt: float, coupon_rate: float, years: int) -> OpeningLadder:
     red, cost = np.zeros((4, years)), np.zeros((4, years))
     red[0, :OPENING_STOCK_YEARS] = debt / OPENING_STOCK_YEARS
     standing = np.maximum(debt * (1 - np.arange(years) / OPENING_STOCK_YEARS), 0.0)
-    cost[0] = standing * rate
+    cost[0] = standing * coupon_rate
     return OpeningLadder(red, cost, np.array([debt, 0.0, 0.0, 0.0]))
 
 
-def score_rows(scores: list[BacktestScore]) -> list[Row]:
+def backtest_score_rows(scores: list[BacktestScore]) -> list[Row]:
     """Return coverage and CRPS by economy, and of all; CRPS in points of GDP."""
     names = sorted({score.economy for score in scores})
     groups = [(name, [s for s in scores if s.economy == name]) for name in names]
-    return [_row(name, group) for name, group in (*groups, ("all", scores)) if group]
+    return [_backtest_score_row(name, group) for name, group in (*groups, ("all", scores)) if group]
 
 
-def _row(name: str, scores: list[BacktestScore]) -> Row:
+def _backtest_score_row(economy_name: str, scores: list[BacktestScore]) -> Row:
     return {
-        "economy": name,
+        "economy": economy_name,
         "forecasts": len(scores),
-        "coverage_80_share": sum(s.inside for s in scores) / len(scores),
+        "coverage_80_share": sum(s.is_outcome_in_band for s in scores) / len(scores),
         "crps_points": 100 * sum(s.crps for s in scores) / len(scores),
         "width_80_points": 100 * sum(s.high - s.low for s in scores) / len(scores),
         "median_error_points": 100 * sum(s.outcome - s.median for s in scores) / len(scores),

@@ -18,10 +18,10 @@ from commonwatt.treasury.engines.fan.draws import (
     BLOCK,
     BLOCKS_PER_STREAM,
     PATHS_PER_BLOCK,
-    draw_block,
+    draw_debt_shock_block,
 )
 from commonwatt.treasury.engines.fan.inputs import FanInputs
-from commonwatt.treasury.engines.fan.kernel import F32, I64, run_block
+from commonwatt.treasury.engines.fan.kernel import F32, I64, run_debt_path_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class _FanTask:
     out: FanPaths
 
 
-def run_fan(
+def run_debt_fan(
     inputs: FanInputs, model: ShockModel, *, paths: int, seed: int, threads: int = 1
 ) -> FanPaths:
     """Return `paths` stochastic paths around a baseline."""
@@ -71,31 +71,33 @@ def run_fan(
         last_debt=np.empty(paths),
         counts=np.zeros((3, years + 1), np.int64),
     )
-    task = _FanTask(inputs, model, seed, model.factor(), out)
+    task = _FanTask(inputs, model, seed, model.shock_cholesky_factor(), out)
     blocks = range(-(-paths // BLOCK))
     # Threads are enough: the kernel and NumPy's generators hold no lock while they run.
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for counts in pool.map(partial(_run_block_of, task), blocks):
+        for counts in pool.map(partial(_run_debt_fan_block, task), blocks):
             out.counts[:] += counts
     return out
 
 
-def _run_block_of(task: _FanTask, block: int) -> I64:
+def _run_debt_fan_block(task: _FanTask, block: int) -> I64:
     years, paths = task.out.debt.shape
     # A whole block is drawn even where fewer paths are wanted, so that the first thousand
     # paths of a million are the thousand of a small run.
-    draws, chi, unsure = draw_block(task.model, years, seed=task.seed, block=block)
+    draws, chi, unsure = draw_debt_shock_block(task.model, years, seed=task.seed, block=block)
     counts = np.zeros((3, years + 1), np.int64)
     for lane in range(BLOCKS_PER_STREAM):
         start = block * BLOCK + lane * PATHS_PER_BLOCK
         stop = min(start + PATHS_PER_BLOCK, paths)
         if start < stop:
             chance = (draws[lane], chi[lane], unsure[lane])
-            _run_lane(task, chance, slice(start, stop), counts)
+            _run_debt_fan_lane(task, chance, slice(start, stop), counts)
     return counts
 
 
-def _run_lane(task: _FanTask, chance: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
+def _run_debt_fan_lane(
+    task: _FanTask, chance: tuple[F32, F32, F64], where: slice, counts: I64
+) -> None:
     width = where.stop - where.start
     # Contiguous copies: a strided last lane would have the kernel compiled once more.
     draws = np.ascontiguousarray(chance[0][..., :width])
@@ -104,9 +106,9 @@ def _run_lane(task: _FanTask, chance: tuple[F32, F32, F64], where: slice, counts
     debt, reserves, gfn = (np.empty(chi.shape, np.float32) for _ in range(3))
     last_debt = np.empty(width)
     inputs = task.inputs
-    run_block(
+    run_debt_path_block(
         draws, chi, unsure, task.factor, task.model.persistence,
-        inputs.baseline(), inputs.opening, inputs.mix, inputs.rules(task.model.reaction),
+        inputs.fan_baseline(), inputs.opening, inputs.mix, inputs.fan_rules(task.model.reaction),
         debt, reserves, gfn, last_debt, counts,
     )  # fmt: skip
     task.out.debt[:, where] = debt

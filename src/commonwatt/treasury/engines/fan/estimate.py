@@ -46,7 +46,7 @@ class MacroHistory:
     debt_share: F64
 
 
-def history(economy: Economy) -> MacroHistory:
+def macro_history(economy: Economy) -> MacroHistory:
     """Return the macro series of an economy.
 
     Where interest is unknown or net interest is no cost of the gross debt (asset
@@ -56,7 +56,7 @@ def history(economy: Economy) -> MacroHistory:
     debt, gdp = economy.debt_share(), economy.gdp
     growth = np.full(len(gdp), np.nan)
     growth[1:] = gdp[1:] / gdp[:-1] - 1
-    rate = _rates(economy)
+    rate = _effective_interest_rates(economy)
     cost = np.full(len(gdp), np.nan)
     cost[1:] = rate[1:] * debt[:-1] / (1 + growth[1:])
     primary = economy.balance / gdp + cost
@@ -68,7 +68,7 @@ def history(economy: Economy) -> MacroHistory:
     )
 
 
-def _rates(series: Economy) -> F64:
+def _effective_interest_rates(series: Economy) -> F64:
     rate = np.full(len(series.gdp), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):  # a year without debt has no rate
         rate[1:] = (series.primary - series.balance)[1:] / series.debt[:-1]
@@ -112,9 +112,10 @@ def estimate_panel(histories: Mapping[str, MacroHistory]) -> MacroPanel:
     gaps = {name: h.series - mean[name] for name, h in histories.items()}
     anchor = {name: float(np.nanmean(h.debt_share)) for name, h in histories.items()}
     over = {name: h.debt_share - anchor[name] for name, h in histories.items()}
-    persistence, reaction = _dynamics(gaps, over)
+    persistence, reaction = _macro_persistence_and_reaction(gaps, over)
     residuals = {
-        name: _residuals(gap, over[name], persistence, reaction) for name, gap in gaps.items()
+        name: _macro_shock_residuals(gap, over[name], persistence, reaction)
+        for name, gap in gaps.items()
     }
     pooled = np.concatenate(list(residuals.values()))
     return MacroPanel(
@@ -123,23 +124,29 @@ def estimate_panel(histories: Mapping[str, MacroHistory]) -> MacroPanel:
         persistence=persistence,
         residuals=residuals,
         covariance=np.cov(pooled.T),
-        degrees=_degrees(residuals),
+        degrees=_macro_shock_degrees_of_freedom(residuals),
         reaction=reaction,
         anchor=anchor,
     )
 
 
-def _dynamics(gaps: Mapping[str, F64], over: Mapping[str, F64]) -> tuple[F64, float]:
+def _macro_persistence_and_reaction(
+    macro_gaps: Mapping[str, F64], debt_gaps: Mapping[str, F64]
+) -> tuple[F64, float]:
     """Return φ of each series and the reaction of the primary balance to debt.
 
     x' = φ x + e for growth and stock-flow, x' = φ x + ρ (d - d̄) + e for the primary
     balance, by least squares over all economies.
     """
-    before = np.concatenate([gap[:-1] for gap in gaps.values()])
-    after = np.concatenate([gap[1:] for gap in gaps.values()])
-    debt = np.concatenate([gap[:-1] for gap in over.values()])
-    growth, stock_flow = (_fit(before[:, [k]], after[:, k])[0] for k in (0, 2))
-    primary, reaction = _fit(np.stack([before[:, 1], debt], axis=1), after[:, 1])
+    before = np.concatenate([gap[:-1] for gap in macro_gaps.values()])
+    after = np.concatenate([gap[1:] for gap in macro_gaps.values()])
+    debt = np.concatenate([gap[:-1] for gap in debt_gaps.values()])
+    growth, stock_flow = (
+        _macro_regression_coefficients(before[:, [k]], after[:, k])[0] for k in (0, 2)
+    )
+    primary, reaction = _macro_regression_coefficients(
+        np.stack([before[:, 1], debt], axis=1), after[:, 1]
+    )
     # Under one, or a shock would never fade; not under zero, where a year would undo the one
     # before it.
     persistence = np.clip([growth, primary, stock_flow], 0.0, 0.95)
@@ -147,19 +154,23 @@ def _dynamics(gaps: Mapping[str, F64], over: Mapping[str, F64]) -> tuple[F64, fl
     return persistence, float(np.clip(reaction, 0.0, REACTION_LIMIT))
 
 
-def _fit(causes: F64, effect: F64) -> F64:
+def _macro_regression_coefficients(lagged_macro: F64, macro_series: F64) -> F64:
     # Years with a hole are dropped, not filled: a filled year is a shock of zero.
-    complete = np.isfinite(causes).all(axis=1) & np.isfinite(effect)
-    return np.linalg.lstsq(causes[complete], effect[complete], rcond=None)[0].astype(np.float64)
+    complete = np.isfinite(lagged_macro).all(axis=1) & np.isfinite(macro_series)
+    return np.linalg.lstsq(lagged_macro[complete], macro_series[complete], rcond=None)[0].astype(
+        np.float64
+    )
 
 
-def _residuals(gap: F64, over: F64, persistence: F64, reaction: float) -> F64:
-    left = gap[1:] - persistence * gap[:-1]
-    left[:, 1] -= reaction * over[:-1]
+def _macro_shock_residuals(
+    macro_gaps: F64, debt_gap: F64, persistence: F64, reaction: float
+) -> F64:
+    left = macro_gaps[1:] - persistence * macro_gaps[:-1]
+    left[:, 1] -= reaction * debt_gap[:-1]
     return left[np.isfinite(left).all(axis=1)]
 
 
-def _degrees(residuals: Mapping[str, F64]) -> float:
+def _macro_shock_degrees_of_freedom(residuals: Mapping[str, F64]) -> float:
     """Return ν from the kurtosis of shocks scaled by their own economy's volatility.
 
     A Student t has excess kurtosis 6 / (ν - 4).
@@ -174,7 +185,7 @@ def _degrees(residuals: Mapping[str, F64]) -> float:
     return float(np.clip(4 + 6 / max(fourth - 3, 1e-9), 4.2, 30.0))
 
 
-def macro_model(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
+def macro_shock_sd_and_errors(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
     """Return an economy's macro volatilities, standard errors of means, and degrees."""
     residuals = panel.residuals[name]
     pooled = np.diag(panel.covariance)
@@ -203,15 +214,19 @@ class MarketShocks:
     growth_guarantee: float = 0.5
 
 
-def shock_model(panel: MacroPanel, name: str, markets: MarketShocks, source: str) -> ShockModel:
+def economy_shock_model(
+    panel: MacroPanel, name: str, markets: MarketShocks, source: str
+) -> ShockModel:
     """Return the joint shocks of an economy of the panel."""
-    spread, error, degrees = macro_model(panel, name)
+    spread, error, degrees = macro_shock_sd_and_errors(panel, name)
     scale = np.sqrt(np.diag(panel.covariance))
     return ShockModel(
         mean=panel.mean[name],
         persistence=np.concatenate([panel.persistence, markets.persistence]),
         sd=np.concatenate([spread, markets.sd]),
-        correlation=join_correlations(panel.covariance / np.outer(scale, scale), markets),
+        correlation=macro_and_market_correlation(
+            panel.covariance / np.outer(scale, scale), markets
+        ),
         degrees=panel.degrees,
         mean_error=error,
         scale_degrees=degrees,
@@ -221,7 +236,7 @@ def shock_model(panel: MacroPanel, name: str, markets: MarketShocks, source: str
     )
 
 
-def join_correlations(macro: F64, markets: MarketShocks) -> F64:
+def macro_and_market_correlation(macro: F64, markets: MarketShocks) -> F64:
     """Return the correlation of all shocks; macro and market blocks meet in guarantees."""
     n = len(SHOCKS)
     whole = np.eye(n)

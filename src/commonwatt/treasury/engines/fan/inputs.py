@@ -71,7 +71,7 @@ class FanInputs:
     call_loss: float
     ceiling: F64
 
-    def rules(self, reaction: float) -> FanRules:
+    def fan_rules(self, reaction: float) -> FanRules:
         """Return what holds for every path, as the kernel reads it."""
         return FanRules(
             gdp_before=float(self.gdp_before),
@@ -84,7 +84,7 @@ class FanInputs:
             reaction=float(reaction),
         )
 
-    def baseline(self) -> FanBaseline:
+    def fan_baseline(self) -> FanBaseline:
         """Return what the projection gives by year, as the kernel reads it."""
         return FanBaseline(
             growth=self.growth,
@@ -97,7 +97,7 @@ class FanInputs:
         )
 
 
-def fan_inputs(
+def debt_fan_inputs(
     projection: Projection,
     *,
     financing_share: float | None = None,
@@ -118,12 +118,12 @@ def fan_inputs(
     """
     country, years = projection.country, projection.years
     count, first = len(years), years[0].year
-    slots = currency_slots(country, projection.ladder)
+    slots = debt_currency_slots(country, projection.ladder)
     gdp = np.array([y.gdp for y in years])
     before = np.array([country.gdp_before, *gdp[:-1]])
-    need = np.array([y.interest - y.primary_balance - _transfers(y) for y in years])
+    need = np.array([y.interest - y.primary_balance - _public_transfers_of_year(y) for y in years])
     # The ladder of the projection holds what it issues itself; the paths issue their own.
-    opening = opening_ladder(
+    opening = opening_debt_ladder(
         [t for t in projection.ladder if t.issued < first], slots, first, count
     )
     share = country.financing_share if financing_share is None else financing_share
@@ -132,12 +132,14 @@ def fan_inputs(
         currencies=slots,
         gdp_before=country.gdp_before,
         growth=gdp / before - 1,
-        primary=np.array([(y.primary_balance + _transfers(y)) / y.gdp for y in years]),
+        primary=np.array(
+            [(y.primary_balance + _public_transfers_of_year(y)) / y.gdp for y in years]
+        ),
         net_issue=np.array([y.gross_issuance - y.redemption for y in years]),
         need=need,
         opening=opening,
-        anchor=_anchor(projection, float(opening.face.sum())),
-        mix=mix_profile(country.mix, slots, count),
+        anchor=_planned_net_debt_shares(projection, float(opening.face.sum())),
+        mix=issuance_mix_profile(country.mix, slots, count),
         reserves=country.reserves or 0.0,
         reserves_return=country.reserves_return,
         # Without reserves there is nothing but debt to meet a shock.
@@ -151,11 +153,11 @@ def fan_inputs(
     )
 
 
-def _transfers(year: ProjectedYear) -> float:
+def _public_transfers_of_year(year: ProjectedYear) -> float:
     return math.fsum(year.balances.transfers.values())
 
 
-def _anchor(projection: Projection, face: float) -> F64:
+def _planned_net_debt_shares(projection: Projection, face: float) -> F64:
     # The reaction is to what differs from the plan: a planned rise of debt must not make the
     # primary balance of the plan itself better.
     country = projection.country
@@ -164,7 +166,7 @@ def _anchor(projection: Projection, face: float) -> F64:
     return np.array([before, *path])
 
 
-def currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ...]:
+def debt_currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ...]:
     """Return the four currency slots, the country's own first.
 
     Raises:
@@ -182,7 +184,7 @@ def currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ..
     return (home, *foreign, *[""] * (CURRENCIES - 1 - len(foreign)))
 
 
-def opening_ladder(
+def opening_debt_ladder(
     tranches: Sequence[Tranche], slots: Sequence[str], first: int, years: int
 ) -> OpeningLadder:
     """Return redemption, interest and face of the opening stock by currency and year."""
@@ -199,7 +201,7 @@ def opening_ladder(
     return OpeningLadder(redemption, cost, face)
 
 
-def mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> MixProfile:
+def issuance_mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> MixProfile:
     """Return what a vintage of each currency repays and pays, by years since its issue.
 
     A tenor's rate moves with the short rate by 1 - w and with the long rate by w,
@@ -211,7 +213,7 @@ def mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> Mix
     red, cost, short, long = (np.zeros((4, years + 1)) for _ in range(4))
     currency = np.zeros(4)
     for part in mix:
-        _check_tenor(part)
+        _check_bond_tenor(part)
         currency[slots.index(part.currency)] += part.share
     for part in mix:
         c = slots.index(part.currency)
@@ -226,7 +228,7 @@ def mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> Mix
     return MixProfile(red, cost, short, long, currency)
 
 
-def _check_tenor(part: MixPart) -> None:
+def _check_bond_tenor(part: MixPart) -> None:
     if 1 <= part.tenor <= BUCKETS:
         return
     raise CountryError(

@@ -89,7 +89,7 @@ class MixProfile(NamedTuple):
 
 
 @njit()
-def run_block(
+def run_debt_path_block(
     draws: F32,
     chi: F32,
     unsure: F64,
@@ -144,16 +144,18 @@ def run_block(
     red, cost, need = np.empty(paths), np.empty(paths), np.empty(paths)
     due = np.empty((4, paths))
     for t in range(years):
-        _shake(draws[t], chi[t], unsure[VOLATILITY], factor, shock)
-        _move(state, shock, persistence, fx, gap, rules.reaction)
-        _service(t, issued, fx, opening, mix, due, red, cost)
-        _grow_and_need(t, baseline, unsure, state, shock[GUARANTEE], rules, cost,
+        _fill_macro_market_shocks(draws[t], chi[t], unsure[VOLATILITY], factor, shock)
+        _advance_macro_state_and_fx(state, shock, persistence, fx, gap, rules.reaction)
+        _fill_debt_service(t, issued, fx, opening, mix, due, red, cost)
+        _fill_gdp_and_financing_need(t, baseline, unsure, state, shock[GUARANTEE], rules, cost,
                        gdp, need, counts, ever)  # fmt: skip
         for p in range(paths):
-            # Before `_finance` turns `red` into gross issuance.
+            # Before `_fill_issuance_and_reserves` turns `red` into gross issuance.
             out_gfn[t, p] = max(red[p] + need[p], 0.0) / gdp[p]
-        _finance(baseline.net_issue[t], baseline.need[t], rules, red, need, reserves)
-        _issue(t, red, state, mix.currency, fx, due, stock, issued)
+        _fill_issuance_and_reserves(
+            baseline.net_issue[t], baseline.need[t], rules, red, need, reserves
+        )
+        _issue_bonds_by_currency(t, red, state, mix.currency, fx, due, stock, issued)
         for p in range(paths):
             debt = 0.0
             for c in range(4):
@@ -163,14 +165,14 @@ def run_block(
             out_last[p] = debt
             out_reserves[t, p] = reserves[p] / gdp[p]
             gap[p] = (debt - reserves[p]) / gdp[p] - baseline.anchor[t + 1]
-            _count(OVER_CEILING, t, p, debt > baseline.ceiling[t], counts, ever)
-            _count(UNDER_FLOOR, t, p, reserves[p] < rules.floor, counts, ever)
+            _count_debt_event(OVER_CEILING, t, p, debt > baseline.ceiling[t], counts, ever)
+            _count_debt_event(UNDER_FLOOR, t, p, reserves[p] < rules.floor, counts, ever)
     for event in range(3):
         counts[event, years] += ever[event].sum()
 
 
 @njit()
-def _shake(draws: F32, chi: F32, scale: F64, factor: F64, shock: F64) -> None:
+def _fill_macro_market_shocks(draws: F32, chi: F32, scale: F64, factor: F64, shock: F64) -> None:
     """Fill a year's shocks: correlated, with the year's and the path's own scale."""
     paths = len(scale)
     for i in range(9):
@@ -188,7 +190,9 @@ def _shake(draws: F32, chi: F32, scale: F64, factor: F64, shock: F64) -> None:
 
 
 @njit()
-def _move(state: F64, shock: F64, persistence: F64, fx: F64, gap: F64, reaction: float) -> None:
+def _advance_macro_state_and_fx(
+    state: F64, shock: F64, persistence: F64, fx: F64, gap: F64, reaction: float
+) -> None:
     """Move persistent shocks and exchange rates a year on."""
     paths = len(gap)
     for i in range(5):
@@ -202,7 +206,7 @@ def _move(state: F64, shock: F64, persistence: F64, fx: F64, gap: F64, reaction:
 
 
 @njit()
-def _service(
+def _fill_debt_service(
     t: int,
     issued: F64,
     fx: F64,
@@ -235,7 +239,7 @@ def _service(
 
 
 @njit()
-def _grow_and_need(
+def _fill_gdp_and_financing_need(
     t: int,
     baseline: FanBaseline,
     unsure: F64,
@@ -253,7 +257,7 @@ def _grow_and_need(
     for p in range(len(gdp)):
         gdp[p] *= 1.0 + max(growth + unsure[GROWTH, p] + state[GROWTH, p], WORST_GROWTH)
         called = guarantee[p] < rules.call_threshold
-        _count(CALLED, t, p, called, counts, ever)
+        _count_debt_event(CALLED, t, p, called, counts, ever)
         balance = (
             primary
             + unsure[PRIMARY, p]
@@ -267,7 +271,7 @@ def _grow_and_need(
 
 
 @njit()
-def _finance(
+def _fill_issuance_and_reserves(
     net_issue: float, need_base: float, rules: FanRules, red: F64, need: F64, reserves: F64
 ) -> None:
     """Turn `red` from redemptions into gross issuance, and let reserves take the rest."""
@@ -285,7 +289,7 @@ def _finance(
 
 
 @njit()
-def _issue(
+def _issue_bonds_by_currency(
     t: int, gross: F64, state: F64, mix_currency: F64, fx: F64, due: F64, stock: F64, issued: F64
 ) -> None:
     """Issue in the mix's currencies and move the stocks."""
@@ -300,7 +304,7 @@ def _issue(
 
 
 @njit()
-def _count(event: int, t: int, p: int, happened: bool, counts: I64, ever: Bools) -> None:
+def _count_debt_event(event: int, t: int, p: int, happened: bool, counts: I64, ever: Bools) -> None:
     if happened:
         counts[event, t] += 1
         ever[event, p] = True

@@ -45,7 +45,7 @@ class PathYear:
     called: bool
 
 
-def run_path(
+def run_reference_debt_path(
     inputs: FanInputs,
     model: ShockModel,
     mix: Sequence[MixPart],
@@ -64,7 +64,7 @@ def run_path(
         chi: Student scales, shape (years,).
         unsure: Three mean shifts and the volatility scale, shape (4,).
     """
-    factor = model.factor()
+    factor = model.shock_cholesky_factor()
     issued = [[BondBucket() for _ in range(BUCKETS)] for _ in range(4)]
     state, fx = [0.0] * 5, [1.0] * 4
     face = [float(amount) for amount in inputs.opening.face]
@@ -77,7 +77,7 @@ def run_path(
         state = [model.persistence[i] * state[i] + shocks[i] for i in range(5)]
         state[PRIMARY] += model.reaction * gap
         fx = [1.0, *(fx[c] * math.exp(shocks[FX - 1 + c]) for c in (1, 2, 3))]
-        due, cost = _service(inputs, issued, t)
+        due, cost = _debt_service_by_currency(inputs, issued, t)
         red = sum(f * d for f, d in zip(fx, due, strict=True))
         paid = sum(f * c for f, c in zip(fx, cost, strict=True))
         gdp *= 1 + max(inputs.growth[t] + unsure[GROWTH] + state[GROWTH], WORST_GROWTH)
@@ -85,8 +85,10 @@ def run_path(
         call = inputs.call_loss * inputs.guarantees[t] if called else 0.0
         primary = inputs.primary[t] + unsure[PRIMARY] + state[PRIMARY]
         need = (unsure[STOCK_FLOW] + state[STOCK_FLOW] - primary) * gdp + paid + call
-        gross, reserves = _finance(inputs, t, red=red, need=need, reserves=reserves)
-        _issue(issued, mix, inputs, gross, fx, state[SHORT], state[LONG])
+        gross, reserves = _gross_issuance_and_reserves(
+            inputs, t, red=red, need=need, reserves=reserves
+        )
+        _issue_bonds_by_tenor(issued, mix, inputs, gross, fx, state[SHORT], state[LONG])
         for c in range(4):
             face[c] += gross * inputs.mix.currency[c] / fx[c] - due[c]
         debt = sum(f * a for f, a in zip(fx, face, strict=True))
@@ -95,7 +97,7 @@ def run_path(
     return rows
 
 
-def _service(
+def _debt_service_by_currency(
     inputs: FanInputs, issued: list[list[BondBucket]], t: int
 ) -> tuple[list[float], list[float]]:
     """Return redemptions and interest by currency, and move every bucket a year on."""
@@ -108,7 +110,7 @@ def _service(
     return due, cost
 
 
-def _finance(
+def _gross_issuance_and_reserves(
     inputs: FanInputs, t: int, *, red: float, need: float, reserves: float
 ) -> tuple[float, float]:
     share = inputs.financing_share
@@ -120,7 +122,7 @@ def _finance(
     return gross, max(before + gross, 0.0)
 
 
-def _issue(
+def _issue_bonds_by_tenor(
     issued: list[list[BondBucket]],
     mix: Sequence[MixPart],
     inputs: FanInputs,

@@ -16,22 +16,22 @@ import numpy as np
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
 from commonwatt.treasury.domain.shocks import F64, ShockModel
-from commonwatt.treasury.engines.fan.estimate import MarketShocks, join_correlations
+from commonwatt.treasury.engines.fan.estimate import MarketShocks, macro_and_market_correlation
 from commonwatt.treasury.io.country.folder import SHIPPED
 
 FOLDER = SHIPPED / "shocks"
 
 
-def load_markets(home: str, slots: Sequence[str]) -> MarketShocks:
+def load_market_shocks(home: str, slots: Sequence[str]) -> MarketShocks:
     """Return shocks of rates, of the three foreign currency slots, and of guarantees.
 
     Args:
         home: The country's own currency.
         slots: Four currency slots, the home currency first, "" where unused.
     """
-    document = _read(FOLDER / "markets.toml")
+    document = _read_shock_model_toml(FOLDER / "markets.toml")
     pair: dict[str, Any] = document["pairs"].get(home, {})
-    spread, correlation = _exchange_rates(document, pair, slots[1:])
+    spread, correlation = _fx_shock_sd_and_correlation(document, pair, slots[1:])
     rates = document["rates"]
     whole = np.eye(6)  # the last is the guarantee factor, which meets growth only
     whole[:5, :5] = correlation
@@ -43,7 +43,7 @@ def load_markets(home: str, slots: Sequence[str]) -> MarketShocks:
     )
 
 
-def _exchange_rates(
+def _fx_shock_sd_and_correlation(
     document: dict[str, Any], pair: dict[str, Any], foreign: Sequence[str]
 ) -> tuple[list[float], F64]:
     names: list[str] = pair.get("currencies", [])
@@ -62,13 +62,13 @@ def _exchange_rates(
     return spread, correlation
 
 
-def load_macro(iso3: str, markets: MarketShocks) -> ShockModel:
+def load_country_shock_model(iso3: str, markets: MarketShocks) -> ShockModel:
     """Return the shipped shock model of a country.
 
     Raises:
         CountryError: None ships for it.
     """
-    document = _read(FOLDER / "macro.toml")
+    document = _read_shock_model_toml(FOLDER / "macro.toml")
     if iso3 not in document:
         raise CountryError(
             iso3,
@@ -76,17 +76,17 @@ def load_macro(iso3: str, markets: MarketShocks) -> ShockModel:
             wanted=Message("one of {names}", {"names": ", ".join(sorted(document))}),
             remedy=Message("Give a WEO table with --weo to estimate them."),
         )
-    return parse_model(document[iso3], markets)
+    return parse_macro_shock_model(document[iso3], markets)
 
 
-def parse_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:
+def parse_macro_shock_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:
     """Return a shock model from its table of a TOML file."""
     persistence = np.array(cells["persistence"], float)
     return ShockModel(
         mean=np.array(cells["mean"], float),
         persistence=np.concatenate([persistence, markets.persistence]),
         sd=np.concatenate([np.array(cells["sd"], float), markets.sd]),
-        correlation=join_correlations(np.array(cells["correlation"], float), markets),
+        correlation=macro_and_market_correlation(np.array(cells["correlation"], float), markets),
         degrees=float(cells["degrees"]),
         mean_error=np.array(cells["mean_error"], float),
         scale_degrees=float(cells["scale_degrees"]),
@@ -96,26 +96,26 @@ def parse_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:
     )
 
 
-def model_rows(model: ShockModel) -> dict[str, Any]:
+def macro_shock_model_cells(model: ShockModel) -> dict[str, Any]:
     """Return the macro part of a model as plain cells, in the order that it is written."""
 
     # Six digits, as the shipped file holds them.
-    def plain(numbers: F64) -> list[float]:
-        return [round(float(number), 6) for number in numbers]
+    def rounded_shock_parameters(shock_parameters: F64) -> list[float]:
+        return [round(float(number), 6) for number in shock_parameters]
 
     return {
         "source": model.source,
         "observations": model.observations,
-        "mean": plain(model.mean),
-        "mean_error": plain(model.mean_error),
-        "persistence": plain(model.persistence[:3]),
-        "sd": plain(model.sd[:3]),
-        "correlation": [plain(row) for row in model.correlation[:3, :3]],
+        "mean": rounded_shock_parameters(model.mean),
+        "mean_error": rounded_shock_parameters(model.mean_error),
+        "persistence": rounded_shock_parameters(model.persistence[:3]),
+        "sd": rounded_shock_parameters(model.sd[:3]),
+        "correlation": [rounded_shock_parameters(row) for row in model.correlation[:3, :3]],
         "degrees": round(model.degrees, 4),
         "scale_degrees": model.scale_degrees,
         "reaction": round(model.reaction, 6),
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_shock_model_toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -15,54 +15,58 @@ LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 EVENTS = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
 
 
-def level_name(level: float) -> str:
+def debt_quantile_column_name(level: float) -> str:
     """Return the column of a quantile.
 
-    >>> level_name(0.05), level_name(0.5)
+    >>> debt_quantile_column_name(0.05), debt_quantile_column_name(0.5)
     ('q05', 'q50')
     """
     return f"q{round(100 * level):02d}"
 
 
-def quantile_rows(names: tuple[str, ...], paths: F32) -> list[Row]:
+def debt_quantile_rows(fiscal_years: tuple[str, ...], paths: F32) -> list[Row]:
     """Return the quantiles of each year, with the Monte-Carlo error of the widest."""
-    return [_quantile_row(name, year) for name, year in zip(names, paths, strict=True)]
+    return [_debt_quantile_row(name, year) for name, year in zip(fiscal_years, paths, strict=True)]
 
 
-def _quantile_row(name: str, year: F32) -> Row:
-    ordered = np.sort(year)
-    row: Row = {"fiscal_year": name}
-    row |= {level_name(level): quantile(ordered, level) for level in LEVELS}
+def _debt_quantile_row(fiscal_year: str, debt_share_paths: F32) -> Row:
+    ordered = np.sort(debt_share_paths)
+    row: Row = {"fiscal_year": fiscal_year}
+    row |= {
+        debt_quantile_column_name(level): debt_path_quantile(ordered, level) for level in LEVELS
+    }
     row["mean"] = float(ordered.mean(dtype=np.float64))
-    row["monte_carlo_error_q05"] = quantile_error(ordered, 0.05)
-    row["monte_carlo_error_q50"] = quantile_error(ordered, 0.50)
-    row["monte_carlo_error_q95"] = quantile_error(ordered, 0.95)
+    row["monte_carlo_error_q05"] = debt_path_quantile_error(ordered, 0.05)
+    row["monte_carlo_error_q50"] = debt_path_quantile_error(ordered, 0.50)
+    row["monte_carlo_error_q95"] = debt_path_quantile_error(ordered, 0.95)
     return row
 
 
-def quantile(ordered: F32, level: float) -> float:
+def debt_path_quantile(ordered_paths: F32, level: float) -> float:
     """Return a quantile of sorted values by linear interpolation between neighbours."""
-    place = level * (len(ordered) - 1)
+    place = level * (len(ordered_paths) - 1)
     low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return float(ordered[low]) + (place - low) * (float(ordered[high]) - float(ordered[low]))
+    high = min(low + 1, len(ordered_paths) - 1)
+    return float(ordered_paths[low]) + (place - low) * (
+        float(ordered_paths[high]) - float(ordered_paths[low])
+    )
 
 
-def quantile_error(ordered: F32, level: float) -> float:
+def debt_path_quantile_error(ordered_paths: F32, level: float) -> float:
     """Return the standard error of a quantile: half the span of its one-sigma ranks.
 
     The rank of a quantile is binomial, so ±√(n q (1 - q)) ranks are one standard error.
     """
-    n = len(ordered)
+    n = len(ordered_paths)
     # Binomial ranks ask nothing of the law of the paths, whose density at a quantile a
     # standard formula would need.
     ranks = math.sqrt(n * level * (1 - level))
     low = max(0, math.floor(level * n - ranks))
     high = min(n - 1, math.ceil(level * n + ranks))
-    return (float(ordered[high]) - float(ordered[low])) / 2
+    return (float(ordered_paths[high]) - float(ordered_paths[low])) / 2
 
 
-def chance_rows(inputs: FanInputs, paths: FanPaths) -> list[Row]:
+def debt_event_chance_rows(inputs: FanInputs, paths: FanPaths) -> list[Row]:
     """Return the chance of each event by year and ever, with Monte-Carlo errors."""
     n = paths.debt.shape[1]
     rows: list[Row] = []

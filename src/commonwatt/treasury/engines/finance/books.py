@@ -55,7 +55,7 @@ class CentreLife:
     service: tuple[DebtService, ...]
 
 
-def market_share(life: CentreLife) -> float:
+def sales_to_production_cost_share(life: CentreLife) -> float:
     """Return sales over production costs: running cost, refresh and loan interest."""
     sales = sum(o.revenue for o in life.operating)
     costs = sum(o.cost + o.refresh for o in life.operating) + sum(s.interest for s in life.service)
@@ -63,13 +63,13 @@ def market_share(life: CentreLife) -> float:
     return sales / (costs + built)
 
 
-def classified_inside(life: CentreLife, route: FinancingRoute) -> bool:
+def is_debt_of_government(life: CentreLife, route: FinancingRoute) -> bool:
     """Return whether the centre's debt is the government's under the statistical rules."""
     match route:
         case FinancingRoute.ON_BUDGET:
             return True
         case FinancingRoute.GUARANTEE:
-            return market_share(life) < MARKET_TEST
+            return sales_to_production_cost_share(life) < MARKET_TEST
         case FinancingRoute.PPP:
             terms = life.centre.ppp
             # Construction risk, and at least one of availability and demand risk.
@@ -79,19 +79,19 @@ def classified_inside(life: CentreLife, route: FinancingRoute) -> bool:
             assert_never(route)
 
 
-def public_accounts(life: CentreLife, route: FinancingRoute) -> tuple[BookYear, ...]:
+def government_book_years(life: CentreLife, route: FinancingRoute) -> tuple[BookYear, ...]:
     """Return the years of a route; all of building and all of operation."""
     periods = life.centre.building_periods + life.centre.operating_periods
     per_year = life.centre.periods_per_year
-    inside = classified_inside(life, route)
+    inside = is_debt_of_government(life, route)
     payment = availability_payment(life) if route is FinancingRoute.PPP else 0.0
     return tuple(
-        _book_year(life, route, year, inside=inside, payment=payment)
+        _government_book_year(life, route, year, inside=inside, payment=payment)
         for year in range(periods // per_year)
     )
 
 
-def _book_year(
+def _government_book_year(
     life: CentreLife, route: FinancingRoute, year: int, *, inside: bool, payment: float
 ) -> BookYear:
     per_year = life.centre.periods_per_year
@@ -101,7 +101,7 @@ def _book_year(
     runs = [k - builds for k in span if k >= builds]
     operating = [life.operating[k] for k in runs]
     service = [life.service[k] for k in runs if k < len(life.service)]
-    balance = _balance(life, runs[-1] if runs else None, draws)
+    balance = _centre_loan_balance(life, runs[-1] if runs else None, draws)
     paid = payment * len(runs)
     spent = sum(d.cost + d.interest + d.fee for d in draws)
     net = sum(o.revenue - o.cost - o.refresh for o in operating)
@@ -111,16 +111,16 @@ def _book_year(
     deficit = spent - net + interest if inside else paid - charges
     return BookYear(
         year=life.centre.first_year + year,
-        deficit=_mn(deficit),
-        gross_debt=_mn(balance) if inside else 0.0,
+        deficit=_finance_cents_to_mn(deficit),
+        gross_debt=_finance_cents_to_mn(balance) if inside else 0.0,
         # A guarantee is a memorandum item beside the debt, wherever the centre is classified.
-        guarantees=_mn(balance) if route is FinancingRoute.GUARANTEE else 0.0,
-        borrowing=_mn(sum(d.debt for d in draws)) if inside else 0.0,
-        availability_payment=_mn(paid),
+        guarantees=_finance_cents_to_mn(balance) if route is FinancingRoute.GUARANTEE else 0.0,
+        borrowing=_finance_cents_to_mn(sum(d.debt for d in draws)) if inside else 0.0,
+        availability_payment=_finance_cents_to_mn(paid),
     )
 
 
-def _balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -> float:
+def _centre_loan_balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -> float:
     if run is None:
         return float(draws[-1].balance)
     if run < len(life.service):
@@ -128,7 +128,7 @@ def _balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -
     return 0.0
 
 
-def public_need(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
+def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
     """Return what a route asks of the treasury each year, in bn, before any finance cost.
 
     On budget that is building and running less user charges; the government's own bonds
@@ -149,7 +149,7 @@ def public_need(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
             FinancingRoute.GUARANTEE: 0.0,
             FinancingRoute.PPP: payment * len(runs) - net,
         }
-        need[centre.first_year + year] = _mn(costs[route]) / 1000
+        need[centre.first_year + year] = _finance_cents_to_mn(costs[route]) / 1000
     return need
 
 
@@ -169,5 +169,5 @@ def availability_payment(life: CentreLife) -> float:
     return spent * rate / (1 - (1 + rate) ** -runs)
 
 
-def _mn(cents: float) -> float:
+def _finance_cents_to_mn(cents: float) -> float:
     return cents / 100_000_000

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.treasury.domain.shocks import F64, ShockModel
 from commonwatt.treasury.engines.fan.draws import (
     BLOCK,
     BLOCKS_PER_STREAM,
     PATHS_PER_BLOCK,
-    draw_block,
+    draw_debt_shock_block,
 )
 from commonwatt.treasury.engines.fan.kernel import F32, GROWTH, VOLATILITY, WORST_GROWTH
 from commonwatt.treasury.engines.finance.books import CentreLife
@@ -53,7 +53,7 @@ def guarantee_calls(
     """Return the calls of a centre whose loan the government guarantees."""
     builds, years = life.centre.construction.years, life.centre.loan.years
     blocks = range(-(-paths // BLOCK))
-    parts = [_block(life, model, seed, b, builds + years, demand_sd) for b in blocks]
+    parts = [_guarantee_call_block(life, model, seed, b, builds + years, demand_sd) for b in blocks]
     calls = np.concatenate(parts, axis=1)[:, :paths]
     hit = calls > 1e-9  # a tenth of a cent: less is rounding of two equal sums
     ever = float(hit.any(axis=0).mean())
@@ -67,27 +67,27 @@ def guarantee_calls(
     )
 
 
-def _block(
+def _guarantee_call_block(
     life: CentreLife, model: ShockModel, seed: int, block: int, years: int, demand_sd: float
 ) -> F64:
-    growth = gdp_gap(model, years, seed=seed, block=block)
-    rng = stream(seed, f"treasury centre {life.centre.name}, block {block}")
+    growth = gdp_gap_paths(model, years, seed=seed, block=block)
+    rng = named_random_stream(seed, f"treasury centre {life.centre.name}, block {block}")
     apart = rng.standard_normal((years, growth.shape[1])).cumsum(axis=0) * demand_sd
     # The paths start when building does: the years before the first sale are chance, too.
     demand = np.exp(life.centre.growth_beta * growth + apart)[life.centre.construction.years :]
-    return _shortfalls(life, demand)
+    return _guarantee_payments_mn(life, demand)
 
 
-def gdp_gap(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
+def gdp_gap_paths(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
     """Return log GDP against its baseline on the paths of one block of the fan.
 
     Shape (years, paths); the draws, the scales and the law are the fan's own.
     """
-    draws, chi, unsure = draw_block(model, years, seed=seed, block=block)
+    draws, chi, unsure = draw_debt_shock_block(model, years, seed=seed, block=block)
     # The first row of the factor alone: growth needs none of the other eight shocks.
-    weights = model.factor()[GROWTH]
+    weights = model.shock_cholesky_factor()[GROWTH]
     shocks = np.einsum("j,ltjp->tlp", weights.astype(np.float32), draws).astype(np.float64)
-    shocks *= _scales(chi, unsure)
+    shocks *= _gdp_shock_scales(chi, unsure)
     state = np.zeros(shocks.shape[1:])
     gap = np.zeros(shocks.shape[1:])
     rows: list[F64] = []
@@ -98,11 +98,11 @@ def gdp_gap(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
     return np.stack(rows)
 
 
-def _scales(chi: F32, unsure: F64) -> F64:
-    return chi.transpose(1, 0, 2).astype(np.float64) * unsure[None, :, VOLATILITY, :]
+def _gdp_shock_scales(student_scales: F32, unsure: F64) -> F64:
+    return student_scales.transpose(1, 0, 2).astype(np.float64) * unsure[None, :, VOLATILITY, :]
 
 
-def _shortfalls(life: CentreLife, demand: F64) -> F64:
+def _guarantee_payments_mn(life: CentreLife, demand: F64) -> F64:
     """Return what the guarantee pays in each year of the loan, in mn.
 
     Demand cannot exceed what there is to sell. Debt service comes before the refresh
@@ -119,7 +119,7 @@ def _shortfalls(life: CentreLife, demand: F64) -> F64:
         # Fixed cost is what is left of the running cost, so that both move as `operation` has it.
         index = (1 + centre.operation.inflation) ** year
         fixed = sum(life.operating[k].cost for k in span) - variable * index
-        service = sum(life.service[k].total for k in span)
+        service = sum(life.service[k].total_payment for k in span)
         used = np.minimum(demand[year], ceiling)
         cash = (revenue - variable * index) * used - fixed
         rows.append(np.maximum(service - cash, 0.0) / 100_000_000)

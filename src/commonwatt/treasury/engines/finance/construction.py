@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from scipy.special import betainc  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
 
 
@@ -27,17 +27,17 @@ class ConstructionDraw:
     balance: int
 
 
-def s_curve(periods: int, steepness: float) -> tuple[float, ...]:
+def construction_s_curve_shares(periods: int, steepness: float) -> tuple[float, ...]:
     """Return the share of cost that falls in each period: a symmetric beta law.
 
-    >>> [round(share, 4) for share in s_curve(4, 2.0)]
+    >>> [round(share, 4) for share in construction_s_curve_shares(4, 2.0)]
     [0.1562, 0.3438, 0.3438, 0.1562]
     """
     ends = [float(betainc(steepness, steepness, k / periods)) for k in range(periods + 1)]
     return tuple(b - a for a, b in pairwise(ends))
 
 
-def drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
+def construction_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     """Return the drawdown: debt pays its share of every use, equity the rest.
 
     Money is drawn evenly within a period, so a period's interest is on the opening
@@ -49,26 +49,26 @@ def drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     The fee is a share φ of the whole loan and is paid first; the loan is linear in the
     fee, D(f) = D(0) + b f, so f = φ D(0) / (1 - φ b).
     """
-    costs = _costs(centre)
-    fee = _fee(centre, [float(cost) for cost in costs])
+    costs = _construction_cost_cents(centre)
+    fee = _loan_arrangement_fee(centre, [float(cost) for cost in costs])
     draws: list[ConstructionDraw] = []
     balance = 0
     for k, cost in enumerate(costs):
         # Whole cents from here on: what is drawn is paid, and sources must equal uses to the cent.
         paid = round(fee) if k == 0 else 0
-        interest = round(_interest(centre, float(balance), float(cost + paid)))
+        interest = round(_construction_period_interest(centre, float(balance), float(cost + paid)))
         uses = cost + paid + interest
         debt = round(centre.loan.share * uses)
         balance += debt
         draws.append(ConstructionDraw(cost, interest, paid, debt, uses - debt, balance))
     total = sum(draw.cost for draw in draws)
-    check_closed("cost of construction", total, sum(costs))
+    check_accounting_identity("cost of construction", total, sum(costs))
     return tuple(draws)
 
 
-def _costs(centre: Centre) -> list[int]:
+def _construction_cost_cents(centre: Centre) -> list[int]:
     whole = round(centre.construction.cost_mn * CENTS_PER_MN)
-    shares = s_curve(centre.building_periods, centre.construction.steepness)
+    shares = construction_s_curve_shares(centre.building_periods, centre.construction.steepness)
     # Ends are rounded, and parts are their differences, so that rounding cannot add up.
     ends, done = [0], 0.0
     for share in shares:
@@ -78,21 +78,27 @@ def _costs(centre: Centre) -> list[int]:
     return [b - a for a, b in pairwise(ends)]
 
 
-def _interest(centre: Centre, balance: float, uses: float) -> float:
-    r, s = centre.period_rate, centre.loan.share
-    return r * (balance + s * uses / 2) / (1 - r * s / 2)  # solved, see `drawdown`
+def _construction_period_interest(centre: Centre, loan_balance: float, uses: float) -> float:
+    r, s = centre.loan_rate_per_period, centre.loan.share
+    return (
+        r * (loan_balance + s * uses / 2) / (1 - r * s / 2)
+    )  # solved, see `construction_drawdown`
 
 
-def _fee(centre: Centre, costs: list[float]) -> float:
-    whole = sum(costs)  # a fee as large as the cost itself, so that the slope keeps its digits
-    without = _loan(centre, costs, 0.0)
-    slope = (_loan(centre, costs, whole) - without) / whole
+def _loan_arrangement_fee(centre: Centre, construction_costs: list[float]) -> float:
+    whole = sum(
+        construction_costs
+    )  # a fee as large as the cost itself, so that the slope keeps its digits
+    without = _loan_balance_at_completion(centre, construction_costs, 0.0)
+    slope = (_loan_balance_at_completion(centre, construction_costs, whole) - without) / whole
     return centre.loan.fee * without / (1 - centre.loan.fee * slope)
 
 
-def _loan(centre: Centre, costs: list[float], fee: float) -> float:
+def _loan_balance_at_completion(
+    centre: Centre, construction_costs: list[float], fee: float
+) -> float:
     balance = 0.0
-    for k, cost in enumerate(costs):
+    for k, cost in enumerate(construction_costs):
         uses = cost + (fee if k == 0 else 0.0)
-        balance += centre.loan.share * (uses + _interest(centre, balance, uses))
+        balance += centre.loan.share * (uses + _construction_period_interest(centre, balance, uses))
     return balance

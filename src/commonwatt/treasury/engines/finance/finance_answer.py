@@ -6,52 +6,59 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.domain.shocks import ShockModel
 from commonwatt.treasury.engines.finance.books import (
     CentreLife,
     availability_payment,
-    classified_inside,
-    market_share,
-    public_accounts,
+    government_book_years,
+    is_debt_of_government,
+    sales_to_production_cost_share,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
-from commonwatt.treasury.engines.finance.construction import drawdown
-from commonwatt.treasury.engines.finance.loan import CoverRatios, cover, repay, service_in_cents
-from commonwatt.treasury.engines.finance.operation import operating_periods
+from commonwatt.treasury.engines.finance.construction import construction_drawdown
+from commonwatt.treasury.engines.finance.loan import (
+    CoverRatios,
+    debt_service_in_cents,
+    loan_cover_ratios,
+    loan_debt_service,
+)
+from commonwatt.treasury.engines.finance.operation import centre_operating_periods
 from commonwatt.treasury.engines.finance.price import price_for_llcr
 from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre, FinancingRoute
 
 UTILISATIONS = (0.40, 0.50, 0.60, 0.70, 0.80, 0.85, 0.90)
 
 
-def simulate_life(
+def simulate_centre_life(
     centre: Centre, *, price: float | None = None, utilisation: float | None = None
 ) -> CentreLife:
     """Return a centre's whole life: building, operation and the loan."""
-    draws = drawdown(centre)
-    _check_sources(centre, draws)
-    operating = operating_periods(centre, price=price, utilisation=utilisation)
+    draws = construction_drawdown(centre)
+    _check_sources_equal_uses(centre, draws)
+    operating = centre_operating_periods(centre, price=price, utilisation=utilisation)
     debt = draws[-1].balance
-    service = repay(centre, debt, [o.cfads for o in operating])
-    check_closed("loan at maturity", service[-1].balance, 0.0)
+    service = loan_debt_service(centre, debt, [o.cfads for o in operating])
+    check_accounting_identity("loan at maturity", service[-1].balance, 0.0)
     return CentreLife(centre=centre, draws=draws, operating=operating, service=service)
 
 
-def _check_sources(centre: Centre, draws: Sequence[Any]) -> None:
+def _check_sources_equal_uses(centre: Centre, draws: Sequence[Any]) -> None:
     for draw in draws:
         sources, uses = draw.debt + draw.equity, draw.cost + draw.interest + draw.fee
         if sources != uses:
-            check_closed(f"{centre.name}, sources and uses", sources, uses, tolerance=0.0)
+            check_accounting_identity(
+                f"{centre.name}, sources and uses", sources, uses, tolerance=0.0
+            )
 
 
-def life_cover(life: CentreLife) -> CoverRatios:
+def centre_cover_ratios(life: CentreLife) -> CoverRatios:
     """Return the cover ratios of a life."""
     debt = life.draws[-1].balance
-    return cover(life.centre, debt, [o.cfads for o in life.operating], life.service)
+    return loan_cover_ratios(life.centre, debt, [o.cfads for o in life.operating], life.service)
 
 
-def capital_need(centre: Centre) -> dict[int, dict[str, float]]:
+def centre_capital_need_bn(centre: Centre) -> dict[int, dict[str, float]]:
     """Return capital and finance by calendar year of building, in bn of the currency.
 
     Args:
@@ -62,25 +69,25 @@ def capital_need(centre: Centre) -> dict[int, dict[str, float]]:
         construction and fee), `debt_bn` (drawn) and `equity_bn`.
     """
     per_year = centre.periods_per_year
-    draws = drawdown(centre)
+    draws = construction_drawdown(centre)
     need: dict[int, dict[str, float]] = {}
     for year in range(centre.construction.years):
         part = draws[year * per_year : (year + 1) * per_year]
         debt, equity = sum(d.debt for d in part), sum(d.equity for d in part)
         need[centre.first_year + year] = {
-            "capital_bn": _bn(sum(d.cost for d in part)),
-            "uses_bn": _bn(debt + equity),
-            "debt_bn": _bn(debt),
-            "equity_bn": _bn(equity),
+            "capital_bn": _finance_cents_to_bn(sum(d.cost for d in part)),
+            "uses_bn": _finance_cents_to_bn(debt + equity),
+            "debt_bn": _finance_cents_to_bn(debt),
+            "equity_bn": _finance_cents_to_bn(equity),
         }
     return need
 
 
-def _bn(cents: int) -> float:
+def _finance_cents_to_bn(cents: int) -> float:
     return cents / (1000 * CENTS_PER_MN)
 
 
-def finance_answer(
+def centre_finance_answer(
     centre: Centre,
     model: ShockModel | None = None,
     *,
@@ -97,18 +104,20 @@ def finance_answer(
         paths: Paths of the calls.
         seed: Seed of their chance.
     """
-    life = simulate_life(centre)
-    ratios = life_cover(life)
+    life = simulate_centre_life(centre)
+    ratios = centre_cover_ratios(life)
     answer: dict[str, Any] = {
         "centre": centre.name,
         "currency": centre.currency,
-        "construction": _construction_rows(life),
-        "loan": _loan_rows(life, ratios),
-        "cover": _cover_row(ratios),
-        "capital_need": [{"year": year} | need for year, need in capital_need(centre).items()],
-        "price": price_rows(centre, target),
-        "cases": case_rows(centre),
-        "routes": [route_row(life, route) for route in FinancingRoute],
+        "construction": _construction_drawdown_rows(life),
+        "loan": _loan_debt_service_rows(life, ratios),
+        "cover": _loan_cover_ratio_row(ratios),
+        "capital_need": [
+            {"year": year} | need for year, need in centre_capital_need_bn(centre).items()
+        ],
+        "price": price_for_cover_rows(centre, target),
+        "cases": downside_case_rows(centre),
+        "routes": [financing_route_row(life, route) for route in FinancingRoute],
     }
     if model is not None:
         answer["calls"] = asdict(guarantee_calls(life, model, paths=paths, seed=seed))
@@ -116,7 +125,7 @@ def finance_answer(
     return answer
 
 
-def _construction_rows(life: CentreLife) -> list[dict[str, Any]]:
+def _construction_drawdown_rows(life: CentreLife) -> list[dict[str, Any]]:
     return [
         {"period": k + 1}
         | {f"{name}_mn": cents / CENTS_PER_MN for name, cents in asdict(draw).items()}
@@ -124,8 +133,8 @@ def _construction_rows(life: CentreLife) -> list[dict[str, Any]]:
     ]
 
 
-def _loan_rows(life: CentreLife, ratios: CoverRatios) -> list[dict[str, Any]]:
-    paid = service_in_cents(life.service, life.draws[-1].balance)
+def _loan_debt_service_rows(life: CentreLife, ratios: CoverRatios) -> list[dict[str, Any]]:
+    paid = debt_service_in_cents(life.service, life.draws[-1].balance)
     return [
         {
             "period": k + 1,
@@ -144,7 +153,7 @@ def _loan_rows(life: CentreLife, ratios: CoverRatios) -> list[dict[str, Any]]:
     ]
 
 
-def _cover_row(ratios: CoverRatios) -> dict[str, float]:
+def _loan_cover_ratio_row(ratios: CoverRatios) -> dict[str, float]:
     return {
         "dscr_min": min(ratios.dscr),
         "dscr_mean": sum(ratios.dscr) / len(ratios.dscr),
@@ -153,7 +162,7 @@ def _cover_row(ratios: CoverRatios) -> dict[str, float]:
     }
 
 
-def price_rows(centre: Centre, target: float) -> list[dict[str, float]]:
+def price_for_cover_rows(centre: Centre, target: float) -> list[dict[str, float]]:
     """Return the price that the target cover needs at each utilisation."""
     used = sorted({*UTILISATIONS, centre.operation.utilisation})
     base = price_for_llcr(centre, target, 0.85)
@@ -188,32 +197,34 @@ CASES: dict[str, dict[str, float]] = {
 }
 
 
-def case_rows(centre: Centre) -> list[dict[str, Any]]:
+def downside_case_rows(centre: Centre) -> list[dict[str, Any]]:
     """Return cover in the base case and in downside cases.
 
     The loan's repayment is fixed by the base case where it is sculpted, scaled to the
     case's debt, so that a worse case shows as a worse ratio rather than a later loan.
     """
-    base = simulate_life(centre)
-    return [_case_row(base, name, change) for name, change in CASES.items()]
+    base = simulate_centre_life(centre)
+    return [_downside_case_row(base, name, change) for name, change in CASES.items()]
 
 
-def _case_row(base: CentreLife, name: str, change: dict[str, float]) -> dict[str, Any]:
-    changed = changed_centre(base.centre, change)
-    draws = drawdown(changed)
+def _downside_case_row(
+    base: CentreLife, case_name: str, change: dict[str, float]
+) -> dict[str, Any]:
+    changed = centre_with_case_changes(base.centre, change)
+    draws = construction_drawdown(changed)
     debt = draws[-1].balance
-    cash = [o.cfads for o in operating_periods(changed)]
+    cash = [o.cfads for o in centre_operating_periods(changed)]
     # Lenders fix the profile at signing: it does not bend to a worse case.
     principal = [s.principal / base.draws[-1].balance * debt for s in base.service]
     rows: list[float] = []
     balance = float(debt)
     for part in principal:
-        rows.append(balance * changed.period_rate + part)
+        rows.append(balance * changed.loan_rate_per_period + part)
         balance -= part
     ratios = [flow / due for flow, due in zip(cash, rows, strict=False)]
     short = sum(max(due - flow, 0.0) for flow, due in zip(cash, rows, strict=False))
     return {
-        "case": name,
+        "case": case_name,
         "debt_mn": debt / CENTS_PER_MN,
         "dscr_min": min(ratios),
         "dscr_mean": sum(ratios) / len(ratios),
@@ -221,7 +232,7 @@ def _case_row(base: CentreLife, name: str, change: dict[str, float]) -> dict[str
     }
 
 
-def changed_centre(centre: Centre, change: dict[str, float]) -> Centre:
+def centre_with_case_changes(centre: Centre, change: dict[str, float]) -> Centre:
     """Return the centre of a downside case."""
     operation, building, loan = centre.operation, centre.construction, centre.loan
     # A centre that sells nothing has no price; one per cent stands for an empty house.
@@ -241,13 +252,13 @@ def changed_centre(centre: Centre, change: dict[str, float]) -> Centre:
     )
 
 
-def route_row(life: CentreLife, route: FinancingRoute) -> dict[str, Any]:
+def financing_route_row(life: CentreLife, route: FinancingRoute) -> dict[str, Any]:
     """Return what one route does to the public books."""
-    years = public_accounts(life, route)
+    years = government_book_years(life, route)
     return {
         "route": route.value,
-        "inside_general_government": classified_inside(life, route),
-        "sales_over_production_costs_share": market_share(life),
+        "inside_general_government": is_debt_of_government(life, route),
+        "sales_over_production_costs_share": sales_to_production_cost_share(life),
         "availability_payment_mn_a_period": availability_payment(life) / CENTS_PER_MN
         if route is FinancingRoute.PPP
         else None,

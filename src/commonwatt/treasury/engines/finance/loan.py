@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.domain.errors import CentreError
 from commonwatt.treasury.io.centre import Centre, Repayment
 
@@ -25,28 +25,28 @@ class DebtService:
     balance: float
 
     @property
-    def total(self) -> float:
+    def total_payment(self) -> float:
         """Interest and principal."""
         return self.interest + self.principal
 
 
-def present_values(flows: Sequence[float], rate: float) -> tuple[float, ...]:
+def loan_present_values(cash_flows: Sequence[float], rate: float) -> tuple[float, ...]:
     """Return the value at the start of each period of this and all later flows.
 
         V_k = (c_k + V_{k+1}) / (1 + r)
 
-    >>> [round(v, 6) for v in present_values([110.0, 121.0], 0.10)]
+    >>> [round(v, 6) for v in loan_present_values([110.0, 121.0], 0.10)]
     [200.0, 110.0]
     """
     values: list[float] = []
     ahead = 0.0
-    for flow in reversed(flows):
+    for flow in reversed(cash_flows):
         ahead = (flow + ahead) / (1 + rate)
         values.append(ahead)
     return tuple(reversed(values))
 
 
-def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtService, ...]:
+def loan_debt_service(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtService, ...]:
     """Return the debt service of each loan period; the balance ends at zero.
 
     Sculpted: service is CFADS over one ratio, DSCR = PV(CFADS) / D, which repays the
@@ -55,11 +55,13 @@ def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtServic
     Raises:
         CentreError: Sculpting is asked of cash that cannot repay the debt.
     """
-    periods, rate = centre.loan_periods, centre.period_rate
+    periods, rate = centre.loan_periods, centre.loan_rate_per_period
     if centre.loan.repayment is Repayment.ANNUITY:
-        return _schedule(debt, rate, [_annuity(debt, rate, periods)] * periods)
+        return _loan_repayment_schedule(
+            debt, rate, [_loan_annuity_payment(debt, rate, periods)] * periods
+        )
     cash = list(cfads[:periods])
-    worth = present_values(cash, rate)[0]
+    worth = loan_present_values(cash, rate)[0]
     # One negative period is enough: a sculpted service would borrow in it.
     if worth <= 0 or min(cash) < 0:
         raise CentreError(
@@ -68,30 +70,34 @@ def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtServic
             wanted=Message("cash that can be sculpted"),
             remedy=Message("Raise the price or the utilisation, or choose an annuity."),
         )
-    return _schedule(debt, rate, [debt * flow / worth for flow in cash])
+    return _loan_repayment_schedule(debt, rate, [debt * flow / worth for flow in cash])
 
 
-def _annuity(debt: float, rate: float, periods: int) -> float:
+def _loan_annuity_payment(debt: float, rate: float, periods: int) -> float:
     # log1p and expm1 keep a rate near zero from dividing rounding by rounding.
     factor = -math.expm1(-periods * math.log1p(rate))
     return debt * rate / factor if factor > 0 else debt / periods
 
 
-def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[DebtService, ...]:
+def _loan_repayment_schedule(
+    debt: float, rate: float, debt_service: Sequence[float]
+) -> tuple[DebtService, ...]:
     """Return the schedule; a balance is the value of the service still to come.
 
     Reckoned backwards, rounding shrinks from period to period instead of growing, and
     the last balance is zero by construction.
     """
-    values = (*present_values(service, rate), 0.0)
-    check_closed("value of debt service", values[0], float(debt))
+    values = (*loan_present_values(debt_service, rate), 0.0)
+    check_accounting_identity("value of debt service", values[0], float(debt))
     rows: list[DebtService] = []
-    for total, before, balance in zip(service, values, values[1:], strict=False):
+    for total, before, balance in zip(debt_service, values, values[1:], strict=False):
         rows.append(DebtService(total - (before - balance), before - balance, balance))
     return tuple(rows)
 
 
-def service_in_cents(service: Sequence[DebtService], debt: int) -> tuple[tuple[int, int, int], ...]:
+def debt_service_in_cents(
+    service: Sequence[DebtService], debt: int
+) -> tuple[tuple[int, int, int], ...]:
     """Return (interest, principal, balance) as paid: whole cents, the last balance zero.
 
     Balances are rounded and principal is their difference, so rounding never adds up.
@@ -120,17 +126,21 @@ class CoverRatios:
     plcr: float
 
 
-def cover(
+def loan_cover_ratios(
     centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[DebtService]
 ) -> CoverRatios:
     """Return the cover ratios; values are discounted at the loan's rate."""
     loan = list(cfads[: centre.loan_periods])
     ratios = tuple(
-        flow / period.total if period.total else float("inf")
+        flow / period.total_payment if period.total_payment else float("inf")
         for flow, period in zip(loan, service, strict=True)
     )
     return CoverRatios(
         dscr=ratios,
-        llcr=present_values(loan, centre.period_rate)[0] / debt if debt else float("inf"),
-        plcr=present_values(cfads, centre.period_rate)[0] / debt if debt else float("inf"),
+        llcr=loan_present_values(loan, centre.loan_rate_per_period)[0] / debt
+        if debt
+        else float("inf"),
+        plcr=loan_present_values(cfads, centre.loan_rate_per_period)[0] / debt
+        if debt
+        else float("inf"),
     )

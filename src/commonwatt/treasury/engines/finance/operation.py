@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
 
 HOURS_A_YEAR = 8_760
@@ -31,7 +31,7 @@ class OperatingPeriod:
         return self.revenue - self.cost - self.reserve_contribution
 
 
-def operating_periods(
+def centre_operating_periods(
     centre: Centre, *, utilisation: float | None = None, price: float | None = None
 ) -> tuple[OperatingPeriod, ...]:
     """Return every operating period.
@@ -43,30 +43,30 @@ def operating_periods(
     """
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
-    saved, refresh = refresh_plan(centre)
+    saved, refresh = hardware_refresh_saving_plan(centre)
     rows: list[OperatingPeriod] = []
     reserve = 0.0
     for k in range(centre.operating_periods):
         reserve += saved[k] - refresh[k]
-        hours = gpu_hours(centre, used)
-        revenue = hours * charge * price_index(centre, k) * 100
-        cost = running_cost(centre, hours, k)
+        hours = gpu_hours_sold_in_period(centre, used)
+        revenue = hours * charge * centre_price_index(centre, k) * 100
+        cost = centre_running_cost_cents(centre, hours, k)
         rows.append(OperatingPeriod(hours, revenue, cost, saved[k], refresh[k], reserve))
-    check_closed("refresh reserve", sum(saved), sum(refresh))
+    check_accounting_identity("refresh reserve", sum(saved), sum(refresh))
     return tuple(rows)
 
 
-def gpu_hours(centre: Centre, utilisation: float) -> float:
+def gpu_hours_sold_in_period(centre: Centre, utilisation: float) -> float:
     """Return the GPU-hours sold in a period."""
     return centre.operation.gpus * HOURS_A_YEAR / centre.periods_per_year * utilisation
 
 
-def price_index(centre: Centre, period: int) -> float:
+def centre_price_index(centre: Centre, period: int) -> float:
     """Return the price of a period over that of the first year; it moves once a year."""
     return (1 + centre.operation.price_growth) ** (period // centre.periods_per_year)
 
 
-def running_cost(centre: Centre, hours: float, period: int) -> float:
+def centre_running_cost_cents(centre: Centre, hours: float, period: int) -> float:
     """Return the running cost of a period in cents."""
     operation = centre.operation
     fixed = operation.fixed_cost_mn * CENTS_PER_MN / centre.periods_per_year
@@ -74,7 +74,7 @@ def running_cost(centre: Centre, hours: float, period: int) -> float:
     return (fixed + 100 * operation.variable_cost * hours) * index
 
 
-def refresh_plan(centre: Centre) -> tuple[list[float], list[float]]:
+def hardware_refresh_saving_plan(centre: Centre) -> tuple[list[float], list[float]]:
     """Return what is saved and what is spent on renewal in each period, in cents.
 
     Each renewal is saved for in equal parts over the periods since the one before it;

@@ -6,13 +6,13 @@ for a loan life cover ratio L is p = (L D + PV(b)) / PV(a).
 
 from __future__ import annotations
 
-from commonwatt.treasury.engines.finance.construction import drawdown
-from commonwatt.treasury.engines.finance.loan import present_values
+from commonwatt.treasury.engines.finance.construction import construction_drawdown
+from commonwatt.treasury.engines.finance.loan import loan_present_values
 from commonwatt.treasury.engines.finance.operation import (
-    gpu_hours,
-    price_index,
-    refresh_plan,
-    running_cost,
+    centre_price_index,
+    centre_running_cost_cents,
+    gpu_hours_sold_in_period,
+    hardware_refresh_saving_plan,
 )
 from commonwatt.treasury.io.centre import Centre
 
@@ -25,12 +25,12 @@ def price_for_llcr(centre: Centre, target: float, utilisation: float) -> float:
         target: Loan life cover ratio wanted.
         utilisation: Allocated over available GPU-hours [share].
     """
-    debt = drawdown(centre)[-1].balance
-    periods, rate = centre.loan_periods, centre.period_rate
-    hours = gpu_hours(centre, utilisation)
-    saved, _ = refresh_plan(centre)
-    per_unit = [100 * hours * price_index(centre, k) for k in range(periods)]
-    costs = [running_cost(centre, hours, k) + saved[k] for k in range(periods)]
+    debt = construction_drawdown(centre)[-1].balance
+    periods, rate = centre.loan_periods, centre.loan_rate_per_period
+    hours = gpu_hours_sold_in_period(centre, utilisation)
+    saved, _ = hardware_refresh_saving_plan(centre)
+    per_unit = [100 * hours * centre_price_index(centre, k) for k in range(periods)]
+    costs = [centre_running_cost_cents(centre, hours, k) + saved[k] for k in range(periods)]
     # Costs move with the hours that are sold, so that a low utilisation saves its energy.
-    cost_value = present_values(costs, rate)[0]
-    return (target * debt + cost_value) / present_values(per_unit, rate)[0]
+    cost_value = loan_present_values(costs, rate)[0]
+    return (target * debt + cost_value) / loan_present_values(per_unit, rate)[0]

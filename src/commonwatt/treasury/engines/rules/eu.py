@@ -24,11 +24,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.treasury.domain.errors import RuleError
 from commonwatt.treasury.domain.shocks import F64
-from commonwatt.treasury.engines.rules.signals import debt_safeguard
-from commonwatt.treasury.io.country.folder import read_toml, validate_document
+from commonwatt.treasury.engines.rules.signals import required_yearly_debt_fall
+from commonwatt.treasury.io.country.folder import read_treasury_toml, validate_treasury_document
 from commonwatt.treasury.io.rules import RuleTable
 
 Share = Annotated[float, Field(ge=-1, le=1)]
@@ -109,7 +109,7 @@ class EuInputs(BaseModel):
     shocks: EuShocks | None = None
 
     @model_validator(mode="after")
-    def _long_enough(self) -> EuInputs:
+    def _check_eu_series_length(self) -> EuInputs:
         for name in ("potential_growth", "inflation", "short_rate", "long_rate", "stock_flow"):
             if len(getattr(self, name)) < 7 + DECLINE_YEARS + 1:
                 raise ValueError(f"{name} must hold at least {7 + DECLINE_YEARS + 1} years")
@@ -147,23 +147,27 @@ class EuAdjustment:
     target: float
 
 
-def load_eu(path: Path) -> EuInputs:
+def load_eu_inputs(path: Path) -> EuInputs:
     """Return a member state's inputs from a TOML file.
 
     Raises:
         RuleError: The file is missing or holds bad values.
     """
-    return validate_document(path.name, EuInputs, read_toml(path, RuleError), RuleError)
+    return validate_treasury_document(
+        path.name, EuInputs, read_treasury_toml(path, RuleError), RuleError
+    )
 
 
-def is_eu_file(path: Path) -> bool:
+def is_eu_rule_inputs_file(path: Path) -> bool:
     """Return whether a file spells a member state's inputs."""
     if path.suffix != ".toml" or not path.is_file():
         return False
     return "structural_primary_balance" in path.read_text(encoding="utf-8")
 
 
-def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> EuAdjustment:
+def least_eu_adjustment(
+    inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1
+) -> EuAdjustment:
     """Return the least step for an adjustment period of `years`.
 
     Args:
@@ -173,18 +177,29 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
         seed: Seed of the stochastic test.
     """
     tests = {f"debt falls: {s.value}": s for s in EuScenario}
-    steps = {name: _least(partial(_falls, inputs, table, years, s)) for name, s in tests.items()}
-    steps["deficit under 3 %"] = _least(partial(_deficit_holds, inputs, table, years))
-    steps["debt safeguard"] = _least(partial(_safeguard_holds, inputs, table, years))
-    steps["deficit resilience"] = _resilience(inputs, table, years)
+    steps = {
+        name: _least_eu_adjustment_step(
+            partial(_does_debt_fall_after_step, inputs, table, years, s)
+        )
+        for name, s in tests.items()
+    }
+    steps["deficit under 3 %"] = _least_eu_adjustment_step(
+        partial(_is_deficit_within_reference, inputs, table, years)
+    )
+    steps["debt safeguard"] = _least_eu_adjustment_step(
+        partial(_is_debt_safeguard_met, inputs, table, years)
+    )
+    steps["deficit resilience"] = _deficit_resilience_step(inputs, table, years)
     if inputs.shocks is not None:
-        draws = _draws(inputs.shocks, seed)
-        steps["stochastic"] = _least(partial(_likely, inputs, table, years, draws))
+        draws = _eu_debt_shock_draws(inputs.shocks, seed)
+        steps["stochastic"] = _least_eu_adjustment_step(
+            partial(_is_debt_fall_likely, inputs, table, years, draws)
+        )
     binding = max(steps, key=lambda name: steps[name])
     step = steps[binding]
     taken = np.full(years, step)
     if inputs.excessive_deficit:
-        taken = _corrected(inputs, table, taken)
+        taken = _excessive_deficit_steps(inputs, table, taken)
     return EuAdjustment(
         years=years,
         step=step,
@@ -195,22 +210,22 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
     )
 
 
-def _least(holds: Callable[[float], bool]) -> float:
+def _least_eu_adjustment_step(criterion_holds: Callable[[float], bool]) -> float:
     """Return the least step within the bounds at which a monotone criterion holds."""
     low, high = BOUNDS
     # At a bound the bound is the answer: the caller sees that it binds nothing, or that no step
     # within reason is enough.
-    if holds(low):
+    if criterion_holds(low):
         return low
-    if not holds(high):
+    if not criterion_holds(high):
         return high
     while high - low > PRECISION:
         middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
+        low, high = (low, middle) if criterion_holds(middle) else (middle, high)
     return high
 
 
-def project_eu(
+def project_eu_debt(
     inputs: EuInputs, table: RuleTable, years: int, step: float, scenario: EuScenario
 ) -> EuPath:
     """Return the path under an adjustment of `years` equal steps.
@@ -220,11 +235,11 @@ def project_eu(
     """
     steps = np.full(years, step)
     if inputs.excessive_deficit:
-        steps = _corrected(inputs, table, steps)
-    return _project(inputs, table, steps, scenario)
+        steps = _excessive_deficit_steps(inputs, table, steps)
+    return _eu_debt_path_of_steps(inputs, table, steps, scenario)
 
 
-def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
+def _excessive_deficit_steps(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
     """Return steps of at least half a point while the deficit is excessive.
 
     In the first three years the half point is of the structural primary balance, then of
@@ -232,15 +247,17 @@ def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
     """
     steps = steps.copy()
     for k in range(len(steps)):
-        path = _project(inputs, table, steps, EuScenario.ADJUSTMENT)
-        if path.balance[k + 1] >= -table.value("deficit_reference"):
+        path = _eu_debt_path_of_steps(inputs, table, steps, EuScenario.ADJUSTMENT)
+        if path.balance[k + 1] >= -table.fiscal_threshold("deficit_reference"):
             break
         burden = float(path.interest[k + 1] - path.interest[k]) if k >= PRIMARY_YEARS else 0.0
-        steps[k] = max(steps[k], table.value("excessive_deficit_step") + burden)
+        steps[k] = max(steps[k], table.fiscal_threshold("excessive_deficit_step") + burden)
     return steps
 
 
-def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario) -> EuPath:
+def _eu_debt_path_of_steps(
+    inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario
+) -> EuPath:
     """Return the path under given steps.
 
     gap_t = (2/3) gap_{t-1} - m Δspb while adjusting, then closes in three years
@@ -249,18 +266,18 @@ def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenari
     """
     years = len(steps)
     count = years + DECLINE_YEARS + 1
-    spb = _spb(inputs, table, steps, scenario, count)
-    gap = _gaps(inputs, table.value("fiscal_multiplier") * steps, count)
-    growth = _growth(inputs, table, years, gap, scenario, count)
-    structural = spb - _ageing(inputs, years, count)
+    spb = _structural_primary_balances(inputs, table, steps, scenario, count)
+    gap = _output_gap_path(inputs, table.fiscal_threshold("fiscal_multiplier") * steps, count)
+    growth = _nominal_gdp_growth_path(inputs, table, years, gap, scenario, count)
+    structural = spb - _net_ageing_cost_path(inputs, years, count)
     primary = structural + inputs.elasticity * gap
-    short_rates, long_rates = _market(inputs, table, years, scenario, count)
+    short_rates, long_rates = _market_interest_rate_paths(inputs, table, years, scenario, count)
     debt, interest = np.zeros(count), np.zeros(count)
     debt[0], long = inputs.debt, inputs.interest_rate
     interest[0] = inputs.debt * inputs.interest_rate
     short_share, rolled = inputs.short_share, inputs.maturing_share
     for t in range(1, count):
-        extra = _stress(table, years, scenario, t, debt)
+        extra = _financial_stress_rate_shock(table, years, scenario, t, debt)
         # Only the part of long-term debt that matures is refinanced at the year's market rate.
         long = rolled * (long_rates[t] + extra) + (1 - rolled) * long
         implicit = short_share * (short_rates[t] + extra) + (1 - short_share) * long
@@ -269,7 +286,9 @@ def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenari
     return EuPath(debt, primary - interest, structural - interest, interest)
 
 
-def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario, count: int) -> F64:
+def _structural_primary_balances(
+    inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario, count: int
+) -> F64:
     years = len(steps)
     ahead = np.arange(count)
     done = np.concatenate([[0.0], np.cumsum(steps)])[np.minimum(ahead, years)]
@@ -277,111 +296,127 @@ def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario, c
     if scenario is EuScenario.LOWER_SPB:
         phased = np.clip((ahead - years) / (years // 2), 0, 1)
         # For good: a balance that came back after the shock would test nothing.
-        path = path - table.value("lower_spb_shock") * phased
+        path = path - table.fiscal_threshold("lower_spb_shock") * phased
     return path
 
 
-def _gaps(inputs: EuInputs, push: F64, count: int) -> F64:
-    gap, years = np.zeros(count), len(push)
+def _output_gap_path(inputs: EuInputs, fiscal_impulse: F64, count: int) -> F64:
+    gap, years = np.zeros(count), len(fiscal_impulse)
     # Two thirds of the gap stay from year to year; afterwards it closes in three equal parts.
     gap[0], first = inputs.output_gap, inputs.output_gap_first
     for t in range(1, count):
         if t == 1 and first is not None:
-            gap[t] = first - push[0]
+            gap[t] = first - fiscal_impulse[0]
         elif t <= years:
-            gap[t] = 2 / 3 * gap[t - 1] - push[t - 1]
+            gap[t] = 2 / 3 * gap[t - 1] - fiscal_impulse[t - 1]
         else:
             gap[t] = max(0.0, 1 - (t - years) / 3) * gap[years]
     return gap
 
 
-def _growth(
+def _nominal_gdp_growth_path(
     inputs: EuInputs, table: RuleTable, years: int, gap: F64, scenario: EuScenario, count: int
 ) -> F64:
     potential = np.array(inputs.potential_growth[:count])
     real = np.zeros(count)
     real[1:] = (1 + potential[1:]) * (1 + gap[1:]) / (1 + gap[:-1]) - 1
     if scenario is EuScenario.ADVERSE_R_G:
-        real[years + 1 :] -= table.value("adverse_r_g_shock")
+        real[years + 1 :] -= table.fiscal_threshold("adverse_r_g_shock")
     return (1 + real) * (1 + np.array(inputs.inflation[:count])) - 1
 
 
-def _ageing(inputs: EuInputs, years: int, count: int) -> F64:
-    net = _extended(inputs.ageing_cost, count) - _extended(inputs.revenue or [0.0], count)
+def _net_ageing_cost_path(inputs: EuInputs, years: int, count: int) -> F64:
+    net = _extended_fiscal_series(inputs.ageing_cost, count) - _extended_fiscal_series(
+        inputs.revenue or [0.0], count
+    )
     # The cost of ageing during the adjustment is within its steps: only what is added after
     # its end reaches the balance.
     after = np.arange(count) > years
     return np.where(after, net - net[years], 0.0)
 
 
-def _extended(values: list[float], count: int) -> F64:
+def _extended_fiscal_series(fiscal_series: list[float], count: int) -> F64:
     """Return the first `count` values, the last repeated where there are fewer."""
-    return np.array((values + [values[-1]] * count)[:count], np.float64)
+    return np.array((fiscal_series + [fiscal_series[-1]] * count)[:count], np.float64)
 
 
-def _market(
+def _market_interest_rate_paths(
     inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, count: int
 ) -> tuple[F64, F64]:
-    short, long = _extended(inputs.short_rate, count), _extended(inputs.long_rate, count)
+    short, long = (
+        _extended_fiscal_series(inputs.short_rate, count),
+        _extended_fiscal_series(inputs.long_rate, count),
+    )
     if scenario is EuScenario.ADVERSE_R_G:
-        shock = np.where(np.arange(count) > years, table.value("adverse_r_g_shock"), 0.0)
+        shock = np.where(np.arange(count) > years, table.fiscal_threshold("adverse_r_g_shock"), 0.0)
         return short + shock, long + shock
     return short, long
 
 
-def _stress(table: RuleTable, years: int, scenario: EuScenario, t: int, debt: F64) -> float:
+def _financial_stress_rate_shock(
+    table: RuleTable, years: int, scenario: EuScenario, t: int, debt: F64
+) -> float:
     # One year, the first after the adjustment: a stress, not another level of rates.
     if scenario is not EuScenario.FINANCIAL_STRESS or t != years + 1:
         return 0.0
-    over = max(0.0, float(debt[years]) - table.value("debt_safeguard_border"))
-    return table.value("financial_stress_shock") + table.value("financial_stress_slope") * over
+    over = max(0.0, float(debt[years]) - table.fiscal_threshold("debt_safeguard_border"))
+    return (
+        table.fiscal_threshold("financial_stress_shock")
+        + table.fiscal_threshold("financial_stress_slope") * over
+    )
 
 
-def _falls(
+def _does_debt_fall_after_step(
     inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, step: float
 ) -> bool:
-    debt = _project(inputs, table, np.full(years, step), scenario).debt
-    return bool(debt[-1] < debt[years] or debt[-1] <= table.value("debt_reference"))
+    debt = _eu_debt_path_of_steps(inputs, table, np.full(years, step), scenario).debt
+    return bool(debt[-1] < debt[years] or debt[-1] <= table.fiscal_threshold("debt_reference"))
 
 
-def _deficit_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
-    path = _project(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
-    return bool(path.balance[years:].min() >= -table.value("deficit_reference"))
+def _is_deficit_within_reference(
+    inputs: EuInputs, table: RuleTable, years: int, step: float
+) -> bool:
+    path = _eu_debt_path_of_steps(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
+    return bool(path.balance[years:].min() >= -table.fiscal_threshold("deficit_reference"))
 
 
-def _safeguard_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
+def _is_debt_safeguard_met(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
     """Return whether debt falls enough, from the end of an excessive deficit if any."""
-    path = project_eu(inputs, table, years, step, EuScenario.ADJUSTMENT)
-    first = _procedure_ends(table, path, years) if inputs.excessive_deficit else 0
+    path = project_eu_debt(inputs, table, years, step, EuScenario.ADJUSTMENT)
+    first = _deficit_procedure_end_year(table, path, years) if inputs.excessive_deficit else 0
     if first >= years - 1:
         return True
     fall = (path.debt[first] - path.debt[years]) / (years - first)
-    prudent = path.debt[years] <= table.value("debt_reference")
-    return bool(fall >= debt_safeguard(table, inputs.debt) or prudent)
+    prudent = path.debt[years] <= table.fiscal_threshold("debt_reference")
+    return bool(fall >= required_yearly_debt_fall(table, inputs.debt) or prudent)
 
 
-def _procedure_ends(table: RuleTable, path: EuPath, years: int) -> int:
-    good = path.balance[1 : years + 1] >= -table.value("deficit_reference")
+def _deficit_procedure_end_year(table: RuleTable, path: EuPath, years: int) -> int:
+    good = path.balance[1 : years + 1] >= -table.fiscal_threshold("deficit_reference")
     return int(np.argmax(good)) + 1 if good.any() else years
 
 
-def _resilience(inputs: EuInputs, table: RuleTable, years: int) -> float:
+def _deficit_resilience_step(inputs: EuInputs, table: RuleTable, years: int) -> float:
     """Return the yearly step that Article 8 asks for; zero where the margin is reached."""
-    path = project_eu(inputs, table, years, 0.0, EuScenario.ADJUSTMENT)
-    if path.structural_balance[1] >= -table.value("resilience_margin"):
+    path = project_eu_debt(inputs, table, years, 0.0, EuScenario.ADJUSTMENT)
+    if path.structural_balance[1] >= -table.fiscal_threshold("resilience_margin"):
         return BOUNDS[0]
-    return table.value("resilience_step_4" if years <= 4 else "resilience_step_7")
+    return table.fiscal_threshold("resilience_step_4" if years <= 4 else "resilience_step_7")
 
 
-def _draws(shocks: EuShocks, seed: int) -> F64:
+def _eu_debt_shock_draws(shocks: EuShocks, seed: int) -> F64:
     root = np.linalg.cholesky(np.array(shocks.correlation))
-    normal = stream(seed, "eu stochastic test").standard_normal((STOCHASTIC_YEARS, PATHS, 4))
+    normal = named_random_stream(seed, "eu stochastic test").standard_normal(
+        (STOCHASTIC_YEARS, PATHS, 4)
+    )
     return (normal @ root.T) * np.array(shocks.sd)
 
 
-def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: float) -> bool:
+def _is_debt_fall_likely(
+    inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: float
+) -> bool:
     """Return whether debt is under its ratio at the end of adjustment often enough."""
-    base = _project(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
+    base = _eu_debt_path_of_steps(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
     debt = np.full(draws.shape[1], base.debt[years])
     rate = np.zeros(draws.shape[1])
     for k in range(STOCHASTIC_YEARS):
@@ -391,16 +426,16 @@ def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: fl
         # gone when that debt is rolled over.
         rate = rate + inputs.maturing_share * long * (1 - inputs.short_share)
         cost = rate + inputs.short_share * short
-        ratio = (base.debt[t] + _primary_and_flow(base, inputs, t)) / base.debt[t - 1]
+        ratio = (base.debt[t] + _primary_less_stock_flow(base, inputs, t)) / base.debt[t - 1]
         debt = debt * (ratio + cost) / (1 + growth) - primary
-        debt = debt - _primary_and_flow(base, inputs, t)
+        debt = debt - _primary_less_stock_flow(base, inputs, t)
     assert inputs.shocks is not None
-    end = table.value("debt_reference")
+    end = table.fiscal_threshold("debt_reference")
     good = (debt < base.debt[years]) | (debt <= end)
     return bool(good.mean() >= inputs.shocks.probability)
 
 
-def _primary_and_flow(base: EuPath, inputs: EuInputs, t: int) -> float:
+def _primary_less_stock_flow(base: EuPath, inputs: EuInputs, t: int) -> float:
     """Return what the primary balance less stock-flow takes off the ratio in year t."""
     primary = float(base.balance[t] + base.interest[t])
     return primary - inputs.stock_flow[t]

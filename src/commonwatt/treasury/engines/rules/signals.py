@@ -44,7 +44,7 @@ class IndicatorSignal:
     note: str
 
 
-def indicator_signals(
+def debt_indicator_signals(
     table: RuleTable, indicators: Mapping[str, float], *, group: str, capacity: str
 ) -> list[IndicatorSignal]:
     """Return the signals of a table.
@@ -59,57 +59,65 @@ def indicator_signals(
         RuleError: The table has no mechanical signals.
     """
     if table.name == "mac-dsa":
-        signals = [_mac(table, indicators, name, group) for name in ("debt", "gfn")]
+        signals = [
+            _market_access_signal(table, indicators, name, group) for name in ("debt", "gfn")
+        ]
     elif table.name == "lic-dsf":
-        signals = [_lic(table, indicators, name, capacity) for name in LIC_INDICATORS]
+        signals = [
+            _low_income_country_signal(table, indicators, name, capacity) for name in LIC_INDICATORS
+        ]
     elif table.name == "srdsf":
-        signals = [_srdsf(table, indicators, name) for name in SRDSF_INDICES]
+        signals = [_sovereign_risk_signal(table, indicators, name) for name in SRDSF_INDICES]
     elif table.name == "eu-2024":
-        signals = eu_signals(table, indicators)
+        signals = eu_debt_signals(table, indicators)
     else:
         raise RuleError(table.name, wanted=Message("a table with mechanical signals"))
     # A threshold without a confirmed source is shown as absent: leaving it out would read as met.
-    return signals + [_absent(name, reason) for name, reason in table.absent.items()]
+    return signals + [_absent_debt_signal(name, reason) for name, reason in table.absent.items()]
 
 
-def _absent(name: str, reason: str) -> IndicatorSignal:
-    return IndicatorSignal(indicator=name, value=None, thresholds=(), signal="absent", note=reason)
+def _absent_debt_signal(indicator_name: str, reason: str) -> IndicatorSignal:
+    return IndicatorSignal(
+        indicator=indicator_name, value=None, thresholds=(), signal="absent", note=reason
+    )
 
 
-def _mac(
+def _market_access_signal(
     table: RuleTable, indicators: Mapping[str, float], name: str, group: str
 ) -> IndicatorSignal:
     low = table.thresholds[f"{name}_scrutiny_{group}"]
     high = table.thresholds[f"{name}_{group}"]
     # The benchmark is met or passed by the worst year of the horizon, not by the last.
     peak = indicators.get(f"{name}_gdp_share_max")
-    return _parted_signal(f"{name}_gdp_share_max", peak, low.value, high.value, high.source)
+    return _debt_risk_zone_signal(f"{name}_gdp_share_max", peak, low.value, high.value, high.source)
 
 
-def _lic(
+def _low_income_country_signal(
     table: RuleTable, indicators: Mapping[str, float], name: str, capacity: str
 ) -> IndicatorSignal:
     limit = table.thresholds[f"{name}_{capacity}"]
-    return _limit_signal(name, indicators.get(name), limit.value, limit.source)
+    return _debt_limit_signal(name, indicators.get(name), limit.value, limit.source)
 
 
-def _srdsf(table: RuleTable, indicators: Mapping[str, float], name: str) -> IndicatorSignal:
+def _sovereign_risk_signal(
+    table: RuleTable, indicators: Mapping[str, float], name: str
+) -> IndicatorSignal:
     low, high = table.thresholds[f"{name}_low"], table.thresholds[f"{name}_high"]
-    return _parted_signal(name, indicators.get(name), low.value, high.value, high.source)
+    return _debt_risk_zone_signal(name, indicators.get(name), low.value, high.value, high.source)
 
 
-def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[IndicatorSignal]:
+def eu_debt_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[IndicatorSignal]:
     """Return the signals of the European reference values and the debt safeguard."""
     debt, deficit = table.thresholds["debt_reference"], table.thresholds["deficit_reference"]
     return [
-        _limit_signal(name, indicators.get(name), limit.value, limit.source)
+        _debt_limit_signal(name, indicators.get(name), limit.value, limit.source)
         for name, limit in (("debt_gdp_share_end", debt), ("deficit_gdp_share_max", deficit))
-    ] + [_safeguard(table, indicators)]
+    ] + [_debt_safeguard_signal(table, indicators)]
 
 
-def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSignal:
+def _debt_safeguard_signal(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSignal:
     start, fall = indicators.get("debt_gdp_share_start"), indicators.get("debt_fall_a_year")
-    needed = debt_safeguard(table, start) if start is not None else 0.0
+    needed = required_yearly_debt_fall(table, start) if start is not None else 0.0
     note = table.thresholds["debt_safeguard_high"].source
     if start is not None and needed == 0.0:
         reason = "no fall is asked under the reference value"
@@ -117,38 +125,48 @@ def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSi
             indicator="debt_rise_a_year", value=None, thresholds=(), signal="within", note=reason
         )
     # A fall that is too small is a rise that is too large, so one comparison serves all rows.
-    return _limit_signal("debt_rise_a_year", None if fall is None else -fall, -needed, note)
+    return _debt_limit_signal("debt_rise_a_year", None if fall is None else -fall, -needed, note)
 
 
-def debt_safeguard(table: RuleTable, debt: float) -> float:
+def required_yearly_debt_fall(table: RuleTable, debt: float) -> float:
     """Return the least mean yearly fall of the debt ratio that is asked at a ratio.
 
     >>> from commonwatt.treasury.io.rules import load_rules
-    >>> [debt_safeguard(load_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
+    >>> [required_yearly_debt_fall(load_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
     [0.0, 0.005, 0.01]
     """
-    if debt > table.value("debt_safeguard_border"):
-        return table.value("debt_safeguard_high")
-    if debt > table.value("debt_reference"):
-        return table.value("debt_safeguard_middle")
+    if debt > table.fiscal_threshold("debt_safeguard_border"):
+        return table.fiscal_threshold("debt_safeguard_high")
+    if debt > table.fiscal_threshold("debt_reference"):
+        return table.fiscal_threshold("debt_safeguard_middle")
     return 0.0
 
 
-def _limit_signal(name: str, level: float | None, limit: float, note: str) -> IndicatorSignal:
+def _debt_limit_signal(
+    indicator_name: str, level: float | None, limit: float, threshold_source: str
+) -> IndicatorSignal:
     # On the threshold is within it: the texts say "exceeds".
     signal = "no input" if level is None else ("breach" if level > limit else "within")
     return IndicatorSignal(
-        indicator=name, value=level, thresholds=(limit,), signal=signal, note=note
+        indicator=indicator_name,
+        value=level,
+        thresholds=(limit,),
+        signal=signal,
+        note=threshold_source,
     )
 
 
-def _parted_signal(
-    name: str, level: float | None, low: float, high: float, note: str
+def _debt_risk_zone_signal(
+    indicator_name: str, level: float | None, low: float, high: float, threshold_source: str
 ) -> IndicatorSignal:
     if level is None:
         signal = "no input"
     else:
         signal = "high" if level > high else "moderate" if level > low else "low"
     return IndicatorSignal(
-        indicator=name, value=level, thresholds=(low, high), signal=signal, note=note
+        indicator=indicator_name,
+        value=level,
+        thresholds=(low, high),
+        signal=signal,
+        note=threshold_source,
     )

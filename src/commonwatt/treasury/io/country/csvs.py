@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt.catalogue.units import convert
-from commonwatt.core.errors import InputError, cell_location
+from commonwatt.core.errors import InputError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
 
@@ -30,9 +30,9 @@ class CsvRow:
     number: int
     cells: dict[str, str]
 
-    def place(self, column: str | None = None) -> str:
+    def country_cell_location(self, column: str | None = None) -> str:
         """Return where the row, or one of its cells, stands."""
-        return cell_location(self.file, self.number, column)
+        return table_cell_location(self.file, self.number, column)
 
     def text(self, column: str) -> str:
         """Return a cell as text."""
@@ -40,13 +40,13 @@ class CsvRow:
 
     def number_in(self, column: str, error: type[InputError] = CountryError) -> float:
         """Return a cell as a number, or raise `error`."""
-        return self._number(column, self.text(column), error)
+        return self._parse_country_number(column, self.text(column), error)
 
     def number_or(self, column: str, default: float) -> float:
         """Return a cell as a number, or `default` where it is empty."""
         return self.number_in(column) if self.text(column) else default
 
-    def amount(
+    def money_amount_or_none(
         self, stem: str, currency: str, error: type[InputError] = CountryError
     ) -> float | None:
         """Return money in bn of `currency`, or None where the cell is empty.
@@ -54,27 +54,29 @@ class CsvRow:
         Raises:
             UnitError: The unit is unknown, or money of another currency.
         """
-        amounts = self.amounts(stem, currency, error)
+        amounts = self.money_amounts(stem, currency, error)
         return amounts[0] if amounts else None
 
-    def amount_in(self, stem: str, currency: str, error: type[InputError] = CountryError) -> float:
+    def money_amount(
+        self, stem: str, currency: str, error: type[InputError] = CountryError
+    ) -> float:
         """Return money in bn of `currency`, or raise `error` where there is none."""
-        column = self._money_column(stem)
-        amount = self.amount(stem, currency, error)
+        column = self._country_money_column(stem)
+        amount = self.money_amount_or_none(stem, currency, error)
         return self.number_in(column, error) if amount is None else amount
 
-    def amounts(
+    def money_amounts(
         self, stem: str, currency: str, error: type[InputError] = CountryError
     ) -> tuple[float, ...]:
         """Return the amounts of a cell, parted by semicolons, in bn of `currency`."""
-        column = self._money_column(stem)
+        column = self._country_money_column(stem)
         named = _MONEY_SUFFIX.fullmatch(column.removeprefix(stem))
         unit = self.cells.get("unit", "").strip()
         if named:
             unit = f"{named['currency'].upper()} {named['scale']}"
-        place = self.place(column if named else "unit")
+        place = self.country_cell_location(column if named else "unit")
         numbers = (
-            self._number(column, part.strip(), error)
+            self._parse_country_number(column, part.strip(), error)
             for part in self.text(column).split(";")
             if part.strip()
         )
@@ -82,27 +84,29 @@ class CsvRow:
             return tuple(numbers)
         return tuple(convert(number, unit, f"{currency} bn", where=place) for number in numbers)
 
-    def _money_column(self, stem: str) -> str:
+    def _country_money_column(self, stem: str) -> str:
         """Return the column that holds `stem`, bare or with currency and scale in its name."""
         for column in self.cells:
             if column == stem or _MONEY_SUFFIX.fullmatch(column.removeprefix(stem)):
                 return column
         raise CountryError(
-            cell_location(self.file, 1),
+            table_cell_location(self.file, 1),
             found=Message("no column {names}", {"names": stem}),
             wanted=Message("columns {names}", {"names": f"{stem}, {stem}_hkd_mn …"}),
         )
 
-    def _number(self, column: str, text: str, error: type[InputError]) -> float:
+    def _parse_country_number(self, column: str, text: str, error: type[InputError]) -> float:
         try:
             return float(text)
         except ValueError:
             raise error(
-                self.place(column), found=f"'{text[:40]}'", wanted=Message("a number")
+                self.country_cell_location(column),
+                found=f"'{text[:40]}'",
+                wanted=Message("a number"),
             ) from None
 
 
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
     Raises:
@@ -115,7 +119,7 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
         missing = [name for name in columns if name not in (reader.fieldnames or [])]
         if missing:
             raise CountryError(
-                cell_location(path.name, 1),
+                table_cell_location(path.name, 1),
                 found=Message("no column {names}", {"names": ", ".join(missing)}),
                 wanted=Message("columns {names}", {"names": ", ".join(columns)}),
             )
@@ -123,7 +127,7 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
             yield CsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
 
 
-def optional_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file that a country may leave out."""
     if path.is_file():
-        yield from csv_rows(path, columns)
+        yield from country_csv_rows(path, columns)

@@ -27,13 +27,18 @@ from commonwatt.treasury.domain.country import (
     MixPart,
     PublishedFigure,
 )
-from commonwatt.treasury.domain.errors import AccountError, BondError, CountryError, check_share
-from commonwatt.treasury.io.country.csvs import CsvRow, csv_rows, optional_rows
+from commonwatt.treasury.domain.errors import (
+    AccountError,
+    BondError,
+    CountryError,
+    check_treasury_share,
+)
+from commonwatt.treasury.io.country.csvs import CsvRow, country_csv_rows, optional_country_csv_rows
 from commonwatt.treasury.io.country.publications import (
-    check_cells,
-    load_cash_windows,
-    load_stocks,
-    load_vintages,
+    check_published_balances,
+    load_budget_forecast_vintages,
+    load_debt_cash_windows,
+    load_published_debt_stocks,
 )
 
 SHIPPED = DATA / "treasury"
@@ -115,11 +120,15 @@ def load_country(name_or_path: str) -> Country:
     """
     folder = country_folder(name_or_path)
     path = folder / "country.toml"
-    file = validate_document(path.name, CountryFile, read_toml(path, CountryError), CountryError)
+    file = validate_treasury_document(
+        path.name, CountryFile, read_treasury_toml(path, CountryError), CountryError
+    )
     accounts = tuple(BudgetAccount(part.name, part.kind, part.programme) for part in file.accounts)
-    entries = _entries(folder / "ledger.csv", file.currency)
+    entries = _load_accounting_entries(folder / "ledger.csv", file.currency)
     # Before anything is projected: a slip in what was read is not to become a path.
-    check_cells(folder / "cells.csv", file.currency, _ledger(accounts, entries))
+    check_published_balances(
+        folder / "cells.csv", file.currency, _posted_general_ledger(accounts, entries)
+    )
     return Country(
         name=file.name,
         iso3=file.iso3,
@@ -132,38 +141,40 @@ def load_country(name_or_path: str) -> Country:
         gdp_vintage=file.gdp.vintage,
         reserves=file.reserves.opening if file.reserves else None,
         reserves_return=file.reserves.extra_return if file.reserves else 0.0,
-        lines=_lines(folder / "lines.csv", {account.name for account in accounts}, file.currency),
+        lines=_load_budget_lines(
+            folder / "lines.csv", {account.name for account in accounts}, file.currency
+        ),
         accounts=accounts,
-        tranches=_tranches(folder / "tranches.csv", file.currency),
+        tranches=_load_debt_tranches(folder / "tranches.csv", file.currency),
         issuance=tuple(file.debt.issuance),
-        mix=_mix(folder / "issuance_mix.csv"),
+        mix=_load_issuance_mix(folder / "issuance_mix.csv"),
         opening_revaluation=file.debt.opening_revaluation,
         entries=entries,
         financing_share=file.debt.financing_share,
         ceiling=file.debt.ceiling,
         ceiling_programmes=tuple(file.debt.ceiling_programmes),
-        history=_history(folder / "history.csv", file.currency),
-        published=_published(folder / "published.csv", file.currency),
+        history=_load_debt_history(folder / "history.csv", file.currency),
+        published=_load_published_budget_figures(folder / "published.csv", file.currency),
         guarantees=file.debt.guarantees,
         quarters=tuple((part.income, part.expense) for part in file.quarters)
         or ((0.25, 0.25),) * 4,
         fx_change=file.fx_change,
         sources={
             row.text("source_id"): row.text("title")
-            for row in optional_rows(folder / "sources.csv", ["source_id", "title"])
+            for row in optional_country_csv_rows(folder / "sources.csv", ["source_id", "title"])
         },
-        stocks=load_stocks(folder, file.currency),
-        cash_windows=load_cash_windows(folder, file.currency),
-        vintages=load_vintages(folder, file.currency),
+        stocks=load_published_debt_stocks(folder, file.currency),
+        cash_windows=load_debt_cash_windows(folder, file.currency),
+        vintages=load_budget_forecast_vintages(folder, file.currency),
     )
 
 
-def _ledger(
+def _posted_general_ledger(
     accounts: tuple[BudgetAccount, ...], entries: tuple[AccountingEntry, ...]
 ) -> GeneralLedger:
     ledger = GeneralLedger(accounts)
     for entry in entries:
-        ledger.post(entry)
+        ledger.post_accounting_entry(entry)
     return ledger
 
 
@@ -188,7 +199,7 @@ def country_folder(name_or_path: str) -> Path:
     Raises:
         CountryError: There is none.
     """
-    path = COUNTRIES.find_or_path(name_or_path)
+    path = COUNTRIES.find_shipped_file_or_path(name_or_path)
     if path.is_file():
         return path.parent
     if path.is_dir():
@@ -202,7 +213,7 @@ def country_folder(name_or_path: str) -> Path:
     )
 
 
-def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
+def read_treasury_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
     """Return a TOML document, or raise `error` with what is wrong with the file."""
     wanted = Message("a TOML file")
     if not path.is_file():
@@ -213,17 +224,17 @@ def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
         raise error(path.name, found=str(failure), wanted=wanted) from None
 
 
-def validate_document(
+def validate_treasury_document(
     place: str, model: type[T], document: dict[str, Any], error: type[InputError]
 ) -> T:
     """Return a document as `model`, or raise `error` with every fault at once."""
     try:
         return model.model_validate(document)
     except ValidationError as failure:
-        raise error(place, found=_faults(failure)) from None
+        raise error(place, found=_treasury_document_faults(failure)) from None
 
 
-def _faults(failure: ValidationError) -> Message:
+def _treasury_document_faults(failure: ValidationError) -> Message:
     lines: list[str] = []
     for fault in failure.errors():
         # Only plain values are shown: a whole table would bury the sentence.
@@ -254,30 +265,34 @@ _LINE_COLUMNS = [
 ]
 
 
-def _lines(path: Path, accounts: set[str], currency: str) -> tuple[BudgetLine, ...]:
-    return tuple(_line(row, accounts, currency) for row in csv_rows(path, _LINE_COLUMNS))
+def _load_budget_lines(path: Path, accounts: set[str], currency: str) -> tuple[BudgetLine, ...]:
+    return tuple(
+        _parse_budget_line(row, accounts, currency) for row in country_csv_rows(path, _LINE_COLUMNS)
+    )
 
 
-def _line(row: CsvRow, accounts: set[str], currency: str) -> BudgetLine:
+def _parse_budget_line(row: CsvRow, accounts: set[str], currency: str) -> BudgetLine:
     kind, driver = row.text("kind"), row.text("driver")
-    _check_allowed(row, "kind", ("income", "expense", "transfer"))
-    _check_allowed(row, "driver", tuple(driver.value for driver in LineDriver))
+    _check_country_cell_allowed(row, "kind", ("income", "expense", "transfer"))
+    _check_country_cell_allowed(row, "driver", tuple(driver.value for driver in LineDriver))
     for column in ("fund", "pocket"):
         if row.text(column) and row.text(column) not in accounts:
             raise AccountError(
-                row.place(column),
+                row.country_cell_location(column),
                 found=Message("the fund or account “{name}”", {"name": row.text(column)}),
                 wanted=Message("one of {names}", {"names": ", ".join(sorted(accounts))}),
             )
     for column in ("drift", "step", "norm"):
-        check_share(row.place(column), row.number_or(column, 0.0), CountryError)
+        check_treasury_share(
+            row.country_cell_location(column), row.number_or(column, 0.0), CountryError
+        )
     return BudgetLine(
         name=row.text("line"),
         kind=kind,
         fund=row.text("fund"),
         pocket=row.text("pocket"),
         driver=LineDriver(driver),
-        amounts=row.amounts("amounts", currency),
+        amounts=row.money_amounts("amounts", currency),
         elasticity=row.number_or("elasticity", 1.0),
         drift=row.number_or("drift", 0.0),
         step=row.number_or("step", 0.0),
@@ -286,17 +301,17 @@ def _line(row: CsvRow, accounts: set[str], currency: str) -> BudgetLine:
     )
 
 
-def _check_allowed(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
+def _check_country_cell_allowed(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
     if row.text(column) in allowed:
         return
     raise CountryError(
-        row.place(column),
+        row.country_cell_location(column),
         found=f"'{row.text(column)[:40]}'",
         wanted=Message("one of {names}", {"names": ", ".join(allowed)}),
     )
 
 
-def _tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
+def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
     columns = [
         "name",
         "programme",
@@ -307,17 +322,17 @@ def _tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
         "matures",
         "label",
     ]
-    return tuple(_tranche(row, currency) for row in csv_rows(path, columns))
+    return tuple(_parse_debt_tranche(row, currency) for row in country_csv_rows(path, columns))
 
 
-def _tranche(row: CsvRow, currency: str) -> Tranche:
+def _parse_debt_tranche(row: CsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
-    check_share(row.place("coupon_share"), coupon, BondError)
+    check_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
     # Asked here as well as in `Tranche`, which does not know the row.
     if matures < issued:
         raise BondError(
-            row.place("matures"),
+            row.country_cell_location("matures"),
             found=Message(
                 "{matures}, issue in {issued}", {"matures": str(matures), "issued": str(issued)}
             ),
@@ -327,7 +342,7 @@ def _tranche(row: CsvRow, currency: str) -> Tranche:
         name=row.text("name"),
         programme=row.text("programme"),
         currency=row.text("currency"),
-        amount=row.amount_in("amount", currency, BondError),
+        amount=row.money_amount("amount", currency, BondError),
         coupon=coupon,
         issued=issued,
         matures=matures,
@@ -335,9 +350,9 @@ def _tranche(row: CsvRow, currency: str) -> Tranche:
     )
 
 
-def _mix(path: Path) -> tuple[MixPart, ...]:
+def _load_issuance_mix(path: Path) -> tuple[MixPart, ...]:
     columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
-    parts = tuple(_mix_part(row) for row in csv_rows(path, columns))
+    parts = tuple(_parse_issuance_mix_part(row) for row in country_csv_rows(path, columns))
     # Refused, not scaled: shares that do not add up are a row that was forgotten.
     total = sum(part.share for part in parts)
     if parts and abs(total - 1) > 1e-9:
@@ -349,9 +364,9 @@ def _mix(path: Path) -> tuple[MixPart, ...]:
     return parts
 
 
-def _mix_part(row: CsvRow) -> MixPart:
+def _parse_issuance_mix_part(row: CsvRow) -> MixPart:
     for column in ("share", "coupon_share"):
-        check_share(row.place(column), row.number_in(column), CountryError)
+        check_treasury_share(row.country_cell_location(column), row.number_in(column), CountryError)
     return MixPart(
         programme=row.text("programme"),
         currency=row.text("currency"),
@@ -362,53 +377,62 @@ def _mix_part(row: CsvRow) -> MixPart:
     )
 
 
-def _entries(path: Path, currency: str) -> tuple[AccountingEntry, ...]:
+def _load_accounting_entries(path: Path, currency: str) -> tuple[AccountingEntry, ...]:
     columns = ["fiscal_year", "entry", "account", "amount", "source_id"]
-    rows = optional_rows(path, columns)
+    rows = optional_country_csv_rows(path, columns)
     # The postings of an entry stand together in the file, so `groupby` needs no sort, and
     # a sort would lose the order that the ledger is read in.
     groups = groupby(rows, key=lambda row: (row.text("fiscal_year"), row.text("entry")))
-    return tuple(_entry(year, memo, list(group), currency) for (year, memo), group in groups)
+    return tuple(
+        _parse_accounting_entry(year, memo, list(group), currency) for (year, memo), group in groups
+    )
 
 
-def _entry(year: str, memo: str, group: list[CsvRow], currency: str) -> AccountingEntry:
+def _parse_accounting_entry(
+    year: str, memo: str, posting_rows: list[CsvRow], currency: str
+) -> AccountingEntry:
     postings: dict[str, float] = {}
-    for row in group:
+    for row in posting_rows:
         account = row.text("account")
-        amount = row.amount_in("amount", currency, AccountError)
+        amount = row.money_amount("amount", currency, AccountError)
         postings[account] = postings.get(account, 0.0) + amount
-    return AccountingEntry(year, memo, postings, f"{group[0].place()}, {year}, {memo}")
+    return AccountingEntry(
+        year, memo, postings, f"{posting_rows[0].country_cell_location()}, {year}, {memo}"
+    )
 
 
-def _history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
+def _load_debt_history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
     columns = ["fiscal_year", "debt", "gdp", "reserves", "source_id"]
     return tuple(
         HistoryYear(
             fiscal_year=row.text("fiscal_year"),
-            debt=row.amount("debt", currency),
-            gdp=row.amount("gdp", currency),
-            reserves=row.amount("reserves", currency),
+            debt=row.money_amount_or_none("debt", currency),
+            gdp=row.money_amount_or_none("gdp", currency),
+            reserves=row.money_amount_or_none("reserves", currency),
             source=row.text("source_id"),
         )
-        for row in optional_rows(path, columns)
+        for row in optional_country_csv_rows(path, columns)
     )
 
 
-def _published(path: Path, currency: str) -> tuple[PublishedFigure, ...]:
+def _load_published_budget_figures(path: Path, currency: str) -> tuple[PublishedFigure, ...]:
     columns = ["fiscal_year", "field", "value", "tolerance", "source_id"]
-    return tuple(_figure(row, currency) for row in optional_rows(path, columns))
+    return tuple(
+        _parse_published_budget_figure(row, currency)
+        for row in optional_country_csv_rows(path, columns)
+    )
 
 
-def _figure(row: CsvRow, currency: str) -> PublishedFigure:
+def _parse_published_budget_figure(row: CsvRow, currency: str) -> PublishedFigure:
     is_money = row.text("field").endswith(f"_{currency.lower()}_bn")
 
-    def read(column: str) -> float:
-        return row.amount_in(column, currency) if is_money else row.number_in(column)
+    def read_budget_figure(column: str) -> float:
+        return row.money_amount(column, currency) if is_money else row.number_in(column)
 
     return PublishedFigure(
         fiscal_year=row.text("fiscal_year"),
         field=row.text("field"),
-        value=read("value"),
-        tolerance=read("tolerance"),
+        value=read_budget_figure("value"),
+        tolerance=read_budget_figure("tolerance"),
         source=row.text("source_id"),
     )

@@ -17,46 +17,48 @@ from commonwatt.treasury.domain.publications import (
     CashWindow,
     ForecastVintage,
     PublishedStock,
-    month_number,
+    publication_month_number,
 )
-from commonwatt.treasury.io.country.csvs import CsvRow, optional_rows
+from commonwatt.treasury.io.country.csvs import CsvRow, optional_country_csv_rows
 
 _PERIOD = re.compile(r"(\d{4})-(\d{2})(?:\.\.(\d{4})-(\d{2}))?")
 # Published and posted amounts are rounded by different hands, to a tenth of a bn at worst.
 CELL_TOLERANCE = 0.051
 
 
-def load_stocks(folder: Path, currency: str) -> tuple[PublishedStock, ...]:
+def load_published_debt_stocks(folder: Path, currency: str) -> tuple[PublishedStock, ...]:
     """Return the published stocks of debt."""
     return tuple(
-        PublishedStock(on=_day(row), debt=row.amount_in("government_debts", currency))
-        for row in optional_rows(folder / "debt_stock.csv", ["date", "source_id"])
+        PublishedStock(
+            on=_debt_publication_date(row), debt=row.money_amount("government_debts", currency)
+        )
+        for row in optional_country_csv_rows(folder / "debt_stock.csv", ["date", "source_id"])
     )
 
 
-def load_cash_windows(folder: Path, currency: str) -> tuple[CashWindow, ...]:
+def load_debt_cash_windows(folder: Path, currency: str) -> tuple[CashWindow, ...]:
     """Return the published bond cash, by window of months."""
-    rows = optional_rows(folder / "cash_flows.csv", ["period", "source_id"])
-    return tuple(_window(row, currency) for row in rows)
+    rows = optional_country_csv_rows(folder / "cash_flows.csv", ["period", "source_id"])
+    return tuple(_parse_debt_cash_window(row, currency) for row in rows)
 
 
-def load_vintages(folder: Path, currency: str) -> tuple[ForecastVintage, ...]:
+def load_budget_forecast_vintages(folder: Path, currency: str) -> tuple[ForecastVintage, ...]:
     """Return past forecasts of reserves, in order of budget."""
     columns = ["budget", "target_end_month", "source_id"]
     vintages = [
         ForecastVintage(
             budget=row.text("budget"),
             target=row.text("target_end_month"),
-            forecast=row.amount_in("forecast_reserves", currency),
-            outturn=row.amount("outturn", currency),
+            forecast=row.money_amount("forecast_reserves", currency),
+            outturn=row.money_amount_or_none("outturn", currency),
             source=row.text("source_id"),
         )
-        for row in optional_rows(folder / "vintages.csv", columns)
+        for row in optional_country_csv_rows(folder / "vintages.csv", columns)
     ]
     return tuple(sorted(vintages, key=lambda vintage: vintage.budget))
 
 
-def check_cells(path: Path, currency: str, ledger: GeneralLedger) -> None:
+def check_published_balances(path: Path, currency: str, ledger: GeneralLedger) -> None:
     """Raise unless the cells that were read agree with the entries that were posted.
 
     `cells.csv` is what was read, one figure a row with its unit; `ledger.csv` is what was
@@ -68,14 +70,14 @@ def check_cells(path: Path, currency: str, ledger: GeneralLedger) -> None:
     """
     years = {entry.fiscal_year for entry in ledger.entries}
     columns = ["period", "variable", "value", "unit", "source_id"]
-    for row in optional_rows(path, columns):
+    for row in optional_country_csv_rows(path, columns):
         if row.text("period") in years and row.text("variable") in _POSTED:
-            _check_cell(row, currency, ledger)
+            _check_published_balance(row, currency, ledger)
 
 
-def _check_cell(row: CsvRow, currency: str, ledger: GeneralLedger) -> None:
-    published = row.amount_in("value", currency)
-    balances = ledger.balances(row.text("period"))
+def _check_published_balance(row: CsvRow, currency: str, ledger: GeneralLedger) -> None:
+    published = row.money_amount("value", currency)
+    balances = ledger.budget_balances(row.text("period"))
     posted = {
         "bond_proceeds": balances.proceeds,
         "bond_repayment": -balances.repayment,
@@ -85,7 +87,7 @@ def _check_cell(row: CsvRow, currency: str, ledger: GeneralLedger) -> None:
     if abs(published - posted) <= CELL_TOLERANCE:
         return
     raise AccountError(
-        row.place("value"),
+        row.country_cell_location("value"),
         found=Message("{amount} bn", {"amount": f"{published:,.1f}"}),
         wanted=Message("{amount} bn, as the ledger holds it", {"amount": f"{posted:,.1f}"}),
     )
@@ -99,27 +101,29 @@ _POSTED = (
 )
 
 
-def _day(row: CsvRow) -> date:
+def _debt_publication_date(row: CsvRow) -> date:
     try:
         return date.fromisoformat(row.text("date"))
     except ValueError:
         raise CountryError(
-            row.place("date"), found=row.text("date")[:40], wanted=Message("a date YYYY-MM-DD")
+            row.country_cell_location("date"),
+            found=row.text("date")[:40],
+            wanted=Message("a date YYYY-MM-DD"),
         ) from None
 
 
-def _window(row: CsvRow, currency: str) -> CashWindow:
+def _parse_debt_cash_window(row: CsvRow, currency: str) -> CashWindow:
     match = _PERIOD.fullmatch(row.text("period"))
     if match is None:
         raise CountryError(
-            row.place("period"),
+            row.country_cell_location("period"),
             found=row.text("period")[:40],
             wanted=Message("months such as 2025-08 or 2025-04..2025-12"),
         )
     first_year, first, last_year, last = match.groups()
     return CashWindow(
-        before=month_number(int(first_year), int(first)) - 1,
-        last=month_number(int(last_year or first_year), int(last or first)),
-        proceeds=row.amount_in("proceeds", currency),
-        repayment=row.amount_in("repayment", currency),
+        before=publication_month_number(int(first_year), int(first)) - 1,
+        last=publication_month_number(int(last_year or first_year), int(last or first)),
+        proceeds=row.money_amount("proceeds", currency),
+        repayment=row.money_amount("repayment", currency),
     )

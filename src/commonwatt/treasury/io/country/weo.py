@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.errors import cell_location
+from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.accounts import AccountKind, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import BudgetLine, Country, HistoryYear, LineDriver, MixPart
-from commonwatt.treasury.domain.debt import DebtDecomposition, DebtYear, decompose
+from commonwatt.treasury.domain.debt import DebtDecomposition, DebtYear, decompose_debt_change
 from commonwatt.treasury.domain.errors import CountryError
 
 F64 = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ class Economy:
         )
 
 
-def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, Economy]:
+def load_weo_economies(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, Economy]:
     """Return the economies of a WEO table by code, in order of code.
 
     Args:
@@ -128,7 +128,7 @@ def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, E
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise CountryError(
-            cell_location(path.name, 1),
+            table_cell_location(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(COLUMNS)}),
         )
@@ -136,24 +136,24 @@ def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, E
     # reach the panel's means either.
     rows = frame.filter(~pl.col("ref_area").is_in(sorted(leave_out))).sort("ref_area", "year")
     groups = rows.partition_by("ref_area", maintain_order=True)
-    return {str(group["ref_area"][0]): _economy(group) for group in groups}
+    return {str(group["ref_area"][0]): _economy_from_weo_rows(group) for group in groups}
 
 
-def _economy(group: pl.DataFrame) -> Economy:
-    def column(name: str) -> F64:
-        return group[name].cast(pl.Float64).to_numpy().astype(np.float64)
+def _economy_from_weo_rows(weo_rows: pl.DataFrame) -> Economy:
+    def weo_series(name: str) -> F64:
+        return weo_rows[name].cast(pl.Float64).to_numpy().astype(np.float64)
 
     return Economy(
-        iso3=str(group["ref_area"][0]),
-        years=group["year"].cast(pl.Int64).to_numpy(),
-        gdp=column("NGDP_FY"),
-        debt=column("GGXWDG"),
-        balance=column("GGXCNL"),
-        primary=column("GGXONLB"),
+        iso3=str(weo_rows["ref_area"][0]),
+        years=weo_rows["year"].cast(pl.Int64).to_numpy(),
+        gdp=weo_series("NGDP_FY"),
+        debt=weo_series("GGXWDG"),
+        balance=weo_series("GGXCNL"),
+        primary=weo_series("GGXONLB"),
     )
 
 
-def economy(table: dict[str, Economy], code: str, path: Path) -> Economy:
+def weo_economy(table: dict[str, Economy], code: str, path: Path) -> Economy:
     """Return one economy.
 
     Raises:
@@ -168,18 +168,18 @@ def economy(table: dict[str, Economy], code: str, path: Path) -> Economy:
     )
 
 
-def country_of(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Country:
+def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Country:
     """Return an economy as a country whose lines are the outlook's own balances.
 
     One tranche a year of maturity stands for the opening stock: the table holds no
     ladder, so principal is spread evenly over eight years and pays the implied rate.
     """
-    start = _start(economy_series, first_year)
+    start = _debt_outlook_start_row(economy_series, first_year)
     debt_before, gdp_before = (
         float(economy_series.debt[start - 1]),
         float(economy_series.gdp[start - 1]),
     )
-    primary = _primary(economy_series)[start:]
+    primary = _primary_balance_series(economy_series)[start:]
     interest = primary - economy_series.balance[start:]
     rate = max(0.0, float(interest[0]) / debt_before) if debt_before > 0 else 0.0
     growth = np.diff(economy_series.gdp[start:]) / economy_series.gdp[start:-1]
@@ -196,17 +196,17 @@ def country_of(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Count
         growth=tuple(float(g) for g in growth) or (0.0,),
         gdp_vintage="IMF World Economic Outlook, October 2025, NGDP_FY",
         reserves=None,
-        lines=_lines(primary, stock_flow),
+        lines=_weo_budget_lines(primary, stock_flow),
         accounts=_ACCOUNTS,
-        tranches=_spread(debt_before, rate, first_year),
+        tranches=_even_opening_tranches(debt_before, rate, first_year),
         issuance=(),
         interest_given=tuple(float(v) for v in interest),
-        mix=_even_mix(rate),
-        history=_history(economy_series, first_year),
+        mix=_even_issuance_mix(rate),
+        history=_weo_debt_history(economy_series, first_year),
     )
 
 
-def _start(series: Economy, first_year: int) -> int:
+def _debt_outlook_start_row(series: Economy, first_year: int) -> int:
     """Return the row of `first_year`, from which on the money must be known."""
     at = np.flatnonzero(series.years == first_year)
     if len(at) == 1 and at[0] > 0:
@@ -221,7 +221,7 @@ def _start(series: Economy, first_year: int) -> int:
     )
 
 
-def _primary(series: Economy) -> F64:
+def _primary_balance_series(series: Economy) -> F64:
     # Where the table holds no primary balance, interest is unknown and stays in the balance.
     return np.where(np.isfinite(series.primary), series.primary, series.balance)
 
@@ -234,7 +234,7 @@ _ACCOUNTS = (
 )
 
 
-def _lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
+def _weo_budget_lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
     return (
         BudgetLine(
             name="primary balance",
@@ -254,7 +254,7 @@ def _lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
     )
 
 
-def _spread(debt: float, rate: float, first_year: int) -> tuple[Tranche, ...]:
+def _even_opening_tranches(debt: float, rate: float, first_year: int) -> tuple[Tranche, ...]:
     currency = "own"
     return tuple(
         Tranche(
@@ -270,7 +270,7 @@ def _spread(debt: float, rate: float, first_year: int) -> tuple[Tranche, ...]:
     )
 
 
-def _even_mix(rate: float) -> tuple[MixPart, ...]:
+def _even_issuance_mix(rate: float) -> tuple[MixPart, ...]:
     return tuple(
         MixPart(
             programme="general government",
@@ -283,13 +283,13 @@ def _even_mix(rate: float) -> tuple[MixPart, ...]:
     )
 
 
-def _history(series: Economy, first_year: int) -> tuple[HistoryYear, ...]:
+def _weo_debt_history(series: Economy, first_year: int) -> tuple[HistoryYear, ...]:
     past = [k for k, year in enumerate(series.years) if year < first_year]
     return tuple(
         HistoryYear(
             fiscal_year=str(series.years[k]),
-            debt=_finite(series.debt[k]),
-            gdp=_finite(series.gdp[k]),
+            debt=_weo_amount_or_none(series.debt[k]),
+            gdp=_weo_amount_or_none(series.gdp[k]),
             reserves=None,
             source="WEO",
         )
@@ -297,11 +297,13 @@ def _history(series: Economy, first_year: int) -> tuple[HistoryYear, ...]:
     )
 
 
-def _finite(amount: float) -> float | None:
-    return float(amount) if np.isfinite(amount) else None
+def _weo_amount_or_none(weo_amount: float) -> float | None:
+    return float(weo_amount) if np.isfinite(weo_amount) else None
 
 
-def outlook(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, DebtYear]]:
+def outlook_debt_years(
+    economy_series: Economy, first_year: int = OUTLOOK_FROM
+) -> list[tuple[int, DebtYear]]:
     """Return the money of each year of the outlook, for the debt law and its parts."""
     rows: list[tuple[int, DebtYear]] = []
     for k in range(1, len(economy_series.years)):
@@ -322,6 +324,11 @@ def outlook(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> list[tup
     return rows
 
 
-def decompositions(economy_series: Economy, first_year: int) -> dict[int, DebtDecomposition]:
+def debt_decompositions_by_year(
+    economy_series: Economy, first_year: int
+) -> dict[int, DebtDecomposition]:
     """Return what moved the ratio in each year from `first_year` on."""
-    return {year: decompose(money) for year, money in outlook(economy_series, first_year)}
+    return {
+        year: decompose_debt_change(money)
+        for year, money in outlook_debt_years(economy_series, first_year)
+    }

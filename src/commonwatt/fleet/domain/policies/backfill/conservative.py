@@ -13,25 +13,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill.easy import least_capacity
+from commonwatt.fleet.domain.policies.backfill.easy import least_free_capacity
 from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
 from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
-from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
-from commonwatt.fleet.domain.policies.state import believed_end_ms, gang_of
+from commonwatt.fleet.domain.policies.plan import (
+    SchedulingPlan,
+    apply_gang_pieces,
+    copy_free_capacity,
+)
+from commonwatt.fleet.domain.policies.state import believed_job_end_ms, gang_of_job
 
 DEPTH = 50
 
 
-def fill(plan: SchedulingPlan) -> None:
+def backfill_conservatively(plan: SchedulingPlan) -> None:
     """Start every job among the first `DEPTH` whose promise is for now."""
     forecast = CapacityForecast(plan)
-    for job in plan.queue()[:DEPTH]:
+    for job in plan.startable_jobs_in_order()[:DEPTH]:
         length_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         # A job of no length still needs its room at one instant.
-        start_ms, pieces = forecast.promise(job, max(length_ms, 1))
-        if start_ms == plan.state.now_ms and pieces is not None and plan.may_start(job):
-            plan.start(job, pieces)
+        start_ms, pieces = forecast.promise_start(job, max(length_ms, 1))
+        if (
+            start_ms == plan.state.now_ms
+            and pieces is not None
+            and plan.may_start_within_quota(job)
+        ):
+            plan.start_job(job, pieces)
 
 
 @dataclass(slots=True)
@@ -47,54 +55,56 @@ class CapacityForecast:
 
     def __init__(self, plan: SchedulingPlan) -> None:
         self.plan = plan
-        self.steps = [CapacityStep(plan.state.now_ms, copy_capacity(plan.state.nodes))]
-        ends = sorted((believed_end_ms(plan.state, job), job) for job in plan.state.held_pieces)
+        self.steps = [CapacityStep(plan.state.now_ms, copy_free_capacity(plan.state.nodes))]
+        ends = sorted((believed_job_end_ms(plan.state, job), job) for job in plan.state.held_pieces)
         for end_ms, job in ends:
             # A job that has outrun its estimate still holds its room: an end now would promise it
             # twice.
-            self._split_step_at(max(end_ms, plan.state.now_ms + 1))
-            apply_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
+            self._split_capacity_step_at(max(end_ms, plan.state.now_ms + 1))
+            apply_gang_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
 
-    def promise(self, job: int, length_ms: int) -> tuple[int, tuple[GangPiece, ...] | None]:
+    def promise_start(self, job: int, length_ms: int) -> tuple[int, tuple[GangPiece, ...] | None]:
         """Return when and where `job` has room for `length_ms`, and keep that room for it."""
-        gang = gang_of(self.plan.state, job)
+        gang = gang_of_job(self.plan.state, job)
         for step in list(self.steps):
-            room = self._free_throughout(step.from_ms, step.from_ms + length_ms)
+            room = self._capacity_free_throughout(step.from_ms, step.from_ms + length_ms)
             starts_now = step.from_ms == self.plan.state.now_ms
             # Only a start now is bound to its nodes. For a later one first-fit is proof enough that
             # there is room; the place policy chooses when its time has come.
             place = self.plan.place if starts_now else first_fit.POLICY
             pieces = place_gang(gang, room, self.plan.state.machines, place)
             if pieces is not None:
-                self._reserve(step.from_ms, step.from_ms + length_ms, pieces)
+                self._reserve_gang_pieces(step.from_ms, step.from_ms + length_ms, pieces)
                 return step.from_ms, pieces
         return -1, None
 
-    def _free_throughout(self, from_ms: int, until_ms: int) -> FreeCapacity:
+    def _capacity_free_throughout(self, from_ms: int, until_ms: int) -> FreeCapacity:
         inside = [step.nodes for step in self.steps if from_ms <= step.from_ms < until_ms]
         room = inside[0]
         for nodes in inside[1:]:
-            room = least_capacity(room, nodes)
+            room = least_free_capacity(room, nodes)
         return room
 
-    def _reserve(self, from_ms: int, until_ms: int, pieces: tuple[GangPiece, ...]) -> None:
-        self._split_step_at(until_ms)
+    def _reserve_gang_pieces(
+        self, from_ms: int, until_ms: int, pieces: tuple[GangPiece, ...]
+    ) -> None:
+        self._split_capacity_step_at(until_ms)
         for step in self.steps:
             if from_ms <= step.from_ms < until_ms:
-                apply_pieces(step.nodes, pieces, 1)
+                apply_gang_pieces(step.nodes, pieces, 1)
 
-    def _split_step_at(self, at_ms: int) -> None:
+    def _split_capacity_step_at(self, at_ms: int) -> None:
         """Let a step begin at `at_ms`."""
         before = max(i for i, step in enumerate(self.steps) if step.from_ms <= at_ms)
         if self.steps[before].from_ms < at_ms:
             self.steps.insert(
-                before + 1, CapacityStep(at_ms, copy_capacity(self.steps[before].nodes))
+                before + 1, CapacityStep(at_ms, copy_free_capacity(self.steps[before].nodes))
             )
 
 
 POLICY = BackfillPolicy(
     "conservative",
     Message("later jobs may start if none of the first 50 is delayed"),
-    fill,
+    backfill_conservatively,
     "Mu'alem and Feitelson 2001",
 )

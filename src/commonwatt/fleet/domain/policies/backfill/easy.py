@@ -17,60 +17,68 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
 from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
-from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
-from commonwatt.fleet.domain.policies.state import believed_end_ms, gang_of
+from commonwatt.fleet.domain.policies.plan import (
+    SchedulingPlan,
+    apply_gang_pieces,
+    copy_free_capacity,
+)
+from commonwatt.fleet.domain.policies.state import believed_job_end_ms, gang_of_job
 
 
-def fill(plan: SchedulingPlan) -> None:
+def backfill_easy(plan: SchedulingPlan) -> None:
     """Start every later job that does not delay the first."""
-    queue = plan.queue()
+    queue = plan.startable_jobs_in_order()
     if len(queue) < 2:
         return
-    promise = promised_start(plan, queue[0])
+    promise = promised_gang_start(plan, queue[0])
     # The first job would not fit even when everything has ended, so no start can be shown to leave
     # it undelayed; nobody passes it.
     if promise is None:
         return
     promised_at_ms, then = promise
     for job in queue[1:]:
-        if not plan.may_start(job):
+        if not plan.may_start_within_quota(job):
             continue
         left_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         in_time = plan.state.now_ms + left_ms <= promised_at_ms
         # A job that ends in time may use what the promise needs later; a longer one only what is
         # free both now and then.
-        pieces = plan.find(job, None if in_time else least_capacity(plan.state.nodes, then))
+        pieces = plan.find_gang_pieces(
+            job, None if in_time else least_free_capacity(plan.state.nodes, then)
+        )
         if pieces is not None:
-            plan.start(job, pieces)
+            plan.start_job(job, pieces)
             if not in_time:
                 # It will still be there when the promise falls due.
-                apply_pieces(then, pieces, 1)
+                apply_gang_pieces(then, pieces, 1)
 
 
-def promised_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapacity] | None:
+def promised_gang_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapacity] | None:
     """Return when `job` will fit, and the free room then with `job` taken out."""
-    then = copy_capacity(plan.state.nodes)
+    then = copy_free_capacity(plan.state.nodes)
     ends = sorted(
-        (believed_end_ms(plan.state, running_job), running_job)
+        (believed_job_end_ms(plan.state, running_job), running_job)
         for running_job in plan.state.held_pieces
     )
-    gang = gang_of(plan.state, job)
+    gang = gang_of_job(plan.state, job)
     for i, (end_ms, running_job) in enumerate(ends):
-        apply_pieces(then, plan.state.held_pieces[running_job], -1)
+        apply_gang_pieces(then, plan.state.held_pieces[running_job], -1)
         # Equal ends are one instant: the room is looked at once all of them have gone.
         if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
             continue
         pieces = place_gang(gang, then, plan.state.machines, first_fit.POLICY)
         if pieces is not None:
             # The promise takes GPUs that are busy now, so that those free now are left to backfill.
-            apply_pieces(
-                then, tuple(_on_busy_gpus(piece, plan.state.nodes, then) for piece in pieces), 1
+            apply_gang_pieces(
+                then,
+                tuple(_piece_moved_to_busy_gpus(piece, plan.state.nodes, then) for piece in pieces),
+                1,
             )
             return end_ms, then
     return None
 
 
-def least_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
+def least_free_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     """Return the room that is free both now and then."""
     return now._replace(
         cpu_milli=np.minimum(now.cpu_milli, then.cpu_milli),
@@ -79,7 +87,7 @@ def least_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     )
 
 
-def _on_busy_gpus(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
+def _piece_moved_to_busy_gpus(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
     """Return `piece` on GPUs of its node that are busy now, as far as there are any."""
     share = piece.request.gpu_milli
     free = np.flatnonzero(then.gpu_milli[piece.node] >= share)
@@ -88,5 +96,5 @@ def _on_busy_gpus(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> Ga
 
 
 POLICY = BackfillPolicy(
-    "easy", Message("later jobs may start if the first is not delayed"), fill, "Lifka 1995"
+    "easy", Message("later jobs may start if the first is not delayed"), backfill_easy, "Lifka 1995"
 )

@@ -7,8 +7,10 @@ from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
 from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 
 
-def fill(plan: SchedulingPlan) -> None:  # the form of a fill
+def backfill_no_job(plan: SchedulingPlan) -> None:  # the form of a fill
     """Start nothing."""
 
 
-POLICY = BackfillPolicy("none", Message("the first job that does not fit holds up the rest"), fill)
+POLICY = BackfillPolicy(
+    "none", Message("the first job that does not fit holds up the rest"), backfill_no_job
+)

@@ -17,18 +17,18 @@ from commonwatt.fleet.domain.workload import I64
 SCALE = 1 << 30
 
 
-def keys(state: QueueState, jobs: I64) -> I64:
+def fair_share_order_keys(state: QueueState, jobs: I64) -> I64:
     """Return the weighed dominant share of each job's tenant, in 2⁻³⁰."""
-    return dominant_shares(state)[state.workload.tenant[jobs]]
+    return dominant_share_by_tenant(state)[state.workload.tenant[jobs]]
 
 
-def dominant_shares(state: QueueState) -> I64:
+def dominant_share_by_tenant(state: QueueState) -> I64:
     """Return each tenant's largest share of GPUs, CPU or memory, in 2⁻³⁰, shape (tenants,)."""
     work, fleet = state.workload, state.fleet
     tenants = len(work.tenant_names)
     shares = np.zeros(tenants, np.int64)
     for demand, capacity in (
-        (work.demand_milli(), fleet.capacity_milli),
+        (work.gpu_demand_milli_by_job(), fleet.gpu_capacity_milli),
         (work.cpu_milli, int(fleet.cpu_milli.sum())),
         (work.memory_mib, int(fleet.memory_mib.sum())),
     ):
@@ -49,6 +49,6 @@ def _weighed_by_quota(shares: I64, quota_milli: I64) -> I64:
 POLICY = OrderPolicy(
     "fair-share",
     Message("the tenant with the smallest dominant share first"),
-    keys,
+    fair_share_order_keys,
     "Ghodsi et al. 2011",
 )

@@ -10,39 +10,39 @@ import numpy as np
 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
-from commonwatt.fleet.domain.policies.state import QueueState, ran_ms
+from commonwatt.fleet.domain.policies.state import QueueState, job_ran_ms
 from commonwatt.fleet.domain.workload import I64
 
 HOUR_MS = 3_600_000
 LIMITS = np.array([1 * HOUR_MS, 10 * HOUR_MS], np.int64)  # attained service [GPU-ms]
 
 
-def keys(state: QueueState, jobs: I64) -> I64:
+def las_order_keys(state: QueueState, jobs: I64) -> I64:
     """Return the level of each job: 0 until the first limit, and so on."""
-    attained = ran_ms(state, jobs) * state.workload.gpus[jobs]
+    attained = job_ran_ms(state, jobs) * state.workload.gpus[jobs]
     # `right`: service equal to a limit has left the level below it.
     return np.searchsorted(LIMITS, attained, side="right").astype(np.int64)
 
 
-def wake(state: QueueState) -> int | None:
+def next_las_level_drop_ms(state: QueueState) -> int | None:
     """Return the instant at which the next running job drops a level [ms]."""
     # CPU jobs attain no GPU time and so never drop a level.
     jobs = state.running[state.workload.gpus[state.running] > 0]
-    level = keys(state, jobs)
+    level = las_order_keys(state, jobs)
     jobs, level = jobs[level < len(LIMITS)], level[level < len(LIMITS)]
     if len(jobs) == 0:
         return None
     # Rounded up: woken before the limit, the queue would look the same and the alarm be set for the
     # same instant again, without end.
     needed_ms = -(-LIMITS[level] // state.workload.gpus[jobs])
-    return int((state.now_ms + needed_ms - ran_ms(state, jobs)).min())
+    return int((state.now_ms + needed_ms - job_ran_ms(state, jobs)).min())
 
 
 POLICY = OrderPolicy(
     "las",
     Message("the least attained GPU time first, in levels"),
-    keys,
+    las_order_keys,
     "Gu et al. 2019",
-    urgency=keys,
-    wake=wake,
+    urgency=las_order_keys,
+    wake=next_las_level_drop_ms,
 )

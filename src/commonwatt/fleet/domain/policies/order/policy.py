@@ -14,13 +14,13 @@ from commonwatt.fleet.domain.workload import I64
 Keys = Callable[[QueueState, I64], I64]
 
 
-def by_priority(state: QueueState, jobs: I64) -> I64:
+def urgency_by_job_priority(state: QueueState, jobs: I64) -> I64:
     """Return the urgency of `jobs` by their priority: a larger one is smaller here."""
     # Widened first: the least number of 32 bits has no positive counterpart.
     return -state.workload.priority[jobs].astype(np.int64)
 
 
-def never_wakes(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
+def no_wake_time(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
     """Return no time: keys change at events only."""
     return None
 
@@ -45,5 +45,5 @@ class OrderPolicy:
     keys: Keys
     source: str = ""
     fixed: bool = False
-    urgency: Keys = by_priority
-    wake: Callable[[QueueState], int | None] = never_wakes
+    urgency: Keys = urgency_by_job_priority
+    wake: Callable[[QueueState], int | None] = no_wake_time

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import OrderPolicy, by_priority
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy, urgency_by_job_priority
 
-POLICY = OrderPolicy("priority", Message("the highest priority first"), by_priority, fixed=True)
+POLICY = OrderPolicy(
+    "priority", Message("the highest priority first"), urgency_by_job_priority, fixed=True
+)

@@ -16,12 +16,12 @@ from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
 
-def keys(state: QueueState, jobs: I64) -> I64:
+def qssf_order_keys(state: QueueState, jobs: I64) -> I64:
     """Return predicted GPU time [GPU-ms]."""
     return state.predicted_ms[jobs] * state.workload.gpus[jobs]
 
 
-def predict_ms(
+def predict_job_runtime_ms(
     user: int, group: int, *, users: I64, groups: I64, runtimes_ms: I64, default_ms: int
 ) -> int:
     """Return the predicted run time of a job from the jobs that have finished [ms].
@@ -35,7 +35,7 @@ def predict_ms(
         default_ms: What to say while nothing has finished [ms].
 
     >>> history = dict(users=np.array([1, 1]), groups=np.array([7, 8]))
-    >>> predict_ms(1, 8, **history, runtimes_ms=np.array([10, 30]), default_ms=5)
+    >>> predict_job_runtime_ms(1, 8, **history, runtimes_ms=np.array([10, 30]), default_ms=5)
     30
     """
     for alike in ((users == user) & (groups == group), users == user, np.ones_like(users, bool)):
@@ -49,6 +49,6 @@ def predict_ms(
 POLICY = OrderPolicy(
     "qssf",
     Message("the least predicted GPU time first, from finished jobs"),
-    keys,
+    qssf_order_keys,
     "Hu et al. 2021",
 )

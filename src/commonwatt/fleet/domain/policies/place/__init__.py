@@ -18,24 +18,28 @@ from commonwatt.fleet.domain.policies.place import (
 )
 from commonwatt.fleet.domain.policies.place.choose import (
     NodeChoice,
-    choose,
     choose_node,
-    pick_gpus,
-    score,
+    choose_node_and_gpus,
+    pick_gpus_of_node,
+    score_nodes,
 )
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy, UserPlacePolicy
-from commonwatt.fleet.domain.policies.place.slices import in_slices
+from commonwatt.fleet.domain.policies.place.slices import workload_in_gpu_slices
 from commonwatt.fleet.domain.policies.place.state import (
     FreeCapacity,
     PlacementRequest,
-    apply_request,
-    eligibility,
-    fits,
-    idle_nodes,
+    apply_request_to_node,
+    idle_fleet_capacity,
+    node_eligibility_by_job_class,
     nodes_with_room,
-    request_of,
+    placement_request_of_job,
+    request_fits_node,
 )
-from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented, typical_demand
+from commonwatt.fleet.domain.policies.place.typical import (
+    TypicalDemand,
+    fragmented_gpu_share_of_node,
+    typical_gpu_demand,
+)
 
 __all__ = [
     "PLACES",
@@ -45,19 +49,19 @@ __all__ = [
     "PlacementRequest",
     "TypicalDemand",
     "UserPlacePolicy",
-    "apply_request",
-    "choose",
+    "apply_request_to_node",
     "choose_node",
-    "eligibility",
-    "fits",
-    "fragmented",
-    "idle_nodes",
-    "in_slices",
+    "choose_node_and_gpus",
+    "fragmented_gpu_share_of_node",
+    "idle_fleet_capacity",
+    "node_eligibility_by_job_class",
     "nodes_with_room",
-    "pick_gpus",
-    "request_of",
-    "score",
-    "typical_demand",
+    "pick_gpus_of_node",
+    "placement_request_of_job",
+    "request_fits_node",
+    "score_nodes",
+    "typical_gpu_demand",
+    "workload_in_gpu_slices",
 ]
 
 PLACES: dict[str, PlacePolicy] = {

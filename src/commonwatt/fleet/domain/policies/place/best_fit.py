@@ -14,7 +14,7 @@ from commonwatt.fleet.domain.policies.place.state import (
     UNBOUND,
     FreeCapacity,
     PlacementRequest,
-    free_milli,
+    free_gpu_milli_of_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
@@ -28,7 +28,7 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def left_share(
+def node_share_left_after_request(
     request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
 ) -> float:
     """Return the room left on `node` after `request`: mean of CPU and GPU shares.
@@ -40,16 +40,18 @@ def left_share(
     # capacity that is known.
     if cpu > UNBOUND // 2:
         cpu = 0
-    gpu = free_milli(nodes, node) - request.gpus * request.gpu_milli
+    gpu = free_gpu_milli_of_node(nodes, node) - request.gpus * request.gpu_milli
     # In this order and no other: the score is cut to a whole number, where the last bit of the sum
     # decides who ties.
     return cpu / typical.largest_cpu_milli * 0.5 + gpu / typical.largest_gpu_milli * 0.5
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_best_fit(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
 ) -> None:
     """Write 100 × (1 - room left), cut to a whole number, for the nodes `among`."""
     for node in among:
-        scores[node] = int((1.0 - left_share(request, nodes, node, typical)) * 100.0)
+        scores[node] = int(
+            (1.0 - node_share_left_after_request(request, nodes, node, typical)) * 100.0
+        )

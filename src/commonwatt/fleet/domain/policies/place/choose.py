@@ -21,14 +21,22 @@ import commonwatt.fleet.domain.policies.place.random_fit as random_fit
 import commonwatt.fleet.domain.policies.place.worst_fit as worst_fit
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.policies.place.gpus import (
-    pick_by_chance,
-    pick_emptiest,
-    pick_first,
-    pick_tightest,
+    pick_emptiest_gpu,
+    pick_first_fitting_gpus,
+    pick_gpu_by_chance,
+    pick_tightest_gpus,
 )
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity, PlacementRequest, fits
-from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    FreeCapacity,
+    PlacementRequest,
+    request_fits_node,
+)
+from commonwatt.fleet.domain.policies.place.typical import (
+    TypicalDemand,
+    fragmented_gpu_share_of_node,
+)
 
 
 class NodeChoice(NamedTuple):
@@ -38,7 +46,7 @@ class NodeChoice(NamedTuple):
     gpus: tuple[int, ...]
 
 
-def choose(
+def choose_node_and_gpus(
     policy: PlacePolicy,
     request: PlacementRequest,
     nodes: FreeCapacity,
@@ -59,7 +67,7 @@ def choose(
     node = choose_node(policy.code, request, nodes, typical, draws[0], picked)
     if node < 0:
         return None
-    pick_gpus(policy.code, request, nodes, node, typical, draws[1], picked)
+    pick_gpus_of_node(policy.code, request, nodes, node, typical, draws[1], picked)
     return NodeChoice(node, tuple(picked[: request.gpus].tolist()))
 
 
@@ -77,7 +85,7 @@ def choose_node(
     among = np.empty(count, np.int64)
     room = 0
     for node in range(count):
-        if fits(request, nodes, node):
+        if request_fits_node(request, nodes, node):
             among[room] = node
             room += 1
     if room == 0:
@@ -88,8 +96,8 @@ def choose_node(
     scores, now = np.empty(count, np.int64), np.empty(count, np.int64)
     if code == fgd.CODE:
         for node in among:
-            now[node] = fragmentation(nodes, node, typical)
-    score(code, request, nodes, among, typical, now, picked, scores)
+            now[node] = node_fragmentation(nodes, node, typical)
+    score_nodes(code, request, nodes, among, typical, now, picked, scores)
     best = among[0]
     for node in among:
         # Strictly higher: the first of equals wins, as in the published runs.
@@ -99,14 +107,14 @@ def choose_node(
 
 
 @njit(inner=True)
-def fragmentation(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
+def node_fragmentation(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
     """Return the fragmented share of `node` now, in units of weight x milli-GPU."""
     free = nodes.gpu_milli[node]
-    return fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
+    return fragmented_gpu_share_of_node(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
 
 
 @njit(inner=True)
-def score(
+def score_nodes(
     code: int,
     request: PlacementRequest,
     nodes: FreeCapacity,
@@ -129,26 +137,26 @@ def score(
         scores: Filled in at the nodes `among`, shape (nodes,).
     """
     if code == best_fit.CODE:
-        best_fit.score(request, nodes, among, typical, scores)
+        best_fit.score_nodes_by_best_fit(request, nodes, among, typical, scores)
     elif code == worst_fit.CODE:
-        worst_fit.score(request, nodes, among, typical, scores)
+        worst_fit.score_nodes_by_worst_fit(request, nodes, among, typical, scores)
     elif code == dot_product.CODE:
-        dot_product.score(request, nodes, among, typical, scores)
+        dot_product.score_nodes_by_dot_product(request, nodes, among, typical, scores)
     elif code == gpu_clustering.CODE:
-        gpu_clustering.score(request, nodes, among, typical, scores)
+        gpu_clustering.score_nodes_by_clustering(request, nodes, among, typical, scores)
     elif code == gpu_packing.CODE:
-        gpu_packing.score(request, nodes, among, picked, scores)
+        gpu_packing.score_nodes_by_gpu_packing(request, nodes, among, picked, scores)
     elif code == fgd.CODE:
-        fgd.score(request, nodes, among, typical, now, picked, scores)
+        fgd.score_nodes_by_fgd(request, nodes, among, typical, now, picked, scores)
     elif code == consolidate.CODE:
-        consolidate.score(request, nodes, among, typical, scores)
+        consolidate.score_nodes_by_consolidation(request, nodes, among, typical, scores)
     else:
         for node in among:
             scores[node] = 0
 
 
 @njit()
-def pick_gpus(
+def pick_gpus_of_node(
     code: int,
     request: PlacementRequest,
     nodes: FreeCapacity,
@@ -162,12 +170,14 @@ def pick_gpus(
         return
     free = nodes.gpu_milli[node]
     if code == fgd.CODE:
-        fgd.try_node(request, nodes, node, typical, fragmentation(nodes, node, typical), picked)
+        fgd.fgd_score_and_gpus_of_node(
+            request, nodes, node, typical, node_fragmentation(nodes, node, typical), picked
+        )
     elif code == random_fit.CODE:
-        pick_by_chance(request, free, draw, picked)
+        pick_gpu_by_chance(request, free, draw, picked)
     elif code == worst_fit.CODE:
-        pick_emptiest(request, free, picked)
+        pick_emptiest_gpu(request, free, picked)
     elif code == first_fit.CODE:
-        pick_first(request, free, picked)
+        pick_first_fitting_gpus(request, free, picked)
     else:
-        pick_tightest(request, free, picked)
+        pick_tightest_gpus(request, free, picked)

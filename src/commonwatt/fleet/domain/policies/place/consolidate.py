@@ -15,7 +15,7 @@ from commonwatt.fleet.domain.policies.place.state import (
     WHOLE,
     FreeCapacity,
     PlacementRequest,
-    free_milli,
+    free_gpu_milli_of_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
@@ -29,12 +29,12 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_consolidation(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
 ) -> None:
     """Write the GPU missing after `request`, any node in use before any free one."""
     largest = typical.largest_gpu_milli
     for node in among:
-        free = free_milli(nodes, node)
+        free = free_gpu_milli_of_node(nodes, node)
         left = free - request.gpus * request.gpu_milli
         scores[node] = largest - left + (largest + 1) * (free < nodes.gpus[node] * WHOLE)

@@ -19,7 +19,7 @@ from commonwatt.fleet.domain.policies.place.state import (
     UNBOUND,
     FreeCapacity,
     PlacementRequest,
-    free_milli,
+    free_gpu_milli_of_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
@@ -33,24 +33,24 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_dot_product(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
 ) -> None:
     """Write 100 × (1 - half the product), cut to a whole number, for the nodes `among`."""
     for node in among:
-        product = _product(request, nodes, node, typical)
+        product = _free_by_requested_dot_product(request, nodes, node, typical)
         # -1 means "no room" to the packing engine, so no score may fall below nought.
         scores[node] = max(int(100.0 * (1.0 - product / 2.0)), 0)
 
 
 @njit(inner=True)
-def _product(
+def _free_by_requested_dot_product(
     request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
 ) -> float:
     """Return the dot product of free and requested shares; unknown CPU counts as none free."""
     cpu, largest_cpu = nodes.cpu_milli[node], typical.largest_cpu_milli
     if cpu > UNBOUND // 2:
         cpu = 0
-    gpu, largest_gpu = free_milli(nodes, node), typical.largest_gpu_milli
+    gpu, largest_gpu = free_gpu_milli_of_node(nodes, node), typical.largest_gpu_milli
     product = (cpu / largest_cpu) * (request.cpu_milli / largest_cpu)
     return product + (gpu / largest_gpu) * (request.gpus * request.gpu_milli / largest_gpu)

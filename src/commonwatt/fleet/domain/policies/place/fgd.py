@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
+from commonwatt.fleet.domain.policies.place.gpus import pick_tightest_gpus
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
 from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacity, PlacementRequest
-from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, count_up_to, fragmented
+from commonwatt.fleet.domain.policies.place.typical import (
+    TypicalDemand,
+    count_score_levels_up_to,
+    fragmented_gpu_share_of_node,
+)
 
 CODE = 7
 POLICY = PlacePolicy(
@@ -27,7 +31,7 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_fgd(
     request: PlacementRequest,
     nodes: FreeCapacity,
     among: I64,
@@ -38,11 +42,13 @@ def score(
 ) -> None:
     """Write the score of each node `among`, given the fragmentation of each node `now`."""
     for node in among:
-        scores[node] = try_node(request, nodes, node, typical, int(now[node]), picked)
+        scores[node] = fgd_score_and_gpus_of_node(
+            request, nodes, node, typical, int(now[node]), picked
+        )
 
 
 @njit(inner=True)
-def try_node(
+def fgd_score_and_gpus_of_node(
     request: PlacementRequest,
     nodes: FreeCapacity,
     node: int,
@@ -64,16 +70,18 @@ def try_node(
     free = nodes.gpu_milli[node].copy()
     cpu, kind = nodes.cpu_milli[node] - request.cpu_milli, nodes.gpu_type[node]
     if request.gpus != 1 or request.gpu_milli == WHOLE:
-        pick_tightest(request, free, picked)
+        pick_tightest_gpus(request, free, picked)
         for i in range(request.gpus):
             free[picked[i]] -= request.gpu_milli
         # The score is looked up among whole falls, so that no exponential of a float decides a tie.
-        return count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
-    return _score_of_best_gpu(request, free, cpu, kind, typical, now, picked)
+        return count_score_levels_up_to(
+            typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
+        )
+    return _fgd_score_of_best_gpu(request, free, cpu, kind, typical, now, picked)
 
 
 @njit(inner=True)
-def _score_of_best_gpu(
+def _fgd_score_of_best_gpu(
     request: PlacementRequest,
     free: I64,
     cpu: int,
@@ -85,9 +93,11 @@ def _score_of_best_gpu(
     best = -1
     for gpu in range(len(free)):
         # GPUs with equal shares free score alike, so the first of them stands for all.
-        if free[gpu] >= request.gpu_milli and not _repeats_free_share(free, gpu):
+        if free[gpu] >= request.gpu_milli and not _repeats_free_share_of_gpu(free, gpu):
             free[gpu] -= request.gpu_milli
-            level = count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
+            level = count_score_levels_up_to(
+                typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
+            )
             free[gpu] += request.gpu_milli
             if level > best:
                 best, picked[0] = level, gpu
@@ -95,7 +105,7 @@ def _score_of_best_gpu(
 
 
 @njit(inner=True)
-def _repeats_free_share(free: I64, gpu: int) -> bool:
+def _repeats_free_share_of_gpu(free: I64, gpu: int) -> bool:
     """Return whether an earlier GPU has the same share free, and so the same score."""
     repeats = False
     for before in range(gpu):

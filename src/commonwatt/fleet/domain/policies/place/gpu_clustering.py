@@ -16,8 +16,8 @@ from commonwatt.fleet.domain.policies.place.state import (
     I64,
     FreeCapacity,
     PlacementRequest,
-    free_milli,
-    kind_of,
+    free_gpu_milli_of_node,
+    gpu_kind_of_request,
 )
 from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
@@ -31,23 +31,23 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_clustering(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
 ) -> None:
     """Write 75, 50, 25 or 0 by what a node holds, plus up to 25 for the GPU in use."""
     for node in among:
         scores[node] = 0
         if request.gpus > 0:
-            used = typical.largest_gpu_milli - free_milli(nodes, node)
+            used = typical.largest_gpu_milli - free_gpu_milli_of_node(nodes, node)
             in_use = 25 * used // typical.largest_gpu_milli
-            scores[node] = _kind_score(request, nodes, node) + in_use
+            scores[node] = _node_score_by_request_kinds(request, nodes, node) + in_use
 
 
 @njit(inner=True)
-def _kind_score(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
+def _node_score_by_request_kinds(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
     kinds = 0
     for kind in range(nodes.kinds.shape[1]):
         kinds += nodes.kinds[node, kind] > 0
-    if nodes.kinds[node, kind_of(request)] > 0:
+    if nodes.kinds[node, gpu_kind_of_request(request)] > 0:
         return 75 if kinds == 1 else 50
     return 25 if kinds == 0 else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
+from commonwatt.fleet.domain.policies.place.gpus import pick_tightest_gpus
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
 from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacity, PlacementRequest
 
@@ -22,16 +22,20 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_gpu_packing(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, picked: I64, scores: I64
 ) -> None:
     """Write the score of each node `among`; `picked` is overwritten."""
     for node in among:
-        scores[node] = _tier_score(request, nodes, node, picked) if request.gpus > 0 else 0
+        scores[node] = (
+            _gpu_packing_score_of_node(request, nodes, node, picked) if request.gpus > 0 else 0
+        )
 
 
 @njit(inner=True)
-def _tier_score(request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64) -> int:
+def _gpu_packing_score_of_node(
+    request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64
+) -> int:
     """Return 50 to 100 on shared GPUs, 33 to 50 on a used node, else at most 33."""
     free = nodes.gpu_milli[node]
     idle = 0
@@ -40,7 +44,7 @@ def _tier_score(request: PlacementRequest, nodes: FreeCapacity, node: int, picke
     if idle == nodes.gpus[node]:
         # The artifact's formula as it stands, although beyond 16 GPUs on a node it turns around.
         return max(33 - idle, idle)
-    pick_tightest(request, free, picked)
+    pick_tightest_gpus(request, free, picked)
     opened, spare = 0, 0
     for i in range(request.gpus):
         opened += free[picked[i]] == WHOLE

@@ -11,7 +11,7 @@ from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, PlacementRe
 
 
 @njit(inner=True)
-def pick_first(request: PlacementRequest, free: I64, picked: I64) -> None:
+def pick_first_fitting_gpus(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick the first GPUs that have the share free."""
     count = 0
     for gpu in range(len(free)):
@@ -21,22 +21,22 @@ def pick_first(request: PlacementRequest, free: I64, picked: I64) -> None:
 
 
 @njit()
-def pick_tightest(request: PlacementRequest, free: I64, picked: I64) -> None:
+def pick_tightest_gpus(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick the GPUs with the least free share that is enough, the first of equals."""
     if request.gpu_milli == WHOLE:
-        pick_first(request, free, picked)
+        pick_first_fitting_gpus(request, free, picked)
         return
     # One pass per GPU, each past the last pick, rather than a sorted copy: gangs on a node are
     # small.
     floor, after = request.gpu_milli, -1
     for count in range(request.gpus):
-        best = _least_beyond(free, floor, after)
+        best = _next_tightest_gpu(free, floor, after)
         picked[count] = best
         floor, after = free[best], best
 
 
 @njit(inner=True)
-def _least_beyond(free: I64, floor: int, after: int) -> int:
+def _next_tightest_gpu(free: I64, floor: int, after: int) -> int:
     """Return the next GPU by (free share, index) past the pair (`floor`, `after`)."""
     best = -1
     for gpu in range(len(free)):
@@ -47,10 +47,10 @@ def _least_beyond(free: I64, floor: int, after: int) -> int:
 
 
 @njit(inner=True)
-def pick_emptiest(request: PlacementRequest, free: I64, picked: I64) -> None:
-    """Pick one GPU with the most free share; for several, as `pick_tightest`."""
+def pick_emptiest_gpu(request: PlacementRequest, free: I64, picked: I64) -> None:
+    """Pick one GPU with the most free share; for several, as `pick_tightest_gpus`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
-        pick_tightest(request, free, picked)
+        pick_tightest_gpus(request, free, picked)
         return
     picked[0] = 0
     for gpu in range(1, len(free)):
@@ -59,10 +59,10 @@ def pick_emptiest(request: PlacementRequest, free: I64, picked: I64) -> None:
 
 
 @njit(inner=True)
-def pick_by_chance(request: PlacementRequest, free: I64, draw: float, picked: I64) -> None:
-    """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest`."""
+def pick_gpu_by_chance(request: PlacementRequest, free: I64, draw: float, picked: I64) -> None:
+    """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest_gpus`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
-        pick_tightest(request, free, picked)
+        pick_tightest_gpus(request, free, picked)
         return
     count = 0
     for gpu in range(len(free)):

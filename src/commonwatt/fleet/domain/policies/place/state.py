@@ -63,11 +63,11 @@ class PlacementRequest(NamedTuple):
     klass: int
 
 
-def idle_nodes(fleet: Fleet, eligible: Bools) -> FreeCapacity:
+def idle_fleet_capacity(fleet: Fleet, eligible: Bools) -> FreeCapacity:
     """Return the state of `fleet` with nothing on it.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> idle_nodes(uniform_fleet(2, 3), np.ones((1, 2), np.bool_)).gpu_milli.tolist()
+    >>> idle_fleet_capacity(uniform_fleet(2, 3), np.ones((1, 2), np.bool_)).gpu_milli.tolist()
     [[1000, 1000, 1000], [1000, 1000, 1000]]
     """
     gpus = fleet.gpus.astype(np.int64)
@@ -85,7 +85,7 @@ def idle_nodes(fleet: Fleet, eligible: Bools) -> FreeCapacity:
     )
 
 
-def eligibility(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
+def node_eligibility_by_job_class(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     """Return each job's class, and which nodes each class may use at all.
 
     GPU types and sites are matched by name; a job that names none may use all, and
@@ -102,8 +102,8 @@ def eligibility(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     type_names = tuple(kind.name for kind in fleet.gpu_types)
     site_names = tuple(site.name for site in fleet.sites)
     rows = [
-        _offered_by_mask(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
-        & _offered_by_mask(sites, workload.site_names, site_names)[fleet.site]
+        _offered_gpu_types_in_mask(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
+        & _offered_gpu_types_in_mask(sites, workload.site_names, site_names)[fleet.site]
         & ((fleet.tenant == SHARED) | (fleet.tenant == tenant))
         for types, sites, tenant in classes.tolist()
     ]
@@ -111,14 +111,14 @@ def eligibility(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     return klass.reshape(-1).astype(np.int64), eligible
 
 
-def _offered_by_mask(
-    mask: int, requested_names: tuple[str, ...], offered: tuple[str, ...]
+def _offered_gpu_types_in_mask(
+    gpu_type_mask: int, requested_names: tuple[str, ...], offered: tuple[str, ...]
 ) -> Bools:
-    requested = {name for i, name in enumerate(requested_names) if mask >> i & 1}
-    return np.array([mask == 0 or name in requested for name in offered], np.bool_)
+    requested = {name for i, name in enumerate(requested_names) if gpu_type_mask >> i & 1}
+    return np.array([gpu_type_mask == 0 or name in requested for name in offered], np.bool_)
 
 
-def request_of(workload: Workload, job: int, klass: I64) -> PlacementRequest:
+def placement_request_of_job(workload: Workload, job: int, klass: I64) -> PlacementRequest:
     """Return job number `job` of `workload` as a request."""
     return PlacementRequest(
         int(workload.cpu_milli[job]),
@@ -133,7 +133,7 @@ def nodes_with_room(request: PlacementRequest, nodes: FreeCapacity) -> Bools:
     """Return which nodes have room for `request`, shape (nodes,): for policies in Python.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> nodes = idle_nodes(uniform_fleet(2, 3), np.array([[True, False]]))
+    >>> nodes = idle_fleet_capacity(uniform_fleet(2, 3), np.array([[True, False]]))
     >>> nodes_with_room(PlacementRequest(0, 0, 3, 1000, 0), nodes)
     array([ True, False])
     >>> nodes_with_room(PlacementRequest(0, 0, 4, 1000, 0), nodes)
@@ -151,7 +151,7 @@ def nodes_with_room(request: PlacementRequest, nodes: FreeCapacity) -> Bools:
 
 
 @njit()
-def has_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
+def node_has_free_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
     """Return whether enough different GPUs of `node` have the share free."""
     wanted = request.gpus
     if wanted == 0:
@@ -165,18 +165,18 @@ def has_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
 
 
 @njit()
-def fits(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
+def request_fits_node(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
     """Return whether `node` may take `request` and has room for it now."""
     return (
         nodes.eligible[request.klass, node]
         and nodes.cpu_milli[node] >= request.cpu_milli
         and nodes.memory_mib[node] >= request.memory_mib
-        and has_gpus(request, nodes, node)
+        and node_has_free_gpus(request, nodes, node)
     )
 
 
 @njit(inner=True)
-def free_milli(nodes: FreeCapacity, node: int) -> int:
+def free_gpu_milli_of_node(nodes: FreeCapacity, node: int) -> int:
     """Return the free share of all GPUs of `node` together [1/1000 GPU]."""
     free = 0
     for gpu in range(nodes.gpus[node]):
@@ -185,13 +185,13 @@ def free_milli(nodes: FreeCapacity, node: int) -> int:
 
 
 @njit(inner=True)
-def kind_of(request: PlacementRequest) -> int:
+def gpu_kind_of_request(request: PlacementRequest) -> int:
     """Return the column of `kinds` for `request`: 0 where it shares a GPU, k for k whole ones."""
     return request.gpus if request.gpu_milli == WHOLE else 0
 
 
 @njit()
-def apply_request(
+def apply_request_to_node(
     request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64, sign: int
 ) -> None:
     """Take `request` out of the room of `node` (sign 1), or give it back (sign -1).
@@ -206,6 +206,6 @@ def apply_request(
     nodes.cpu_milli[node] -= sign * request.cpu_milli
     nodes.memory_mib[node] -= sign * request.memory_mib
     if request.gpus > 0:
-        nodes.kinds[node, kind_of(request)] += sign
+        nodes.kinds[node, gpu_kind_of_request(request)] += sign
     for i in range(request.gpus):
         nodes.gpu_milli[node, picked[i]] -= sign * request.gpu_milli

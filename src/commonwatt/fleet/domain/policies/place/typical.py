@@ -56,7 +56,7 @@ class TypicalDemand(NamedTuple):
     levels: I64
 
 
-def typical_demand(
+def typical_gpu_demand(
     workload: Workload, fleet: Fleet, popularity: float = POPULARITY
 ) -> TypicalDemand:
     """Return the most popular requests of `workload` that make up `popularity` of its jobs.
@@ -64,7 +64,7 @@ def typical_demand(
     Requests are told apart by CPU, GPUs, share and GPU types, not by memory, as the
     published runs do; equally popular ones go by size, the larger first.
     """
-    popular = _popular_requests(workload, popularity)
+    popular = _popular_gpu_requests(workload, popularity)
     gpu_jobs = popular.filter(pl.col("gpus") > 0)
     steps = np.unique(gpu_jobs["cpu_milli"].to_numpy()).astype(np.int64)
     groups = gpu_jobs.select("gpu_milli", "gpus").unique().sort("gpu_milli", "gpus")
@@ -76,12 +76,12 @@ def typical_demand(
         cpu_steps=steps,
         group_gpus=groups["gpus"].to_numpy().astype(np.int64),
         group_milli=groups["gpu_milli"].to_numpy().astype(np.int64),
-        weights=_weights_by_type(gpu_jobs, groups, steps, workload, fleet),
-        levels=score_levels(max(weight, 1)),
+        weights=_request_weights_by_gpu_type(gpu_jobs, groups, steps, workload, fleet),
+        levels=fragmentation_score_levels(max(weight, 1)),
     )
 
 
-def _popular_requests(workload: Workload, popularity: float) -> pl.DataFrame:
+def _popular_gpu_requests(workload: Workload, popularity: float) -> pl.DataFrame:
     columns = ("cpu_milli", "gpu_milli", "gpus", "gpu_types")
     # A CPU job's share and types bind nothing, so they must not part equal requests.
     requests = pl.DataFrame({name: getattr(workload, name) for name in columns}).with_columns(
@@ -89,7 +89,10 @@ def _popular_requests(workload: Workload, popularity: float) -> pl.DataFrame:
         gpu_types=pl.when(pl.col("gpus") > 0).then("gpu_types").otherwise(0),
     )
     counted = requests.group_by(columns).agg(count=pl.len().cast(pl.Int64))
-    spelled = [_type_list(mask, workload.gpu_type_names) for mask in counted["gpu_types"].to_list()]
+    spelled = [
+        _gpu_type_list_of_mask(mask, workload.gpu_type_names)
+        for mask in counted["gpu_types"].to_list()
+    ]
     ranked = counted.with_columns(spelled=pl.Series(spelled, dtype=pl.String)).sort(
         "count", "cpu_milli", "gpu_milli", "gpus", "spelled", descending=True
     )
@@ -98,12 +101,12 @@ def _popular_requests(workload: Workload, popularity: float) -> pl.DataFrame:
     return ranked.filter(before < popularity * len(workload))
 
 
-def _type_list(mask: int, names: tuple[str, ...]) -> str:
-    """Return the types of `mask` as the published lists spell them, which breaks ties."""
-    return "|".join(sorted(name for i, name in enumerate(names) if mask >> i & 1))
+def _gpu_type_list_of_mask(gpu_type_mask: int, gpu_type_names: tuple[str, ...]) -> str:
+    """Return the types of `gpu_type_mask` as the published lists spell them, which breaks ties."""
+    return "|".join(sorted(name for i, name in enumerate(gpu_type_names) if gpu_type_mask >> i & 1))
 
 
-def _weights_by_type(
+def _request_weights_by_gpu_type(
     jobs: pl.DataFrame, groups: pl.DataFrame, steps: I64, workload: Workload, fleet: Fleet
 ) -> I64:
     table = np.zeros((len(fleet.gpu_types), len(steps) + 1, max(groups.height, 1)), np.int64)
@@ -113,18 +116,21 @@ def _weights_by_type(
         step = steps.tolist().index(row["cpu_milli"]) + 1
         group = index[(row["gpu_milli"], row["gpus"])]
         for kind, gpu_type in enumerate(fleet.gpu_types):
-            if _accepts_type(row["gpu_types"], gpu_type.name, workload.gpu_type_names):
+            if _mask_accepts_gpu_type(row["gpu_types"], gpu_type.name, workload.gpu_type_names):
                 table[kind, step:, group] += row["count"]
     return table
 
 
-def _accepts_type(mask: int, name: str, names: tuple[str, ...]) -> bool:
-    return mask == 0 or any(
-        mask >> i & 1 and requested == name for i, requested in enumerate(names)
+def _mask_accepts_gpu_type(
+    gpu_type_mask: int, gpu_type: str, gpu_type_names: tuple[str, ...]
+) -> bool:
+    return gpu_type_mask == 0 or any(
+        gpu_type_mask >> i & 1 and requested == gpu_type
+        for i, requested in enumerate(gpu_type_names)
     )
 
 
-def score_levels(weight: int) -> I64:
+def fragmentation_score_levels(weight: int) -> I64:
     """Return the least fall of fragmentation for each score from 1 to 99.
 
         score = floor(100 / (1 + exp(-fall))), fall in whole GPUs
@@ -132,7 +138,7 @@ def score_levels(weight: int) -> I64:
     Source: the artifact of the FGD paper scores a node by the sigmoid of the fall,
         cut to a whole number from 0 to 100. Nothing lost and nothing gained is 50.
 
-    >>> score_levels(1)[[0, 48, 49, 50, 98]].tolist()
+    >>> fragmentation_score_levels(1)[[0, 48, 49, 50, 98]].tolist()
     [-4595, -40, 0, 41, 4596]
     """
     falls = [1000 * weight * math.log(score / (100 - score)) for score in range(1, 100)]
@@ -141,12 +147,12 @@ def score_levels(weight: int) -> I64:
 
 
 @njit(inner=True)
-def count_up_to(rising: I64, limit: int) -> int:
-    """Return how many of the `rising` numbers are at most `limit`."""
-    low, high = 0, len(rising)
+def count_score_levels_up_to(rising_levels: I64, limit: int) -> int:
+    """Return how many of the `rising_levels` numbers are at most `limit`."""
+    low, high = 0, len(rising_levels)
     while low < high:
         middle = (low + high) // 2
-        if rising[middle] <= limit:
+        if rising_levels[middle] <= limit:
             low = middle + 1
         else:
             high = middle
@@ -154,7 +160,9 @@ def count_up_to(rising: I64, limit: int) -> int:
 
 
 @njit()
-def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand) -> int:
+def fragmented_gpu_share_of_node(
+    cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand
+) -> int:
     """Return the fragmented share of one node, in units of weight x milli-GPU.
 
     Args:
@@ -168,7 +176,7 @@ def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand)
         idle += free[gpu]
     if idle == 0:
         return 0
-    step = count_up_to(typical.cpu_steps, cpu_milli)
+    step = count_score_levels_up_to(typical.cpu_steps, cpu_milli)
     # CPU jobs are part of the weight and of no group: to them all idle GPU stays lost.
     lost = idle * typical.weight
     share, usable, count = -1, 0, 0

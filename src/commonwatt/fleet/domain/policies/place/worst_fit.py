@@ -17,9 +17,11 @@ POLICY = PlacePolicy("worst-fit", CODE, Message("the node with the most CPU and 
 
 
 @njit(inner=True)
-def score(
+def score_nodes_by_worst_fit(
     request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
 ) -> None:
     """Write 100 × room left, cut to a whole number, for the nodes `among`."""
     for node in among:
-        scores[node] = int(best_fit.left_share(request, nodes, node, typical) * 100.0)
+        scores[node] = int(
+            best_fit.node_share_left_after_request(request, nodes, node, typical) * 100.0
+        )

@@ -14,7 +14,7 @@ from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 
 
-def victims(plan: SchedulingPlan, job: int) -> list[int]:
+def preemption_victims_by_priority(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs that are less urgent than `job`."""
     state = plan.state
     job_urgency = plan.order.urgency(state, np.array([job]))[0]
@@ -26,4 +26,6 @@ def victims(plan: SchedulingPlan, job: int) -> list[int]:
     return running[last].tolist()
 
 
-POLICY = PreemptPolicy("priority", Message("less urgent running jobs make room"), victims)
+POLICY = PreemptPolicy(
+    "priority", Message("less urgent running jobs make room"), preemption_victims_by_priority
+)

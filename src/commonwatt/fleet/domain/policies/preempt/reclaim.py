@@ -15,15 +15,15 @@ from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 
 
-def victims(plan: SchedulingPlan, job: int) -> list[int]:
+def victims_holding_borrowed_gpus(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs whose GPUs were borrowed and may be reclaimed for `job`."""
     state = plan.state
     quota = state.quota_milli
     # A tenant may claim back what it is owed; a job beyond its quota borrows, and waits like
     # others.
-    if quota is None or not plan.within_quota(np.array([job]))[0]:
+    if quota is None or not plan.jobs_within_quota(np.array([job]))[0]:
         return []
-    used, demand = plan.used_milli(), state.workload.demand_milli()
+    used, demand = plan.gpu_milli_held_by_tenant(), state.workload.gpu_demand_milli_by_job()
     chosen: list[int] = []
     last = np.lexsort((-state.running, -state.started_ms[state.running]))
     for victim in state.running[last].tolist():
@@ -37,5 +37,7 @@ def victims(plan: SchedulingPlan, job: int) -> list[int]:
 
 
 POLICY = PreemptPolicy(
-    "reclaim", Message("tenants below quota take back what was borrowed"), victims
+    "reclaim",
+    Message("tenants below quota take back what was borrowed"),
+    victims_holding_borrowed_gpus,
 )

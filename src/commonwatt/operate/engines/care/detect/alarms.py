@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.operate.engines.care.detect.vus import intervals
+from commonwatt.operate.engines.care.detect.vus import anomaly_intervals
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -67,17 +67,17 @@ class AlarmScore:
     days: float
 
     @property
-    def recall(self) -> float:
+    def incident_recall(self) -> float:
         """Share of the incidents that were found."""
         return self.incidents_found / self.incidents if self.incidents else 1.0
 
     @property
-    def minutes_recall(self) -> float:
+    def labelled_minutes_recall(self) -> float:
         """Share of the labelled steps that had an alarm."""
         return self.minutes_found / self.minutes if self.minutes else 1.0
 
     @property
-    def false_per_day(self) -> float:
+    def false_episodes_per_day(self) -> float:
         """False episodes per machine-day."""
         return self.false_episodes / self.days if self.days else 0.0
 
@@ -92,10 +92,10 @@ class AlarmScore:
         )
 
 
-def episodes(alarm: Bools, *, quiet: int) -> list[tuple[int, int]]:
+def node_alarm_episodes(alarm: Bools, *, quiet: int) -> list[tuple[int, int]]:
     """Return first and last step of each episode; shorter silences do not end one.
 
-    >>> episodes(np.array([1, 0, 1, 0, 0, 0, 1], dtype=bool), quiet=2)
+    >>> node_alarm_episodes(np.array([1, 0, 1, 0, 0, 0, 1], dtype=bool), quiet=2)
     [(0, 2), (6, 6)]
     """
     at = np.flatnonzero(alarm)
@@ -106,22 +106,24 @@ def episodes(alarm: Bools, *, quiet: int) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, float]:
+def calibrate_node_alarm_thresholds(
+    ordinary_scores: Mapping[str, Floats], budget: AlarmBudget
+) -> dict[str, float]:
     """Return each node's threshold: its unit times one factor for the fleet.
 
     The factor is the lowest at which the ordinary days of all nodes together hold no
     more episodes than the budget grants.
 
     Args:
-        ordinary: Scores of ordinary days, by node.
+        ordinary_scores: Scores of ordinary days, by node.
         budget: What may be raised.
     """
-    units = {name: unit_of(score) for name, score in ordinary.items()}
-    days = sum(len(score) for score in ordinary.values()) / budget.day
+    units = {name: node_alarm_unit(score) for name, score in ordinary_scores.items()}
+    days = sum(len(score) for score in ordinary_scores.values()) / budget.day
     # Ordinary days hold unlabelled incidents, and to grant nothing for them would push the
     # threshold above the very events that are looked for.
     granted = days * (budget.false_per_day + budget.incidents_per_day)
-    scaled = [score / units[name] for name, score in ordinary.items()]
+    scaled = [score / units[name] for name, score in ordinary_scores.items()]
     factor = float(_STEPS[0])
     for lower in _STEPS.tolist():
         # Stops at the first breach: the count need not fall with the factor, as two episodes
@@ -132,24 +134,28 @@ def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, 
     return {name: factor * unit for name, unit in units.items()}
 
 
-def unit_of(score: Floats) -> float:
+def node_alarm_unit(score: Floats) -> float:
     """Return a node's unit of alarm: a high quantile of its ordinary days."""
     # A dead metric has a quantile of 0, and its node would otherwise alarm at any score.
     return max(float(np.quantile(score, UNIT)), 1e-9)
 
 
 def _episode_count(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
-    return sum(len(episodes(score > factor, quiet=quiet)) for score in scaled)
+    return sum(len(node_alarm_episodes(score > factor, quiet=quiet)) for score in scaled)
 
 
-def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> AlarmScore:
+def judge_node_alarms(
+    alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget
+) -> AlarmScore:
     """Return how `alarm` stands against `label`, both of shape (n,)."""
-    starts, ends = intervals(label)
+    starts, ends = anomaly_intervals(label)
     inside = np.concatenate(([0], np.cumsum(alarm)))
     labelled = np.concatenate(([0], np.cumsum(label != 0)))
     incidents_found = int(np.count_nonzero(inside[ends + 1] > inside[starts]))
     false = [
-        (a, b) for a, b in episodes(alarm, quiet=budget.quiet) if labelled[b + 1] == labelled[a]
+        (a, b)
+        for a, b in node_alarm_episodes(alarm, quiet=budget.quiet)
+        if labelled[b + 1] == labelled[a]
     ]
     return AlarmScore(
         incidents=len(starts),

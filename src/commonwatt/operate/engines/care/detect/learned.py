@@ -28,7 +28,10 @@ import numpy.typing as npt
 
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.engines.care.detect.windows import centred_mean, trailing_mean
+from commonwatt.operate.engines.care.detect.windows import (
+    centred_telemetry_mean,
+    trailing_telemetry_mean,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,10 +72,12 @@ class PcaDistance:
 
     def score(self, ordinary: Floats, later: Floats) -> tuple[Floats, Floats]:
         """Return the distances of the ordinary and of the later days."""
-        values = _joined(ordinary, later)
+        values = _joined_node_telemetry(ordinary, later)
         n = len(ordinary)
-        usual = trailing_mean(values, self.baseline) if self.baseline else values[:n].mean(0)
-        moved = trailing_mean(values - usual, self.window)
+        usual = (
+            trailing_telemetry_mean(values, self.baseline) if self.baseline else values[:n].mean(0)
+        )
+        moved = trailing_telemetry_mean(values - usual, self.window)
         spread = np.maximum(moved[:n].std(axis=0), SMALLEST_SPREAD)
         scaled = np.clip(moved / spread, -FARTHEST, FARTHEST)
         variance, components = np.linalg.eigh(scaled[:n].T @ scaled[:n] / n)
@@ -95,7 +100,7 @@ class SeasonalDistance:
 
     def score(self, ordinary: Floats, later: Floats) -> tuple[Floats, Floats]:
         """Return root mean square deviations from the median day, in spreads."""
-        values = _joined(ordinary, later)
+        values = _joined_node_telemetry(ordinary, later)
         n = len(ordinary)
         days = n // self.day
         if days < 2:
@@ -107,7 +112,9 @@ class SeasonalDistance:
         first = n - days * self.day
         usual = np.median(ordinary[first:].reshape(days, self.day, -1), axis=0)
         phase = (np.arange(len(values)) - first) % self.day
-        moved = trailing_mean(values - trailing_mean(usual, self.window)[phase], self.window)
+        moved = trailing_telemetry_mean(
+            values - trailing_telemetry_mean(usual, self.window)[phase], self.window
+        )
         spread = np.maximum(moved[:n].std(axis=0), SMALLEST_SPREAD)
         scaled = np.clip(moved / spread, -FARTHEST, FARTHEST)
         distance = np.sqrt((scaled**2).mean(axis=1))
@@ -132,26 +139,26 @@ class DetectorEnsemble:
 
     def score(self, ordinary: Floats, later: Floats) -> tuple[Floats, Floats]:
         """Return the mean of all scores, each in its own unit."""
-        n, smooth = len(ordinary), trailing_mean if self.live else centred_mean
+        n, smooth = len(ordinary), trailing_telemetry_mean if self.live else centred_telemetry_mean
         total = np.zeros(n + len(later))
         for member in self.members:
             whole = np.concatenate(member.score(ordinary, later))
             for length in self.smoothings:
-                total += in_units(smooth(whole, length), n, self.unit)
+                total += node_anomaly_score_in_units(smooth(whole, length), n, self.unit)
         total /= len(self.members) * len(self.smoothings)
         return total[:n], total[n:]
 
 
-def in_units(score: Floats, ordinary: int, quantile: float) -> Floats:
+def node_anomaly_score_in_units(score: Floats, ordinary: int, quantile: float) -> Floats:
     """Return `score` in units of its own `quantile` over the first `ordinary` steps.
 
-    >>> in_units(np.array([1.0, 2.0, 4.0, 8.0]), 3, 0.5).tolist()
+    >>> node_anomaly_score_in_units(np.array([1.0, 2.0, 4.0, 8.0]), 3, 0.5).tolist()
     [0.5, 1.0, 2.0, 4.0]
     """
     return score / max(float(np.quantile(score[:ordinary], quantile)), 1e-9)
 
 
-def ranking_detector(*, day: int = 1440, live: bool = False) -> DetectorEnsemble:
+def node_anomaly_ranking_detector(*, day: int = 1440, live: bool = False) -> DetectorEnsemble:
     """Return the detector that ranks the steps of past days best.
 
     Levels against all ordinary days, the last 60 and the last 240 steps, and against
@@ -166,13 +173,13 @@ def ranking_detector(*, day: int = 1440, live: bool = False) -> DetectorEnsemble
     return DetectorEnsemble(members=members, live=live)
 
 
-def alarm_detector(*, day: int = 1440) -> DetectorEnsemble:
+def node_alarm_detector(*, day: int = 1440) -> DetectorEnsemble:
     """Return the detector that raises alarms: level and season of the last five steps."""
     members: list[Detector] = [PcaDistance(window=5), SeasonalDistance(day=day, window=5)]
     return DetectorEnsemble(members=members, smoothings=(1,))
 
 
-def _joined(ordinary: Floats, later: Floats) -> Floats:
+def _joined_node_telemetry(ordinary: Floats, later: Floats) -> Floats:
     if ordinary.ndim != 2 or ordinary.shape[1:] != later.shape[1:] or not len(ordinary):
         raise TelemetryError(
             "telemetry",

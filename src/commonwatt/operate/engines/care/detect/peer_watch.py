@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase
-from commonwatt.operate.engines.care.detect.peers import peer_scores, suspects
+from commonwatt.operate.engines.care.detect.peers import gang_peer_scores, suspect_gang_nodes
 
 SIGNALS: Final = (
     "DCGM_FI_DEV_SM_CLOCK",
@@ -39,11 +39,11 @@ class PeerWatch:
         self.window, self.limit, self.signals = window, limit, tuple(signals)
         self._rows: dict[tuple[str, int], _Rows] = {}
 
-    def peer_samples(
+    def suspect_node_samples(
         self, samples: Iterable[TelemetrySample], observation: ClusterObservation
     ) -> list[TelemetrySample]:
         """Take in what a look read and return a `peer_score` for each suspect."""
-        means = _means(samples, self.signals)
+        means = _signal_means_by_node(samples, self.signals)
         gangs = {
             (name, job.starts): sorted({place.node for place in job.places})
             for name, job in observation.jobs.items()
@@ -53,22 +53,24 @@ class PeerWatch:
         scores: list[TelemetrySample] = []
         for key, nodes in gangs.items():
             self._rows[key].append(_row(means, nodes, self.signals))
-            scores += self._suspects(self._rows[key], nodes, observation.at_s)
+            scores += self._suspect_gang_node_samples(self._rows[key], nodes, observation.at_s)
         return scores
 
-    def _suspects(self, rows: _Rows, nodes: Sequence[str], at_s: float) -> list[TelemetrySample]:
+    def _suspect_gang_node_samples(
+        self, rows: _Rows, nodes: Sequence[str], at_s: float
+    ) -> list[TelemetrySample]:
         values = np.array(rows)
         is_read = ~np.isnan(values).all(axis=1).any(axis=0)  # read of some node at every look
         if len(rows) < self.window or not is_read.any():
             return []
-        scores = peer_scores(values[:, :, is_read], window=self.window)
+        scores = gang_peer_scores(values[:, :, is_read], window=self.window)
         return [
             TelemetrySample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
-            for i in suspects(scores, limit=self.limit)
+            for i in suspect_gang_nodes(scores, limit=self.limit)
         ]
 
 
-def _means(
+def _signal_means_by_node(
     samples: Iterable[TelemetrySample], signals: Sequence[str]
 ) -> dict[tuple[str, str], float]:
     """Return the mean over devices of each signal of each node."""

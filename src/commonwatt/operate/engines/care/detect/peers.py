@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.operate.engines.care.detect.windows import trailing_mean
+from commonwatt.operate.engines.care.detect.windows import trailing_telemetry_mean
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,7 +21,7 @@ _TO_SIGMA = 1.4826
 """A normal's standard deviation over its median absolute deviation."""
 
 
-def peer_scores(values: Floats, *, window: int, spread_share: float = 0.02) -> Floats:
+def gang_peer_scores(values: Floats, *, window: int, spread_share: float = 0.02) -> Floats:
     """Return how far each node stands from its gang, shape (steps, nodes).
 
     Args:
@@ -33,7 +33,7 @@ def peer_scores(values: Floats, *, window: int, spread_share: float = 0.02) -> F
 
     >>> values = np.full((3, 4, 1), 10.0)
     >>> values[:, 2] = 7.0
-    >>> peer_scores(values, window=3)[-1].round(1).tolist()
+    >>> gang_peer_scores(values, window=3)[-1].round(1).tolist()
     [0.0, 0.0, 15.0, 0.0]
     """
     middle = np.nanmedian(values, axis=1, keepdims=True)
@@ -41,18 +41,18 @@ def peer_scores(values: Floats, *, window: int, spread_share: float = 0.02) -> F
     spread = _TO_SIGMA * np.median(np.abs(away), axis=1, keepdims=True)
     spread = np.maximum(spread, np.maximum(spread_share * np.abs(middle), 1e-9))
     flat = (away / spread).reshape(len(values), -1)
-    lasting = trailing_mean(flat, window).reshape(values.shape)
+    lasting = trailing_telemetry_mean(flat, window).reshape(values.shape)
     lasting[: window - 1] = 0.0
     return np.abs(lasting).max(axis=2)
 
 
-def suspects(scores: Floats, *, limit: float) -> npt.NDArray[np.int64]:
+def suspect_gang_nodes(scores: Floats, *, limit: float) -> npt.NDArray[np.int64]:
     """Return the nodes beyond `limit` at the last step, farthest first.
 
     If a third of the gang or more is beyond it, the gang is at fault and not a node:
     none is returned.
 
-    >>> suspects(np.array([[0.0, 9.0, 1.0, 0.5]]), limit=5.0)
+    >>> suspect_gang_nodes(np.array([[0.0, 9.0, 1.0, 0.5]]), limit=5.0)
     array([1])
     """
     last = scores[-1]

@@ -198,35 +198,37 @@ class DetectionRuleBook:
         self._counted: dict[_Key, deque[TelemetrySample]] = {}
         self._heard: dict[str, float] = {}
 
-    def expect_nodes(self, nodes: Iterable[str], at_s: float) -> None:
+    def expect_telemetry_of_nodes(self, nodes: Iterable[str], at_s: float) -> None:
         """Say which nodes ought to be heard from, so that one that never spoke is missed."""
         for node in nodes:
             self._heard.setdefault(node, at_s)
 
-    def forget(self, node: str) -> None:
+    def forget_node_samples(self, node: str) -> None:
         """Drop what counted against a node, as after a repair; silence goes on counting."""
         for rule in self.rules:
             self._counted.pop((rule.name, node), None)
 
-    def observe(self, samples: Iterable[TelemetrySample]) -> list[NodeFinding]:
+    def observe_telemetry(self, samples: Iterable[TelemetrySample]) -> list[NodeFinding]:
         """Take samples in, in order of time, and return what became a finding by them."""
-        return [finding for sample in samples for finding in self._findings_after(sample)]
+        return [
+            finding for sample in samples for finding in self._node_findings_after_sample(sample)
+        ]
 
-    def silent_nodes(self, at_s: float) -> list[NodeFinding]:
+    def silent_node_findings(self, at_s: float) -> list[NodeFinding]:
         """Return the nodes that were not heard from for the window of a rule of silence."""
         rules = [rule for rule in self.rules if rule.test is SampleTest.SILENCE]
         return [
-            _silence_finding(rule, node, last_s, at_s)
+            _silent_node_finding(rule, node, last_s, at_s)
             for rule in rules
             for node, last_s in self._heard.items()
             if at_s - last_s >= rule.window_s
         ]
 
-    def heard_at(self, node: str) -> float | None:
+    def telemetry_heard_at_s(self, node: str) -> float | None:
         """Return when a node was last heard from."""
         return self._heard.get(node)
 
-    def _findings_after(self, sample: TelemetrySample) -> list[NodeFinding]:
+    def _node_findings_after_sample(self, sample: TelemetrySample) -> list[NodeFinding]:
         # Samples of several exporters come out of order; the newest is what silence is counted
         # from.
         self._heard[sample.node] = max(sample.at_s, self._heard.get(sample.node, sample.at_s))
@@ -237,13 +239,15 @@ class DetectionRuleBook:
         before = self._before.get(key)
         self._before[key] = sample.value
         findings = [
-            self._finding_if_full(rule, sample)
+            self._node_finding_if_rule_full(rule, sample)
             for rule in rules
-            if sample_counts(rule, sample, before)
+            if sample_passes_detection_rule(rule, sample, before)
         ]
         return [finding for finding in findings if finding]
 
-    def _finding_if_full(self, rule: DetectionRule, sample: TelemetrySample) -> NodeFinding | None:
+    def _node_finding_if_rule_full(
+        self, rule: DetectionRule, sample: TelemetrySample
+    ) -> NodeFinding | None:
         counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))
         counted.append(sample)
         # The deque holds as many samples as the rule asks for, so its oldest is the first of
@@ -251,10 +255,12 @@ class DetectionRuleBook:
         full = len(counted) == rule.count
         if not full or sample.at_s - counted[0].at_s > rule.window_s:
             return None
-        return _finding_of(rule, tuple(counted))
+        return _node_finding_of_samples(rule, tuple(counted))
 
 
-def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | None) -> bool:
+def sample_passes_detection_rule(
+    rule: DetectionRule, sample: TelemetrySample, before: float | None
+) -> bool:
     """Return whether a sample passes a rule's test, given the one before it."""
     match rule.test:
         case SampleTest.ABOVE:
@@ -273,38 +279,40 @@ def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | 
             return False
 
 
-def findings_slow(
+def reference_node_findings(
     rules: Sequence[DetectionRule], samples: Sequence[TelemetrySample]
 ) -> list[NodeFinding]:
     """Return what a `DetectionRuleBook` finds, recounted at every sample: its reference."""
     findings: list[NodeFinding] = []
     for i, sample in enumerate(samples):
         for rule in rules:
-            if sample.signal == rule.signal and _counts_at(rule, samples, i):
+            if sample.signal == rule.signal and _sample_at_passes_rule(rule, samples, i):
                 recent = [
                     s
                     for j, s in enumerate(samples[: i + 1])
                     if s.node == sample.node
                     and s.signal == rule.signal
-                    and _counts_at(rule, samples, j)
+                    and _sample_at_passes_rule(rule, samples, j)
                 ][-rule.count :]
                 lasted_s = sample.at_s - recent[0].at_s
                 if len(recent) == rule.count and lasted_s <= rule.window_s:
-                    findings.append(_finding_of(rule, tuple(recent)))
+                    findings.append(_node_finding_of_samples(rule, tuple(recent)))
     return findings
 
 
-def _counts_at(rule: DetectionRule, samples: Sequence[TelemetrySample], i: int) -> bool:
+def _sample_at_passes_rule(rule: DetectionRule, samples: Sequence[TelemetrySample], i: int) -> bool:
     sample = samples[i]
     earlier = [
         s.value
         for s in samples[:i]
         if (s.node, s.device, s.signal) == (sample.node, sample.device, sample.signal)
     ]
-    return sample_counts(rule, sample, earlier[-1] if earlier else None)
+    return sample_passes_detection_rule(rule, sample, earlier[-1] if earlier else None)
 
 
-def _finding_of(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> NodeFinding:
+def _node_finding_of_samples(
+    rule: DetectionRule, counted: tuple[TelemetrySample, ...]
+) -> NodeFinding:
     evidence = [
         f"{s.signal}={s.value:g}" + (f" at {s.device}" if s.device else "") for s in counted
     ]
@@ -320,7 +328,7 @@ def _finding_of(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> No
     )
 
 
-def _silence_finding(rule: DetectionRule, node: str, last_s: float, at_s: float) -> NodeFinding:
+def _silent_node_finding(rule: DetectionRule, node: str, last_s: float, at_s: float) -> NodeFinding:
     return NodeFinding(
         node=node,
         component=rule.component,

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def vus_pr(
+def node_anomaly_vus_pr(
     label: npt.NDArray[np.integer], score: Floats, *, window: int, thresholds: int = 250
 ) -> float:
     """Return the volume under the range-based precision-recall surface.
@@ -37,33 +37,34 @@ def vus_pr(
         thresholds: How many thresholds, spread evenly over the sorted scores.
 
     >>> label = np.array([0, 0, 1, 1, 0, 0, 0, 0])
-    >>> round(vus_pr(label, np.array([0.1, 0.9, 0.8, 0.2, 0.3, 0.1, 0, 0]), window=2), 4)
+    >>> score = np.array([0.1, 0.9, 0.8, 0.2, 0.3, 0.1, 0, 0])
+    >>> round(node_anomaly_vus_pr(label, score, window=2), 4)
     0.6005
     """
-    cuts = threshold_scores(score, thresholds)
-    first = first_passed(score, cuts)
-    starts, ends = intervals(label)
+    cuts = anomaly_score_thresholds(score, thresholds)
+    first = first_threshold_passed(score, cuts)
+    starts, ends = anomaly_intervals(label)
     flagged = np.cumsum(np.bincount(first, minlength=thresholds)[:thresholds])
     areas = np.empty(window + 1)
-    _fill_areas(starts, ends, first, flagged.astype(np.float64), areas)
+    _fill_vus_areas_by_buffer(starts, ends, first, flagged.astype(np.float64), areas)
     return float(sum(areas.tolist()) / (window + 1))
 
 
-def threshold_scores(score: Floats, thresholds: int) -> Floats:
+def anomaly_score_thresholds(score: Floats, thresholds: int) -> Floats:
     """Return the scores that serve as thresholds, falling."""
     falling = -np.sort(-score)
     return falling[np.linspace(0, len(score) - 1, thresholds).astype(np.int64)]
 
 
-def first_passed(score: Floats, cuts: Floats) -> Ints:
+def first_threshold_passed(score: Floats, threshold_scores: Floats) -> Ints:
     """Return for each point the number of the first (highest) threshold that it reaches."""
-    return np.searchsorted(-cuts, -score, side="left").astype(np.int64)
+    return np.searchsorted(-threshold_scores, -score, side="left").astype(np.int64)
 
 
-def intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
+def anomaly_intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
     """Return first and last step of each run of ones.
 
-    >>> intervals(np.array([0, 1, 1, 0, 1]))
+    >>> anomaly_intervals(np.array([0, 1, 1, 0, 1]))
     (array([1, 4]), array([2, 4]))
     """
     edges = np.diff(np.concatenate(([0], (label != 0).astype(np.int8), [0])))
@@ -71,21 +72,23 @@ def intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
 
 
 @njit()
-def _fill_areas(starts: Ints, ends: Ints, first: Ints, flagged: Floats, areas: Floats) -> None:
+def _fill_vus_areas_by_buffer(
+    starts: Ints, ends: Ints, first: Ints, flagged: Floats, areas: Floats
+) -> None:
     """Write the area under the curve of each buffer length."""
-    labelled = _labelled(starts, ends, first, len(flagged))
+    labelled = _labelled_points_by_threshold(starts, ends, first, len(flagged))
     size = float(np.sum(ends - starts + 1))
     scratch = np.zeros(len(first))
     for k in range(len(starts)):
         scratch[starts[k] : ends[k] + 1] = -np.inf  # labelled points never join a buffer
     for window in range(len(areas)):
-        buffered = _buffered(starts, ends, first, len(flagged), window, scratch)
-        touched = _touched(starts, ends, first, len(flagged), window)
-        areas[window] = _area(labelled, buffered, touched, flagged, size)
+        buffered = _buffer_weight_by_threshold(starts, ends, first, len(flagged), window, scratch)
+        touched = _touched_anomalies_by_threshold(starts, ends, first, len(flagged), window)
+        areas[window] = _anomaly_precision_recall_area(labelled, buffered, touched, flagged, size)
 
 
 @njit(inner=True)
-def _labelled(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
+def _labelled_points_by_threshold(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
     """Return, by threshold, how many labelled points pass it."""
     count = np.zeros(cuts)
     for k in range(len(starts)):
@@ -95,7 +98,7 @@ def _labelled(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
 
 
 @njit(inner=True)
-def _buffered(
+def _buffer_weight_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int, window: int, scratch: Floats
 ) -> Floats:
     """Return, by threshold, the weight of the buffer points that pass it."""
@@ -117,7 +120,9 @@ def _buffered(
 
 
 @njit(inner=True)
-def _touched(starts: Ints, ends: Ints, first: Ints, cuts: int, window: int) -> Floats:
+def _touched_anomalies_by_threshold(
+    starts: Ints, ends: Ints, first: Ints, cuts: int, window: int
+) -> Floats:
     """Return, by threshold, the share of buffered intervals with a point that passes it."""
     count = np.zeros(cuts)
     half, groups, k = window // 2, 0, 0
@@ -135,7 +140,7 @@ def _touched(starts: Ints, ends: Ints, first: Ints, cuts: int, window: int) -> F
 
 
 @njit(inner=True)
-def _area(
+def _anomaly_precision_recall_area(
     labelled: Floats, buffered: Floats, touched: Floats, flagged: Floats, size: float
 ) -> float:
     area, before = 0.0, 0.0

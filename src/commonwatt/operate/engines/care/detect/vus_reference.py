@@ -6,31 +6,37 @@ import math
 from collections.abc import Sequence
 
 
-def vus_pr_slow(
+def reference_node_anomaly_vus_pr(
     label: Sequence[int], score: Sequence[float], *, window: int, thresholds: int = 250
 ) -> float:
     """Return VUS-PR as it is defined, one buffer length after the other.
 
-    >>> round(vus_pr_slow([0, 0, 1, 1, 0, 0], [0.1, 0.2, 0.9, 0.8, 0.3, 0.1], window=0), 4)
+    >>> label, score = [0, 0, 1, 1, 0, 0], [0.1, 0.2, 0.9, 0.8, 0.3, 0.1]
+    >>> round(reference_node_anomaly_vus_pr(label, score, window=0), 4)
     1.0
     """
-    areas = [_area(label, score, length, thresholds) for length in range(window + 1)]
+    areas = [
+        _anomaly_precision_recall_area(label, score, length, thresholds)
+        for length in range(window + 1)
+    ]
     return sum(areas) / len(areas)
 
 
-def _area(label: Sequence[int], score: Sequence[float], length: int, thresholds: int) -> float:
-    weights = buffer_weights(label, length)
-    groups = _groups(label, length)
+def _anomaly_precision_recall_area(
+    label: Sequence[int], score: Sequence[float], length: int, thresholds: int
+) -> float:
+    weights = anomaly_buffer_weights(label, length)
+    groups = _merged_anomaly_buffers(label, length)
     area, before = 0.0, 0.0
-    for cut in _cuts(score, thresholds):
+    for cut in _anomaly_score_thresholds(score, thresholds):
         flagged = [score_at >= cut for score_at in score]
-        recall, precision = _recall_precision(label, weights, groups, flagged)
+        recall, precision = _anomaly_recall_precision(label, weights, groups, flagged)
         area += (recall - before) * precision
         before = recall
     return area
 
 
-def _recall_precision(
+def _anomaly_recall_precision(
     label: Sequence[int],
     weights: Sequence[float],
     groups: Sequence[range],
@@ -49,10 +55,10 @@ def _recall_precision(
     return share * touched, hits / sum(flagged)
 
 
-def buffer_weights(label: Sequence[int], length: int) -> list[float]:
+def anomaly_buffer_weights(label: Sequence[int], length: int) -> list[float]:
     """Return 1 on labelled points and sqrt(1 - distance / length) on those within half of it."""
     weights = [float(mark) for mark in label]
-    for start, end in _runs(label):
+    for start, end in _anomaly_intervals(label):
         for distance in range(1, length // 2 + 1):
             for i in (start - distance, end + distance):
                 if 0 <= i < len(label):
@@ -60,17 +66,17 @@ def buffer_weights(label: Sequence[int], length: int) -> list[float]:
     return [min(weight, 1.0) for weight in weights]
 
 
-def _runs(label: Sequence[int]) -> list[tuple[int, int]]:
+def _anomaly_intervals(label: Sequence[int]) -> list[tuple[int, int]]:
     inside = [i for i, mark in enumerate(label) if mark]
     starts = [i for i in inside if i == 0 or not label[i - 1]]
     ends = [i for i in inside if i == len(label) - 1 or not label[i + 1]]
     return list(zip(starts, ends, strict=True))
 
 
-def _groups(label: Sequence[int], length: int) -> list[range]:
+def _merged_anomaly_buffers(label: Sequence[int], length: int) -> list[range]:
     """Return the buffered intervals, those that meet counted as one."""
     half, groups = length // 2, list[range]()
-    for start, end in _runs(label):
+    for start, end in _anomaly_intervals(label):
         low, high = max(start - half, 0), min(end + half, len(label) - 1)
         if groups and groups[-1].stop - 1 >= low:
             low = groups.pop().start
@@ -78,7 +84,7 @@ def _groups(label: Sequence[int], length: int) -> list[range]:
     return groups
 
 
-def _cuts(score: Sequence[float], thresholds: int) -> list[float]:
+def _anomaly_score_thresholds(score: Sequence[float], thresholds: int) -> list[float]:
     falling = sorted(score, reverse=True)
     step = (len(score) - 1) / (thresholds - 1)
     return [*(falling[int(i * step)] for i in range(thresholds - 1)), falling[-1]]

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
@@ -74,7 +74,7 @@ class NodeFault:
     heals: frozenset[CareStage]
 
 
-def faults_of_trace(
+def node_faults_of_trace(
     path: Path, *, nodes: int, days: float, watched: int, seed: int
 ) -> list[NodeFault]:
     """Return faults of a fleet whose nodes live histories drawn from a real fleet's.
@@ -97,7 +97,7 @@ def faults_of_trace(
     if missing or frame.is_empty():
         names = ", ".join(missing) or "-"
         raise CareSettingsError(str(path), wanted=Message("the columns {names}", {"names": names}))
-    chance = stream(seed, "care.histories")
+    chance = named_random_stream(seed, "care.histories")
     length = float(frame["start_day"].max())  # pyright: ignore[reportArgumentType]
     histories: list[list[dict[str, Any]]] = [
         frame.filter(pl.col("node") == node).to_dicts() for node in frame["node"].unique().sort()
@@ -111,11 +111,11 @@ def faults_of_trace(
             # start, and the rate of faults stays that of the trace.
             at_day = (float(row["start_day"]) - float(begins[node])) % length
             if at_day < days:
-                faults.append(_fault_of_row(row, node, at_day))
+                faults.append(_node_fault_of_trace_row(row, node, at_day))
     return sorted(faults, key=lambda fault: (fault.at_s, fault.node))
 
 
-def faults_of_counts(
+def node_faults_of_counts(
     counts: Mapping[str, int], *, nodes: int, days: float, seed: int
 ) -> list[NodeFault]:
     """Return faults spread evenly over time and nodes, so many of each cause.
@@ -123,7 +123,7 @@ def faults_of_counts(
     Causes are those of Llama Team (2024), "The Llama 3 Herd of Models", table 5; those of
     software concern no node.
     """
-    chance = stream(seed, "care.counts")
+    chance = named_random_stream(seed, "care.counts")
     faults: list[NodeFault] = []
     for cause, count in counts.items():
         symptom = CAUSES.get(cause, OTHER)
@@ -164,7 +164,7 @@ _NEEDS_A_PERSON: Final = 0.7
 quarter of a day or more."""
 
 
-def _fault_of_row(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
+def _node_fault_of_trace_row(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
     kind = str(row["class"])
     # The trace files memory faults under GPU; care treats them by other first aid.
     if kind == "GPU" and "ECC" in str(row["desc"]):

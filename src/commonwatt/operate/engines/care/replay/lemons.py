@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.seeds import stream
-from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.core.seeds import named_random_stream
+from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +60,27 @@ class LemonTrial:
     wrong_share: float
 
 
-def trial(planted: PlantedLemons, *, seed: int, rule: LemonRule | None = None) -> LemonTrial:
+def planted_lemons_trial(
+    planted: PlantedLemons, *, seed: int, rule: LemonRule | None = None
+) -> LemonTrial:
     """Return how large jobs fare before and after lemons are found from their history."""
-    chance = stream(seed, "care.lemons")
+    chance = named_random_stream(seed, "care.lemons")
     rates = np.full(planted.nodes, planted.sound_per_day)
     rates[: round(planted.lemon_share * planted.nodes)] = planted.lemon_per_day
     counts = chance.poisson(rates * planted.watched_days)
     history = {str(i): int(counts[i]) for i in np.flatnonzero(counts).tolist()}
     out = np.zeros(planted.nodes, dtype=bool)
-    out[[int(lemon.node) for lemon in lemons(history, planted.nodes, rule)]] = True
+    out[[int(lemon.node) for lemon in lemon_nodes(history, planted.nodes, rule)]] = True
     lemon = rates > planted.sound_per_day
     return LemonTrial(
-        failed_before=_failed_share(rates, planted, chance),
-        failed_after=_failed_share(rates[~out], planted, chance),
+        failed_before=_failed_large_job_share(rates, planted, chance),
+        failed_after=_failed_large_job_share(rates[~out], planted, chance),
         found_share=float(out[lemon].mean()),
         wrong_share=float(out[~lemon].mean()),
     )
 
 
-def _failed_share(
+def _failed_large_job_share(
     rates: npt.NDArray[np.float64], planted: PlantedLemons, chance: np.random.Generator
 ) -> float:
     """Return the share of large jobs, each on nodes drawn anew, that meet a fault."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.operate.domain.care.findings import NodeFinding, TelemetrySample
 from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.domain.cluster import JobPhase, JobRequest, NodeAllocation, NodeState
 from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
-from commonwatt.operate.engines.care.checkpoints import daly_interval
+from commonwatt.operate.engines.care.checkpoints import daly_checkpoint_interval_s
 from commonwatt.operate.engines.care.detect.rules import (
     DEFAULT_RULES,
     XID,
@@ -31,7 +31,11 @@ from commonwatt.operate.engines.care.operator import CareOperator
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
-from commonwatt.operate.engines.care.replay.signs import noise, signs_of, signs_of_noise
+from commonwatt.operate.engines.care.replay.signs import (
+    false_telemetry_signs,
+    telemetry_of_false_sign,
+    telemetry_signs_of_node_fault,
+)
 from commonwatt.operate.io.care.journal import MemoryJournal
 
 _JOB = "gang"
@@ -57,7 +61,7 @@ class GangTime:
     waiting: float = 0.0
     """For enough sound nodes."""
 
-    def total(self) -> float:
+    def total_s(self) -> float:
         """Return the sum of all accounts."""
         parts = (self.kept, self.saving, self.lost, self.isolating, self.restarting, self.waiting)
         return sum(parts)
@@ -94,7 +98,7 @@ class CareOutcome:
     mean_out: float
 
     @property
-    def ettr(self) -> float:
+    def effective_training_share(self) -> float:
         """Effective training time: kept work over wall time."""
         return self.account.kept / self.wall_s
 
@@ -104,7 +108,7 @@ class CareOutcome:
         return 1000 * self.false_drains / self.node_days
 
 
-def replay(
+def replay_gang_in_care(
     faults: Sequence[NodeFault], setting: ReplaySetting, *, save_every_s: float = 0.0
 ) -> CareOutcome:
     """Return what becomes of a gang under these faults and this care.
@@ -120,8 +124,10 @@ def replay(
     stops = sum(fault.symptom.stops for fault in faults)
     # Of the gang and by the faults that stop it: a hot fan drains a node, and costs no save.
     mtbf_s = setting.days * DAY_S / max(stops, 1)
-    care_replay = _CareReplay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
-    care_replay.strike(faults)
+    care_replay = _CareReplay(
+        setting, save_every_s or daly_checkpoint_interval_s(setting.save_s, mtbf_s)
+    )
+    care_replay.queue_node_faults(faults)
     return care_replay.run()
 
 
@@ -150,7 +156,7 @@ class _CareReplay:
         self.care = Caretaker(self.cluster, journal, policy=setting.policy,
                               node_tester=self.cluster, rules=self.rules)  # fmt: skip
         self.operator = CareOperator(self.cluster, journal, self.cluster)
-        self.phase = stream(setting.seed, "care.phases").random(setting.nodes)
+        self.phase = named_random_stream(setting.seed, "care.phases").random(setting.nodes)
         self.events: list[_ReplayEvent] = []
         self.queued = 0
         self.next_observation_at_s = math.inf
@@ -162,19 +168,19 @@ class _CareReplay:
         self.moves: Counter[str] = Counter()
         self.false_drains = self.interruptions = self.observations = self.out_sum = 0
 
-    def strike(self, faults: Sequence[NodeFault]) -> None:
+    def queue_node_faults(self, faults: Sequence[NodeFault]) -> None:
         """Queue what will happen."""
         for fault in faults:
-            self._queue(fault.at_s, "fault", node=fault.node, fault=fault)
-        for count, (at_s, node, kind) in enumerate(noise(self.setting), start=1):
-            samples = signs_of_noise(kind, self.names[node], at_s, count)
-            self._queue(at_s, "sign", samples=tuple(samples))
+            self._queue_replay_event(fault.at_s, "fault", node=fault.node, fault=fault)
+        for count, (at_s, node, kind) in enumerate(false_telemetry_signs(self.setting), start=1):
+            samples = telemetry_of_false_sign(kind, self.names[node], at_s, count)
+            self._queue_replay_event(at_s, "sign", samples=tuple(samples))
 
     def run(self) -> CareOutcome:
         """Return the outcome after the last day."""
         end_s = self.setting.days * DAY_S
         self.cluster.submit(JobRequest(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
-        self._observe_and_step(0.0)
+        self._observe_and_step_care(0.0)
         while True:
             at_s = min(self.events[0].at_s if self.events else math.inf, self.next_observation_at_s)
             # What would happen at the very end is left out, so that accounts end at the same
@@ -182,41 +188,41 @@ class _CareReplay:
             if at_s >= end_s:
                 break
             if self.next_observation_at_s <= at_s:
-                self._observe_and_step(self.next_observation_at_s)
+                self._observe_and_step_care(self.next_observation_at_s)
             else:
-                self._handle(heapq.heappop(self.events))
-        self._enter_state("over", end_s)
-        return self._outcome(end_s)
+                self._handle_replay_event(heapq.heappop(self.events))
+        self._enter_gang_state("over", end_s)
+        return self._care_outcome(end_s)
 
-    def _queue(self, at_s: float, kind: str, **details: object) -> None:
+    def _queue_replay_event(self, at_s: float, kind: str, **details: object) -> None:
         event = _ReplayEvent(at_s, self.queued, kind, **details)  # pyright: ignore[reportArgumentType]
         self.queued += 1
         heapq.heappush(self.events, event)
 
-    def _handle(self, event: _ReplayEvent) -> None:
+    def _handle_replay_event(self, event: _ReplayEvent) -> None:
         match event.kind:
             case "fault":
-                self._handle_fault(event)
+                self._handle_node_fault(event)
             case "sign":
-                self._handle_sign(event)
+                self._handle_telemetry_sign(event)
             case "repaired":
-                self._handle_repair(self.names[event.node], event.at_s)
+                self._handle_node_repair(self.names[event.node], event.at_s)
             case "work" if self.state == "restarting":
-                self._enter_state("working", event.at_s)
+                self._enter_gang_state("working", event.at_s)
             case "crashed" if self.state == "crashed":
                 self.cluster.requeue(_JOB, "crashed")
-                self._observe_by(event.at_s)
+                self._bring_observation_forward(event.at_s)
             case _:
                 pass
 
-    def _handle_fault(self, event: _ReplayEvent) -> None:
+    def _handle_node_fault(self, event: _ReplayEvent) -> None:
         fault = event.fault
         if fault is None:
             return
         if fault.node < 0:
             if self.state == "working":
-                self._interrupt("crashed", event.at_s)
-                self._queue(event.at_s + self.setting.crash_s, "crashed")
+                self._interrupt_gang("crashed", event.at_s)
+                self._queue_replay_event(event.at_s + self.setting.crash_s, "crashed")
             return
         name = self.names[fault.node]
         # A node that is broken already does not break twice: histories may hold repairs that
@@ -225,40 +231,42 @@ class _CareReplay:
             return
         self.active[name] = fault
         self.cluster.broken[name] = fault.heals
-        for sample in signs_of(fault, name, float(self.phase[fault.node]), self.setting):
-            self._queue(sample.at_s, "sign", samples=(sample,))
+        for sample in telemetry_signs_of_node_fault(
+            fault, name, float(self.phase[fault.node]), self.setting
+        ):
+            self._queue_replay_event(sample.at_s, "sign", samples=(sample,))
         if fault.symptom.stops and name in self.members and self.state != "stalled":
-            self._interrupt("stalled", event.at_s)
+            self._interrupt_gang("stalled", event.at_s)
 
-    def _interrupt(self, state: str, at_s: float) -> None:
+    def _interrupt_gang(self, state: str, at_s: float) -> None:
         self.interruptions += 1
-        self._enter_state(state, at_s)
+        self._enter_gang_state(state, at_s)
 
-    def _handle_sign(self, event: _ReplayEvent) -> None:
-        findings = self.rules.observe(event.samples)
+    def _handle_telemetry_sign(self, event: _ReplayEvent) -> None:
+        findings = self.rules.observe_telemetry(event.samples)
         if findings:
             self.findings += findings
-            self._observe_by(max(finding.last_s for finding in findings))
+            self._bring_observation_forward(max(finding.last_s for finding in findings))
 
-    def _observe_by(self, at_s: float) -> None:
+    def _bring_observation_forward(self, at_s: float) -> None:
         period = self.setting.observe_every_s
         self.next_observation_at_s = min(
             self.next_observation_at_s, math.ceil(at_s / period) * period
         )
 
-    def _observe_and_step(self, at_s: float) -> None:
+    def _observe_and_step_care(self, at_s: float) -> None:
         """Let care look, and then the gang start if it can."""
         self.cluster.now_s = at_s
         cases = self.care.cases.cases
-        self.rules.observe(
+        self.rules.observe_telemetry(
             TelemetrySample(at_s, node, "heard", 1.0)
             for node, c in cases.items()
             if c.stage is CareStage.TEST
         )
-        self._repeat_signs(at_s)
+        self._repeat_signs_of_active_faults(at_s)
         findings, self.findings = self.findings, []
         for step in self.care.step(findings):
-            self._count_step(step)
+            self._count_care_step(step)
         healed = [name for name in self.active if name not in self.cluster.broken]
         for name in healed:
             del self.active[name]
@@ -269,16 +277,20 @@ class _CareReplay:
         repairing |= self.state == "stalled"
         self.next_observation_at_s = at_s + (_REPAIR_EVERY_S if repairing else _IDLE_EVERY_S)
 
-    def _repeat_signs(self, at_s: float) -> None:
+    def _repeat_signs_of_active_faults(self, at_s: float) -> None:
         """Let telemetry show faults for as long as they last on a node that is up."""
         for name, fault in self.active.items():
             if name not in self.care.cases.cases and at_s - fault.at_s > _REPEAT_AFTER_S:
                 late_fault = replace(fault, at_s=at_s - _REPEAT_AFTER_S)
                 phase = float(self.phase[fault.node])
-                self.rules.observe([TelemetrySample(late_fault.at_s, name, XID, 0.0, "0")])
-                self.findings += self.rules.observe(signs_of(late_fault, name, phase, self.setting))
+                self.rules.observe_telemetry(
+                    [TelemetrySample(late_fault.at_s, name, XID, 0.0, "0")]
+                )
+                self.findings += self.rules.observe_telemetry(
+                    telemetry_signs_of_node_fault(late_fault, name, phase, self.setting)
+                )
 
-    def _count_step(self, step: CareStep) -> None:
+    def _count_care_step(self, step: CareStep) -> None:
         if step.held:
             self.moves[f"held for {step.held}"] += 1
             return
@@ -289,24 +301,26 @@ class _CareReplay:
             if fault and fault.symptom.stops and step.node in self.members:
                 self.isolation_s.append(step.at_s - fault.at_s)
         if step.to is CareStage.TEST:
-            self.rules.observe([TelemetrySample(step.at_s, step.node, XID, 0.0, "0")])
+            self.rules.observe_telemetry([TelemetrySample(step.at_s, step.node, XID, 0.0, "0")])
         if step.to is CareStage.HANDED_OVER:
             repair_s = fault.repair_s if fault else self.setting.policy.test_s
-            self._queue(step.at_s + repair_s, "repaired", node=self.number_of[step.node])
+            self._queue_replay_event(
+                step.at_s + repair_s, "repaired", node=self.number_of[step.node]
+            )
 
-    def _handle_repair(self, name: str, at_s: float) -> None:
+    def _handle_node_repair(self, name: str, at_s: float) -> None:
         self.cluster.now_s = at_s
         self.cluster.broken.pop(name, None)
         self.active.pop(name, None)
-        self.rules.observe([TelemetrySample(at_s, name, XID, 0.0, "0")])
-        self.operator.move(name, CareStage.TEST, reason="repaired", now_s=at_s)
-        self._observe_by(at_s)
+        self.rules.observe_telemetry([TelemetrySample(at_s, name, XID, 0.0, "0")])
+        self.operator.move_node(name, CareStage.TEST, reason="repaired", now_s=at_s)
+        self._bring_observation_forward(at_s)
 
     def _start_gang(self, at_s: float) -> None:
         """Start the gang where it is held and enough nodes are up."""
         if self.cluster.jobs[_JOB].phase is not JobPhase.HELD:
             return
-        self._enter_state("waiting", at_s)
+        self._enter_gang_state("waiting", at_s)
         up = [n.name for n in self.cluster.observe().nodes if n.state is NodeState.UP]
         if len(up) < self.setting.gang:
             self.members = frozenset()
@@ -314,17 +328,17 @@ class _CareReplay:
         chosen = up[: self.setting.gang]
         self.cluster.start(_JOB, [NodeAllocation(node=name) for name in chosen])
         self.members = frozenset(chosen)
-        self._enter_state("restarting", at_s)
+        self._enter_gang_state("restarting", at_s)
         if any(n in self.members and f.symptom.stops for n, f in self.active.items()):
-            self._interrupt("stalled", at_s)
+            self._interrupt_gang("stalled", at_s)
         else:
-            self._queue(at_s + self.setting.restart_s, "work")
+            self._queue_replay_event(at_s + self.setting.restart_s, "work")
 
-    def _enter_state(self, state: str, at_s: float) -> None:
+    def _enter_gang_state(self, state: str, at_s: float) -> None:
         """Book the time of the state that ends now."""
         spent_s = at_s - self.since_s
         if self.state == "working":
-            self._account_work(spent_s)
+            self._account_gang_work(spent_s)
         elif self.state in ("stalled", "crashed"):
             self.account.isolating += spent_s
         elif self.state == "restarting":
@@ -333,7 +347,7 @@ class _CareReplay:
             self.account.waiting += spent_s
         self.state, self.since_s = state, at_s
 
-    def _account_work(self, spent_s: float) -> None:
+    def _account_gang_work(self, spent_s: float) -> None:
         # Whole rounds of work and save; what was begun after the last save is lost with the
         # interruption.
         rounds = math.floor(spent_s / (self.save_every_s + self.setting.save_s))
@@ -342,13 +356,13 @@ class _CareReplay:
         self.account.saving += saving_s
         self.account.lost += spent_s - saved_work_s - saving_s
 
-    def _outcome(self, end_s: float) -> CareOutcome:
+    def _care_outcome(self, end_s: float) -> CareOutcome:
         # Relative, because the accounts are sums of many floats; a state that was never booked
         # would be missing whole seconds.
-        if abs(self.account.total() - end_s) > 1e-6 * end_s:
+        if abs(self.account.total_s() - end_s) > 1e-6 * end_s:
             raise IdentityError(
                 "replay",
-                found=f"{self.account.total():.3f} s",
+                found=f"{self.account.total_s():.3f} s",
                 wanted=Message("accounts that add up to {wall} s", {"wall": f"{end_s:.3f}"}),
             )
         return CareOutcome(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.engines.care.detect.rules import XID
 from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
@@ -16,7 +16,7 @@ _SINGLE = "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL"
 _TEMP = "DCGM_FI_DEV_GPU_TEMP"
 
 
-def signs_of(
+def telemetry_signs_of_node_fault(
     fault: NodeFault, node: str, phase: float, setting: ReplaySetting
 ) -> list[TelemetrySample]:
     """Return what telemetry reads from a fault's first moment until it is a finding.
@@ -27,7 +27,7 @@ def signs_of(
         phase: Where in its period the node is read (0 to 1).
         setting: How often nodes are read.
     """
-    at = _next_reading_s(fault.at_s, setting.scrape_s, phase)
+    at = _next_telemetry_reading_s(fault.at_s, setting.scrape_s, phase)
     period = setting.scrape_s
     match fault.symptom.signal:
         case "xid":
@@ -42,15 +42,15 @@ def signs_of(
         case "hot":
             return [TelemetrySample(at + i * period, node, _TEMP, 95.0, "0") for i in range(5)]
         case "check":
-            checked = _next_reading_s(fault.at_s, setting.check_s, phase)
+            checked = _next_telemetry_reading_s(fault.at_s, setting.check_s, phase)
             return [TelemetrySample(checked, node, "check_failed", 1.0)]
         case _:
             return []
 
 
-def noise(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
+def false_telemetry_signs(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
     """Yield instant, node and kind of every false sign, in order of time."""
-    chance = stream(setting.seed, "care.noise")
+    chance = named_random_stream(setting.seed, "care.noise")
     signs: list[tuple[float, int, str]] = []
     rates: dict[str, float] = asdict(setting.noise)
     for kind, rate in rates.items():
@@ -61,7 +61,7 @@ def noise(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
     yield from sorted(signs)
 
 
-def signs_of_noise(  # noqa: PLR0911  one per kind
+def telemetry_of_false_sign(  # noqa: PLR0911  one per kind
     kind: str, node: str, at_s: float, count: int
 ) -> list[TelemetrySample]:
     """Return what telemetry reads of a false sign; `count` makes counters rise."""
@@ -89,7 +89,7 @@ def signs_of_noise(  # noqa: PLR0911  one per kind
             return [TelemetrySample(at_s, node, "check_failed", 1.0)]
 
 
-def _next_reading_s(at_s: float, period_s: float, phase: float) -> float:
+def _next_telemetry_reading_s(at_s: float, period_s: float, phase: float) -> float:
     """Return the first reading after `at_s`."""
     offset = phase * period_s
     return at_s + period_s - ((at_s - offset) % period_s)

@@ -41,16 +41,16 @@ from commonwatt.operate.domain.cluster import (
 )
 from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 from commonwatt.operate.domain.requests import (
-    check_request,
-    compact_json,
-    parse_object,
-    parse_rows,
-    places_json,
-    places_of,
-    request_json,
-    request_of,
+    check_job_request,
+    compact_cluster_json,
+    job_request_from_json,
+    job_request_json,
+    node_allocations_from_json,
+    node_allocations_json,
+    parse_cluster_json_object,
+    parse_node_allocation_rows,
 )
-from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, find_program
+from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, find_slurm_program
 
 COMMENT_MARK: Final = "commonwatt"
 _PHASES: Final = {
@@ -98,14 +98,14 @@ class SlurmBackend:
         """Return every node and job; hold again what Slurm has requeued by itself."""
         at_s = self.clock()
         jobs: dict[str, ObservedJob] = {}
-        for line in self._answer_lines("show job", "JobId="):
-            self._add_job(line, jobs)
+        for line in self._scontrol_answer_lines("show job", "JobId="):
+            self._add_observed_job(line, jobs)
         self._jobs = jobs
         return ClusterObservation(at_s=at_s, nodes=self._observed_nodes(), jobs=jobs)
 
     def submit(self, request: JobRequest) -> None:
         """Submit a job held, its request in the comment."""
-        check_request(request)
+        check_job_request(request)
         if request.gpus and request.gpu_milli != 1000:
             wanted = Message("whole GPUs on this backend")
             raise BackendError(
@@ -114,40 +114,42 @@ class SlurmBackend:
         if not self._jobs:
             self.observe()  # a job of that name may be there from before
         if request.job_id not in self._ids:
-            self._ids[request.job_id] = self._sbatch(request)
+            self._ids[request.job_id] = self._submit_with_sbatch(request)
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Let a held job run on just these nodes."""
-        line = self._job_line(job_id)
+        line = self._scontrol_job_line(job_id)
         job = self._observed_job(line)
         if job is None or job.phase != JobPhase.HELD:
             return
         number, count = self._ids[job_id], max(len(places), 1)
-        restarts = int(parse.fields(line).get("Restarts", "0"))
-        comment = _comment_text(job.request, (restarts, tuple(places)))
+        restarts = int(parse.scontrol_fields(line).get("Restarts", "0"))
+        comment = _slurm_comment_text(job.request, (restarts, tuple(places)))
         # Node by node and no GPU numbers: Slurm takes no wish for single GPUs, and what it gave
         # is read back when the job runs.
         where = ",".join(place.node for place in places)
         self.scontrol.command(
             f"update JobId={number} NumNodes={count}-{count} "
-            f"NumCPUs={count * _cpus(job.request)} NumTasks={count} "
+            f"NumCPUs={count * _slurm_cpus_per_task(job.request)} NumTasks={count} "
             f"ReqNodeList={where} Comment={comment}"
         )
         self.scontrol.command(f"release {number}")
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to all processes of a job that runs."""
-        job = self._observed_job(self._job_line(job_id))
+        job = self._observed_job(self._scontrol_job_line(job_id))
         if job is not None and job.phase == JobPhase.RUNNING:
-            self._run_program("scancel", "--signal=TERM", "--full", self._slurm_id(job_id))
+            self._run_slurm_program(
+                "scancel", "--signal=TERM", "--full", self._slurm_job_id(job_id)
+            )
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one seen as starting that has begun since runs on."""
-        number, last_seen = self._slurm_id(job_id), self._jobs.get(job_id)
+        number, last_seen = self._slurm_job_id(job_id), self._jobs.get(job_id)
         job = (
             last_seen
             if last_seen and last_seen.phase == JobPhase.STARTING
-            else self._observed_job(self._job_line(job_id))
+            else self._observed_job(self._scontrol_job_line(job_id))
         )
         if job is None or job.phase == JobPhase.HELD:
             return
@@ -160,38 +162,38 @@ class SlurmBackend:
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
-        job = self._observed_job(self._job_line(job_id))
+        job = self._observed_job(self._scontrol_job_line(job_id))
         if job is not None and job.phase not in TERMINAL_PHASES:
-            self._run_program("scancel", self._slurm_id(job_id))
+            self._run_slurm_program("scancel", self._slurm_job_id(job_id))
         del reason
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
-        self._set_node_state(node, "DRAIN", reason)
+        self._set_slurm_node_state(node, "DRAIN", reason)
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up now; Slurm requeues its jobs within a second, and they are held."""
-        self._set_node_state(node, "DOWN", reason)
+        self._set_slurm_node_state(node, "DOWN", reason)
         self.observe()
 
     def resume(self, node: str) -> None:
         """Let a node take jobs again."""
-        self._set_node_state(node, "RESUME", "")
+        self._set_slurm_node_state(node, "RESUME", "")
 
     def reboot(self, node: str, reason: str) -> None:
         """Restart a node by Slurm's `RebootProgram` when it is empty; it comes back drained."""
-        self._set_node_state(node, "DRAIN", reason)
+        self._set_slurm_node_state(node, "DRAIN", reason)
         self.scontrol.command(f"reboot {node}")
 
     def close(self) -> None:
         """End the `scontrol` that was kept."""
         self.scontrol.close()
 
-    def _add_job(self, line: str, jobs: dict[str, ObservedJob]) -> None:
+    def _add_observed_job(self, line: str, jobs: dict[str, ObservedJob]) -> None:
         job = self._observed_job(line)
         if job is None:
             return
-        number = parse.fields(line)["JobId"]
+        number = parse.scontrol_fields(line)["JobId"]
         if job.phase == JobPhase.HELD and _runs_free(line):
             with contextlib.suppress(BackendError):  # if it is over by now, the next look tells
                 self.scontrol.command(f"hold {number}")
@@ -202,25 +204,27 @@ class SlurmBackend:
 
     def _observed_job(self, line: str) -> ObservedJob | None:
         """Return a job of ours, or None for one that Slurm was to run by itself."""
-        values = parse.fields(line)
-        request, released = _read_comment(values.get("Comment", ""))
+        values = parse.scontrol_fields(line)
+        request, released = _parse_slurm_comment(values.get("Comment", ""))
         if request is None:
-            if not (_is_held(values) and values["JobState"] in _WAITS) and not _is_on_nodes(values):
+            if not (
+                _is_slurm_job_held(values) and values["JobState"] in _WAITS
+            ) and not _is_on_nodes(values):
                 return None
-            request = _foreign_request(values)
-        phase = _job_phase(values, released)
+            request = _foreign_slurm_job_request(values)
+        phase = _slurm_job_phase(values, released)
         return ObservedJob(
             request=request,
             phase=phase,
-            places=_held_places(line, values["JobState"], phase, released),
-            starts=_start_count(values, phase, released),
-            started_at_s=parse.instant_s(values.get("StartTime", ""))
+            places=_slurm_job_allocations(line, values["JobState"], phase, released),
+            starts=_slurm_job_start_count(values, phase, released),
+            started_at_s=parse.slurm_instant_s(values.get("StartTime", ""))
             if phase != JobPhase.HELD
             else 0.0,
-            ended_at_s=parse.instant_s(values.get("EndTime", ""))
+            ended_at_s=parse.slurm_instant_s(values.get("EndTime", ""))
             if phase in TERMINAL_PHASES
             else 0.0,
-            exit_code=parse.exit_code(values.get("ExitCode", ""))
+            exit_code=parse.slurm_exit_code(values.get("ExitCode", ""))
             if phase in TERMINAL_PHASES
             else None,
             reason=values.get("Reason", ""),
@@ -229,50 +233,60 @@ class SlurmBackend:
     def _observed_nodes(self) -> tuple[ObservedNode, ...]:
         return tuple(
             replace(node, site=self.sites.get(node.name, "site"))
-            for line in self._answer_lines("show node", "NodeName=")
-            if self._is_driven(line)
-            for node in (parse.node(line),)
+            for line in self._scontrol_answer_lines("show node", "NodeName=")
+            if self._is_node_in_our_partition(line)
+            for node in (parse.slurm_observed_node(line),)
         )
 
-    def _is_driven(self, line: str) -> bool:
-        return self.partition is None or self.partition in parse.fields(line).get(
+    def _is_node_in_our_partition(self, line: str) -> bool:
+        return self.partition is None or self.partition in parse.scontrol_fields(line).get(
             "Partitions", ""
         ).split(",")
 
-    def _answer_lines(self, question: str, begin: str) -> list[str]:
+    def _scontrol_answer_lines(self, question: str, begin: str) -> list[str]:
         return [x for x in self.scontrol.query(question).splitlines() if x.startswith(begin)]
 
-    def _job_line(self, job_id: str) -> str:
-        return self._answer_lines(f"show job {self._slurm_id(job_id)}", "JobId=")[0]
+    def _scontrol_job_line(self, job_id: str) -> str:
+        return self._scontrol_answer_lines(f"show job {self._slurm_job_id(job_id)}", "JobId=")[0]
 
-    def _slurm_id(self, job_id: str) -> str:
+    def _slurm_job_id(self, job_id: str) -> str:
         if job_id not in self._ids:
             self.observe()
         if job_id not in self._ids:
             raise UnknownNameError(f"job {job_id}", wanted=Message("a job that was submitted"))
         return self._ids[job_id]
 
-    def _sbatch(self, request: JobRequest) -> str:
+    def _submit_with_sbatch(self, request: JobRequest) -> str:
         options = [f"--partition={self.partition}"] if self.partition else []
         options += [f"--gpus={request.gpus}"] if request.gpus else []
-        options += [f"--cpus-per-task={_cpus(request)}"] if _cpus(request) > 1 else []
         options += (
-            [f"--mem={request.memory_mib}M"] if request.memory_mib and _is_one_node(request) else []
+            [f"--cpus-per-task={_slurm_cpus_per_task(request)}"]
+            if _slurm_cpus_per_task(request) > 1
+            else []
+        )
+        options += (
+            [f"--mem={request.memory_mib}M"]
+            if request.memory_mib and _is_single_node_request(request)
+            else []
         )
         # exec, so that Slurm's signals reach the program itself and no shell stands between
         # that would swallow them.
         script = f"#!/bin/sh\nexec {shlex.join(request.argv)}\n"
-        return self._run_program(
+        return self._run_slurm_program(
             "sbatch", "--hold", "--parsable", "--requeue", "--open-mode=append",
             f"--job-name={request.job_id}", f"--output={self.output}",
-            f"--comment={_comment_text(request, None)}", "--chdir=/", *options,
+            f"--comment={_slurm_comment_text(request, None)}", "--chdir=/", *options,
             text=script, env=request.env | {"COMMONWATT_JOB": request.job_id},
         ).strip().partition(";")[0]  # fmt: skip
 
-    def _set_node_state(self, node: str, state: str, reason: str) -> None:
+    def _set_slurm_node_state(self, node: str, state: str, reason: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", node):
             raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
-        reason_word = "" if state == "RESUME" else f" Reason={_quoted(reason or COMMENT_MARK)}"
+        reason_word = (
+            ""
+            if state == "RESUME"
+            else f" Reason={_quoted_scontrol_reason(reason or COMMENT_MARK)}"
+        )
         try:
             self.scontrol.command(f"update NodeName={node} State={state}{reason_word}")
         except BackendError as error:
@@ -283,11 +297,11 @@ class SlurmBackend:
             if state != "RESUME":  # resuming what is up already is refused, and is no fault
                 raise
 
-    def _run_program(
+    def _run_slurm_program(
         self, name: str, *argv: str, text: str = "", env: Mapping[str, str] | None = None
     ) -> str:
         finished = subprocess.run(  # noqa: S603  # arguments are a list, no shell reads them
-            [find_program(name), *argv],
+            [find_slurm_program(name), *argv],
             input=text,
             env={**self.env, **(env or {})},
             capture_output=True,
@@ -300,47 +314,51 @@ class SlurmBackend:
         return finished.stdout
 
 
-def _is_one_node(request: JobRequest) -> bool:
+def _is_single_node_request(request: JobRequest) -> bool:
     return request.single_node or request.gpus <= 1
 
 
-def _cpus(request: JobRequest) -> int:
+def _slurm_cpus_per_task(request: JobRequest) -> int:
     """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
     # Rounded up to whole processors: Slurm hands out no parts, and rounding down would let jobs
     # share what each was promised.
-    return max(-(-request.cpu_milli // 1000), 1) if _is_one_node(request) else 1
+    return max(-(-request.cpu_milli // 1000), 1) if _is_single_node_request(request) else 1
 
 
-def _comment_text(
+def _slurm_comment_text(
     request: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> str:
     """Return what a request and its release look like in a comment, free of blanks."""
     # By default Slurm shows the comment of a job to every user of the cluster.
-    data = request_json(replace(request, env={}))
-    text = base64.urlsafe_b64encode(compact_json(data).encode()).decode()
+    data = job_request_json(replace(request, env={}))
+    text = base64.urlsafe_b64encode(compact_cluster_json(data).encode()).decode()
     if released is None:
         return f"{COMMENT_MARK}:{text}"
     restarts, places = released
-    rows = base64.urlsafe_b64encode(compact_json(places_json(places)).encode()).decode()
+    rows = base64.urlsafe_b64encode(
+        compact_cluster_json(node_allocations_json(places)).encode()
+    ).decode()
     return f"{COMMENT_MARK}:{text}:{restarts}:{rows}"
 
 
 @lru_cache(65536)  # comments seldom change and are read at every look
-def _read_comment(
+def _parse_slurm_comment(
     text: str,
 ) -> tuple[JobRequest | None, tuple[int, tuple[NodeAllocation, ...]] | None]:
     mark, _, rest = text.partition(":")
     if mark != COMMENT_MARK or not rest:
         return None, None
     request_text, *released = rest.split(":")
-    request = request_of(parse_object(base64.urlsafe_b64decode(request_text).decode()))
+    request = job_request_from_json(
+        parse_cluster_json_object(base64.urlsafe_b64decode(request_text).decode())
+    )
     if len(released) != 2:
         return request, None
-    rows = parse_rows(base64.urlsafe_b64decode(released[1]).decode())
-    return request, (int(released[0]), places_of(rows))
+    rows = parse_node_allocation_rows(base64.urlsafe_b64decode(released[1]).decode())
+    return request, (int(released[0]), node_allocations_from_json(rows))
 
 
-def _foreign_request(values: Mapping[str, str]) -> JobRequest:
+def _foreign_slurm_job_request(values: Mapping[str, str]) -> JobRequest:
     """Return what a job asks that was submitted without us."""
     user = values.get("UserId", "unknown").partition("(")[0]
     account = values.get("Account", "(null)")
@@ -350,14 +368,14 @@ def _foreign_request(values: Mapping[str, str]) -> JobRequest:
         tenant=user if account == "(null)" else account,
         user=user,
         group=values.get("JobName", "unknown"),
-        gpus=parse.gpus_asked(dict(values)),
-        estimate_s=_limit_s(values.get("TimeLimit", "")),
-        submitted_at_s=parse.instant_s(values.get("SubmitTime", "")),
-        preemptible=_is_held(values) and values.get("Requeue") == "1",
+        gpus=parse.slurm_requested_gpus(dict(values)),
+        estimate_s=_slurm_time_limit_s(values.get("TimeLimit", "")),
+        submitted_at_s=parse.slurm_instant_s(values.get("SubmitTime", "")),
+        preemptible=_is_slurm_job_held(values) and values.get("Requeue") == "1",
     )
 
 
-def _limit_s(text: str) -> float:
+def _slurm_time_limit_s(text: str) -> float:
     """Return a time limit, `[days-]hours:minutes:seconds` [s]; a month where there is none."""
     days, _, clock = text.rpartition("-")
     parts = clock.split(":")
@@ -368,7 +386,7 @@ def _limit_s(text: str) -> float:
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + float(seconds)
 
 
-def _job_phase(
+def _slurm_job_phase(
     values: Mapping[str, str], released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> JobPhase:
     state = values["JobState"]
@@ -376,14 +394,16 @@ def _job_phase(
         restarts = int(values.get("Restarts", "0"))
         # A requeue by Slurm raises its restart count past the one that we noted at the release:
         # that is how an own requeue is told from a start on its way.
-        waits_to_start = released is not None and released[0] == restarts and not _is_held(values)
+        waits_to_start = (
+            released is not None and released[0] == restarts and not _is_slurm_job_held(values)
+        )
         return JobPhase.STARTING if waits_to_start else JobPhase.HELD
     # Whatever state a later Slurm invents, a job that is not known to run or wait is not
     # restarted behind the operator's back.
     return _PHASES.get(state, JobPhase.FAILED)
 
 
-def _start_count(
+def _slurm_job_start_count(
     values: Mapping[str, str],
     phase: JobPhase,
     released: tuple[int, tuple[NodeAllocation, ...]] | None,
@@ -395,7 +415,7 @@ def _start_count(
     return released[0] + 1 if released else restarts + 1
 
 
-def _is_held(values: Mapping[str, str]) -> bool:
+def _is_slurm_job_held(values: Mapping[str, str]) -> bool:
     return values.get("Priority") == "0"
 
 
@@ -405,10 +425,10 @@ def _is_on_nodes(values: Mapping[str, str]) -> bool:
 
 def _runs_free(line: str) -> bool:
     """Return whether a job that should be held would be started by Slurm itself."""
-    return not _is_held(parse.fields(line))
+    return not _is_slurm_job_held(parse.scontrol_fields(line))
 
 
-def _held_places(
+def _slurm_job_allocations(
     line: str, state: str, phase: JobPhase, released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> tuple[NodeAllocation, ...]:
     """Return what a job holds; one that is completing holds only what Slurm still says."""
@@ -417,11 +437,11 @@ def _held_places(
     planned = released[1] if released else ()
     if phase != JobPhase.RUNNING:
         return planned
-    detailed = parse.places(line)
+    detailed = parse.slurm_node_allocations(line)
     use_detailed = state == "COMPLETING" or any(place.gpus for place in detailed) or not planned
     return detailed if use_detailed else planned
 
 
-def _quoted(reason: str) -> str:
+def _quoted_scontrol_reason(reason: str) -> str:
     """Return a reason as `scontrol` takes it: no quotes or line ends within."""
     return '"' + re.sub(r'[\s"\\]+', " ", reason).strip() + '"'

@@ -21,10 +21,10 @@ _REASON = re.compile(r"\sReason=(.*?)(?: \[\S+@[^\]]*\])?\s*(?:Comment=.*)?$")
 _RESUMES = frozenset({"IDLE", "MIXED", "ALLOCATED", "COMPLETING"})
 
 
-def fields(line: str) -> dict[str, str]:
+def scontrol_fields(line: str) -> dict[str, str]:
     """Return the fields of one line; where a name recurs, the first counts.
 
-    >>> fields("JobId=7 JobState=RUNNING Reason=None")["JobState"]
+    >>> scontrol_fields("JobId=7 JobState=RUNNING Reason=None")["JobState"]
     'RUNNING'
     """
     values: dict[str, str] = {}
@@ -35,21 +35,21 @@ def fields(line: str) -> dict[str, str]:
 
 
 @lru_cache(4096)
-def hosts(expression: str) -> tuple[str, ...]:
+def slurm_host_names(expression: str) -> tuple[str, ...]:
     """Return the names of a host list.
 
-    >>> hosts("n[000-002,7],login")
+    >>> slurm_host_names("n[000-002,7],login")
     ('n000', 'n001', 'n002', 'n7', 'login')
     """
     if expression in ("", "(null)"):
         return ()
     names: list[str] = []
     for before, inside, after, plain in _BRACKETS.findall(expression):
-        names += [plain] if plain else [f"{before}{n}{after}" for n in _numbers(inside)]
+        names += [plain] if plain else [f"{before}{n}{after}" for n in _slurm_range_numbers(inside)]
     return tuple(names)
 
 
-def _numbers(ranges: str) -> list[str]:
+def _slurm_range_numbers(ranges: str) -> list[str]:
     numbers: list[str] = []
     for part in ranges.split(","):
         low, dash, high = part.partition("-")
@@ -58,46 +58,49 @@ def _numbers(ranges: str) -> list[str]:
     return numbers
 
 
-def places(line: str) -> tuple[NodeAllocation, ...]:
+def slurm_node_allocations(line: str) -> tuple[NodeAllocation, ...]:
     """Return what a running job holds, node by node.
 
-    >>> held = places("JobId=1 Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:2(IDX:0,3) MinCPUs=1")
-    >>> [(place.node, place.gpus) for place in held]
+    >>> line = "JobId=1 Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:2(IDX:0,3) MinCPUs=1"
+    >>> [(place.node, place.gpus) for place in slurm_node_allocations(line)]
     [('n1', (0, 3)), ('n2', (0, 3))]
     """
     return tuple(
-        NodeAllocation(node, _gpu_numbers(gres))
+        NodeAllocation(node, _gres_gpu_numbers(gres))
         for names, gres in _DETAIL.findall(line)
-        for node in hosts(names)
+        for node in slurm_host_names(names)
     )
 
 
-def _gpu_numbers(gres: str) -> tuple[int, ...]:
+def _gres_gpu_numbers(gres: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for _, ranges in _GRES.findall(gres):
         if ranges:
-            numbers += [int(n) for n in _numbers(ranges)]
+            numbers += [int(n) for n in _slurm_range_numbers(ranges)]
     return tuple(sorted(numbers))
 
 
-def gpus_asked(job: dict[str, str]) -> int:
+def slurm_requested_gpus(job_fields: dict[str, str]) -> int:
     """Return the GPUs of a whole job, however they were asked for.
 
-    >>> gpus_asked({"TresPerJob": "gres/gpu:4"}), gpus_asked({"TresPerNode": "gres:gpu:a100:2"})
+    >>> (
+    ...     slurm_requested_gpus({"TresPerJob": "gres/gpu:4"}),
+    ...     slurm_requested_gpus({"TresPerNode": "gres:gpu:a100:2"}),
+    ... )
     (4, 2)
     """
     for name in ("TresPerJob", "TresPerNode", "TresPerTask"):
-        match = _COUNT.search(job.get(name, ""))
+        match = _COUNT.search(job_fields.get(name, ""))
         if match:
-            nodes = int(job.get("NumNodes", "1").partition("-")[0] or 1)
-            tasks = int(job.get("NumTasks", "1").partition("-")[0] or 1)
+            nodes = int(job_fields.get("NumNodes", "1").partition("-")[0] or 1)
+            tasks = int(job_fields.get("NumTasks", "1").partition("-")[0] or 1)
             factor = {"TresPerNode": nodes, "TresPerTask": tasks}.get(name, 1)
             return int(match[2]) * factor
     return 0
 
 
 @lru_cache(8192)
-def instant_s(text: str) -> float:
+def slurm_instant_s(text: str) -> float:
     """Return an instant [s since 1970], 0 where Slurm knows none.
 
     Slurm writes the local time of the machine that asks, to the second.
@@ -107,10 +110,10 @@ def instant_s(text: str) -> float:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").astimezone().timestamp()
 
 
-def exit_code(text: str) -> int | None:
+def slurm_exit_code(text: str) -> int | None:
     """Return the exit code of `ExitCode=code:signal`, 128 and the signal for a signal.
 
-    >>> exit_code("3:0"), exit_code("0:15")
+    >>> slurm_exit_code("3:0"), slurm_exit_code("0:15")
     (3, 143)
     """
     code, _, number = text.partition(":")
@@ -119,13 +122,14 @@ def exit_code(text: str) -> int | None:
     return 128 + int(number) if number not in ("", "0") else int(code)
 
 
-def node(line: str) -> ObservedNode:
+def slurm_observed_node(line: str) -> ObservedNode:
     """Return one node of `show node`.
 
-    >>> node("NodeName=n1 CPUTot=64 Gres=gpu:8 RealMemory=1024 State=IDLE+DRAIN").state
+    >>> line = "NodeName=n1 CPUTot=64 Gres=gpu:8 RealMemory=1024 State=IDLE+DRAIN"
+    >>> slurm_observed_node(line).state
     <NodeState.DRAINED: 'drained'>
     """
-    values = fields(line)
+    values = scontrol_fields(line)
     counts = _COUNT.findall(values.get("Gres", ""))
     reason = _REASON.search(line)
     return ObservedNode(
@@ -134,17 +138,18 @@ def node(line: str) -> ObservedNode:
         gpu_type=next((kind for kind, _ in counts if kind), "any"),
         cpu_milli=0,
         memory_mib=0,
-        state=node_state(values.get("State", "UNKNOWN")),
+        state=slurm_node_state(values.get("State", "UNKNOWN")),
         reason=reason[1] if reason else "",
-        boot_at_s=instant_s(values.get("SlurmdStartTime", "")),
+        boot_at_s=slurm_instant_s(values.get("SlurmdStartTime", "")),
     )
 
 
 @lru_cache(512)
-def node_state(text: str) -> NodeState:
+def slurm_node_state(text: str) -> NodeState:
     """Return a node's state from Slurm's base state and flags.
 
-    >>> [node_state(state).value for state in ("MIXED", "IDLE*", "MIXED+DRAIN", "IDLE+REBOOT")]
+    >>> states = ("MIXED", "IDLE*", "MIXED+DRAIN", "IDLE+REBOOT")
+    >>> [slurm_node_state(state).value for state in states]
     ['up', 'down', 'draining', 'rebooting']
     """
     base, *flags = re.split(r"\+", text)

@@ -36,11 +36,13 @@ class ScontrolProcess:
         Raises:
             BackendError: It does not answer, or refuses.
         """
-        body = self._answer(question).partition("\n")[2]  # the first line repeats the question
+        body = self._scontrol_answer(question).partition("\n")[
+            2
+        ]  # the first line repeats the question
         first = body.lstrip().partition("\n")[0]
         # Only the first line: a job's own name or comment may hold the word further down.
         if any(fault in first for fault in _FAULTS):
-            raise BackendError(f"scontrol {_verb(question)}", found=first[:300])
+            raise BackendError(f"scontrol {_scontrol_verb(question)}", found=first[:300])
         return body
 
     def command(self, order: str) -> None:
@@ -49,9 +51,11 @@ class ScontrolProcess:
         Raises:
             BackendError: It does not answer, or has something to say.
         """
-        complaint = self._answer(order).partition("\n")[2].strip()
+        complaint = self._scontrol_answer(order).partition("\n")[2].strip()
         if complaint:
-            raise BackendError(f"scontrol {_verb(order)}", found=complaint.splitlines()[0][:300])
+            raise BackendError(
+                f"scontrol {_scontrol_verb(order)}", found=complaint.splitlines()[0][:300]
+            )
 
     def close(self) -> None:
         """End the child."""
@@ -63,25 +67,25 @@ class ScontrolProcess:
                     pipe.close()
             self._child = None
 
-    def _answer(self, question: str) -> str:
-        child = self._live_process()
+    def _scontrol_answer(self, question: str) -> str:
+        child = self._live_scontrol_process()
         assert child.stdin is not None
         try:
             child.stdin.write(f"{question}\n".encode())
-            return self._until_prompt(child).decode(errors="replace")
+            return self._read_until_prompt(child).decode(errors="replace")
         except (OSError, TimeoutError) as error:
             self.close()
             raise BackendError(
-                f"scontrol {_verb(question)}",
+                f"scontrol {_scontrol_verb(question)}",
                 found=Message("no answer ({kind})", {"kind": type(error).__name__}),
                 wanted=Message("a Slurm control daemon that answers"),
             ) from None
 
-    def _live_process(self) -> subprocess.Popen[bytes]:
+    def _live_scontrol_process(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self.close()
             self._child = subprocess.Popen(  # noqa: S603  # no word of it comes from outside
-                [find_program("scontrol"), "--oneliner", "--details"],
+                [find_slurm_program("scontrol"), "--oneliner", "--details"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # Together, because an answer and its error must be read in the order in which
@@ -92,7 +96,7 @@ class ScontrolProcess:
             )
         return self._child
 
-    def _until_prompt(self, child: subprocess.Popen[bytes]) -> bytes:
+    def _read_until_prompt(self, child: subprocess.Popen[bytes]) -> bytes:
         """Read on until the prompt stands at the end: `scontrol` then waits again.
 
         The first answer is led in by a prompt of its own, before the question.
@@ -110,11 +114,11 @@ class ScontrolProcess:
         return bytes(output[: -len(PROMPT)])
 
 
-def _verb(question: str) -> str:
+def _scontrol_verb(question: str) -> str:
     return " ".join(question.split()[:2])
 
 
-def find_program(name: str) -> str:
+def find_slurm_program(name: str) -> str:
     """Return where a program of Slurm lies.
 
     Raises:

@@ -35,7 +35,7 @@ _BY_SHORT: Final = {short: name for name, short in FIELDS.values()}
 _MISSING: Final = frozenset({"N/A", "-", "nan"})
 
 
-def parse_dmon(
+def parse_dcgm_dmon_samples(
     text: str, *, node: str, at_s: float, step_s: float = 1.0, fields: Sequence[int] = ()
 ) -> list[TelemetrySample]:
     r"""Return the samples in what `dcgmi dmon` printed.
@@ -51,14 +51,14 @@ def parse_dmon(
         TelemetryError: A row has more or fewer values than fields; its line is named.
 
     >>> page = "#Entity   TMPTR  XIDER\nGPU 0     41     79\n"
-    >>> [(s.device, s.signal, s.value) for s in parse_dmon(page, node="n1", at_s=0.0)]
+    >>> [(s.device, s.signal, s.value) for s in parse_dcgm_dmon_samples(page, node="n1", at_s=0.0)]
     [('0', 'DCGM_FI_DEV_GPU_TEMP', 41.0), ('0', 'DCGM_FI_DEV_XID_ERRORS', 79.0)]
     """
     names = [FIELDS[number][0] for number in fields if number in FIELDS]
-    return list(_rows(text, names, node, at_s, step_s))
+    return list(_dmon_row_samples(text, names, node, at_s, step_s))
 
 
-def _rows(
+def _dmon_row_samples(
     text: str, names: list[str], node: str, at_s: float, step_s: float
 ) -> Iterator[TelemetrySample]:
     rows_of_device: dict[str, int] = {}
@@ -67,7 +67,7 @@ def _rows(
         if _is_head(words):
             names = names or [_BY_SHORT.get(word, word) for word in _head_fields(words)]
         elif words and words[0] != "ID":
-            device, values = _device(words)
+            device, values = _dmon_device_and_readings(words)
             if len(values) != len(names):
                 raise TelemetryError(
                     f"line {number:,}",
@@ -76,7 +76,7 @@ def _rows(
                 )
             stamp = at_s + step_s * rows_of_device.get(device, 0)
             rows_of_device[device] = rows_of_device.get(device, 0) + 1
-            yield from _values(values, names, device, node, stamp, number)
+            yield from _dmon_reading_samples(values, names, device, node, stamp, number)
 
 
 def _is_head(words: list[str]) -> bool:
@@ -87,13 +87,13 @@ def _head_fields(words: list[str]) -> list[str]:
     return [word for word in words if word.lstrip("#") not in ("", "Entity")]
 
 
-def _device(words: list[str]) -> tuple[str, list[str]]:
+def _dmon_device_and_readings(words: list[str]) -> tuple[str, list[str]]:
     if words[0].isdigit():
         return words[0], words[1:]
     return words[1] if words[0] == "GPU" else " ".join(words[:2]), words[2:]
 
 
-def _values(
+def _dmon_reading_samples(
     values: list[str], names: list[str], device: str, node: str, at_s: float, line: int
 ) -> Iterator[TelemetrySample]:
     for name, text in zip(names, values, strict=True):

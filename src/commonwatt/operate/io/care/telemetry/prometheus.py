@@ -28,7 +28,7 @@ _ESCAPED: Final = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 _MOST_BYTES: Final = 64 << 20
 
 
-def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[TelemetrySample]:
+def parse_prometheus_exposition(text: str, *, at_s: float, node: str = "") -> list[TelemetrySample]:
     r"""Return the samples of an exporter's page.
 
     Args:
@@ -40,13 +40,13 @@ def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[Telemetr
         TelemetryError: A line is not of the format; it is named.
 
     >>> page = '# TYPE link_up gauge\nlink_up{device="mlx5_0",node="n1"} 1\n'
-    >>> parse_exposition(page, at_s=0.0)
+    >>> parse_prometheus_exposition(page, at_s=0.0)
     [TelemetrySample(at_s=0.0, node='n1', signal='link_up', value=1.0, device='mlx5_0')]
     """
-    return list(_samples(text, at_s, node))
+    return list(_prometheus_page_samples(text, at_s, node))
 
 
-def scrape(
+def scrape_prometheus_samples(
     url: str, *, at_s: float, node: str = "", timeout_s: float = 5.0
 ) -> list[TelemetrySample]:
     """Return the samples of the page at `url`, which must be http or https.
@@ -54,10 +54,14 @@ def scrape(
     Raises:
         TelemetryError: Nothing answers, or the page is not of the format.
     """
-    return parse_exposition(_fetch_text(url, timeout_s), at_s=at_s, node=node or _host_of(url))
+    return parse_prometheus_exposition(
+        _fetch_exporter_page(url, timeout_s), at_s=at_s, node=node or _host_of(url)
+    )
 
 
-def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[TelemetrySample]:
+def query_prometheus_samples(
+    server: str, expression: str, *, timeout_s: float = 5.0
+) -> list[TelemetrySample]:
     """Return the answer of a Prometheus server to an instant query.
 
     Raises:
@@ -66,30 +70,30 @@ def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[Telem
     arguments = urllib.parse.urlencode({"query": expression})
     url = f"{server.rstrip('/')}/api/v1/query?{arguments}"
     try:
-        reply = json.loads(_fetch_text(url, timeout_s))
-        return [_vector_sample(vector_item) for vector_item in reply["data"]["result"]]
+        reply = json.loads(_fetch_exporter_page(url, timeout_s))
+        return [_prometheus_vector_sample(vector_item) for vector_item in reply["data"]["result"]]
     except (KeyError, TypeError, ValueError) as error:
         raise TelemetryError(
             url, found=type(error).__name__, wanted=Message("a vector of the Prometheus API")
         ) from None
 
 
-def _samples(text: str, at_s: float, node: str) -> Iterator[TelemetrySample]:
+def _prometheus_page_samples(text: str, at_s: float, node: str) -> Iterator[TelemetrySample]:
     for line_number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             match = _LINE.fullmatch(stripped)
-            number = _number(match["value"]) if match else None
+            number = _prometheus_number(match["value"]) if match else None
             if match is None or number is None:
                 raise TelemetryError(
                     f"line {line_number:,}", wanted=Message("a metric, its labels and a number")
                 )
-            labels = _labels(match["labels"] or "", line_number)
+            labels = _prometheus_labels(match["labels"] or "", line_number)
             stamp = int(match["at"]) / 1000 if match["at"] else at_s
-            yield _sample(match["name"], labels, number, stamp, node)
+            yield _prometheus_sample(match["name"], labels, number, stamp, node)
 
 
-def _labels(text: str, line: int) -> dict[str, str]:
+def _prometheus_labels(text: str, line: int) -> dict[str, str]:
     labels, at = dict[str, str](), 0
     while at < len(text) and text[at:].strip():
         match = _LABEL.match(text, at)
@@ -100,14 +104,14 @@ def _labels(text: str, line: int) -> dict[str, str]:
     return labels
 
 
-def _number(text: str) -> float | None:
+def _prometheus_number(text: str) -> float | None:
     try:
         return float(text.replace("Inf", "inf"))
     except ValueError:
         return None
 
 
-def _sample(
+def _prometheus_sample(
     name: str, labels: Mapping[str, str], value: float, at_s: float, node: str
 ) -> TelemetrySample:
     whose = next((labels[key] for key in NODE_LABELS if key in labels), node)
@@ -115,20 +119,20 @@ def _sample(
     return TelemetrySample(at_s, whose.split(":")[0], name, value, device)
 
 
-def _vector_sample(vector_item: Mapping[str, Any]) -> TelemetrySample:
+def _prometheus_vector_sample(vector_item: Mapping[str, Any]) -> TelemetrySample:
     labels = cast("dict[str, str]", vector_item["metric"])
     at_s, text = vector_item["value"]
-    number = _number(str(text))
+    number = _prometheus_number(str(text))
     if number is None:
         raise ValueError(text)
-    return _sample(labels.get("__name__", ""), labels, number, float(at_s), "")
+    return _prometheus_sample(labels.get("__name__", ""), labels, number, float(at_s), "")
 
 
 def _host_of(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 
-def _fetch_text(url: str, timeout_s: float) -> str:
+def _fetch_exporter_page(url: str, timeout_s: float) -> str:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise TelemetryError(url, wanted=Message("an address that begins with http or https"))
     try:

@@ -37,13 +37,13 @@ class NodeSeries:
     label: npt.NDArray[np.int64] | None = None
 
 
-def load_samples(path: Path) -> list[TelemetrySample]:
+def load_telemetry_samples(path: Path) -> list[TelemetrySample]:
     """Return the samples of a long table (CSV or Parquet), in order of time.
 
     Raises:
         TelemetryError: A column is missing, or a cell is not of its kind.
     """
-    frame = _load_frame(path)
+    frame = _load_telemetry_frame(path)
     missing = [name for name in LONG if name not in frame.columns]
     if missing:
         raise TelemetryError(
@@ -53,17 +53,17 @@ def load_samples(path: Path) -> list[TelemetrySample]:
         )
     if "device" not in frame.columns:
         frame = frame.with_columns(pl.lit("").alias("device"))
-    typed = _typed_samples(path, frame).sort("at_s", maintain_order=True)
+    typed = _typed_telemetry_frame(path, frame).sort("at_s", maintain_order=True)
     return [TelemetrySample(*row) for row in typed.rows()]
 
 
-def load_series(path: Path) -> NodeSeries:
+def load_node_telemetry_series(path: Path) -> NodeSeries:
     """Return the metrics of one node from a wide table; gaps hold the last value.
 
     Raises:
         TelemetryError: The table has no column of numbers, or one that begins with a gap.
     """
-    frame = _load_frame(path)
+    frame = _load_telemetry_frame(path)
     metrics = [
         name
         for name, kind in frame.schema.items()
@@ -78,7 +78,7 @@ def load_series(path: Path) -> NodeSeries:
     return NodeSeries(metrics=tuple(metrics), values=values.to_numpy(), label=label)
 
 
-def _load_frame(path: Path) -> pl.DataFrame:
+def _load_telemetry_frame(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
@@ -89,7 +89,7 @@ def _load_frame(path: Path) -> pl.DataFrame:
         ) from None
 
 
-def _typed_samples(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+def _typed_telemetry_frame(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     try:
         return frame.select(
             pl.col("at_s").cast(pl.Float64),

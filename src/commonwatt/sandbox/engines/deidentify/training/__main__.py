@@ -10,27 +10,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from commonwatt.core.seeds import stream
-from commonwatt.sandbox.engines.deidentify.lists import weights_file
+from commonwatt.core.seeds import named_random_stream
+from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
 from commonwatt.sandbox.engines.deidentify.tagger import TaggerWeights, save_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
-from commonwatt.sandbox.engines.deidentify.training.corpus import documents
+from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
 from commonwatt.sandbox.engines.deidentify.training.learn import (
-    learn_weights,
-    right_tags,
-    training_arrays,
+    learn_tagger_weights,
+    tagger_training_arrays,
+    true_identifier_tags,
 )
 
 _SEED = 20261123
 _UNLISTED_SHARE = 0.25
 
 
-def train(count: int, rounds: int) -> TaggerWeights:
+def train_tagger(count: int, rounds: int) -> TaggerWeights:
     """Return weights learned from `count` documents read `rounds` times."""
     # A quarter of the texts is read as if every name were new.
-    unlisted = stream(_SEED, "unlisted").random(count) < _UNLISTED_SHARE
+    unlisted = named_random_stream(_SEED, "unlisted").random(count) < _UNLISTED_SHARE
     read = [
         (tokens := tokenise(
             document.text,
@@ -38,23 +38,23 @@ def train(count: int, rounds: int) -> TaggerWeights:
             () if unlisted[i] else find_chinese_names(document.text),
             unlisted=bool(unlisted[i]),
         ),
-         right_tags(tokens, document.findings))
-        for i, document in enumerate(documents(count, _SEED, held_out=False))
+         true_identifier_tags(tokens, document.findings))
+        for i, document in enumerate(training_documents(count, _SEED, held_out=False))
     ]  # fmt: skip
-    return learn_weights(training_arrays(read), rounds=rounds, seed=_SEED)
+    return learn_tagger_weights(tagger_training_arrays(read), rounds=rounds, seed=_SEED)
 
 
-def main() -> None:
+def train_and_save_tagger() -> None:
     """Train and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=180_000)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=weights_file())
+    parser.add_argument("--out", type=Path, default=tagger_weights_file())
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(train(arguments.documents, arguments.rounds), arguments.out)
+    save_weights(train_tagger(arguments.documents, arguments.rounds), arguments.out)
     sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes\n")
 
 
 if __name__ == "__main__":
-    main()
+    train_and_save_tagger()

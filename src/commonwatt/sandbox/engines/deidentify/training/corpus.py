@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from commonwatt.core.seeds import stream
+from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import templates_folder
-from commonwatt.sandbox.engines.deidentify.training.fillers import fillers
+from commonwatt.sandbox.engines.deidentify.lists import tagger_templates_folder
+from commonwatt.sandbox.engines.deidentify.training.fillers import note_slot_fillers
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     Piece,
     TemplateChoice,
     TemplateGrammar,
-    parse_rules,
-    parse_template,
+    parse_note_template,
+    parse_template_rules,
 )
 
 LABELS: Final = {
@@ -70,41 +70,46 @@ class TemplateFamily:
 
 
 @cache
-def template_families(low: float, high: float) -> tuple[TemplateFamily, ...]:
+def tagger_template_families(
+    lowest_name_share: float, highest_name_share: float
+) -> tuple[TemplateFamily, ...]:
     """Return all families, with names drawn from a part of each list."""
-    return tuple(_source(templates, rules, (low, high)) for templates, rules in _FAMILIES)
+    return tuple(
+        _load_template_family(templates, rules, (lowest_name_share, highest_name_share))
+        for templates, rules in _FAMILIES
+    )
 
 
-def _source(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
-    folder = templates_folder()
-    shared, digits = parse_rules((folder / "common.txt").read_text(encoding="utf-8"))
-    family_rules, family_digits = parse_rules((folder / rules).read_text(encoding="utf-8"))
+def _load_template_family(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
+    folder = tagger_templates_folder()
+    shared, digits = parse_template_rules((folder / "common.txt").read_text(encoding="utf-8"))
+    family_rules, family_digits = parse_template_rules((folder / rules).read_text(encoding="utf-8"))
     grammar = TemplateGrammar(
-        shared | family_rules, digits | family_digits, fillers(share), frozenset(LABELS)
+        shared | family_rules, digits | family_digits, note_slot_fillers(share), frozenset(LABELS)
     )
     lines = (folder / templates).read_text(encoding="utf-8").splitlines()
-    parsed = tuple(parse_template(line) for line in lines)
+    parsed = tuple(parse_note_template(line) for line in lines)
     return TemplateFamily(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
 
 
-def is_held_out(template: int) -> bool:
+def is_template_held_out(template: int) -> bool:
     """Return whether a template is for testing only: every fifth is."""
     return template % 5 == 4
 
 
-def documents(
+def training_documents(
     count: int, seed: int, *, held_out: bool, names: tuple[float, float] = (0.0, 0.8)
 ) -> Iterator[TrainingDocument]:
     """Yield documents from templates for training, or from those held out."""
-    chance = random.Random(int(stream(seed, "documents").integers(2**63)))  # noqa: S311  no secret
-    families = template_families(*names)
+    chance = random.Random(int(named_random_stream(seed, "documents").integers(2**63)))  # noqa: S311  no secret
+    families = tagger_template_families(*names)
     for _ in range(count):
         source = families[bisect(_SHARES, chance.random())]
-        indices = [i for i in range(len(source.templates)) if is_held_out(i) == held_out]
-        yield _document(source, indices, chance)
+        indices = [i for i in range(len(source.templates)) if is_template_held_out(i) == held_out]
+        yield _write_training_document(source, indices, chance)
 
 
-def _document(
+def _write_training_document(
     source: TemplateFamily, indices: list[int], chance: random.Random
 ) -> TrainingDocument:
     pieces: list[Piece] = []
@@ -122,17 +127,23 @@ def _document(
                 )
             )
         index = indices[int(chance.random() * len(indices))]
-        pieces += _as_sentence(source.grammar.write(source.templates[index], chance), chance)
+        pieces += _note_pieces_as_sentence(
+            source.grammar.write_note_pieces(source.templates[index], chance), chance
+        )
         templates_used.append(f"{source.name}:{index}")
-    text, findings = _joined(_restyled(pieces, source, chance))
+    text, findings = _note_text_and_identifiers(_restyled_note_pieces(pieces, source, chance))
     return TrainingDocument(text, findings, tuple(templates_used))
 
 
-def _restyled(pieces: list[Piece], source: TemplateFamily, chance: random.Random) -> list[Piece]:
+def _restyled_note_pieces(
+    pieces: list[Piece], source: TemplateFamily, chance: random.Random
+) -> list[Piece]:
     """Return pieces in simplified characters, small letters or capitals, now and then."""
     roll = chance.random()
     if source.both_scripts:
-        return [(simplified(text), kind) for text, kind in pieces] if roll < 0.4 else pieces
+        return (
+            [(to_simplified_chinese(text), kind) for text, kind in pieces] if roll < 0.4 else pieces
+        )
     # Notes typed in small letters or capitals alone are common and have no shape to go by.
     if roll < 0.07:
         return [(text.lower(), kind) for text, kind in pieces]
@@ -141,7 +152,7 @@ def _restyled(pieces: list[Piece], source: TemplateFamily, chance: random.Random
     return pieces
 
 
-def _as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
+def _note_pieces_as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
     """Return pieces that mostly begin with a capital letter."""
     if not pieces or chance.random() < 0.25:
         return pieces
@@ -149,7 +160,7 @@ def _as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
     return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
 
 
-def _joined(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
+def _note_text_and_identifiers(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
     text = ""
     findings: list[IdentifierSpan] = []
     for part, kind in pieces:
@@ -168,15 +179,17 @@ def _joined(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
 
 
 @cache
-def _pairs() -> Mapping[int, int]:
-    old, new = (templates_folder() / "simplified.txt").read_text(encoding="utf-8").splitlines()
+def _traditional_to_simplified() -> Mapping[int, int]:
+    old, new = (
+        (tagger_templates_folder() / "simplified.txt").read_text(encoding="utf-8").splitlines()
+    )
     return str.maketrans(old, new)
 
 
-def simplified(text: str) -> str:
+def to_simplified_chinese(text: str) -> str:
     """Return `text` in simplified characters.
 
-    >>> simplified("醫院")
+    >>> to_simplified_chinese("醫院")
     '医院'
     """
-    return text.translate(_pairs())
+    return text.translate(_traditional_to_simplified())

@@ -6,12 +6,15 @@ import random
 from collections.abc import Sequence
 from functools import cache
 
-from commonwatt.sandbox.engines.deidentify.lists import names_of, templates_folder
+from commonwatt.sandbox.engines.deidentify.lists import (
+    deidentification_word_list,
+    tagger_templates_folder,
+)
 from commonwatt.sandbox.engines.deidentify.numbers import (
+    card_number_passes_luhn,
     is_hkid,
     is_mainland_id,
     is_taiwan_id,
-    passes_luhn,
 )
 from commonwatt.sandbox.engines.deidentify.training.grammar import Filler
 
@@ -19,61 +22,63 @@ _MADE_UP_SHARE = 0.2
 _UNLISTED_CHARACTER_SHARE = 0.15
 
 
-def fillers(share: tuple[float, float]) -> dict[str, Filler]:
+def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]:
     """Return the functions that fill slots.
 
     Args:
-        share: The part of each list of names to draw from, such as (0.0, 0.8), so
+        name_list_share: The part of each list of names to draw from, such as (0.0, 0.8), so
             that names for testing are others than names for training.
     """
 
-    def part(file: str) -> list[str]:
+    def name_list_part(file: str) -> list[str]:
         # In a scattered order: by the alphabet, the names for testing would all begin with the
         # last letters.
-        listed = sorted(names_of(file), key=_scatter)
-        return listed[int(share[0] * len(listed)) : int(share[1] * len(listed))]
+        listed = sorted(deidentification_word_list(file), key=_scattered_name_order)
+        return listed[int(name_list_share[0] * len(listed)) : int(name_list_share[1] * len(listed))]
 
-    given_names, surnames = part("given-world.txt"), part("surnames-world.txt")
-    places = part("places-world.txt")
-    hong_kong, characters = part("surnames-en.txt"), part("given-zh.txt")
-    families = sorted(names_of("surnames-zh.txt"))
-    common = [word for word in sorted(names_of("words-en.txt")) if 3 <= len(word) <= 9]
-    jobs = (templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
-    prose = (templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
+    given_names, surnames = name_list_part("given-world.txt"), name_list_part("surnames-world.txt")
+    places = name_list_part("places-world.txt")
+    hong_kong, characters = name_list_part("surnames-en.txt"), name_list_part("given-zh.txt")
+    families = sorted(deidentification_word_list("surnames-zh.txt"))
+    common = [
+        word for word in sorted(deidentification_word_list("words-en.txt")) if 3 <= len(word) <= 9
+    ]
+    jobs = (tagger_templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
+    prose = (tagger_templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
     return {
-        "given": _made_up(given_names),
-        "surname": _made_up(surnames),
-        "placeword": _made_up(places),
-        "streetname": _made_up(part("streets-world.txt")),
-        "hksurname": _one_of(hong_kong),
-        "plain": _one_of(common),
-        "jobtitle": _one_of([job.split(",")[0].split("/")[0] for job in jobs]),
-        "prose": _one_of(prose),
-        "fragment": _fragment(prose),
-        "headline": _headline(prose),
-        "word": _one_of(common),
-        "wordnoun": _one_of(common),
-        "initial": _one_of("ABCDEFGHIJKLMNOPRSTVW"),
-        "letter": _one_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-        "surnamezh": _one_of([name for name in families if len(name) == 1]),
-        "hanname": _chinese_name(families, characters),
+        "given": _made_up_name_filler(given_names),
+        "surname": _made_up_name_filler(surnames),
+        "placeword": _made_up_name_filler(places),
+        "streetname": _made_up_name_filler(name_list_part("streets-world.txt")),
+        "hksurname": _listed_choice_filler(hong_kong),
+        "plain": _listed_choice_filler(common),
+        "jobtitle": _listed_choice_filler([job.split(",")[0].split("/")[0] for job in jobs]),
+        "prose": _listed_choice_filler(prose),
+        "fragment": _prose_fragment_filler(prose),
+        "headline": _note_headline_filler(prose),
+        "word": _listed_choice_filler(common),
+        "wordnoun": _listed_choice_filler(common),
+        "initial": _listed_choice_filler("ABCDEFGHIJKLMNOPRSTVW"),
+        "letter": _listed_choice_filler("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        "surnamezh": _listed_choice_filler([name for name in families if len(name) == 1]),
+        "hanname": _chinese_name_filler(families, characters),
         "n89": lambda chance: str(chance.randint(1, 89)),
         "n99": lambda chance: str(chance.randint(1, 99)),
         "n999": lambda chance: str(chance.randint(1, 999)),
         "n9999": lambda chance: str(chance.randint(100, 9999)),
-        "hkidraw": _hong_kong_id,
-        "hkid": _hong_kong_layout,
-        "cnidraw": _mainland_id,
-        "cnid": _mainland_id,
-        "twid": _taiwan_id,
-        "luhn16": lambda chance: _card(chance, 16),
-        "luhn15": lambda chance: _card(chance, 15),
-        "luhn13": lambda chance: _card(chance, 13),
-        "luhn16s": lambda chance: _in_fours(_card(chance, 16)),
+        "hkidraw": _made_up_hong_kong_id,
+        "hkid": _made_up_hong_kong_id_layout,
+        "cnidraw": _made_up_mainland_id,
+        "cnid": _made_up_mainland_id,
+        "twid": _made_up_taiwan_id,
+        "luhn16": lambda chance: _made_up_card_number(chance, 16),
+        "luhn15": lambda chance: _made_up_card_number(chance, 15),
+        "luhn13": lambda chance: _made_up_card_number(chance, 13),
+        "luhn16s": lambda chance: _in_fours(_made_up_card_number(chance, 16)),
     }
 
 
-def _scatter(name: str) -> int:
+def _scattered_name_order(name: str) -> int:
     """Return a number that puts names in an order of no meaning, the same each time."""
     number = 0
     for char in name:
@@ -81,41 +86,41 @@ def _scatter(name: str) -> int:
     return number * 48_271 % 2_147_483_647
 
 
-def _one_of(options: Sequence[str]) -> Filler:
+def _listed_choice_filler(options: Sequence[str]) -> Filler:
     return lambda chance: options[int(chance.random() * len(options))]
 
 
-def _fragment(prose: Sequence[str]) -> Filler:
+def _prose_fragment_filler(prose: Sequence[str]) -> Filler:
     """Return a filler of two to seven words from the middle of a sentence."""
 
-    def fill(chance: random.Random) -> str:
+    def fill_prose_fragment(chance: random.Random) -> str:
         words = chance.choice(prose).rstrip(".?!").split()
         first = chance.randint(1, max(1, len(words) - 4))
         return " ".join(words[first : first + chance.randint(2, 7)]).strip(" ,;:-") or "and so on"
 
-    return fill
+    return fill_prose_fragment
 
 
-def _headline(prose: Sequence[str]) -> Filler:
+def _note_headline_filler(prose: Sequence[str]) -> Filler:
     """Return a filler of two to seven words with capital letters, as titles have them."""
-    fragment = _fragment(prose)
+    fragment = _prose_fragment_filler(prose)
     small = frozenset(("of", "the", "a", "an", "in", "and", "to", "for", "on", "at", "by"))
 
-    def fill(chance: random.Random) -> str:
+    def fill_note_headline(chance: random.Random) -> str:
         some = small if chance.random() < 0.6 else frozenset[str]()
         return " ".join(
             word if word in some and i else word[:1].upper() + word[1:]
             for i, word in enumerate(fragment(chance).split())
         )
 
-    return fill
+    return fill_note_headline
 
 
-def _made_up(listed: Sequence[str]) -> Filler:
+def _made_up_name_filler(listed: Sequence[str]) -> Filler:
     """Return a filler that draws a listed name, or joins the halves of two."""
-    pick = _one_of(listed)
+    pick = _listed_choice_filler(listed)
 
-    def fill(chance: random.Random) -> str:
+    def fill_made_up_name(chance: random.Random) -> str:
         first = pick(chance)
         # Some names are made of two halves, so that the tagger cannot learn the list by heart.
         if chance.random() >= _MADE_UP_SHARE:
@@ -123,48 +128,48 @@ def _made_up(listed: Sequence[str]) -> Filler:
         second = pick(chance)
         return (first[: 1 + len(first) // 2] + second[len(second) // 2 :]).capitalize()
 
-    return fill
+    return fill_made_up_name
 
 
 @cache
-def _any_characters() -> str:
+def _common_chinese_characters() -> str:
     """Return the common characters of both scripts that have a place in older standards."""
     rows = [bytes((high, low)) for high in range(0xA4, 0xB0) for low in range(0x40, 0x7F)]
     return "".join(row.decode("big5", "ignore") for row in rows)
 
 
-def _chinese_name(families: Sequence[str], characters: Sequence[str]) -> Filler:
+def _chinese_name_filler(families: Sequence[str], characters: Sequence[str]) -> Filler:
     single = [name for name in families if len(name) == 1]
     double = [name for name in families if len(name) == 2]
 
-    def fill(chance: random.Random) -> str:
+    def fill_chinese_name(chance: random.Random) -> str:
         family = chance.choice(double if chance.random() < 0.04 else single)
         count = 1 if chance.random() < 0.2 else 2
-        return family + "".join(_character(chance, characters) for _ in range(count))
+        return family + "".join(_made_up_given_character(chance, characters) for _ in range(count))
 
-    return fill
+    return fill_chinese_name
 
 
-def _character(chance: random.Random, listed: Sequence[str]) -> str:
+def _made_up_given_character(chance: random.Random, listed: Sequence[str]) -> str:
     if chance.random() < _UNLISTED_CHARACTER_SHARE:
-        return chance.choice(_any_characters())
+        return chance.choice(_common_chinese_characters())
     return chance.choice(listed)
 
 
-def _digits(chance: random.Random, count: int) -> str:
+def _made_up_digits(chance: random.Random, count: int) -> str:
     return "".join(str(int(chance.random() * 10)) for _ in range(count))
 
 
-def _hong_kong_id(chance: random.Random) -> str:
+def _made_up_hong_kong_id(chance: random.Random) -> str:
     letters = chance.choice("ABCDEFGHKLMNPRSTVWYZ")
     if chance.random() < 0.1:
         letters = "X" + letters
-    head = letters + _digits(chance, 6)
+    head = letters + _made_up_digits(chance, 6)
     return head + next(check for check in "0123456789A" if is_hkid(head + check))
 
 
-def _hong_kong_layout(chance: random.Random) -> str:
-    plain = _hong_kong_id(chance)
+def _made_up_hong_kong_id_layout(chance: random.Random) -> str:
+    plain = _made_up_hong_kong_id(chance)
     head, digits, check = plain[:-7], plain[-7:-1], plain[-1]
     layouts = (
         f"{head}{digits}({check})", f"{head}{digits}（{check}）", f"{head}{digits}{check}",
@@ -175,20 +180,24 @@ def _hong_kong_layout(chance: random.Random) -> str:
     return chance.choice(layouts)
 
 
-def _mainland_id(chance: random.Random) -> str:
+def _made_up_mainland_id(chance: random.Random) -> str:
     born = f"{chance.randint(1930, 2022)}{chance.randint(1, 12):02}{chance.randint(1, 28):02}"
-    head = f"{chance.randint(11, 65)}{_digits(chance, 4)}{born}{_digits(chance, 3)}"
+    head = f"{chance.randint(11, 65)}{_made_up_digits(chance, 4)}{born}{_made_up_digits(chance, 3)}"
     return head + next(check for check in "0123456789X" if is_mainland_id(head + check))
 
 
-def _taiwan_id(chance: random.Random) -> str:
-    head = chance.choice("ABCDEFGHJKLMNPQRSTUVXYWZIO") + chance.choice("12") + _digits(chance, 7)
+def _made_up_taiwan_id(chance: random.Random) -> str:
+    head = (
+        chance.choice("ABCDEFGHJKLMNPQRSTUVXYWZIO")
+        + chance.choice("12")
+        + _made_up_digits(chance, 7)
+    )
     return head + next(check for check in "0123456789" if is_taiwan_id(head + check))
 
 
-def _card(chance: random.Random, length: int) -> str:
-    head = chance.choice("3456") + _digits(chance, length - 2)
-    return head + next(check for check in "0123456789" if passes_luhn(head + check))
+def _made_up_card_number(chance: random.Random, length: int) -> str:
+    head = chance.choice("3456") + _made_up_digits(chance, length - 2)
+    return head + next(check for check in "0123456789" if card_number_passes_luhn(head + check))
 
 
 def _in_fours(digits: str) -> str:

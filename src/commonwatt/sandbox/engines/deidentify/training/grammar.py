@@ -40,19 +40,19 @@ Piece = tuple[str, str]
 _SPECIAL: Final = re.compile(r"[\[\]{|]|[^\[\]{|]+")
 
 
-def parse_template(text: str) -> TemplateChoice:
+def parse_note_template(text: str) -> TemplateChoice:
     """Return the template that `text` writes; ` | ` or `|` parts alternatives at the top.
 
-    >>> len(parse_template("[a|b] {person}").options)
+    >>> len(parse_note_template("[a|b] {person}").options)
     1
     """
-    options, at = _options(text.replace("\\n", "\n"), 0)
+    options, at = _parse_template_options(text.replace("\\n", "\n"), 0)
     if at != len(text.replace("\\n", "\n")):
         raise ValueError(text)
     return TemplateChoice(options)
 
 
-def _options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
+def _parse_template_options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
     options: list[tuple[Node, ...]] = []
     nodes: list[Node] = []
     while at < len(text) and text[at] != "]":
@@ -60,14 +60,14 @@ def _options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
             options.append(tuple(nodes))
             nodes, at = [], at + 1
             continue
-        node, at = _node(text, at)
+        node, at = _parse_template_node(text, at)
         nodes.append(node)
     return (*options, tuple(nodes)), at
 
 
-def _node(text: str, at: int) -> tuple[Node, int]:
+def _parse_template_node(text: str, at: int) -> tuple[Node, int]:
     if text[at] == "[":
-        options, end = _options(text, at + 1)
+        options, end = _parse_template_options(text, at + 1)
         return TemplateChoice(options), end + 1
     if text[at] == "{":
         end = text.index("}", at)
@@ -96,48 +96,50 @@ class TemplateGrammar:
     fillers: Mapping[str, Filler]
     labelled: frozenset[str]
 
-    def write(self, template: TemplateChoice, chance: random.Random) -> list[Piece]:
+    def write_note_pieces(self, template: TemplateChoice, chance: random.Random) -> list[Piece]:
         """Return one text of `template`, piece by piece."""
-        return list(self._fill(template, chance, ""))
+        return list(self._fill_template_node(template, chance, ""))
 
-    def _fill(self, node: Node, chance: random.Random, label: str) -> Iterator[Piece]:
+    def _fill_template_node(self, node: Node, chance: random.Random, label: str) -> Iterator[Piece]:
         if isinstance(node, str):
             yield node, label
         elif isinstance(node, TemplateChoice):
             for part in node.options[int(chance.random() * len(node.options))]:
-                yield from self._fill(part, chance, label)
+                yield from self._fill_template_node(part, chance, label)
         else:
-            yield from self._slot(node, chance, label)
+            yield from self._fill_template_slot(node, chance, label)
 
-    def _slot(self, slot: TemplateSlot, chance: random.Random, label: str) -> Iterator[Piece]:
+    def _fill_template_slot(
+        self, slot: TemplateSlot, chance: random.Random, label: str
+    ) -> Iterator[Piece]:
         # The outermost labelled slot names the whole: a street inside an address is part of the
         # address.
         inner = label or (slot.name if slot.name in self.labelled else "")
         if slot.name in self.fillers:
             pieces = [(self.fillers[slot.name](chance), inner)]
         else:
-            pieces = list(self._fill(self.rules[slot.name], chance, inner))
+            pieces = list(self._fill_template_node(self.rules[slot.name], chance, inner))
         if slot.name in self.patterns:
-            pieces = [(_with_digits(text, chance), kind) for text, kind in pieces]
-        yield from _cased(pieces, slot.case) if slot.case else pieces
+            pieces = [(_with_template_digits(text, chance), kind) for text, kind in pieces]
+        yield from _note_pieces_in_case(pieces, slot.case) if slot.case else pieces
 
 
-def _with_digits(text: str, chance: random.Random) -> str:
-    def digit(mark: re.Match[str]) -> str:
+def _with_template_digits(text: str, chance: random.Random) -> str:
+    def digit_for_mark(mark: re.Match[str]) -> str:
         first = 0 if mark[0] == "#" else 1
         return str(first + int(chance.random() * (10 - first)))
 
-    return re.sub("[#%]", digit, text)
+    return re.sub("[#%]", digit_for_mark, text)
 
 
-def _cased(pieces: list[Piece], case: str) -> list[Piece]:
+def _note_pieces_in_case(pieces: list[Piece], case: str) -> list[Piece]:
     if case == "^":
         text, kind = pieces[0]
         return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
     return [(text.upper() if case == "!" else text.lower(), kind) for text, kind in pieces]
 
 
-def parse_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
+def parse_template_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
     """Return alternatives by name, and the names whose digits are still to be drawn."""
     rules: dict[str, TemplateChoice] = {}
     patterns: set[str] = set()
@@ -145,12 +147,12 @@ def parse_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
         name, _, body = line.partition(":")
         if name.endswith("#"):
             patterns.add(name.removesuffix("#"))
-        options = parse_template(body).options
-        rules[name.removesuffix("#")] = TemplateChoice(tuple(_weighed(options)))
+        options = parse_note_template(body).options
+        rules[name.removesuffix("#")] = TemplateChoice(tuple(_weighted_template_options(options)))
     return rules, frozenset(patterns)
 
 
-def _weighed(options: tuple[tuple[Node, ...], ...]) -> Iterator[tuple[Node, ...]]:
+def _weighted_template_options(options: tuple[tuple[Node, ...], ...]) -> Iterator[tuple[Node, ...]]:
     """Yield alternatives without the blanks around them, as often as they say."""
     for option in options:
         nodes = list(option)

@@ -23,7 +23,7 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     Atoms,
     TaggerWeights,
-    hashed_features,
+    hashed_token_features,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import TokenisedText
 
@@ -60,7 +60,7 @@ class TrainingArrays:
     bounds: npt.NDArray[np.int64]
 
 
-def right_tags(tokens: TokenisedText, findings: Iterable[IdentifierSpan]) -> list[int]:
+def true_identifier_tags(tokens: TokenisedText, findings: Iterable[IdentifierSpan]) -> list[int]:
     """Return the tags that say `findings`; kinds that the tagger does not learn are outside."""
     tags = [0] * len(tokens.starts)
     for span in findings:
@@ -73,7 +73,7 @@ def right_tags(tokens: TokenisedText, findings: Iterable[IdentifierSpan]) -> lis
     return tags
 
 
-def training_arrays(read: Sequence[tuple[TokenisedText, list[int]]]) -> TrainingArrays:
+def tagger_training_arrays(read: Sequence[tuple[TokenisedText, list[int]]]) -> TrainingArrays:
     """Return documents as arrays."""
     bounds = np.cumsum([0, *(len(tags) for _, tags in read)])
     atoms = np.concatenate([tokens.atoms for tokens, _ in read])
@@ -82,7 +82,7 @@ def training_arrays(read: Sequence[tuple[TokenisedText, list[int]]]) -> Training
     )
 
 
-def learn_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWeights:
+def learn_tagger_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWeights:
     """Return weights after reading every document `rounds` times.
 
     Args:
@@ -94,8 +94,8 @@ def learn_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWe
     total = np.zeros((_SIZE, TAGS), dtype=np.float32)
     moves = np.zeros((TAGS, TAGS), dtype=np.float32)
     moves_total = np.zeros((TAGS, TAGS), dtype=np.float32)
-    _forbid(moves)
-    costs = _costs()
+    _forbid_identifier_tag_moves(moves)
+    costs = _identifier_tag_costs()
     order = np.random.default_rng(seed)
     step = 1.0
     for _ in range(rounds):
@@ -104,16 +104,18 @@ def learn_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWe
             part = slice(taught.bounds[i], taught.bounds[i + 1])
             if part.start == part.stop:
                 continue
-            rows = hashed_features(taught.atoms[part], _SIZE)
-            _learn_document(rows, taught.tags[part], points, total, moves, moves_total, costs, step)
+            rows = hashed_token_features(taught.atoms[part], _SIZE)
+            _learn_identifier_tags(
+                rows, taught.tags[part], points, total, moves, moves_total, costs, step
+            )
             step += 1.0
     # The mean over all steps without keeping them: Collins' averaged perceptron by running
     # totals.
     mean = (points - total / step).astype(np.float32)
-    return _rounded(mean, (moves - moves_total / step).astype(np.float32))
+    return _tagger_weights_as_bytes(mean, (moves - moves_total / step).astype(np.float32))
 
 
-def _costs() -> Floats:
+def _identifier_tag_costs() -> Floats:
     """Return what it costs to take a tag (row) for another (column)."""
     costs = np.full((TAGS, TAGS), _MARGIN, dtype=np.float32)
     for k, kind in enumerate(KINDS):
@@ -123,7 +125,7 @@ def _costs() -> Floats:
     return costs
 
 
-def _forbid(moves: Floats) -> None:
+def _forbid_identifier_tag_moves(moves: Floats) -> None:
     """Let only a kind's own tags go on as that kind."""
     for k in range(len(KINDS)):
         for before in range(TAGS):
@@ -132,7 +134,7 @@ def _forbid(moves: Floats) -> None:
 
 
 @njit()
-def _learn_document(
+def _learn_identifier_tags(
     rows: npt.NDArray[np.int32],
     right: npt.NDArray[np.int64],
     points: Floats,
@@ -186,7 +188,7 @@ def _learn_document(
             moves_total[before_guess, guess[i]] -= step
 
 
-def _rounded(points: Floats, moves: Floats) -> TaggerWeights:
+def _tagger_weights_as_bytes(points: Floats, moves: Floats) -> TaggerWeights:
     """Return weights as bytes: the largest become 127, and what rounds to nought goes."""
     # By a high quantile and not the maximum: a few extreme weights would press all others into a
     # handful of steps.

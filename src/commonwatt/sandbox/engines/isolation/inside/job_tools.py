@@ -34,11 +34,15 @@ def write_model(
     size = len(features)
     centre = [0.0] * size if scaler is None else scaler.mean_
     spread = [1.0] * size if scaler is None else scaler.scale_
-    body, link = _body(estimator)
+    body, link = _model_body_and_link(estimator)
     model = {
-        "format": _FORMAT, "features": list(features), "link": link,
-        "centre": _short(centre), "spread": _short(spread), "body": body,
-    }  # fmt: skip
+        "format": _FORMAT,
+        "features": list(features),
+        "link": link,
+        "centre": _six_digit_model_numbers(centre),
+        "spread": _six_digit_model_numbers(spread),
+        "body": body,
+    }
     Path(path).write_text(json.dumps(model), encoding="ascii")
 
 
@@ -52,36 +56,48 @@ def rounded(count: int) -> int:
     return 0 if count < 8 else (count + 2) // 5 * 5
 
 
-def _body(estimator: Any) -> tuple[dict[str, Any], str]:
+def _model_body_and_link(estimator: Any) -> tuple[dict[str, Any], str]:
     name = type(estimator).__name__
     chance = hasattr(estimator, "predict_proba")
     if hasattr(estimator, "coef_"):
-        return _linear(estimator), "logit" if chance else "identity"
+        return _linear_model_body(estimator), "logit" if chance else "identity"
     if hasattr(estimator, "coefs_"):
-        return _network(estimator), "logit" if chance else "identity"
+        return _network_model_body(estimator), "logit" if chance else "identity"
     if hasattr(estimator, "tree_"):
-        return _trees([estimator], 0.0, 1.0), "identity"
+        return _tree_ensemble_body([estimator], 0.0, 1.0), "identity"
     if name.startswith("GradientBoosting"):
-        return _boosted(estimator, chance=chance)
+        return _boosted_model_body_and_link(estimator, chance=chance)
     if hasattr(estimator, "estimators_"):
-        return _trees(estimator.estimators_, 0.0, 1.0 / len(estimator.estimators_)), "identity"
+        return _tree_ensemble_body(
+            estimator.estimators_, 0.0, 1.0 / len(estimator.estimators_)
+        ), "identity"
     raise TypeError(f"{name} has no form in which it may leave")
 
 
-def _linear(estimator: Any) -> dict[str, Any]:
-    weights, start = _flat(estimator.coef_), _flat([estimator.intercept_])
-    return {"kind": "linear", "start": _short(start)[0], "weights": _short(weights)}
+def _linear_model_body(estimator: Any) -> dict[str, Any]:
+    weights, start = (
+        _flat_model_numbers(estimator.coef_),
+        _flat_model_numbers([estimator.intercept_]),
+    )
+    return {
+        "kind": "linear",
+        "start": _six_digit_model_numbers(start)[0],
+        "weights": _six_digit_model_numbers(weights),
+    }
 
 
-def _network(estimator: Any) -> dict[str, Any]:
+def _network_model_body(estimator: Any) -> dict[str, Any]:
     layers = [
-        {"weights": [_short(row) for row in weights], "bias": _short(bias)}
+        {
+            "weights": [_six_digit_model_numbers(row) for row in weights],
+            "bias": _six_digit_model_numbers(bias),
+        }
         for weights, bias in zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ]
     return {"kind": "network", "activation": estimator.activation, "layers": layers}
 
 
-def _boosted(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
+def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
     trees = [stage[0] for stage in estimator.estimators_]
     if chance:
         # Boosting starts from the log odds of the outcome; without that start the trees alone
@@ -89,28 +105,36 @@ def _boosted(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
         share = float(estimator.init_.class_prior_[1])
         start = _log_odds(share)
     else:
-        start = float(_flat([estimator.init_.constant_])[0])
-    return _trees(trees, start, estimator.learning_rate), "logit" if chance else "identity"
+        start = float(_flat_model_numbers([estimator.init_.constant_])[0])
+    return _tree_ensemble_body(
+        trees, start, estimator.learning_rate
+    ), "logit" if chance else "identity"
 
 
-def _trees(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
-    trees = [_tree(estimator.tree_) for estimator in estimators]
-    return {"kind": "trees", "start": _short([start])[0], "scale": _short([scale])[0],
-            "trees": trees}  # fmt: skip
-
-
-def _tree(tree: Any) -> dict[str, Any]:
+def _tree_ensemble_body(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
+    trees = [_sklearn_tree_arrays(estimator.tree_) for estimator in estimators]
     return {
-        # scikit-learn marks a leaf with -2.
-        "feature": [max(int(feature), -1) for feature in tree.feature],
-        "threshold": _short(tree.threshold),
-        "left": [int(child) for child in tree.children_left],
-        "right": [int(child) for child in tree.children_right],
-        "value": _short([_node_value(value[0]) for value in tree.value]),
+        "kind": "trees",
+        "start": _six_digit_model_numbers([start])[0],
+        "scale": _six_digit_model_numbers([scale])[0],
+        "trees": trees,
     }
 
 
-def _node_value(value: Any) -> float:
+def _sklearn_tree_arrays(tree: Any) -> dict[str, Any]:
+    return {
+        # scikit-learn marks a leaf with -2.
+        "feature": [max(int(feature), -1) for feature in tree.feature],
+        "threshold": _six_digit_model_numbers(tree.threshold),
+        "left": [int(child) for child in tree.children_left],
+        "right": [int(child) for child in tree.children_right],
+        "value": _six_digit_model_numbers(
+            [_sklearn_tree_node_value(value[0]) for value in tree.value]
+        ),
+    }
+
+
+def _sklearn_tree_node_value(value: Any) -> float:
     """Return what a node says: a number, or the share of the second class."""
     return float(value[0]) if len(value) == 1 else float(value[1]) / float(sum(value))
 
@@ -119,11 +143,11 @@ def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _flat(values: Any) -> list[float]:
+def _flat_model_numbers(values: Any) -> list[float]:
     if hasattr(values, "__len__"):
-        return [number for part in values for number in _flat(part)]
+        return [number for part in values for number in _flat_model_numbers(part)]
     return [float(values)]
 
 
-def _short(values: Iterable[Any]) -> list[float]:
+def _six_digit_model_numbers(values: Iterable[Any]) -> list[float]:
     return [float(f"{float(value):.{_DIGITS}g}") for value in values]
