@@ -225,7 +225,7 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
 
 
 def _check_no_identifier_left(raw, kept):
-    patients = pl.read_parquet(raw.table("Patient"))
+    patients = pl.read_parquet(raw.table_path("Patient"))
     direct = {
         value
         for column in ("patient_id", "family_name", "phone", "address_line", "postal_code")
@@ -235,7 +235,7 @@ def _check_no_identifier_left(raw, kept):
         frame = pl.read_parquet(kept.table(table))
         for column in frame.select(pl.col(pl.String)).columns:
             assert not direct & set(frame[column].to_list()), (table, column)
-    assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(kept.table("Patient")).columns)
+    assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(kept.table_path("Patient")).columns)
 
 
 def test_the_same_input_and_key_give_the_same_bytes(tmp_path):

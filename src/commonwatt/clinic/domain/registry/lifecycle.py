@@ -6,12 +6,21 @@ and from retired there is no way back: another deployment is recorded instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.core.messages import Message
+from commonwatt.governance.lifecycle import (
+    Lifecycle,
+    LifecycleMove,
+    MovePrecondition,
+    MoveRefusal,
+)
+from commonwatt.ledger.errors import ActorError
+from commonwatt.ledger.roles import LedgerRole
 
 
 class DeploymentStatus(StrEnum):
@@ -24,43 +33,90 @@ class DeploymentStatus(StrEnum):
     RETIRED = "retired"
 
 
-MOVES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
-    # Never straight to live: between the clinical lead's proposal and the first patient stands a
-    # committee, whose approval is a move of its own with a signature of its own.
-    DeploymentStatus.PROPOSED: frozenset({DeploymentStatus.APPROVED, DeploymentStatus.RETIRED}),
-    DeploymentStatus.APPROVED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
-    DeploymentStatus.LIVE: frozenset({DeploymentStatus.PAUSED, DeploymentStatus.RETIRED}),
-    DeploymentStatus.PAUSED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
-    # A retired deployment that could come back would come back under an approval given for what it
-    # was; a new record makes the committee look again.
-    DeploymentStatus.RETIRED: frozenset(),
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFacts:
+    """What is asked of a deployment about to move.
 
-MAY_MOVE: Final[Mapping[DeploymentStatus, frozenset[str]]] = {
-    DeploymentStatus.PROPOSED: frozenset({"clinical-lead"}),
-    DeploymentStatus.APPROVED: frozenset({"committee-chair"}),
-    DeploymentStatus.LIVE: frozenset({"clinical-lead"}),
-    # To stop is open to more hands than to start: whoever sees harm must not wait for whoever is in
-    # charge.
-    DeploymentStatus.PAUSED: frozenset({"clinical-lead", "safety-officer", "monitor"}),
-    DeploymentStatus.RETIRED: frozenset({"clinical-lead", "safety-officer"}),
-}
-
-
-def can_move_deployment(old: DeploymentStatus, new: DeploymentStatus) -> bool:
-    """Return whether the table lets a deployment move so."""
-    return new in MOVES[old]
-
-
-def check_move_deployment(old: DeploymentStatus, new: DeploymentStatus) -> None:
-    """Refuse a move that is not in the table.
-
-    Raises:
-        StatusMoveError: The moves that there are from here are named.
+    Args:
+        advice_refusal: Returns what of its approval's basis does not hold. A call and not an
+            answer, because to pause or retire asks nothing and must not pay for the reading.
+        named_as_fallback: Whether the approved plan of a deployment that is paused now names it.
     """
-    if not can_move_deployment(old, new):
-        allowed = ", ".join(sorted(MOVES[old])) or "–"
-        raise StatusMoveError(
-            f"deployment, {old} → {new}",
-            wanted=Message("one of the moves {moves}", {"moves": allowed}),
-        )
+
+    advice_refusal: Callable[[], MoveRefusal | None]
+    named_as_fallback: bool = False
+
+
+def _unnamed_fallback_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
+    if facts.named_as_fallback:
+        return None
+    return MoveRefusal(wanted=Message("the fallback that the approved plan names"))
+
+
+BASIS_HOLDS: Final = MovePrecondition[DeploymentFacts](
+    name="basis-holds",
+    sentence=Message("Everything that its approval rests on holds: the table of preconditions."),
+    refusal=lambda facts: facts.advice_refusal(),
+)
+NAMED_AS_FALLBACK: Final = MovePrecondition[DeploymentFacts](
+    name="named-as-fallback",
+    sentence=Message("The plan approved with the deployment that is paused names it."),
+    refusal=_unnamed_fallback_refusal,
+)
+
+_LEAD: Final = frozenset({LedgerRole.CLINICAL_LEAD})
+_STOPPERS: Final = frozenset({LedgerRole.CLINICAL_LEAD, LedgerRole.SAFETY_OFFICER})
+
+DEPLOYMENT_LIFECYCLE: Final = Lifecycle[DeploymentStatus, DeploymentFacts](
+    name="deployment",
+    states=DeploymentStatus,
+    moves=(
+        LifecycleMove(
+            origin=None, to=DeploymentStatus.PROPOSED, step="deployment", who=_LEAD,
+            needs=(BASIS_HOLDS,),
+        ),
+        # Never straight to live: between the clinical lead's proposal and the first patient stands
+        # a committee, whose approval is a move of its own with a signature of its own.
+        LifecycleMove(
+            origin=DeploymentStatus.PROPOSED, to=DeploymentStatus.APPROVED, step="move",
+            who=frozenset({LedgerRole.COMMITTEE_CHAIR}), needs=(BASIS_HOLDS,),
+        ),
+        *(
+            LifecycleMove[DeploymentStatus, DeploymentFacts](
+                origin=origin, to=DeploymentStatus.LIVE, step="move", who=_LEAD,
+                needs=(BASIS_HOLDS,),
+            )
+            for origin in (DeploymentStatus.APPROVED, DeploymentStatus.PAUSED)
+        ),
+        # A monitor may bring nothing to life but what the committee named beforehand.
+        *(
+            LifecycleMove[DeploymentStatus, DeploymentFacts](
+                origin=origin, to=DeploymentStatus.LIVE, step="fall-back",
+                who=frozenset({LedgerRole.MONITOR}), needs=(NAMED_AS_FALLBACK, BASIS_HOLDS),
+            )
+            for origin in (DeploymentStatus.APPROVED, DeploymentStatus.PAUSED)
+        ),
+        # To stop needs nothing, for what lost its approval must always be stoppable, and is open
+        # to more people than to start: whoever sees harm must not wait for whoever is in charge.
+        LifecycleMove(
+            origin=DeploymentStatus.LIVE, to=DeploymentStatus.PAUSED, step="move",
+            who=_STOPPERS | {LedgerRole.MONITOR},
+        ),
+        # A retired deployment that could come back would come back under an approval given for
+        # what it was; a new record makes the committee look again.
+        *(
+            LifecycleMove[DeploymentStatus, DeploymentFacts](
+                origin=origin, to=DeploymentStatus.RETIRED, step="move", who=_STOPPERS
+            )
+            for origin in (
+                DeploymentStatus.PROPOSED, DeploymentStatus.APPROVED, DeploymentStatus.LIVE,
+                DeploymentStatus.PAUSED,
+            )
+        ),
+    ),
+    error=StatusMoveError,
+    role_error=ActorError,
+    remedies={
+        DeploymentStatus.RETIRED: Message("Record another deployment; the committee looks again.")
+    },
+)  # fmt: skip

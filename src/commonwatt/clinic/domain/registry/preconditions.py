@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus, can_move_deployment
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE
 from commonwatt.clinic.domain.registry.plan import (
     change_plan_faults,
     change_plan_of_determination,
@@ -28,10 +28,9 @@ from commonwatt.clinic.domain.registry.plan import (
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
 from commonwatt.clinic.domain.rules.book import RULE_PLACES, load_rule_book
 from commonwatt.core.messages import Message
+from commonwatt.governance.lifecycle import MoveRefusal
 
 PROHIBITED: Final = "prohibited"
-# To pause or retire needs nothing: what lost its approval must always be stoppable.
-NEEDED_FOR: Final = frozenset({DeploymentStatus.APPROVED, DeploymentStatus.LIVE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +127,15 @@ def fault_of_approval(
     except _MissingError as missing:
         return _precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
+
+
+def advice_move_refusal(fault: PreconditionFault | None) -> MoveRefusal | None:
+    """Return a broken precondition as what a move is refused with."""
+    if fault is None:
+        return None
+    return MoveRefusal(
+        where=fault.where, found=fault.why or "", wanted=fault.wanted, remedy=fault.sentence
+    )
 
 
 def check_advice_preconditions(fault: PreconditionFault | None) -> None:
@@ -314,7 +322,8 @@ def _wrongly_moved_deployment_name(basis: Basis) -> str:
     steps = [move.status for move in basis.moves]
     # Every deployment was proposed by its own record, and nothing moves to proposed, so a
     # move that was written before the record is found here, too.
-    return "" if all(can_move_deployment(*pair) for pair in pairwise(steps)) else basis.holder
+    by_table = all(DEPLOYMENT_LIFECYCLE.has_move(*pair) for pair in pairwise(steps))
+    return "" if by_table else basis.holder
 
 
 _IN_FORCE: Final = Message("an approval in force")

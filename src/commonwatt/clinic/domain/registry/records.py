@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.core.messages import Message
+from commonwatt.ledger.roles import LedgerRole
 
 # Lower case only: one artefact must not have two names that compare as different.
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -133,24 +135,25 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     ),
 }  # fmt: skip
 
-EVIDENCE_MAKERS: Final = frozenset({"manufacturer", "evaluator"})
-RECORD_ROLES: Final[Mapping[str, frozenset[str]]] = {
-    "product": frozenset({"manufacturer"}),
-    "version": frozenset({"manufacturer"}),
-    "intended-use": frozenset({"manufacturer"}),
-    "ruling": frozenset({"regulatory-officer"}),
+_R: Final = LedgerRole
+EVIDENCE_MAKERS: Final = frozenset({_R.MANUFACTURER, _R.EVALUATOR})
+RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
+    "product": frozenset({_R.MANUFACTURER}),
+    "version": frozenset({_R.MANUFACTURER}),
+    "intended-use": frozenset({_R.MANUFACTURER}),
+    "ruling": frozenset({_R.REGULATORY_OFFICER}),
     # A maker may put its own evidence on record; that of design "third-party" is held to another
     # organisation where it is written, which this table cannot see.
     "evidence": EVIDENCE_MAKERS,
-    "determination": frozenset({"committee-chair"}),
-    "deployment": frozenset({"clinical-lead"}),
-    "disclosure": frozenset({"clinician", "gateway"}),
-    "advice": frozenset({"gateway"}),
-    "decision": frozenset({"clinician"}),
-    "outcome": frozenset({"clinician", "gateway"}),
+    "determination": frozenset({_R.COMMITTEE_CHAIR}),
+    "deployment": DEPLOYMENT_LIFECYCLE.roles_of_move(None, DeploymentStatus.PROPOSED, "deployment"),
+    "disclosure": frozenset({_R.CLINICIAN, _R.GATEWAY}),
+    "advice": frozenset({_R.GATEWAY}),
+    "decision": frozenset({_R.CLINICIAN}),
+    "outcome": frozenset({_R.CLINICIAN, _R.GATEWAY}),
     # A monitor is an actor with a key like everybody: what it signals must be as provable as what
     # people report.
-    "event": frozenset({"monitor", "safety-officer", "clinician"}),
+    "event": frozenset({_R.MONITOR, _R.SAFETY_OFFICER, _R.CLINICIAN}),
 }
 
 

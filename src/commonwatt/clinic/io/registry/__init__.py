@@ -5,13 +5,7 @@ are folds over the entries. Every change goes through the `RegistryWriter`, whic
 checks it and writes it in one transaction.
 """
 
-from commonwatt.clinic.domain.registry.lifecycle import (
-    MAY_MOVE,
-    MOVES,
-    DeploymentStatus,
-    can_move_deployment,
-    check_move_deployment,
-)
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.plan import (
     ChangePlan,
     ModelChange,
@@ -29,9 +23,8 @@ from commonwatt.clinic.domain.registry.state import LiveDeployment, Registry
 from commonwatt.clinic.io.registry.entry_writer import AlarmResponse, RegistryWriter
 
 __all__ = [
+    "DEPLOYMENT_LIFECYCLE",
     "FIELDS",
-    "MAY_MOVE",
-    "MOVES",
     "PRECONDITIONS",
     "RECORD_ROLES",
     "AlarmResponse",
@@ -43,9 +36,7 @@ __all__ = [
     "Registry",
     "RegistryWriter",
     "can_change_model",
-    "can_move_deployment",
     "check_change_model",
-    "check_move_deployment",
     "check_registry_record",
     "fault_of_deployment",
     "permitted_product_routes",

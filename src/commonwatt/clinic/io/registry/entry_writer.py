@@ -10,18 +10,18 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import (
-    MAY_MOVE,
+    DEPLOYMENT_LIFECYCLE,
+    DeploymentFacts,
     DeploymentStatus,
-    check_move_deployment,
 )
 from commonwatt.clinic.domain.registry.preconditions import (
-    NEEDED_FOR,
+    advice_move_refusal,
     check_advice_preconditions,
     fault_of_approval,
     fault_of_deployment,
@@ -30,11 +30,11 @@ from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, chec
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
+from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
-from commonwatt.ledger.actors import check_actor_role, find_ledger_actor
-from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
-
-_MAY_REVIVE: Final = MAY_MOVE[DeploymentStatus.LIVE] | {"monitor"}
+from commonwatt.ledger.actors import find_ledger_actor
+from commonwatt.ledger.roles import LedgerRole
+from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +108,22 @@ class RegistryWriter:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_record_references(kind, body)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
-        self._check_record_fits_registry(
-            RegistryRecord(
-                name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
-            )
+        record = RegistryRecord(
+            name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
         )
+        self._check_record_fits_registry(record)
         # Who is independent of whom is known by the actors' organisations, not by anything that a
         # record says of itself.
         if kind == "evidence" and body["design"] == "third-party":
             self._check_evaluator_independent(tx, body["version"], by)
         draft = EntryDraft(kind=PREFIX + kind, subject=subject, body=body)
-        return self._append_registry_entry(tx, draft, by, at, RECORD_ROLES[kind], also)
+        if kind == "deployment":
+            facts, request = self._deployment_facts(record), DeploymentStatus.PROPOSED
+            return self._make_deployment_move(
+                tx, subject, None, request, kind, facts, [draft, *also], by, at
+            )
+        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=RECORD_ROLES[kind])
+        return self._apply_new_entries(entries)
 
     def move_deployment(
         self,
@@ -136,11 +141,30 @@ class RegistryWriter:
             StatusMoveError: The table has no such move, or a precondition of it does not hold.
             ActorError: The signer's role may not make it.
         """
-        self._check_deployment_move(deployment, to)
+        record = self.registry.registered_record(deployment, "deployment")
+        facts = self._deployment_facts(record)
+        return self._move_registered_deployment(tx, deployment, to, "move", facts, reason, by, at)
+
+    def _move_registered_deployment(
+        self, tx: sa.Connection, deployment: str, to: DeploymentStatus, step: str,
+        facts: DeploymentFacts, reason: str, by: Signer, at: datetime,
+    ) -> LedgerEntry:  # fmt: skip
         # The move and its reason are one entry in the caller's transaction: there is no state of a
         # deployment beside the ledger.
         draft = EntryDraft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
-        return self._append_registry_entry(tx, draft, by, at, MAY_MOVE[to])
+        status = self.registry.deployment_status(deployment)
+        return self._make_deployment_move(tx, deployment, status, to, step, facts, [draft], by, at)
+
+    def _make_deployment_move(
+        self, tx: sa.Connection, deployment: str, origin: DeploymentStatus | None,
+        to: DeploymentStatus, step: str, facts: DeploymentFacts, entries: Sequence[EntryDraft],
+        by: Signer, at: datetime,
+    ) -> LedgerEntry:  # fmt: skip
+        request = MoveRequest[DeploymentStatus, DeploymentFacts](
+            where=deployment, origin=origin, to=to, step=step, facts=facts, entries=entries
+        )
+        appended = make_governed_move(self.ledger, tx, DEPLOYMENT_LIFECYCLE, request, by=by, at=at)
+        return self._apply_new_entries(appended)
 
     def roll_back_deployment(
         self,
@@ -197,9 +221,10 @@ class RegistryWriter:
         self.move_deployment(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
         if not fallback or fault:
             return AlarmResponse(paused=True, fallback_fault=fault)
-        body = {"to": str(DeploymentStatus.LIVE), "reason": event}
-        draft = EntryDraft(kind=MOVE, subject=fallback, body=body)
-        self._append_registry_entry(tx, draft, by, at, _MAY_REVIVE)
+        self._move_registered_deployment(
+            tx, fallback, DeploymentStatus.LIVE, "fall-back", self._fallback_facts(fallback), event,
+            by, at,
+        )  # fmt: skip
         return AlarmResponse(paused=True, fallback=fallback)
 
     def _fallback_deployment_fault(
@@ -210,23 +235,29 @@ class RegistryWriter:
             if not fallback:
                 wanted = Message("a {kind} on record", {"kind": "deployment"})
                 raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
-            self._check_deployment_move(fallback, DeploymentStatus.LIVE)
-            actor = find_ledger_actor(tx, actor_id_of(by.public_key))
-            check_actor_role(actor, _MAY_REVIVE, str(DeploymentStatus.LIVE))
+            facts = self._fallback_facts(fallback)
+            actor = permitted_ledger_signer(tx, by, None, "fall-back")
+            DEPLOYMENT_LIFECYCLE.check_move(
+                fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
+                step="fall-back", roles={actor.person.role}, facts=facts,
+            )  # fmt: skip
         except (StatusMoveError, ActorError) as error:
             return error
         return None
 
-    def _append_registry_entry(
-        self,
-        tx: sa.Connection,
-        draft: EntryDraft,
-        by: Signer,
-        at: datetime,
-        roles: frozenset[str],
-        also: Sequence[EntryDraft] = (),
-    ) -> LedgerEntry:
-        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
+    def _fallback_facts(self, fallback: str) -> DeploymentFacts:
+        record = self.registry.registered_record(fallback, "deployment")
+        return self._deployment_facts(record, named_as_fallback=True)
+
+    def _deployment_facts(
+        self, record: RegistryRecord, *, named_as_fallback: bool = False
+    ) -> DeploymentFacts:
+        return DeploymentFacts(
+            advice_refusal=lambda: advice_move_refusal(fault_of_deployment(self.registry, record)),
+            named_as_fallback=named_as_fallback,
+        )
+
+    def _apply_new_entries(self, entries: list[LedgerEntry]) -> LedgerEntry:
         # Another writer on the same connection may have gone before; then the next refresh folds
         # both in order.
         if entries[0].index == self.registry.entries_applied:
@@ -238,20 +269,12 @@ class RegistryWriter:
             if field.kind == "ref" and field.name in body:
                 self.registry.registered_record(body[field.name], field.codes[0])
 
-    def _check_deployment_move(self, deployment: str, to: DeploymentStatus) -> None:
-        record = self.registry.registered_record(deployment, "deployment")
-        check_move_deployment(self.registry.moves[deployment][-1].status, to)
-        if to in NEEDED_FOR:
-            check_advice_preconditions(fault_of_deployment(self.registry, record))
-
     def _check_record_fits_registry(self, record: RegistryRecord) -> None:
         """Refuse what makes no sense beside what is on record."""
         body = record.body
         match record.kind:
             case "determination" if body["outcome"] == "approved":
                 check_advice_preconditions(fault_of_approval(self.registry, record))
-            case "deployment":
-                check_advice_preconditions(fault_of_deployment(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
@@ -271,7 +294,7 @@ class RegistryWriter:
             tx, self.registry.registered_record(version, "version").actor_id
         ).person
         signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
-        if maker.organisation == signer.organisation or signer.role != "evaluator":
+        if maker.organisation == signer.organisation or signer.role != LedgerRole.EVALUATOR:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 

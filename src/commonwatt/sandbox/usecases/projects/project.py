@@ -22,18 +22,22 @@ import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
+from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import lock_chain_head
-from commonwatt.sandbox.domain.errors import ProjectError, ProjectRoleError
+from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, OutputKind
 from commonwatt.sandbox.domain.lifecycle import (
-    DATASET_MOVES,
-    OUTPUT_MOVES,
-    PROJECT_MOVES,
-    VOTES_NEEDED,
+    DATASET_LIFECYCLE,
+    OUTPUT_LIFECYCLE,
+    PROJECT_LIFECYCLE,
+    TWO_APPROVALS,
+    DatasetFacts,
     DatasetState,
+    OutputFacts,
     OutputState,
+    ProjectStanding,
     ProjectState,
-    check_lifecycle_move,
+    RecallReason,
 )
 from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.engines.airlock.review import (
@@ -88,8 +92,15 @@ class Project(ProjectBase):
         with project.transaction() as tx:
             # Row, entry and folder in one transaction: a second opener waits at the ledger's head
             # and then meets the row, so no two people open one name.
-            records.add_data_project(tx, row)
-            project.record_step(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
+            project.make_move(
+                tx, PROJECT_LIFECYCLE, None, ProjectState.OPEN, "open",
+                facts=ProjectStanding(
+                    state=ProjectState.OPEN, expires_on=facts.expires_on,
+                    today=at.date().isoformat(),
+                ),
+                save=lambda: records.add_data_project(tx, row),
+                body={"scope": facts.scope.value}, by=by, at=at,
+            )  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
             # Created exclusively: whoever comes back after a crash keeps the first key, under
@@ -118,10 +129,16 @@ class Project(ProjectBase):
         # Reading takes minutes and holds no lock. What it wrote is a folder without a row, which
         # no step of a job can name.
         dataset = read(self.store)
+        body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.quarantined}
         with self.transaction() as tx:
-            records.add_dataset(tx, self.name, dataset.name, DatasetState.IMPORTED, source="")
-            body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.quarantined}
-            self.record_step(tx, "import", body, by=by, at=at, of=f"dataset/{dataset.name}")
+            self.make_move(
+                tx, DATASET_LIFECYCLE, None, DatasetState.IMPORTED, "import",
+                facts=DatasetFacts(project=self.project_standing(tx, at)),
+                save=lambda: records.add_dataset(
+                    tx, self.name, dataset.name, DatasetState.IMPORTED, source=""
+                ),
+                body=body, by=by, at=at, of=f"dataset/{dataset.name}",
+            )  # fmt: skip
         return dataset
 
     def deidentify(
@@ -136,12 +153,8 @@ class Project(ProjectBase):
         leave_out = self._people_of_tokens(people, self.excluded_tokens())
         deidentified = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = assess_risk(raw, deidentified, key=self.key)
-        with self.transaction() as tx:
-            records.add_dataset(
-                tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
-            )
-            body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
-            self.record_step(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
+        body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
+        self._add_deidentified_dataset(source, name, report.sha256, body, by=by, at=at)
         return deidentified, report
 
     def count_alleles(
@@ -161,13 +174,27 @@ class Project(ProjectBase):
             )
         leave_out = self._people_of_tokens(genomes.people_of_genomes(raw), excluded)
         counts, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
-        with self.transaction() as tx:
-            records.add_dataset(
-                tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
-            )
-            body = {"files": counts.files, "k": report.least_people, "risk": report.sha256}
-            self.record_step(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
+        body = {"files": counts.files, "k": report.least_people, "risk": report.sha256}
+        self._add_deidentified_dataset(source, name, report.sha256, body, by=by, at=at)
         return counts, report
+
+    def _add_deidentified_dataset(
+        self, source: str, name: str, risk: str, body: Mapping[str, Any], *, by: Signer,
+        at: datetime,
+    ) -> None:  # fmt: skip
+        """Put a de-identified copy on record, if its source is still there."""
+        with self.transaction() as tx:
+            facts = DatasetFacts(
+                project=self.project_standing(tx, at),
+                source=DatasetState(records.project_dataset_row(tx, self.name, source).state),
+            )
+            self.make_move(
+                tx, DATASET_LIFECYCLE, None, DatasetState.DEIDENTIFIED, "deidentify", facts=facts,
+                save=lambda: records.add_dataset(
+                    tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=risk
+                ),
+                body=body, by=by, at=at, of=f"dataset/{name}", where=source,
+            )  # fmt: skip
 
     def _people_of_tokens(self, people: list[str], tokens: frozenset[str]) -> list[str]:
         """Return the people whose tokens in this project are among `tokens`."""
@@ -181,15 +208,23 @@ class Project(ProjectBase):
         """
         with self.transaction() as tx:
             row = records.project_dataset_row(tx, self.name, name)
-            # The custodian signs what they read: a report that was made anew since has another
-            # digest, and the old signature must not cover it.
-            if row.risk_sha256 != sha256:
-                raise ProjectError(name, wanted=Message("the digest of its own risk report"))
-            state = DatasetState(row.state)
-            check_lifecycle_move(state, DatasetState.SIGNED, DATASET_MOVES, name)
-            records.set_dataset_state(tx, self.name, name, DatasetState.SIGNED)
-            body = {"risk": sha256}
-            self.record_step(tx, "sign-risk", body, by=by, at=at, of=f"dataset/{name}")
+            facts = DatasetFacts(
+                project=self.project_standing(tx, at), risk_sha256=row.risk_sha256,
+                signed_sha256=sha256,
+            )  # fmt: skip
+            self._move_dataset(
+                tx, row, DatasetState.SIGNED, "sign-risk", facts, {"risk": sha256}, by=by, at=at
+            )
+
+    def _move_dataset(
+        self, tx: sa.Connection, row: sa.Row[Any], to: DatasetState, step: str,
+        facts: DatasetFacts, body: Mapping[str, Any], *, by: Signer, at: datetime,
+    ) -> None:  # fmt: skip
+        self.make_move(
+            tx, DATASET_LIFECYCLE, DatasetState(row.state), to, step, facts=facts,
+            save=lambda: records.set_dataset_state(tx, self.name, row.dataset, to),
+            body=body, by=by, at=at, of=f"dataset/{row.dataset}", where=row.dataset,
+        )  # fmt: skip
 
     def delete_dataset(self, name: str, *, by: Signer, at: datetime) -> WipeProof:
         """Delete a dataset for good, with every copy made of it, and prove it.
@@ -198,12 +233,13 @@ class Project(ProjectBase):
         removed. 3. The proof goes on record. Called again after a crash, it goes on.
         """
         with self.transaction() as tx:
-            state = DatasetState(records.project_dataset_row(tx, self.name, name).state)
-            if state is not DatasetState.DELETED:
-                check_lifecycle_move(state, DatasetState.DELETED, DATASET_MOVES, name)
-                records.set_dataset_state(tx, self.name, name, DatasetState.DELETED)
-                files = load_dataset(self.store / name).files
-                self.record_step(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
+            row = records.project_dataset_row(tx, self.name, name)
+            if row.state != DatasetState.DELETED.value:
+                facts = DatasetFacts(project=self.project_standing(tx, at))
+                body = {"files": load_dataset(self.store / name).files}
+                self._move_dataset(
+                    tx, row, DatasetState.DELETED, "delete", facts, body, by=by, at=at
+                )
         # State first, files second: killed in between, the dataset is unusable and named as due.
         # All filtered copies go, because their names do not say of which table they are.
         proof = wipe([self.store / name, self.folder / "views"])
@@ -220,11 +256,12 @@ class Project(ProjectBase):
         table or of this database is left somewhere. Decisions stay in the ledger.
         """
         with self.transaction() as tx:
-            state = ProjectState(records.data_project_row(tx, self.name).state)
-            if state is not ProjectState.DELETED:
-                check_lifecycle_move(state, ProjectState.DELETED, PROJECT_MOVES, self.name)
-                records.set_project_state(tx, self.name, ProjectState.DELETED)
-                self.record_step(tx, "delete-room", {"state": "begun"}, by=by, at=at)
+            standing = self.project_standing(tx, at)
+            if standing.state is not ProjectState.DELETED:
+                begun = {"state": "begun"}
+                self._move_project(
+                    tx, standing, ProjectState.DELETED, "delete-room", begun, by=by, at=at
+                )
         # The key goes last: while it is there, the project is still reported as due and the call
         # can be made again.
         proof = wipe(self.folder / name for name in (*_FOLDERS, KEY))
@@ -309,29 +346,52 @@ class Project(ProjectBase):
         """
         self.check_may_step(by, at, "vote")
         checker = actor_id_of(by.public_key)
+        to = OutputState.APPROVED if approve else OutputState.REJECTED
         with self.transaction() as tx:
             row = records.project_output_row(tx, self.name, output)
-            state = OutputState(row.state)
-            check_lifecycle_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
-            # Separation of duties, as SATRE asks: nobody checks an output of their own.
-            if row.author == checker:
-                raise ProjectRoleError(
-                    output[:12], wanted=Message("a checker who is not the author")
-                )
             votes = records.output_checker_votes(tx, self.name, output)
-            if checker in votes:
-                raise ProjectRoleError(output[:12], found=Message("a vote of this checker already"))
+            facts = OutputFacts(
+                project=self.project_standing(tx, at), author=row.author, checker=checker,
+                voters=frozenset(votes), approvals=sum(votes.values()) + approve,
+            )  # fmt: skip
+            body = {"approves": approve, "state": to.value}
+            # All that a vote needs holds, and only the number of approvals is missing: the vote is
+            # given and nothing moves yet.
+            if _lacks_only_approvals(row, to, facts):
+                body["state"] = row.state
+                self.record_step(tx, "vote", body, by=by, at=at, of=f"output/{output}")
+            else:
+                self._move_output(tx, row, to, "vote", facts, body, by=by, at=at)
             records.add_output_checker_vote(tx, self.name, output, checker, approves=approve)
-            # One refusal is final: a checker who saw a risk cannot be outvoted by two who did
-            # not.
-            if not approve:
-                state = OutputState.REJECTED
-            elif sum(votes.values()) + 1 >= VOTES_NEEDED:
-                state = OutputState.APPROVED
-            records.set_output_state(tx, self.name, output, state)
-            body = {"approves": approve, "state": state.value}
-            self.record_step(tx, "vote", body, by=by, at=at, of=f"output/{output}")
-        return state
+        return OutputState(body["state"])
+
+    def recall_output(
+        self, output: str, reason: RecallReason, *, by: Signer, at: datetime
+    ) -> OutputState:
+        """Take an approved output back before it leaves; it is rejected then, for good.
+
+        Possible in a project that is closed or has expired, too.
+
+        Raises:
+            ProjectError: It is not approved; what has left cannot be recalled.
+            ProjectRoleError: The signer is neither custodian nor checker.
+        """
+        with self.transaction() as tx:
+            row = records.project_output_row(tx, self.name, output)
+            facts = OutputFacts(project=self.project_standing(tx, at))
+            body = {"reason": reason.value, "state": OutputState.REJECTED.value}
+            self._move_output(tx, row, OutputState.REJECTED, "recall", facts, body, by=by, at=at)
+        return OutputState.REJECTED
+
+    def _move_output(
+        self, tx: sa.Connection, row: sa.Row[Any], to: OutputState, step: str,
+        facts: OutputFacts, body: Mapping[str, Any], *, by: Signer, at: datetime,
+    ) -> None:  # fmt: skip
+        self.make_move(
+            tx, OUTPUT_LIFECYCLE, OutputState(row.state), to, step, facts=facts,
+            save=lambda: records.set_output_state(tx, self.name, row.output, to),
+            body=body, by=by, at=at, of=f"output/{row.output}", where=row.output[:12],
+        )  # fmt: skip
 
     def release(self, output: str, to: Path, *, by: Signer, at: datetime) -> Path:
         """Release an approved output into the folder `to`, byte for byte as reviewed.
@@ -347,15 +407,15 @@ class Project(ProjectBase):
         data = self.stored_output_bytes(output)
         with self.transaction() as tx:
             row = records.project_output_row(tx, self.name, output)
-            if row.state != OutputState.RELEASED.value:
-                state = OutputState(row.state)
-                check_lifecycle_move(state, OutputState.RELEASED, OUTPUT_MOVES, output[:12])
-                # Two outputs may each have passed alone and tell too much together; the second is
-                # compared under the lock in which it leaves.
-                self._check_still_releasable(tx, output)
-                records.set_output_state(tx, self.name, output, OutputState.RELEASED)
+            if row.state == OutputState.RELEASED.value:
+                # Nothing moves when it is delivered again, so no table is asked.
+                self.check_may_step_now(tx, by, at, "release")
+            else:
                 body = {"bytes": len(data), "kind": row.kind}
-                self.record_step(tx, "release", body, by=by, at=at, of=f"output/{output}")
+                facts = self._release_facts(tx, output, at)
+                self._move_output(
+                    tx, row, OutputState.RELEASED, "release", facts, body, by=by, at=at
+                )
         # Only now, after the commit: an entry without bytes is a delivery to repeat, bytes
         # without an entry would be a leak.
         target = to / f"{row.job}-{row.name}"
@@ -423,19 +483,28 @@ class Project(ProjectBase):
         data = (json.dumps(body, sort_keys=True) + "\n").encode()
         output = self._store_output(data)
         with self.transaction() as tx:
-            # Read again inside the transaction: the custodian may have withdrawn the pre-approval
-            # since the cost was paid.
-            unseen = account.to_micro_epsilon(epsilon) <= records.preapproved_micro_epsilon(
-                tx, self.name
+            # Read again inside the transaction: the custodian may have closed the project or
+            # withdrawn the pre-approval since the cost was paid. Then the answer waits for votes.
+            facts = OutputFacts(
+                project=self.project_standing(tx, at),
+                preapproved=account.to_micro_epsilon(epsilon)
+                <= records.preapproved_micro_epsilon(tx, self.name),
+            )
+            roles = self.signer_roles(tx, by)
+            unseen = OUTPUT_LIFECYCLE.can_move(
+                None, OutputState.RELEASED, step="ask", roles=roles, facts=facts
             )
             state = OutputState.RELEASED if unseen else OutputState.WAITING
+            OUTPUT_LIFECYCLE.check_move(
+                output[:12], None, state, step="ask", roles=roles, facts=facts
+            )
             row = OutputRecord(
                 sha256=output, name="answer.json", kind=OutputKind.JSON.value, job=number,
                 author=actor_id_of(by.public_key), state=state,
             )  # fmt: skip
             records.add_output(tx, self.name, row, {})
             entry_body = {"output": output, "state": state.value, "lane": unseen}
-            self.record_step(tx, "ask", entry_body, by=by, at=at, of=f"ask/{number}")
+            self.record_step_end(tx, "ask", entry_body, by=by, at=at, of=f"ask/{number}")
         return QueryResult(output=output, state=state, answer=answer if unseen else None)
 
     def synthesize(
@@ -513,10 +582,16 @@ class Project(ProjectBase):
 
     def _move_project_state(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
         with self.transaction() as tx:
-            state = ProjectState(records.data_project_row(tx, self.name).state)
-            check_lifecycle_move(state, to, PROJECT_MOVES, self.name)
-            records.set_project_state(tx, self.name, to)
-            self.record_step(tx, step, {}, by=by, at=at)
+            self._move_project(tx, self.project_standing(tx, at), to, step, {}, by=by, at=at)
+
+    def _move_project(
+        self, tx: sa.Connection, standing: ProjectStanding, to: ProjectState, step: str,
+        body: Mapping[str, Any], *, by: Signer, at: datetime,
+    ) -> None:  # fmt: skip
+        self.make_move(
+            tx, PROJECT_LIFECYCLE, standing.state, to, step, facts=standing,
+            save=lambda: records.set_project_state(tx, self.name, to), body=body, by=by, at=at,
+        )  # fmt: skip
 
     def _output_provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
         held: frozenset[str] = frozenset()
@@ -558,6 +633,8 @@ class Project(ProjectBase):
             people=consent.people_in_tables(tables) - provenance.unseen_people, at=at,
         )  # fmt: skip
         with self.transaction() as tx:
+            # A dataset deleted since it was opened must not be on record as used.
+            self.check_dataset_state(tx, provenance.dataset.name, {DatasetState.SIGNED})
             records.add_data_use(tx, self.name, use)
             self.record_step(tx, "submit", body, by=by, at=at, of=f"job/{number}")
         return number
@@ -607,9 +684,7 @@ class Project(ProjectBase):
             # Under the lock that an opt-out takes, too, so that none slips in between this look
             # and the rows.
             self._stop_for_opt_outs(tx, provenance, assessments)
-            states = {
-                name: _initial_output_state(assessment) for name, assessment in assessments.items()
-            }
+            states = self._initial_output_states(tx, outcome, assessments, by, at)
             for output in outcome.outputs:
                 assessment = assessments[output.name]
                 record = _output_record(output, number, author, assessment)
@@ -621,14 +696,33 @@ class Project(ProjectBase):
                     records.add_trained_model(
                         tx, self.name, output.sha256, provenance.dataset.name, people, auc
                     )
-            self.record_step(
-                tx,
-                "submit",
-                _job_end_entry_body(outcome, states),
-                by=by,
-                at=end,
-                of=f"job/{number}",
-            )
+            body = _job_end_entry_body(outcome, states)
+            self.record_step_end(tx, "submit", body, by=by, at=end, of=f"job/{number}")
+        return states
+
+    def _initial_output_states(
+        self,
+        tx: sa.Connection,
+        outcome: JobOutcome,
+        assessments: Mapping[str, OutputAssessment],
+        by: Signer,
+        at: datetime,
+    ) -> dict[str, OutputState]:
+        """Return where each output begins, by the table; known bytes stay where they are."""
+        standing, roles = self.project_standing(tx, at), self.signer_roles(tx, by)
+        states: dict[str, OutputState] = {}
+        for output in outcome.outputs:
+            assessment = assessments[output.name]
+            state = _initial_output_state(assessment)
+            row = records.find_project_output(tx, self.name, output.sha256)
+            if row is None:
+                OUTPUT_LIFECYCLE.check_move(
+                    output.sha256[:12], None, state, step="submit", roles=roles,
+                    facts=OutputFacts(project=standing, stopped=bool(assessment.stops)),
+                )  # fmt: skip
+            # Else a recalled output, made once more, would be called waiting and never come
+            # before a checker.
+            states[output.name] = state if row is None else OutputState(row.state)
         return states
 
     def _stop_for_opt_outs(
@@ -665,18 +759,15 @@ class Project(ProjectBase):
         draft.replace(folder / output)
         return output
 
-    def _check_still_releasable(self, tx: sa.Connection, output: str) -> None:
-        """Raise if what happened since the checks keeps an output from leaving."""
+    def _release_facts(self, tx: sa.Connection, output: str, at: datetime) -> OutputFacts:
+        """Return what could keep an output from leaving since its checks."""
         cells = records.output_cell_people(tx, self.name, output)
-        if stops := differencing_stops(cells, records.released_cell_people(tx, self.name)):
-            raise ProjectError(output[:12], found=stops[0].why)
+        stops = differencing_stops(cells, records.released_cell_people(tx, self.name))
         model = records.trained_model_row(tx, self.name, output)
-        if model is not None and model["opted_out_since"]:
-            raise ProjectError(
-                output[:12],
-                found=Message("a model of people of whom one has opted out since"),
-                remedy=Message("Train it again; the project leaves them out."),
-            )
+        return OutputFacts(
+            project=self.project_standing(tx, at), differencing=stops[0].why if stops else "",
+            opted_out_since=model is not None and bool(model["opted_out_since"]),
+        )  # fmt: skip
 
     def _spend_privacy_budget(
         self,
@@ -697,6 +788,7 @@ class Project(ProjectBase):
             # In the transaction of the payment: whoever opts out after it is missing from the
             # next use, never from half of this one.
             excluded = self.opted_out_people(tx)
+            self.check_dataset_state(tx, dataset.name, {DatasetState.SIGNED})
             account.spend_privacy_budget(tx, self.name, actor, epsilon, purpose=purpose)
             use = DataUse(
                 name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
@@ -717,6 +809,13 @@ def prepare_project_tables(ledger: Ledger) -> None:
         lock_chain_head(tx)  # two who prepare at once would each find the tables missing
         schema.metadata.create_all(tx)
         account.metadata.create_all(tx)
+
+
+def _lacks_only_approvals(row: sa.Row[Any], to: OutputState, facts: OutputFacts) -> bool:
+    broken = OUTPUT_LIFECYCLE.broken_precondition(
+        OutputState(row.state), to, step="vote", role=LedgerRole.OUTPUT_CHECKER, facts=facts
+    )
+    return broken is TWO_APPROVALS
 
 
 def _initial_output_state(assessment: OutputAssessment) -> OutputState:
