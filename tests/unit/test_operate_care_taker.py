@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.care.cases import HOLD, MOVE, JournalEntry
 from commonwatt.operate.domain.care.errors import CareMoveError, CareSettingsError
@@ -76,7 +75,7 @@ def test_a_caretaker_killed_between_writing_and_acting_acts_on_its_return():
 
 def test_a_move_that_cannot_be_written_is_not_made():
     class Full(MemoryJournal):
-        def write(self, entry):
+        def write(self, entry, **_):
             raise OSError("disk full")
 
     backend = cluster()
@@ -250,10 +249,18 @@ def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
 def test_the_ledger_refuses_a_move_that_only_a_person_may_make(ledger):
     opened, keys = ledger
     journal = LedgerJournal(opened, keys["care"], lambda: datetime.fromtimestamp(NOW, UTC))
-    body = {"from": "handed-over", "to": "in-service"}
-    with pytest.raises(ActorError):
-        journal.write(JournalEntry(at_s=NOW, kind=MOVE, node="n1", body=body))
-    assert list(journal.entries_after(0)) == []
+    desk = LedgerJournal(opened, keys["operator"], lambda: datetime.fromtimestamp(NOW, UTC))
+
+    def moved(origin, to):
+        return JournalEntry(at_s=NOW, kind=MOVE, node="n1", body={"from": origin, "to": to})
+
+    journal.write(moved("in-service", "drained"), seen=0)
+    back = moved("drained", "in-service")
+    with pytest.raises(CareMoveError, match="the role care, wanted one of the roles operator"):
+        journal.write(back, seen=10)
+    assert len(list(journal.entries_after(0))) == 1
+    desk.write(back, seen=10)
+    assert len(list(journal.entries_after(0))) == 2
 
 
 def test_commands_reset_and_test_a_node(tmp_path):

@@ -205,9 +205,8 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
     sandbox.project.grant_privacy_budget(0.6, person=person, by=sandbox.custodian, at=sandbox.now())
 
     def asked(dataset, gone):
-        rows = pl.read_parquet(
-            table_without_people(dataset.table_path("Patient"), gone, sandbox.project.folder / "views")
-        )
+        table = dataset.table_path("Patient")
+        rows = pl.read_parquet(table_without_people(table, gone, sandbox.project.folder / "views"))
         return measures.noisy_count_query(rows.height).answer(0.5)
 
     sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())

@@ -48,7 +48,7 @@ def make_governed_move(
     *,
     by: Signer,
     at: datetime,
-    save: Callable[[], None] = lambda: None,
+    save: Callable[[], object] = lambda: None,
     acting_for: Collection[LedgerRole] | None = None,
 ) -> list[LedgerEntry]:
     """Check a move, carry it out and put it on record; all of it or nothing.

@@ -17,10 +17,11 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of
+from commonwatt.ledger.roles import LedgerRole
 
 ENROL: Final = "ledger.enrol"
 REVOKE: Final = "ledger.revoke"
-REGISTRAR: Final = "registrar"
+REGISTRAR: Final = LedgerRole.REGISTRAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

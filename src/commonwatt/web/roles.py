@@ -11,22 +11,23 @@ from enum import StrEnum
 from typing import Final
 
 from commonwatt.core.messages import Message
+from commonwatt.ledger.roles import LedgerRole
 from commonwatt.web.errors import ForbiddenError
 
 
 class ConsoleRole(StrEnum):
-    """What a person is; the words are those of the ledger."""
+    """What a person is: those roles of the ledger that an account can have."""
 
-    VIEWER = "viewer"
-    PLANNER = "planner"
-    OPERATOR = "operator"
-    TREASURER = "treasurer"
-    CUSTODIAN = "data-custodian"
-    RESEARCHER = "researcher"
-    CHECKER = "output-checker"
-    CLINICIAN = "clinician"
-    REGULATOR = "regulator"
-    REGISTRAR = "registrar"
+    VIEWER = LedgerRole.VIEWER.value
+    PLANNER = LedgerRole.PLANNER.value
+    OPERATOR = LedgerRole.OPERATOR.value
+    TREASURER = LedgerRole.TREASURER.value
+    CUSTODIAN = LedgerRole.DATA_CUSTODIAN.value
+    RESEARCHER = LedgerRole.RESEARCHER.value
+    CHECKER = LedgerRole.OUTPUT_CHECKER.value
+    CLINICIAN = LedgerRole.CLINICIAN.value
+    REGULATOR = LedgerRole.REGULATOR.value
+    REGISTRAR = LedgerRole.REGISTRAR.value
 
 
 class ConsoleAction(StrEnum):
@@ -45,6 +46,7 @@ class ConsoleAction(StrEnum):
     QUERY_PROJECT = "ask-room"
     VOTE_OUTPUT = "vote-output"
     RELEASE_OUTPUT = "release-output"
+    RECALL_OUTPUT = "recall-output"
     REPORT_INCIDENT = "report-incident"
     VERIFY_LEDGER = "verify-ledger"
     MANAGE_ACCOUNTS = "manage-accounts"
@@ -67,6 +69,7 @@ ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
     ConsoleAction.QUERY_PROJECT: frozenset({_R.RESEARCHER}),
     ConsoleAction.VOTE_OUTPUT: frozenset({_R.CHECKER}),
     ConsoleAction.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
+    ConsoleAction.RECALL_OUTPUT: frozenset({_R.CUSTODIAN, _R.CHECKER}),
     ConsoleAction.REPORT_INCIDENT: frozenset({_R.CLINICIAN}),
     ConsoleAction.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
     ConsoleAction.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
@@ -100,6 +103,7 @@ ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
     ConsoleAction.QUERY_PROJECT: Message("Send a request into a room"),
     ConsoleAction.VOTE_OUTPUT: Message("Vote on an output"),
     ConsoleAction.RELEASE_OUTPUT: Message("Release an approved output"),
+    ConsoleAction.RECALL_OUTPUT: Message("Recall an approved output"),
     ConsoleAction.REPORT_INCIDENT: Message("Report an incident of a model"),
     ConsoleAction.VERIFY_LEDGER: Message("Verify the ledger"),
     ConsoleAction.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),

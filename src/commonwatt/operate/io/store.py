@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 import commonwatt.operate.io.schema as schema
 from commonwatt.ledger import Ledger, Signer
+from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import read_chain_head
 from commonwatt.operate.domain.actions import ClusterAction, Intent, IntentState
 from commonwatt.operate.domain.cluster import JobPhase
@@ -27,7 +28,7 @@ from commonwatt.operate.domain.requests import (
 )
 from commonwatt.operate.domain.state import GpuUse, JobRecord, StateChanges
 
-ROLE = frozenset({"controller", "operator"})
+ROLE = frozenset({LedgerRole.CONTROLLER, LedgerRole.OPERATOR})
 
 
 class ControllerStore:

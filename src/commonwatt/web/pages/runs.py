@@ -20,7 +20,8 @@ from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
-from commonwatt.web.tasks.supervisor import TASK_STATE_NAMES, list_newest_tasks
+from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
+from commonwatt.web.tasks.supervisor import list_newest_tasks
 
 if TYPE_CHECKING:
     import polars as pl

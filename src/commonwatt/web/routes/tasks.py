@@ -18,6 +18,7 @@ from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 from commonwatt.web.routes.account import openapi_form_body
 from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
 
 TaskId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 RunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
@@ -109,7 +110,7 @@ def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Re
         work=work,
         messages=messages,
         kind=KINDS[work.kind],
-        states=works.TASK_STATE_NAMES,
+        states=TASK_STATE_NAMES,
         load=LOAD_CHART,
     )
     return HTMLResponse(text)

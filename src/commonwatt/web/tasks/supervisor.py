@@ -20,7 +20,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -30,45 +29,26 @@ from sqlalchemy.exc import OperationalError
 
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.entries import ledger_instant_text
+from commonwatt.governance.moves import MoveRequest, make_governed_move
+from commonwatt.ledger.entries import EntryDraft, ledger_instant_text
+from commonwatt.ledger.store import lock_chain_head
+from commonwatt.web.entry_writer import entry_time_not_before_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
 from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.lifecycle import (
+    MOST_ATTEMPTS,
+    TASK_BIRTH,
+    TASK_LIFECYCLE,
+    TASK_MOVE,
+    TaskFacts,
+    TaskState,
+)
 
 if TYPE_CHECKING:
     from commonwatt.web.services import Services
 
-MOST_ATTEMPTS: Final = 2
 MOST_WAITING: Final = 20
-
-
-class TaskState(StrEnum):
-    """Where a work stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-TASK_MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
-    TaskState.WAITING: frozenset({TaskState.RUNNING, TaskState.STOPPED}),
-    TaskState.RUNNING: frozenset(
-        {TaskState.FINISHED, TaskState.FAILED, TaskState.STOPPED, TaskState.WAITING}
-    ),
-    TaskState.FINISHED: frozenset(),
-    TaskState.FAILED: frozenset(),
-    TaskState.STOPPED: frozenset(),
-}
-
-TASK_STATE_NAMES: Final[Mapping[TaskState, Message]] = {
-    TaskState.WAITING: Message("waiting"),
-    TaskState.RUNNING: Message("running"),
-    TaskState.FINISHED: Message("finished"),
-    TaskState.FAILED: Message("failed"),
-    TaskState.STOPPED: Message("stopped"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +70,7 @@ class Task:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
-        return not TASK_MOVES[self.state]
+        return TASK_LIFECYCLE.is_final(self.state)
 
 
 def start_task(
@@ -127,9 +107,8 @@ def start_task(
     }
     with services.ledger.transaction() as tx:
         _check_task_queue_not_full(tx)
-        tx.execute(sa.insert(schema.tasks).values(row))
         body = {"kind": kind, "by": account, "parameters": parameters}
-        services.entry_writer.record(tx, "work", f"work/{work_id}", body, at=now)
+        _make_task_move(services, tx, work_id, None, TaskState.WAITING, 0, row, body, now)
     return work_id
 
 
@@ -141,9 +120,10 @@ def stop_task(services: Services, task_id: str, account: str, *, now: datetime) 
         WorkError: It is over already.
     """
     work = find_console_task(services, task_id)
-    if work.over:
-        raise TaskError(task_id, found=Message("a run that is over"))
-    move_task_to_state(services, work, TaskState.STOPPED, now=now, by=account)
+    # Begun or ended between the look and the lock, it is looked at again: a stop that did nothing
+    # would be answered as one that did.
+    while not move_task_to_state(services, work, TaskState.STOPPED, now=now, by=account):
+        work = find_console_task(services, task_id)
     _kill_task_worker(services, task_id)
 
 
@@ -196,23 +176,45 @@ def move_task_to_state(
     Raises:
         WorkError: The table of moves has no such move.
     """
-    if to not in TASK_MOVES[task.state]:
-        raise TaskError(task.work_id, found=Message("a run that is over"))
-    table = schema.tasks
     values = {key: outcome[key] for key in ("run_id", "error") if key in outcome}
     values |= {"state": to.value}
-    if not TASK_MOVES[to]:
+    if TASK_LIFECYCLE.is_final(to):
         values["ended_at"] = ledger_instant_text(now)
     if to is TaskState.RUNNING:
         values["attempt"] = task.attempt + 1
-    this = (table.c.work_id == task.work_id) & (table.c.state == task.state.value)
-    this &= table.c.attempt == task.attempt
+    body = {"to": to.value, **{key: value for key, value in outcome.items() if value}}
     with services.ledger.transaction() as tx:
-        if not tx.execute(sa.update(table).where(this).values(values)).rowcount:
+        lock_chain_head(tx)
+        if _task_row_is_stale(tx, task):
             return False
-        body = {"to": to.value, **{key: value for key, value in outcome.items() if value}}
-        services.entry_writer.record(tx, "work-moved", f"work/{task.work_id}", body, at=now)
+        _make_task_move(services, tx, task.work_id, task.state, to, task.attempt, values, body, now)
     return True
+
+
+def _task_row_is_stale(tx: sa.Connection, task: Task) -> bool:
+    """Return whether a work has moved since its row was read."""
+    table = schema.tasks
+    query = sa.select(table.c.state, table.c.attempt).where(table.c.work_id == task.work_id)
+    row = tx.execute(query).first()
+    return row is None or (row.state, row.attempt) != (task.state.value, task.attempt)
+
+
+def _make_task_move(
+    services: Services, tx: sa.Connection, work_id: str, origin: TaskState | None, to: TaskState,
+    attempt: int, values: Mapping[str, Any], body: Mapping[str, Any], now: datetime,
+) -> None:  # fmt: skip
+    """Change or add the row of a work and put it on record, if the table has the move."""
+    table, step = schema.tasks, TASK_MOVE if origin else TASK_BIRTH
+    row = sa.insert(table) if origin is None else sa.update(table).where(table.c.work_id == work_id)
+    entry = EntryDraft(kind=f"console.{step}", subject=f"work/{work_id}", body=body)
+    request = MoveRequest[TaskState, TaskFacts](
+        where=work_id, origin=origin, to=to, step=step, facts=TaskFacts(attempt=attempt),
+        entries=[entry],
+    )  # fmt: skip
+    make_governed_move(
+        services.ledger, tx, TASK_LIFECYCLE, request, by=services.entry_writer.key,
+        at=entry_time_not_before_last(tx, now), save=lambda: tx.execute(row.values(values)),
+    )  # fmt: skip
 
 
 def tasks_folder(services: Services) -> Path:

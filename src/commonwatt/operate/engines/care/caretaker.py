@@ -20,10 +20,11 @@ from commonwatt.operate.domain.care.findings import (
 )
 from commonwatt.operate.domain.care.lifecycle import (
     CARE,
+    CARE_LIFECYCLE,
+    MOVE_STEP,
     OUT_OF_SERVICE,
+    CareMoveFacts,
     CareStage,
-    can_move_node_in_care,
-    check_node_move_in_care,
 )
 from commonwatt.operate.domain.care.policy import CarePolicy, check_care_policy
 from commonwatt.operate.domain.cluster import (
@@ -193,7 +194,8 @@ class Caretaker:
             "of": len(observation.nodes),
             "window_s": self.policy.alarm_window_s,
         }
-        self.cases.write_journal_entry(observation.at_s, FREEZE, "", body)
+        if not self.cases.write_unless_overtaken(observation.at_s, FREEZE, "", body):
+            return []
         reason = f"{alive} of {len(observation.nodes)} nodes at once"
         return [
             CareStep(
@@ -245,7 +247,7 @@ class Caretaker:
         # nothing that care can mend.
         if self._tries[case.node] <= self.policy.tries:
             return None
-        if not can_move_node_in_care(case.stage, CareStage.HANDED_OVER, CARE):
+        if not CARE_LIFECYCLE.has_move(case.stage, CareStage.HANDED_OVER):
             return None
         del self._tries[case.node]
         return ProposedMove(CareStage.HANDED_OVER, "the backend refuses")
@@ -253,18 +255,24 @@ class Caretaker:
     def _make_care_move(
         self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
     ) -> CareStep | None:
-        obstacle = self._care_move_obstacle(case, proposed, observation, out)
+        facts = self._care_move_facts(case, proposed, observation, out)
+        obstacle = CARE_LIFECYCLE.broken_precondition(
+            case.stage, proposed.to, step=MOVE_STEP, role=CARE, facts=facts
+        )
         if obstacle:
-            return self._record_held_care_move(case, proposed, obstacle, observation.now_s)
-        if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
-            out[0] += 1
+            return self._record_held_care_move(case, proposed, obstacle.name, observation.now_s)
         # The table has the last word even over our own decision; the ledger asks it once more,
         # by the role of the signer.
-        check_node_move_in_care(case.node, case.stage, proposed.to, CARE)
+        CARE_LIFECYCLE.check_move(
+            f"node {case.node}", case.stage, proposed.to, step=MOVE_STEP, roles={CARE}, facts=facts
+        )
         body = care_move_entry_body(case, proposed.to, proposed.reason, observation.finding)
         # Written before it is done: a node out of service without an entry would be a drain
         # that nobody answers for.
-        self.cases.write_journal_entry(observation.now_s, MOVE, case.node, body)
+        now_s = observation.now_s
+        if not self.cases.write_unless_overtaken(now_s, MOVE, case.node, body, facts):
+            return None
+        out[0] += facts.takes_out
         moved = self.cases.case_of_node(case.node, observation.now_s)
         if needs_cluster_action(case.stage, proposed.to):
             self._carry_out_care_stage(moved, proposed.reason)
@@ -280,18 +288,18 @@ class Caretaker:
             reason=proposed.reason,
         )
 
-    def _care_move_obstacle(
+    def _care_move_facts(
         self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
-    ) -> str:
-        """Return why a move must wait, or nothing."""
-        if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
-            if self.cases.frozen:
-                return "freeze"
-            if out[0] >= self.policy.most_nodes_out_of_service(out[1]):
-                return "budget"
+    ) -> CareMoveFacts:
         component = observation.finding.component if observation.finding else case.component
         needs_approval = (component, proposed.to) in self.policy.to_approve
-        return "approval" if needs_approval and case.approved is not proposed.to else ""
+        return CareMoveFacts(
+            takes_out=proposed.to is CareStage.DRAINED and observation.state is NodeState.UP,
+            frozen=self.cases.frozen,
+            out=out[0],
+            most_out=self.policy.most_nodes_out_of_service(out[1]),
+            unapproved=needs_approval and case.approved is not proposed.to,
+        )
 
     def _record_held_care_move(
         self, case: CareCase, proposed: ProposedMove, obstacle: str, now_s: float
@@ -302,7 +310,8 @@ class Caretaker:
         if case.held_move is proposed.to:
             return None
         body = {"to": str(proposed.to), "reason": proposed.reason, "for": obstacle}
-        self.cases.write_journal_entry(now_s, HOLD, case.node, body)
+        if not self.cases.write_unless_overtaken(now_s, HOLD, case.node, body):
+            return None
         return CareStep(at_s=now_s, node=case.node, origin=case.stage, to=proposed.to,
                     reason=proposed.reason, held=obstacle)  # fmt: skip
 

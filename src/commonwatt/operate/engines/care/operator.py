@@ -11,7 +11,13 @@ from commonwatt.operate.domain.care.cases import (
     care_move_entry_body,
 )
 from commonwatt.operate.domain.care.errors import CareMoveError
-from commonwatt.operate.domain.care.lifecycle import OPERATOR, CareStage, check_node_move_in_care
+from commonwatt.operate.domain.care.lifecycle import (
+    CARE_LIFECYCLE,
+    MOVE_STEP,
+    OPERATOR,
+    CareMoveFacts,
+    CareStage,
+)
 from commonwatt.operate.domain.cluster import ClusterBackend
 from commonwatt.operate.io.care.journal import CaseBook, Journal
 from commonwatt.operate.io.care.repairs import (
@@ -37,7 +43,9 @@ class CareOperator:
         """
         self.cases.apply_new_journal_entries()
         case = self.cases.case_of_node(node, now_s)
-        check_node_move_in_care(node, case.stage, to, OPERATOR)
+        CARE_LIFECYCLE.check_move(
+            f"node {node}", case.stage, to, step=MOVE_STEP, roles={OPERATOR}, facts=CareMoveFacts()
+        )
         self.cases.write_journal_entry(
             now_s, MOVE, node, care_move_entry_body(case, to, reason, None)
         )

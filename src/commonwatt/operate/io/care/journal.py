@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+import sqlalchemy as sa
+
+from commonwatt.core.messages import Message
+from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import EntryDraft, Ledger, Signer
+from commonwatt.ledger.roles import LedgerRole
+from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
 from commonwatt.operate.domain.care.cases import (
     APPROVE,
     MOVE,
@@ -15,22 +21,38 @@ from commonwatt.operate.domain.care.cases import (
     JournalEntry,
     care_case_after_entry,
 )
+from commonwatt.operate.domain.care.errors import CareMoveError
 from commonwatt.operate.domain.care.lifecycle import (
     CARE,
+    CARE_LIFECYCLE,
+    MOVE_STEP,
     OPERATOR,
+    CareMoveFacts,
     CareStage,
-    roles_that_may_move_node,
 )
 
 _PREFIX = "operate.care."
 _FLEET = "fleet"
+_DECIDED_BY_PERSON = CareMoveFacts()
 
 
 class Journal(Protocol):
     """Keeps entries for good, in order."""
 
-    def write(self, entry: JournalEntry) -> None:
-        """Keep an entry, or raise and keep nothing."""
+    def write(
+        self, entry: JournalEntry, *, seen: int, facts: CareMoveFacts = _DECIDED_BY_PERSON
+    ) -> None:
+        """Keep an entry, or raise and keep nothing.
+
+        Args:
+            entry: The entry.
+            seen: The place up to which the writer has read; what it decided on is stale where
+                the same node or the fleet has a later entry.
+            facts: What a move rests on.
+
+        Raises:
+            CareMoveError: Somebody wrote meanwhile, or the table has no such move.
+        """
         ...
 
     def entries_after(self, first_index: int) -> Iterable[tuple[int, JournalEntry]]:
@@ -44,8 +66,13 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
 
-    def write(self, entry: JournalEntry) -> None:
+    def write(
+        self, entry: JournalEntry, *, seen: int, facts: CareMoveFacts = _DECIDED_BY_PERSON
+    ) -> None:
         """Keep an entry."""
+        del facts  # nobody signs here, so whoever writes has asked the table in its own role
+        if any(other.node in {entry.node, ""} for other in self.entries[seen:]):
+            raise _stale_entry_error(entry)
         self.entries.append(entry)
 
     def entries_after(self, first_index: int) -> Iterable[tuple[int, JournalEntry]]:
@@ -68,23 +95,33 @@ class LedgerJournal:
     def __init__(self, ledger: Ledger, signer: Signer, clock: Callable[[], datetime]) -> None:
         self._ledger, self._signer, self._clock = ledger, signer, clock
 
-    def write(self, entry: JournalEntry) -> None:
-        """Keep an entry.
+    def write(
+        self, entry: JournalEntry, *, seen: int, facts: CareMoveFacts = _DECIDED_BY_PERSON
+    ) -> None:
+        """Keep an entry, if nobody was faster and the signer's role may.
 
         Raises:
             ActorError: The signer is not enrolled, or in a role that may not do this.
+            CareMoveError: Somebody wrote meanwhile, or the table has no such move of this role.
         """
-        subject = f"node/{entry.node}" if entry.node else _FLEET
+        subject = _journal_subject(entry.node)
         body = dict(entry.body) | {"at_s": entry.at_s}
         draft = EntryDraft(kind=entry.kind, subject=subject, body=body)
         with self._ledger.transaction() as tx:
-            self._ledger.append(
-                tx,
-                [draft],
-                by=self._signer,
-                at=self._clock(),
-                roles=roles_that_may_write_entry(entry),
-            )
+            # Care and operators write from several processes: what was true when one of them
+            # decided is asked again under the lock in which it is written.
+            lock_chain_head(tx)
+            later = ledger_entries_on(tx, seen, kind=_PREFIX)
+            if any(other.subject in {subject, _FLEET} for other in later):
+                raise _stale_entry_error(entry)
+            if entry.kind == MOVE:
+                move = _care_move_request(tx, entry, draft, facts)
+                make_governed_move(
+                    self._ledger, tx, CARE_LIFECYCLE, move, by=self._signer, at=self._clock()
+                )
+            else:
+                roles = roles_that_may_write_entry(entry.kind)
+                self._ledger.append(tx, [draft], by=self._signer, at=self._clock(), roles=roles)
 
     def entries_after(self, first_index: int) -> Iterator[tuple[int, JournalEntry]]:
         """Return the entries of care from that index of the ledger on."""
@@ -97,13 +134,36 @@ class LedgerJournal:
             )
 
 
-def roles_that_may_write_entry(entry: JournalEntry) -> frozenset[str]:
-    """Return the roles that may write such an entry."""
-    if entry.kind == MOVE:
-        return roles_that_may_move_node(CareStage(entry.body["from"]), CareStage(entry.body["to"]))
-    if entry.kind in (APPROVE, RELEASE):
-        return frozenset({OPERATOR})
-    return frozenset({CARE, OPERATOR})
+def roles_that_may_write_entry(kind: str) -> frozenset[LedgerRole]:
+    """Return the roles that may write an entry that moves no node."""
+    return frozenset({OPERATOR}) if kind in (APPROVE, RELEASE) else frozenset({CARE, OPERATOR})
+
+
+def _care_move_request(
+    tx: sa.Connection, entry: JournalEntry, draft: EntryDraft, facts: CareMoveFacts
+) -> MoveRequest[CareStage, CareMoveFacts]:
+    """Return a move from where the ledger has the node, not from where the entry says."""
+    origin = CareStage.IN_SERVICE
+    for other in ledger_entries_on(tx, kind=MOVE, subject=draft.subject):
+        origin = CareStage(other.body["to"])
+    if origin != entry.body["from"]:
+        raise _stale_entry_error(entry)
+    return MoveRequest[CareStage, CareMoveFacts](
+        where=f"node {entry.node}", origin=origin, to=CareStage(entry.body["to"]), step=MOVE_STEP,
+        facts=facts, entries=[draft],
+    )  # fmt: skip
+
+
+def _journal_subject(node: str) -> str:
+    return f"node/{node}" if node else _FLEET
+
+
+def _stale_entry_error(entry: JournalEntry) -> CareMoveError:
+    return CareMoveError(
+        f"node {entry.node}" if entry.node else _FLEET,
+        found=Message("a decision that is out of date: somebody acted meanwhile"),
+        remedy=Message("See where it stands: commonwatt operate care status"),
+    )
 
 
 class CaseBook:
@@ -116,20 +176,50 @@ class CaseBook:
         self._seen = 0
         self.apply_new_journal_entries()
 
-    def apply_new_journal_entries(self) -> None:
-        """Take in what was written since, by whomever."""
+    def apply_new_journal_entries(self) -> int:
+        """Take in what was written since, by whomever; return how many entries."""
+        count = 0
         for place, entry in self.journal.entries_after(self._seen):
             self._seen = place
             self._apply_journal_entry(entry)
+            count += 1
+        return count
 
     def write_journal_entry(
-        self, at_s: float, kind: str, node: str, body: Mapping[str, Any]
+        self,
+        at_s: float,
+        kind: str,
+        node: str,
+        body: Mapping[str, Any],
+        facts: CareMoveFacts = _DECIDED_BY_PERSON,
     ) -> JournalEntry:
-        """Write an entry and take it in; nothing changes where the journal refuses it."""
+        """Write an entry and take it in; nothing changes where the journal refuses it.
+
+        Raises:
+            CareMoveError: Somebody wrote about the node meanwhile, or it may not move so.
+        """
         entry = JournalEntry(at_s=at_s, kind=kind, node=node, body=body)
-        self.journal.write(entry)
+        self.journal.write(entry, seen=self._seen, facts=facts)
         self.apply_new_journal_entries()
         return entry
+
+    def write_unless_overtaken(
+        self,
+        at_s: float,
+        kind: str,
+        node: str,
+        body: Mapping[str, Any],
+        facts: CareMoveFacts = _DECIDED_BY_PERSON,
+    ) -> JournalEntry | None:
+        """Write an entry; None where somebody was faster, whose entries are taken in instead."""
+        try:
+            return self.write_journal_entry(at_s, kind, node, body, facts)
+        except CareMoveError:
+            # Where nothing new came in, it was refused for what it is, which must not pass in
+            # silence.
+            if not self.apply_new_journal_entries():
+                raise
+            return None
 
     def case_of_node(self, node: str, now_s: float) -> CareCase:
         """Return the case of a node; one that was never in care is in service."""
