@@ -57,7 +57,7 @@ def hospital(folder: Path, *, share: float = 0.0, **changes):
 def disclose(writer, gate, encounter: str) -> None:
     disclosure = {
         "deployment": "deployment/x",
-        "encounter": gate.pseudonym(encounter),
+        "encounter": gate.encounter_pseudonym(encounter),
         "language": "en",
     }
     put(writer, "disclosure", f"d-{encounter}", disclosure, EARLY)

@@ -302,7 +302,7 @@ def test_an_alarm_pauses_whether_or_not_the_fallback_can_take_over(name):
     made = make()
     spoil(made)
     response = alarm(made, role)
-    assert made.registry.status("deployment/x") is DeploymentStatus.PAUSED
+    assert made.registry.deployment_status("deployment/x") is DeploymentStatus.PAUSED
     assert live(made) == []
     assert (response.paused, response.fallback) == (True, "")
     assert fault in str(response.fallback_fault)

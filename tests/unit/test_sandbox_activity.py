@@ -45,7 +45,7 @@ def sandbox():
 def _ask(sandbox, epsilon=0.01, purpose="count"):
     def measure(dataset, gone):
         return measures.noisy_count_query(
-            len(people_in_tables([dataset.table("Patient")]) - gone)
+            len(people_in_tables([dataset.table_path("Patient")]) - gone)
         ).answer(epsilon)
 
     return sandbox.project.query(
@@ -188,10 +188,10 @@ def test_a_deletion_that_was_interrupted_is_due_and_goes_on(sandbox, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(moves, "wipe", cut)
         with pytest.raises(KeyboardInterrupt):
-            sandbox.project.delete("raw", by=sandbox.custodian, at=sandbox.now())
+            sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now())
     waiting = retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
     assert [one.what for one in waiting] == ["dataset raw"]
-    assert sandbox.project.delete("raw", by=sandbox.custodian, at=sandbox.now()).left == 0
+    assert sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now()).left == 0
     assert retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now()) == []
 
 

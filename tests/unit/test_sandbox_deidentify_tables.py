@@ -225,7 +225,7 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
 
 
 def _check_no_identifier_left(raw, kept):
-    patients = pl.read_parquet(raw.table("Patient"))
+    patients = pl.read_parquet(raw.table_path("Patient"))
     direct = {
         value
         for column in ("patient_id", "family_name", "phone", "address_line", "postal_code")

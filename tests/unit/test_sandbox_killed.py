@@ -117,7 +117,7 @@ def _it_goes_on(project, folder):
     custodian, researcher = (Key.from_seed(bytes([i]) * 32) for i in (1, 2))
     at = datetime(2026, 11, 24, tzinfo=UTC)
     if project.status()["datasets"]:
-        project.delete("raw", by=custodian, at=at)
+        project.delete_dataset("raw", by=custodian, at=at)
     assert not (project.store / "raw").exists()
     asked = project.query(
         "safe", lambda *_: child.measures.noisy_count_query(60).answer(0.01), 0.01, purpose="n",

@@ -216,7 +216,7 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
 
     def asked(dataset, gone):
         rows = pl.read_parquet(
-            table_without_people(dataset.table("Patient"), gone, sandbox.project.folder / "views")
+            table_without_people(dataset.table_path("Patient"), gone, sandbox.project.folder / "views")
         )
         return measures.noisy_count_query(rows.height).answer(0.5)
 
@@ -233,7 +233,7 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
 
 
 def test_what_is_deleted_is_gone_and_on_record(sandbox):
-    sandbox.project.delete("raw", by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now())
     assert not (sandbox.project.store / "raw").exists()
     begun, done = list(sandbox.ledger.entries())[-2:]
     assert (begun.kind, done.kind) == ("sandbox.delete", "sandbox.delete")

@@ -216,7 +216,7 @@ def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sand
     seen = []
 
     def measure(dataset, gone):
-        seen.append(len(people_in_tables([dataset.table("Patient")]) - gone))
+        seen.append(len(people_in_tables([dataset.table_path("Patient")]) - gone))
         return measures.noisy_count_query(seen[-1]).answer(0.1)
 
     sandbox.project.opt_out("p5", ConsentScope.ALL, by=sandbox.custodian, at=sandbox.now())
