@@ -34,6 +34,7 @@ def _localised_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
     if isinstance(data, Mapping):
         rows = cast("Mapping[str, Any]", data)
         return {
+            # A name is what figures and formulas find a row by; only labels are words.
             key: row if key == "name" else _localised_labels(row, label_by_english)
             for key, row in rows.items()
         }
@@ -45,7 +46,9 @@ def _localised_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
 def _sentence_with_labels(text: str, label_by_english: Mapping[str, str]) -> str:
     if text in label_by_english:
         return label_by_english[text]
+    # The longest first: "Home" also stands within "Home West".
     for label in sorted(label_by_english, key=len, reverse=True):
+        # Only within a sentence: one word that contains a label is another word.
         if " " in text and label in text:
             text = text.replace(label, label_by_english[label])
     return text

@@ -75,9 +75,12 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     try:
         plan = solve_placement_exactly(problem, gap=1e-4)
     except InfeasibleError:
+        # The solver only says that there is no plan; this finds the smallest set of limits that
+        # cannot hold together.
         check_placement_feasible(problem)
         raise
     prices = [*price_of_placement_limits(problem, plan), *price_of_last_gpu(problem, plan)]
+    # In every language: the stage is kept, and the next report may be in the other.
     limit_sentences = {
         language: [price.what.translate(language) for price in prices] for language in LANGUAGES
     }
@@ -123,6 +126,7 @@ def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
         defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
         size_usd=paid[:, 0] * HOURS,
         open_usd=np.zeros(pools),
+        # Sizes need not be whole nodes: the plan says what would be best.
         unit=np.zeros(pools),
         max_size=np.full(pools, GROWTH_FACTOR * sum(site.site.gpus for site in sites)),
     )
@@ -131,6 +135,7 @@ def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
 def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     """Return the energy of a busy GPU's hour at a site, overhead included [kWh]."""
     busy_w = {gpu.name: gpu.busy_w for gpu in programme.gpu_types}
+    # A plan knows one kind of GPU a site; that of the first pool stands for it.
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
@@ -140,10 +145,13 @@ def _gpu_hour_standing_running_usd(site: CostedSite) -> tuple[float, float]:
         return standing_usd_per_gpu_hour(site.cells), 0.0
     rent = site.site.rent
     price = 0.0 if rent is None else rent.price
+    # Reserved hours are paid whether they are used or not, and so stand like a building.
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
 def _series_over_placement_hours(series: F64) -> F64:
+    # `np.resize` repeats the series, as the simulator does; the method of an array would fill up
+    # with noughts.
     return np.resize(series, HOURS)
 
 
