@@ -216,7 +216,9 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
 
     def asked(dataset, gone):
         rows = pl.read_parquet(
-            table_without_people(dataset.table_path("Patient"), gone, sandbox.project.folder / "views")
+            table_without_people(
+                dataset.table_path("Patient"), gone, sandbox.project.folder / "views"
+            )
         )
         return measures.noisy_count_query(rows.height).answer(0.5)
 

@@ -274,7 +274,8 @@ def _svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScal
     if not data.get("line"):
         return ""
     values = enumerate(data["line"]["values"])
-    points = [v and (place(k), y(v)) for k, v in values]
+    # A limit of nought is a limit: `v and …` would give the number itself.
+    points = [None if v is None else (place(k), y(v)) for k, v in values]
     return f'<path class="limit" d="{_svg_path_of_points(points)}"/>'
 
 

@@ -167,6 +167,13 @@ CURRENCIES: Final = (
     Row("MYR", "[currency_myr]", "MYR", "ringgit", "馬來西亞令吉"),
     Row("THB", "[currency_thb]", "THB", "baht", "泰銖"),
     Row("IDR", "[currency_idr]", "IDR", "rupiah", "印尼盾"),
+    Row("MXN", "[currency_mxn]", "MXN MX$", "mexican peso|mexican pesos", "墨西哥披索"),
+    Row("CLP", "[currency_clp]", "CLP", "chilean peso|chilean pesos", "智利披索"),
+    Row("CZK", "[currency_czk]", "CZK", "czech koruna", "捷克克朗"),
+    Row("HUF", "[currency_huf]", "HUF", "forint", "匈牙利福林"),
+    Row("RON", "[currency_ron]", "RON", "romanian leu", "羅馬尼亞列伊"),
+    Row("ILS", "[currency_ils]", "ILS ₪", "shekel|shekels|israeli shekel", "以色列新謝克爾"),
+    Row("TRY", "[currency_try]", "TRY ₺", "turkish lira", "土耳其里拉"),
     Row("MOP", "[currency_mop]", "MOP", "pataca|patacas", "澳門元"),
     # Purchasing power parity: no exchange rate leads from it to a dollar that one can pay with.
     Row("INTD", "[currency_international]", "INTD",
@@ -181,7 +188,7 @@ SHARED_SIGNS: Final[dict[str, frozenset[str]]] = {
     "dollar": frozenset({"USD", "HKD", "TWD", "SGD", "AUD", "CAD", "NZD"}),
     "元": frozenset({"CNY", "HKD", "TWD", "USD", "MOP", "SGD"}),
     "¥": frozenset({"CNY", "JPY"}),
-    "¢": CODES - {"JPY", "KRW", "INTD"},
+    "¢": CODES - {"CLP", "JPY", "KRW", "INTD"},
 }
 
 # Factors that stand beside a unit; `AMOUNT` ones only beside money, where "5 m" is no length.

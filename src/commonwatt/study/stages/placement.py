@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
@@ -80,12 +80,10 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
         check_placement_feasible(problem)
         raise
     prices = [*price_of_placement_limits(problem, plan), *price_of_last_gpu(problem, plan)]
-    # In every language: the stage is kept, and the next report may be in the other.
-    limit_sentences = {
-        language: [price.what.translate(language) for price in prices] for language in LANGUAGES
-    }
+    # Text and values apart: a label is put in the reader's language before the sentence is made.
+    limits = [{"text": price.what.text, "values": price.what.values} for price in prices]
     return StageResult(
-        data=placement_plan_rows(problem, plan) | {"limits": limit_sentences},
+        data=placement_plan_rows(problem, plan) | {"limits": limits},
         tables=placement_basis_tables(
             problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
         ),
@@ -180,9 +178,10 @@ def placement_report_section(answer: Answer, language: str) -> ReportSection:
         "Residency and latency limits are hard; the GPU-hours are those that the fleet run "
         "measured, and the standing cost is that of the site's cells."
     )
+    limits = [Message(row["text"], row["values"]).translate(language) for row in answer["limits"]]
     return replace(
         placement_report_body(answer | {"limits": []}, language),
         title=Message("Place it: which site runs what").translate(language),
         lede=lede.translate(language),
-        notes=[*answer["limits"][language], hard.translate(language)],
+        notes=[*limits, hard.translate(language)],
     )
