@@ -88,7 +88,7 @@ def agents(gate, count):
     step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
     began = time.perf_counter()
     for _ in range(count):
-        gate.advice_verdict("deployment/x", gate.pseudonym("e"), FACTS)
+        gate.advice_verdict("deployment/x", gate.encounter_pseudonym("e"), FACTS)
     judged = (time.perf_counter() - began) / count
     began = time.perf_counter()
     for number in range(count):

@@ -268,7 +268,7 @@ def opt_outs() -> None:
 
 
 def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.NoisyAnswer:
-    seen.append(len(people_in_tables([dataset.table("Patient")]) - gone))
+    seen.append(len(people_in_tables([dataset.table_path("Patient")]) - gone))
     return measures.noisy_count_query(seen[-1]).answer(0.01)
 
 

@@ -82,8 +82,8 @@ EDITS = {
     "jobs.csv": ("\n", {"schedule", "fleet"}),
     "jobs.toml": ("\n", {"schedule", "fleet"}),
     "prices.csv": ("24,100\n", {"fleet"}),
-    "mine/country.toml": ("\n# a remark\n", {"funding"}),
-    "mine/sources.csv": ("\n", {"funding"}),
+    "mine/country.toml": ("\n# a remark\n", {"funding", "variant"}),
+    "mine/sources.csv": ("\n", {"funding", "variant"}),
 }
 
 

@@ -89,7 +89,7 @@ def test_sources_equal_uses_to_the_cent_in_every_period(centre):
 def test_the_interest_of_building_solves_its_own_circle(centre):
     opening = 0
     for draw in construction_drawdown(centre):
-        solved = centre.period_rate * (opening + draw.debt / 2)
+        solved = centre.loan_rate_per_period * (opening + draw.debt / 2)
         assert abs(draw.interest - solved) <= 1 + 1e-9 * solved
         opening = draw.balance
     fee = construction_drawdown(centre)[0].fee

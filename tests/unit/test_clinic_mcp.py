@@ -33,7 +33,7 @@ def server():
 
 def ask(server, method, **params):
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-    return server.answer(line)
+    return server.agent_request_response(line)
 
 
 def call(server, statement=None, name="deployment/x", **arguments):
@@ -70,10 +70,10 @@ def test_calls_are_refused_by_the_rule_named(server):
 @pytest.mark.parametrize(("line", "code"), [("x", -32700), ("[]", -32600), ("{}", -32600),
                                             ('{"id": 1, "method": "run"}', -32601)])  # fmt: skip
 def test_lines_that_are_no_request_are_answered_as_errors(server, line, code):
-    assert server.answer(line)["error"]["code"] == code
+    assert server.agent_request_response(line)["error"]["code"] == code
 
 
 def test_a_notification_gets_no_answer(server):
-    assert list(server.serve(['{"method": "notifications/initialized"}', "x"])) == [
+    assert list(server.serve_agent_requests(['{"method": "notifications/initialized"}', "x"])) == [
         '{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "not JSON"}}'
     ]

@@ -46,7 +46,7 @@ def test_a_folder_or_file_of_that_name_changes_nothing(lookup, name, make):
     before = find(name)
     make(name)
     assert find(name) == before
-    assert collection.find(name).is_relative_to(DATA)
+    assert collection.find_shipped_file(name).is_relative_to(DATA)
 
 
 @pytest.mark.parametrize("name", ["./hongkong", "hongkong/", "hongkong.toml", "mine"])
@@ -64,7 +64,10 @@ def test_a_path_object_is_a_path_whatever_it_is_called():
 )
 def test_every_shipped_name_is_found_and_is_a_word(collection, count):
     assert count
-    assert all(collection.find(name).is_file() and "." not in name for name in collection.names())
+    assert all(
+        collection.find_shipped_file(name).is_file() and "." not in name
+        for name in collection.names()
+    )
 
 
 def test_a_collection_knows_files_and_folders():

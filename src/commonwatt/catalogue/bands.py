@@ -38,4 +38,5 @@ class Band:
 
 
 BAND_50: Final = Band(25, 75, Message("50 % interval"), Message("50 % interval {low} to {high}"))
+# One band for report and console: the one drew 80 % where the other drew 90 %.
 BAND_90: Final = Band(5, 95, Message("90 % interval"), Message("90 % interval {low} to {high}"))

@@ -20,6 +20,8 @@ from commonwatt.catalogue.units import check_same_unit_kind, parse_unit
 from commonwatt.core.messages import Message
 
 T = TypeVar("T")
+# A list and no registry that modules write into on import: the catalogue would depend on what was
+# imported before.
 ROOMS: Final = (
     "commonwatt.catalogue.shared",
     "commonwatt.ledger",
@@ -73,10 +75,13 @@ def collect_catalogue() -> Catalogue:
 def declaring_modules() -> Iterator[ModuleType]:
     """Yield the modules of measures and tables that the rooms have."""
     for room in ROOMS:
+        # This module declares its measures itself and has no `measures` below it.
         if room.endswith(".shared"):
             yield import_module(room)
             continue
         for name in _MODULES:
+            # Asked before importing: an ImportError from within such a module must not pass for a
+            # room without one.
             if find_spec(f"{room}.{name}") is not None:
                 yield import_module(f"{room}.{name}")
 
@@ -85,6 +90,8 @@ def _declared_measures_and_tables(module: ModuleType) -> Iterator[Measure | Tabl
     for name, value in vars(module).items():
         if name.startswith("__"):
             continue
+        # Tables and measures also stand in tuples and mappings of their room, such as one for each
+        # event.
         items: tuple[object, ...] = (value,)
         if isinstance(value, tuple | list):
             items = tuple(cast("tuple[object, ...]", value))
@@ -96,6 +103,8 @@ def _declared_measures_and_tables(module: ModuleType) -> Iterator[Measure | Tabl
 
 
 def _add_to_catalogue(known: dict[str, T], name: str, value: T) -> None:
+    # The same object may be met twice, as modules import each other's; another object under one id
+    # is a second declaration.
     if known.setdefault(name, value) is not value:
         raise CatalogueError(
             name,
@@ -114,6 +123,8 @@ def _check_measure_declaration(measure: Measure) -> None:
 
 def _check_declared_unit(where: str, unit: str) -> None:
     if unit:
+        # Any currency would do: what is asked is whether the unit can be read once a run fills its
+        # money in.
         parse_unit(unit.replace(CURRENCY, "USD"), where=where)
 
 

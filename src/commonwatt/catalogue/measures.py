@@ -75,6 +75,7 @@ INSTANT: Final = Form(FormKind.INSTANT)
 COUNT: Final = Form(FormKind.COUNT, 0)
 NUMBER: Final = Form(FormKind.NUMBER)
 SHARE: Final = Form(FormKind.NUMBER, 1, "%")
+# With its plus: a change without a sign reads as a level.
 CHANGE: Final = Form(FormKind.NUMBER, 1, "%", signed=True)
 MONEY: Final = Form(FormKind.NUMBER, 2)
 HOURS: Final = Form(FormKind.NUMBER, 2, "h")
@@ -205,6 +206,7 @@ def measure_value_text(
     shown = measure_shown_value(value, of, currency=currency)
     form = _measure_described(of).form
     sign = "+" if form.signed and shown > 0 else ""
+    # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
         return f"{_significant_digits_text(shown)} {format_unit(unit, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
@@ -255,6 +257,7 @@ def _shown_measure_unit(of: Described, currency: str) -> str:
 def _measure_unit_in_currency(of: Described, unit: str, currency: str) -> str:
     if CURRENCY not in unit:
         return unit
+    # Raised and not left open: "{currency} bn" on a page would be found by a reader.
     if not currency:
         raise CatalogueError(
             _measure_described(of).id,
@@ -272,16 +275,19 @@ def _needs_measure_unit_text(of: Described, unit: str) -> bool:
 
 
 def _is_measured_number(value: object) -> TypeGuard[float]:
+    # True is an int in Python and would be written as 1.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return not math.isnan(value)
 
 
 def _non_numeric_measure_text(value: object, language: str) -> str:
+    # The float that comes here is NaN: nothing is known, and "nan" is no word for that.
     if value is None or isinstance(value, float):
         return ABSENT
     if isinstance(value, bool):
         return (YES if value else NO).translate(language)
+    # Before date, of which it is a kind: `isoformat` would print seconds that nobody reads.
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -99,6 +99,8 @@ CARBON: Final = Measure(
 HOUR: Final = Measure(
     "hour", Message("Hour of the week (UTC)"), "h", Message("Hours from the week's start"), COUNT
 )
+# Only jobs that finished, as a job cut off at the end of a trace has waited for a time that nobody
+# knows.
 QUEUE_DELAY_MEAN: Final = Measure(
     "queue_delay_mean",
     Message("Queue delay, mean"),
@@ -151,6 +153,8 @@ RUNNING_COST: Final = Measure(
 FISCAL_YEAR: Final = Measure(
     "fiscal_year", Message("Fiscal year"), "", Message("The government's own year"), TEXT
 )
+# Over the GDP of the same year: a stock over last year's GDP overstates the ratio wherever the
+# economy grows.
 DEBT_GDP: Final = Measure(
     "debt_gdp",
     Message("Debt over GDP"),

@@ -74,6 +74,7 @@ class TableSchema:
             CatalogueError: Names, order or types differ from what is declared: a bug.
         """
         wanted = [column.name for column in self.columns]
+        # The order as well: a CSV is often read by position.
         if frame.columns != wanted:
             raise CatalogueError(
                 table_cell_location(self.name),
@@ -118,6 +119,7 @@ class TableSchema:
         columns = (
             replace(
                 column,
+                # Small in a name, as names are, and as ISO 4217 writes it in a unit.
                 name=column.name.replace(CURRENCY, currency.lower()),
                 unit=column.unit.replace(CURRENCY, currency),
             )
@@ -152,6 +154,8 @@ def _polars_type_by_column_kind() -> dict[str, pl.DataType]:
 def _table_column_series(column: TableColumn, values: Any) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above
 
+    # Not strict, because rows mix whole numbers and floats in one column; the cast then gives the
+    # declared type.
     return pl.Series(column.name, values, strict=False).cast(
         _polars_type_by_column_kind()[column.kind]
     )
@@ -163,6 +167,8 @@ def _checked_column_series(table: str, column: TableColumn, frame: pl.DataFrame)
     series, wanted = frame[column.name], _polars_type_by_column_kind()[column.kind]
     if series.dtype == wanted:
         return series
+    # Never from a float to a count, or from text to a number: what does not fit is a bug and is not
+    # rounded away.
     if series.dtype == pl.Null or (series.dtype.is_integer() and column.kind in _WIDER):
         return series.cast(wanted)
     raise CatalogueError(

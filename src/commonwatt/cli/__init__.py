@@ -12,6 +12,8 @@ import sys
 from commonwatt import __version__
 from commonwatt.cli.frame import LazyGroup, run_main
 
+# The help stands here and again at each group: to read it there its module would have to be
+# imported.
 COMMANDS = {
     "study": ("commonwatt.cli.study:study", "Run the whole picture of a programme: one report."),
     "serve": ("commonwatt.cli.serve:serve", "Answer in the browser, on this machine."),

@@ -19,6 +19,7 @@ def audit(claims: Path, flagged: bool) -> CommandResult:
     from commonwatt.audit import usecases as app
 
     audited = app.audit(app.load_claims(claims), app.load_reference_library())
+    # Claims are checked against each other, so all are audited and only what is shown is narrowed.
     shown = [each for each in audited if not flagged or each.kind is not app.FindingKind.IN_LINE]
     frame = app.audit_frame(shown)
     return CommandResult(

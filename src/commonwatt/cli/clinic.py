@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 clinic = groups.clinic
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+# Before the EU's AI Act applies, in between, and the day after its duties for devices begin (2
+# August 2028): a gap may open or close on the way.
 _DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
 # What a model is unless the user says otherwise: a locked, deep product for clinicians.
 _COMMON = {
@@ -66,6 +68,7 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
     """Give class, route and duties of a product or service, with reasons."""
     from commonwatt.clinic.usecases import rules as app
 
+    # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
     answer = app.classify_in_jurisdictions(
         _COMMON | parse_fact_options(facts), places or PLACES, day
@@ -93,6 +96,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
         }
     else:
         tables = app.rule_book_finding_tables(checked_days, parse_fact_options(facts))
+    # All 1,296 combinations of the axes: for --out, not for a terminal or for JSON.
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return CommandResult(
@@ -129,6 +133,7 @@ def evidence(
         table, score=score, label=label, by=by, threshold=threshold
     )
     charts: dict[str, str] = {}
+    # Drawing costs a second or two, and without --out nobody would see the charts.
     if ctx.params.get("out"):
         charts = model_evidence_figures(
             table, frame, score=score, label=label, site=site, language=command_language(ctx)
@@ -213,6 +218,7 @@ def _monitor_command_text(answer: dict[str, Any], language: str) -> str:
             verdict = Message("{verdict} on {day}", gaps).translate(language)
         lines.append(f"{stream['stream']:24} {verdict}  n={stream['rows']:,}, {stream['events']:,}")
     gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
+    # With the number of streams: the bound is for all of them together and not for each.
     bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
     return "\n".join(
         [
@@ -230,6 +236,8 @@ def _companion_command_lines(companion: dict[str, Any] | None, language: str) ->
         "real": f"{companion['realised_auc']:.3f}",
         "said": f"{companion['label_free_auc']:.3f}",
     }
+    # The estimate without labels is shown beside its assumption, because it fails where that fails;
+    # on COVID-19 it did.
     sentence = Message(
         "AUC after the first week {real}; scores alone would say {said}, which assumes that"
         " the chance of the event at each score has not changed",
@@ -284,6 +292,7 @@ def _evidence_command_text(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []
     for row in frame.iter_rows(named=True):
+        # Too few events give no figure at all: a wide interval is still quoted by its middle.
         estimate = few
         if row["estimate"] is not None:
             estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
@@ -303,6 +312,7 @@ _ROUTES = {
     "filing": Message("filing"),
     "exempt": Message("exempt"),
     "prohibited": Message("prohibited"),
+    # The law of most places is silent on services; silence is said and not taken for an exemption.
     "": Message("no route stated"),
 }
 
@@ -322,6 +332,8 @@ def _ruling_command_lines(
     for verdict in ruling["classes"]:
         lines.append(f"  {verdict['scheme']}: {verdict['class']}")
         lines += [_ruling_reason_command_line(name, rules[name]) for name in verdict["because"]]
+        # A rule that says otherwise is shown and not resolved: which of two laws yields is a
+        # lawyer's decision.
         contested = translate("contradicted by", language)
         lines += [
             f"    {contested} {_ruling_reason_command_line(name, rules[name]).strip()}"
@@ -335,6 +347,8 @@ def _ruling_command_lines(
 
 
 def _ruling_reason_command_line(name: str, rule: dict[str, Any]) -> str:
+    # With the day on which somebody last read the source: law changes, and a reader must see how
+    # old this reading is.
     return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
 
 
@@ -357,6 +371,7 @@ def _terminal_rows_text(frame: pl.DataFrame, most: int = 60) -> str:
     return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
 
 
+# After the commands above, because help lists commands in the order in which they are added.
 add_registry_commands()
 add_gate_commands()
 add_query_commands()

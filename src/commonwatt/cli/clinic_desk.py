@@ -105,6 +105,7 @@ def _add_deployment_commands() -> None:
         """Pause a live deployment, or retire one."""
         from commonwatt.clinic.usecases import registry as app
 
+        # Paused unless it is asked for in words: `deploy` brings a paused model back.
         to = "retired" if retire else "paused"
         return _ledger_entry_result(
             app.move_deployment(where, key_file, deployment, to, reason, now=_command_utc_now())
@@ -125,6 +126,8 @@ def _add_incident_command() -> None:
     @option("--severity", required=True, help="How grave it is.",
             type=click.Choice(["public-health-threat", "death", "serious", "other"]))  # fmt: skip
     @option("--place", required=True, type=click.Choice(PLACES), help="Whose clock runs.")
+    # A code, because the ledger keeps every word for ever and free text would hold somebody's
+    # history.
     @option("--code", required=True, help="What happened, as a code; never about a person.")
     def incident(  # pyright: ignore[reportUnusedFunction]
         where: str,
@@ -142,6 +145,7 @@ def _add_incident_command() -> None:
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
         entry = app.record_in_registry(where, key_file, "event", name, body, now=_command_utc_now())
+        # Read back from the record, so that the deadlines shown are those that the record gives.
         duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
         return CommandResult(
@@ -163,6 +167,8 @@ def _add_dossier_command() -> None:
         page, bundle = app.version_dossier_and_fhir(
             where, version, command_language(click.get_current_context())
         )
+        # Before the page is written by --out: a letter that no font has is refused here and leaves
+        # no half dossier.
         if pdf:
             app.save_dossier_pdf(page, pdf)
         files = {

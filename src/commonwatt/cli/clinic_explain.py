@@ -69,6 +69,7 @@ def _explain_command_text(explanation: dict[str, Any], language: str) -> str:
     gaps |= {"base": f"{explanation['base']:.4f}"}
     head = _SCALES[explanation["scale"]]
     lines = [
+        # Shapley values of other models are sampled; without its error a small one could be noise.
         f"{column['column']:24} {column['adds']:+.4f} ± {column['error']:.4f}"
         for column in explanation["columns"]
     ]
@@ -76,6 +77,7 @@ def _explain_command_text(explanation: dict[str, Any], language: str) -> str:
 
 
 _SCALES = {
+    # On the logit the parts of a linear model add up exactly; on the probability they would not.
     "logit": Message("Row {row}: logit {whole}, from {base} by exact parts"),
     "score": Message("Row {row}: score {whole}, from {base} by sampled Shapley values"),
 }

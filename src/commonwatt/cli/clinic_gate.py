@@ -73,6 +73,7 @@ def _add_serve_command() -> None:
         """Serve the gate as CDS Hooks, or to an agent as an MCP server."""
         from commonwatt.clinic.usecases import gateway as app
 
+        # An agent acts under an approved plan or not at all: its limits on calls stand there.
         if mcp is not None and not plan:
             raise_click_usage_error(
                 Message("An agent's session needs the name of its plan: --plan.")
@@ -80,18 +81,23 @@ def _add_serve_command() -> None:
         with app.open_advice_gate(
             where, key_file, site_file, secret_file, now=_command_utc_now()
         ) as opened:
+            # Said at each start: what cannot be compared with its approved digest may have been
+            # exchanged.
             for deployment in opened.unverified_deployments:
                 gaps = {"deployment": deployment}
                 print_message_to_stderr(
                     Message("{deployment}: what runs is taken on trust, not checked", gaps)
                 )
             if mcp is not None:
+                # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
+                # to stderr.
                 _echo_agent_lines(
                     app.serve_agent_pathway(opened, mcp, plan, _command_utc_now, sys.stdin)
                 )
             else:
                 server = app.cds_hooks_server(opened, host, port, _command_utc_now)
                 app.serve_cds_hooks(server, host, port, _print_serving_address)
+        # Left here, because a result printed at the end would be one line too many for an agent.
         click.get_current_context().exit(0)
 
 
@@ -148,6 +154,7 @@ def _add_ask_command() -> None:
 
 def _ask_command_text(advice: dict[str, Any], language: str) -> str:
     silent = translate("Nothing is shown: the model runs in the shadow.", language)
+    # Not every sentence stands in both languages; in the shadow there is none in either.
     words = advice["words"].get(language) or advice["words"].get("en") or silent
     return f"{words}\n{advice['advice']}"
 
@@ -158,6 +165,8 @@ def _add_lottery_command() -> None:
     )
     @ledger_option
     @click.argument("site")
+    # Several, because a site changes its secret after each disclosure and older lots fell under
+    # older ones.
     @option("--secret", "secret_files", type=_there, multiple=True, required=True,
             help="A secret that is disclosed now; may repeat.")  # fmt: skip
     def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]

@@ -8,6 +8,7 @@ rules = LazyGroup(
     name="rules",
     help="What the law says: the rule sets, and which of them a ruling rests on.",
     example="commonwatt clinic rules show --move eu.aia.art6-1=2027-08-02",
+    # Scripts that still call the group by itself are answered with its new words and exit code 2.
     was_command="show",
 )
 model = LazyGroup(
@@ -50,6 +51,8 @@ clinic = LazyGroup(
     help="Say whether a medical model may touch a patient, and whether it is still good.",
     example="commonwatt clinic model classify --fact significance=diagnose"
     " --fact condition=serious\ncommonwatt clinic rules show",
+    # Names are a contract: an old one is answered with the new one and never runs something else in
+    # silence.
     renamed={
         "classify": "clinic model classify",
         "evidence": "clinic model evidence",

@@ -29,6 +29,7 @@ def add_import_commands() -> None:
         """Read model cards, FDA's list and adverse events, and say what contradicts itself."""
         from commonwatt.clinic.usecases.imports import import_device_records
 
+        # The day is stated, because a card's class is judged by the law of that day.
         imported, frame = import_device_records(files, (on or datetime.now(UTC)).date())
         return CommandResult(
             data=imported,
@@ -51,6 +52,7 @@ def _import_command_text(imported: dict[str, Any], language: str) -> str:
         lines.append(Message("{file}: {count} devices; {by}", gaps).translate(language))
     for summary in imported["events"]:
         gaps = {"file": summary["file"], "count": f"{summary['reports']:,}"}
+        # What reports leave empty is counted, too: an event without a severity is not a mild one.
         gaps |= {
             "by": _import_counts_command_text(summary["severities"]),
             "empty": _import_counts_command_text(summary["left_empty"]),

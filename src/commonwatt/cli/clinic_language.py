@@ -35,6 +35,8 @@ def _add_language_command() -> None:
     @click.argument("notes", type=_there)
     @option("--url", default="", help="Server with the chat-completions interface.")
     @option("--model", default="", help="Name under which the server knows the model.")
+    # The name of a variable and not the token, which would stand in the shell's history and in the
+    # list of processes.
     @option("--token-env", default="", help="Environment variable with the server's token.")
     @option("--python", default="", metavar="MODULE:FUNCTION", help="A function of text to text.")
     @option("--answers", type=_there, help="Recorded answers, as --out leaves them.")
@@ -81,6 +83,8 @@ def _add_language_command() -> None:
             data=examination,
             text=lambda language: _language_command_text(examination, frame, language),
             tables={"language": frame},
+            # Kept, so that the same answers can be judged again without asking the model, which may
+            # answer otherwise.
             files={"answers.jsonl": answers_file},
         )
 
@@ -105,7 +109,10 @@ def _add_canaries_command() -> None:
         sentence = Message(
             "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
         )
+        # Two files, since whoever trains gets one: who has the key knows which line among its
+        # decoys was planted.
         files = {"canaries.json": key_text, "plant.txt": planted}
+        # The canaries stand in no JSON on stdout, where a log would keep them.
         return CommandResult(data={"canaries": count}, text=sentence.translate, files=files)
 
 
@@ -132,6 +139,7 @@ def _language_command_text(examination: dict[str, Any], frame: pl.DataFrame, lan
 def _language_quality_command_lines(examination: dict[str, Any], language: str) -> list[str]:
     meter = examination["meter"]
     gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
+    # The checker's own errors stand beside what it found, or its word would pass for the truth.
     quality = Message(
         "The check of summaries finds {found} of what is planted and clears {cleared}"
         " of what is true",

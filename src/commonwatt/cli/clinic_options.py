@@ -38,6 +38,7 @@ key_option = option(
 
 def parse_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
     """Return facts written as NAME=VALUE by name, or leave with a usage error."""
+    # At the first sign: a value may hold one itself.
     split = [fact.partition("=") for fact in facts]
     if not all(sign for _, sign, _ in split):
         raise_click_usage_error(Message("A fact is written NAME=VALUE."))

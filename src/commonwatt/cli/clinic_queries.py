@@ -32,6 +32,7 @@ def _add_live_command() -> None:
     )
     @ledger_option
     @click.argument("site")
+    # With its offset: what was live at eight o'clock is another question in Hong Kong than in UTC.
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
     def live(where: str, site: str, at: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show what was live at a site at a time."""
@@ -134,6 +135,7 @@ def _add_bedside_commands() -> None:
 _SEEN = {
     True: Message("The doctor saw the advice first."),
     False: Message("The doctor estimated first."),
+    # A third answer: without an estimate nothing follows about who was influenced by whom.
     None: Message("The record does not say: no own estimate was given."),
 }
 

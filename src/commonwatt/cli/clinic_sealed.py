@@ -44,6 +44,8 @@ def _add_seal_command() -> None:
     @_secret
     @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
             default=0.5, show_default=True, help="Score from which the model advises.")  # fmt: skip
+    # Each answer tells a vendor a little about the items, so their number is bounded before the
+    # first.
     @option("--most", type=click.IntRange(1), default=3, show_default=True,
             help="Examinations that the set may answer.")  # fmt: skip
     def seal(
@@ -56,6 +58,7 @@ def _add_seal_command() -> None:
         terms = SealTerms(threshold=threshold, most=most)
         statement = app.seal_cases_file(items, secret_file, key_file, terms)
         gaps = {"size": f"{statement.body['size']:,}", "root": str(statement.body["root"])[:16]}
+        # Sixteen digits are enough to compare by eye; the seal holds the whole root.
         sentence = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
         return CommandResult(
             data=dict(statement.body),
@@ -81,6 +84,7 @@ def _add_examine_command() -> None:
     @option("--linear", type=_there, help="A logistic model as JSON.")
     @option("--python", default="", metavar="MODULE:FUNCTION", help="A function of facts to score.")
     @option("--url", default="", help="A server on this machine.")
+    # Without a digest nobody could say later which of the vendor's versions was examined.
     @option("--artefact", type=_there, help="What the vendor handed over, for its digest.")
     @option("--earlier", type=_there, multiple=True, help="An earlier report on the same items.")
     @option("--version", default="", help="Also put the report on record for this version.")
@@ -106,6 +110,8 @@ def _add_examine_command() -> None:
             items, secret_file, key_file, sealed, model, earlier, now=now
         )
         if version:
+            # Named by its content, so the same report cannot be put on record twice under two
+            # names.
             name = f"third-party-{report.evidence_statement_sha256()[:12]}"
             app.record_sealed_report(where, key_file, version, name, report, now=now)
         return CommandResult(
@@ -130,6 +136,8 @@ def _add_reveal_confirm_commands() -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         case = app.revealed_sealed_case(items, secret_file, number)
+        # A terminal scrolls into logs and screenshots; the item goes only into the file that was
+        # asked for.
         sentence = Message("Item {number} is revealed by --out, and nowhere else",
                        {"number": str(number)})  # fmt: skip
         return CommandResult(

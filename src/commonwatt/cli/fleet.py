@@ -57,6 +57,8 @@ def _add_trace_options(function: F) -> F:
         option("--mapping", type=path, help="TOML file that says what a table's columns mean."),
         option("--strict", is_flag=True, help="Refuse a trace with any incomplete row."),
     ]  # fmt: skip
+    # Click lists options from the last decorator to the first; reversed, help shows them as they
+    # are written.
     for decorate in reversed(declared):
         function = decorate(function)
     return function
@@ -83,6 +85,8 @@ def _add_policy_options(function: F) -> F:
     declared = [
         option("--order", default="fifo", show_default=True,
                help="Who is first in the queue; or your own, as FILE.py:CLASS."),
+        # What operators of gang-scheduled clusters do, and the rule that independent figures point
+        # to.
         option("--place", default="consolidate", show_default=True, help="Which node takes a job."),
         option("--backfill", default="none", show_default=True, help="none, easy or conservative."),
         option("--preemption", default="none", show_default=True,
@@ -98,6 +102,8 @@ def _add_seed_and_runtime_options(function: F) -> F:
     runtime = option(
         "--runtime",
         type=click.Choice(["oracle", "none"]),
+        # The best case for every policy that orders by run time; with "none" it has only what
+        # owners guessed.
         default="oracle",
         help="Whether the scheduler knows run times, or only the owners' estimates.",
     )
@@ -164,7 +170,11 @@ def simulate(
     )
 
     is_users_own = is_user_scheduling_policy(order)
+    # A stand-in: an order of one's own comes from its file, and the three other words are still
+    # checked.
     policy = parse_scheduling_policy("fifo" if is_users_own else order, place, backfill, preemption)
+    # The arrived-load protocol counts jobs that can never be placed, where a simulation refuses the
+    # trace.
     inputs = load_fleet_inputs(_fleet_inputs_from_options(demand, check_fits=arrived_load is None))
     _print_trace_reading_gaps(inputs.reads)
     if is_users_own:
@@ -204,6 +214,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     )
     from commonwatt.fleet.usecases.inputs import load_fleet_inputs
 
+    # Here and not by click, which can ask for one value and not for two.
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
     inputs = load_fleet_inputs(_fleet_inputs_from_options(demand))
@@ -296,6 +307,7 @@ def _fleet_inputs_from_options(
 ) -> FleetInputOptions:
     from commonwatt.fleet.usecases.inputs import FleetInputOptions
 
+    # The parameter is `format_` so as not to hide Python's own; the use case calls it `format`.
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
     named |= {"format": demand["format_"], "traces": tuple(demand["traces"])}
     return FleetInputOptions(**named, check_fits=check_fits)

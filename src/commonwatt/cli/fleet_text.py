@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 def simulate_command_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of a simulation."""
+    # The digest is among them: two people see at once whether they ran the same thing.
     names = (
         "policy",
         "jobs",
@@ -126,6 +127,8 @@ def sweep_command_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -
             "p95_queue_delay_s",
             "unallocated_gpu_share",
         )
+        # Runs at an arrived load have no delays and simulations no unallocated share; an empty
+        # column tells nothing.
         if rows[name].null_count() < rows.height
     ]
     # The axes keep the names under which they were typed, by which their values are found again.
@@ -154,6 +157,7 @@ def terminal_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     yy   2
     """
     table = [headings, *rows]
+    # By columns of the terminal and not by letters, or Chinese tables would not line up.
     widths = [max(_terminal_width(row[i]) for row in table) for i in range(len(headings))]
     return "\n".join(_terminal_table_row(row, widths) for row in table)
 

@@ -39,6 +39,8 @@ _device = option("--device", default="unnamed", help="Machine or card that holds
     ledger, "init", example="commonwatt ledger init --key me.pem --name Chan --organisation HA"
 )
 @_where
+# Here and in `enrol` a missing key is made; anywhere else it is a mistake, which a new key would
+# hide.
 @option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
 @_name
 @_organisation
@@ -48,6 +50,7 @@ def init(where: str, key_file: Path, name: str, organisation: str, device: str) 
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
 
+    # The first must be a registrar: only a registrar can enrol the next.
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
     actor = app.init_ledger(where, key_file, who, now=datetime.now(UTC))
     return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
@@ -86,6 +89,7 @@ def enrol(
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
 @_where
+# Without one a whole ledger that was written anew, by who holds its keys, still verifies.
 @option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
 def verify(where: str, pinned: Path | None) -> CommandResult:
     """Prove that nothing was changed, removed or reordered."""
@@ -149,6 +153,8 @@ def export(where: str, key_file: Path, folder: Path) -> CommandResult:
 def _checkpoint_command_result(note: Checkpoint) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
+    # The printing adds the line's end again, so a file that was redirected holds the signed note
+    # byte for byte.
     return CommandResult(
         data=app.ledger_checkpoint_dict(note), text=lambda _: note.note.rstrip("\n")
     )
@@ -190,6 +196,8 @@ def _ledger_entry_command_line(entry: dict[str, Any], actor: dict[str, Any]) -> 
 
 def _prove_command_text(proof: dict[str, Any], language: str) -> str:
     sentence = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
+    # The path comes last and whole, so that another program can compute the root from what is
+    # printed.
     lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
     return "\n".join(
         [sentence.translate(language), *lines, *(f"  {step}" for step in proof["path"])]

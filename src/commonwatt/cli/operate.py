@@ -47,6 +47,8 @@ operate = LazyGroup(
     name="operate",
     help="Run a real cluster by the policy that won, and see what it does.",
     example="commonwatt operate init cluster\ncommonwatt operate start --home cluster",
+    # Names are a contract: scripts that still use an old one are told the new one, with exit code
+    # 2.
     renamed={
         "care-desk": "operate care intervene",
         "care-detect": "operate care detect",
@@ -152,6 +154,7 @@ def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
 @option("--site", "sites", multiple=True, help="Site that its data may go to; may be repeated.")
 @option("--checkpoints", is_flag=True, help="It goes on where it was when started again.")
 @option("--not-preemptible", is_flag=True, help="It may not be stopped for another.")
+# Unprocessed, because options after the job's program are the job's and not ours.
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any) -> CommandResult:
     """Hand in a job; the controller starts it when its turn comes."""
@@ -161,8 +164,11 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any
 
     now_s = time.time()
     request = JobRequest(
+        # Microseconds: a name is unique for ever, and a script hands in many jobs in one second.
         job_id=name or f"job-{now_s:.6f}",
         argv=argv,
+        # Asked the other way round, so that who says nothing can be preempted as the policy
+        # expects.
         preemptible=not options.pop("not_preemptible"),
         **options,
     )
@@ -241,6 +247,7 @@ def meter(folder: Path, first: datetime | None, until: datetime | None) -> Comma
     data, tables = metered_gpu_use(
         open_controller_home(folder),
         now_s=time.time(),
+        # From the epoch on where nothing is said: everything that was ever metered.
         from_s=_option_epoch_s(first) or 0.0,
         until_s=_option_epoch_s(until),
     )
@@ -259,6 +266,7 @@ def capture(folder: Path) -> CommandResult:
     from commonwatt.operate.usecases.status import capture_cluster_now
 
     text = capture_cluster_now(open_controller_home(folder))
+    # As text the exact bytes, so that a file that was redirected can be decided again and compared.
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
@@ -271,6 +279,7 @@ def replay(folder: Path, path: Path | None) -> CommandResult:
     from commonwatt.operate.usecases.status import decide_captured_cluster_state
     from commonwatt.operate.usecases.status import replay_logged_decisions as again
 
+    # A single state needs no controller, so this also answers on a machine without one.
     if path is not None:
         decision = decide_captured_cluster_state(path)
         return CommandResult(
@@ -310,6 +319,7 @@ def _cluster_action_command_result(
 def _print_tick_actions(tick: TickResult) -> None:
     for intent in tick.performed:
         print_message_to_stderr(f"{intent.action.value} {intent.subject}")
+    # What the backend refused is said as well: a controller that looks busy may be getting nowhere.
     for intent, refusal in tick.refused:
         values = {"act": intent.action.value, "subject": intent.subject, "answer": refusal}
         print_message_to_stderr(Message("{act} {subject} was refused: {answer}", values))
@@ -330,6 +340,7 @@ def _cluster_status_command_text(cluster: dict[str, Any], language: str) -> str:
     ]
     lines.append(translate("Jobs", language))
     for job in cluster["jobs"]:
+        # Where it runs, or else why it waits: one column answers both, as a job has never both.
         where = ",".join(job["nodes"]) or job["why"] or ""
         lines.append(f"  {job['job_id']:<24}{job['phase']:<10}{job['gpus']:>4} GPU  {where}")
     return "\n".join(lines)
@@ -378,4 +389,6 @@ def _captured_decision_command_text(decision: dict[str, Any]) -> str:
 
 
 def _option_epoch_s(at: datetime | None) -> float | None:
+    # Click gives instants without a zone, which `timestamp()` would take to be those of this
+    # machine.
     return at.replace(tzinfo=UTC).timestamp() if at else None

@@ -45,6 +45,7 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Comma
     from commonwatt.operate.usecases.home import open_controller_home
 
     def print_care_step(step: CareStep) -> None:
+        # With a single look the answer at the end says it all; of many, each is said as it happens.
         if looks > 1:
             print_message_to_stderr(_care_step_command_line(step))
 
@@ -78,9 +79,12 @@ def care_operator_action(folder: Path, act: str, node: str | None, reason: str) 
 )
 @click.argument("ordinary", type=_table)
 @click.argument("later", type=_table)
+# The season of a node's load is a day; 1,440 steps are one a minute.
 @option("--day", type=click.IntRange(2), default=1440, show_default=True, help="Steps of a day.")
 @option("--false-per-day", type=_positive, default=0.1, show_default=True,
         help="False alarm episodes that may be raised a day.")  # fmt: skip
+# Nobody labels ordinary days, so they hold incidents; a threshold that spared them all would hear
+# nothing.
 @option("--incidents-per-day", type=click.FloatRange(min=0), default=0.3, show_default=True,
         help="Incidents reckoned with a day among the ordinary ones.")  # fmt: skip
 def care_detect(
@@ -94,6 +98,7 @@ def care_detect(
         false_per_day=false_per_day,
         incidents_per_day=incidents_per_day,
         day=day,
+        # An hour without an alarm ends an episode, whatever the step of the table is.
         quiet=max(day // 24, 1),
     )
     data, scores = node_anomaly_detection_result(ordinary, later, day=day, budget=budget)
@@ -109,9 +114,13 @@ def care_detect(
     example="commonwatt operate care replay faults.parquet --gang 2048 --spares 96 --days 54",
 )
 @click.argument("faults", type=_table)
+# The defaults are the scale of the published run that the replay is set beside: 16,384 GPUs in 54
+# days.
 @option("--gang", type=click.IntRange(1), default=2048, show_default=True, help="Nodes it runs on.")
 @option("--spares", type=click.IntRange(0), default=96, show_default=True, help="Further nodes.")
 @option("--days", type=_positive, default=54.0, show_default=True, help="Length of the replay.")
+# A table of faults does not list nodes that never failed; without their number the rate would be
+# too high.
 @option("--watched", type=click.IntRange(1), default=400, show_default=True,
         help="Nodes that the table watched, those without faults included.")  # fmt: skip
 @option("--counts-days", type=_positive, default=54.0, show_default=True,
@@ -120,6 +129,7 @@ def care_detect(
         help="Time that the gang stands still for one save [s].")  # fmt: skip
 @option("--restart-s", type=_positive, default=75.0, show_default=True,
         help="From a start of the gang to its first step [s].")  # fmt: skip
+# The bound that the live cluster keeps, too.
 @option("--most-out", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True,
         help="Most nodes out of service, as a share.")  # fmt: skip
 @option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
@@ -148,6 +158,8 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
     from commonwatt.operate.engines.care.lemons import LemonRule
     from commonwatt.operate.usecases.care_study import lemon_nodes_result
 
+    # All nodes of the fleet are needed for the mean: judged among the failing ones a lemon would
+    # look ordinary.
     data = lemon_nodes_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
     return CommandResult(data=data, text=lambda language: _care_lemons_command_text(data, language))
 
@@ -189,6 +201,8 @@ def _care_step_command_line(step: CareStep) -> str:
 def _care_command_text(data: Mapping[str, Any], language: str) -> str:
     lines: list[str] = []
     for step in data["steps"]:
+        # A step that a bound held back is shown with the bound: care that does nothing must say
+        # why.
         obstacle = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
         name = step["node"] or "*"
         lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{obstacle}")
@@ -217,6 +231,7 @@ def _care_detect_command_text(data: Mapping[str, Any], language: str) -> str:
         first, last, peak = (episode[k] for k in ("first_step", "last_step", "peak"))
         metrics = ", ".join(episode["metrics"])
         lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
+    # Only where the later table has a column `label` is there anything to compare the alarms with.
     if data["judged"]:
         lines += _care_figure_command_lines(ALARM_SCORES, data["judged"], language)
     return "\n".join(lines)

@@ -21,6 +21,8 @@ class DataPath(click.Path):
     ) -> Path:
         """Return where the file lies."""
         return Path(
+            # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no
+            # path.
             str(super().convert(str(shipped_or_local_path(str(value), Path())), param, ctx))
         )
 

@@ -52,10 +52,13 @@ def check_runs(store: Path, run: str | None) -> CommandResult:
 
     opened = RunStore(store)
     if run is not None:
+        # A different question: this evaluates figures over tables, the other compares bytes with
+        # their digests.
         return _check_study_command_result(opened, run)
     listed = len(opened.ids())
     faults = run_store_faults(store)
     if faults:
+        # The data's fault and not a bug: it is not ours that somebody changed a file.
         raise InputError(str(store), found=faults[0])
     return CommandResult(
         data={"store": str(store), "runs": listed, "whole": True},
@@ -71,6 +74,7 @@ def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
     run = store.get(prefix)
     count = sum(1 for figure in run.figures if figure.get("expression"))
     faults = study_faults(store.folder(run.run_id))
+    # No figures is no proof: a run without any would otherwise be called whole.
     if not count:
         faults = [
             Message("Run {run} has no figures to check; it is no study.", {"run": run.run_id})
@@ -163,12 +167,16 @@ def _lineage_command_lines(
 
     gap = "  " * depth
     head = f"{gap}{figure.name} = {figure.shown}" if figure.shown else f"{gap}{figure.name}"
+    # A figure may go into many others; written out each time, the tree of a study would be endless
+    # to read.
     if figure.name in named_before:
         return [f"{head} ↑"]
     named_before.add(figure.name)
     lines = [head]
     if figure.formula:
         lines.append(f"{gap}  = {translate(figure.formula, language)}")
+    # Below the sentence, the expression that was evaluated: the sentence is for people, this one
+    # gave the figure.
     lines += [f"{gap}    {line}" for line in figure.expression.splitlines()]
     source = "; ".join(text for text in (figure.source, figure.dated, figure.confidence) if text)
     if source:

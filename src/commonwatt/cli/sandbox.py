@@ -20,6 +20,8 @@ sandbox = LazyGroup(
     help="Use sensitive data in a project without seeing them.",
     example="commonwatt sandbox init heart --key custodian.pem --purpose 'Heart failure'\n"
     "commonwatt sandbox import heart raw patients/ --key custodian.pem",
+    # Names are a contract: scripts that still use an old one are told the new one, with exit code
+    # 2.
     renamed={
         "twin": "sandbox synthesize",
         "watch": "sandbox activity",
@@ -61,11 +63,13 @@ _node = option(
 @_rooms
 @_key
 @option("--purpose", required=True, help="What the project is for.")
+# "not stated" goes on record as it is: a reader of the ledger must see that nobody named a basis.
 @option("--legal-basis", default="not stated", help="What allows the use.")
 @option(
     "--scope", type=click.Choice(["research", "ai-training", "genomics"]), default="research",
     help="What the project does, for opt-outs.",
 )  # fmt: skip
+# A date in any case, because every project ends; a far one where nobody said when.
 @option("--expires", default="2099-12-31", help="Last day of work, as 2027-12-31.")
 def init(
     room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any
@@ -112,6 +116,7 @@ def import_dataset(
 
     place = _project_context_of_options(room, who)
     data = steps.import_dataset(place, form, list(sources), dataset, schema=schema)
+    # The rules one by one would bury the line that says what was quarantined; JSON has them.
     shown = {name: value for name, value in data.items() if name != "rules"}
     return CommandResult(data=data, text=lambda language: _sandbox_command_text(shown, language))
 
@@ -123,6 +128,7 @@ def import_dataset(
 @_ledger
 @_rooms
 @_key
+# By the digest that the custodian has read, so that no other report can be signed in its place.
 @option("--sign", "digest", help="Sign the report of this digest, so that jobs may use NAME.")
 def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> CommandResult:
     """De-identify DATASET as NAME, attack what is left, and sign the report."""
@@ -218,6 +224,7 @@ def status(room: str, **who: Any) -> CommandResult:
 @_rooms
 @_key
 @option("--save", type=_file, help="Write the exact bytes here to look at them.")
+# Neither is the default: without a word this only looks.
 @option("--approve/--reject", default=None, help="Vote; two approvals are needed.")
 def review(
     room: str, output: str, save: Path | None, approve: bool | None, **who: Any
@@ -230,8 +237,10 @@ def review(
         return _sandbox_command_result(steps.vote_on_project_output(place, output, approve=approve))
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
+        # The bytes and never a rendering of them: what is approved is what leaves.
         save.write_bytes(data)
     return _sandbox_command_result(
+        # A count of bytes and no content: what waits in the airlock must not appear on a terminal.
         {"output": output, "bytes": len(data), "saved": str(save) if save else ""}
     )
 
@@ -262,6 +271,7 @@ def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
 @_room
 @_ledger
 @_rooms
+# Optional, as looking at a budget needs nobody's signature; granting and spending ask for it.
 @option("--key", "key_file", type=_file, help="Key file of who acts.")
 @option("--person", default="", help="Actor id, for one person's budget.")
 @option("--grant", type=float, help="Set the budget to this epsilon.")
@@ -299,9 +309,11 @@ def preapproved_release(
     """Pre-approve noisy answers up to a cost, or none, to leave without a vote."""
     from commonwatt.sandbox.usecases import steps
 
+    # True where both or neither are given: a custodian has to say one of them in words.
     if (largest is None) is not closes:
         raise_click_usage_error(Message("Give one of --open and --close."))
     return _sandbox_command_result(
+        # Up to nothing is the same as closed.
         steps.set_preapproved_release(_project_context_of_options(room, who), largest or 0.0)
     )
 
@@ -320,6 +332,7 @@ def preapproved_release(
     "--scope", type=click.Choice(["all", "research", "ai-training", "genomics"]), default="all",
     show_default=True, help="What the person said no to.",
 )  # fmt: skip
+# Recorded and not deleted: what was left out while the person was out stays explained.
 @option("--back-in", is_flag=True, help="The person took it back.")
 def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> CommandResult:
     """Keep a person out of every use from now on, named by their id in the source."""
@@ -394,6 +407,7 @@ def _project_context_of_options(room: str, who: dict[str, Any]) -> ProjectContex
 
     return ProjectContext(
         ledger=who["where"], projects_folder=who["rooms"], project=room,
+        # Some commands only look and declare no key.
         key_file=who.get("key_file"), now=datetime.now(UTC),
     )  # fmt: skip
 

@@ -54,6 +54,7 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         serve_console,
     )
 
+    # First, so that a port that is taken is said at once and not after the database was made.
     sock = bind_console_socket(host, port)
     settings = console_settings_for(store, sock, **given)
     link = prepare_console_link(settings)
@@ -63,6 +64,8 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
 
 
 def _print_console_link(settings: Settings, link: str) -> None:
+    # The link is what was asked for and goes to stdout, where a script can take it; the rest is
+    # talk.
     click.echo(link)
     if link != settings.address:
         print_message_to_stderr(

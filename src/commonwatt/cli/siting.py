@@ -79,6 +79,7 @@ def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> Co
     from commonwatt.siting.usecases.charts import break_even_map_chart
 
     first_site, other = (
+        # What is left unsaid is filled with the pair that the newspaper column compares.
         (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
     )
     answer = app.site_cost_comparison(first_site, other, draws=draws, seed=seed)
@@ -142,9 +143,11 @@ def place(
         max_gpus=max_gpus, types=types, gap=gap,
     )  # fmt: skip
     answer = app.placement_result(classes, choices)
+    # Kept apart from the answer, which is JSON and English; the text and the page translate them.
     words: list[Message] = answer.pop("limits")
     answer["limits"] = [str(each) for each in words]
     return CommandResult(
+        # A row for each hour and pool: --out has them as a table, where they can be used.
         data={key: value for key, value in answer.items() if key != "hourly"},
         text=lambda language: _place_command_text(answer, words, language),
         tables=_siting_command_tables(answer, PLACE_TABLES),
@@ -183,6 +186,7 @@ def _siting_command_tables(
     return {
         name: table.frame_from_rows(answer[name])
         for name, table in declared.items()
+        # An answer has only the tables of what was asked; an empty file would look like a finding.
         if answer.get(name)
     }
 
@@ -231,6 +235,7 @@ def _cost_command_text(answer: dict[str, Any], language: str) -> str:
             "case": translate(answer["case_meaning"], language),
             "precision": answer["precision"],
             "share": f"{100 * answer['achieved_share']:.0f}",
+            # The worst of the sites: a reader may quote any of them.
             "marked": str(max(site["cells_not_official"] for site in answer["sites"])),
             "cells": str(answer["sites"][0]["cells"]),
         },
@@ -247,6 +252,7 @@ def _cost_drivers_command_message(site: str, bars: list[dict[str, Any]], count: 
     from commonwatt.siting.domain.tables import TORNADO
 
     swing = TORNADO.column("swing_usd_per_gpu_hour")
+    # The first are the widest: the use case sorts each site's by their swing.
     widest = [bar for bar in bars if bar["site"] == site][:count]
     return Message(
         "First drivers at {site}: {bars}.",
@@ -272,6 +278,8 @@ def _break_even_command_message(break_even: dict[str, Any]) -> Message:
     if use is None:
         return Message("{site} does not match {other} at any utilisation.", values)
     values["use"] = f"{100 * use:.0f}"
+    # A negative break-even means that no price of power helps; "above -0.02 USD/kWh" would puzzle
+    # everybody.
     if tariff <= 0:
         return Message(
             "{site} matches {other} from {use} percent use; renting at {rent} USD/h beats owning "
@@ -373,4 +381,5 @@ def _aligned_terminal_text(rows: list[list[str]]) -> str:
 
 def _terminal_width(text: str) -> int:
     """Return the columns that a text takes on a terminal; Chinese takes two."""
+    # Unicode Standard Annex 11: wide and full-width letters take two columns of a terminal.
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -77,6 +77,7 @@ def _study_command_json(study_run: StudyRun) -> dict[str, Any]:
 
 
 def _study_command_text(study_run: StudyRun, tongue: str) -> str:
+    # Whoever asks for a change wants to know what it moves, and not the whole picture again.
     if study_run.what_if:
         return _what_if_command_text(study_run, tongue)
     from commonwatt.catalogue import shared
@@ -117,6 +118,7 @@ def _what_if_command_text(study_run: StudyRun, tongue: str) -> str:
 
     columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
     heads = [measure_heading(column, tongue) for column in columns]
+    # The others are only counted: among hundreds of figures the few that moved would be lost.
     moved = [row for row in study_run.what_if if row["changed"]]
     rows = [heads, *([measure_cell_text(row[c.name], c, tongue) for c in columns] for row in moved)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
@@ -141,6 +143,7 @@ def _cost_and_debt_command_lines(figures: dict[str, Any], tongue: str) -> list[t
         )
 
     rows: list[tuple[str, str]] = []
+    # Wings that the programme leaves out are left out here, too, and not shown as nought.
     if "cost_usd_per_gpu_hour" in figures:
         costs = figures_text_by_name(GPU_HOUR_COST_P50, figures["cost_usd_per_gpu_hour"])
         rows.append((measure_heading(GPU_HOUR_COST_P50, tongue), costs))

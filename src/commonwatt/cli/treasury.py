@@ -23,6 +23,7 @@ treasury = LazyGroup(
 )
 
 ABSENT = "–"
+# Spelled here and not read from the rules, so that completion does not wait for the tables.
 RULES = ("eu-2024", "srdsf", "mac-dsa", "lic-dsf")
 _path = click.Path(path_type=Path)
 _country = click.argument("country", metavar="COUNTRY")
@@ -35,6 +36,7 @@ _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such 
 @_weo
 @option("--years", type=click.IntRange(1, 60), help="Years to project (default: as planned).")
 @option("--basis", type=click.Choice(["cash", "revalued"]), default="cash", help="Opening stock.")
+# As the published balance counts; the bridge shows what that adds.
 @option("--bonds-as-income/--bonds-not-income", default=True, help="Headline counts proceeds.")
 @option("--transfers-as-income/--transfers-not-income", default=True, help="Likewise transfers.")
 @option("--programme", multiple=True, help="Count only this borrowing programme; may repeat.")
@@ -95,6 +97,8 @@ def project(
 @option("--strategies", type=click.IntRange(0, 100_000), default=0,
         help="Also compare this many issuance mixes, cost against risk.")  # fmt: skip
 @option("--backtest", is_flag=True, help="Score rolling origins of the --weo table instead.")
+# Never read at all, so that an economy kept aside cannot have shaped the method that is scored on
+# it.
 @option("--leave-out", default="", help="Codes that the backtest never reads, comma-separated.")
 @option("--only", default="", help="Codes that the backtest scores, comma-separated.")
 def fan(
@@ -162,6 +166,7 @@ def _fan_backtest_command_result(
     from commonwatt.treasury.usecases.fan import debt_backtest_result
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
+    # Rolling origins need many economies and long histories, which only such a table has.
     if weo is None:
         raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
     answer = debt_backtest_result(
@@ -181,6 +186,7 @@ def _parse_economy_codes_option(codes_option: str) -> frozenset[str]:
 def _fan_backtest_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ECONOMIES
 
+    # The last row is the plainest forecast: a fan that does not beat it is not worth its machinery.
     naive = answer["naive"] | {"economy": translate("past changes alone", language)}
     names = ("economy", "forecasts", "coverage_80_share", "crps_points", "width_80_points")
     return _treasury_table_command_text(ECONOMIES, [*answer["economies"], naive], names, language)
@@ -195,11 +201,13 @@ def _fan_command_text(answer: dict[str, Any], language: str) -> str:
     quantiles = _treasury_table_command_text(
         FAN_DEBT, answer["fan"]["debt_gdp_share"], names, language, note_says_unit=True
     )
+    # The row after the last year says "ever"; the last year's own chance is another figure.
     ever = answer["chances"][-1]
     chances = [
         (
             measure_label_text(chance, language),
             measure_value_text(ever[f"{event}_probability"], chance, language),
+            # The error of the draw alone; what the model does not know is not in it.
             f"± {measure_value_text(ever[f'{event}_monte_carlo_error'], chance, language)}",
         )
         for event, chance in (
@@ -237,6 +245,7 @@ def finance(
     answer = centre_finance_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:
+        # At least a thousand: the outer quantiles of fewer paths rest on a handful of draws.
         options = FanOptions(paths=max(paths, 1000), seed=seed)
         answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
         files["debt_with_and_without.svg"] = charts.financing_need_chart(answer["sovereign"])
@@ -323,6 +332,7 @@ def _assess_command_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.usecases.assess import debt_assessment_rows
 
     rows = debt_assessment_rows(answer)
+    # The EU's rules answer with paths to choose from and not with signals.
     if "adjustments" in answer:
         steps = [a | {"binding": translate(a["binding"], language)} for a in rows["adjustments"]]
         return _treasury_table_command_text(
@@ -332,6 +342,8 @@ def _assess_command_text(answer: dict[str, Any], language: str) -> str:
         signal
         | {
             "signal": translate(signal["signal"], language),
+            # An indicator whose input is missing is listed as absent; an empty cell would look like
+            # a fault of the table.
             "thresholds": signal["thresholds"] or ABSENT,
         }
         for signal in rows["signals"]
@@ -401,6 +413,7 @@ def _terminal_column_heading(column: TableColumn, language: str, *, note_says_un
     from commonwatt.catalogue.measures import CURRENCY, measure_heading, measure_label_text
 
     is_money = CURRENCY in column.measure.unit
+    # Eight columns that each repeat the unit would not fit a terminal.
     if note_says_unit and (is_money or column.name.startswith("q")):
         return measure_label_text(column, language)
     try:

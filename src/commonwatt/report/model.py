@@ -108,4 +108,5 @@ class Report:
     summary: str
     sections: list[ReportSection]
     birth: ReportTable
+    # None in the reports of single wings: only a study's figures have formulas over its tables.
     origins: list[FigureOrigin] = field(default_factory=list[FigureOrigin])

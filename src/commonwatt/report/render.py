@@ -15,7 +15,9 @@ def render_report_html(report: Report) -> str:
     """Return the report as HTML: no script, no network, one file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("commonwatt.report"),
+        # Titles and labels come from the user's files.
         autoescape=True,
+        # A name that a template misspells is an error and no empty place in a report.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -31,6 +33,7 @@ def render_report_html(report: Report) -> str:
         return _figure_table_cells(figure, report.language)
 
     page = environment.get_template("report.html")
+    # A figure links only to an origin that the page has: a link to nowhere looks like proof.
     known = {origin.name for origin in report.origins}
     return page.render(
         report=report,
@@ -48,6 +51,7 @@ def figure_origin_anchor(name: str) -> str:
     >>> figure_origin_anchor("input.my trace.csv")
     'of-input.my_trace.csv'
     """
+    # An id of HTML holds no space, and a file's name may.
     return "of-" + "_".join(name.split())
 
 
@@ -76,4 +80,5 @@ def _report_cell_text(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    # True is an int in Python and would be written as 1.
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -77,6 +77,7 @@ def report_table_of_rows(
         cells_of: Origins of single cells: for a column, one for each row.
         currency: The money of the run, where a column is in a country's own.
     """
+    # Taken into a list, because rows may be an iterator and are gone through twice.
     records = list(rows.iter_rows(named=True)) if isinstance(rows, pl.DataFrame) else list(rows)
     shown = [table.column(name) for name in columns] or list(table.columns)
     known = cells_of or {}
@@ -91,6 +92,7 @@ def report_table_of_rows(
             for row in records
         ],
         note=_report_note_text(note, language),
+        # Every table leads to an origin, so that no cell stands on a page without one.
         of=of or f"table.{table.name}",
         cells_of=[
             [known[column.name][index] if column.name in known else "" for column in shown]

@@ -29,6 +29,7 @@ HEIGHT = 220
 FONT = "Arial, 'Liberation Sans', Helvetica, 'Noto Sans TC', 'Microsoft JhengHei', sans-serif"
 
 _CONFIG: dict[str, Any] = {
+    # The page's own ground shows through.
     "background": "transparent",
     "font": FONT,
     "view": {"stroke": None},
@@ -66,6 +67,8 @@ def report_chart_svg(chart: Any, *, description: str) -> str:
     chart.description = description
     spec = json.loads(chart.to_json(validate=False))
     drawn = vl_convert.vegalite_to_svg(spec, config=_CONFIG)
+    # The drawing is one picture to a screen reader, which needs words for it (WCAG 2.2, 1.1.1). The
+    # ampersand goes first, or the others would be escaped twice.
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return drawn.replace(
         "<svg ", f'<svg role="img" aria-label="{label}" style="max-width:100%;height:auto" ', 1
@@ -79,5 +82,6 @@ def chart_at_report_size(chart: Any, *, width: int = WIDTH, height: int = HEIGHT
 
 def chart_colour_scale(domain: Sequence[str]) -> alt.Scale:
     """Return a colour scale that gives each of `domain` its colour, in order."""
+    # By place in the domain, so that a site has one colour in every chart of a section.
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(domain))]
     return alt.Scale(domain=list(domain), range=colours)

@@ -21,9 +21,12 @@ def run_store_faults(root: Path) -> list[Message]:
     3. Each table and page of each run has the digest that the manifest names.
     4. No folder that looks like a run is missing from the list.
     """
+    # Read only, so that looking changes nothing: a store that is opened lists runs anew and sweeps
+    # drafts.
     with sqlite3.connect(f"file:{root / 'runs.sqlite'}?mode=ro", uri=True) as connection:
         (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
         listed = {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
+    # The `with` of sqlite3 ends a transaction and not the connection.
     connection.close()
     faults = (
         [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
@@ -44,6 +47,7 @@ def _stored_run_faults(root: Path, run_id: str) -> Iterator[Message]:
         yield Message("Run {run} is listed and has no manifest.", {"run": run_id})
         return
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    # A folder that was renamed or copied over another would have every digest right.
     if manifest["run_id"] != run_id:
         yield Message("Run {run} bears the name of another.", {"run": run_id})
     for table in manifest["tables"]:
@@ -53,6 +57,7 @@ def _stored_run_faults(root: Path, run_id: str) -> Iterator[Message]:
                 "Run {run}: table {table} is missing or was changed.",
                 {"run": run_id, "table": table["name"]},
             )
+    # Runs that were made before pages had digests list none.
     for page in manifest.get("texts", []):
         file = root / run_id / page["name"]
         if not file.is_file() or file_sha256(file) != page["sha256"]:

@@ -136,18 +136,22 @@ def earlier_stage_edges(inputs: object) -> tuple[tuple[str, str], ...]:
             edges.add((part.stage, part.key))
         elif isinstance(part, StageResult):
             edges.add((part.name, part.key))
+    # Sorted, because a set has no order and the lineage is written into the run.
     return tuple(sorted(edges))
 
 
 def stated_inputs_of(inputs: object) -> tuple[tuple[str, str], ...]:
     """Return name and written value of everything that a person stated of these inputs."""
     parts = (part for part in _stage_input_parts(inputs) if isinstance(part, StatesInputs))
+    # Two parts of the inputs may state the same value; it is said once, in the order of the file.
     return tuple(dict.fromkeys(pair for part in parts for pair in part.stated_inputs()))
 
 
 def _stage_input_parts(inputs: object) -> Iterator[object]:
     """Yield an object and all that stands in it, files and outputs unopened."""
     yield inputs
+    # Unopened: what an earlier stage was given is that stage's own lineage, and an edge leads
+    # there.
     if isinstance(inputs, InputFile | StageOutput | StageResult | BaseModel):
         return
     if is_dataclass(inputs) and not isinstance(inputs, type):
@@ -167,6 +171,7 @@ def _hash_stage_input(value: Any, update: Update) -> None:
 
     Without tag and length "12" and 1, 2 would read alike.
     """
+    # No fallback to `repr` or pickle: either may leave out a field, and then two inputs look alike.
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
     _hash_stage_input_text(update, "object", type(value).__name__)
@@ -186,6 +191,7 @@ def _hash_stage_input(value: Any, update: Update) -> None:
 @_hash_stage_input.register(Path)
 @_hash_stage_input.register(date)
 def _(value: Any, update: Update) -> None:
+    # The kind is hashed, too: 1 and "1" print alike.
     _hash_stage_input_text(update, type(value).__name__, value)
 
 
@@ -202,6 +208,8 @@ def _(value: InputFile, update: Update) -> None:
 
 @_hash_stage_input.register(StageOutput)
 def _(value: StageOutput[Any], update: Update) -> None:
+    # Without the stage's key: an earlier stage that gives the same value as before must start
+    # nothing anew.
     _hash_stage_input_text(update, "output", value.part)
     _hash_stage_input(value.value, update)
 
@@ -219,7 +227,10 @@ def _(value: BaseModel, update: Update) -> None:
 
 @_hash_stage_input.register(np.ndarray)
 def _(value: np.ndarray[Any, Any], update: Update) -> None:
+    # Type and shape, because the same bytes are other numbers in another type and another table in
+    # another shape.
     _hash_stage_input_text(update, "array", f"{value.dtype.str}{value.shape}")
+    # A slice or a transposed array lies in memory in another order than it is read in.
     _hash_stage_input_bytes(update, b"bytes", np.ascontiguousarray(value).tobytes())
 
 
@@ -240,6 +251,8 @@ def _(value: pl.DataFrame, update: Update) -> None:
 @_hash_stage_input.register(Mapping)
 def _(value: Mapping[Any, Any], update: Update) -> None:
     _hash_stage_input_text(update, "mapping", len(value))
+    # Sorted by their text: keys need not be of one type, and the order of insertion decides
+    # nothing.
     for key in sorted(value, key=repr):
         _hash_stage_input(key, update)
         _hash_stage_input(value[key], update)
@@ -266,5 +279,6 @@ def _hash_stage_input_text(update: Update, tag: str, value: object) -> None:
 
 
 def _hash_stage_input_bytes(update: Update, tag: bytes, content: bytes) -> None:
+    # Lengths first, as in a netstring: no content can then pass for a tag and the next content.
     update(b"%d:%s:%d:" % (len(tag), tag, len(content)))
     update(content)

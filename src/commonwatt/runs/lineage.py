@@ -88,6 +88,8 @@ def matching_figure_names(figures: Sequence[Mapping[str, Any]], figure: str) -> 
     ['home.x']
     """
     wanted = figure.strip().lower()
+    # The strictest kind of match first, and the first kind that fits at all: a name must not be
+    # drowned by labels that hold it.
     for fits in (
         _is_figure_name,
         _ends_figure_name,
@@ -108,7 +110,9 @@ def _ends_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
 
 
 def _is_figure_as_shown(figure: Mapping[str, Any], figure_query: str) -> bool:
+    # People type "93.4%" for what the report writes as "93.4 %".
     shown, wanted = (text.lower().replace(" %", "%") for text in (figure["shown"], figure_query))
+    # Whole words, or "2.3" would also mean 12.30.
     return bool(wanted) and (shown == wanted or wanted in shown.split())
 
 
@@ -121,6 +125,8 @@ def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str
     names = matching_figure_names(figures, figure)
     if len(names) == 1:
         return names[0]
+    # Where nothing fits, figures with a formula are offered: inputs are many, and rarely what was
+    # meant.
     known = names or [each["name"] for each in figures if each["formula"]]
     raise UsageError(
         figure,
@@ -137,6 +143,7 @@ def _listed(names: Sequence[str]) -> str:
 def _lineage_of_figure_name(
     run_figures: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]
 ) -> FigureLineage:
+    # A circle would otherwise be followed until Python's stack is full.
     if name not in run_figures or name in above:
         raise IdentityError(
             name, found=Message("a figure whose inputs are not listed, or go in a circle")

@@ -25,6 +25,7 @@ RUN_KIND: Final = Measure(
 MADE_AT: Final = Measure(
     "made_at", Message("Made"), "", Message("When the run was completed, in UTC"), TEXT
 )
+# Text and no count: a seed is a name, and thousands in it are not parted.
 SEED: Final = Measure(
     "seed", Message("Seed"), "", Message("The seed that every draw of the run comes from"), TEXT
 )

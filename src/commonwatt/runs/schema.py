@@ -15,6 +15,7 @@ runs = Table(
     Column("created_at", String(32), nullable=False),
     Column("version", String(40), nullable=False),
     Column("source_digest", String(64), nullable=False),
+    # 64 bits: a programme's seed goes up to 2**63 - 1, which PostgreSQL's Integer cannot hold.
     Column("seed", BigInteger, nullable=False),
     Column("parameters", Text, nullable=False),
     Column("headline", Text, nullable=False),
@@ -25,6 +26,7 @@ inputs = Table(
     "inputs",
     metadata,
     Column("run_id", String(16), ForeignKey("runs.run_id"), primary_key=True),
+    # By position and not by name: two inputs may have one name in two folders.
     Column("position", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("sha256", String(64), nullable=False),

@@ -105,6 +105,7 @@ class StageStore:
 
 def stage_key(name: str, inputs: object) -> str:
     """Return the hash that names a stage: of its name, its whole inputs and this code."""
+    # 128 bits name a stage: enough that two never meet, and short enough for a folder.
     return stage_inputs_sha256({"name": name, "inputs": inputs, "source": run_source_digest()})[:32]
 
 
@@ -114,6 +115,7 @@ def _read_cached_stage(folder: Path) -> StageResult | None:
         text = (folder / "stage.json").read_text(encoding="utf-8")
         cached = cast("dict[str, Any]", json.loads(text))
         tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in cached["tables"]}
+        # Used now: the oldest by use are forgotten, and not the oldest by birth.
         os.utime(folder)
         return StageResult(
             data=cached["data"],
@@ -124,6 +126,8 @@ def _read_cached_stage(folder: Path) -> StageResult | None:
             files=_stage_name_digest_pairs(cached["files"]),
             stated=_stage_name_digest_pairs(cached["stated"]),
         )
+    # Anything that cannot be read is as good as not there: the stage is computed again and no study
+    # fails over its cache.
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None
 
@@ -135,6 +139,7 @@ def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ..
 def _write_cached_stage(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, because a rename is one step only within a file system.
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     for name, frame in stage.tables.items():
         frame.write_parquet(draft / f"{name}.parquet", compression="zstd", statistics=False)
@@ -147,6 +152,7 @@ def _write_cached_stage(stage: StageResult, folder: Path) -> None:
         "data": stage.data,
         "tables": list(stage.tables),
     }
+    # `allow_nan=False`: a NaN in plain values would come back from other readers as an error.
     (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -164,5 +170,6 @@ def _forget_oldest_cached_stages(folder: Path) -> None:
 def _cached_stage_modified_at_s(path: Path) -> float:
     try:
         return path.stat().st_mtime
+    # A folder that another process is removing at the same time counts as the oldest.
     except OSError:
         return 0.0

@@ -93,9 +93,12 @@ def compare_alternatives(
     if len(alternatives) < 2:
         return None
     seed = programme.file.seed
+    # By name where two cost the same, so that the answer does not hang on the order of the file.
     first, second = sorted(
         alternatives, key=lambda alternative: (alternative.mix.gpu_hour_usd(), alternative.name)
     )[:2]
+    # Draw against draw: an input that both share has the same value in both and decides nothing
+    # between them.
     cheaper = first.mix.drawn_gpu_hour_usd(DRAWS, seed) < second.mix.drawn_gpu_hour_usd(DRAWS, seed)
     return Comparison(
         alternatives=alternatives,
@@ -142,6 +145,8 @@ def _alternative_figures_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Ro
 def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
     """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
     rows = [row for row in base_case.fleet.data["measured"] if row["held_gpu_h"]]
+    # Weighted by the time held: the mean of the sites' rates would count an idle site like a busy
+    # one.
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
     return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
 
@@ -155,6 +160,8 @@ def _alternative_debt_figures(base_case: BaseCase) -> Row:
         capital_need_bn_by_year(base_case.capital, part),
         open_treasury_country(base_case.programme.country),
     )
+    # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
+    # too, do the two compare.
     running = need_with_running_cost_bn(need, base_case.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
@@ -166,6 +173,7 @@ def _alternative_debt_figures(base_case: BaseCase) -> Row:
 def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     change = (
         None
+        # From nought no change is a share of where it stood.
         if crossing.flips_at is None or not crossing.median
         else crossing.flips_at / crossing.median - 1
     )
@@ -290,6 +298,7 @@ def _alternatives_section_lede(
 def break_even_sentence(break_even_rows: list[Row], language: str) -> str:
     """Return which input would have to change for the answer to change, in a sentence."""
     nearest = break_even_rows[0] if break_even_rows else None
+    # Points are sorted with the nearest first, so where the first has no crossing none has.
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
@@ -348,6 +357,7 @@ FIGURES = (*_FIGURES, *_DEBT_FIGURES)
 def _alternatives_report_table(
     alternative_rows: list[Row], currency: str, language: str
 ) -> ReportTable:
+    # Who borrows is stated once for the programme, so one row tells for all.
     shown = (*_FIGURES, *(_DEBT_FIGURES if "borrowing_bn" in alternative_rows[0] else ()))
     return report_table_of_rows(
         ALTERNATIVES,

@@ -46,8 +46,12 @@ def _example_project_annex(part: ProjectsPart, language: str) -> Annex:
     try:
         from commonwatt.sandbox.usecases.example import example_section_and_tables
 
+        # The day of the file and not of the clock, so that the same programme gives the same bytes
+        # next year.
         now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
         section, tables = example_section_and_tables(language, now=now)
+    # A machine that cannot isolate a job still gets its report; the section says what is missing
+    # and why.
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         return Annex(
             section=_missing_annex_section(_example_project_title(), "sandbox", error, language)
@@ -86,6 +90,7 @@ def _example_project_title() -> Message:
 def _missing_annex_section(
     title: Message, name: str, error: Exception, language: str
 ) -> ReportSection:
+    # Of a foreign error only the kind: its words may quote what it was reading.
     why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
     lede = Message("This section could not be made on this machine: {why}", {"why": why})
     return ReportSection(name=name, title=title.translate(language), lede=lede.translate(language))

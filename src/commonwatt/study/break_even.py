@@ -48,12 +48,16 @@ class BreakEvenPoint:
         """How far the crossing lies from the median, over the half range on that side."""
         if self.flips_at is None:
             return float("inf")
+        # In half ranges, since inputs have units of their own: 0.01 is far for a tariff and nothing
+        # for a wage.
         side = self.high - self.median if self.flips_at > self.median else self.median - self.low
+        # A range may end at the median; a crossing beyond it is then as far as can be.
         return abs(self.flips_at - self.median) / max(side, 1e-12)
 
 
 def break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
+    # By key: a cell that both mixes read is one input and moves in both.
     inputs = first.inputs_by_key() | second.inputs_by_key()
     points = [
         _break_even_point(first, second, item)
@@ -88,9 +92,12 @@ def _input_values_to_search(
     cost_input: CostInput, low: float, median: float, high: float
 ) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
+    # An input may have no end, and steps over an endless stretch would find nothing.
     roof = min(cost_input.roof, SEARCH_RANGE_FACTOR * max(abs(high), abs(median), 1e-9))
     floor = max(cost_input.floor, -SEARCH_RANGE_FACTOR * max(abs(low), abs(median), 1e-9))
     ends = [min(floor, low), low, median, high, max(roof, high)]
+    # Each stretch has its own steps, so that the long ways outside do not coarsen the search inside
+    # the input's range.
     pieces = [np.linspace(a, b, STEPS) for a, b in pairwise(ends)]
     return sorted({float(value) for value in np.concatenate(pieces)})
 
@@ -108,6 +115,7 @@ def nearest_zero_cost_gap(
     gaps = [gap(value) for value in values]
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
     zeros = [_zero_cost_gap_between(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    # A zero that falls on a value changes no sign between neighbours.
     zeros += [value for value, difference in zip(values, gaps, strict=True) if difference == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
@@ -117,6 +125,7 @@ def _zero_cost_gap_between(gap: Callable[[float], float], a: float, b: float) ->
     below = gap(a) < 0
     for _ in range(100):
         middle = (a + b) / 2
+        # Two neighbouring floats: there is nothing left to halve.
         if middle in (a, b):
             break
         if (gap(middle) < 0) == below:

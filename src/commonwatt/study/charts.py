@@ -35,6 +35,8 @@ def alternatives_trade_off_chart(rows: Rows, language: str = "en", *, currency: 
         language: The reader's language.
         currency: The money that is borrowed; empty where nobody borrows.
     """
+    # A criterion that one alternative lacks is left out whole: an absent bar reads as the best of
+    # all.
     known = [name for name in PANELS if all(row.get(name) is not None for row in rows)]
     panels = [_trade_off_panel_chart(rows, name, language, currency) for name in known]
     lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
@@ -61,6 +63,7 @@ def _trade_off_panel_chart(alternative_rows: Rows, name: str, language: str, cur
     title = measure_heading(column, language, currency=currency)
     narrow = name == "debt_running_borrowed_gdp_share"  # the debt is large, the difference small
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=not narrow))
+    # In the order of the file in each panel; Vega would sort by name.
     y = alt.Y("alternative:N", sort=None, title=None)
     base = alt.Chart(frame)
     drawn = base.mark_point(filled=True, size=70) if narrow else base.mark_bar(height=12)

@@ -54,6 +54,8 @@ HEADLINE: Final[Mapping[str, str]] = {  # key of the headline: the figure that i
     "debt_with_gdp_share": "funding.debt_with_gdp_share",
     "debt_without_gdp_share": "funding.debt_without_gdp_share",
 }
+# Read off the page itself, and not off what made it: a page that was edited afterwards must not
+# pass.
 _LINK: Final = re.compile(r'<a class="of" href="#([^"]+)">([^<]*)</a>')
 _FACT: Final = re.compile(r'<dt>([^<]*)</dt><dd><a class="of" href="#([^"]+)">')
 _ORIGIN: Final = re.compile(r'<div class="came" id="([^"]+)">(.*?)</dl></div>', re.DOTALL)
@@ -68,6 +70,8 @@ def study_faults(folder: Path) -> list[Message]:
     if not (folder / MANIFEST).is_file():
         return [Message("Run {run} has no manifest.", {"run": folder.name})]
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    # The digests are no end of it: whoever changed a cell, or a bug that did, can write its digest
+    # anew.
     faults = list(_study_digest_faults(folder, manifest))
     tables = {
         path.stem: pl.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))
@@ -120,6 +124,7 @@ def _study_run_currency(manifest: Manifest) -> str:
 def _basis_column_faults(tables: Tables, currency: str) -> Iterator[Message]:
     for name, schema in BASIS.items():
         if name in tables:
+            # XXX is ISO 4217's code for no currency, where nobody borrows.
             wanted = [column.name for column in schema.in_currency(currency or "XXX").columns]
             if tables[name].columns != wanted:
                 yield Message("The table {table} is not of the kind that is declared.",
@@ -132,6 +137,7 @@ def _study_figure_faults(
     listed = [figure for figure in manifest["figures"] if figure.get("expression")]
     names = [figure["name"] for figure in listed]
     for name in sorted(set(uses) | set(names)):
+        # A figure that is listed twice could show one value and be checked by the other.
         if names.count(name) != 1:
             yield Message("The figure {figure} is not listed, or twice.", {"figure": name})
     currency = _study_run_currency(manifest)
@@ -171,6 +177,7 @@ def _figure_differs_fault(name: str, what: str, listed: object, wanted: object) 
 
 def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
     for law, difference in table_law_differences(tables):
+        # NaN is not greater than anything, so it has to be asked for by name.
         if difference is None or math.isnan(difference) or difference > TOLERANCE:
             yield Message(
                 "{law}: {table} differs by {difference}.",
@@ -184,11 +191,13 @@ def _repeated_figure_cell_faults(
     """Yield the cells of a table that repeats figures and says another than the figure."""
     for use in uses.values():
         key, table = use.name.rsplit(".", maxsplit=1)[1], use.formula.holds
+        # Other tables hold more than figures; these two repeat them cell by cell.
         if table not in ("alternatives", "fleet_policies"):
             continue
         rows = tables[table]
         if use.formula.scope is FormulaScope.VARIANT:
             rows = rows.filter(name=use.bound["variant"])
+        # The programme's own policy stands first among those compared.
         repeated, value = rows[key][0], values[use.name]
         if not is_same_figure_value(repeated, value):
             yield _figure_differs_fault(use.name, table, repeated, value)
@@ -201,6 +210,7 @@ def _study_headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Messa
     for key, quoted in headline.items():
         if re.fullmatch(r"capital_[a-z]{3}_bn", key):
             pairs[key] = (quoted, values.get("funding.capital_bn"))
+    # The headline speaks of sites by their titles, figures by their names.
     names = dict(zip(*(tables[BASIS_SITES.name][c] for c in ("title", "site")), strict=True))
     for title, quoted in headline.get("cost_usd_per_gpu_hour", {}).items():
         pairs[title] = (quoted, values.get(f"cost.{names.get(title)}.usd_per_gpu_hour"))
@@ -233,16 +243,20 @@ def _report_page_faults(
                 measure_value_text(value, form, language, currency=currency),
                 measure_cell_text(value, form, language, currency=currency),
             )
+            # A fact has its unit and a cell has not; either is the figure.
             if html.unescape(text) not in shown:
                 yield _page_shows_other_fault(use.name, text, shown[0])
     origins = dict(_ORIGIN.findall(page_html))
     for at, use in by_anchor.items():
+        # A figure without its origin on the page can be followed nowhere.
         if at not in origins:
             yield _page_shows_other_fault(use.name, "–", use.expression)
             continue
         yield from _figure_origin_faults(
             use, html.unescape(origins[at]), values[use.name], language, currency, tables
         )
+    # In Chinese a label takes words of the programme file, which a run names by its digest and does
+    # not hold.
     if language == "en":
         for text, at in _FACT.findall(page_html):
             if at in by_anchor:

@@ -52,6 +52,7 @@ TABLE_SENTENCES: Mapping[str, Message] = {
         "Debt of the last year over its GDP; each year debt grows by gross issuance less "
         "redemptions, and the need is borrowed as it is spent."
     ),
+    # Before "alternatives", which it starts with: the first that fits is taken.
     "alternatives_break_even": Message(
         "One input at a time is moved from its median until the two cheapest alternatives "
         "cost the same."
@@ -248,6 +249,7 @@ def _cost_cell_nodes(programme: Programme, groups: list[list[CostedSite]]) -> It
         for cost_input in site.sourced_cost_inputs()
     }
     for item in inputs.values():
+        # What the run measured is a figure with a formula, and no input with a source.
         if item.origin is CellOrigin.FLEET_RUN:
             continue
         low, mid, high = (
@@ -277,6 +279,8 @@ def _evaluated_figure_nodes(
     computed = _computed_figure_values(result, options)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in formula_uses(tables)}
+    # Both ways: a figure that no formula gives is untraceable, and a formula without a figure would
+    # never be checked.
     if set(uses) != set(computed):
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
@@ -338,6 +342,7 @@ def _fleet_values(fleet_data: Mapping[str, Any]) -> dict[str, float | None]:
 def _site_figure_values(name_prefix: str, base: BaseCase) -> dict[str, float | None]:
     """Return the use and the energy that the cost of each site was computed with."""
     keys = ("utilisation_share", "kwh_per_gpu_hour")
+    # Not strict, because a programme without costs has measured sites and no costed ones.
     rows = zip(base.sites or [], base.fleet.data["measured"], strict=False)
     return {
         f"{name_prefix}.site.{costed_site.site.name}.{key}": row[key]
@@ -387,6 +392,8 @@ def _study_stage_figure_nodes(
         for stage in stages:
             whole.setdefault(stage.key, _stage_figure_node(stage, variant, known))
             for name, key in stage.edges:
+                # A stage that was reused may have taken from one that this run never opened: its
+                # key alone names it.
                 edges.setdefault(
                     key, _stage_figure_node(StageResult(data={}, name=name, key=key), "", {})
                 )
@@ -399,6 +406,8 @@ def _stage_figure_node(
     """Return a stage of the programme, or of an alternative, which states some inputs anew."""
     names = dict.fromkeys(f"input.{file}" for file, _ in stage.files)
     for name, shown in stage.stated:
+        # The number alone is compared: one text has its spread and its unit behind it and the other
+        # has not.
         moved = name not in known or known[name].shown.split(" ")[0] != shown.split(" ")[0]
         names[f"alternative.{variant}.change" if moved and variant else name] = None
     return FigureNode(
@@ -439,6 +448,8 @@ def _run_table_figure_nodes(
             shown=f"{frame.height:,} × {frame.width}",
             sentence=_run_table_sentence(name),
             table=name,
+            # Tables of the annexes come from no stage; what the programme read is all that can be
+            # said of them.
             inputs=list(stages) or files,
         )
 

@@ -11,15 +11,16 @@ T = TypeVar("T")
 
 
 def localise_programme_labels(data: T, label_by_english: Mapping[str, str]) -> T:
-    """Return plain data with every label, alone or inside a sentence, as `label_by_english` say it.
+    """Return plain data with every label, alone or in a list of labels, in the reader's language.
 
-    >>> data = {"site": "Home", "notes": ["The limit of Home"]}
-    >>> localise_programme_labels(data, {"Home": "本地"})
-    {'site': '本地', 'notes': ['The limit of 本地']}
+    A sentence is never searched for labels: what a label means there nobody can tell. It is
+    kept as its text and its values, and the values are labels.
+
+    >>> data = {"site": "Home", "values": {"sites": "Home, West"}, "text": "The limit of Home"}
+    >>> localise_programme_labels(data, {"Home": "本地", "West": "西部"})
+    {'site': '本地', 'values': {'sites': '本地, 西部'}, 'text': 'The limit of Home'}
     """
-    return cast(
-        "T", _localised_labels(data, {a: b for a, b in label_by_english.items() if a != b and a})
-    )
+    return cast("T", _localised_labels(data, {a: b for a, b in label_by_english.items() if a}))
 
 
 def localise_table_labels(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
@@ -30,10 +31,11 @@ def localise_table_labels(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.D
 
 def _localised_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
     if isinstance(data, str):
-        return _sentence_with_labels(data, label_by_english)
+        return _label_list_localised(data, label_by_english)
     if isinstance(data, Mapping):
         rows = cast("Mapping[str, Any]", data)
         return {
+            # A name is what figures and formulas find a row by; only labels are words.
             key: row if key == "name" else _localised_labels(row, label_by_english)
             for key, row in rows.items()
         }
@@ -42,10 +44,11 @@ def _localised_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
     return data
 
 
-def _sentence_with_labels(text: str, label_by_english: Mapping[str, str]) -> str:
+def _label_list_localised(text: str, label_by_english: Mapping[str, str]) -> str:
     if text in label_by_english:
         return label_by_english[text]
-    for label in sorted(label_by_english, key=len, reverse=True):
-        if " " in text and label in text:
-            text = text.replace(label, label_by_english[label])
+    # An input that several sites share names them all, with commas between.
+    labels = text.split(", ")
+    if len(labels) > 1 and all(label in label_by_english for label in labels):
+        return ", ".join(label_by_english[label] for label in labels)
     return text

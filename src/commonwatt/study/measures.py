@@ -109,6 +109,8 @@ DEBT_GDP_LAST: Final = Measure(
     Message("Debt over GDP at the end of the last year that is projected"),
     SHARE.with_digits(2).shown_in("% of GDP"),
 )
+# Beside the debt of the capital alone: renting borrows almost nothing, so only this one sets it
+# fairly against building.
 DEBT_RUNNING_BORROWED: Final = Measure(
     "debt_gdp_running_borrowed",
     Message("Debt over GDP, running cost borrowed too"),
@@ -167,6 +169,8 @@ DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
     Message("Median of debt over GDP over the same stochastic paths, nothing borrowed on top"),
     SHARE.with_digits(2).shown_in("% of GDP"),
 )
+# Of the last year and not of any year: the latter is larger and was once printed under a label that
+# named a year.
 CEILING_CHANCE_WITH: Final = Measure(
     "debt_over_ceiling_chance_with",
     Message("Chance of debt over its ceiling in the last year, with the programme"),
@@ -271,6 +275,7 @@ FUNDING_CAPITAL: Final = TableSchema(
     (
         TableColumn.of(SITE),
         TableColumn.of(SITE_NAME, "name"),
+        # No count: GPUs times scale need not be whole.
         TableColumn.of(GPUS, kind="number"),
         TableColumn.of(CAPITAL_PER_GPU, "capital_usd_per_gpu"),
         TableColumn.of(CAPITAL, "capital_usd_mn"),
@@ -301,6 +306,7 @@ FLEET_LOAD: Final = TableSchema(
     (
         TableColumn.of(TENANT),
         TableColumn.of(HOUR),
+        # A mean over the hour, so it need not be whole.
         TableColumn.of(ALLOCATED_GPUS, "held_gpus", kind="number"),
     ),
 )
@@ -362,4 +368,6 @@ def checked_study_table(name: str, frame: pl.DataFrame, currency: str = "") -> p
             found=Message("a table that nobody declared"),
             wanted=Message("one of {names}", {"names": ", ".join(TABLES)}),
         )
+    # Before it is written: a column that nobody declared would be shown without label and unit for
+    # ever.
     return TABLES[name].in_currency(currency).checked_frame(frame)

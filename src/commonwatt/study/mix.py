@@ -40,6 +40,7 @@ class MixSite:
 
     def gpu_hour_usd(self, moved: Mapping[str, float]) -> float:
         """Return the cost of a useful GPU-hour with some inputs moved [USD]."""
+        # In the order of the cost model, which takes them by position.
         values = [moved.get(key, median) for key, median in self.medians.items()]
         if self.site.cells is not None:
             return levelised_cost_of_compute(CostInputs(*values))
@@ -83,6 +84,7 @@ class SiteMix:
 def site_mix(sites: list[CostedSite]) -> SiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
+    # By the time that each served and not by its size: the policy chooses sites, and not the plan.
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
     return SiteMix(
         parts=tuple(
@@ -104,6 +106,7 @@ def _drawn_site_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
     if site.cells is None:
         rent = next(site.sourced_cost_inputs())
         shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
+        # The cost is proportional to the price, so one factor serves all draws.
         return rent.value.cost_input_quantiles(shares) * rented_gpu_hour_usd(
             1.0, site.site, site.use
         )

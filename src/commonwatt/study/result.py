@@ -104,6 +104,7 @@ def compute_base_case(
     variant_inputs = VariantStageInputs(
         variant=variant,
         sites=capital_inputs.sites,
+        # By its value and not its stage: a capital that comes out the same starts nothing anew.
         capital=capital.value("rows"),
         measured=capital_inputs.measured,
         part=None if variant == PROGRAMME else part,
@@ -171,17 +172,21 @@ def _study_funding_stage(
         FundingStageInputs.of(base.capital_stage, base.programme, part),
         lambda: report_progress(Message("Drawing the debt path with and without the programme")),
     )
+    # Added after the cache: running cost is part of it, decides no debt path here, and must not
+    # make a new one.
     return replace(funding, data=funding.data | {"capital": base.capital})
 
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     """Return every table of a picture."""
     fleet = result.base_case.fleet.tables
+    # The basis is written apart, under the names of the variants that share a run.
     tables = {name: table for name, table in fleet.items() if name not in BASIS}
     rows = [
         tables["fleet_policies"],
         *(fleet.tables["fleet_policies"] for fleet in result.compared_fleets),
     ]
+    # The programme's own policy stays first, where the check of a run looks for it.
     tables["fleet_policies"] = pl.concat(rows)
     if result.cost is not None:
         tables |= cost_stage_tables(result.cost.data)

@@ -88,10 +88,13 @@ def run_study(
         ProgrammeError: The programme or a change holds faults; nothing is kept.
         TraceError: A job could never run; nothing is kept.
     """
+    # Time of the processor: by the wall clock a busy machine would seem to compute more.
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
     drawn = compute_study(loaded, stages, report_progress)
+    # When jobs move, every alternative would have to be simulated again; both sides then leave them
+    # out, so that the rows still compare.
     alike = not changes or "schedule" not in stages.computed
     if not alike:
         report_progress(
@@ -103,6 +106,7 @@ def run_study(
         if changes
         else []
     )
+    # The example project and models hang on no input that a change could name.
     beside = [] if changes else list(study_annexes(loaded, language, report_progress))
     report_progress(Message("Writing the report"))
     whole = _StudyReport(loaded, language, study_recipe(loaded, language), findings, rows, beside)
@@ -162,6 +166,7 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
         kind="study-what-if" if programme.changes else "study",
         title=str(programme.file.title),
         seed=programme.file.seed,
+        # The language decides, too: the report is part of what the run keeps.
         parameters={"language": language, "what_if": list(programme.changes)},
         inputs=[RunInput.from_path(file.path, file.name) for file in programme.inputs],
     )
@@ -276,6 +281,8 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
         basis = study_report.basis()
         for name, table in basis.tables.items():
             declared = BASIS[name].in_currency(study_report.currency)
+            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
+            # of the run.
             draft.add_table(name, declared.checked_frame(table), as_csv=False)
         figures = study_report.figures(tables | dict(basis.tables), basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
@@ -286,6 +293,7 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
             measured=measured,
             figures=[figure.as_dict() for figure in figures],
         )
+    # Ctrl-C as well: a draft that stays would take its room until the store is opened again.
     except BaseException:
         store.discard(draft)
         raise

@@ -281,6 +281,7 @@ PLAN_BOUND: Final = Measure(
     MONEY,
 )
 
+# By run and not by variant: alternatives that move no job share the rows of one run.
 _RUN: Final = TableColumn.of(SIMULATED_RUN, "run")
 _VARIANT: Final = TableColumn.of(
     ALTERNATIVE_NAME,
@@ -396,6 +397,7 @@ BASIS_DRAWS: Final = TableSchema(
         TableColumn.of(GPU_HOUR_COST, "cost_usd_per_gpu_hour", meaning="In this draw"),
     ),
 )
+# Of the first draws alone: those of all would be a million rows and more for each site.
 BASIS_DRAW_INPUTS: Final = TableSchema(
     "basis_draw_inputs",
     "The inputs of the first draws of each site.",
@@ -474,6 +476,7 @@ FLEET_BASIS: Final = (
     BASIS_HOURS,
     BASIS_TRIPS,
 )
+# The order in which a run lists them.
 BASIS: Final[Mapping[str, TableSchema]] = {
     table.name: table
     for table in (

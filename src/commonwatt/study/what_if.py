@@ -21,6 +21,8 @@ def what_if_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ro
     {'figure': 'a', 'before': '2', 'after': '3', 'change_share': 0.5, 'changed': True}
     """
     old, new = dict(_flattened_study_facts(before)), dict(_flattened_study_facts(after))
+    # Figures that only one side has are rows, too: a wing that a change takes away must not vanish
+    # unsaid.
     names = list(dict.fromkeys([*new, *old]))
     return [_what_if_row(name, old.get(name), new.get(name)) for name in names]
 
@@ -35,9 +37,11 @@ def _flattened_study_facts(facts: Mapping[str, Any], above: str = "") -> Iterato
 
 def _what_if_row(name: str, before: Any, after: Any) -> Row:
     numbers = all(isinstance(value, int | float) for value in (before, after))
+    # From nought no change is a share.
     share = after / before - 1 if numbers and before else None
     return {
         "figure": name,
+        # As text, because one column holds numbers, names and gaps.
         "before": _what_if_value_text(before),
         "after": _what_if_value_text(after),
         "change_share": share,

@@ -49,6 +49,8 @@ from commonwatt.web.services import Services, open_console_services
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import TaskSupervisor
 
+# The first row that fits decides, so a kind stands before the one that it inherits from and the
+# last row takes the rest.
 STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (SignInError, HTTPStatus.UNAUTHORIZED),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
@@ -77,6 +79,8 @@ def console_app_on_services(services: Services) -> FastAPI:
         title="Commonwatt console",
         version=__version__,
         description=DESCRIPTION,
+        # FastAPI's own pages about the API load scripts from elsewhere and hold one inline; the
+        # policy for contents forbids both.
         docs_url=None,
         redoc_url=None,
         lifespan=_supervisor_lifespan(services),
@@ -87,6 +91,7 @@ def console_app_on_services(services: Services) -> FastAPI:
     app.add_middleware(RequestGuardMiddleware, settings=services.settings)
     app.add_exception_handler(CommonwattError, _commonwatt_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)
+    # FastAPI's own answer to a fault has none of the parts that our errors have.
     app.add_exception_handler(RequestValidationError, _invalid_request_response)
     app.add_exception_handler(Exception, _bug_error_response)
     return app
@@ -107,6 +112,8 @@ def _supervisor_lifespan(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
+        # Each worker process starts one; a lock file decides which of them works, so a dead worker
+        # leaves its place to another.
         foreman = TaskSupervisor(services)
         foreman.start()
         yield
@@ -119,6 +126,8 @@ def _supervisor_lifespan(services: Services) -> Callable[[FastAPI], Any]:
 def request_wants_html(request: Request) -> bool:
     """Return whether a person's browser asks, rather than a program."""
     accepts = request.headers.get("accept", "")
+    # A browser that follows a link to a file says that it takes HTML, too; who asked for CSV must
+    # not save an error page as data.
     return "text/html" in accepts and not request.url.path.endswith((".json", ".csv", ".parquet"))
 
 
@@ -127,6 +136,8 @@ def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     status = http_status_of_error(error)
     if not request_wants_html(request):
         return JSONResponse(error.as_dict(), status)
+    # Only what was read can be asked for again after signing in; the fields of a posted form are
+    # gone by then.
     if isinstance(error, SignInError) and request.method == "GET":
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(
@@ -138,6 +149,7 @@ def _commonwatt_error_response(request: Request, error: Exception) -> Response:
 def _http_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_FOUND:
+        # Cut, because an address may be thousands of letters long and stands in a sentence here.
         refusal: CommonwattError = PageNotFoundError(
             request.url.path[:100], found=Message("no such page")
         )
@@ -145,11 +157,14 @@ def _http_error_response(request: Request, error: Exception) -> Response:
         refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
     if request_wants_html(request):
         return _error_page_response(request, refusal, HTTPStatus(error.status_code))
+    # Among the headers is Allow, which RFC 9110 asks of every 405.
     return JSONResponse(refusal.as_dict(), error.status_code, error.headers)
 
 
 def _invalid_request_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    # The fault also holds the value that was sent. It is left out: a path may carry the secret of a
+    # one-time link.
     where = ".".join(str(part) for part in error.errors()[0]["loc"])
     usage_error = UsageError(where, wanted=str(error.errors()[0]["msg"]))
     return _commonwatt_error_response(request, usage_error)
@@ -166,6 +181,8 @@ def _bug_error_response(request: Request, error: Exception) -> Response:
     answer: Response = JSONResponse(bug.as_dict(), 500)
     if request_wants_html(request):
         answer = _error_page_response(request, bug, HTTPStatus.INTERNAL_SERVER_ERROR)
+    # Starlette answers an unforeseen error outside all middleware, so the headers that protect must
+    # be set here.
     answer.headers.update(HEADERS)
     return answer
 

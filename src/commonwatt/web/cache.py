@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CACHE_VERSION = "1"  # changes whenever what is kept changes its form
 LARGE_TABLE_ROWS = 20_000  # rows from which a table's columns and orders are kept on disk
 
+# Four bytes a row: an order of a million rows is 4 MB on disk.
 Order = npt.NDArray[np.uint32]
 
 
@@ -109,6 +110,8 @@ class TableCache:
 
     def load_frame(self, rows: TableRows) -> pl.DataFrame:
         """Return all rows, for what is made of them once."""
+        # A large table is read, used once and let go; what was made of it is small and is what is
+        # kept.
         if _is_large_run_table(rows):
             return rows.load()
         source = self._cached_row_source(rows)
@@ -131,6 +134,8 @@ class TableCache:
         elif query.order:
             places = self._sorted_row_numbers(rows, source, query.order)
         else:
+            # Without an order no row numbers are made, so a page of a million rows touches only its
+            # fifty.
             last = min(query.first + query.count, source.height)
             frame = source.take(np.arange(min(query.first, last), last))
             return TablePage(frame=frame, height=source.height)
@@ -155,7 +160,9 @@ class TableCache:
         """Return the places of rows whose text begins so, in the order asked for."""
         order = self._sorted_row_numbers(rows, source, ask.column)
         first = _count_sorted_rows_before(source, ask.column, order, ask.starts)
+        # The greatest code point: every text that begins so sorts before it.
         last = _count_sorted_rows_before(source, ask.column, order, ask.starts + "\U0010ffff")
+        # Back in the table's own order, which a reader expects who asked for no other.
         row_numbers = np.sort(order[first:last])
         if not ask.order:
             return row_numbers
@@ -176,12 +183,17 @@ class TableCache:
             return _row_numbers_sorted_by(source.frame, by)
         path = self._cache_file_path(key, "npy")
         if not path.exists():
+            # The draft's name ends as the file's does: np.save would add .npy to any other and the
+            # rename would miss it.
             self._write_cache_file(
                 path, lambda draft: np.save(draft, _row_numbers_sorted_by(rows.load(), by))
             )
+        # Mapped, not read: a page looks at fifty of these numbers.
         return np.load(path, mmap_mode="r")
 
     def _cached_text_on_disk(self, key: str, make: Callable[[], str]) -> str:
+        # A sealed run never changes. Any other key stands for a state that is soon gone and would
+        # leave a file behind for ever.
         if not key.startswith("run/"):
             return make()
         path = self._cache_file_path(key, "txt")
@@ -192,12 +204,16 @@ class TableCache:
         return made
 
     def _cache_file_path(self, key: str, ending: str) -> Path:
+        # A key holds whatever a column is called, so it cannot be a file's name itself.
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+        # One folder a run, so that all that was derived from a run can be found and deleted
+        # together.
         return self._folder / key.split("/")[1] / f"{digest}.{ending}"
 
     def _write_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
         """Write a file whole or not at all; two processes may do so at once."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, because a rename is atomic only within one file system.
         draft = path.with_name(f".{os.getpid()}-{path.name}")
         write(draft)
         os.replace(draft, path)
@@ -226,6 +242,7 @@ def _is_large_run_table(rows: TableRows) -> bool:
 def _row_numbers_sorted_by(frame: pl.DataFrame, by: str) -> Order:
     column = frame[by.removeprefix("-")]
     down = by.startswith("-")
+    # Missing values stand last in both directions: nobody sorts a column to read its gaps first.
     return column.arg_sort(descending=down, nulls_last=True).to_numpy().astype(np.uint32)
 
 
@@ -235,6 +252,8 @@ def _count_sorted_rows_before(source: RowSource, column: str, order: Order, want
     while low < high:
         middle = (low + high) // 2
         value = source.text(column, int(order[middle]))
+        # Polars sorted by UTF-8 bytes and Python compares code points; both give the same order, or
+        # this search would go astray.
         if value is not None and value < wanted:
             low = middle + 1
         else:

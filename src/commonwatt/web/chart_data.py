@@ -37,6 +37,8 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         "y_label": _chart_value_label(chart, language),
         "feed": chart.feed,
     }
+    # Points come from the feed once the page is open; what was measured before is asked for from
+    # row 0 on.
     if chart.form is ChartForm.LIVE:
         return head | {
             "x": [],
@@ -96,12 +98,16 @@ def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[s
         for series in every
     ]
     if chart.form is ChartForm.AREAS:
+        # Stacked before they are reduced: the parts have their peaks at different instants, so
+        # reduced parts would not add up.
         lines[: len(chart.series)] = _stacked_chart_lines(lines[: len(chart.series)])
     x, lines = reduce_chart_series(x, lines)
     series_json = [
         _chart_series_label(series, language) | {"values": _rounded_chart_values(values)}
         for series, values in zip(every, lines, strict=True)
     ]
+    # The dashed line was the last of `every`, so that it went through the same places as the
+    # series.
     line = series_json.pop() if chart.line else None
     return {"x": _rounded_chart_values(x), "series": series_json, "line": line}
 
@@ -109,11 +115,14 @@ def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[s
 def _stacked_chart_lines(lines: list[F64]) -> list[F64]:
     """Return running sums, so that every area stands on the one before it."""
     parts = np.stack(lines)
+    # A part without a value adds nothing where others have one; only where none has is there a gap.
     sums = np.cumsum(np.nan_to_num(parts), axis=0)
     return list(np.where(np.isnan(parts).all(axis=0), np.nan, sums))
 
 
 def _category_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+    # In the order of the table, which its maker chose; without `maintain_order` Polars promises
+    # none.
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     series_json = [
@@ -134,6 +143,8 @@ def _category_series_data(
             value_of_key = dict(
                 zip(keys, _rounded_chart_values(_chart_column_numbers(part[column])), strict=True)
             )
+            # A series may lack a name that another has; it gets a gap there and its later values do
+            # not slip to the left.
             out[role] = [value_of_key.get(name) for name in names]
     return out
 
@@ -173,7 +184,11 @@ def _series_values_aligned_to_x(x: F64, part: pl.DataFrame, x_column: str, colum
     if len(own) == len(x) and np.array_equal(own, x):
         return values
     out = np.full(len(x), np.nan)
+    # Some series of a long table have fewer instants than the first; they must not be drawn against
+    # its places.
     at = np.searchsorted(x, own)
+    # An instant after the last of `x` is found at len(x), which is no place; the second test alone
+    # would fail on it.
     known = (at < len(x)) & (x[np.minimum(at, len(x) - 1)] == own)
     out[at[known]] = values[known]
     return out
@@ -185,6 +200,7 @@ def _chart_column_numbers(column: pl.Series) -> F64:
 
 def _rounded_chart_values(values: F64) -> list[float | None]:
     """Return numbers of six significant digits, which is more than a screen shows."""
+    # JSON has no NaN. Python would write the word all the same, and a browser's parser refuses it.
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
 
 

@@ -114,6 +114,7 @@ class TaskData:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
+        # Spelled out, so that a program needs none of the server's modules to use the client.
         return self.state in {"finished", "failed", "stopped"}
 
 
@@ -148,6 +149,8 @@ class ConsoleClient:
     ) -> None:
         import httpx
 
+        # Asking for JSON also makes errors come as JSON; a browser would be shown a page or sent to
+        # the sign-in.
         headers = {
             "authorization": f"Bearer {token}",
             "accept": "application/json",
@@ -259,6 +262,7 @@ class ConsoleClient:
         Raises:
             WorkError: It was not over in time, or failed.
         """
+        # A clock that is set back meanwhile must not make this wait longer.
         until = time.monotonic() + seconds
         while not (work := self.task(task_id)).over:
             if time.monotonic() > until:
@@ -277,6 +281,7 @@ class ConsoleClient:
         **places: str,
     ) -> httpx.Response:
         method, form = self.CALLS[name]
+        # A slash in a name must not become a step in the path, which would ask for something else.
         address = form.format(**{key: quote(value, safe="") for key, value in places.items()})
         query = {key: str(value) for key, value in (ask or {}).items()}
         answer = self._http.request(
@@ -289,6 +294,7 @@ class ConsoleClient:
 
 def _dataclass_from_console_json(kind: type[T], answer_json: Mapping[str, Any]) -> T:
     """Return a data object from JSON; what it does not know is left out."""
+    # So that an older client still reads a console that has learnt to say more.
     known = {field.name for field in fields(kind)}  # pyright: ignore[reportArgumentType]
     return kind(**{name: value for name, value in answer_json.items() if name in known})
 
@@ -298,6 +304,7 @@ def _error_of_console_response(answer: httpx.Response) -> CommonwattError:
     try:
         error_body: dict[str, str] = answer.json()
     except ValueError:
+        # The guard before all pages, and a proxy before the console, refuse in plain text.
         error_body = {"found": answer.text[:200]}
     parts = {name: error_body.get(name, "") for name in ("found", "wanted", "remedy")}
     return kind(error_body.get("where", str(answer.url)), **parts)

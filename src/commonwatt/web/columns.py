@@ -29,6 +29,7 @@ def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
     """Write a table's columns into a folder, whole or not at all."""
     import polars as pl
 
+    # With the process in its name, because two workers may be asked for the same table at once.
     draft = folder.with_name(f".{os.getpid()}-{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -36,6 +37,8 @@ def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
         if column.dtype == pl.String:
             _save_cached_text_column(column, draft, i)
         else:
+            # An array of whole numbers cannot hold a gap: Polars would turn it into floats and lose
+            # digits above 2**53. The mask below says which zeros are none.
             _save_cached_array(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
         if column.null_count():
             _save_cached_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
@@ -98,6 +101,7 @@ class Columns:
         values = pl.Series(name, np.array(self._mapped_column_array(f"{i}")[places])).cast(
             _dtype_of_cached_name(kind)
         )
+        # The zeros that stand for gaps become gaps again before anybody sees them.
         return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
 
     def _read_texts(self, i: int, places: list[int]) -> list[str]:
@@ -121,6 +125,8 @@ class Columns:
 
 def _save_cached_text_column(column: pl.Series, folder: Path, i: int) -> None:
     texts = column.fill_null("")
+    # Bytes and not letters: places are counted in the encoded text, where a Chinese letter takes
+    # three.
     lengths = texts.str.len_bytes().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     joined = "".join(texts.to_list()).encode()
@@ -129,6 +135,8 @@ def _save_cached_text_column(column: pl.Series, folder: Path, i: int) -> None:
 
 
 def _save_cached_array(values: Array, path: Path) -> None:
+    # np.load reads no pickles, so a column of Python objects must fail here and not when a page
+    # needs it.
     np.save(path, values, allow_pickle=False)
 
 
@@ -136,6 +144,8 @@ def _cached_dtype_name(dtype: pl.DataType) -> str:
     import polars as pl
 
     if isinstance(dtype, pl.Datetime):
+        # Of a Datetime str() gives a call with its arguments, which `getattr(pl, kind)` could not
+        # find again.
         return f"Datetime {dtype.time_unit} {dtype.time_zone or ''}".strip()
     return str(dtype)
 

@@ -29,6 +29,7 @@ def upgrade_console_schema(engine: sa.Engine, to: str = HEAD) -> None:
     """Bring the console's tables up to `to`; costs nothing where they are."""
     if console_schema_version(engine) == to:
         return
+    # Imported only where there is a step to take: every start of every worker passes here.
     from alembic import command
 
     with engine.begin() as connection:

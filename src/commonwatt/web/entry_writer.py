@@ -46,6 +46,8 @@ class EntryWriter:
         at: datetime,
     ) -> LedgerEntry:
         """Put on record, in the caller's transaction, what happened at the console."""
+        # Two requests may reach the lock in the other order than they came, and the ledger refuses
+        # to go back in time.
         at = entry_time_not_before_last(tx, at)
         draft = EntryDraft(kind=f"console.{kind}", subject=subject, body=body)
         return self.ledger.append(tx, [draft], by=self.key, at=at)[0]
@@ -54,6 +56,8 @@ class EntryWriter:
         """Enrol an account in a role under a new key; return the key's actor."""
         key = Key.generate()
         actor_id = actor_id_of(key.public_key)
+        # Saved before it is enrolled: a file that nobody knows does no harm, an enrolled key that
+        # was lost could never sign.
         key.save(self._account_key_path(actor_id))
         person = Person(name=account, role=role, organisation=ORGANISATION, device="console")
         at = entry_time_not_before_last(tx, at)
@@ -79,6 +83,7 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
     Raises:
         LedgerError: The ledger was founded by others and does not know our key.
     """
+    # Whoever can read the folder can sign in the names of all accounts.
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "console.pem"
     key = Key.load(path) if path.exists() else _create_console_key(path)
@@ -88,6 +93,7 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
             name="console", role="registrar", organisation=ORGANISATION, device="console"
         )
         ledger.enrol_first_registrar(key, person, at=now)
+    # Refused at the start: later it would fail in the middle of somebody's change, entry by entry.
     elif actor_id_of(key.public_key) not in known:
         raise LedgerError(
             "ledger",

@@ -200,6 +200,8 @@ def headline_fact_of(
 ) -> HeadlineFact:
     """Return a headline figure with the label and the form that the catalogue gives it."""
     return HeadlineFact(
+        # Already in the reader's language, as the subject is a name that no catalogue holds; a
+        # Message without a translation shows its own text.
         label=Message(measure_label_text(figure, language, subject=subject))
         if subject
         else measure_label_message(figure),

@@ -63,6 +63,7 @@ class PageParameter:
         """
         if self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}:
             self._check_number(text)
+        # A line break would go on from here into addresses, run titles and logs.
         elif len(text) > self.longest or not text.isprintable():
             most = Message("at most {longest} letters", {"longest": str(self.longest)})
             raise ParameterError(self.name, found=Message("another text"), wanted=most)
@@ -74,6 +75,7 @@ class PageParameter:
         if self.default or not number:  # a number may have no default: nothing is then asked
             what["default"] = float(self.default) if number else self.default
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
+        # JSON has no infinity, which is what an open bound is.
         what |= {name: value for name, value in bounds.items() if number and math.isfinite(value)}
         if not number:
             what["maxLength"] = self.longest
@@ -89,6 +91,8 @@ class PageParameter:
         try:
             value = float(text)
         except ValueError:
+            # NaN fails every comparison, so a word and the text "nan" are refused by the one test
+            # below.
             value = math.nan
         if not self.minimum <= value <= self.maximum:
             bounds = {"low": f"{self.minimum:g}", "high": f"{self.maximum:g}"}
@@ -119,6 +123,7 @@ class PageValues:
 
     def query_string(self, **changes: str) -> str:
         """Return the values as the query of an address, in the order of the table."""
+        # What is empty is left out, so that one choice has one address and one key in the cache.
         return urlencode({k: v for k, v in (dict(self.given_text) | changes).items() if v != ""})
 
 
@@ -129,7 +134,9 @@ def parse_page_values(parameters: Sequence[PageParameter], values: Mapping[str, 
         ParameterError: A value is out of bounds.
     """
     checked: dict[str, str] = {}
+    # The table leads and not the address, which may carry `lang` and `theme` besides.
     for parameter in parameters:
+        # A form sends a field that was left empty as "", which means that nothing was chosen.
         text = values.get(parameter.name, "") or parameter.default
         if text:
             parameter.check_value(text)

@@ -38,6 +38,8 @@ def reduce_chart_series(
     """
     if len(x) <= most:
         return x, list(series)
+    # There are more rows than points here, so no stretch is empty; `reduceat` would answer for an
+    # empty one with its neighbour's value.
     edges = np.linspace(0, len(x), most // 2 + 1).astype(np.int64)
     places = np.column_stack([edges[:-1], (edges[:-1] + edges[1:]) // 2]).ravel()
     return x[places], [_min_max_chart_points(values, edges) for values in series]
@@ -46,6 +48,7 @@ def reduce_chart_series(
 def _min_max_chart_points(values: F64, edges: npt.NDArray[np.int64]) -> F64:
     low, first_low = _chart_stretch_extremes(values, edges, least=True)
     high, first_high = _chart_stretch_extremes(values, edges, least=False)
+    # In the order in which they came, so that a fall is not drawn as a rise.
     swapped = first_high < first_low
     out = np.empty(2 * len(low))
     out[0::2], out[1::2] = np.where(swapped, high, low), np.where(swapped, low, high)
@@ -56,8 +59,11 @@ def _chart_stretch_extremes(
     values: F64, edges: npt.NDArray[np.int64], *, least: bool
 ) -> tuple[F64, npt.NDArray[np.int64]]:
     """Return the extreme of each stretch and the place of its first row."""
+    # They pass over NaN; `minimum` and `maximum` would let one gap blank its whole stretch.
     reduce = np.fmin if least else np.fmax
     reduced = reduce.reduceat(values, edges[:-1])
     owner = np.repeat(np.arange(len(reduced)), np.diff(edges))
+    # The length stands for "nowhere": it is later than any row, so the minimum below passes over
+    # it.
     rows = np.where(values == reduced[owner], np.arange(len(values)), len(values))
     return reduced, np.minimum.reduceat(rows, edges[:-1])

@@ -41,10 +41,15 @@ GROUPS: Final[Mapping[str, Message]] = {
 def _console_template_environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("commonwatt.web"),
+        # Jinja escapes nothing of its own accord, and names of sites, jobs and people come from
+        # files.
         autoescape=True,
+        # A misspelt name fails in the tests of all pages; the default would print nothing in its
+        # place.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Templates ship with the package; no page looks at the disk to see whether one has changed.
         auto_reload=False,
     )
     tools: dict[str, Any] = {
@@ -53,6 +58,8 @@ def _console_template_environment() -> jinja2.Environment:
         "pages": PAGES,
         "Action": ConsoleAction,
         "Kind": ParameterKind,
+        # For hidden fields: a form sent with GET replaces the query of its address, and the page's
+        # choices would be lost.
         "page_values": parse_qsl,
     }
     made.globals.update(tools)  # pyright: ignore[reportUnknownMemberType]
@@ -124,6 +131,7 @@ def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
     """Return the address that will always show this: with the run that it shows."""
     query = values.query_string()
     if view.sources and "run" in values.given_text:
+        # "The newest study" will be another one tomorrow; the link names the run that is shown now.
         query = values.query_string(run=view.sources[0])
     return f"/{page.name}" + (f"?{query}" if query else "")
 
@@ -154,7 +162,10 @@ def _chart_template_data(context: RequestContext, view: PageView, chart: Chart) 
 
 
 def _chart_cache_key(chart: Chart, listing: TableListing | None, language: str) -> str:
+    # Title and series belong to the key: two choices on one page may draw the same rows in
+    # different ways.
     spec = hashlib.sha256(repr(chart).encode()).hexdigest()[:16]
+    # The language, because labels are part of the drawing.
     return f"{listing.rows.key if listing else 'live'}/{spec}/{language}"
 
 
@@ -184,6 +195,8 @@ def _listing_template_data(
             ]
             for row in shown.frame.select(names).iter_rows()
         ],
+        # Columns of text stand to the left and can be searched; numbers stand to the right, digit
+        # under digit.
         "text": [name for name in names if str(kinds[name]) == "String"],
         "units": {
             heading.column: heading.shown_unit(context.language) for heading in listing.headings
@@ -217,8 +230,10 @@ def console_cell_text(value: Any, column: str = "") -> str:
     """
     if value is None:
         return "–"
+    # Asked before int: bool is a kind of int in Python, and True would be written as 1.
     if isinstance(value, bool):
         return "✓" if value else "–"
+    # Asked before date, of which it is a kind: its hour would be dropped.
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, date):

@@ -35,6 +35,7 @@ class ConsoleAction(StrEnum):
 
     SEE_PLANS = "see-plans"  # programme, fleet, sites, runs
     SEE_TREASURY = "see-treasury"
+    # The texts stand in refusals of the API, so they stay when a name in the code changes.
     SEE_PROJECTS = "see-rooms"  # states and counts, never a record
     SEE_OUTPUTS = "see-outputs"  # what would leave a room
     SEE_MODELS = "see-models"
@@ -56,6 +57,7 @@ _R = ConsoleRole
 _EVERYBODY: Final = frozenset(ConsoleRole)
 
 ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
+    # The power to grant roles is not the power to look.
     ConsoleAction.SEE_PLANS: _EVERYBODY - {_R.REGISTRAR},
     ConsoleAction.SEE_TREASURY: frozenset({_R.VIEWER, _R.PLANNER, _R.TREASURER, _R.REGULATOR}),
     ConsoleAction.SEE_PROJECTS: frozenset({_R.CUSTODIAN, _R.RESEARCHER, _R.CHECKER, _R.REGULATOR}),
@@ -67,6 +69,7 @@ ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
     ConsoleAction.STOP_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
     ConsoleAction.DRAIN_NODE: frozenset({_R.OPERATOR}),
     ConsoleAction.QUERY_PROJECT: frozenset({_R.RESEARCHER}),
+    # Two roles, so that no single one can let an output leave.
     ConsoleAction.VOTE_OUTPUT: frozenset({_R.CHECKER}),
     ConsoleAction.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
     ConsoleAction.RECALL_OUTPUT: frozenset({_R.CUSTODIAN, _R.CHECKER}),

@@ -36,10 +36,13 @@ class RecentCache(Generic[T]):
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
+        # Made outside the lock, so that one slow table does not stop every other page. Two threads
+        # may then make the same thing; both are right.
         made = make()
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > self._most:
+                # The one that was asked for longest ago: `move_to_end` above keeps this order.
                 self._kept.popitem(last=False)
         return made
 
@@ -54,6 +57,8 @@ class RunCatalogue:
 
     def list_runs(self, kind: str = "") -> list[Run]:
         """Return the runs, of one kind where it is given, newest first."""
+        # The folder is listed each time, because other processes put runs there; only the manifests
+        # are kept.
         every = [self._cached_run(run_id) for run_id in self._store.ids()]
         return [run for run in every if not kind or run.kind == kind]
 
@@ -68,6 +73,8 @@ class RunCatalogue:
             RunNotFoundError: A run is named that is not there, or is of no such kind.
         """
         if not run_id:
+            # A generator: the newest run of a kind is near the top, and the manifests below it are
+            # not read.
             return next(iter(self._runs_of_kind(kind)), None)
         run = self.get(run_id)
         if run.kind not in (kind, *others):
@@ -80,6 +87,8 @@ class RunCatalogue:
         Raises:
             RunNotFoundError: It is not there.
         """
+        # The id comes from an address. It is looked up among those that exist before a path is made
+        # of it.
         if run_id not in self._store.ids():
             raise _run_not_found_error(run_id)
         return self._cached_run(run_id)
@@ -103,6 +112,8 @@ class RunCatalogue:
 
         path = self._store.folder(run.run_id) / "tables" / f"{table}.parquet"
         key = f"{run.run_id}/{table}"
+        # A Parquet file has its schema at its end, so a table of a million rows costs no more than
+        # one of ten.
         return self._columns.get(key, lambda: list(pl.read_parquet_schema(path)))
 
     def has(self, run: Run, table: str) -> bool:

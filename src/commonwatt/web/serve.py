@@ -26,6 +26,7 @@ def bind_console_socket(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
+    # Connections of a console that has just stopped linger for a minute and would hold the port.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
@@ -47,10 +48,13 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     Raises:
         UsageError: The console would answer others over plain HTTP.
     """
+    # Asked of the socket, because with --port 0 only the system knows the port.
     host, port = sock.getsockname()[:2]
+    # RFC 3986 writes an IPv6 address in an URL in brackets.
     name = f"[{host}]" if ":" in host else host
     address = given.pop("address", "") or f"http://{name}:{port}"
     parts = urlsplit(address)
+    # Over plain HTTP passwords and the session's cookie would cross the network for all to read.
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise UsageError(
             "--address",
@@ -58,6 +62,8 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
             wanted=Message("an address with https, unless it is this machine's own"),
             remedy=Message("Put a proxy with TLS before the console and name its address."),
         )
+    # An option that was not given is "" and leaves the default; only for the sample does "" mean
+    # none.
     chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
     return Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
 
@@ -75,6 +81,8 @@ def prepare_console_link(settings: Settings) -> str:
             return settings.address
         return f"{settings.address}/welcome/{make_welcome_link(services, '', now=now)}"
     finally:
+        # Each worker opens connections of its own; one shared between two processes would mix up
+        # their answers.
         services.database.dispose()
 
 
@@ -82,6 +90,7 @@ def _start_sample_study_task(services: Services, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
     from commonwatt.web.tasks.supervisor import list_newest_tasks, start_task
 
+    # A sample that is under way, or that somebody stopped, is not begun again by a restart.
     if services.settings.sample and not services.runs.ids() and not list_newest_tasks(services, 1):
         start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
@@ -90,15 +99,20 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
     """Answer until stopped."""
     import uvicorn
 
+    # Worker processes import the application by its name and can be handed nothing else.
     os.environ[ENVIRONMENT] = settings.as_text()
     config = uvicorn.Config(
         "commonwatt.web.app:from_environment",
         factory=True,
         workers=workers,
         log_level="warning",
+        # Addresses hold the secrets of one-time links, and a log would keep them.
         access_log=False,
         server_header=False,
+        # Without a proxy anybody could write these headers and so choose the address that attempts
+        # are counted under.
         proxy_headers=settings.secure,
+        # Without a limit one slow download keeps a stopped console alive.
         timeout_graceful_shutdown=5,
         timeout_keep_alive=75,  # longer than people think between two pages
     )

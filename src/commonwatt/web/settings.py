@@ -49,6 +49,8 @@ class Settings:
     sample: str = "harbour"
     oidc_issuer: str = ""
     oidc_client: str = ""
+    # The file and not the secret: settings go to workers by the environment, which every child
+    # inherits.
     oidc_secret_file: str = ""
     oidc_roles_claim: str = "roles"
 
@@ -61,6 +63,7 @@ class Settings:
 
     def as_text(self) -> str:
         """Return the settings for the environment of a worker."""
+        # `default` writes paths as text; `from_environment` makes them paths again.
         return json.dumps(asdict(self), default=str)
 
     @classmethod

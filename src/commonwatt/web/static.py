@@ -26,10 +26,13 @@ class StaticAsset:
 @cache
 def static_asset(name: str) -> StaticAsset | None:
     """Return a file below `static`, or None where there is none that may be sent."""
+    # Resolved first: `..` and links are followed before it is asked whether the file lies in the
+    # folder.
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
         return None
     plain = path.read_bytes()
+    # gzip writes the time into its head; at zero all workers send the same bytes under one tag.
     packed = gzip.compress(plain, 9, mtime=0)
     tag = hashlib.sha256(plain).hexdigest()[:16]
     return StaticAsset(KINDS[path.suffix], plain, packed, tag)

@@ -13,6 +13,7 @@ from typing import Any
 
 from commonwatt.web.page_view import ChartForm
 
+# Units of the drawing, not pixels: the viewBox is scaled to any width of page or paper.
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
 BAR_HEIGHT = 30  # height of a bar's row
@@ -39,8 +40,12 @@ class AxisScale:
         """Return the place of a value."""
         low, high = self.low, self.high
         if self.logarithmic:
+            # Nought has no logarithm; it stands at the foot of the axis.
             low, high, value = math.log10(low), math.log10(high), math.log10(max(value, self.low))
+        # One value alone has no range; it stands in the middle.
         share = (value - low) / (high - low) if high > low else 0.5
+        # A tenth of a pixel cannot be seen, and each digit more is paid for six hundred times a
+        # line.
         return round(self.first + share * (self.last - self.first), 1)
 
 
@@ -60,7 +65,9 @@ def chart_axis_ticks(low: float, high: float, about: int = 5) -> list[float]:
     span = (high - low) or abs(high) or 1.0
     raw = span / about
     power = 10.0 ** math.floor(math.log10(raw))
+    # A little less than `raw`, or a rounding error would take the next wider step.
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    # 0.3 / 0.1 is a hair below 3; without the margins the axis would gain an empty stretch.
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
@@ -71,6 +78,7 @@ def chart_tick_number_text(value: float) -> str:
     >>> tuple(chart_tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0))
     ('1,500', '0.25', '2M', '0')
     """
+    # -0.0 + 0.0 is 0.0; otherwise the tick would read "-0".
     value = value + 0.0
     for size, letter in ((1e9, "G"), (1e6, "M")):
         if abs(value) >= size:
@@ -85,6 +93,8 @@ def _has_chart_points(data: Data) -> bool:
 
 
 def _svg_element(body: str, data: Data, height: float = HEIGHT) -> str:
+    # A screen reader takes the drawing as one picture and needs words for it (WCAG 2.2, 1.1.1); the
+    # numbers stand in the chart's table.
     label = escape(f"{data['title']}. {data['caption']}", quote=True)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{label}" '
@@ -107,6 +117,8 @@ def _svg_value_scale_and_ticks(
         high = high if high > low else low * 10
         marks = [low * 10**i for i in range(round(math.log10(high / low)) + 1)]
         return AxisScale(low, high, first, last, logarithmic=True), marks
+    # Length and height are read as amounts, so their axis holds zero; a fan, a range or a point is
+    # read by its place.
     zero = data["form"] not in {ChartForm.FAN.value, ChartForm.RANGES.value, ChartForm.POINTS.value}
     low, high = min(values), max(values)
     low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
@@ -161,6 +173,7 @@ def _svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
         return round(LEFT + (i + 0.5) * step, 1)
 
     longest = max(_svg_text_width_in_letters(name) for name in names)
+    # Where names would run into each other every second, third … one is written.
     every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
     labels = [
         _svg_x_tick_text(place_of_name(i), name) for i, name in enumerate(names) if i % every == 0
@@ -170,6 +183,7 @@ def _svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
 
 def _svg_text_width_in_letters(text: str) -> float:
     """Return how wide a text is, in Latin letters."""
+    # From U+2E80 on stand the scripts of East Asia, whose letters are nearly twice as wide.
     return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
 
 
@@ -223,6 +237,7 @@ def _svg_area_chart(data: Data) -> str:
         pairs = zip(reversed(data["x"]), reversed(below), strict=True)
         back = "".join(f"L{x(at):g} {y(v):g}" for at, v in pairs)
         parts.append(f'<path class="area s{i}" d="{up}{back}Z"/>')
+        # The next area comes back along this line, so areas never lie over each other.
         below = top
     return _svg_element(
         _svg_y_axis(data, y, marks) + axis + "".join(parts) + _svg_dashed_limit(data, x, y), data
@@ -232,6 +247,7 @@ def _svg_area_chart(data: Data) -> str:
 def _svg_fan_chart(data: Data) -> str:
     y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
     place, axis = _svg_name_axis(data)
+    # All bands before all medians, or a later band would cover an earlier median.
     body = "".join(_svg_fan_band(series, i, place, y) for i, series in enumerate(data["series"]))
     body += "".join(
         _svg_median_line(series, i, place, y) for i, series in enumerate(data["series"])
@@ -258,7 +274,8 @@ def _svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScal
     if not data.get("line"):
         return ""
     values = enumerate(data["line"]["values"])
-    points = [v and (place(k), y(v)) for k, v in values]
+    # A limit of nought is a limit: `v and …` would give the number itself.
+    points = [None if v is None else (place(k), y(v)) for k, v in values]
     return f'<path class="limit" d="{_svg_path_of_points(points)}"/>'
 
 
@@ -268,6 +285,8 @@ def _svg_column_chart(data: Data) -> str:
     heights = [*sums, *(v for v in line if v is not None)]
     y, marks = _svg_value_scale_and_ticks(data, heights, HEIGHT - BOTTOM, TOP)
     place, axis = _svg_name_axis(data)
+    # The greatest width is that of `console.js`, so that columns keep it when the chart comes
+    # alive.
     wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
     parts = [
         f'<rect class="bar s{i}" x="{place(k) - wide / 2:g}" y="{min(y(a), y(b)):g}" '
@@ -317,12 +336,14 @@ def _svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
 
 def _svg_heat_map(data: Data) -> str:
     left = _svg_margin_for_names(data["y"])
+    # A pair without a value stays blank, which is not the same as the palest colour.
     cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
     most = max((c[2] for c in cells), default=1.0) or 1.0
     wide = (WIDTH - left - RIGHT) / len(data["x"])
     tall = min(BAR_HEIGHT, 220 / len(data["y"]))
     height = TOP + tall * len(data["y"]) + BOTTOM
     parts = [
+        # Ten classes of colour: the policy for contents forbids a style on a cell.
         f'<rect class="heat h{min(9, int(10 * v / most))}" x="{left + i * wide:.1f}" '
         f'y="{TOP + j * tall:.1f}" width="{wide + 0.2:.1f}" height="{tall:.1f}"/>'
         for i, j, v in cells
@@ -369,6 +390,7 @@ def _svg_row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
 
 
 def _svg_short_row_name(name: str) -> str:
+    # Longer names would leave the bars too little room; the chart's table has them whole.
     return name if len(name) <= 34 else name[:33] + "…"
 
 
@@ -394,6 +416,7 @@ def _svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
     up, down = [0.0] * len(data["x"]), [0.0] * len(data["x"])
     for i, series in enumerate(data["series"]):
         for k, value in enumerate(series["values"]):
+            # One pile for both signs would hide a negative part behind the positive ones.
             side = up if (value or 0.0) >= 0 else down
             out.append((i, k, side[k], side[k] + (value or 0.0)))
             side[k] += value or 0.0
@@ -413,5 +436,6 @@ _DRAWERS: dict[ChartForm, Callable[[Data], str]] = {
     ChartForm.RANGES: _svg_range_chart,
     ChartForm.POINTS: _svg_range_chart,
     ChartForm.HEAT: _svg_heat_map,
+    # Before the first sample there is nothing to draw, and without script no sample ever comes.
     ChartForm.LIVE: lambda _: "",
 }

@@ -58,9 +58,11 @@ def claim_unit_with_denominator(unit: Unit, target: Unit) -> Unit | None:
     for name, power in counted.dims:
         lacking[name] = lacking.get(name, 0) - power
     missing = {name: power for name, power in lacking.items() if power}
+    # A pure number lacks everything, and would fit any unit with one denominator.
     if len(missing) != 1 or not counted.dims:
         return None
     ((name, power),) = missing.items()
+    # Only a denominator is ever left out: nobody says "5 USD" for five dollars times a year.
     if power != -1 or name not in _IMPLIED:
         return None
     implied = parse_unit(_IMPLIED[name])
@@ -75,6 +77,7 @@ def claim_unit_with_denominator(unit: Unit, target: Unit) -> Unit | None:
 def _claim_unit_in_currency(unit: Unit, currency: str) -> Unit:
     """Return the unit in a currency, its events as the numbers that people count them by."""
     counted = unit.in_currency(currency)
+    # An event is a thing that is counted: "3 faults" and "3" are one figure to who writes a claim.
     return replace(
         counted, dims=tuple((name, power) for name, power in counted.dims if name != "event")
     )

@@ -28,6 +28,7 @@ class Interval:
         if math.isinf(self.low) or self.low <= 0:
             # "Under 20" is said of what is not far below; half of it, where nothing bounds it.
             return self.high if self.low != 0 or self.high == 0 else self.high / 2
+        # Claims miss by factors, so the middle that is as far from both ends is the geometric one.
         return math.sqrt(self.low * self.high)
 
     @property
@@ -38,6 +39,7 @@ class Interval:
     def widened(self, share: float) -> Interval:
         """Return the interval with each end moved out by `share` of its size."""
         return Interval(
+            # By its size and not its sign: a deficit of -5 widens to -5.1 and not towards zero.
             self.low - abs(self.low) * share if math.isfinite(self.low) else self.low,
             self.high + abs(self.high) * share if math.isfinite(self.high) else self.high,
         )
@@ -57,6 +59,7 @@ class Interval:
     def inverse(self) -> Interval:
         """Return one over the interval, for positive values."""
         low = 0.0 if math.isinf(self.high) else 1 / self.high
+        # Down to zero or below, one over it has no bound.
         high = math.inf if self.low <= 0 else 1 / self.low
         return Interval(low, high, self.strict)
 

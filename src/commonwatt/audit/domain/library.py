@@ -93,6 +93,7 @@ class ReferenceLibrary:
             # The longest phrase wins, unless the unit settles it: "power" is a price per kWh or a
             # draw in kW, and only the unit tells.
             score = length + (20 if exact and unit.text else 10 if fits else 0)
+            # A comparison is a pure ratio whatever it compares, so its unit rules out no quantity.
             if not fits and not (compared or not unit.text):
                 continue
             if best is None or score > best[0]:
@@ -118,6 +119,8 @@ class ReferenceLibrary:
         ]
         if members:
             return self._reference_hulls_by_basis(quantity, region, members)
+        # A province without a figure of its own is held against its country's, and the finding says
+        # so by the reference's name.
         parent = self.regions.parents.get(region, "")
         return self.references_for_region(quantity, parent) if parent else []
 
@@ -145,6 +148,8 @@ class ReferenceLibrary:
     ) -> ReferenceValue:
         low = min(group, key=lambda each: each.value.low)
         high = max(group, key=lambda each: each.value.high)
+        # The hub's figure is the centre: of a large region people mean the part where data centres
+        # stand.
         hub = self.regions.hubs.get(region, "")
         main = next((each for each in group if each.region == hub), None)
         value = interval_hull([each.value for each in group])
@@ -168,6 +173,7 @@ def claim_interval_in_unit(
         unit = claim_unit_with_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
+        # By way of the dollar, in which the rates are kept.
         factor *= currency_units_per_usd(money, into.currency, year) / currency_units_per_usd(
             money, unit.currency, year
         )
@@ -183,6 +189,7 @@ def currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> fl
     if currency == "USD":
         return 1.0
     years = [known for name, known in money.per_usd if name == currency]
+    # The earlier of two that are as near: it was known when the claim was made.
     return money.currency_units_per_usd(
         currency, min(years, key=lambda known: (abs(known - year), known))
     )

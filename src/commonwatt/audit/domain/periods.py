@@ -59,6 +59,8 @@ def _single_claim_period(match: re.Match[str]) -> ClaimPeriod:
     # 2026-27 is a fiscal year and 2026-07 a month; 2011-12 could be either, and statistics of
     # governments mean the year.
     if match[3] is None and int(second) == (year + 1) % 100:
+        # From April to March, as fractions of a calendar year.
         return ClaimPeriod(year + 0.25, year + 1.25, PeriodKind.FISCAL)
+    # A number such as 2025-30 is no month; it is read as the nearest one and its year still counts.
     month = min(max(int(second), 1), 12)
     return ClaimPeriod(year + (month - 1) / 12, year + month / 12, PeriodKind.MONTH)

@@ -35,6 +35,7 @@ class RegionTable:
             return self.names[plain]
         # Whole words only: "in" is India and stands inside every "mainland".
         mentioned = [name for name in self.names if len(name) > 1 and f" {name} " in f" {plain} "]
+        # The longest, because "US Virginia" also mentions the US.
         return self.names[max(mentioned, key=len)] if mentioned else None
 
     def is_within(self, region: str, of: str) -> bool:

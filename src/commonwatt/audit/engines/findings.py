@@ -13,6 +13,7 @@ from commonwatt.audit.domain.periods import ClaimPeriod
 from commonwatt.core.messages import Message
 
 
+# Their order is read by the code: the first of a claim's kinds is its verdict.
 class FindingKind(StrEnum):
     """What an audit can say, gravest first."""
 

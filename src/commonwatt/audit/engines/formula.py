@@ -52,11 +52,13 @@ def evaluate_claim_expression(expression: str, values: Mapping[str, Interval]) -
     >>> str(evaluate_claim_expression("A1 / B1", values))
     '20–30'
     """
+    # A grammar of its own and no `eval`: a file of claims comes from anybody.
     tokens = _TOKEN.findall(expression)
     # What the grammar skips must not vanish: "E1 ^ 2" would be read as "E1 2".
     if "".join(tokens) != re.sub(r"\s", "", expression) or not tokens:
         raise _claim_expression_error(expression)
     result, rest = _evaluate_sum_of_claims(tokens, values, expression)
+    # "A1 B1" leaves B1 over: a sign was forgotten between them.
     if rest:
         raise _claim_expression_error(expression)
     return result

@@ -86,6 +86,7 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
 
     Unit slips, other dates and other bases are looked for by arithmetic alone.
     """
+    # All are read before any is judged, because claims are held against each other, too.
     reads = [interpret_claim(claim, library) for claim in claims]
     between = claim_relation_findings(reads, library)
     return [
@@ -133,6 +134,7 @@ def _claim_value_in_common_unit(
         share = value.scaled(unit.factor)
         words = f"{claim.quantity} {claim.quote}".lower()
         if any(word in words for word in _DISCOUNT) and claim.unit_text not in _UNIT_RATIO:
+            # "30 % cheaper" claims a ratio of 0.7; the ends change places.
             return Interval(1 - share.high, 1 - share.low, share.strict)
         return share
     year = int(period.start) if period else 2025
@@ -196,6 +198,7 @@ def _reference_ratio(first: ReferenceValue, second: ReferenceValue) -> Reference
         value=first.value / second.value,
         centre=first.centre / second.centre,
         basis=basis,
+        # Both sides with their dates, as a ratio of two years' figures is a ratio of nothing.
         note=f"({_claim_reference_text(first)}) / ({_claim_reference_text(second)})",
         source=first.source
         if first.source == second.source
@@ -225,6 +228,7 @@ def _claim_tolerance_share(reference: ReferenceValue, claim: PublishedClaim) -> 
 
 
 def _is_rounded_claim_figure(number: float) -> bool:
+    # Two digits that matter: 1.2e5 and 120,000 were both rounded by whoever wrote them.
     return number != 0 and math.isclose(number, float(f"{number:.1e}"), rel_tol=1e-9)
 
 
@@ -261,6 +265,7 @@ def _references_ranked_for_claim(
     def reference_rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
         by_basis = -len(marks & _basis_marks_in_words(each.basis))
         if read.period is None:
+            # Without a period the newest reference is meant.
             return (0.0, 0, 0.0, by_basis, -each.period.end)
         # To a hundredth of a year, so that months as fractions tie and the next criterion speaks.
         gap = round(each.period.gap_years(read.period), 2)
@@ -292,6 +297,7 @@ def _in_line_claim_finding(
     read: InterpretedClaim, value: Interval, reference: ReferenceValue
 ) -> ClaimFinding:
     period = read.period
+    # A stock on a day is the same in either kind of year; a flow over a year is not.
     flow = read.quantity is not None and any(name == "time" for name, _ in read.quantity.unit.dims)
     if (
         flow
@@ -317,6 +323,8 @@ def _other_date_or_basis_finding(
     period = read.period
     farther = (
         period is not None
+        # Not half a year: a fiscal and a calendar year of one name lie a quarter apart and are no
+        # wrong date.
         and reference.period.gap_years(period) > first.period.gap_years(period) + 0.4
     )
     if farther or reference.basis == first.basis:
@@ -387,6 +395,8 @@ def _wrong_factor_claim_finding(
     has_own_reference = read.is_comparison or any(
         each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
     )
+    # A region without a reference may be dearer than its country's figure; the dearest known one
+    # bounds that.
     top = (
         None if has_own_reference else library.highest_in_country(read.quantity.id, read.regions[0])
     )

@@ -80,6 +80,7 @@ def _claim_values_in_usd(
             continue
         year = int(read.period.start) if read.period else 2025
         money = currency_units_per_usd(library.money, unit.currency, year) if unit.currency else 1.0
+        # In one currency, so that a formula over dollars and yuan is not computed in neither.
         out[name] = value.scaled(unit.factor / money)
     return out
 
@@ -141,9 +142,12 @@ def _claim_agreement_findings(
     value, value_of_other = read.value, other.value
     note = ""
     if _do_claims_compare_opposite_ways(read, other):
+        # "A is twice B" and "B is half of A" are one claim.
         value = value.inverse()
         note = f"1 / {read.claim.id} = {value}; "
     sentence = f"{note}{read.claim.id} {value} against {other.claim.id} {value_of_other}"
+    # As they stand and not widened: both are the writer's own figures, and no source rounds between
+    # them.
     if value.overlaps(value_of_other):
         text = Message(
             "Agrees with claim {other}: {shown}.", _claim_message_values(other, sentence)
@@ -256,6 +260,8 @@ def _debt_stock_and_ratio_findings(
 def _are_claims_of_same_period(stock: InterpretedClaim, ratio: InterpretedClaim) -> bool:
     if stock.period is None or ratio.period is None:
         return False
+    # A fiscal year's stock over a calendar year's GDP differs by a quarter of growth, and is no
+    # mistake of the writer's.
     fiscal = (stock.period.kind is PeriodKind.FISCAL) == (ratio.period.kind is PeriodKind.FISCAL)
     return fiscal and stock.period.overlap_years(ratio.period) > 0
 
@@ -274,6 +280,7 @@ def _debt_ratio_date_findings(
     if not gdps:
         return []
     implied = Interval(
+        # The widest that the known GDPs allow: a clash must not come from the choice of a vintage.
         100 * stock.value.low / max(each.value.high for each in gdps),
         100 * stock.value.high / min(each.value.low for each in gdps),
     )

@@ -53,6 +53,7 @@ def parse_claims(text: str, name: str) -> list[PublishedClaim]:
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("the columns {names}", {"names": ", ".join(COLUMNS)}),
         )
+    # From 2, as a spreadsheet counts: the first row holds the names.
     claims = [
         _published_claim_of_row(row, name, number) for number, row in enumerate(reader, start=2)
     ]
@@ -66,6 +67,7 @@ def _published_claim_of_row(
     text = {key: (row[key] or "").strip() for key in (*COLUMNS, "relates_to") if key in row}
     where = table_cell_location(name, number)
     value = _claim_interval_of_row(text, where)
+    # A figure of no year is true of some year, and cannot be held against anything.
     if value is not None and not text["period"]:
         raise ClaimsError(
             table_cell_location(name, number, "period"),
@@ -94,6 +96,7 @@ def _claim_interval_of_row(text: Mapping[str, str], where: str) -> Interval | No
     if not text["low"] and not text["high"]:
         return None
     try:
+        # One empty bound is an open end, as in "over 20 times"; two are a claim without a figure.
         low = _claim_number_with_commas(text["low"]) if text["low"] else -math.inf
         high = _claim_number_with_commas(text["high"]) if text["high"] else math.inf
     except ValueError as error:

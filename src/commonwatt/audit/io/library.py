@@ -69,6 +69,7 @@ def _reference_value_of_row(
     row: dict[str, str], units: dict[str, Unit], money: CurrencyTable
 ) -> ReferenceValue:
     period = parse_claim_period(row["period"])
+    # Our own file: a row without a date is a bug of the library and no fault of a claim.
     assert period is not None, row
     value = claim_interval_in_unit(
         Interval(float(row["low"]), float(row["high"])), parse_unit(row["unit"]),
@@ -150,5 +151,6 @@ def _estimated_reference_value(
     return ReferenceValue(
         quantity=quantity, region=SITE_REGIONS[site], value=Interval(low, high), centre=mid,
         basis=basis, when=str(year), period=period, source=source, dated=str(year),
+        # A model's answer is never more than an estimate, however sure its inputs are.
         confidence="estimate",
     )  # fmt: skip

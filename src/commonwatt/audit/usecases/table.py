@@ -32,6 +32,7 @@ def _claim_finding_row(each: AuditedClaim, finding: ClaimFinding, language: str)
         "kind": str(finding.kind),
         "finding": finding.text.translate(language),
         "arithmetic": finding.arithmetic,
+        # NaN alone differs from itself; a table holds it as no value.
         "factor_ratio": None if finding.factor != finding.factor else finding.factor,
         "other_claim": finding.other,
         "source": finding.source,
@@ -53,6 +54,7 @@ def _audited_claim_text(each: AuditedClaim, language: str) -> str:
     lines = [title, f"    → {each.verdict(language)}"]
     for finding in each.findings:
         lines.append(f"      · {finding.text.translate(language)}")
+        # A finding between two claims has no source: its arithmetic stands in its sentence.
         if finding.source:
             lines.append(f"        {finding.arithmetic}")
             trust = translate(finding.confidence, language)

@@ -13,6 +13,7 @@ from commonwatt.catalogue.units.text import LONGEST, plain_unit_text, read_quant
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
+# From here on a float no longer holds every whole number.
 _EXACT: Final = 2**53
 _POWERS: Final = 700  # beyond any float, digits and factors included
 _LEAD: Final = re.compile(
@@ -46,6 +47,7 @@ def parse_quantity(
     into = parse_unit(to, where=where) if isinstance(to, str) else to
     shown = text if isinstance(text, str) else repr(text)
     try:
+        # A cell of a spreadsheet may be a number already.
         if not isinstance(text, str):
             unit = read_unit(_unit_of_bare_number(bare, shown, into), home)
             return _converted_unit_value(_checked_quantity_number(text), unit, into)
@@ -109,6 +111,7 @@ def _split_quantity_text(text: str) -> tuple[int, int, str]:
     if each is not None:  # 每度0.3元: the denominator stands first
         spelled, under = spelled[each.end() :], f"每{each[1]}"
     lead = _LEAD.match(spelled)
+    # "-$-5" is a slip, and no price of five.
     if lead is None or (lead["sign"] and lead["minus"]):
         raise _no_quantity_number_fault()
     read = read_quantity_digits(spelled[lead.end() :])
@@ -117,6 +120,7 @@ def _split_quantity_text(text: str) -> tuple[int, int, str]:
     digits, power, end = read
     sign = -1 if "-" in (lead["sign"], lead["minus"]) else 1
     rest = spelled[lead.end() + end :].strip()
+    # "3-5 USD" would otherwise be three of a unit called "-5 USD".
     if rest.startswith(("-", "~")) and rest[1:].strip()[:1].isdigit():
         raise _quantity_range_fault()
     return sign * digits, power, f"{lead['money'] or ''} {rest}{under}".strip()
@@ -155,10 +159,13 @@ def _exactly_converted_value(digits: int, power: int, unit: Unit, into: Unit) ->
     """Return digits and power of ten in `into`, rounded once."""
     times, over, shift = _unit_conversion_factors(unit, into)
     if power > 0:
+        # Bounded: "1e9999999" must not build a number of ten million digits before it is refused.
         times *= 10 ** min(power, _POWERS)
     else:
         over *= 10 ** min(-power, _POWERS)
     try:
+        # Python divides whole numbers of any size and rounds once; a float on the way would round
+        # twice.
         return float(Fraction(digits * times, over) + shift) if shift else digits * times / over
     except OverflowError:
         raise _not_finite_quantity_fault() from None
@@ -178,6 +185,7 @@ def _unit_kind_clash(first: Unit, other: Unit) -> UnitFault | None:
     """Return why two units are not of one kind, or None where they are."""
     if first.dims != other.dims:
         return _other_unit_kind_fault(first, other)
+    # Money of 2015 and of 2024 are two units, though both are dollars.
     if first.price_year != other.price_year:
         return UnitFault(
             _price_year_message(first),
@@ -194,6 +202,7 @@ def _unit_kind_clash(first: Unit, other: Unit) -> UnitFault | None:
 
 
 def _other_unit_kind_fault(first: Unit, other: Unit) -> UnitFault:
+    # Named apart from other kinds, because the remedy is a rate, and a rate has a day.
     bare = [tuple(("money" if name.startswith("currency_") else name, power)
                   for name, power in unit.dims) for unit in (first, other)]  # fmt: skip
     if sorted(bare[0]) == sorted(bare[1]):
@@ -204,6 +213,7 @@ def _other_unit_kind_fault(first: Unit, other: Unit) -> UnitFault:
         )
     given = Message("a value in {unit}", {"unit": first.text})
     wanted = Message("a value in {unit}, or in a unit of that kind", {"unit": other.text})
+    # Percent and points are so easily taken for each other that the remedy spells both out.
     if {first.dims, other.dims} == {(), (("point", 1),)}:
         remedy = Message("A rise from 2 to 3 percent is one percentage point, and 50 percent.")
         return UnitFault(given, wanted, remedy)

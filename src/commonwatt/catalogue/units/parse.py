@@ -51,6 +51,7 @@ _TOKEN: Final = re.compile(
 @lru_cache(maxsize=4096)
 def read_unit(text: str, home: str) -> Unit:
     """Return the unit that `text` names, or raise a `UnitFault`."""
+    # Before any pattern is tried: some of them would take long over a page of text.
     if len(text) > LONGEST:
         raise _unknown_unit_fault(text[:20] + "…")
     spelled = plain_unit_text(text)
@@ -89,10 +90,12 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
 
 
 def _unit_text_and_price_year(text: str) -> tuple[str, int | None]:
+    # The patterns are only compiled and tried where a year can stand.
     for form in _PRICES if "19" in text or "20" in text else ():
         match = _form(form).search(text)
         if match:
             return (text[: match.start()] + " " + text[match.end() :]).strip(), int(match[1])
+    # Constant prices of no year are money of no date.
     if "constant prices" in text or "不變價" in text or "固定價" in text:
         raise UnitFault(
             Message("prices of a year that is not named"),
@@ -209,6 +212,7 @@ def _chinese_unit_tokens(run: str) -> Iterator[tuple[str, str]]:
         if run[place] in table.COUNTERS and run[place : place + 2] not in names:
             place += 1
             continue
+        # Longest first: 千瓦時 begins with 千瓦 and with 千, which is a thousand.
         for length in range(min(6, len(run) - place), 0, -1):
             word = run[place : place + length]
             if word in names or word in table.CHINESE_SCALES or word in "元仙兆":
@@ -296,6 +300,7 @@ class _Reader:
 
     def _read_unit_in_brackets(self, term: _Term) -> None:
         self._depth += 1
+        # No unit of people nests deeper, and each bracket is a call of this reader.
         if self._depth > 5:
             raise _unknown_unit_fault("(")
         inner = self._read_unit_fraction()
@@ -317,6 +322,8 @@ class _Reader:
             term.shared.append(_MARKED.get(word.casefold(), word))
         elif word == "兆" or word in table.AMOUNT:
             term.amounts.append(word)
+            # Left open until the whole term is read: "m" is a million beside money and a metre
+            # elsewhere.
             term.parts.append((f"?{word}", 1))
         else:
             term.parts.append((_unit_name_of_word(word), 1))
@@ -346,6 +353,7 @@ class _Reader:
 
     def _settle_currency_sign(self, term: _Term, sign: str, codes: set[str]) -> None:
         meant = next(iter(codes), self._home)
+        # A home of euros does not make "$" euros: the sign must be one of that currency.
         if meant in table.SHARED_SIGNS[sign]:
             if not codes:
                 codes.add(meant)
@@ -362,6 +370,7 @@ class _Reader:
 
 
 def _raise_unit_power(term: _Term, word: str) -> None:
+    # Cut before it is read: a power of a thousand digits is refused below and never computed.
     power = int(word.lstrip("^*").strip("()")) if len(word) <= 8 else 99
     if not term.parts or not 0 < abs(power) <= 9:
         raise _unknown_unit_fault(word)
@@ -401,11 +410,13 @@ def _assembled_unit(text: str, whole: _Whole, of: str, price_year: int | None) -
         ratio *= table_of.factors[name] ** power
         for dim, count in table_of.dims[name]:
             powers[dim] = powers.get(dim, 0) + count * power
+    # Far beyond any unit that is meant, and still well within what a float can hold.
     if not Fraction(1, 10**60) < ratio < 10**60:
         raise _unknown_unit_fault(text[:20])
     dims = table.unit_dimensions(powers)
     _check_unit_qualifiers(dims, of, price_year)
     alone = len(parts) == 1 and parts[0][1] == 1
+    # A price per degree has no zero to shift: only a temperature by itself has.
     offset = table_of.offsets.get(parts[0][0], Fraction(0)) if alone else Fraction(0)
     return Unit(
         text=text, ratio=ratio, dims=dims, parts=parts, scale=whole.scale * whole.number,
@@ -450,6 +461,7 @@ def _unit_name_of_word(word: str) -> str:
             Message("Write the one that is meant."),
         )
     near = spellings.folded.get(word.casefold(), set())
+    # One letter alone is too little: "T" and "t", "M" and "m" are other units.
     if len(word) > 1 and len(near) == 1:
         (only,) = near
         symbol = next(each for each in spellings.symbols if each.casefold() == word.casefold())

@@ -22,6 +22,7 @@ def pint_unit_registry() -> Any:
     # without a file, which its documentation does.
     made: Any = cast("Any", import_module("pint")).UnitRegistry(None)
     for row in (*UNITS, *CURRENCIES):
+        # Pint has the pure number itself.
         if row.name != "one":
             made.define(f"{row.name} = {row.definition}")
     return made

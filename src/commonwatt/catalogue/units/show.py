@@ -69,6 +69,7 @@ def format_unit(unit: str | Unit, language: str = "en") -> str:
 
 
 def _unit_scale_in_language(unit: Unit, language: str) -> Fraction:
+    # Cents and thousandths are not told in myriads.
     if unit.scale.denominator != 1:
         return unit.scale
     return Fraction(_RESCALED[language].get(int(unit.scale), unit.scale))
@@ -127,9 +128,11 @@ def _scaled_unit_numerator(
         return _CENTS.get((first, language), default), ""
     name = _unit_scale_words(scale, language)
     if name is None:
+        # A scale that no words reach goes below the stroke, as in "USD/8 GPU".
         return words, f"{float(1 / scale):.12f}".rstrip("0").rstrip(".")
     if language == "zh-Hant":
         return name + words, ""
+    # Money stands before its scale and anything else behind it: "USD bn", but "mn tokens".
     return (f"{words} {name}" if first in CODES else f"{name} {words}").strip(), ""
 
 

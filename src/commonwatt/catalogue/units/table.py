@@ -51,6 +51,7 @@ UNITS: Final = (
     Row("hour", "3600 * second", "h", "hour|hours|hr|hrs", "小時 鐘頭 時"),
     Row("day", "24 * hour", "d", "day|days", "日 天"),
     Row("week", "7 * day", "week wk", "week|weeks", "星期 週"),
+    # A twelfth of a year, so that twelve monthly charges are a year's charge.
     Row("month", "1 / 12 * year", "month mo", "month|months", "個月 月"),
     Row("year", "365 * day", "year y a yr", "year|years|yr|yrs|annum", "年"),
     Row("meter", "[length]", "m", "metre|metres|meter|meters", "公尺 米"),
@@ -70,6 +71,7 @@ UNITS: Final = (
     Row("kilotonne", "1000 * tonne", "kt", "kilotonne|kilotonnes", "千噸"),
     Row("megatonne", "1000000 * tonne", "Mt", "megatonne|megatonnes", "百萬噸"),
     Row("gigatonne", "1000000000 * tonne", "Gt", "gigatonne|gigatonnes", "十億噸"),
+    # Exact since the agreement of 1959. The word "pound" is missing on purpose: it may be money.
     Row("pound", "0.45359237 * kilogram", "lb lbs", "", "磅"),
     Row("short_ton", "2000 * pound", "short_ton", "short ton|short tons", "短噸"),
     Row("kilowatt", "[power]", "kW", "kilowatt|kilowatts", "千瓦"),
@@ -98,6 +100,7 @@ UNITS: Final = (
     Row("gigabit_per_second", "1000000000 * bit / second", "Gbps", "", ""),
     Row("terabit_per_second", "1000000000000 * bit / second", "Tbps", "", ""),
     Row("byte", "8 * bit", "B", "byte|bytes", "位元組"),
+    # By thousands, as the SI and IEC 80000-13 have it; 1,024 is written KiB.
     Row("kilobyte", "1000 * byte", "kB", "kilobyte|kilobytes"),
     Row("megabyte", "1000000 * byte", "MB", "megabyte|megabytes"),
     Row("gigabyte", "1000000000 * byte", "GB", "gigabyte|gigabytes"),
@@ -164,6 +167,13 @@ CURRENCIES: Final = (
     Row("MYR", "[currency_myr]", "MYR", "ringgit", "馬來西亞令吉"),
     Row("THB", "[currency_thb]", "THB", "baht", "泰銖"),
     Row("IDR", "[currency_idr]", "IDR", "rupiah", "印尼盾"),
+    Row("MXN", "[currency_mxn]", "MXN MX$", "mexican peso|mexican pesos", "墨西哥披索"),
+    Row("CLP", "[currency_clp]", "CLP", "chilean peso|chilean pesos", "智利披索"),
+    Row("CZK", "[currency_czk]", "CZK", "czech koruna", "捷克克朗"),
+    Row("HUF", "[currency_huf]", "HUF", "forint", "匈牙利福林"),
+    Row("RON", "[currency_ron]", "RON", "romanian leu", "羅馬尼亞列伊"),
+    Row("ILS", "[currency_ils]", "ILS ₪", "shekel|shekels|israeli shekel", "以色列新謝克爾"),
+    Row("TRY", "[currency_try]", "TRY ₺", "turkish lira", "土耳其里拉"),
     Row("MOP", "[currency_mop]", "MOP", "pataca|patacas", "澳門元"),
     # Purchasing power parity: no exchange rate leads from it to a dollar that one can pay with.
     Row("INTD", "[currency_international]", "INTD",
@@ -178,7 +188,7 @@ SHARED_SIGNS: Final[dict[str, frozenset[str]]] = {
     "dollar": frozenset({"USD", "HKD", "TWD", "SGD", "AUD", "CAD", "NZD"}),
     "元": frozenset({"CNY", "HKD", "TWD", "USD", "MOP", "SGD"}),
     "¥": frozenset({"CNY", "JPY"}),
-    "¢": CODES - {"JPY", "KRW", "INTD"},
+    "¢": CODES - {"CLP", "JPY", "KRW", "INTD"},
 }
 
 # Factors that stand beside a unit; `AMOUNT` ones only beside money, where "5 m" is no length.
@@ -212,6 +222,8 @@ AMBIGUOUS: Final[dict[str, str]] = {
 ENERGY_OF: Final = {
     name: f"{name}_hour" for name in ("watt", "kilowatt", "megawatt", "gigawatt", "terawatt")
 }
+# Only the signs that units need: a mapping of the whole script would be a library and would still
+# guess.
 SIMPLIFIED: Final = str.maketrans(
     "亿万时币欧镑圆个点钟电吨亩张枢机柜请词组当氧",
     "億萬時幣歐鎊圓個點鐘電噸畝張樞機櫃請詞組當氧",
@@ -252,6 +264,7 @@ def known_units() -> Known:
         symbols, chinese = row.symbols.split(), row.chinese.split()
         for symbol in symbols:
             out.symbols[symbol] = row.name
+            # All that a careless spelling may mean: it is read only where that is one thing.
             out.folded.setdefault(symbol.casefold(), set()).add(row.name)
         for word in filter(None, row.words.split("|")):
             out.words[word] = row.name

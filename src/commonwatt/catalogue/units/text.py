@@ -34,8 +34,10 @@ def plain_unit_text(text: str) -> str:
     >>> plain_unit_text("１２３．５　kWh⁻¹"), plain_unit_text("−5 m²"), plain_unit_text("亿")
     ('123.5 kWh^-1', '-5 m^2', '億')
     """
+    # Most texts; the steps below change nothing of them.
     if text.isascii():
         return text.strip()
+    # Before NFKC, which would turn m² into m2 and lose that it is a power.
     raised = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     # Full-width digits, ℃, ㎡, ㎾ and ％ are compatibility forms of what the table spells.
     spread = unicodedata.normalize("NFKC", raised.translate(_PLAIN)).translate(_PLAIN)
@@ -58,6 +60,8 @@ def read_quantity_digits(text: str) -> tuple[int, int, int] | None:
         loose = _LOOSE.match(text)
         if loose is None:
             return None
+        # "1.234,5" and "1,23" are read one way in Berlin and another in Hong Kong; a guess is wrong
+        # by a thousand.
         raise _ambiguous_separators_fault(loose[0].strip())
     digits = number["digits"].replace(",", "").replace(" ", "")
     whole, _, decimals = digits.partition(".")

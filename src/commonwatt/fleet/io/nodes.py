@@ -131,6 +131,7 @@ def _fleet_of_node_rows(
         tenant=_node_column_i32(nodes["tenant"]),
         sites=sites,
         gpu_types=tuple(_gpu_type_named(name, gpu_types) for name in names),
+        # A node list says nothing of distances.
         rtt_ms=np.zeros((len(sites), len(sites))),
     )
 
@@ -184,6 +185,7 @@ def _gpu_type_names_of_nodes(rows: TraceRows) -> pl.Series:
 def _gpu_type_named(name: str, gpu_types: Mapping[str, GpuType]) -> GpuType:
     if name == NO_GPU.name:
         return NO_GPU
+    # A type without known draw keeps its name, which jobs are matched by.
     return gpu_types.get(name) or replace(UNNAMED_GPU, name=name)
 
 

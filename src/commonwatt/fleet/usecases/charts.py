@@ -31,6 +31,7 @@ def gpu_use_over_time_chart(gpu_use: pl.DataFrame, *, language: str) -> str:
     total = gpu_use.group_by("day", maintain_order=True).agg(pl.col("available_gpus").sum())
     areas = (
         alt.Chart(gpu_use)
+        # A bin holds one value until the next; slopes would draw use that never was.
         .mark_area(interpolate="step-after", opacity=0.85)
         .encode(
             x=_days_from_first_submission_axis(language),
@@ -114,6 +115,7 @@ def gpu_energy_by_site_chart(energy: pl.DataFrame, *, language: str) -> str:
         for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
     }
     long = energy.unpivot(list(names), index="site", variable_name="what", value_name="mwh")
+    # By column and not by words: the order of the stack must not change with the language.
     ranks = pl.col("what").replace_strict({name: i for i, name in enumerate(names)})
     long = long.with_columns(rank=ranks, what=pl.col("what").replace_strict(names))
     order = list(names.values())
@@ -168,6 +170,7 @@ def queue_delay_by_policy_chart(policy_rows: pl.DataFrame, *, language: str) -> 
                 scale=alt.Scale(type="log"),
             ),
             color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
+            # By shape as well, for readers who cannot tell the colours apart (WCAG 2.2, 1.4.1).
             shape=alt.Shape("what:N", legend=None, sort=order),
         )
     )

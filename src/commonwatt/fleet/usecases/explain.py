@@ -65,9 +65,11 @@ def job_wait_explanation(
         "queue_delay_s": explanation.queue_delay_s,
         "reasons": [_wait_reason_as_dict(interval) for interval in explanation.intervals],
         "blockers": [asdict(blocker) for blocker in explanation.blockers],
+        # Data stays in English, whoever asks: scripts compare it.
         "remedies": [
             asdict(remedy) | {"change": str(remedy.change)} for remedy in explanation.remedies
         ],
+        # In both languages, because the page that shows them may be switched without a new run.
         "sentences": {
             language: _job_wait_sentences(explanation, language) for language in LANGUAGES
         },

@@ -123,6 +123,7 @@ def run_arrived_load_packing(
     inputs: FleetInputs, policy: SchedulingPolicy, *, load: float, seed: int
 ) -> dict[str, Any]:
     """Run the arrived-load protocol and return its figures for `--json`."""
+    # Loading or compiling the kernels is not the engine's time.
     place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_WARM_UP_LOAD, seed=seed)
     began = time.process_time()
     packed = place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=load, seed=seed)
@@ -176,6 +177,7 @@ def _site_names_of_jobs(result: SimulationResult, fleet: Fleet) -> pl.Series:
     """Return the sites that each job ran at, joined by " + " in the order of the fleet."""
     segment, node, _ = result.segments.segment_node_and_gpu_milli()
     ran = pl.DataFrame({"job": result.segments.job[segment], "site": fleet.site[node]})
+    # A job that was preempted or spans nodes may name a site many times.
     order = ran.unique().sort("job", "site")
     names = pl.Series("name", [site.name for site in fleet.sites], dtype=pl.String)
     by_job = (

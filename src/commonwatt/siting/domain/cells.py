@@ -84,6 +84,7 @@ class SiteCells:
     ) -> SiteCells:
         """Return these cells with some values replaced, as coming from `source`."""
         cells = tuple(
+            # The note spoke of the value that goes.
             replace(each, value=values[each.input], source=source, note="", origin=origin)
             if each.input in values
             else each

@@ -57,6 +57,7 @@ class CostInputSpec:
 
 
 INPUTS: Final[tuple[CostInputSpec, ...]] = (
+    # Not 0: the model divides every cost by it.
     CostInputSpec(
         "utilisation_share", "share", 0.01, 1.0, "useful GPU time over available GPU time"
     ),
@@ -80,10 +81,12 @@ INPUTS: Final[tuple[CostInputSpec, ...]] = (
     CostInputSpec("hardware_life_years", "year", 1, 15, "life of servers until refresh"),
     CostInputSpec("salvage_share", "share", 0, 0.9, "value of servers at refresh over their price"),
     CostInputSpec("discount_rate", "share", 0, 0.5, "real cost of capital, a year"),
+    # Below 0 as well: wholesale prices are, in hours of more wind and sun than load.
     CostInputSpec("tariff_usd_per_kwh", "USD/kWh", -1, 5, "delivered energy charge"),
     CostInputSpec(
         "demand_charge_usd_per_kw", "USD/kW/year", 0, 1000, "charge per kW of facility, a year"
     ),
+    # The facility's draw holds that of the IT, so that no PUE is below 1 (ISO/IEC 30134-2).
     CostInputSpec("pue_ratio", "PUE", 1.0, 4.0, "facility draw over IT draw"),
     CostInputSpec("staff_per_mw", "person/MW", 0, 100, "staff per MW of IT"),
     CostInputSpec(

@@ -34,6 +34,7 @@ def gpu_hour_cost_files(answer: Mapping[str, Any], language: str = "en") -> dict
 def gpu_hour_cost_stack_chart(cost_part_rows: Rows, language: str = "en") -> str:
     """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
     rows_shown = [row | {"part_label": translate(row["part"], language)} for row in cost_part_rows]
+    # In the model's order, so that a part has the same colour in every chart of costs.
     parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in cost_part_rows)]))
     names = [translate(part, language) for part in parts]
     order = {part: index for index, part in enumerate(parts)}
@@ -43,10 +44,12 @@ def gpu_hour_cost_stack_chart(cost_part_rows: Rows, language: str = "en") -> str
         .mark_bar()
         .encode(
             x=alt.X("usd_per_gpu_hour:Q", title=measure_heading(GPU_HOUR_COST, language)),
+            # In the order given; Vega-Lite sorts names unless told not to.
             y=alt.Y("site:N", sort=None, title=None),
             color=alt.Color(
                 "part_label:N", scale=chart_colour_scale(names), title=None, sort=names
             ),
+            # Without it the stack goes by name, and not as the legend reads.
             order=alt.Order("order:Q"),
         )
     )
@@ -65,6 +68,7 @@ def gpu_hour_cost_band_chart(site_cost_rows: Rows, language: str = "en") -> str:
     ticks = base.mark_tick(color=BAND, thickness=3, size=18).encode(
         x=alt.X("p50_usd_per_gpu_hour:Q", title=title), y=y
     )
+    # The drawing says nothing to a screen reader, so the numbers stand in its description.
     description = "; ".join(
         f"{row['site']} {row['p5_usd_per_gpu_hour']:.2f} – {row['p50_usd_per_gpu_hour']:.2f} – "
         f"{row['p95_usd_per_gpu_hour']:.2f}"
@@ -91,6 +95,8 @@ def cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> str:
             x=alt.X(
                 "low:Q",
                 title=measure_heading(GPU_HOUR_COST, language),
+                # A bar is the range of an input and not an amount; from zero the ranges would be
+                # slivers.
                 scale=alt.Scale(zero=False),
             ),
             x2="high:Q",
@@ -112,12 +118,15 @@ def break_even_map_chart(
     """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
     colour = alt.Color(
         "cost_ratio:Q",
+        # Equal cost is where the two colours meet, whatever range of ratios the map holds.
         scale=alt.Scale(scheme="blueorange", domainMid=1.0),
         title=measure_heading(COST_RATIO, language),
     )
     shares_shown = [
         row
         | {
+            # Steps of a float end in 0.30000000000000004, which an axis of names would show in
+            # full.
             "utilisation_share": round(
                 measure_shown_value(row["utilisation_share"], UTILISATION), 1
             )
@@ -148,6 +157,7 @@ def placement_files(answer: Mapping[str, Any], language: str = "en") -> dict[str
 
 def placement_load_chart(hourly_load_rows: Rows, language: str = "en") -> str:
     """Return the load of each pool, hour by hour, of the first two weeks."""
+    # A year has more hours than the chart has pixels.
     rows_shown = [row for row in hourly_load_rows if row["hour"] < 336]
     names = list(dict.fromkeys(row["pool"] for row in rows_shown))
     chart = (

@@ -94,6 +94,8 @@ def site_cells_of_case(cells: Sequence[CostCell], site: str, case: str, first: s
     # The question of what is left of a difference once the contested inputs are equal.
     if case == "equal":
         use = site_cells(cells, first)["utilisation_share"].value
+        # The use keeps its spread: fixed, the first site's own band would be wider than the
+        # other's.
         values = {"utilisation_share": use, "hardware_price_ratio": fixed_cost_distribution(1.0)}
         return chosen.with_cost_values(values, f"as at {first}", CellOrigin.LIBRARY)
     return chosen
@@ -111,6 +113,7 @@ def site_cells_with_measured_run(
             idle GPUs are within it.
     """
     values: dict[str, Distribution] = {}
+    # Energy per useful hour depends on the use, so one is needed even where none was measured.
     use = (
         cells["utilisation_share"].value.cost_input_quantile(0.5)
         if utilisation is None
@@ -382,6 +385,7 @@ def _site_break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
                 "against": chosen[0].site,
                 "utilisation_to_match_share": break_even_utilisation(medians, base),
                 "rent_usd_per_gpu_hour": RENT_USD,
+                # On demand: every rented hour is used, whatever the site's own use.
                 "tariff_where_rent_wins_usd_per_kwh": break_even_tariff(medians, RENT_USD),
             }
         )
@@ -414,6 +418,7 @@ def break_even_map_rows(first_site: str, second_site: str) -> list[Row]:
         site_cells(library, first_site).median_cost_inputs(),
         site_cells(library, second_site).median_cost_inputs(),
     )
+    # A little past the last value, because `arange` leaves its end out.
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)
     table = break_even_site_map(a, b, shares, ratios)
     return [

@@ -157,6 +157,7 @@ def read_placement_classes(path: Path) -> list[Row]:
         raise TableError(
             path.name, wanted=Message("the columns {names}", {"names": ", ".join(wanted)})
         )
+    # The header is line 1, so the message names the line that an editor shows.
     for number, row in enumerate(rows, start=2):
         for name in ("gpus", "latency_ms", "defer_h", "gb_per_gpu_hour"):
             row[name] = _parse_placement_number(
@@ -187,6 +188,7 @@ def build_placement_problem(
     origin = [_market_region_index(market, str(row["origin"])) for row in classes]
     shape = _placement_load_shape(choices.first_hour + choices.hours)[choices.first_hour :]
     power, carbon = _pool_power_cost_and_carbon(window, pools, choices)
+    # Sizes are priced by the year and hours as they run: a week of a plan pays a week of the pools.
     share = choices.hours / HOURS
     cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
     return PlacementProblem(
@@ -201,6 +203,8 @@ def build_placement_problem(
         carbon_kg=carbon,
         latency_ok=np.array(
             [
+                # A limit below a region's own round trip would otherwise shut a class out of its
+                # own region.
                 [s == o or window.rtt_ms[o, s] <= row["latency_ms"] for s, _ in pools]
                 for row, o in zip(classes, origin, strict=True)
             ]
@@ -229,6 +233,7 @@ def build_placement_problem(
 def _placement_load_shape(year_hours: int) -> F64:
     """Return the shipped load shape, repeated where a year is longer, shape (hours,)."""
     shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
+    # The function of NumPy repeats the shape; the array's own method would fill up with zeros.
     return np.resize(shape.astype(np.float64), year_hours)
 
 
@@ -239,9 +244,12 @@ def yearly_pool_cost_usd(region: str, gpu: Mapping[str, Any]) -> float:
         cells.median_cost_inputs()._replace(
             server_usd_per_gpu=gpu["server_usd_per_gpu"],
             it_kw_per_gpu=gpu["it_kw_per_gpu"],
+            # Per hour that is there and not per useful one: how well a pool is used is for the plan
+            # to find.
             utilisation_share=1.0,
         )
     )
+    # Energy is paid by the hour in the plan itself, and would be counted twice.
     return HOURS * (sum(parts.values()) - parts["energy"]) / gpu["speed"]
 
 
@@ -262,6 +270,7 @@ def _gpu_type_cost_rows(gpu_types: Sequence[str]) -> list[Row]:
             found=Message("no such GPU type"),
             wanted=Message("one of {names}", {"names": ", ".join(rows)}),
         )
+    # All types in one unit, so that a class that may use several has one demand.
     base = float(rows["H100"]["peak_bf16_pflops"])
     numbers = ("peak_bf16_pflops", "server_usd_per_gpu", "it_kw_per_gpu")
     return [
@@ -316,6 +325,7 @@ def _data_transfer_usd_by_pool(
 def _placement_pool_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     use = plan.load.sum(axis=0)
     out: list[Row] = []
+    # A solver stops within its tolerance: pools that it does not build keep a trace of size.
     for j in np.flatnonzero(plan.size > 1e-6):
         carbon = float(
             (np.einsum("k,kt->t", problem.draw, plan.load[:, j]) * problem.carbon_kg[j]).sum()
@@ -336,6 +346,7 @@ def _placement_pool_rows(problem: PlacementProblem, plan: PlacementPlan) -> list
 
 
 def _placement_class_share_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
+    # A class may ask for nothing, and then has no shares.
     total = np.maximum(plan.load.sum(axis=(1, 2)), 1e-12)
     return [
         {

@@ -37,6 +37,7 @@ Row = Mapping[str, Any]
 
 def site_cost_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return cost by site, from the answer of `cost_answer`."""
+    # One sentence stands for every site, so it gives the count of the site with most.
     marked = str(max(row["cells_not_official"] for row in answer["sites"]))
     lede = Message(
         "Levelised cost per useful GPU-hour in USD of {year}, with its 90 percent interval.",
@@ -84,10 +85,13 @@ def _site_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
 
 
 def _site_cost_reference(site_cost_row: Row) -> str:
+    # Sites of a study have names of their own, because two may be costed as one site of the
+    # library.
     return f"cost.{site_cost_row.get('name', site_cost_row['site'])}.usd_per_gpu_hour"
 
 
 def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
+    # One tornado, of the site that the others are compared with.
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
     figures = [
@@ -120,6 +124,7 @@ def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportF
         ReportFigure(
             name=f"cost-{name}",
             title=title.translate(language), caption=caption.translate(language),
+            # Types from all rows: by the first hundred, a number below a run of gaps is refused.
             svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
         )
         for name, table, title, caption, svg, rows in figures

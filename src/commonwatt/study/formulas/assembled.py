@@ -41,6 +41,8 @@ def study_basis(result: StudyResult, compared: Comparison | None) -> StudyBasis:
 
     runs: dict[str, str] = {}
     for variant, base in _base_case_by_variant(result, compared):
+        # A change of price moves no job, so variants often share one fleet run; written once it
+        # cannot differ from itself.
         run = runs.setdefault(base.fleet.key, variant)
         add_basis_frame(
             BASIS_RUNS.name, BASIS_RUNS.build_frame(variant=[variant], run=[run]), base.fleet

@@ -90,13 +90,16 @@ class FigureFormula:
     fixed: Mapping[str, str] | None = None
 
 
+# The window of our definition of utilisation: from the first to the last arrival.
 _SPAN: Final = """span AS (
     SELECT MIN(submit_s) AS first_s, MAX(submit_s) AS last_s, MAX(end_s) AS ended_s
     FROM basis_jobs WHERE run = :run)"""
 _ALL_GPUS: Final = "there AS (SELECT SUM(gpus) AS gpus FROM basis_nodes WHERE run = :run)"
+# Where all jobs arrive at once there is no window, and nothing was available in it.
 _OF_GPUS: Final = """
 SELECT CASE WHEN {end} > first_s THEN gpu_s / (gpus * ({end} - first_s)) ELSE 0 END AS value
 FROM held CROSS JOIN there CROSS JOIN span"""
+# What is held beyond the last arrival is cut off and not dropped with the whole piece.
 _USE: Final = f"""WITH {_SPAN},
 held AS (
     SELECT SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)) AS gpu_s
@@ -120,11 +123,15 @@ there AS (
     JOIN basis_draw AS d ON n.run = d.run AND n.gpu = d.gpu
     WHERE n.run = :run AND n.site = :site)"""
 _USE_OF_SITE: Final = f"WITH {_SPAN},\n{_HELD_AT_SITE}{_OF_GPUS.format(end='last_s')}"
+# Idle draw counts over the whole window: a half-used site spends more energy on each hour that it
+# sells.
 _KWH_OF_SITE: Final = f"""WITH {_SPAN},
 {_HELD_AT_SITE}
 SELECT CASE WHEN gpu_s > 0
     THEN (idle_w * (last_s - first_s) + step_ws) / 1000 / gpu_s END AS value
 FROM held CROSS JOIN there CROSS JOIN span"""
+# Changes of what is held and of how many wait, in one order of time; `piece = 0` counts a gang once
+# and not once a node. The sums are floats, so "somebody waits" is asked with 0.5.
 _IDLE: Final = f"""WITH {_SPAN},
 changes AS (
     SELECT from_s AS at_s, gpus AS held, CAST(0 AS DOUBLE) AS waiting
@@ -167,6 +174,8 @@ sites AS (
     SELECT site, SUM(kwh * carbon_g_per_kwh) AS grams, SUM(held_gpu_h) AS held
     FROM drawn WHERE in_window GROUP BY site)
 SELECT SUM(grams) / SUM(held) AS value FROM sites WHERE held > 0"""
+# COUNT of a column passes over NULL: one unknown round trip leaves the mean unknown and not taken
+# over the rest.
 _ROUND_TRIP: Final = """WITH ran AS (
     SELECT p.gpus * (p.until_s - p.from_s) AS gpu_s, t.round_trip_ms AS round_trip_ms
     FROM basis_pieces AS p
@@ -180,6 +189,8 @@ _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
 _LAW: Final = cost_law_sql("basis_inputs", "site", "variant = :variant")
+# A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
+# use, as in the engine.
 _SITE_COSTS: Final = f"""WITH {_LAW},
 sites AS (
     SELECT c.site AS site, c.gpus * c.scale AS gpus, c.held_gpu_h AS held_gpu_h,
@@ -191,6 +202,7 @@ sites AS (
         GREATEST(1 - l.faults_per_gpu * l.repair_hours / 8760, 0.01) AS there_share,
         l.running AS running
     FROM basis_costs AS c JOIN law AS l ON c.site = l.site WHERE c.variant = :variant)"""
+# Where no site served anything there are no weights, and all count alike.
 _MIX: Final = f"""{_SITE_COSTS}
 SELECT CASE WHEN SUM(held_gpu_h) > 0 THEN SUM(usd * held_gpu_h) / SUM(held_gpu_h)
     ELSE AVG(usd) END AS value FROM sites"""
@@ -204,6 +216,7 @@ terms AS (
     SELECT value AS currency_per_usd FROM basis_terms
     WHERE variant = :variant AND input = 'currency_per_usd')
 SELECT SUM(gpus * capital_usd * currency_per_usd) / 1e9 AS value FROM sites CROSS JOIN terms"""
+# Summed from its flows and not looked up in the last row, so that a wrong closing stock is noticed.
 _DEBT: Final = """WITH span AS (
     SELECT MIN(year) AS first_year, MAX(year) AS last_year FROM basis_accounts
     WHERE variant = :variant AND path = :path)
@@ -211,6 +224,7 @@ SELECT SUM(CASE WHEN year = first_year THEN debt_before_bn ELSE 0 END
         + revaluation_bn + issuance_bn - redemption_bn)
     / SUM(CASE WHEN year = last_year THEN gdp_bn ELSE 0 END) AS value
 FROM basis_accounts CROSS JOIN span WHERE variant = :variant AND path = :path"""
+# A country without a ceiling has an infinite one, over which no path goes.
 _OVER_CEILING: Final = """WITH terms AS (
     SELECT value AS ceiling_bn FROM basis_terms
     WHERE variant = :variant AND input = 'ceiling_bn')
@@ -332,6 +346,8 @@ def _fleet_figure_formulas() -> tuple[FigureFormula, ...]:
             "fleet.p95_queue_delay_s",
             QUEUE_DELAY_P95,
             _SAYS_DELAY,
+            # DISC, because the metric is the least delay that 95 % of jobs do not exceed: a delay
+            # that some job had.
             _DELAY_OF.format(function="QUANTILE_DISC(delay_s, 0.95)"),
             ("basis_jobs",),
             holds="fleet_policies",
@@ -513,6 +529,7 @@ def _funding_figure_formulas() -> tuple[FigureFormula, ...]:
             ),
             _OVER_CEILING,
             ("basis_paths", "basis_terms"),
+            # No table of the run repeats it.
             holds="",
         ),
     )

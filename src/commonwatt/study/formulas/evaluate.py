@@ -56,6 +56,7 @@ class FormulaUse:
 
 
 def _sql_text_literal(text: str) -> str:
+    # Doubled, as SQL writes it. The schema lets no name hold a quote, and this does not rely on it.
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -63,6 +64,7 @@ def formula_uses(tables: Tables) -> Iterator[FormulaUse]:
     """Yield every figure that a run with these tables has, in the order of the formulas."""
     for formula in FORMULAS.values():
         needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
+        # A wing that the programme leaves out wrote no tables, and has no figures.
         if all(name in tables for name in needed):
             for bound in _formula_bindings(formula, tables):
                 yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
@@ -114,6 +116,7 @@ def figure_subject(use: FormulaUse, tables: Tables) -> str:
 
 def _study_table_label(table: pl.DataFrame, column: str, **where: str) -> str:
     rows = table.filter(**where)[column].to_list()
+    # Two rows would give the label of whichever comes first.
     if len(rows) != 1:
         raise IdentityError(column, found=Message("a label that no row or two rows give"))
     return str(rows[0])
@@ -134,6 +137,8 @@ def evaluated(use: FormulaUse, tables: Tables) -> float | None:
         IdentityError: The expression cannot be evaluated, or gives more than one number: a
             bug.
     """
+    # Only the tables that the formula declares: one that read another would show a reader too few
+    # of its inputs.
     context = pl.SQLContext({name: tables[name] for name in use.formula.tables}, eager=True)
     try:
         frame = context.execute(use.expression)

@@ -36,6 +36,7 @@ class TableLaw:
 
 
 def _relative_difference_sql(first: str, other: str) -> str:
+    # Nought against nought would be 0/0, which is no difference.
     return f"ABS(({first}) - ({other})) / GREATEST(ABS({other}), 1e-9)"
 
 
@@ -89,6 +90,7 @@ there AS (
 
 LAWS: Final = (
     TableLaw(
+        # Only the first draws have their inputs kept; the others are summarised as they stand.
         "the cost of a draw is that of its inputs",
         ("basis_draws", "basis_draw_inputs", "basis_costs"),
         f"""WITH {cost_law_sql("basis_draw_inputs", "site, draw")}
@@ -148,6 +150,8 @@ LAWS: Final = (
         FROM hours AS o JOIN held AS h ON o.run = h.run AND o.site = h.site""",
     ),
     TableLaw(
+        # A span left out takes its energy, its bill and its carbon with it, and every sum over the
+        # rest still agrees.
         "spans follow one another without a gap",
         ("basis_hours",),
         """WITH ends AS (SELECT run, site, gpu, MAX(until_s) - MIN(from_s) AS whole_s,
@@ -155,6 +159,7 @@ LAWS: Final = (
         SELECT MAX(ABS(whole_s - parts_s) / whole_s) AS value FROM ends""",
     ),
     TableLaw(
+        # LEFT JOIN, because a site that no job used has no pieces and must still be compared.
         "the cost is computed with the use that was measured",
         ("basis_costs", "basis_pieces", "basis_nodes", "basis_jobs", "basis_runs"),
         f"""WITH {_SITE_USE},
@@ -173,6 +178,7 @@ LAWS: Final = (
         JOIN used AS u ON r.run = u.run AND c.site = u.site""",
     ),
     TableLaw(
+        # Only finished jobs: the end of one that was cut off is not the end of a piece.
         "a job starts with its first piece and ends with its last",
         ("basis_jobs", "basis_pieces"),
         f"""WITH ran AS (SELECT run, job, MIN(from_s) AS from_s, MAX(until_s) AS until_s
@@ -183,6 +189,7 @@ LAWS: Final = (
         WHERE j.finished""",
     ),
     TableLaw(
+        # Sums and no join, as one table names jobs as the trace does and the other by their place.
         "jobs are those of the schedule",
         ("fleet_jobs", "basis_jobs", "basis_runs"),
         f"""WITH {_RUN},
@@ -239,6 +246,7 @@ LAWS: Final = (
         } AS value FROM basis_accounts""",
     ),
     TableLaw(
+        # The law above asks within a year; a stock that jumps overnight would pass it.
         "a year opens with the debt that the one before closed with",
         ("basis_accounts",),
         f"""SELECT {_largest_difference_sql(("b.debt_before_bn", "a.debt_bn"))} AS value
@@ -247,6 +255,8 @@ LAWS: Final = (
         ON a.variant = b.variant AND a.path = b.path AND a.year = b.year""",
     ),
     TableLaw(
+        # A year that was dropped, doubled or renamed leaves all other laws true for the years that
+        # are there.
         "every path has every year once, under one name",
         ("basis_accounts", "basis_terms"),
         """WITH paths AS (SELECT variant, path, MIN(year) AS least, MAX(year) AS most,
@@ -262,6 +272,8 @@ LAWS: Final = (
         SELECT wrong + named + wanting AS value FROM ends CROSS JOIN same CROSS JOIN terms""",
     ),
     TableLaw(
+        # Debts with and without the programme are compared as shares, so they must be shares of one
+        # GDP.
         "GDP is the same on every path",
         ("basis_accounts",),
         """WITH years AS (SELECT year, MAX(gdp_bn) AS most, MIN(gdp_bn) AS least
@@ -283,6 +295,7 @@ LAWS: Final = (
         JOIN capital AS c ON n.variant = c.variant JOIN terms AS t ON n.variant = t.variant""",
     ),
     TableLaw(
+        # It stands in two tables, and must be one number in both.
         "scale is that of the terms",
         ("basis_costs", "basis_terms"),
         f"""SELECT {_largest_difference_sql(("c.scale", "t.value"))} AS value FROM basis_costs AS c
@@ -349,6 +362,7 @@ LAWS: Final = (
         JOIN basis_sizes AS z ON t.site = z.site JOIN working AS w ON t.site = w.site""",
     ),
     TableLaw(
+        # With a margin of 1e-6, to which a solver keeps its rows.
         "no site of the plan works more GPUs than it has",
         ("basis_sizes", "basis_loads"),
         """WITH hours AS (SELECT site, hour, SUM(gpus) AS gpus FROM basis_loads GROUP BY site, hour)
@@ -356,6 +370,7 @@ LAWS: Final = (
         FROM hours AS h JOIN basis_sizes AS z ON h.site = z.site WHERE h.gpus > 1e-6""",
     ),
     TableLaw(
+        # The gap is clipped at nought, so a bound above the plan's cost would not show in it.
         "no plan costs less than what is proved",
         ("basis_sizes", "basis_loads", "basis_rates", "basis_bound"),
         """WITH standing AS (SELECT SUM(gpus * usd_per_gpu) AS usd FROM basis_sizes),
@@ -365,6 +380,8 @@ LAWS: Final = (
         FROM basis_bound CROSS JOIN standing CROSS JOIN working""",
     ),
     TableLaw(
+        # A thousandth of the difference: tolerances of the solver add up over all hours and
+        # tenants.
         "the plan works all that the tenants held",
         ("basis_loads", "fleet_load"),
         f"""WITH worked AS (SELECT SUM(gpus) AS of_gpus FROM basis_loads),
@@ -388,6 +405,7 @@ def table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, float | No
     if "funding_years" in known:
         known["funding_years"] = _funding_years_without_currency(known["funding_years"])
     for law in LAWS:
+        # A programme without funding or placement has no such tables, and nothing is asked of them.
         if not all(name in known for name in law.tables):
             continue
         context = pl.SQLContext({name: known[name] for name in law.tables}, eager=True)

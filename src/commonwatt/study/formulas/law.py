@@ -13,6 +13,8 @@ from commonwatt.study.stages.sites import RENT
 # its own life; IEA and NEA (2020), Projected Costs of Generating Electricity, for the sum over
 # useful output.
 _STEPS: Final = (
+    # At least a hundredth of the hours: a part that fails all the time and is never repaired would
+    # otherwise leave none to divide by.
     """
     server_usd_per_gpu * hardware_price_ratio AS devices_usd,
     shell_usd_per_kw * it_kw_per_gpu AS shell_usd,
@@ -21,6 +23,7 @@ _STEPS: Final = (
     8760 * utilisation_share * GREATEST(1 - faults_per_gpu * repair_hours / 8760, 0.01) AS useful_h,
     it_kw_per_gpu * (idle_draw_share + (busy_draw_share - idle_draw_share) * utilisation_share)
         * pue_ratio AS mean_kw""",
+    # Without interest the annuity is 1/n, where its formula would be 0/0.
     """
     devices_usd + network_usd_per_gpu AS it_usd,
     EXP(log_rate * delay_months / 12) AS waiting,
@@ -29,10 +32,13 @@ _STEPS: Final = (
         ELSE discount_rate / (1 - EXP(-hardware_life_years * log_rate)) END AS server_recovery,
     CASE WHEN ABS(discount_rate) < 1e-12 THEN 1 / shell_life_years
         ELSE discount_rate / (1 - EXP(-shell_life_years * log_rate)) END AS shell_recovery""",
+    # Money spent evenly while building costs interest until it opens: (e^g - 1)/g, and 1 at g = 0.
     """
     it_usd * (1 - subsidy_share) AS servers_paid_usd,
     shell_usd * (1 - subsidy_share) * waiting * CASE WHEN ABS(growth) < 1e-9 THEN 1
         ELSE (EXP(growth) - 1) / growth END AS shell_paid_usd""",
+    # Straight-line depreciation of an asset is worth 1/(n × recovery) of it today; the rest of that
+    # factor is the tax on what has to be earned. Land does not wear out and is only paid interest.
     """
     server_recovery * (servers_paid_usd
         * (1 - tax_share / (hardware_life_years * server_recovery)) / (1 - tax_share)
@@ -49,6 +55,7 @@ _STEPS: Final = (
     uplink_usd_per_gpu / useful_h AS network,
     faults_per_gpu * part_share * devices_usd / useful_h AS spares,
     (it_usd + shell_usd + land_usd) * holding_share / useful_h AS holding""",
+    # Apart from the charges of capital, which the funding borrows and must not count twice.
     """
     energy + staff + upkeep + network + spares + holding AS running""",
     """

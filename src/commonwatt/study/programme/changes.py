@@ -49,6 +49,7 @@ def apply_programme_changes(document: Document, change_lines: Iterable[str]) -> 
     >>> apply_programme_changes({}, ["fleet.order=qssf"])
     {'policy': {'order': 'qssf'}}
     """
+    # The document serves again for the programme as written, which the what-if is compared with.
     made = copy.deepcopy(document)
     for line in change_lines:
         _make_programme_change(made, line)
@@ -61,6 +62,7 @@ def _make_programme_change(document: Document, change_line: str) -> None:
         raise ValueError(f"{change_line!r} is not of the form sites.west.power_price=+50%")
     first, *steps = change[1].split(".")
     path = [ALIASES.get(first, first), *steps]
+    # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
         path[-1:] = ["pools", _only_pool_of_site(document, path, change_line), "nodes"]
     *way, last = path
@@ -83,6 +85,7 @@ def _walk_to_programme_part(document: Document, path: list[str], change_line: st
 def _programme_list_part(list_part: Any, step: str, change_line: str) -> Any:
     parts = cast("list[Any]", list_part)
     for part in parts:
+        # A name goes before a place, as somebody may call a site "2".
         if isinstance(part, dict) and cast("Document", part).get("name") == step:
             return cast("Document", part)
     if step.isdigit() and int(step) < len(parts):
@@ -98,6 +101,8 @@ def _programme_part_name(part: Any, i: int) -> str:
 def _programme_table_part(table_part: Any, step: str, change_line: str) -> Any:
     if not isinstance(table_part, dict):
         raise ValueError(f"{change_line!r}: there is nothing below, to hold {step!r}")
+    # What is absent is made, such as `cells` of a site without any; a key that nobody knows is
+    # refused by the check of the whole file.
     return cast("Document", table_part).setdefault(step, {})
 
 
@@ -135,6 +140,8 @@ def _change_factor(text: str) -> float | None:
 
 def _scaled_programme_value(written_value: Any, factor: float, change_line: str, key: str) -> Any:
     """Return what stands there times `factor`, whatever way it is written."""
+    # An hourly series and a cell of the library have no number here to multiply; their factor is
+    # kept beside them.
     if isinstance(written_value, dict) or (written_value is None and ".cells." in change_line):
         table = cast("Document", written_value or {})
         return table | {
@@ -147,6 +154,7 @@ def _scaled_programme_value(written_value: Any, factor: float, change_line: str,
         ]
     if isinstance(written_value, str):
         return scaled_programme_quantity(written_value, factor)
+    # True is an int in Python, and a switch has no half.
     if isinstance(written_value, int | float) and not isinstance(written_value, bool):
         return (
             round(written_value * factor)
@@ -173,6 +181,7 @@ def _toml_value_of_change(text: str) -> Any:
     (30, '0.08 USD/kWh', 'qssf')
     """
     try:
+        # TOML's own reader, so that a change reads a value just as the edited file would.
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text

@@ -53,6 +53,7 @@ class Programme:
     """
 
     file: ProgrammeFile
+    # What a file says decides, and where it lies does not: its bytes are among the inputs.
     path: Path = field(metadata={"decides": False})
     trace: InputFile
     mapping: InputFile | None
@@ -70,6 +71,7 @@ class Programme:
         Raises:
             ProgrammeError: The alternative's changes leave faults; all are listed.
         """
+        # Read anew with the changes, so that an alternative is checked as the edited file would be.
         return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
 
     def fleet(self) -> Fleet:
@@ -89,6 +91,7 @@ class Programme:
             gpus=node_column([pool.gpus_per_node for pool in pools], np.int32),
             cpu_milli=node_column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
             memory_mib=node_column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
+            # A programme's limits are quotas and sites; no node belongs to one tenant.
             tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
@@ -143,6 +146,8 @@ class Programme:
         parts = self.tenant_parts(tenant_names)
         limits = [np.inf if part.latency is None else part.latency for part in parts]
         free = [[part.latency is None] for part in parts]
+        # NaN is not below any limit, so an unknown round trip counts as too long; who has no limit
+        # is let through apart.
         return (rtt_ms <= np.array(limits)[:, None]) | np.array(free, np.bool_)
 
     def tenant_site_masks(self, tenant_names: Sequence[str]) -> list[int]:
@@ -171,6 +176,7 @@ class Programme:
     def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
         """Return what the file says of each tenant of the trace; nothing said, no limits."""
         declared = {tenant.name: tenant for tenant in self.file.tenants}
+        # Not validated: a trace may spell a tenant as no name of a programme file could be spelled.
         return [
             declared.get(name) or TenantPart.model_construct(name=name) for name in tenant_names
         ]
@@ -227,6 +233,7 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         path=path,
         trace=trace,
         mapping=mapping or None,
+        # Each file once: sites often read columns of one series.
         inputs=tuple(dict.fromkeys([InputFile.from_path(path), *files, *country_files])),
         built=built,
         sites=tuple(_fleet_site_of_part(path, site) for site in built),
@@ -271,6 +278,7 @@ def _programme_country(path: Path, name: str) -> str:
                 {"names": ", ".join(COUNTRIES.names())},
             ),
         )
+    # A file of the folder stands for the folder, as people name either.
     return str(folder if folder.is_dir() else folder.parent)
 
 
@@ -309,6 +317,7 @@ def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
     except ValidationError as error:
         faults = [
             f"{_dotted_field_path(e['loc'])}: {_programme_fault_text(e['msg'], e['input'])}"
+            # All faults at once: a file with ten of them is not to be run ten times.
             for e in error.errors()
         ]
         raise _programme_faults_error(path, faults) from None
@@ -326,10 +335,12 @@ def _changed_programme_document(path: Path, document: Document, changes: Sequenc
 
 
 def _dotted_field_path(place: tuple[int | str, ...]) -> str:
+    # Pydantic puts the kind of a validator into the path, which stands in nobody's file.
     return ".".join(str(part) for part in place if not str(part).startswith("function-"))
 
 
 def _programme_fault_text(message: str, given_value: object) -> str:
+    # Pydantic puts these words before the message of every ValueError of ours.
     sentence = message.removeprefix("Value error, ")
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
@@ -385,6 +396,8 @@ def _hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64
             found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
             wanted=Message("an hourly column of that name"),
         )
+    # Not strict: a word becomes a gap here and is refused below with its row, which Polars would
+    # not name.
     values = frame[part.column].cast(pl.Float64, strict=False).to_numpy()
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -412,12 +425,14 @@ def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:
     for site in sites:
         width = len(str(sum(pool.nodes for pool in site.pools)))
         total = sum(pool.nodes for pool in site.pools)
+        # With leading zeros, so that nodes sort by name as they are numbered.
         names += [f"{site.name}-{i:0{width}d}" for i in range(total)]
     return names
 
 
 def _round_trips_between_sites_ms(file: ProgrammeFile) -> F64:
     index = {site.name: i for i, site in enumerate(file.sites)}
+    # Unknown until the file gives it: nought would put every site next door.
     rtt = np.full((len(index), len(index)), np.nan)
     np.fill_diagonal(rtt, 0.0)
     for link in file.latency:

@@ -50,6 +50,8 @@ def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     sites = [site.name for site in file.sites]
     built = [site.name for site in file.built_sites()]
     for i, tenant in enumerate(file.tenants):
+        # The sites exist, and none has a node: an alternative may build them, but here such jobs
+        # could run nowhere.
         if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
             yield _NameUse(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
         yield from (_NameUse(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
@@ -64,6 +66,7 @@ def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
 
 def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
     """Yield a sentence for each latency limit that cannot be asked, or that no site keeps."""
+    # A link has no direction.
     rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}
     for i, tenant in enumerate(file.tenants):
         if tenant.latency is None:

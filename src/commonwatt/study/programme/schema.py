@@ -62,6 +62,7 @@ class StatedInput:
 class ProgrammeSection(BaseModel):
     """A table of the file; an unknown key is a fault, not a comment."""
 
+    # TOML can spell inf and nan; neither is a figure of a programme.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     _withheld: frozenset[str] = PrivateAttr(frozenset())
 
@@ -81,8 +82,12 @@ class ProgrammeSection(BaseModel):
         own_source = getattr(self, "source", "") or source
         for key, about in type(self).model_fields.items():
             value: object = getattr(self, key)
+            # A view that withholds a key must not state it either, or a stage would claim an input
+            # that it never saw.
             if key in _REMARKS | self._withheld or value is None:
                 continue
+            # By the name that a change uses for them, so that a reader of the lineage knows what to
+            # write after --what-if.
             if parts := list(_named_programme_parts(value)):
                 for name, part in parts:
                     below = f"{path}.{key}.{name}" if name else f"{path}.{key}"
@@ -146,6 +151,7 @@ class GpuPart(ProgrammeSection):
     idle: Watts = Field(description="Draw of an idle GPU with its share of the server.")
     busy: Watts = Field(description="Draw of an allocated GPU with its share of the server.")
     memory_gib: float = Field(0.0, ge=0)
+    # NVIDIA's MIG divides a GPU into seven instances at most.
     slices: int = Field(0, ge=0, le=7, description="Parts of a MIG-like device; 0: free shares.")
     source: str = Field(description="Where the draw comes from, with its date.")
 
@@ -180,6 +186,7 @@ class CellPart(ProgrammeSection):
     @model_validator(mode="after")
     def _check_cell_bounds_order(self) -> Self:
         low, value, high = self.low_value_high()
+        # A range around nothing would be read as one around nought.
         if self.value is None and not (self.low is None and self.high is None):
             raise ValueError("low and high need a value between them")
         if not low <= value <= high:
@@ -224,6 +231,7 @@ class SitePart(ProgrammeSection):
     name: Name
     label: Text | None = None
     region: str = Field(description="Grid zone or country of price and carbon.")
+    # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1.
     pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
     power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
     carbon: GramsPerKwh | SeriesPart = Field(description="Carbon intensity of the grid.")
@@ -252,6 +260,7 @@ class SitePart(ProgrammeSection):
             known = cost_input_spec(name)
             if cell.value is not None and not known.low <= low <= high <= known.high:
                 raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
+        # Two prices for one GPU-hour: which of them held would be a guess.
         if self.rent is not None and self.cost_cells is not None:
             raise ValueError("want rent or cost_cells, not both")
         return self
@@ -319,6 +328,7 @@ class ModelsPart(ProgrammeSection):
     """Medical models whose state the report shows."""
 
     examples: bool = Field(False, description="Show the shipped example models.")
+    # Stated and not today: the same file must give the same report when the law has moved on.
     on: date = Field(description="The day whose law applies.")
 
 
@@ -337,6 +347,7 @@ class ProgrammeFile(ProgrammeSection):
 
     title: Text
     summary: Text = Field(LocalisedText(""), description="One sentence for the top of the report.")
+    # TOML promises 64-bit signed whole numbers and no more.
     seed: int = Field(0, ge=0, lt=2**63)
     demand: DemandPart
     tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
@@ -357,6 +368,7 @@ class ProgrammeFile(ProgrammeSection):
 
     @model_validator(mode="after")
     def _check_some_site_built(self) -> Self:
+        # Asked here: the length of a text in two languages is nothing that a field can bound.
         if not self.title.english:
             raise ValueError("title: want at least 1 character")
         if not any(site.gpus for site in self.sites):

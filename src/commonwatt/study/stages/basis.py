@@ -106,6 +106,7 @@ def _fleet_jobs_basis_frame(run: FleetRun) -> pl.DataFrame:
 
 def _seconds_since_start_or_null(at_ms: I64) -> pl.Series:
     values = pl.Series(at_ms / 1000)
+    # The engine writes -1 for what never happened; as a number it would enter every mean.
     return pl.select(pl.when(pl.Series(at_ms >= 0)).then(values)).to_series()
 
 
@@ -113,6 +114,7 @@ def _schedule_pieces_basis_frame(run: FleetRun) -> pl.DataFrame:
     """Return every piece, and one without a node for each stretch that holds none."""
     own, result = run.result.segments, run.result
     segment, node, milli = own.segment_node_and_gpu_milli()
+    # A job without GPUs may run and hold no node; it still waited, and has to be counted.
     without = np.flatnonzero(own.node < 0)
     segment = np.concatenate([segment, without])
     node = np.concatenate([node, np.full(len(without), -1)])
@@ -139,6 +141,8 @@ def _priced_spans_basis_frame(run: FleetRun) -> pl.DataFrame:
     fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
     first, last = int(submit[0]), int(submit[-1])
     end = max(int(run.result.end_ms.max(initial=0)), last)
+    # Whole milliseconds, as everywhere in the simulator, so that spans meet exactly; `-(-a // b)`
+    # rounds up without floats.
     whole = np.arange(first // HOUR_MS + 1, -(-end // HOUR_MS)) * HOUR_MS
     cuts = np.unique(np.concatenate([[first, last, end], whole]).astype(np.int64))
     hour = cuts[:-1] // HOUR_MS
@@ -158,6 +162,8 @@ def _priced_spans_basis_frame(run: FleetRun) -> pl.DataFrame:
                     gpu=[kind.name] * len(hour),
                     from_s=cuts[:-1] / 1000,
                     until_s=cuts[1:] / 1000,
+                    # The cuts stand at both ends of the window, so each span lies wholly within it
+                    # or without.
                     in_window=cuts[1:] <= last,
                     held_gpu_h=held / 1000 / HOUR_MS,
                     price_usd_per_mwh=site.price_usd_per_mwh[hour % len(site.price_usd_per_mwh)],
@@ -248,6 +254,8 @@ def drawn_site_costs(
     """
     costs = draw_gpu_hour_costs(cells, draws=draws, seed=seed).cost
     count = min(draws, DRAWS_WITH_INPUTS)
+    # The shape of the kernel's first block: the same stream gives the same numbers only when it
+    # fills the same array.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
     named_random_stream(seed, f"siting.cost.{cells.site}").standard_normal(
         out=scores, dtype=np.float32
@@ -256,6 +264,7 @@ def drawn_site_costs(
     z = np.zeros((count, len(NAMES)))
     for row, col, weight in zip(made.row, made.col, made.weight, strict=True):
         z[:, row] += weight * scores[:count, col]
+    # A hair below the last step, so that `step + 1` is still in the table.
     place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
     step = place.astype(np.int64)
     inputs = np.arange(len(NAMES))
@@ -299,6 +308,7 @@ def placement_basis_tables(
     if problem.move_usd.any() or problem.open_usd.any() or (problem.draw != 1).any():
         raise ValueError("a plan with costs of moving, of opening, or of partial draw")
     hours = problem.shape[2]
+    # Most tenants run at one or two sites: the noughts would be nearly all of the table.
     used = np.argwhere(plan.load != 0)
     return {
         BASIS_SIZES.name: BASIS_SIZES.build_frame(

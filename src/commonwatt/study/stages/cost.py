@@ -99,6 +99,7 @@ def _drawn_costs_of_site(site: CostedSite, draws: int, seed: int) -> tuple[str, 
 def _drawn_rent_prices_usd(site: CostedSite, seed: int) -> F64:
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
+    # A stream for each site, so that one more site moves no draw of another.
     shares = named_random_stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
     return rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
@@ -130,6 +131,7 @@ def _rented_site_summary_row(site: CostedSite, seed: int) -> Row:
         )
         for name, cost in costs.items()
     }
+    # A rent is a price that somebody quotes: its one input is never an official figure.
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
@@ -168,6 +170,7 @@ def _rent_price_cell_row(site: CostedSite, rent: RentPart) -> Row:
 
 def cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the cost joint."""
+    # All rows are read for the types: a rented site leaves columns empty that others fill.
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
 
 
@@ -200,6 +203,7 @@ def _cost_section_lede(answer: Answer, language: str) -> str:
         "cheap": rows[0]["site"],
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
+        # The bars of a site come with the widest first.
         "driver": cost_input_text(bars[0]["input"], language) if bars else "–",
     }
     return Message(

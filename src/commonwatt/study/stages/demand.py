@@ -48,6 +48,7 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     if not wanted:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
+    # Numbered anew: a tenant that was left out would otherwise stand in every table with nothing.
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
     wanted_jobs = jobs.take_jobs(np.flatnonzero(place[jobs.tenant] >= 0))
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
@@ -67,6 +68,8 @@ def programme_scheduling_policies(programme: Programme) -> list[SchedulingPolicy
                 parse_scheduling_policy(part.order, part.place, part.backfill, part.preemption)
             )
         except UsageError as error:
+            # The fleet's parser speaks of options of the command line; here the same word is a key
+            # of the file.
             key = error.where.removeprefix("--")
             raise ProgrammeError(
                 f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted

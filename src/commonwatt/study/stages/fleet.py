@@ -66,6 +66,7 @@ def compute_fleet(inputs: FleetStageInputs) -> StageResult:
         inputs=demand,
         result=schedule,
         metrics=fleet_metrics(schedule, demand.workload, demand.fleet),
+        # A time would make another result of the same schedule.
         simulation_cpu_s=0.0,
     )
     return fleet_stage_result(inputs.programme, run)
@@ -92,6 +93,8 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
     beyond = gpu_hours_beyond_rules(programme, run)
+    # Asked of each run: limits once held in the placement and not in the schedule, and an
+    # alternative could win by it.
     check_simulation_law("GPU-hours beyond a tenant's limits", beyond == 0)
     tables = fleet_stage_tables(programme, [run], names)
     return StageResult(
@@ -104,6 +107,7 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
                 {"text": warning.text, "values": warning.values}
                 for warning in unnamed_tenant_warnings(programme, run)
             ],
+            # In every language: the stage is kept, and the next report may be in the other.
             "notes": {
                 language: _fleet_stage_notes(programme, run, language) for language in LANGUAGES
             },
@@ -182,6 +186,8 @@ def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     rtt = programme.round_trips_ms()[origin, fleet.site[node]]
     weight = (milli * (own.end_ms - own.start_ms)[segment]).astype(np.float64)
     total = float(weight.sum())
+    # An unknown round trip is NaN and makes the sum NaN: a mean over the known ones would be too
+    # good.
     mean = float((rtt * weight).sum()) / total if total else float("nan")
     return mean if np.isfinite(mean) else None
 
@@ -197,6 +203,7 @@ def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
     held_h = milli * (own.end_ms - own.start_ms)[segment] / HOUR_MS / 1000
     tenant, site = jobs.tenant[own.job[segment]], fleet.site[node]
     hours = np.zeros((len(jobs.tenant_names), len(fleet.sites)))
+    # `hours[tenant, site] += …` would count a pair that comes twice only once.
     np.add.at(hours, (tenant, site), held_h)
     rtt_ms = {frozenset(link.between): link.rtt for link in programme.file.latency}
     beyond = 0.0

@@ -93,6 +93,7 @@ def fleet_report_section(
     figures = [
         _fleet_section_chart(drawn, tables[drawn.table], language)
         for drawn in _DRAWN
+        # A policy alone is compared with nothing.
         if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
     ]
     return ReportSection(

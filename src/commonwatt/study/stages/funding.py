@@ -53,6 +53,7 @@ from commonwatt.treasury.usecases.finance import (
 
 Answer = dict[str, Any]
 EVER = "ever"  # the row of chances over all years
+# Not the charges of servers, shell and land: their capital is borrowed, and would be paid twice.
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
@@ -115,6 +116,7 @@ class CapitalStageInputs:
 def compute_capital(inputs: CapitalStageInputs) -> StageResult:
     """Return capital and running cost of each site, and of them what is borrowed."""
     rows = capital_need_rows(list(inputs.sites), inputs.scale)
+    # Apart from the rest, because a change of running cost must not draw the debt paths anew.
     borrowed = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
     return StageResult(
         data={"rows": rows, "borrowed": [{key: row[key] for key in borrowed} for row in rows]}
@@ -219,6 +221,7 @@ def need_with_running_cost_bn(
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""
     yearly = sum(row["running_usd_mn_a_year"] for row in capital) * part.currency_per_usd / 1000
+    # Nothing runs, and so nothing is paid for running, before the building is done.
     opened = part.first_year + part.build_years
     years = range(opened, part.first_year + part.years)
     return {year: need.get(year, 0.0) for year in need} | {
@@ -319,6 +322,7 @@ def _debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact
     """Return the chance of breaking a ceiling, where the country has one."""
     chances = (answer["chances_with"][-1], answer["chances_without"][-1])
     shares = [row.get("debt_over_ceiling_probability") for row in chances]
+    # A country may have no ceiling; no fact is better than a chance of nought.
     if None in shares:
         return []
     without_it = measure_value_text(shares[1], CEILING_CHANCE_WITHOUT, language)

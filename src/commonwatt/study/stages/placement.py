@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
@@ -75,14 +75,15 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     try:
         plan = solve_placement_exactly(problem, gap=1e-4)
     except InfeasibleError:
+        # The solver only says that there is no plan; this finds the smallest set of limits that
+        # cannot hold together.
         check_placement_feasible(problem)
         raise
     prices = [*price_of_placement_limits(problem, plan), *price_of_last_gpu(problem, plan)]
-    limit_sentences = {
-        language: [price.what.translate(language) for price in prices] for language in LANGUAGES
-    }
+    # Text and values apart: a label is put in the reader's language before the sentence is made.
+    limits = [{"text": price.what.text, "values": price.what.values} for price in prices]
     return StageResult(
-        data=placement_plan_rows(problem, plan) | {"limits": limit_sentences},
+        data=placement_plan_rows(problem, plan) | {"limits": limits},
         tables=placement_basis_tables(
             problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
         ),
@@ -123,6 +124,7 @@ def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
         defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
         size_usd=paid[:, 0] * HOURS,
         open_usd=np.zeros(pools),
+        # Sizes need not be whole nodes: the plan says what would be best.
         unit=np.zeros(pools),
         max_size=np.full(pools, GROWTH_FACTOR * sum(site.site.gpus for site in sites)),
     )
@@ -131,6 +133,7 @@ def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
 def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     """Return the energy of a busy GPU's hour at a site, overhead included [kWh]."""
     busy_w = {gpu.name: gpu.busy_w for gpu in programme.gpu_types}
+    # A plan knows one kind of GPU a site; that of the first pool stands for it.
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
@@ -140,10 +143,13 @@ def _gpu_hour_standing_running_usd(site: CostedSite) -> tuple[float, float]:
         return standing_usd_per_gpu_hour(site.cells), 0.0
     rent = site.site.rent
     price = 0.0 if rent is None else rent.price
+    # Reserved hours are paid whether they are used or not, and so stand like a building.
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
 def _series_over_placement_hours(series: F64) -> F64:
+    # `np.resize` repeats the series, as the simulator does; the method of an array would fill up
+    # with noughts.
     return np.resize(series, HOURS)
 
 
@@ -172,9 +178,10 @@ def placement_report_section(answer: Answer, language: str) -> ReportSection:
         "Residency and latency limits are hard; the GPU-hours are those that the fleet run "
         "measured, and the standing cost is that of the site's cells."
     )
+    limits = [Message(row["text"], row["values"]).translate(language) for row in answer["limits"]]
     return replace(
         placement_report_body(answer | {"limits": []}, language),
         title=Message("Place it: which site runs what").translate(language),
         lede=lede.translate(language),
-        notes=[*answer["limits"][language], hard.translate(language)],
+        notes=[*limits, hard.translate(language)],
     )

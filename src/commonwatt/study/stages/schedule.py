@@ -15,6 +15,7 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 
 JOBS = ("start_ms", "end_ms", "pending_ms", "state", "preemptions")
+# Of another length than the segments: only gangs over several nodes have further pieces.
 FURTHER_PIECE_COLUMNS = ("more_segment", "more_node", "more_milli")
 SEGMENT_COLUMNS = tuple(f.name for f in fields(Segments) if f.name not in FURTHER_PIECE_COLUMNS)
 

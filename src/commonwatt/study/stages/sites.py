@@ -170,18 +170,22 @@ def _stated_tariff_usd_per_kwh(
     median = spread.cost_input_quantile(0.5)
     return (
         spread.scaled_cost_input(usd_per_kwh / median)
+        # Both above nought: a spread cannot be scaled from nothing, nor to it.
         if usd_per_kwh > 0 < median
         else fixed_cost_distribution(usd_per_kwh)
     )
 
 
 def _triangular_around_value(value: float, bounds: list[float]) -> Distribution:
+    # The tariff is what the run paid on average over its hours, which may lie outside the range
+    # that the file states.
     low, high = min(bounds[0], value), max(bounds[1], value)
     return Distribution(DistributionShape.TRIANGULAR, low, value, high)
 
 
 def _stated_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
+        # A factor alone keeps the library's spread around the moved value.
         return known.value.scaled_cost_input(part.times)
     low, value, high = part.low_value_high()
     return Distribution(
@@ -196,6 +200,8 @@ def _stated_cell_source(part: CellPart) -> str:
 def _sourced_cost_input(site: SitePart, cell: CostCell) -> CostInput:
     known = cost_input_spec(cell.input)
     own = cell.origin is CellOrigin.CALLER  # the library's date and trust are not the programme's
+    # What the programme states or the run measured belongs to this site; a library's cell belongs
+    # to all who read it, and moves for all of them.
     mine = own or cell.origin is CellOrigin.FLEET_RUN
     return CostInput(
         key=f"{site.name if mine else cell.site}.{cell.input}",
@@ -221,6 +227,7 @@ def rent_cost_input(site: str, rent: RentPart) -> CostInput:
         unit="USD/GPU-hour",
         value=Distribution(shape, low, rent.price, high),
         floor=0.0,
+        # Far above any price of a GPU-hour: it only ends the search for where the answer changes.
         roof=1000.0,
         source=rent.source,
         origin=CellOrigin.CALLER,
@@ -235,6 +242,7 @@ def rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float:
     price / use where every hour is paid; price where only used hours are
     """
     reserved = site.rent is not None and site.rent.paid == "reserved"
+    # A site that stood idle would otherwise cost infinitely much.
     return price / max(use, 0.01) if reserved else price
 
 

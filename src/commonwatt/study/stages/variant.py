@@ -78,5 +78,6 @@ def _variant_borrowing_tables(
         for path, borrowed in ((WITH, need), (RUNNING, running))
     ]
     yield BASIS_ACCOUNTS.name, pl.concat(accounts)
+    # A number in any case, as the column is one; no debt is above it.
     ceiling = math.inf if country.ceiling is None else country.ceiling
     yield BASIS_TERMS.name, funding_terms_basis_frame(inputs.variant, part, ceiling)

@@ -54,6 +54,7 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
     tenants = [part.with_withheld_keys(label=None, defer_h=0) for part in file.tenants]
     gpus = [part.with_withheld_keys(idle=0.0, busy=0.0, source="") for part in file.gpus]
     links = [
+        # A link has no direction, so however it is written it is the same link.
         part.with_withheld_keys(source="").model_copy(update={"between": sorted(part.between)})
         for part in file.latency
     ]
@@ -80,6 +81,7 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
 
 def placement_view(programme: Programme) -> Programme:
     """Return what decides a placement beside the costs of sites and the load measured."""
+    # The order of the queue has no say: the load is what was measured under it.
     view = fleet_view(programme, PolicyPart())
     demand = view.file.demand.with_withheld_keys(source="")
     return replace(

@@ -90,6 +90,7 @@ class GeneralLedger:
         for name, amount in entry.postings.items():
             self._check_budget_account(where, name)
             _check_posted_amount(where, name, amount)
+        # `fsum`, so that what rounding leaves does not depend on the order of the lines.
         left = math.fsum(entry.postings.values())
         if abs(left) > CENT:
             raise AccountError(
@@ -115,6 +116,7 @@ class GeneralLedger:
         proceeds, repayment = self._bond_proceeds_and_repayment(fiscal_year)
         before_bonds = published - proceeds + repayment
         transfers = {
+            # Debits are positive, and a pocket whose money comes in is credited.
             name: -names[name]
             for name in names
             if self._budget_account_kind(name) is AccountKind.POCKET

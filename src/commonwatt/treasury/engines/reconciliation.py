@@ -48,6 +48,7 @@ def reconcile_published_debt(
 ) -> Reconciliation | None:
     """Return the last two stocks that published cash connects; None where it connects none."""
     ordered = sorted(stocks, key=lambda stock: stock.on, reverse=True)
+    # The latest first: the first pair that a walk connects is then the last one published.
     for claimed, opening in combinations(ordered, 2):
         walk = _shortest_cash_window_walk(windows, claimed.month, opening.month)
         if walk:
@@ -76,6 +77,7 @@ def _shortest_cash_window_walk(
             return walks[month]
         for window in windows:
             steps = {window.last: (1, window.before), window.before: (-1, window.last)}
+            # A window that ends elsewhere stays at the month itself, which has been reached.
             sign, neighbour = steps.get(month, (0, month))
             if neighbour not in walks:
                 walks[neighbour] = [*walks[month], (sign, window)]

@@ -37,6 +37,7 @@ class FinancingRoute(StrEnum):
 
 
 class _CentreSection(BaseModel):
+    # As in a country file: a misspelt key must not turn into a default.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -66,6 +67,7 @@ class Loan(_CentreSection):
     """
 
     share: Share
+    # The upper bound catches a rate written in per cent.
     rate: Annotated[float, Field(ge=0, le=0.5)]
     fee: Annotated[float, Field(ge=0, le=0.1)] = 0.0
     years: int = Field(ge=1, le=60)

@@ -109,6 +109,7 @@ def projected_debt_indicators(projection: Projection) -> dict[str, float]:
         "debt_gdp_share_start": shares[0],
         "debt_gdp_share_end": shares[-1],
         "debt_gdp_share_max": max(shares),
+        # One year alone has nothing to fall from.
         "debt_fall_a_year": (shares[0] - shares[-1]) / max(len(shares) - 1, 1),
         "deficit_gdp_share_max": max(deficits),
         "gfn_gdp_share_max": max(needs),

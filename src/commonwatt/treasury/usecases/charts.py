@@ -48,8 +48,10 @@ def balance_bridge_chart(bridge_steps: Rows, currency: str) -> str:
     total = BALANCE_BEFORE_BONDS_AND_TRANSFERS.label.text.lower()
     bars.append({"step": total, "low": 0.0, "high": last, "kind": "level"})
     for bar in bars:
+        # Above the higher end, because a step may lead down.
         bar |= {"top": max(bar["low"], bar["high"]), "label": f"{bar['high']:+,.1f}"}
     frame = pl.DataFrame(bars)
+    # A bridge is read in the order of its steps; Vega-Lite would sort them by name.
     order = [bar["step"] for bar in bars]
     base = alt.Chart(frame).encode(
         x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25))
@@ -96,6 +98,7 @@ def debt_fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
             fans["debt_gdp_share"], measure_heading(DEBT_GDP), title=debt_stock_heading(answer)
         )
     }
+    # A country without reserves has zero throughout, and a flat line would look like a finding.
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
         files["fan_reserves.svg"] = debt_fan_chart(
             fans["reserves_gdp_share"],
@@ -203,6 +206,7 @@ def debt_fan_chart(debt_quantile_rows: Rows, axis: str, *, title: str = "") -> s
     )
     x = alt.X("fiscal_year:O", title=None)
     base = alt.Chart(percents)
+    # The wide band first: what is drawn later lies on top.
     layers: list[Any] = [
         base.mark_area(opacity=0.22, color=BAND).encode(
             x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"

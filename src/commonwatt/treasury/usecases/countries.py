@@ -80,6 +80,7 @@ def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
     >>> with_exchange_rates(open_treasury_country("hongkong"), ["EUR=0.03"]).fx_change
     {'EUR': 0.03}
     """
+    # What the folder says stays for every currency that is not named here.
     fx_change = dict(country.fx_change)
     for text in changes:
         currency, _, change = text.partition("=")

@@ -80,6 +80,7 @@ def explore_country_change(name: str, change: CountryChange) -> ChangedCountry:
     path = project_country_debt(
         country, years=change.years, treatment=change.treatment, extra_need=need
     )
+    # Read as the changed path is: otherwise the gap between the two would be bookkeeping.
     before = project_country_debt(planned, years=change.years, treatment=change.treatment)
     fan = draw_country_debt_fan(path, None, FanOptions(paths=change.paths, years=change.years))
     return ChangedCountry(

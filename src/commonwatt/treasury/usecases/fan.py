@@ -110,6 +110,7 @@ def open_country_shock_model(iso3: str, markets: MarketShocks, weo: Path | None)
     if weo is None:
         return load_country_shock_model(iso3, markets)
     table = load_weo_economies(weo)
+    # For its error alone: an unknown code is named before anything is estimated.
     weo_economy(table, iso3, weo)
     last_outturn = OUTLOOK_FROM - 1  # an outlook's own smoothness would make shocks look small
     histories = {code: macro_history(series.until(last_outturn)) for code, series in table.items()}
@@ -180,6 +181,7 @@ def debt_backtest_result(
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury fan --backtest`."""
     table = load_weo_economies(weo, leave_out)
+    # The outlook gives all debt in one currency, so that no exchange rate takes part.
     markets = load_market_shocks("own", ("own", "", "", ""))
     scores = backtest_debt_fan(table, markets, seed=seed, only=only)
     rows = backtest_score_rows(scores)
@@ -188,6 +190,7 @@ def debt_backtest_result(
         "origins": [ORIGINS.start, ORIGINS.stop - 1],
         "horizon_years": HORIZON,
         "left_out": sorted(leave_out),
+        # The row of all economies is the last one.
         "all": rows[-1] if rows else None,
         "naive": naive_rows[-1] if naive_rows else None,
         "economies": rows,

@@ -45,6 +45,7 @@ def centre_finance_result(
         seed: Seed of their chance.
     """
     centre = load_finance_centre(find_centre_finance_file(centre_name))
+    # A centre's money is in one currency, so that no exchange rate takes part.
     model = load_country_shock_model(country, load_market_shocks("own", ("own", "", "", "")))
     return centre_finance_answer(centre, model, target=target, paths=paths, seed=seed)
 

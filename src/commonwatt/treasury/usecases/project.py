@@ -42,6 +42,7 @@ def debt_projection_result(
         "refinancing_share": debt_refinancing_share(projection),
         "published_checks": published_budget_figure_rows(projection),
         "bridge": balance_bridge_rows(projection, projection.years[0].name),
+        # Quarters follow the cash of the reserves, which not every country has.
         "quarters": quarterly_reserve_rows(projection) if country.reserves is not None else [],
         "ceiling": debt_ceiling_row(projection),
     }
@@ -56,6 +57,7 @@ def accounting_treatment_row(treatment: AccountingTreatment) -> Row:
         "bonds_as_income": treatment.bonds_as_income,
         "transfers_as_income": treatment.transfers_as_income,
         "debt_basis": treatment.basis.value,
+        # An empty list filters nothing, and would read as no programme at all.
         "programmes": list(treatment.programmes) or "all",
     }
 
@@ -165,6 +167,7 @@ def _published_budget_figure_row(
 ) -> Row | None:
     if figure.field == "refinancing_share":
         projected = debt_refinancing_share(projection)
+    # A figure of a year beyond the horizon is neither met nor missed.
     elif figure.fiscal_year in years:
         projected = years[figure.fiscal_year][figure.field]
     else:
@@ -191,6 +194,7 @@ def debt_ceiling_row(projection: Projection) -> dict[str, Any] | None:
         "fiscal_year": last.name,
         money("debt"): last.debt,
         money("headroom"): country.ceiling - last.debt,
+        # Growth takes a year to grow over: with one year its root would divide by zero.
         "growth_at_which_ceiling_is_this_ratio": gdp_growth_for_debt_share(
             country.ceiling, last.debt_share, projection.years[0].gdp, len(projection.years) - 1
         )

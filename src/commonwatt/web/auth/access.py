@@ -40,6 +40,8 @@ def services_of(request: Request) -> Services:
 def session_cookie_name(settings: Settings) -> str:
     """Return the session cookie's name; ports of one machine share cookies, so it has ours."""
     port = urlsplit(settings.address).port
+    # Under this prefix browsers take a cookie only over HTTPS and for this host alone (RFC
+    # 6265bis), so a neighbouring host cannot plant one.
     return "__Host-commonwatt" if settings.secure else f"commonwatt-{port or 80}"
 
 
@@ -49,6 +51,7 @@ def set_session_cookie(response: Response, settings: Settings, secret: str) -> N
         session_cookie_name(settings),
         secret,
         httponly=True,
+        # Strict would sign out whoever follows a link from a mail; forms have their token besides.
         samesite="lax",
         secure=settings.secure,
         path="/",
@@ -122,11 +125,17 @@ async def posted_form_fields(request: Request) -> Mapping[str, str]:
     """
     check_same_site_request(request)
     fields = await _read_posted_fields(request)
+    # This may skip the test below only because `_visitor_of_request` never falls back to the
+    # cookie.
     if request.headers.get("authorization"):
         return fields  # a token is never sent by a browser of its own accord
+    # It reads the database, which on the event loop would hold up every other request.
     context = await run_in_threadpool(request_context_of, request)
+    # Before sign-in there is no session to have a token; the test of the site above then stands
+    # alone.
     if context.visitor.session:
         given = fields.get("csrf", "") or request.headers.get("x-csrf", "")
+        # Encoded, because `compare_digest` raises on texts beyond ASCII and anybody can send one.
         if not hmac.compare_digest(given.encode(), context.visitor.csrf.encode()):
             raise ForbiddenError("csrf", wanted=Message("the token of this session's forms"))
     return fields
@@ -142,7 +151,10 @@ def check_same_site_request(request: Request) -> None:
         ForbiddenError: The browser says that the form stood on another site.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    # Browsers set both headers themselves and no page can forge them; "none" is an address that was
+    # typed.
     strange = site is not None and site not in {"same-origin", "none"}
+    # A sandboxed frame sends "null", which has no host and so is refused as well.
     if origin and urlsplit(origin).netloc != request.headers.get("host"):
         strange = True
     if strange:
@@ -155,8 +167,11 @@ def local_redirect_path(requested_path: str) -> str:
     >>> local_redirect_path("/fleet?run=1"), local_redirect_path("//evil.example"), local_redirect_path("https://evil")
     ('/fleet?run=1', '/', '/')
     """
+    # Browsers read a backslash as a slash: /\evil.example would lead away from here.
     parts = urlsplit(requested_path.replace("\\", "/"))
     plain = (
+        # Browsers drop tabs and line breaks from an address, so "/<tab>/evil.example" would become
+        # another site's.
         requested_path.isprintable()
         and requested_path.startswith("/")
         and not requested_path.startswith("//")
@@ -170,6 +185,7 @@ async def _read_posted_fields(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").startswith("application/json"):
         return _fields_from_json_body(await request.body())
     parameters: dict[str, str] = {}
+    # No form here sends a file; one that came would be spooled to disk before anybody looked at it.
     form = await request.form(max_files=0, max_fields=200)
     for name, value in form.multi_items():
         parameters[name] = f"{parameters[name]},{value}" if name in parameters else str(value)
@@ -193,6 +209,7 @@ def _json_field_text(value: Any) -> str:
 
 
 def _request_path_with_query(request: Request) -> str:
+    # What was posted has no page of its own to come back to.
     if request.method != "GET":
         return "/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -200,6 +217,8 @@ def _request_path_with_query(request: Request) -> str:
 
 def _visitor_of_request(request: Request, services: Services, now: datetime) -> Visitor | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
+    # A token that does not hold is not mended by a cookie: with this header a form needs no token
+    # of its session.
     if kind:
         return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
     secret = request.cookies.get(session_cookie_name(services.settings), "")

@@ -33,7 +33,10 @@ LINK_HOURS: Final = 24
 TOKEN_DAYS: Final = 90
 LONGEST_SESSION: Final = timedelta(days=7)
 SHORTEST_PASSWORD: Final = 12
+# Far above the 64 that NIST SP 800-63B wants allowed, and short enough that nobody stalls the
+# server with one to hash.
 LONGEST_PASSWORD: Final = 200
+# A session is written at most this often: each write takes the one write lock that SQLite has.
 _SEEN_EVERY: Final = timedelta(minutes=5)
 _WINDOW_S: Final = 900
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,59}")
@@ -100,6 +103,7 @@ def make_welcome_link(services: Services, account: str, *, now: datetime) -> str
     secret = secrets.token_urlsafe(24)
     ends = ledger_instant_text(now + timedelta(hours=LINK_HOURS))
     with services.ledger.transaction() as tx:
+        # One link an account, so that a new one ends those that went astray.
         tx.execute(sa.delete(schema.links).where(schema.links.c.account == account))
         row = {"digest": console_secret_digest(secret), "account": account, "ends_at": ends}
         tx.execute(sa.insert(schema.links).values(row))
@@ -142,8 +146,11 @@ def use_welcome_link(
         ParameterError: Name or password are not of the form.
     """
     check_account_password(password)
+    # Hashed before the transaction: Argon2 is slow on purpose, and the transaction keeps every
+    # other writer waiting.
     hashed = _password_hasher().hash(password)
     with services.ledger.transaction() as tx:
+        # Read and deleted in one transaction, so that two who hold the link cannot both use it.
         account = _account_of_valid_link(tx, secret, now)
         tx.execute(
             sa.delete(schema.links).where(schema.links.c.digest == console_secret_digest(secret))
@@ -151,10 +158,13 @@ def use_welcome_link(
         if not account:
             account = name
             _insert_account(services, tx, name, hashed, None, now)
+            # Sorted, here and below, so that entries come in one order whatever the order of the
+            # form.
             for role in sorted({ConsoleRole.REGISTRAR, *roles}):
                 _grant_account_role(services, tx, name, role, now)
         table = schema.accounts
         tx.execute(sa.update(table).where(table.c.name == account).values(password=hashed))
+        # Whoever signed in with the old password is out.
         tx.execute(sa.delete(schema.sessions).where(schema.sessions.c.account == account))
         services.entry_writer.record(tx, "password", f"account/{account}", {}, at=now)
 
@@ -189,6 +199,7 @@ def set_account_roles(
             _grant_account_role(services, tx, name, role, now, by=by)
         for role in sorted(had - wanted):
             _revoke_account_role(services, tx, name, role, now, by=by)
+        # Asked after the change and inside its transaction: the refusal undoes all of it.
         _check_registrar_account_left(tx)
 
 
@@ -229,11 +240,15 @@ def sign_in(
         TooManyError: Too many attempts on this name or from this address.
         SignInError: Name and password do not belong together; which is wrong is not said.
     """
+    # By name against many machines that guess at one account, by address against one that tries
+    # many names.
     count_sign_in_attempt(services, f"name/{name[:60]}", now)
     count_sign_in_attempt(services, f"address/{address[:60]}", now)
     with services.ledger.reading() as connection:
         table = schema.accounts
         row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    # An account whose owner has not used the link yet, or who comes by a provider, has "" for a
+    # password.
     known = row is not None and not row.closed and bool(row.password)
     if (
         not _password_matches_hash(
@@ -246,6 +261,8 @@ def sign_in(
             found=Message("a name and a password that do not belong together"),
             remedy=Message("Try again, or ask whoever keeps the accounts for a new link."),
         )
+    # The address stays counted: one person who signs in says nothing of others behind the same
+    # address.
     forget_sign_in_attempts(services, f"name/{name[:60]}")
     return begin_account_session(services, name, now=now)
 
@@ -266,6 +283,7 @@ def begin_account_session(
     }
     table = schema.sessions
     with services.ledger.transaction() as tx:
+        # Sessions that have ended are swept here, since nothing else comes by regularly.
         tx.execute(sa.delete(table).where(table.c.ends_at < at))
         tx.execute(sa.insert(table).values(row))
         services.entry_writer.record(tx, "sign-in", f"account/{account}", {"how": how}, at=now)
@@ -291,6 +309,7 @@ def visitor_of_session(services: Services, secret: str, *, now: datetime) -> Vis
         row = connection.execute(query.where(table.c.digest == known, table.c.ends_at > at)).first()
         if row is None:
             return None
+        # Read at each request and kept in no session, so that a role taken back is gone at once.
         roles = roles_of_account(connection, row.account)
     if row.seen_at < ledger_instant_text(now - _SEEN_EVERY):
         _extend_session(services, known, row.made_at, now)
@@ -299,6 +318,7 @@ def visitor_of_session(services: Services, secret: str, *, now: datetime) -> Vis
 
 def make_api_token(services: Services, account: str, label: str, *, now: datetime) -> str:
     """Return a new token for programs, which has the roles of its account."""
+    # By the prefix a token is recognised where it should not be, such as in a repository.
     secret = f"cw_{secrets.token_urlsafe(32)}"
     ends = ledger_instant_text(now + timedelta(days=TOKEN_DAYS))
     row = {
@@ -320,6 +340,7 @@ def drop_api_token(services: Services, account: str, token_digest: str, *, now: 
     table = schema.tokens
     with services.ledger.transaction() as tx:
         tx.execute(
+            # The account, too: the digest comes from an address, and nobody ends another's token.
             sa.delete(table).where(table.c.digest == token_digest, table.c.account == account)
         )
         services.entry_writer.record(
@@ -361,6 +382,8 @@ def account_of_oidc_subject(
     """
     table, wanted = schema.accounts, frozenset(roles)
     with services.ledger.transaction() as tx:
+        # By the subject and not the name: a name may change hands at the provider, a subject may
+        # not (OpenID Connect Core 1.0, section 2).
         row = tx.execute(sa.select(table).where(table.c.subject == subject)).first()
         account = row.name if row else _free_account_name(tx, name)
         if row is not None and row.closed:
@@ -384,10 +407,14 @@ def count_sign_in_attempt(services: Services, key: str, now: datetime) -> None:
     table, window = schema.attempts, int(now.timestamp()) // _WINDOW_S
     this = (table.c.key == key) & (table.c.window == window)
     with services.ledger.transaction() as tx:
+        # A transaction of its own, which is kept although the sign-in is refused right after it.
         if not tx.execute(sa.update(table).where(this).values(count=table.c.count + 1)).rowcount:
+            # Old windows go when a new one begins, so the table stays as small as one quarter of an
+            # hour.
             tx.execute(sa.delete(table).where(table.c.window < window))
             tx.execute(sa.insert(table).values(key=key, window=window, count=1))
         count = tx.execute(sa.select(table.c.count).where(this)).scalar_one()
+        # On record once for each window: who guesses must not be able to fill the ledger.
         if count == services.settings.attempts + 1:
             services.entry_writer.record(
                 tx, "attempts", "account/attempts", {"window": window}, at=now
@@ -474,6 +501,7 @@ def _grant_account_role(
     *,
     by: str = "link",
 ) -> None:
+    # A key for each role, so that an entry shows in which role somebody acted.
     actor_id = services.entry_writer.enrol(tx, account, role.value, at=now)
     row = {"account": account, "role": role.value, "actor_id": actor_id}
     tx.execute(sa.insert(schema.grants).values(row))
@@ -516,6 +544,7 @@ def _account_of_valid_link(connection: sa.Connection, secret: str, now: datetime
 
 def _extend_session(services: Services, session_digest: str, made_at: str, now: datetime) -> None:
     made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
+    # A session in daily use would otherwise never end.
     ends = min(now + timedelta(hours=services.settings.session_hours), made + LONGEST_SESSION)
     table = schema.sessions
     values = {"seen_at": ledger_instant_text(now), "ends_at": ledger_instant_text(ends)}
@@ -525,9 +554,11 @@ def _extend_session(services: Services, session_digest: str, made_at: str, now: 
 
 def _free_account_name(tx: sa.Connection, wanted: str) -> str:
     """Return a name for a provider's person that nobody has: theirs, or with a number."""
+    # Fifty of the sixty letters that a name may have: the rest is room for a number.
     plain = re.sub(r"[^A-Za-z0-9._@-]", "-", wanted).strip("-._@")[:50] or "person"
     table = schema.accounts
     taken = {name for (name,) in tx.execute(sa.select(table.c.name))}
+    # One number more than there are names, so that one of them is free.
     numbers = (f"{plain}-{i}" for i in range(2, len(taken) + 3))
     return plain if plain not in taken else next(n for n in numbers if n not in taken)
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from commonwatt.web.settings import Settings
 
 CALLBACK_PATH: Final = "/oidc/back"
+# A list of ours and not the token's word for it (RFC 8725, section 3.1): neither "none" nor HS256,
+# for which the client's secret would be the key.
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
+# Clocks of two organisations differ by seconds; a minute forgives that and little more.
 _LEEWAY_S: Final = 60
 _TIMEOUT_S: Final = 10
 
@@ -58,6 +61,8 @@ class PendingSignIn:
             SignInError: It holds none.
         """
         try:
+            # Too few or too many parts is a ValueError as well, so anything else in the cookie ends
+            # below.
             state, nonce, verifier, next_ = map(str, json.loads(text))
         except ValueError:
             raise SignInError("oidc", found=Message("a sign-in that nobody began here")) from None
@@ -79,13 +84,18 @@ class OidcProvider:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._about: Mapping[str, Any] = {}
+        # The monotonic clock may begin near zero, so "ten minutes ago" has to be longer ago than
+        # any time.
         self._asked_at = float("-inf")
 
     def begin_sign_in(self, next_: str) -> tuple[str, PendingSignIn]:
         """Return the provider's address to go to, and what to remember until then."""
         pending = PendingSignIn(
+            # Against an answer that somebody else's browser was sent (RFC 6749, section 10.12).
             state=secrets.token_urlsafe(24),
+            # Against a token that was issued for another sign-in and is shown again.
             nonce=secrets.token_urlsafe(24),
+            # 64 letters; RFC 7636 wants 43 to 128.
             verifier=secrets.token_urlsafe(48),
             next=next_,
         )
@@ -116,9 +126,11 @@ class OidcProvider:
             str(role)
             for role in (cast("list[object]", role_claim) if listed else str(role_claim).split())
         ]
+        # A provider's list is for all its applications; what is no role of ours gives nothing.
         roles = frozenset(known[name] for name in named if name in known)
         name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
         return VouchedIdentity(
+            # Only both together name a person: `sub` is unique within one issuer.
             subject=f"{claims['iss']} {claims['sub']}",
             name=str(name),
             roles=roles or frozenset({ConsoleRole.VIEWER}),
@@ -133,6 +145,7 @@ class OidcProvider:
                 )
             return str(answer["id_token"])
         except Exception as error:  # the library has errors of several families
+            # Only the kind of fault is said: the library's text may quote the token or the code.
             raise _oidc_sign_in_error(type(error).__name__) from None
 
     def _verified_token_claims(self, token: str, nonce: str) -> dict[str, Any]:
@@ -141,6 +154,7 @@ class OidcProvider:
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
+        # Fetched at each sign-in, so that a key that the provider has replaced is known at once.
         key_set = self._get_provider_json(self._discovery_document()["jwks_uri"])
         keys = KeySet.import_key_set(key_set)  # pyright: ignore[reportArgumentType]
         rules = jwt.JWTClaimsRegistry(
@@ -164,6 +178,8 @@ class OidcProvider:
         if time.monotonic() - self._asked_at > 600:
             issuer = self._settings.oidc_issuer.rstrip("/")
             about = self._get_provider_json(f"{issuer}/.well-known/openid-configuration")
+            # OpenID Connect Discovery 1.0, section 4.3: it must be the issuer that was asked. A
+            # slash at the end is forgiven, as people type it either way.
             if str(about.get("issuer", "")).rstrip("/") != issuer:
                 raise _oidc_sign_in_error("issuer")
             self._about, self._asked_at = about, time.monotonic()
@@ -186,6 +202,7 @@ class OidcProvider:
             from authlib.integrations.httpx_client import OAuth2Client
         return OAuth2Client(
             client_id=self._settings.oidc_client,
+            # Read at each sign-in, so that a new secret needs no restart.
             client_secret=_read_oidc_client_secret(self._settings.oidc_secret_file),
             redirect_uri=self._settings.address + CALLBACK_PATH,
             scope="openid profile email",

@@ -29,6 +29,8 @@ def visitor_signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -
             sa.select(table.c.role, table.c.actor_id).where(table.c.account == context.visitor.name)
         )
         known: dict[str, str] = {row.role: row.actor_id for row in rows}
+    # The step's order decides and not the account's, so one person always signs one kind of step in
+    # one role.
     wanted = list(roles)
     for role in wanted:
         if role.value in known:

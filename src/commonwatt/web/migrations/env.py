@@ -14,6 +14,8 @@ def _run_console_migrations(connection: Connection) -> None:
         target_metadata=metadata,
         version_table="web_version",
         include_object=_is_console_table,
+        # Alembic takes SQLite to be unable to roll back a change of tables; it can, and a step that
+        # fails leaves nothing.
         transactional_ddl=True,
     )
     context.run_migrations()

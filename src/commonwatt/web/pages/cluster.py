@@ -38,6 +38,7 @@ def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
     """Return nodes, jobs, use and actions of the cluster that this console watches."""
     del values
     folder = context.services.settings.operate
+    # A console without a cluster is the usual case and no fault.
     if not (folder / "control.toml").exists():
         return PageView(
             lede=Message(
@@ -87,6 +88,7 @@ def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
 def _cluster_page_charts(status: ClusterStatus) -> list[Chart]:
     if not status.use:
         return []
+    # Sorted, so that a tenant keeps its colour from one look to the next.
     tenants = sorted({row["tenant"] for row in status.use})
     return [
         Chart(
@@ -108,6 +110,8 @@ def _cluster_page_tables(context: RequestContext, status: ClusterStatus) -> list
         name: str, title: Message, rows: Rows, table: TableSchema, *columns: str
     ) -> TableListing:
         headings = column_headings_of(table, *columns, currency=status.currency)
+        # With the instant: a cluster moves by the second, and nothing of an earlier look may be
+        # shown.
         key = f"cluster/{name}/{context.now.isoformat()}"
         return table_listing_of_rows(
             name, title, rows, headings, key=key, folded=table is HELD_OVER_TIME

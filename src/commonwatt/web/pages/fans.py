@@ -21,12 +21,14 @@ BANDS: Final = tuple(
         low=f"{band.quantile_columns[0]}_share",
         high=f"{band.quantile_columns[1]}_share",
     )
+    # The wide one first: drawn after the narrow one it would cover it.
     for band in (BAND_90, BAND_50)
 )
 
 
 def fan_with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table of quantiles with columns that say that they are shares."""
+    # The ending tells a reader of the CSV or the JSON that the numbers are shares and not percent.
     return frame.rename({f"q{level:02d}": f"q{level:02d}_share" for level in _LEVELS})
 
 

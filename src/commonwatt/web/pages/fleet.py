@@ -39,6 +39,7 @@ JOB = PageParameter(
 def _fleet_comparison_options(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
     runs = context.services.runs.list_runs("fleet-compare")[:20]
+    # With the minute, because runs of one programme share their title.
     return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
 
 
@@ -73,6 +74,7 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
                 "the last arrival. Queue delay is first start minus submission."
             )
         ],
+        # The study first: the permanent link of the page takes the first source for its run.
         sources=[run.run_id, comparison_id] if comparison_id else [run.run_id],
         data={"headline": run.headline},
     )
@@ -122,6 +124,7 @@ def _gpu_use_and_queue_charts(context: RequestContext, run: Run) -> list[Chart]:
             table="use",
             x="day",
             x_label=days,
+            # A site's name comes from the programme and is never translated.
             series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
             unit="GPU",
         ),
@@ -306,6 +309,8 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
     for explained in context.services.runs.list_runs("fleet-explain"):
+        # One changed byte of an input may move the job, so an explanation of other inputs would be
+        # of another job.
         if explained.parameters.get("job") == name and explained.inputs == run.inputs:
             sentences = context.services.runs.frame(explained, "sentences")
             return sentences.filter(sentences["language"] == context.language)["sentence"].to_list()

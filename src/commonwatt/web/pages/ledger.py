@@ -70,6 +70,8 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
         headline_fact_of(LAST_ENTRY, head.at[:19], context.language),
     ]
     if values.text(VERIFY.name) == "yes":
+        # The page is open to more roles than the proof: verifying keeps the server busy, and not
+        # everybody who reads may ask for it.
         check_roles_can_act(context.visitor.roles, ConsoleAction.VERIFY_LEDGER)
         facts.append(_ledger_verification_fact(context, head.size))
     return PageView(
@@ -119,6 +121,8 @@ def _ledger_proof_template_data(context: RequestContext, index: int) -> dict[str
         "index": proof.index,
         "size": proof.size,
         "leaf": proof.leaf.hex(),
+        # The path goes out with the answer, so that whoever distrusts this server can compute the
+        # root without it.
         "path": [step.hex() for step in proof.path],
         "root": proof.root.hex(),
         "holds": proof.holds(),
@@ -150,6 +154,7 @@ def _ledger_entries_listing(context: RequestContext, values: PageValues, size: i
     return TableListing(
         name="entries",
         title=Message("Entries, the newest first"),
+        # The ledger only grows, so its size names its content.
         rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load_ledger_entries),
         headings=column_headings_of(ENTRY_ROWS),
     )

@@ -174,11 +174,15 @@ def _monitor_evidence_rows(context: RequestContext, run: Run) -> TableRows:
     def load_monitor_evidence() -> pl.DataFrame:
         import polars as pl
 
+        # Evidence may be nought, which has no logarithm; six powers of ten below the limit is as
+        # good as none.
         over = pl.col("over_limit").clip(lower_bound=1e-6)
         return context.services.runs.frame(run, EVIDENCE).with_columns(
             log10_over_limit=over.log10()
         )
 
+    # Not a key that begins with run/: such a table is sent as the run's own file, which lacks the
+    # column made here.
     return TableRows(key=f"models/evidence/{run.run_id}", load=load_monitor_evidence)
 
 

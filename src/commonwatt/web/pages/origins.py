@@ -73,6 +73,8 @@ def _origins_page_figure_names(run: Run, text: str) -> list[str]:
         quoted = (
             figure["name"]
             for figure in run.figures
+            # Figures without a formula are inputs; somebody who has asked for nothing yet is better
+            # begun at a result.
             if figure["formula"] and figure["value"] is not None
         )
         return list(quoted)[:_MOST]
@@ -86,6 +88,7 @@ def _origins_page_lede(run: Run, figure: dict[str, Any] | None) -> Message:
             {"count": f"{len(run.figures):,}"},
         )
     values = {"label": figure["label"], "shown": figure["shown"]}
+    # In English on every page: label and form were written with the run.
     return Message("{label}: {shown}.", values)
 
 
@@ -139,6 +142,7 @@ def _figure_inputs_listing(
 def _origins_page_frame(figures: list[dict[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
+    # As text, because one column holds figures of every kind: counts, shares, dates, names.
     rows = [{name: str(figure.get(name, "")) for name in _TEXTS} for figure in figures]
     return pl.DataFrame(rows, schema=dict.fromkeys(_TEXTS, pl.String))
 

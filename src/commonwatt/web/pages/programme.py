@@ -82,6 +82,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
 
 
 def _programme_page_lede(head: dict[str, Any]) -> Message:
+    # A programme need not cost its sites; the sentence then leaves them out.
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     cheapest = min(costs, key=lambda site: costs[site], default="")
     gaps = {
@@ -137,6 +138,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
     head, currency = run.headline, page_borrowing_currency(run)
     if not currency:
         return []
+    # No link where it would only lead to a refusal.
     link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
@@ -151,6 +153,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
+            # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
         ),

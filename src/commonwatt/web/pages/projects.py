@@ -50,6 +50,8 @@ def build_projects_page(context: RequestContext, values: PageValues) -> PageView
         return _all_projects_page(context)
     if not output:
         return _one_project_page(context, room)
+    # States are open to more roles than the bytes that would leave: a researcher sees the first and
+    # not the second.
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
     return _output_review_page(context, room, output)
 
@@ -62,6 +64,7 @@ def _project_table_listing(
     headings: list[ColumnHeading],
 ) -> TableListing:
     """Return a table of states; its key follows the ledger, which grows with every change."""
+    # The path tells the tables of one project from those of another.
     key = f"rooms/{name}/{context.path}/{context.services.ledger.head().size}"
     return table_listing_of_rows(name, title, rows, headings, key=key)
 
@@ -128,6 +131,7 @@ def _one_project_page(context: RequestContext, project_name: str) -> PageView:
                 measures.SPENT,
                 budget["spent_epsilon"],
                 language,
+                # A spent epsilon says nothing without the limit that the custodian set.
                 note=Message("of {limit}", {"limit": f"{budget['limit_epsilon']:g}"}),
             ),
             headline_fact_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
@@ -173,6 +177,8 @@ def _output_review_page(context: RequestContext, room: str, output: str) -> Page
         extra={
             "room": room,
             "review": review,
+            # These only decide which buttons are shown; the routes and the project's own table are
+            # asked again.
             "may_vote": context.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
             "may_release": context.can(ConsoleAction.RELEASE_OUTPUT)
             and review.row["state"] in {"approved", "released"},

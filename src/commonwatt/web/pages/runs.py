@@ -70,6 +70,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
             "runs": runs[:12],
             "works": list_newest_tasks(context.services, 8),
             "states": TASK_STATE_NAMES,
+            # Without a form for whoever may not start a run; the route refuses them in any case.
             "kinds": KINDS if started else {},
         },
     )
@@ -108,6 +109,7 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
                     title=Message(table["name"]),
                     rows=rows(run, table["name"]),
                     headings=_run_table_headings(context, run, table["name"]),
+                    # A study has dozens of tables: listed by name here, each opens on its own page.
                     folded=True,
                 )
                 for table in run.tables
@@ -133,6 +135,8 @@ def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[C
 
     declared = declared_study_table(table, page_borrowing_currency(run))
     names = context.services.runs.columns(run, table)
+    # A run of an earlier version may lack a column that is declared today; its own names are then
+    # the truth.
     if declared is None or [column.name for column in declared.columns] != list(names):
         return column_headings_of_names(names)
     return column_headings_of(declared, currency=page_borrowing_currency(run))
@@ -147,6 +151,7 @@ def _runs_page_frame(runs: list[Run]) -> pl.DataFrame:
             "title": [run.title for run in runs],
             "kind": [run.kind for run in runs],
             "made_at": [run.created_at for run in runs],
+            # As text: a seed is a name, and 20261130 must not be shown as 20,261,130.
             "seed": [str(run.seed) for run in runs],
             "tables": [len(run.tables) for run in runs],
             "version": [run.version for run in runs],

@@ -89,12 +89,14 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
 
 def _tornado_site_on_page(costs: pl.DataFrame, site: str) -> str:
     names = costs["site"].to_list()
+    # The choices are those of the newest study; another run in the address may lack the site.
     return site if site in names else names[0]
 
 
 def _sites_page_lede(costs: pl.DataFrame) -> Message:
     rows = costs.sort("p50_usd_per_gpu_hour").to_dicts()
     low, high = rows[0], rows[-1]
+    # Strict on purpose: the order is called certain only where the whole spreads lie apart.
     sure = low["p95_usd_per_gpu_hour"] < high["p5_usd_per_gpu_hour"]
     gaps = {
         "cheap": low["site"],
@@ -199,6 +201,8 @@ def _site_tornado_rows(context: RequestContext, run: Run, site: str) -> TableRow
             .sort("swing_usd_per_gpu_hour", descending=True)
             .head(_SHOWN)
             .with_columns(
+                # A higher input may lower the cost, as more use does, so the cost at its 5th
+                # percentile may be the higher end.
                 low_usd_per_gpu_hour=pl.min_horizontal(low, high),
                 high_usd_per_gpu_hour=pl.max_horizontal(low, high),
                 median_usd_per_gpu_hour=pl.lit(at["at_medians_usd_per_gpu_hour"][0]),

@@ -36,7 +36,10 @@ def table_listing_of_rows(
     def load_listing_rows() -> pl.DataFrame:
         import polars as pl
 
+        # Just the declared columns: whatever else the rows hold must not leave by the CSV.
         plain = [{column: row[column] for column in columns} for row in rows]
+        # All rows are read for the types: Polars looks at a hundred, and a column may be empty for
+        # longer.
         return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
 
     return TableListing(

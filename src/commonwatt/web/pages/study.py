@@ -44,6 +44,7 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
 
 def page_borrowing_currency(run: Run) -> str:
     """Return the money that a study's borrowing is counted in; empty where nobody borrows."""
+    # The currency stands in the name of the headline's key, such as capital_hkd_bn.
     capital = next((key for key in run.headline if key.startswith("capital_")), "")
     return capital.removeprefix("capital_").removesuffix("_bn").upper()
 
@@ -66,6 +67,8 @@ def page_without_study(context: RequestContext) -> PageView:
 
     return PageView(
         extra={
+            # A new console is still making its sample; an empty page without this would read as a
+            # fault.
             "under_way": [work for work in list_newest_tasks(context.services, 5) if not work.over]
         },
         lede=Message(

@@ -137,10 +137,12 @@ def _explored_country_debt(values: PageValues) -> ChangedCountry:
 
     published = values.text(TREATMENT.name) == "published"
     change = CountryChange(
+        # Sliders speak in points, the engines in shares.
         growth=values.number(GROWTH.name) / 100,
         coupon=values.number(COUPON.name) / 100,
         spending=values.number(SPENDING.name),
         years=int(values.number(YEARS.name)),
+        # A published balance counts both as income, though neither makes the public richer.
         treatment=AccountingTreatment(bonds_as_income=published, transfers_as_income=published),
     )
     return explore_country_change(values.text(COUNTRY.name), change)
@@ -263,6 +265,7 @@ def _treasury_table_rows(name: str, rows: list[dict[str, Any]], values: PageValu
 
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    # All rows follow from the page's parameters, so their query names the content.
     return TableRows(
         key=f"treasury/{name}/{values.query_string()}", load=load_treasury_table, size=len(rows)
     )

@@ -36,6 +36,7 @@ def openapi_form_body(**fields: str) -> dict[str, Any]:
     """Return what OpenAPI says of a form with these fields and their meaning."""
     known = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
     schema = {"schema": {"type": "object", "properties": known}}
+    # People send forms, programs JSON; `posted_form_fields` reads either.
     kinds = ("application/x-www-form-urlencoded", "application/json")
     return {"requestBody": {"required": False, "content": dict.fromkeys(kinds, schema)}}
 
@@ -89,6 +90,8 @@ def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Resp
         address,
         now=context.now,
     )
+    # 303, as after every form: the browser fetches the next page with GET, and a reload does not
+    # send the form again (RFC 9110, section 15.4.4).
     answer = RedirectResponse(local_redirect_path(fields.get("next", "/")), 303)
     set_session_cookie(answer, context.services.settings, session.secret)
     return answer
@@ -114,6 +117,7 @@ def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Respo
 def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
     account = accounts.account_of_welcome_link(context.services, secret, now=context.now)
+    # The link's own account goes first: only the very first link leaves a name to be chosen.
     name = account or fields.get("name", "")
     password = fields.get("password", "")
     accounts.use_welcome_link(
@@ -130,9 +134,12 @@ def set_preferences(
 ) -> Response:
     """Keep language or theme in this browser and go back."""
     answer = RedirectResponse(local_redirect_path(back), 303)
+    # "auto" is no theme: with it the page follows the machine again.
     chosen = {"language": language in LANGUAGES, "theme": theme in {*THEMES, "auto"}}
     for name, value in (("language", language), ("theme", theme)):
         if chosen[name]:
+            # It is a GET that sets these: they concern one browser only, and a link then works
+            # without script.
             answer.set_cookie(
                 name,
                 value,
@@ -173,6 +180,7 @@ def make_account(
 ) -> Response:
     """Make an account and show the one-time link for its owner."""
     name = fields.get("name", "")
+    # An account without a role could sign in and would then find no page that it may see.
     roles = _posted_console_roles(fields) or {ConsoleRole.VIEWER}
     accounts.make_account(context.services, name, roles, by=context.visitor.name, now=context.now)
     return _accounts_page_response(
@@ -197,6 +205,7 @@ def make_link(
 ) -> Response:
     """Show a new one-time link for an account."""
     del fields
+    # A link signs its holder in, so one for a closed account would open it again.
     accounts.check_account_open(context.services, name)
     return _accounts_page_response(
         request, context, name, accounts.make_welcome_link(context.services, name, now=context.now)

@@ -15,6 +15,7 @@ from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 from commonwatt.web.routes.account import openapi_form_body
 
+# The name goes on to the cluster's own commands: no space, no line break, no dash at its start.
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -49,7 +50,10 @@ def _drain_or_resume_on_record(
     """Do it in the controller's name, and put on record here who asked for it."""
     from commonwatt.operate.usecases.overview import drain_cluster_node, resume_cluster_node
 
+    # The controller signs its entry with its own key; without the name nobody would see there who
+    # asked.
     reason_on_record = f"{reason or node_action}, by {context.visitor.name}"
+    # Before it is done: where the backend then refuses, it is still on record who asked.
     with context.services.ledger.transaction() as tx:
         body = {"node": node, "by": context.visitor.name}
         context.services.entry_writer.record(tx, node_action, f"node/{node}", body, at=context.now)

@@ -17,6 +17,7 @@ from commonwatt.web.static import static_asset
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of files and health."""
+    # Open to strangers, as the page of sign-in needs its styles.
     app.get("/static/{name:path}", include_in_schema=False)(static_file)
     app.get("/health", tags=["server"], summary="Whether store and database answer")(console_health)
 
@@ -29,6 +30,7 @@ def static_file(request: Request, name: str) -> Response:
     packed = "gzip" in request.headers.get("accept-encoding", "")
     headers = {
         "cache-control": "public, max-age=31536000, immutable",
+        # Or a proxy would hand the packed bytes to a client that cannot unpack them.
         "vary": "accept-encoding",
         "etag": f'"{asset_file.tag}"',
     }
@@ -43,5 +45,7 @@ def console_health(request: Request) -> dict[str, Any]:
     """Return that store and database answer, for whoever watches the server."""
     services = services_of(request)
     with services.ledger.reading() as connection:
+        # A pooled connection may be dead; only a query shows that the database answers.
         connection.execute(sa.text("SELECT 1"))
+    # Asked without signing in, so it tells a count and no names.
     return {"status": "ok", "version": __version__, "runs": len(services.runs.ids())}

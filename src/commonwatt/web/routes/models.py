@@ -15,7 +15,10 @@ from commonwatt.web.errors import ParameterError
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
 from commonwatt.web.routes.account import openapi_form_body
 
+# A code and no sentence: free text about an incident soon holds a name or a date of birth, and the
+# ledger never forgets.
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,59}")
+# The pattern also keeps quotes and line breaks out of the header that names the file.
 VersionName = Annotated[str, Query(pattern=r"^version/[A-Za-z0-9._:@+-]+$", max_length=120)]
 
 
@@ -39,6 +42,8 @@ def model_dossier(context: SignedInContext, version: VersionName) -> Response:
 
     text = written(context.services.ledger, version, context.language)
     name = version.removeprefix("version/")
+    # Saved and not shown: it has styles of its own, which the console's policy for contents
+    # forbids.
     headers = {"content-disposition": f'attachment; filename="{name}.html"'}
     return HTMLResponse(text, 200, headers)
 
@@ -59,6 +64,7 @@ def report_model_incident(
         severity=fields.get("severity", ""),
         jurisdiction=fields.get("jurisdiction", ""),
         code=code,
+        # The clinician's own key and not the console's: who reports is answerable for the report.
         by=visitor_signing_key(context, (ConsoleRole.CLINICIAN,)),
         at=context.now,
     )

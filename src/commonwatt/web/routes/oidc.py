@@ -19,6 +19,7 @@ Short = Annotated[str, Query(max_length=2000)]
 
 def add_routes(app: FastAPI) -> None:
     """Add the two steps; the provider is asked only when somebody signs in with it."""
+    # A console whose provider is away still starts and lets people in by password.
     app.state.provider = OidcProvider(app.state.services.settings)
     app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start_oidc_sign_in)
     app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(finish_oidc_sign_in)
@@ -33,8 +34,10 @@ def start_oidc_sign_in(request: Request, context: AnyContext, next: Short = "/")
         pending.as_text(),
         max_age=600,
         httponly=True,
+        # Strict would keep the cookie back, because the browser returns from another site.
         samesite="lax",
         secure=context.services.settings.secure,
+        # No other request carries the pending sign-in about.
         path=CALLBACK_PATH,
     )
     return answer

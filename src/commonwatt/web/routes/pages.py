@@ -68,6 +68,7 @@ def first_permitted_page(context: RequestContext) -> Page:
 
 def _add_page_routes(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
+    # Not part of OpenAPI, which lets names that begin with x- be added.
     may = {"x-roles": sorted(ACTION_ROLES[page.action])}
     common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
     parameters = [parameter.openapi_schema() for parameter in page.parameters]
@@ -123,6 +124,7 @@ class _Parquet(Response):
 def _page_values_and_view(
     request: Request, page: Page, context: RequestContext
 ) -> tuple[PageValues, PageView]:
+    # Before anything is read, so that a refusal is the same whatever was asked for.
     check_roles_can_act(context.visitor.roles, page.action)
     values = parse_page_values(page.parameters, request.query_params)
     return values, page.build(context, values)
@@ -175,6 +177,7 @@ def page_data(
         },
         "notes": [context.translate(note) for note in view.notes],
         "runs": list(view.sources),
+        # `view.extra` stays out: it holds objects for the template and may say more than the page.
         "data": dict(view.data),
     }
 
@@ -236,6 +239,8 @@ def _page_table_json_route(page: Page) -> Callable[..., Response]:
         _, listing = _page_values_and_listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
         shown = context.services.cache.table_page(listing.rows, ask)
+        # Spliced as text: Polars writes rows as JSON itself, and writes NaN as null where Python
+        # would not.
         head = json.dumps({"table": table, "rows": shown.height, "first": first})
         return _Json(f'{head[:-1]}, "data": {shown.frame.write_json()}}}')
 
@@ -259,6 +264,8 @@ def _table_file_response(
     name = f"{page.name}-{listing.name}.{form}"
     kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
     parts = listing.rows.key.split("/")
+    # Keys of this form are made by `RunCatalogue.rows` alone, so id and table come from a manifest
+    # and not from the address.
     if parts[0] == "run" and len(parts) == 3:
         path = context.services.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
         if path.is_file():
@@ -277,4 +284,5 @@ def _download_bytes_of_table(frame: pl.DataFrame, form: str) -> bytes:
 
 
 def _json_response(data: dict[str, Any]) -> Response:
+    # `allow_nan=False` makes a NaN our error here; it would be the reader's when parsed.
     return _Json(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str))

@@ -20,6 +20,7 @@ from commonwatt.web.routes.account import openapi_form_body
 
 ProjectName = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Output = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
+# HTML and SVG are not among them: markup from a project must never run under the console's address.
 _KINDS: Final = {"csv": "text/csv", "json": "application/json", "text": "text/plain"}
 _PICTURE: Final = "image/png"
 
@@ -45,7 +46,9 @@ def output_bytes_response(context: SignedInContext, room: ProjectName, output: O
     )
     picture = row["kind"] == "png"
     kind = _PICTURE if picture else _KINDS.get(row["kind"], "application/octet-stream")
+    # A picture is shown where the vote is cast; a bitmap cannot carry a script.
     how = "inline" if picture else "attachment"
+    # `filename*` is how RFC 6266 writes names beyond ASCII; quoted, a name cannot end the header.
     headers = {"content-disposition": f"{how}; filename*=UTF-8''{quote(row['name'])}"}
     return Response(data, 200, headers, kind)
 
@@ -61,6 +64,7 @@ def vote_on_output(
     check_roles_can_act(context.visitor.roles, ConsoleAction.VOTE_OUTPUT)
     from commonwatt.sandbox.usecases.overview import vote_on_output as cast
 
+    # An absent field is no vote: read as a "no" it would stop an output by mistake.
     if fields.get("approve") not in {"yes", "no"}:
         raise ParameterError("approve", wanted=Message('"yes" or "no"'))
     key = visitor_signing_key(context, (ConsoleRole.CHECKER,))

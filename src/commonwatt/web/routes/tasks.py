@@ -102,6 +102,7 @@ def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Re
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     work = works.find_console_task(context.services, work_id)
     messages = works.task_messages(context.services, work_id)
+    # htmx asks again for the part that changes; a whole page would be put inside the page.
     part = "HX-Request" in request.headers
     text = render_console_template(
         context,
@@ -129,6 +130,7 @@ def task_load_samples(
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     work = works.find_console_task(context.services, work_id)
     rows = works.task_load_samples(context.services, work_id, since)
+    # `since` counts rows and is no time, so a point is sent once whatever the clocks say.
     news = {"rows": [row[:2] for row in rows], "since": since + len(rows), "over": work.over}
     return JSONResponse(news)
 

@@ -47,6 +47,7 @@ def check_packing_conserves_capacity(
 
 def _amount_total_by_node(node_of_placement: I64, amount: I64, nodes: FreeCapacity) -> I64:
     total = np.zeros(len(nodes.gpus), np.int64)
+    # `total[nodes] += amount` would count a node once, however often it stands in the list.
     np.add.at(total, node_of_placement, amount)
     return total
 
@@ -58,6 +59,7 @@ def _gpu_share_held_by_placements(
     gpus = jobs.gpus[order]
     owner = np.repeat(np.arange(len(order)), gpus)
     used = trail.gpu >= 0
+    # A placed job holds all GPUs that it requests, and one without a node holds none.
     _check_packing_law("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
     owner, gpu = owner[used], trail.gpu[used]
     pairs = owner * start.gpu_milli.shape[1] + gpu

@@ -89,6 +89,7 @@ def pack_reference(
     nodes = _reference_nodes_of_fleet(fleet)
     requests = [_reference_request_of_job(workload, job) for job in range(len(workload))]
     context = ReferenceContext(
+        # A fleet whose CPU is unknown has 0 throughout, and scores divide by it.
         largest_cpu=max(1, *(int(cpu) for cpu in fleet.cpu_milli)),
         largest_gpu=1000 * max(1, *(int(gpus) for gpus in fleet.gpus)),
         typical=_typical_reference_requests(requests, popularity),
@@ -168,6 +169,8 @@ def _reference_gpus_chosen(
     fitting = [gpu for gpu, free in enumerate(node.free) if request.gpus and free >= request.share]
     if request.gpus != 1 or request.requests_whole_gpus:
         if policy != "first-fit":
+            # Python's sort is stable: equal GPUs stay in order of their number, as in the compiled
+            # engine.
             fitting.sort(key=lambda gpu: node.free[gpu])
         return tuple(fitting[: request.gpus])
     match policy:
@@ -303,11 +306,13 @@ def _typical_reference_requests(
     requests: list[ReferenceRequest], popularity: float
 ) -> list[tuple[ReferenceRequest, Fraction]]:
     """Return the most popular requests with their weights, which sum to 1."""
+    # Fragmentation looks at none of the three, and they would part requests that are alike to it.
     plain = [request._replace(memory=0, sites=frozenset(), tenant=0) for request in requests]
     counts = Counter(plain)
     ranked = sorted(
         counts,
         key=lambda request: (
+            # Down to the list of types, so that the set never depends on the order of the trace.
             counts[request],
             request.cpu,
             request.share,
@@ -328,6 +333,7 @@ def _typical_reference_requests(
 def _reference_nodes_of_fleet(fleet: Fleet) -> list[ReferenceNode]:
     return [
         ReferenceNode(
+            # A fleet writes 0 where it does not know.
             int(fleet.cpu_milli[i]) or None,
             int(fleet.memory_mib[i]) or None,
             [1000] * int(fleet.gpus[i]),

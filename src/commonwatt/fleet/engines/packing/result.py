@@ -110,4 +110,5 @@ def _mean_gpu_share_by_load_line(load_line: I64, gpu_amounts: F64) -> F64:
 
 
 def _gpu_share_quotient(gpu_part: F64, gpu_whole: F64) -> F64:
+    # A full fleet has no idle GPU to be fragmented; `np.where` would still divide, and warn.
     return np.divide(gpu_part, gpu_whole, out=np.zeros_like(gpu_part), where=gpu_whole > 0)

@@ -54,6 +54,8 @@ def pack_jobs_by_user_policy(
         node = int(policy.choose(request, nodes, float(draws[i, 0])))
         _check_node_chosen_by_user(policy, request, nodes, node)
         if node >= 0:
+            # Only this node changes; a sum over all nodes at every arrival would be most of the
+            # run.
             lost -= _fragmented_gpu_share_of_node(nodes, node, typical)
             pick_tightest_gpus(request, nodes.gpu_milli[node], picked)
             apply_request_to_node(request, nodes, node, picked, 1)

@@ -73,6 +73,7 @@ def _node_group_holds_wide_gang(count: I64, g: int, nodes: int, rest: int, size:
     whole = count[g, size]
     if whole < nodes:
         return False
+    # One idle node more than the gang fills holds the rest as well.
     if rest == 0 or whole > nodes:
         return True
     for level in range(rest, size):  # noqa: SIM110  # compiled: no generators
@@ -133,6 +134,7 @@ def _node_goes_before_best_node(
 @njit(bare=True)
 def _first_place_with_free_gpus(sets: NodeSets, g: int, need: int) -> int:
     best = NONE
+    # First-fit does not ask how full a node is: the first place of each level is a candidate.
     for level in range(need, sets.size[g] + 1):
         if sets.many[g, level] > 0:
             place = first_place_with_free_gpus(sets, g, level)

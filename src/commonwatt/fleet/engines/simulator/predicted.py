@@ -92,6 +92,7 @@ def _predicted_runtimes_in_order(
             user_count[user[done]] += 1
             total, count, at = total + runtime[done], count + 1, at + 1
         if pair_count[pair[job]] > 0:
+            # Whole milliseconds, as `qssf` itself divides: a remainder could turn two jobs round.
             predicted[job] = pair_sum[pair[job]] // pair_count[pair[job]]
         elif user_count[user[job]] > 0:
             predicted[job] = user_sum[user[job]] // user_count[user[job]]

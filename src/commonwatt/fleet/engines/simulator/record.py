@@ -53,6 +53,7 @@ class ScheduleRecorder:
         # Backwards, so that of several starts of a job the first is what stays.
         start_ms[segments.job[::-1]] = segments.start_ms[::-1]
         ran_ms = np.zeros(jobs, np.int64)
+        # A preempted job has several segments, of which `+=` on an index would add one.
         np.add.at(ran_ms, segments.job, segments.end_ms - segments.start_ms)
         done = self._end_ms >= 0
         state = np.where(done, JobState.FINISHED, JobState.WAITING).astype(np.int32)
@@ -104,6 +105,7 @@ def _segment_column(segment_numbers: list[int]) -> I64:
 
 def segments_in_job_order(columns: Mapping[str, I64]) -> Segments:
     """Return segments in order of job and start, whatever order they came in."""
+    # `lexsort` sorts by its last key first.
     order = np.lexsort((columns["start_ms"], columns["job"]))
     new = np.empty_like(order)
     new[order] = np.arange(len(order))

@@ -44,6 +44,7 @@ def node_groups_of_fleet(fleet: Fleet) -> I64:
     columns = (fleet.site, fleet.gpu_type, fleet.gpus, fleet.tenant)
     keys = np.stack([column.astype(np.int64) for column in columns], axis=1)
     _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    # `unique` numbers groups by their values; here the group of the first node comes first.
     order = np.empty(len(first), np.int64)
     order[np.argsort(first)] = np.arange(len(first))
     return order[group.reshape(-1)]
@@ -73,6 +74,7 @@ def gang_shapes_of_jobs(workload: Workload, fleet: Fleet, group: I64) -> GangSha
 
 def _job_classes_and_eligible_nodes(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     plain = not (workload.gpu_types.any() or workload.sites.any() or (fleet.tenant >= 0).any())
+    # The usual case is spared a search for classes among all jobs.
     if plain:
         return np.zeros(len(workload), np.int64), np.ones((1, len(fleet)), np.bool_)
     return node_eligibility_by_job_class(workload, fleet)
@@ -98,5 +100,6 @@ def _node_groups_that_hold_gang(
     if len(narrow) or single:
         return False, narrow.tolist()
     with_gpus = permitted & (size > 0)
+    # Rounded up, because what is left over takes a node more.
     wide = np.flatnonzero(with_gpus & (-(-need // np.maximum(size, 1)) <= members))
     return True, wide.tolist()

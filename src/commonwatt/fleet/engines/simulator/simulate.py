@@ -145,6 +145,7 @@ def _replay_tenant_part(
         workload=setup.workload.take_jobs(jobs),
         fleet=select_fleet_nodes(setup.fleet, nodes),
         believed_ms=setup.believed_ms[jobs],
+        # A job brings its own draws along, so that they do not depend on who shares the pool.
         chance=setup.chance[jobs],
     )
     return jobs, nodes, _replay_on_shared_nodes(part)
@@ -190,6 +191,7 @@ def _joined_job_segments(tenant_results: list[tuple[I64, I64, SimulationResult]]
         columns.setdefault("job", []).append(jobs[segments.job])
         columns.setdefault("node", []).append(_fleet_node_numbers(segments.node, nodes))
         columns.setdefault("more_node", []).append(_fleet_node_numbers(segments.more_node, nodes))
+        # Segments are numbered within a part, and move up by those of the parts before.
         columns.setdefault("more_segment", []).append(segments.more_segment + offset)
         for name in ("start_ms", "end_ms", "milli", "more_milli"):
             columns.setdefault(name, []).append(getattr(segments, name))
@@ -197,6 +199,7 @@ def _joined_job_segments(tenant_results: list[tuple[I64, I64, SimulationResult]]
 
 
 def _fleet_node_numbers(part_node: I64, nodes_of_part: I64) -> I64:
+    # A tenant without nodes: even a -1 cannot index an empty array.
     if len(nodes_of_part) == 0:
         return part_node
     return np.where(part_node >= 0, nodes_of_part[part_node], -1)

@@ -27,6 +27,7 @@ from commonwatt.fleet.engines.simulator.shapes import (
 )
 
 
+# By identity, because a job leaves the queue by `remove`, which would compare every field.
 @dataclass(slots=True, eq=False)
 class PolicyJob:
     """A job as a user's policy sees it.
@@ -89,6 +90,7 @@ Pieces = list[tuple[int, int]]  # node and GPUs on it
 class _UserPolicyReplay:
     def __init__(self, workload: Workload, fleet: Fleet, policy: UserPolicy) -> None:
         self.workload, self.policy = workload, policy
+        # Not in the protocol: a policy that says nothing of it is strict.
         self.skips = bool(getattr(policy, "skips", False))
         group = node_groups_of_fleet(replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32)))
         self.shapes = gang_shapes_of_jobs(workload, fleet, group)
@@ -98,6 +100,8 @@ class _UserPolicyReplay:
         self.start = [-1] * len(workload)
         self.held: list[Pieces] = [[] for _ in range(len(workload))]
         self.waiting: list[PolicyJob] = []
+        # How many wait by shape, so that asking whether any could start takes no walk along the
+        # queue.
         self.requested = [0] * len(self.shapes.need)
         self.ends: list[tuple[int, int]] = []
 
@@ -105,6 +109,7 @@ class _UserPolicyReplay:
         jobs, ends = _jobs_as_policy_sees_them(self.workload), self.ends
         submit = self.workload.submit_ms.tolist()
         for number, at_ms in enumerate(submit):
+            # Releases before submissions of one instant, as in the other engines.
             while ends and ends[0][0] <= at_ms:
                 self._release_ended_jobs()
             if self.shape[number] != NEVER_FITS:
@@ -134,10 +139,13 @@ class _UserPolicyReplay:
             if pieces is not None:
                 self.start[number], self.held[number] = now_ms, pieces
                 requested[shape[number]] -= 1
+                # The number breaks ties, so that ends of one instant go by the order of the
+                # workload.
                 heapq.heappush(self.ends, (now_ms + self.runtime[number], number))
                 started.append(job)
             elif not self.skips:
                 break
+        # Only now: a policy may return the queue itself, and a loop skips what moves up under it.
         for job in started:
             self.waiting.remove(job)
 
@@ -261,6 +269,8 @@ class _FreeNodes:
             for level in range(need, min(size + 1, least)):
                 if nodes[level]:
                     bits = nodes[level]
+                    # Wide gangs take whole nodes from the far end, so a gang that fills a node
+                    # starts there, too.
                     far = level == need == size
                     node = bits.bit_length() - 1 if far else (bits & -bits).bit_length() - 1
                     chosen, least = [(node, need)], level
@@ -278,6 +288,8 @@ class _FreeNodes:
             whole ^= 1 << pieces[-1][0]
         if rest == 0:
             return pieces
+        # The idle nodes last, and without those that the gang has just been given.
         levels = [*self.nodes[g][rest:size], whole]
+        # The least room that suffices, as best-fit has it.
         bits = next((bits for bits in levels if bits), 0)
         return [*pieces, ((bits & -bits).bit_length() - 1, rest)] if bits else None

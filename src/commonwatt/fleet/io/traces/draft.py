@@ -109,6 +109,7 @@ def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Wor
 def join_draft_workloads(drafts: Sequence[DraftWorkload]) -> DraftWorkload:
     """Return the jobs of several drafts of one clock, in the order given."""
     frames = [_completed_job_frame(draft.frame).select(_ORDER) for draft in drafts]
+    # Readers choose their own width of whole numbers, which a strict concat refuses.
     return replace(drafts[0], frame=pl.concat(frames, how="vertical_relaxed"))
 
 
@@ -151,6 +152,7 @@ def job_names_and_bit_masks(name_lists: pl.Series) -> tuple[tuple[str, ...], I64
     spellings, code = job_names_and_codes(name_lists)
     names = _distinct_trace_names(spellings)
     bits = [
+        # A set, because a name that stands twice in a list would carry into the next bit.
         sum(1 << names.index(name) for name in set(_split_trace_name_list(text)))
         for text in spellings
     ]
@@ -177,6 +179,7 @@ def _split_trace_name_list(name_list: str) -> list[str]:
 def _completed_job_frame(job_frame: pl.DataFrame) -> pl.DataFrame:
     absent = [expr.alias(name) for name, expr in _DEFAULTS.items() if name not in job_frame.columns]
     if "estimate_ms" not in job_frame.columns:
+        # A log without estimates gives the scheduler the truth, so that backfilling looks its best.
         absent.append(pl.col("runtime_ms").alias("estimate_ms"))
     return job_frame.with_columns(absent).rechunk()
 

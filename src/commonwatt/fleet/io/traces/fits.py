@@ -87,6 +87,7 @@ def _distinct_job_kinds(workload: Workload) -> tuple[I64, npt.NDArray[np.intp]]:
     """Return the distinct (GPU types, tenant, single node) of the jobs, and each job's kind."""
     masks, mask = np.unique(workload.gpu_types, return_inverse=True)
     tenants = len(workload.tenant_names)
+    # One number for a kind: sorting a million numbers is far cheaper than sorting rows of three.
     key = (mask.astype(np.int64) * tenants + workload.tenant) * 2 + workload.single_node
     keys, kind = np.unique(key, return_inverse=True)
     columns = (masks[keys // 2 // tenants], keys // 2 % tenants, keys % 2)
@@ -153,6 +154,7 @@ def _pods_that_may_use_node(
     """Return which pods may use node `at` by their GPU types and their tenant."""
     name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
     names = workload.gpu_type_names
+    # A type that the trace never names serves only jobs that take any.
     bit = 1 << names.index(name) if name in names else 0
     of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
     return of_type & ((tenant == owner) | (owner == SHARED))
@@ -189,6 +191,7 @@ def _job_too_wide_error(workload: Workload, at: int, where: str) -> TraceError:
 
 
 def _job_location_in_trace(workload: Workload, at: int, where: str, column: str | None) -> str:
+    # By the job's name: a workload is sorted by time and has left the rows of its file.
     return table_cell_location(
         f"{where}, job {shown_trace_cell(workload.job_id[at])[1:-1]}", None, column
     )

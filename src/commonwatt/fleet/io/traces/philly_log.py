@@ -104,6 +104,7 @@ def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
         attempts, "end_time", end < start, Message("an instant at or after start_time")
     )
     check_trace_rows(attempts, "end_time", end - start > YEARS_100_S * 1000, _WITHIN_A_CENTURY)
+    # Only the last attempt can still run; an earlier one without an end is a gap in the log.
     is_open = attempts.frame["job"].is_last_distinct() & start.is_not_null() & end.is_null()
     lost = (start.is_null() | end.is_null()) & ~is_open
     gaps.count_filled_rows(attempts, lost, Message("an attempt lacks a time and counts nothing"))
@@ -124,6 +125,7 @@ def _philly_log_entries(source: TraceSource) -> list[dict[str, Any]]:
     check_trace_is_text(source)
     try:
         entries = json.loads(source.data)
+    # Brackets nested deep enough end Python's stack before they end in bad JSON.
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise InputError(

@@ -58,6 +58,7 @@ def request_trace_summary(request_frame: pl.DataFrame) -> RequestTrace:
     return RequestTrace(
         requests=request_frame.height,
         span_s=span_s,
+        # Requests of one instant have no rate.
         mean_rps=request_frame.height / span_s if span_s else 0.0,
         peak_rps=_busiest_minute_requests_per_s(request_frame["at_ms"]),
         prompt_tokens=request_token_quantiles(request_frame["prompt_tokens"]),
@@ -87,5 +88,6 @@ def _busiest_minute_requests_per_s(request_at_ms: pl.Series) -> float:
 
 def _repeated_prefix_block_share(prefix_blocks: pl.Series) -> float:
     """Return the share of prefix blocks that came before: 1 - distinct / all."""
+    # A prompt without blocks explodes to one null, which is no block.
     all_blocks = prefix_blocks.explode().drop_nulls()
     return 1 - all_blocks.n_unique() / len(all_blocks) if len(all_blocks) else 0.0

@@ -219,6 +219,7 @@ def _parsed_trace_frame(body: TableBody) -> pl.DataFrame:
             quote_char='"' if body.quote else None,
         )
     except pl.exceptions.PolarsError as error:
+        # The parser does not say which row it means; this names it.
         _check_trace_field_counts(body)
         raise body.source.error(
             body.source.file_name,

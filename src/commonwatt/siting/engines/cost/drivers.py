@@ -70,9 +70,11 @@ def utilisation_for_gpu_hour_cost(inputs: CostInputs, cost: float) -> float | No
     at_half = levelised_cost_of_compute(inputs._replace(utilisation_share=0.5))
     a = at_half - at_full
     b = at_full - a
+    # What a useful hour costs at any use, such as its own energy, cannot be spread thinner.
     if cost <= b:
         return None
     utilisation = a / (cost - b)
+    # Above 1 even a GPU that never idles costs more.
     return utilisation if utilisation <= 1.0 else None
 
 

@@ -81,6 +81,7 @@ class Bond:
                 found=str(self.frequency),
                 wanted=Message("0, 1, 2, 4 or 12 coupons a year"),
             )
+        # ICMA Rule 251 counts in coupon periods, of which a single payment has none.
         if self.frequency == 0 and self.day_count is DayCount.ACT_ACT_ICMA:
             raise BondError(
                 f"{where}, day count",
@@ -93,6 +94,7 @@ class Bond:
                 found=str(self.face_minor),
                 wanted=Message("a principal above zero"),
             )
+        # Ahead of the bounds, whose remedy (0.05 for five per cent) is no help with NaN.
         if not math.isfinite(self.coupon):
             raise BondError(f"{where}, coupon", found=str(self.coupon), wanted=Message("a number"))
         check_treasury_share(f"{where}, coupon", self.coupon, BondError)

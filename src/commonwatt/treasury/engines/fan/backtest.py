@@ -193,10 +193,12 @@ def economy_fan_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: 
         currencies=("own", "", "", ""),
         gdp_before=1.0,
         growth=base[:, 0],
+        # Stock-flow adds to debt as a deficit does, and the inputs hold one baseline for both.
         primary=base[:, 1] - base[:, 2],
         net_issue=nothing,
         need=nothing,
         opening=_even_opening_debt_ladder(debt, rate, years),
+        # No plan is known: the budget answers to debt beyond where it stood at the origin.
         anchor=np.full(years + 1, debt),
         mix=issuance_mix_profile(_even_issuance_mix(rate), ("own", "", "", ""), years),
         reserves=0.0,
@@ -206,6 +208,7 @@ def economy_fan_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: 
         guarantees=nothing,
         call_threshold=NO_CALLS,
         call_loss=0.0,
+        # The outlook knows neither reserves nor a legal ceiling.
         ceiling=np.full(years, np.inf),
     )
 
@@ -226,6 +229,7 @@ def _even_issuance_mix(coupon_rate: float) -> tuple[MixPart, ...]:
 def _even_opening_debt_ladder(debt: float, coupon_rate: float, years: int) -> OpeningLadder:
     red, cost = np.zeros((4, years)), np.zeros((4, years))
     red[0, :OPENING_STOCK_YEARS] = debt / OPENING_STOCK_YEARS
+    # What stands as a year begins bears interest in it.
     standing = np.maximum(debt * (1 - np.arange(years) / OPENING_STOCK_YEARS), 0.0)
     cost[0] = standing * coupon_rate
     return OpeningLadder(red, cost, np.array([debt, 0.0, 0.0, 0.0]))

@@ -75,7 +75,9 @@ def run_reference_debt_path(
         scale = chi[t] * unsure[VOLATILITY]
         shocks = [sum(factor[i, j] * draws[t, j] for j in range(9)) * scale for i in range(9)]
         state = [model.persistence[i] * state[i] + shocks[i] for i in range(5)]
+        # The gap is that of the year before: a budget cannot answer to debt that it makes itself.
         state[PRIMARY] += model.reaction * gap
+        # The country's own currency is the unit of account and never moves.
         fx = [1.0, *(fx[c] * math.exp(shocks[FX - 1 + c]) for c in (1, 2, 3))]
         due, cost = _debt_service_by_currency(inputs, issued, t)
         red = sum(f * d for f, d in zip(fx, due, strict=True))
@@ -88,6 +90,7 @@ def run_reference_debt_path(
         gross, reserves = _gross_issuance_and_reserves(
             inputs, t, red=red, need=need, reserves=reserves
         )
+        # After the year's service: a bond pays its first coupon in the year after its issue.
         _issue_bonds_by_tenor(issued, mix, inputs, gross, fx, state[SHORT], state[LONG])
         for c in range(4):
             face[c] += gross * inputs.mix.currency[c] / fx[c] - due[c]
@@ -115,9 +118,11 @@ def _gross_issuance_and_reserves(
 ) -> tuple[float, float]:
     share = inputs.financing_share
     gross = red + inputs.net_issue[t] + share * (need - inputs.need[t])
+    # Debt takes the whole of every shock, so that reserves stay as they are.
     if share == 1.0:
         return max(gross, 0.0), reserves
     before = reserves * (1 + inputs.reserves_return) - red - need
+    # Reserves cannot fall below zero: what they cannot pay is borrowed.
     gross = max(gross, -before, 0.0)
     return gross, max(before + gross, 0.0)
 

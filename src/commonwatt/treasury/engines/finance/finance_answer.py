@@ -46,6 +46,7 @@ def simulate_centre_life(
 def _check_sources_equal_uses(centre: Centre, draws: Sequence[Any]) -> None:
     for draw in draws:
         sources, uses = draw.debt + draw.equity, draw.cost + draw.interest + draw.fee
+        # Whole cents, which agree exactly or not at all.
         if sources != uses:
             check_accounting_identity(
                 f"{centre.name}, sources and uses", sources, uses, tolerance=0.0
@@ -148,6 +149,7 @@ def _loan_debt_service_rows(life: CentreLife, ratios: CoverRatios) -> list[dict[
             "dscr": ratio,
         }
         for k, (op, (interest, principal, balance), ratio) in enumerate(
+            # Operation outlives the loan, whose last payment ends the table.
             zip(life.operating, paid, ratios.dscr, strict=False)
         )
     ]
@@ -238,6 +240,7 @@ def centre_with_case_changes(centre: Centre, change: dict[str, float]) -> Centre
     # A centre that sells nothing has no price; one per cent stands for an empty house.
     used = max(0.01, operation.utilisation + change.get("utilisation", 0.0))
     growth = operation.price_growth + change.get("price_growth", 0.0)
+    # Not validated again: a case may leave the bounds that keep a reader's slips out.
     return centre.model_copy(
         update={
             "operation": operation.model_copy(update={"utilisation": used, "price_growth": growth}),

@@ -132,6 +132,7 @@ def loan_cover_ratios(
     """Return the cover ratios; values are discounted at the loan's rate."""
     loan = list(cfads[: centre.loan_periods])
     ratios = tuple(
+        # A period in which nothing is due is covered without bound, and is never the weakest.
         flow / period.total_payment if period.total_payment else float("inf")
         for flow, period in zip(loan, service, strict=True)
     )

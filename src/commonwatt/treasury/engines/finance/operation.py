@@ -49,6 +49,7 @@ def centre_operating_periods(
     for k in range(centre.operating_periods):
         reserve += saved[k] - refresh[k]
         hours = gpu_hours_sold_in_period(centre, used)
+        # Prices are in the currency and the books in cents.
         revenue = hours * charge * centre_price_index(centre, k) * 100
         cost = centre_running_cost_cents(centre, hours, k)
         rows.append(OperatingPeriod(hours, revenue, cost, saved[k], refresh[k], reserve))

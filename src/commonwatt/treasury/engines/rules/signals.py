@@ -135,6 +135,7 @@ def required_yearly_debt_fall(table: RuleTable, debt: float) -> float:
     >>> [required_yearly_debt_fall(load_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
     [0.0, 0.005, 0.01]
     """
+    # Regulation (EU) 2024/1263, Article 7: a point a year above 90 %, half a point above 60 %.
     if debt > table.fiscal_threshold("debt_safeguard_border"):
         return table.fiscal_threshold("debt_safeguard_high")
     if debt > table.fiscal_threshold("debt_reference"):

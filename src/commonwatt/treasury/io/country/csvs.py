@@ -87,6 +87,7 @@ class CsvRow:
     def _country_money_column(self, stem: str) -> str:
         """Return the column that holds `stem`, bare or with currency and scale in its name."""
         for column in self.cells:
+            # The whole of the rest must be a unit: `debt` is not to read `debt_share`.
             if column == stem or _MONEY_SUFFIX.fullmatch(column.removeprefix(stem)):
                 return column
         raise CountryError(
@@ -123,7 +124,9 @@ def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
                 found=Message("no column {names}", {"names": ", ".join(missing)}),
                 wanted=Message("columns {names}", {"names": ", ".join(columns)}),
             )
+        # The header is line 1, so that a fault is named by the line that an editor shows.
         for number, cells in enumerate(reader, start=2):
+            # A row with more cells than the header keeps the rest under None.
             yield CsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
 
 

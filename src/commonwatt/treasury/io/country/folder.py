@@ -157,6 +157,7 @@ def load_country(name_or_path: str) -> Country:
         published=_load_published_budget_figures(folder / "published.csv", file.currency),
         guarantees=file.debt.guarantees,
         quarters=tuple((part.income, part.expense) for part in file.quarters)
+        # Without published quarters the year runs evenly.
         or ((0.25, 0.25),) * 4,
         fx_change=file.fx_change,
         sources={
@@ -190,6 +191,7 @@ def shipped_countries() -> tuple[str, ...]:
 def country_files(name_or_path: str) -> tuple[Path, ...]:
     """Return every file of a country folder that has a say, in order of name."""
     folder = country_folder(name_or_path)
+    # Sorted, because a folder has no order of its own and a digest is taken of the files in turn.
     return tuple(sorted(p for p in folder.iterdir() if p.suffix in {".toml", ".csv"}))
 
 

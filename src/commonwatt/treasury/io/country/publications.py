@@ -71,6 +71,7 @@ def check_published_balances(path: Path, currency: str, ledger: GeneralLedger) -
     years = {entry.fiscal_year for entry in ledger.entries}
     columns = ["period", "variable", "value", "unit", "source_id"]
     for row in optional_country_csv_rows(path, columns):
+        # A year without a posted entry has nothing for its cells to agree with.
         if row.text("period") in years and row.text("variable") in _POSTED:
             _check_published_balance(row, currency, ledger)
 
@@ -80,6 +81,7 @@ def _check_published_balance(row: CsvRow, currency: str, ledger: GeneralLedger) 
     balances = ledger.budget_balances(row.text("period"))
     posted = {
         "bond_proceeds": balances.proceeds,
+        # Published with the sign of cash; the balances hold what is repaid as positive.
         "bond_repayment": -balances.repayment,
         "balance_before_bonds": balances.before_bonds,
         "consolidated_balance_after_bonds": balances.published,
@@ -122,6 +124,7 @@ def _parse_debt_cash_window(row: CsvRow, currency: str) -> CashWindow:
         )
     first_year, first, last_year, last = match.groups()
     return CashWindow(
+        # A window is a step between month-ends, and starts at the end of the month before it.
         before=publication_month_number(int(first_year), int(first)) - 1,
         last=publication_month_number(int(last_year or first_year), int(last or first)),
         proceeds=row.money_amount("proceeds", currency),

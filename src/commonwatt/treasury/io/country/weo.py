@@ -124,6 +124,7 @@ def load_weo_economies(path: Path, leave_out: frozenset[str] = frozenset()) -> d
     """
     if not path.is_file():
         raise CountryError(path.name, found=Message("no such file"), wanted=Message("a CSV file"))
+    # Types from all rows: by the first hundred, a column of whole numbers refuses a later fraction.
     frame = pl.read_csv(path, infer_schema_length=None, null_values=["", "n/a", "--"])
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -181,6 +182,7 @@ def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM
     )
     primary = _primary_balance_series(economy_series)[start:]
     interest = primary - economy_series.balance[start:]
+    # Net interest is below zero where a government earns more than it pays: no rate of its bonds.
     rate = max(0.0, float(interest[0]) / debt_before) if debt_before > 0 else 0.0
     growth = np.diff(economy_series.gdp[start:]) / economy_series.gdp[start:-1]
     # What debt moves by beyond the balance: assets bought, valuation, discounts.
@@ -193,6 +195,7 @@ def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM
         first_year=first_year,
         gdp_before=gdp_before,
         gdp_first=float(economy_series.gdp[start]),
+        # A table that ends with the first year has no growth to read.
         growth=tuple(float(g) for g in growth) or (0.0,),
         gdp_vintage="IMF World Economic Outlook, October 2025, NGDP_FY",
         reserves=None,
@@ -209,6 +212,7 @@ def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM
 def _debt_outlook_start_row(series: Economy, first_year: int) -> int:
     """Return the row of `first_year`, from which on the money must be known."""
     at = np.flatnonzero(series.years == first_year)
+    # The year before must be there as well: the first year's debt grows out of it.
     if len(at) == 1 and at[0] > 0:
         k = int(at[0])
         money = [series.debt[k - 1 :], series.gdp[k - 1 :], series.balance[k - 1 :]]
@@ -248,6 +252,7 @@ def _weo_budget_lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
             kind="transfer",
             fund="Treasury",
             pocket="Public assets and other stock-flow",
+            # Each year has its own: assets that were bought say nothing of the years after.
             driver=LineDriver.ONCE,
             amounts=tuple(float(-v) for v in stock_flow),  # as cash: what is bought is paid
         ),
@@ -262,6 +267,7 @@ def _even_opening_tranches(debt: float, rate: float, first_year: int) -> tuple[T
             programme="general government",
             currency=currency,
             amount=debt / _TERM,
+            # A tranche's coupon is a share, and interest on hardly any debt may be above all of it.
             coupon=min(rate, 1.0),
             issued=first_year - 1,
             matures=first_year + k,
