@@ -15,7 +15,6 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -34,6 +33,7 @@ from commonwatt.catalogue.measures import Measure
 from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
 from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS
+from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
 from commonwatt.study.programme.schema import ProgrammeFile
@@ -207,37 +207,33 @@ def tables() -> list[TableSchema]:
 def states() -> str:
     """Return every lifecycle: its states and the moves between them."""
     parts: list[str] = []
-    for kind, moves in lifecycles().items():
+    header = ("from", "to", "step", "who may", "what must be true first")
+    for lifecycle in lifecycles():
+        kind = lifecycle.states
         rows = [
-            (f"`{state}`", ", ".join(f"`{to}`" for to in sorted(after)) or "nothing")
-            for state, after in moves.items()
-        ]
+            (
+                f"`{row.origin}`" if row.origin else "–", f"`{row.to}`", f"`{row.step}`",
+                ", ".join(f"`{role}`" for role in sorted(row.who)),
+                " ".join(str(need.sentence) for need in row.needs) or "–",
+            )
+            for row in lifecycle.moves
+        ]  # fmt: skip
+        final = ", ".join(f"`{state}`" for state in kind if lifecycle.is_final(state))
         summary = (kind.__doc__ or "").split("\n\n")[0]
-        parts += [f"## `{kind.__name__}`", "", summary, "", *_table(("from", "to"), rows), ""]
+        parts += [f"## `{kind.__name__}`", "", summary, "", *_table(header, rows), ""]
+        parts += [f"Nothing follows {final}.", ""] if final else []
+        parts += ["```text", lifecycle_diagram(lifecycle).rstrip(), "```", ""]
     return "\n".join(parts)
 
 
-def lifecycles() -> dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]]:
-    """Return each table of moves under the enum of its states, by name of the enum."""
-    found: dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]] = {}
+def lifecycles() -> list[Lifecycle[Any, Any]]:
+    """Return every table of moves, by name of the enum of its states."""
+    found: dict[str, Lifecycle[Any, Any]] = {}
     for module in modules():
         for value in vars(module).values():
-            if _is_moves(value):
-                found[type(next(iter(value)))] = value
-    return dict(sorted(found.items(), key=lambda pair: pair[0].__name__))
-
-
-def _is_moves(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and bool(value)
-        and all(isinstance(state, StrEnum) for state in value)
-        and all(
-            isinstance(after, frozenset)
-            and all(type(to) is type(next(iter(value))) for to in after)
-            for after in value.values()
-        )
-    )
+            if isinstance(value, Lifecycle):
+                found[value.states.__name__] = value
+    return [found[name] for name in sorted(found)]
 
 
 def preconditions() -> str:

@@ -65,11 +65,13 @@ def test_every_column_has_its_entry_and_says_what_it_means(pages, printed):
 
 
 @pytest.mark.slow
-def test_every_state_has_its_entry_and_every_move_leads_to_a_state(pages, printed):
+def test_every_lifecycle_and_every_state_has_its_entry(pages, printed):
     text = pages["reference/states"]
-    for kind, moves in printed.lifecycles().items():
-        assert set(moves) == set(kind), f"{kind.__name__} has a state without moves"
-        assert all(state in text for state in kind)
+    lifecycles = printed.lifecycles()
+    assert len(lifecycles) >= 6
+    for lifecycle in lifecycles:
+        assert all(state in text for state in lifecycle.states), lifecycle.name
+        assert all(row.step in text for row in lifecycle.moves), lifecycle.name
 
 
 @pytest.mark.slow

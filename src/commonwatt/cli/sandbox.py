@@ -33,7 +33,7 @@ sandbox = LazyGroup(
 )
 project = LazyGroup(
     name="project",
-    help="What a custodian decides of a whole project: pre-approval, opt-outs, its end.",
+    help="What is decided of a project: pre-approval, recalls, opt-outs, its end.",
     example="commonwatt sandbox project close heart --key custodian.pem",
 )
 sandbox.add_command(project)
@@ -315,6 +315,33 @@ def preapproved_release(
     return _sandbox_command_result(
         # Up to nothing is the same as closed.
         steps.set_preapproved_release(_project_context_of_options(room, who), largest or 0.0)
+    )
+
+
+@command(
+    project,
+    "recall",
+    example="commonwatt sandbox project recall heart 9c65… --because disclosure-risk"
+    " --key checker.pem",
+)
+@_room
+@click.argument("output")
+@_ledger
+@_rooms
+@_key
+@option(
+    "--because", "reason", required=True,
+    type=click.Choice(
+        ["disclosure-risk", "mistaken-vote", "wrong-figures", "consent", "not-wanted"]
+    ),
+    help="Why; a word of a list, so that no record enters the ledger.",
+)  # fmt: skip
+def recall(room: str, output: str, reason: str, **who: Any) -> CommandResult:
+    """Take an approved output back before it leaves; it is rejected then, for good."""
+    from commonwatt.sandbox.usecases import steps
+
+    return _sandbox_command_result(
+        steps.recall_project_output(_project_context_of_options(room, who), output, reason)
     )
 
 

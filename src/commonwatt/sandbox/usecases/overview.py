@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.ledger import Ledger, Signer
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
-from commonwatt.sandbox.domain.lifecycle import OutputState
+from commonwatt.sandbox.domain.lifecycle import OutputState, RecallReason
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.usecases.projects.activity import activity_report
 from commonwatt.sandbox.usecases.projects.project import Project, prepare_project_tables
@@ -140,6 +140,17 @@ def vote_on_output(
     return (
         Project(ledger, folder / project, project).vote(output, approve=approve, by=by, at=at).value
     )
+
+
+def recall_output(
+    ledger: Ledger, folder: Path, project: str, output: str, reason: RecallReason, *,
+    by: Signer, at: datetime,
+) -> str:  # fmt: skip
+    """Take an approved output back and return its state; see `Project.recall_output`."""
+    recalled = Project(ledger, folder / project, project).recall_output(
+        output, reason, by=by, at=at
+    )
+    return recalled.value
 
 
 def release_output(

@@ -15,6 +15,7 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger
 from commonwatt.ledger.usecases import with_ledger
 from commonwatt.sandbox.domain.job import JobLanguage, JobLimits, OutputKind
+from commonwatt.sandbox.domain.lifecycle import RecallReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
 from commonwatt.sandbox.engines.attacks.judge import run_attacks
@@ -324,6 +325,17 @@ def release_project_output(context: ProjectContext, output: str, to: Path) -> di
         context, lambda project: project.release(output, to, by=context.key, at=context.now)
     )
     return {"output": output, "file": str(path)}
+
+
+def recall_project_output(context: ProjectContext, output: str, reason: str) -> dict[str, Any]:
+    """Take an approved output back before it leaves."""
+    state = in_project(
+        context,
+        lambda project: project.recall_output(
+            output, RecallReason(reason), by=context.key, at=context.now
+        ),
+    )
+    return {"output": output, "state": state.value, "reason": reason}
 
 
 def project_privacy_budget(context: ProjectContext, person: str) -> dict[str, Any]:

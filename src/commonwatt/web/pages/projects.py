@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import commonwatt.sandbox.domain.measures as measures
 from commonwatt.catalogue.measures import measure_label_message
@@ -26,6 +27,14 @@ def _project_options(context: RequestContext) -> Options:
     projects = [(row["room"], row["room"]) for row in data_project_rows(context.services.ledger)]
     return [("", Message("all projects")), *projects]
 
+
+RECALL_REASON_NAMES: Final[Mapping[str, Message]] = {
+    "disclosure-risk": Message("It tells too much of somebody"),
+    "mistaken-vote": Message("A vote was a mistake"),
+    "wrong-figures": Message("Its figures are wrong"),
+    "consent": Message("Somebody withdrew their consent"),
+    "not-wanted": Message("Nobody wants it any more"),
+}
 
 PROJECT = PageParameter(
     name="room",
@@ -180,6 +189,9 @@ def _output_review_page(context: RequestContext, room: str, output: str) -> Page
             # These only decide which buttons are shown; the routes and the project's own table are
             # asked again.
             "may_vote": context.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
+            "may_recall": context.can(ConsoleAction.RECALL_OUTPUT)
+            and review.row["state"] == "approved",
+            "recall_reasons": list(RECALL_REASON_NAMES.items()),
             "may_release": context.can(ConsoleAction.RELEASE_OUTPUT)
             and review.row["state"] in {"approved", "released"},
         },

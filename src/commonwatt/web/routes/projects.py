@@ -33,6 +33,8 @@ def add_routes(app: FastAPI) -> None:
     fields = openapi_form_body(approve='"yes" or "no"')
     app.post(f"{base}/vote", openapi_extra=fields, **known)(vote_on_output)
     app.post(f"{base}/release", openapi_extra=openapi_form_body(), **known)(release_output)
+    reasons = openapi_form_body(reason="Why, as `sandbox project recall --because` lists it")
+    app.post(f"{base}/recall", openapi_extra=reasons, **known)(recall_output)
 
 
 def output_bytes_response(context: SignedInContext, room: ProjectName, output: Output) -> Response:
@@ -83,6 +85,30 @@ def release_output(
     check_roles_can_act(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
     left = _released_output_path(context, room, output)
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
+
+
+def recall_output(
+    request: Request,
+    context: SignedInContext,
+    room: ProjectName,
+    output: Output,
+    fields: PostedFields,
+) -> Response:
+    """Take an approved output back before it leaves."""
+    check_roles_can_act(context.visitor.roles, ConsoleAction.RECALL_OUTPUT)
+    from commonwatt.sandbox.domain.lifecycle import RecallReason
+    from commonwatt.sandbox.usecases.overview import recall_output as take_back
+
+    reasons = {reason.value: reason for reason in RecallReason}
+    if fields.get("reason") not in reasons:
+        wanted = Message("one of {values}", {"values": ", ".join(reasons)})
+        raise ParameterError("reason", wanted=wanted)
+    key = visitor_signing_key(context, (ConsoleRole.CUSTODIAN, ConsoleRole.CHECKER))
+    state = take_back(
+        context.services.ledger, context.services.settings.rooms, room, output,
+        reasons[fields["reason"]], by=key, at=context.now,
+    )  # fmt: skip
+    return _output_state_response(request, room, output, state)
 
 
 def _released_output_path(context: RequestContext, room: str, output: str) -> Path:
