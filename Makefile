@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.lock
 STAMP := $(VENV)/.ready
 
-.PHONY: run test setup check types lint imports fix messages bench lock docs clean
+.PHONY: run test setup check types lint imports fix messages bench mutants lock docs clean
 
 run: $(STAMP)  ## Set everything up, run the shipped programme, then open the console
 	$(BIN)/commonwatt study harbour
@@ -54,6 +54,12 @@ docs: $(STAMP)  ## Build the pages into docs/_build
 
 bench: $(STAMP)  ## Measure speed and memory, as ratios to a peer or a limit
 	for script in bench/*_*.py; do $(BIN)/python $$script || exit 1; done
+
+MODULE ?=
+SEED ?= 1
+
+mutants: $(STAMP)  ## Plant small faults in named modules and count what the tests notice
+	$(BIN)/python -m tests.mutants $(MODULE) --seed $(SEED)
 
 lock:  ## Renew the locked dependencies, none younger than a week
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
