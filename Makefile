@@ -10,8 +10,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test setup check types lint imports fix messages notice changelog bench wheels lock docs clean
 
+# A first run compiles for half a minute. The kernels that the study wants last are compiled
+# beside its first steps, by asking small questions; where they are compiled, it takes seconds.
+FIRST_KERNELS := { $(BIN)/commonwatt siting cost cn-west --draws 100; \
+  $(BIN)/commonwatt treasury fan hongkong --paths 200; \
+  $(BIN)/commonwatt siting place --hours 192; } >/dev/null 2>&1
+
 run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run needs, run the shipped programme, then open the console
-	$(BIN)/commonwatt study harbour
+	@$(FIRST_KERNELS) & $(BIN)/commonwatt study harbour; status=$$?; wait; exit $$status
 	@if [ -t 1 ]; then exec $(BIN)/commonwatt serve; \
 	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 
