@@ -4,13 +4,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK := requirements/dev.lock
 STAMP := $(VENV)/.ready
+RUN_STAMP := $(VENV)/.ready-to-run
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test setup check types lint imports fix messages bench mutants lock docs clean
+.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants wheels lock docs clean
 
-run: $(STAMP)  ## Set everything up, run the shipped programme, then open the console
-	$(BIN)/commonwatt study harbour
+# A first run compiles for half a minute. The kernels that the study wants last are compiled
+# beside its first steps, by asking small questions; where they are compiled, it takes seconds.
+FIRST_KERNELS := { $(BIN)/commonwatt siting cost cn-west --draws 100; \
+  $(BIN)/commonwatt treasury fan hongkong --paths 200; \
+  $(BIN)/commonwatt siting place --hours 192; } >/dev/null 2>&1
+
+run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run needs, run the shipped programme, then open the console
+	@$(FIRST_KERNELS) & $(BIN)/commonwatt study harbour; status=$$?; wait; exit $$status
 	@if [ -t 1 ]; then exec $(BIN)/commonwatt serve; \
 	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 
@@ -20,13 +27,24 @@ test: $(STAMP)  ## Run every check and every test
 
 setup: $(STAMP)
 
-$(STAMP): $(LOCK) pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Commonwatt needs Python 3.11 or newer; found `$(PYTHON) --version`. Name another with: make PYTHON=python3.12 run"; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+
+# Byte code is compiled when a module is first imported: most of what is installed never is.
+# What builds the package is laid aside and gone again, so that the run has what it needs alone.
+$(RUN_STAMP): requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements/run.lock
+	$(PIP) install --no-compile --no-deps --require-hashes --target $(VENV)/build -r requirements/build.lock
+	PYTHONPATH=$(VENV)/build $(PIP) install --no-deps --no-build-isolation -e .
+	@rm -rf $(VENV)/build
+	@touch $@
+
+$(STAMP): requirements/dev.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 check: lint types imports  ## Style, types and import contract
@@ -52,8 +70,8 @@ messages: $(STAMP)  ## Compile the message catalogues
 docs: $(STAMP)  ## Build the pages into docs/_build
 	$(BIN)/python -m sphinx -q -W -n -b html docs docs/_build
 
-bench: $(STAMP)  ## Measure speed and memory, as ratios to a peer or a limit
-	for script in bench/*_*.py; do $(BIN)/python $$script || exit 1; done
+notice: $(STAMP)  ## Renew NOTICE from the table of licences
+	$(BIN)/python -m commonwatt.core.licences > NOTICE
 
 MODULE ?=
 SEED ?= 1
@@ -61,10 +79,22 @@ SEED ?= 1
 mutants: $(STAMP)  ## Plant small faults in named modules and count what the tests notice
 	$(BIN)/python -m tests.mutants $(MODULE) --seed $(SEED)
 
-lock:  ## Renew the locked dependencies, none younger than a week
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --exclude-newer "`date -u -d '7 days ago' +%F`" \
-	  --group dev pyproject.toml -o $(LOCK)
+changelog: $(STAMP)  ## Print the changes since the last release, from changes/
+	@$(BIN)/python changes/assemble.py
+
+bench: $(STAMP)  ## Measure speed and memory, as ratios to a peer or a limit
+	$(BIN)/python bench/run_all.py
+
+wheels: $(STAMP)  ## Build the program and the share-alike data, each a wheel of its own
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	cd src/commonwatt_data_odbl && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --exclude-newer "`date -u -d '7 days ago' +%F`"
+lock:  ## Renew the locked dependencies, none younger than a week; the small locks are parts of the large
+	$(COMPILE) --group dev pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --extra web -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	printf 'hatchling\neditables\n' | $(COMPILE) -c requirements/dev.lock - -o requirements/build.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist

@@ -16,6 +16,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import resource
 import sys
 import tempfile
@@ -37,7 +38,8 @@ from commonwatt.fleet.engines.simulator.setup import (
     place_chances_of_jobs,
 )
 
-ITP = Path(__file__).parents[2] / "shared/data/traces/itp-2021/itp_jobs.parquet"
+SHARED = Path(os.environ.get("COMMONWATT_SHARED_DATA", Path(__file__).parents[2] / "shared/data"))
+ITP = SHARED / "traces/itp-2021/itp_jobs.parquet"
 COPIES, NODES = 34, 2500
 
 

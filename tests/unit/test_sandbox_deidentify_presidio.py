@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.core.errors import MissingExtraError
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify import presidio
 
@@ -24,7 +24,7 @@ def test_presidio_finds_what_we_find():
 
 @pytest.mark.skipif(INSTALLED, reason="presidio-analyzer is installed")
 def test_without_presidio_the_error_says_how_to_get_it():
-    with pytest.raises(DeidentifyError, match="pip install presidio-analyzer"):
+    with pytest.raises(MissingExtraError, match=r"pip install .commonwatt\["):
         presidio.as_presidio_recognizer()
 
 

@@ -23,34 +23,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from commonwatt.core.errors import BugError, CommonwattError, MissingExtraError
+from commonwatt.core.errors import BugError, CommonwattError
 from commonwatt.core.messages import LOCALE, Message, message_language, translate
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-# The extra that brings a module, by the name that is imported: a package is often called
-# otherwise (argon2 is in argon2-cffi), and an extra brings all that its commands need at once.
-EXTRAS = {
-    "alembic": "web",
-    "argon2": "web",
-    "authlib": "web",
-    "duckdb": "sandbox",
-    "fastapi": "web",
-    "httpx": "web",
-    "joserfc": "web",
-    "multipart": "web",
-    "opendp": "sandbox",
-    "prometheus_client": "operate",
-    "psycopg": "postgresql",
-    "pydicom": "sandbox",
-    "ray": "ray",
-    "sklearn": "sandbox",
-    "starlette": "web",
-    "uvicorn": "web",
-    "weasyprint": "pdf",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,8 +277,10 @@ def run_main(root: click.Command, arguments: Sequence[str]) -> int:
 def _command_error_of_exception(error: Exception) -> CommonwattError:
     if isinstance(error, CommonwattError):
         return error
-    if isinstance(error, ModuleNotFoundError):
-        return _missing_extra_error(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] != "commonwatt":
+        from commonwatt.core.extras import missing_extra_error
+
+        return missing_extra_error(error)
     return _command_bug_error(error)
 
 
@@ -311,20 +290,6 @@ def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> in
     else:
         click.echo(f"commonwatt: {error.translate(_language_of_command_line(arguments))}", err=True)
     return error.exit_code
-
-
-def _missing_extra_error(error: ModuleNotFoundError) -> CommonwattError:
-    name = (error.name or "").split(".")[0]
-    if name == "commonwatt":
-        return _command_bug_error(error)
-    return MissingExtraError(
-        name,
-        found=Message("this optional part is not installed"),
-        remedy=Message(
-            "Install it with: pip install {name}",
-            {"name": f"'commonwatt[{EXTRAS.get(name, 'all')}]'"},
-        ),
-    )
 
 
 def _command_bug_error(error: BaseException) -> CommonwattError:

@@ -13,7 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.messages import Message
+
 SHIPPED: Final = "shipped:"
+_SHARE_ALIKE: Final = "commonwatt_data_odbl"
 DATA: Final = Path(str(resources.files("commonwatt"))) / "data"
 
 
@@ -26,6 +30,36 @@ def shipped_or_local_path(name: str, folder: Path) -> Path:
     'here/jobs.csv'
     """
     return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else folder / name
+
+
+def share_alike_data_folder() -> Path | None:
+    """Return the folder of the data that must be shared alike; None where they are not installed.
+
+    They stand in a package of their own: their licence reaches over to what is made from
+    them, and whoever takes the program alone shall not have to keep it.
+    """
+    try:
+        return Path(str(resources.files(_SHARE_ALIKE)))
+    except ModuleNotFoundError:
+        return None
+
+
+def share_alike_data_file(*parts: str) -> Path:
+    """Return a file of the data that must be shared alike.
+
+    Raises:
+        MissingExtraError: Their package is not installed; the remedy names its extra.
+    """
+    folder = share_alike_data_folder()
+    if folder is None:
+        raise MissingExtraError(
+            "commonwatt[regions]",
+            found=Message("the hourly data of regions, under a licence of their own, are missing"),
+            remedy=Message(
+                "Install it with: pip install {name}", {"name": '"commonwatt[regions]"'}
+            ),
+        )
+    return folder.joinpath(*parts)
 
 
 @dataclass(frozen=True, slots=True)

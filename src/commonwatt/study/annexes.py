@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from commonwatt.core.errors import CommonwattError
+from commonwatt.core.extras import missing_extra_error
 from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
 from commonwatt.study.programme.reader import Programme
@@ -22,16 +23,32 @@ ReportProgress = Callable[[Message], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annex:
-    """A section that stands beside the money, and its tables."""
+    """A section that stands beside the money, and its tables.
+
+    Args:
+        section: What the report shows.
+        tables: Its tables, by name.
+        absent_because: Why this machine could not make it; the section then says the same.
+    """
 
     section: ReportSection
     tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    absent_because: Message | None = None
 
 
 def study_annexes(
     programme: Programme, language: str, report_progress: ReportProgress
 ) -> Iterator[Annex]:
     """Yield the sections on data projects and models that the programme asks for."""
+    for annex in _wanted_annexes(programme, language, report_progress):
+        if annex.absent_because is not None:
+            report_progress(annex.absent_because)
+        yield annex
+
+
+def _wanted_annexes(
+    programme: Programme, language: str, report_progress: ReportProgress
+) -> Iterator[Annex]:
     rooms, models = programme.file.rooms, programme.file.models
     if rooms is not None and rooms.example:
         report_progress(Message("Walking the example data project"))
@@ -53,9 +70,7 @@ def _example_project_annex(part: ProjectsPart, language: str) -> Annex:
     # A machine that cannot isolate a job still gets its report; the section says what is missing
     # and why.
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Annex(
-            section=_missing_annex_section(_example_project_title(), "sandbox", error, language)
-        )
+        return _absent_annex(_example_project_title(), "sandbox", error, language)
     return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
 
 
@@ -65,9 +80,7 @@ def _example_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
 
         section = clinic_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Annex(
-            section=_missing_annex_section(Message("Medical models"), "clinic", error, language)
-        )
+        return _absent_annex(Message("Medical models"), "clinic", error, language)
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
     return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
 
@@ -87,10 +100,13 @@ def _example_project_title() -> Message:
     return Message("Use data without seeing it: a data project")
 
 
-def _missing_annex_section(
-    title: Message, name: str, error: Exception, language: str
-) -> ReportSection:
+def _absent_annex(title: Message, name: str, error: Exception, language: str) -> Annex:
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_extra_error(error)
     # Of a foreign error only the kind: its words may quote what it was reading.
     why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
-    lede = Message("This section could not be made on this machine: {why}", {"why": why})
-    return ReportSection(name=name, title=title.translate(language), lede=lede.translate(language))
+    reason = Message("This section could not be made on this machine: {why}", {"why": why})
+    section = ReportSection(
+        name=name, title=title.translate(language), lede=reason.translate(language)
+    )
+    return Annex(section=section, absent_because=reason)

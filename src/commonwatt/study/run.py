@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,8 @@ def run_study(
     # The example project and models hang on no input that a change could name.
     beside = [] if changes else list(study_annexes(loaded, language, report_progress))
     report_progress(Message("Writing the report"))
-    whole = _StudyReport(loaded, language, study_recipe(loaded, language), findings, rows, beside)
+    recipe = _study_recipe_with_absences(study_recipe(loaded, language), beside)
+    whole = _StudyReport(loaded, language, recipe, findings, rows, beside)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
     return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
@@ -170,6 +171,18 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
         parameters={"language": language, "what_if": list(programme.changes)},
         inputs=[RunInput.from_path(file.path, file.name) for file in programme.inputs],
     )
+
+
+def _study_recipe_with_absences(recipe: RunRecipe, annexes: list[Annex]) -> RunRecipe:
+    """Return the recipe with the annexes that this machine could not make.
+
+    Without them in it, the same programme studied again after an extra was installed would
+    be taken for the same run with other tables, which is refused.
+    """
+    absent = [side.section.name for side in annexes if side.absent_because is not None]
+    if not absent:
+        return recipe
+    return replace(recipe, parameters={**recipe.parameters, "absent_sections": absent})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ whoever wants arrays that carry their units.
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from commonwatt.catalogue.units.table import CURRENCIES, UNITS
 from commonwatt.catalogue.units.unit import Unit
+from commonwatt.core.extras import import_optional_module
 
 
 @cache
@@ -20,7 +20,7 @@ def pint_unit_registry() -> Any:
     """Return a registry of our units alone, from the very lines that the parser reads."""
     # Half a second, see above; untyped, because pint's own types do not allow a registry
     # without a file, which its documentation does.
-    made: Any = cast("Any", import_module("pint")).UnitRegistry(None)
+    made: Any = import_optional_module("pint").UnitRegistry(None)
     for row in (*UNITS, *CURRENCIES):
         # Pint has the pure number itself.
         if row.name != "one":

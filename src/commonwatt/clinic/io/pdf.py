@@ -6,11 +6,11 @@ dossier with empty boxes is a dossier with holes; it is refused instead.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 
 
@@ -37,12 +37,12 @@ def dossier_pdf(page: str) -> bytes:
 
 def _import_weasyprint() -> Any:
     try:
-        return import_module("weasyprint")
-    except (ModuleNotFoundError, OSError):  # OSError: Pango is not there
+        return import_optional_module("weasyprint")
+    except OSError:  # the package is there and its system library is not: pip cannot bring that
         raise MissingExtraError(
-            "PDF",
-            found=Message("this optional part is not installed"),
-            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[pdf]"}),
+            "Pango",
+            found=Message("this library of the system, which draws letters, is not installed"),
+            remedy=Message("On Debian and Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0"),
         ) from None
 
 

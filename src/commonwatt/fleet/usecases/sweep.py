@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
 import polars as pl
 
-from commonwatt.core.errors import MissingExtraError, UsageError
+from commonwatt.core.errors import UsageError
+from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.tables import SWEEP_AXES, SWEEP_FIGURES, fleet_sweep_schema
 from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_fleet_inputs
@@ -141,14 +141,7 @@ def _sweep_rows_on_ray(
 
 def _import_ray_for_sweep() -> tuple[Any, Any]:
     """Return Ray and its process pool, which ship no usable type information."""
-    try:
-        return import_module("ray"), import_module("ray.util.multiprocessing")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "ray",
-            found=Message("this optional part is not installed"),
-            remedy=Message("Install it with: pip install {name}", {"name": "'commonwatt[ray]'"}),
-        ) from None
+    return import_optional_module("ray"), import_optional_module("ray.util.multiprocessing")
 
 
 def _sweep_axis_values(axis_name: str, axis_text: str) -> list[str]:

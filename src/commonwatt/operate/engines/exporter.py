@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import commonwatt.operate.domain.measures as measures
 from commonwatt.catalogue.measures import Measure, measure_label_text
-from commonwatt.core.errors import MissingExtraError
-from commonwatt.core.messages import Message
+from commonwatt.core.extras import import_optional_module
 from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
 from commonwatt.operate.engines.controller import TickResult
 
@@ -25,7 +23,7 @@ class MetricsEndpoint:
     """
 
     def __init__(self, port: int) -> None:
-        client = _import_prometheus_client()
+        client = import_optional_module("prometheus_client")
         # A registry of its own: the global one carries process metrics and refuses a second
         # endpoint in the same process, as in tests.
         self._registry = client.CollectorRegistry()
@@ -132,14 +130,3 @@ def _add_to_labelled_metric(
     sums: dict[tuple[str, ...], float], labels: tuple[str, ...], amount: float
 ) -> None:
     sums[labels] = sums.get(labels, 0.0) + amount
-
-
-def _import_prometheus_client() -> Any:
-    try:
-        return import_module("prometheus_client")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "prometheus_client",
-            found=Message("this optional part is not installed"),
-            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[operate]"}),
-        ) from None

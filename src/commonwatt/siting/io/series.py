@@ -11,6 +11,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
+from commonwatt.core.shipped import share_alike_data_file
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.domain.market import F64, PowerMarket
 
@@ -18,17 +19,18 @@ DATA: Final = SHIPPED / "siting" / "regions"
 YEARS: Final = (2023,)
 
 
-def load_power_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
+def load_power_market(year: int = 2023) -> PowerMarket:
     """Return the regions of `year`.
 
     Raises:
+        MissingExtraError: The package of the hourly table is not installed.
         SeriesError: There is no table for that year, or an hour of it is missing.
 
     >>> market = load_power_market()
     >>> len(market.names), market.price_usd_per_mwh.shape[1]
     (13, 8760)
     """
-    path = folder / f"regions_{year}.parquet"
+    path = share_alike_data_file("siting", f"regions_{year}.parquet")
     if not path.exists():
         raise SeriesError(
             str(year),
@@ -44,7 +46,7 @@ def load_power_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
         carbon_g_per_kwh=_region_by_hour_matrix(frame, "carbon_g_per_kwh", len(names)),
         temp_c=_region_by_hour_matrix(frame, "temp_c", len(names), holes=True),
         rh_pct=_region_by_hour_matrix(frame, "rh_pct", len(names), holes=True),
-        rtt_ms=load_region_rtt_ms(folder / "rtt_ms.csv", names),
+        rtt_ms=load_region_rtt_ms(DATA / "rtt_ms.csv", names),
     )
 
 

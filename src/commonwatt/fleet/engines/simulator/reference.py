@@ -12,28 +12,17 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
-from commonwatt.core.errors import MissingExtraError
-from commonwatt.core.messages import Message
+from commonwatt.core.extras import import_optional_module
 from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.engines.simulator.loop import Event, EventReplay
 from commonwatt.fleet.engines.simulator.setup import ReplaySetup
-
-try:
-    import simpy
-except ImportError:  # pragma: no cover  # the tests install it
-    simpy = None
 
 
 class SimpyAgenda:
     """An agenda on SimPy's event queue."""
 
     def __init__(self, jobs: int) -> None:
-        if simpy is None:  # pragma: no cover  # the tests install it
-            remedy = Message("Install it with `pip install simpy`.")
-            raise MissingExtraError(
-                "the reference engine", found=Message("no SimPy"), remedy=remedy
-            )
-        self._environment = simpy.Environment()
+        self._environment = import_optional_module("simpy").Environment()
         self._jobs = jobs
         self._due: list[Event] = []
 

@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, NodeState, ObservedNode
 from commonwatt.operate.domain.errors import BackendError
@@ -59,7 +59,7 @@ class RayRunner:
     name = "ray"
 
     def __init__(self, address: str, root: Path, sites: Mapping[str, str]) -> None:
-        self.ray = _import_ray()
+        self.ray = import_optional_module("ray")
         self.sites, self._known = dict(sites), root / "known-nodes"
         self._agents: dict[str, Any] = {}
         self._reports: dict[str, dict[str, list[float]]] = {}
@@ -352,14 +352,3 @@ def _first_node_of_attempt(attempt: Path) -> str:
         else ()
     )
     return places[0].node if places else ""
-
-
-def _import_ray() -> Any:
-    try:
-        return import_module("ray")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "ray",
-            found=Message("this optional part is not installed"),
-            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[ray]"}),
-        ) from None

@@ -8,11 +8,9 @@ analyzer, with a language model of its own choice, add it to `find_identifiers`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from typing import Any, Final, cast
 
-from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.core.extras import import_optional_module
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifiers
 
@@ -43,9 +41,9 @@ def as_presidio_recognizer(language: str = "en") -> Any:
     """Return an `EntityRecognizer` that finds what `find_identifiers` finds.
 
     Raises:
-        DeidentifyError: Presidio is not installed.
+        MissingExtraError: Presidio is not installed.
     """
-    analyzer = _import_presidio_analyzer()
+    analyzer = import_optional_module("presidio_analyzer")
 
     class _Recognizer(analyzer.EntityRecognizer):  # pyright: ignore[reportUntypedBaseClass, reportGeneralTypeIssues]
         """Commonwatt's recognisers, as Presidio calls them."""
@@ -83,14 +81,3 @@ def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
             yield IdentifierSpan(int(entity.start), int(entity.end), label)
 
     return find_with_presidio
-
-
-def _import_presidio_analyzer() -> Any:
-    try:
-        return import_module("presidio_analyzer")
-    except ImportError:
-        raise DeidentifyError(
-            "presidio-analyzer",
-            found=Message("not installed"),
-            remedy=Message("Install it: pip install presidio-analyzer"),
-        ) from None

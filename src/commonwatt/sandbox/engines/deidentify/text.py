@@ -24,7 +24,6 @@ from commonwatt.sandbox.domain.findings import (
 )
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot_number
-from commonwatt.sandbox.engines.deidentify.tagger import find_tagged_identifiers, shipped_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
 _EPONYM: Final = re.compile(
@@ -53,6 +52,12 @@ def find_identifiers(text: str, *, further: Sequence[Recogniser] = ()) -> list[I
     >>> [span.label.value for span in find_identifiers("Dr Chan saw A123456(3)")]
     ['NAME', 'HKID']
     """
+    # Its kernels bring the compiler along, which no command that reads no text shall wait for.
+    from commonwatt.sandbox.engines.deidentify.tagger import (  # noqa: PLC0415
+        find_tagged_identifiers,
+        shipped_weights,
+    )
+
     shaped = find_patterns(text)
     named = find_chinese_names(text)
     # The tagger sees what shapes and rules found, as it did in training.

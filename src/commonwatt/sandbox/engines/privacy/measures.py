@@ -17,22 +17,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from functools import cache
 from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
-
-# By module: the prelude would bring scikit-learn along. Their names are not declared for checkers.
-_domains = cast("Any", import_module("opendp.domains"))
-_metrics = cast("Any", import_module("opendp.metrics"))
-_divergences = cast("Any", import_module("opendp.measures"))
-_mechanisms = cast("Any", import_module("opendp.measurements"))
-cast("Any", import_module("opendp.mod")).enable_features("contrib")
 
 _GRID: Final = 1 << 20
 """Steps per unit of a scaled value; sums of a million rows stay exact."""
@@ -276,14 +270,19 @@ def _noise_grid_steps(
 
 
 def _discrete_laplace_measurement(scale: float) -> Any:
-    domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
-    return _mechanisms.make_laplace(domain, _metrics.l1_distance(T="i64"), scale=scale)
+    domain = _opendp_module("domains").vector_domain(_opendp_module("domains").atom_domain(T="i64"))
+    return _opendp_module("measurements").make_laplace(
+        domain, _opendp_module("metrics").l1_distance(T="i64"), scale=scale
+    )
 
 
 def _noisy_max_measurement(scale: float) -> Any:
-    domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
-    metric, divergence = _metrics.linf_distance(T="i64"), _divergences.max_divergence()
-    return _mechanisms.make_noisy_max(domain, metric, divergence, scale=scale)
+    domain = _opendp_module("domains").vector_domain(_opendp_module("domains").atom_domain(T="i64"))
+    metric, divergence = (
+        _opendp_module("metrics").linf_distance(T="i64"),
+        _opendp_module("measures").max_divergence(),
+    )
+    return _opendp_module("measurements").make_noisy_max(domain, metric, divergence, scale=scale)
 
 
 def _check_epsilon_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
@@ -299,3 +298,11 @@ def _check_epsilon_cost(measurement: Any, sensitivity: int, epsilon: float) -> N
         raise PrivacyBudgetError(
             "epsilon", found=Message("an answer that would cost more than is paid")
         )
+
+
+@cache
+def _opendp_module(name: str) -> Any:
+    """Return a module of OpenDP, imported when noise is first drawn: a status asks for none."""
+    # By module: the prelude would bring scikit-learn along.
+    import_optional_module("opendp.mod").enable_features("contrib")
+    return import_optional_module(f"opendp.{name}")

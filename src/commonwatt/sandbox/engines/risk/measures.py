@@ -14,7 +14,6 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import hyp2f1  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +76,8 @@ def _mean_population_risk(by_person: npt.NDArray[np.int64], share: float) -> flo
     """
     if not len(by_person):
         return 0.0
+    from scipy.special import hyp2f1  # type: ignore[import-untyped]  # noqa: PLC0415  slow
+
     f = by_person.astype(float)
     if share >= 1.0:
         return float(np.mean(1.0 / f))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import highspy  # pyright: ignore[reportMissingTypeStubs]
@@ -220,6 +223,7 @@ def run_highs_on_placement(
 
 def new_highs_placement_solver(solver: str, gap: float) -> Any:
     """Return a quiet HiGHS on one thread, so that a run repeats itself."""
+    _let_highs_print_its_banner_nowhere()
     highs = _HIGHS.Highs()
     for name, value in (
         ("output_flag", False), ("threads", 1), ("solver", solver), ("mip_rel_gap", gap),
@@ -227,6 +231,29 @@ def new_highs_placement_solver(solver: str, gap: float) -> Any:
     ):  # fmt: skip
         highs.setOptionValue(name, value)
     return highs
+
+
+@cache
+def _let_highs_print_its_banner_nowhere() -> None:
+    """Make the first solver of the process while its standard output leads nowhere.
+
+    From release 1.16 on HiGHS prints its licence to standard output when the first solver is
+    made, before any option can forbid it; there it would stand in front of `--json`.
+    """
+    try:
+        stdout = os.dup(1)
+    except OSError:  # closed: there is nothing to keep clean
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        _HIGHS.Highs()
+        # The lines stand in the buffer of C and would come out after the descriptor is back.
+        ctypes.CDLL(None).fflush(None)
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+        os.close(nowhere)
 
 
 def placement_model_as_highs_lp(model: MixedIntegerModel) -> Any:
