@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import commonwatt.core.files as files
 from commonwatt.core.errors import StorageError
+from commonwatt.core.faults import storage_errors_about
 from commonwatt.core.files import file_draft, file_lock, folder_draft, save_bytes, save_table
 
 HERE = Path(__file__).parents[2]
@@ -70,9 +70,14 @@ def test_a_file_and_its_folder_are_forced_to_the_device_unless_it_is_a_cache(tmp
 
 def test_what_fails_in_the_block_leaves_the_old_file_alone(tmp_path):
     path = save_bytes(b"old", tmp_path / "x")
-    with pytest.raises(KeyboardInterrupt), file_draft(path) as draft:
-        draft.write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def write_half():
+        with file_draft(path) as draft:
+            draft.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert path.read_bytes() == b"old"
     assert _names(tmp_path) == ["x"]
 
@@ -94,9 +99,11 @@ def test_a_draft_left_with_wider_permissions_is_narrowed(tmp_path):
 
 def test_a_second_writer_waits_and_is_told_who_waits_too_long(tmp_path):
     holder = _holder(tmp_path / "x")
-    with pytest.raises(StorageError, match="a lock that another process holds") as refused:
-        with file_draft(tmp_path / "x", wait_s=0.1):
-            raise AssertionError("two writers met")
+    with (
+        pytest.raises(StorageError, match="a lock that another process holds") as refused,
+        file_draft(tmp_path / "x", wait_s=0.1),
+    ):
+        raise AssertionError("two writers met")
     assert refused.value.where == str(tmp_path / "x")
     assert (tmp_path / ".x.draft").read_text() == "half"  # the draft of the other is left alone
     _end(holder)
@@ -106,9 +113,7 @@ def test_a_second_writer_waits_and_is_told_who_waits_too_long(tmp_path):
 
 def test_many_threads_that_write_one_file_leave_one_of_their_texts(tmp_path):
     texts = [str(i).encode() * 1000 for i in range(8)]
-    threads = [
-        threading.Thread(target=save_bytes, args=(text, tmp_path / "x")) for text in texts
-    ]
+    threads = [threading.Thread(target=save_bytes, args=(text, tmp_path / "x")) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -164,9 +169,9 @@ def test_a_failure_of_the_machine_names_place_and_remedy(tmp_path, monkeypatch, 
 
 
 def test_a_full_disk_while_a_table_is_written_is_told(tmp_path):
-    with pytest.raises(StorageError, match="no space left"):
-        with files.storage_errors_about("table"):
-            pl.DataFrame({"a": [1]}).write_parquet("/dev/full")
+    frame = pl.DataFrame({"a": [1]})
+    with pytest.raises(StorageError, match="no space left"), storage_errors_about("table"):
+        frame.write_parquet("/dev/full")
 
 
 def test_a_table_is_there_as_parquet_and_csv(tmp_path):
@@ -177,8 +182,16 @@ def test_a_table_is_there_as_parquet_and_csv(tmp_path):
 
 
 def test_a_lock_is_held_within_the_block_and_free_after_it(tmp_path):
-    with file_lock(tmp_path / "lock"):
-        with pytest.raises(StorageError), file_lock(tmp_path / "lock", wait_s=0.05):
-            raise AssertionError("two held it")
+    second = file_lock(tmp_path / "lock", wait_s=0.05)
+    with file_lock(tmp_path / "lock"), pytest.raises(StorageError), second:
+        raise AssertionError("two held it")
     with file_lock(tmp_path / "lock", wait_s=0.05):
         pass
+
+
+def test_a_file_that_may_not_be_replaced_is_written_once(tmp_path):
+    path = save_bytes(b"first", tmp_path / "key", mode=0o600, replace=False)
+    with pytest.raises(FileExistsError):
+        save_bytes(b"second", path, mode=0o600, replace=False)
+    assert path.read_bytes() == b"first"
+    assert _names(tmp_path) == ["key"]

@@ -10,6 +10,7 @@ import click
 
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
 from commonwatt.cli.options import DataPath
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def review(
         return _sandbox_command_result(steps.vote_on_project_output(place, output, approve=approve))
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
-        save.write_bytes(data)
+        save_bytes(data, save)
     return _sandbox_command_result(
         {"output": output, "bytes": len(data), "saved": str(save) if save else ""}
     )

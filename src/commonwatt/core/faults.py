@@ -199,21 +199,22 @@ def _error_and_its_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _fault_of_exception(error: BaseException) -> MachineFault | None:
-    module = type(error).__module__.partition(".")[0]
     if isinstance(error, OSError) and error.errno is not None:
         return _FAULT_OF_ERRNO.get(error.errno)
-    if isinstance(error, MemoryError):
+    is_thread_refused = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+    if is_thread_refused or isinstance(error, MemoryError):
         return MachineFault.NO_PROCESS
-    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
-        return MachineFault.NO_PROCESS
-    if module == "sqlite3":
-        return _FAULT_OF_SQLITE_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    if module == "psycopg":
-        return _fault_of_postgresql_error(error)
-    if isinstance(error, OSError) or module == "polars":
-        number = _RUST_OS_ERROR.search(str(error))
-        return _FAULT_OF_ERRNO.get(int(number[1])) if number else None
-    return None
+    # By name: core imports no database, and a library that is not loaded has raised nothing.
+    match type(error).__module__.partition(".")[0]:
+        case "sqlite3":
+            return _FAULT_OF_SQLITE_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        case "psycopg":
+            return _fault_of_postgresql_error(error)
+        case "polars" | "builtins":
+            number = _RUST_OS_ERROR.search(str(error))
+            return _FAULT_OF_ERRNO.get(int(number[1])) if number else None
+        case _:
+            return None
 
 
 def _fault_of_postgresql_error(error: BaseException) -> MachineFault | None:

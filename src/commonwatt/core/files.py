@@ -51,7 +51,9 @@ def save_text(text: str, path: Path, *, mode: int = 0o666, synced: bool = True) 
     return save_bytes(text.encode("utf-8"), path, mode=mode, synced=synced)
 
 
-def save_bytes(data: bytes, path: Path, *, mode: int = 0o666, synced: bool = True) -> Path:
+def save_bytes(
+    data: bytes, path: Path, *, mode: int = 0o666, synced: bool = True, replace: bool = True
+) -> Path:
     """Write `data` to `path`, whole or not at all.
 
     Args:
@@ -59,18 +61,26 @@ def save_bytes(data: bytes, path: Path, *, mode: int = 0o666, synced: bool = Tru
         path: The file; its folder is made if need be.
         mode: Its permissions, from the first byte on.
         synced: Whether it must outlive a power cut; a cache need not.
+        replace: Whether a file that is there may be replaced; a key may not.
 
     Raises:
+        FileExistsError: The file is there and may not be replaced.
         StorageError: The machine failed; `path` holds what it held before.
     """
-    with file_draft(path, mode=mode, synced=synced) as draft, draft.open("wb") as file:
+    draft_of = file_draft(path, mode=mode, synced=synced, replace=replace)
+    with draft_of as draft, draft.open("wb") as file:
         file.write(data)
     return path
 
 
 @contextmanager
 def file_draft(
-    path: Path, *, mode: int = 0o666, synced: bool = True, wait_s: float = LOCK_WAIT_S
+    path: Path,
+    *,
+    mode: int = 0o666,
+    synced: bool = True,
+    replace: bool = True,
+    wait_s: float = LOCK_WAIT_S,
 ) -> Generator[Path]:
     """Yield the path of a draft, which becomes `path` when the block ends well.
 
@@ -80,9 +90,11 @@ def file_draft(
         path: The file; its folder is made if need be.
         mode: Its permissions, from the first byte on.
         synced: Whether it must outlive a power cut; a cache need not.
+        replace: Whether a file that is there may be replaced.
         wait_s: How long another writer of the same file is waited for [s].
 
     Raises:
+        FileExistsError: The file is there and may not be replaced.
         StorageError: The machine failed, or another process writes it for too long;
             `path` holds what it held before.
     """
@@ -97,7 +109,12 @@ def file_draft(
                 yield draft
                 if synced:
                     os.fsync(fd)
-                os.replace(draft, path)
+                if replace:
+                    os.replace(draft, path)
+                else:
+                    # link(2) fails where the name is taken, and rename(2) never does.
+                    os.link(draft, path)
+                    draft.unlink()
             except BaseException:
                 # While the lock is still ours: later it could be the draft of the next writer.
                 with suppress(OSError):

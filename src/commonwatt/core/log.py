@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ LOG_TO_STDERR: Final = "-"
 MOST_LOG_BYTES: Final = 10_000_000
 OLD_LOG_FILES: Final = 4
 _DEEPEST_CAUSE: Final = 4
+_APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 class LogEvent(StrEnum):
@@ -284,17 +285,19 @@ def _count_of(value: object) -> int | None:
 
 def _code_of(value: object) -> str | None:
     """Return a code: a member of an enum, a word of our source, or an error's own code."""
+    if isinstance(value, Enum | LogCode):
+        text = str(value.value if isinstance(value, Enum) else value)
+        return text if _CODE.fullmatch(text) else None
     if isinstance(value, type) and issubclass(value, BaseException):
         # The code is that of the exit codes where the error has one.
-        value = LogCode(getattr(value, "code", value.__name__))
-    text = value.value if isinstance(value, Enum) else value
-    is_code = isinstance(value, Enum | LogCode) and isinstance(text, str)
-    return str(text) if is_code and _CODE.fullmatch(str(text)) else None
+        return str(getattr(value, "code", value.__name__))
+    return None
 
 
 def _seconds_of(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return round(value, 6) if is_number and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return round(value, 6)
 
 
 def _flag_of(value: object) -> bool | None:
@@ -366,7 +369,9 @@ class _StructuredLog:
         return True
 
 
-def _add_process_number(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
+def _add_process_number(
+    _: object, __: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     line["pid"] = os.getpid()
     return line
 
@@ -405,7 +410,7 @@ class RotatingLogFile:
             # Opened for each line: the file may have been put aside by another process, or by
             # logrotate, and a line into the old one would be out of sight.
             while True:
-                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                fd = os.open(self.path, _APPENDING, 0o600)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX)
                     if not _is_file_still_at(fd, self.path):

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from commonwatt.core.files import save_text
+
 # $1 is the attempt's folder, the rest is the program.
 WRAPPER: Final = """
 home=$1; shift
@@ -57,7 +59,7 @@ def launch_job_attempt(
         attempt.mkdir()
     except FileExistsError:
         return
-    (attempt / "places.json").write_text(places)
+    save_text(places, attempt / "places.json", synced=False)
     # a shell in between, which leaves at once: the wrapper is nobody's child
     subprocess.run(  # noqa: S603  # running what was asked for is its purpose
         ["/bin/sh", "-c", 'setsid /bin/sh -c "$0" step "$@" &', WRAPPER, str(attempt), *argv],
