@@ -59,6 +59,11 @@ class Settings:
         plain = cls(store=store, database=str(state / "console.db"), state=state)
         return replace(plain, **changes)
 
+    @property
+    def log_file(self) -> Path:
+        """Where the log goes unless another place was asked for."""
+        return self.state / "log" / "console.jsonl"
+
     def as_text(self) -> str:
         """Return the settings for the environment of a worker."""
         return json.dumps(asdict(self), default=str)
