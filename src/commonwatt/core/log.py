@@ -56,7 +56,6 @@ class LogEvent(StrEnum):
     CONTROLLER_STARTED = "controller-started"
     CONTROLLER_ENDED = "controller-ended"
     CONTROLLER_ACTED = "controller-acted"
-    BACKEND_SILENT = "backend-silent"
     GATE_OPENED = "gate-opened"
     GATE_ANSWERED = "gate-answered"
     ISOLATED_JOB_STARTED = "isolated-job-started"
@@ -69,7 +68,6 @@ LOG_WARNINGS: Final = frozenset(
         LogEvent.LOG_LINES_LOST,
         LogEvent.PROCESS_SILENT,
         LogEvent.CONSOLE_REQUEST_REFUSED,
-        LogEvent.BACKEND_SILENT,
     }
 )
 LOG_ERRORS: Final = frozenset(

@@ -77,20 +77,40 @@ def start_process(
     Raises:
         ProcessError: It cannot be started; nothing runs.
     """
+    child = _spawned_process(
+        argv,
+        kind,
+        env=env,
+        streams=(stdin, stdout, stderr),
+        pass_fds=pass_fds,
+        unbuffered=unbuffered,
+    )
+    log_event(LogEvent.PROCESS_STARTED, kind=kind, process=child.pid)
+    return child
+
+
+def _spawned_process(
+    argv: Sequence[str],
+    kind: ProcessKind,
+    *,
+    env: Mapping[str, str] | None,
+    streams: tuple[Stream, Stream, Stream],
+    pass_fds: Sequence[int] = (),
+    unbuffered: bool = False,
+) -> ChildProcess:
     try:
         popen = subprocess.Popen(  # noqa: S603  each caller says where its words come from
             list(argv),
             env=None if env is None else dict(env),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
             pass_fds=tuple(pass_fds),
             start_new_session=True,
             bufsize=0 if unbuffered else -1,
         )
     except (OSError, subprocess.SubprocessError, MemoryError) as error:
         raise _spawn_error(argv[0], kind, error) from error
-    log_event(LogEvent.PROCESS_STARTED, kind=kind, process=popen.pid)
     return ChildProcess(popen, kind)
 
 
@@ -107,7 +127,8 @@ def run_process(
     Raises:
         ProcessError: It cannot be started, or has not ended in time; nothing of it runs.
     """
-    child = start_process(argv, kind, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    # No line in the log for its start: a scheduler is asked three times a second.
+    child = _spawned_process(argv, kind, env=env, streams=(PIPE, PIPE, PIPE))
     try:
         stdout, stderr = child.communicate(data, timeout_s)
     except subprocess.TimeoutExpired:
