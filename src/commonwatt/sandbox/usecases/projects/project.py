@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -275,7 +276,18 @@ class Project(ProjectBase):
         number = self._record_job_start(node, request, provenance, by=by, at=at)
         outputs_folder = self.folder / "outputs"
         outputs_folder.mkdir(exist_ok=True)
-        outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
+        began_s = time.monotonic()
+        try:
+            outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
+        except Exception:
+            # Nothing of it ran, or what ran is not known: on record as started it would look as
+            # if it went on.
+            ended = at + timedelta(seconds=time.monotonic() - began_s)
+            with self.transaction() as tx:
+                self.record_step(
+                    tx, "submit", {"state": "not run"}, by=by, at=ended, of=f"job/{number}"
+                )
+            raise
         self._store_job_log(number, outcome.log)
         # Read after the run, so that what left while the job ran is compared, too; `release`
         # compares once more.
