@@ -170,21 +170,22 @@ from pathlib import Path
 from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir, import_omop
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.images import import_dicom
-from commonwatt.sandbox.io.imports.plain import infer_schema
+from commonwatt.sandbox.io.imports.plain import infer_table_schema
 import polars, duckdb
 form, source, store = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 stops = [int(stop) for stop in sys.argv[4:]]
 make = {
     "fhir": lambda to: import_fhir([source], to, "data"),
     "omop": lambda to: import_omop([source], to, "data"),
-    "csv": lambda to: import_csv(source, infer_schema(source), to, "data"),
+    "csv": lambda to: import_csv(source, infer_table_schema(source), to, "data"),
     "vcf": lambda to: import_vcf([source], to, "data"),
     "dicom": lambda to: import_dicom([source], to, "data", clean=shutil.copyfile),
 }[form]
 calls = 0
 def count(frame, event, argument):
     global calls
-    if event == "call" and "sandbox/io/imports" in frame.f_code.co_filename:
+    name = frame.f_code.co_filename
+    if event == "call" and ("sandbox/io/imports" in name or "core/files" in name):
         calls += 1
         if calls == stop > 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -241,7 +242,7 @@ def test_killed_at_any_call_there_is_no_dataset_or_a_whole_one(tmp_path, form):
     left = [tmp_path / str(stop) for stop in stops]
     found = [path for path in left if (path / "data").exists()]
     assert all(load_dataset(path / "data", check=True).files == whole for path in found)
-    assert sum((path / ".draft-data").exists() for path in left) >= 10
+    assert sum((path / ".data.draft").exists() for path in left) >= 10
     again = next(stop for stop in stops if not (tmp_path / str(stop) / "data").exists())
     run(-again)
     assert load_dataset(tmp_path / str(again) / "data", check=True).files == whole

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from commonwatt.core.errors import UsageError
-from commonwatt.web.middleware import RequestRates
+from commonwatt.web.rates import RequestRates
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.serve import bind_console_socket, console_settings_for, prepare_console_link
 from commonwatt.web.settings import Settings

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from commonwatt.ledger.verify import verify_ledger
+from commonwatt.processes.identity import parse_process_identity
 from commonwatt.runs import RunStore
 from commonwatt.runs.check import run_store_faults
 from commonwatt.web.errors import TaskError
@@ -63,7 +64,7 @@ def _child(desk, work_id, seconds=60):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists() and (text := path.read_text()):
-            return int(text)
+            return parse_process_identity(text).pid
         time.sleep(0.02)
     raise AssertionError("no child was started")
 

@@ -3,7 +3,6 @@
 The child's work is that of `slow_child`, so that a kill meets every step of it.
 """
 
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,19 +18,8 @@ CHILD = "tests.web.slow_child"
 class SlowForeman(TaskSupervisor):
     """Starts the slow child in place of the real one."""
 
-    def _spawn(self, work_id, lock):
-        real, subprocess.Popen = subprocess.Popen, _instead
-        try:
-            return super()._spawn_task_worker(work_id, lock)
-        finally:
-            subprocess.Popen = real
-
-
-def _instead(arguments, **how):
-    return _POPEN([arguments[0], "-m", CHILD, *arguments[3:]], **how)
-
-
-_POPEN = subprocess.Popen
+    def _task_worker_argv(self, work_id):
+        return [sys.executable, "-m", CHILD, work_id]
 
 
 def desk_at(root, **changes):

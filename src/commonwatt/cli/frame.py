@@ -8,10 +8,10 @@ A command is declared with `@command(group, example=…)` and its options with
 from __future__ import annotations
 
 import functools
-import gettext
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,8 +23,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from commonwatt.cli.click_words import click_words_in
 from commonwatt.core.errors import BugError, CommonwattError
-from commonwatt.core.messages import LOCALE, Message, message_language, translate
+from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.log import (
+    LOG_ENVIRONMENT,
+    LogCode,
+    LogEvent,
+    log_bug,
+    log_event,
+    logging_to,
+    open_log,
+)
+from commonwatt.core.messages import Message, message_language, translate
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,6 +97,12 @@ class _ExampleFirstCommand(click.Command):
 class Command(_ExampleFirstCommand):
     """A leaf command."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do it, with its words in the log."""
+        # The words of our own table and never an argument: a name may stand there.
+        log_event(LogEvent.COMMAND_STARTED, command=LogCode(ctx.command_path))
+        return super().invoke(ctx)
+
 
 class LazyGroup(_ExampleFirstCommand, click.Group):
     """A group that knows its commands' names and help without importing them."""
@@ -101,7 +118,7 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         was_command: str = "",
         version: str = "",
     ) -> None:
-        params: list[click.Parameter] = [_language_command_option()]
+        params: list[click.Parameter] = [_language_command_option(), _log_command_option()]
         if version:
             params.append(_version_command_option(version))
         super().__init__(name=name, help=help, params=params, no_args_is_help=True)
@@ -197,7 +214,12 @@ def command(
         def run_command_function(*, as_json: bool, out: Path | None, **given: object) -> None:
             write_command_result(function(**given), as_json=as_json, out=out)
 
-        for extra in (_language_command_option(), _out_command_option(), _json_command_option()):
+        for extra in (
+            _log_command_option(),
+            _language_command_option(),
+            _out_command_option(),
+            _json_command_option(),
+        ):
             _attach_click_option(run_command_function, extra)
         made = click.command(name, cls=Command)(run_command_function)
         made.example = example
@@ -254,7 +276,16 @@ def command_language(ctx: click.Context | None) -> str:
 
 def run_main(root: click.Command, arguments: Sequence[str]) -> int:
     """Run `root` and return the exit code; say every error in a sentence."""
-    _translate_click_words(arguments)
+    language = _language_of_command_line(arguments)
+    with click_words_in(language), logging_to(os.environ.get(LOG_ENVIRONMENT, "")):
+        began_s = time.monotonic()
+        exit_code = _run_command(root, arguments, language)
+        wall_s = time.monotonic() - began_s
+        log_event(LogEvent.COMMAND_ENDED, exit_code=exit_code, wall_s=wall_s)
+        return exit_code
+
+
+def _run_command(root: click.Command, arguments: Sequence[str], language: str) -> int:
     try:
         root.main(args=list(arguments), prog_name="commonwatt", standalone_mode=False)
     except click.exceptions.Exit as left:
@@ -263,9 +294,7 @@ def run_main(root: click.Command, arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            translate("Stopped; nothing was kept.", _language_of_command_line(arguments)), err=True
-        )
+        click.echo(translate("Stopped; nothing was kept.", language), err=True)
         return 130
     except BrokenPipeError:
         return _close_stdout_exit_code()
@@ -281,7 +310,7 @@ def _command_error_of_exception(error: Exception) -> CommonwattError:
         from commonwatt.core.extras import missing_extra_error
 
         return missing_extra_error(error)
-    return _command_bug_error(error)
+    return machine_fault_error(error) or _command_bug_error(error)
 
 
 def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> int:
@@ -296,12 +325,19 @@ def _command_bug_error(error: BaseException) -> CommonwattError:
     if os.environ.get("COMMONWATT_DEBUG"):
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
+    report = log_bug(error)
+    remedy = Message("Its traceback is above; please report it.")
+    if report.file:
+        remedy = Message(
+            "Its traceback is in {file} as incident {incident}; please report it.",
+            {"file": report.file, "incident": report.incident},
+        )
     return BugError(
         f"{Path(last.filename).name}:{last.lineno}",
         found=Message(
             "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
         ),
-        remedy=Message("Set COMMONWATT_DEBUG=1 for the details and please report it."),
+        remedy=remedy,
     )
 
 
@@ -353,6 +389,22 @@ def _language_command_option() -> TranslatedOption:
     )
 
 
+def _log_command_option() -> TranslatedOption:
+    return TranslatedOption(
+        ["--log"],
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=_open_command_log,
+        help="Log ids, counts, codes and durations to this file; - for stderr (or COMMONWATT_LOG).",
+    )
+
+
+def _open_command_log(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value and not ctx.resilient_parsing:
+        open_log(value)
+
+
 def _version_command_option(version: str) -> TranslatedOption:
     def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
@@ -378,15 +430,6 @@ def _language_of_command_line(arguments: Sequence[str]) -> str:
         if first.startswith("--lang="):
             return message_language(first.removeprefix("--lang="))
     return message_language(None)
-
-
-def _translate_click_words(arguments: Sequence[str]) -> None:
-    """Let click's own words ("Usage", "Options" …) follow the user's language."""
-    chinese = _language_of_command_line(arguments) == "zh-Hant"
-    gettext.bindtextdomain("click", str(LOCALE))
-    gettext.textdomain("click" if chinese else "messages")
-    if chinese:
-        os.environ["LANGUAGE"] = "zh_Hant"
 
 
 def _attach_click_option(function: Callable[..., object], parameter: click.Parameter) -> None:

@@ -10,6 +10,7 @@ import click
 
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
 from commonwatt.cli.options import DataPath
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def review(
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
         # The bytes and never a rendering of them: what is approved is what leaves.
-        save.write_bytes(data)
+        save_bytes(data, save)
     return _sandbox_command_result(
         # A count of bytes and no content: what waits in the airlock must not appear on a terminal.
         {"output": output, "bytes": len(data), "saved": str(save) if save else ""}

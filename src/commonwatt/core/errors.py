@@ -6,6 +6,8 @@
     ├── UsageError                  2   the command line cannot be obeyed
     ├── BugError                   10   our fault; please report it
     ├── MissingExtraError          11   an optional part is not installed
+    ├── StorageError               12   the machine failed to read, write or lock
+    ├── ProcessError               13   the machine could not start or end a process
     ├── InputError                 20   a file cannot be read at all
     │   ├── TraceError             21   a workload trace holds a bad value
     │   ├── NodesError             22   a node list holds a bad value
@@ -146,6 +148,18 @@ class MissingExtraError(CommonwattError):
     """An optional part is not installed; the remedy names the command."""
 
     code, exit_code = "extra-missing", 11
+
+
+class StorageError(CommonwattError):
+    """The machine failed to read, write or lock a file or a database."""
+
+    code, exit_code = "storage-failed", 12
+
+
+class ProcessError(CommonwattError):
+    """The machine could not start a process, or end it."""
+
+    code, exit_code = "process-failed", 13
 
 
 class InputError(CommonwattError):

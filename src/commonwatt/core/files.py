@@ -1,36 +1,303 @@
-"""Tables on disk: CSV and Parquet in, CSV and Parquet out, whole or not at all."""
+"""Files on disk: written whole or not at all, forced to the device, one writer at a time.
+
+A file is written as a draft beside its target, forced to the device, renamed over the
+target, and the folder is forced to the device, too: after a power cut the name holds
+the old bytes or the new ones. The draft itself is the lock: who holds it writes, the
+next one waits, and a writer that was killed gives it back with its process, so that
+a draft which is left behind is taken over and never met by two.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import stat
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import polars as pl
+from commonwatt.core.errors import StorageError
+from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, storage_errors_about
+from commonwatt.core.log import LogEvent, log_event
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LOCK_WAIT_S: Final = 30.0  # as long as a database of ours waits for its lock
+_LOCK_RETRY_S: Final = 0.02
 
 
-def save_table(frame: pl.DataFrame, folder: Path, name: str) -> tuple[Path, Path]:
+def save_table(
+    frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
+) -> tuple[Path, Path]:
     """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.
 
     Each file appears under its name only once it is complete.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
-    # A dot before the name: a glob over results must not pick up half a table.
-    draft = folder / f".{name}.draft"
-    frame.write_parquet(draft, compression="zstd", statistics=False)
-    # Atomic within one file system (rename(2)), hence the draft beside its target and not in a
-    # temporary folder.
-    os.replace(draft, parquet)
-    frame.write_csv(draft)
-    os.replace(draft, csv)
+    with file_draft(parquet, synced=synced) as draft:
+        frame.write_parquet(draft, compression="zstd", statistics=False)
+    with file_draft(csv, synced=synced) as draft:
+        frame.write_csv(draft)
     return parquet, csv
 
 
-def save_text(text: str, path: Path) -> Path:
+def save_text(text: str, path: Path, *, mode: int = 0o666, synced: bool = True) -> Path:
     """Write `text` to `path` in UTF-8, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    # The same bytes on every system: digests of reports are compared.
-    draft.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(draft, path)
+    # No translation of line ends: the same bytes on every system, as digests are compared.
+    return save_bytes(text.encode("utf-8"), path, mode=mode, synced=synced)
+
+
+def save_bytes(
+    data: bytes, path: Path, *, mode: int = 0o666, synced: bool = True, replace: bool = True
+) -> Path:
+    """Write `data` to `path`, whole or not at all.
+
+    Args:
+        data: The bytes.
+        path: The file; its folder is made if need be.
+        mode: Its permissions, from the first byte on.
+        synced: Whether it must outlive a power cut; a cache need not.
+        replace: Whether a file that is there may be replaced; a key may not.
+
+    Raises:
+        FileExistsError: The file is there and may not be replaced.
+        StorageError: The machine failed; `path` holds what it held before.
+    """
+    draft_of = file_draft(path, mode=mode, synced=synced, replace=replace)
+    with draft_of as draft, draft.open("wb") as file:
+        file.write(data)
     return path
+
+
+@contextmanager
+def file_draft(
+    path: Path,
+    *,
+    mode: int = 0o666,
+    synced: bool = True,
+    replace: bool = True,
+    wait_s: float = LOCK_WAIT_S,
+) -> Generator[Path]:
+    """Yield the path of a draft, which becomes `path` when the block ends well.
+
+    The block may open and write the draft as it likes, but must not replace it.
+
+    Args:
+        path: The file; its folder is made if need be.
+        mode: Its permissions, from the first byte on.
+        synced: Whether it must outlive a power cut; a cache need not.
+        replace: Whether a file that is there may be replaced.
+        wait_s: How long another writer of the same file is waited for [s].
+
+    Raises:
+        FileExistsError: The file is there and may not be replaced.
+        StorageError: The machine failed, or another process writes it for too long;
+            `path` holds what it held before.
+    """
+    # A dot before the name: a glob over results must not pick up half a file. Beside the target
+    # and not in a temporary folder, because rename(2) is atomic within one file system only.
+    draft = path.with_name(f".{path.name}.draft")
+    with storage_errors_about(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = _locked_draft_file(draft, path, mode, wait_s)
+        try:
+            try:
+                yield draft
+                if synced:
+                    os.fsync(fd)
+                if replace:
+                    os.replace(draft, path)
+                else:
+                    # link(2) fails where the name is taken, and rename(2) never does.
+                    os.link(draft, path)
+                    draft.unlink()
+            except BaseException:
+                # While the lock is still ours: later it could be the draft of the next writer.
+                with suppress(OSError):
+                    draft.unlink()
+                raise
+        finally:
+            os.close(fd)
+        if synced:
+            sync_folder(path.parent)
+
+
+@contextmanager
+def folder_draft(
+    folder: Path, *, mode: int = 0o777, synced: bool = True, wait_s: float = LOCK_WAIT_S
+) -> Generator[Path]:
+    """Yield an empty folder, which becomes `folder` when the block ends well.
+
+    Args:
+        folder: The folder; it must not be there at the end, or be empty.
+        mode: Its permissions, from the first file on.
+        synced: Whether it must outlive a power cut; a cache need not.
+        wait_s: How long another writer of the same folder is waited for [s].
+
+    Raises:
+        FileExistsError: The folder is there, made by somebody else meanwhile.
+        StorageError: The machine failed, or another process writes it for too long;
+            there is no such folder.
+    """
+    draft = folder.with_name(f".{folder.name}.draft")
+    with storage_errors_about(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fd = _locked_draft_folder(draft, folder, mode, wait_s)
+        try:
+            try:
+                yield draft
+                if synced:
+                    sync_tree(draft)
+                _rename_to_new_folder(draft, folder)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        finally:
+            os.close(fd)
+        if synced:
+            sync_folder(folder.parent)
+
+
+@contextmanager
+def file_lock(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Generator[None]:
+    """Hold the lock of the file `path` within the block; it goes with our process.
+
+    Raises:
+        StorageError: Another process holds it for longer than `wait_s`.
+    """
+    with storage_errors_about(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _wait_for_lock(fd, path, wait_s)
+            yield
+        finally:
+            os.close(fd)
+
+
+def try_lock(file: int) -> bool:
+    """Take the lock of an open file if it is free; return whether it is ours now."""
+    # flock and not lockf: it belongs to the open file, so a child that is given the descriptor
+    # holds it, too, and the kernel gives it back however the last of them dies.
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's names to the device, so that a rename outlives a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(folder: Path) -> None:
+    """Force every file and folder below `folder`, and itself, to the device."""
+    # Contents first, then the folders that name them: a name must never lead to empty bytes.
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _sync_regular_file(Path(parent) / name)
+        sync_folder(Path(parent))
+
+
+def _sync_regular_file(path: Path) -> None:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _locked_draft_file(draft: Path, target: Path, mode: int, wait_s: float) -> int:
+    """Return the descriptor of an empty draft that is locked and still has its name."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    for _ in _lock_attempts(target, wait_s):
+        fd = os.open(draft, flags, mode)
+        try:
+            # The writer that we waited for has renamed this very file to its target by now; what
+            # bears the draft's name is another, or none.
+            if try_lock(fd) and _has_name(fd, draft):
+                os.ftruncate(fd, 0)
+                if stat.S_IMODE(os.fstat(fd).st_mode) & ~mode:
+                    # Left by a killed writer with wider permissions than these bytes may have.
+                    os.fchmod(fd, mode)
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise AssertionError("the attempts end by an error")
+
+
+def _locked_draft_folder(draft: Path, target: Path, mode: int, wait_s: float) -> int:
+    for _ in _lock_attempts(target, wait_s):
+        with suppress(FileExistsError):
+            draft.mkdir(mode)
+        try:
+            fd = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            if try_lock(fd) and _has_name(fd, draft):
+                _empty_folder(draft)
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise AssertionError("the attempts end by an error")
+
+
+def _empty_folder(folder: Path) -> None:
+    """Remove what a writer left that was killed."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _rename_to_new_folder(draft: Path, folder: Path) -> None:
+    try:
+        # Never over what is there: rename(2) replaces an empty folder only.
+        os.rename(draft, folder)
+    except OSError:
+        if folder.exists():
+            raise FileExistsError(17, "File exists", str(folder)) from None
+        raise
+
+
+def _wait_for_lock(fd: int, path: Path, wait_s: float) -> None:
+    for _ in _lock_attempts(path, wait_s):
+        if try_lock(fd):
+            return
+
+
+def _lock_attempts(path: Path, wait_s: float) -> Iterator[None]:
+    """Give attempt after attempt until time is up, which is an error."""
+    until = time.monotonic() + wait_s
+    while True:
+        yield
+        if time.monotonic() >= until:
+            break
+        time.sleep(_LOCK_RETRY_S)
+    log_event(LogEvent.MACHINE_FAULT, fault=MachineFault.LOCKED)
+    sentence, remedy = FAULT_MESSAGES[MachineFault.LOCKED]
+    raise StorageError(str(path), found=sentence, remedy=remedy)
+
+
+def _has_name(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False

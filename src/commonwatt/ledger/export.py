@@ -14,6 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 import commonwatt.ledger.schema as schema
+from commonwatt.core.files import folder_draft
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint
 from commonwatt.ledger.errors import LedgerError
@@ -40,19 +41,15 @@ def export_ledger(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
             str(folder), found=Message("something there already"), wanted=Message("a new folder")
         )
     checkpoint = ledger.checkpoint(by=by)
-    # Written aside and renamed, so that a folder of this name is always a whole record; half an
-    # export would verify as a cut one.
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    with ledger.reading() as connection:
-        _write_ledger_entry_lines(connection, draft / "entries.jsonl", checkpoint.size)
-        _write_signature_lines(connection, draft / "signatures.jsonl", checkpoint.size)
-    (draft / "checkpoint.txt").write_text(checkpoint.note, encoding="utf-8", newline="\n")
-    # The verifier travels with the record: whoever checks it in ten years may not have this
-    # program.
-    shutil.copyfile(VERIFIER, draft / "verify_ledger.py")
-    draft.rename(folder)
+    # A folder of this name is always a whole record; half an export would verify as a cut one.
+    with folder_draft(folder) as draft:
+        with ledger.reading() as connection:
+            _write_ledger_entry_lines(connection, draft / "entries.jsonl", checkpoint.size)
+            _write_signature_lines(connection, draft / "signatures.jsonl", checkpoint.size)
+        (draft / "checkpoint.txt").write_text(checkpoint.note, encoding="utf-8", newline="\n")
+        # The verifier travels with the record: whoever checks it in ten years may not have this
+        # program.
+        shutil.copyfile(VERIFIER, draft / "verify_ledger.py")
     return checkpoint
 
 

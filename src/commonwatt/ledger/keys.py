@@ -6,7 +6,6 @@ Source: RFC 8032, "Edwards-Curve Digital Signature Algorithm".
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger.errors import ActorError
 
@@ -78,8 +78,7 @@ class Key:
         """Write the key to a new PEM file that only its owner can read."""
         how = BestAvailableEncryption(password) if password else NoEncryption()
         pem = self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
+        save_bytes(pem, path, mode=0o600, replace=False)
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`."""

@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import polars as pl
 
+from commonwatt.core.files import folder_draft
 from commonwatt.runs.inputs import (
     StageResult,
     earlier_stage_edges,
@@ -51,6 +52,7 @@ class Stage(Generic[Inputs]):
 class StageStore:
     """The cached stages below a run store's folder.
 
+    >>> import tempfile
     >>> @dataclass(frozen=True)
     ... class Doubled:
     ...     x: int
@@ -138,11 +140,6 @@ def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ..
 
 def _write_cached_stage(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its place, because a rename is one step only within a file system.
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-    for name, frame in stage.tables.items():
-        frame.write_parquet(draft / f"{name}.parquet", compression="zstd", statistics=False)
     manifest: Mapping[str, Any] = {
         "name": stage.name,
         "key": stage.key,
@@ -152,13 +149,14 @@ def _write_cached_stage(stage: StageResult, folder: Path) -> None:
         "data": stage.data,
         "tables": list(stage.tables),
     }
-    # `allow_nan=False`: a NaN in plain values would come back from other readers as an error.
-    (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        os.rename(draft, folder)
-    except OSError:  # another process was first
-        shutil.rmtree(draft, ignore_errors=True)
+    # A stage is a cache: one that a power cut spoils is not read and is computed again. Another
+    # process may be first with the same one.
+    with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
+        for name, frame in stage.tables.items():
+            frame.write_parquet(draft / f"{name}.parquet", compression="zstd", statistics=False)
+        # `allow_nan=False`: a NaN would come back from other readers as an error.
+        (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_oldest_cached_stages(folder: Path) -> None:

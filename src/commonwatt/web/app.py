@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,11 +19,15 @@ from commonwatt.core.errors import (
     BugError,
     CommonwattError,
     InputError,
+    ProcessError,
     RunNotFoundError,
+    StorageError,
     UsageError,
 )
+from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_or
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import request_context_of, requested_theme
+from commonwatt.web.auth.access import account_of_headers, request_context_of, requested_theme
 from commonwatt.web.errors import (
     ForbiddenError,
     PageNotFoundError,
@@ -60,6 +65,8 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ProcessError, HTTPStatus.SERVICE_UNAVAILABLE),
     (CommonwattError, HTTPStatus.CONFLICT),
 )
 DESCRIPTION: Final = (
@@ -88,7 +95,11 @@ def console_app_on_services(services: Services) -> FastAPI:
     app.state.services = services
     for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
-    app.add_middleware(RequestGuardMiddleware, settings=services.settings)
+    app.add_middleware(
+        RequestGuardMiddleware,
+        settings=services.settings,
+        account_of=functools.partial(account_of_headers, services),
+    )
     app.add_exception_handler(CommonwattError, _commonwatt_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)
     # FastAPI's own answer to a fault has none of the parts that our errors have.
@@ -99,7 +110,10 @@ def console_app_on_services(services: Services) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """Return the application of a worker process."""
-    return build_console_app(Settings.from_environment())
+    settings = Settings.from_environment()
+    open_log_or(settings.log_file)
+    log_event(LogEvent.CONSOLE_STARTED)
+    return build_console_app(settings)
 
 
 def http_status_of_error(error: CommonwattError) -> HTTPStatus:
@@ -171,20 +185,30 @@ def _invalid_request_response(request: Request, error: Exception) -> Response:
 
 
 def _bug_error_response(request: Request, error: Exception) -> Response:
-    """Say that it is our fault; what happened is in the server's log, not on the page."""
-    bug = BugError(
-        request.url.path[:100],
-        found=Message(
-            "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
-        ),
-    )
-    answer: Response = JSONResponse(bug.as_dict(), 500)
+    """Say what failed; what happened is in the server's log, not on the page."""
+    # A visitor learns of a full disk that it is one, and not where: paths are the server's own.
+    bug = machine_fault_error(error, "console") or _bug_error(request, error)
+    status = http_status_of_error(bug)
+    answer: Response = JSONResponse(bug.as_dict(), status)
     if request_wants_html(request):
-        answer = _error_page_response(request, bug, HTTPStatus.INTERNAL_SERVER_ERROR)
+        answer = _error_page_response(request, bug, status)
     # Starlette answers an unforeseen error outside all middleware, so the headers that protect must
     # be set here.
     answer.headers.update(HEADERS)
     return answer
+
+
+def _bug_error(request: Request, error: Exception) -> BugError:
+    return BugError(
+        request.url.path[:100],
+        found=Message(
+            "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
+        ),
+        remedy=Message(
+            "Its traceback is in the log of the console as incident {incident}.",
+            {"incident": log_bug(error).incident},
+        ),
+    )
 
 
 def _error_page_response(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:

@@ -8,7 +8,6 @@ and is made again when it is asked for.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from commonwatt.core.files import file_draft
 from commonwatt.core.messages import Message
 from commonwatt.web.columns import Columns, Places, save_cached_columns
 from commonwatt.web.errors import ParameterError
@@ -186,7 +186,8 @@ class TableCache:
             # The draft's name ends as the file's does: np.save would add .npy to any other and the
             # rename would miss it.
             self._write_cache_file(
-                path, lambda draft: np.save(draft, _row_numbers_sorted_by(rows.load(), by))
+                path,
+                lambda draft: _save_row_numbers(draft, _row_numbers_sorted_by(rows.load(), by)),
             )
         # Mapped, not read: a page looks at fifty of these numbers.
         return np.load(path, mmap_mode="r")
@@ -212,11 +213,8 @@ class TableCache:
 
     def _write_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
         """Write a file whole or not at all; two processes may do so at once."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, because a rename is atomic only within one file system.
-        draft = path.with_name(f".{os.getpid()}-{path.name}")
-        write(draft)
-        os.replace(draft, path)
+        with file_draft(path, synced=False) as draft:
+            write(draft)
 
 
 def check_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
@@ -237,6 +235,12 @@ def check_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQue
 
 def _is_large_run_table(rows: TableRows) -> bool:
     return (rows.size or 0) >= LARGE_TABLE_ROWS and rows.key.startswith("run/")
+
+
+def _save_row_numbers(path: Path, order: Order) -> None:
+    # An open file: to a path NumPy would add an ending of its own.
+    with path.open("wb") as file:
+        np.save(file, order)
 
 
 def _row_numbers_sorted_by(frame: pl.DataFrame, by: str) -> Order:

@@ -9,13 +9,14 @@ well under one.
 from __future__ import annotations
 
 import json
-import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from commonwatt.core.files import folder_draft
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,25 +30,18 @@ def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
     """Write a table's columns into a folder, whole or not at all."""
     import polars as pl
 
-    # With the process in its name, because two workers may be asked for the same table at once.
-    draft = folder.with_name(f".{os.getpid()}-{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for i, column in enumerate(frame.get_columns()):
-        if column.dtype == pl.String:
-            _save_cached_text_column(column, draft, i)
-        else:
-            # An array of whole numbers cannot hold a gap: Polars would turn it into floats and lose
-            # digits above 2**53. The mask below says which zeros are none.
-            _save_cached_array(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
-        if column.null_count():
-            _save_cached_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
     kinds = {name: _cached_dtype_name(dtype) for name, dtype in frame.schema.items()}
-    (draft / DESCRIPTION_FILE).write_text(json.dumps({"height": frame.height, "kinds": kinds}))
-    try:
-        os.replace(draft, folder)
-    except OSError:  # another process was quicker
-        shutil.rmtree(draft, ignore_errors=True)
+    about = json.dumps({"height": frame.height, "kinds": kinds})
+    # Another process may be quicker; its columns are the same.
+    with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
+        for i, column in enumerate(frame.get_columns()):
+            if column.dtype == pl.String:
+                _save_cached_text_column(column, draft, i)
+            else:
+                _save_cached_array(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
+            if column.null_count():
+                _save_cached_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
+        (draft / DESCRIPTION_FILE).write_text(about)
 
 
 class Columns:

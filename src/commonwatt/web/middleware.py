@@ -6,15 +6,18 @@ stands in it, and be framed by nobody.
 
 from __future__ import annotations
 
-import time
+import ipaddress
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from commonwatt.core.log import LogEvent, log_event
+from commonwatt.web.rates import RequestRates
 from commonwatt.web.settings import Settings
 
 POLICY: Final = "; ".join(
@@ -42,36 +45,20 @@ MOST_BYTES: Final = 256 * 1024
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
-class RequestRates:
-    """How many requests each visitor made in this minute, in this process.
+class RequestGuardMiddleware:
+    """The middleware that refuses what no page should see, and adds the headers.
 
-    >>> rates = RequestRates(2, clock=lambda: 0.0)
-    >>> (
-    ...     [rates.exceeds_limit_with_request("a") for _ in range(3)],
-    ...     rates.exceeds_limit_with_request("b"),
-    ... )
-    ([False, False, True], False)
+    Args:
+        app: What answers.
+        settings: How the console is set up.
+        account_of: Returns the account that a request's headers prove; "" for none.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
-        self._minute, self._counts = -1, dict[str, int]()
-
-    def exceeds_limit_with_request(self, visitor: str) -> bool:
-        """Count a request and return whether it is one too many."""
-        minute = int(self._clock() // 60)
-        if minute != self._minute:
-            self._minute, self._counts = minute, {}
-        self._counts[visitor] = self._counts.get(visitor, 0) + 1
-        return 0 < self._most < self._counts[visitor]
-
-
-class RequestGuardMiddleware:
-    """The middleware that refuses what no page should see, and adds the headers."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
-        self._rates = RequestRates(settings.requests_per_minute)
+    def __init__(
+        self, app: ASGIApp, settings: Settings, account_of: Callable[[Headers], str]
+    ) -> None:
+        self._app, self._settings, self._account_of = app, settings, account_of
+        self._rates = RequestRates(settings.requests_per_minute, path=settings.state / "rates")
         self._hosts = _allowed_http_hosts(settings.address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,25 +67,37 @@ class RequestGuardMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal_response(scope, headers)
+        refusal = self._refusal_response(headers) or await self._rate_refusal(scope, headers)
         if refusal:
+            log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=refusal.status_code)
             await refusal(scope, receive, self._send_with_security_headers(scope, send))
             return
         await self._app(
             scope, _receive_with_body_limit(receive), self._send_with_security_headers(scope, send)
         )
 
-    def _refusal_response(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    def _refusal_response(self, headers: Headers) -> PlainTextResponse | None:
         if headers.get("host", "").lower() not in self._hosts:
             return PlainTextResponse("This console does not answer to that name.\n", 421)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return PlainTextResponse("More was sent than a form can hold.\n", 413)
-        if self._rates.exceeds_limit_with_request(_request_rate_key(scope, headers)):
-            return PlainTextResponse(
-                "Too many requests; wait a minute.\n", 429, {"retry-after": "60"}
-            )
         return None
+
+    async def _rate_refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        """Return what is answered to a visitor who asks too often.
+
+        Who shows an account is counted by it, so that a hospital behind one address does
+        not share one count; everybody else is counted by address, whatever they show.
+        """
+        if self._settings.requests_per_minute <= 0:
+            return None
+        account = ""
+        if "cookie" in headers or "authorization" in headers:
+            account = await run_in_threadpool(self._account_of, headers)
+        if not self._rates.exceeds_limit_with_request(request_rate_key(scope, account)):
+            return None
+        return PlainTextResponse("Too many requests; wait a minute.\n", 429, {"retry-after": "60"})
 
     def _send_with_security_headers(self, scope: Scope, send: Send) -> Send:
         async def send_security_headers(message: Message) -> None:
@@ -125,10 +124,26 @@ def _allowed_http_hosts(address: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _request_rate_key(scope: Scope, headers: Headers) -> str:
-    """Return what a visitor is counted under: what it shows us, or where it comes from."""
+def request_rate_key(scope: Scope, account: str) -> str:
+    """Return what a visitor is counted under: an account that was proved, or the address.
+
+    >>> request_rate_key({"client": ("1.2.3.4", 1)}, "")
+    'address/1.2.3.4'
+    >>> request_rate_key({"client": ("2001:db8::1", 1)}, "")
+    'address/2001:db8::/64'
+    """
+    if account:
+        return f"account/{account}"
     client = scope.get("client")
-    return headers.get("cookie") or headers.get("authorization") or (client[0] if client else "")
+    address = client[0] if client else ""
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        return f"address/{address}"
+    if version == 4:
+        return f"address/{address}"
+    # The last 64 bits are the visitor's own to choose (RFC 4291, 2.5.4), as often as they like.
+    return f"address/{ipaddress.ip_network(f'{address}/64', strict=False)}"
 
 
 def _receive_with_body_limit(receive: Receive) -> Receive:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from commonwatt.core.errors import UsageError
+from commonwatt.core.log import LOG_ENVIRONMENT, log_destination
 from commonwatt.core.messages import Message
 from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
@@ -101,6 +102,9 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
 
     # Worker processes import the application by its name and can be handed nothing else.
     os.environ[ENVIRONMENT] = settings.as_text()
+    # Worker processes are begun anew and know only their environment.
+    if destination := log_destination():
+        os.environ[LOG_ENVIRONMENT] = destination
     config = uvicorn.Config(
         "commonwatt.web.app:from_environment",
         factory=True,

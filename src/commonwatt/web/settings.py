@@ -61,6 +61,11 @@ class Settings:
         plain = cls(store=store, database=str(state / "console.db"), state=state)
         return replace(plain, **changes)
 
+    @property
+    def log_file(self) -> Path:
+        """Where the log goes unless another place was asked for."""
+        return self.state / "log" / "console.jsonl"
+
     def as_text(self) -> str:
         """Return the settings for the environment of a worker."""
         # `default` writes paths as text; `from_environment` makes them paths again.

@@ -25,8 +25,9 @@ from commonwatt.clinic.engines.gateway.site import (
 )
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
+from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Key, Ledger
+from commonwatt.ledger import Key, Ledger, actor_id_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -75,6 +76,7 @@ def open_advice_gate(
         gate = AdviceGate(
             writer, site.name, models, by=key, salt=encounter_salt(secret), sample=lot
         )
+        log_event(LogEvent.GATE_OPENED, actor=actor_id_of(key.public_key))
         yield OpenedGate(gate=gate, site=site)
     finally:
         ledger.engine.dispose()

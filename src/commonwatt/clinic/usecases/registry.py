@@ -15,6 +15,7 @@ from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.clinic.usecases.queries import reporting_periods
 from commonwatt.core.errors import IdentityError
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
 from commonwatt.ledger.usecases import ledger_entry_dict, with_ledger
@@ -107,7 +108,7 @@ def save_dossier_pdf(page: str, path: Path) -> None:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    path.write_bytes(dossier_pdf(page))
+    save_bytes(dossier_pdf(page), path)
 
 
 def _load_registry_record_body(path: Path) -> dict[str, Any]:

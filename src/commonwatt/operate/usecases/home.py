@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
+from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.io.nodes import read_node_list
@@ -85,7 +86,7 @@ def make_controller_home(folder: Path, settings: str, *, now: datetime) -> Contr
                 )
     # Last, because this file is what makes a folder a home: after a kill before it, init simply
     # runs again.
-    (folder / SETTINGS).write_text(settings, encoding="utf-8")
+    save_text(settings, folder / SETTINGS)
     return ControllerHome(folder=folder, settings=parsed)
 
 

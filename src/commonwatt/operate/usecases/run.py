@@ -9,8 +9,11 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.log import LogCode, LogEvent, log_event, open_log_or
+from commonwatt.ledger.errors import ActorError, TamperedError
+from commonwatt.operate.domain.actions import JOB_ACTIONS
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase
-from commonwatt.operate.domain.errors import BackendError
 from commonwatt.operate.engines.controller import Controller, TickResult
 from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.usecases.home import (
@@ -19,8 +22,12 @@ from commonwatt.operate.usecases.home import (
     open_backend,
     open_controller_store,
 )
+from commonwatt.processes.loop import log_unexpected_failure
 
-MOST_FAILED_TICKS = 60  # ticks in a row that a backend may fail to answer
+MOST_FAILED_TICKS = 60  # ticks in a row that may fail
+_LOOP = LogCode("controller")
+_STOPPING_ERRORS = (ActorError, IdentityError, TamperedError)
+"""Errors after which no further tick may act: the record or the controller's right is gone."""
 
 
 def run_controller(
@@ -40,13 +47,15 @@ def run_controller(
 
     Raises:
         ControlError: Another controller runs here.
-        BackendError: The backend has not answered for many ticks in a row.
+        CommonwattError: Ticks have failed many times in a row, or must not go on.
     """
     summary: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
     with ExitStack() as stack:
         # The lock before all else: two controllers would each claim the starts of the other's
         # decisions.
         stack.enter_context(hold_controller_lock(home))
+        open_log_or(home.folder / "log" / "controller.jsonl")
+        log_event(LogEvent.CONTROLLER_STARTED)
         store = stack.enter_context(open_controller_store(home))
         backend = stack.enter_context(open_backend(home))
         stopped = stack.enter_context(_controller_stop_event())
@@ -61,11 +70,13 @@ def run_controller(
             control, stopped, patience=1 if once else MOST_FAILED_TICKS
         ):
             _add_tick_to_summary(summary, tick)
+            _log_tick_actions(tick)
             on_tick(tick)
             if endpoint is not None:
                 endpoint.publish_tick(tick, tick_s)
             if once or (until_idle and _is_cluster_idle(tick)):
                 break
+        log_event(LogEvent.CONTROLLER_ENDED, ticks=summary["ticks"], acts=summary["acts"])
     return summary
 
 
@@ -77,18 +88,32 @@ def _controller_ticks(
     while not stopped.is_set():
         began = time.monotonic()
         try:
+            if failures:
+                # A tick that failed midway has written down what it had not done yet.
+                control.recover_open_intents()
             tick, failures = control.tick(), 0
-        except BackendError:
+        except Exception as error:
             failures += 1
-            # A control daemon may be restarted for minutes, and its jobs run on meanwhile; to
-            # leave at the first silence would make every upgrade of Slurm an outage here.
-            if failures >= patience:
+            # A control daemon may be restarted for minutes, a disk be full, a lock be held, and
+            # the jobs run on meanwhile; to leave at the first failure would make every upgrade of
+            # Slurm an outage here.
+            if failures >= patience or isinstance(error, _STOPPING_ERRORS):
                 raise
+            if failures == 1:
+                log_unexpected_failure(_LOOP, error)
         else:
             yield tick, time.monotonic() - began
         # Waits for the signal and not only for time: SIGTERM then ends the controller between
         # two ticks and never within one.
         stopped.wait(max(every_s - (time.monotonic() - began), 0.0))
+
+
+def _log_tick_actions(tick: TickResult) -> None:
+    for intent in tick.performed:
+        if intent.action in JOB_ACTIONS:
+            log_event(LogEvent.CONTROLLER_ACTED, action=intent.action, job=intent.subject)
+        else:
+            log_event(LogEvent.CONTROLLER_ACTED, action=intent.action, node=intent.subject)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import cookie_parser
 
 from commonwatt.core.messages import LANGUAGES, Message, message_language
 from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
@@ -23,6 +24,7 @@ from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.responses import Response
 
     from commonwatt.web.services import Services
@@ -215,11 +217,26 @@ def _request_path_with_query(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
+def account_of_headers(services: Services, headers: Headers) -> str:
+    """Return the account that the headers of a request prove; "" for none."""
+    now = datetime.now(UTC)
+    visitor = _visitor_of_credentials(
+        services, headers, cookie_parser(headers.get("cookie", "")), now
+    )
+    return visitor.name if visitor else ""
+
+
 def _visitor_of_request(request: Request, services: Services, now: datetime) -> Visitor | None:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return _visitor_of_credentials(services, request.headers, request.cookies, now)
+
+
+def _visitor_of_credentials(
+    services: Services, headers: Headers, cookies: Mapping[str, str], now: datetime
+) -> Visitor | None:
+    kind, _, token = headers.get("authorization", "").partition(" ")
     # A token that does not hold is not mended by a cookie: with this header a form needs no token
     # of its session.
     if kind:
         return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
-    secret = request.cookies.get(session_cookie_name(services.settings), "")
+    secret = cookies.get(session_cookie_name(services.settings), "")
     return visitor_of_session(services, secret, now=now) if secret else None

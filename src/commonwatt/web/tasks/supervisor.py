@@ -9,29 +9,41 @@ the ledger. A work whose child is gone without a word is begun once more, then f
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 
 import commonwatt.web.schema as schema
-from commonwatt.core.messages import Message
+from commonwatt.core.errors import BugError, CommonwattError
+from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.files import save_text, try_lock
+from commonwatt.core.log import (
+    LOG_ENVIRONMENT,
+    LogCode,
+    LogEvent,
+    log_bug,
+    log_context,
+    log_destination,
+    log_event,
+)
+from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger.entries import EntryDraft, ledger_instant_text
 from commonwatt.ledger.store import lock_chain_head
+from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
+from commonwatt.processes.identity import parse_process_identity, signal_process_group
+from commonwatt.processes.loop import WatchLoop, log_unexpected_failure
+from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
 from commonwatt.web.entry_writer import entry_time_not_before_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
@@ -49,6 +61,7 @@ if TYPE_CHECKING:
     from commonwatt.web.services import Services
 
 MOST_WAITING: Final = 20
+_LOOP: Final = LogCode("console-tasks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +201,7 @@ def move_task_to_state(
         if _task_row_is_stale(tx, task):
             return False
         _make_task_move(services, tx, task.work_id, task.state, to, task.attempt, values, body, now)
+    log_event(LogEvent.TASK_MOVED, task=task.work_id, to=to, attempt=task.attempt)
     return True
 
 
@@ -217,6 +231,29 @@ def _make_task_move(
     )  # fmt: skip
 
 
+def fail_task(services: Services, task: Task, error: CommonwattError, *, now: datetime) -> None:
+    """Mark a work as failed, with the reason in every language."""
+    error_json = error.as_dict() | {language: error.translate(language) for language in LANGUAGES}
+    move_task_to_state(services, task, TaskState.FAILED, now=now, error=json.dumps(error_json))
+
+
+def task_failure(error: Exception) -> CommonwattError:
+    """Return why a work failed: what it says itself, the machine, or a fault of ours."""
+    if isinstance(error, CommonwattError):
+        return error
+    if (machine_error := machine_fault_error(error)) is not None:
+        return machine_error
+    incident = log_bug(error).incident
+    return BugError(
+        type(error).__name__,
+        found=Message("a fault of Commonwatt"),
+        remedy=Message(
+            "Its traceback is in the log of the console as incident {incident}.",
+            {"incident": incident},
+        ),
+    )
+
+
 def tasks_folder(services: Services) -> Path:
     """Return where works keep their locks and what they say."""
     folder = services.settings.state / "works"
@@ -228,52 +265,63 @@ class TaskSupervisor:
     """Begins what waits and sees to what is left behind; one at a time on a machine.
 
     Every worker process of a server has one; the lock on `foreman.lock` decides which
-    of them works, and another takes over within a second where that one dies.
+    of them works, and another takes over within a second where that one dies. One work
+    that cannot be seen to, or whose process cannot be started, holds up no other.
     """
 
     def __init__(self, services: Services) -> None:
         self._desk = services
         self._folder = tasks_folder(services)
-        self._over = Event()
-        self._children: list[subprocess.Popen[bytes]] = []
-        self._thread = Thread(target=self._supervise_until_stopped, name="foreman", daemon=True)
+        self._children: list[ChildProcess] = []
+        self._silent: set[str] = set()
+        self._loop = WatchLoop(
+            _LOOP,
+            lambda: self.supervise_once(datetime.now(UTC)),
+            every_s=0.5,
+            lock=self._folder / "foreman.lock",
+        )
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Cease to watch; children go on."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
+        self._loop.stop()
         for child in self._children:
-            if child.poll() is None:
-                # It outlives us on purpose, and its lock says whether it lives; without a code
-                # the interpreter would warn that it had been forgotten.
-                child.returncode = 0
+            child.release()  # it outlives us on purpose, and its lock says whether it lives
 
-    def _supervise_until_stopped(self) -> None:
-        with (self._folder / "foreman.lock").open("w") as file:
-            while not self._over.wait(0.5):
-                if try_lock_task_file(file.fileno()):
-                    break
-            while not self._over.wait(0.5):
-                try:
-                    self.supervise_once(datetime.now(UTC))
-                except OperationalError:  # the database is away for a moment
-                    continue
+    @property
+    def is_alive(self) -> bool:
+        """Whether it watches, or waits for its turn."""
+        return self._loop.is_alive
 
     def supervise_once(self, now: datetime) -> None:
         """See to works that were left behind, then begin what waits."""
         self._children = [child for child in self._children if child.poll() is None]
         running = self._tasks_in_state(TaskState.RUNNING)
         left = [work for work in running if not self._is_task_lock_held(work.work_id)]
-        for work in left:
-            self._retry_or_fail_task(work, now)
+        self._see_to_each_task(left, lambda work: self._retry_or_fail_task(work, now))
+        self._log_silent_tasks(running)
         free = self._desk.settings.works - (len(running) - len(left))
-        for work in self._tasks_in_state(TaskState.WAITING)[: max(0, free)]:
-            self._begin_task(work, now)
+        waiting = self._tasks_in_state(TaskState.WAITING)[: max(0, free)]
+        self._see_to_each_task(waiting, lambda work: self._begin_task(work, now))
+
+    def _see_to_each_task(self, works: Iterable[Task], action: Callable[[Task], None]) -> None:
+        for work in works:
+            with log_context(task=work.work_id):
+                try:
+                    action(work)
+                except Exception as error:  # whatever it is, the next work is not to blame
+                    log_unexpected_failure(_LOOP, error)
+
+    def _log_silent_tasks(self, running: Iterable[Task]) -> None:
+        """Leave one line about each work that lives and does not move."""
+        for work in running:
+            silent_s = seconds_since_heartbeat(self._folder / f"{work.work_id}.beat") or 0.0
+            if silent_s > SILENT_S and work.work_id not in self._silent:
+                log_event(LogEvent.PROCESS_SILENT, task=work.work_id, silent_s=silent_s)
+                self._silent.add(work.work_id)
 
     def _tasks_in_state(self, state: TaskState) -> list[Task]:
         table = schema.tasks
@@ -284,7 +332,7 @@ class TaskSupervisor:
     def _is_task_lock_held(self, work_id: str) -> bool:
         """Return whether a living process holds the lock of a work."""
         with self._task_lock_path(work_id).open("a") as file:
-            return not try_lock_task_file(file.fileno())
+            return not try_lock(file.fileno())
 
     def _retry_or_fail_task(self, work: Task, now: datetime) -> None:
         if work.attempt < MOST_ATTEMPTS:
@@ -293,56 +341,58 @@ class TaskSupervisor:
             )
             return
         gone = TaskError(work.title, found=Message("its process was ended twice"))
-        error = json.dumps(gone.as_dict())
-        move_task_to_state(self._desk, work, TaskState.FAILED, now=now, error=error)
+        fail_task(self._desk, work, gone, now=now)
 
     def _begin_task(self, work: Task, now: datetime) -> None:
         """Start the child with the lock already held, so that it is never seen as gone."""
         with self._task_lock_path(work.work_id).open("a") as file:
-            if not try_lock_task_file(file.fileno()):
+            if not try_lock(file.fileno()):
                 return
             if not move_task_to_state(self._desk, work, TaskState.RUNNING, now=now):
                 return
-            child = self._spawn_task_worker(work.work_id, file.fileno())
-            self._children.append(child)
-            pid = self._folder / f"{work.work_id}.pid"
-            pid.write_text(str(child.pid))
+            try:
+                self._spawn_task_worker(work.work_id, file.fileno())
+            except Exception as error:
+                # On record as running already, so that a kill just now would be seen; what never
+                # ran has failed, and is not left to look as if it did.
+                begun = replace(work, state=TaskState.RUNNING, attempt=work.attempt + 1)
+                fail_task(self._desk, begun, task_failure(error), now=now)
 
-    def _spawn_task_worker(self, work_id: str, lock: int) -> subprocess.Popen[bytes]:
-        environment = dict(os.environ) | {ENVIRONMENT: self._desk.settings.as_text()}
-        with (self._folder / f"{work_id}.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603  nothing in it comes from a visitor
-                [sys.executable, "-m", "commonwatt.web.tasks.worker", work_id],
+    def _spawn_task_worker(self, work_id: str, lock: int) -> None:
+        environment = dict(os.environ) | {
+            ENVIRONMENT: self._desk.settings.as_text(),
+            LOG_ENVIRONMENT: log_destination(),
+        }
+        with (self._folder / f"{work_id}.log").open("ab") as output:
+            child = start_process(
+                self._task_worker_argv(work_id),
+                ProcessKind.CONSOLE_TASK,
                 env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 pass_fds=(lock,),
-                start_new_session=True,
             )
+        try:
+            save_text(child.identity.as_text(), self._folder / f"{work_id}.pid")
+        except CommonwattError:
+            # Nobody could stop it any more.
+            child.kill()
+            raise
+        self._children.append(child)
+
+    def _task_worker_argv(self, work_id: str) -> list[str]:
+        return [sys.executable, "-m", "commonwatt.web.tasks.worker", work_id]
 
     def _task_lock_path(self, work_id: str) -> Path:
         return self._folder / f"{work_id}.lock"
 
 
-def try_lock_task_file(file: int) -> bool:
-    """Take a file's lock if it is free; return whether it is ours now."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _kill_task_worker(services: Services, work_id: str) -> None:
-    """End the child of a work; its lock says that the number is still its own."""
-    folder = tasks_folder(services)
-    pid = folder / f"{work_id}.pid"
-    if not pid.exists():
-        return
-    with (folder / f"{work_id}.lock").open("a") as file:
-        if not try_lock_task_file(file.fileno()):
-            os.killpg(int(pid.read_text()), signal.SIGTERM)
+    """End the child of a work, and nobody who bears its number by now."""
+    pid = tasks_folder(services) / f"{work_id}.pid"
+    identity = parse_process_identity(pid.read_text()) if pid.exists() else None
+    if identity is not None:
+        signal_process_group(identity, signal.SIGTERM)
 
 
 def _check_task_queue_not_full(tx: sa.Connection) -> None:

@@ -10,20 +10,22 @@ import os
 import resource
 import sys
 import time
-import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from commonwatt.core.errors import BugError, CommonwattError
+from commonwatt.core.log import log_context, open_log_or
 from commonwatt.core.messages import Message
+from commonwatt.processes.heartbeat import heartbeat
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.supervisor import (
     TaskState,
+    fail_task,
     find_console_task,
     move_task_to_state,
+    task_failure,
     tasks_folder,
 )
 
@@ -37,14 +39,21 @@ def main(task_id: str) -> None:
     from commonwatt.web.services import open_console_services
 
     os.nice(5)  # pages come first
-    services = open_console_services(Settings.from_environment(), now=datetime.now(UTC))
+    settings = Settings.from_environment()
+    open_log_or(settings.log_file)
+    services = open_console_services(settings, now=datetime.now(UTC))
     work = find_console_task(services, task_id)
     if work.state is not TaskState.RUNNING:
         return
+    with log_context(task=task_id), heartbeat(tasks_folder(services) / f"{task_id}.beat"):
+        _do_task(services, work)
+
+
+def _do_task(services: Services, work: Task) -> None:
     over = Event()
     Thread(
         target=sample_task_load,
-        args=(tasks_folder(services) / f"{task_id}.samples", over),
+        args=(tasks_folder(services) / f"{work.work_id}.samples", over),
         daemon=True,
     ).start()
     try:
@@ -52,13 +61,8 @@ def main(task_id: str) -> None:
             services.settings.store, work.parameters, _task_progress_writer(services, work)
         )
         move_task_to_state(services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
-    except CommonwattError as error:
-        _fail_task(services, work, error)
     except Exception as error:  # whatever it is, the work must not look as if it went on
-        traceback.print_exc()
-        _fail_task(
-            services, work, BugError(type(error).__name__, found=Message("a fault of Commonwatt"))
-        )
+        fail_task(services, work, task_failure(error), now=datetime.now(UTC))
     finally:
         over.set()
 
@@ -103,15 +107,6 @@ class _ProgressWriter:
 
 def _task_progress_writer(services: Services, work: Task) -> _ProgressWriter:
     return _ProgressWriter(tasks_folder(services) / f"{work.work_id}.said")
-
-
-def _fail_task(services: Services, work: Task, error: CommonwattError) -> None:
-    error_json = error.as_dict() | {
-        language: error.translate(language) for language in ("en", "zh-Hant")
-    }
-    move_task_to_state(
-        services, work, TaskState.FAILED, now=datetime.now(UTC), error=json.dumps(error_json)
-    )
 
 
 if __name__ == "__main__":

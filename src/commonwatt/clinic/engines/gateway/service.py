@@ -26,6 +26,7 @@ from commonwatt.clinic.engines.gateway.gate import (
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
 from commonwatt.clinic.engines.gateway.guides import load_department_guide
 from commonwatt.core.errors import CommonwattError
+from commonwatt.core.log import LogEvent, log_event
 from commonwatt.ledger import Signer
 
 EXTENSION: Final = "org.commonwatt"
@@ -102,7 +103,12 @@ class CdsHooksService:
         return self.gate.prepare_advice(question)
 
     def _record_advice_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
-        return self.gate.record_prepared_advice(group, at=self.clock())
+        settled = self.gate.record_prepared_advice(group, at=self.clock())
+        # Counts of a group and nothing of one encounter: a line a patient would be a record of its
+        # own, outside the ledger.
+        failed = sum(isinstance(outcome, CommonwattError) for outcome in settled)
+        log_event(LogEvent.GATE_ANSWERED, count=len(group), refused=failed)
+        return settled
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
 from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Signer
 
@@ -161,11 +161,9 @@ def load_or_make_site_secret(path: Path) -> bytes:
         InputError: The file holds no 32 bytes in hexadecimal.
     """
     if not path.exists():
-        # Created with its rights in one step: between a plain open and a chmod anybody on the
+        # With its rights from the first byte on: between a plain open and a chmod anybody on the
         # machine could read it.
-        mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with os.fdopen(os.open(path, mode, 0o600), "w", encoding="utf-8") as file:
-            file.write(secrets.token_hex(32) + "\n")
+        save_bytes(f"{secrets.token_hex(32)}\n".encode(), path, mode=0o600, replace=False)
     return read_site_secret(path)
 
 

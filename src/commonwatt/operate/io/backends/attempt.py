@@ -7,15 +7,27 @@ comes up, or the one who looks for it in vain and gives it up; never both.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.faults import storage_errors_about
+from commonwatt.core.files import save_text
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.errors import BackendError
+from commonwatt.processes.identity import (
+    ProcessIdentity,
+    identity_and_state_in_stat,
+    is_process_alive,
+    signal_process_group,
+)
+from commonwatt.processes.spawn import ProcessKind, run_process
 
 # $1 is the attempt's folder, the rest is the program.
 WRAPPER: Final = """
@@ -28,7 +40,8 @@ wait $program; code=$?
 while kill -0 $program 2>/dev/null; do wait $program; code=$?; done
 echo "$code $(date +%s.%N)" > exit.new && mv exit.new exit
 """
-_STAT_START: Final = 19  # starttime, counted from after the name: field 22 of proc(5)
+# Apart from our pipes, too: whoever waits for their end would else wait for the job.
+_APART: Final = 'setsid /bin/sh -c "$0" step "$@" < /dev/null > /dev/null 2>&1 &'
 _LAUNCH_S: Final = 10.0  # how long an attempt may take from its folder to its process
 
 
@@ -52,21 +65,43 @@ class AttemptStatus:
 def launch_job_attempt(
     attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]
 ) -> None:
-    """Start an attempt, unless its folder is there already."""
+    """Start an attempt, unless its folder is there already.
+
+    Raises:
+        BackendError: It cannot be started; the attempt is given up, and the job is held.
+    """
     try:
-        attempt.mkdir()
+        with storage_errors_about(attempt):
+            attempt.mkdir()
     except FileExistsError:
         return
-    (attempt / "places.json").write_text(places)
-    # a shell in between, which leaves at once: the wrapper is nobody's child
-    subprocess.run(  # noqa: S603  # running what was asked for is its purpose
-        ["/bin/sh", "-c", 'setsid /bin/sh -c "$0" step "$@" &', WRAPPER, str(attempt), *argv],
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
+    except CommonwattError as error:
+        raise _attempt_start_error(attempt, error) from error
+    try:
+        save_text(places, attempt / "places.json", synced=False)
+        # A shell in between, which leaves at once: the wrapper is nobody's child.
+        shell = run_process(
+            ["/bin/sh", "-c", _APART, WRAPPER, str(attempt), *argv],
+            ProcessKind.CLUSTER_JOB,
+            env={**os.environ, **env},
+            timeout_s=_LAUNCH_S,
+        )
+        if shell.exit_code:
+            raise BackendError(
+                attempt.parent.name,
+                found=Message("a shell that could not start it"),
+                wanted=Message("a program that can be started"),
+            )
+    except CommonwattError as error:
+        # Given up as whoever looks for it in vain would: nothing may come up afterwards. Where
+        # even that cannot be written, the look gives it up once it is late.
+        with suppress(OSError):
+            signal_job_attempt(attempt, signal.SIGKILL)
+        raise _attempt_start_error(attempt, error) from error
+
+
+def _attempt_start_error(attempt: Path, error: CommonwattError) -> BackendError:
+    return BackendError(attempt.parent.name, found=error.found, remedy=error.remedy)
 
 
 def job_attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
@@ -110,10 +145,9 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
         return
     # The group and not the process: a training script leaves workers behind that would go on
     # holding GPUs.
-    group = attempt_process_group(attempt)
-    if group is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, number)
+    identity = _attempt_process_identity(attempt)
+    if identity is not None:
+        signal_process_group(identity, number)
 
 
 def _wait_for_attempt_wrapper(attempt: Path) -> bool:
@@ -129,26 +163,16 @@ def _wait_for_attempt_wrapper(attempt: Path) -> bool:
 
 
 def attempt_process_group(attempt: Path) -> int | None:
-    """Return the process group of an attempt that lives, or None.
+    """Return the process group of an attempt that lives, or None."""
+    identity = _attempt_process_identity(attempt)
+    return identity.pid if identity is not None and is_process_alive(identity) else None
 
-    A process number alone may have been given anew; with its start it is sure.
-    """
+
+def _attempt_process_identity(attempt: Path) -> ProcessIdentity | None:
     try:
-        pid, start, _ = _process_id_start_and_state((attempt / "process").read_text())
-        *now, state = _process_id_start_and_state(Path(f"/proc/{pid}/stat").read_text())
-    except (OSError, ValueError, IndexError):
+        return identity_and_state_in_stat((attempt / "process").read_text())[0]
+    except (OSError, ValueError):
         return None
-    # A zombie has ended and keeps nothing but its number, which is not yet given anew.
-    return pid if now == [pid, start] and state != "Z" else None
-
-
-def _process_id_start_and_state(stat: str) -> tuple[int, str, str]:
-    """Return process id, start in clock ticks and state of a line as proc(5) has it."""
-    # The name in brackets may itself hold blanks and brackets: proc(5) is read from the last
-    # bracket on.
-    first, _, rest = stat.partition("(")
-    words = rest.rpartition(")")[2].split()
-    return int(first), words[_STAT_START], words[0]
 
 
 def _attempt_exit_code_and_end_s(attempt: Path) -> tuple[int, float] | None:

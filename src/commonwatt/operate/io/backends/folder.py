@@ -21,6 +21,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeState
 from commonwatt.operate.domain.errors import UnknownNameError
@@ -48,9 +49,7 @@ class JobFolder:
         home = self.job_folder(request.job_id)
         home.mkdir(exist_ok=True)
         if not (home / "ask.json").exists():
-            write_backend_file_whole(
-                home / "ask.json", compact_cluster_json(job_request_json(request))
-            )
+            save_text(compact_cluster_json(job_request_json(request)), home / "ask.json")
 
     def job_names(self) -> Iterator[str]:
         """Give the name of every job, in order of names."""
@@ -96,7 +95,7 @@ class JobFolder:
 
     def mark_node(self, node: str, state: NodeState, reason: str) -> None:
         """Note that a node is out of use."""
-        write_backend_file_whole(self.root / "nodes" / node, f"{state.value}\n{reason}")
+        save_text(f"{state.value}\n{reason}", self.root / "nodes" / node)
 
     def unmark_node(self, node: str) -> None:
         """Note that a node is in use."""
@@ -107,16 +106,7 @@ class JobFolder:
         marks: dict[str, tuple[NodeState, str]] = {}
         for entry in os.scandir(self.root / "nodes"):
             # Another process may be writing this very moment; its draft is no mark yet.
-            if not entry.name.endswith(".new"):
+            if not entry.name.startswith(".") and not entry.name.endswith(".new"):
                 state, _, reason = Path(entry.path).read_text().partition("\n")
                 marks[entry.name] = (NodeState(state), reason)
         return marks
-
-
-def write_backend_file_whole(path: Path, text: str) -> None:
-    """Let `path` hold `text`, or what it held before, and nothing between."""
-    # The process number keeps two writers from sharing a draft; which of them comes last is
-    # then decided by the rename alone.
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_text(text)
-    new.replace(path)

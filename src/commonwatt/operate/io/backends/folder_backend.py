@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
@@ -31,7 +32,7 @@ from commonwatt.operate.domain.requests import (
     parse_node_allocation_rows,
 )
 from commonwatt.operate.io.backends.attempt import AttemptStatus
-from commonwatt.operate.io.backends.folder import JobFolder, write_backend_file_whole
+from commonwatt.operate.io.backends.folder import JobFolder
 
 SIGNAL_EXIT_CODES: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 """What a shell returns for a program that one of our signals ended."""
@@ -151,14 +152,14 @@ class FolderBackend:
         if self._submitted_job(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
             # Written before the signal: whoever looks in between must read the coming end as
             # ours and not as a failure of the job.
-            write_backend_file_whole(self._last_attempt_folder(job_id) / "stopped", reason)
+            save_text(reason, self._last_attempt_folder(job_id) / "stopped")
             self._signal_job(job_id, signal.SIGKILL)
             self._over.pop(job_id, None)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
         if self._submitted_job(job_id).phase not in TERMINAL_PHASES:
-            write_backend_file_whole(self.folder.job_folder(job_id) / "cancelled", reason)
+            save_text(reason, self.folder.job_folder(job_id) / "cancelled")
             self._signal_job(job_id, signal.SIGKILL)
 
     def drain(self, node: str, reason: str) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from commonwatt.core.extras import import_optional_module
+from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, NodeState, ObservedNode
 from commonwatt.operate.domain.errors import BackendError
@@ -34,7 +35,6 @@ from commonwatt.operate.domain.requests import (
     parse_node_allocation_rows,
 )
 from commonwatt.operate.io.backends.attempt import AttemptStatus
-from commonwatt.operate.io.backends.folder import write_backend_file_whole
 from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderBackend
 
 NAMESPACE: Final = "commonwatt-operate"
@@ -88,7 +88,7 @@ class RayRunner:
         # Ray's own list may lose a raylet that is away; its jobs and its drains must not be
         # lost with it.
         if gpus_by_node != self._gpus_by_known_node():
-            write_backend_file_whole(self._known, compact_cluster_json(gpus_by_node))
+            save_text(compact_cluster_json(gpus_by_node), self._known)
         return tuple(
             ObservedNode(
                 name=name,
@@ -112,16 +112,15 @@ class RayRunner:
             attempt.mkdir()
         except FileExistsError:
             return
-        (attempt / "places.json").write_text(
-            compact_cluster_json(node_allocations_json(tuple(places)))
-        )
+        text = compact_cluster_json(node_allocations_json(tuple(places)))
+        save_text(text, attempt / "places.json", synced=False)
         group, agent = (
             self._ray_placement_group(attempt, places),
             self._ray_agent_of_node(places[0].node),
         )
         if group is None or agent is None:
             self._drop_placement_group(attempt)
-            write_backend_file_whole(attempt / "lost", "was not taken")
+            save_text("was not taken", attempt / "lost")
             raise BackendError(
                 places[0].node,
                 found=Message("no room, or no answer"),
@@ -181,13 +180,13 @@ class RayRunner:
         times_and_code = (report or {}).get(_ray_attempt_key(attempt))
         if times_and_code is None:
             if not alive:
-                write_backend_file_whole(attempt / "lost", "no agent knows of it")
+                save_text("no agent knows of it", attempt / "lost")
                 self._drop_placement_group(attempt)
             return AttemptStatus(alive, None, began_s, 0.0 if alive else now_s)
         started_s, ended_s, code = times_and_code
         if not ended_s:
             return AttemptStatus(True, None, started_s, 0.0)
-        write_backend_file_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
+        save_text(json.dumps([int(code), started_s, ended_s]), attempt / "exit")
         self._drop_placement_group(attempt)
         return AttemptStatus(False, int(code), started_s, ended_s)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from collections.abc import Sequence
 from typing import Protocol
 
+from commonwatt.core.errors import ProcessError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.findings import Severity
 from commonwatt.operate.domain.care.lifecycle import OUT_OF_SERVICE, CareStage
 from commonwatt.operate.domain.cluster import ClusterBackend
 from commonwatt.operate.domain.errors import BackendError
+from commonwatt.processes.spawn import ChildProcess, ProcessKind, run_process, start_process
 
 CARE_REASON_PREFIX = "care: "
 """How the reason begins that care gives a backend, so that it knows its own drains."""
@@ -68,7 +69,7 @@ class CommandNodeTester:
 
     def __init__(self, *, reset: str, test: str, reset_s: float = 120.0) -> None:
         self._reset, self._test, self._reset_s = reset, test, reset_s
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, ChildProcess] = {}
 
     def reset(self, node: str) -> None:
         """Run the command that resets.
@@ -76,34 +77,30 @@ class CommandNodeTester:
         Raises:
             BackendError: It returned something else than 0, or took too long.
         """
+        wanted = Message("a reset that succeeds")
         try:
-            subprocess.run(  # noqa: S603  the operator's own command, without a shell
+            # The operator's own command, without a shell.
+            reset = run_process(
                 _node_command_words(self._reset, node),
-                check=True,
-                capture_output=True,
-                timeout=self._reset_s,
-                stdin=subprocess.DEVNULL,
+                ProcessKind.NODE_RESET,
+                timeout_s=self._reset_s,
             )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise BackendError(
-                node, found=type(error).__name__, wanted=Message("a reset that succeeds")
-            ) from None
+        except ProcessError as error:
+            raise BackendError(node, found=error.found, wanted=wanted) from None
+        if reset.exit_code:
+            code = {"code": str(reset.exit_code)}
+            raise BackendError(node, found=Message("exit code {code}", code), wanted=wanted)
 
     def begin_test(self, node: str) -> None:
         """Start the command that tests."""
         if node in self._running and self._running[node].poll() is None:
             return
         try:
-            self._running[node] = subprocess.Popen(  # noqa: S603  as above
-                _node_command_words(self._test, node),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            raise BackendError(
-                node, found=type(error).__name__, wanted=Message("a test that can be started")
-            ) from None
+            words = _node_command_words(self._test, node)
+            self._running[node] = start_process(words, ProcessKind.NODE_TEST)
+        except ProcessError as error:
+            wanted = Message("a test that can be started")
+            raise BackendError(node, found=error.found, wanted=wanted) from None
 
     def test_result(self, node: str) -> bool | None:
         """Return whether the command returned 0; None while it runs."""

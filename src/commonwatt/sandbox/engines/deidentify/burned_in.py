@@ -9,7 +9,6 @@ is blanked: a name that nobody could read is still a name.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, cast
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.messages import Message
+from commonwatt.processes.spawn import ProcessKind, run_process
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.marks import (
     image_text_agrees_with_header,
@@ -309,12 +309,11 @@ def _enlarged_text_line_image(strokes: Grey, place: Place) -> Ink:
 
 def _run_tesseract_tsv(page: Ink, program: str, mode: str) -> str:
     head = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
-    process = subprocess.run(  # noqa: S603  a fixed program, no shell
+    process = run_process(
         [program, "stdin", "stdout", "--psm", mode, "-l", "eng", "tsv"],
-        input=head + page.tobytes(),
-        capture_output=True,
-        check=False,
-        timeout=120,
+        ProcessKind.TEXT_RECOGNITION,
+        data=head + page.tobytes(),
+        timeout_s=120.0,
         # One thread: its own parallelism slows down many small pages, and several imports share a
         # machine.
         env={"OMP_THREAD_LIMIT": "1"},

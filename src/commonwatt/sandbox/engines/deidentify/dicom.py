@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from commonwatt.core.files import file_draft
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.burned_in import (
@@ -143,9 +144,8 @@ def _write_dicom_file(pydicom: Any, image: Any, to: Path) -> None:
     meta.MediaStorageSOPClassUID = image.get("SOPClassUID", "")
     meta.MediaStorageSOPInstanceUID = image.get("SOPInstanceUID", "")
     image.file_meta = meta
-    draft = to.with_name(f".{to.name}.draft")
-    image.save_as(draft, enforce_file_format=True)
-    draft.replace(to)
+    with file_draft(to) as draft:
+        image.save_as(draft, enforce_file_format=True)
 
 
 def _keyed_dicom_uid(key: bytes, uid: str) -> str:

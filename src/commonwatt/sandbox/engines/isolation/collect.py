@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from commonwatt.core.files import save_bytes
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
 
@@ -151,14 +152,7 @@ def _store_collected_output(
     name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool
 ) -> CollectedOutput:
     digest = hashlib.sha256(data).hexdigest()
-    path = to / digest
-    draft = to / f".{digest}.draft"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    path = save_bytes(data, to / digest, mode=0o600)
     return CollectedOutput(
         name=name, kind=kind, sha256=digest, size_bytes=len(data), path=path, trimmed=trimmed
     )

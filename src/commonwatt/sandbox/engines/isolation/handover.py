@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from commonwatt.core.files import save_bytes, save_text
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
@@ -147,11 +148,7 @@ def _checked_handover_output(stage: Path, output: Mapping[str, Any], to: Path) -
         or clean_output_of_kind(data, kind) != data
     ):
         raise IsolationError("step", found=Message("bytes other than those collected"))
-    path = to / str(output["sha256"])
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(data)
-    draft.chmod(0o600)
-    draft.replace(path)
+    path = save_bytes(data, to / str(output["sha256"]), mode=0o600)
     return CollectedOutput(
         name=str(output["name"]), kind=kind, sha256=str(output["sha256"]), size_bytes=len(data),
         path=path, trimmed=bool(output["trimmed"]),
@@ -194,9 +191,7 @@ def _run_handover_step(stage: Path, node_folder: Path) -> None:
         ],
     }  # fmt: skip
     # The end is the last file and appears whole: a step that was killed has none.
-    draft = stage / f".{_ENDED}.draft"
-    draft.write_text(json.dumps(facts), encoding="utf-8")
-    draft.replace(stage / _ENDED)
+    save_text(json.dumps(facts), stage / _ENDED)
 
 
 if __name__ == "__main__":

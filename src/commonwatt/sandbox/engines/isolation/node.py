@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits
@@ -105,14 +106,18 @@ class IsolationNode:
         with ExitStack() as stack:
             uid = stack.enter_context(_claim_isolated_job_uid(self.folder))
             isolation = stack.enter_context(_prepare_isolation(self, job, uid))
+            log_event(LogEvent.ISOLATED_JOB_STARTED)
             process = run_isolated_process(
                 isolation.plan, isolation.folders, isolation.group, job.limits
             )
             collection = collect_job_outputs(
                 isolation.folders["out"], job.outputs, to, limit=job.limits.output_bytes
             )
+            ending = _isolated_job_ending(process, isolation.group)
+            # Neither its exit code nor what it used: a job chooses both, and could speak by them.
+            log_event(LogEvent.ISOLATED_JOB_ENDED, ending=ending)
             return JobOutcome(
-                ending=_isolated_job_ending(process, isolation.group),
+                ending=ending,
                 exit_code=process.exit_code,
                 wall_s=process.wall_s,
                 # The group counts every process; where it is not counted, the first process and

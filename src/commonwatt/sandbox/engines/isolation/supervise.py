@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import commonwatt.sandbox.engines.isolation.launch as launch
 from commonwatt.core.messages import Message
+from commonwatt.processes.spawn import PIPE, TO_STDOUT, ChildProcess, ProcessKind, start_process
 from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import JobLimits
 from commonwatt.sandbox.engines.isolation.cgroups import ControlGroup
@@ -80,15 +81,16 @@ def run_isolated_process(
             # In any case, also when our own code failed: the first process may be gone and its
             # children not.
             group.kill()
+            # Our own launcher, which a failure may have kept from joining the group.
+            process.signal_group(signal.SIGKILL)
             # After the kill, so that the use of all children that it waited for is counted.
-            _, status, use = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            use = process.wait_with_use()
         watch.drain_job_log()
         # What was printed so far is from our own tools, because the gate never opened.
         if not watch.gate_opened:
             raise _isolation_build_error(watch)
         return IsolatedProcessResult(
-            exit_code=process.returncode,
+            exit_code=process.exit_code or 0,
             wall_s=time.monotonic() - started,
             cpu_s=use.ru_utime + use.ru_stime,
             timed_out=watch.timed_out,
@@ -100,7 +102,7 @@ def run_isolated_process(
 class _IsolatedProcessMonitor:
     """What is seen of a running isolated process from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: JobLimits, started: float) -> None:
+    def __init__(self, process: ChildProcess, limits: JobLimits, started: float) -> None:
         assert process.stdout is not None
         self.output = process.stdout
         os.set_blocking(self.output.fileno(), False)
@@ -219,14 +221,13 @@ def _launch_plan_with_fds(
     }
 
 
-def _spawn_isolation_launcher(fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  our own launcher, no shell
+def _spawn_isolation_launcher(fds: tuple[int, ...]) -> ChildProcess:
+    return start_process(
         [sys.executable, "-I", "-S", launch.__file__, str(fds[0])],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        ProcessKind.ISOLATED_JOB,
+        stdout=PIPE,
+        stderr=TO_STDOUT,
         pass_fds=fds,
-        start_new_session=True,
         env={},
     )
 

@@ -9,7 +9,6 @@ drafts are swept at the next import.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
+from commonwatt.core.files import folder_draft
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
@@ -182,24 +182,23 @@ def publish_dataset(
     """
     if not _NAME.fullmatch(name):
         raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
+    taken_name_error = DataImportError(name, found=Message("a dataset of that name already"))
     if (store / name).exists():
-        raise DataImportError(name, found=Message("a dataset of that name already"))
+        raise taken_name_error
     store.mkdir(parents=True, exist_ok=True)
     store.chmod(0o700)
-    draft = store / f".draft-{name}"
-    if draft.exists():
-        shutil.rmtree(draft)  # left by an import that was killed
-    draft.mkdir()
-    reports = read(draft)
-    # A table of which every row was broken is still an import with a report; nothing but unknown
-    # resources is none.
-    if not any(report.kept_count or report.table != _OTHER for report in reports):
-        raise DataImportError(name, wanted=Message("at least one file of a known table"))
-    _write_dataset_manifest(draft, name, form, reports, sealed)
-    # The one moment at which the dataset comes to be: rename is atomic within a file system, and
-    # the draft lies beside its name for that.
-    draft.rename(store / name)
-    _sync_dataset_path(store)
+    # As drafts were called before: what an import left that was killed holds records.
+    shutil.rmtree(store / f".draft-{name}", ignore_errors=True)
+    try:
+        with folder_draft(store / name) as draft:
+            reports = read(draft)
+            # A table of which every row was broken is still an import with a report; nothing but
+            # unknown resources is none.
+            if not any(report.kept_count or report.table != _OTHER for report in reports):
+                raise DataImportError(name, wanted=Message("at least one file of a known table"))
+            _write_dataset_manifest(draft, name, form, reports, sealed)
+    except FileExistsError:
+        raise taken_name_error from None
     return load_dataset(store / name)
 
 
@@ -215,7 +214,6 @@ def _write_dataset_manifest(
     files = sorted(draft.glob("*.parquet"))
     for file in files:
         file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
-        _sync_dataset_path(file)
     facts = {
         "name": name,
         "form": form,
@@ -230,12 +228,7 @@ def _write_dataset_manifest(
         "derived": derived,
         "sealed": list(sealed),
     }
-    manifest = draft / _MANIFEST
-    manifest.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    # Contents, then the folder, then the rename: a power cut must not leave a name whose files
-    # are empty.
-    _sync_dataset_path(manifest)
-    _sync_dataset_path(draft)
+    (draft / _MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def _write_dataset_quarantine(
@@ -258,12 +251,6 @@ def _import_work_folder(draft: Path) -> Path:
     work = draft / WORK_TABLE
     work.mkdir(exist_ok=True)
     return work
-
-
-def _sync_dataset_path(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
 
 
 def _read_fhir_tables(sources: list[Path], draft: Path) -> list[TableImportReport]:

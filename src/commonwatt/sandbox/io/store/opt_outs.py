@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +18,7 @@ import polars as pl
 import sqlalchemy as sa
 
 import commonwatt.sandbox.io.store.schema as schema
+from commonwatt.core.files import file_draft
 
 
 class ConsentScope(StrEnum):
@@ -121,14 +121,10 @@ def cached_job_table(
     """Return the copy that `words` name, written now if it is not there."""
     copy = copies_folder / hashlib.sha256("\n".join(key_parts).encode()).hexdigest()
     if not copy.exists():
-        copies_folder.mkdir(exist_ok=True)
-        # A name of its own for each writer: two jobs may make the same copy at once, and the last
-        # rename wins with equal bytes.
-        draft = copies_folder / f".{copy.name}.{secrets.token_hex(4)}.draft"
-        write(draft)
-        # The job's user reads it through a bind mount; the folder above lets nobody else in.
-        draft.chmod(0o644)
-        draft.replace(copy)
+        with file_draft(copy, synced=False) as draft:
+            write(draft)
+            # The job's user reads it through a bind mount; the folder above lets nobody else in.
+            draft.chmod(0o644)
     return copy
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -20,6 +21,7 @@ import commonwatt.sandbox.io.imports.genomes as genomes
 import commonwatt.sandbox.io.store.opt_outs as consent
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
@@ -311,7 +313,18 @@ class Project(ProjectBase):
         number = self._record_job_start(node, request, provenance, by=by, at=at)
         outputs_folder = self.folder / "outputs"
         outputs_folder.mkdir(exist_ok=True)
-        outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
+        began_s = time.monotonic()
+        try:
+            outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
+        except Exception:
+            # Nothing of it ran, or what ran is not known: on record as started it would look as
+            # if it went on.
+            ended = at + timedelta(seconds=time.monotonic() - began_s)
+            with self.transaction() as tx:
+                self.record_step(
+                    tx, "submit", {"state": "not run"}, by=by, at=ended, of=f"job/{number}"
+                )
+            raise
         self._store_job_log(number, outcome.log)
         # Read after the run, so that what left while the job ran is compared, too; `release`
         # compares once more.
@@ -418,12 +431,7 @@ class Project(ProjectBase):
                 )
         # Only now, after the commit: an entry without bytes is a delivery to repeat, bytes
         # without an entry would be a leak.
-        target = to / f"{row.job}-{row.name}"
-        to.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.draft")
-        draft.write_bytes(data)
-        draft.replace(target)
-        return target
+        return save_bytes(data, to / f"{row.job}-{row.name}")
 
     def grant_privacy_budget(
         self, epsilon: float, *, person: str = "", by: Signer, at: datetime
@@ -553,11 +561,10 @@ class Project(ProjectBase):
         with self.transaction() as tx:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             self.record_step(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
-        to.mkdir(parents=True, exist_ok=True)
         paths = {name: to / name.lower() for name in files}
         # On record by their digests before a byte lies outside, as with every release.
         for name, data in files.items():
-            paths[name].write_bytes(data)
+            save_bytes(data, paths[name])
         return paths
 
     def status(self) -> dict[str, Any]:
@@ -742,21 +749,14 @@ class Project(ProjectBase):
 
     def _store_job_log(self, number: str, log: bytes) -> None:
         """Keep what the job printed in the project; it may hold records and never leaves."""
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        (logs / number).write_bytes(log)
+        save_bytes(log, self.folder / "logs" / number)
 
     def _store_output(self, data: bytes) -> str:
         """Keep bytes of our own making under their SHA-256, which is returned."""
         output = hashlib.sha256(data).hexdigest()
-        folder = self.folder / "outputs"
-        folder.mkdir(exist_ok=True)
-        draft = folder / f".{output}.draft"
-        draft.write_bytes(data)
-        # Narrowed before it gets its name, so that at no moment another user of the machine can
+        # Narrow from the first byte on, so that at no moment another user of the machine can
         # open it.
-        draft.chmod(0o600)
-        draft.replace(folder / output)
+        save_bytes(data, self.folder / "outputs" / output, mode=0o600)
         return output
 
     def _release_facts(self, tx: sa.Connection, output: str, at: datetime) -> OutputFacts:

@@ -20,7 +20,6 @@ import contextlib
 import os
 import re
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from functools import lru_cache
 from typing import Final
 
 import commonwatt.operate.io.backends.slurm.parse as parse
+from commonwatt.core.errors import ProcessError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import (
     PHASES_ON_NODES,
@@ -51,6 +51,7 @@ from commonwatt.operate.domain.requests import (
     parse_node_allocation_rows,
 )
 from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, find_slurm_program
+from commonwatt.processes.spawn import ProcessKind, run_process
 
 COMMENT_MARK: Final = "commonwatt"
 _PHASES: Final = {
@@ -300,18 +301,19 @@ class SlurmBackend:
     def _run_slurm_program(
         self, name: str, *argv: str, text: str = "", env: Mapping[str, str] | None = None
     ) -> str:
-        finished = subprocess.run(  # noqa: S603  # arguments are a list, no shell reads them
-            [find_slurm_program(name), *argv],
-            input=text,
-            env={**self.env, **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        if finished.returncode:
-            raise BackendError(name, found=finished.stderr.strip()[:300])
-        return finished.stdout
+        try:
+            finished = run_process(
+                [find_slurm_program(name), *argv],
+                ProcessKind.SCHEDULER,
+                data=text.encode(),
+                env={**self.env, **(env or {})},
+                timeout_s=60.0,
+            )
+        except ProcessError as error:
+            raise BackendError(name, found=error.found, remedy=error.remedy) from error
+        if finished.exit_code:
+            raise BackendError(name, found=finished.stderr.decode(errors="replace").strip()[:300])
+        return finished.stdout.decode(errors="replace")
 
 
 def _is_single_node_request(request: JobRequest) -> bool:

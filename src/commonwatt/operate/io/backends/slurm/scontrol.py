@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 
+from commonwatt.core.errors import ProcessError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.errors import BackendError
+from commonwatt.processes.spawn import PIPE, TO_STDOUT, ChildProcess, ProcessKind, start_process
 
 # One process for all questions: a fork and a connection for each would be paid for every job in
 # every tick.
@@ -28,7 +29,7 @@ class ScontrolProcess:
 
     def __init__(self, env: Mapping[str, str], wait_s: float = 30.0) -> None:
         self.env, self.wait_s = dict(env), wait_s
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
 
     def query(self, question: str) -> str:
         """Return what `scontrol` answers.
@@ -61,19 +62,15 @@ class ScontrolProcess:
         """End the child."""
         if self._child is not None:
             self._child.kill()
-            self._child.wait()
-            for pipe in (self._child.stdin, self._child.stdout):
-                if pipe is not None:
-                    pipe.close()
             self._child = None
 
     def _scontrol_answer(self, question: str) -> str:
-        child = self._live_scontrol_process()
-        assert child.stdin is not None
         try:
+            child = self._live_scontrol_process()
+            assert child.stdin is not None
             child.stdin.write(f"{question}\n".encode())
             return self._read_until_prompt(child).decode(errors="replace")
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ProcessError) as error:
             self.close()
             raise BackendError(
                 f"scontrol {_scontrol_verb(question)}",
@@ -81,22 +78,23 @@ class ScontrolProcess:
                 wanted=Message("a Slurm control daemon that answers"),
             ) from None
 
-    def _live_scontrol_process(self) -> subprocess.Popen[bytes]:
+    def _live_scontrol_process(self) -> ChildProcess:
         if self._child is None or self._child.poll() is not None:
             self.close()
-            self._child = subprocess.Popen(  # noqa: S603  # no word of it comes from outside
+            self._child = start_process(
                 [find_slurm_program("scontrol"), "--oneliner", "--details"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                ProcessKind.SCHEDULER,
+                stdin=PIPE,
+                stdout=PIPE,
                 # Together, because an answer and its error must be read in the order in which
                 # they were written.
-                stderr=subprocess.STDOUT,
+                stderr=TO_STDOUT,
                 env=self.env,
-                bufsize=0,
+                unbuffered=True,
             )
         return self._child
 
-    def _read_until_prompt(self, child: subprocess.Popen[bytes]) -> bytes:
+    def _read_until_prompt(self, child: ChildProcess) -> bytes:
         """Read on until the prompt stands at the end: `scontrol` then waits again.
 
         The first answer is led in by a prompt of its own, before the question.
