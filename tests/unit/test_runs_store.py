@@ -177,7 +177,7 @@ def test_a_killed_writer_leaves_no_run_and_its_draft_is_swept_after_two_looks(da
         assert RunStore(tmp_path).list() == []
         assert not _drafts(tmp_path)
         assert not list(tmp_path.glob(".swept-*"))
-        assert DraftLeases(RunStore(tmp_path)._engine).leases() == []
+        assert RunStore(tmp_path)._leases.leases() == []
 
 
 @pytest.mark.parametrize("jump_s", [1e7, -1e7, STALE_S + 1, -STALE_S - 1])
@@ -211,8 +211,8 @@ def test_a_draft_of_another_host_is_left_alone(pid, tmp_path):
 
 
 def test_a_heartbeat_moves_the_beat_until_the_lease_is_given_back(tmp_path):
-    engine = RunStore(tmp_path)._engine
-    leases = DraftLeases(engine, heartbeat_s=0.001)
+    store = RunStore(tmp_path)
+    leases = DraftLeases(store._engine, heartbeat_s=0.001)
     leases.take_lease("a")
     leases.take_lease("b")
     while min(lease.beat for lease in leases.leases()) < 3:

@@ -39,6 +39,7 @@ from commonwatt.stores.engine import (
     database_write_transaction,
     open_database_engine,
 )
+from commonwatt.stores.errors import StoreError
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import LEDGER
 
@@ -123,8 +124,8 @@ class Ledger:
             LedgerError: There is none and none may be made, or it cannot be opened.
             StoreVersionError: Its tables are of another version.
         """
+        engine = open_database_engine(where)
         try:
-            engine = open_database_engine(where)
             if not create:
                 _check_ledger_exists(engine, where)
             return cls(engine, origin=origin)
@@ -132,6 +133,9 @@ class Ledger:
             raise LedgerError(
                 _ledger_location_text(where), found=type(error).__name__, wanted=_READABLE
             ) from None
+        except StoreError:
+            engine.dispose()
+            raise
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection that writes a state change and its entry together or not at all."""

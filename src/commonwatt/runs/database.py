@@ -48,7 +48,11 @@ def open_run_database(root: Path, database: str | None = None) -> sa.Engine:
     where = run_database_location(root, database)
     with database_faults_named(where):
         engine = open_database_engine(where)
-        prepare_store(engine, RUNS, schema.metadata.create_all)
+        try:
+            prepare_store(engine, RUNS, schema.metadata.create_all)
+        except Exception:
+            engine.dispose()
+            raise
     # Only a database that opened is remembered: a slip of the pen would lock the folder.
     if database is not None and not (root / _DATABASE_FILE).is_file():
         save_text(_url_without_password(database) + "\n", root / _DATABASE_FILE)

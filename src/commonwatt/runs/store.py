@@ -17,6 +17,7 @@ import os
 import shutil
 import time
 import uuid
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -168,6 +169,8 @@ class RunStore:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
         self._engine = open_run_database(root, database)
+        # Most callers open a store for one question and drop it; PostgreSQL has few connections.
+        weakref.finalize(self, self._engine.dispose)
         self._leases = DraftLeases(self._engine)
         self._recover_unlisted_runs()
         self._sweep_drafts()

@@ -6,9 +6,11 @@ kill at any moment leaves the old tables or the new.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ from sqlalchemy.exc import OperationalError
 
 from commonwatt.core.messages import Message
 from commonwatt.stores.engine import (
+    busy_deadline_s,
     database_location_text,
+    database_read_transaction,
     database_write_transaction,
     open_database_engine,
 )
@@ -58,9 +62,15 @@ def migrate_database(where: str | Path) -> list[StoreMigration]:
     """
     engine = open_database_engine(where)
     try:
-        if engine.dialect.name == "sqlite":
-            return migrate_sqlite_file(engine)
-        return _migrate_postgresql(engine)
+        with database_read_transaction(engine) as connection:
+            versions = store_versions_on(connection).values()
+        check_store_versions_known(versions, database_location_text(engine.url))
+        if not any(version.is_older for version in versions):
+            with database_write_transaction(engine) as connection:
+                record_recognised_revisions(connection)
+            return []
+        sqlite = engine.dialect.name == "sqlite"
+        return migrate_sqlite_file(engine) if sqlite else _migrate_postgresql(engine)
     finally:
         engine.dispose()
 
@@ -78,7 +88,7 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
     path = Path(str(engine.url.database))
     # Our own idle connections hold the file open as much as anybody's.
     engine.dispose()
-    with _sole_sqlite_connection(path) as connection:
+    with _migrators_turn(path), _sole_sqlite_connection(path) as connection:
         with connection.begin():
             older = _older_store_versions(connection)
         if not older:
@@ -92,6 +102,11 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
 
 
 def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
+    deadline = busy_deadline_s()
+    # The server lists a client for a moment after it has gone. Each look is a transaction of its
+    # own, because one transaction sees one list.
+    while _other_postgresql_sessions(engine) and time.monotonic() < deadline:
+        time.sleep(0.1)
     with database_write_transaction(engine) as connection:
         lock_database_schema(connection)
         others = connection.execute(sa.text(_OTHER_SESSIONS)).scalar_one()
@@ -104,6 +119,11 @@ def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
         return _migrate_stores(connection)
 
 
+def _other_postgresql_sessions(engine: sa.Engine) -> int:
+    with database_read_transaction(engine) as connection:
+        return connection.execute(sa.text(_OTHER_SESSIONS)).scalar_one()
+
+
 _OTHER_SESSIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
@@ -112,6 +132,31 @@ _STOP_OTHERS = Message(
     "An older version may still be running: stop console, controller, gate and every command "
     "that uses this database, then try again."
 )
+
+
+@contextmanager
+def _migrators_turn(path: Path) -> Generator[None]:
+    """Let one process after the other try to be alone with a file.
+
+    Two that tried at once would each hold the shared lock that keeps the other from being alone.
+    """
+    deadline = busy_deadline_s()
+    # Beside the database and never on it: closing any descriptor of a file drops SQLite's own
+    # locks on it. The file stays, since who waits on a removed one waits for nobody.
+    with path.with_name(f".{path.name}.migrating").open("a") as turn:
+        while not _took_turn(turn.fileno()):
+            if time.monotonic() >= deadline:
+                raise _busy_file_error(path)
+            time.sleep(0.05)
+        yield
+
+
+def _took_turn(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -127,13 +172,17 @@ def _sole_sqlite_connection(path: Path) -> Generator[sa.Connection]:
     except OperationalError as error:
         if "locked" not in str(error.orig):
             raise
-        raise StoreBusyError(
-            str(path),
-            found=Message("an older version's tables, and another process that has them open"),
-            remedy=_STOP_OTHERS,
-        ) from error
+        raise _busy_file_error(path) from error
     finally:
         engine.dispose()
+
+
+def _busy_file_error(path: Path) -> StoreBusyError:
+    return StoreBusyError(
+        str(path),
+        found=Message("an older version's tables, and another process that has them open"),
+        remedy=_STOP_OTHERS,
+    )
 
 
 def _migrate_stores(connection: sa.Connection) -> list[StoreMigration]:

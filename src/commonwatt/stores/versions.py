@@ -95,7 +95,7 @@ def record_store_revision(
     connection: sa.Connection, schema: StoreSchema, revision: str = ""
 ) -> None:
     """Let a database name the step that a store stands at; by default this program's."""
-    table = _version_table(schema)
+    table = version_table_of_store(schema)
     table.create(connection, checkfirst=True)
     connection.execute(sa.delete(table))
     connection.execute(sa.insert(table).values(version_num=revision or schema.head))
@@ -103,7 +103,7 @@ def record_store_revision(
 
 def _recorded_revisions(connection: sa.Connection, tables: frozenset[str]) -> dict[str, str]:
     queries = [
-        sa.select(sa.literal(schema.name), _version_table(schema).c.version_num)
+        sa.select(sa.literal(schema.name), version_table_of_store(schema).c.version_num)
         for schema in STORES
         if schema.version_table in tables
     ]
@@ -113,7 +113,7 @@ def _recorded_revisions(connection: sa.Connection, tables: frozenset[str]) -> di
     return {name: revision for name, revision in rows}  # noqa: C416  (rows are no pairs to a checker)
 
 
-def _version_table(schema: StoreSchema) -> sa.Table:
+def version_table_of_store(schema: StoreSchema) -> sa.Table:
     """Return the table as Alembic makes it, which reads and writes it, too."""
     return sa.Table(
         schema.version_table,
