@@ -310,7 +310,20 @@ def _command_error_of_exception(error: Exception) -> CommonwattError:
         from commonwatt.core.extras import missing_extra_error
 
         return missing_extra_error(error)
-    return machine_fault_error(error) or _command_bug_error(error)
+    return _database_fault_error(error) or machine_fault_error(error) or _command_bug_error(error)
+
+
+def _database_fault_error(error: Exception) -> CommonwattError | None:
+    # Whoever raised it has imported the library; a command that did not must not pay for it.
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from commonwatt.stores.engine import database_error_of_fault, is_database_environment_fault
+
+    if isinstance(error, SQLAlchemyError) and is_database_environment_fault(error):
+        return database_error_of_fault(error, "database")
+    return None
 
 
 def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> int:

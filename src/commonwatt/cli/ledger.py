@@ -87,6 +87,24 @@ def enrol(
     return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
 
 
+@command(
+    ledger,
+    "migrate",
+    example="commonwatt ledger migrate\n"
+    "commonwatt ledger migrate --ledger postgresql://me@db/commonwatt",
+)
+@_where
+def migrate(where: str) -> CommandResult:
+    """Bring every store in a ledger's database up to this version.
+
+    A file is migrated when it is first opened, after a copy of it was laid beside; a
+    PostgreSQL, which several hosts share, waits for this command.
+    """
+    from commonwatt.cli.migrations import migrated_database_command_result
+
+    return migrated_database_command_result(where)
+
+
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
 @_where
 # Without one a whole ledger that was written anew, by who holds its keys, still verifies.

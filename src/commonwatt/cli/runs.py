@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.options import run_argument, store_option
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
@@ -37,6 +37,26 @@ def list_runs(store: Path) -> CommandResult:
         data={"store": str(store), "runs": [_run_list_command_row(run) for run in runs_listed]},
         text=lambda language: _run_list_command_text(runs_listed, language),
     )
+
+
+@command(
+    runs,
+    "migrate",
+    example="commonwatt runs migrate\n"
+    "commonwatt runs migrate --database postgresql://me@db/commonwatt",
+)
+@store_option
+@option("--database", help="PostgreSQL that holds the rows from now on, for several hosts.")
+def migrate_runs(store: Path, database: str | None) -> CommandResult:
+    """Bring the database of this store up to this version, or to a PostgreSQL."""
+    from commonwatt.cli.migrations import migrated_database_command_result
+    from commonwatt.runs import RunStore
+    from commonwatt.runs.database import run_database_location
+
+    answer = migrated_database_command_result(run_database_location(store, database))
+    # Opened once, so that the folder remembers its database and every run in it is listed there.
+    RunStore(store, database)
+    return answer
 
 
 @command(runs, "check", example="commonwatt runs check\ncommonwatt runs check latest")

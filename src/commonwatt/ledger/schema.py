@@ -87,15 +87,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()
 """
 
 
-_CREATING = 0x0C0_11_0A77
-"""The number of a lock in PostgreSQL that stands for making these tables."""
-
-
 def create_ledger_tables(connection: sa.Connection) -> None:
     """Create the tables and their guards where they are missing."""
-    if connection.dialect.name == "postgresql":
-        # Two processes that open a new ledger at once would each find the tables missing.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATING})")
     metadata.create_all(connection)
     for statement in _ledger_guard_statements(connection.dialect.name):
         connection.exec_driver_sql(statement)

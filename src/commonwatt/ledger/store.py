@@ -39,6 +39,9 @@ from commonwatt.stores.engine import (
     database_write_transaction,
     open_database_engine,
 )
+from commonwatt.stores.errors import StoreError
+from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.schemas import LEDGER
 
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
 _PAGE = 10_000
@@ -99,17 +102,14 @@ class Ledger:
 
     def __init__(self, engine: sa.Engine, *, origin: str = "commonwatt") -> None:
         self.engine = engine
-        with database_write_transaction(engine) as connection:
+
+        def create_empty_ledger(connection: sa.Connection) -> None:
             schema.create_ledger_tables(connection)
-            if connection.execute(sa.select(schema.head.c.one)).first() is None:
-                first = {
-                    "one": 1,
-                    "origin": origin,
-                    "size": 0,
-                    "link": genesis_link(origin),
-                    "at": "",
-                }
-                connection.execute(sa.insert(schema.head), [first])
+            link = genesis_link(origin)
+            first = {"one": 1, "origin": origin, "size": 0, "link": link, "at": ""}
+            connection.execute(sa.insert(schema.head), [first])
+
+        prepare_store(engine, LEDGER, create_empty_ledger)
 
     @classmethod
     def open(cls, where: str | Path, *, origin: str = "commonwatt", create: bool = True) -> Ledger:
@@ -122,9 +122,10 @@ class Ledger:
 
         Raises:
             LedgerError: There is none and none may be made, or it cannot be opened.
+            StoreVersionError: Its tables are of another version.
         """
+        engine = open_database_engine(where)
         try:
-            engine = open_database_engine(where)
             if not create:
                 _check_ledger_exists(engine, where)
             return cls(engine, origin=origin)
@@ -132,6 +133,9 @@ class Ledger:
             raise LedgerError(
                 _ledger_location_text(where), found=type(error).__name__, wanted=_READABLE
             ) from None
+        except StoreError:
+            engine.dispose()
+            raise
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection that writes a state change and its entry together or not at all."""

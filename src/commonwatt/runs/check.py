@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
+import commonwatt.runs.schema as schema
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
+from commonwatt.runs.database import run_database_location
 from commonwatt.runs.store import MANIFEST
+from commonwatt.stores.engine import database_read_transaction, open_database_engine
 
 
 def run_store_faults(root: Path) -> list[Message]:
     """Return what is wrong with the store below `root`; nothing where it is whole.
 
-    1. The database passes SQLite's own check.
+    1. The database passes SQLite's own check, where it is one.
     2. Each listed run has its folder, and its manifest bears its id.
     3. Each table and page of each run has the digest that the manifest names.
     4. No folder that looks like a run is missing from the list.
     """
-    # Read only, so that looking changes nothing: a store that is opened lists runs anew and sweeps
-    # drafts.
-    with sqlite3.connect(f"file:{root / 'runs.sqlite'}?mode=ro", uri=True) as connection:
-        (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
-        listed = {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
-    # The `with` of sqlite3 ends a transaction and not the connection.
-    connection.close()
+    verdict, listed = _run_database_verdict(root)
     faults = (
         [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
     )
@@ -39,6 +37,19 @@ def run_store_faults(root: Path) -> list[Message]:
         for name in sorted(run_ids - listed)
     ]
     return faults
+
+
+def _run_database_verdict(root: Path) -> tuple[str, set[str]]:
+    engine = open_database_engine(run_database_location(root))
+    try:
+        with database_read_transaction(engine) as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            verdict = connection.exec_driver_sql("PRAGMA integrity_check") if sqlite else None
+            text = str(verdict.scalar_one()) if verdict is not None else "ok"
+            listed = {run_id for (run_id,) in connection.execute(sa.select(schema.runs.c.run_id))}
+    finally:
+        engine.dispose()
+    return text, listed
 
 
 def _stored_run_faults(root: Path, run_id: str) -> Iterator[Message]:

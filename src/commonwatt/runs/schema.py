@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -12,7 +12,7 @@ runs = Table(
     Column("run_id", String(16), primary_key=True),
     Column("kind", String(40), nullable=False),
     Column("title", Text, nullable=False),
-    Column("created_at", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False, index=True),
     Column("version", String(40), nullable=False),
     Column("source_digest", String(64), nullable=False),
     # 64 bits: a programme's seed goes up to 2**63 - 1, which PostgreSQL's Integer cannot hold.
@@ -41,3 +41,14 @@ tables = Table(
     Column("rows", BigInteger, nullable=False),
     Column("parquet_sha256", String(64), nullable=False),
 )
+
+drafts = Table(
+    "run_drafts",
+    metadata,
+    Column("draft", String(80), primary_key=True),
+    Column("beat", BigInteger, nullable=False),
+    Column("renewed_at_s", Float, nullable=False),
+    Column("suspect_beat", BigInteger, nullable=True),
+    Column("suspect_at_s", Float, nullable=True),
+)
+"""Leases of the drafts that are being written, each renewed by its writer."""

@@ -3,7 +3,10 @@
 A draft folder is filled, sealed with its manifest and renamed to the run's id
 in one step; then the database row is added. Opening a store adds the row of
 any run that was sealed but not yet listed, and sweeps away drafts whose
-process is gone, so that a kill at any moment leaves no half-written run.
+lease is gone, so that a kill at any moment leaves no half-written run.
+
+Files lie in one folder, rows in SQLite beside them or in a PostgreSQL that the
+folder names, so that several hosts may share a store.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import hashlib
 import json
 import os
 import shutil
+import time
+import uuid
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import polars as pl
 import sqlalchemy as sa
@@ -28,10 +34,18 @@ from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.files import save_table, save_text
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
+from commonwatt.runs.database import open_run_database
+from commonwatt.runs.errors import RunDraftLostError
+from commonwatt.runs.leases import DraftLeases
 from commonwatt.runs.source import run_source_digest
+from commonwatt.stores.engine import database_read_transaction, database_write_transaction
 
 MANIFEST = "run.json"
 _DRAFT = ".draft-"
+_SWEPT = ".swept-"
+_ORPHAN_S: Final = 86_400.0
+"""How long a draft without a lease lies untouched before it is swept: an older version of the
+program, which knew no leases, may still be writing it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +146,15 @@ class RunDraft:
 class RunStore:
     """All runs below one folder.
 
+    Args:
+        root: The folder.
+        database: URL of a PostgreSQL that holds the rows, for a folder shared by hosts; named
+            once, it is remembered in the folder, without its password.
+
+    Raises:
+        StoreError: The database cannot be opened, is of another version, or is not the one
+            that the folder names.
+
     >>> import tempfile
     >>> store = RunStore(Path(tempfile.mkdtemp()))
     >>> recipe = RunRecipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
@@ -142,12 +165,15 @@ class RunStore:
     ['Demo']
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: str | None = None) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(f"sqlite:///{root / 'runs.sqlite'}")
-        schema.metadata.create_all(self._engine)
+        self._engine = open_run_database(root, database)
+        # Most callers open a store for one question and drop it; PostgreSQL has few connections.
+        weakref.finalize(self, self._engine.dispose)
+        self._leases = DraftLeases(self._engine)
         self._recover_unlisted_runs()
+        self._sweep_drafts()
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run."""
@@ -155,15 +181,16 @@ class RunStore:
 
     def draft(self, recipe: RunRecipe) -> RunDraft:
         """Return an empty draft of `recipe`."""
-        folder = self.root / f"{_DRAFT}{os.getpid()}-{recipe.run_id}"
-        if folder.exists():
-            shutil.rmtree(folder)
+        folder = self.root / f"{_DRAFT}{uuid.uuid4().hex[:12]}-{recipe.run_id}"
+        # The lease first: at no moment is there a folder that nobody answers for.
+        self._leases.take_lease(folder.name)
         folder.mkdir()
         return RunDraft(recipe, folder)
 
     def discard(self, draft: RunDraft) -> None:
         """Drop a draft whose run failed."""
         shutil.rmtree(draft.folder, ignore_errors=True)
+        self._leases.release_lease(draft.folder.name)
 
     def complete_run(
         self,
@@ -180,27 +207,43 @@ class RunStore:
 
         Raises:
             IdentityError: The tables differ from those of the earlier run.
+            RunDraftLostError: This machine slept for so long that another took the draft for
+                abandoned.
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
+        # Renewed just before the rename, so that nobody sweeps what is being given its name.
+        if not self._leases.renew_lease(draft.folder.name):
+            self.discard(draft)
+            raise _lost_draft_error(run.run_id)
         try:
             os.rename(draft.folder, self.folder(run.run_id))
         except OSError:  # a folder that is not empty is never replaced
             return self._keep_earlier_run(draft, run)
         self._list_run_in_database(run)
+        self._leases.release_lease(draft.folder.name)
         return run
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""
-        query = sa.select(schema.runs.c.run_id).order_by(
-            schema.runs.c.created_at.desc(), schema.runs.c.run_id
-        )
-        with self._engine.connect() as connection:
-            return [run_id for (run_id,) in connection.execute(query)]
+        with database_read_transaction(self._engine) as connection:
+            return [run_id for (run_id,) in connection.execute(_newest_runs_query())]
 
     def read(self, run_id: str) -> Run:
-        """Return the run of that whole id from its manifest."""
-        return Run(**json.loads((self.folder(run_id) / MANIFEST).read_text(encoding="utf-8")))
+        """Return the run of that whole id from its manifest.
+
+        Raises:
+            RunNotFoundError: Its folder is not in this store.
+        """
+        try:
+            text = (self.folder(run_id) / MANIFEST).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise RunNotFoundError(
+                run_id,
+                found=Message("no folder of that run"),
+                wanted=Message("the folder that the database lists"),
+            ) from None
+        return Run(**json.loads(text))
 
     def list(self) -> list[Run]:
         """Return all runs, newest first."""
@@ -212,18 +255,21 @@ class RunStore:
         Raises:
             RunNotFoundError: No run, or more than one, starts so.
         """
-        every = self.list()
-        matches = (
-            every[:1] if prefix == "latest" else [r for r in every if r.run_id.startswith(prefix)]
-        )
-        if len(matches) != 1:
+        query = _newest_runs_query()
+        if prefix == "latest":
+            query = query.limit(1)
+        else:
+            query = query.where(schema.runs.c.run_id.startswith(prefix, autoescape=True))
+        with database_read_transaction(self._engine) as connection:
+            run_ids = [run_id for (run_id,) in connection.execute(query)]
+        if len(run_ids) != 1:
             raise RunNotFoundError(
                 prefix,
-                found=Message("{count} runs of that name", {"count": str(len(matches))}),
+                found=Message("{count} runs of that name", {"count": str(len(run_ids))}),
                 wanted=Message("the first digits of one run's id"),
                 remedy=Message("List them with: commonwatt runs list"),
             )
-        return matches[0]
+        return self.read(run_ids[0])
 
     def table(self, run_id: str, name: str) -> pl.DataFrame:
         """Return a table of a run."""
@@ -245,13 +291,24 @@ class RunStore:
         return first
 
     def _recover_unlisted_runs(self) -> None:
-        with self._engine.connect() as connection:
-            listed = {row[0] for row in connection.execute(sa.select(schema.runs.c.run_id))}
+        listed = set(self.ids())
         for folder in sorted(self.root.iterdir()):
-            if folder.name.startswith(_DRAFT) and not _is_draft_writer_alive(folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name not in listed and _is_run_folder(folder):
+            if folder.name not in listed and _is_run_folder(folder):
                 self._list_run_in_database(self.read(folder.name))
+
+    def _sweep_drafts(self) -> None:
+        """Take away what writers left who are gone, and what no writer answers for."""
+        leases = {lease.draft: lease for lease in self._leases.leases()}
+        for lease in leases.values():
+            if lease.is_gone and self._leases.end_lease(lease):
+                _sweep_draft_folder(self.root / lease.draft)
+            elif lease.is_stale and not lease.suspected:
+                self._leases.suspect_lease(lease)
+        for folder in sorted(self.root.iterdir()):
+            if folder.name.startswith(_SWEPT):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.name not in leases and _is_orphaned_draft(folder):
+                _sweep_draft_folder(folder)
 
     def _list_run_in_database(self, run: Run) -> None:
         try:
@@ -263,7 +320,7 @@ class RunStore:
         row = asdict(run)
         known = {column.name for column in schema.runs.columns}
         text = {key: _run_column_json(value) for key, value in row.items() if key in known}
-        with self._engine.begin() as connection:
+        with database_write_transaction(self._engine) as connection:
             connection.execute(sa.insert(schema.runs).values(**text))
             for position, table in enumerate(run.inputs):
                 values = {"run_id": run.run_id, "position": position, **table}
@@ -280,14 +337,43 @@ def _is_run_folder(folder: Path) -> bool:
     return not folder.name.startswith(".") and (folder / MANIFEST).exists()
 
 
-def _is_draft_writer_alive(draft_name: str) -> bool:
+def _newest_runs_query() -> sa.Select[str]:
+    return sa.select(schema.runs.c.run_id).order_by(
+        schema.runs.c.created_at.desc(), schema.runs.c.run_id
+    )
+
+
+def _sweep_draft_folder(folder: Path) -> None:
+    swept = folder.with_name(f"{_SWEPT}{folder.name.removeprefix(_DRAFT)}")
+    # Renamed first: a writer who wakes up and gives the folder its name meets all of it or none.
     try:
-        os.kill(int(draft_name.removeprefix(_DRAFT).split("-")[0]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        os.rename(folder, swept)
+    except OSError:  # the writer was quicker, or another sweeper
+        return
+    shutil.rmtree(swept, ignore_errors=True)
+
+
+def _is_orphaned_draft(folder: Path) -> bool:
+    # A draft whose lease was taken since the leases were read is young, and stays.
+    return folder.name.startswith(_DRAFT) and time.time() - _last_touched_s(folder) > _ORPHAN_S
+
+
+def _last_touched_s(folder: Path) -> float:
+    latest = 0.0
+    for path in (folder, *folder.rglob("*")):
+        try:
+            latest = max(latest, path.stat().st_mtime)
+        except FileNotFoundError:  # its writer lives
+            return time.time()
+    return latest
+
+
+def _lost_draft_error(run_id: str) -> RunDraftLostError:
+    return RunDraftLostError(
+        run_id,
+        found=Message("a lease that lapsed while the run was written"),
+        remedy=Message("Run it again; this machine may have slept."),
+    )
 
 
 def _run_manifest(

@@ -1,4 +1,4 @@
-"""The database behind a ledger: a file by default, PostgreSQL by URL.
+"""The database behind every store: a file by default, PostgreSQL by URL.
 
 A writer takes SQLite's one write lock when its transaction begins, not half
 way through it, so that two writers wait for each other and neither fails.
@@ -6,32 +6,118 @@ way through it, so that two writers wait for each other and neither fails.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from commonwatt.core.messages import Message
+from commonwatt.stores.errors import StoreBusyError, StoreError
+
+BUSY_TIMEOUT_S: Final = 30.0
+"""How long a lock that another process holds is waited for."""
 
 _READ = "commonwatt_read"
 
 
-def open_database_engine(where: str | Path) -> sa.Engine:
-    """Return an engine for a path (SQLite) or a database URL."""
+def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine:
+    """Return an engine for a path (SQLite) or a database URL.
+
+    Args:
+        where: A path (SQLite), `sqlite:///…` or `postgresql://…`.
+        alone: On SQLite, let nobody else open the file while one of its connections lives.
+    """
     url = sa.make_url(_database_url(where))
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url.set(drivername="postgresql+psycopg"))
     # A database in memory lives with its connection; a pool of several would show each its own
     # empty one.
-    memory = url.database in (None, "", ":memory:")
+    memory = is_memory_database(url)
     options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
+    if alone:
+        options = {"poolclass": NullPool}  # the lock is the connection's, and ends with it
     engine = sa.create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": 30}, **options
+        url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}, **options
     )
-    _prepare_sqlite_connections(engine, wal=not memory)
+    _prepare_sqlite_connections(engine, wal=not memory, alone=alone)
     return engine
+
+
+def is_memory_database(url: sa.URL) -> bool:
+    """Return whether a URL is of a SQLite that lives in memory."""
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def database_location_text(where: str | Path | sa.URL) -> str:
+    """Return a place for people, without the password that a URL may hold."""
+    url = where if isinstance(where, sa.URL) else sa.make_url(_database_url(where))
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string()
+
+
+def busy_deadline_s() -> float:
+    """Return until when whoever begins to wait now waits, by the monotonic clock."""
+    return time.monotonic() + BUSY_TIMEOUT_S
+
+
+@contextmanager
+def database_faults_named(where: str | Path | sa.URL) -> Generator[None]:
+    """Turn what a driver raises into an error that names the database and says what to do.
+
+    Raises:
+        StoreBusyError: Another process held it for longer than is waited.
+        StoreError: It cannot be opened or read.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise database_error_of_fault(error, database_location_text(where)) from error
+
+
+def database_error_of_fault(error: SQLAlchemyError, where: str) -> StoreError:
+    """Return the error that a person is told when the database fails."""
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+        return StoreBusyError(
+            where,
+            found=Message(
+                "held by another process for {seconds} seconds", {"seconds": f"{BUSY_TIMEOUT_S:g}"}
+            ),
+            remedy=Message("Wait until that process has ended, then try again."),
+        )
+    cause = type(error.orig).__name__ if isinstance(error, DatabaseError) else type(error).__name__
+    return StoreError(
+        where,
+        found=cause,
+        wanted=Message("a database that can be opened, read and written"),
+        remedy=Message("Look whether the disk is full, the file damaged or the server down."),
+    )
+
+
+def is_database_environment_fault(error: BaseException) -> bool:
+    """Return whether a disk, a lock or a server is at fault, and not a statement of ours."""
+    if not isinstance(error, OperationalError):
+        return False
+    # SQLite calls a missing table operational, too, which would be our fault.
+    return not isinstance(error.orig, sqlite3.Error) or any(
+        words in str(error.orig) for words in _SQLITE_ENVIRONMENT_FAULTS
+    )
+
+
+_SQLITE_ENVIRONMENT_FAULTS = (
+    "locked",
+    "disk is full",
+    "disk I/O error",
+    "readonly database",
+    "unable to open",
+)
 
 
 def _database_url(where: str | Path) -> str:
@@ -39,12 +125,16 @@ def _database_url(where: str | Path) -> str:
     return text if "://" in text else f"sqlite:///{text}"
 
 
-def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool) -> None:
+def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool, alone: bool) -> None:
     @event.listens_for(engine, "connect")
     def _set_sqlite_pragmas(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # we say BEGIN ourselves
+        if alone:
+            # Before the first look at the file: a connection that has read it in shared mode
+            # stays in shared mode.
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         if wal:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _set_sqlite_wal_mode(connection)
         # An answer that was given must be on record after a power cut; NORMAL would lose the last
         # commits in WAL mode.
         connection.execute("PRAGMA synchronous=FULL")
@@ -56,6 +146,22 @@ def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool) -> None:
         # A deferred transaction takes the lock at its first write, and fails there if another
         # writer came between.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _set_sqlite_wal_mode(connection: Any) -> None:
+    # Two connections that both turn a new file to WAL would each wait for the other's read lock.
+    # SQLite sees that and refuses one at once, whatever its timeout, so we wait in its place.
+    deadline = busy_deadline_s()
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

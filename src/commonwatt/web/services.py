@@ -42,15 +42,17 @@ class Services:
 
 
 def open_console_services(settings: Settings, *, now: datetime) -> Services:
-    """Open store and database, made where they are missing, and bring the schema up to date."""
+    """Open store and database, made where they are missing."""
     from commonwatt.ledger import Ledger
     from commonwatt.runs import RunStore
-    from commonwatt.web.database import upgrade_console_schema
+    from commonwatt.stores.opening import prepare_store
+    from commonwatt.stores.schemas import CONSOLE
     from commonwatt.web.entry_writer import open_console_entry_writer
+    from commonwatt.web.schema import metadata
 
     settings.state.mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(settings.database)
-    upgrade_console_schema(ledger.engine)
+    prepare_store(ledger.engine, CONSOLE, metadata.create_all)
     return Services(
         settings=settings,
         ledger=ledger,

@@ -27,6 +27,8 @@ from commonwatt.operate.domain.requests import (
     parse_cluster_json_object,
 )
 from commonwatt.operate.domain.state import GpuUse, JobRecord, StateChanges
+from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.schemas import CONTROLLER
 
 ROLE = frozenset({LedgerRole.CONTROLLER, LedgerRole.OPERATOR})
 
@@ -41,9 +43,7 @@ class ControllerStore:
 
     def __init__(self, ledger: Ledger, signer: Signer) -> None:
         self.ledger, self.signer = ledger, signer
-        with ledger.transaction() as tx:
-            # Made where missing and never altered: a controller opens what an older one left.
-            schema.metadata.create_all(tx)
+        prepare_store(ledger.engine, CONTROLLER, schema.metadata.create_all)
 
     def job_records(self) -> dict[str, JobRecord]:
         """Return every job remembered, by name."""

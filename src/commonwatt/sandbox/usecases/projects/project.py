@@ -25,7 +25,6 @@ from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
-from commonwatt.ledger.store import lock_chain_head
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, OutputKind
 from commonwatt.sandbox.domain.lifecycle import (
@@ -67,6 +66,8 @@ from commonwatt.sandbox.usecases.projects.requests import (
     QueryResult,
     SubmissionResult,
 )
+from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.schemas import BUDGETS, PROJECTS
 
 TRAIN: Final = "train"
 """The name under which a job that makes a model sees its training rows."""
@@ -805,10 +806,8 @@ _FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 
 def prepare_project_tables(ledger: Ledger) -> None:
     """Make the tables of projects and budgets in the ledger's database."""
-    with ledger.transaction() as tx:
-        lock_chain_head(tx)  # two who prepare at once would each find the tables missing
-        schema.metadata.create_all(tx)
-        account.metadata.create_all(tx)
+    prepare_store(ledger.engine, PROJECTS, schema.metadata.create_all)
+    prepare_store(ledger.engine, BUDGETS, account.metadata.create_all)
 
 
 def _lacks_only_approvals(row: sa.Row[Any], to: OutputState, facts: OutputFacts) -> bool:

@@ -1,0 +1,42 @@
+"""What the commands that migrate a database answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commonwatt.cli.frame import CommandResult
+from commonwatt.core.messages import Message, translate
+
+
+def migrated_database_command_result(where: str | Path) -> CommandResult:
+    """Migrate every store in a database, and say what was done."""
+    from commonwatt.stores.engine import database_faults_named, database_location_text
+    from commonwatt.stores.migrate import migrate_database
+
+    with database_faults_named(where):
+        migrations = migrate_database(where)
+    place = database_location_text(where)
+    return CommandResult(
+        data={
+            "database": place,
+            "migrated": [
+                {"store": each.store, "before": each.before, "after": each.after}
+                for each in migrations
+            ],
+        },
+        text=lambda language: _migrations_command_text(place, migrations, language),
+    )
+
+
+def _migrations_command_text(place: str, migrations: list[StoreMigration], language: str) -> str:
+    if not migrations:
+        return translate("{database}: every store is of this version.", language).format(
+            database=place
+        )
+    line = translate("{store}: {before} to {after}", language)
+    return "\n".join(
+        [
+            Message("{database}: migrated.", {"database": place}).translate(language),
+            *(line.format(store=e.store, before=e.before, after=e.after) for e in migrations),
+        ]
+    )
