@@ -310,6 +310,29 @@ def test_an_alarm_pauses_whether_or_not_the_fallback_can_take_over(name):
     verify_ledger(made.ledger)
 
 
+FALLBACK_PATHS = {
+    "proposed": (), "approved": ("approved",), "live": ("approved", "live"),
+    "paused": ("approved", "live", "paused"), "retired": ("retired",),
+}  # fmt: skip
+MOVERS = {"approved": "committee-chair", "live": "clinical-lead", "paused": "safety-officer",
+          "retired": "clinical-lead"}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["monitor", "safety-officer"])
+@pytest.mark.parametrize("state", FALLBACK_PATHS)
+def test_a_fallback_takes_over_from_two_states_and_for_a_monitor_only(state, role):
+    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    put(made, "deployment", "y", BODIES["deployment"])
+    for to in FALLBACK_PATHS[state]:
+        move(made, DeploymentStatus(to), MOVERS[to], name="y")
+    takes_over = state in {"approved", "paused"} and role == "monitor"
+    response = alarm(made, role)
+    assert made.registry.deployment_status("deployment/x") is DeploymentStatus.PAUSED
+    after = made.registry.deployment_status("deployment/y")
+    assert after == ("live" if takes_over else state)
+    assert (response.fallback_fault is None) is takes_over
+
+
 def fault_of(response):
     return response.fallback_fault.translate("en")
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
@@ -225,6 +227,20 @@ def test_an_approved_output_is_recalled_and_a_released_one_is_not(pair):
     with pytest.raises(ProjectError, match="ask whoever received it to destroy it"):
         recall(released, sandbox.custodian)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("state", "code"), [("approved", 0), ("released", 71)])
+def test_an_output_is_recalled_from_the_command_line(state, code, capsys):
+    with open_folder() as folder:
+        sandbox = SandboxProject(folder, people=40)
+        output = waiting_output(sandbox, state)
+        sandbox.first.save(folder / "checker.pem")
+        sandbox.ledger.engine.dispose()
+        command = ["sandbox", "project", "recall", "harbour", output, "--because", "consent"]
+        where = ["--ledger", str(folder / "state.db"), "--rooms", str(folder), "--json"]
+        assert run_main(root, [*command, *where, "--key", str(folder / "checker.pem")]) == code
+        shown = capsys.readouterr()
+        assert '"state": "rejected"' in shown.out or "destroy it" in shown.err + shown.out
 
 
 def test_recall_and_release_at_once_let_one_of_them_through(pair):

@@ -1,13 +1,16 @@
 """Rooms and models through the console: what is seen, voted, released and reported."""
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Person
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.io.imports.dataset import import_fhir
+from commonwatt.sandbox.io.store import schema as rooms
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 from commonwatt.web.roles import ConsoleRole
@@ -103,6 +106,31 @@ def test_no_other_role_sees_or_moves_an_output(place, output, role):
         assert visitor.get(f"{base}/bytes").status_code == 403
         assert visitor.post(f"{base}/vote", json={"approve": "yes"}).status_code == 403
         assert visitor.post(f"{base}/release").status_code == 403
+        assert visitor.post(f"{base}/recall", json={"reason": "consent"}).status_code == 403
+
+
+def test_an_approved_output_is_taken_back_through_the_doors(place, output):
+    console, folder = place
+    data = b"gender,n\nfemale,30\n"
+    approved = hashlib.sha256(data).hexdigest()
+    (folder / "rooms" / "heart" / "outputs" / approved).write_bytes(data)
+    with console.desk.ledger.transaction() as tx:
+        tx.execute(sa.insert(rooms.outputs).values(
+            room="heart", output=approved, job="j", name="m.csv", kind="csv",
+            author="somebody", state="approved", stops="[]",
+        ))  # fmt: skip
+    with console.visitor(ConsoleRole.CHECKER) as checker:
+        shown = checker.get(f"/rooms?room=heart&output={approved}", headers=HTML).text
+        assert "Take it back, because" in shown
+        base = f"/rooms/heart/outputs/{approved}"
+        assert checker.post(f"{base}/recall", json={"reason": "whim"}).status_code >= 400
+        taken = checker.post(f"{base}/recall", json={"reason": "wrong-figures"})
+        assert taken.json()["state"] == "rejected"
+        again = checker.post(f"{base}/recall", json={"reason": "wrong-figures"})
+        assert again.status_code == 409
+        gone = checker.post(f"/rooms/heart/outputs/{output}/recall", json={"reason": "consent"})
+        assert gone.status_code == 409
+        assert "ask whoever received it to destroy it" in gone.json()["remedy"]
 
 
 def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
