@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 RUN_STAMP := $(VENV)/.ready-to-run
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants wheels lock docs clean
+.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants wheels lock docs help clean
 
 # A first run compiles for half a minute. The kernels that the study wants last are compiled
 # beside its first steps, by asking small questions; where they are compiled, it takes seconds.
@@ -95,6 +95,10 @@ lock:  ## Renew the locked dependencies, none younger than a week; the small loc
 	$(COMPILE) --group dev pyproject.toml -o requirements/dev.lock
 	$(COMPILE) --extra web -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	printf 'hatchling\neditables\n' | $(COMPILE) -c requirements/dev.lock - -o requirements/build.lock
+
+help:  ## What this file can make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+	  printf '%-10s %s\n' "$$name" "$$what"; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist

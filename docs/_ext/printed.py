@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ from commonwatt.catalogue.measures import Measure
 from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
 from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS
+from commonwatt.core.licences import load_licence_table
 from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
@@ -354,6 +356,51 @@ def glossary() -> str:
     return "\n".join(_table(("English", "Traditional Chinese", "meaning"), sorted(rows)))
 
 
+def python_names() -> str:
+    """Return what each package offers to programs: the names of its `__all__`, with their calls."""
+    parts: list[str] = []
+    for info in pkgutil.walk_packages(commonwatt.__path__, "commonwatt."):
+        # A module that nobody exports from is ours to change; so is what a face or a test calls.
+        if not info.ispkg or info.name.startswith(("commonwatt.cli", "commonwatt.web")):
+            continue
+        package = importlib.import_module(info.name)
+        names = [name for name in getattr(package, "__all__", ()) if hasattr(package, name)]
+        if names:
+            rows = [_python_row(name, getattr(package, name)) for name in sorted(names)]
+            parts += [f"## `{info.name}`", "", *_table(("name", "what it is"), rows), ""]
+    return "\n".join(parts)
+
+
+def _python_row(name: str, value: object) -> tuple[str, str]:
+    """Return a call with its parameters and the first line of what it says of itself."""
+    call = name
+    if inspect.isfunction(value) or hasattr(value, "py_func"):
+        call += f"({', '.join(_parameter_words(value))})"
+    text = (inspect.getdoc(value) or "").split("\n")[0] if callable(value) else ""
+    return f"`{call}`", text.replace("|", "\\|") or type(value).__name__
+
+
+def _parameter_words(function: Any) -> Iterator[str]:
+    starred = False
+    for name, parameter in inspect.signature(
+        getattr(function, "py_func", function)
+    ).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        yield name if parameter.default is parameter.empty else f"{name}=…"
+
+
+def licences() -> str:
+    """Return the table of licences: each shipped file, where it comes from, and its terms."""
+    table = load_licence_table()
+    rows = [
+        (", ".join(f"`{path}`" for path in row.paths), row.licence, row.source)
+        for row in table.rows
+    ]
+    return "\n".join(_table(("file below `commonwatt/`", "licence", "where from"), rows))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "glossary": glossary,
@@ -364,6 +411,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "states": states,
     "preconditions": preconditions,
     "console": console,
+    "python": python_names,
+    "licences": licences,
 }
 
 

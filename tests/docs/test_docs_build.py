@@ -78,3 +78,13 @@ def test_every_lifecycle_and_every_state_has_its_entry(pages, printed):
 def test_every_page_can_be_reached_from_the_first(pages):
     written = {page.relative_to(DOCS).with_suffix("").as_posix() for page in DOCS.rglob("*.md")}
     assert {page for page in written if not page.startswith("_")} <= set(pages)
+
+
+@pytest.mark.slow
+def test_every_exported_name_and_every_shipped_file_has_its_entry(pages, printed):
+    names = [row for row in printed.python_names().splitlines() if row.startswith("| `")]
+    assert len(names) > 100
+    text = pages["reference/python"]
+    assert all(row.split("`")[1].partition("(")[0] in text for row in names)
+    for row in printed.load_licence_table().rows:
+        assert all(path in pages["reference/licences"] for path in row.paths)
