@@ -357,7 +357,7 @@ def _flags(*cells, people=24):
 
 
 def test_equations_name_the_cells_and_count_the_people():
-    parts = [range(0, 8), range(8, 16), range(16, 24)]
+    parts = [range(8), range(8, 16), range(16, 24)]
     total = _flags(range(24), *parts)
     assert identifying_cell_combinations(total, 8) == []
     for left_out in (1, 7):
