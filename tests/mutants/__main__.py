@@ -116,7 +116,9 @@ def _survivors(module: Module, chosen: list[Planted], folder: Path) -> list[tupl
     child.prepare(ROOT, package.parent)
     baseline = child.measure_baseline(ROOT, package, module.files, module.tests)
     for path in module.files:  # a stale bytecode would be run in place of the fault
-        shutil.rmtree(package.joinpath(path).parent / "__pycache__", ignore_errors=True)
+        file = package / path
+        for bytecode in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
+            bytecode.unlink()
     child.preload(baseline.third_party)
     survivors: list[tuple[Mutant, str]] = []
     talks = sys.stderr.isatty() or os.environ.get("MUTANTS_PROGRESS")
@@ -140,7 +142,8 @@ def _verdict(package: Path, each: Planted, baseline: child.Baseline) -> str:
     file.write_text(mutated_source(original, each.number), "utf-8")
     try:
         limit_s = 60 + 10 * sum(baseline.seconds[test] for test in tests)
-        return "" if child.noticed(ROOT, tests, limit_s) else f"{len(tests)} tests passed"
+        noticed = any(child.noticed(ROOT, some, limit_s) for some in child.tests_by_file(tests))
+        return "" if noticed else f"{len(tests)} tests passed"
     finally:
         file.write_text(original, "utf-8")
 

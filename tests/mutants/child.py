@@ -40,6 +40,14 @@ class Baseline:
         return sorted(tests, key=lambda test: self.seconds[test])
 
 
+def tests_by_file(tests: Iterable[str]) -> list[list[str]]:
+    """Return the tests of each file apart, so that the next file is read only if needed."""
+    files: dict[str, list[str]] = {}
+    for test in tests:
+        files.setdefault(test.split("::")[0], []).append(test)
+    return list(files.values())
+
+
 def prepare(root: Path, source: Path) -> None:
     """Let this process, its forks and whatever they start import the copy."""
     os.environ["PYTHONPATH"] = f"{source}{os.pathsep}{root}"

@@ -113,9 +113,10 @@ def monitor_verdicts_of_alarms(
 def _check_monitor_rows(
     scores: F64, labels: npt.NDArray[np.int8], streams: npt.NDArray[np.int32], stream_count: int
 ) -> None:
-    good = (scores > 0) & (scores < 1) & (labels >= 0) & (labels <= 1)
+    # Before anything is compared: columns of other lengths cannot be, and would end in a traceback.
     if streams.shape[:1] != scores.shape or len(labels) != len(scores):
         raise MonitorError("rows", wanted=Message("as many labels and groups as scores"))
+    good = (scores > 0) & (scores < 1) & (labels >= 0) & (labels <= 1)
     good &= ((streams >= 0) & (streams < stream_count)).all(axis=1)
     if not good.all():
         raise MonitorError(

@@ -35,6 +35,11 @@ _IDENTIFIER_NAMES: Final = re.compile(
     r"(?i)(^|_)(id|identifier|patient_id|person_id|mrn|hkid|name|phone|email|address|dob|birth_on|token)$"
 )
 
+_WITHHELD: Final = re.compile(
+    r"(?i)^([<≤]=? ?[0-9]+|[*.–-]+|n/?a|nan|null|none|suppressed|withheld|redacted|masked)$"
+)
+"""What stands in a cell in place of a number that was withheld."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutputTable:
@@ -48,22 +53,36 @@ class OutputTable:
         return [row[index] for row in self.rows]
 
     def column_numbers(self, index: int) -> list[float] | None:
-        """Return a column as numbers, or None if a filled cell is none."""
-        cells = [cell for cell in self.output_column_cells(index) if cell.strip()]
+        """Return a column as numbers, or None if a cell is none that is neither empty nor withheld.
+
+        A count that is withheld in one cell is still a count in the others.
+        """
+        cells = [
+            cell
+            for cell in self.output_column_cells(index)
+            if cell.strip() and not _WITHHELD.match(cell.strip())
+        ]
         parsed = [parse_output_number(cell) for cell in cells]
         return None if None in parsed or not parsed else [cast("float", value) for value in parsed]
+
+    def column_counts(self, index: int) -> list[float]:
+        """Return the numbers of a column, whatever words stand among them."""
+        numbers = map(parse_output_number, self.output_column_cells(index))
+        return [number for number in numbers if number is not None]
 
     @property
     def count_columns(self) -> list[int]:
         """Return the columns of whole numbers, but for those that are named as something else.
 
         A count under another name would pass the differencing check, so the name must speak for it.
+        A column that is named as a count is one even among words and fractions: one odd cell at the
+        end of a table would else hide all others.
         """
         return [
             i
             for i, name in enumerate(self.header)
-            if self._is_whole_number_column(i)
-            and (_COUNT_NAMES.match(name.strip()) or not _OTHER_WHOLE.search(name.strip()))
+            if (_COUNT_NAMES.match(name.strip()) and self._has_whole_number(i))
+            or (self._is_whole_number_column(i) and not _OTHER_WHOLE.search(name.strip()))
         ]
 
     @property
@@ -75,6 +94,9 @@ class OutputTable:
     def category_columns(self) -> list[int]:
         """Return the columns that hold no numbers."""
         return [i for i in range(len(self.header)) if self.column_numbers(i) is None]
+
+    def _has_whole_number(self, index: int) -> bool:
+        return any(value == int(value) for value in self.column_counts(index))
 
     def _is_whole_number_column(self, index: int) -> bool:
         values = self.column_numbers(index)

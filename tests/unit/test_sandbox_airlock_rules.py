@@ -1,0 +1,424 @@
+"""Each rule of the airlock at its edge: the last output that leaves, the first that is stopped."""
+
+import json
+from itertools import pairwise
+from math import inf
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commonwatt.sandbox.domain.job import OutputKind
+from commonwatt.sandbox.engines.airlock import tables
+from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
+from commonwatt.sandbox.engines.airlock.cohort import declared_count_stops
+from commonwatt.sandbox.engines.airlock.differencing import (
+    DifferencingCheck,
+    DifferencingPair,
+    can_recover_few_people,
+)
+from commonwatt.sandbox.engines.airlock.equations import (
+    CellCombination,
+    identifying_cell_combinations,
+)
+from commonwatt.sandbox.engines.airlock.membership import (
+    MembershipResult,
+    attack_membership,
+    membership_stops,
+)
+from commonwatt.sandbox.engines.airlock.review import differencing_stops
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
+
+
+@pytest.fixture
+def stops(tmp_path):
+    """Return what says which rules stop some bytes, and in which words."""
+
+    def reasons(data, kind=OutputKind.CSV, rules=None):
+        path = tmp_path / "output"
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        output = CollectedOutput(
+            name="o", kind=kind, sha256="", size_bytes=path.stat().st_size, path=path
+        )
+        return [(stop.rule, str(stop.why)) for stop in check_output(output, rules)]
+
+    return reasons
+
+
+def _csv(header, *rows):
+    return "\n".join(",".join(map(str, row)) for row in [header, *rows]) + "\n"
+
+
+def _rules(reasons):
+    return [rule for rule, _ in reasons]
+
+
+def test_the_defaults_are_the_strict_ones_in_common_use():
+    """NHS England: 7 or fewer withheld, the rest to 5; Griffiths et al. (2019) for the others."""
+    rules = OutputRules()
+    assert (rules.smallest_count, rules.round_to) == (8, 5)
+    assert (rules.dominance_share, rules.dominance_people) == (0.9, 2)
+    assert (rules.residual_degrees, rules.largest_rows, rules.largest_bytes) == (10, 500, 1048576)
+    assert (rules.longest_text, rules.longest_list) == (20_000, 25)
+
+
+def test_a_file_of_the_largest_size_is_read_and_one_byte_more_is_not(stops):
+    table = _csv(["sex", "n"], ["F", 500])
+    exact = OutputRules(largest_bytes=len(table))
+    assert stops(table, rules=exact) == []
+    [(rule, why)] = stops(table + " ", rules=exact)
+    assert rule == "size"
+    assert f"{len(table)} bytes" in why
+    # What is too large is not read at all, whatever else is wrong with it.
+    assert _rules(stops("x" * 40, rules=OutputRules(largest_bytes=39))) == ["size"]
+
+
+@pytest.mark.parametrize(
+    ("count", "rules"),
+    [(0, []), (10, []), (5, ["small counts"]), (-5, ["small counts"]), (8, ["rounding"]),
+     (7, ["small counts", "rounding"]), (1, ["small counts", "rounding"]), (12, ["rounding"])],
+)  # fmt: skip
+def test_a_count_of_people_is_zero_or_eight_and_more_and_rounded(stops, count, rules):
+    assert _rules(stops(_csv(["sex", "n"], ["F", 500], ["M", count]))) == rules
+    leaf = json.dumps({"cells": [{"sex": "F", "n": 500}, {"sex": "M", "n": count}]})
+    assert _rules(stops(leaf, OutputKind.JSON)) == rules
+
+
+def test_a_stop_names_the_column_as_a_person_counts_and_how_many_cells(stops):
+    table = _csv(["sex", "mean_bp", "n"], ["F", 120.5, 5], ["M", 121.5, 5], ["X", 118.5, 20])
+    [(rule, why)] = stops(table)
+    assert rule == "small counts"
+    assert why == "2 cells of column 3 count fewer than 8 people."
+    [(_, why)] = stops(_csv(["sex", "n"], ["F", 501]))
+    assert why == "Counts in column 2 are not rounded to 5."
+    [(rule, why)] = stops(_csv(["mean_bp", "hkid"], [120.5, "a"]))
+    assert (rule, why) == ("identifier", "Column 2 is named like an identifier.")
+
+
+@pytest.mark.parametrize("text", ["a,b\n", "", "a,b\n1\n", "a\n1,2\n"])
+def test_a_table_without_rows_or_with_ragged_ones_is_none(stops, text):
+    assert _rules(stops(text)) == ["shape"]
+
+
+def test_twenty_five_rows_without_a_count_may_leave_and_twenty_six_may_not(stops):
+    rows = [[i + 0.5, i + 0.25] for i in range(26)]
+    assert stops(_csv(["mean_bp", "sd"], *rows[:25])) == []
+    [(rule, why)] = stops(_csv(["mean_bp", "sd"], *rows))
+    assert rule == "records"
+    assert "no column that counts people" in why
+    # A long table of coefficients describes a model, and a long table of counts groups.
+    assert stops(_csv(["Coef", "sd"], *rows)) == []
+    assert stops(_csv(["mean_bp", "n"], *([a, 500] for a, _ in rows))) == []
+
+
+def test_five_hundred_rows_may_leave_and_one_more_may_not(stops):
+    rows = [["x", 500]] * 501
+    assert stops(_csv(["sex", "n"], *rows[:500])) == []
+    [(rule, why)] = stops(_csv(["sex", "n"], *rows))
+    assert (rule, why) == ("records", "The table has more than 500 rows.")
+
+
+@pytest.mark.parametrize("name", ["df_resid", "Residual_DF", "dof", "df"])
+def test_ten_residual_degrees_may_leave_and_nine_may_not(stops, name):
+    assert stops(_csv(["coef", name], [0.5, 10])) == []
+    [(rule, why)] = stops(_csv(["coef", name], [0.5, 10], [0.25, 9]))
+    assert (rule, why) == ("degrees of freedom", "A model has fewer than 10 residual degrees.")
+
+
+@pytest.mark.parametrize("name", ["sum", "total_costs", "amount", "Cost", "costs", "drug_cost"])
+def test_a_total_needs_the_share_of_its_largest_two(stops, name):
+    [(rule, why)] = stops(_csv(["ward", name], ["a", 1000.5]))
+    assert (rule, why) == ("dominance", "A total stands without the column top2_share.")
+    header = ["ward", name, "top2_share"]
+    assert stops(_csv(header, ["a", 1000.5, 0.90])) == []
+    [(rule, why)] = stops(_csv(header, ["a", 1000.5, 0.5], ["b", 1000.5, 0.91]))
+    assert (rule, why) == ("dominance", "The largest 2 people hold more than 90% of a total.")
+
+
+@pytest.mark.parametrize("name", ["age_max", "min", "OLDEST", "bp_range"])
+def test_an_extreme_stays_by_its_column_and_by_its_row(stops, name):
+    assert _rules(stops(_csv(["ward", name], ["a", 80.5]))) == ["extremes"]
+    assert _rules(stops(_csv(["statistic", "value"], [name, 80.5]))) == ["extremes"]
+    assert stops(_csv(["statistic", "value"], ["mean", 80.5])) == []
+
+
+def test_a_list_of_twenty_five_values_may_leave_and_a_longer_one_may_not(stops):
+    values = [i + 0.5 for i in range(26)]
+    assert stops(json.dumps({"curve": values[:25]}), OutputKind.JSON) == []
+    nested = json.dumps({"curves": {"a": [1.5, [*values]]}})
+    [(rule, why)] = stops(nested, OutputKind.JSON)
+    assert rule == "records"
+    assert why == "A list of more than 25 values without counts: single records, or a model?"
+    # Counts are weighed one by one.
+    cells = [{"sex": "F", "n": 500}] * 26
+    assert stops(json.dumps(cells), OutputKind.JSON) == []
+
+
+def test_five_hundred_values_may_leave_and_one_more_may_not(stops):
+    short = {f"k{i}": i + 0.5 for i in range(501)}
+    [(rule, why)] = stops(json.dumps(short), OutputKind.JSON)
+    assert (rule, why) == ("records", "More than 500 values.")
+    short.popitem()
+    assert stops(json.dumps(short), OutputKind.JSON) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rules"),
+    [
+        ("df_resid", 9, ["degrees of freedom"]), ("df_resid", 10, []), ("age_max", 80.5,
+         ["extremes"]), ("mean", 80.5, []), ("patient_id", 3, ["identifier", "small counts",
+         "rounding"]), ("hkid", "x", ["identifier"]), ("flag", True, []), ("n", True, []),
+        ("support_vectors", 0.5, ["model"]), ("x_train", 0.5, ["model"]),
+    ],
+)  # fmt: skip
+def test_a_value_in_json_is_judged_by_the_last_word_of_its_path(stops, path, value, rules):
+    assert sorted(_rules(stops(json.dumps({"fit": {path: value}}), OutputKind.JSON))) == sorted(
+        rules
+    )
+
+
+def test_prose_may_be_as_long_as_the_rule_says(stops):
+    words = ("the wards agree " * 4)[:59] + "\n"
+    assert len(words) == 60
+    rules = OutputRules(longest_text=600)
+    assert stops(words * 10, OutputKind.TEXT, rules) == []
+    [(rule, why)] = stops(words * 10 + "a", OutputKind.TEXT, rules)
+    assert (rule, why) == ("size", "More than 600 characters of text.")
+
+
+@pytest.mark.parametrize("line", ["1 2.5 3", "a,b,c,d,e"])
+def test_ten_dense_lines_are_a_table_and_eleven_are_records(stops, line):
+    prose = "the wards agree with one another\n"
+    assert stops(f"{line}\n" * 10, OutputKind.TEXT) == []
+    assert _rules(stops(f"{line}\n" * 11, OutputKind.TEXT)) == ["records"]
+    # A third of a report may be a table; blank lines are no prose.
+    assert stops(f"{line}\n" * 11 + prose * 22, OutputKind.TEXT) == []
+    assert _rules(stops(f"{line}\n" * 11 + prose * 21 + "\n" * 9, OutputKind.TEXT)) == ["records"]
+    assert stops("1 2.5 x\n" * 11 + "a,b,c,d\n" * 11, OutputKind.TEXT) == []
+
+
+def test_a_word_that_no_language_writes_is_taken_for_code(stops):
+    assert "encoded" not in _rules(stops("ab" * 39 + "a", OutputKind.TEXT))
+    assert "encoded" in _rules(stops("ab" * 40, OutputKind.TEXT))
+    assert "encoded" in _rules(stops("ab " * 24, OutputKind.TEXT))
+    assert "encoded" not in _rules(stops("ab " * 23, OutputKind.TEXT))
+
+
+def test_names_in_cells_stay_and_lone_words_leave(stops):
+    assert _rules(stops(_csv(["ward", "n"], ["CHAN Tai Man", 500]))) == ["identifier"]
+    assert stops(_csv(["ward", "n"], ["Grace", 500])) == []
+    assert _rules(stops(_csv(["ward", "n"], ["A123456(3)", 500]))) == ["identifier"]
+    assert _rules(stops(json.dumps({"CHAN Tai Man": 0.5}), OutputKind.JSON)) == ["identifier"]
+
+
+def test_a_number_is_read_as_people_write_it():
+    assert tables.parse_output_number(" 1,234.5 ") == 1234.5
+    assert [tables.parse_output_number(text) for text in ("nan", "inf", "<8", "")] == [None] * 4
+
+
+def test_a_column_counts_unless_its_name_says_otherwise():
+    table = tables.OutputTable(
+        ("n", "year", "pupils", "n_year", "share", "mean"),
+        (("5", "2020", "10", "5", "0.5", ""), ("", "2021", "15", "10", "0.25", "")),
+    )
+    assert table.count_columns == [0, 2, 3]
+    assert table.category_columns == [5]
+    assert table.column_numbers(0) == [5.0]
+    assert table.output_column_cells(1) == ["2020", "2021"]
+    mixed = tables.OutputTable(("n", "pupils"), (("5", "5"), ("x", "x")))
+    assert (mixed.column_numbers(0), mixed.column_counts(0)) == (None, [5.0])
+    assert mixed.count_columns == [0]
+    means = tables.OutputTable(("n_visits",), (("5.5",), ("2.5",)))
+    assert (means.column_numbers(0), means.count_columns) == ([5.5, 2.5], [])
+
+
+@pytest.mark.parametrize("withheld", ["<8", "≤ 7", "*", "--", "NA", "n/a", "nan", "suppressed", ""])
+@pytest.mark.parametrize("name", ["n", "pupils"])
+def test_a_withheld_cell_hides_no_other_one(stops, name, withheld):
+    """One cell that is no number once made a column of counts into one of words."""
+    assert stops(_csv(["sex", name], ["F", 500], ["M", withheld])) == []
+    assert _rules(stops(_csv(["sex", name], ["F", 5], ["M", withheld]))) == ["small counts"]
+    assert _rules(stops(_csv(["sex", name], ["F", 501], ["M", withheld]))) == ["rounding"]
+    labelled = _csv(["sex", name], ["F", 500], ["M", withheld]).encode()
+    assert [c.value for c in tables.labelled_counts(labelled, OutputKind.CSV)[name]] == [500.0]
+
+
+@pytest.mark.parametrize("odd", ["x", "0.5"])
+def test_a_count_by_its_name_is_one_beside_any_odd_cell(stops, odd):
+    assert "small counts" in _rules(stops(_csv(["sex", "n"], ["F", 5], ["M", odd])))
+
+
+def test_counts_of_a_table_stand_with_the_labels_beside_them():
+    data = _csv(["sex", "n"], ["F", 500], ["M", ""]).encode()
+    counts = tables.labelled_counts(data, OutputKind.CSV)
+    assert [count.value for count in counts["n"]] == [500.0]
+    assert counts["n"][0].cell_label(("sex",)) == ("F",)
+    assert counts["n"][0].cell_label(("age",)) is None
+    assert tables.labelled_counts(b"a\n", OutputKind.CSV) == {}
+
+
+def test_counts_in_json_stand_with_the_keys_that_lead_to_them():
+    data = json.dumps(
+        {
+            "F": {"n": 500, "old": {"n": 20}},
+            "M": [{"n": 300, "age": 5.5}],
+            "counts": [10, {"n": 40}],
+        }
+    ).encode()
+    counts = tables.labelled_counts(data, OutputKind.JSON)
+    assert [(c.value, c.path, c.row_labels) for c in counts["n"]] == [
+        (500.0, ("F",), {"n": "500"}),
+        (20.0, ("F", "old"), {"n": "20"}),
+        (300.0, ("M",), {"n": "300", "age": "5.5"}),
+        (40.0, ("counts",), {"n": "40"}),
+    ]
+    assert [(c.value, c.path) for c in counts["counts"]] == [(10.0, ("counts", ""))]
+    assert counts["n"][1].cell_label(("sex", "age")) == ("F", "old")
+    assert counts["n"][1].cell_label(("sex",)) is None
+
+
+def test_leaves_of_json_have_their_paths():
+    value = {"a": [1, {"n": 2}], "b": {"c": None}}
+    assert tables.output_json_leaves(value) == [("a.0", 1), ("a.1.n", 2), ("b.c", None)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "wrong"), [(10, 0), (12.5, 0), (12.6, 1), (7.5, 0), (7.4, 1), (0, 0), (-10, 1)]
+)
+def test_a_shown_count_is_the_rounded_one_of_its_people_or_withheld(shown, wrong):
+    people = {("F",): [str(i) for i in range(10)]}
+    stops = declared_count_stops({("F",): shown}, people, round_to=5)
+    assert len(stops) == wrong
+    if wrong:
+        assert str(stops[0].why) == "1 counts are not those of the declared people."
+    both = declared_count_stops({("F",): 50, ("M",): 50, ("X",): 0}, people, round_to=5)
+    assert [(s.rule, str(s.why)) for s in both] == [
+        ("declaration", "2 counts are not those of the declared people.")
+    ]
+
+
+PEOPLE = [f"p{i}" for i in range(30)]
+
+
+@pytest.mark.parametrize(("differ", "caught"), [(0, False), (1, True), (7, True), (8, False)])
+def test_cells_that_differ_by_one_to_seven_people_tell_of_them(differ, caught):
+    """Seven at the most, whichever of the two was released first."""
+    for first, second in (
+        (PEOPLE, PEOPLE[differ:]), (PEOPLE[differ:], PEOPLE), (PEOPLE[:20], PEOPLE[differ:20])
+    ):  # fmt: skip
+        check = DifferencingCheck(PEOPLE)
+        check.add_released({"first": check.people_bits(first)})
+        pairs = check.identifying_pairs({"second": check.people_bits(second)})
+        wanted = [DifferencingPair(new="second", old="first", people_count=differ)]
+        assert pairs == (wanted if caught else [])
+        assert can_recover_few_people(first, second) == caught
+        reasons = differencing_stops({"second": second}, {"first": first})
+        assert [reason.rule for reason in reasons] == ["differencing"] * caught
+    if caught:
+        assert "1 combinations of cells" in str(reasons[0].why)
+
+
+def test_two_new_cells_are_compared_with_one_another_and_the_older_is_named():
+    check = DifferencingCheck(PEOPLE)
+    cells = {"a": check.people_bits(PEOPLE), "b": check.people_bits(PEOPLE[1:])}
+    assert check.identifying_pairs(cells) == [DifferencingPair(new="b", old="a", people_count=1)]
+    # Judged only: nothing was released by the question.
+    assert check.identifying_pairs({"b": cells["b"]}) == []
+    check.add_released({"a": cells["a"]})
+    assert check.identifying_pairs({"b": cells["b"]})[0].old == "a"
+    assert differencing_stops({}, {"a": PEOPLE}) == []
+
+
+def test_a_check_may_ask_for_fewer_or_more_than_eight():
+    for smallest in (3, 12):
+        check = DifferencingCheck(PEOPLE, smallest=smallest)
+        check.add_released({"all": check.people_bits(PEOPLE)})
+        for missing in (smallest - 1, smallest):
+            new = {"new": check.people_bits(PEOPLE[missing:])}
+            assert bool(check.identifying_pairs(new)) == (missing < smallest)
+            few = can_recover_few_people(PEOPLE, PEOPLE[missing:], smallest=smallest)
+            assert few == (missing < smallest)
+
+
+def test_what_the_released_cells_tell_among_themselves_stops_nothing_new():
+    check = DifferencingCheck(PEOPLE)
+    check.add_released({"all": check.people_bits(PEOPLE), "most": check.people_bits(PEOPLE[1:])})
+    assert check.identifying_pairs({"again": check.people_bits(PEOPLE)}) != []
+    other = DifferencingCheck(PEOPLE)
+    other.add_released({"a": other.people_bits(PEOPLE[:10]), "b": other.people_bits(PEOPLE[10:20])})
+    assert other.identifying_pairs({"a again": other.people_bits(PEOPLE[:10])}) == []
+    [pair] = other.identifying_pairs({"a and b but one": other.people_bits(PEOPLE[:19])})
+    assert pair == DifferencingPair(new="a and b but one", old="a + b", people_count=1)
+
+
+def _flags(*cells, people=24):
+    return np.array([[i in cell for i in range(people)] for cell in cells])
+
+
+def test_equations_name_the_cells_and_count_the_people():
+    parts = [range(8), range(8, 16), range(16, 24)]
+    total = _flags(range(24), *parts)
+    assert identifying_cell_combinations(total, 8) == []
+    for left_out in (1, 7):
+        cells = _flags(range(24), *parts[:2], range(16, 24 - left_out))
+        combinations = identifying_cell_combinations(cells, 8)
+        assert CellCombination((0, 1, 2, 3), left_out) in combinations
+    assert identifying_cell_combinations(np.zeros((0, 4), bool), 8) == []
+    assert identifying_cell_combinations(_flags(range(9), range(9, 18)), 8) == []
+    assert identifying_cell_combinations(_flags(range(7)), 8) == [CellCombination((0,), 7)]
+    assert identifying_cell_combinations(_flags(range(8)), 8) == []
+
+
+@given(st.lists(st.sets(st.integers(0, 23), min_size=9), min_size=2, max_size=6))
+def test_every_pair_that_tells_is_among_what_the_equations_find(cells):
+    combinations = identifying_cell_combinations(_flags(*cells), 8)
+    least = min((c.people for c in combinations), default=inf)
+    pairs = [len(a ^ b) for i, a in enumerate(cells) for b in cells[:i]]
+    for pair in pairs:
+        assert not 0 < pair < 2 or least == 1
+    for first, second in pairwise(combinations):
+        assert (first.people, first.cells) < (second.people, second.cells)
+    assert all(0 < c.people < 8 for c in combinations)
+
+
+def _result(auc=0.5, found=0.05, members=300, others=300):
+    return MembershipResult(auc=auc, found_share=found, members=members, others=others)
+
+
+def test_fifty_rows_on_each_side_are_enough_to_tell():
+    assert membership_stops(_result(members=50, others=50)) == []
+    for few in ({"members": 49}, {"others": 49}):
+        [stop] = membership_stops(_result(**few))
+        assert str(stop.why) == "Too few rows to test what the model remembers."
+
+
+def test_an_attack_may_exceed_its_limit_by_two_standard_errors_of_chance():
+    """The area of two equal samples of n has the variance 1/(6n) at most (Hanley and McNeil)."""
+    spread = 2 * (1 / (12 * 300) + 1 / (12 * 100)) ** 0.5
+    sides = {"members": 300, "others": 100}
+    assert membership_stops(_result(auc=0.6 + spread - 1e-9, **sides)) == []
+    [stop] = membership_stops(_result(auc=0.6 + spread + 1e-9, **sides))
+    assert str(stop.why) == (
+        "The model tells its training rows from others (area 0.67, limit 0.60)."
+    )
+    assert membership_stops(_result(found=0.2 + 2 * spread - 1e-9, **sides)) == []
+    [stop] = membership_stops(_result(found=0.2 + 2 * spread + 1e-9, **sides))
+    assert "found with one false alarm in twenty" in str(stop.why)
+    both = membership_stops(_result(auc=0.99, found=0.9))
+    assert both == [StopReason("membership", stop.why) for stop in both]
+    assert len(both) == 2
+
+
+def test_an_attack_counts_both_sides_and_those_found_at_few_false_alarms():
+    probability = [0.9, 0.8, 0.7, 0.4] + [0.3] * 19 + [0.85]
+    result = attack_membership(probability, [1] * 24, [1] * 4 + [0] * 20)
+    assert (result.members, result.others) == (4, 20)
+    # 4, 0.9 beats all twenty; each other member loses to the one at 0.85 alone.
+    assert result.auc == pytest.approx((20 + 19 * 3) / 80)
+    # At one false alarm in twenty the threshold is the score of that one.
+    assert result.found_share == 0.25
+    assert attack_membership([0.5], [1], [1]).auc == 0.5
+    assert attack_membership([0.5], [1], [1]).found_share == 0.0
+    certain = attack_membership([1.0, 0.0], [1, 1], [1, 0])
+    assert certain.auc == 1.0
