@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -166,6 +166,107 @@ def export(where: str, key_file: Path, folder: Path) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
     return _checkpoint_command_result(app.export_ledger_folder(where, key_file, folder))
+
+
+_database = option(
+    "--database", default="", help="URL of a PostgreSQL that holds this home's ledger."
+)
+_keys_archive = option(
+    "--keys", type=_file, help="File for the keys alone; without it no key is in the backup."
+)
+
+
+@command(
+    ledger,
+    "backup",
+    example="commonwatt ledger backup . --to /mnt/vault/monday.tar --keys /mnt/safe/keys.tar",
+)
+@click.argument("home", type=click.Path(file_okay=False, path_type=Path))
+@option("--to", "archive", type=_file, required=True, help="New file, outside the home.")
+@_keys_archive
+@_database
+def backup(home: Path, archive: Path, keys: Path | None, database: str) -> CommandResult:
+    """Write ledger, projects, data and runs of a folder into one file, while they are in use."""
+    from commonwatt.ledger import usecases as app
+
+    done = app.back_up_home_at(home, archive, keys, database, now=datetime.now(UTC))
+    return CommandResult(data=done, text=lambda language: _backup_command_text(done, language))
+
+
+@command(
+    ledger,
+    "restore",
+    example="commonwatt ledger restore /mnt/vault/monday.tar --to home"
+    " --keys /mnt/safe/keys.tar --checkpoint kept.txt",
+)
+@click.argument("archive", type=_file)
+@option(
+    "--to", "home", type=click.Path(file_okay=False, path_type=Path), required=True,
+    help="New or empty folder.",
+)  # fmt: skip
+@option("--keys", type=_file, help="File of the keys that were backed up beside it.")
+@_database
+# Without one a restore cannot know of entries that came after the backup.
+@option(
+    "--checkpoint", "pinned", type=_file, multiple=True, help="Checkpoint that you kept elsewhere."
+)
+def restore(
+    archive: Path, home: Path, keys: Path | None, database: str, pinned: tuple[Path, ...]
+) -> CommandResult:
+    """Put a backup back into an empty place, verified, all of it or nothing."""
+    from commonwatt.ledger import usecases as app
+
+    done = app.restore_home_at(archive, home, keys, database, pinned)
+    return CommandResult(data=done, text=lambda language: _restore_command_text(done, language))
+
+
+def _backup_command_text(done: dict[str, Any], language: str) -> str:
+    gaps = {"id": done["backup_id"], "files": f"{done['files']:,}", "bytes": f"{done['bytes']:,}"}
+    sentence = Message("Backup {id} is whole: {files} files, {bytes} bytes, in {archive}")
+    first = Message(sentence.text, gaps | {"archive": done["archive"]})
+    keys = (
+        Message("{count} keys apart, in {archive}")
+        if done["keys_archive"]
+        else Message("{count} keys are not in it; back them up by --keys or by other means")
+    )
+    apart = Message(keys.text, {"count": str(len(done["keys"])), "archive": done["keys_archive"]})
+    return _backup_lines(first, [apart] if done["keys"] else [], done, language)
+
+
+def _restore_command_text(done: dict[str, Any], language: str) -> str:
+    gaps = {key: str(done[key]) for key in ("backup_id", "at", "files", "home")}
+    first = Message("Backup {backup_id} of {at} is restored: {files} files, in {home}", gaps)
+    names = ", ".join(done["keys_missing"])
+    missing = Message("These keys were not in it: {names}", {"names": names})
+    return _backup_lines(first, [missing] if names else [], done, language)
+
+
+_LEFT_OUT: Final = {
+    "link": Message("a link"),
+    "draft": Message("a draft that was never finished"),
+    "socket or pipe": Message("a socket or pipe"),
+}
+
+
+def _backup_lines(first: Message, then: list[Message], done: dict[str, Any], language: str) -> str:
+    """Return what was done, how far each ledger goes, and what was left out, a line each."""
+    chains = [
+        Message(
+            "{path} holds {entries} entries until {at}, root {root}",
+            {"path": chain["path"], "entries": f"{chain['entries']:,}", "at": chain["at"] or "–",
+             "root": chain["root"]},
+        )
+        for chain in done["ledgers"]
+    ]  # fmt: skip
+    left = [
+        Message(
+            "Left out: {path} ({why})", {"path": path, "why": _LEFT_OUT[why].translate(language)}
+        )
+        for path, why in done["left_out"].items()
+    ]
+    compare = Message("Compare the number of entries with a checkpoint that is kept elsewhere.")
+    lines = [first, *then, *chains, *left, *([compare] if chains else [])]
+    return "\n".join(line.translate(language) for line in lines)
 
 
 def _checkpoint_command_result(note: Checkpoint) -> CommandResult:

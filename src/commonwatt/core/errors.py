@@ -46,6 +46,7 @@
     ├── BudgetError                76   a privacy budget does not cover a question
     ├── DeidentifyError            77   data cannot be de-identified (an InputError)
     ├── RoleError                  78   a person may not do this in a project
+    ├── BackupError                79   a backup cannot be made, or is not what was backed up
     ├── EngineError                90   an engine refuses an act, or does not answer
     ├── UnknownError               91   the cluster has no such node or job
     ├── ControlError               92   a controller cannot run here

@@ -33,3 +33,9 @@ class EntryError(CommonwattError):
     """An entry is not of the form that can be written."""
 
     code, exit_code = "entry-invalid", 65
+
+
+class BackupError(CommonwattError):
+    """A backup cannot be made here, or what an archive holds is not what was backed up."""
+
+    code, exit_code = "backup-refused", 79

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -138,6 +138,25 @@ def export_ledger_folder(ledger_location: str, key_file: Path, folder: Path) -> 
 
     key = Key.load(key_file)
     return with_ledger(ledger_location, lambda ledger: write(ledger, folder, by=key))
+
+
+def back_up_home_at(
+    home: Path, archive: Path, keys: Path | None, database: str, *, now: datetime
+) -> dict[str, Any]:
+    """Write a home into one archive, and its keys into another where one is named."""
+    from commonwatt.ledger.backups.home import back_up_home
+
+    return asdict(back_up_home(home, archive, keys=keys, database=database, at=now))
+
+
+def restore_home_at(
+    archive: Path, home: Path, keys: Path | None, database: str, pinned: Sequence[Path]
+) -> dict[str, Any]:
+    """Put a backup back into an empty place, verified, all of it or nothing."""
+    from commonwatt.ledger.backups.home import restore_home
+
+    notes = [parse_checkpoint_note(path.read_text(encoding="utf-8")) for path in pinned]
+    return restore_home(archive, home, keys=keys, database=database, checkpoints=notes)
 
 
 def ledger_actor_dict(actor: Actor) -> dict[str, Any]:

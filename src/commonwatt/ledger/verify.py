@@ -8,9 +8,10 @@ with this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -28,7 +29,7 @@ from commonwatt.ledger.entries import (
 )
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.keys import actor_id_of, actor_signature_holds, entry_batch_message
-from commonwatt.ledger.store import ChainHead, Ledger, read_chain_head
+from commonwatt.ledger.store import ChainHead, read_chain_head
 
 _PAGE = 20_000
 _OF_ACTORS = frozenset({actors.ENROL, actors.REVOKE})
@@ -87,7 +88,15 @@ class _ChainWalk:
     revoked: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def verify_ledger(ledger: Ledger, *, pinned: Checkpoint | None = None) -> VerificationResult:
+class ReadableChain(Protocol):
+    """Whatever a chain can be read from: a ledger, or a copy of its database."""
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection that sees one state of the database."""
+        ...
+
+
+def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) -> VerificationResult:
     """Return what was checked, or raise at the first thing that does not hold.
 
     Args:
