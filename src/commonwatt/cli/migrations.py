@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commonwatt.cli.frame import CommandResult
 from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.stores.migrate import StoreMigration
 
 
 def migrated_database_command_result(where: str | Path) -> CommandResult:
