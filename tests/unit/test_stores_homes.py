@@ -31,7 +31,7 @@ from commonwatt.stores.engine import (
     database_write_transaction,
     open_database_engine,
 )
-from commonwatt.stores.errors import StoreVersionError
+from commonwatt.stores.errors import StoreBusyError, StoreVersionError
 from commonwatt.stores.migrate import migrate_database
 from commonwatt.stores.versions import store_versions_on
 from commonwatt.study.programme.reader import load_programme
@@ -215,3 +215,16 @@ def test_a_programme_of_that_time_is_read(programme, tmp_path):
     assert loaded.file.title.english
     assert loaded.sites
     assert os.path.basename(copy) in {each.name for each in loaded.inputs}
+
+
+def test_a_lock_that_is_held_is_no_fault_of_ours(home, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    assert run_main(root, ["ledger", "verify"]) == 0
+    monkeypatch.setattr("commonwatt.stores.engine.BUSY_TIMEOUT_S", 0.1)
+    grant = ["sandbox", "budget", "heart", "--grant", "4", "--key", "custodian.pem"]
+    holder = sqlite3.connect("ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert run_main(root, grant) == StoreBusyError.exit_code
+    assert "fault of Commonwatt" not in capsys.readouterr().err
+    holder.close()
+    assert run_main(root, grant) == 0

@@ -27,6 +27,10 @@
     ├── InfeasibleError            40   the limits cannot all hold
     ├── IdentityError              50   a conservation law did not close (a bug)
     ├── CatalogueError             51   a figure or a column is declared twice or not at all
+    ├── StoreError                 56   a database cannot be opened or read
+    │   ├── StoreVersionError      57   its tables are of another version
+    │   └── StoreBusyError         58   another process holds it
+    ├── RunDraftLostError          59   the lease of a draft lapsed while it was written
     ├── RunNotFoundError           60   no such run in the store
     ├── LedgerError                61   a ledger cannot be opened or lacks what is asked
     ├── TamperedError              62   the record was changed after it was written

@@ -35,8 +35,10 @@ from commonwatt.ledger.entries import (
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
 from commonwatt.ledger.keys import Signer, actor_id_of, actor_signature_holds, entry_batch_message
 from commonwatt.stores.engine import (
+    database_error_of_fault,
     database_read_transaction,
     database_write_transaction,
+    is_database_environment_fault,
     open_database_engine,
 )
 from commonwatt.stores.errors import StoreError
@@ -122,7 +124,8 @@ class Ledger:
 
         Raises:
             LedgerError: There is none and none may be made, or it cannot be opened.
-            StoreVersionError: Its tables are of another version.
+            StoreError: Its tables are of another version, or a disk, a lock or a server is at
+                fault.
         """
         engine = open_database_engine(where)
         try:
@@ -130,6 +133,9 @@ class Ledger:
                 _check_ledger_exists(engine, where)
             return cls(engine, origin=origin)
         except SQLAlchemyError as error:
+            engine.dispose()
+            if is_database_environment_fault(error):
+                raise database_error_of_fault(error, _ledger_location_text(where)) from error
             raise LedgerError(
                 _ledger_location_text(where), found=type(error).__name__, wanted=_READABLE
             ) from None
@@ -491,7 +497,10 @@ def _check_ledger_exists(engine: sa.Engine, where: str | Path) -> None:
         raise LedgerError(
             _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
         )
-    if not sa.inspect(engine).has_table(schema.head.name):
+    # An inspector of the engine itself would begin as a writer does, and wait for every other.
+    with database_read_transaction(engine) as connection:
+        exists = sa.inspect(connection).has_table(schema.head.name)
+    if not exists:
         raise LedgerError(
             _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
         )

@@ -164,7 +164,9 @@ def _prepare_missing_project_tables(ledger: Ledger) -> None:
     """Make the tables of projects where they are missing; a mere look takes no lock."""
     # A person who only looks must not wait behind a running release, so the lock is taken once in
     # the life of a database.
-    if not sa.inspect(ledger.engine).has_table(schema.projects.name):
+    with ledger.reading() as connection:
+        exists = sa.inspect(connection).has_table(schema.projects.name)
+    if not exists:
         prepare_project_tables(ledger)
 
 
