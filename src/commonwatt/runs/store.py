@@ -25,7 +25,8 @@ from sqlalchemy.exc import IntegrityError
 import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
-from commonwatt.core.files import save_table, save_text
+from commonwatt.core.faults import storage_errors_about
+from commonwatt.core.files import save_table, save_text, sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.runs.source import run_source_digest
@@ -183,10 +184,15 @@ class RunStore:
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
-        try:
-            os.rename(draft.folder, self.folder(run.run_id))
-        except OSError:  # a folder that is not empty is never replaced
-            return self._keep_earlier_run(draft, run)
+        with storage_errors_about(self.folder(run.run_id)):
+            sync_tree(draft.folder)
+            try:
+                os.rename(draft.folder, self.folder(run.run_id))
+            except OSError:  # a folder that is not empty is never replaced
+                if not self.folder(run.run_id).exists():
+                    raise
+                return self._keep_earlier_run(draft, run)
+            sync_folder(self.root)
         self._list_run_in_database(run)
         return run
 
