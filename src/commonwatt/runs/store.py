@@ -28,6 +28,7 @@ from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.faults import storage_errors_about
 from commonwatt.core.files import save_table, save_text, sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
+from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.runs.source import run_source_digest
 
@@ -193,6 +194,7 @@ class RunStore:
                     raise
                 return self._keep_earlier_run(draft, run)
             sync_folder(self.root)
+        log_event(LogEvent.RUN_COMPLETED, run=run.run_id)
         self._list_run_in_database(run)
         return run
 
