@@ -60,7 +60,7 @@ def test_what_a_field_is_for_is_taken(field, tmp_path):
 
     value = {
         FieldKind.MADE_ID: "0123456789ab", FieldKind.NAME_ID: "job-1.5_x", FieldKind.COUNT: 3,
-        FieldKind.CODE: Code.WORD, FieldKind.SECONDS: 1.5, FieldKind.FLAG: True,
+        FieldKind.CODE: Code.WORD, FieldKind.SECONDS: 1.5,
         FieldKind.FRAMES: ["a.py:1 f"],
     }[LOG_FIELDS[field]]  # fmt: skip
     with logging_to(str(tmp_path / "log")):

@@ -1,5 +1,6 @@
 """Runs from the console: started, followed, stopped, and killed at any moment."""
 
+import errno
 import os
 import signal
 import sqlite3
@@ -241,3 +242,58 @@ def test_a_run_is_started_followed_and_stopped_through_the_doors(console):
         assert visitor.post("/works/study", data={"programme": "/etc/passwd"}).status_code == 422
         run = console.desk.runs.ids()[0]
         assert visitor.get(f"/runs/{run}/report").status_code == 200
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_a_work_whose_process_cannot_be_started_fails_and_the_next_one_runs(
+    slow, monkeypatch, number
+):
+    desk, foreman = slow
+    real, calls = subprocess.Popen, []
+
+    def flaky(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(subprocess, "Popen", flaky)
+    first = start_task(desk, "study", GIVEN, "ada", now=_now())
+    foreman.start()
+    work = wait_for_task(desk, first, 60)
+    assert (work.state, work.error["error"]) == (TaskState.FAILED, "process-failed")
+    assert work.error["remedy"]
+    assert work.error["zh-Hant"]
+    second = start_task(desk, "study", GIVEN, "ada", now=_now())
+    assert wait_for_task(desk, second, 60).state is TaskState.FINISHED
+    assert foreman.is_alive
+    kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{first}")]
+    assert kinds == [None, "running", "failed"]
+    verify_ledger(desk.ledger)
+
+
+def test_a_work_that_cannot_be_seen_to_holds_up_no_other(slow):
+    desk, foreman = slow
+    first, second = (start_task(desk, "study", GIVEN, "ada", now=_now()) for _ in range(2))
+    # A folder where the lock of the first one should be: nobody can open it.
+    (tasks_folder(desk) / f"{first}.lock").mkdir()
+    for _ in range(4):
+        foreman.supervise_once(_now())
+    (tasks_folder(desk) / f"{first}.lock").rmdir()
+    foreman.start()
+    assert {wait_for_task(desk, work_id, 60).state for work_id in (first, second)} == {
+        TaskState.FINISHED
+    }
+
+
+def test_a_stop_signals_nobody_who_bears_the_number_by_now(slow):
+    desk, foreman = slow
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
+    foreman.supervise_once(_now())
+    bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    (tasks_folder(desk) / f"{work_id}.pid").write_text(f"{bystander.pid} 1\n")
+    stop_task(desk, work_id, "ada", now=_now())
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    assert find_console_task(desk, work_id).state is TaskState.STOPPED

@@ -99,7 +99,6 @@ class FieldKind(StrEnum):
     COUNT = "count"
     CODE = "code"
     SECONDS = "seconds"
-    FLAG = "flag"
     FRAMES = "frames"
 
 
@@ -115,12 +114,8 @@ LOG_FIELDS: Final[Mapping[str, FieldKind]] = {
     "count": FieldKind.COUNT,
     "errno": FieldKind.COUNT,
     "exit_code": FieldKind.COUNT,
-    "line": FieldKind.COUNT,
-    "outputs": FieldKind.COUNT,
-    "port": FieldKind.COUNT,
     "process": FieldKind.COUNT,
     "refused": FieldKind.COUNT,
-    "size_bytes": FieldKind.COUNT,
     "status": FieldKind.COUNT,
     "ticks": FieldKind.COUNT,
     "action": FieldKind.CODE,
@@ -130,14 +125,9 @@ LOG_FIELDS: Final[Mapping[str, FieldKind]] = {
     "fault": FieldKind.CODE,
     "kind": FieldKind.CODE,
     "loop": FieldKind.CODE,
-    "method": FieldKind.CODE,
-    "origin": FieldKind.CODE,
     "to": FieldKind.CODE,
-    "why": FieldKind.CODE,
-    "cpu_s": FieldKind.SECONDS,
     "silent_s": FieldKind.SECONDS,
     "wall_s": FieldKind.SECONDS,
-    "allowed": FieldKind.FLAG,
     "frames": FieldKind.FRAMES,
 }
 """Every field that a line may have, beside instant, level, event and process."""
@@ -298,10 +288,6 @@ def _seconds_of(value: object) -> float | None:
     return round(value, 6)
 
 
-def _flag_of(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
 def _frames_of(value: object) -> list[str] | None:
     return value if isinstance(value, list) else None  # pyright: ignore[reportUnknownVariableType]
 
@@ -312,7 +298,6 @@ _LOG_VALUE_OF_KIND: Final[Mapping[FieldKind, Callable[[object], Any]]] = {
     FieldKind.COUNT: _count_of,
     FieldKind.CODE: _code_of,
     FieldKind.SECONDS: _seconds_of,
-    FieldKind.FLAG: _flag_of,
     FieldKind.FRAMES: _frames_of,
 }
 _LOG_CONTEXT: ContextVar[dict[str, Any]] = ContextVar("commonwatt_log", default={})  # noqa: B039

@@ -31,8 +31,10 @@ from sqlalchemy.exc import IntegrityError
 import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
-from commonwatt.core.files import save_table, save_text
+from commonwatt.core.faults import storage_errors_about
+from commonwatt.core.files import save_table, save_text, sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
+from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.runs.database import open_run_database
 from commonwatt.runs.errors import RunDraftLostError
@@ -212,14 +214,20 @@ class RunStore:
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
-        # Renewed just before the rename, so that nobody sweeps what is being given its name.
-        if not self._leases.renew_lease(draft.folder.name):
-            self.discard(draft)
-            raise _lost_draft_error(run.run_id)
-        try:
-            os.rename(draft.folder, self.folder(run.run_id))
-        except OSError:  # a folder that is not empty is never replaced
-            return self._keep_earlier_run(draft, run)
+        with storage_errors_about(self.folder(run.run_id)):
+            sync_tree(draft.folder)
+            # Renewed just before the rename, so that nobody sweeps what is being given its name.
+            if not self._leases.renew_lease(draft.folder.name):
+                self.discard(draft)
+                raise _lost_draft_error(run.run_id)
+            try:
+                os.rename(draft.folder, self.folder(run.run_id))
+            except OSError:  # a folder that is not empty is never replaced
+                if not self.folder(run.run_id).exists():
+                    raise
+                return self._keep_earlier_run(draft, run)
+            sync_folder(self.root)
+        log_event(LogEvent.RUN_COMPLETED, run=run.run_id)
         self._list_run_in_database(run)
         self._leases.release_lease(draft.folder.name)
         return run
