@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.lock
 STAMP := $(VENV)/.ready
 
-.PHONY: run test setup check types lint imports fix messages bench mutants lock docs clean
+.PHONY: run test setup check types lint imports fix messages bench mutants coverage prove lock docs clean
 
 run: $(STAMP)  ## Set everything up, run the shipped programme, then open the console
 	$(BIN)/commonwatt study harbour
@@ -60,6 +60,14 @@ SEED ?= 1
 
 mutants: $(STAMP)  ## Plant small faults in named modules and count what the tests notice
 	$(BIN)/python -m tests.mutants $(MODULE) --seed $(SEED)
+
+coverage: $(STAMP)  ## Hold the branch coverage of the named modules to the floor in pyproject.toml
+	$(BIN)/python -m tests.mutants.branches
+
+WING ?=
+
+prove: $(STAMP)  ## Run the full form of a wing's proofs: make prove WING=clinic; all wings without one
+	$(BIN)/pytest --prove $(if $(WING),--wing $(WING))
 
 lock:  ## Renew the locked dependencies, none younger than a week
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
