@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 RUN_STAMP := $(VENV)/.ready-to-run
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants wheels lock docs help clean
+.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants coverage prove wheels lock docs help clean
 
 # A first run compiles for half a minute. The kernels that the study wants last are compiled
 # beside its first steps, by asking small questions; where they are compiled, it takes seconds.
@@ -78,6 +78,14 @@ SEED ?= 1
 
 mutants: $(STAMP)  ## Plant small faults in named modules and count what the tests notice
 	$(BIN)/python -m tests.mutants $(MODULE) --seed $(SEED)
+
+coverage: $(STAMP)  ## Hold the branch coverage of the named modules to the floor in pyproject.toml
+	$(BIN)/python -m tests.mutants.branches
+
+WING ?=
+
+prove: $(STAMP)  ## Run the full form of a wing's proofs: make prove WING=clinic; all wings without one
+	$(BIN)/pytest --prove $(if $(WING),--wing $(WING))
 
 changelog: $(STAMP)  ## Print the changes since the last release, from changes/
 	@$(BIN)/python changes/assemble.py

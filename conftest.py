@@ -1,6 +1,37 @@
-"""Put the checkout on the path, so that tests can share helpers as `tests.x`."""
+"""Put the checkout on the path, so that tests share helpers as `tests.x`; size the proofs."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+from tests.proofs import PROOFS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make prove` hands over."""
+    parser.addoption("--prove", action="store_true", help="run the proofs only, at full size")
+    parser.addoption("--wing", default="", help="with --prove: the wing whose proofs run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the size of the proofs before any test is read."""
+    PROOFS.full = config.getoption("--prove")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave only the proofs of the wing where proofs are asked for."""
+    if not config.getoption("--prove"):
+        return
+    wing = config.getoption("--wing")
+    chosen = [
+        item
+        for item in items
+        if item.get_closest_marker("prove") and (not wing or f"_{wing}_" in item.nodeid)
+    ]
+    if not chosen and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(f"No proof of the wing {wing!r}: none would be no proof.")
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen

@@ -16,6 +16,7 @@ from commonwatt.clinic.engines.monitor import (
 )
 from commonwatt.clinic.engines.monitor.plan import calibration_log_ratios
 from commonwatt.clinic.engines.monitor.rows import NO_ALARM, monitor_verdicts_of_alarms
+from tests.proofs import PROOFS
 
 NEVER = MonitorPlan(alpha=1e-9, middle=-1.0)
 
@@ -63,7 +64,8 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.prove
+@settings(max_examples=PROOFS.size(60, 3_000), deadline=None)
 @given(ROWS, st.sampled_from([0.02, 0.3, 0.9]), st.sampled_from([0.0, 0.02, 0.5]))
 def test_the_kernel_is_the_law_in_every_stream(drawn, alpha, head):
     """Four streams: the whole and three groups; labels that come too often, so that some alarm."""
@@ -106,17 +108,18 @@ def test_more_streams_make_the_same_rows_alarm_later_and_never_sooner():
 
 
 @pytest.mark.slow
+@pytest.mark.prove
 def test_the_mean_false_alarm_rate_over_streams_stays_below_its_bound():
     """Ten streams of a right model, one budget: alarms of any in at most a fifth of the runs."""
     plan = MonitorPlan(alpha=0.2, horizon=300, middle=-1.0, band=0.0)
-    chance, alarmed = np.random.default_rng(7), 0
-    for _ in range(200):
+    chance, alarmed, runs = np.random.default_rng(7), 0, PROOFS.size(200, 2_000)
+    for _ in range(runs):
         score = 1 / (1 + np.exp(-chance.normal(-1, 1.2, 3_000)))
         label = chance.random(3_000) < score
         streams = (np.arange(3_000) % 10)[:, None]
         result = monitor_scored_patients(score, label, streams, plan, count=10)
         alarmed += bool((result.alarm_at != NO_ALARM).any())
-    assert alarmed <= 200 * 0.2
+    assert alarmed <= runs * 0.2
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,8 @@ def _slow_days(counts, plan):
     return alarm, [each / limit for each in peak]
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.prove
+@settings(max_examples=PROOFS.size(25, 500), deadline=None)
 @given(st.data(), st.sampled_from([0.0, 0.02]))
 def test_days_are_the_law_in_every_stream(data, head):
     plan = MonitorPlan(alpha=0.9, horizon=60, middle=-1.0, head_start_share=head, fewest=2)

@@ -13,6 +13,7 @@ from commonwatt.fleet.domain.result import JobState
 from commonwatt.fleet.domain.workload import workload_from_columns
 from commonwatt.fleet.engines.metrics import fleet_metrics
 from commonwatt.fleet.engines.simulator import simulate_schedule
+from tests.proofs import PROOFS
 
 GPUS = 8
 
@@ -88,7 +89,8 @@ def dozens(draw):
     return submit, runtime, [4, *gpus[1:]]
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.prove
+@settings(max_examples=PROOFS.size(40, 2_000), deadline=None)
 @given(dozens())
 def test_the_figures_are_the_definitions_second_by_second(dozen):
     submit, runtime, gpus = dozen

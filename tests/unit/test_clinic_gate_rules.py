@@ -1,0 +1,232 @@
+"""The gate, rule by rule at its edge, and what each answer leaves on record."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from commonwatt.clinic.domain.errors import AdviceRefusedError
+from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
+from commonwatt.clinic.domain.registry.preconditions import (
+    NEEDED_FOR,
+    PROHIBITED,
+    permitted_product_routes,
+)
+from commonwatt.clinic.domain.rules.book import RULE_PLACES
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.engines.gateway.gate import (
+    ALLOWED,
+    REFUSAL,
+    AdviceRequest,
+    GateVerdict,
+    department_guide_refusal,
+)
+from commonwatt.clinic.engines.gateway.guides import load_department_guide
+from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
+from commonwatt.ledger import EntryDraft
+from commonwatt.ledger.entries import LONGEST_NAME
+from tests.clinic_factories import KEYS, NOW, put, with_deployment, with_live
+
+GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+ALWAYS = EncounterLottery(secret=b"s" * 32, share=1.0)
+
+
+def _gate(writer=None, model=lambda _: 0.4, lot=None, tell=True):
+    writer = writer or with_live()
+    gate = AdviceGate(
+        writer, "qmh", {"deployment/x": model}, by=KEYS["gateway"], salt=b"s", sample=lot
+    )
+    if tell:
+        body = {"deployment": "deployment/x", "encounter": gate.encounter_pseudonym("e")}
+        put(writer, "disclosure", "d", body | {"language": "en"})
+    return gate
+
+
+def _ask(gate, facts=GOOD, deployment="deployment/x", **options):
+    return gate.request_advice(deployment, "e", facts, at=NOW, **options)
+
+
+def _last(gate):
+    return list(gate.writer.ledger.entries())[-1]
+
+
+def test_an_allowed_advice_has_score_words_and_its_record():
+    gate = _gate()
+    verdict = _ask(gate)
+    pseudonym = hashlib.sha256(b"s" + b"e").hexdigest()[:20]
+    assert gate.encounter_pseudonym("e") == pseudonym
+    assert (verdict.rule, verdict.score, verdict.allows_advice) == (ALLOWED, 0.4, True)
+    assert verdict.advice.startswith(f"advice/{pseudonym}-")
+    assert "0.40" in verdict.words["en"]
+    assert verdict.check_allows_advice() is None
+    body = gate.writer.registry.records[verdict.advice].body
+    assert body == {
+        "deployment": "deployment/x", "encounter": pseudonym, "score": 0.4, "shown": True,
+        "asker": "clinician",
+    }  # fmt: skip
+    # A second question of one encounter is a record of its own.
+    assert _ask(gate).advice != verdict.advice
+
+
+def test_a_refusal_is_on_record_with_its_rule_and_says_it_in_its_error():
+    gate = _gate()
+    verdict = _ask(gate, GOOD | {"quality": "poor"})
+    assert (verdict.rule, verdict.score, verdict.advice) == ("gate.contraindicated", None, "")
+    entry = _last(gate)
+    assert (entry.kind, entry.subject) == (REFUSAL, "site/qmh")
+    assert entry.body == {
+        "rule": "gate.contraindicated", "detail": verdict.detail,
+        "encounter": gate.encounter_pseudonym("e"), "deployment": "deployment/x",
+    }  # fmt: skip
+    with pytest.raises(AdviceRefusedError, match=rf"gate\.contraindicated \({verdict.detail}\)"):
+        verdict.check_allows_advice()
+    bare = GateVerdict(rule="gate.not-live", deployment="deployment/x")
+    with pytest.raises(AdviceRefusedError, match=r"gate\.not-live") as refused:
+        bare.check_allows_advice()
+    assert "()" not in str(refused.value)
+    assert bare.sign_off is False
+
+
+def test_a_name_that_is_none_is_cut_so_that_its_refusal_can_be_recorded():
+    gate = _gate()
+    assert _ask(gate, deployment="deployment/" + "y" * 500).rule == "gate.unknown-deployment"
+    recorded = _last(gate).body["deployment"]
+    assert recorded == ("deployment/" + "y" * 500)[:LONGEST_NAME]
+
+
+@pytest.mark.parametrize(
+    ("age", "rule"),
+    [("50", ALLOWED), ("5e1", ALLOWED), ("nan", "gate.missing-fact"), ("old", "gate.missing-fact"),
+     ("", "gate.missing-fact"), ("1", "gate.contraindicated"), ("18", ALLOWED)],
+)  # fmt: skip
+def test_a_fact_that_ought_to_be_a_number_and_is_none_counts_as_missing(age, rule):
+    verdict = _ask(_gate(), GOOD | {"age_years": age})
+    assert verdict.rule == rule
+    if rule == "gate.missing-fact":
+        assert verdict.detail == "age_years"
+
+
+def test_what_is_missing_is_named_all_at_once_and_in_order():
+    guide = load_department_guide("imaging")
+    assert department_guide_refusal(guide, {}) == (
+        "gate.missing-fact", "age_years, modality, quality", {},
+    )  # fmt: skip
+    outside = department_guide_refusal(guide, GOOD | {"modality": "other"})
+    assert outside == ("gate.outside-indications", guide.guide_id, {})
+    against = department_guide_refusal(guide, GOOD | {"quality": "poor"})
+    assert against is not None
+    assert against[0] == "gate.contraindicated"
+    assert set(against[2]) >= {"en"}
+    assert department_guide_refusal(guide, GOOD) is None
+
+
+def test_a_patient_who_was_not_told_is_refused_in_words_and_never_scored():
+    asked = []
+    gate = _gate(model=lambda facts: asked.append(facts) or 0.4, tell=False)
+    verdict = _ask(gate)
+    assert verdict.rule == "gate.not-disclosed"
+    assert verdict.words == load_department_guide("imaging").notice
+    assert asked == []
+
+
+def test_a_shadow_needs_no_disclosure_and_shows_nobody_anything():
+    gate = _gate(with_live(mode="shadow"), lot=ALWAYS, tell=False)
+    verdict = _ask(gate)
+    assert (verdict.rule, verdict.score, dict(verdict.words)) == (ALLOWED, None, {})
+    body = gate.writer.registry.records[verdict.advice].body
+    assert (body["score"], body["shown"], body["sampled"]) == (0.4, False, False)
+    assert "sign_off" not in body
+
+
+def test_the_lot_falls_on_clinicians_who_gave_no_estimate_and_is_marked():
+    gate = _gate(lot=ALWAYS)
+    first = _ask(gate)
+    assert first.rule == "gate.own-estimate-first"
+    assert set(first.words) >= {"en"}
+    assert first.deployment == "deployment/x"
+    after = _ask(gate, own_estimate=0.0)
+    body = gate.writer.registry.records[after.advice].body
+    assert (after.rule, body["own_estimate"], body["sampled"]) == (ALLOWED, 0.0, True)
+    agent = _ask(gate, asker="agent")
+    assert (agent.rule, agent.score) == (ALLOWED, 0.4)
+    agent_body = gate.writer.registry.records[agent.advice].body
+    assert (agent_body["sampled"], agent_body["asker"]) == (False, "agent")
+    never = _gate(lot=EncounterLottery(secret=b"s" * 32, share=0.0))
+    assert _ask(never).rule == ALLOWED
+    assert "sampled" not in _gate_body(_gate())
+
+
+def _gate_body(gate):
+    return gate.writer.registry.records[_ask(gate).advice].body
+
+
+@pytest.mark.parametrize("score", [0, 1, 0.5])
+def test_a_score_is_a_chance_to_its_ends(score):
+    assert _ask(_gate(model=lambda _: score)).score == score
+
+
+@pytest.mark.parametrize(
+    ("model", "detail"),
+    [
+        (lambda _: -0.01, "no score from 0 to 1"),
+        (lambda _: 1.01, "no score from 0 to 1"),
+        (lambda _: "x", "ValueError"),
+    ],
+)
+def test_what_is_no_chance_is_a_model_that_failed(model, detail):
+    verdict = _ask(_gate(model=model))
+    assert (verdict.rule, verdict.detail, verdict.score) == ("gate.model-failed", detail, None)
+    assert verdict.deployment == "deployment/x"
+
+
+def test_a_model_that_failed_is_not_asked_again_when_its_answer_is_recorded():
+    asked = []
+
+    def model(facts):
+        asked.append(facts)
+        raise RuntimeError
+
+    _ask(_gate(model=model))
+    assert len(asked) == 1
+    gate = _gate(model=lambda facts: asked.append(facts) or 0.4)
+    _ask(gate)
+    assert len(asked) == 2
+
+
+def test_what_is_noted_stands_under_the_signature_of_the_answer():
+    gate = _gate()
+
+    def note(verdict):
+        return [EntryDraft(kind="note", subject="site/qmh", body={"rule": verdict.rule})]
+
+    question = AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
+    for facts, rule in ((GOOD, ALLOWED), ({}, "gate.missing-fact")):
+        prepared = gate.prepare_advice(replace(question, facts=facts))
+        with gate.writer.transaction() as tx:
+            verdict = gate.record_prepared_advice_on(tx, prepared, at=NOW, note=note)
+        assert verdict.rule == rule
+        assert (_last(gate).kind, _last(gate).body) == ("note", {"rule": rule})
+
+
+def test_only_what_is_live_here_and_has_a_model_may_be_asked():
+    assert _ask(_gate(with_deployment(), tell=False)).rule == "gate.not-live"
+    gate = _gate()
+    assert _ask(gate, deployment="version/v1").rule == "gate.unknown-deployment"
+    assert _ask(gate, deployment="deployment/none").rule == "gate.unknown-deployment"
+    gate.site = "elsewhere"
+    assert _ask(gate).rule == "gate.wrong-site"
+    gate.site, gate.models = "qmh", {}
+    assert _ask(gate).rule == "gate.no-model"
+    assert gate.deployment_refusal("deployment/x") is None
+
+
+def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
+    routes = permitted_product_routes()
+    assert all(not {"", PROHIBITED} & permitted for permitted in routes.values())
+    assert routes["hk"] == {"approval", "exempt"}
+    assert routes["imdrf"] == frozenset()
+    assert set(routes) == set(RULE_PLACES)
+
+
+def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():
+    assert {DeploymentStatus.APPROVED, DeploymentStatus.LIVE} == NEEDED_FOR
