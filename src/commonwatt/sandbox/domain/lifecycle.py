@@ -82,6 +82,7 @@ STEP_ROLES: Final[dict[str, frozenset[str]]] = {
     "delete": frozenset({ProjectRole.CUSTODIAN}),
     "delete-room": frozenset({ProjectRole.CUSTODIAN}),
     "opt-out": frozenset({ProjectRole.CUSTODIAN}),
+    "erase": frozenset({ProjectRole.CUSTODIAN}),
     "lane": frozenset({ProjectRole.CUSTODIAN}),
     "grant-budget": frozenset({ProjectRole.CUSTODIAN}),
     "submit": frozenset({ProjectRole.RESEARCHER, ProjectRole.LEAD}),
