@@ -373,6 +373,27 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
     )
 
 
+@command(
+    project, "erase",
+    example="commonwatt sandbox project erase heart PATIENT --key custodian.pem",
+)  # fmt: skip
+@_room
+@click.argument("person")
+@_ledger
+@_rooms
+@_key
+@option("--delete-copies", is_flag=True, help="Delete even copies that cannot be made anew.")
+def erase(room: str, person: str, delete_copies: bool, **who: Any) -> CommandResult:
+    """Erase a person from a project, named by their id in the source, and say what stays."""
+    from commonwatt.sandbox.usecases import steps
+
+    return _sandbox_command_result(
+        steps.erase_person_from_project(
+            _project_context_of_options(room, who), person, delete_copies=delete_copies
+        )
+    )
+
+
 @command(sandbox, "activity", example="commonwatt sandbox activity heart --json")
 @_room
 @_ledger
@@ -450,15 +471,17 @@ def _sandbox_command_text(data: dict[str, Any], language: str) -> str:
     for name, value in data.items():
         if isinstance(value, list | tuple):
             lines.append(f"{name}:")
-            lines += [f"  {_sandbox_command_entry_text(entry)}" for entry in value] or [  # pyright: ignore
+            lines += [f"  {_sandbox_command_entry_text(entry, language)}" for entry in value] or [  # pyright: ignore
                 "  " + Message("none").translate(language)
             ]
         else:
-            lines.append(f"{name}: {_sandbox_command_entry_text(value)}")
+            lines.append(f"{name}: {_sandbox_command_entry_text(value, language)}")
     return "\n".join(lines)
 
 
-def _sandbox_command_entry_text(value: Any) -> str:
+def _sandbox_command_entry_text(value: Any, language: str) -> str:
+    if isinstance(value, Message):
+        return value.translate(language)
     if isinstance(value, dict):
         return ", ".join(f"{key} {count}" for key, count in value.items())  # pyright: ignore
     return str(value)

@@ -75,6 +75,7 @@ STEP_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     "delete": _CUSTODIAN,
     "delete-room": _CUSTODIAN,
     "opt-out": _CUSTODIAN,
+    "erase": _CUSTODIAN,
     "lane": _CUSTODIAN,
     "grant-budget": _CUSTODIAN,
     "submit": _RESEARCHERS,

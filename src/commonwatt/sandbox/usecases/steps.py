@@ -30,6 +30,11 @@ from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
 from commonwatt.sandbox.io.store.wipe import WipeProof
 from commonwatt.sandbox.usecases.projects.activity import ActivityThresholds, activity_report
+from commonwatt.sandbox.usecases.projects.erasure import (
+    ErasureResult,
+    erase_person,
+    erasure_json,
+)
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 
 T = TypeVar("T")
@@ -240,6 +245,19 @@ def record_person_opt_out(
 
     models = in_project(context, opt_out_and_list_models)
     return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in models]}
+
+
+def erase_person_from_project(
+    context: ProjectContext, person: str, *, delete_copies: bool
+) -> dict[str, Any]:
+    """Erase a person from a project and return what became of their data."""
+
+    def erase(project: Project) -> ErasureResult:
+        return erase_person(
+            project, person, delete_copies=delete_copies, by=context.key, at=context.now
+        )
+
+    return erasure_json(in_project(context, erase))
 
 
 def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> dict[str, Any]:

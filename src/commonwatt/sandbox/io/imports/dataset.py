@@ -37,7 +37,7 @@ from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 _OTHER: Final = "Other"
 
 
@@ -144,7 +144,7 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     Raises:
         ProjectError: No complete dataset is there, or a file was changed.
     """
-    manifest = folder / _MANIFEST
+    manifest = folder / MANIFEST
     if not manifest.is_file():
         raise ProjectError(folder.name, wanted=Message("a dataset that was imported to its end"))
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
@@ -228,7 +228,7 @@ def _write_dataset_manifest(
         "derived": derived,
         "sealed": list(sealed),
     }
-    (draft / _MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    (draft / MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def _write_dataset_quarantine(

@@ -295,7 +295,7 @@ def people_of_genomes(dataset: Dataset) -> list[str]:
 
 
 def _sealed_genome_table(dataset: Dataset, table: str) -> Path:
-    """Return a sealed table; of all code only this module opens one."""
+    """Return a sealed table; only this module and an erasure open one."""
     return dataset.folder / f"{table}.parquet"
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -269,6 +270,37 @@ def set_preapproved_micro_epsilon(tx: sa.Connection, project: str, largest_micro
     tx.execute(table.insert().values(room=project, largest_micro=largest_micro))
 
 
+ERASED: Final = "erased-"
+"""How the stand-in of an erased person begins."""
+
+
+def replace_person_in_sets(tx: sa.Connection, project: str, token: str) -> int:
+    """Put a stand-in for an erased person into every set of people; return how many sets.
+
+    The stand-in is random and leads to nobody, the key or not.
+    """
+    # Taken out instead, the sets would be equal to those without the person, and two releases that
+    # differ in exactly them would pass the differencing check.
+    stand_in = ERASED + secrets.token_hex(12)
+    return sum(
+        _replace_person_in_table(tx, table, project, token, stand_in)
+        for table in (schema.cells, schema.models)
+    )
+
+
+def _replace_person_in_table(
+    tx: sa.Connection, table: sa.Table, project: str, token: str, stand_in: str
+) -> int:
+    keys = list(table.primary_key.columns)
+    query = sa.select(*keys, table.c.people)
+    rows = tx.execute(query.where(table.c.room == project, table.c.people.contains(token))).all()
+    for *key, text in rows:
+        people = sorted(stand_in if p == token else p for p in json.loads(text))
+        where = [column == value for column, value in zip(keys, key, strict=True)]
+        tx.execute(table.update().where(*where).values(people=json.dumps(people)))
+    return len(rows)
+
+
 def project_table_rows(tx: sa.Connection, project: str, table: sa.Table) -> list[dict[str, Any]]:
     """Return a project's rows of a table, in the order of its key."""
     query = sa.select(table).where(table.c.room == project).order_by(*table.primary_key)
@@ -284,5 +316,8 @@ def _trained_model_facts(row: sa.Row[Any], excluded: frozenset[str]) -> dict[str
     people: list[str] = json.loads(row.people)
     return {
         "output": row.output, "dataset": row.dataset, "trained_on_people": len(people),
-        "attack_auc": row.attack_auc, "opted_out_since": len(excluded.intersection(people)),
+        "attack_auc": row.attack_auc,
+        # Whoever was erased is out of everything for good; no opt-out names their stand-in, which
+        # would lead from it to their token.
+        "opted_out_since": sum(p in excluded or p.startswith(ERASED) for p in people),
     }  # fmt: skip
