@@ -50,7 +50,7 @@ def _append(ledger, count=1):
 
 
 def _home(folder: Path, where: str = "") -> Path:
-    """Make a home with a ledger in use, a dataset, a run, an empty folder and three keys."""
+    """Make a home with a ledger in use, a dataset, a run, an empty folder and four secrets."""
     home = folder / "home"
     (home / "rooms" / "heart" / "datasets" / "raw").mkdir(parents=True)
     (home / "rooms" / "heart").chmod(0o700)
@@ -60,6 +60,7 @@ def _home(folder: Path, where: str = "") -> Path:
     (home / "runs" / "run.json").write_text("{}")
     KEY.save(home / "registrar.pem")
     KEY.save(home / "under-another-name.txt")
+    (home / "site.txt").write_text("5e" * 32 + "\n")
     ledger = _ledger(where or home / "ledger.db")
     _append(ledger, 3)
     ledger.engine.dispose()
@@ -84,7 +85,7 @@ def _dump(path: Path) -> bytes:
 
 
 def _without_keys(contents):
-    keys = {"rooms/heart/room.key", "registrar.pem", "under-another-name.txt"}
+    keys = {"rooms/heart/room.key", "registrar.pem", "under-another-name.txt", "site.txt"}
     return {name: data for name, data in contents.items() if name not in keys}
 
 
@@ -112,7 +113,8 @@ def test_no_key_is_in_the_archive_and_each_is_named(tmp_path):
     data = (tmp_path / "b.tar").read_bytes()
     assert bytes(range(32)) not in data
     assert b"PRIVATE KEY" not in data
-    names = ["registrar.pem", "rooms/heart/room.key", "under-another-name.txt"]
+    assert b"5e" * 32 not in data
+    names = ["registrar.pem", "rooms/heart/room.key", "site.txt", "under-another-name.txt"]
     assert sorted(done.keys) == names
     restored = restore_home(tmp_path / "b.tar", tmp_path / "new")
     assert sorted(restored["keys_missing"]) == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -42,9 +43,11 @@ _FORMAT, _KEYS_FORMAT = "commonwatt-backup-1", "commonwatt-backup-keys-1"
 _HOME, _DATABASE = "home", "database/database.sqlite"
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
 _PASSES: Final = 5
-_KEY_SUFFIXES: Final = frozenset({".pem", ".key"})
+_KEY_SUFFIXES: Final = frozenset({".pem", ".key", ".secret"})
 _KEY_FOLDER: Final = "keys"
 _KEY_MARK: Final = b"PRIVATE KEY-----"
+_SECRET: Final = re.compile(rb"\s*[0-9A-Fa-f]{64}\s*")
+"""How the secret of a site is written: 32 bytes in hexadecimal digits, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,8 +272,9 @@ def _is_key_file(path: Path) -> bool:
     if path.suffix in _KEY_SUFFIXES or path.parent.name == _KEY_FOLDER:
         return True
     with path.open("rb") as file:
-        # A private key under any other name is one, too.
-        return _KEY_MARK in file.read(4096)
+        start = file.read(4096)
+    # A key or secret under any other name is one, too.
+    return _KEY_MARK in start or _SECRET.fullmatch(start) is not None
 
 
 def _is_database_sidecar(path: Path, siblings: list[str]) -> bool:
