@@ -145,6 +145,7 @@ def spoil(sandbox, how, key):
     """Break one precondition of an output; return the rows of its project."""
     actor = actor_id_of(key.public_key)
     with sandbox.ledger.transaction() as tx:
+
         def add(table, **row):
             tx.execute(sa.insert(table).values(room="harbour", **row))
 

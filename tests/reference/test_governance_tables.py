@@ -95,7 +95,9 @@ TABLES = {
         waiting  approved vote    {CHECKER}             : opened term stranger first two
         waiting  rejected vote    {CHECKER}             : opened term stranger first
         approved released release {CUSTODIAN}           : opened term harmless nobody
-        approved rejected recall  {CUSTODIAN} {CHECKER} :"""),
+        approved rejected recall  {CUSTODIAN} {CHECKER} :
+        waiting  rejected erase   {CUSTODIAN} :
+        approved rejected erase   {CUSTODIAN} :"""),
     "deployment": (DEPLOYMENT_LIFECYCLE, "basis named", deployment_facts, f"""
         -        proposed deployment {LEAD}         : basis
         proposed approved move       committee-chair: basis

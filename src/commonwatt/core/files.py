@@ -209,6 +209,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
+    """Force a file's bytes to the device; what is no regular file is left alone."""
     if not stat.S_ISREG(path.lstat().st_mode):
         return
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

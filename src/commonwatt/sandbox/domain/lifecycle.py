@@ -443,6 +443,15 @@ OUTPUT_LIFECYCLE: Final = Lifecycle[OutputState, OutputFacts](
             origin=OutputState.APPROVED, to=OutputState.REJECTED, step="recall",
             who=STEP_ROLES["recall"],
         ),
+        # The law asks for the erasure of a person whatever the checkers have said so far.
+        LifecycleMove(
+            origin=OutputState.WAITING, to=OutputState.REJECTED, step="erase",
+            who=STEP_ROLES["erase"],
+        ),
+        LifecycleMove(
+            origin=OutputState.APPROVED, to=OutputState.REJECTED, step="erase",
+            who=STEP_ROLES["erase"],
+        ),
     ),
     error=ProjectError,
     role_error=ProjectRoleError,

@@ -22,10 +22,9 @@ from commonwatt.ledger import Signer
 from commonwatt.ledger.backups.listing import BackupRecord, backups_that_hold
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.lifecycle import (
-    OUTPUT_MOVES,
     DatasetState,
+    OutputFacts,
     OutputState,
-    check_lifecycle_move,
 )
 from commonwatt.sandbox.engines.deidentify.tables import pseudonym
 from commonwatt.sandbox.io.imports.dataset import load_dataset
@@ -114,7 +113,7 @@ def erase_person(
     with project.transaction() as tx:
         consent.record_opt_out(tx, project.name, token, consent.ConsentScope.ALL, out=True)
         project.record_step(tx, "erase", {"state": "begun"}, by=by, at=at)
-    wiped, left_before, proof = _wipe_outputs_of_jobs(project, plan.jobs)
+    wiped, left_before, proof = _wipe_outputs_of_jobs(project, plan.jobs, by=by, at=at)
     for copy in plan.copies:
         project.delete_dataset(copy, by=by, at=at)
     rewritten = {
@@ -195,7 +194,7 @@ def _check_copies_can_be_made_anew(
 
 
 def _wipe_outputs_of_jobs(
-    project: Project, jobs: list[dict[str, Any]]
+    project: Project, jobs: list[dict[str, Any]], *, by: Signer, at: datetime
 ) -> tuple[list[str], list[str], WipeProof]:
     """Wipe what jobs left that has not gone out; return that, what went out, and the proof."""
     numbers = {job["use"] for job in jobs}
@@ -207,7 +206,7 @@ def _wipe_outputs_of_jobs(
         ]
         inside = [row for row in outputs if row["state"] != OutputState.RELEASED]
         for row in inside:
-            _reject_output(tx, project.name, row)
+            _reject_output(project, tx, row, by=by, at=at)
     # Nobody can say of a file that it does not hold the person: a stopped output may be the very
     # table, and a log holds what a job printed.
     paths = [project.folder / "outputs" / row["output"] for row in inside]
@@ -217,11 +216,15 @@ def _wipe_outputs_of_jobs(
     return [row["output"] for row in inside], released, proof
 
 
-def _reject_output(tx: sa.Connection, project: str, row: dict[str, Any]) -> None:
-    state = OutputState(row["state"])
-    if state in (OutputState.WAITING, OutputState.APPROVED):
-        check_lifecycle_move(state, OutputState.REJECTED, OUTPUT_MOVES, row["output"][:12])
-        records.set_output_state(tx, project, row["output"], OutputState.REJECTED)
+def _reject_output(
+    project: Project, tx: sa.Connection, row: dict[str, Any], *, by: Signer, at: datetime
+) -> None:
+    if OutputState(row["state"]) not in (OutputState.WAITING, OutputState.APPROVED):
+        return
+    output = records.project_output_row(tx, project.name, row["output"])
+    facts = OutputFacts(project=project.project_standing(tx, at))
+    body = {"state": OutputState.REJECTED.value}
+    project.move_output(tx, output, OutputState.REJECTED, "erase", facts, body, by=by, at=at)
 
 
 def _rebuild_project_database(project: Project) -> None:

@@ -375,7 +375,7 @@ class Project(ProjectBase):
                 body["state"] = row.state
                 self.record_step(tx, "vote", body, by=by, at=at, of=f"output/{output}")
             else:
-                self._move_output(tx, row, to, "vote", facts, body, by=by, at=at)
+                self.move_output(tx, row, to, "vote", facts, body, by=by, at=at)
             records.add_output_checker_vote(tx, self.name, output, checker, approves=approve)
         return OutputState(body["state"])
 
@@ -394,13 +394,19 @@ class Project(ProjectBase):
             row = records.project_output_row(tx, self.name, output)
             facts = OutputFacts(project=self.project_standing(tx, at))
             body = {"reason": reason.value, "state": OutputState.REJECTED.value}
-            self._move_output(tx, row, OutputState.REJECTED, "recall", facts, body, by=by, at=at)
+            self.move_output(tx, row, OutputState.REJECTED, "recall", facts, body, by=by, at=at)
         return OutputState.REJECTED
 
-    def _move_output(
+    def move_output(
         self, tx: sa.Connection, row: sa.Row[Any], to: OutputState, step: str,
         facts: OutputFacts, body: Mapping[str, Any], *, by: Signer, at: datetime,
     ) -> None:  # fmt: skip
+        """Move an output with its entry in one transaction, if the table has the move.
+
+        Raises:
+            ProjectError: The table has no such move, or what it needs is not true.
+            ProjectRoleError: The signer may not make it.
+        """
         self.make_move(
             tx, OUTPUT_LIFECYCLE, OutputState(row.state), to, step, facts=facts,
             save=lambda: records.set_output_state(tx, self.name, row.output, to),
@@ -427,7 +433,7 @@ class Project(ProjectBase):
             else:
                 body = {"bytes": len(data), "kind": row.kind}
                 facts = self._release_facts(tx, output, at)
-                self._move_output(
+                self.move_output(
                     tx, row, OutputState.RELEASED, "release", facts, body, by=by, at=at
                 )
         # Only now, after the commit: an entry without bytes is a delivery to repeat, bytes
