@@ -23,7 +23,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from commonwatt.operate.domain.cluster import JobPhase  # noqa: E402
-from commonwatt.operate.engines.elastic.forecast import gpu_demand_rise_quantile, gpu_demand_rises  # noqa: E402
+from commonwatt.operate.engines.elastic.forecast import (  # noqa: E402
+    cluster_gpu_demand_rise_quantile,
+    gpu_demand_rises,
+)
 from commonwatt.operate.io.backends.ray import RayBackend  # noqa: E402
 from commonwatt.operate.io.backends.slurm import SlurmBackend  # noqa: E402
 from commonwatt.operate.usecases.home import make_controller_home  # noqa: E402
@@ -176,7 +179,10 @@ def run_forecast(args: argparse.Namespace) -> None:
     print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
     for share in (0.5, 0.8, 0.9, 0.95):
         rises = np.array(
-            [gpu_demand_rise_quantile(demand[t - 1440 : t + 1], ahead, share) for t in steps]
+            [
+                cluster_gpu_demand_rise_quantile(demand[t - 1440 : t + 1], ahead, share)
+                for t in steps
+            ]
         )
         print(f"{share:>8.0%}{(true <= rises).mean():>8.1%}{rises.mean():>11.1f}"
               f"{(true <= 0).mean():>12.1%}")  # fmt: skip

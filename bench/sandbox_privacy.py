@@ -312,9 +312,9 @@ def spends(name: str, where: str, count: int) -> None:
     ledger = Ledger.open(where)
     with ledger.transaction() as tx:
         account.metadata.create_all(tx)
-        account.grant_privacy_budget(tx, "heart", 0.9 * count / 1000)
+        account.set_privacy_budget_limit(tx, "heart", 0.9 * count / 1000)
         for worker in range(WORKERS):
-            account.grant_privacy_budget(tx, "heart", float(count), person=f"w{worker}")
+            account.set_privacy_budget_limit(tx, "heart", float(count), person=f"w{worker}")
     began = time.perf_counter()
     victims = _victims(where, 5)
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:

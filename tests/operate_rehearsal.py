@@ -14,7 +14,7 @@ from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.workload import Workload, workload_from_columns
 from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, ClusterBackend, JobPhase, JobRequest
-from commonwatt.operate.domain.settings import scheduling_policy_from_settings
+from commonwatt.operate.domain.settings import policy_of_controller_settings
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.replay import ReplayAgreement, compare_live_with_simulated
 
@@ -96,7 +96,7 @@ def rehearse(
             raise AssertionError(f"{len(trace) - len(over)} jobs not over within {wait_s} s")
         time.sleep(max(control.settings.tick_s - (time.time() - now), 0.01))
     cpu = time.process_time() - cpu
-    policy = scheduling_policy_from_settings(control.settings.policy)
+    policy = policy_of_controller_settings(control.settings.policy)
     runtime = (trace.runtime_ms + round(launch_s * 1000)) / 1000
     simulated_trace = workload_from_columns(trace.submit_ms / 1000, runtime, trace.gpus)
     result = simulate_schedule(simulated_trace, uniform_fleet(nodes, gpus), policy)

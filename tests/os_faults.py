@@ -43,7 +43,7 @@ from commonwatt.processes.spawn import ProcessKind, run_process
 from commonwatt.runs import RunRecipe, RunStore
 from commonwatt.runs.inputs import StageResult
 from commonwatt.runs.stages import Stage, StageStore
-from commonwatt.web.columns import Columns, save_cached_columns
+from commonwatt.web.columns import Columns, save_console_cached_columns
 from tests.log_lines import lines_of
 from tests.operate_cases import happens, local, request
 
@@ -88,7 +88,7 @@ def _text_whole(folder: Path) -> bool:
 
 
 def _table(folder: Path):
-    return lambda: files.save_table(FRAME, folder / "t", "x")
+    return lambda: files.save_table_file_pair(FRAME, folder / "t", "x")
 
 
 def _table_whole(folder: Path) -> bool:
@@ -114,7 +114,7 @@ def _key_whole(folder: Path) -> bool:
 
 
 def _columns(folder: Path):
-    return lambda: save_cached_columns(FRAME, folder / "c")
+    return lambda: save_console_cached_columns(FRAME, folder / "c")
 
 
 def _columns_whole(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
-from commonwatt.study.stages.fleet import gpu_hours_beyond_rules
+from commonwatt.study.stages.fleet import gpu_hours_beyond_site_limits
 from tests.operate_cases import nodes, request
 from tests.small_programme import small_programme
 
@@ -38,7 +38,7 @@ def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) 
         path = small_programme(Path(folder), changes=changes)
         programme = load_programme(path, [f"sites.rented.nodes={rented}"])
         run = _run(programme)
-        beyond = gpu_hours_beyond_rules(programme, run)
+        beyond = gpu_hours_beyond_site_limits(programme, run)
         assert beyond == 0
         return _Checked(programme, run)
 
@@ -92,7 +92,7 @@ def test_a_job_moved_beyond_its_limit_after_the_fact_breaks_the_identity():
     mine = inputs.workload.tenant[own.job] == inputs.workload.tenant_names.index("a")
     at = int(np.flatnonzero(mine)[0])
     own.node[at] = inputs.fleet.node_id.index("west-0")
-    assert gpu_hours_beyond_rules(checked.programme, checked.run) > 0
+    assert gpu_hours_beyond_site_limits(checked.programme, checked.run) > 0
     with pytest.raises(IdentityError, match="GPU time beyond a rule"):
         check_simulation_identities(checked.run.result, inputs.workload, inputs.fleet)
 

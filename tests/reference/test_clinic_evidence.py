@@ -17,7 +17,7 @@ from commonwatt.clinic.engines.evidence import (
     recalibrate_model_scores,
     sketch_model_scores,
 )
-from commonwatt.clinic.engines.evidence.metrics import auc_resolution, auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import auc_error_of_score_bins, auc_with_interval
 from commonwatt.core.seeds import named_random_stream
 from tests.shared_data import shared_data
 
@@ -46,7 +46,7 @@ def test_every_metric_is_that_of_the_rows(seed):
         if y.sum() in (0, len(y)):
             continue
         found = dict(frame.filter(group=name).select("metric", "estimate").iter_rows())
-        assert abs(found["auc"] - slow_auc(s, y)) <= auc_resolution(made.counts)[g] + 1e-12
+        assert abs(found["auc"] - slow_auc(s, y)) <= auc_error_of_score_bins(made.counts)[g] + 1e-12
         assert found["o_over_e"] == pytest.approx(y.sum() / s.sum(), rel=1e-7)
         up = s >= 0.3
         assert found["sensitivity"] == pytest.approx((up & (y == 1)).sum() / y.sum())

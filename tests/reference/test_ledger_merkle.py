@@ -113,7 +113,7 @@ def test_stored_nodes_two_levels_deep_agree_with_the_leaves():
     all_ = leaves(count)
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
-        schema.create_ledger_tables(connection)
+        schema.create_merkle_ledger_tables(connection)
         rows = [{"position": i, "at": "", "actor_id": "", "kind": "", "subject": "", "text": "",
                  "link": leaf} for i, leaf in enumerate(all_)]  # fmt: skip
         connection.execute(sa.insert(schema.entries), rows)

@@ -12,7 +12,7 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     best_identifier_tags,
     hashed_token_features,
     shipped_weights,
-    tagger_feature_table,
+    tagger_feature_column_offsets,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
@@ -41,7 +41,7 @@ def slow_features(atoms, size):
     rows = []
     for i in range(len(atoms)):
         row = []
-        for number, feature in enumerate(tagger_feature_table().tolist(), 1):
+        for number, feature in enumerate(tagger_feature_column_offsets().tolist(), 1):
             mixed = number * 0x9E3779B97F4A7C15 % WORD
             for column, offset in _pairs(feature):
                 if column < 0:

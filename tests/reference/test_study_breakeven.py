@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.study.break_even import break_even_points, nearest_zero_cost_gap
-from commonwatt.study.mix import site_mix
+from commonwatt.study.break_even import nearest_zero_of_alternative_gap, study_break_even_points
+from commonwatt.study.mix import study_site_mix
 from commonwatt.study.programme.schema import RentPart, SitePart
-from commonwatt.study.stages.sites import CostedSite, cost_cells_of_programme_site
+from commonwatt.study.stages.sites import CostedSite, study_programme_site_cost_cells
 
 LIBRARY = ("hong-kong", "cn-east", "cn-west", "us-texas", "eu-sweden")
 
@@ -25,7 +25,7 @@ def _costed(name, library, use, hours):
     row = {"utilisation_share": use, "kwh_per_gpu_hour": 0.9, "usd_per_kwh": 0.08}
     site = _site(name, library)
     return CostedSite(
-        site=site, use=use, gpu_hours=hours, cells=cost_cells_of_programme_site(site, row)
+        site=site, use=use, gpu_hours=hours, cells=study_programme_site_cost_cells(site, row)
     )
 
 
@@ -41,9 +41,9 @@ uses = st.floats(0.3, 0.95)
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from(LIBRARY), st.sampled_from(LIBRARY), uses, uses)
 def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
-    one = site_mix([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
-    two = site_mix([_costed("two", second, other, 2.0)])
-    for found in break_even_points(one, two):
+    one = study_site_mix([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
+    two = study_site_mix([_costed("two", second, other, 2.0)])
+    for found in study_break_even_points(one, two):
         if found.flips_at is not None:
             moved = {found.input.key: found.flips_at}
             assert one.gpu_hour_usd(moved) == pytest.approx(two.gpu_hour_usd(moved), rel=1e-6)
@@ -52,8 +52,11 @@ def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
 @settings(max_examples=8, deadline=None)
 @given(st.sampled_from(LIBRARY), uses, st.floats(1.0, 4.0))
 def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(library, use, price):
-    one, two = site_mix([_costed("one", library, use, 1.0)]), site_mix([_rented(price, use)])
-    for found in break_even_points(one, two):
+    one, two = (
+        study_site_mix([_costed("one", library, use, 1.0)]),
+        study_site_mix([_rented(price, use)]),
+    )
+    for found in study_break_even_points(one, two):
         values = np.linspace(found.low, found.high, 1000)
         gaps = [
             two.gpu_hour_usd({found.input.key: v}) - one.gpu_hour_usd({found.input.key: v})
@@ -66,15 +69,18 @@ def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(li
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.0, 4.0), uses)
 def test_rent_breaks_even_at_the_cost_of_building(price, use):
-    built = site_mix([_costed("one", "cn-west", use, 1.0)])
-    found = {c.input.key: c for c in break_even_points(built, site_mix([_rented(price, use)]))}
+    built = study_site_mix([_costed("one", "cn-west", use, 1.0)])
+    found = {
+        c.input.key: c
+        for c in study_break_even_points(built, study_site_mix([_rented(price, use)]))
+    }
     at = found["rented.rent_usd_per_gpu_hour"].flips_at
     assert at == pytest.approx(built.gpu_hour_usd() * use, rel=1e-9)
 
 
 def test_two_sites_that_read_one_cell_move_together():
-    one = site_mix([_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)])
-    alone = site_mix([_costed("one", "cn-west", 0.5, 1.0)])
+    one = study_site_mix([_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)])
+    alone = study_site_mix([_costed("one", "cn-west", 0.5, 1.0)])
     moved = {"cn-west.discount_rate": 0.12}
     assert one.gpu_hour_usd(moved) == pytest.approx(alone.gpu_hour_usd(moved), rel=1e-12)
     assert one.drawn_gpu_hour_usd(500, 1) == pytest.approx(
@@ -83,5 +89,5 @@ def test_two_sites_that_read_one_cell_move_together():
 
 
 def test_nothing_is_found_where_nothing_crosses():
-    assert nearest_zero_cost_gap(lambda _: 1.0, 0.0, [-1.0, 0.0, 1.0]) is None
-    assert nearest_zero_cost_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0
+    assert nearest_zero_of_alternative_gap(lambda _: 1.0, 0.0, [-1.0, 0.0, 1.0]) is None
+    assert nearest_zero_of_alternative_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0

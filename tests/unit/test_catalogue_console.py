@@ -21,8 +21,8 @@ from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    column_heading_of,
-    column_headings_of,
+    console_column_heading_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.fans import BANDS
@@ -92,7 +92,9 @@ def test_the_bands_of_a_fan_are_those_of_the_catalogue():
 
 
 def test_headings_and_facts_take_label_unit_and_form():
-    shown = column_headings_of(ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD")
+    shown = console_column_headings_of(
+        ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD"
+    )
     assert [(one.column, one.shown_unit("en")) for one in shown] == [
         ("mean_queue_delay_h", "h"),
         ("borrowing_bn", "HKD bn"),
@@ -100,4 +102,4 @@ def test_headings_and_facts_take_label_unit_and_form():
     assert shown[0].label == QUEUE_DELAY_MEAN.label
     fact = headline_fact_of(GPU_HOUR_COST, 2.345, "en", subject="East")
     assert (str(fact.label), fact.value) == ("Cost of a GPU-hour: East", "2.35 USD/GPU-hour")
-    assert column_heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"
+    assert console_column_heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"

@@ -6,7 +6,7 @@ import pytest
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import measure_heading
 from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, render_report_html
-from commonwatt.study.charts import alternatives_trade_off_chart
+from commonwatt.study.charts import study_alternatives_panel_chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
     FUNDING_YEARS,
@@ -14,7 +14,7 @@ from commonwatt.study.measures import (
     WHAT_IF,
     checked_study_table,
 )
-from commonwatt.study.what_if import what_if_rows, what_if_section, what_if_tables
+from commonwatt.study.what_if import study_what_if_section, what_if_rows, what_if_tables
 
 ROWS = what_if_rows({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
 
@@ -44,7 +44,7 @@ def test_a_table_in_a_country_s_money_is_checked_with_its_currency():
 
 
 def test_the_section_of_a_what_if_shows_what_moved():
-    section = what_if_section(["x=+50%"], ROWS, "en")
+    section = study_what_if_section(["x=+50%"], ROWS, "en")
     (table,) = section.tables
     assert table.headings == [
         measure_heading(WHAT_IF.column(name))
@@ -60,7 +60,7 @@ def test_a_chart_of_the_report_names_units_as_the_tables_do(language):
         | dict.fromkeys((column.name for column in ALTERNATIVES.columns[3:]), 1.0)
         for name in ("one", "other")
     ]
-    drawn = alternatives_trade_off_chart(rows, language, currency="HKD")
+    drawn = study_alternatives_panel_chart(rows, language, currency="HKD")
     assert measure_heading(ALTERNATIVES.column("borrowing_bn"), language, currency="HKD") in drawn
     assert measure_heading(ALTERNATIVES.column("mean_queue_delay_h"), language) in drawn
 

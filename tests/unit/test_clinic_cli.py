@@ -126,9 +126,9 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
 def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     from datetime import date
 
-    from commonwatt.clinic.usecases.section import clinic_section
+    from commonwatt.clinic.usecases.section import clinic_models_section
 
-    made = clinic_section(language=language, seed=1, on=date(2026, 11, 22))
+    made = clinic_models_section(language=language, seed=1, on=date(2026, 11, 22))
     verdicts = [row[4] for row in made.tables[0].rows]
     quiet, alarm = ("quiet", "alarm") if language == "en" else ("平靜", "警報")
     assert verdicts[0] == quiet

@@ -13,7 +13,7 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import sign_human_step
 from commonwatt.clinic.engines.gateway.service import EXTENSION
-from commonwatt.clinic.engines.gateway.site import encounter_salt, load_or_make_site_secret
+from commonwatt.clinic.engines.gateway.site import encounter_salt, load_or_make_clinic_site_secret
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import put
@@ -34,7 +34,7 @@ def opaque(secret, encounter):
 
 
 def disclose(folder, *encounters):
-    secret = load_or_make_site_secret(folder / "site.secret")
+    secret = load_or_make_clinic_site_secret(folder / "site.secret")
     made = RegistryWriter(Ledger.open(folder / "ledger.db"))
     for encounter in encounters:
         body = {"deployment": "deployment/x", "encounter": opaque(secret, encounter)}

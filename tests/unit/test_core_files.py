@@ -12,7 +12,13 @@ import pytest
 
 from commonwatt.core.errors import StorageError
 from commonwatt.core.faults import storage_errors_about
-from commonwatt.core.files import file_draft, file_lock, folder_draft, save_bytes, save_table
+from commonwatt.core.files import (
+    file_draft,
+    file_lock,
+    folder_draft,
+    save_bytes,
+    save_table_file_pair,
+)
 
 HERE = Path(__file__).parents[2]
 HOLD = """
@@ -175,7 +181,7 @@ def test_a_full_disk_while_a_table_is_written_is_told(tmp_path):
 
 
 def test_a_table_is_there_as_parquet_and_csv(tmp_path):
-    parquet, csv = save_table(pl.DataFrame({"a": [1, 2]}), tmp_path / "t", "jobs")
+    parquet, csv = save_table_file_pair(pl.DataFrame({"a": [1, 2]}), tmp_path / "t", "jobs")
     assert pl.read_parquet(parquet)["a"].to_list() == [1, 2]
     assert csv.read_text() == "a\n1\n2\n"
     assert _names(tmp_path / "t") == ["jobs.csv", "jobs.parquet"]

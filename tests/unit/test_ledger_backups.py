@@ -369,7 +369,7 @@ def _write_project_rows(url):
     prepare_project_tables(ledger)
     with ledger.transaction() as tx:
         record_opt_out(tx, "heart", "token", ConsentScope.ALL, out=True)
-        account.grant_privacy_budget(tx, "heart", 1.0)
+        account.set_privacy_budget_limit(tx, "heart", 1.0)
     ledger.engine.dispose()
 
 

@@ -12,10 +12,10 @@ from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.engines.care.checkpoints import (
     advise_gang_checkpoints,
+    care_gang_productive_share,
+    care_young_checkpoint_interval_s,
     daly_checkpoint_interval_s,
-    gang_productive_share,
     simulate_gang_productive_share,
-    young_checkpoint_interval_s,
 )
 from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
@@ -118,9 +118,9 @@ def test_counts_are_kept_and_software_concerns_no_node(tmp_path):
 @pytest.mark.parametrize(("save_s", "mtbf_s"), [(5.0, 10_000.0), (60.0, 10_000.0), (30.0, 600.0)])
 def test_the_advised_interval_is_near_the_best_by_equation_and_by_simulation(save_s, mtbf_s):
     advised = daly_checkpoint_interval_s(save_s, mtbf_s)
-    share = gang_productive_share(advised, save_s, 50.0, mtbf_s)
+    share = care_gang_productive_share(advised, save_s, 50.0, mtbf_s)
     tried = [
-        gang_productive_share(advised * x, save_s, 50.0, mtbf_s) for x in (0.5, 0.8, 1.25, 2.0)
+        care_gang_productive_share(advised * x, save_s, 50.0, mtbf_s) for x in (0.5, 0.8, 1.25, 2.0)
     ]
     assert share >= max(tried) - 1e-4
     run = simulate_gang_productive_share(advised, save_s, 50.0, mtbf_s, failures=100_000, seed=1)
@@ -131,7 +131,7 @@ def test_the_advised_interval_is_near_the_best_by_equation_and_by_simulation(sav
 def test_advice_counts_the_whole_gang_and_refuses_what_is_not_positive():
     advice = advise_gang_checkpoints(nodes=100, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
     assert advice.gang_mtbf_s == 1e4
-    assert advice.young_s == young_checkpoint_interval_s(10.0, 1e4)
+    assert advice.young_s == care_young_checkpoint_interval_s(10.0, 1e4)
     with pytest.raises(CareSettingsError):
         advise_gang_checkpoints(nodes=0, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
 

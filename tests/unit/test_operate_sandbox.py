@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.core.files import save_table
+from commonwatt.core.files import save_table_file_pair
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.fleet.io.traces import read_traces
-from commonwatt.joins.job_to_cluster import isolated_job_cluster_runner
+from commonwatt.joins.job_to_cluster import join_isolated_jobs_to_cluster
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.usecases.home import (
     make_controller_home,
@@ -79,12 +79,12 @@ def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_
         rows = folder / "rows.csv"
         rows.write_text("x\n1\n2\n")
         rows.chmod(0o644)
-        elsewhere = isolated_job_cluster_runner(controlled.folder, folder / "node")
+        elsewhere = join_isolated_jobs_to_cluster(controlled.folder, folder / "node")
         job = IsolatedJob(code=CODE, inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})
         ended = elsewhere.run(job, to=tmp_path)
         assert ended.ending is JobEnding.DONE, ended.log
         assert ended.outputs[0].path.read_text() == "rows,net,leaked,host\n2,none,0,False\n"
-    save_table(metered_trace(controlled), tmp_path / "out", "trace")
+    save_table_file_pair(metered_trace(controlled), tmp_path / "out", "trace")
     read = read_traces([next((tmp_path / "out").glob("trace.csv"))])
     assert read.workload.tenant_names == ("sandbox",)
     result = simulate_schedule(read.workload, uniform_fleet(1, 4), parse_scheduling_policy())

@@ -67,7 +67,7 @@ def test_alarms_and_lemons_are_listed_by_declared_columns(tmp_path: Path):
     )
     frame[:1000].write_csv(tmp_path / "a.csv")
     later.write_csv(tmp_path / "b.csv")
-    found, scores = care_study.node_anomaly_detection_result(
+    found, scores = care_study.node_alarm_episodes_and_scores(
         tmp_path / "a.csv", tmp_path / "b.csv", day=500, budget=AlarmBudget(day=500, quiet=20)
     )
     assert scores.columns == names(tables.SCORES)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.runs import InputFile, Stage, StageResult, StageStore
-from commonwatt.runs.inputs import stage_inputs_sha256
-from commonwatt.runs.stages import stage_key
+from commonwatt.runs.inputs import run_stage_inputs_sha256
+from commonwatt.runs.stages import run_stage_cache_key
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def test_other_inputs_are_another_stage(tmp_path):
     stages = StageStore(tmp_path)
     stages.get_or_compute(S, Given())
     assert stages.get_or_compute(S, Given(2.0)).data["value"] == 2.0
-    assert stage_key("s", Given()) != stage_key("r", Given())
+    assert run_stage_cache_key("s", Given()) != run_stage_cache_key("r", Given())
 
 
 def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
@@ -81,14 +81,16 @@ def test_a_stage_records_the_stages_and_files_that_it_took_from(tmp_path):
 def test_a_part_that_is_the_same_starts_nothing_anew_and_is_an_edge_all_the_same(tmp_path):
     stages = StageStore(tmp_path)
     parts = [stages.get_or_compute(S, Given(x)) for x in (1.0, 2.0)]
-    assert stage_inputs_sha256(parts[0].value("always")) == stage_inputs_sha256(
+    assert run_stage_inputs_sha256(parts[0].value("always")) == run_stage_inputs_sha256(
         parts[1].value("always")
     )
-    assert stage_inputs_sha256(parts[0].value("value")) != stage_inputs_sha256(
+    assert run_stage_inputs_sha256(parts[0].value("value")) != run_stage_inputs_sha256(
         parts[1].value("value")
     )
-    assert stage_inputs_sha256(parts[0].table("t")) != stage_inputs_sha256(parts[1].table("t"))
-    assert stage_inputs_sha256(parts[0]) != stage_inputs_sha256(parts[1])
+    assert run_stage_inputs_sha256(parts[0].table("t")) != run_stage_inputs_sha256(
+        parts[1].table("t")
+    )
+    assert run_stage_inputs_sha256(parts[0]) != run_stage_inputs_sha256(parts[1])
 
 
 def test_a_file_counts_by_its_content_and_not_by_where_it_lies(tmp_path):
@@ -96,18 +98,18 @@ def test_a_file_counts_by_its_content_and_not_by_where_it_lies(tmp_path):
     for path in (here, there):
         path.parent.mkdir()
         path.write_text("1")
-    assert stage_inputs_sha256(InputFile.from_path(here)) == stage_inputs_sha256(
+    assert run_stage_inputs_sha256(InputFile.from_path(here)) == run_stage_inputs_sha256(
         InputFile.from_path(there)
     )
     there.write_text("2")
-    assert stage_inputs_sha256(InputFile.from_path(here)) != stage_inputs_sha256(
+    assert run_stage_inputs_sha256(InputFile.from_path(here)) != run_stage_inputs_sha256(
         InputFile.from_path(there)
     )
 
 
 def test_what_no_rule_encodes_is_refused():
     with pytest.raises(TypeError, match="holds a object"):
-        stage_inputs_sha256({"x": object()})
+        run_stage_inputs_sha256({"x": object()})
 
 
 VALUES = st.recursive(
@@ -127,11 +129,11 @@ def test_equal_values_and_only_they_have_equal_digests(one, other):
     same = repr(one) == repr(other)  # repr tells 1, 1.0 and True apart, as an input must
     if isinstance(one, dict) and isinstance(other, dict):
         same = sorted(map(repr, one.items())) == sorted(map(repr, other.items()))
-    assert (stage_inputs_sha256(one) == stage_inputs_sha256(other)) == same or (
+    assert (run_stage_inputs_sha256(one) == run_stage_inputs_sha256(other)) == same or (
         one == other and not same
     )
-    assert stage_inputs_sha256([one]) == stage_inputs_sha256((one,))
-    assert stage_inputs_sha256([one, other]) != stage_inputs_sha256([one, other, None])
+    assert run_stage_inputs_sha256([one]) == run_stage_inputs_sha256((one,))
+    assert run_stage_inputs_sha256([one, other]) != run_stage_inputs_sha256([one, other, None])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
@@ -144,8 +146,10 @@ def test_any_field_cell_or_bit_that_differs_is_another_digest(numbers, data):
         lambda n: pl.DataFrame({"a": n}),
         lambda n: pl.DataFrame({"a": [str(x) for x in n]}),
     ):
-        assert stage_inputs_sha256(kind(numbers)) == stage_inputs_sha256(kind(list(numbers)))
-        assert stage_inputs_sha256(kind(numbers)) != stage_inputs_sha256(kind(changed))
-    assert stage_inputs_sha256(Given(1.0)) != stage_inputs_sha256(
+        assert run_stage_inputs_sha256(kind(numbers)) == run_stage_inputs_sha256(
+            kind(list(numbers))
+        )
+        assert run_stage_inputs_sha256(kind(numbers)) != run_stage_inputs_sha256(kind(changed))
+    assert run_stage_inputs_sha256(Given(1.0)) != run_stage_inputs_sha256(
         replace(Given(1.0), x=np.nextafter(1.0, 2))
     )

@@ -17,9 +17,9 @@ from commonwatt.sandbox.engines.deidentify.burned_in import (
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.deidentify.marks import (
     identifying_header_words,
+    image_mark_edit_distance,
     image_text_agrees_with_header,
     is_technical_image_mark,
-    misread_letter_distance,
 )
 from tests.shared_data import shared_data
 
@@ -95,7 +95,7 @@ def _slow_distance(one, other):
 
 @given(st.text("ab1", max_size=5), st.text("ab1", max_size=5))
 def test_distance_is_the_fewest_changes(one, other):
-    assert misread_letter_distance(one, other) == _slow_distance(one, other)
+    assert image_mark_edit_distance(one, other) == _slow_distance(one, other)
 
 
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():

@@ -15,8 +15,8 @@ from commonwatt.sandbox.usecases.example import (
     DATA,
     example_section,
     example_section_and_tables,
-    example_tables,
     run_example,
+    sandbox_example_attack_tables,
 )
 from tests.sandbox_node import open_folder, proved_node
 
@@ -49,7 +49,7 @@ def test_the_example_is_reported_in_both_languages(example, language):
     section = example_section(example, language)
     assert "{" not in section.lede
     assert len(section.tables) == 4
-    assert example_tables(example)["sandbox_attacks"].height == 3
+    assert sandbox_example_attack_tables(example)["sandbox_attacks"].height == 3
 
 
 def test_the_example_is_reported_in_one_call_and_leaves_nothing_behind():

@@ -12,10 +12,10 @@ from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir
 from commonwatt.sandbox.io.imports.plain import (
     TableField,
     TableFileSchema,
+    dataset_file_schema_json,
     infer_table_schema,
     load_table_schema,
-    shipped_table_schemas,
-    table_schema_as_json,
+    shipped_dataset_file_schemas,
 )
 from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_dataset_as
 from tests.shared_data import shared_data
@@ -102,7 +102,7 @@ def test_a_schema_survives_its_file(tmp_path):
         ),
         header=False, missing=("?", "-"), delimiter=";",
     )  # fmt: skip
-    (tmp_path / "s.json").write_text(table_schema_as_json(plain))
+    (tmp_path / "s.json").write_text(dataset_file_schema_json(plain))
     assert load_table_schema(tmp_path / "s.json") == plain
 
 
@@ -133,7 +133,7 @@ def test_every_form_says_what_it_lacks(tmp_path):
 
 @pytest.mark.shared_data
 def test_shipped_schemas_fit_the_public_data_sets(tmp_path):
-    assert shipped_table_schemas() == {"uci-heart", "uci-diabetes130"}
+    assert shipped_dataset_file_schemas() == {"uci-heart", "uci-diabetes130"}
     heart = load_table_schema("uci-heart")
     found = {
         path.name: import_csv(path, heart, tmp_path, path.name.split(".")[1])

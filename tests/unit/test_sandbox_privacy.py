@@ -30,8 +30,8 @@ def _opened(path):
 def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing():
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant_privacy_budget(tx, "heart", 1.0)
-        account.grant_privacy_budget(tx, "heart", 0.5, person="ann")
+        account.set_privacy_budget_limit(tx, "heart", 1.0)
+        account.set_privacy_budget_limit(tx, "heart", 0.5, person="ann")
         account.spend_privacy_budget(tx, "heart", "ann", 0.4, purpose="count")
     for epsilon in (0.2, 0.100001):
         with (
@@ -49,8 +49,8 @@ def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing(
 def test_a_cost_must_be_a_number_above_zero(epsilon):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant_privacy_budget(tx, "heart", 1.0)
-        account.grant_privacy_budget(tx, "heart", 1.0, person="ann")
+        account.set_privacy_budget_limit(tx, "heart", 1.0)
+        account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
     with pytest.raises(PrivacyBudgetError), ledger.transaction() as tx:
         account.spend_privacy_budget(tx, "heart", "ann", epsilon, purpose="count")
 
@@ -65,9 +65,9 @@ def test_a_cost_must_be_a_number_above_zero(epsilon):
 def test_random_questions_never_overspend_project_or_person(limit, asked):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant_privacy_budget(tx, "heart", limit)
+        account.set_privacy_budget_limit(tx, "heart", limit)
         for person in "abc":
-            account.grant_privacy_budget(tx, "heart", limit / 2, person=person)
+            account.set_privacy_budget_limit(tx, "heart", limit / 2, person=person)
     accepted = dict.fromkeys("abc", 0.0)
     for person, epsilon in asked:
         try:
@@ -115,9 +115,9 @@ def test_parallel_processes_spend_exactly_what_was_granted(where):
     path = where
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.grant_privacy_budget(tx, "heart", 0.3)
+        account.set_privacy_budget_limit(tx, "heart", 0.3)
         for person in "abcd":
-            account.grant_privacy_budget(tx, "heart", 2.0, person=person)
+            account.set_privacy_budget_limit(tx, "heart", 2.0, person=person)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         done = pool.starmap(_spend_many, [(path, person, 100) for person in "abcd"])
     assert sum(done) == 300
@@ -143,8 +143,8 @@ def test_a_killed_process_loses_no_cost_of_an_answer_it_gave(tmp_path):
     path = str(tmp_path / "state.db")
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.grant_privacy_budget(tx, "heart", 1000.0)
-        account.grant_privacy_budget(tx, "heart", 1000.0, person="ann")
+        account.set_privacy_budget_limit(tx, "heart", 1000.0)
+        account.set_privacy_budget_limit(tx, "heart", 1000.0, person="ann")
     answers = 0
     for kill_after in (1, 7, 20):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, path], stdout=subprocess.PIPE)

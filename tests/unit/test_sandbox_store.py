@@ -16,10 +16,10 @@ from pydicom.data import get_testdata_file
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.sandbox.domain.errors import ProjectError
-from commonwatt.sandbox.io.imports.checked import duckdb_text_literal, open_import_database
+from commonwatt.sandbox.io.imports.checked import dataset_sql_text_literal, open_import_database
 from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load_dataset
 from commonwatt.sandbox.io.imports.genomes import import_vcf
-from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
+from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import omop_table_fields
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope, table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
@@ -99,7 +99,7 @@ def test_both_shapes_have_the_same_bytes_on_one_thread_and_two(tmp_path):
         for table in raw.rows:
             (draft / f"{table}.parquet").symlink_to(raw.table_path(table))
         with open_import_database(draft, threads=threads) as base:
-            add_missing_model_tables(base, draft)
+            add_omop_or_fhir_counterparts(base, draft)
         for table in raw.derived:
             made = (draft / f"{table}.parquet").read_bytes()
             assert zlib.crc32(made) == zlib.crc32(raw.table_path(table).read_bytes())
@@ -301,7 +301,7 @@ def test_the_two_shapes_of_a_hospital_tell_the_same(tmp_path):
     """Counts by code, month and person agree between FHIR's and OMOP's tables."""
     dataset = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "bulk")
     with open_import_database(tmp_path) as base:
-        read = {name: f"read_parquet({duckdb_text_literal(str(dataset.table_path(name)))})"
+        read = {name: f"read_parquet({dataset_sql_text_literal(str(dataset.table_path(name)))})"
                 for name in ("Condition", "condition_occurrence")}  # fmt: skip
         fhir = base.execute(
             "SELECT patient_id, code_code, date_trunc('month', onset_at::DATE), count(*)"

@@ -193,7 +193,7 @@ def test_after_any_history_the_model_record_names_who_opted_out(history, scope, 
            "expires_on": "2099-01-01"}  # fmt: skip
     last = {}
     with ledger.transaction() as tx:
-        records.add_data_project(tx, row)
+        records.add_sandbox_project_row(tx, row)
         records.add_trained_model(tx, "r", "m", "safe", trained, 0.5)
     for person, said, out in history:
         with ledger.transaction() as tx:

@@ -14,10 +14,10 @@ from commonwatt.siting.usecases import (
     day_ahead_placement_rows,
     gpu_hour_cost_of_run,
     gpu_hour_cost_result,
-    placement_report_section,
     placement_result,
     site_cost_comparison,
-    site_cost_report_section,
+    siting_cost_section,
+    siting_placement_section,
 )
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
@@ -145,10 +145,10 @@ def test_the_audit_command_writes_a_table(tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_sections_of_a_report_are_whole(language):
-    cost = site_cost_report_section(
+    cost = siting_cost_section(
         gpu_hour_cost_result(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language
     )
-    place = placement_report_section(
+    place = siting_placement_section(
         placement_result(choices=PlacementOptions(hours=24, explain=False)), language
     )
     assert len(cost.figures) == 3

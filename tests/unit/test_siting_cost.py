@@ -36,7 +36,7 @@ from commonwatt.siting.engines.cost.model import (
     undiscounted_gpu_hour_cost,
     yearly_asset_charge_usd,
 )
-from commonwatt.siting.io.cells import DATA, load_cost_cells, load_currency_table
+from commonwatt.siting.io.cells import DATA, load_cost_cells, load_site_cost_currency_table
 
 CELLS = load_cost_cells()
 COLUMN = CELLS + load_cost_cells(DATA / "column_cells.csv")
@@ -178,7 +178,7 @@ def test_every_cell_carries_source_date_and_confidence():
 
 
 def test_money_is_converted_by_rate_and_then_by_prices():
-    money = load_currency_table()
+    money = load_site_cost_currency_table()
     usd = money.cost_in_usd(7.195712, "CNY", 2024, price_year=2025)
     assert math.isclose(usd, money.us_prices[2025] / money.us_prices[2024])
 

@@ -15,7 +15,7 @@ from commonwatt.siting.engines.place.rolling import (
     plan_day_ahead,
     plan_in_hindsight,
     rolling_case_of_market,
-    run_at_origin,
+    run_placement_load_at_origin,
 )
 from commonwatt.siting.io.series import (
     check_regions_connected,
@@ -32,7 +32,11 @@ SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
 @pytest.mark.parametrize("limit", [0, 50, 150])
 def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
     case = rolling_case_of_market(WEEKS, limit, shape=SHAPE)
-    home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
+    home, ahead, behind = (
+        run_placement_load_at_origin(case),
+        plan_day_ahead(case),
+        plan_in_hindsight(case),
+    )
     assert behind.objective_usd <= ahead.objective_usd * (1 + 1e-9)
     assert ahead.objective_usd <= home.objective_usd
     assert ahead.objective_usd / behind.objective_usd < 1.06

@@ -34,7 +34,7 @@ from commonwatt.web import schema as web_schema
 from tests.databases import empty, postgresql
 
 CREATE = {
-    "ledger": ledger_schema.create_ledger_tables,
+    "ledger": ledger_schema.create_merkle_ledger_tables,
     "projects": sandbox_schema.metadata.create_all,
     "budgets": account.metadata.create_all,
     "controller": operate_schema.metadata.create_all,

@@ -11,7 +11,7 @@ from commonwatt.treasury.engines.finance.finance_answer import centre_capital_ne
 from commonwatt.treasury.engines.track_record import forecast_sign_test_p_value
 from commonwatt.treasury.io.centre import find_centre_finance_file, load_finance_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.usecases.charts import financing_need_chart
+from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import funding_need_result
 from tests.shared_data import shared_data
@@ -95,7 +95,7 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     assert extra == pytest.approx(total, rel=0.4)
     assert len(found["fan_with"]) == len(found["fan_without"]) == 8
     assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
-    assert "with the programme" in financing_need_chart(found)
+    assert "with the programme" in debt_with_and_without_need_chart(found)
 
 
 @pytest.mark.shared_data

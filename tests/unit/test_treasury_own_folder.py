@@ -11,7 +11,7 @@ from commonwatt.treasury.domain.errors import AccountError, CountryError
 from commonwatt.treasury.domain.publications import (
     CashWindow,
     PublishedStock,
-    publication_month_number,
+    debt_publication_month_number,
 )
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.engines.reconciliation import reconcile_published_debt
@@ -107,7 +107,7 @@ def test_a_country_without_stocks_shows_no_reconciliation():
 
 
 def month(text):
-    return publication_month_number(*map(int, text.split("-")))
+    return debt_publication_month_number(*map(int, text.split("-")))
 
 
 def window(before, last, proceeds):

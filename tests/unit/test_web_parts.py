@@ -14,7 +14,7 @@ from commonwatt.web.middleware import POLICY
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries, TableRows
 from commonwatt.web.parameters import PageParameter, ParameterKind, parse_page_values
 from commonwatt.web.svg import draw_chart_svg
-from commonwatt.web.tasks.kinds import KINDS, parse_what_if_parameter
+from commonwatt.web.tasks.kinds import KINDS, parse_console_what_if_changes
 from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES, TaskState
 
 SIZE = PageParameter(
@@ -44,7 +44,7 @@ def test_what_is_not_given_has_its_default_and_what_is_unknown_is_left_out():
 )
 def test_a_change_never_names_a_file(text):
     with pytest.raises(ParameterError):
-        parse_what_if_parameter(text)
+        parse_console_what_if_changes(text)
 
 
 def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer():

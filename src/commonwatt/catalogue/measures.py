@@ -201,14 +201,14 @@ def measure_value_text(
         currency: The money of the run, where the figure is in a country's own.
     """
     unit = _shown_measure_unit(of, currency)
-    if not _needs_measure_unit_text(of, unit) or not _is_measured_number(value):
+    if not _needs_measure_unit_text(of, unit) or not _is_measure_cell_number(value):
         return measure_cell_text(value, of, language, currency=currency)
     shown = measure_shown_value(value, of, currency=currency)
     form = _measure_described(of).form
     sign = "+" if form.signed and shown > 0 else ""
     # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
-        return f"{_significant_digits_text(shown)} {format_unit(unit, language)}"
+        return f"{_measure_significant_digits_text(shown)} {format_unit(unit, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
 
 
@@ -227,12 +227,12 @@ def measure_cell_text(
     ... )
     ('Utilisation [%]', '93.4', '93.4 %', '–')
     """
-    if not _is_measured_number(value):
+    if not _is_measure_cell_number(value):
         return _non_numeric_measure_text(value, language)
     shown, form = measure_shown_value(value, of, currency=currency), _measure_described(of).form
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
-        return sign + _significant_digits_text(shown)
+        return sign + _measure_significant_digits_text(shown)
     return sign + format(shown, f"{',' if form.grouped else ''}.{form.digits}f")
 
 
@@ -274,7 +274,7 @@ def _needs_measure_unit_text(of: Described, unit: str) -> bool:
     return any(name != "one" for name, _ in parse_unit(unit).parts)
 
 
-def _is_measured_number(value: object) -> TypeGuard[float]:
+def _is_measure_cell_number(value: object) -> TypeGuard[float]:
     # True is an int in Python and would be written as 1.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -293,5 +293,5 @@ def _non_numeric_measure_text(value: object, language: str) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _significant_digits_text(value: float) -> str:
+def _measure_significant_digits_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -82,7 +82,7 @@ class TableSchema:
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
         return frame.with_columns(
-            _checked_column_series(self.name, column, frame) for column in self.columns
+            _table_column_of_declared_type(self.name, column, frame) for column in self.columns
         )
 
     def column(self, name: str) -> TableColumn:
@@ -161,7 +161,9 @@ def _table_column_series(column: TableColumn, values: Any) -> pl.Series:
     )
 
 
-def _checked_column_series(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
+def _table_column_of_declared_type(
+    table: str, column: TableColumn, frame: pl.DataFrame
+) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above
 
     series, wanted = frame[column.name], _polars_type_by_column_kind()[column.kind]

@@ -14,7 +14,7 @@ from commonwatt.cli.clinic_explain import add_explain_commands
 from commonwatt.cli.clinic_gate import add_gate_commands
 from commonwatt.cli.clinic_imports import add_import_commands
 from commonwatt.cli.clinic_language import add_language_commands
-from commonwatt.cli.clinic_options import PLACES, parse_fact_options
+from commonwatt.cli.clinic_options import PLACES, parse_cli_fact_options
 from commonwatt.cli.clinic_queries import add_query_commands
 from commonwatt.cli.clinic_sealed import add_sealed_commands
 from commonwatt.cli.frame import (
@@ -71,11 +71,9 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
     # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
     answer = app.classify_in_jurisdictions(
-        _COMMON | parse_fact_options(facts), places or PLACES, day
+        _COMMON | parse_cli_fact_options(facts), places or PLACES, day
     )
-    return CommandResult(
-        data=answer, text=lambda language: _classify_command_text(answer, language)
-    )
+    return CommandResult(data=answer, text=lambda language: _classify_cli_text(answer, language))
 
 
 @command(
@@ -95,7 +93,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
             "moved": app.moved_rule_cells(rule_id, _parse_day_argument(moved_to), checked_days)
         }
     else:
-        tables = app.rule_book_finding_tables(checked_days, parse_fact_options(facts))
+        tables = app.rule_book_finding_tables(checked_days, parse_cli_fact_options(facts))
     # All 1,296 combinations of the axes: for --out, not for a terminal or for JSON.
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
@@ -200,7 +198,7 @@ def monitor(
         tables = {"over_time": points}
     return CommandResult(
         data=answer,
-        text=lambda language: _monitor_command_text(answer, language),
+        text=lambda language: _monitor_cli_text(answer, language),
         tables=tables,
         files=files,
     )
@@ -209,7 +207,7 @@ def monitor(
 _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
 
 
-def _monitor_command_text(answer: dict[str, Any], language: str) -> str:
+def _monitor_cli_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for stream in answer["streams"]:
         verdict = _VERDICTS[stream["verdict"]].translate(language)
@@ -224,12 +222,12 @@ def _monitor_command_text(answer: dict[str, Any], language: str) -> str:
         [
             *lines,
             bound.translate(language),
-            *_companion_command_lines(answer["companion"], language),
+            *_companion_auc_command_lines(answer["companion"], language),
         ]
     )
 
 
-def _companion_command_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
+def _companion_auc_command_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
     if companion is None:
         return []
     gaps = {
@@ -317,7 +315,7 @@ _ROUTES = {
 }
 
 
-def _classify_command_text(answer: dict[str, Any], language: str) -> str:
+def _classify_cli_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for ruling in answer["rulings"]:
         lines += _ruling_command_lines(ruling, answer["rules"], language)

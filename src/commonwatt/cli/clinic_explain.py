@@ -50,12 +50,12 @@ def add_explain_commands() -> None:
         )
         return CommandResult(
             data=explanation,
-            text=lambda language: _explain_command_text(explanation, language),
+            text=lambda language: _medical_model_explain_cli_text(explanation, language),
             tables={"explained": frame},
         )
 
 
-def _explain_command_text(explanation: dict[str, Any], language: str) -> str:
+def _medical_model_explain_cli_text(explanation: dict[str, Any], language: str) -> str:
     if explanation["kind"] == "global":
         head = Message("AUC lost when a column is shuffled, over {rows} rows",
                        {"rows": f"{explanation['rows']:,}"})  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import key_option, ledger_option, parse_fact_options
+from commonwatt.cli.clinic_options import key_option, ledger_option, parse_cli_fact_options
 from commonwatt.cli.frame import (
     CommandResult,
     command,
@@ -93,21 +93,21 @@ def _add_serve_command() -> None:
             if mcp is not None:
                 # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
                 # to stderr.
-                _echo_agent_lines(
+                _cli_echo_agent_answer_lines(
                     app.serve_agent_pathway(opened, mcp, plan, _command_utc_now, sys.stdin)
                 )
             else:
                 server = app.cds_hooks_server(opened, host, port, _command_utc_now)
-                app.serve_cds_hooks(server, host, port, _print_serving_address)
+                app.serve_cds_hooks(server, host, port, _print_clinic_gate_address)
         # Left here, because a result printed at the end would be one line too many for an agent.
         click.get_current_context().exit(0)
 
 
-def _print_serving_address(address: str) -> None:
+def _print_clinic_gate_address(address: str) -> None:
     print_message_to_stderr(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
 
 
-def _echo_agent_lines(lines: Any) -> None:
+def _cli_echo_agent_answer_lines(lines: Any) -> None:
     for line in lines:
         click.echo(line)
 
@@ -147,7 +147,7 @@ def _add_ask_command() -> None:
                 opened,
                 deployment,
                 encounter,
-                parse_fact_options(facts),
+                parse_cli_fact_options(facts),
                 own,
                 now=_command_utc_now(),
             )

@@ -81,7 +81,7 @@ def _add_language_command() -> None:
         )
         return CommandResult(
             data=examination,
-            text=lambda language: _language_command_text(examination, frame, language),
+            text=lambda language: _language_exam_cli_text(examination, frame, language),
             tables={"language": frame},
             # Kept, so that the same answers can be judged again without asking the model, which may
             # answer otherwise.
@@ -124,7 +124,7 @@ _LEAK = {
 }  # fmt: skip
 
 
-def _language_command_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
+def _language_exam_cli_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines = [f"{examination['model']}: {examination['notes']:,} / {examination['cases']:,}"]
     for row in frame.iter_rows(named=True):

@@ -116,7 +116,7 @@ def _add_bedside_commands() -> None:
 
         outcomes = app.advice_override_outcomes(where, deployment)
         return CommandResult(
-            data=outcomes, text=lambda language: _overrides_command_text(outcomes, language)
+            data=outcomes, text=lambda language: _advice_overrides_cli_text(outcomes, language)
         )
 
     @command(groups.gate, "seen", example="commonwatt clinic gate seen advice/1")
@@ -169,7 +169,7 @@ def _undisclosed_command_text(encounters: dict[str, Any], language: str) -> str:
     )
 
 
-def _overrides_command_text(outcomes: dict[str, Any], language: str) -> str:
+def _advice_overrides_cli_text(outcomes: dict[str, Any], language: str) -> str:
     lines = [
         f"{translate(outcome, language):12} "
         + "  ".join(f"{translate(name, language)} {count:,}" for name, count in row.items())

@@ -10,9 +10,9 @@ import click
 
 from commonwatt.cli.fleet_text import (
     compare_command_text,
-    describe_command_text,
+    described_traces_command_text,
     explain_job_command_text,
-    packing_command_text,
+    packing_cli_text,
     simulate_command_text,
     sweep_command_text,
 )
@@ -126,7 +126,7 @@ def describe(
     _print_trace_reading_gaps(reads)
     data = [trace_description(read) for read in reads]
     return CommandResult(
-        data={"traces": data}, text=lambda tongue: describe_command_text(data, tongue)
+        data={"traces": data}, text=lambda tongue: described_traces_command_text(data, tongue)
     )
 
 
@@ -255,9 +255,9 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
 @option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
 def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> CommandResult:
     """Run the product of several axes, in as many processes as asked."""
-    from commonwatt.fleet.usecases.sweep import parse_sweep_axes, sweep_fleet_options
+    from commonwatt.fleet.usecases.sweep import parse_fleet_sweep_axes, sweep_fleet_options
 
-    parsed = parse_sweep_axes(axes)
+    parsed = parse_fleet_sweep_axes(axes)
     total = 1
     for values in parsed.values():
         total *= len(values)
@@ -326,7 +326,7 @@ def _packing_command_result(data: dict[str, Any]) -> CommandResult:
 
     return CommandResult(
         data=data,
-        text=lambda tongue: packing_command_text(data, tongue),
+        text=lambda tongue: packing_cli_text(data, tongue),
         tables={"packing_curve": packing_curve_table(data)},
     )
 

@@ -48,7 +48,7 @@ def simulate_command_text(data: Mapping[str, Any], language: str) -> str:
     )
 
 
-def packing_command_text(data: Mapping[str, Any], language: str) -> str:
+def packing_cli_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of an arrived-load run."""
     names = (
         "policy",
@@ -66,7 +66,7 @@ def packing_command_text(data: Mapping[str, Any], language: str) -> str:
     )
 
 
-def describe_command_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
+def described_traces_command_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
     """Return what each trace holds."""
     return "\n\n".join(_trace_command_text(trace, language) for trace in data)
 

@@ -360,10 +360,10 @@ def _close_stdout_exit_code() -> int:
 
 
 def _save_command_result(answer: CommandResult, out: Path) -> None:
-    from commonwatt.core.files import save_table, save_text
+    from commonwatt.core.files import save_table_file_pair, save_text
 
     for name, frame in answer.tables.items():
-        save_table(frame, out, name)
+        save_table_file_pair(frame, out, name)
     for name, text in answer.files.items():
         save_text(text, out / name)
     save_text(command_json_text(answer.data) + "\n", out / "answer.json")

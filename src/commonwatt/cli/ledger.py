@@ -143,7 +143,7 @@ def prove(where: str, index: int | None, since: int | None) -> CommandResult:
     """Prove that an entry is in the ledger, or that the ledger only grew."""
     from commonwatt.ledger import usecases as app
 
-    proof = app.prove_ledger_entry(where, index, since)
+    proof = app.merkle_proof_of_ledger_entry(where, index, since)
     return CommandResult(data=proof, text=lambda language: _prove_command_text(proof, language))
 
 

@@ -92,7 +92,7 @@ def care_detect(
 ) -> CommandResult:
     """Learn a node's ordinary days from one table and raise alarms on another."""
     from commonwatt.operate.engines.care.detect.alarms import AlarmBudget
-    from commonwatt.operate.usecases.care_study import node_anomaly_detection_result
+    from commonwatt.operate.usecases.care_study import node_alarm_episodes_and_scores
 
     budget = AlarmBudget(
         false_per_day=false_per_day,
@@ -101,7 +101,7 @@ def care_detect(
         # An hour without an alarm ends an episode, whatever the step of the table is.
         quiet=max(day // 24, 1),
     )
-    data, scores = node_anomaly_detection_result(ordinary, later, day=day, budget=budget)
+    data, scores = node_alarm_episodes_and_scores(ordinary, later, day=day, budget=budget)
     tables = {"scores": scores}
     return CommandResult(
         data=data, text=lambda language: _care_detect_command_text(data, language), tables=tables
@@ -161,7 +161,7 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
     # All nodes of the fleet are needed for the mean: judged among the failing ones a lemon would
     # look ordinary.
     data = lemon_nodes_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
-    return CommandResult(data=data, text=lambda language: _care_lemons_command_text(data, language))
+    return CommandResult(data=data, text=lambda language: _care_lemons_cli_text(data, language))
 
 
 @command(
@@ -271,7 +271,7 @@ def _care_figure_command_lines(
     ]
 
 
-def _care_lemons_command_text(data: Mapping[str, Any], language: str) -> str:
+def _care_lemons_cli_text(data: Mapping[str, Any], language: str) -> str:
     message = Message("{count} lemons among {nodes} nodes", {
         "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
     rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]

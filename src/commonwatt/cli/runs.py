@@ -157,11 +157,11 @@ def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
             "inputs": run_traced.inputs,
             "figure": origin.as_dict(),
         },
-        text=lambda language: _trace_figure_command_text(run_traced, origin, language),
+        text=lambda language: _trace_figure_cli_text(run_traced, origin, language),
     )
 
 
-def _trace_figure_command_text(run: Run, origin: FigureLineage, language: str) -> str:
+def _trace_figure_cli_text(run: Run, origin: FigureLineage, language: str) -> str:
     """Return a tree: every figure once in full, and by its name where it comes again."""
     from commonwatt.core.messages import Message
 
@@ -233,7 +233,7 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
     lines = [f"{run.title} ({run.kind})", f"  {run.run_id}  {run.created_at}  {folder}"]
     lines += [translate("Inputs", language)]
     lines += [
-        _run_input_command_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs
+        _cli_run_input_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs
     ]
     lines += [translate("Tables", language)]
     lines += [
@@ -246,5 +246,5 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
     return "\n".join(lines)
 
 
-def _run_input_command_line(digest: str, size: int, name: str) -> str:
+def _cli_run_input_line(digest: str, size: int, name: str) -> str:
     return f"  {digest[:16]}  {size:>12,}  {name}"

@@ -116,7 +116,7 @@ def import_dataset(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_options(room, who)
-    data = steps.import_dataset(place, form, list(sources), dataset, schema=schema)
+    data = steps.import_project_dataset(place, form, list(sources), dataset, schema=schema)
     # The rules one by one would bury the line that says what was quarantined; JSON has them.
     shown = {name: value for name, value in data.items() if name != "rules"}
     return CommandResult(data=data, text=lambda language: _sandbox_command_text(shown, language))
@@ -156,10 +156,10 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
 )
 def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> CommandResult:
     """Run a job inside the project, isolated, and check its outputs."""
-    from commonwatt.joins.job_to_cluster import isolated_job_cluster_runner
+    from commonwatt.joins.job_to_cluster import join_isolated_jobs_to_cluster
     from commonwatt.sandbox.usecases import steps
 
-    cluster = None if on is None else isolated_job_cluster_runner(on, node)
+    cluster = None if on is None else join_isolated_jobs_to_cluster(on, node)
     return _sandbox_command_result(
         steps.submit_isolated_job(_project_context_of_options(room, who), job, node, cluster)
     )

@@ -58,12 +58,12 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     sock = bind_console_socket(host, port)
     settings = console_settings_for(store, sock, **given)
     link = prepare_console_link(settings)
-    _print_console_link(settings, link)
+    _print_cli_console_link(settings, link)
     serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 
-def _print_console_link(settings: Settings, link: str) -> None:
+def _print_cli_console_link(settings: Settings, link: str) -> None:
     # The link is what was asked for and goes to stdout, where a script can take it; the rest is
     # talk.
     click.echo(link)

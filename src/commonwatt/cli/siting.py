@@ -69,7 +69,7 @@ def cost(
         data=answer,
         text=lambda language: _cost_command_text(answer, language),
         tables=_siting_command_tables(answer, COST_TABLES),
-        files=_cost_command_files(answer),
+        files=_cost_cli_files(answer),
     )
 
 
@@ -86,7 +86,7 @@ def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> Co
     answer["break_even_map"] = app.break_even_map_rows(other, first_site)
     return CommandResult(
         data=answer,
-        text=lambda language: _contest_command_text(answer, language),
+        text=lambda language: _two_sites_contest_cli_text(answer, language),
         tables=_siting_command_tables(answer, COST_TABLES),
         files={
             "break_even_map.svg": break_even_map_chart(answer["break_even_map"], other, first_site),
@@ -191,12 +191,12 @@ def _siting_command_tables(
     }
 
 
-def _cost_command_files(answer: dict[str, Any]) -> dict[str, str]:
+def _cost_cli_files(answer: dict[str, Any]) -> dict[str, str]:
     from commonwatt.siting import usecases as app
-    from commonwatt.siting.usecases.charts import gpu_hour_cost_files
+    from commonwatt.siting.usecases.charts import site_cost_svg_files_by_name
 
-    section = app.site_cost_report_section(answer, _siting_command_language())
-    return gpu_hour_cost_files(answer) | {
+    section = app.siting_cost_section(answer, _siting_command_language())
+    return site_cost_svg_files_by_name(answer) | {
         "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
     }
 
@@ -205,7 +205,7 @@ def _place_command_files(answer: dict[str, Any], words: list[Message]) -> dict[s
     from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import placement_files
 
-    section = app.placement_report_section(answer | {"limits": words}, _siting_command_language())
+    section = app.siting_placement_section(answer | {"limits": words}, _siting_command_language())
     return placement_files(answer) | {
         "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
     }
@@ -240,7 +240,7 @@ def _cost_command_text(answer: dict[str, Any], language: str) -> str:
             "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    lines = [_break_even_command_message(row).translate(language) for row in answer["break_even"]]
+    lines = [_break_even_cli_message(row).translate(language) for row in answer["break_even"]]
     first_drivers = [line.translate(language) for line in drivers]
     return "\n".join(
         [_aligned_terminal_text(rows), "", *first_drivers, "", *lines, "", note.translate(language)]
@@ -266,7 +266,7 @@ def _cost_drivers_command_message(site: str, bars: list[dict[str, Any]], count: 
     )
 
 
-def _break_even_command_message(break_even: dict[str, Any]) -> Message:
+def _break_even_cli_message(break_even: dict[str, Any]) -> Message:
     values = {
         "site": break_even["site"],
         "other": break_even["against"],
@@ -293,7 +293,7 @@ def _break_even_command_message(break_even: dict[str, Any]) -> Message:
     )
 
 
-def _contest_command_text(answer: dict[str, Any], language: str) -> str:
+def _two_sites_contest_cli_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import CONTEST
 
     cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]

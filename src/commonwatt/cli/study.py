@@ -53,7 +53,7 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     )
     return CommandResult(
         data=_study_command_json(study_run),
-        text=lambda tongue: _study_command_text(study_run, tongue),
+        text=lambda tongue: _study_cli_text(study_run, tongue),
         tables={
             table["name"]: opened.table(study_run.run.run_id, table["name"])
             for table in study_run.run.tables
@@ -76,10 +76,10 @@ def _study_command_json(study_run: StudyRun) -> dict[str, Any]:
     }
 
 
-def _study_command_text(study_run: StudyRun, tongue: str) -> str:
+def _study_cli_text(study_run: StudyRun, tongue: str) -> str:
     # Whoever asks for a change wants to know what it moves, and not the whole picture again.
     if study_run.what_if:
-        return _what_if_command_text(study_run, tongue)
+        return _what_if_cli_text(study_run, tongue)
     from commonwatt.catalogue import shared
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
     from commonwatt.fleet.domain import measures as fleet
@@ -111,7 +111,7 @@ def _study_command_text(study_run: StudyRun, tongue: str) -> str:
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
-def _what_if_command_text(study_run: StudyRun, tongue: str) -> str:
+def _what_if_cli_text(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
     from commonwatt.catalogue.measures import measure_cell_text, measure_heading
     from commonwatt.study.measures import WHAT_IF

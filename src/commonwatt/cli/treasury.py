@@ -72,7 +72,7 @@ def project(
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return CommandResult(
         data=answer,
-        text=lambda language: _project_command_text(answer, language),
+        text=lambda language: _debt_projection_cli_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
         files=charts.debt_projection_files(answer),
     )
@@ -135,7 +135,7 @@ def fan(
         call_loss=call_loss,
         strategies=strategies,
     )
-    answer = debt_fan_result(_required_country_argument(country), weo, options)
+    answer = debt_fan_result(_required_cli_country_argument(country), weo, options)
     return CommandResult(
         data=answer,
         text=lambda language: _fan_command_text(answer, language),
@@ -152,7 +152,7 @@ FAN_TABLES = (
 )
 
 
-def _required_country_argument(country: str | None) -> str:
+def _required_cli_country_argument(country: str | None) -> str:
     if country:
         return country
     raise UsageError(
@@ -248,7 +248,9 @@ def finance(
         # At least a thousand: the outer quantiles of fewer paths rest on a handful of draws.
         options = FanOptions(paths=max(paths, 1000), seed=seed)
         answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
-        files["debt_with_and_without.svg"] = charts.financing_need_chart(answer["sovereign"])
+        files["debt_with_and_without.svg"] = charts.debt_with_and_without_need_chart(
+            answer["sovereign"]
+        )
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(
         data=answer,
@@ -353,7 +355,7 @@ def _assess_command_text(answer: dict[str, Any], language: str) -> str:
     return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
 
 
-def _project_command_text(answer: dict[str, Any], language: str) -> str:
+def _debt_projection_cli_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import BRIDGE, YEARS
 
     currency, money = answer["currency"], f"{answer['currency'].lower()}_bn"

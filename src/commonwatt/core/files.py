@@ -30,7 +30,7 @@ LOCK_WAIT_S: Final = 30.0  # as long as a database of ours waits for its lock
 _LOCK_RETRY_S: Final = 0.02
 
 
-def save_table(
+def save_table_file_pair(
     frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
 ) -> tuple[Path, Path]:
     """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.

@@ -54,12 +54,12 @@ def njit(
     return cast("Callable[[Callable[P, R]], Callable[P, R]]", numba.njit(**options))  # pyright: ignore[reportUnknownMemberType]
 
 
-def kernel_cache_folder(home: Path) -> Path:
+def core_kernel_cache_folder(home: Path) -> Path:
     """Return the folder of compiled kernels for the kernels as they stand now."""
-    return home / f"kernels-{_kernel_sources_digest()}"
+    return home / f"kernels-{_jit_kernel_sources_digest()}"
 
 
-def _kernel_sources_digest() -> str:
+def _jit_kernel_sources_digest() -> str:
     """Return a digest of every file of ours that holds a kernel."""
     root = Path(__file__).parents[1]
     # The place counts, too: two checkouts whose kernels are alike today need not be tomorrow.
@@ -77,7 +77,7 @@ def _set_numba_cache_folder() -> None:
         return
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     home = Path(base) / "commonwatt"
-    folder = kernel_cache_folder(home)
+    folder = core_kernel_cache_folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)

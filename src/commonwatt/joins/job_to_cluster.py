@@ -28,7 +28,7 @@ TENANT = "sandbox"
 _OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clear away after it
 
 
-def isolated_job_cluster_runner(
+def join_isolated_jobs_to_cluster(
     folder: Path, node_folder: Path, *, tenant: str = TENANT
 ) -> RemoteJobRunner:
     """Return what runs isolated jobs on the cluster of the controller at `folder`.
@@ -44,11 +44,11 @@ def isolated_job_cluster_runner(
     return RemoteJobRunner(
         stages=folder / "steps",
         node_folder=node_folder,
-        submit_step=lambda step: run_isolated_step_on_cluster(home, step, tenant=tenant),
+        submit_step=lambda step: run_sandbox_step_on_cluster(home, step, tenant=tenant),
     )
 
 
-def run_isolated_step_on_cluster(
+def run_sandbox_step_on_cluster(
     home: ControllerHome,
     step: HandoverStep,
     *,
@@ -62,7 +62,7 @@ def run_isolated_step_on_cluster(
         BackendError: It has not ended by a day after it was handed in.
     """
     now_s = clock()
-    request = cluster_request_of_isolated_step(step, tenant=tenant, now_s=now_s)
+    request = sandbox_step_to_cluster_request(step, tenant=tenant, now_s=now_s)
     with open_controller_store(home) as store, open_backend(home) as backend:
         backend.submit(request)
         body = {"gpus": request.gpus, "tenant": tenant, "user": request.user}
@@ -81,9 +81,7 @@ def run_isolated_step_on_cluster(
             pause(home.settings.tick_s)
 
 
-def cluster_request_of_isolated_step(
-    step: HandoverStep, *, tenant: str, now_s: float
-) -> JobRequest:
+def sandbox_step_to_cluster_request(step: HandoverStep, *, tenant: str, now_s: float) -> JobRequest:
     """Return what a step requests of a cluster: processors and memory, no GPU, no second start."""
     assignments = [f"{name}={setting}" for name, setting in sorted(step.environment.items())]
     return JobRequest(

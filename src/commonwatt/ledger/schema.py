@@ -87,7 +87,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()
 """
 
 
-def create_ledger_tables(connection: sa.Connection) -> None:
+def create_merkle_ledger_tables(connection: sa.Connection) -> None:
     """Create the tables and their guards where they are missing."""
     metadata.create_all(connection)
     for statement in _ledger_guard_statements(connection.dialect.name):

@@ -106,7 +106,7 @@ class Ledger:
         self.engine = engine
 
         def create_empty_ledger(connection: sa.Connection) -> None:
-            schema.create_ledger_tables(connection)
+            schema.create_merkle_ledger_tables(connection)
             link = genesis_link(origin)
             first = {"one": 1, "origin": origin, "size": 0, "link": link, "at": ""}
             connection.execute(sa.insert(schema.head), [first])
@@ -135,9 +135,13 @@ class Ledger:
         except SQLAlchemyError as error:
             engine.dispose()
             if is_database_environment_fault(error):
-                raise database_error_of_fault(error, _ledger_location_text(where)) from error
+                raise database_error_of_fault(
+                    error, _ledger_location_without_password(where)
+                ) from error
             raise LedgerError(
-                _ledger_location_text(where), found=type(error).__name__, wanted=_READABLE
+                _ledger_location_without_password(where),
+                found=type(error).__name__,
+                wanted=_READABLE,
             ) from None
         except StoreError:
             engine.dispose()
@@ -495,18 +499,18 @@ def _check_ledger_exists(engine: sa.Engine, where: str | Path) -> None:
     sqlite = engine.dialect.name == "sqlite"
     if sqlite and not (path and Path(path).is_file()):
         raise LedgerError(
-            _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
+            _ledger_location_without_password(where), found=Message("no ledger"), wanted=_READABLE
         )
     # An inspector of the engine itself would begin as a writer does, and wait for every other.
     with database_read_transaction(engine) as connection:
         exists = sa.inspect(connection).has_table(schema.head.name)
     if not exists:
         raise LedgerError(
-            _ledger_location_text(where), found=Message("no ledger"), wanted=_READABLE
+            _ledger_location_without_password(where), found=Message("no ledger"), wanted=_READABLE
         )
 
 
-def _ledger_location_text(where: str | Path) -> str:
+def _ledger_location_without_password(where: str | Path) -> str:
     """Return a place without the password that a URL may hold."""
     text = str(where)
     return sa.make_url(text).render_as_string() if "://" in text else text

@@ -106,7 +106,7 @@ def ledger_entries_and_actors(
     return with_ledger(ledger_location, entries_and_actors_of)
 
 
-def prove_ledger_entry(
+def merkle_proof_of_ledger_entry(
     ledger_location: str, index: int | None, since: int | None
 ) -> dict[str, Any]:
     """Return the proof that an entry is in, or that the ledger of `since` entries only grew.
@@ -123,7 +123,9 @@ def prove_ledger_entry(
         return ledger.consistency(since or 0)
 
     proof = with_ledger(ledger_location, inclusion_or_consistency_proof)
-    return {"holds": proof.holds()} | {k: _proof_json_value(v) for k, v in asdict(proof).items()}
+    return {"holds": proof.holds()} | {
+        k: _ledger_proof_json_value(v) for k, v in asdict(proof).items()
+    }
 
 
 def sign_current_checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
@@ -194,9 +196,9 @@ def ledger_checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _proof_json_value(proof_member: Any) -> Any:
+def _ledger_proof_json_value(proof_member: Any) -> Any:
     if isinstance(proof_member, bytes):
         return proof_member.hex()
     if isinstance(proof_member, list):
-        return [_proof_json_value(member) for member in cast("list[Any]", proof_member)]
+        return [_ledger_proof_json_value(member) for member in cast("list[Any]", proof_member)]
     return proof_member

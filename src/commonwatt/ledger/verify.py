@@ -112,7 +112,7 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
         head = read_chain_head(connection)
         walk = _ChainWalk(origin=head.origin, link=genesis_link(head.origin))
         checkpoints = _checked_ledger_checkpoints(connection, pinned)
-        signatures = _walk_ledger_chain(connection, walk, checkpoints)
+        signatures = _walk_chain_and_count_signatures(connection, walk, checkpoints)
         _check_chain_head(head, walk)
         _check_merkle_nodes(connection, walk.tree.done)
         _check_ledger_actors(connection, walk)
@@ -126,7 +126,7 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
         )
 
 
-def _walk_ledger_chain(
+def _walk_chain_and_count_signatures(
     connection: sa.Connection, walk: _ChainWalk, checkpoints: list[Checkpoint]
 ) -> int:
     """Follow entries, signatures and checkpoints in step; return the number of signatures."""

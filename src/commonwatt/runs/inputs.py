@@ -104,34 +104,34 @@ class StageResult:
         return StageOutput(stage=self.name, key=self.key, part=name, value=self.tables[name])
 
 
-def stage_inputs_sha256(inputs: object) -> str:
+def run_stage_inputs_sha256(inputs: object) -> str:
     """Return the sha256 of an object, whatever it is made of.
 
     Raises:
         TypeError: It holds a kind of value that no rule encodes: a bug of the caller.
 
-    >>> stage_inputs_sha256({"a": 1, "b": 2.0}) == stage_inputs_sha256({"b": 2.0, "a": 1})
+    >>> run_stage_inputs_sha256({"a": 1, "b": 2.0}) == run_stage_inputs_sha256({"b": 2.0, "a": 1})
     True
     >>> (
-    ...     stage_inputs_sha256([1]) == stage_inputs_sha256(["1"]),
-    ...     stage_inputs_sha256(1) == stage_inputs_sha256(1.0),
+    ...     run_stage_inputs_sha256([1]) == run_stage_inputs_sha256(["1"]),
+    ...     run_stage_inputs_sha256(1) == run_stage_inputs_sha256(1.0),
     ... )
     (False, False)
     """
     digest = hashlib.sha256()
-    _hash_stage_input(inputs, digest.update)
+    _hash_run_stage_input(inputs, digest.update)
     return digest.hexdigest()
 
 
 def stage_input_files(inputs: object) -> Iterator[InputFile]:
     """Yield every file that an object of inputs names, in its order."""
-    yield from (part for part in _stage_input_parts(inputs) if isinstance(part, InputFile))
+    yield from (part for part in _run_stage_input_parts(inputs) if isinstance(part, InputFile))
 
 
-def earlier_stage_edges(inputs: object) -> tuple[tuple[str, str], ...]:
+def run_earlier_stage_edges(inputs: object) -> tuple[tuple[str, str], ...]:
     """Return name and key of every earlier stage of which an object of inputs holds a part."""
     edges: set[tuple[str, str]] = set()
-    for part in _stage_input_parts(inputs):
+    for part in _run_stage_input_parts(inputs):
         if isinstance(part, StageOutput):
             edges.add((part.stage, part.key))
         elif isinstance(part, StageResult):
@@ -140,14 +140,14 @@ def earlier_stage_edges(inputs: object) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(edges))
 
 
-def stated_inputs_of(inputs: object) -> tuple[tuple[str, str], ...]:
+def stated_inputs_of_run_stage(inputs: object) -> tuple[tuple[str, str], ...]:
     """Return name and written value of everything that a person stated of these inputs."""
-    parts = (part for part in _stage_input_parts(inputs) if isinstance(part, StatesInputs))
+    parts = (part for part in _run_stage_input_parts(inputs) if isinstance(part, StatesInputs))
     # Two parts of the inputs may state the same value; it is said once, in the order of the file.
     return tuple(dict.fromkeys(pair for part in parts for pair in part.stated_inputs()))
 
 
-def _stage_input_parts(inputs: object) -> Iterator[object]:
+def _run_stage_input_parts(inputs: object) -> Iterator[object]:
     """Yield an object and all that stands in it, files and outputs unopened."""
     yield inputs
     # Unopened: what an earlier stage was given is that stage's own lineage, and an edge leads
@@ -156,17 +156,17 @@ def _stage_input_parts(inputs: object) -> Iterator[object]:
         return
     if is_dataclass(inputs) and not isinstance(inputs, type):
         for each in fields(inputs):
-            yield from _stage_input_parts(getattr(inputs, each.name))
+            yield from _run_stage_input_parts(getattr(inputs, each.name))
     elif isinstance(inputs, Mapping):
         for each in cast("Mapping[object, object]", inputs).values():
-            yield from _stage_input_parts(each)
+            yield from _run_stage_input_parts(each)
     elif isinstance(inputs, list | tuple):
         for each in cast("Sequence[object]", inputs):
-            yield from _stage_input_parts(each)
+            yield from _run_stage_input_parts(each)
 
 
 @singledispatch
-def _hash_stage_input(value: Any, update: Update) -> None:
+def _hash_run_stage_input(value: Any, update: Update) -> None:
     """Feed a value to a hash, each kind under a tag and each part under its length.
 
     Without tag and length "12" and 1, 2 would read alike.
@@ -174,111 +174,111 @@ def _hash_stage_input(value: Any, update: Update) -> None:
     # No fallback to `repr` or pickle: either may leave out a field, and then two inputs look alike.
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
-    _hash_stage_input_text(update, "object", type(value).__name__)
+    _hash_run_input_text(update, "object", type(value).__name__)
     for each in fields(value):
         # Where a programme lies is said in its errors and decides nothing: a field may say so.
         if each.metadata.get("decides", True):
-            _hash_stage_input_text(update, "field", each.name)
-            _hash_stage_input(getattr(value, each.name), update)
+            _hash_run_input_text(update, "field", each.name)
+            _hash_run_stage_input(getattr(value, each.name), update)
 
 
-@_hash_stage_input.register(type(None))
-@_hash_stage_input.register(bool)
-@_hash_stage_input.register(int)
-@_hash_stage_input.register(str)
-@_hash_stage_input.register(bytes)
-@_hash_stage_input.register(Enum)
-@_hash_stage_input.register(Path)
-@_hash_stage_input.register(date)
+@_hash_run_stage_input.register(type(None))
+@_hash_run_stage_input.register(bool)
+@_hash_run_stage_input.register(int)
+@_hash_run_stage_input.register(str)
+@_hash_run_stage_input.register(bytes)
+@_hash_run_stage_input.register(Enum)
+@_hash_run_stage_input.register(Path)
+@_hash_run_stage_input.register(date)
 def _(value: Any, update: Update) -> None:
     # The kind is hashed, too: 1 and "1" print alike.
-    _hash_stage_input_text(update, type(value).__name__, value)
+    _hash_run_input_text(update, type(value).__name__, value)
 
 
-@_hash_stage_input.register(float)
+@_hash_run_stage_input.register(float)
 def _(value: float, update: Update) -> None:
     # The bits, and not the text: two floats that print alike may differ.
-    _hash_stage_input_bytes(update, b"float", struct.pack("<d", value))
+    _hash_run_input_bytes(update, b"float", struct.pack("<d", value))
 
 
-@_hash_stage_input.register(InputFile)
+@_hash_run_stage_input.register(InputFile)
 def _(value: InputFile, update: Update) -> None:
-    _hash_stage_input_text(update, "file", f"{value.name}\0{value.sha256}")
+    _hash_run_input_text(update, "file", f"{value.name}\0{value.sha256}")
 
 
-@_hash_stage_input.register(StageOutput)
+@_hash_run_stage_input.register(StageOutput)
 def _(value: StageOutput[Any], update: Update) -> None:
     # Without the stage's key: an earlier stage that gives the same value as before must start
     # nothing anew.
-    _hash_stage_input_text(update, "output", value.part)
-    _hash_stage_input(value.value, update)
+    _hash_run_input_text(update, "output", value.part)
+    _hash_run_stage_input(value.value, update)
 
 
-@_hash_stage_input.register(StageResult)
+@_hash_run_stage_input.register(StageResult)
 def _(value: StageResult, update: Update) -> None:
-    _hash_stage_input_text(update, "stage", f"{value.name}\0{value.key}")
+    _hash_run_input_text(update, "stage", f"{value.name}\0{value.key}")
 
 
-@_hash_stage_input.register(BaseModel)
+@_hash_run_stage_input.register(BaseModel)
 def _(value: BaseModel, update: Update) -> None:
-    _hash_stage_input_text(update, "model", type(value).__name__)
-    _hash_stage_input(value.model_dump(mode="python"), update)
+    _hash_run_input_text(update, "model", type(value).__name__)
+    _hash_run_stage_input(value.model_dump(mode="python"), update)
 
 
-@_hash_stage_input.register(np.ndarray)
+@_hash_run_stage_input.register(np.ndarray)
 def _(value: np.ndarray[Any, Any], update: Update) -> None:
     # Type and shape, because the same bytes are other numbers in another type and another table in
     # another shape.
-    _hash_stage_input_text(update, "array", f"{value.dtype.str}{value.shape}")
+    _hash_run_input_text(update, "array", f"{value.dtype.str}{value.shape}")
     # A slice or a transposed array lies in memory in another order than it is read in.
-    _hash_stage_input_bytes(update, b"bytes", np.ascontiguousarray(value).tobytes())
+    _hash_run_input_bytes(update, b"bytes", np.ascontiguousarray(value).tobytes())
 
 
-@_hash_stage_input.register(np.generic)
+@_hash_run_stage_input.register(np.generic)
 def _(value: Any, update: Update) -> None:
-    _hash_stage_input_bytes(update, str(value.dtype).encode(), value.tobytes())
+    _hash_run_input_bytes(update, str(value.dtype).encode(), value.tobytes())
 
 
-@_hash_stage_input.register(pl.DataFrame)
+@_hash_run_stage_input.register(pl.DataFrame)
 def _(value: pl.DataFrame, update: Update) -> None:
-    _hash_stage_input_text(update, "table", value.schema)
+    _hash_run_input_text(update, "table", value.schema)
     for column in value.iter_columns():
         # Numbers by their bits; everything else, and what has holes, value by value.
         bits = column.dtype.is_numeric() and not column.null_count()
-        _hash_stage_input(column.to_numpy() if bits else column.to_list(), update)
+        _hash_run_stage_input(column.to_numpy() if bits else column.to_list(), update)
 
 
-@_hash_stage_input.register(Mapping)
+@_hash_run_stage_input.register(Mapping)
 def _(value: Mapping[Any, Any], update: Update) -> None:
-    _hash_stage_input_text(update, "mapping", len(value))
+    _hash_run_input_text(update, "mapping", len(value))
     # Sorted by their text: keys need not be of one type, and the order of insertion decides
     # nothing.
     for key in sorted(value, key=repr):
-        _hash_stage_input(key, update)
-        _hash_stage_input(value[key], update)
+        _hash_run_stage_input(key, update)
+        _hash_run_stage_input(value[key], update)
 
 
-@_hash_stage_input.register(list)
-@_hash_stage_input.register(tuple)
+@_hash_run_stage_input.register(list)
+@_hash_run_stage_input.register(tuple)
 def _(value: Sequence[Any], update: Update) -> None:
-    _hash_stage_input_text(update, "sequence", len(value))
+    _hash_run_input_text(update, "sequence", len(value))
     for part in value:
-        _hash_stage_input(part, update)
+        _hash_run_stage_input(part, update)
 
 
-@_hash_stage_input.register(set)
-@_hash_stage_input.register(frozenset)
+@_hash_run_stage_input.register(set)
+@_hash_run_stage_input.register(frozenset)
 def _(value: frozenset[Any], update: Update) -> None:
-    _hash_stage_input(sorted(value, key=repr), update)
+    _hash_run_stage_input(sorted(value, key=repr), update)
 
 
-def _hash_stage_input_text(update: Update, tag: str, value: object) -> None:
-    _hash_stage_input_bytes(
+def _hash_run_input_text(update: Update, tag: str, value: object) -> None:
+    _hash_run_input_bytes(
         update, tag.encode(), value if isinstance(value, bytes) else str(value).encode()
     )
 
 
-def _hash_stage_input_bytes(update: Update, tag: bytes, content: bytes) -> None:
+def _hash_run_input_bytes(update: Update, tag: bytes, content: bytes) -> None:
     # Lengths first, as in a netstring: no content can then pass for a tag and the next content.
     update(b"%d:%s:%d:" % (len(tag), tag, len(content)))
     update(content)

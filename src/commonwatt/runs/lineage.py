@@ -74,38 +74,38 @@ def figure_lineage(run: Run, figure: str) -> FigureLineage:
         IdentityError: A figure names an input that the run does not list: a bug.
     """
     known = {figure["name"]: figure for figure in run.figures}
-    return _lineage_of_figure_name(known, _only_matching_figure_name(run.figures, figure), ())
+    return _run_lineage_of_figure_name(known, _only_matching_figure_name(run.figures, figure), ())
 
 
-def matching_figure_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
+def matching_run_figure_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
     """Return the names that `figure` may mean, the closest kind of match alone.
 
     >>> figures = [{"name": "home.x", "label": "Cost at home", "shown": "USD 2.10"},
     ...            {"name": "west.x", "label": "Cost in the west", "shown": "USD 2.30"}]
-    >>> matching_figure_names(figures, "2.30"), matching_figure_names(figures, "x")
+    >>> matching_run_figure_names(figures, "2.30"), matching_run_figure_names(figures, "x")
     (['west.x'], ['home.x', 'west.x'])
-    >>> matching_figure_names(figures, "cost home")
+    >>> matching_run_figure_names(figures, "cost home")
     ['home.x']
     """
     wanted = figure.strip().lower()
     # The strictest kind of match first, and the first kind that fits at all: a name must not be
     # drowned by labels that hold it.
     for fits in (
-        _is_figure_name,
-        _ends_figure_name,
+        _is_run_figure_name,
+        _ends_run_figure_name,
         _is_figure_as_shown,
-        _holds_words_of_figure_query,
+        _run_figure_holds_query_words,
     ):
         if names := [row["name"] for row in figures if fits(row, wanted)]:
             return names
     return []
 
 
-def _is_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _is_run_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
     return figure["name"].lower() == figure_query
 
 
-def _ends_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _ends_run_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
     return figure["name"].lower().endswith(f".{figure_query}")
 
 
@@ -116,13 +116,13 @@ def _is_figure_as_shown(figure: Mapping[str, Any], figure_query: str) -> bool:
     return bool(wanted) and (shown == wanted or wanted in shown.split())
 
 
-def _holds_words_of_figure_query(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _run_figure_holds_query_words(figure: Mapping[str, Any], figure_query: str) -> bool:
     text = f"{figure['name']} {figure['label']}".lower()
     return bool(figure_query) and all(word in text for word in figure_query.split())
 
 
 def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
-    names = matching_figure_names(figures, figure)
+    names = matching_run_figure_names(figures, figure)
     if len(names) == 1:
         return names[0]
     # Where nothing fits, figures with a formula are offered: inputs are many, and rarely what was
@@ -131,16 +131,16 @@ def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str
     raise UsageError(
         figure,
         found=Message("{count} figures of that name or value", {"count": str(len(names))}),
-        wanted=Message("one of {names}", {"names": _listed(known)}),
+        wanted=Message("one of {names}", {"names": _run_figure_names_listed(known)}),
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _run_figure_names_listed(names: Sequence[str]) -> str:
     more = ", …" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _lineage_of_figure_name(
+def _run_lineage_of_figure_name(
     run_figures: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]
 ) -> FigureLineage:
     # A circle would otherwise be followed until Python's stack is full.
@@ -150,7 +150,8 @@ def _lineage_of_figure_name(
         )
     figure = run_figures[name]
     inputs = [
-        _lineage_of_figure_name(run_figures, below, (*above, name)) for below in figure["inputs"]
+        _run_lineage_of_figure_name(run_figures, below, (*above, name))
+        for below in figure["inputs"]
     ]
     # By name, because a run that was made before this version may say more of a figure, or less.
     texts = {key: figure.get(key, "") for key in _TEXTS}

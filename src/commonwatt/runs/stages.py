@@ -24,10 +24,10 @@ import polars as pl
 from commonwatt.core.files import folder_draft
 from commonwatt.runs.inputs import (
     StageResult,
-    earlier_stage_edges,
+    run_earlier_stage_edges,
+    run_stage_inputs_sha256,
     stage_input_files,
-    stage_inputs_sha256,
-    stated_inputs_of,
+    stated_inputs_of_run_stage,
 )
 from commonwatt.runs.source import run_source_digest
 
@@ -85,7 +85,7 @@ class StageStore:
             inputs: Everything that decides it, a frozen dataclass.
             before: Called before it is computed, to report progress.
         """
-        folder = self.folder / stage_key(stage.name, inputs)
+        folder = self.folder / run_stage_cache_key(stage.name, inputs)
         if (cached := _read_cached_stage(folder)) is not None:
             self.reused.append(stage.name)
             return cached
@@ -95,20 +95,22 @@ class StageStore:
             stage.compute(inputs),
             name=stage.name,
             key=folder.name,
-            edges=earlier_stage_edges(inputs),
+            edges=run_earlier_stage_edges(inputs),
             files=tuple((file.name, file.sha256) for file in stage_input_files(inputs)),
-            stated=stated_inputs_of(inputs),
+            stated=stated_inputs_of_run_stage(inputs),
         )
-        _write_cached_stage(result, folder)
-        _forget_oldest_cached_stages(self.folder)
+        _write_cached_run_stage(result, folder)
+        _forget_oldest_run_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.
         return _read_cached_stage(folder) or result
 
 
-def stage_key(name: str, inputs: object) -> str:
+def run_stage_cache_key(name: str, inputs: object) -> str:
     """Return the hash that names a stage: of its name, its whole inputs and this code."""
     # 128 bits name a stage: enough that two never meet, and short enough for a folder.
-    return stage_inputs_sha256({"name": name, "inputs": inputs, "source": run_source_digest()})[:32]
+    return run_stage_inputs_sha256({"name": name, "inputs": inputs, "source": run_source_digest()})[
+        :32
+    ]
 
 
 def _read_cached_stage(folder: Path) -> StageResult | None:
@@ -138,7 +140,7 @@ def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ..
     return tuple((name, digest) for name, digest in rows)
 
 
-def _write_cached_stage(stage: StageResult, folder: Path) -> None:
+def _write_cached_run_stage(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
     manifest: Mapping[str, Any] = {
         "name": stage.name,
@@ -159,13 +161,13 @@ def _write_cached_stage(stage: StageResult, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _forget_oldest_cached_stages(folder: Path) -> None:
-    newest_first = sorted(folder.iterdir(), key=_cached_stage_modified_at_s, reverse=True)
+def _forget_oldest_run_stages(folder: Path) -> None:
+    newest_first = sorted(folder.iterdir(), key=_run_stage_cached_at_s, reverse=True)
     for old in newest_first[MOST_STAGES:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _cached_stage_modified_at_s(path: Path) -> float:
+def _run_stage_cached_at_s(path: Path) -> float:
     try:
         return path.stat().st_mtime
     # A folder that another process is removing at the same time counts as the oldest.

@@ -32,7 +32,7 @@ import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.faults import storage_errors_about
-from commonwatt.core.files import save_table, save_text, sync_folder, sync_tree
+from commonwatt.core.files import save_table_file_pair, save_text, sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
@@ -132,7 +132,7 @@ class RunDraft:
 
     def add_table(self, name: str, frame: pl.DataFrame, *, as_csv: bool = True) -> None:
         """Write a table as Parquet under `tables/`, and as CSV where people read it."""
-        parquet, csv = save_table(frame, self.folder / "tables", name)
+        parquet, csv = save_table_file_pair(frame, self.folder / "tables", name)
         if not as_csv:
             csv.unlink()
         self.tables.append(

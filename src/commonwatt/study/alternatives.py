@@ -22,19 +22,23 @@ from commonwatt.report import (
 )
 from commonwatt.runs import StageStore
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
-from commonwatt.study.break_even import BreakEvenPoint, break_even_points
-from commonwatt.study.charts import alternatives_trade_off_chart
+from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
+from commonwatt.study.charts import study_alternatives_panel_chart
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
-from commonwatt.study.mix import SiteMix, site_mix
+from commonwatt.study.mix import SiteMix, study_site_mix
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.funding import (
     capital_need_bn_by_year,
-    need_with_running_cost_bn,
     planned_debt_gdp_share,
+    study_need_with_running_cost_bn,
 )
-from commonwatt.study.stages.sites import cost_input_owner_label, cost_input_text, four_digit_text
+from commonwatt.study.stages.sites import (
+    cost_input_owner_label,
+    study_cost_input_text,
+    study_input_four_digit_text,
+)
 from commonwatt.treasury.usecases.countries import open_treasury_country
 
 DRAWS = 20_000
@@ -104,7 +108,7 @@ def compare_alternatives(
         alternatives=alternatives,
         break_even_rows=[
             _break_even_row(crossing, programme)
-            for crossing in break_even_points(first.mix, second.mix)
+            for crossing in study_break_even_points(first.mix, second.mix)
         ],
         best=first.name,
         second=second.name,
@@ -118,7 +122,7 @@ def _computed_alternative(
     base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
     if base_case.sites is None:
         return None
-    label, mix = str(programme.file.alternatives[name].label), site_mix(base_case.sites)
+    label, mix = str(programme.file.alternatives[name].label), study_site_mix(base_case.sites)
     row = {"name": name, "alternative": label} | _alternative_figures_row(
         base_case, mix, programme.file.seed
     )
@@ -162,7 +166,7 @@ def _alternative_debt_figures(base_case: BaseCase) -> Row:
     )
     # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
     # too, do the two compare.
-    running = need_with_running_cost_bn(need, base_case.capital, part)
+    running = study_need_with_running_cost_bn(need, base_case.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
         "debt_gdp_share": planned_debt_gdp_share(need, part, country),
@@ -218,7 +222,7 @@ def alternatives_facts(comparison: Comparison) -> Row:
     }
 
 
-def alternatives_section(
+def study_alternatives_section(
     comparison: Comparison,
     rows: list[Row],
     break_even_rows: list[Row],
@@ -237,8 +241,8 @@ def alternatives_section(
     return ReportSection(
         name="alternatives",
         title=translate("Choose: the alternatives side by side", language),
-        lede=_alternatives_section_lede(comparison, rows, break_even_rows, language),
-        facts=[_alternative_cost_fact(row, language) for row in rows],
+        lede=_study_alternatives_lede(comparison, rows, break_even_rows, language),
+        facts=[_study_alternative_cost_fact(row, language) for row in rows],
         figures=[
             ReportFigure(
                 name="alternatives-trade-offs",
@@ -248,7 +252,7 @@ def alternatives_section(
                     "but utilisation.",
                     language,
                 ),
-                svg=alternatives_trade_off_chart(rows, language, currency=currency),
+                svg=study_alternatives_panel_chart(rows, language, currency=currency),
                 data=pl.DataFrame(rows, infer_schema_length=None).drop("name"),
                 of="table.alternatives",
                 table=ALTERNATIVES,
@@ -257,13 +261,13 @@ def alternatives_section(
         ],
         tables=[
             _alternatives_report_table(rows, currency, language),
-            _break_even_report_table(break_even_rows, language),
+            _study_break_even_report_table(break_even_rows, language),
         ],
-        notes=[_alternatives_section_note(language)],
+        notes=[_study_alternatives_note(language)],
     )
 
 
-def _alternatives_section_note(language: str) -> str:
+def _study_alternatives_note(language: str) -> str:
     return Message(
         "The cost is that of a useful GPU-hour, sites weighted by the GPU time that they served, "
         "at the medians; the interval draws all inputs, shared ones once for all sites. Debt "
@@ -273,11 +277,11 @@ def _alternatives_section_note(language: str) -> str:
     ).translate(language)
 
 
-def _alternative_label(alternative_rows: list[Row], name: str) -> str:
+def _study_alternative_label(alternative_rows: list[Row], name: str) -> str:
     return next(row["alternative"] for row in alternative_rows if row["name"] == name)
 
 
-def _alternatives_section_lede(
+def _study_alternatives_lede(
     comparison: Comparison, alternative_rows: list[Row], break_even_rows: list[Row], language: str
 ) -> str:
     cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in alternative_rows}
@@ -285,30 +289,30 @@ def _alternatives_section_lede(
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
         "it stays ahead in {share} of draws.",
         {
-            "best": _alternative_label(alternative_rows, comparison.best),
+            "best": _study_alternative_label(alternative_rows, comparison.best),
             "low": cost[comparison.best],
-            "second": _alternative_label(alternative_rows, comparison.second),
+            "second": _study_alternative_label(alternative_rows, comparison.second),
             "high": cost[comparison.second],
             "share": f"{comparison.best_cheaper_share:.0%}",
         },
     )
-    return f"{cheapest.translate(language)} {break_even_sentence(break_even_rows, language)}"
+    return f"{cheapest.translate(language)} {study_break_even_sentence(break_even_rows, language)}"
 
 
-def break_even_sentence(break_even_rows: list[Row], language: str) -> str:
+def study_break_even_sentence(break_even_rows: list[Row], language: str) -> str:
     """Return which input would have to change for the answer to change, in a sentence."""
     nearest = break_even_rows[0] if break_even_rows else None
     # Points are sorted with the nearest first, so where the first has no crossing none has.
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
-        "input": cost_input_text(nearest["input"], language),
+        "input": study_cost_input_text(nearest["input"], language),
         "site": translate(nearest["site"], language),
-        "from": four_digit_text(nearest["median"]),
-        "to": four_digit_text(nearest["flips_at"]),
+        "from": study_input_four_digit_text(nearest["median"]),
+        "to": study_input_four_digit_text(nearest["flips_at"]),
         "unit": nearest["unit"],
-        "low": four_digit_text(nearest["p5"]),
-        "high": four_digit_text(nearest["p95"]),
+        "low": study_input_four_digit_text(nearest["p5"]),
+        "high": study_input_four_digit_text(nearest["p95"]),
         "count": str(sum(row["within_range"] for row in break_even_rows)),
         "all": str(len(break_even_rows)),
     }
@@ -326,7 +330,7 @@ def break_even_sentence(break_even_rows: list[Row], language: str) -> str:
     ).translate(language)
 
 
-def _alternative_cost_fact(alternative_row: Row, language: str) -> ReportFact:
+def _study_alternative_cost_fact(alternative_row: Row, language: str) -> ReportFact:
     bounds = [
         measure_cell_text(alternative_row[name], ALTERNATIVES.column(name), language)
         for name in ("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour")
@@ -373,11 +377,11 @@ def _alternatives_report_table(
     )
 
 
-def _break_even_report_table(break_even_rows: list[Row], language: str) -> ReportTable:
+def _study_break_even_report_table(break_even_rows: list[Row], language: str) -> ReportTable:
     nearest = [
         row
         | {
-            "input": cost_input_text(row["input"], language),
+            "input": study_cost_input_text(row["input"], language),
             "site": translate(row["site"], language),
         }
         for row in break_even_rows[:MOST_ROWS_SHOWN]

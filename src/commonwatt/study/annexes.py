@@ -52,13 +52,13 @@ def _wanted_annexes(
     rooms, models = programme.file.rooms, programme.file.models
     if rooms is not None and rooms.example:
         report_progress(Message("Walking the example data project"))
-        yield _example_project_annex(rooms, language)
+        yield _study_example_project_annex(rooms, language)
     if models is not None and models.examples:
         report_progress(Message("Looking at the medical models"))
-        yield _example_models_annex(models, programme.file.seed, language)
+        yield _study_models_annex(models, programme.file.seed, language)
 
 
-def _example_project_annex(part: ProjectsPart, language: str) -> Annex:
+def _study_example_project_annex(part: ProjectsPart, language: str) -> Annex:
     """Return the example room; where this machine cannot hold one, a section that says so."""
     try:
         from commonwatt.sandbox.usecases.example import example_section_and_tables
@@ -70,22 +70,26 @@ def _example_project_annex(part: ProjectsPart, language: str) -> Annex:
     # A machine that cannot isolate a job still gets its report; the section says what is missing
     # and why.
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return _absent_annex(_example_project_title(), "sandbox", error, language)
-    return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
+        return _absent_annex(_study_example_project_title(), "sandbox", error, language)
+    return Annex(
+        section=_study_section_led_to_table(section, next(iter(tables), "")), tables=tables
+    )
 
 
-def _example_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
+def _study_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
     try:
-        from commonwatt.clinic.usecases.section import clinic_section
+        from commonwatt.clinic.usecases.section import clinic_models_section
 
-        section = clinic_section(language=language, seed=seed, on=part.on)
+        section = clinic_models_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         return _absent_annex(Message("Medical models"), "clinic", error, language)
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
-    return Annex(section=_section_led_to_table(section, next(iter(tables), "")), tables=tables)
+    return Annex(
+        section=_study_section_led_to_table(section, next(iter(tables), "")), tables=tables
+    )
 
 
-def _section_led_to_table(section: ReportSection, table: str) -> ReportSection:
+def _study_section_led_to_table(section: ReportSection, table: str) -> ReportSection:
     """Return the section with every figure that names no origin led to its table."""
     of = f"table.{table}"
     return replace(
@@ -96,7 +100,7 @@ def _section_led_to_table(section: ReportSection, table: str) -> ReportSection:
     )
 
 
-def _example_project_title() -> Message:
+def _study_example_project_title() -> Message:
     return Message("Use data without seeing it: a data project")
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from commonwatt.study.mix import SiteMix
-from commonwatt.study.stages.sites import CostInput, is_cost_input_fixed
+from commonwatt.study.stages.sites import CostInput, is_programme_cost_input_fixed
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
 SEARCH_RANGE_FACTOR = 10.0  # how many times the larger end of its range an input is followed
@@ -55,21 +55,23 @@ class BreakEvenPoint:
         return abs(self.flips_at - self.median) / max(side, 1e-12)
 
 
-def break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
+def study_break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
     # By key: a cell that both mixes read is one input and moves in both.
     inputs = first.inputs_by_key() | second.inputs_by_key()
     points = [
-        _break_even_point(first, second, item)
+        _alternative_break_even_point(first, second, item)
         for item in inputs.values()
-        if not is_cost_input_fixed(item)
+        if not is_programme_cost_input_fixed(item)
     ]
     return sorted(
         points, key=lambda crossing: (crossing.half_ranges_from_median, crossing.input.key)
     )
 
 
-def _break_even_point(cheapest: SiteMix, other: SiteMix, cost_input: CostInput) -> BreakEvenPoint:
+def _alternative_break_even_point(
+    cheapest: SiteMix, other: SiteMix, cost_input: CostInput
+) -> BreakEvenPoint:
     low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
 
     def cost_gap_usd(value: float) -> float:
@@ -82,13 +84,13 @@ def _break_even_point(cheapest: SiteMix, other: SiteMix, cost_input: CostInput) 
         low=low,
         median=median,
         high=high,
-        flips_at=nearest_zero_cost_gap(
-            cost_gap_usd, median, _input_values_to_search(cost_input, low, median, high)
+        flips_at=nearest_zero_of_alternative_gap(
+            cost_gap_usd, median, _alternative_input_search_values(cost_input, low, median, high)
         ),
     )
 
 
-def _input_values_to_search(
+def _alternative_input_search_values(
     cost_input: CostInput, low: float, median: float, high: float
 ) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
@@ -102,25 +104,25 @@ def _input_values_to_search(
     return sorted({float(value) for value in np.concatenate(pieces)})
 
 
-def nearest_zero_cost_gap(
+def nearest_zero_of_alternative_gap(
     gap: Callable[[float], float], start: float, values: list[float]
 ) -> float | None:
     """Return the zero of `cost_gap_usd` nearest to `start` that a walk over `values` finds.
 
-    >>> round(nearest_zero_cost_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
+    >>> round(nearest_zero_of_alternative_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
     1.414213562
-    >>> nearest_zero_cost_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
+    >>> nearest_zero_of_alternative_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
     True
     """
     gaps = [gap(value) for value in values]
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
-    zeros = [_zero_cost_gap_between(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    zeros = [_alternatives_cost_gap_zero(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
     # A zero that falls on a value changes no sign between neighbours.
     zeros += [value for value, difference in zip(values, gaps, strict=True) if difference == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
 
-def _zero_cost_gap_between(gap: Callable[[float], float], a: float, b: float) -> float:
+def _alternatives_cost_gap_zero(gap: Callable[[float], float], a: float, b: float) -> float:
     """Return the zero between `a` and `b`, by halving until nothing lies between."""
     below = gap(a) < 0
     for _ in range(100):

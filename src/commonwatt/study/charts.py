@@ -27,7 +27,7 @@ PANELS = (
 PANEL_WIDTH = 215
 
 
-def alternatives_trade_off_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
+def study_alternatives_panel_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
     """Return the alternatives in one small panel for each criterion.
 
     Args:
@@ -38,7 +38,7 @@ def alternatives_trade_off_chart(rows: Rows, language: str = "en", *, currency: 
     # A criterion that one alternative lacks is left out whole: an absent bar reads as the best of
     # all.
     known = [name for name in PANELS if all(row.get(name) is not None for row in rows)]
-    panels = [_trade_off_panel_chart(rows, name, language, currency) for name in known]
+    panels = [_alternative_measure_panel_chart(rows, name, language, currency) for name in known]
     lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
     costs = "; ".join(
         f"{row['alternative']} "
@@ -49,7 +49,9 @@ def alternatives_trade_off_chart(rows: Rows, language: str = "en", *, currency: 
     return report_chart_svg(alt.vconcat(*lines), description=f"{head} {costs}")
 
 
-def _trade_off_panel_chart(alternative_rows: Rows, name: str, language: str, currency: str) -> Any:
+def _alternative_measure_panel_chart(
+    alternative_rows: Rows, name: str, language: str, currency: str
+) -> Any:
     column = ALTERNATIVES.column(name)
     frame = pl.DataFrame(
         [

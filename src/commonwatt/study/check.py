@@ -104,7 +104,7 @@ def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[
         uses = {use.name: use for use in formula_uses(tables)}
         values = {name: evaluated(use, tables) for name, use in uses.items()}
         return [
-            *_basis_column_faults(tables, _study_run_currency(manifest)),
+            *_undeclared_basis_column_faults(tables, _study_run_currency(manifest)),
             *_study_figure_faults(manifest, uses, values, tables),
             *_study_table_law_faults(tables),
             *_repeated_figure_cell_faults(uses, values, tables),
@@ -121,7 +121,7 @@ def _study_run_currency(manifest: Manifest) -> str:
     return next((unit.split()[0] for unit in units if re.fullmatch(r"[A-Z]{3} bn", unit)), "")
 
 
-def _basis_column_faults(tables: Tables, currency: str) -> Iterator[Message]:
+def _undeclared_basis_column_faults(tables: Tables, currency: str) -> Iterator[Message]:
     for name, schema in BASIS.items():
         if name in tables:
             # XXX is ISO 4217's code for no currency, where nobody borrows.
@@ -245,12 +245,12 @@ def _report_page_faults(
             )
             # A fact has its unit and a cell has not; either is the figure.
             if html.unescape(text) not in shown:
-                yield _page_shows_other_fault(use.name, text, shown[0])
+                yield _study_page_figure_mismatch(use.name, text, shown[0])
     origins = dict(_ORIGIN.findall(page_html))
     for at, use in by_anchor.items():
         # A figure without its origin on the page can be followed nowhere.
         if at not in origins:
-            yield _page_shows_other_fault(use.name, "–", use.expression)
+            yield _study_page_figure_mismatch(use.name, "–", use.expression)
             continue
         yield from _figure_origin_faults(
             use, html.unescape(origins[at]), values[use.name], language, currency, tables
@@ -262,7 +262,7 @@ def _report_page_faults(
             if at in by_anchor:
                 label = str(figure_label(by_anchor[at], tables))
                 if html.unescape(text) != label:
-                    yield _page_shows_other_fault(by_anchor[at].name, text, label)
+                    yield _study_page_figure_mismatch(by_anchor[at].name, text, label)
 
 
 def _figure_origin_faults(
@@ -283,10 +283,10 @@ def _figure_origin_faults(
         wanted.append(f">{figure_label(use, tables)}: ")
     for part in wanted:
         if part not in origin_html:
-            yield _page_shows_other_fault(use.name, origin_html[:80], part)
+            yield _study_page_figure_mismatch(use.name, origin_html[:80], part)
 
 
-def _page_shows_other_fault(name: str, shown: str, wanted: str) -> Message:
+def _study_page_figure_mismatch(name: str, shown: str, wanted: str) -> Message:
     return Message(
         "The page shows {found} for {figure}, and not {wanted}.",
         {"figure": name, "found": shown[:120], "wanted": wanted[:120]},

@@ -29,7 +29,12 @@ from commonwatt.study.formulas.evaluate import (
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.sites import CELL, CostedSite, cost_input_owner_label, four_digit_text
+from commonwatt.study.stages.sites import (
+    CELL,
+    CostedSite,
+    cost_input_owner_label,
+    study_input_four_digit_text,
+)
 from commonwatt.treasury.usecases.countries import open_treasury_country
 
 SHIPPED_EXAMPLES = {
@@ -176,11 +181,11 @@ def study_figures(
     return list(unique.values())
 
 
-def study_figure_origins(
+def study_programme_figure_origins(
     nodes: list[FigureNode], words: Mapping[str, str], language: str
 ) -> list[FigureOrigin]:
     """Return the nodes as the report shows them."""
-    labels = {node.name: _figure_label_text(node, words, language) for node in nodes}
+    labels = {node.name: _study_figure_label_text(node, words, language) for node in nodes}
     return [
         FigureOrigin(
             name=node.name,
@@ -195,7 +200,7 @@ def study_figure_origins(
     ]
 
 
-def _figure_label_text(node: FigureNode, words: Mapping[str, str], language: str) -> str:
+def _study_figure_label_text(node: FigureNode, words: Mapping[str, str], language: str) -> str:
     values = {
         key: words.get(value) or translate(value, language)
         for key, value in node.label.values.items()
@@ -253,7 +258,8 @@ def _cost_cell_nodes(programme: Programme, groups: list[list[CostedSite]]) -> It
         if item.origin is CellOrigin.FLEET_RUN:
             continue
         low, mid, high = (
-            four_digit_text(item.value.cost_input_quantile(q)) for q in (0.05, 0.5, 0.95)
+            study_input_four_digit_text(item.value.cost_input_quantile(q))
+            for q in (0.05, 0.5, 0.95)
         )
         spread = "" if low == high else f" ({low} – {high})"
         owner = cost_input_owner_label(item.key, programme.file.sites)
@@ -310,7 +316,7 @@ def _computed_figure_values(
         plan = result.placement.data
         values |= {f"place.{key}": plan[key] for key in ("cost_usd", "carbon_t", "gap_share")}
     if result.funding is not None:
-        values |= _funding_figure_values(result.funding.data)
+        values |= _study_funding_figure_values(result.funding.data)
         for row in result.base_case.capital:
             values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
     for option in options:
@@ -351,7 +357,7 @@ def _site_figure_values(name_prefix: str, base: BaseCase) -> dict[str, float | N
     }
 
 
-def _funding_figure_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
+def _study_funding_figure_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
     last = paid["years"][-1]
     return {
         "funding.capital_bn": paid["total_bn"],
@@ -446,7 +452,7 @@ def _run_table_figure_nodes(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
-            sentence=_run_table_sentence(name),
+            sentence=_study_table_sentence(name),
             table=name,
             # Tables of the annexes come from no stage; what the programme read is all that can be
             # said of them.
@@ -454,6 +460,6 @@ def _run_table_figure_nodes(
         )
 
 
-def _run_table_sentence(table: str) -> Message:
+def _study_table_sentence(table: str) -> Message:
     starts = (sentence for start, sentence in TABLE_SENTENCES.items() if table.startswith(start))
     return next(starts, OF_EXAMPLES)

@@ -20,27 +20,29 @@ def localise_programme_labels(data: T, label_by_english: Mapping[str, str]) -> T
     >>> localise_programme_labels(data, {"Home": "本地", "West": "西部"})
     {'site': '本地', 'values': {'sites': '本地, 西部'}, 'text': 'The limit of Home'}
     """
-    return cast("T", _localised_labels(data, {a: b for a, b in label_by_english.items() if a}))
+    return cast(
+        "T", _localised_study_labels(data, {a: b for a, b in label_by_english.items() if a})
+    )
 
 
-def localise_table_labels(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
+def localise_study_table_labels(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
     """Return a table with every cell that is a label as `words` say it."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String and name != "name"]
     return frame.with_columns(pl.col(name).replace(dict(words)) for name in texts)
 
 
-def _localised_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
+def _localised_study_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
     if isinstance(data, str):
         return _label_list_localised(data, label_by_english)
     if isinstance(data, Mapping):
         rows = cast("Mapping[str, Any]", data)
         return {
             # A name is what figures and formulas find a row by; only labels are words.
-            key: row if key == "name" else _localised_labels(row, label_by_english)
+            key: row if key == "name" else _localised_study_labels(row, label_by_english)
             for key, row in rows.items()
         }
     if isinstance(data, list):
-        return [_localised_labels(part, label_by_english) for part in cast("list[Any]", data)]
+        return [_localised_study_labels(part, label_by_english) for part in cast("list[Any]", data)]
     return data
 
 

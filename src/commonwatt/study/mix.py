@@ -16,8 +16,8 @@ from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
 from commonwatt.study.stages.sites import (
     CostedSite,
     CostInput,
-    cost_model_column,
-    rented_gpu_hour_usd,
+    study_cost_model_column,
+    study_rented_gpu_hour_usd,
 )
 
 F64 = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class MixSite:
         if self.site.cells is not None:
             return levelised_cost_of_compute(CostInputs(*values))
         (price,) = values
-        return rented_gpu_hour_usd(price, self.site.site, self.site.use)
+        return study_rented_gpu_hour_usd(price, self.site.site, self.site.use)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,41 +77,44 @@ class SiteMix:
         share its draws, too.
         """
         return np.sum(
-            [p.weight * _drawn_site_gpu_hour_usd(p.site, draws, seed) for p in self.parts], axis=0
+            [p.weight * _study_site_drawn_gpu_hour_usd(p.site, draws, seed) for p in self.parts],
+            axis=0,
         )
 
 
-def site_mix(sites: list[CostedSite]) -> SiteMix:
+def study_site_mix(sites: list[CostedSite]) -> SiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
     # By the time that each served and not by its size: the policy chooses sites, and not the plan.
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
     return SiteMix(
         parts=tuple(
-            _mix_site(site, float(w)) for site, w in zip(sites, weights, strict=True) if w > 0
+            _alternative_mix_site(site, float(w))
+            for site, w in zip(sites, weights, strict=True)
+            if w > 0
         )
     )
 
 
-def _mix_site(site: CostedSite, weight: float) -> MixSite:
+def _alternative_mix_site(site: CostedSite, weight: float) -> MixSite:
     medians = {item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_cost_inputs()}
     return MixSite(site=site, weight=weight, medians=medians)
 
 
-def _drawn_site_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
+def _study_site_drawn_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
     scores = {
-        cost_input.key: _drawn_input_scores(cost_input.key, draws, seed)
+        cost_input.key: _drawn_study_input_scores(cost_input.key, draws, seed)
         for cost_input in site.sourced_cost_inputs()
     }
     if site.cells is None:
         rent = next(site.sourced_cost_inputs())
         shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
         # The cost is proportional to the price, so one factor serves all draws.
-        return rent.value.cost_input_quantiles(shares) * rented_gpu_hour_usd(
+        return rent.value.cost_input_quantiles(shares) * study_rented_gpu_hour_usd(
             1.0, site.site, site.use
         )
     columns = {
-        cost_model_column(cost_input): scores[cost_input.key]
+        study_cost_model_column(cost_input): scores[cost_input.key]
         for cost_input in site.sourced_cost_inputs()
     }
     return gpu_hour_costs_at_scores(
@@ -119,5 +122,5 @@ def _drawn_site_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
     )
 
 
-def _drawn_input_scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
+def _drawn_study_input_scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
     return named_random_stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)

@@ -25,9 +25,9 @@ from commonwatt.study.stages.placement import (
     PLACEMENT_STAGE,
     PlacementStageInputs,
     can_place_week_of_load,
-    placement_stage_tables,
+    study_placement_stage_tables,
 )
-from commonwatt.study.stages.sites import CostedSite, costed_sites
+from commonwatt.study.stages.sites import CostedSite, programme_costed_sites
 from commonwatt.study.stages.variant import VARIANT_STAGE, VariantStageInputs
 from commonwatt.study.tables import BASIS, PROGRAMME
 
@@ -93,7 +93,7 @@ def compute_base_case(
         programme
     )  # a name that is not known is told by its place in the whole file
     fleet = fleet_stage(programme, programme.file.policy, stages, report_progress)
-    sites = costed_sites(programme, fleet.data["measured"])
+    sites = programme_costed_sites(programme, fleet.data["measured"])
     if sites is None:
         return BaseCase(
             programme=programme, fleet=fleet, sites=None, capital_stage=None, variant_stage=None
@@ -191,7 +191,7 @@ def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     if result.cost is not None:
         tables |= cost_stage_tables(result.cost.data)
     if result.placement is not None:
-        tables |= placement_stage_tables(result.placement.data)
+        tables |= study_placement_stage_tables(result.placement.data)
     if result.funding is not None:
         tables |= funding_stage_tables(result.funding.data)
     return tables

@@ -23,24 +23,24 @@ from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_facts,
-    alternatives_section,
     alternatives_tables,
     compare_alternatives,
+    study_alternatives_section,
 )
 from commonwatt.study.annexes import Annex, study_annexes
-from commonwatt.study.figures import FigureNode, study_figure_origins, study_figures
+from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis
-from commonwatt.study.labels import localise_programme_labels, localise_table_labels
+from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
-from commonwatt.study.stages.cost import cost_report_section
+from commonwatt.study.stages.cost import study_cost_section
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
-from commonwatt.study.stages.fleet_section import FleetSummary, fleet_report_section
-from commonwatt.study.stages.funding import funding_report_section
-from commonwatt.study.stages.placement import placement_report_section
+from commonwatt.study.stages.fleet_section import FleetSummary, study_fleet_section
+from commonwatt.study.stages.funding import study_funding_section
+from commonwatt.study.stages.placement import study_placement_section
 from commonwatt.study.tables import BASIS
-from commonwatt.study.what_if import what_if_rows, what_if_section, what_if_tables
+from commonwatt.study.what_if import study_what_if_section, what_if_rows, what_if_tables
 
 REPORT = "report.html"
 ReportProgress = Callable[[Message], None]
@@ -223,8 +223,8 @@ class _StudyReport:
             language=language,
             summary=file.summary.translate(language),
             sections=self.sections(),
-            birth=_study_sources_table(self.programme, self.recipe, language),
-            origins=study_figure_origins(
+            birth=_programme_and_run_sources_table(self.programme, self.recipe, language),
+            origins=study_programme_figure_origins(
                 figures, self.programme.label_translations(language), language
             ),
         )
@@ -233,7 +233,7 @@ class _StudyReport:
         sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
         if not self.what_if:
             return sections
-        first = what_if_section(list(self.programme.changes), self.what_if, self.language)
+        first = study_what_if_section(list(self.programme.changes), self.what_if, self.language)
         return [first, *sections]
 
 
@@ -250,37 +250,37 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
         figures=fleet_metrics_of_stage(fleet),
         notes=fleet.data["notes"][language],
     )
-    spoken = {name: localise_table_labels(frame, words) for name, frame in tables.items()}
-    sections = [fleet_report_section(fleet_summary, spoken, language)]
+    spoken = {name: localise_study_table_labels(frame, words) for name, frame in tables.items()}
+    sections = [study_fleet_section(fleet_summary, spoken, language)]
     if drawn.cost is not None:
         sections.append(
-            cost_report_section(localise_programme_labels(drawn.cost.data, words), language)
+            study_cost_section(localise_programme_labels(drawn.cost.data, words), language)
         )
     if drawn.placement is not None:
         sections.append(
-            placement_report_section(
+            study_placement_section(
                 localise_programme_labels(drawn.placement.data, words), language
             )
         )
     if study_report.findings.comparison is not None:
         sections.append(
-            _alternatives_report_section(study_report, study_report.findings.comparison, words)
+            _study_alternatives_section(study_report, study_report.findings.comparison, words)
         )
     if drawn.funding is not None:
         sections.append(
-            funding_report_section(localise_programme_labels(drawn.funding.data, words), language)
+            study_funding_section(localise_programme_labels(drawn.funding.data, words), language)
         )
     return sections
 
 
-def _alternatives_report_section(
+def _study_alternatives_section(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> ReportSection:
     rows, breaks = (
         localise_programme_labels(comparison.alternative_rows, words),
         localise_programme_labels(comparison.break_even_rows, words),
     )
-    return alternatives_section(
+    return study_alternatives_section(
         comparison, rows, breaks, study_report.currency, study_report.language
     )
 
@@ -312,7 +312,9 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
         raise
 
 
-def _study_sources_table(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
+def _programme_and_run_sources_table(
+    programme: Programme, recipe: RunRecipe, language: str
+) -> ReportTable:
     rows = [("run", recipe.run_id), ("version", __version__), ("seed", str(recipe.seed))]
     rows += [("what-if", change) for change in programme.changes]
     rows += [(input_file.name, f"sha256 {input_file.sha256}") for input_file in recipe.inputs]

@@ -42,14 +42,14 @@ def _what_if_row(name: str, before: Any, after: Any) -> Row:
     return {
         "figure": name,
         # As text, because one column holds numbers, names and gaps.
-        "before": _what_if_value_text(before),
-        "after": _what_if_value_text(after),
+        "before": _study_what_if_value_text(before),
+        "after": _study_what_if_value_text(after),
         "change_share": share,
         "changed": before != after,
     }
 
 
-def _what_if_value_text(value: Any) -> str:
+def _study_what_if_value_text(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
@@ -60,7 +60,7 @@ def what_if_tables(rows: list[Row]) -> dict[str, pl.DataFrame]:
     return {WHAT_IF.name: WHAT_IF.frame_from_rows(rows)}
 
 
-def what_if_section(changes: list[str], rows: list[Row], language: str) -> ReportSection:
+def study_what_if_section(changes: list[str], rows: list[Row], language: str) -> ReportSection:
     """Return the report's section on what the changes did."""
     moved = [row for row in rows if row["changed"]]
     lede = Message(

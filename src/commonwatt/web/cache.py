@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from commonwatt.core.files import file_draft
 from commonwatt.core.messages import Message
-from commonwatt.web.columns import Columns, Places, save_cached_columns
+from commonwatt.web.columns import Columns, Places, save_console_cached_columns
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.page_view import TableRows
 from commonwatt.web.runs import RecentCache
@@ -151,7 +151,7 @@ class TableCache:
         folder = self._cache_file_path(rows.key, "columns")
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            save_cached_columns(rows.load(), folder)
+            save_console_cached_columns(rows.load(), folder)
         return Columns(folder)
 
     def _row_numbers_starting_with(

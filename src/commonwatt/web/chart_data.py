@@ -9,7 +9,7 @@ import numpy as np
 from commonwatt.catalogue.measures import measure_heading, measure_shown_value, shown_measure_unit
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
-from commonwatt.web.reduce import F64, reduce_chart_series
+from commonwatt.web.reduce import F64, reduce_console_chart_series
 
 if TYPE_CHECKING:
     import polars as pl
@@ -92,7 +92,7 @@ def _is_percent_chart(chart: Chart) -> bool:
 
 def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    x = _chart_column_numbers(_frame_rows_of_series(frame, every[0])[chart.x])
+    x = _console_chart_column_numbers(_frame_rows_of_series(frame, every[0])[chart.x])
     lines = [
         _series_values_aligned_to_x(x, _frame_rows_of_series(frame, series), chart.x, series.column)
         for series in every
@@ -101,7 +101,7 @@ def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[s
         # Stacked before they are reduced: the parts have their peaks at different instants, so
         # reduced parts would not add up.
         lines[: len(chart.series)] = _stacked_chart_lines(lines[: len(chart.series)])
-    x, lines = reduce_chart_series(x, lines)
+    x, lines = reduce_console_chart_series(x, lines)
     series_json = [
         _chart_series_label(series, language) | {"values": _rounded_chart_values(values)}
         for series, values in zip(every, lines, strict=True)
@@ -141,7 +141,11 @@ def _category_series_data(
     for role, column in (("values", series.column), ("low", series.low), ("high", series.high)):
         if column:
             value_of_key = dict(
-                zip(keys, _rounded_chart_values(_chart_column_numbers(part[column])), strict=True)
+                zip(
+                    keys,
+                    _rounded_chart_values(_console_chart_column_numbers(part[column])),
+                    strict=True,
+                )
             )
             # A series may lack a name that another has; it gets a gap there and its later values do
             # not slip to the left.
@@ -160,7 +164,7 @@ def _heat_map_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> di
         for a, b, value in zip(
             frame[chart.x],
             frame[chart.y],
-            _rounded_chart_values(_chart_column_numbers(frame[cell_series.column])),
+            _rounded_chart_values(_console_chart_column_numbers(frame[cell_series.column])),
             strict=True,
         )
     ]
@@ -180,7 +184,10 @@ def _frame_rows_of_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFr
 
 def _series_values_aligned_to_x(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
     """Return a column over the places `x`; a place that the part lacks has no value."""
-    own, values = _chart_column_numbers(part[x_column]), _chart_column_numbers(part[column])
+    own, values = (
+        _console_chart_column_numbers(part[x_column]),
+        _console_chart_column_numbers(part[column]),
+    )
     if len(own) == len(x) and np.array_equal(own, x):
         return values
     out = np.full(len(x), np.nan)
@@ -194,7 +201,7 @@ def _series_values_aligned_to_x(x: F64, part: pl.DataFrame, x_column: str, colum
     return out
 
 
-def _chart_column_numbers(column: pl.Series) -> F64:
+def _console_chart_column_numbers(column: pl.Series) -> F64:
     return column.cast(float).fill_null(float("nan")).to_numpy()
 
 

@@ -26,7 +26,7 @@ Places = npt.NDArray[np.integer[Any]]
 DESCRIPTION_FILE = "columns.json"
 
 
-def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
+def save_console_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
     """Write a table's columns into a folder, whole or not at all."""
     import polars as pl
 
@@ -38,18 +38,21 @@ def save_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
             if column.dtype == pl.String:
                 _save_cached_text_column(column, draft, i)
             else:
-                _save_cached_array(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
+                _save_console_table_array(
+                    column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy"
+                )
             if column.null_count():
-                _save_cached_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
+                _save_console_table_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
         (draft / DESCRIPTION_FILE).write_text(about)
 
 
 class Columns:
-    """A table that was saved by `save_cached_columns`.
+    """A table that was saved by `save_console_cached_columns`.
 
     >>> import polars as pl, tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "t"
-    >>> save_cached_columns(pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]}), folder)
+    >>> frame = pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]})
+    >>> save_console_cached_columns(frame, folder)
     >>> Columns(folder).take(np.array([2, 1])).rows()
     [(3, None), (None, '字')]
     """
@@ -64,7 +67,7 @@ class Columns:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns and their types."""
-        return {name: _dtype_of_cached_name(kind) for name, kind in self._kinds.items()}
+        return {name: _dtype_of_console_cached_name(kind) for name, kind in self._kinds.items()}
 
     def take(self, places: Places) -> pl.DataFrame:
         """Return the rows at `places`, in that order."""
@@ -93,7 +96,7 @@ class Columns:
             pairs = zip(texts, missing, strict=True)
             return pl.Series(name, [None if gone else text for text, gone in pairs], pl.String)
         values = pl.Series(name, np.array(self._mapped_column_array(f"{i}")[places])).cast(
-            _dtype_of_cached_name(kind)
+            _dtype_of_console_cached_name(kind)
         )
         # The zeros that stand for gaps become gaps again before anybody sees them.
         return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
@@ -124,11 +127,11 @@ def _save_cached_text_column(column: pl.Series, folder: Path, i: int) -> None:
     lengths = texts.str.len_bytes().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     joined = "".join(texts.to_list()).encode()
-    _save_cached_array(bounds, folder / f"{i}.bounds.npy")
-    _save_cached_array(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
+    _save_console_table_array(bounds, folder / f"{i}.bounds.npy")
+    _save_console_table_array(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
 
 
-def _save_cached_array(values: Array, path: Path) -> None:
+def _save_console_table_array(values: Array, path: Path) -> None:
     # np.load reads no pickles, so a column of Python objects must fail here and not when a page
     # needs it.
     np.save(path, values, allow_pickle=False)
@@ -144,7 +147,7 @@ def _cached_dtype_name(dtype: pl.DataType) -> str:
     return str(dtype)
 
 
-def _dtype_of_cached_name(kind: str) -> pl.DataType:
+def _dtype_of_console_cached_name(kind: str) -> pl.DataType:
     import polars as pl
 
     if kind.startswith("Datetime"):

@@ -82,18 +82,20 @@ class ColumnHeading:
         return shown_measure_unit(self.of, language, currency=self.currency)
 
 
-def column_headings_of(table: TableSchema, *names: str, currency: str = "") -> list[ColumnHeading]:
+def console_column_headings_of(
+    table: TableSchema, *names: str, currency: str = ""
+) -> list[ColumnHeading]:
     """Return columns of a declared table as headings, in the order of `names`; all where none."""
     columns = [table.column(name) for name in names] or list(table.columns)
-    return [column_heading_of(column, currency=currency) for column in columns]
+    return [console_column_heading_of(column, currency=currency) for column in columns]
 
 
-def column_headings_of_names(names: Iterable[str]) -> list[ColumnHeading]:
+def console_headings_of_names(names: Iterable[str]) -> list[ColumnHeading]:
     """Return columns under their own names: of a table that nobody declared, such as a user's."""
     return [ColumnHeading(name, Message(name)) for name in names]
 
 
-def column_heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
+def console_column_heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
     """Return a declared column as a heading."""
     return ColumnHeading(column.name, measure_label_message(column), of=column, currency=currency)
 

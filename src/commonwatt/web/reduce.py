@@ -16,7 +16,7 @@ F64 = npt.NDArray[np.float64]
 MOST_POINTS = 600  # points of a line; a chart is about as many pixels wide
 
 
-def reduce_chart_series(
+def reduce_console_chart_series(
     x: F64, series: Sequence[F64], most: int = MOST_POINTS
 ) -> tuple[F64, list[F64]]:
     """Return `x` and each of `series` in at most `most` points.
@@ -32,7 +32,8 @@ def reduce_chart_series(
         most: Points wanted; even, at least 2.
 
     >>> x = np.arange(10.0)
-    >>> _, (y,) = reduce_chart_series(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
+    >>> y = np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])
+    >>> _, (y,) = reduce_console_chart_series(x, [y], most=4)
     >>> y.tolist()
     [0.0, 9.0, 0.0, -7.0]
     """
@@ -46,8 +47,8 @@ def reduce_chart_series(
 
 
 def _min_max_chart_points(values: F64, edges: npt.NDArray[np.int64]) -> F64:
-    low, first_low = _chart_stretch_extremes(values, edges, least=True)
-    high, first_high = _chart_stretch_extremes(values, edges, least=False)
+    low, first_low = _console_chart_stretch_extremes(values, edges, least=True)
+    high, first_high = _console_chart_stretch_extremes(values, edges, least=False)
     # In the order in which they came, so that a fall is not drawn as a rise.
     swapped = first_high < first_low
     out = np.empty(2 * len(low))
@@ -55,7 +56,7 @@ def _min_max_chart_points(values: F64, edges: npt.NDArray[np.int64]) -> F64:
     return out
 
 
-def _chart_stretch_extremes(
+def _console_chart_stretch_extremes(
     values: F64, edges: npt.NDArray[np.int64], *, least: bool
 ) -> tuple[F64, npt.NDArray[np.int64]]:
     """Return the extreme of each stretch and the place of its first row."""

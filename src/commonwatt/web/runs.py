@@ -78,7 +78,7 @@ class RunCatalogue:
             return next(iter(self._runs_of_kind(kind)), None)
         run = self.get(run_id)
         if run.kind not in (kind, *others):
-            raise _run_not_found_error(run_id)
+            raise _console_run_not_found_error(run_id)
         return run
 
     def get(self, run_id: str) -> Run:
@@ -90,7 +90,7 @@ class RunCatalogue:
         # The id comes from an address. It is looked up among those that exist before a path is made
         # of it.
         if run_id not in self._store.ids():
-            raise _run_not_found_error(run_id)
+            raise _console_run_not_found_error(run_id)
         return self._cached_run(run_id)
 
     def folder(self, run_id: str) -> Path:
@@ -132,7 +132,7 @@ class RunCatalogue:
         return self._manifests.get(run_id, lambda: self._store.read(run_id))
 
 
-def _run_not_found_error(run_id: str) -> RunNotFoundError:
+def _console_run_not_found_error(run_id: str) -> RunNotFoundError:
     return RunNotFoundError(
         run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
     )

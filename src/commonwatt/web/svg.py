@@ -51,15 +51,15 @@ class AxisScale:
 
 def draw_chart_svg(data: Data) -> str:
     """Return the SVG of a chart's data, as `drawn.drawn` made them."""
-    if not _has_chart_points(data):
+    if not _has_console_chart_points(data):
         return ""
     return _DRAWERS[ChartForm(data["form"])](data)
 
 
-def chart_axis_ticks(low: float, high: float, about: int = 5) -> list[float]:
+def console_svg_axis_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers that cover the range from `low` to `high`.
 
-    >>> chart_axis_ticks(0, 93)
+    >>> console_svg_axis_ticks(0, 93)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
     span = (high - low) or abs(high) or 1.0
@@ -86,13 +86,13 @@ def chart_tick_number_text(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
 
 
-def _has_chart_points(data: Data) -> bool:
+def _has_console_chart_points(data: Data) -> bool:
     values = [v for series in data["series"] for v in series.get("values", ())]
     cells = [cell[2] for series in data["series"] for cell in series.get("cells", ())]
     return any(v is not None for v in [*values, *cells])
 
 
-def _svg_element(body: str, data: Data, height: float = HEIGHT) -> str:
+def _console_svg_element(body: str, data: Data, height: float = HEIGHT) -> str:
     # A screen reader takes the drawing as one picture and needs words for it (WCAG 2.2, 1.1.1); the
     # numbers stand in the chart's table.
     label = escape(f"{data['title']}. {data['caption']}", quote=True)
@@ -122,7 +122,7 @@ def _svg_value_scale_and_ticks(
     zero = data["form"] not in {ChartForm.FAN.value, ChartForm.RANGES.value, ChartForm.POINTS.value}
     low, high = min(values), max(values)
     low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
-    marks = chart_axis_ticks(low, high)
+    marks = console_svg_axis_ticks(low, high)
     return AxisScale(marks[0], marks[-1], first, last), marks
 
 
@@ -130,13 +130,13 @@ def _svg_y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
     lines = "".join(f'<path class="grid" d="M{LEFT} {y(m)}H{WIDTH - RIGHT}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{LEFT - 7}" y="{y(m) + 4:g}" text-anchor="end">'
-        f"{_svg_tick_text(m, data)}</text>"
+        f"{_console_svg_tick_text(m, data)}</text>"
         for m in marks
     )
     return lines + texts
 
 
-def _svg_tick_text(value: float, data: Data) -> str:
+def _console_svg_tick_text(value: float, data: Data) -> str:
     return f"{value * 100:,.3g}%" if data["unit"] == "%" else chart_tick_number_text(value)
 
 
@@ -159,20 +159,20 @@ def _svg_x_axis_label(data: Data) -> str:
 def _svg_number_axis(data: Data) -> tuple[AxisScale, str]:
     low, high = data["x"][0], data["x"][-1]
     x = AxisScale(low, high, LEFT, WIDTH - RIGHT)
-    marks = [m for m in chart_axis_ticks(low, high, 8) if low <= m <= high]
+    marks = [m for m in console_svg_axis_ticks(low, high, 8) if low <= m <= high]
     return x, "".join(
         _svg_x_tick_text(x(m), chart_tick_number_text(m)) for m in marks
     ) + _svg_x_axis_label(data)
 
 
-def _svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
+def _console_svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
     names, width = data["x"], WIDTH - RIGHT - LEFT
     step = width / max(len(names), 1)
 
     def place_of_name(i: int) -> float:
         return round(LEFT + (i + 0.5) * step, 1)
 
-    longest = max(_svg_text_width_in_letters(name) for name in names)
+    longest = max(_console_text_width_in_letters(name) for name in names)
     # Where names would run into each other every second, third … one is written.
     every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
     labels = [
@@ -181,7 +181,7 @@ def _svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
     return place_of_name, "".join(labels) + _svg_x_axis_label(data)
 
 
-def _svg_text_width_in_letters(text: str) -> float:
+def _console_text_width_in_letters(text: str) -> float:
     """Return how wide a text is, in Latin letters."""
     # From U+2E80 on stand the scripts of East Asia, whose letters are nearly twice as wide.
     return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
@@ -198,29 +198,29 @@ def _svg_path_of_points(points: Sequence[tuple[float, float] | None]) -> str:
     return "".join(out)
 
 
-def _svg_path_of_values(
+def _console_svg_path_of_values(
     data: Data, values: Sequence[float | None], x: AxisScale, y: AxisScale
 ) -> str:
     pairs = zip(data["x"], values, strict=True)
     return _svg_path_of_points([None if v is None else (x(at), y(v)) for at, v in pairs])
 
 
-def _svg_line_chart(data: Data) -> str:
+def _console_svg_line_chart(data: Data) -> str:
     y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
     x, axis = _svg_number_axis(data)
     body = "".join(
-        f'<path class="line s{i}" d="{_svg_path_of_values(data, series["values"], x, y)}"/>'
+        f'<path class="line s{i}" d="{_console_svg_path_of_values(data, series["values"], x, y)}"/>'
         for i, series in enumerate(data["series"])
     )
-    return _svg_element(
-        _svg_y_axis(data, y, marks) + axis + body + _svg_dashed_limit(data, x, y), data
+    return _console_svg_element(
+        _svg_y_axis(data, y, marks) + axis + body + _console_svg_dashed_limit(data, x, y), data
     )
 
 
-def _svg_dashed_limit(data: Data, x: AxisScale, y: AxisScale) -> str:
+def _console_svg_dashed_limit(data: Data, x: AxisScale, y: AxisScale) -> str:
     line = data.get("line")
     return (
-        f'<path class="limit" d="{_svg_path_of_values(data, line["values"], x, y)}"/>'
+        f'<path class="limit" d="{_console_svg_path_of_values(data, line["values"], x, y)}"/>'
         if line
         else ""
     )
@@ -233,27 +233,29 @@ def _svg_area_chart(data: Data) -> str:
     parts: list[str] = []
     for i, series in enumerate(data["series"]):
         top = [v or 0.0 for v in series["values"]]
-        up = _svg_path_of_values(data, top, x, y)
+        up = _console_svg_path_of_values(data, top, x, y)
         pairs = zip(reversed(data["x"]), reversed(below), strict=True)
         back = "".join(f"L{x(at):g} {y(v):g}" for at, v in pairs)
         parts.append(f'<path class="area s{i}" d="{up}{back}Z"/>')
         # The next area comes back along this line, so areas never lie over each other.
         below = top
-    return _svg_element(
-        _svg_y_axis(data, y, marks) + axis + "".join(parts) + _svg_dashed_limit(data, x, y), data
+    return _console_svg_element(
+        _svg_y_axis(data, y, marks) + axis + "".join(parts) + _console_svg_dashed_limit(data, x, y),
+        data,
     )
 
 
 def _svg_fan_chart(data: Data) -> str:
     y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
-    place, axis = _svg_name_axis(data)
+    place, axis = _console_svg_name_axis(data)
     # All bands before all medians, or a later band would cover an earlier median.
     body = "".join(_svg_fan_band(series, i, place, y) for i, series in enumerate(data["series"]))
     body += "".join(
         _svg_median_line(series, i, place, y) for i, series in enumerate(data["series"])
     )
-    return _svg_element(
-        _svg_y_axis(data, y, marks) + axis + body + _svg_limit_over_names(data, place, y), data
+    return _console_svg_element(
+        _svg_y_axis(data, y, marks) + axis + body + _console_svg_limit_over_names(data, place, y),
+        data,
     )
 
 
@@ -270,7 +272,7 @@ def _svg_median_line(series: Data, i: int, place: Callable[[int], float], y: Axi
     return f'<path class="line s{i}" d="{_svg_path_of_points(points)}"/>'
 
 
-def _svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
+def _console_svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
     if not data.get("line"):
         return ""
     values = enumerate(data["line"]["values"])
@@ -280,11 +282,11 @@ def _svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScal
 
 
 def _svg_column_chart(data: Data) -> str:
-    sums = _svg_stacked_bar_ends(data)
+    sums = _svg_stacked_bar_part_ends(data)
     line: list[float | None] = data["line"]["values"] if data.get("line") else []
     heights = [*sums, *(v for v in line if v is not None)]
     y, marks = _svg_value_scale_and_ticks(data, heights, HEIGHT - BOTTOM, TOP)
-    place, axis = _svg_name_axis(data)
+    place, axis = _console_svg_name_axis(data)
     # The greatest width is that of `console.js`, so that columns keep it when the chart comes
     # alive.
     wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
@@ -293,32 +295,32 @@ def _svg_column_chart(data: Data) -> str:
         f'width="{wide:g}" height="{abs(y(a) - y(b)):g}"/>'
         for i, k, a, b in _svg_stacked_bar_parts(data)
     ]
-    body = "".join(parts) + _svg_limit_over_names(data, place, y)
-    return _svg_element(_svg_y_axis(data, y, marks) + axis + body, data)
+    body = "".join(parts) + _console_svg_limit_over_names(data, place, y)
+    return _console_svg_element(_svg_y_axis(data, y, marks) + axis + body, data)
 
 
 def _svg_bar_chart(data: Data) -> str:
     left, height = _svg_left_margin(data), _svg_height_of_rows(data)
-    x, axis = _svg_value_x_axis(data, _svg_stacked_bar_ends(data), left, height)
+    x, axis = _console_svg_value_x_axis(data, _svg_stacked_bar_part_ends(data), left, height)
     parts = [
         f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * BAR_HEIGHT + 6}" '
         f'width="{abs(x(b) - x(a)):g}" height="{BAR_HEIGHT - 12}"/>'
         for i, k, a, b in _svg_stacked_bar_parts(data)
     ]
-    return _svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
+    return _console_svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
 
 
 def _svg_range_chart(data: Data) -> str:
     left, height = _svg_left_margin(data), _svg_height_of_rows(data)
-    x, axis = _svg_value_x_axis(data, _svg_chart_values(data), left, height)
+    x, axis = _console_svg_value_x_axis(data, _svg_chart_values(data), left, height)
     parts: list[str] = []
     for i, series in enumerate(data["series"]):
         for k in range(len(data["x"])):
-            parts.append(_svg_range_bar(series, i, k, x))
-    return _svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
+            parts.append(_console_svg_range_bar(series, i, k, x))
+    return _console_svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
 
 
-def _svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
+def _console_svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
     low, high = series.get("low", series["values"])[k], series.get("high", series["values"])[k]
     mark = series["values"][k]
     middle = TOP + (k + 0.5) * BAR_HEIGHT
@@ -334,7 +336,7 @@ def _svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
     return bar + dot
 
 
-def _svg_heat_map(data: Data) -> str:
+def _console_svg_heat_map(data: Data) -> str:
     left = _svg_margin_for_names(data["y"])
     # A pair without a value stays blank, which is not the same as the palest colour.
     cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
@@ -360,10 +362,10 @@ def _svg_heat_map(data: Data) -> str:
         f'<text class="axis" x="{(left + WIDTH) / 2:g}" y="{height - 3:g}" '
         f'text-anchor="middle">{escape(data["x_label"])}</text>'
     )
-    return _svg_element("".join(parts) + names + below + label, data, height)
+    return _console_svg_element("".join(parts) + names + below + label, data, height)
 
 
-def _svg_value_x_axis(
+def _console_svg_value_x_axis(
     data: Data, values: Sequence[float], left: float, height: float
 ) -> tuple[AxisScale, str]:
     x, marks = _svg_value_scale_and_ticks(data, values, left, WIDTH - RIGHT - 8)
@@ -371,7 +373,7 @@ def _svg_value_x_axis(
     lines = "".join(f'<path class="grid" d="M{x(m)} {TOP}V{foot:g}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{x(m)}" y="{foot + 14:g}" text-anchor="middle">'
-        f"{_svg_tick_text(m, data)}</text>"
+        f"{_console_svg_tick_text(m, data)}</text>"
         for m in marks
     )
     label = (
@@ -384,12 +386,12 @@ def _svg_value_x_axis(
 def _svg_row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
     return "".join(
         f'<text class="tick" x="{left - 8:g}" y="{TOP + (k + 0.5) * tall + 4:g}" '
-        f'text-anchor="end">{escape(_svg_short_row_name(name))}</text>'
+        f'text-anchor="end">{escape(_console_svg_short_row_name(name))}</text>'
         for k, name in enumerate(data["x"])
     )
 
 
-def _svg_short_row_name(name: str) -> str:
+def _console_svg_short_row_name(name: str) -> str:
     # Longer names would leave the bars too little room; the chart's table has them whole.
     return name if len(name) <= 34 else name[:33] + "…"
 
@@ -401,7 +403,8 @@ def _svg_left_margin(data: Data) -> float:
 def _svg_margin_for_names(names: Sequence[str]) -> float:
     return min(
         260.0,
-        max(_svg_text_width_in_letters(_svg_short_row_name(name)) for name in names) * LETTER_WIDTH
+        max(_console_text_width_in_letters(_console_svg_short_row_name(name)) for name in names)
+        * LETTER_WIDTH
         + 16,
     )
 
@@ -423,19 +426,19 @@ def _svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
     return out
 
 
-def _svg_stacked_bar_ends(data: Data) -> list[float]:
+def _svg_stacked_bar_part_ends(data: Data) -> list[float]:
     return [0.0, *(end for _, _, _, end in _svg_stacked_bar_parts(data))]
 
 
 _DRAWERS: dict[ChartForm, Callable[[Data], str]] = {
-    ChartForm.LINES: _svg_line_chart,
+    ChartForm.LINES: _console_svg_line_chart,
     ChartForm.AREAS: _svg_area_chart,
     ChartForm.FAN: _svg_fan_chart,
     ChartForm.BARS: _svg_bar_chart,
     ChartForm.COLUMNS: _svg_column_chart,
     ChartForm.RANGES: _svg_range_chart,
     ChartForm.POINTS: _svg_range_chart,
-    ChartForm.HEAT: _svg_heat_map,
+    ChartForm.HEAT: _console_svg_heat_map,
     # Before the first sample there is nothing to draw, and without script no sample ever comes.
     ChartForm.LIVE: lambda _: "",
 }

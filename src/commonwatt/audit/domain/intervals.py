@@ -72,7 +72,7 @@ class Interval:
     def __mul__(self, other: Interval) -> Interval:
         # Signs may differ, so that any of the four corners can be an end.
         ends = [
-            _product_where_zero_wins(a, b)
+            _claim_product_where_zero_wins(a, b)
             for a in (self.low, self.high)
             for b in (other.low, other.high)
         ]
@@ -89,7 +89,7 @@ class Interval:
         return f"{self.low:.4g}" if self.low == self.high else f"{self.low:.4g}–{self.high:.4g}"
 
 
-def _product_where_zero_wins(a: float, b: float) -> float:
+def _claim_product_where_zero_wins(a: float, b: float) -> float:
     # Zero times infinity is no number to IEEE 754; here nothing of anything is nothing.
     return 0.0 if a == 0 or b == 0 else a * b
 

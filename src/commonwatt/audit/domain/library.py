@@ -174,13 +174,13 @@ def claim_interval_in_unit(
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         # By way of the dollar, in which the rates are kept.
-        factor *= currency_units_per_usd(money, into.currency, year) / currency_units_per_usd(
-            money, unit.currency, year
-        )
+        factor *= claim_currency_units_per_usd(
+            money, into.currency, year
+        ) / claim_currency_units_per_usd(money, unit.currency, year)
     return value.scaled(factor)
 
 
-def currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> float:
+def claim_currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> float:
     """Return units of a currency per US dollar in the known year nearest to `year`.
 
     The nearest year and no error, because a claim of this year is read before this year's mean
@@ -195,7 +195,7 @@ def currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> fl
     )
 
 
-def has_exchange_rate(money: CurrencyTable, currency: str) -> bool:
+def has_rate_for_claim_currency(money: CurrencyTable, currency: str) -> bool:
     """Return whether money of a currency can be exchanged at all; "" is no money and can."""
     return currency in ("", "USD") or any(name == currency for name, _ in money.per_usd)
 

@@ -14,7 +14,7 @@ from commonwatt.audit.domain.library import (
     ReferenceLibrary,
     ReferenceValue,
     claim_interval_in_unit,
-    has_exchange_rate,
+    has_rate_for_claim_currency,
 )
 from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_claim_period
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
@@ -108,7 +108,7 @@ def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> Interpr
     compared = len(claim.regions) == 2 and unit is not None and not unit.dims
     words = f"{claim.quantity} | {claim.quote}"
     quantity = None
-    if unit is not None and has_exchange_rate(library.money, unit.currency):
+    if unit is not None and has_rate_for_claim_currency(library.money, unit.currency):
         # Its own name for the quantity first: a quote speaks of more than what it claims.
         quantity = library.best_claim_quantity(claim.quantity, unit, compared=compared)
         quantity = quantity or library.best_claim_quantity(words, unit, compared=compared)
@@ -163,7 +163,7 @@ def _claim_lookup_obstacle(read: InterpretedClaim, library: ReferenceLibrary) ->
     unit = read.claim.unit
     if unit is None:
         return Message("Its unit {unit} is not known.", {"unit": read.claim.unit_text})
-    if not has_exchange_rate(library.money, unit.currency):
+    if not has_rate_for_claim_currency(library.money, unit.currency):
         currency = {"currency": unit.currency}
         return Message("No exchange rate of {currency} is in the library.", currency)
     if read.quantity is None:
@@ -260,10 +260,10 @@ def _references_ranked_for_claim(
     read: InterpretedClaim, references: list[ReferenceValue]
 ) -> list[ReferenceValue]:
     """Return references, the one that the claim most likely means first."""
-    marks = _basis_marks_in_words(f"{read.claim.quantity} {read.claim.quote}")
+    marks = _claim_basis_marks_in_words(f"{read.claim.quantity} {read.claim.quote}")
 
     def reference_rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
-        by_basis = -len(marks & _basis_marks_in_words(each.basis))
+        by_basis = -len(marks & _claim_basis_marks_in_words(each.basis))
         if read.period is None:
             # Without a period the newest reference is meant.
             return (0.0, 0, 0.0, by_basis, -each.period.end)
@@ -281,7 +281,7 @@ def _references_ranked_for_claim(
     return sorted(references, key=reference_rank)
 
 
-def _basis_marks_in_words(words: str) -> frozenset[str]:
+def _claim_basis_marks_in_words(words: str) -> frozenset[str]:
     """Return the words that tell one basis from another."""
     return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
 
@@ -381,7 +381,7 @@ def _wrong_factor_claim_finding(
         text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
         return _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
-    slip = _claim_power_of_ten_slip(value, reference, factor)
+    slip = _claim_power_of_ten_divisor(value, reference, factor)
     unit = "" if read.is_comparison else read.quantity.unit.text
     values = {"size": claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
     text = _claim_too_far_message(factor, values)
@@ -425,7 +425,7 @@ def _claim_unit_slip_message(factor: float, values: dict[str, str]) -> Message:
     )
 
 
-def _claim_power_of_ten_slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
+def _claim_power_of_ten_divisor(value: Interval, reference: ReferenceValue, factor: float) -> float:
     """Return the power of ten by which the claim must be divided to land, or 0."""
     if reference.value.low <= 0 or reference.value.high > 6 * reference.value.low:
         return 0.0  # so wide a reference is met by chance

@@ -10,8 +10,8 @@ from commonwatt.audit.domain.claims import claim_ids_in_relation
 from commonwatt.audit.domain.intervals import Interval
 from commonwatt.audit.domain.library import (
     ReferenceLibrary,
-    currency_units_per_usd,
-    has_exchange_rate,
+    claim_currency_units_per_usd,
+    has_rate_for_claim_currency,
 )
 from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
@@ -42,7 +42,7 @@ def claim_relation_findings(
                 out.setdefault(name, []).append(finding)
     for name, finding in (
         *_chip_import_claim_findings(reads),
-        *_debt_stock_and_ratio_findings(reads, library),
+        *_debt_claims_date_mismatches(reads, library),
     ):
         out.setdefault(name, []).append(finding)
     return out
@@ -76,10 +76,14 @@ def _claim_values_in_usd(
         if unit is None:  # a formula over claims of one unknown unit still holds or fails
             out[name] = value
             continue
-        if not has_exchange_rate(library.money, unit.currency):
+        if not has_rate_for_claim_currency(library.money, unit.currency):
             continue
         year = int(read.period.start) if read.period else 2025
-        money = currency_units_per_usd(library.money, unit.currency, year) if unit.currency else 1.0
+        money = (
+            claim_currency_units_per_usd(library.money, unit.currency, year)
+            if unit.currency
+            else 1.0
+        )
         # In one currency, so that a formula over dollars and yuan is not computed in neither.
         out[name] = value.scaled(unit.factor / money)
     return out
@@ -150,7 +154,7 @@ def _claim_agreement_findings(
     # them.
     if value.overlaps(value_of_other):
         text = Message(
-            "Agrees with claim {other}: {shown}.", _claim_message_values(other, sentence)
+            "Agrees with claim {other}: {shown}.", _other_claim_id_and_shown_text(other, sentence)
         )
         return [
             (
@@ -165,13 +169,15 @@ def _claim_agreement_findings(
 
 
 def _inconsistent_claim_finding(other: InterpretedClaim, shown: str) -> ClaimFinding:
-    text = Message("Inconsistent with claim {other}: {shown}.", _claim_message_values(other, shown))
+    text = Message(
+        "Inconsistent with claim {other}: {shown}.", _other_claim_id_and_shown_text(other, shown)
+    )
     return ClaimFinding(
         kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id
     )
 
 
-def _claim_message_values(other: InterpretedClaim, shown: str) -> dict[str, str]:
+def _other_claim_id_and_shown_text(other: InterpretedClaim, shown: str) -> dict[str, str]:
     return {"other": other.claim.id, "shown": shown}
 
 
@@ -243,7 +249,7 @@ def _chip_import_clash_findings(
     return [(read.claim.id, clash), (other.claim.id, ruled)]
 
 
-def _debt_stock_and_ratio_findings(
+def _debt_claims_date_mismatches(
     reads: Sequence[InterpretedClaim], library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     """Find a debt stock and a debt ratio set side by side that belong to different dates."""

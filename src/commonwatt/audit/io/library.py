@@ -23,7 +23,7 @@ from commonwatt.siting.domain.cost_inputs import CostInputs, cost_input_spec
 from commonwatt.siting.domain.money import CurrencyTable
 from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs
 from commonwatt.siting.engines.cost.model import levelised_cost_by_part
-from commonwatt.siting.io.cells import load_cost_cells, load_currency_table
+from commonwatt.siting.io.cells import load_cost_cells, load_site_cost_currency_table
 
 SITE_REGIONS: Final = {
     "us-virginia": "US Virginia", "us-texas": "US Texas", "us-iowa": "US Iowa",
@@ -41,7 +41,7 @@ def _share_alike_references() -> list[Path]:
 
 def load_reference_library(folder: Path = DATA) -> ReferenceLibrary:
     """Return the shipped library, with what the cost model adds to it."""
-    money = load_currency_table()
+    money = load_site_cost_currency_table()
     quantities = tuple(
         ClaimQuantity(
             id=row["quantity"], unit=parse_claim_unit(row["unit"]),
@@ -115,7 +115,7 @@ def _references_from_cost_model(site: str) -> list[ReferenceValue]:
     spread = draw_gpu_hour_costs(cells, draws=4000, seed=1)
     source = "Commonwatt cost model with its shipped cells"
     ends = [
-        _energy_usd_and_cost_shares(
+        _audit_energy_usd_and_cost_shares(
             cells.median_cost_inputs(), cells["tariff_usd_per_kwh"].value.cost_input_quantile(q)
         )
         for q in (0.05, 0.5, 0.95)
@@ -132,7 +132,9 @@ def _references_from_cost_model(site: str) -> list[ReferenceValue]:
     ]
 
 
-def _energy_usd_and_cost_shares(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
+def _audit_energy_usd_and_cost_shares(
+    medians: CostInputs, tariff: float
+) -> tuple[float, float, float]:
     """Return energy cost of a GPU-hour, its share of running cost, and of plant cost."""
     parts = levelised_cost_by_part(medians._replace(tariff_usd_per_kwh=tariff))
     energy, staff = parts["energy"], parts["staff"]

@@ -9,7 +9,11 @@ from functools import lru_cache
 from typing import Final
 
 from commonwatt.catalogue.units.parse import parse_unit, read_unit
-from commonwatt.catalogue.units.text import LONGEST, plain_unit_text, read_quantity_digits
+from commonwatt.catalogue.units.text import (
+    LONGEST,
+    digits_power_and_end_before_unit,
+    plain_unit_text,
+)
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
@@ -53,7 +57,7 @@ def parse_quantity(
             return _converted_unit_value(_checked_quantity_number(text), unit, into)
         simple = _SIMPLE.fullmatch(text)
         digits, power, spelled = (
-            _simple_quantity_parts(simple) if simple else _split_quantity_text(text)
+            _simple_quantity_parts(simple) if simple else _digits_power_and_unit_text(text)
         )
         unit = read_unit(spelled or _unit_of_bare_number(bare, shown, into), home)
         return _exactly_converted_value(digits, power, unit, into)
@@ -101,7 +105,7 @@ def _simple_quantity_parts(simple: re.Match[str]) -> tuple[int, int, str]:
     return int(whole + decimals), -len(decimals), spelled
 
 
-def _split_quantity_text(text: str) -> tuple[int, int, str]:
+def _digits_power_and_unit_text(text: str) -> tuple[int, int, str]:
     """Return digits, power of ten and the unit's text; money may stand before the number."""
     if len(text) > LONGEST:
         raise _no_quantity_number_fault()
@@ -114,7 +118,7 @@ def _split_quantity_text(text: str) -> tuple[int, int, str]:
     # "-$-5" is a slip, and no price of five.
     if lead is None or (lead["sign"] and lead["minus"]):
         raise _no_quantity_number_fault()
-    read = read_quantity_digits(spelled[lead.end() :])
+    read = digits_power_and_end_before_unit(spelled[lead.end() :])
     if read is None:
         raise _no_quantity_number_fault()
     digits, power, end = read
@@ -188,8 +192,8 @@ def _unit_kind_clash(first: Unit, other: Unit) -> UnitFault | None:
     # Money of 2015 and of 2024 are two units, though both are dollars.
     if first.price_year != other.price_year:
         return UnitFault(
-            _price_year_message(first),
-            _price_year_message(other),
+            _unit_price_year_message(first),
+            _unit_price_year_message(other),
             Message("Convert the money with a price index first."),
         )
     # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
@@ -220,7 +224,7 @@ def _other_unit_kind_fault(first: Unit, other: Unit) -> UnitFault:
     return UnitFault(given, wanted)
 
 
-def _price_year_message(unit: Unit) -> Message:
+def _unit_price_year_message(unit: Unit) -> Message:
     if unit.price_year is None:
         return Message("money whose price year is not named")
     return Message("money in prices of {year}", {"year": str(unit.price_year)})

@@ -79,7 +79,9 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
     over = [(name, power) for name, power in unit.parts if power > 0]
     under = [(name, -power) for name, power in unit.parts if power < 0]
     words = _unit_numerator_text(over, language)
-    words, number = _scaled_unit_numerator(words, over[0][0] if over else "", scale, language)
+    words, number = _scaled_numerator_and_unit_divisor(
+        words, over[0][0] if over else "", scale, language
+    )
     if unit.of.startswith("CO2"):
         words, under_of = _unit_words_with_carbon(words, over, unit, language)
     else:
@@ -92,7 +94,7 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
         text += (
             f"/{count}{_unit_part_symbol(name, power, language)}{under_of if index == 0 else ''}"
         )
-    return text + _unit_qualifier_text(unit, language) + _unit_price_year_text(unit, language)
+    return text + _unit_of_quantity_suffix(unit, language) + _unit_price_year_text(unit, language)
 
 
 def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -118,7 +120,7 @@ def _unit_numerator_text(parts: list[tuple[str, int]], language: str) -> str:
     )
 
 
-def _scaled_unit_numerator(
+def _scaled_numerator_and_unit_divisor(
     words: str, first: str, scale: Fraction, language: str
 ) -> tuple[str, str]:
     """Return the numerator with its scale, and the count that the denominator carries."""
@@ -159,7 +161,7 @@ def _unit_words_with_carbon(
     return words, name
 
 
-def _unit_qualifier_text(unit: Unit, language: str) -> str:
+def _unit_of_quantity_suffix(unit: Unit, language: str) -> str:
     if not unit.of or unit.of.startswith("CO2"):
         return ""
     return f" of {unit.of}" if language == "en" else f"（佔{_OF[unit.of]}）"

@@ -193,14 +193,14 @@ def _record_value_html(value: Any, language: str) -> str:
     if isinstance(value, dict):
         return _record_fields_html(cast("dict[str, Any]", value), language) if value else ABSENT
     if isinstance(value, list):
-        return _record_list_html(cast("list[Any]", value), language)
+        return _dossier_record_list_html(cast("list[Any]", value), language)
     if value is None:
         return ABSENT
     # Everything on record was typed by somebody, and goes to a browser.
     return html.escape(str(value))
 
 
-def _record_list_html(values: list[Any], language: str) -> str:
+def _dossier_record_list_html(values: list[Any], language: str) -> str:
     if values and all(isinstance(value, dict) for value in values):
         names = list(dict.fromkeys(str(name) for value in values for name in value))
         rows = [

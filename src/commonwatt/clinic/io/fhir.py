@@ -47,7 +47,7 @@ def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [
-            {"fullUrl": f"{BASE}{_fhir_resource_path(each)}", "resource": each}
+            {"fullUrl": f"{BASE}{_clinic_fhir_resource_path(each)}", "resource": each}
             for each in resources
         ],
     }
@@ -120,7 +120,7 @@ def fhir_id(name: str) -> str:
     return f"{legal[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _fhir_resource_path(resource: Mapping[str, Any]) -> str:
+def _clinic_fhir_resource_path(resource: Mapping[str, Any]) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
 
 
@@ -133,43 +133,47 @@ class _FhirElementRule:
     fits: Callable[[Any], bool]
 
 
-def _fhir_code_check(*codes: str) -> Callable[[Any], bool]:
+def _clinic_fhir_code_check(*codes: str) -> Callable[[Any], bool]:
     return lambda value: value in codes
 
 
-def _is_fhir_text(value: Any) -> bool:
+def _is_clinic_fhir_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_fhir_instant(value: Any) -> bool:
+def _is_clinic_fhir_instant(value: Any) -> bool:
     return isinstance(value, str) and bool(_INSTANT.fullmatch(value))
 
 
-def _is_fhir_object(value: Any) -> bool:
+def _is_clinic_fhir_object(value: Any) -> bool:
     return isinstance(value, dict) and bool(cast("dict[str, Any]", value))
 
 
-_NAMES: Final = _fhir_code_check("registered-name", "user-friendly-name", "patient-reported-name")
+_NAMES: Final = _clinic_fhir_code_check(
+    "registered-name", "user-friendly-name", "patient-reported-name"
+)
 _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "DeviceDefinition": (
-        _FhirElementRule("deviceName.name", 1, _is_fhir_text),
+        _FhirElementRule("deviceName.name", 1, _is_clinic_fhir_text),
         _FhirElementRule("deviceName.type", 1, _NAMES),
-        _FhirElementRule("identifier.value", 0, _is_fhir_text),
+        _FhirElementRule("identifier.value", 0, _is_clinic_fhir_text),
     ),
     "Device": (
-        _FhirElementRule("identifier.value", 1, _is_fhir_text),
-        _FhirElementRule("status", 0, _fhir_code_check("active", "inactive", "entered-in-error")),
-        _FhirElementRule("manufacturer", 0, _is_fhir_text),
-        _FhirElementRule("name.value", 0, _is_fhir_text),
+        _FhirElementRule("identifier.value", 1, _is_clinic_fhir_text),
+        _FhirElementRule(
+            "status", 0, _clinic_fhir_code_check("active", "inactive", "entered-in-error")
+        ),
+        _FhirElementRule("manufacturer", 0, _is_clinic_fhir_text),
+        _FhirElementRule("name.value", 0, _is_clinic_fhir_text),
         _FhirElementRule("name.type", 0, _NAMES),
-        _FhirElementRule("version.value", 1, _is_fhir_text),
-        _FhirElementRule("definition.reference.reference", 0, _is_fhir_text),
+        _FhirElementRule("version.value", 1, _is_clinic_fhir_text),
+        _FhirElementRule("definition.reference.reference", 0, _is_clinic_fhir_text),
     ),
     "Group": (
         _FhirElementRule(
             "type",
             1,
-            _fhir_code_check(
+            _clinic_fhir_code_check(
                 "person",
                 "animal",
                 "practitioner",
@@ -182,18 +186,20 @@ _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
                 "specimen",
             ),
         ),
-        _FhirElementRule("membership", 1, _fhir_code_check("definitional", "enumerated")),
+        _FhirElementRule("membership", 1, _clinic_fhir_code_check("definitional", "enumerated")),
     ),
     "AdverseEvent": (
         _FhirElementRule(
-            "status", 1, _fhir_code_check("in-progress", "completed", "entered-in-error", "unknown")
+            "status",
+            1,
+            _clinic_fhir_code_check("in-progress", "completed", "entered-in-error", "unknown"),
         ),
-        _FhirElementRule("actuality", 1, _fhir_code_check("actual", "potential")),
-        _FhirElementRule("subject", 1, _is_fhir_object),
-        _FhirElementRule("subject.reference", 1, _is_fhir_text),
-        _FhirElementRule("recordedDate", 0, _is_fhir_instant),
-        _FhirElementRule("code.text", 0, _is_fhir_text),
-        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _is_fhir_text),
+        _FhirElementRule("actuality", 1, _clinic_fhir_code_check("actual", "potential")),
+        _FhirElementRule("subject", 1, _is_clinic_fhir_object),
+        _FhirElementRule("subject.reference", 1, _is_clinic_fhir_text),
+        _FhirElementRule("recordedDate", 0, _is_clinic_fhir_instant),
+        _FhirElementRule("code.text", 0, _is_clinic_fhir_text),
+        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _is_clinic_fhir_text),
     ),
 }
 
@@ -204,32 +210,35 @@ def fhir_faults(bundle: Any) -> list[str]:
     >>> fhir_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
     []
     """
-    document = _fhir_object_or_empty(bundle)
+    document = _clinic_fhir_object_or_empty(bundle)
     if document.get("resourceType") != "Bundle" or document.get("type") != "collection":
         return ["Bundle.type: not a collection"]
     listed: Any = document.get("entry", [])
     listed_entries = cast("list[Any]", listed) if isinstance(listed, list) else [None]
-    entries = [_fhir_object_or_empty(each) for each in listed_entries]
-    resources = [_fhir_object_or_empty(entry.get("resource")) for entry in entries]
+    entries = [_clinic_fhir_object_or_empty(each) for each in listed_entries]
+    resources = [_clinic_fhir_object_or_empty(entry.get("resource")) for entry in entries]
     faults = [f"entry {i}: no resource" for i, each in enumerate(resources) if not each]
     paths = {
-        _fhir_resource_path(each) for each in resources if "resourceType" in each and "id" in each
+        _clinic_fhir_resource_path(each)
+        for each in resources
+        if "resourceType" in each and "id" in each
     }
     # References resolve by this address; two alike would resolve to either.
     if len({str(entry.get("fullUrl")) for entry in entries}) < len(entries):
         faults.append("Bundle.entry.fullUrl: not one of its own for each")
     for each in filter(None, resources):
         faults += [
-            f"{each.get('resourceType')}: {fault}" for fault in _fhir_resource_faults(each, paths)
+            f"{each.get('resourceType')}: {fault}"
+            for fault in _clinic_fhir_resource_faults(each, paths)
         ]
     return faults
 
 
-def _fhir_object_or_empty(value: Any) -> dict[str, Any]:
+def _clinic_fhir_object_or_empty(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _fhir_resource_faults(resource: Mapping[str, Any], paths: set[str]) -> Iterator[str]:
+def _clinic_fhir_resource_faults(resource: Mapping[str, Any], paths: set[str]) -> Iterator[str]:
     rules = _RULES.get(str(resource.get("resourceType")))
     if rules is None:
         yield "of a kind that is not exported"
@@ -237,34 +246,34 @@ def _fhir_resource_faults(resource: Mapping[str, Any], paths: set[str]) -> Itera
     if not _ID.fullmatch(str(resource.get("id", ""))):
         yield "id: not 1 to 64 letters, digits, dots and dashes"
     for rule in rules:
-        values = list(_fhir_values_at(resource, rule.path.split(".")))
+        values = list(_clinic_fhir_values_at(resource, rule.path.split(".")))
         if len(values) < rule.least:
             yield f"{rule.path}: missing"
         if not all(rule.fits(value) for value in values):
             yield f"{rule.path}: not of the form"
-    for reference in _fhir_references(resource):
+    for reference in _clinic_fhir_references(resource):
         if reference not in paths:
             yield f"reference {reference}: not in the bundle"
 
 
-def _fhir_values_at(value: Any, path: list[str]) -> Iterator[Any]:
+def _clinic_fhir_values_at(value: Any, path: list[str]) -> Iterator[Any]:
     """Yield what stands at a path; a list stands for each of its members."""
     if isinstance(value, list):
         for member in cast("list[Any]", value):
-            yield from _fhir_values_at(member, path)
+            yield from _clinic_fhir_values_at(member, path)
     elif not path:
         yield value
     elif isinstance(value, dict) and path[0] in value:
-        yield from _fhir_values_at(cast("dict[str, Any]", value)[path[0]], path[1:])
+        yield from _clinic_fhir_values_at(cast("dict[str, Any]", value)[path[0]], path[1:])
 
 
-def _fhir_references(value: Any) -> Iterator[str]:
+def _clinic_fhir_references(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for member in cast("list[Any]", value):
-            yield from _fhir_references(member)
+            yield from _clinic_fhir_references(member)
     elif isinstance(value, dict):
         for name, member in cast("dict[str, Any]", value).items():
             if name == "reference" and isinstance(member, str):
                 yield member
             else:
-                yield from _fhir_references(member)
+                yield from _clinic_fhir_references(member)

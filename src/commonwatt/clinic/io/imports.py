@@ -140,14 +140,14 @@ def suggest_product_facts(card_fields: Mapping[str, str]) -> dict[str, str]:
 def model_card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
     """Return what is wrong with a card, given its recomputed IMDRF category."""
     checks = (
-        _model_card_age_fault(card),
+        _model_card_patient_age_conflict(card),
         _model_card_risk_fault(card, category),
         *_model_card_statement_faults(card),
     )
     return [fault for fault in checks if fault]
 
 
-def _model_card_age_fault(card: ModelCard) -> ModelCardFault | None:
+def _model_card_patient_age_conflict(card: ModelCard) -> ModelCardFault | None:
     ages = {
         name: {int(age) for age in _AGE.findall(text)}
         for name, text in card.fields.items()

@@ -21,7 +21,7 @@ def dossier_pdf(page: str) -> bytes:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    weasyprint = _import_weasyprint()
+    weasyprint = _import_dossier_pdf_library()
     document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse_dossier_fetch).render()
     pdf = document.write_pdf()
     missing = {letter for font in document.fonts.values() for letter in font.missing}
@@ -35,7 +35,7 @@ def dossier_pdf(page: str) -> bytes:
     return pdf
 
 
-def _import_weasyprint() -> Any:
+def _import_dossier_pdf_library() -> Any:
     try:
         return import_optional_module("weasyprint")
     except OSError:  # the package is there and its system library is not: pip cannot bring that

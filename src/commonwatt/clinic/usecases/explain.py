@@ -21,7 +21,7 @@ from commonwatt.clinic.engines.explain.shapley import Score
 from commonwatt.clinic.engines.gateway.models import (
     LogisticModel,
     load_logistic_model,
-    load_model_function,
+    load_medical_model_function,
 )
 from commonwatt.clinic.usecases.evidence import read_patient_table
 from commonwatt.core.errors import UsageError
@@ -52,7 +52,9 @@ def explain_model_on_table(
     """
     if bool(linear) == bool(python):
         raise UsageError("clinic explain", wanted=Message("exactly one of --linear and --python"))
-    model = load_logistic_model(linear) if linear else load_model_function(python, "--python")
+    model = (
+        load_logistic_model(linear) if linear else load_medical_model_function(python, "--python")
+    )
     names = list(model.weights) if isinstance(model, LogisticModel) else list(columns)
     if not names:
         raise UsageError("--column", wanted=Message("the columns that the function reads"))

@@ -20,8 +20,8 @@ from commonwatt.clinic.engines.gateway.site import (
     encounter_lottery_secret,
     encounter_salt,
     load_clinic_site,
-    load_or_make_site_secret,
-    read_site_secret,
+    load_or_make_clinic_site_secret,
+    read_clinic_site_secret,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
@@ -61,7 +61,7 @@ def open_advice_gate(
         AdviceRefusedError: A model's weights are not those of the version on record.
         ActorError: The key may not speak for a gateway.
     """
-    site, secret = load_clinic_site(site_file), load_or_make_site_secret(secret_file)
+    site, secret = load_clinic_site(site_file), load_or_make_clinic_site_secret(secret_file)
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
@@ -179,7 +179,7 @@ def encounter_lottery_audit(
     Raises:
         InputError: A secret cannot be read.
     """
-    secrets = [encounter_lottery_secret(read_site_secret(path)) for path in secret_files]
+    secrets = [encounter_lottery_secret(read_clinic_site_secret(path)) for path in secret_files]
     ledger = Ledger.open(ledger_location, create=False)
     try:
         return asdict(audit_encounter_lottery(ledger.entries(), site, secrets)) | {"site": site}

@@ -100,7 +100,7 @@ def daily_score_counts(
     score, label, day = columns
     dates = frame[day].cast(pl.String)
     days = dates.unique().sort().to_list()
-    _check_monitor_days(days)
+    _check_monitor_days_are_dates(days)
     which_day = dates.replace_strict(days, list(range(len(days)))).to_numpy()
     blocks: list[npt.NDArray[np.int64]] = []
     names = ["all"]
@@ -123,7 +123,7 @@ def daily_score_counts(
     return days, np.concatenate(blocks, axis=1), names
 
 
-def _check_monitor_days(days: list[str | None]) -> None:
+def _check_monitor_days_are_dates(days: list[str | None]) -> None:
     for day in days:
         try:
             date.fromisoformat(str(day)[:10])

@@ -27,9 +27,12 @@ from commonwatt.clinic.engines.evidence.sealed import (
 from commonwatt.clinic.engines.gateway.models import (
     HttpModel,
     load_logistic_model,
-    load_model_function,
+    load_medical_model_function,
 )
-from commonwatt.clinic.engines.gateway.site import load_or_make_site_secret, read_site_secret
+from commonwatt.clinic.engines.gateway.site import (
+    load_or_make_clinic_site_secret,
+    read_clinic_site_secret,
+)
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.errors import UsageError
@@ -48,7 +51,10 @@ def seal_cases_file(items: Path, secret: Path, key_file: Path, terms: SealTerms)
         EvidenceError: The items are not of the form.
     """
     return seal_evidence_cases(
-        load_sealed_cases(items), load_or_make_site_secret(secret), terms, by=Key.load(key_file)
+        load_sealed_cases(items),
+        load_or_make_clinic_site_secret(secret),
+        terms,
+        by=Key.load(key_file),
     )
 
 
@@ -79,7 +85,7 @@ def examine_sealed_model(
     private: list[SealedCase] = load_sealed_cases(items)
     return examine_on_sealed_cases(
         private,
-        read_site_secret(secret),
+        read_clinic_site_secret(secret),
         load_signed_statement(sealed),
         model[0],
         artefact_sha256=model[1],
@@ -108,7 +114,7 @@ def load_vendor_model(
     if artefact is None:
         raise UsageError("--artefact", wanted=Message("the file that the vendor handed over"))
     if python:
-        return load_model_function(python, "--python"), file_sha256(artefact)
+        return load_medical_model_function(python, "--python"), file_sha256(artefact)
     # Whatever is sent to another machine is seen there, and the items would be sealed no more.
     if urlsplit(url).hostname not in _HERE:
         raise UsageError("--url", wanted=Message("a server on this machine"))
@@ -167,7 +173,7 @@ def revealed_sealed_case(items: Path, secret: Path, number: int) -> Any:
     Raises:
         EvidenceError: There is no such item.
     """
-    return reveal_sealed_case(load_sealed_cases(items), read_site_secret(secret), number)
+    return reveal_sealed_case(load_sealed_cases(items), read_clinic_site_secret(secret), number)
 
 
 def sealed_report_confirmation(

@@ -55,7 +55,7 @@ from commonwatt.report import (
 FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
 
 
-def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
+def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSection:
     """Return the section for the report, in the reader's language.
 
     Args:
@@ -75,15 +75,15 @@ def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
         ),
         facts=_clinic_report_facts(example, comparison, language),
         figures=[
-            _model_over_time_figure(example, language),
-            _monitor_evidence_figure(example, language),
+            _clinic_model_over_time_figure(example, language),
+            _clinic_monitor_evidence_figure(example, language),
             _patient_subgroups_figure(example, language),
-            _site_funnel_figure(example, language),
-            _clinician_against_model_figure(comparison, language),
+            _clinic_site_funnel_figure(example, language),
+            _clinic_doctor_and_model_figure(comparison, language),
         ],
         tables=[
-            _medical_models_table(example, language),
-            _clinician_worth_table(comparison, language),
+            _clinic_models_table(example, language),
+            _clinic_clinician_auc_table(comparison, language),
         ],
         notes=[translate(note, language) for note in _NOTES],
     )
@@ -130,12 +130,12 @@ def _clinic_report_facts(
     ]
 
 
-def _medical_models_table(example: ClinicExample, language: str) -> ReportTable:
-    rows = [_medical_model_row(model, language) for model in example.models]
+def _clinic_models_table(example: ClinicExample, language: str) -> ReportTable:
+    rows = [_clinic_model_row(model, language) for model in example.models]
     return report_table_of_rows(tables.MODELS, rows, language, title=MODELS.label)
 
 
-def _medical_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
+def _clinic_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
     estimates = evaluate_score_sketch(model.over_all_sites, ["all"])
     metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
     classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
@@ -163,7 +163,7 @@ def _metric_interval_text(metric_row: dict[str, Any]) -> str:
     return f"{measure_cell_text(metric_row['estimate'], ESTIMATE)} ({low}–{high})"
 
 
-def _clinician_worth_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
+def _clinic_clinician_auc_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
     rows = [
         {"judge": name, "auc": measure_cell_text(e, AUC), "judge_interval": f"{low:.3f}–{high:.3f}"}
         for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
@@ -196,7 +196,7 @@ def _labelled_auc_estimates(
     ]
 
 
-def _model_over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _clinic_model_over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
             {"model": model.name, "day": day, "o_over_e": _observed_over_expected_of_day(sketch)}
@@ -216,7 +216,7 @@ def _model_over_time_figure(example: ClinicExample, language: str) -> ReportFigu
     )
 
 
-def _monitor_evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _clinic_monitor_evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
             {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
@@ -269,7 +269,7 @@ def _patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFi
     )
 
 
-def _site_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _clinic_site_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
     data = pl.concat([_site_funnel_points(model, example.sites) for model in example.models])
     return ReportFigure(
         name="clinic-funnel",
@@ -293,7 +293,7 @@ def _site_funnel_points(model: MonitoredModel, sites: tuple[str, ...]) -> pl.Dat
     )
 
 
-def _clinician_against_model_figure(
+def _clinic_doctor_and_model_figure(
     comparison: ClinicianModelComparison, language: str
 ) -> ReportFigure:
     rows = [

@@ -100,7 +100,7 @@ def _energy_of_site(
         ) / 1000
     it_kwh = float((idle_kwh + step_kwh).sum())
     _check_energy_balance("energy by hour", it_kwh, whole_kwh)
-    return _site_energy_at_price(
+    return _fleet_site_energy_at_price(
         site,
         cuts_ms,
         idle_kwh,
@@ -120,7 +120,7 @@ def _gpu_milli_ms_held_on_nodes(
     return int((milli * np.maximum(ran, 0)[segment])[nodes[node]].sum())
 
 
-def _site_energy_at_price(
+def _fleet_site_energy_at_price(
     site: Site, cuts_ms: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: StepSeries
 ) -> SiteEnergy:
     it_kwh = idle_kwh + step_kwh

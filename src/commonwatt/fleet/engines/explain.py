@@ -356,7 +356,7 @@ class _Counterfactual:
             self._simulated_remedy(change, delay_s, workload, fleet, policy)
             for change, workload, fleet, policy in self._changed_inputs(nodes)
         ]
-        return sorted(remedies, key=_queue_delay_with_remedy_s)
+        return sorted(remedies, key=_fleet_job_delay_with_remedy_s)
 
     def _simulated_remedy(
         self,
@@ -411,7 +411,7 @@ class _Counterfactual:
             yield Message("one more node like those it may use"), work, larger, self.policy
 
 
-def _queue_delay_with_remedy_s(remedy: Remedy) -> float:
+def _fleet_job_delay_with_remedy_s(remedy: Remedy) -> float:
     return float("inf") if remedy.queue_delay_s is None else remedy.queue_delay_s
 
 

@@ -43,7 +43,7 @@ def nodes_of_tenants_by_load(workload: Workload, nodes: int, gpus_per_node: int)
         share = np.where(fixed, 0, load) * left / max(float(load[~fixed].sum()), 1e-300)
         small = ~fixed & (share < least)
         if not small.any():
-            return np.where(fixed, least, _whole_nodes_by_share(share, left))
+            return np.where(fixed, least, _fleet_whole_nodes_by_share(share, left))
         fixed |= small
 
 
@@ -66,7 +66,7 @@ def _nodes_of_widest_gang_by_tenant(workload: Workload, gpus_per_node: int) -> I
     return -(-widest // gpus_per_node)
 
 
-def _whole_nodes_by_share(
+def _fleet_whole_nodes_by_share(
     tenant_share: np.ndarray[tuple[int], np.dtype[np.float64]], total_nodes: int
 ) -> I64:
     floor = np.floor(tenant_share).astype(np.int64)

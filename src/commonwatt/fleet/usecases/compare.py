@@ -19,12 +19,12 @@ def scheduling_comparison_table(
 ) -> pl.DataFrame:
     """Return the figures of each policy, in the order given."""
     policies = [parse_scheduling_policy_word(word) for word in policy_words]
-    return scheduling_comparison_rows(
+    return fleet_run_comparison_table(
         [run_fleet_simulation(inputs, policy, seed=seed, runtime=runtime) for policy in policies]
     )
 
 
-def scheduling_comparison_rows(fleet_runs: Sequence[FleetRun]) -> pl.DataFrame:
+def fleet_run_comparison_table(fleet_runs: Sequence[FleetRun]) -> pl.DataFrame:
     """Return one row for each run."""
     figures = [run.figures() for run in fleet_runs]
     names = [column.name for column in POLICIES.columns]

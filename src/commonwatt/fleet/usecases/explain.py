@@ -71,7 +71,7 @@ def job_wait_explanation(
         ],
         # In both languages, because the page that shows them may be switched without a new run.
         "sentences": {
-            language: _job_wait_sentences(explanation, language) for language in LANGUAGES
+            language: _simulated_job_wait_sentences(explanation, language) for language in LANGUAGES
         },
     }
 
@@ -85,27 +85,29 @@ def _wait_reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
     }
 
 
-def _job_wait_sentences(explanation: Explanation, language: str) -> list[str]:
+def _simulated_job_wait_sentences(explanation: Explanation, language: str) -> list[str]:
     messages = [
-        _queue_delay_message(explanation, language),
-        *_wait_reason_messages(explanation.intervals, language),
+        _simulated_job_delay_message(explanation, language),
+        *_fleet_job_wait_reason_messages(explanation.intervals, language),
         *(
             _blocking_job_message(blocker, language)
             for blocker in explanation.blockers[:BLOCKERS_IN_TEXT]
         ),
-        *(_remedy_message(remedy, language) for remedy in explanation.remedies),
+        *(_gpu_job_delay_remedy_message(remedy, language) for remedy in explanation.remedies),
     ]
     return [message.translate(language) for message in messages]
 
 
-def _queue_delay_message(explanation: Explanation, language: str) -> Message:
+def _simulated_job_delay_message(explanation: Explanation, language: str) -> Message:
     if explanation.queue_delay_s is None:
         return Message("Job {job} never started.", {"job": explanation.job_id})
     delay = measure_value_text(explanation.queue_delay_s, QUEUE_DELAY, language)
     return Message("Job {job} waited {delay}.", {"job": explanation.job_id, "delay": delay})
 
 
-def _wait_reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[Message]:
+def _fleet_job_wait_reason_messages(
+    intervals: Sequence[WaitInterval], language: str
+) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
     total_ms: dict[QueueReason, int] = {}
     for interval in intervals:
@@ -136,7 +138,7 @@ def _blocking_job_message(blocker: Blocker, language: str) -> Message:
     return Message("  In its way: job {job}, {held}.", details)
 
 
-def _remedy_message(remedy: Remedy, language: str) -> Message:
+def _gpu_job_delay_remedy_message(remedy: Remedy, language: str) -> Message:
     change = remedy.change.translate(language)
     if remedy.queue_delay_s is None or remedy.saved_s is None:
         return Message("  With {change}: it never starts.", {"change": change})

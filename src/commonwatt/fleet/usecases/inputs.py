@@ -100,7 +100,7 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     if options.nodes.isdigit():
         return _fleet_of_equal_nodes(options)
     path = Path(options.nodes)
-    if not _lists_nodes_by_tenant(path):
+    if not _fleet_file_lists_tenant_nodes(path):
         return read_node_list(path, tenants=tenants)
     fleet = read_tenant_pools(path, gpus_per_node=_gpus_per_node_option(options), tenants=tenants)
     if options.pool == "tenant":
@@ -128,7 +128,7 @@ def _gpus_per_node_option(options: FleetInputOptions) -> int:
     return options.gpus_per_node
 
 
-def _lists_nodes_by_tenant(path: Path) -> bool:
+def _fleet_file_lists_tenant_nodes(path: Path) -> bool:
     if path.suffix != ".csv" or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -148,7 +148,7 @@ def load_tenant_quotas(path: Path, workload: Workload) -> dict[str, float]:
     frame = _tenant_quota_frame(path)
     quotas: dict[str, float] = {}
     for row, (tenant, gpus) in enumerate(frame.select("tenant", "gpus").iter_rows(), start=2):
-        _check_tenant_quota(path, row, tenant, gpus, workload)
+        _check_simulated_tenant_quota(path, row, tenant, gpus, workload)
         quotas[tenant] = float(gpus)
     return quotas
 
@@ -166,7 +166,7 @@ def _tenant_quota_frame(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _check_tenant_quota(
+def _check_simulated_tenant_quota(
     path: Path, row: int, tenant: str, gpus: float | None, workload: Workload
 ) -> None:
     if tenant not in workload.tenant_names:

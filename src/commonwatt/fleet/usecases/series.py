@@ -18,9 +18,9 @@ HOUR_MS = 3_600_000
 MOST_BINS = 240  # more than this cannot be told apart at the width of a page
 
 
-def gpu_use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+def fleet_gpu_use_over_time_by_site(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
-    edges = _time_bin_edges_ms(run)
+    edges = _schedule_time_bin_edges_ms(run)
     fleet = run.inputs.fleet
     parts: list[pl.DataFrame] = []
     for i, label in enumerate(labels):
@@ -43,7 +43,7 @@ def gpu_use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
 
 def queue_over_time_table(run: FleetRun) -> pl.DataFrame:
     """Return mean waiting jobs, and the GPUs that they request, by bin."""
-    edges = _time_bin_edges_ms(run)
+    edges = _schedule_time_bin_edges_ms(run)
     lines = timeline_of_gpus_and_queue(run.result, run.inputs.workload)
     return QUEUE.build_frame(
         day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
@@ -111,7 +111,7 @@ def _idle_gpu_kwh(run: FleetRun, site: int, length_ms: int) -> float:
     return total
 
 
-def _time_bin_edges_ms(run: FleetRun) -> I64:
+def _schedule_time_bin_edges_ms(run: FleetRun) -> I64:
     """Return the edges of equal bins of whole hours over the makespan [ms]."""
     first = int(run.inputs.workload.submit_ms[0])
     # Bins of whole hours; the last may reach beyond the makespan, where nothing is held. A run of a

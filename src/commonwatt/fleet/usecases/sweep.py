@@ -23,10 +23,10 @@ from commonwatt.fleet.usecases.simulate import run_arrived_load_packing, run_fle
 Point = dict[str, str]
 
 
-def parse_sweep_axes(axis_words: Sequence[str]) -> dict[str, list[str]]:
+def parse_fleet_sweep_axes(axis_words: Sequence[str]) -> dict[str, list[str]]:
     """Return axes from words such as `nodes=60,62`; a range of seeds is `seed=1-10`.
 
-    >>> parse_sweep_axes(["nodes=60,62", "seed=1-3"])
+    >>> parse_fleet_sweep_axes(["nodes=60,62", "seed=1-3"])
     {'nodes': ['60', '62'], 'seed': ['1', '2', '3']}
     """
     axes: dict[str, list[str]] = {}
@@ -41,7 +41,7 @@ def parse_sweep_axes(axis_words: Sequence[str]) -> dict[str, list[str]]:
                 ),
             )
         axes[name] = [
-            text for value in values.split(",") for text in _sweep_axis_values(name, value)
+            text for value in values.split(",") for text in _fleet_sweep_axis_values(name, value)
         ]
     return axes
 
@@ -77,11 +77,11 @@ def sweep_fleet_options(
 def run_sweep_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of one point."""
     policy = parse_scheduling_policy_word(point.get("policy", "fifo"))
-    seed = _whole_number_of_sweep_axis("seed", point.get("seed", "0"))
-    inputs = _cached_fleet_inputs(_sweep_point_options(options, point))
+    seed = _fleet_sweep_axis_whole_number("seed", point.get("seed", "0"))
+    inputs = _cached_fleet_simulation_inputs(_fleet_inputs_of_sweep_point(options, point))
     if "load" in point:
         figures = run_arrived_load_packing(
-            inputs, policy, load=_positive_number_of_sweep_axis("load", point["load"]), seed=seed
+            inputs, policy, load=_fleet_sweep_axis_positive_number("load", point["load"]), seed=seed
         )
     else:
         runtime = point.get("runtime", "oracle")
@@ -93,11 +93,13 @@ def run_sweep_point(options: FleetInputOptions, point: Mapping[str, str]) -> dic
 
 # Neighbouring points mostly share their inputs; more than two would hold whole traces in memory.
 @lru_cache(maxsize=2)
-def _cached_fleet_inputs(options: FleetInputOptions) -> FleetInputs:
+def _cached_fleet_simulation_inputs(options: FleetInputOptions) -> FleetInputs:
     return load_fleet_inputs(options)
 
 
-def _sweep_point_options(options: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
+def _fleet_inputs_of_sweep_point(
+    options: FleetInputOptions, point: Mapping[str, str]
+) -> FleetInputOptions:
     per_node = point.get("gpus-per-node")
     pool = point.get("pool", options.pool)
     if pool not in ("all", "tenant"):
@@ -105,7 +107,7 @@ def _sweep_point_options(options: FleetInputOptions, point: Mapping[str, str]) -
     return replace(
         options,
         nodes=point.get("nodes", options.nodes),
-        gpus_per_node=_whole_number_of_sweep_axis("gpus-per-node", per_node)
+        gpus_per_node=_fleet_sweep_axis_whole_number("gpus-per-node", per_node)
         if per_node
         else options.gpus_per_node,
         pool=pool,
@@ -144,20 +146,20 @@ def _import_ray_for_sweep() -> tuple[Any, Any]:
     return import_optional_module("ray"), import_optional_module("ray.util.multiprocessing")
 
 
-def _sweep_axis_values(axis_name: str, axis_text: str) -> list[str]:
+def _fleet_sweep_axis_values(axis_name: str, axis_text: str) -> list[str]:
     low, dash, high = axis_text.partition("-")
     if axis_name == "seed" and dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
         return [str(seed) for seed in range(int(low), int(high) + 1)]
     return [axis_text]
 
 
-def _whole_number_of_sweep_axis(axis_name: str, axis_text: str) -> int:
+def _fleet_sweep_axis_whole_number(axis_name: str, axis_text: str) -> int:
     if not axis_text.isdigit():
         raise UsageError(f"--axis {axis_name}", found=axis_text, wanted=Message("a whole number"))
     return int(axis_text)
 
 
-def _positive_number_of_sweep_axis(axis_name: str, axis_text: str) -> float:
+def _fleet_sweep_axis_positive_number(axis_name: str, axis_text: str) -> float:
     try:
         value = float(axis_text)
     except ValueError:

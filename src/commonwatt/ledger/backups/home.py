@@ -422,7 +422,7 @@ def _restored_database(copy: Path, url: str) -> Generator[None]:
             copy_database_tables(reading, writing)
             # A copy has rows and no triggers: the guards of the ledger are made anew.
             if sa.inspect(writing).has_table(schema.head.name):
-                schema.create_ledger_tables(writing)
+                schema.create_merkle_ledger_tables(writing)
             yield
     finally:
         source.dispose()

@@ -34,7 +34,7 @@ from commonwatt.operate.domain.settings import (
     ControllerSettings,
     PolicySettings,
     Reservation,
-    scheduling_policy_from_settings,
+    policy_of_controller_settings,
 )
 
 VERSION = 1
@@ -72,7 +72,7 @@ class Capture:
     @property
     def scheduling_policy(self) -> SchedulingPolicy:
         """The policy itself."""
-        return scheduling_policy_from_settings(self.policy)
+        return policy_of_controller_settings(self.policy)
 
 
 def capture_cluster_state(

@@ -172,11 +172,11 @@ def parse_controller_settings(text: str, where: str = "settings") -> ControllerS
         raise ControlError(f"{where}, {place}", found=fault["msg"]) from None
     # Built once and thrown away: a name that no policy bears is refused when the file is read
     # and not at the first tick.
-    scheduling_policy_from_settings(settings.policy)
+    policy_of_controller_settings(settings.policy)
     return settings
 
 
-def scheduling_policy_from_settings(named: PolicySettings) -> SchedulingPolicy:
+def policy_of_controller_settings(named: PolicySettings) -> SchedulingPolicy:
     """Return the policy of these names.
 
     Raises:

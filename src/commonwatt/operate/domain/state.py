@@ -148,7 +148,7 @@ def _add_job_state_changes(
         # Work is served only where the job goes on: one that has ended by itself has no later
         # start to count it for.
         if job.phase not in TERMINAL_PHASES or job_ended_after_warning(row, job):
-            row = replace(row, served_s=_job_served_s(row, ended_s))
+            row = replace(row, served_s=_job_checkpointed_run_time_s(row, ended_s))
     if runs and job.starts != open_start and job.starts > 0:
         changes.opened_uses += _gpu_uses_of_job(job, nodes)
         row = replace(row, last_start_s=job.started_at_s)
@@ -181,7 +181,7 @@ def job_ended_after_warning(row: JobRecord, job: ObservedJob) -> bool:
     return job.phase == JobPhase.FAILED and row.warned_at_s > 0 and job.exit_code == BY_SIGTERM
 
 
-def _job_served_s(row: JobRecord, now_s: float) -> float:
+def _job_checkpointed_run_time_s(row: JobRecord, now_s: float) -> float:
     """Return the run time that a stopped job keeps: all of it if it saves its work, else none."""
     if not row.request.checkpoints:
         return 0.0

@@ -49,7 +49,9 @@ def check_live_scheduling_decision(
                 "reservation",
                 not _is_node_reserved_for_others(request, node, captured),
             )
-        _expect_scheduling_rule(request.job_id, "gang", _is_whole(request, pieces))
+        _expect_scheduling_rule(
+            request.job_id, "gang", _is_cluster_job_placed_whole(request, pieces)
+        )
         _expect_scheduling_rule(
             request.job_id, "one node", not request.single_node or len(pieces) <= 1
         )
@@ -68,7 +70,7 @@ def overcommitted_cluster_nodes(observation: ClusterObservation) -> list[str]:
     return [node.name for node in observation.nodes if free[node.name] < 0]
 
 
-def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
+def starting_jobs_with_gpus_taken(observation: ClusterObservation) -> list[str]:
     """Return the starting jobs whose places what runs has taken meanwhile.
 
     A backend that spreads a gang over its nodes by itself may take a GPU that was
@@ -99,7 +101,7 @@ def _free_gpu_milli_by_node(observation: ClusterObservation) -> dict[str, int]:
     return free
 
 
-def _is_whole(request: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
+def _is_cluster_job_placed_whole(request: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
     return sum(piece.request.gpus for piece in pieces) == request.gpus
 
 

@@ -55,10 +55,10 @@ from commonwatt.operate.domain.state import (
 from commonwatt.operate.engines.checks import (
     check_live_scheduling_decision,
     overcommitted_cluster_nodes,
-    starting_jobs_displaced,
+    starting_jobs_with_gpus_taken,
 )
 from commonwatt.operate.engines.elastic.filler import next_filler_job, withheld_filler_jobs
-from commonwatt.operate.engines.elastic.forecast import gpu_demand_rise_quantile
+from commonwatt.operate.engines.elastic.forecast import cluster_gpu_demand_rise_quantile
 from commonwatt.operate.engines.elastic.reservations import jobs_to_clear_for_reservations
 from commonwatt.operate.engines.replay import NO_DECISION
 from commonwatt.operate.engines.snapshot import (
@@ -68,7 +68,7 @@ from commonwatt.operate.engines.snapshot import (
     node_allocations_of_gang,
     queue_snapshot,
     scheduling_decision_by_names,
-    take_gang_capacity_if_free,
+    take_cluster_gpus_if_free,
 )
 from commonwatt.operate.io.store import ControllerStore
 
@@ -225,7 +225,7 @@ class Controller:
         # Demand is noted once a minute, so less than a minute ahead is still one step.
         steps = max(int(filler.ahead_s // 60), 1)
         return withheld_filler_jobs(
-            observation, filler, gpu_demand_rise_quantile(np.array(self.demand), steps)
+            observation, filler, cluster_gpu_demand_rise_quantile(np.array(self.demand), steps)
         )
 
     def _predicted_run_times_s(self, observation: ClusterObservation) -> dict[str, float]:
@@ -314,7 +314,7 @@ class Controller:
         up = {node.name for node in observation.nodes if node.state == NodeState.UP}
         # A backend that spreads a gang by itself may have taken what was meant for another
         # start.
-        crowded = set(starting_jobs_displaced(observation))
+        crowded = set(starting_jobs_with_gpus_taken(observation))
         for name, job in observation.jobs.items():
             row = self.jobs[name]
             late = (
@@ -362,7 +362,7 @@ class Controller:
         for job, pieces in decision.starts.items():
             # A decision may count on what its victims will free. Those starts wait for a later
             # tick, because places of a job in its grace are still held.
-            if take_gang_capacity_if_free(pieces, capacity):
+            if take_cluster_gpus_if_free(pieces, capacity):
                 name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
                 intents.append(

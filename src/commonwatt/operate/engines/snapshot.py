@@ -136,7 +136,7 @@ def node_allocations_of_gang(
     )
 
 
-def take_gang_capacity_if_free(pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity) -> bool:
+def take_cluster_gpus_if_free(pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity) -> bool:
     """Return whether `pieces` find their room in `free_capacity`, which is then taken."""
     for piece in pieces:
         request, node = piece.request, piece.node

@@ -132,11 +132,11 @@ class ControllerStore:
         drafts = [intent.ledger_entry_draft() for intent in intents]
         # The ledger refuses an instant before its last one, and two processes may append in
         # another order than their clocks say.
-        at = max(datetime.fromtimestamp(at_s, UTC), _last_ledger_entry_at(tx))
+        at = max(datetime.fromtimestamp(at_s, UTC), _controller_last_entry_at(tx))
         self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
 
 
-def _last_ledger_entry_at(tx: sa.Connection) -> datetime:
+def _controller_last_entry_at(tx: sa.Connection) -> datetime:
     """Return the instant of the last entry: a person may have acted since the look."""
     text = read_chain_head(tx).at
     if not text:

@@ -39,7 +39,7 @@ WINDOW = 100
 """Longest buffer of VUS-PR, in steps."""
 
 
-def node_anomaly_detection_result(
+def node_alarm_episodes_and_scores(
     ordinary: Path, later: Path, *, day: int, budget: AlarmBudget
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return the alarm episodes of one node's later days, learned from its ordinary ones.

@@ -74,9 +74,9 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
         gpus=sum(node.gpus for node in up),
         held_gpus=sum(row.request.gpus for row in running),
         currency=home.settings.tariff.currency,
-        nodes=_cluster_node_rows(last, rows, uses),
+        nodes=_controller_node_state_rows(last, rows, uses),
         jobs=[
-            _cluster_job_row(row, now)
+            _controller_job_overview_row(row, now)
             for row in rows.values()
             if row.phase in PHASES_ON_NODES | {JobPhase.HELD}
         ],
@@ -118,7 +118,7 @@ def _last_capture(store: ControllerStore) -> Capture | None:
     return parse_cluster_capture(newest) if newest else None
 
 
-def _cluster_node_rows(
+def _controller_node_state_rows(
     last: Capture | None, rows: dict[str, JobRecord], uses: list[GpuUse]
 ) -> list[dict[str, Any]]:
     held_gpus: dict[str, int] = {}
@@ -141,7 +141,7 @@ def _cluster_node_rows(
     ]
 
 
-def _cluster_job_row(row: JobRecord, now: datetime) -> dict[str, Any]:
+def _controller_job_overview_row(row: JobRecord, now: datetime) -> dict[str, Any]:
     since = row.last_start_s or row.request.submitted_at_s
     return {
         "job": row.request.job_id,

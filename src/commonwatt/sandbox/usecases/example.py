@@ -140,7 +140,7 @@ def example_section_and_tables(
         folder = Path(name)
         folder.chmod(0o755)  # a job's user must be able to pass through
         example = run_example(folder, now=now)
-    return example_section(example, language), example_tables(example)
+    return example_section(example, language), sandbox_example_attack_tables(example)
 
 
 def example_section(example: SandboxExample, language: str) -> ReportSection:
@@ -154,12 +154,15 @@ def example_section(example: SandboxExample, language: str) -> ReportSection:
             {"people": f"{example.raw.rows['Patient']:,}"},
         ).translate(language),
         facts=_example_risk_facts(example, language),
-        tables=[_example_chain_table(example, language), *_released_tables(example, language)],
+        tables=[
+            _example_project_figures_table(example, language),
+            *_project_released_output_tables(example, language),
+        ],
         notes=_example_isolation_notes(example, language),
     )
 
 
-def example_tables(example: SandboxExample) -> dict[str, pl.DataFrame]:
+def sandbox_example_attack_tables(example: SandboxExample) -> dict[str, pl.DataFrame]:
     """Return the tables that a run keeps of the example project."""
     rows = [
         {"attacker": name, "knows": attack.knows, "people": attack.people,
@@ -198,16 +201,16 @@ class _ExampleClock:
 def _enrol_example_people(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
     """Enrol a registrar and one person in each role, with keys made for the example."""
     registrar = Key.generate()
-    ledger.enrol_first_registrar(registrar, _example_person("registrar", 0), at=next(clock))
+    ledger.enrol_first_registrar(registrar, _example_project_person("registrar", 0), at=next(clock))
     keys = [Key.generate() for _ in _ROLES]
     with ledger.transaction() as tx:
         for number, (role, key) in enumerate(zip(_ROLES, keys, strict=True), start=1):
-            person = _example_person(role, number)
+            person = _example_project_person(role, number)
             ledger.enrol(tx, person, key.public_key, by=registrar, at=next(clock))
     return keys
 
 
-def _example_person(role: str, number: int) -> Person:
+def _example_project_person(role: str, number: int) -> Person:
     return Person(name=f"example {number}", role=role, organisation="example", device="example")
 
 
@@ -314,7 +317,7 @@ def _example_risk_facts(example: SandboxExample, language: str) -> list[ReportFa
     return facts
 
 
-def _example_chain_table(example: SandboxExample, language: str) -> ReportTable:
+def _example_project_figures_table(example: SandboxExample, language: str) -> ReportTable:
     figures = (
         (measures.IMPORTED_ROWS, sum(example.raw.rows.values())),
         (measures.QUARANTINED_ROWS, _quarantined_count(example.raw)),
@@ -338,11 +341,11 @@ def _example_chain_table(example: SandboxExample, language: str) -> ReportTable:
     )  # fmt: skip
 
 
-def _released_tables(example: SandboxExample, language: str) -> list[ReportTable]:
+def _project_released_output_tables(example: SandboxExample, language: str) -> list[ReportTable]:
     """Return what left, under the headings that the researcher's program wrote."""
     tables: list[ReportTable] = []
     for name, data in example.released.items():
-        header, *rows = _released_output_rows(name, data.decode("utf-8"))
+        header, *rows = _released_project_output_rows(name, data.decode("utf-8"))
         # Columns go by their number: two of them may have the same heading, or none.
         names = [f"column_{number}" for number in range(len(header))]
         columns = tuple(_released_output_column(*pair) for pair in zip(names, header, strict=True))
@@ -364,7 +367,7 @@ def _released_output_column(name: str, text: str) -> TableColumn:
     return TableColumn.of(Measure(name, heading, "", heading, TEXT))
 
 
-def _released_output_rows(name: str, text: str) -> list[list[str]]:
+def _released_project_output_rows(name: str, text: str) -> list[list[str]]:
     """Return a released file as rows of text, its header first."""
     if name.endswith(".csv"):
         return list(csv.reader(io.StringIO(text)))

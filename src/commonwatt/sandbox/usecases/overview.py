@@ -103,7 +103,7 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     data = project.stored_output_bytes(output)
     rows = project.status()["outputs"]
     row = next(candidate for candidate in rows if candidate["output"] == output)
-    text = _shown_output_text(row, data)
+    text = _reviewed_project_output_text(row, data)
     before = next(
         (
             candidate
@@ -118,8 +118,8 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     )
     changes: list[str] = []
     if before is not None and text:
-        old = _shown_output_text(before, project.stored_output_bytes(before["output"]))
-        changes = _unified_output_diff(old, text, before["output"], output)
+        old = _reviewed_project_output_text(before, project.stored_output_bytes(before["output"]))
+        changes = _project_output_diff_lines(old, text, before["output"], output)
     stops = [(stop["rule"], stop["why"]) for stop in json.loads(row["stops"])]
     return OutputReview(
         row=row, stops=stops, text=text, changes=changes, size=len(data),
@@ -179,7 +179,7 @@ def _project_row_count(
     return tx.execute(query).scalar_one()
 
 
-def _shown_output_text(row: dict[str, Any], data: bytes) -> str:
+def _reviewed_project_output_text(row: dict[str, Any], data: bytes) -> str:
     if row["kind"] not in _TEXT:
         return ""
     # A cut may fall within a character of several bytes; the page says that the text is not
@@ -187,7 +187,7 @@ def _shown_output_text(row: dict[str, Any], data: bytes) -> str:
     return data[:_MOST_SHOWN].decode("utf-8", "replace")
 
 
-def _unified_output_diff(old: str, new: str, before: str, after: str) -> list[str]:
+def _project_output_diff_lines(old: str, new: str, before: str, after: str) -> list[str]:
     return list(
         difflib.unified_diff(
             old.splitlines(), new.splitlines(), before[:12], after[:12], lineterm="", n=2

@@ -83,7 +83,7 @@ def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]
     return asdict(facts) | {"folder": str(project.folder)}
 
 
-def import_dataset(
+def import_project_dataset(
     context: ProjectContext, form: str, sources: list[Path], name: str, *, schema: str | Path | None
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
@@ -166,7 +166,7 @@ def load_job_submission(path: Path) -> JobSubmission:
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
         cohorts = {
-            name: _parse_declared_cohort(fields)
+            name: _parse_sandbox_training_cohort(fields)
             for name, fields in facts.get("cohorts", {}).items()
         }
         training = facts.get("training")
@@ -189,7 +189,7 @@ def load_job_submission(path: Path) -> JobSubmission:
         ) from None
 
 
-def _parse_declared_cohort(fields: Mapping[str, Any]) -> Cohort:
+def _parse_sandbox_training_cohort(fields: Mapping[str, Any]) -> Cohort:
     return Cohort(
         table=fields["table"],
         by=tuple(fields.get("by", ())),
@@ -203,14 +203,16 @@ def _parse_training_declaration(fields: Mapping[str, Any]) -> TrainingDeclaratio
     return TrainingDeclaration(
         table=fields["table"],
         features=tuple(_parse_training_feature(feature) for feature in fields["features"]),
-        outcome=outcome if isinstance(outcome, str) else _parse_declared_cohort(outcome),
+        outcome=outcome if isinstance(outcome, str) else _parse_sandbox_training_cohort(outcome),
         held_out=float(fields.get("held_out", 0.4)),
     )
 
 
 def _parse_training_feature(declared: str | Mapping[str, Any]) -> TrainingFeature:
     if not isinstance(declared, str):
-        return TrainingFeature(name=declared["name"], cohort=_parse_declared_cohort(declared))
+        return TrainingFeature(
+            name=declared["name"], cohort=_parse_sandbox_training_cohort(declared)
+        )
     column, is_value, value = declared.partition("=")
     return TrainingFeature(name=declared, column=column, equals=value if is_value else None)
 

@@ -29,7 +29,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def load_currency_table(path: Path | None = None) -> CurrencyTable:
+def load_site_cost_currency_table(path: Path | None = None) -> CurrencyTable:
     """Return exchange rates and prices of the shipped table, or of `path`."""
     rows = _read_cost_cell_rows(path or DATA / "money.csv")
     rates = {
@@ -49,7 +49,7 @@ def load_cost_cells(
         UnitError: A unit is unknown or contradicts its input.
     """
     file = path or DATA / "cells.csv"
-    rates = money or load_currency_table()
+    rates = money or load_site_cost_currency_table()
     return [
         _parse_cost_cell(row, f"{file.name}, row {number}", rates)
         for number, row in enumerate(_read_cost_cell_rows(file), start=2)
@@ -78,7 +78,7 @@ def _parse_cost_cell(
         parse_unit(cost_cell_row["unit"], where=unit_at),
         parse_unit(cost_input_spec(name).unit),
     )
-    check_same_unit_kind(_cost_unit_in_wanted_currency(unit, wanted), wanted, where=unit_at)
+    check_same_unit_kind(_site_cost_unit_in_currency(unit, wanted), wanted, where=unit_at)
     factor = unit.factor / wanted.factor
     if unit.currency:
         # Prices of a year that the unit itself names go before the year of the measurement.
@@ -101,7 +101,7 @@ def _parse_cost_cell(
     )
 
 
-def _cost_unit_in_wanted_currency(unit: Unit, wanted: Unit) -> Unit:
+def _site_cost_unit_in_currency(unit: Unit, wanted: Unit) -> Unit:
     """Return the unit with its money in the wanted currency, as it is once rates are applied."""
     return replace(unit.in_currency(wanted.currency), price_year=None)
 

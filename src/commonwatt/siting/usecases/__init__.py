@@ -19,9 +19,9 @@ from commonwatt.siting.usecases.place import (
     placement_result,
 )
 from commonwatt.siting.usecases.report import (
-    placement_report_section,
     site_comparison_report_section,
-    site_cost_report_section,
+    siting_cost_section,
+    siting_placement_section,
     siting_report_html_page,
 )
 
@@ -33,11 +33,11 @@ __all__ = [
     "gpu_hour_cost_of_run",
     "gpu_hour_cost_result",
     "load_library_cost_cells",
-    "placement_report_section",
     "placement_result",
     "site_cells_with_measured_run",
     "site_comparison_report_section",
     "site_cost_comparison",
-    "site_cost_report_section",
+    "siting_cost_section",
+    "siting_placement_section",
     "siting_report_html_page",
 ]

@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 BARS = 12
 
 
-def gpu_hour_cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def site_cost_svg_files_by_name(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting cost` as SVG files by name."""
     files = {
         "cost_by_site.svg": gpu_hour_cost_stack_chart(answer["parts"], language),
@@ -152,10 +152,10 @@ def break_even_map_chart(
 
 def placement_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting place` as SVG files by name."""
-    return {"load_by_hour.svg": placement_load_chart(answer["hourly"], language)}
+    return {"load_by_hour.svg": siting_placement_load_chart(answer["hourly"], language)}
 
 
-def placement_load_chart(hourly_load_rows: Rows, language: str = "en") -> str:
+def siting_placement_load_chart(hourly_load_rows: Rows, language: str = "en") -> str:
     """Return the load of each pool, hour by hour, of the first two weeks."""
     # A year has more hours than the chart has pixels.
     rows_shown = [row for row in hourly_load_rows if row["hour"] < 336]

@@ -237,7 +237,7 @@ def gpu_hour_cost_result(
         "tornado": [row for each in chosen for row in _site_cost_tornado_rows(each)],
         "sobol": [row for each in chosen for row in _site_cost_sobol_rows(each, sobol_draws, seed)],
         "break_even": _site_break_even_rows(chosen),
-        "cells": [row for each in chosen for row in _site_cost_cell_rows(each)],
+        "cells": [row for each in chosen for row in _siting_cost_cell_rows(each)],
     }
 
 
@@ -392,7 +392,7 @@ def _site_break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
     return rows
 
 
-def _site_cost_cell_rows(cells: SiteCells) -> list[Row]:
+def _siting_cost_cell_rows(cells: SiteCells) -> list[Row]:
     return [
         {
             "site": cells.site,
@@ -447,7 +447,7 @@ def measured_site_cost_rows(
         "sites": [_site_cost_summary_row(cells, "measured", draws, seed)],
         "parts": _site_cost_part_rows(cells),
         "tornado": _site_cost_tornado_rows(cells),
-        "cells": _site_cost_cell_rows(cells),
+        "cells": _siting_cost_cell_rows(cells),
     }
     return {name: [row | {"site": label} for row in table] for name, table in rows.items()}
 

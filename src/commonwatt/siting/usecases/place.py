@@ -36,7 +36,7 @@ from commonwatt.siting.engines.place.rolling import (
     plan_day_ahead,
     plan_in_hindsight,
     rolling_case_of_market,
-    run_at_origin,
+    run_placement_load_at_origin,
 )
 from commonwatt.siting.io.cells import DATA, load_cost_cells
 from commonwatt.siting.io.series import load_power_market, read_power_market
@@ -211,13 +211,13 @@ def build_placement_problem(
         ),
         residency_ok=np.array(
             [
-                [_is_pool_in_allowed_names(row["residency"], sites[s]) for s, _ in pools]
+                [_is_placement_pool_allowed(row["residency"], sites[s]) for s, _ in pools]
                 for row in classes
             ]
         ),
         type_ok=np.array(
             [
-                [_is_pool_in_allowed_names(row["types"], t["type"]) for _, t in pools]
+                [_is_placement_pool_allowed(row["types"], t["type"]) for _, t in pools]
                 for row in classes
             ]
         ),
@@ -290,7 +290,7 @@ def _market_region_index(market: PowerMarket, region_name: str) -> int:
     return market.names.index(region_name)
 
 
-def _is_pool_in_allowed_names(allowed_names: str, candidate_name: str) -> bool:
+def _is_placement_pool_allowed(allowed_names: str, candidate_name: str) -> bool:
     return not allowed_names or candidate_name in allowed_names.split("|")
 
 
@@ -385,7 +385,11 @@ def _day_ahead_placement_row(
     market: PowerMarket, ms: float, shape: F64, carbon_usd_per_t: float
 ) -> Row:
     case = rolling_case_of_market(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
-    home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
+    home, ahead, behind = (
+        run_placement_load_at_origin(case),
+        plan_day_ahead(case),
+        plan_in_hindsight(case),
+    )
     return {
         "latency_limit_ms": ms,
         "price_ceiling_share": best_region_saving_share(market, ms, market.price_usd_per_mwh),

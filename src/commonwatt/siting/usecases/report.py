@@ -1,7 +1,7 @@
 """The siting wing's part of a report: cost by site with bands and drivers, and the placement.
 
-`site_cost_report_body` and `placement_report_body` are the parts that every report shares; a page
-of `siting` and the study put their own title and opening words on them.
+`siting_cost_section_body` and `siting_placement_section_body` are the parts that every report
+shares; a page of `siting` and the study put their own title and opening words on them.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from commonwatt.siting.usecases.charts import (
     cost_tornado_chart,
     gpu_hour_cost_band_chart,
     gpu_hour_cost_stack_chart,
-    placement_load_chart,
+    siting_placement_load_chart,
 )
 
 Row = Mapping[str, Any]
 
 
-def site_cost_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
+def siting_cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return cost by site, from the answer of `cost_answer`."""
     # One sentence stands for every site, so it gives the count of the site with most.
     marked = str(max(row["cells_not_official"] for row in answer["sites"]))
@@ -49,7 +49,7 @@ def site_cost_report_section(answer: Mapping[str, Any], language: str) -> Report
         {"marked": marked, "cells": str(answer["sites"][0]["cells"])},
     )
     return replace(
-        site_cost_report_body(answer, language),
+        siting_cost_section_body(answer, language),
         name="siting-cost",
         title=translate("What a GPU-hour costs", language),
         lede=lede.translate(language),
@@ -57,7 +57,7 @@ def site_cost_report_section(answer: Mapping[str, Any], language: str) -> Report
     )
 
 
-def site_cost_report_body(answer: Mapping[str, Any], language: str) -> ReportSection:
+def siting_cost_section_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figures and table of a cost answer, without opening words."""
     return ReportSection(
         name="cost",
@@ -65,7 +65,7 @@ def site_cost_report_body(answer: Mapping[str, Any], language: str) -> ReportSec
         lede="",
         facts=[_site_cost_fact(row, language) for row in answer["sites"]],
         figures=_site_cost_figures(answer, language),
-        tables=[_site_cost_report_table(answer["sites"], language)],
+        tables=[_siting_cost_table(answer["sites"], language)],
     )
 
 
@@ -80,11 +80,11 @@ def _site_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
         language,
         subject=site_cost_row["site"],
         note=Message("90 % interval {low} to {high}", {"low": low, "high": high}),
-        of=_site_cost_reference(site_cost_row),
+        of=_site_cost_figure_name(site_cost_row),
     )
 
 
-def _site_cost_reference(site_cost_row: Row) -> str:
+def _site_cost_figure_name(site_cost_row: Row) -> str:
     # Sites of a study have names of their own, because two may be costed as one site of the
     # library.
     return f"cost.{site_cost_row.get('name', site_cost_row['site'])}.usd_per_gpu_hour"
@@ -131,7 +131,7 @@ def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportF
     ]  # fmt: skip
 
 
-def _site_cost_report_table(site_cost_rows: list[Row], language: str) -> ReportTable:
+def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
     return report_table_of_rows(
         SITES,
         site_cost_rows,
@@ -144,7 +144,7 @@ def _site_cost_report_table(site_cost_rows: list[Row], language: str) -> ReportT
         ],
         note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",
-        cells_of={"p50_usd_per_gpu_hour": [_site_cost_reference(row) for row in site_cost_rows]},
+        cells_of={"p50_usd_per_gpu_hour": [_site_cost_figure_name(row) for row in site_cost_rows]},
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> 
     )
 
 
-def placement_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
+def siting_placement_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return the placement, from the answer of `place_answer`."""
     lede = Message(
         "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
@@ -196,14 +196,14 @@ def placement_report_section(answer: Mapping[str, Any], language: str) -> Report
         },
     )
     return replace(
-        placement_report_body(answer, language),
+        siting_placement_section_body(answer, language),
         name="siting-place",
         title=translate("Where to build and what runs where", language),
         lede=lede.translate(language),
     )
 
 
-def placement_report_body(answer: Mapping[str, Any], language: str) -> ReportSection:
+def siting_placement_section_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figure and tables of a placement, without opening words."""
     limits: list[Message] = answer["limits"]
     return ReportSection(
@@ -213,8 +213,8 @@ def placement_report_body(answer: Mapping[str, Any], language: str) -> ReportSec
         facts=[_placement_pool_fact(row, language) for row in answer["sites"]],
         figures=[_placement_load_figure(answer, language)],
         tables=[
-            _placement_pool_table(answer["sites"], language),
-            _placement_class_table(answer, language),
+            _siting_placement_pool_table(answer["sites"], language),
+            _siting_placement_class_table(answer, language),
         ],
         notes=[limit.translate(language) for limit in limits],
     )
@@ -237,13 +237,13 @@ def _placement_load_figure(answer: Mapping[str, Any], language: str) -> ReportFi
         name="placement-hours",
         title=translate("Load by hour", language),
         caption=translate("Where the load runs, hour by hour.", language),
-        svg=placement_load_chart(answer["hourly"], language),
+        svg=siting_placement_load_chart(answer["hourly"], language),
         data=pl.DataFrame(answer["sites"], infer_schema_length=None),
         of="table.place_hourly",
     )
 
 
-def _placement_pool_table(pool_rows: list[Row], language: str) -> ReportTable:
+def _siting_placement_pool_table(pool_rows: list[Row], language: str) -> ReportTable:
     return report_table_of_rows(
         PLACE_SITES,
         pool_rows,
@@ -260,7 +260,7 @@ def _placement_pool_table(pool_rows: list[Row], language: str) -> ReportTable:
     )
 
 
-def _placement_class_table(answer: Mapping[str, Any], language: str) -> ReportTable:
+def _siting_placement_class_table(answer: Mapping[str, Any], language: str) -> ReportTable:
     return report_table_of_rows(
         PLACE_CLASSES, answer["classes"], language, title=Message("Who runs where")
     )

@@ -11,7 +11,7 @@ import polars as pl
 from commonwatt.runs import StageResult
 from commonwatt.study.alternatives import Comparison
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.basis import basis_under_run_name
+from commonwatt.study.stages.basis import study_basis_with_run_column
 from commonwatt.study.tables import BASIS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
 
 _FLEET_TABLES = frozenset(table.name for table in FLEET_BASIS)
@@ -49,7 +49,7 @@ def study_basis(result: StudyResult, compared: Comparison | None) -> StudyBasis:
         )
         if run == variant:
             own = {n: t for n, t in base.fleet.tables.items() if n in _FLEET_TABLES}
-            for name, frame in basis_under_run_name(own, run).items():
+            for name, frame in study_basis_with_run_column(own, run).items():
                 add_basis_frame(name, frame, base.fleet)
         if base.variant_stage is not None:
             for name, frame in base.variant_stage.tables.items():

@@ -30,7 +30,7 @@ from commonwatt.fleet.domain.measures import (
     QUEUE_DELAY_P95,
     UTILISATION_MAKESPAN,
 )
-from commonwatt.study.formulas.law import cost_law_sql
+from commonwatt.study.formulas.law import study_cost_law_sql
 from commonwatt.study.measures import (
     ALTERNATIVES,
     CAPITAL,
@@ -188,7 +188,7 @@ SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
 _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
-_LAW: Final = cost_law_sql("basis_inputs", "site", "variant = :variant")
+_LAW: Final = study_cost_law_sql("basis_inputs", "site", "variant = :variant")
 # A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
 # use, as in the engine.
 _SITE_COSTS: Final = f"""WITH {_LAW},
@@ -294,7 +294,7 @@ def _programme_figure_formula(
     )
 
 
-def _fleet_figure_formulas() -> tuple[FigureFormula, ...]:
+def _study_fleet_figure_formulas() -> tuple[FigureFormula, ...]:
     says_jobs = Message(
         "Each job of the trace is placed on the machines by the policy, event by event."
     )
@@ -420,7 +420,7 @@ class _SiteLaw:
         )
 
 
-def _site_figure_formulas() -> tuple[FigureFormula, ...]:
+def _study_site_figure_formulas() -> tuple[FigureFormula, ...]:
     use = _SiteLaw(UTILISATION, _SAYS_USE, _USE_OF_SITE, _SITE_TABLES)
     kwh = _SiteLaw(
         IT_ENERGY,
@@ -578,8 +578,8 @@ def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
 FORMULAS: Final[Mapping[str, FigureFormula]] = {
     formula.name: formula
     for formula in (
-        *_fleet_figure_formulas(),
-        *_site_figure_formulas(),
+        *_study_fleet_figure_formulas(),
+        *_study_site_figure_formulas(),
         *_placement_figure_formulas(),
         *_funding_figure_formulas(),
         *_alternative_figure_formulas(),

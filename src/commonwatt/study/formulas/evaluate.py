@@ -46,7 +46,7 @@ class FormulaUse:
     def expression(self) -> str:
         """The formula's query with everything bound in it."""
         return re.sub(
-            r":([a-z]+)\b", lambda at: _sql_text_literal(self.bound[at[1]]), self.formula.sql
+            r":([a-z]+)\b", lambda at: _study_sql_text_literal(self.bound[at[1]]), self.formula.sql
         )
 
     @property
@@ -55,7 +55,7 @@ class FormulaUse:
         return self.formula.form.unit
 
 
-def _sql_text_literal(text: str) -> str:
+def _study_sql_text_literal(text: str) -> str:
     # Doubled, as SQL writes it. The schema lets no name hold a quote, and this does not rely on it.
     return "'" + text.replace("'", "''") + "'"
 

@@ -145,7 +145,7 @@ def _scaled_programme_value(written_value: Any, factor: float, change_line: str,
     if isinstance(written_value, dict) or (written_value is None and ".cells." in change_line):
         table = cast("Document", written_value or {})
         return table | {
-            "times": _rounded_to_written_digits(float(table.get("times", 1.0)) * factor)
+            "times": _rounded_for_programme_file(float(table.get("times", 1.0)) * factor)
         }
     if isinstance(written_value, list):
         return [
@@ -159,14 +159,14 @@ def _scaled_programme_value(written_value: Any, factor: float, change_line: str,
         return (
             round(written_value * factor)
             if key in WHOLE_NUMBER_KEYS
-            else _rounded_to_written_digits(written_value * factor)
+            else _rounded_for_programme_file(written_value * factor)
         )
     raise ValueError(
         f"{change_line!r}: the file gives no {key} to change by a factor; name a value"
     )
 
 
-def _rounded_to_written_digits(value: float) -> float:
+def _rounded_for_programme_file(value: float) -> float:
     """Return a figure to the twelve digits that a person would write into the file.
 
     The edited file says 0.0924; what a product leaves behind them is no part of the change.

@@ -31,7 +31,7 @@ class LocalisedText:
         return self.english
 
 
-def read_localised_text(value: object) -> LocalisedText:
+def read_programme_localised_text(value: object) -> LocalisedText:
     """Return the words of a file: `"Hospitals"`, or `en` and `zh-Hant` as a table.
 
     Raises:
@@ -55,10 +55,12 @@ def _checked_programme_text(text: object) -> str:
     return text
 
 
-def _localised_text_table(words: LocalisedText) -> dict[str, str]:
+def _programme_localised_text_table(words: LocalisedText) -> dict[str, str]:
     return {"en": words.english, "zh-Hant": words.chinese}
 
 
 Text = Annotated[
-    LocalisedText, BeforeValidator(read_localised_text), PlainSerializer(_localised_text_table)
+    LocalisedText,
+    BeforeValidator(read_programme_localised_text),
+    PlainSerializer(_programme_localised_text_table),
 ]

@@ -226,7 +226,7 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
     country = _programme_country(path, file.funding.country) if file.funding else ""
     country_files = tuple(
         InputFile.from_path(each, f"{each.parent.name}/{each.name}")
-        for each in funding_country_files(country)
+        for each in programme_funding_country_files(country)
     )
     return Programme(
         file=file,
@@ -254,7 +254,7 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
     )
 
 
-def funding_country_files(country: str) -> tuple[Path, ...]:
+def programme_funding_country_files(country: str) -> tuple[Path, ...]:
     """Return every file that decides a country's accounts; none where nobody borrows."""
     return country_files(country) if country else ()
 
@@ -378,18 +378,20 @@ def _fleet_site_of_part(path: Path, part: SitePart) -> Site:
         name=part.name,
         region=part.region,
         pue=part.pue,
-        price_usd_per_mwh=_hourly_site_series(
+        price_usd_per_mwh=_programme_hourly_site_series(
             path, f"sites.{part.name}.power_price", part.power_price
         ),
-        carbon_g_per_kwh=_hourly_site_series(path, f"sites.{part.name}.carbon", part.carbon),
+        carbon_g_per_kwh=_programme_hourly_site_series(
+            path, f"sites.{part.name}.carbon", part.carbon
+        ),
     )
 
 
-def _hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64:
+def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
     series_file = _file_beside_programme(path, part.file, where)
-    frame = _read_hourly_series_table(series_file)
+    frame = _read_programme_series_table(series_file)
     if part.column not in frame.columns:
         raise TableError(
             table_cell_location(series_file.name, column=part.column),
@@ -409,7 +411,7 @@ def _hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64
     return values.astype(np.float64) * part.times
 
 
-def _read_hourly_series_table(file: Path) -> pl.DataFrame:
+def _read_programme_series_table(file: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:

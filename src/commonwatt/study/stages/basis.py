@@ -84,7 +84,7 @@ def fleet_basis_tables(programme: Programme, run: FleetRun) -> Tables:
             busy_w=[kind.busy_w for kind in fleet.gpu_types],
         ),
         BASIS_JOBS.name: _fleet_jobs_basis_frame(run),
-        BASIS_PIECES.name: _schedule_pieces_basis_frame(run),
+        BASIS_PIECES.name: _study_basis_schedule_pieces(run),
         BASIS_HOURS.name: _priced_spans_basis_frame(run),
         BASIS_TRIPS.name: _round_trips_basis_frame(programme, run, names),
     }
@@ -97,20 +97,20 @@ def _fleet_jobs_basis_frame(run: FleetRun) -> pl.DataFrame:
         job=np.arange(len(jobs)),
         tenant=[jobs.tenant_names[i] for i in jobs.tenant],
         submit_s=jobs.submit_ms / 1000,
-        start_s=_seconds_since_start_or_null(result.start_ms),
-        end_s=_seconds_since_start_or_null(result.end_ms),
+        start_s=_study_basis_seconds_or_null(result.start_ms),
+        end_s=_study_basis_seconds_or_null(result.end_ms),
         admitted=result.state != JobState.REJECTED,
         finished=result.state == JobState.FINISHED,
     )
 
 
-def _seconds_since_start_or_null(at_ms: I64) -> pl.Series:
+def _study_basis_seconds_or_null(at_ms: I64) -> pl.Series:
     values = pl.Series(at_ms / 1000)
     # The engine writes -1 for what never happened; as a number it would enter every mean.
     return pl.select(pl.when(pl.Series(at_ms >= 0)).then(values)).to_series()
 
 
-def _schedule_pieces_basis_frame(run: FleetRun) -> pl.DataFrame:
+def _study_basis_schedule_pieces(run: FleetRun) -> pl.DataFrame:
     """Return every piece, and one without a node for each stretch that holds none."""
     own, result = run.result.segments, run.result
     segment, node, milli = own.segment_node_and_gpu_milli()
@@ -186,7 +186,7 @@ def _round_trips_basis_frame(
     )
 
 
-def basis_under_run_name(tables: Mapping[str, pl.DataFrame], run: str) -> Tables:
+def study_basis_with_run_column(tables: Mapping[str, pl.DataFrame], run: str) -> Tables:
     """Return the basis of a fleet run under the name of the variant that it stands for."""
     return {name: frame.with_columns(run=pl.lit(run)) for name, frame in tables.items()}
 
@@ -209,12 +209,12 @@ def cost_basis_tables(variant: str, sites: Sequence[CostedSite], scale: float) -
         BASIS_INPUTS.name: BASIS_INPUTS.frame_from_rows(
             {"variant": variant, "site": site.site.name, "input": name, "value": value}
             for site in sites
-            for name, value in _cost_input_medians(site)
+            for name, value in _study_cost_input_medians(site)
         ),
     }
 
 
-def _cost_input_medians(site: CostedSite) -> Iterator[tuple[str, float]]:
+def _study_cost_input_medians(site: CostedSite) -> Iterator[tuple[str, float]]:
     if site.cells is not None:
         yield from zip(NAMES, map(float, site.cells.median_cost_inputs()), strict=True)
     else:
@@ -222,7 +222,7 @@ def _cost_input_medians(site: CostedSite) -> Iterator[tuple[str, float]]:
         yield rent.name, rent.value.cost_input_quantile(0.5)
 
 
-def cost_draws_basis_tables(
+def study_basis_cost_draw_tables(
     drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]],
 ) -> Tables:
     """Return the cost of every draw by site, and the inputs of the first of them.
@@ -244,7 +244,7 @@ def cost_draws_basis_tables(
     }
 
 
-def drawn_site_costs(
+def study_drawn_site_costs(
     name: str, cells: SiteCells, draws: int, seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
@@ -270,10 +270,10 @@ def drawn_site_costs(
     inputs = np.arange(len(NAMES))
     low, high = made.table[inputs, step], made.table[inputs, step + 1]
     values = low + (high - low) * (place - step)
-    return name, costs, draw_inputs_frame(name, NAMES, values)
+    return name, costs, study_draw_inputs_frame(name, NAMES, values)
 
 
-def draw_inputs_frame(
+def study_draw_inputs_frame(
     name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]
 ) -> pl.DataFrame:
     """Return the inputs of draws as a table, from values of shape (draws, inputs)."""
@@ -286,11 +286,11 @@ def draw_inputs_frame(
     )
 
 
-def drawn_rent_costs(
+def study_drawn_rent_costs(
     name: str, prices: np.ndarray[Any, Any], costs: np.ndarray[Any, Any]
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a rented site, and the prices of the first draws."""
-    return name, costs, draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
+    return name, costs, study_draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
 
 
 def placement_basis_tables(
@@ -330,7 +330,7 @@ def placement_basis_tables(
     }
 
 
-def debt_path_basis_frame(
+def study_debt_path_basis_frame(
     variant: str, path: str, projection: Projection, need: Mapping[int, float], currency: str
 ) -> pl.DataFrame:
     """Return GDP and debt of each year of a planned path."""
@@ -379,8 +379,8 @@ def funding_basis_tables(variant: str, funding_paths: FundingPaths, part: Fundin
         ),
         BASIS_ACCOUNTS.name: pl.concat(
             [
-                debt_path_basis_frame(variant, "without", without.projection, {}, money),
-                debt_path_basis_frame(
+                study_debt_path_basis_frame(variant, "without", without.projection, {}, money),
+                study_debt_path_basis_frame(
                     variant, "with", with_need.projection, funding_paths.need, money
                 ),
             ]

@@ -16,21 +16,21 @@ from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
-from commonwatt.siting.usecases.report import site_cost_report_body
+from commonwatt.siting.usecases.report import siting_cost_section_body
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
-    cost_draws_basis_tables,
-    drawn_rent_costs,
-    drawn_site_costs,
+    study_basis_cost_draw_tables,
+    study_drawn_rent_costs,
+    study_drawn_site_costs,
 )
 from commonwatt.study.stages.sites import (
     RENT,
     CostedSite,
-    cost_input_text,
-    rent_cost_input,
-    rented_gpu_hour_usd,
+    programme_rent_cost_input,
+    study_cost_input_text,
+    study_rented_gpu_hour_usd,
 )
-from commonwatt.study.stages.views import cost_view_of_site
+from commonwatt.study.stages.views import programme_site_cost_view
 
 DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
@@ -58,7 +58,7 @@ class CostStageInputs:
     def of(cls, sites: Sequence[CostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
-            sites=tuple(replace(site, site=cost_view_of_site(site.site)) for site in sites),
+            sites=tuple(replace(site, site=programme_site_cost_view(site.site)) for site in sites),
             measured=fleet.value("measured"),
             draws=DRAWS,
             seed=seed,
@@ -79,29 +79,31 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
             site_rows = _rented_site_cost_rows(site, seed)
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    drawn = (_drawn_costs_of_site(site, inputs.draws, seed) for site in inputs.sites)
-    return StageResult(data=rows, tables=cost_draws_basis_tables(drawn))
+    drawn = (_study_site_drawn_costs(site, inputs.draws, seed) for site in inputs.sites)
+    return StageResult(data=rows, tables=study_basis_cost_draw_tables(drawn))
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
-def _drawn_costs_of_site(site: CostedSite, draws: int, seed: int) -> tuple[str, F64, pl.DataFrame]:
+def _study_site_drawn_costs(
+    site: CostedSite, draws: int, seed: int
+) -> tuple[str, F64, pl.DataFrame]:
     """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
     if site.cells is not None:
-        return drawn_site_costs(site.site.name, site.cells, draws, seed)
-    prices = _drawn_rent_prices_usd(site, seed)
-    return drawn_rent_costs(
-        site.site.name, prices, prices * rented_gpu_hour_usd(1.0, site.site, site.use)
+        return study_drawn_site_costs(site.site.name, site.cells, draws, seed)
+    prices = _study_rent_price_draws_usd(site, seed)
+    return study_drawn_rent_costs(
+        site.site.name, prices, prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
     )
 
 
-def _drawn_rent_prices_usd(site: CostedSite, seed: int) -> F64:
+def _study_rent_price_draws_usd(site: CostedSite, seed: int) -> F64:
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
     # A stream for each site, so that one more site moves no draw of another.
     shares = named_random_stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
-    return rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
+    return programme_rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
 
 def _rented_site_cost_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
@@ -110,16 +112,17 @@ def _rented_site_cost_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
     assert rent is not None  # a costed site has cells or a rent
     label = str(site.site.title)
     return {
-        "sites": [_rented_site_summary_row(site, seed) | {"site": label}],
+        "sites": [_study_rented_site_summary_row(site, seed) | {"site": label}],
         "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.gpu_hour_usd()}],
-        "tornado": [_rent_price_swing_row(site, rent) | {"site": label}],
-        "cells": [_rent_price_cell_row(site, rent) | {"site": label}],
+        "tornado": [_study_rent_price_swing_row(site, rent) | {"site": label}],
+        "cells": [_study_rent_price_cell_row(site, rent) | {"site": label}],
     }
 
 
-def _rented_site_summary_row(site: CostedSite, seed: int) -> Row:
+def _study_rented_site_summary_row(site: CostedSite, seed: int) -> Row:
     rent_summary = gpu_hour_cost_summary(
-        _drawn_rent_prices_usd(site, seed) * rented_gpu_hour_usd(1.0, site.site, site.use)
+        _study_rent_price_draws_usd(site, seed)
+        * study_rented_gpu_hour_usd(1.0, site.site, site.use)
     )
     row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.gpu_hour_usd()}
     costs = {"p5": rent_summary.p5, "p50": rent_summary.p50, "p95": rent_summary.p95}
@@ -135,11 +138,12 @@ def _rented_site_summary_row(site: CostedSite, seed: int) -> Row:
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
-def _rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
+def _study_rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
     low, high = (
-        rent_cost_input(site.site.name, rent).value.cost_input_quantile(q) for q in (0.05, 0.95)
+        programme_rent_cost_input(site.site.name, rent).value.cost_input_quantile(q)
+        for q in (0.05, 0.95)
     )
-    costs = [rented_gpu_hour_usd(price, site.site, site.use) for price in (low, high)]
+    costs = [study_rented_gpu_hour_usd(price, site.site, site.use) for price in (low, high)]
     return {
         "site": "",
         "input": RENT,
@@ -151,8 +155,8 @@ def _rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
     }
 
 
-def _rent_price_cell_row(site: CostedSite, rent: RentPart) -> Row:
-    rent_price = rent_cost_input(site.site.name, rent)
+def _study_rent_price_cell_row(site: CostedSite, rent: RentPart) -> Row:
+    rent_price = programme_rent_cost_input(site.site.name, rent)
     return {
         "site": "",
         "input": RENT,
@@ -174,12 +178,12 @@ def cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
 
 
-def cost_report_section(answer: Answer, language: str) -> ReportSection:
+def study_cost_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the cost of a GPU-hour."""
     return replace(
-        site_cost_report_body(answer, language),
+        siting_cost_section_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").translate(language),
-        lede=_cost_section_lede(answer, language),
+        lede=_study_cost_section_lede(answer, language),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
@@ -195,7 +199,7 @@ def cost_report_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _cost_section_lede(answer: Answer, language: str) -> str:
+def _study_cost_section_lede(answer: Answer, language: str) -> str:
     rows = sorted(answer["sites"], key=lambda row: row["p50_usd_per_gpu_hour"])
     bars = [row for row in answer["tornado"] if row["site"] == rows[-1]["site"]]
     values = {
@@ -204,7 +208,7 @@ def _cost_section_lede(answer: Answer, language: str) -> str:
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
         # The bars of a site come with the widest first.
-        "driver": cost_input_text(bars[0]["input"], language) if bars else "–",
+        "driver": study_cost_input_text(bars[0]["input"], language) if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "

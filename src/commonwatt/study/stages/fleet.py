@@ -29,7 +29,7 @@ from commonwatt.study.stages.fleet_section import fleet_stage_tables
 from commonwatt.study.stages.schedule import (
     SCHEDULE_STAGE,
     ScheduleStageInputs,
-    schedule_from_tables,
+    study_schedule_from_tables,
 )
 from commonwatt.study.stages.views import fleet_view, schedule_view
 
@@ -58,7 +58,7 @@ def compute_fleet(inputs: FleetStageInputs) -> StageResult:
         IdentityError: The schedule breaks a conservation law: a bug.
     """
     demand = programme_fleet_inputs(inputs.programme)
-    schedule = schedule_from_tables(inputs.schedule.tables)
+    schedule = study_schedule_from_tables(inputs.schedule.tables)
     # A schedule may come from the cache: its laws are asked of what is used, each time.
     check_simulation_identities(schedule, demand.workload, demand.fleet)
     run = FleetRun(
@@ -92,7 +92,7 @@ def fleet_stage(
 def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
-    beyond = gpu_hours_beyond_rules(programme, run)
+    beyond = gpu_hours_beyond_site_limits(programme, run)
     # Asked of each run: limits once held in the placement and not in the schedule, and an
     # alternative could win by it.
     check_simulation_law("GPU-hours beyond a tenant's limits", beyond == 0)
@@ -101,15 +101,15 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
         data={
             "policy": run.policy,
             "metrics": asdict(run.metrics),
-            "measured": measured_site_rows(run),
+            "measured": study_measured_site_rows(run),
             "tenants": list(names),
             "warnings": [
                 {"text": warning.text, "values": warning.values}
-                for warning in unnamed_tenant_warnings(programme, run)
+                for warning in programme_unnamed_tenant_warnings(programme, run)
             ],
             # In every language: the stage is kept, and the next report may be in the other.
             "notes": {
-                language: _fleet_stage_notes(programme, run, language) for language in LANGUAGES
+                language: _study_fleet_notes(programme, run, language) for language in LANGUAGES
             },
             "mean_rtt_ms": mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
@@ -120,16 +120,16 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     )
 
 
-def _fleet_stage_notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
+def _study_fleet_notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
     sentences = [
         sentence for read in run.inputs.reads for sentence in read.reading_sentences(language)
     ]
     return sentences + [
-        warning.translate(language) for warning in unnamed_tenant_warnings(programme, run)
+        warning.translate(language) for warning in programme_unnamed_tenant_warnings(programme, run)
     ]
 
 
-def unnamed_tenant_warnings(programme: Programme, run: FleetRun) -> list[Message]:
+def programme_unnamed_tenant_warnings(programme: Programme, run: FleetRun) -> list[Message]:
     """Return a warning for each tenant of the programme that no job belongs to."""
     unnamed = programme.unnamed_tenants(run.inputs.workload.tenant_names)
     return [
@@ -150,7 +150,7 @@ def fleet_metrics_of_stage(stage: StageResult) -> FleetMetrics:
     return FleetMetrics(**{**figures, **nested})
 
 
-def measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
+def study_measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
     """Return what the cost needs of each site, in the window of arrivals.
 
     Use is that of the window; the energy of a GPU-hour counts the idle draw of the
@@ -192,7 +192,7 @@ def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     return mean if np.isfinite(mean) else None
 
 
-def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
+def gpu_hours_beyond_site_limits(programme: Programme, run: FleetRun) -> float:
     """Return the GPU-hours that ran beyond their tenant's residency or latency limit.
 
     Asked of the file itself, site by site of every piece that ran, and not of the masks
@@ -220,7 +220,7 @@ def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
 def tenant_load_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
     """Return the mean GPUs that each tenant held in each hour of the first week."""
     names = run.inputs.workload.tenant_names
-    load = tenant_gpus_by_hour(run)
+    load = study_tenant_gpus_by_hour(run)
     labels, hours = programme.tenant_labels(names), range(load.shape[1])
     rows = [(label, hour) for label in labels for hour in hours]
     return pl.DataFrame(
@@ -228,7 +228,7 @@ def tenant_load_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
     ).with_columns(pl.Series("held_gpus", load.ravel(), dtype=pl.Float64))
 
 
-def tenant_gpus_by_hour(run: FleetRun) -> F64:
+def study_tenant_gpus_by_hour(run: FleetRun) -> F64:
     """Return the mean GPUs that each tenant held by hour, shape (tenants, hours).
 
     No hours where the trace is shorter than a week.
@@ -238,12 +238,12 @@ def tenant_gpus_by_hour(run: FleetRun) -> F64:
     edges = int(jobs.submit_ms[0]) + np.arange(hours + 1, dtype=np.int64) * HOUR_MS
     demand, tenant = jobs.gpu_demand_milli_by_job()[own.job], jobs.tenant[own.job]
     return np.array(
-        [_mean_gpus_by_hour(own.start_ms, own.end_ms, demand, tenant == t, edges)
+        [_study_mean_gpus_by_hour(own.start_ms, own.end_ms, demand, tenant == t, edges)
          for t in range(len(jobs.tenant_names))]
     )  # fmt: skip
 
 
-def _mean_gpus_by_hour(
+def _study_mean_gpus_by_hour(
     start_ms: I64, end_ms: I64, milli: I64, is_of_tenant: Bools, edges: I64
 ) -> F64:
     at_ms = np.concatenate([start_ms[is_of_tenant], end_ms[is_of_tenant]])

@@ -29,9 +29,9 @@ from commonwatt.fleet.usecases.charts import (
     queue_delay_by_tenant_chart,
     queue_over_time_chart,
 )
-from commonwatt.fleet.usecases.compare import scheduling_comparison_rows
+from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
 from commonwatt.fleet.usecases.series import (
-    gpu_use_table,
+    fleet_gpu_use_over_time_by_site,
     queue_over_time_table,
     site_energy_table,
     tenant_service_table,
@@ -63,11 +63,11 @@ def fleet_stage_tables(
     main = runs[0]
     return {
         "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
-        "fleet_use": gpu_use_table(main, programme.site_labels()),
+        "fleet_use": fleet_gpu_use_over_time_by_site(main, programme.site_labels()),
         "fleet_queue": queue_over_time_table(main),
         "fleet_tenants": tenant_service_table(main, labels),
         "fleet_sites": site_energy_table(main, programme.site_labels()),
-        "fleet_policies": scheduling_comparison_rows(runs),
+        "fleet_policies": fleet_run_comparison_table(runs),
     }
 
 
@@ -86,12 +86,12 @@ class FleetSummary:
     notes: Sequence[str]
 
 
-def fleet_report_section(
+def study_fleet_section(
     summary: FleetSummary, tables: Mapping[str, pl.DataFrame], language: str
 ) -> ReportSection:
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
-        _fleet_section_chart(drawn, tables[drawn.table], language)
+        _study_fleet_section_figure(drawn, tables[drawn.table], language)
         for drawn in _DRAWN
         # A policy alone is compared with nothing.
         if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
@@ -99,11 +99,11 @@ def fleet_report_section(
     return ReportSection(
         name="fleet",
         title=Message("Run it: use, waits and energy").translate(language),
-        lede=_fleet_section_lede(summary, language),
-        facts=_fleet_section_facts(summary.figures, language),
+        lede=_study_fleet_section_lede(summary, language),
+        facts=_study_fleet_section_facts(summary.figures, language),
         figures=figures,
-        tables=[_fleet_by_site_report_table(tables["fleet_sites"], language)],
-        notes=[*summary.notes, _gpu_draw_note(language)],
+        tables=[_study_fleet_by_site_table(tables["fleet_sites"], language)],
+        notes=[*summary.notes, _study_gpu_draw_note(language)],
     )
 
 
@@ -162,7 +162,9 @@ _DRAWN = (
 )
 
 
-def _fleet_section_chart(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFigure:
+def _study_fleet_section_figure(
+    drawn: _SectionChart, data: pl.DataFrame, language: str
+) -> ReportFigure:
     return ReportFigure(
         name=f"fleet-{drawn.name}",
         title=drawn.title.translate(language),
@@ -174,7 +176,7 @@ def _fleet_section_chart(drawn: _SectionChart, data: pl.DataFrame, language: str
     )
 
 
-def _fleet_section_lede(fleet_summary: FleetSummary, language: str) -> str:
+def _study_fleet_section_lede(fleet_summary: FleetSummary, language: str) -> str:
     figures = fleet_summary.figures
     values = {
         "jobs": f"{figures.all.jobs:,}",
@@ -190,7 +192,7 @@ def _fleet_section_lede(fleet_summary: FleetSummary, language: str) -> str:
     ).translate(language)
 
 
-def _fleet_section_facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
+def _study_fleet_section_facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
     rows = (
         (UTILISATION, figures.utilisation_share, "utilisation_share"),
         (UTILISATION_MAKESPAN, figures.makespan_utilisation_share, "makespan_utilisation_share"),
@@ -206,7 +208,7 @@ def _fleet_section_facts(figures: FleetMetrics, language: str) -> list[ReportFac
     ]
 
 
-def _fleet_by_site_report_table(sites: pl.DataFrame, language: str) -> ReportTable:
+def _study_fleet_by_site_table(sites: pl.DataFrame, language: str) -> ReportTable:
     return report_table_of_rows(
         SITES,
         sites,
@@ -220,7 +222,7 @@ def _fleet_by_site_report_table(sites: pl.DataFrame, language: str) -> ReportTab
     )
 
 
-def _gpu_draw_note(language: str) -> str:
+def _study_gpu_draw_note(language: str) -> str:
     return Message(
         "A held GPU draws its busy power and a free one its idle power, whatever the job does: "
         "an approximation, because traces hold no power."

@@ -21,7 +21,11 @@ from commonwatt.report import (
     report_table_of_rows,
 )
 from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
-from commonwatt.siting.engines.cost.model import HOURS, levelised_cost_by_part, useful_gpu_hours
+from commonwatt.siting.engines.cost.model import (
+    HOURS,
+    levelised_cost_by_part,
+    useful_gpu_hours_per_year,
+)
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
@@ -43,12 +47,12 @@ from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.finance.construction import construction_s_curve_shares
 from commonwatt.treasury.engines.projection import project_country_debt
-from commonwatt.treasury.usecases.charts import financing_need_chart
+from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import (
+    country_debt_rows_with_need,
     debt_paths_with_funding_need,
-    funding_need_debt_rows,
 )
 
 Answer = dict[str, Any]
@@ -57,7 +61,7 @@ EVER = "ever"  # the row of chances over all years
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
-def capital_need_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
+def programme_site_capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
     """Return the capital need and the yearly running cost of each site.
 
     A rented site needs no capital; its rent is a running cost, in full each year where
@@ -78,7 +82,7 @@ def capital_need_rows(sites: list[CostedSite], scale: float) -> list[dict[str, A
                 "gpus": gpus,
                 "capital_usd_per_gpu": each,
                 "capital_usd_mn": gpus * each / 1e6,
-                "running_usd_mn_a_year": gpus * yearly_running_usd_per_gpu(site) / 1e6,
+                "running_usd_mn_a_year": gpus * study_yearly_running_usd_per_gpu(site) / 1e6,
             }
         )
     return rows
@@ -115,7 +119,7 @@ class CapitalStageInputs:
 
 def compute_capital(inputs: CapitalStageInputs) -> StageResult:
     """Return capital and running cost of each site, and of them what is borrowed."""
-    rows = capital_need_rows(list(inputs.sites), inputs.scale)
+    rows = programme_site_capital_rows(list(inputs.sites), inputs.scale)
     # Apart from the rest, because a change of running cost must not draw the debt paths anew.
     borrowed = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
     return StageResult(
@@ -126,7 +130,7 @@ def compute_capital(inputs: CapitalStageInputs) -> StageResult:
 CAPITAL_STAGE = Stage(name="capital", compute=compute_capital)
 
 
-def yearly_running_usd_per_gpu(site: CostedSite) -> float:
+def study_yearly_running_usd_per_gpu(site: CostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
     if site.cells is None:
         return HOURS * site.use * site.gpu_hour_usd()
@@ -134,7 +138,7 @@ def yearly_running_usd_per_gpu(site: CostedSite) -> float:
     parts = levelised_cost_by_part(inputs)
     # The use that the fleet run measured, and not the median of the cells, which may have been
     # moved apart from it: the charges of a year are earned in the hours that were really used.
-    useful = useful_gpu_hours(inputs._replace(utilisation_share=float(site.use)))
+    useful = useful_gpu_hours_per_year(inputs._replace(utilisation_share=float(site.use)))
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
@@ -147,11 +151,11 @@ def capital_need_bn_by_year(capital: list[dict[str, Any]], part: FundingPart) ->
     total = sum(row["capital_usd_mn"] for row in capital) * part.currency_per_usd / 1000
     curve = construction_s_curve_shares(part.build_years, part.steepness)
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
-    check_parts_add_up("capital by year", sum(need.values()), total)
+    check_study_parts_add_up("capital by year", sum(need.values()), total)
     return need
 
 
-def check_parts_add_up(what: str, parts: float, whole: float) -> None:
+def check_study_parts_add_up(what: str, parts: float, whole: float) -> None:
     """Raise where parts do not add up to their whole.
 
     Raises:
@@ -196,7 +200,7 @@ def compute_funding(inputs: FundingStageInputs) -> StageResult:
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
     country = open_treasury_country(str(inputs.country[0].path.parent))
     paths = debt_paths_with_funding_need(country, need, choices)
-    answer = funding_need_debt_rows(paths)
+    answer = country_debt_rows_with_need(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
@@ -216,7 +220,7 @@ def planned_debt_gdp_share(need: dict[int, float], part: FundingPart, country: C
     return path.years[-1].debt_share
 
 
-def need_with_running_cost_bn(
+def study_need_with_running_cost_bn(
     need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""
@@ -240,17 +244,17 @@ def funding_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     }
 
 
-def funding_report_section(answer: Answer, language: str) -> ReportSection:
+def study_funding_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the funding and the public debt."""
     return ReportSection(
         name="funding",
         title=Message("Pay for it: the bonds and the public debt").translate(language),
-        lede=_funding_section_lede(answer, language),
-        facts=_funding_section_facts(answer, language),
-        figures=[_debt_path_report_figure(answer, language)],
+        lede=_study_funding_section_lede(answer, language),
+        facts=_study_funding_facts(answer, language),
+        figures=[_study_debt_path_report_figure(answer, language)],
         tables=[
-            _capital_by_site_report_table(answer, language),
-            _debt_by_year_report_table(answer, language),
+            _study_capital_report_table(answer, language),
+            _study_debt_by_year_table(answer, language),
         ],
         notes=[
             Message(
@@ -264,14 +268,14 @@ def funding_report_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _last_debt_path_year(answer: Answer) -> dict[str, Any]:
+def _study_last_debt_path_year(answer: Answer) -> dict[str, Any]:
     return answer["years"][-1]
 
 
-def _funding_section_lede(answer: Answer, language: str) -> str:
-    last = _last_debt_path_year(answer)
+def _study_funding_section_lede(answer: Answer, language: str) -> str:
+    last = _study_last_debt_path_year(answer)
     values = {
-        "need": funding_amount_text(answer["total_bn"]),
+        "need": study_funding_amount_text(answer["total_bn"]),
         "currency": answer["currency"],
         "year": last["fiscal_year"],
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
@@ -284,8 +288,8 @@ def _funding_section_lede(answer: Answer, language: str) -> str:
     ).translate(language)
 
 
-def _funding_section_facts(answer: Answer, language: str) -> list[ReportFact]:
-    last_year = _last_debt_path_year(answer)["fiscal_year"]
+def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
+    last_year = _study_last_debt_path_year(answer)["fiscal_year"]
     with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
     bounds = [
         measure_cell_text(with_it[name], DEBT_GDP_WITH_MEDIAN, language)
@@ -314,11 +318,11 @@ def _funding_section_facts(answer: Answer, language: str) -> list[ReportFact]:
             subject=last_year,
             of="funding.fan_without_gdp_share",
         ),
-        *_debt_ceiling_chance_facts(answer, language),
+        *_study_debt_ceiling_chance_facts(answer, language),
     ]
 
 
-def _debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact]:
+def _study_debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact]:
     """Return the chance of breaking a ceiling, where the country has one."""
     chances = (answer["chances_with"][-1], answer["chances_without"][-1])
     shares = [row.get("debt_over_ceiling_probability") for row in chances]
@@ -337,30 +341,30 @@ def _debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact
     ]
 
 
-def funding_amount_text(bn: float) -> str:
+def study_funding_amount_text(bn: float) -> str:
     """Return an amount as people say it, small ones in millions.
 
-    >>> funding_amount_text(8.014), funding_amount_text(0.0452)
+    >>> study_funding_amount_text(8.014), study_funding_amount_text(0.0452)
     ('8.01 bn', '45.2 mn')
     """
     return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
 
 
-def _debt_path_report_figure(answer: Answer, language: str) -> ReportFigure:
+def _study_debt_path_report_figure(answer: Answer, language: str) -> ReportFigure:
     return ReportFigure(
         name="funding-path",
         title=Message("Debt with and without the programme").translate(language),
         caption=Message("Medians of the fans, and the 90 % interval with the programme.").translate(
             language
         ),
-        svg=financing_need_chart(answer, language),
+        svg=debt_with_and_without_need_chart(answer, language),
         data=pl.DataFrame(answer["fan_with"]),
         of="table.funding_fan_with",
         table=FUNDING_FAN_WITH,
     )
 
 
-def _capital_by_site_report_table(answer: Answer, language: str) -> ReportTable:
+def _study_capital_report_table(answer: Answer, language: str) -> ReportTable:
     return report_table_of_rows(
         FUNDING_CAPITAL,
         answer["capital"],
@@ -380,7 +384,7 @@ def _capital_by_site_report_table(answer: Answer, language: str) -> ReportTable:
     )
 
 
-def _debt_by_year_report_table(answer: Answer, language: str) -> ReportTable:
+def _study_debt_by_year_table(answer: Answer, language: str) -> ReportTable:
     return report_table_of_rows(
         FUNDING_YEARS.in_currency(answer["currency"]),
         answer["years"],

@@ -22,7 +22,7 @@ from commonwatt.siting.engines.place.explain import (
 )
 from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
 from commonwatt.siting.usecases.place import placement_plan_rows
-from commonwatt.siting.usecases.report import placement_report_body
+from commonwatt.siting.usecases.report import siting_placement_section_body
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.basis import placement_basis_tables
@@ -102,11 +102,11 @@ def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
     programme, sites, names = inputs.programme, inputs.sites, inputs.tenants.value
     pools = len(sites)
-    power = [_series_over_placement_hours(site.price_usd_per_mwh) for site in programme.sites]
-    carbon = [_series_over_placement_hours(site.carbon_g_per_kwh) for site in programme.sites]
+    power = [_study_placement_hours_series(site.price_usd_per_mwh) for site in programme.sites]
+    carbon = [_study_placement_hours_series(site.carbon_g_per_kwh) for site in programme.sites]
     kwh = np.array([_busy_gpu_hour_kwh(programme, site.site) for site in sites])[:, None]
     kg = kwh * np.array(carbon) / 1000
-    paid = np.array([_gpu_hour_standing_running_usd(site) for site in sites])
+    paid = np.array([_study_standing_and_running_usd(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
     return PlacementProblem(
         class_names=tuple(programme.tenant_labels(names)),
@@ -137,7 +137,7 @@ def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
-def _gpu_hour_standing_running_usd(site: CostedSite) -> tuple[float, float]:
+def _study_standing_and_running_usd(site: CostedSite) -> tuple[float, float]:
     """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
     if site.cells is not None:
         return standing_usd_per_gpu_hour(site.cells), 0.0
@@ -147,20 +147,20 @@ def _gpu_hour_standing_running_usd(site: CostedSite) -> tuple[float, float]:
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
-def _series_over_placement_hours(series: F64) -> F64:
+def _study_placement_hours_series(series: F64) -> F64:
     # `np.resize` repeats the series, as the simulator does; the method of an array would fill up
     # with noughts.
     return np.resize(series, HOURS)
 
 
-def placement_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def study_placement_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the placement joint."""
     return {
         f"place_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES
     }
 
 
-def placement_report_section(answer: Answer, language: str) -> ReportSection:
+def study_placement_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the placement."""
     values = {
         "cost": f"{answer['cost_usd']:,.0f}",
@@ -180,7 +180,7 @@ def placement_report_section(answer: Answer, language: str) -> ReportSection:
     )
     limits = [Message(row["text"], row["values"]).translate(language) for row in answer["limits"]]
     return replace(
-        placement_report_body(answer | {"limits": []}, language),
+        siting_placement_section_body(answer | {"limits": []}, language),
         title=Message("Place it: which site runs what").translate(language),
         lede=lede.translate(language),
         notes=[*limits, hard.translate(language)],

@@ -42,13 +42,13 @@ def compute_schedule(inputs: ScheduleStageInputs) -> StageResult:
         seed=programme.file.seed,
         quotas=programme.tenant_quotas_gpus(demand.workload.tenant_names),
     )
-    return StageResult(data={}, tables=schedule_stage_tables(schedule))
+    return StageResult(data={}, tables=study_schedule_stage_tables(schedule))
 
 
 SCHEDULE_STAGE = Stage(name="schedule", compute=compute_schedule)
 
 
-def schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFrame]:
+def study_schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFrame]:
     """Return a schedule as tables: by job, by segment, by further piece."""
     own = result.segments
     return {
@@ -58,8 +58,8 @@ def schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFrame]:
     }
 
 
-def schedule_from_tables(tables: dict[str, pl.DataFrame]) -> SimulationResult:
-    """Return the schedule that `schedule_stage_tables` wrote."""
+def study_schedule_from_tables(tables: dict[str, pl.DataFrame]) -> SimulationResult:
+    """Return the schedule that `study_schedule_stage_tables` wrote."""
     jobs, segments, more = (tables[name] for name in ("jobs", "segments", "more"))
     columns = {name: segments[name].to_numpy() for name in SEGMENT_COLUMNS}
     columns |= {name: more[name].to_numpy() for name in FURTHER_PIECE_COLUMNS}

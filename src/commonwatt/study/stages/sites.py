@@ -78,7 +78,7 @@ class CostedSite:
             for cell in self.cells.cells:
                 yield _sourced_cost_input(self.site, cell)
         if self.site.rent is not None:
-            yield rent_cost_input(self.site.name, self.site.rent)
+            yield programme_rent_cost_input(self.site.name, self.site.rent)
 
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and value of each sourced input, for the lineage of a stage."""
@@ -86,7 +86,7 @@ class CostedSite:
             if cost_input.origin is not CellOrigin.FLEET_RUN:
                 yield (
                     f"{CELL}.{cost_input.key}",
-                    four_digit_text(cost_input.value.cost_input_quantile(0.5)),
+                    study_input_four_digit_text(cost_input.value.cost_input_quantile(0.5)),
                 )
 
     def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
@@ -98,7 +98,7 @@ class CostedSite:
         values = moved or {}
         if self.cells is None:
             rent = next(self.sourced_cost_inputs())
-            return rented_gpu_hour_usd(
+            return study_rented_gpu_hour_usd(
                 values.get(rent.key, rent.value.cost_input_quantile(0.5)), self.site, self.use
             )
         changed = {
@@ -107,7 +107,9 @@ class CostedSite:
         return levelised_cost_of_compute(self.cells.median_cost_inputs()._replace(**changed))
 
 
-def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[CostedSite] | None:
+def programme_costed_sites(
+    programme: Programme, measured: list[dict[str, Any]]
+) -> list[CostedSite] | None:
     """Return every built site with its inputs, or None where one has neither cells nor rent."""
     sites = programme.built
     if not all(site.cost_cells or site.rent for site in sites):
@@ -117,13 +119,13 @@ def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[C
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
-            cells=cost_cells_of_programme_site(site, row) if site.cost_cells else None,
+            cells=study_programme_site_cost_cells(site, row) if site.cost_cells else None,
         )
         for site, row in zip(sites, measured, strict=True)
     ]
 
 
-def cost_cells_of_programme_site(site: SitePart, measured: Row) -> SiteCells:
+def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
     """Return a site's inputs: the library's, then the programme's, then what was measured."""
     name = str(site.cost_cells)
     known = site_cells_of_case(load_cost_cells(), name, "audited", name)
@@ -133,17 +135,17 @@ def cost_cells_of_programme_site(site: SitePart, measured: Row) -> SiteCells:
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
     known = known.with_cost_values(
-        _stated_tariff_and_pue(site, known, measured["usd_per_kwh"]),
+        _programme_tariff_and_pue(site, known, measured["usd_per_kwh"]),
         f"{PROGRAMME_SOURCE}: {site.source}",
         CellOrigin.CALLER,
     )
     for input_name, part in site.cells.items():
-        own = {input_name: _stated_cell_distribution(known[input_name], part)}
-        known = known.with_cost_values(own, _stated_cell_source(part), CellOrigin.CALLER)
+        own = {input_name: _programme_cell_distribution(known[input_name], part)}
+        known = known.with_cost_values(own, _programme_cell_source_text(part), CellOrigin.CALLER)
     return known
 
 
-def _stated_tariff_and_pue(
+def _programme_tariff_and_pue(
     site: SitePart, known: SiteCells, usd_per_kwh: float
 ) -> dict[str, Distribution]:
     """Return tariff and PUE as the programme states them.
@@ -153,7 +155,7 @@ def _stated_tariff_and_pue(
     pue = (
         fixed_cost_distribution(site.pue)
         if site.pue_range is None
-        else _triangular_around_value(site.pue, site.pue_range)
+        else _study_triangular_distribution(site.pue, site.pue_range)
     )
     return {
         "tariff_usd_per_kwh": _stated_tariff_usd_per_kwh(site, known, usd_per_kwh),
@@ -165,7 +167,9 @@ def _stated_tariff_usd_per_kwh(
     site: SitePart, known: SiteCells, usd_per_kwh: float
 ) -> Distribution:
     if site.price_range is not None:
-        return _triangular_around_value(usd_per_kwh, [bound / 1000 for bound in site.price_range])
+        return _study_triangular_distribution(
+            usd_per_kwh, [bound / 1000 for bound in site.price_range]
+        )
     spread = known["tariff_usd_per_kwh"].value
     median = spread.cost_input_quantile(0.5)
     return (
@@ -176,14 +180,14 @@ def _stated_tariff_usd_per_kwh(
     )
 
 
-def _triangular_around_value(value: float, bounds: list[float]) -> Distribution:
+def _study_triangular_distribution(value: float, bounds: list[float]) -> Distribution:
     # The tariff is what the run paid on average over its hours, which may lie outside the range
     # that the file states.
     low, high = min(bounds[0], value), max(bounds[1], value)
     return Distribution(DistributionShape.TRIANGULAR, low, value, high)
 
 
-def _stated_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
+def _programme_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
         # A factor alone keeps the library's spread around the moved value.
         return known.value.scaled_cost_input(part.times)
@@ -193,7 +197,7 @@ def _stated_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     )
 
 
-def _stated_cell_source(part: CellPart) -> str:
+def _programme_cell_source_text(part: CellPart) -> str:
     return f"{PROGRAMME_SOURCE}: {part.source}" if part.source else PROGRAMME_SOURCE
 
 
@@ -217,7 +221,7 @@ def _sourced_cost_input(site: SitePart, cell: CostCell) -> CostInput:
     )
 
 
-def rent_cost_input(site: str, rent: RentPart) -> CostInput:
+def programme_rent_cost_input(site: str, rent: RentPart) -> CostInput:
     """Return the price of rent as an input."""
     low, high = rent.low_and_high_price()
     shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
@@ -236,7 +240,7 @@ def rent_cost_input(site: str, rent: RentPart) -> CostInput:
     )
 
 
-def rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float:
+def study_rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float:
     """Return what a useful GPU-hour costs where GPUs are rented [USD].
 
     price / use where every hour is paid; price where only used hours are
@@ -246,12 +250,12 @@ def rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float:
     return price / max(use, 0.01) if reserved else price
 
 
-def is_cost_input_fixed(cost_input: CostInput) -> bool:
+def is_programme_cost_input_fixed(cost_input: CostInput) -> bool:
     """Return whether an input has no spread: measured by the run, or fixed by its source."""
     return cost_input.value.cost_input_quantile(0.05) == cost_input.value.cost_input_quantile(0.95)
 
 
-def cost_model_column(cost_input: CostInput) -> int | None:
+def study_cost_model_column(cost_input: CostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
@@ -263,15 +267,15 @@ def cost_input_owner_label(key: str, sites: Sequence[SitePart]) -> str:
     return ", ".join(str(site.title) for site in readers) or owner
 
 
-def four_digit_text(value: float) -> str:
+def study_input_four_digit_text(value: float) -> str:
     """Return a number with four digits that matter and no exponent where it is large.
 
-    >>> four_digit_text(90321.4), four_digit_text(0.066291)
+    >>> study_input_four_digit_text(90321.4), study_input_four_digit_text(0.066291)
     ('90,321', '0.06629')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def cost_input_text(name: str, language: str) -> str:
+def study_cost_input_text(name: str, language: str) -> str:
     """Return the name of an input as people say it."""
     return translate(name.replace("_", " "), language)

@@ -13,10 +13,10 @@ from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import (
     cost_basis_tables,
-    debt_path_basis_frame,
     funding_terms_basis_frame,
+    study_debt_path_basis_frame,
 )
-from commonwatt.study.stages.funding import capital_need_bn_by_year, need_with_running_cost_bn
+from commonwatt.study.stages.funding import capital_need_bn_by_year, study_need_with_running_cost_bn
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
 from commonwatt.treasury.engines.projection import project_country_debt
@@ -66,9 +66,9 @@ def _variant_borrowing_tables(
     """Yield the accounts with the capital borrowed, and with every year's running cost, too."""
     country = open_treasury_country(str(inputs.country[0].path.parent))
     need = capital_need_bn_by_year(inputs.capital.value, part)
-    running = need_with_running_cost_bn(need, inputs.capital.value, part)
+    running = study_need_with_running_cost_bn(need, inputs.capital.value, part)
     accounts = [
-        debt_path_basis_frame(
+        study_debt_path_basis_frame(
             inputs.variant,
             path,
             project_country_debt(country, years=part.years, extra_need=borrowed),

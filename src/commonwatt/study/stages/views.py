@@ -89,7 +89,7 @@ def placement_view(programme: Programme) -> Programme:
     )
 
 
-def cost_view_of_site(site: SitePart) -> SitePart:
+def programme_site_cost_view(site: SitePart) -> SitePart:
     """Return what of a site decides its cost beside its cells and its measured use."""
     return site.with_withheld_keys(power_price=0.0, carbon=0.0, region="", pools=[])
 

@@ -19,7 +19,9 @@ class PublishedStock:
         """Number of the month that ends on the day; None for a day within a month."""
         last = monthrange(self.on.year, self.on.month)[1]
         return (
-            publication_month_number(self.on.year, self.on.month) if self.on.day == last else None
+            debt_publication_month_number(self.on.year, self.on.month)
+            if self.on.day == last
+            else None
         )
 
 
@@ -56,10 +58,10 @@ class ForecastVintage:
         return None if self.outturn is None else self.outturn / self.forecast - 1
 
 
-def publication_month_number(year: int, month: int) -> int:
+def debt_publication_month_number(year: int, month: int) -> int:
     """Return a month as one number, so that neighbours differ by one.
 
-    >>> publication_month_number(2026, 1) - publication_month_number(2025, 12)
+    >>> debt_publication_month_number(2026, 1) - debt_publication_month_number(2025, 12)
     1
     """
     return 12 * year + month - 1

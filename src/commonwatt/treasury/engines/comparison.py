@@ -26,7 +26,7 @@ def debt_comparison_rows(projection: Projection, table: Mapping[str, Economy]) -
         "basis": f"{projection.treatment.basis.value} basis, as projected",
         "caveat": str(_OWN),
     }
-    rows = [_economy_debt_share_row(series, year.year) for series in table.values()]
+    rows = [_treasury_economy_debt_row(series, year.year) for series in table.values()]
     with_ratio = [row for row in rows if row["debt_gdp_share"] is not None]
     return [country_row, *sorted(with_ratio, key=lambda row: -row["debt_gdp_share"])]
 
@@ -37,7 +37,7 @@ _PLAIN = Message("general government, gross")
 _OUTLOOK = Message("an outlook, not an outturn")
 
 
-def _economy_debt_share_row(series: Economy, year: int) -> Row:
+def _treasury_economy_debt_row(series: Economy, year: int) -> Row:
     at = np.flatnonzero(series.years == year)
     k = int(at[0]) if len(at) else -1
     share = float(series.debt[k] / series.gdp[k]) if len(at) else float("nan")

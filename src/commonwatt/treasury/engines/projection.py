@@ -314,14 +314,16 @@ def _driven_budget_line_amount(
         case LineDriver.GROWTH:
             return last_amount * (1 + line.elasticity * growth + line.drift)
         case LineDriver.LAND:
-            return country.projected_gdp(year) * _land_revenue_gdp_share(last_amount / before, line)
+            return country.projected_gdp(year) * _land_revenue_share_nearer_norm(
+                last_amount / before, line
+            )
         case LineDriver.RESERVES:
             return (state.reserves or 0.0) * line.drift
         case LineDriver.FIXED | LineDriver.ONCE:
             return last_amount
 
 
-def _land_revenue_gdp_share(revenue_gdp_share: float, line: BudgetLine) -> float:
+def _land_revenue_share_nearer_norm(revenue_gdp_share: float, line: BudgetLine) -> float:
     # Steps towards the norm from either side, and never past it.
     if revenue_gdp_share <= line.norm:
         return min(revenue_gdp_share + line.step, line.norm)

@@ -21,7 +21,7 @@ from commonwatt.core.seeds import named_random_stream
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import F64, ShockModel
 from commonwatt.treasury.engines.fan.draws import BLOCK, draw_debt_shock_block
-from commonwatt.treasury.engines.fan.inputs import FanInputs, issuance_mix_profile
+from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_repayment_and_interest_profile
 from commonwatt.treasury.engines.fan.kernel import GUARANTEE, SHORT, VOLATILITY
 
 
@@ -136,7 +136,9 @@ class _Exposure:
 
 def _issuance_mix_exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposure:
     years = len(inputs.names)
-    red, cost, short, long, currency = issuance_mix_profile(mix, inputs.currencies, years)
+    red, cost, short, long, currency = mix_repayment_and_interest_profile(
+        mix, inputs.currencies, years
+    )
     amounts, due = _gross_issuance_and_redemption(inputs, red, currency)
     weights = np.zeros((5, years))
     fixed = 0.0

@@ -19,7 +19,7 @@ from commonwatt.treasury.io.country.folder import COUNTRIES
 from commonwatt.treasury.io.indicators import is_debt_indicator_file, read_debt_indicators
 from commonwatt.treasury.io.rules import load_fiscal_rules
 from commonwatt.treasury.usecases.countries import open_treasury_country
-from commonwatt.treasury.usecases.project import debt_ceiling_row
+from commonwatt.treasury.usecases.project import debt_ceiling_headroom_row
 
 EU_PERIODS = (4, 7)  # Regulation (EU) 2024/1263, Articles 9 and 14: four years, seven if extended
 
@@ -73,7 +73,10 @@ def debt_assessment_result(
         indicators, ceiling = read_debt_indicators(path), None
     else:
         projection = project_country_debt(open_treasury_country(subject, weo), years=options.years)
-        indicators, ceiling = projected_debt_indicators(projection), debt_ceiling_row(projection)
+        indicators, ceiling = (
+            projected_debt_indicators(projection),
+            debt_ceiling_headroom_row(projection),
+        )
     signals = debt_indicator_signals(
         table, indicators, group=options.group, capacity=options.capacity
     )

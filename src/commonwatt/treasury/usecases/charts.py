@@ -107,7 +107,7 @@ def debt_fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
-def financing_need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
+def debt_with_and_without_need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     """Return the debt path with and without a need: two medians and the band with it.
 
     Args:

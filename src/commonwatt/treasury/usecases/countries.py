@@ -22,31 +22,31 @@ from commonwatt.treasury.io.country.weo import (
 
 __all__ = [
     "open_treasury_country",
+    "projectable_debt_countries",
     "shipped_countries",
-    "treasury_countries_result",
     "with_exchange_rates",
 ]
 
 
-def treasury_countries_result(weo: Path | None = None) -> dict[str, Any]:
+def projectable_debt_countries(weo: Path | None = None) -> dict[str, Any]:
     """Return who can be projected: every shipped country, and every economy of a WEO table.
 
-    >>> [row["country"] for row in treasury_countries_result()["countries"]]
+    >>> [row["country"] for row in projectable_debt_countries()["countries"]]
     ['finland', 'hongkong']
     """
     rows: list[Row] = [
-        _treasury_country_row(name, load_country(name)) for name in shipped_countries()
+        _debt_country_identity_row(name, load_country(name)) for name in shipped_countries()
     ]
     if weo is not None:
         table = load_weo_economies(weo)
         rows += [
-            _treasury_country_row(code, country_from_economy(table[code], OUTLOOK_FROM))
+            _debt_country_identity_row(code, country_from_economy(table[code], OUTLOOK_FROM))
             for code in table
         ]
     return {"countries": rows}
 
 
-def _treasury_country_row(name: str, country: Country) -> Row:
+def _debt_country_identity_row(name: str, country: Country) -> Row:
     return {
         "country": name,
         "name": country.name,

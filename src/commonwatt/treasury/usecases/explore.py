@@ -17,7 +17,7 @@ from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions, draw_country_debt_fan
 from commonwatt.treasury.usecases.project import (
     balance_bridge_rows,
-    debt_ceiling_row,
+    debt_ceiling_headroom_row,
     projected_budget_year_rows,
 )
 
@@ -92,7 +92,7 @@ def explore_country_change(name: str, change: CountryChange) -> ChangedCountry:
         bridge=balance_bridge_rows(path, path.years[0].name),
         fan=debt_quantile_rows(fan.inputs.names, fan.paths.debt),
         chances=debt_event_chance_rows(fan.inputs, fan.paths),
-        ceiling=debt_ceiling_row(path),
+        ceiling=debt_ceiling_headroom_row(path),
     )
 
 

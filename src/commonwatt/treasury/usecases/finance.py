@@ -113,10 +113,10 @@ def funding_need_result(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> dict[str, Any]:
     """Return the debt path with and without a funding need as rows; see `FundingPaths`."""
-    return funding_need_debt_rows(debt_paths_with_funding_need(country, need, options))
+    return country_debt_rows_with_need(debt_paths_with_funding_need(country, need, options))
 
 
-def funding_need_debt_rows(paths: FundingPaths) -> dict[str, Any]:
+def country_debt_rows_with_need(paths: FundingPaths) -> dict[str, Any]:
     """Return what the paths say by year: debt, its ratio, quantiles and chances."""
     fan_without, fan_with = paths.without_need, paths.with_need
     path_without, path_with = fan_without.projection, fan_with.projection

@@ -44,11 +44,11 @@ def debt_projection_result(
         "bridge": balance_bridge_rows(projection, projection.years[0].name),
         # Quarters follow the cash of the reserves, which not every country has.
         "quarters": quarterly_reserve_rows(projection) if country.reserves is not None else [],
-        "ceiling": debt_ceiling_row(projection),
+        "ceiling": debt_ceiling_headroom_row(projection),
     }
     if compare is not None:
         answer["comparison"] = debt_comparison_rows(projection, load_weo_economies(compare))
-    return answer | budget_publication_rows(country)
+    return answer | country_debt_publication_checks(country)
 
 
 def accounting_treatment_row(treatment: AccountingTreatment) -> Row:
@@ -183,7 +183,7 @@ def _published_budget_figure_row(
     }
 
 
-def debt_ceiling_row(projection: Projection) -> dict[str, Any] | None:
+def debt_ceiling_headroom_row(projection: Projection) -> dict[str, Any] | None:
     """Return the legal ceiling beside the path, or None where there is no ceiling."""
     country, money = projection.country, projection.country.money_column_name
     if country.ceiling is None:
@@ -206,7 +206,7 @@ def debt_ceiling_row(projection: Projection) -> dict[str, Any] | None:
     }
 
 
-def budget_publication_rows(country: Country) -> dict[str, Any]:
+def country_debt_publication_checks(country: Country) -> dict[str, Any]:
     """Return what a country's own publications say of each other, as far as it has any."""
     money = country.money_column_name
     rows: dict[str, Any] = {}

@@ -201,10 +201,10 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def _json_field_text(value: Any) -> str:
+def _console_json_field_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return "" if value is None else str(value)

@@ -19,7 +19,7 @@ from commonwatt.web.page_view import (
     ChartSeries,
     PageView,
     TableListing,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
@@ -109,7 +109,7 @@ def _cluster_page_tables(context: RequestContext, status: ClusterStatus) -> list
     def cluster_table_listing(
         name: str, title: Message, rows: Rows, table: TableSchema, *columns: str
     ) -> TableListing:
-        headings = column_headings_of(table, *columns, currency=status.currency)
+        headings = console_column_headings_of(table, *columns, currency=status.currency)
         # With the instant: a cluster moves by the second, and nothing of an earlier look may be
         # shown.
         key = f"cluster/{name}/{context.now.isoformat()}"

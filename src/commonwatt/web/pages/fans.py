@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
 from commonwatt.treasury.domain.tables import FAN_DEBT
-from commonwatt.web.page_view import ChartSeries, ColumnHeading, column_heading_of
+from commonwatt.web.page_view import ChartSeries, ColumnHeading, console_column_heading_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,18 +26,20 @@ BANDS: Final = tuple(
 )
 
 
-def fan_with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
+def page_fan_columns_named_as_shares(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table of quantiles with columns that say that they are shares."""
     # The ending tells a reader of the CSV or the JSON that the numbers are shares and not percent.
     return frame.rename({f"q{level:02d}": f"q{level:02d}_share" for level in _LEVELS})
 
 
-def debt_fan_headings() -> list[ColumnHeading]:
+def page_debt_fan_headings() -> list[ColumnHeading]:
     """Return the year and the quantiles as columns on screen."""
     return [
-        column_heading_of(FAN_DEBT.column("fiscal_year")),
+        console_column_heading_of(FAN_DEBT.column("fiscal_year")),
         *(
-            column_heading_of(replace(FAN_DEBT.column(f"q{level:02d}"), name=f"q{level:02d}_share"))
+            console_column_heading_of(
+                replace(FAN_DEBT.column(f"q{level:02d}"), name=f"q{level:02d}_share")
+            )
             for level in _LEVELS
         ),
     ]

@@ -17,7 +17,7 @@ from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
     TableListing,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
@@ -210,7 +210,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
             name="jobs",
             title=Message("Jobs"),
             rows=rows(run, "fleet_jobs"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 JOBS,
                 "job_id",
                 "tenant",
@@ -227,7 +227,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
             name="policies",
             title=Message("Policies compared"),
             rows=rows(compared, "fleet_policies"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 POLICIES,
                 "policy",
                 "utilisation_share",
@@ -242,7 +242,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
             name="tenants",
             title=Message("Service by tenant"),
             rows=rows(run, "fleet_tenants"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
             ),
         ),
@@ -250,7 +250,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
             name="sites",
             title=Message("By site"),
             rows=rows(run, "fleet_sites"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 SITES,
                 "site",
                 "gpus",
@@ -266,14 +266,16 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=column_headings_of(USE, "day", "site", "allocated_gpus", "available_gpus"),
+            headings=console_column_headings_of(
+                USE, "day", "site", "allocated_gpus", "available_gpus"
+            ),
             folded=True,
         ),
         TableListing(
             name="queue",
             title=Message("The queue over time"),
             rows=rows(run, "fleet_queue"),
-            headings=column_headings_of(QUEUE),
+            headings=console_column_headings_of(QUEUE),
             folded=True,
         ),
     ]

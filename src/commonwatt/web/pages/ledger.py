@@ -11,7 +11,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
@@ -156,7 +156,7 @@ def _ledger_entries_listing(context: RequestContext, values: PageValues, size: i
         title=Message("Entries, the newest first"),
         # The ledger only grows, so its size names its content.
         rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load_ledger_entries),
-        headings=column_headings_of(ENTRY_ROWS),
+        headings=console_column_headings_of(ENTRY_ROWS),
     )
 
 

@@ -25,7 +25,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
@@ -71,7 +71,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
                 "owed": str(len(owed)),
             },
         ),
-        facts=_clinic_registry_facts(registry, owed, context.language),
+        facts=_models_page_registry_facts(registry, owed, context.language),
         charts=_model_monitor_charts(context, run),
         tables=[
             *_clinic_registry_tables(
@@ -97,7 +97,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _clinic_registry_facts(
+def _models_page_registry_facts(
     registry: Any, owed: Sequence[dict[str, Any]], language: str
 ) -> list[HeadlineFact]:
     counts = ((PRODUCTS, "product"), (VERSIONS, "version"), (EVIDENCE_RECORDS, "evidence"))
@@ -195,21 +195,21 @@ def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[Tabl
             name="watched",
             title=Message("Observed over expected events, by day"),
             rows=rows(run, CLINIC_OVER_TIME),
-            headings=column_headings_of(tables.CLINIC_OVER_TIME),
+            headings=console_column_headings_of(tables.CLINIC_OVER_TIME),
             folded=True,
         ),
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
             rows=_monitor_evidence_rows(context, run),
-            headings=column_headings_of(tables.CLINIC_EVIDENCE),
+            headings=console_column_headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),
         TableListing(
             name="groups",
             title=Message("Groups of patients"),
             rows=rows(run, GROUPS),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 tables.CLINIC_SUBGROUPS,
                 "group",
                 "metric",
@@ -240,7 +240,7 @@ def _clinic_registry_tables(
     # Keyed by the size of the ledger: the same size always stands for the same rows.
     return [
         table_listing_of_rows(
-            name, title, rows, column_headings_of(table), key=f"models/{name}/{size}"
+            name, title, rows, console_column_headings_of(table), key=f"models/{name}/{size}"
         )
         for name, title, rows, table in shown
     ]

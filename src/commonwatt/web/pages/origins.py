@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.shared import CONFIDENCE, DATED
 from commonwatt.core.messages import Message
-from commonwatt.runs.lineage import matching_figure_names
+from commonwatt.runs.lineage import matching_run_figure_names
 from commonwatt.runs.measures import FIGURE as FIGURE_MEASURE
 from commonwatt.runs.measures import FIGURE_TABLE, FIGURES
 from commonwatt.web.page_view import (
@@ -14,7 +14,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
@@ -60,7 +60,7 @@ def build_origins_page(context: RequestContext, values: PageValues) -> PageView:
         facts=_figure_origin_facts(run, figure, context.language) if figure else (),
         tables=[_figure_inputs_listing(run, figure, known)],
         sources=[run.run_id],
-        extra=_origins_template_data(known, figure)
+        extra=_console_origins_template_data(known, figure)
         if figure
         else {"meant": [known[name] for name in names]},
         data={"figure": figure, "figures": len(known)},
@@ -78,7 +78,7 @@ def _origins_page_figure_names(run: Run, text: str) -> list[str]:
             if figure["formula"] and figure["value"] is not None
         )
         return list(quoted)[:_MOST]
-    return matching_figure_names(run.figures, text)[:_MOST]
+    return matching_run_figure_names(run.figures, text)[:_MOST]
 
 
 def _origins_page_lede(run: Run, figure: dict[str, Any] | None) -> Message:
@@ -106,7 +106,7 @@ def _figure_origin_facts(run: Run, figure: dict[str, Any], language: str) -> lis
     ]
 
 
-def _origins_template_data(
+def _console_origins_template_data(
     figures_by_name: dict[str, dict[str, Any]], figure: dict[str, Any]
 ) -> dict[str, Any]:
     return {
@@ -134,7 +134,7 @@ def _figure_inputs_listing(
         rows=TableRows(
             key=f"origins/{run.run_id}/{part}", load=lambda: _origins_page_frame(chosen)
         ),
-        headings=column_headings_of(FIGURES, "name", "label", "shown", "formula", "source"),
+        headings=console_column_headings_of(FIGURES, "name", "label", "shown", "formula", "source"),
         folded=figure is not None,
     )
 

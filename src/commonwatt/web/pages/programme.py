@@ -29,15 +29,19 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
-from commonwatt.web.pages.fans import BANDS, debt_fan_headings, fan_with_share_columns
+from commonwatt.web.pages.fans import (
+    BANDS,
+    page_debt_fan_headings,
+    page_fan_columns_named_as_shares,
+)
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     page_borrowing_currency,
+    page_site_cost_headings,
     page_without_study,
-    site_cost_headings,
     study_run_of_page,
 )
 from commonwatt.web.parameters import PageValues
@@ -250,13 +254,13 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
             name="alternatives",
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
-            headings=column_headings_of(ALTERNATIVES, *shown, currency=currency),
+            headings=console_column_headings_of(ALTERNATIVES, *shown, currency=currency),
         ),
         TableListing(
             name="break-even",
             title=Message("Which input would have to change for the answer to change"),
             rows=rows(run, "alternatives_break_even"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 ALTERNATIVES_BREAK_EVEN,
                 "input",
                 "site",
@@ -275,7 +279,9 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
 def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
     return TableRows(
         key=f"programme/fan/{run.run_id}",
-        load=lambda: fan_with_share_columns(context.services.runs.frame(run, "funding_fan_with")),
+        load=lambda: page_fan_columns_named_as_shares(
+            context.services.runs.frame(run, "funding_fan_with")
+        ),
     )
 
 
@@ -286,7 +292,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=column_headings_of(USE, "day", "site", "allocated_gpus"),
+            headings=console_column_headings_of(USE, "day", "site", "allocated_gpus"),
             folded=True,
         )
     ]
@@ -296,7 +302,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 name="cost",
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
-                headings=site_cost_headings(),
+                headings=page_site_cost_headings(),
             )
         )
     if has(run, "alternatives"):
@@ -307,7 +313,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 name="debt",
                 title=Message("The fan with the programme"),
                 rows=_debt_fan_rows(context, run),
-                headings=debt_fan_headings(),
+                headings=page_debt_fan_headings(),
                 folded=True,
             )
         )

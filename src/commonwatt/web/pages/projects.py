@@ -12,7 +12,7 @@ from commonwatt.web.page_view import (
     ColumnHeading,
     PageView,
     TableListing,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
@@ -95,7 +95,7 @@ def _all_projects_page(context: RequestContext) -> PageView:
                 "rooms",
                 Message("Data projects"),
                 projects,
-                column_headings_of(measures.PROJECTS),
+                console_column_headings_of(measures.PROJECTS),
             )
         ],
         extra={"rooms": projects},
@@ -165,7 +165,7 @@ def _project_page_tables(
         ("steps", Message("Who did what"), activity["steps"], measures.STEPS),
     ]
     return [
-        _project_table_listing(context, name, title, rows, column_headings_of(table))
+        _project_table_listing(context, name, title, rows, console_column_headings_of(table))
         for name, title, rows, table in listed
     ]
 

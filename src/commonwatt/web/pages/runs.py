@@ -11,8 +11,8 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
-    column_headings_of_names,
+    console_column_headings_of,
+    console_headings_of_names,
     headline_fact_of,
 )
 from commonwatt.web.pages.study import page_borrowing_currency
@@ -63,7 +63,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
                 rows=TableRows(
                     key=f"runs/{len(runs)}-{newest}", load=lambda: _runs_page_frame(runs)
                 ),
-                headings=column_headings_of(RUNS),
+                headings=console_column_headings_of(RUNS),
             )
         ],
         extra={
@@ -101,7 +101,7 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
                 rows=TableRows(
                     key=f"inputs/{run.run_id}", load=lambda: _run_page_inputs_frame(run)
                 ),
-                headings=column_headings_of(INPUTS, "name", "bytes", "sha256"),
+                headings=console_column_headings_of(INPUTS, "name", "bytes", "sha256"),
             ),
             *(
                 TableListing(
@@ -138,8 +138,8 @@ def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[C
     # A run of an earlier version may lack a column that is declared today; its own names are then
     # the truth.
     if declared is None or [column.name for column in declared.columns] != list(names):
-        return column_headings_of_names(names)
-    return column_headings_of(declared, currency=page_borrowing_currency(run))
+        return console_headings_of_names(names)
+    return console_column_headings_of(declared, currency=page_borrowing_currency(run))
 
 
 def _runs_page_frame(runs: list[Run]) -> pl.DataFrame:

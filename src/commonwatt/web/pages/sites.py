@@ -29,7 +29,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_headings_of,
+    console_column_headings_of,
     headline_fact_of,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
@@ -70,10 +70,10 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return page_without_study(context)
     costs = context.services.runs.frame(run, "cost_sites")
-    site = _tornado_site_on_page(costs, values.text(TORNADO_SITE.name))
+    site = _page_site_or_first_costed(costs, values.text(TORNADO_SITE.name))
     return PageView(
         lede=_sites_page_lede(costs),
-        facts=_site_cost_facts(costs, context.language),
+        facts=_console_site_cost_facts(costs, context.language),
         charts=_site_cost_charts(context, run, site),
         tables=_site_cost_tables(context, run, site),
         notes=[
@@ -87,7 +87,7 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _tornado_site_on_page(costs: pl.DataFrame, site: str) -> str:
+def _page_site_or_first_costed(costs: pl.DataFrame, site: str) -> str:
     names = costs["site"].to_list()
     # The choices are those of the newest study; another run in the address may lack the site.
     return site if site in names else names[0]
@@ -117,7 +117,7 @@ def _sites_page_lede(costs: pl.DataFrame) -> Message:
     )
 
 
-def _site_cost_facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
+def _console_site_cost_facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
     return [
         headline_fact_of(
             GPU_HOUR_COST_P50,
@@ -219,7 +219,7 @@ def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[Tabl
             name="costs",
             title=Message("Cost by site"),
             rows=rows(run, "cost_sites"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 COST_SITES,
                 "site",
                 "p5_usd_per_gpu_hour",
@@ -235,7 +235,7 @@ def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[Tabl
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
             rows=_site_tornado_rows(context, run, site),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 COST_TORNADO,
                 "input",
                 "at_p5",
@@ -249,14 +249,14 @@ def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[Tabl
             name="parts",
             title=Message("Parts of the cost"),
             rows=rows(run, "cost_parts"),
-            headings=column_headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
+            headings=console_column_headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
             folded=True,
         ),
         TableListing(
             name="inputs",
             title=Message("Every input with its source"),
             rows=rows(run, "cost_cells"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 COST_CELLS,
                 "site",
                 "input",
@@ -282,7 +282,7 @@ def _placement_table_listings(context: RequestContext, run: Run) -> list[TableLi
             name="placement",
             title=Message("Where to build"),
             rows=rows(run, "place_sites"),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 PLACE_SITES,
                 "pool",
                 "h100_equivalents",
@@ -301,7 +301,7 @@ def _placement_table_listings(context: RequestContext, run: Run) -> list[TableLi
             name="hourly",
             title=Message("Load by hour"),
             rows=rows(run, "place_hourly"),
-            headings=column_headings_of(PLACE_HOURLY),
+            headings=console_column_headings_of(PLACE_HOURLY),
             folded=True,
         ),
     ]

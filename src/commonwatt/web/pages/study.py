@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.tables import COST_SITES
-from commonwatt.web.page_view import ColumnHeading, PageView, column_headings_of
+from commonwatt.web.page_view import ColumnHeading, PageView, console_column_headings_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import RequestContext
 
@@ -49,9 +49,9 @@ def page_borrowing_currency(run: Run) -> str:
     return capital.removeprefix("capital_").removesuffix("_bn").upper()
 
 
-def site_cost_headings() -> list[ColumnHeading]:
+def page_site_cost_headings() -> list[ColumnHeading]:
     """Return the columns of cost by site that a summary shows."""
-    return column_headings_of(
+    return console_column_headings_of(
         COST_SITES,
         "site",
         "p5_usd_per_gpu_hour",

@@ -24,11 +24,15 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
-    column_heading_of,
-    column_headings_of,
+    console_column_heading_of,
+    console_column_headings_of,
     headline_fact_of,
 )
-from commonwatt.web.pages.fans import BANDS, debt_fan_headings, fan_with_share_columns
+from commonwatt.web.pages.fans import (
+    BANDS,
+    page_debt_fan_headings,
+    page_fan_columns_named_as_shares,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -277,7 +281,7 @@ def _debt_fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
     def load_debt_fan() -> pl.DataFrame:
         import polars as pl
 
-        return fan_with_share_columns(pl.DataFrame(explored.fan)).with_columns(
+        return page_fan_columns_named_as_shares(pl.DataFrame(explored.fan)).with_columns(
             planned_debt_gdp_share=pl.Series(planned)
         )
 
@@ -296,7 +300,7 @@ def _treasury_page_tables(explored: ChangedCountry, values: PageValues) -> list[
             name="years",
             title=Message("Year by year"),
             rows=_treasury_table_rows("years", explored.years, values),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 CHANGED_YEARS.in_currency(currency), *years, currency=currency
             ),
         ),
@@ -305,15 +309,15 @@ def _treasury_page_tables(explored: ChangedCountry, values: PageValues) -> list[
             title=Message("The fan"),
             rows=_debt_fan_rows(explored, values),
             headings=[
-                *debt_fan_headings(),
-                column_heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
+                *page_debt_fan_headings(),
+                console_column_heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
             ],
         ),
         TableListing(
             name="bridge",
             title=Message("The bridge"),
             rows=_treasury_table_rows("bridge", explored.bridge, values),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 BRIDGE.in_currency(currency),
                 "step",
                 money("amount"),
@@ -325,7 +329,7 @@ def _treasury_page_tables(explored: ChangedCountry, values: PageValues) -> list[
             name="chances",
             title=Message("Chances"),
             rows=_treasury_table_rows("chances", explored.chances, values),
-            headings=column_headings_of(
+            headings=console_column_headings_of(
                 CHANCES, "fiscal_year", *(f"{event}_probability" for event in chances)
             ),
         ),

@@ -49,17 +49,17 @@ class TaskKind:
             if known is not None and given_text[parameter.name] not in known:
                 names = Message("one of {names}", {"names": ", ".join(known)})
                 raise ParameterError(parameter.name, wanted=names)
-        parse_what_if_parameter(given_text.get("what_if", ""))
+        parse_console_what_if_changes(given_text.get("what_if", ""))
         return given_text
 
 
-def parse_what_if_parameter(text: str) -> list[str]:
+def parse_console_what_if_changes(text: str) -> list[str]:
     """Return the changes of a what-if; a change names numbers and words, never files.
 
     Raises:
         ParameterError: One is not of the form.
 
-    >>> parse_what_if_parameter("sites.west.power_price=+50%  policy.order=qssf")
+    >>> parse_console_what_if_changes("sites.west.power_price=+50%  policy.order=qssf")
     ['sites.west.power_price=+50%', 'policy.order=qssf']
     """
     changes = text.split()
@@ -86,13 +86,13 @@ def _run_study_task(store: Path, given: Mapping[str, str], report_progress: Repo
         given["programme"],
         RunStore(store),
         language=given["language"],
-        what_if=parse_what_if_parameter(given["what_if"]),
+        what_if=parse_console_what_if_changes(given["what_if"]),
         report_progress=report_progress,
     )
     return done.run.run_id
 
 
-def _run_explain_task(
+def _run_console_job_wait_task(
     store: Path, given: Mapping[str, str], report_progress: ReportProgress
 ) -> str:
     import polars as pl
@@ -125,7 +125,7 @@ def _run_explain_task(
 def _run_compare_task(
     store: Path, given: Mapping[str, str], report_progress: ReportProgress
 ) -> str:
-    from commonwatt.fleet.usecases.compare import scheduling_comparison_rows
+    from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
     from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
     from commonwatt.fleet.usecases.simulate import run_fleet_simulation
     from commonwatt.study.programme.reader import load_programme
@@ -146,7 +146,7 @@ def _run_compare_task(
         given,
         programme,
         headline,
-        {"fleet_policies": scheduling_comparison_rows(runs)},
+        {"fleet_policies": fleet_run_comparison_table(runs)},
     )
 
 
@@ -243,7 +243,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     longest=200,
                 ),
             ),
-            run=_run_explain_task,
+            run=_run_console_job_wait_task,
         ),
     )
 }

@@ -44,7 +44,7 @@ from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
 from commonwatt.processes.identity import parse_process_identity, signal_process_group
 from commonwatt.processes.loop import WatchLoop, log_unexpected_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
-from commonwatt.web.entry_writer import entry_time_not_before_last
+from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
 from commonwatt.web.tasks.kinds import KINDS
@@ -227,7 +227,7 @@ def _make_task_move(
     )  # fmt: skip
     make_governed_move(
         services.ledger, tx, TASK_LIFECYCLE, request, by=services.entry_writer.key,
-        at=entry_time_not_before_last(tx, now), save=lambda: tx.execute(row.values(values)),
+        at=console_entry_time_after_last(tx, now), save=lambda: tx.execute(row.values(values)),
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, str]:
 
 def _rule_source_text(source: RuleSource) -> str:
     return (
-        f"Source(title={source.title!r}, dated={_rule_date_text(source.dated)},"
+        f"Source(title={source.title!r}, dated={_rule_date_repr_for_digest(source.dated)},"
         f" checked={source.checked!r}, against={source.against!r})"
     )
 
@@ -69,7 +69,7 @@ def _reporting_deadline_text(clock: ReportingDeadline | None) -> str:
     return f"Clock(event={clock.event!r}, days={clock.days!r}, working={clock.working!r})"
 
 
-def _rule_date_text(rule_date: date) -> str:
+def _rule_date_repr_for_digest(rule_date: date) -> str:
     # Not isoformat: version 1 was first spelled so, and the digests on record hold to it.
     return f"datetime.date({rule_date.year}, {rule_date.month}, {rule_date.day})"
 

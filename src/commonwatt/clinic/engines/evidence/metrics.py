@@ -58,7 +58,7 @@ def evaluate_score_sketch(
     values[:, :, ~enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
-    exact[0] = np.where(enough, auc_resolution(sketch.counts), 0.0)
+    exact[0] = np.where(enough, auc_error_of_score_bins(sketch.counts), 0.0)
     verdict = np.where(enough, "estimated", "too few to say")
     return ESTIMATES.build_frame(
         group=names * metrics,
@@ -99,7 +99,7 @@ def auc_with_interval(score_counts: I64, z: float) -> tuple[F64, F64, F64]:
     return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
 
 
-def auc_resolution(score_counts: I64) -> F64:
+def auc_error_of_score_bins(score_counts: I64) -> F64:
     """Return how far the AUC of the rows can lie from that of their bins, shape (groups,)."""
     neg, pos = score_counts[:, 0].astype(np.float64), score_counts[:, 1].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

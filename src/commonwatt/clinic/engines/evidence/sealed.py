@@ -286,16 +286,18 @@ def _sealed_model_estimates(
         sketch.over_all_groups(), ["every item"], fewest=terms.fewest
     ).to_dicts()
     if len(names) == 1:
-        return [_estimate_row_for_vendor(row, counted=True) for row in overall]
+        return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall]
     parts = evaluate_score_sketch(sketch, names, fewest=terms.fewest).to_dicts()
     # one group left out could be counted back from the whole and the others
     counted = all(row["estimate"] is not None for row in parts)
-    return [_estimate_row_for_vendor(row, counted=True) for row in overall] + [
-        _estimate_row_for_vendor(row, counted=counted) for row in parts
+    return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall] + [
+        _clinic_estimate_row_for_vendor(row, counted=counted) for row in parts
     ]
 
 
-def _estimate_row_for_vendor(estimate_row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
+def _clinic_estimate_row_for_vendor(
+    estimate_row: Mapping[str, Any], *, counted: bool
+) -> dict[str, Any]:
     """Return a row as the vendor sees it: three digits, and counts only where `counted`."""
     few = estimate_row["estimate"] is None
     # Three digits are all a reader can use; the full double would let a vendor solve for single

@@ -196,7 +196,7 @@ class PathwayRunner:
         self, number: int, step: Any, statement: StepDecision | None
     ) -> GateVerdict | PreparedAdvice:
         """Return the rule of the pathway that a step breaks, or the gate's question."""
-        call = _parse_agent_step(step)
+        call = _agent_deployment_encounter_facts(step)
         if call is None:
             return GateVerdict(rule="agent.malformed", deployment="")
         deployment, encounter, facts = call
@@ -246,7 +246,7 @@ class PathwayRunner:
         return "" if actor.person.role in self.pathway.roles else "agent.signer-wrong-role"
 
 
-def _parse_agent_step(agent_step: Any) -> tuple[str, str, dict[str, str]] | None:
+def _agent_deployment_encounter_facts(agent_step: Any) -> tuple[str, str, dict[str, str]] | None:
     if not isinstance(agent_step, dict):
         return None
     members = cast("dict[Any, Any]", agent_step)

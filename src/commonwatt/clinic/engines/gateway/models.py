@@ -114,7 +114,7 @@ def _loaded_logistic(path: Path) -> LoadedModel:
     return LoadedModel(model=load_logistic_model(path), artefact_sha256=file_sha256(path))
 
 
-def load_model_function(name: str, where: str) -> Any:
+def load_medical_model_function(name: str, where: str) -> Any:
     """Return the function that `module:function` names.
 
     Raises:
@@ -130,7 +130,7 @@ def load_model_function(name: str, where: str) -> Any:
 
 
 def _loaded_function(name: str, where: str) -> ScoringModel:
-    return cast("ScoringModel", load_model_function(name, where))
+    return cast("ScoringModel", load_medical_model_function(name, where))
 
 
 def _is_model_server_url(url: str) -> bool:

@@ -138,15 +138,15 @@ def load_clinic_site(path: Path) -> ClinicSite:
         share=float(share),
         models={
             name: load_medical_model(entry, folder, f"{path}, models.{name}")
-            for name, entry in _site_file_tables(file, "models", path).items()
+            for name, entry in _clinic_site_file_tables(file, "models", path).items()
         },
         clinicians={
             name: _parse_site_clinician(entry, folder, f"{path}, clinicians.{name}")
-            for name, entry in _site_file_tables(file, "clinicians", path).items()
+            for name, entry in _clinic_site_file_tables(file, "clinicians", path).items()
         },
         pathways={
             name: _parse_agent_pathway(name, entry, f"{path}, pathways.{name}")
-            for name, entry in _site_file_tables(file, "pathways", path).items()
+            for name, entry in _clinic_site_file_tables(file, "pathways", path).items()
         },
     )
 
@@ -154,7 +154,7 @@ def load_clinic_site(path: Path) -> ClinicSite:
 _SHARE: Final = Message("a share between 0 and 1")
 
 
-def load_or_make_site_secret(path: Path) -> bytes:
+def load_or_make_clinic_site_secret(path: Path) -> bytes:
     """Return the site's secret; a new one is made where there is no file.
 
     Raises:
@@ -164,10 +164,10 @@ def load_or_make_site_secret(path: Path) -> bytes:
         # With its rights from the first byte on: between a plain open and a chmod anybody on the
         # machine could read it.
         save_bytes(f"{secrets.token_hex(32)}\n".encode(), path, mode=0o600, replace=False)
-    return read_site_secret(path)
+    return read_clinic_site_secret(path)
 
 
-def read_site_secret(path: Path) -> bytes:
+def read_clinic_site_secret(path: Path) -> bytes:
     """Return the secret in a file.
 
     Raises:
@@ -199,7 +199,9 @@ def encounter_lottery_of_site(site: ClinicSite, secret: bytes) -> EncounterLotte
     return EncounterLottery(secret=encounter_lottery_secret(secret), share=site.share)
 
 
-def _site_file_tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
+def _clinic_site_file_tables(
+    file: Mapping[str, Any], name: str, path: Path
+) -> dict[str, dict[str, Any]]:
     section: Any = file.get(name, {})
     tables: dict[str, Any] = {"": None}
     if isinstance(section, dict):

@@ -25,7 +25,7 @@ from commonwatt.clinic.engines.language.prompts import (
     LETTERS,
     SUMMARISE,
 )
-from commonwatt.clinic.engines.language.terms import extract_clinical_terms, note_sentences
+from commonwatt.clinic.engines.language.terms import extract_clinic_note_terms, note_sentences
 
 ORDER: Final = 6
 _TOKEN: Final = re.compile(r"[A-Za-z]+-?\d*|\d+(?:[.,/-]\d+)*|[^\sA-Za-z\d]")
@@ -117,7 +117,7 @@ class NgramBaseline:
             [*(s for note in learnt for s in note.sentences.values()), *lines]
         )
         self._term_counts = Counter(
-            term for note in learnt for term in extract_clinical_terms(note.text).clinical_terms
+            term for note in learnt for term in extract_clinic_note_terms(note.text).clinical_terms
         )
         gaps = sorted(
             self._most_surprising_sentence(list(note.sentences.values()))[1] for note in tuned
@@ -157,7 +157,7 @@ class NgramBaseline:
         return " ".join(sentences[i] for i in sorted({0, *best}))
 
     def _clinical_term_rarity(self, sentence: str) -> float:
-        said_terms = extract_clinical_terms(sentence)
+        said_terms = extract_clinic_note_terms(sentence)
         rare = sum(
             1 / (1 + math.log1p(self._term_counts[term])) for term in said_terms.clinical_terms
         )

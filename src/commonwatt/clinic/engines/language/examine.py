@@ -194,7 +194,7 @@ def _corrected_support_row(
     if raw_share_row["estimate"] is None:
         return row
     chance = named_random_stream(seed, "language-correction")
-    n = _effective_note_count(raw_share_row)
+    n = _effective_clinical_note_count(raw_share_row)
     rates = chance.beta(
         raw_share_row["estimate"] * n + 0.5, (1 - raw_share_row["estimate"]) * n + 0.5, DRAWS
     )
@@ -216,7 +216,7 @@ def _corrected_support_row(
     }
 
 
-def _effective_note_count(share_row: dict[str, Any]) -> float:
+def _effective_clinical_note_count(share_row: dict[str, Any]) -> float:
     """Return the number of independent rows that an interval is as wide as."""
     p = min(max(share_row["estimate"], 1e-3), 1 - 1e-3)
     half = max((share_row["high"] - share_row["low"]) / 2, 1e-6)

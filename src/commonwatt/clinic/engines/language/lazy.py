@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.engines.language.notes import ClinicalNote
-from commonwatt.clinic.engines.language.terms import extract_clinical_terms
+from commonwatt.clinic.engines.language.terms import extract_clinic_note_terms
 
 KINDS: Final = ("empty", "refusal", "echo", "canned")
 _REFUSAL: Final = re.compile(
@@ -44,7 +44,7 @@ def answer_laziness_kinds(notes: Sequence[ClinicalNote], answers: Sequence[str])
 
 
 def _answer_laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
-    if not extract_clinical_terms(answer).clinical_terms:
+    if not extract_clinic_note_terms(answer).clinical_terms:
         return "empty"
     if _REFUSAL.search(answer):
         return "refusal"
@@ -64,8 +64,8 @@ def answer_fit_p_value(
     notes: Sequence[ClinicalNote], answers: Sequence[str], chance: np.random.Generator
 ) -> float:
     """Return the chance that answers dealt out anew fit their notes as well as these do."""
-    note_terms = [extract_clinical_terms(note.text).clinical_terms for note in notes]
-    answer_terms = [extract_clinical_terms(answer).clinical_terms for answer in answers]
+    note_terms = [extract_clinic_note_terms(note.text).clinical_terms for note in notes]
+    answer_terms = [extract_clinic_note_terms(answer).clinical_terms for answer in answers]
     fit = np.array([[len(a & n) / max(len(a), 1) for n in note_terms] for a in answer_terms])
     return note_permutation_p_value(lambda order: float(fit[np.arange(len(order)), order].mean()),
                          len(notes), chance)  # fmt: skip

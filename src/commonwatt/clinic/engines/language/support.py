@@ -20,7 +20,7 @@ import numpy as np
 from commonwatt.clinic.engines.language.notes import ClinicalNote
 from commonwatt.clinic.engines.language.terms import (
     ExtractedTerms,
-    extract_clinical_terms,
+    extract_clinic_note_terms,
     note_sentences,
 )
 
@@ -32,11 +32,11 @@ PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
 def is_unsupported_by_note(sentence: str, note_terms: ExtractedTerms) -> bool:
     """Return whether a sentence says something that the note does not.
 
-    >>> note_terms = extract_clinical_terms("The blood pressure is 120/70 mm Hg.")
+    >>> note_terms = extract_clinic_note_terms("The blood pressure is 120/70 mm Hg.")
     >>> is_unsupported_by_note("Blood pressure 120/80.", note_terms)
     True
     """
-    claimed = extract_clinical_terms(sentence)
+    claimed = extract_clinic_note_terms(sentence)
     # A quantity needs no share: one wrong dose is the whole fault.
     if claimed.quantities - note_terms.quantities:
         return True
@@ -50,7 +50,7 @@ def is_unsupported_by_note(sentence: str, note_terms: ExtractedTerms) -> bool:
 
 def summary_covers_sentence(summary: str, sentence: str) -> bool:
     """Return whether a summary keeps at least `COVERED_SHARE` of what a sentence says."""
-    claimed, covered = extract_clinical_terms(sentence), extract_clinical_terms(summary)
+    claimed, covered = extract_clinic_note_terms(sentence), extract_clinic_note_terms(summary)
     total = len(claimed.quantities) + len(claimed.clinical_terms)
     held = len(claimed.quantities & covered.quantities) + len(
         claimed.clinical_terms & covered.clinical_terms
@@ -106,11 +106,11 @@ def measure_support_check(
     planted: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     cleared = true = 0
     for i, note in enumerate(notes):
-        note_terms, parts = extract_clinical_terms(note.text), list(note.sentences.values())
+        note_terms, parts = extract_clinic_note_terms(note.text), list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
         cleared += not is_unsupported_by_note(reworded_note_sentence(sentence), note_terms)
-        for kind, plant in _planted_note_sentences(sentence, notes, i, chance).items():
+        for kind, plant in _false_note_sentence_by_kind(sentence, notes, i, chance).items():
             planted[kind] += 1
             detected[kind] += is_unsupported_by_note(plant, note_terms)
     return SupportCheckQuality(found=detected, planted=planted, cleared=cleared, true=true)
@@ -126,7 +126,7 @@ def reworded_note_sentence(sentence: str) -> str:
     return ", ".join(reversed(clauses))
 
 
-def _planted_note_sentences(
+def _false_note_sentence_by_kind(
     sentence: str, notes: Sequence[ClinicalNote], note_number: int, chance: np.random.Generator
 ) -> dict[str, str]:
     """Return what a careless summary might say instead of `sentence`."""
@@ -139,7 +139,7 @@ def _planted_note_sentences(
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    terms = extract_clinical_terms(sentence)
+    terms = extract_clinic_note_terms(sentence)
     if terms.denied:
         plants["sign"] = re.sub(
             r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I
@@ -151,16 +151,17 @@ def _planted_note_sentences(
 
 def count_unsupported_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    note_terms = extract_clinical_terms(note.text)
+    note_terms = extract_clinic_note_terms(note.text)
     parts = [
         part
         for part in note_sentences(summary)
-        if extract_clinical_terms(part).clinical_terms or extract_clinical_terms(part).quantities
+        if extract_clinic_note_terms(part).clinical_terms
+        or extract_clinic_note_terms(part).quantities
     ]
     return sum(is_unsupported_by_note(part, note_terms) for part in parts), len(parts)
 
 
 def count_omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
-    quantities = extract_clinical_terms(note.text).quantities
-    return len(quantities - extract_clinical_terms(summary).quantities), len(quantities)
+    quantities = extract_clinic_note_terms(note.text).quantities
+    return len(quantities - extract_clinic_note_terms(summary).quantities), len(quantities)

@@ -45,10 +45,10 @@ class ExtractedTerms:
 
 
 @lru_cache(8192)
-def extract_clinical_terms(text: str) -> ExtractedTerms:
+def extract_clinic_note_terms(text: str) -> ExtractedTerms:
     """Return what a text says.
 
-    >>> found = extract_clinical_terms("No fever, temperature 38.3 C.")
+    >>> found = extract_clinic_note_terms("No fever, temperature 38.3 C.")
     >>> [*found.quantities, *found.affirmed, *found.denied]
     ['38.3', 'temperature', 'fever']
     """

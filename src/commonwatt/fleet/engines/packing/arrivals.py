@@ -54,7 +54,7 @@ def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: in
     >>> draw_job_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
     ArrivalDraw(order=array([0, 1]), node_order=array([1, 0]))
     """
-    _check_arrived_load(workload, load)
+    _check_arrived_load_option(workload, load)
     chance = PublishedChance(seed)
     chance.skip_draws(1)
     # The artifact shuffles what it has sorted by name; another order under the same seed is another
@@ -137,7 +137,7 @@ class RemainingPlaces:
         return place
 
 
-def _check_arrived_load(workload: Workload, load: float) -> None:
+def _check_arrived_load_option(workload: Workload, load: float) -> None:
     if not 0 < load <= 1000:
         raise UsageError(
             "--arrived-load",

@@ -39,7 +39,7 @@ class PublishedChance:
 
     def __init__(self, seed: int) -> None:
         state = _packing_seed_words_expanded(seed, (40, 20, 0)) ^ _packing_generator_far_state()
-        self._numbers = _packing_random_numbers(_packing_random_words_by_age(state))
+        self._numbers = _packing_random_numbers(_packing_rng_state_in_draw_order(state))
 
     def skip_draws(self, count: int) -> None:
         """Pass over `count` numbers."""
@@ -114,7 +114,7 @@ def _packing_seed_words_expanded(seed: int, shifts: tuple[int, int, int]) -> Wor
 @cache
 def _packing_generator_far_state() -> Words:
     """Return the generator's state 7.8e12 steps after seed 1."""
-    first = _packing_random_words_by_age(_packing_seed_words_expanded(1, (20, 10, 0)))
+    first = _packing_rng_state_in_draw_order(_packing_seed_words_expanded(1, (20, 10, 0)))
     power = _packing_generator_power_of_t(_STEPS)
     # Far enough for the 607 windows below, each of 607 words.
     for _ in range(3):
@@ -144,7 +144,7 @@ def _packing_polynomial_reduced(polynomial: Words) -> Words:
     return polynomial
 
 
-def _packing_random_words_by_age(state: Words) -> Words:
+def _packing_rng_state_in_draw_order(state: Words) -> Words:
     """Return the words of a state, by place, in the order in which they were drawn."""
     ages = np.arange(1 - _LONG, 1)
     return state[(_LONG - _SHORT - ages) % _LONG]

@@ -35,7 +35,7 @@ def check_packing_conserves_capacity(
     )
     _check_packing_law_equal(
         "GPU",
-        start.gpu_milli - _gpu_share_held_by_placements(start, order, jobs, trail),
+        start.gpu_milli - _gpu_milli_held_by_node_and_gpu(start, order, jobs, trail),
         end.gpu_milli,
     )
     allocated = int((jobs.gpus[job] * jobs.gpu_milli[job]).sum())
@@ -52,7 +52,7 @@ def _amount_total_by_node(node_of_placement: I64, amount: I64, nodes: FreeCapaci
     return total
 
 
-def _gpu_share_held_by_placements(
+def _gpu_milli_held_by_node_and_gpu(
     start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail
 ) -> I64:
     """Return the share held of each GPU, recounted from the placements."""

@@ -119,7 +119,7 @@ def replay_kernel(state: KernelState) -> None:
         # At one instant releases go first: a submission passes only if nothing ends with it.
         if end > submit:
             state.note[NOW] = submit
-            first = _queue_job_or_return_to_start(state, job)
+            first = _job_if_startable_else_queue_it(state, job)
             job += 1
         elif end < LATER:
             state.note[NOW] = end
@@ -132,7 +132,7 @@ def replay_kernel(state: KernelState) -> None:
 
 
 @njit(bare=True, hot=True)
-def _queue_job_or_return_to_start(state: KernelState, job: int) -> int:
+def _job_if_startable_else_queue_it(state: KernelState, job: int) -> int:
     """Let `job` in: return it if it may start at once, past an empty or slower queue.
 
     Otherwise it waits; return `NOBODY` if the queue is to be looked at, else `NOTHING`.

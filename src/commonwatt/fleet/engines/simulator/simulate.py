@@ -86,7 +86,7 @@ def simulate_schedule(
     result = (
         _replay_on_nodes_of_each_tenant(setup)
         if pool == "tenant"
-        else _replay_on_shared_nodes(setup)
+        else _replay_with_nodes_of_all_tenants(setup)
     )
     # Against the inputs as they were given, and not as an engine has prepared them.
     check_simulation_identities(result, workload, fleet)
@@ -107,7 +107,7 @@ def _quota_gpu_milli_by_tenant(
     return np.array([round(quotas.get(name, 0) * 1000) for name in names], np.int64)
 
 
-def _replay_on_shared_nodes(setup: ReplaySetup) -> SimulationResult:
+def _replay_with_nodes_of_all_tenants(setup: ReplaySetup) -> SimulationResult:
     # Whose a node is means nothing here; left in, it would still part nodes that are alike.
     shared = np.full(len(setup.fleet), SHARED, np.int32)
     return _replay_by_fastest_engine(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
@@ -148,7 +148,7 @@ def _replay_tenant_part(
         # A job brings its own draws along, so that they do not depend on who shares the pool.
         chance=setup.chance[jobs],
     )
-    return jobs, nodes, _replay_on_shared_nodes(part)
+    return jobs, nodes, _replay_with_nodes_of_all_tenants(part)
 
 
 def select_fleet_nodes(fleet: Fleet, nodes: I64) -> Fleet:

@@ -69,7 +69,7 @@ def _trace_content_message(source: TraceSource) -> Message:
 def _trace_format_advice(source: TraceSource) -> Message:
     if {"sn", "gpu", "model"} <= set(trace_column_names(source)):
         return Message("It is a node list; give it with --nodes.")
-    form, separator = _nearest_trace_format(source)
+    form, separator = _trace_format_and_separator(source)
     present = set(trace_column_names(source, separator))
     missing = [name for name in form.columns if name not in present]
     if len(missing) == len(form.columns):
@@ -84,7 +84,7 @@ def _trace_format_advice(source: TraceSource) -> Message:
     return Message("It is nearest to {format}, but its fields are split by {separator}.", details)
 
 
-def _nearest_trace_format(source: TraceSource) -> tuple[TraceFormat, str]:
+def _trace_format_and_separator(source: TraceSource) -> tuple[TraceFormat, str]:
     """Return the format, and the separator, that most of the header fits."""
     headers = {mark: set(trace_column_names(source, mark)) for mark in _SEPARATORS}
     candidates = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]

@@ -67,7 +67,7 @@ def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Wor
         draft: The jobs.
         origin_ms: What becomes millisecond 0; the first submission where not given.
     """
-    frame = _completed_job_frame(draft.frame)
+    frame = _job_frame_with_default_columns(draft.frame)
     tenants, tenant = job_names_and_codes(frame["tenant"])
     users, user = job_names_and_codes(frame["user"])
     groups, group = job_names_and_codes(frame["group"])
@@ -108,7 +108,7 @@ def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Wor
 
 def join_draft_workloads(drafts: Sequence[DraftWorkload]) -> DraftWorkload:
     """Return the jobs of several drafts of one clock, in the order given."""
-    frames = [_completed_job_frame(draft.frame).select(_ORDER) for draft in drafts]
+    frames = [_job_frame_with_default_columns(draft.frame).select(_ORDER) for draft in drafts]
     # Readers choose their own width of whole numbers, which a strict concat refuses.
     return replace(drafts[0], frame=pl.concat(frames, how="vertical_relaxed"))
 
@@ -176,7 +176,7 @@ def _split_trace_name_list(name_list: str) -> list[str]:
     return [name.strip() for name in name_list.split("|") if name.strip()]
 
 
-def _completed_job_frame(job_frame: pl.DataFrame) -> pl.DataFrame:
+def _job_frame_with_default_columns(job_frame: pl.DataFrame) -> pl.DataFrame:
     absent = [expr.alias(name) for name, expr in _DEFAULTS.items() if name not in job_frame.columns]
     if "estimate_ms" not in job_frame.columns:
         # A log without estimates gives the scheduler the truth, so that backfilling looks its best.

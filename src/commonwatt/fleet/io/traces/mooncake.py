@@ -79,7 +79,7 @@ def _request_rows_of_json_lines(source: TraceSource) -> TraceRows:
     row = [at for at, line in enumerate(source.data.split(b"\n"), 1) if line.strip()]
     # The quick reader passes over what it cannot take, and says neither where nor that it did; the
     # slow pass finds the line.
-    if frame is None or frame.height != len(row) or _has_null(frame):
+    if frame is None or frame.height != len(row) or _has_null_trace_request_key(frame):
         _check_request_lines(source)
     if frame is None:
         raise InputError(source.file_name, found=Message("lines that are not requests"))
@@ -94,7 +94,7 @@ _SCHEMA: Final = {
 }
 
 
-def _has_null(frame: pl.DataFrame) -> bool:
+def _has_null_trace_request_key(frame: pl.DataFrame) -> bool:
     return any(frame[name].null_count() for name in KEYS)
 
 

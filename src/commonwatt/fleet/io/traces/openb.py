@@ -38,7 +38,7 @@ def read_openb_pods(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     rows = read_trace_rows(source, COLUMNS)
     timed = any(rows.has_column(name) for name in TIMES)
     columns = (
-        _pod_time_columns(source, rows, gaps) if timed else _zero_pod_time_columns(rows, gaps)
+        _pod_time_columns(source, rows, gaps) if timed else _absent_pod_times_as_zeros(rows, gaps)
     ) | _pod_size_columns(rows)
     columns["job_id"] = trace_text_column(rows, "name")
     if rows.has_column("gpu_spec"):
@@ -94,7 +94,7 @@ def _pod_start_ms(rows: TraceRows, created: pl.Series, gaps: ReadingGaps) -> pl.
     return started.zip_with(~never, created)
 
 
-def _zero_pod_time_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
+def _absent_pod_times_as_zeros(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     gaps.add_note(
         Message("The list holds no times; all pods are submitted at once and run for no time.")
     )

@@ -161,7 +161,7 @@ def read_traces(
     """
     contents = [_read_trace_and_content(path, format, strict, mapping) for path in paths]
     reads = tuple(read for read, _ in contents)
-    drafts = [_jobs_of_trace_content(read, draft) for read, draft in contents]
+    drafts = [_trace_jobs_refusing_requests(read, draft) for read, draft in contents]
     if len(reads) == 1:
         return TracesRead(workload=reads[0].workload, reads=reads)
     if clock == "shared":
@@ -245,7 +245,9 @@ def _note_unsorted_submissions(draft: DraftWorkload, gaps: ReadingGaps) -> None:
         )
 
 
-def _jobs_of_trace_content(read: TraceRead, content: DraftWorkload | RequestTrace) -> DraftWorkload:
+def _trace_jobs_refusing_requests(
+    read: TraceRead, content: DraftWorkload | RequestTrace
+) -> DraftWorkload:
     if isinstance(content, RequestTrace):
         raise _trace_not_of_jobs_error(read.path)
     return content

@@ -60,7 +60,7 @@ def read_sacct_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     rows = read_trace_rows(source, ("Submit",), separator="|", quote=False)
     _check_sacct_header(rows)
     rows = _ended_sacct_job_rows(_without_steps(rows, gaps), gaps)
-    columns = _sacct_time_columns(rows, gaps) | _sacct_resource_columns(rows, gaps)
+    columns = _sacct_submit_runtime_estimate_ms(rows, gaps) | _sacct_resource_columns(rows, gaps)
     columns["job_id"] = trace_text_column(rows, _sacct_job_id_column(rows))
     for name, field in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
         if rows.has_column(field):
@@ -123,9 +123,9 @@ def _is_absent_in_sacct(rows: TraceRows, column: str) -> pl.Series:
     return rows.frame[column].fill_null("").is_in(_ABSENT)
 
 
-def _sacct_time_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
+def _sacct_submit_runtime_estimate_ms(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     submit = trace_instants_ms(rows, "Submit")
-    between = _sacct_start_to_end_ms(rows, submit)
+    between = _sacct_duration_from_start_ms(rows, submit)
     if rows.has_column("ElapsedRaw"):
         runtime = trace_milliseconds(rows, "ElapsedRaw")
     else:
@@ -137,7 +137,7 @@ def _sacct_time_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Seri
     }
 
 
-def _sacct_start_to_end_ms(rows: TraceRows, submit: pl.Series) -> pl.Series:
+def _sacct_duration_from_start_ms(rows: TraceRows, submit: pl.Series) -> pl.Series:
     """Return the time from start to end, checked; from submission where there is no start."""
     start, end = submit, submit
     if rows.has_column("Start"):

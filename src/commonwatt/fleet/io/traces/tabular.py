@@ -149,7 +149,7 @@ def split_trace_rows(body: TableBody) -> TraceRows:
         TraceError: A row has too many or too few fields.
     """
     check_trace_is_text(body.source)
-    source, body = body.source, _table_body_from_first_row(body)
+    source, body = body.source, _trace_body_without_leading_blanks(body)
     if not body.data:
         empty = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
         return TraceRows(source.file_name, empty, _trace_row_numbers_from(1, 0), source.error)
@@ -159,7 +159,7 @@ def split_trace_rows(body: TableBody) -> TraceRows:
     )
 
 
-def _table_body_from_first_row(body: TableBody) -> TableBody:
+def _trace_body_without_leading_blanks(body: TableBody) -> TableBody:
     """Return the body without leading blank lines, from which fields would be miscounted."""
     data = body.data.lstrip(b"\n")
     return replace(body, data=data, line=body.line + len(body.data) - len(data))

@@ -34,10 +34,10 @@ class CheckpointAdvice:
     gang_mtbf_s: float
 
 
-def young_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
+def care_young_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
     """Return Young's interval between saves, sqrt(2 δ M).
 
-    >>> young_checkpoint_interval_s(50.0, 10_000.0)
+    >>> care_young_checkpoint_interval_s(50.0, 10_000.0)
     1000.0
     """
     return math.sqrt(2 * save_s * mtbf_s)
@@ -63,12 +63,12 @@ def daly_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
         return mtbf_s
     ratio = save_s / (2 * mtbf_s)
     return (
-        young_checkpoint_interval_s(save_s, mtbf_s) * (1 + math.sqrt(ratio) / 3 + ratio / 9)
+        care_young_checkpoint_interval_s(save_s, mtbf_s) * (1 + math.sqrt(ratio) / 3 + ratio / 9)
         - save_s
     )
 
 
-def gang_productive_share(
+def care_gang_productive_share(
     interval_s: float, save_s: float, restart_s: float, mtbf_s: float
 ) -> float:
     """Return the expected share of time that is kept work, failures being exponential.
@@ -77,7 +77,7 @@ def gang_productive_share(
 
     It is Daly's equation for the run time, turned over. Restarts may fail, too.
 
-    >>> round(gang_productive_share(966.9, 50.0, 120.0, 10_000.0), 4)
+    >>> round(care_gang_productive_share(966.9, 50.0, 120.0, 10_000.0), 4)
     0.8925
     """
     # expm1, because for a sound gang (τ + δ) / M is small and e^x - 1 would lose its digits.
@@ -109,8 +109,8 @@ def advise_gang_checkpoints(
     interval_s = daly_checkpoint_interval_s(save_s, mtbf_s)
     return CheckpointAdvice(
         interval_s=interval_s,
-        young_s=young_checkpoint_interval_s(save_s, mtbf_s),
-        productive_share=gang_productive_share(interval_s, save_s, restart_s, mtbf_s),
+        young_s=care_young_checkpoint_interval_s(save_s, mtbf_s),
+        productive_share=care_gang_productive_share(interval_s, save_s, restart_s, mtbf_s),
         gang_mtbf_s=mtbf_s,
     )
 

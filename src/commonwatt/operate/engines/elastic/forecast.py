@@ -33,10 +33,10 @@ def gpu_demand_rises(demand: F64, ahead: int) -> F64:
     return np.maximum(windows.max(axis=1) - demand[:steps], 0.0)
 
 
-def gpu_demand_rise_quantile(demand: F64, ahead: int, share: float = 0.9) -> float:
+def cluster_gpu_demand_rise_quantile(demand: F64, ahead: int, share: float = 0.9) -> float:
     """Return the rise that a `share` of past windows did not exceed.
 
-    >>> gpu_demand_rise_quantile(np.arange(100.0) % 10, ahead=1, share=0.5)
+    >>> cluster_gpu_demand_rise_quantile(np.arange(100.0) % 10, ahead=1, share=0.5)
     1.0
     """
     past = gpu_demand_rises(demand, ahead)

@@ -68,7 +68,7 @@ def identifying_cell_combinations(members: Flags, smallest: int) -> list[CellCom
     small = sizes < smallest
     if not small.any():
         return []
-    factors = _cancelling_cell_factors(atoms[:, ~small])
+    factors = _left_null_basis_of_large_cells(atoms[:, ~small])
     system = (factors @ atoms[:, small]) % _PRIME
     return _few_people_combinations(system, factors, sizes[small], smallest)
 
@@ -84,7 +84,7 @@ def _people_atoms_and_sizes(members: Flags) -> tuple[Ints, Ints]:
     return atoms[:, inside], sizes[inside].astype(np.int64)
 
 
-def _cancelling_cell_factors(large_atoms: Ints) -> Ints:
+def _left_null_basis_of_large_cells(large_atoms: Ints) -> Ints:
     """Return a basis of the factors under which every large atom cancels.
 
     Random mixtures of the columns have the same left null space, but for an

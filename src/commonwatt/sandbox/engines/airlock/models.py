@@ -224,7 +224,7 @@ def _build_model_body(
             if fields["activation"] not in _ACTIVATIONS:
                 raise OutputModelError("activation")
             return NeuralNetwork(
-                fields["activation"], _build_network_layers(fields["layers"], size)
+                fields["activation"], _build_airlock_network_layers(fields["layers"], size)
             )
         case _:
             raise OutputModelError("kind")
@@ -251,7 +251,7 @@ def _build_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
     return tree
 
 
-def _build_network_layers(
+def _build_airlock_network_layers(
     fields: Sequence[dict[str, Any]], size: int
 ) -> tuple[tuple[Floats, Floats], ...]:
     layers: list[tuple[Floats, Floats]] = []

@@ -37,7 +37,7 @@ def hostile_models() -> Iterator[OfferedModel]:
     """Yield the red team's models."""
     rows = made_up_people(1)
     x, y = rows.x[rows.is_member], rows.y[rows.is_member]
-    weights = _fit_linear_model_weights(x, y)
+    weights = _fit_sandbox_linear_weights(x, y)
     yield _offered_model(
         "a tree with a leaf for each person",
         rows,
@@ -69,7 +69,9 @@ def hostile_models() -> Iterator[OfferedModel]:
     yield _offered_model(
         "people as the spread of features", rows, _linear_model_document(weights) | {"spread": []}
     )
-    yield _offered_model("a name as a feature", rows, _renamed(_linear_model_document(weights)))
+    yield _offered_model(
+        "a name as a feature", rows, _model_with_identifying_names(_linear_model_document(weights))
+    )
     yield _offered_model("a network of a memory's size", rows, _network_model_holding_people(x))
     yield _offered_model("more weights than people", *_model_of_too_few_people())
 
@@ -87,7 +89,7 @@ def honest_models(count: int = 10) -> Iterator[OfferedModel]:
             yield _offered_model(
                 f"a linear model {number}",
                 rows,
-                _linear_model_document(_fit_linear_model_weights(x, y)),
+                _linear_model_document(_fit_sandbox_linear_weights(x, y)),
             )
 
 
@@ -124,7 +126,7 @@ def _linear_model_document(weights: Floats) -> dict[str, Any]:
     return _airlock_model_document({"kind": "linear", "start": 0.0, "weights": weights.tolist()})
 
 
-def _fit_linear_model_weights(x: Floats, y: Floats) -> Floats:
+def _fit_sandbox_linear_weights(x: Floats, y: Floats) -> Floats:
     coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
     return np.array([float(f"{weight:.3g}") for weight in coefficients])
 
@@ -205,7 +207,7 @@ def _network_model_holding_people(x: Floats) -> dict[str, Any]:
     return _airlock_model_document({"kind": "network", "activation": "relu", "layers": layers})
 
 
-def _renamed(model: dict[str, Any]) -> dict[str, Any]:
+def _model_with_identifying_names(model: dict[str, Any]) -> dict[str, Any]:
     return model | {"features": ["age", "bmi", "systolic", "patient CHAN Tai Man A123456(3)"]}
 
 
@@ -213,7 +215,7 @@ def _model_of_too_few_people() -> tuple[TrainingRows, dict[str, Any]]:
     """Return a model fitted to hardly more people than it has weights."""
     rows = made_up_people(3, 24)
     return rows, _linear_model_document(
-        _fit_linear_model_weights(rows.x[rows.is_member], rows.y[rows.is_member])
+        _fit_sandbox_linear_weights(rows.x[rows.is_member], rows.y[rows.is_member])
     )
 
 

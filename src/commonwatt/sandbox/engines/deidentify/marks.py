@@ -51,14 +51,16 @@ def is_technical_image_mark(text: str) -> bool:
     ... )
     (True, True, False)
     """
-    kinds = [_image_word_kind(word) for word in _image_text_words(text)]
+    kinds = [_dicom_word_mark_number_or_other(word) for word in _image_text_words(text)]
     # A row of many numbers may be an identity number read in pieces.
     if not kinds or "other" in kinds or kinds.count("number") > _MOST_NUMBERS:
         return False
     if "mark" in kinds:
         return True
     # A number alone is a scale; a year alone may be a birth.
-    return (kinds in (["number"], ["like", "number"], ["number", "like"])) and not _is_year(text)
+    return (
+        kinds in (["number"], ["like", "number"], ["number", "like"])
+    ) and not _dicom_text_has_year(text)
 
 
 def is_part_of_image_mark(text: str) -> bool:
@@ -67,7 +69,7 @@ def is_part_of_image_mark(text: str) -> bool:
     >>> is_part_of_image_mark("Gai"), is_part_of_image_mark("Ga"), is_part_of_image_mark("Lam")
     (True, False, False)
     """
-    return [_image_word_kind(word) for word in _image_text_words(text)] == ["like"]
+    return [_dicom_word_mark_number_or_other(word) for word in _image_text_words(text)] == ["like"]
 
 
 def _image_text_words(text: str) -> list[str]:
@@ -94,7 +96,7 @@ def _with_first_letter_as_digit(image_word: str) -> str:
     return image_word
 
 
-def _image_word_kind(image_word: str) -> str:
+def _dicom_word_mark_number_or_other(image_word: str) -> str:
     """Return `mark`, `number`, `like` (a mark misread) or `other`."""
     upper = image_word.upper()
     if image_word in _SIDES or upper in _UNITS | _SETTINGS:
@@ -109,17 +111,19 @@ def _is_misread_image_mark(upper: str) -> bool:
     if len(upper) < _SHORT_NUMBER:
         return False
     long = [mark for mark in _SETTINGS | _SIDES if len(mark) > _SHORT_NUMBER]
-    return any(mark.startswith(upper) or misread_letter_distance(upper, mark) <= 1 for mark in long)
+    return any(
+        mark.startswith(upper) or image_mark_edit_distance(upper, mark) <= 1 for mark in long
+    )
 
 
-def _is_year(text: str) -> bool:
+def _dicom_text_has_year(text: str) -> bool:
     return bool(re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", text))
 
 
-def misread_letter_distance(first: str, second: str) -> int:
+def image_mark_edit_distance(first: str, second: str) -> int:
     """Return how many letters must change, come or go to make one word the other.
 
-    >>> misread_letter_distance("Freg", "Freq"), misread_letter_distance("Gain", "Gan")
+    >>> image_mark_edit_distance("Freg", "Freq"), image_mark_edit_distance("Gain", "Gan")
     (1, 1)
     """
     row = list(range(len(second) + 1))
@@ -150,7 +154,8 @@ def image_text_agrees_with_header(text: str, header: frozenset[str]) -> bool:
     return any(
         word == header_word
         or (
-            len(header_word) > _SHORT_NUMBER + 1 and misread_letter_distance(word, header_word) <= 1
+            len(header_word) > _SHORT_NUMBER + 1
+            and image_mark_edit_distance(word, header_word) <= 1
         )
         for word in words
         for header_word in header

@@ -73,7 +73,7 @@ _SHIFT: Final = np.uint64(29)
 
 
 @cache
-def tagger_feature_table() -> npt.NDArray[np.int64]:
+def tagger_feature_column_offsets() -> npt.NDArray[np.int64]:
     """Return features as rows of up to five pairs of column and offset; column -1 ends one."""
     rows: list[list[int]] = []
     for feature in " ".join(_FEATURES.split()).split(";"):
@@ -182,7 +182,7 @@ def tagged_identifier_spans(tokens: TokenisedText, tags: Sequence[int]) -> Itera
 
 def hashed_token_features(atoms: Atoms, size: int) -> npt.NDArray[np.int32]:
     """Return the row of each feature of each token, shape (tokens, features)."""
-    table = tagger_feature_table()
+    table = tagger_feature_column_offsets()
     out = np.empty((len(atoms), len(table)), dtype=np.int32)
     _hash_token_features(atoms.astype(np.uint64), table, np.uint64(size - 1), out)
     return out

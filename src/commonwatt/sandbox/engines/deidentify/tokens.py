@@ -116,14 +116,14 @@ def tokenise(
     atoms = np.array(rows, dtype=np.uint32).reshape(-1, len(COLUMNS))
     for span in recognised:
         first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
-        atoms[first:stop, 0] = _token_hash(f"<{span.label}>")
+        atoms[first:stop, 0] = _deidentify_token_hash(f"<{span.label}>")
     for span in hints:
         first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
         atoms[first:stop, 6] ^= _HINT
     return TokenisedText(text, bool(flat), starts, ends, atoms)
 
 
-def _token_hash(text: str) -> int:
+def _deidentify_token_hash(text: str) -> int:
     # A hash that every machine and version computes alike, unlike Python's own; 0 stands for no
     # token.
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) or 1
@@ -144,9 +144,18 @@ def _token_feature_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]
     shape = _token_shape(token)
     if flat and token.isalpha() and not _is_chinese_character(token):
         shape += flat  # capitals tell nothing where a text has none or no others
-    kind = _token_hash(f"{shape[:3]}|{lists & (1 | 2 | 4 | 8 | 16 | _SURNAME_ZH | _GIVEN_ZH)}")
-    begin, end = _token_hash("<" + word[:3]), _token_hash(word[-3:] + ">")
-    return _token_hash(word), _token_hash(shape), lists | 1 << 31, begin, end, kind
+    kind = _deidentify_token_hash(
+        f"{shape[:3]}|{lists & (1 | 2 | 4 | 8 | 16 | _SURNAME_ZH | _GIVEN_ZH)}"
+    )
+    begin, end = _deidentify_token_hash("<" + word[:3]), _deidentify_token_hash(word[-3:] + ">")
+    return (
+        _deidentify_token_hash(word),
+        _deidentify_token_hash(shape),
+        lists | 1 << 31,
+        begin,
+        end,
+        kind,
+    )
 
 
 def _token_shape(token: str) -> str:
@@ -183,10 +192,10 @@ def _token_name_list_bits(token: str, word: str) -> int:
             | _GIVEN_ZH * (token in deidentification_word_list("given-zh.txt"))
             | _PLACE_ZH * (token in _ROAD_CHARACTERS)
         )
-    return _latin_word_list_bits().get(word, 0) or _inflected_word_list_bits(word)
+    return _latin_word_list_bits().get(word, 0) or _deidentify_inflected_word_bits(word)
 
 
-def _inflected_word_list_bits(word: str) -> int:
+def _deidentify_inflected_word_bits(word: str) -> int:
     """Return the lists of a common word in a simple ending."""
     listed = _latin_word_list_bits()
     for ending in ("s", "ed", "ing", "es", "ly"):

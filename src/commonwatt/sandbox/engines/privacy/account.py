@@ -69,7 +69,7 @@ def to_micro_epsilon(epsilon: float) -> int:
     return math.ceil(epsilon * MILLION - 1e-6)
 
 
-def grant_privacy_budget(
+def set_privacy_budget_limit(
     tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT
 ) -> None:
     """Set the budget of a project, or of a person in it.

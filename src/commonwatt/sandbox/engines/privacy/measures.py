@@ -196,7 +196,10 @@ def noisy_linear_regression(
     without looking at the data; what lies outside is held at the bound. The
     first feature added is the constant.
     """
-    x, y = _regression_design_matrix(features), np.clip(np.asarray(outcome, dtype=float), -1.0, 1.0)
+    x, y = (
+        _privacy_regression_design_matrix(features),
+        np.clip(np.asarray(outcome, dtype=float), -1.0, 1.0),
+    )
     return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=1.0)
 
 
@@ -221,7 +224,7 @@ def noisy_logistic_regression(
         epsilon: What the answer may cost.
         rows_a_person: Most rows of one person.
     """
-    x = _regression_design_matrix(features)
+    x = _privacy_regression_design_matrix(features)
     y = np.clip(np.asarray(outcome, dtype=float), 0.0, 1.0) - 0.5
     return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=4.0)
 
@@ -250,7 +253,7 @@ def _solve_noisy_moments(
     return NoisyAnswer(values=tuple(map(float, weights)), epsilon=epsilon, scale=noisy.scale)
 
 
-def _regression_design_matrix(features: npt.ArrayLike) -> Floats:
+def _privacy_regression_design_matrix(features: npt.ArrayLike) -> Floats:
     x = np.clip(np.atleast_2d(np.asarray(features, dtype=float)), -1.0, 1.0)
     return np.hstack([np.ones((len(x), 1)), x])
 

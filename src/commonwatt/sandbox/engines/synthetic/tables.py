@@ -256,7 +256,7 @@ def _draw_synthetic_instants(
 ) -> pl.Series:
     kind = column.dtype
     seconds = column.cast(pl.Datetime("us"), strict=False).dt.epoch("s").cast(pl.Float64)
-    bounds = [_utc(at).timestamp() for at in (first, last)]
+    bounds = [_synthetic_instant_with_utc(at).timestamp() for at in (first, last)]
     drawn_seconds = _draw_synthetic_numbers(seconds, bounds[0], bounds[1], bins, draw)
     moments = (drawn_seconds * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us"))
     if isinstance(kind, pl.Datetime) and kind.time_zone:
@@ -264,5 +264,5 @@ def _draw_synthetic_instants(
     return moments.cast(kind, strict=False).alias(column.name)
 
 
-def _utc(at: datetime) -> datetime:
+def _synthetic_instant_with_utc(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ here streams from DuckDB to files, so memory does not grow with the records,
 however many of them are broken.
 """
 
-# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `duckdb_text_literal`
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `dataset_sql_text_literal`
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def open_import_database(
     base = duckdb.connect()
     try:
         for name, value in settings.items():
-            base.execute(f"SET {name} = {duckdb_text_literal(str(value))}")
+            base.execute(f"SET {name} = {dataset_sql_text_literal(str(value))}")
         yield base
     finally:
         base.close()
@@ -87,7 +87,7 @@ def _write_quarantine_part(base: duckdb.DuckDBPyConnection, table: str, work: Pa
     path = work / f"{table}.quarantine.parquet"
     copy_query_to_parquet(
         base,
-        f'SELECT {duckdb_text_literal(table)} AS "table", record, reason FROM checked'
+        f'SELECT {dataset_sql_text_literal(table)} AS "table", record, reason FROM checked'
         " WHERE reason IS NOT NULL ORDER BY record",
         path,
     )
@@ -118,14 +118,14 @@ def mark_duplicate_records(base: duckdb.DuckDBPyConnection, key: str, reason: st
 def copy_query_to_parquet(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
     """Write what `query` returns into the Parquet file `to`."""
     base.execute(
-        f"COPY ({query}) TO {duckdb_text_literal(str(to))} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY ({query}) TO {dataset_sql_text_literal(str(to))} (FORMAT parquet, COMPRESSION zstd)"
     )
 
 
-def duckdb_text_literal(text: str) -> str:
+def dataset_sql_text_literal(text: str) -> str:
     """Return `text` as a string in SQL.
 
-    >>> duckdb_text_literal("O'Hara")
+    >>> dataset_sql_text_literal("O'Hara")
     "'O''Hara'"
     """
     return "'" + text.replace("'", "''") + "'"

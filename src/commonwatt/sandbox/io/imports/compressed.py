@@ -36,7 +36,7 @@ def open_import_file(source: Path) -> Generator[IO[bytes]]:
             start = raw.read(4)
             raw.seek(0)
             if start == _ZSTD:
-                yield io.BufferedReader(_Unpacked(_unpacked_zstd_blocks(raw)), _BLOCK)
+                yield io.BufferedReader(_Unpacked(_unpacked_dataset_zstd_blocks(raw)), _BLOCK)
             elif start[:2] == _GZIP:
                 yield io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
             else:
@@ -66,13 +66,13 @@ def check_compressed_import_file(source: Path) -> None:
         return
     try:
         with source.open("rb") as raw:
-            for _ in _unpacked_zstd_blocks(raw):
+            for _ in _unpacked_dataset_zstd_blocks(raw):
                 pass
     except (EOFError, zstandard.ZstdError) as error:
         raise compression_error(source) from RuntimeError(type(error).__name__)
 
 
-def _unpacked_zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
+def _unpacked_dataset_zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
     """Yield the content of every zstd frame, each of which must be whole."""
     waiting = raw.read(_BLOCK)
     while waiting:

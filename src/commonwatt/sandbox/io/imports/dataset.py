@@ -28,12 +28,12 @@ from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportRepor
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
     copy_query_to_parquet,
-    duckdb_text_literal,
+    dataset_sql_text_literal,
     open_import_database,
 )
 from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource, unpack_fhir_bundles
 from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
-from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
+from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -206,7 +206,7 @@ def _write_dataset_manifest(
     draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
     with open_import_database(_import_work_folder(draft)) as base:
-        derived = add_missing_model_tables(base, draft)
+        derived = add_omop_or_fhir_counterparts(base, draft)
         _write_dataset_quarantine(base, draft, reports)
     # Unpacked bundles and broken rows lie there; none of it may be part of the dataset.
     shutil.rmtree(draft / WORK_TABLE)
@@ -236,7 +236,7 @@ def _write_dataset_quarantine(
 ) -> None:
     """Bring the quarantined records of all tables into one file."""
     parts = [
-        duckdb_text_literal(str(report.quarantine_file))
+        dataset_sql_text_literal(str(report.quarantine_file))
         for report in reports
         if report.quarantine_file
     ]

@@ -39,7 +39,7 @@ from commonwatt.sandbox.domain.import_report import (
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
     copy_query_to_parquet,
-    duckdb_text_literal,
+    dataset_sql_text_literal,
     open_import_database,
 )
 from commonwatt.sandbox.io.imports.compressed import open_import_file
@@ -84,7 +84,11 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     """
     files = list_import_files(sources)
     genomes = [path for path in files if ".vcf" in path.name.lower()]
-    groups = [path for path in files if path.suffix == ".csv" and _first_column(path) == "sample"]
+    groups = [
+        path
+        for path in files
+        if path.suffix == ".csv" and _first_genome_group_column(path) == "sample"
+    ]
     if not genomes or len(groups) > 1:
         raise DataImportError(
             name,
@@ -96,11 +100,11 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     )  # fmt: skip
 
 
-def _first_column(path: Path) -> str:
-    return next(iter(_genome_group_header(path)), "").lower()
+def _first_genome_group_column(path: Path) -> str:
+    return next(iter(_genome_group_csv_columns(path)), "").lower()
 
 
-def _genome_group_header(path: Path) -> list[str]:
+def _genome_group_csv_columns(path: Path) -> list[str]:
     # Spreadsheets put a byte order mark in front, which would become part of the first column's
     # name.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -206,7 +210,8 @@ class _VariantParts:
             # Numbers are padded with zeros, so that parts sort as text in the order in which they
             # were written.
             parts = [
-                duckdb_text_literal(str(path)) for path in sorted(self.work.glob(f"{table}.*.part"))
+                dataset_sql_text_literal(str(path))
+                for path in sorted(self.work.glob(f"{table}.*.part"))
             ]
             copy_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
 
@@ -244,7 +249,7 @@ def _write_sample_group_table(
         return TableImportReport(
             table="Sample", source="", read_count=len(samples), kept_count=len(samples)
         )
-    first, second = (*_genome_group_header(groups[0]), "", "")[:2]
+    first, second = (*_genome_group_csv_columns(groups[0]), "", "")[:2]
     plain = TableFileSchema(fields=(
         TableField(name="patient_id", kind="text", required=True, unique=True, column=first,
               # A group of somebody who is in no file of variants is a broken row and no new
@@ -331,7 +336,7 @@ def count_alleles(
         with open_import_database(work) as base:
             groups = _select_people_by_group(base, dataset, leave_out)
             _check_genome_group_sizes(dataset, groups, least_people)
-            _count_allele_cells(base, dataset, least_people, smallest_cell)
+            _judge_allele_cell_disclosure(base, dataset, least_people, smallest_cell)
             copy_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
             cells, shown_cells = base.execute(
                 "SELECT count(*), count(*) FILTER (shown) FROM judged"
@@ -358,13 +363,14 @@ def _select_people_by_group(
 ) -> dict[str, int]:
     """Make the table `chosen` of people and groups; return how many stand in each group."""
     # SQL has no empty list; nobody's id is empty text.
-    excluded = ", ".join(duckdb_text_literal(person) for person in sorted(leave_out)) or "''"
+    excluded = ", ".join(dataset_sql_text_literal(person) for person in sorted(leave_out)) or "''"
     base.execute(
         "CREATE TEMP TABLE chosen AS SELECT patient_id,"
         # People without a group are a group: left out, they would be what is missing between the
         # total and the groups.
         ' coalesce("group", \'unknown\') AS "group"'
-        f" FROM read_parquet({duckdb_text_literal(str(_sealed_genome_table(dataset, 'Sample')))})"
+        f" FROM read_parquet("
+        f"{dataset_sql_text_literal(str(_sealed_genome_table(dataset, 'Sample')))})"
         f" WHERE patient_id NOT IN ({excluded})"
     )
     rows = base.execute('SELECT "group", count(*) FROM chosen GROUP BY 1 ORDER BY 1').fetchall()
@@ -384,14 +390,14 @@ def _check_genome_group_sizes(dataset: Dataset, groups: dict[str, int], least: i
         )
 
 
-def _count_allele_cells(
+def _judge_allele_cell_disclosure(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smallest: int
 ) -> None:
     """Make the table `judged`: every cell, and whether it may be told."""
     base.execute(
         'CREATE TEMP TABLE seen AS SELECT g.*, c."group"'
         " FROM read_parquet("
-        f"{duckdb_text_literal(str(_sealed_genome_table(dataset, 'Genotype')))}) g"
+        f"{dataset_sql_text_literal(str(_sealed_genome_table(dataset, 'Genotype')))}) g"
         " JOIN chosen c ON c.patient_id = g.patient_id"
         " WHERE g.allele_1 IS NOT NULL OR g.allele_2 IS NOT NULL"
     )

@@ -32,16 +32,18 @@ def count_alleles_reference(
             cells: dict[str, tuple[int, int, int] | None] = {}
             for group in names:
                 members = {person for person, name in groups.items() if name == group}
-                cells[group] = _allele_cell_counts(
+                cells[group] = _releasable_allele_cell_counts(
                     people, members, allele, least_people, smallest_cell
                 )
             if None in cells.values():
                 cells = dict.fromkeys(names)
-            everyone = _allele_cell_counts(people, set(groups), allele, least_people, smallest_cell)
+            everyone = _releasable_allele_cell_counts(
+                people, set(groups), allele, least_people, smallest_cell
+            )
             yield {EVERYONE: everyone, **cells}
 
 
-def _allele_cell_counts(
+def _releasable_allele_cell_counts(
     people: dict[str, tuple[int | None, int | None]],
     members: set[str],
     allele: int,

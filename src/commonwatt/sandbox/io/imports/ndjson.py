@@ -19,7 +19,7 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.domain.fhir import RESOURCES, FhirResource
 from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
-    duckdb_text_literal,
+    dataset_sql_text_literal,
     error_without_record_content,
     mark_broken_records,
     mark_duplicate_records,
@@ -65,7 +65,7 @@ def read_fhir_resource(
     patients = to.with_name("Patient.parquet")
     if "patient_id" in resource.columns and patients != to and patients.exists():
         known_patients = (
-            f"SELECT patient_id FROM read_parquet({duckdb_text_literal(str(patients))})"  # noqa: S608
+            f"SELECT patient_id FROM read_parquet({dataset_sql_text_literal(str(patients))})"  # noqa: S608
         )
         mark_broken_records(
             base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known_patients})"
@@ -79,13 +79,14 @@ def read_fhir_resource(
 
 def _checked_fhir_resource_sql(resource: FhirResource, sources: list[Path]) -> str:
     fields = ", ".join(
-        f'"{name}": {duckdb_text_literal(kind)}' for name, kind in resource.fields.items()
+        f'"{name}": {dataset_sql_text_literal(kind)}' for name, kind in resource.fields.items()
     )
     whens = " ".join(
-        f"WHEN {rule.broken} THEN {duckdb_text_literal(rule.reason)}" for rule in resource.rules
+        f"WHEN {rule.broken} THEN {dataset_sql_text_literal(rule.reason)}"
+        for rule in resource.rules
     )
     columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
-    files = ", ".join(duckdb_text_literal(str(path)) for path in sources)
+    files = ", ".join(dataset_sql_text_literal(str(path)) for path in sources)
     return (
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {columns}, CASE {whens} END AS reason,"  # noqa: S608
         f" row_number() OVER () AS record FROM read_json([{files}], format='newline_delimited',"

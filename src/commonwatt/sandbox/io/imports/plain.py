@@ -21,7 +21,10 @@ import duckdb
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.sandbox.domain.errors import DataImportError
-from commonwatt.sandbox.io.imports.checked import duckdb_text_literal, error_without_record_content
+from commonwatt.sandbox.io.imports.checked import (
+    dataset_sql_text_literal,
+    error_without_record_content,
+)
 from commonwatt.sandbox.io.imports.compressed import open_import_file
 
 SCHEMAS: Final = ShippedCollection(DATA / "sandbox" / "schemas", "*.json")
@@ -118,7 +121,7 @@ class TableFileSchema:
             except csv.Error:
                 row = list[str]()
             text.detach()
-        return _distinct_table_headings(row)
+        return _distinct_import_column_names(row)
 
     def reader_sql(self, source: Path, *, lenient: bool = False) -> str:
         """Return SQL that reads `source` with every cell as text.
@@ -126,26 +129,26 @@ class TableFileSchema:
         Nothing of the file is left for the database to guess: it would skip lines
         that look odd to it. With `lenient` it skips rows that are not in order.
         """
-        path = duckdb_text_literal(str(source))
+        path = dataset_sql_text_literal(str(source))
         if source.suffix == ".parquet":
             return f"read_parquet({path})"
-        marks = ", ".join(duckdb_text_literal(mark) for mark in ("", *self.missing))
+        marks = ", ".join(dataset_sql_text_literal(mark) for mark in ("", *self.missing))
         named = ", ".join(
-            f"{duckdb_text_literal(name)}: 'VARCHAR'" for name in self.headings(source)
+            f"{dataset_sql_text_literal(name)}: 'VARCHAR'" for name in self.headings(source)
         )
         return (
             # Every option is stated: what the database sniffs depends on the first rows and would
             # differ between two files of one table.
             f"read_csv({path}, auto_detect=false, header={self.header}, columns={{{named}}},"
-            f" delim={duckdb_text_literal(self.delimiter)}, quote='\"', escape='\"',"
+            f" delim={dataset_sql_text_literal(self.delimiter)}, quote='\"', escape='\"',"
             f" nullstr=[{marks}], ignore_errors={lenient}, max_line_size=16777216)"
         )
 
 
-def _distinct_table_headings(names: Sequence[str]) -> list[str]:
+def _distinct_import_column_names(names: Sequence[str]) -> list[str]:
     """Return the names, those that are empty or come again told apart.
 
-    >>> _distinct_table_headings(["a", "", "A"])
+    >>> _distinct_import_column_names(["a", "", "A"])
     ['a', 'column1', 'A_1']
     """
     plain = [name.strip() or f"column{i}" for i, name in enumerate(names)]
@@ -178,15 +181,16 @@ def load_table_schema(schema: str | Path) -> TableFileSchema:
             found=type(error).__name__,
             wanted=Message("a JSON list of fields with name, kind and required"),
             remedy=Message(
-                "Shipped schemas: {names}.", {"names": ", ".join(sorted(shipped_table_schemas()))}
+                "Shipped schemas: {names}.",
+                {"names": ", ".join(sorted(shipped_dataset_file_schemas()))},
             ),
         ) from None
 
 
-def shipped_table_schemas() -> set[str]:
+def shipped_dataset_file_schemas() -> set[str]:
     """Return the names of the schemas that come with Commonwatt.
 
-    >>> "uci-heart" in shipped_table_schemas()
+    >>> "uci-heart" in shipped_dataset_file_schemas()
     True
     """
     return set(SCHEMAS.names())
@@ -258,7 +262,7 @@ def _plain_column_names(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def table_schema_as_json(plain: TableFileSchema) -> str:
+def dataset_file_schema_json(plain: TableFileSchema) -> str:
     """Return a schema as the JSON that `load_table_schema` reads."""
     rows = [
         {
@@ -276,8 +280,10 @@ def _table_field_facts(field: TableField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}
-    return facts | {name: _bound(facts[name]) for name in ("lowest", "highest")}
+    return facts | {
+        name: _import_field_bound_or_none(facts[name]) for name in ("lowest", "highest")
+    }
 
 
-def _bound(value: float | None) -> float | None:
+def _import_field_bound_or_none(value: float | None) -> float | None:
     return None if value is None else float(value)

@@ -10,7 +10,7 @@ from commonwatt.sandbox.io.imports.to_fhir import make_fhir_tables
 from commonwatt.sandbox.io.imports.to_omop import make_omop_tables
 
 
-def add_missing_model_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+def add_omop_or_fhir_counterparts(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     """Add what a draft lacks: OMOP tables to FHIR patients, FHIR tables to OMOP persons.
 
     Returns:

@@ -27,7 +27,7 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
-    duckdb_text_literal,
+    dataset_sql_text_literal,
     error_without_record_content,
     mark_duplicate_records,
     write_checked_import,
@@ -133,7 +133,7 @@ def _load_raw_import_table(
         if source.suffix == ".parquet":
             raise
         parts = ", ".join(
-            duckdb_text_literal(str(part)) for part in read_csv_leniently(source, plain, work)
+            dataset_sql_text_literal(str(part)) for part in read_csv_leniently(source, plain, work)
         )
         base.execute(f"{make} {number} FROM read_parquet([{parts}])")
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
@@ -162,7 +162,7 @@ def _check_raw_import_table(
         for column, field in fields_by_column.items()
     )
     whens = " ".join(
-        f"WHEN {broken} THEN {duckdb_text_literal(reason)}"
+        f"WHEN {broken} THEN {dataset_sql_text_literal(reason)}"
         for column, field in fields_by_column.items()
         for reason, broken in _table_field_rules_sql(column, field)
     )
@@ -203,7 +203,7 @@ def _table_field_rules_sql(column: str, field: TableField) -> list[tuple[str, st
     if field.longest is not None:
         rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
     if field.choices:
-        choices = ", ".join(duckdb_text_literal(choice) for choice in field.choices)
+        choices = ", ".join(dataset_sql_text_literal(choice) for choice in field.choices)
         rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({choices}), true)"))
     if field.lowest is not None:
         rules.append((f"{name} too small", f"{value} < {field.lowest}"))

@@ -20,7 +20,7 @@ from typing import Final
 
 import duckdb
 
-from commonwatt.sandbox.io.imports.checked import duckdb_text_literal
+from commonwatt.sandbox.io.imports.checked import dataset_sql_text_literal
 
 GENDERS: Final = {"male": 8507, "female": 8532}
 RACES: Final = {"white": 8527, "black": 8516, "black or african american": 8516, "asian": 8515}
@@ -51,7 +51,7 @@ def omop_concept_sql(expression: str, choices: Mapping[str, int]) -> str:
     "CASE sex WHEN 'male' THEN 8507 ELSE 0 END"
     """
     whens = " ".join(
-        f"WHEN {duckdb_text_literal(word)} THEN {concept}" for word, concept in choices.items()
+        f"WHEN {dataset_sql_text_literal(word)} THEN {concept}" for word, concept in choices.items()
     )
     return f"CASE {expression} {whens} ELSE 0 END"
 
@@ -66,7 +66,7 @@ def word_of_omop_concept_sql(expression: str, choices: Mapping[str, int]) -> str
     for word, concept in choices.items():
         first.setdefault(concept, word)
     whens = " ".join(
-        f"WHEN {concept} THEN {duckdb_text_literal(word)}" for concept, word in first.items()
+        f"WHEN {concept} THEN {dataset_sql_text_literal(word)}" for concept, word in first.items()
     )
     return f"CASE {expression} {whens} END"
 
@@ -77,7 +77,7 @@ def make_omop_code_table(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
     It is empty where no vocabulary was imported.
     """
     names = ", ".join(
-        f"({duckdb_text_literal(url)}, {duckdb_text_literal(name)})"
+        f"({dataset_sql_text_literal(url)}, {dataset_sql_text_literal(name)})"
         for url, name in SYSTEMS.items()
     )
     concepts, maps = draft / "concept.parquet", draft / "concept_relationship.parquet"
@@ -89,7 +89,7 @@ def make_omop_code_table(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         return
     standard = (
         "SELECT concept_id_1 AS concept_id, min(concept_id_2) AS standard_id"
-        f" FROM read_parquet({duckdb_text_literal(str(maps))})"
+        f" FROM read_parquet({dataset_sql_text_literal(str(maps))})"
         # A code may map to several standard concepts; the lowest id is taken, so that one record
         # stays one row.
         " WHERE relationship_id = 'Maps to' GROUP BY concept_id_1"
@@ -100,7 +100,7 @@ def make_omop_code_table(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         "INSERT INTO codes SELECT coalesce(n.system, c.vocabulary_id), c.concept_code,"
         " min(c.concept_id), min(coalesce(m.standard_id,"
         " CASE c.standard_concept WHEN 'S' THEN c.concept_id ELSE 0 END))"
-        f" FROM read_parquet({duckdb_text_literal(str(concepts))}) c"
+        f" FROM read_parquet({dataset_sql_text_literal(str(concepts))}) c"
         f" LEFT JOIN (VALUES {names}) n(system, vocabulary) ON n.vocabulary = c.vocabulary_id"
         f" LEFT JOIN ({standard}) m ON m.concept_id = c.concept_id GROUP BY ALL"
     )

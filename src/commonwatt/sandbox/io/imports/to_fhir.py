@@ -22,7 +22,7 @@ import polars as pl
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.fhir import RESOURCES
-from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, duckdb_text_literal
+from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, dataset_sql_text_literal
 from commonwatt.sandbox.io.imports.plain import TYPES
 from commonwatt.sandbox.io.imports.tables import omop_table_fields
 from commonwatt.sandbox.io.imports.terms import (
@@ -173,7 +173,7 @@ class OmopDraftTables:
             else f'NULL::{TYPES[omop_field.kind]} AS "{omop_field.name}"'
             for omop_field in omop_table_fields()[table]
         ]
-        path = duckdb_text_literal(str(self.path(table)))
+        path = dataset_sql_text_literal(str(self.path(table)))
         return f"(SELECT {', '.join(columns)} FROM read_parquet({path}))"
 
 
@@ -208,7 +208,7 @@ def _make_omop_concept_terms(
     if not draft_tables.has("concept"):
         return
     names = ", ".join(
-        f"({duckdb_text_literal(url)}, {duckdb_text_literal(name)})"
+        f"({dataset_sql_text_literal(url)}, {dataset_sql_text_literal(name)})"
         for url, name in SYSTEMS.items()
     )
     base.execute(
@@ -337,7 +337,7 @@ def _checked_fhir_row_count(
         f"SELECT count(*) FROM {draft_tables.rows_sql(table)}{condition}" for table in tables
     ]
     source_rows = base.execute("SELECT (" + ") + (".join(queries) + ")").fetchone()
-    file = duckdb_text_literal(str(draft_tables.path(resource)))
+    file = dataset_sql_text_literal(str(draft_tables.path(resource)))
     made_rows = base.execute(f"SELECT count(*) FROM read_parquet({file})").fetchone()
     if made_rows is None or source_rows is None or made_rows[0] != source_rows[0]:
         raise IdentityError(

@@ -22,7 +22,7 @@ import polars as pl
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, duckdb_text_literal
+from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, dataset_sql_text_literal
 from commonwatt.sandbox.io.imports.terms import (
     ETHNICITIES,
     GENDERS,
@@ -129,7 +129,7 @@ class FhirDraftTables:
             f'"{name}"' if name in schema else f'NULL::{kind} AS "{name}"'
             for name, kind in wanted_columns.items()
         ]
-        file = duckdb_text_literal(str(self.path(table)))
+        file = dataset_sql_text_literal(str(self.path(table)))
         return f"(SELECT {', '.join(columns)} FROM read_parquet({file}))"
 
 
@@ -344,7 +344,7 @@ def _make_omop_observation_periods(
     """Make one period a person, from the first day on record to the last."""
     days = [
         f"SELECT person_id, patient_id, {first} AS first, {last} AS last"
-        f" FROM read_parquet({duckdb_text_literal(str(draft_tables.path(table)))})"
+        f" FROM read_parquet({dataset_sql_text_literal(str(draft_tables.path(table)))})"
         for table, (first, last) in _FIRST_DAY.items()
         if draft_tables.has(table)
     ]
@@ -374,7 +374,7 @@ def _omop_column_list_sql(columns: Mapping[str, str]) -> str:
 
 def _omop_table_row_count(base: duckdb.DuckDBPyConnection, path: Path) -> int:
     row = base.execute(
-        f"SELECT count(*) FROM read_parquet({duckdb_text_literal(str(path))})"
+        f"SELECT count(*) FROM read_parquet({dataset_sql_text_literal(str(path))})"
     ).fetchone()
     return row[0] if row else 0
 

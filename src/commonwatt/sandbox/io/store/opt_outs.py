@@ -101,21 +101,21 @@ def table_without_people(table: Path, people: frozenset[str], copies_folder: Pat
     rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(excluded))
     # Sorted, so that the same people name the same copy in whatever order the set was built.
     key_parts = [str(table), *sorted(people)]
-    return cached_job_table(
+    return cached_isolated_job_table(
         copies_folder, key_parts, lambda draft: rows.collect().write_parquet(draft)
     )
 
 
-def job_table_as_csv(table: Path, copies_folder: Path) -> Path:
+def isolated_job_table_as_csv(table: Path, copies_folder: Path) -> Path:
     """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
-    return cached_job_table(
+    return cached_isolated_job_table(
         copies_folder,
         ["csv", str(table)],
-        lambda draft: _flattened_job_table(table).write_csv(draft),
+        lambda draft: _dataset_table_nested_as_json(table).write_csv(draft),
     )
 
 
-def cached_job_table(
+def cached_isolated_job_table(
     copies_folder: Path, key_parts: Iterable[str], write: Callable[[Path], object]
 ) -> Path:
     """Return the copy that `words` name, written now if it is not there."""
@@ -128,7 +128,7 @@ def cached_job_table(
     return copy
 
 
-def _flattened_job_table(table: Path) -> pl.DataFrame:
+def _dataset_table_nested_as_json(table: Path) -> pl.DataFrame:
     frame = pl.read_parquet(table)
     # CSV has no lists, and Polars refuses to write them.
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]

@@ -49,7 +49,7 @@ class OutputRecord:
     stops: tuple[tuple[str, str], ...] = ()
 
 
-def add_data_project(tx: sa.Connection, row: Mapping[str, str]) -> None:
+def add_sandbox_project_row(tx: sa.Connection, row: Mapping[str, str]) -> None:
     """Add a project; raise if there is one of that name.
 
     Raises:
@@ -72,7 +72,7 @@ def data_project_row(tx: sa.Connection, project: str) -> sa.Row[Any]:
     return row
 
 
-def set_project_state(tx: sa.Connection, project: str, state: ProjectState) -> None:
+def set_sandbox_project_state(tx: sa.Connection, project: str, state: ProjectState) -> None:
     """Change a project's state."""
     condition = schema.projects.c.room == project
     tx.execute(schema.projects.update().where(condition).values(state=state.value))
@@ -83,7 +83,7 @@ def consent_scope(tx: sa.Connection, project: str) -> consent.ConsentScope:
     return consent.ConsentScope(data_project_row(tx, project).scope)
 
 
-def add_dataset(
+def add_sandbox_dataset_row(
     tx: sa.Connection,
     project: str,
     dataset: str,

@@ -101,7 +101,7 @@ class Project(ProjectBase):
                     state=ProjectState.OPEN, expires_on=facts.expires_on,
                     today=at.date().isoformat(),
                 ),
-                save=lambda: records.add_data_project(tx, row),
+                save=lambda: records.add_sandbox_project_row(tx, row),
                 body={"scope": facts.scope.value}, by=by, at=at,
             )  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ class Project(ProjectBase):
             self.make_move(
                 tx, DATASET_LIFECYCLE, None, DatasetState.IMPORTED, "import",
                 facts=DatasetFacts(project=self.project_standing(tx, at)),
-                save=lambda: records.add_dataset(
+                save=lambda: records.add_sandbox_dataset_row(
                     tx, self.name, dataset.name, DatasetState.IMPORTED, source=""
                 ),
                 body=body, by=by, at=at, of=f"dataset/{dataset.name}",
@@ -193,7 +193,7 @@ class Project(ProjectBase):
             )
             self.make_move(
                 tx, DATASET_LIFECYCLE, None, DatasetState.DEIDENTIFIED, "deidentify", facts=facts,
-                save=lambda: records.add_dataset(
+                save=lambda: records.add_sandbox_dataset_row(
                     tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=risk
                 ),
                 body=body, by=by, at=at, of=f"dataset/{name}", where=source,
@@ -445,7 +445,7 @@ class Project(ProjectBase):
     ) -> None:
         """Set the privacy budget of the project, or of one person in it by their actor id."""
         with self.transaction() as tx:
-            account.grant_privacy_budget(tx, self.name, epsilon, person=person)
+            account.set_privacy_budget_limit(tx, self.name, epsilon, person=person)
             self.record_step(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
 
     def set_preapproved_release(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
@@ -603,9 +603,17 @@ class Project(ProjectBase):
         body: Mapping[str, Any], *, by: Signer, at: datetime,
     ) -> None:  # fmt: skip
         self.make_move(
-            tx, PROJECT_LIFECYCLE, standing.state, to, step, facts=standing,
-            save=lambda: records.set_project_state(tx, self.name, to), body=body, by=by, at=at,
-        )  # fmt: skip
+            tx,
+            PROJECT_LIFECYCLE,
+            standing.state,
+            to,
+            step,
+            facts=standing,
+            save=lambda: records.set_sandbox_project_state(tx, self.name, to),
+            body=body,
+            by=by,
+            at=at,
+        )
 
     def _output_provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
         held: frozenset[str] = frozenset()
@@ -671,11 +679,14 @@ class Project(ProjectBase):
                 *sorted(provenance.unseen_people),
             ]
             rows = training_table(provenance.dataset, training, provenance.unseen_people)
-            inputs[TRAIN] = consent.cached_job_table(copies_folder, key_parts, rows.write_parquet)
+            inputs[TRAIN] = consent.cached_isolated_job_table(
+                copies_folder, key_parts, rows.write_parquet
+            )
         # R as Debian ships it reads no Parquet, and a job cannot install packages.
         if request.language is JobLanguage.R:
             inputs = {
-                name: consent.job_table_as_csv(path, copies_folder) for name, path in inputs.items()
+                name: consent.isolated_job_table_as_csv(path, copies_folder)
+                for name, path in inputs.items()
             }
         return IsolatedJob(
             code=request.code, inputs=inputs, outputs=request.outputs, limits=request.limits,

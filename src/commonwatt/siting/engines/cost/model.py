@@ -101,7 +101,7 @@ def construction_interest_factor(r: float, months: float) -> float:
 
 
 @njit()
-def useful_gpu_hours(inputs: CostInputs) -> float:
+def useful_gpu_hours_per_year(inputs: CostInputs) -> float:
     """Return the hours of a year in which a GPU does useful work.
 
     A GPU under repair is not there to be used, so faults lower the hours that the use is
@@ -136,7 +136,7 @@ def levelised_cost_parts(inputs: CostInputs) -> CostParts:
     land = land_usd * waiting * math.exp(math.log1p(r) * inputs.build_months / 12.0)
     busy, idle = inputs.busy_draw_share, inputs.idle_draw_share
     mean_kw = it_kw * (idle + (busy - idle) * inputs.utilisation_share) * pue
-    hours = useful_gpu_hours(inputs)
+    hours = useful_gpu_hours_per_year(inputs)
     return CostParts(
         yearly_asset_charge_usd(
             servers, servers * inputs.salvage_share, r, inputs.hardware_life_years, tax
@@ -217,7 +217,7 @@ def levelised_cost_by_cash_flow(inputs: CostInputs) -> float:
     r, tax = inputs.discount_rate, inputs.tax_share
     years, cycle = int(inputs.shell_life_years), int(inputs.hardware_life_years)
     servers, shell, land = _server_shell_land_outlays_usd(inputs)
-    hours = useful_gpu_hours(inputs)
+    hours = useful_gpu_hours_per_year(inputs)
     expenses = float(np.array(levelised_cost_parts(inputs)[3:]).sum()) * hours
     flow = [0.0] * (years + 1)
     flow[0] -= shell + land

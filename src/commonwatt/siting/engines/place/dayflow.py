@@ -28,7 +28,7 @@ EPS = 1e-9  # flow below it is rounding: an arc with less left is full
 
 
 @njit()
-def _push_placement_node(heap: F64, node: I64, size: int, key: float, what: int) -> int:
+def _push_placement_path_node(heap: F64, node: I64, size: int, key: float, what: int) -> int:
     i = size
     while i > 0:
         up = (i - 1) >> 1
@@ -132,7 +132,7 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
     hours, classes = lam.shape
     pools = mu.shape[1]
     first_pool = hours * classes
-    filled = _push_placement_node(heap, queue, 0, 0.0, source)
+    filled = _push_placement_path_node(heap, queue, 0, 0.0, source)
     dist[source], parent[source], stamp[source] = 0.0, -1, mark
     shortest, last, unserved, count = np.inf, -1, False, 0
     while filled > 0:
@@ -167,7 +167,7 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     if size[j] - used[h, j] > EPS:
                         shortest, last, unserved = new, v, False
                     else:
-                        filled = _push_placement_node(heap, queue, filled, new, v)
+                        filled = _push_placement_path_node(heap, queue, filled, new, v)
             for step in (-1, 1):
                 next_hour = h + step
                 if next_hour < 0 or next_hour >= hours:
@@ -178,7 +178,7 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     new = d + max(lam[next_hour, k] - price, 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push_placement_node(heap, queue, filled, new, v)
+                        filled = _push_placement_path_node(heap, queue, filled, new, v)
         else:
             h, j = hour[u], item[u]
             for k in range(classes):
@@ -187,7 +187,7 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push_placement_node(heap, queue, filled, new, v)
+                        filled = _push_placement_path_node(heap, queue, filled, new, v)
     return shortest, last, unserved, count
 
 
@@ -257,7 +257,7 @@ def _copy_placement_load_to_flow(load: F64, flow: F64) -> None:
 
 
 @njit()
-def solve_placement_day(
+def solve_placement_day_unserved_load(
     cost: F64,
     demand: F64,
     reach: I64,

@@ -32,7 +32,10 @@ from commonwatt.siting.domain.placement import (
     deferred_load_limit,
     placement_running_cost_usd,
 )
-from commonwatt.siting.engines.place.dayflow import placement_day_cost_bound, solve_placement_day
+from commonwatt.siting.engines.place.dayflow import (
+    placement_day_cost_bound,
+    solve_placement_day_unserved_load,
+)
 from commonwatt.siting.engines.place.exact import (
     build_placement_model,
     new_highs_placement_solver,
@@ -151,7 +154,7 @@ def placement_day_cost(days: DailyProblem, day: int) -> F64:
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
 
 
-def placement_pool_needs(days: DailyProblem) -> list[tuple[I64, float]]:
+def placement_needs_of_pool_sets(days: DailyProblem) -> list[tuple[I64, float]]:
     """Return sets of pools and the GPUs that they must hold together in any plan.
 
     For every class: the pools that it may use must hold, at each hour, the load of
@@ -190,7 +193,7 @@ def try_placement_size(
     flow, mu, missing = cached.flow.copy(), cached.mu.copy(), cached.missing.copy()
     for day in np.flatnonzero(missing > 0).tolist():
         part = slice(day * DAY, (day + 1) * DAY)
-        missing[day] = solve_placement_day(
+        missing[day] = solve_placement_day_unserved_load(
             placement_day_cost(days, day),
             days.demand[part],
             days.reach,
@@ -283,7 +286,7 @@ class MasterProblem:
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
         # True of any plan and known without a single plane, so that the first sizes that are
         # tried lie near what is needed.
-        for pools_of, need in placement_pool_needs(self._days):
+        for pools_of, need in placement_needs_of_pool_sets(self._days):
             highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
             kind = _HIGHS.HighsVarType.kInteger
@@ -474,7 +477,7 @@ def _first_pool_sizes(days: DailyProblem) -> F64:
         open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
     )  # fmt: skip
     model, layout = build_placement_model(few)
-    for pools, need in placement_pool_needs(days):
+    for pools, need in placement_needs_of_pool_sets(days):
         row = model.add_rows(np.array([need]), np.array([INF]))
         model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
     values = np.array(run_highs_on_placement(model, solver="simplex").getSolution().col_value)

@@ -23,7 +23,7 @@ from commonwatt.siting.domain.placement import (
     PlacementProblem,
     placement_carbon_kg,
 )
-from commonwatt.siting.engines.place.dayflow import solve_placement_day
+from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_load
 from commonwatt.siting.engines.place.decompose import (
     DailyProblem,
     cut_placement_into_days,
@@ -233,7 +233,7 @@ def _day_unserved_and_least_carbon(days: DailyProblem, day: int) -> tuple[float,
     classes, pools, _ = days.problem.shape
     flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
     part, cost = slice(day * DAY, (day + 1) * DAY), placement_day_cost(days, day)
-    unserved = solve_placement_day(
+    unserved = solve_placement_day_unserved_load(
         cost, days.demand[part], days.reach, days.counts, days.max_size[part],
         days.problem.max_size, 1e9, flow, mu,
     )  # fmt: skip

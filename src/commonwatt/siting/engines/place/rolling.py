@@ -18,7 +18,7 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
-from commonwatt.siting.engines.place.dayflow import solve_placement_day
+from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_load
 
 HINDSIGHT_HOURS: Final = (
     28 * DAY
@@ -110,7 +110,7 @@ def rolling_case_of_market(
     )  # fmt: skip
 
 
-def run_at_origin(case: RollingCase) -> RollingOutcome:
+def run_placement_load_at_origin(case: RollingCase) -> RollingOutcome:
     """Return what it costs when all load runs where and when it arises."""
     load = np.zeros((*case.near.shape, case.demand.shape[1]))
     load[np.arange(len(case.origin)), case.origin] = case.demand
@@ -193,7 +193,7 @@ def _placement_window_load(
     # A thousand times the dearest hour: no price is high enough to leave load unserved.
     flow, mu = np.zeros((hours, classes, regions)), np.zeros((hours, regions))
     full = np.repeat(hourly_cost[:, None, :], classes, axis=1)
-    left = solve_placement_day(
+    left = solve_placement_day_unserved_load(
         full, arrivals, reach, counts.astype(np.int64), room, case.size,
         float(np.abs(hourly_cost).max() * 1000 + 1), flow, mu,
     )  # fmt: skip

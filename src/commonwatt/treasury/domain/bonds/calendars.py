@@ -78,7 +78,7 @@ def _nearest_payment_day(calendar: Calendar, day: date, direction: int) -> date:
 @cache
 def _target_payment_holidays(year: int) -> frozenset[date]:
     # Before 2000 TARGET closed on New Year's Day and Christmas Day alone.
-    easter = _bank_holiday_easter_sunday(year)
+    easter = _bond_calendar_easter_sunday(year)
     moving = (
         {easter - timedelta(days=2), easter + timedelta(days=1)} if year >= 2000 else set[date]()
     )
@@ -91,7 +91,7 @@ def _target_payment_holidays(year: int) -> frozenset[date]:
     return frozenset(moving | fixed)
 
 
-def _bank_holiday_easter_sunday(year: int) -> date:
+def _bond_calendar_easter_sunday(year: int) -> date:
     a, b, c = year % 19, year // 100, year % 100
     d, e, f = b // 4, b % 4, (b + 8) // 25
     h = (19 * a + b - d - (b - f + 1) // 3 + 15) % 30

@@ -28,7 +28,11 @@ from commonwatt.treasury.engines.fan.estimate import (
     estimate_panel,
     macro_history,
 )
-from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, issuance_mix_profile
+from commonwatt.treasury.engines.fan.inputs import (
+    NO_CALLS,
+    FanInputs,
+    mix_repayment_and_interest_profile,
+)
 from commonwatt.treasury.engines.fan.kernel import OpeningLadder
 from commonwatt.treasury.io.country.weo import Economy
 
@@ -89,7 +93,7 @@ def backtest_debt_fan(
             now = histories[name].debt_share
             if (only and name not in only) or outcome is None or not np.isfinite(now[-1]):
                 continue
-            fan = forecast_debt_paths(
+            fan = forecast_debt_ratios_at_horizon(
                 panel, name, histories[name], markets, horizon, paths=paths, seed=seed
             )
             scores.append(_debt_backtest_score(name, origin, outcome, fan))
@@ -159,7 +163,7 @@ def debt_forecast_crps(ordered_paths: F64, outcome: float) -> float:
     return float(np.abs(ordered_paths - outcome).mean() - (ranks * ordered_paths).sum() / n**2)
 
 
-def forecast_debt_paths(
+def forecast_debt_ratios_at_horizon(
     panel: MacroPanel,
     name: str,
     past: MacroHistory,
@@ -200,7 +204,9 @@ def economy_fan_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: 
         opening=_even_opening_debt_ladder(debt, rate, years),
         # No plan is known: the budget answers to debt beyond where it stood at the origin.
         anchor=np.full(years + 1, debt),
-        mix=issuance_mix_profile(_even_issuance_mix(rate), ("own", "", "", ""), years),
+        mix=mix_repayment_and_interest_profile(
+            _even_issuance_mix(rate), ("own", "", "", ""), years
+        ),
         reserves=0.0,
         reserves_return=0.0,
         financing_share=1.0,

@@ -121,7 +121,7 @@ def debt_fan_inputs(
     slots = debt_currency_slots(country, projection.ladder)
     gdp = np.array([y.gdp for y in years])
     before = np.array([country.gdp_before, *gdp[:-1]])
-    need = np.array([y.interest - y.primary_balance - _public_transfers_of_year(y) for y in years])
+    need = np.array([y.interest - y.primary_balance - _country_transfers_of_year(y) for y in years])
     # The ladder of the projection holds what it issues itself; the paths issue their own.
     opening = opening_debt_ladder(
         [t for t in projection.ladder if t.issued < first], slots, first, count
@@ -133,13 +133,13 @@ def debt_fan_inputs(
         gdp_before=country.gdp_before,
         growth=gdp / before - 1,
         primary=np.array(
-            [(y.primary_balance + _public_transfers_of_year(y)) / y.gdp for y in years]
+            [(y.primary_balance + _country_transfers_of_year(y)) / y.gdp for y in years]
         ),
         net_issue=np.array([y.gross_issuance - y.redemption for y in years]),
         need=need,
         opening=opening,
-        anchor=_planned_net_debt_shares(projection, float(opening.face.sum())),
-        mix=issuance_mix_profile(country.mix, slots, count),
+        anchor=_planned_net_debt_gdp_shares(projection, float(opening.face.sum())),
+        mix=mix_repayment_and_interest_profile(country.mix, slots, count),
         reserves=country.reserves or 0.0,
         reserves_return=country.reserves_return,
         # Without reserves there is nothing but debt to meet a shock.
@@ -153,11 +153,11 @@ def debt_fan_inputs(
     )
 
 
-def _public_transfers_of_year(year: ProjectedYear) -> float:
+def _country_transfers_of_year(year: ProjectedYear) -> float:
     return math.fsum(year.balances.transfers.values())
 
 
-def _planned_net_debt_shares(projection: Projection, face: float) -> F64:
+def _planned_net_debt_gdp_shares(projection: Projection, face: float) -> F64:
     # The reaction is to what differs from the plan: a planned rise of debt must not make the
     # primary balance of the plan itself better.
     country = projection.country
@@ -201,7 +201,9 @@ def opening_debt_ladder(
     return OpeningLadder(redemption, cost, face)
 
 
-def issuance_mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> MixProfile:
+def mix_repayment_and_interest_profile(
+    mix: Sequence[MixPart], slots: Sequence[str], years: int
+) -> MixProfile:
     """Return what a vintage of each currency repays and pays, by years since its issue.
 
     A tenor's rate moves with the short rate by 1 - w and with the long rate by w,

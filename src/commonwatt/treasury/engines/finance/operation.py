@@ -43,7 +43,7 @@ def centre_operating_periods(
     """
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
-    saved, refresh = hardware_refresh_saving_plan(centre)
+    saved, refresh = centre_refresh_saved_and_spent(centre)
     rows: list[OperatingPeriod] = []
     reserve = 0.0
     for k in range(centre.operating_periods):
@@ -75,7 +75,7 @@ def centre_running_cost_cents(centre: Centre, hours: float, period: int) -> floa
     return (fixed + 100 * operation.variable_cost * hours) * index
 
 
-def hardware_refresh_saving_plan(centre: Centre) -> tuple[list[float], list[float]]:
+def centre_refresh_saved_and_spent(centre: Centre) -> tuple[list[float], list[float]]:
     """Return what is saved and what is spent on renewal in each period, in cents.
 
     Each renewal is saved for in equal parts over the periods since the one before it;

@@ -10,9 +10,9 @@ from commonwatt.treasury.engines.finance.construction import construction_drawdo
 from commonwatt.treasury.engines.finance.loan import loan_present_values
 from commonwatt.treasury.engines.finance.operation import (
     centre_price_index,
+    centre_refresh_saved_and_spent,
     centre_running_cost_cents,
     gpu_hours_sold_in_period,
-    hardware_refresh_saving_plan,
 )
 from commonwatt.treasury.io.centre import Centre
 
@@ -28,7 +28,7 @@ def price_for_llcr(centre: Centre, target: float, utilisation: float) -> float:
     debt = construction_drawdown(centre)[-1].balance
     periods, rate = centre.loan_periods, centre.loan_rate_per_period
     hours = gpu_hours_sold_in_period(centre, utilisation)
-    saved, _ = hardware_refresh_saving_plan(centre)
+    saved, _ = centre_refresh_saved_and_spent(centre)
     per_unit = [100 * hours * centre_price_index(centre, k) for k in range(periods)]
     costs = [centre_running_cost_cents(centre, hours, k) + saved[k] for k in range(periods)]
     # Costs move with the hours that are sold, so that a low utilisation saves its energy.

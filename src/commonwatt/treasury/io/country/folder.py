@@ -37,7 +37,7 @@ from commonwatt.treasury.io.country.csvs import CsvRow, country_csv_rows, option
 from commonwatt.treasury.io.country.publications import (
     check_published_balances,
     load_budget_forecast_vintages,
-    load_debt_cash_windows,
+    load_published_bond_cash_windows,
     load_published_debt_stocks,
 )
 
@@ -165,7 +165,7 @@ def load_country(name_or_path: str) -> Country:
             for row in optional_country_csv_rows(folder / "sources.csv", ["source_id", "title"])
         },
         stocks=load_published_debt_stocks(folder, file.currency),
-        cash_windows=load_debt_cash_windows(folder, file.currency),
+        cash_windows=load_published_bond_cash_windows(folder, file.currency),
         vintages=load_budget_forecast_vintages(folder, file.currency),
     )
 

@@ -17,7 +17,7 @@ from commonwatt.treasury.domain.publications import (
     CashWindow,
     ForecastVintage,
     PublishedStock,
-    publication_month_number,
+    debt_publication_month_number,
 )
 from commonwatt.treasury.io.country.csvs import CsvRow, optional_country_csv_rows
 
@@ -36,7 +36,7 @@ def load_published_debt_stocks(folder: Path, currency: str) -> tuple[PublishedSt
     )
 
 
-def load_debt_cash_windows(folder: Path, currency: str) -> tuple[CashWindow, ...]:
+def load_published_bond_cash_windows(folder: Path, currency: str) -> tuple[CashWindow, ...]:
     """Return the published bond cash, by window of months."""
     rows = optional_country_csv_rows(folder / "cash_flows.csv", ["period", "source_id"])
     return tuple(_parse_debt_cash_window(row, currency) for row in rows)
@@ -125,8 +125,8 @@ def _parse_debt_cash_window(row: CsvRow, currency: str) -> CashWindow:
     first_year, first, last_year, last = match.groups()
     return CashWindow(
         # A window is a step between month-ends, and starts at the end of the month before it.
-        before=publication_month_number(int(first_year), int(first)) - 1,
-        last=publication_month_number(int(last_year or first_year), int(last or first)),
+        before=debt_publication_month_number(int(first_year), int(first)) - 1,
+        last=debt_publication_month_number(int(last_year or first_year), int(last or first)),
         proceeds=row.money_amount("proceeds", currency),
         repayment=row.money_amount("repayment", currency),
     )

@@ -71,7 +71,9 @@ def promised_gang_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapaci
             # The promise takes GPUs that are busy now, so that those free now are left to backfill.
             apply_gang_pieces(
                 then,
-                tuple(_piece_moved_to_busy_gpus(piece, plan.state.nodes, then) for piece in pieces),
+                tuple(
+                    _gang_piece_on_gpus_busy_now(piece, plan.state.nodes, then) for piece in pieces
+                ),
                 1,
             )
             return end_ms, then
@@ -87,7 +89,9 @@ def least_free_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     )
 
 
-def _piece_moved_to_busy_gpus(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
+def _gang_piece_on_gpus_busy_now(
+    piece: GangPiece, now: FreeCapacity, then: FreeCapacity
+) -> GangPiece:
     """Return `piece` on GPUs of its node that are busy now, as far as there are any."""
     share = piece.request.gpu_milli
     free = np.flatnonzero(then.gpu_milli[piece.node] >= share)

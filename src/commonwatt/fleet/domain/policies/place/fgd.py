@@ -17,7 +17,7 @@ from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
 from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacity, PlacementRequest
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
-    count_score_levels_up_to,
+    count_gpu_score_levels_up_to,
     fragmented_gpu_share_of_node,
 )
 
@@ -74,7 +74,7 @@ def fgd_score_and_gpus_of_node(
         for i in range(request.gpus):
             free[picked[i]] -= request.gpu_milli
         # The score is looked up among whole falls, so that no exponential of a float decides a tie.
-        return count_score_levels_up_to(
+        return count_gpu_score_levels_up_to(
             typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
         )
     return _fgd_score_of_best_gpu(request, free, cpu, kind, typical, now, picked)
@@ -95,7 +95,7 @@ def _fgd_score_of_best_gpu(
         # GPUs with equal shares free score alike, so the first of them stands for all.
         if free[gpu] >= request.gpu_milli and not _repeats_free_share_of_gpu(free, gpu):
             free[gpu] -= request.gpu_milli
-            level = count_score_levels_up_to(
+            level = count_gpu_score_levels_up_to(
                 typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
             )
             free[gpu] += request.gpu_milli

@@ -77,7 +77,7 @@ def typical_gpu_demand(
         group_gpus=groups["gpus"].to_numpy().astype(np.int64),
         group_milli=groups["gpu_milli"].to_numpy().astype(np.int64),
         weights=_request_weights_by_gpu_type(gpu_jobs, groups, steps, workload, fleet),
-        levels=fragmentation_score_levels(max(weight, 1)),
+        levels=least_fragmentation_fall_by_score(max(weight, 1)),
     )
 
 
@@ -130,7 +130,7 @@ def _mask_accepts_gpu_type(
     )
 
 
-def fragmentation_score_levels(weight: int) -> I64:
+def least_fragmentation_fall_by_score(weight: int) -> I64:
     """Return the least fall of fragmentation for each score from 1 to 99.
 
         score = floor(100 / (1 + exp(-fall))), fall in whole GPUs
@@ -138,7 +138,7 @@ def fragmentation_score_levels(weight: int) -> I64:
     Source: the artifact of the FGD paper scores a node by the sigmoid of the fall,
         cut to a whole number from 0 to 100. Nothing lost and nothing gained is 50.
 
-    >>> fragmentation_score_levels(1)[[0, 48, 49, 50, 98]].tolist()
+    >>> least_fragmentation_fall_by_score(1)[[0, 48, 49, 50, 98]].tolist()
     [-4595, -40, 0, 41, 4596]
     """
     falls = [1000 * weight * math.log(score / (100 - score)) for score in range(1, 100)]
@@ -147,7 +147,7 @@ def fragmentation_score_levels(weight: int) -> I64:
 
 
 @njit(inner=True)
-def count_score_levels_up_to(rising_levels: I64, limit: int) -> int:
+def count_gpu_score_levels_up_to(rising_levels: I64, limit: int) -> int:
     """Return how many of the `rising_levels` numbers are at most `limit`."""
     low, high = 0, len(rising_levels)
     while low < high:
@@ -176,7 +176,7 @@ def fragmented_gpu_share_of_node(
         idle += free[gpu]
     if idle == 0:
         return 0
-    step = count_score_levels_up_to(typical.cpu_steps, cpu_milli)
+    step = count_gpu_score_levels_up_to(typical.cpu_steps, cpu_milli)
     # CPU jobs are part of the weight and of no group: to them all idle GPU stays lost.
     lost = idle * typical.weight
     share, usable, count = -1, 0, 0

@@ -42,7 +42,7 @@ def node_anomaly_vus_pr(
     0.6005
     """
     cuts = anomaly_score_thresholds(score, thresholds)
-    first = first_threshold_passed(score, cuts)
+    first = first_node_alarm_threshold_passed(score, cuts)
     starts, ends = anomaly_intervals(label)
     flagged = np.cumsum(np.bincount(first, minlength=thresholds)[:thresholds])
     areas = np.empty(window + 1)
@@ -56,7 +56,7 @@ def anomaly_score_thresholds(score: Floats, thresholds: int) -> Floats:
     return falling[np.linspace(0, len(score) - 1, thresholds).astype(np.int64)]
 
 
-def first_threshold_passed(score: Floats, threshold_scores: Floats) -> Ints:
+def first_node_alarm_threshold_passed(score: Floats, threshold_scores: Floats) -> Ints:
     """Return for each point the number of the first (highest) threshold that it reaches."""
     return np.searchsorted(-threshold_scores, -score, side="left").astype(np.int64)
 
@@ -76,7 +76,7 @@ def _fill_vus_areas_by_buffer(
     starts: Ints, ends: Ints, first: Ints, flagged: Floats, areas: Floats
 ) -> None:
     """Write the area under the curve of each buffer length."""
-    labelled = _labelled_points_by_threshold(starts, ends, first, len(flagged))
+    labelled = _node_alarm_points_by_threshold(starts, ends, first, len(flagged))
     size = float(np.sum(ends - starts + 1))
     scratch = np.zeros(len(first))
     for k in range(len(starts)):
@@ -88,7 +88,7 @@ def _fill_vus_areas_by_buffer(
 
 
 @njit(inner=True)
-def _labelled_points_by_threshold(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
+def _node_alarm_points_by_threshold(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
     """Return, by threshold, how many labelled points pass it."""
     count = np.zeros(cuts)
     for k in range(len(starts)):

@@ -195,7 +195,7 @@ class SlurmBackend:
         if job is None:
             return
         number = parse.scontrol_fields(line)["JobId"]
-        if job.phase == JobPhase.HELD and _runs_free(line):
+        if job.phase == JobPhase.HELD and _slurm_may_start_job_itself(line):
             with contextlib.suppress(BackendError):  # if it is over by now, the next look tells
                 self.scontrol.command(f"hold {number}")
         earlier = jobs.get(job.request.job_id)
@@ -267,7 +267,7 @@ class SlurmBackend:
         )
         options += (
             [f"--mem={request.memory_mib}M"]
-            if request.memory_mib and _is_single_node_request(request)
+            if request.memory_mib and _is_slurm_single_node_request(request)
             else []
         )
         # exec, so that Slurm's signals reach the program itself and no shell stands between
@@ -316,7 +316,7 @@ class SlurmBackend:
         return finished.stdout.decode(errors="replace")
 
 
-def _is_single_node_request(request: JobRequest) -> bool:
+def _is_slurm_single_node_request(request: JobRequest) -> bool:
     return request.single_node or request.gpus <= 1
 
 
@@ -324,7 +324,7 @@ def _slurm_cpus_per_task(request: JobRequest) -> int:
     """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
     # Rounded up to whole processors: Slurm hands out no parts, and rounding down would let jobs
     # share what each was promised.
-    return max(-(-request.cpu_milli // 1000), 1) if _is_single_node_request(request) else 1
+    return max(-(-request.cpu_milli // 1000), 1) if _is_slurm_single_node_request(request) else 1
 
 
 def _slurm_comment_text(
@@ -425,7 +425,7 @@ def _is_on_nodes(values: Mapping[str, str]) -> bool:
     return _PHASES.get(values["JobState"]) in PHASES_ON_NODES
 
 
-def _runs_free(line: str) -> bool:
+def _slurm_may_start_job_itself(line: str) -> bool:
     """Return whether a job that should be held would be started by Slurm itself."""
     return not _is_slurm_job_held(parse.scontrol_fields(line))
 

@@ -64,7 +64,7 @@ def _dmon_row_samples(
     rows_of_device: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
-        if _is_head(words):
+        if _is_dcgm_telemetry_head(words):
             names = names or [_BY_SHORT.get(word, word) for word in _head_fields(words)]
         elif words and words[0] != "ID":
             device, values = _dmon_device_and_readings(words)
@@ -79,7 +79,7 @@ def _dmon_row_samples(
             yield from _dmon_reading_samples(values, names, device, node, stamp, number)
 
 
-def _is_head(words: list[str]) -> bool:
+def _is_dcgm_telemetry_head(words: list[str]) -> bool:
     return bool(words) and words[0].startswith("#")
 
 

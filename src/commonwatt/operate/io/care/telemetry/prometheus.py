@@ -55,7 +55,7 @@ def scrape_prometheus_samples(
         TelemetryError: Nothing answers, or the page is not of the format.
     """
     return parse_prometheus_exposition(
-        _fetch_exporter_page(url, timeout_s), at_s=at_s, node=node or _host_of(url)
+        _fetch_exporter_page(url, timeout_s), at_s=at_s, node=node or _node_telemetry_url_host(url)
     )
 
 
@@ -128,7 +128,7 @@ def _prometheus_vector_sample(vector_item: Mapping[str, Any]) -> TelemetrySample
     return _prometheus_sample(labels.get("__name__", ""), labels, number, float(at_s), "")
 
 
-def _host_of(url: str) -> str:
+def _node_telemetry_url_host(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 

@@ -92,7 +92,7 @@ def _load_template_family(templates: str, rules: str, share: tuple[float, float]
     return TemplateFamily(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
 
 
-def is_template_held_out(template: int) -> bool:
+def is_tagger_template_held_out(template: int) -> bool:
     """Return whether a template is for testing only: every fifth is."""
     return template % 5 == 4
 
@@ -105,7 +105,9 @@ def training_documents(
     families = tagger_template_families(*names)
     for _ in range(count):
         source = families[bisect(_SHARES, chance.random())]
-        indices = [i for i in range(len(source.templates)) if is_template_held_out(i) == held_out]
+        indices = [
+            i for i in range(len(source.templates)) if is_tagger_template_held_out(i) == held_out
+        ]
         yield _write_training_document(source, indices, chance)
 
 
@@ -131,11 +133,13 @@ def _write_training_document(
             source.grammar.write_note_pieces(source.templates[index], chance), chance
         )
         templates_used.append(f"{source.name}:{index}")
-    text, findings = _note_text_and_identifiers(_restyled_note_pieces(pieces, source, chance))
+    text, findings = _note_text_and_identifiers(
+        _tagger_pieces_in_script_or_case(pieces, source, chance)
+    )
     return TrainingDocument(text, findings, tuple(templates_used))
 
 
-def _restyled_note_pieces(
+def _tagger_pieces_in_script_or_case(
     pieces: list[Piece], source: TemplateFamily, chance: random.Random
 ) -> list[Piece]:
     """Return pieces in simplified characters, small letters or capitals, now and then."""

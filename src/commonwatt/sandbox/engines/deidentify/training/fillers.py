@@ -33,7 +33,7 @@ def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]
     def name_list_part(file: str) -> list[str]:
         # In a scattered order: by the alphabet, the names for testing would all begin with the
         # last letters.
-        listed = sorted(deidentification_word_list(file), key=_scattered_name_order)
+        listed = sorted(deidentification_word_list(file), key=_made_up_name_scatter_number)
         return listed[int(name_list_share[0] * len(listed)) : int(name_list_share[1] * len(listed))]
 
     given_names, surnames = name_list_part("given-world.txt"), name_list_part("surnames-world.txt")
@@ -46,21 +46,21 @@ def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]
     jobs = (tagger_templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
     prose = (tagger_templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
     return {
-        "given": _made_up_name_filler(given_names),
-        "surname": _made_up_name_filler(surnames),
-        "placeword": _made_up_name_filler(places),
-        "streetname": _made_up_name_filler(name_list_part("streets-world.txt")),
-        "hksurname": _listed_choice_filler(hong_kong),
-        "plain": _listed_choice_filler(common),
-        "jobtitle": _listed_choice_filler([job.split(",")[0].split("/")[0] for job in jobs]),
-        "prose": _listed_choice_filler(prose),
-        "fragment": _prose_fragment_filler(prose),
-        "headline": _note_headline_filler(prose),
-        "word": _listed_choice_filler(common),
-        "wordnoun": _listed_choice_filler(common),
-        "initial": _listed_choice_filler("ABCDEFGHIJKLMNOPRSTVW"),
-        "letter": _listed_choice_filler("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-        "surnamezh": _listed_choice_filler([name for name in families if len(name) == 1]),
+        "given": _listed_or_joined_name_filler(given_names),
+        "surname": _listed_or_joined_name_filler(surnames),
+        "placeword": _listed_or_joined_name_filler(places),
+        "streetname": _listed_or_joined_name_filler(name_list_part("streets-world.txt")),
+        "hksurname": _tagger_listed_choice_filler(hong_kong),
+        "plain": _tagger_listed_choice_filler(common),
+        "jobtitle": _tagger_listed_choice_filler([job.split(",")[0].split("/")[0] for job in jobs]),
+        "prose": _tagger_listed_choice_filler(prose),
+        "fragment": _tagger_prose_fragment_filler(prose),
+        "headline": _tagger_note_headline_filler(prose),
+        "word": _tagger_listed_choice_filler(common),
+        "wordnoun": _tagger_listed_choice_filler(common),
+        "initial": _tagger_listed_choice_filler("ABCDEFGHIJKLMNOPRSTVW"),
+        "letter": _tagger_listed_choice_filler("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        "surnamezh": _tagger_listed_choice_filler([name for name in families if len(name) == 1]),
         "hanname": _chinese_name_filler(families, characters),
         "n89": lambda chance: str(chance.randint(1, 89)),
         "n99": lambda chance: str(chance.randint(1, 99)),
@@ -78,7 +78,7 @@ def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]
     }
 
 
-def _scattered_name_order(name: str) -> int:
+def _made_up_name_scatter_number(name: str) -> int:
     """Return a number that puts names in an order of no meaning, the same each time."""
     number = 0
     for char in name:
@@ -86,11 +86,11 @@ def _scattered_name_order(name: str) -> int:
     return number * 48_271 % 2_147_483_647
 
 
-def _listed_choice_filler(options: Sequence[str]) -> Filler:
+def _tagger_listed_choice_filler(options: Sequence[str]) -> Filler:
     return lambda chance: options[int(chance.random() * len(options))]
 
 
-def _prose_fragment_filler(prose: Sequence[str]) -> Filler:
+def _tagger_prose_fragment_filler(prose: Sequence[str]) -> Filler:
     """Return a filler of two to seven words from the middle of a sentence."""
 
     def fill_prose_fragment(chance: random.Random) -> str:
@@ -101,9 +101,9 @@ def _prose_fragment_filler(prose: Sequence[str]) -> Filler:
     return fill_prose_fragment
 
 
-def _note_headline_filler(prose: Sequence[str]) -> Filler:
+def _tagger_note_headline_filler(prose: Sequence[str]) -> Filler:
     """Return a filler of two to seven words with capital letters, as titles have them."""
-    fragment = _prose_fragment_filler(prose)
+    fragment = _tagger_prose_fragment_filler(prose)
     small = frozenset(("of", "the", "a", "an", "in", "and", "to", "for", "on", "at", "by"))
 
     def fill_note_headline(chance: random.Random) -> str:
@@ -116,9 +116,9 @@ def _note_headline_filler(prose: Sequence[str]) -> Filler:
     return fill_note_headline
 
 
-def _made_up_name_filler(listed: Sequence[str]) -> Filler:
+def _listed_or_joined_name_filler(listed: Sequence[str]) -> Filler:
     """Return a filler that draws a listed name, or joins the halves of two."""
-    pick = _listed_choice_filler(listed)
+    pick = _tagger_listed_choice_filler(listed)
 
     def fill_made_up_name(chance: random.Random) -> str:
         first = pick(chance)

@@ -103,7 +103,7 @@ def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[
         # Boosting starts from the log odds of the outcome; without that start the trees alone
         # predict something else.
         share = float(estimator.init_.class_prior_[1])
-        start = _log_odds(share)
+        start = _sandbox_model_log_odds(share)
     else:
         start = float(_flat_model_numbers([estimator.init_.constant_])[0])
     return _tree_ensemble_body(
@@ -112,7 +112,7 @@ def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[
 
 
 def _tree_ensemble_body(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
-    trees = [_sklearn_tree_arrays(estimator.tree_) for estimator in estimators]
+    trees = [_airlock_sklearn_tree_arrays(estimator.tree_) for estimator in estimators]
     return {
         "kind": "trees",
         "start": _six_digit_model_numbers([start])[0],
@@ -121,7 +121,7 @@ def _tree_ensemble_body(estimators: Iterable[Any], start: float, scale: float) -
     }
 
 
-def _sklearn_tree_arrays(tree: Any) -> dict[str, Any]:
+def _airlock_sklearn_tree_arrays(tree: Any) -> dict[str, Any]:
     return {
         # scikit-learn marks a leaf with -2.
         "feature": [max(int(feature), -1) for feature in tree.feature],
@@ -139,7 +139,7 @@ def _sklearn_tree_node_value(value: Any) -> float:
     return float(value[0]) if len(value) == 1 else float(value[1]) / float(sum(value))
 
 
-def _log_odds(share: float) -> float:
+def _sandbox_model_log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
