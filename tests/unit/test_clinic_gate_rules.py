@@ -230,3 +230,9 @@ def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
 
 def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():
     assert {DeploymentStatus.APPROVED, DeploymentStatus.LIVE} == NEEDED_FOR
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("confirm", True), ("advisory", False)])
+def test_a_mode_that_asks_for_a_signed_decision_says_so(mode, wanted):
+    verdict = _ask(_gate(with_live(mode=mode)))
+    assert (verdict.rule, verdict.sign_off) == (ALLOWED, wanted)
