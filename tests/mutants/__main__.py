@@ -102,7 +102,10 @@ def _survivors(module: Module, chosen: list[Planted], folder: Path) -> list[tupl
 
 def _verdict(package: Path, each: Planted, baseline: child.Baseline) -> str:
     """Return why the mutant survived; empty where a test noticed it."""
-    tests = baseline.tests_of_line(each.mutant.path, each.mutant.line)
+    # A tracer names a statement over several lines by its first.
+    tests = baseline.tests_of_line(each.mutant.path, each.mutant.line) or baseline.tests_of_line(
+        each.mutant.path, each.mutant.statement_line
+    )
     if not tests:
         return "no test reaches the line"
     file = package / each.mutant.path

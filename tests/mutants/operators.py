@@ -34,6 +34,7 @@ class Mutant:
     kind: str
     before: str
     after: str
+    statement_line: int = 0
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
@@ -142,7 +143,15 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
 def mutants_of_source(path: str, text: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines."""
     return [
-        Mutant(path, place.line, place.function, kind, _short(place.node), _name(replacement))
+        Mutant(
+            path,
+            place.line,
+            place.function,
+            kind,
+            _short(place.node),
+            _name(replacement),
+            place.statement_line,
+        )
         for place, kind, replacement in _faults(ast.parse(text))
     ]
 
@@ -168,6 +177,7 @@ class Place:
     index: int | None
     node: ast.AST
     function: str
+    statement_line: int
 
     @property
     def line(self) -> int:
@@ -186,7 +196,7 @@ def _name(replacement: ast.AST | None) -> str:
     return "(dropped)" if replacement is None else _short(replacement)
 
 
-def _mutable_places(node: ast.AST, function: str) -> Iterator[Place]:
+def _mutable_places(node: ast.AST, function: str, statement: int = 0) -> Iterator[Place]:
     """Yield the nodes that decide something: no annotation, decorator, docstring or message."""
     for name, value in ast.iter_fields(node):
         if name in {"annotation", "returns", "decorator_list", "type_params", "type_comment"}:
@@ -198,8 +208,9 @@ def _mutable_places(node: ast.AST, function: str) -> Iterator[Place]:
             inner = function
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 inner = child.name if function == "<module>" else f"{function}.{child.name}"
-            yield Place(node, name, index if whole else None, child, inner)
-            yield from _mutable_places(child, inner)
+            line = child.lineno if isinstance(child, ast.stmt) else statement
+            yield Place(node, name, index if whole else None, child, inner, line)
+            yield from _mutable_places(child, inner, line)
 
 
 def _is_silent(node: ast.AST) -> bool:

@@ -148,7 +148,7 @@ def test_a_plan_that_promises_nothing_or_everything_is_refused(wrong, right):
 def test_the_plan_of_the_page_is_the_default():
     plan = MonitorPlan()
     assert (plan.band, plan.alpha, plan.horizon, plan.middle) == (0.1, 0.1, 50_000, 0.0)
-    assert (plan.fewest, plan.head_start_share) == (10, 0.02)
+    assert (plan.fewest, plan.head_start_share, NO_ALARM) == (10, 0.02, -1)
     assert sum(weight for _, _, weight in plan.alternatives) == pytest.approx(1)
     # Both directions of shift and both of slope are watched, and most of the budget is on slopes.
     assert {math.copysign(1, a) for a, _, _ in plan.alternatives if a} == {1, -1}
@@ -264,3 +264,23 @@ def test_the_slack_of_a_bin_widens_the_band_on_both_sides():
             p = _sigmoid(x)
             assert math.exp(without[k, i]) == pytest.approx(_ratio(p, 0, alternative, plan))
             assert math.exp(with_event[k, i]) == pytest.approx(_ratio(p, 1, alternative, plan))
+
+
+def test_a_statistic_that_meets_its_limit_exactly_is_an_alarm():
+    """Where the watched change is none, every ratio is one and the statistic counts the rows."""
+    plan = MonitorPlan(
+        band=0.0, alpha=0.5, horizon=1, alternatives=((0.0, 1.0, 1.0),), head_start_share=0.0
+    )
+    rows = monitor_scored_patients([0.5, 0.5], [0, 1], [[0], [0]], plan, count=1)
+    assert (rows.alarm_at.tolist(), rows.statistic.tolist()) == ([1], [1.0])
+    counts = np.zeros((2, 1, 2, BINS))
+    counts[:, 0, 1, BINS // 2] = 1
+    days = monitor_daily_score_counts(counts, plan)
+    assert (days.alarm_at.tolist(), days.statistic.tolist()) == ([1], [1.0])
+
+
+def test_the_changes_that_are_watched_are_those_that_the_page_lists():
+    assert MonitorPlan().alternatives == (
+        (0.5, 1.0, 0.08), (-0.5, 1.0, 0.08), (1.0, 1.0, 0.2), (-1.0, 1.0, 0.08), (2.0, 1.0, 0.04),
+        (0.0, 0.5, 0.36), (0.0, 0.25, 0.04), (0.0, 1.6, 0.04), (0.5, 0.6, 0.04), (-0.5, 0.6, 0.04),
+    )  # fmt: skip

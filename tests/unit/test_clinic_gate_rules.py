@@ -221,7 +221,7 @@ def test_only_what_is_live_here_and_has_a_model_may_be_asked():
 
 
 def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
-    routes = permitted_product_routes()
+    routes = permitted_product_routes.__wrapped__()  # as read now, and not by an earlier test
     assert all(not {"", PROHIBITED} & permitted for permitted in routes.values())
     assert routes["hk"] == {"approval", "exempt"}
     assert routes["imdrf"] == frozenset()
@@ -230,3 +230,9 @@ def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
 
 def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():
     assert {DeploymentStatus.APPROVED, DeploymentStatus.LIVE} == NEEDED_FOR
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("confirm", True), ("advisory", False)])
+def test_a_mode_that_asks_for_a_signed_decision_says_so(mode, wanted):
+    verdict = _ask(_gate(with_live(mode=mode)))
+    assert (verdict.rule, verdict.sign_off) == (ALLOWED, wanted)

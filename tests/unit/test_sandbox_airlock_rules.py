@@ -5,14 +5,16 @@ from itertools import pairwise
 from math import inf
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commonwatt.sandbox.domain.errors import AirlockError
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock import tables
 from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
-from commonwatt.sandbox.engines.airlock.cohort import declared_count_stops
+from commonwatt.sandbox.engines.airlock.cohort import Cohort, declared_count_stops
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
     DifferencingPair,
@@ -23,12 +25,21 @@ from commonwatt.sandbox.engines.airlock.equations import (
     identifying_cell_combinations,
 )
 from commonwatt.sandbox.engines.airlock.membership import (
+    AUC_LIMIT,
+    FALSE_ALARMS,
+    MOST_FOUND_SHARE,
+    SMALLEST_LEAF,
     MembershipResult,
     attack_membership,
     membership_stops,
 )
-from commonwatt.sandbox.engines.airlock.review import differencing_stops
+from commonwatt.sandbox.engines.airlock.review import (
+    OutputProvenance,
+    assess_output,
+    differencing_stops,
+)
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
+from commonwatt.sandbox.io.imports.dataset import Dataset
 
 
 @pytest.fixture
@@ -422,3 +433,143 @@ def test_an_attack_counts_both_sides_and_those_found_at_few_false_alarms():
     assert attack_membership([0.5], [1], [1]).found_share == 0.0
     certain = attack_membership([1.0, 0.0], [1, 1], [1, 0])
     assert certain.auc == 1.0
+
+
+def test_an_attack_that_meets_its_limit_exactly_may_leave():
+    spread = 2 * float(np.sqrt(1 / (12 * 300) + 1 / (12 * 300)))
+    assert membership_stops(_result(auc=0.6 + spread, found=0.2 + 2 * spread)) == []
+
+
+@pytest.fixture
+def assessed(tmp_path):
+    """Return what says which rules stop a table, knowing the sixty people behind it."""
+    frame = pl.DataFrame(
+        {
+            "patient_id": [f"p{i:02}" for i in range(60)] + ["p00"],
+            "sex": ["F"] * 30 + ["M"] * 30 + ["F"],
+            "age": [*range(20, 80), 20],
+        }
+    )
+    frame.write_parquet(tmp_path / "patients.parquet")
+    dataset = Dataset(
+        name="d",
+        form="table",
+        folder=tmp_path,
+        files={"patients.parquet": ""},
+        rows={"patients": 61},
+        quarantined={},
+    )
+
+    def assess(table, *, released=None, name="t", **provenance):
+        path = tmp_path / "output"
+        path.write_text(table)
+        output = CollectedOutput(
+            name=name, kind=OutputKind.CSV, sha256="", size_bytes=len(table), path=path
+        )
+        return assess_output(
+            output, OutputProvenance(dataset=dataset, **provenance), released or {}
+        )
+
+    return assess
+
+
+BY_SEX = Cohort(table="patients", by=("sex",))
+TABLE = _csv(["sex", "n"], ["F", 30], ["M", 30])
+
+
+def _assessed_rules(assessment):
+    return [stop.rule for stop in assessment.stops]
+
+
+def test_a_declared_count_is_counted_again_by_people_and_not_by_rows(assessed):
+    assessment = assessed(TABLE, cohorts={"t": BY_SEX})
+    assert _assessed_rules(assessment) == []
+    assert assessment.cells == {
+        "t|F": [f"p{i:02}" for i in range(30)], "t|M": [f"p{i:02}" for i in range(30, 60)],
+    }  # fmt: skip
+    wrong = assessed(_csv(["sex", "n"], ["F", 35], ["M", 30]), cohorts={"t": BY_SEX})
+    assert _assessed_rules(wrong) == ["declaration"]
+
+
+def test_a_count_that_nobody_declared_is_stopped_and_gives_no_cell(assessed):
+    assessment = assessed(TABLE)
+    assert _assessed_rules(assessment) == ["declaration"]
+    assert "no cohort says which" in str(assessment.stops[0].why)
+    assert assessment.cells == {}
+
+
+def test_a_table_that_lacks_the_column_of_its_split_is_stopped(assessed):
+    split = Cohort(table="patients", by=("sex", "age"))
+    assessment = assessed(TABLE, cohorts={"t": split})
+    assert _assessed_rules(assessment) == ["declaration"]
+    assert "lacks a column" in str(assessment.stops[0].why)
+
+
+def test_a_withheld_or_empty_cell_is_no_equation(assessed):
+    shown = _csv(["sex", "n"], ["F", 30], ["M", 0])
+    assert list(assessed(shown, cohorts={"t": BY_SEX}).cells) == ["t|F"]
+
+
+def test_two_columns_of_counts_are_declared_each_under_its_name(assessed):
+    table = _csv(["sex", "n", "deaths"], ["F", 30, 10], ["M", 30, 0])
+    young = Cohort(table="patients", where=(("age", "<", 30),), by=("sex",))
+    both = {"t:n": BY_SEX, "t:deaths": young}
+    assessment = assessed(table, cohorts=both)
+    assert _assessed_rules(assessment) == []
+    assert sorted(assessment.cells) == ["t:deaths|F", "t:n|F", "t:n|M"]
+    assert _assessed_rules(assessed(table, cohorts={"t:n": BY_SEX})) == ["declaration"]
+
+
+def test_people_whom_the_job_did_not_see_are_not_counted(assessed):
+    opted = {f"p{i:02}" for i in range(5)}
+    table = _csv(["sex", "n"], ["F", 25], ["M", 30])
+    for unseen in ({"opted_out": frozenset(opted)}, {"held_out": frozenset(opted)}):
+        assert _assessed_rules(assessed(table, cohorts={"t": BY_SEX}, **unseen)) == []
+        assert "declaration" in _assessed_rules(
+            assessed(TABLE, cohorts={"t": BY_SEX}, **unseen)
+        ) or (assessed(TABLE, cohorts={"t": BY_SEX}, **unseen).cells["t|F"][0] == "p05")
+
+
+def test_what_was_released_before_is_compared(assessed):
+    women = [f"p{i:02}" for i in range(30)]
+    near = assessed(TABLE, cohorts={"t": BY_SEX}, released={"old": women[1:]})
+    assert _assessed_rules(near) == ["differencing"]
+    assert _assessed_rules(assessed(TABLE, cohorts={"t": BY_SEX}, released={"old": women})) == []
+
+
+@pytest.mark.parametrize(
+    ("sign", "people"), [("=", 1), ("!=", 59), ("<", 20), ("<=", 21), (">", 39), (">=", 40)]
+)
+def test_a_condition_of_a_cohort_is_what_its_sign_says(assessed, sign, people):
+    cohort = Cohort(table="patients", where=(("age", sign, 40),))
+    cells = assessed(_csv(["n"], [100]), cohorts={"t": cohort}).cells
+    assert [len(cell) for cell in cells.values()] == [people]
+
+
+@pytest.mark.parametrize(
+    "cohort",
+    [
+        Cohort(table="patients", by=("ward",)),
+        Cohort(table="patients", where=(("ward", "=", "a"),)),
+        Cohort(table="patients", where=(("age", "~", 1),)),
+        Cohort(table="patients", person="who"),
+    ],
+)
+def test_a_cohort_of_a_column_or_sign_that_does_not_exist_is_refused(assessed, cohort):
+    table = _csv(["sex", "ward", "n"], ["F", "a", 30])
+    with pytest.raises(AirlockError, match="a column or operator that does not exist"):
+        assessed(table, cohorts={"t": cohort})
+
+
+@pytest.mark.parametrize(
+    "name", ["coefficient", "Coef", "estimate", "odds_ratio", "std_err", " SE"]
+)
+def test_a_long_table_of_coefficients_is_known_by_any_of_their_names(stops, name):
+    rows = [[i + 0.5, i + 0.25] for i in range(26)]
+    assert stops(_csv([name, "sd"], *rows)) == []
+
+
+def test_the_limits_of_an_attack_are_those_that_the_page_states():
+    """A leaf of seven or fewer people is a small count like any other."""
+    limits = (AUC_LIMIT, FALSE_ALARMS, MOST_FOUND_SHARE, SMALLEST_LEAF)
+    assert limits == (0.60, 0.05, 0.20, 8)

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -23,7 +24,12 @@ from commonwatt.sandbox.engines.airlock.membership import (
     small_leaf_stops,
 )
 from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_output_model
-from commonwatt.sandbox.engines.airlock.training import TrainingRows
+from commonwatt.sandbox.engines.airlock.review import OutputProvenance, assess_output
+from commonwatt.sandbox.engines.airlock.training import (
+    TrainingDeclaration,
+    TrainingFeature,
+    TrainingRows,
+)
 from commonwatt.sandbox.engines.attacks.models import (
     FEATURES,
     honest_models,
@@ -32,6 +38,7 @@ from commonwatt.sandbox.engines.attacks.models import (
 )
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.inside.job_tools import write_model
+from commonwatt.sandbox.io.imports.dataset import Dataset
 
 HOSTILE = list(hostile_models())
 PEOPLE = made_up_people(7, 500)
@@ -202,3 +209,48 @@ def test_an_estimator_without_a_form_is_refused_inside():
 def test_rows_are_those_of_the_arrays():
     rows = TrainingRows(x=X[:3], y=Y[:3], is_member=np.array([True, False, True]))
     assert int(rows.is_member.sum()) == 2
+
+
+def test_a_model_is_asked_only_with_the_declared_rows_and_remembers_whom_it_saw(tmp_path):
+    """Three hundred people, of whom a hundred were kept back and one opted out."""
+    chance = np.random.default_rng(3)
+    age, bp = chance.normal(60, 10, 300), chance.normal(130, 15, 300)
+    died = (chance.random(300) < 0.3).astype(int)
+    people = [f"p{i:03}" for i in range(300)]
+    columns = {"patient_id": people, "age": age, "bp": bp, "died": died}
+    pl.DataFrame(columns).write_parquet(tmp_path / "rows.parquet")
+    dataset = Dataset(
+        name="d", form="table", folder=tmp_path, files={"rows.parquet": ""}, rows={"rows": 300},
+        quarantined={},
+    )  # fmt: skip
+    model = LogisticRegression().fit(np.stack([age, bp], axis=1)[:199], died[:199])
+    path = tmp_path / "model.json"
+    write_model(path, model, ["age", "bp"])
+    output = CollectedOutput(
+        name="m", kind=OutputKind.MODEL, sha256="", size_bytes=path.stat().st_size, path=path
+    )
+
+    def assessed(training):
+        provenance = OutputProvenance(
+            dataset=dataset, training=training, held_out=frozenset(people[200:]),
+            opted_out=frozenset({"p199"}),
+        )  # fmt: skip
+        return assess_output(output, provenance, {})
+
+    def declared(*names):
+        features = tuple(TrainingFeature(name=name, column=name) for name in names)
+        return TrainingDeclaration(table="rows", features=features, outcome="died")
+
+    right = assessed(declared("age", "bp"))
+    assert right.stops == []
+    assert right.trained_on == frozenset(people[:199])
+    assert right.attack_auc is not None
+    assert 0.4 < right.attack_auc < 0.65
+    for training, words in (
+        (None, "no declared training"),
+        (declared("bp", "age"), "other inputs"),
+    ):
+        wrong = assessed(training)
+        assert [stop.rule for stop in wrong.stops] == ["declaration"]
+        assert words in str(wrong.stops[0].why)
+        assert (wrong.trained_on, wrong.attack_auc) == (frozenset(), None)
