@@ -37,7 +37,7 @@ from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-MANIFEST: Final = "manifest.json"
+_MANIFEST: Final = "manifest.json"
 _OTHER: Final = "Other"
 
 
@@ -144,7 +144,7 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     Raises:
         ProjectError: No complete dataset is there, or a file was changed.
     """
-    manifest = folder / MANIFEST
+    manifest = folder / _MANIFEST
     if not manifest.is_file():
         raise ProjectError(folder.name, wanted=Message("a dataset that was imported to its end"))
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
@@ -199,7 +199,7 @@ def publish_dataset(
     # The one moment at which the dataset comes to be: rename is atomic within a file system, and
     # the draft lies beside its name for that.
     draft.rename(store / name)
-    sync_dataset_path(store)
+    _sync_dataset_path(store)
     return load_dataset(store / name)
 
 
@@ -215,7 +215,7 @@ def _write_dataset_manifest(
     files = sorted(draft.glob("*.parquet"))
     for file in files:
         file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
-        sync_dataset_path(file)
+        _sync_dataset_path(file)
     facts = {
         "name": name,
         "form": form,
@@ -230,12 +230,12 @@ def _write_dataset_manifest(
         "derived": derived,
         "sealed": list(sealed),
     }
-    manifest = draft / MANIFEST
+    manifest = draft / _MANIFEST
     manifest.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     # Contents, then the folder, then the rename: a power cut must not leave a name whose files
     # are empty.
-    sync_dataset_path(manifest)
-    sync_dataset_path(draft)
+    _sync_dataset_path(manifest)
+    _sync_dataset_path(draft)
 
 
 def _write_dataset_quarantine(
@@ -260,8 +260,7 @@ def _import_work_folder(draft: Path) -> Path:
     return work
 
 
-def sync_dataset_path(path: Path) -> None:
-    """Force a file's bytes, or a folder's names, to the device."""
+def _sync_dataset_path(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)
@@ -318,3 +317,8 @@ def list_import_files(sources: Sequence[Path]) -> list[Path]:
 def import_file_stem(path: Path) -> str:
     """Return a file's name up to its first dot: `Patient.ndjson.zst` is `Patient`."""
     return path.name.split(".")[0]
+
+
+def dataset_manifest_path(folder: Path) -> Path:
+    """Return where a dataset names its files and rows."""
+    return folder / _MANIFEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from commonwatt.core.hashes import file_sha256
-from commonwatt.sandbox.io.imports.dataset import MANIFEST, Dataset, load_dataset, sync_dataset_path
+from commonwatt.sandbox.io.imports.dataset import Dataset, dataset_manifest_path, load_dataset
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 
 _PERSON_COLUMNS: Final = ("patient_id", "person_id", "subject_id")
@@ -67,13 +68,15 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     frames = _frames_without_person(dataset, names)
     for file, frame in frames.items():
         frame.write_parquet(draft / file, compression="zstd")
-        sync_dataset_path(draft / file)
     after = {file: file_sha256(draft / file) for file in frames}
     _write_rewritten_manifest(draft, after, {Path(f).stem: d.height for f, d in frames.items()})
-    sync_dataset_path(draft)
+    # The unchanged files, too: their old copies are wiped, and no other is left.
+    for path in sorted(draft.iterdir()):
+        _sync_path(path)
+    _sync_path(draft)
     dataset.folder.rename(aside)
     draft.rename(dataset.folder)
-    sync_dataset_path(dataset.folder.parent)
+    _sync_path(dataset.folder.parent)
     before = {file: dataset.files[file] for file in frames}
     return RewrittenDataset(before=before, after=after, proof=wipe([aside]))
 
@@ -84,7 +87,7 @@ def finish_dataset_rewrite(folder: Path) -> None:
     # The old folder is moved only when the new one is whole, so where it is gone the new is that.
     if aside.exists() and not folder.exists():
         draft.rename(folder)
-        sync_dataset_path(folder.parent)
+        _sync_path(folder.parent)
     wipe([aside, draft])
 
 
@@ -158,11 +161,19 @@ def _location_frame(
 
 
 def _write_rewritten_manifest(draft: Path, files: dict[str, str], rows: dict[str, int]) -> None:
-    path = draft / MANIFEST
+    path = dataset_manifest_path(draft)
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     facts["files"].update(files)
     for part in ("rows", "derived"):
         facts[part].update({name: count for name, count in rows.items() if name in facts[part]})
     path.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    sync_dataset_path(path)
     load_dataset(draft, check=True)
+
+
+def _sync_path(path: Path) -> None:
+    """Force a file's bytes, or a folder's names, to the device."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

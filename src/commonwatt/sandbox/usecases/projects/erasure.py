@@ -38,7 +38,7 @@ from commonwatt.sandbox.io.imports.erase import (
 )
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 from commonwatt.sandbox.usecases.projects.project import Project
-from commonwatt.stores.engine import rebuild_database_file
+from commonwatt.stores.rebuild import rebuild_database_file
 
 STAYS: Final = (
     Message("what left the project already: counts over many people, noisy answers, models"),
