@@ -283,9 +283,11 @@ def test_what_cannot_be_copied_is_named(tmp_path):
     os.mkfifo(home / "pipe")
     (home / "runs" / "latest").symlink_to(home / "runs")
     (home / "runs" / ".draft-x").mkdir()
+    (home / "runs" / ".run.draft").mkdir()
     done = back_up_home(home, tmp_path / "b.tar", at=NOW)
     assert done.left_out == {
         "pipe": "socket or pipe", "runs/latest": "link", "runs/.draft-x": "draft",
+        "runs/.run.draft": "draft",
     }  # fmt: skip
     assert restore_home(tmp_path / "b.tar", tmp_path / "new")["left_out"] == done.left_out
 

@@ -213,6 +213,28 @@ def test_a_stand_in_keeps_the_differencing_check_and_marks_the_model(ward):
     assert result.models == ["b" * 64]
 
 
+def test_a_job_that_ended_after_the_erasure_is_met_by_the_next_one(ward):
+    use = records.DataUse(
+        name="late", step="submit", actor="x", dataset="ward-safe", tables=("Patient",),
+        people=frozenset({"t"}), at=ward.now(),
+    )  # fmt: skip
+    with ward.ledger.transaction() as tx:
+        records.add_data_use(tx, "harbour", use)
+    assert _erase(ward).unfinished_jobs == ["late"]
+    record = records.OutputRecord(
+        sha256="a" * 64, name="n.csv", kind="csv", job="late", author="x",
+        state=OutputState.STOPPED,
+    )  # fmt: skip
+    left = [ward.project.folder / "outputs" / ("a" * 64), ward.project.folder / "logs" / "late"]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(PERSON)
+    with ward.ledger.transaction() as tx:
+        records.add_output(tx, "harbour", record, {})
+    assert _erase(ward).wiped_outputs == ["a" * 64]
+    assert not any(path.exists() for path in left)
+
+
 def test_only_a_custodian_erases(ward):
     with pytest.raises(ActorError):
         _erase(ward, by=ward.researcher)

@@ -204,12 +204,11 @@ def sync_tree(folder: Path) -> None:
     # Contents first, then the folders that name them: a name must never lead to empty bytes.
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            sync_file(Path(parent) / name)
+            _sync_regular_file(Path(parent) / name)
         sync_folder(Path(parent))
 
 
-def sync_file(path: Path) -> None:
-    """Force a file's bytes to the device; what is no regular file is left alone."""
+def _sync_regular_file(path: Path) -> None:
     if not stat.S_ISREG(path.lstat().st_mode):
         return
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

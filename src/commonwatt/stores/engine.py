@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -181,25 +181,3 @@ def database_read_transaction(engine: sa.Engine) -> Generator[sa.Connection]:
     with engine.connect().execution_options(**options) as connection:
         yield connection
         connection.rollback()
-
-
-def rebuild_database_file(engine: sa.Engine, tables: Sequence[str]) -> bool:
-    """Write tables anew without what was changed or deleted in them; return whether all of it went.
-
-    A database keeps the bytes of old rows in free pages and in its log.
-    """
-    if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in tables:
-                connection.exec_driver_sql(f"VACUUM FULL {table}")
-        return True
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("VACUUM")
-        # Busy where somebody still reads an older state, which the log must keep for them.
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        busy, *_ = cursor.fetchone() or (1,)
-        return busy == 0
-    finally:
-        connection.close()

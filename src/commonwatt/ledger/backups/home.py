@@ -242,7 +242,7 @@ def _home_listing(home: Path) -> _HomeListing:
 def _folder_left_out(home: Path, folder: Path, listing: _HomeListing) -> bool:
     if folder.is_symlink():
         listing.left_out[folder.relative_to(home).as_posix()] = "link"
-    elif folder.name.startswith(".draft-"):
+    elif _is_draft_name(folder.name):
         listing.left_out[folder.relative_to(home).as_posix()] = "draft"
     else:
         return False
@@ -255,7 +255,7 @@ def _list_home_file(home: Path, path: Path, siblings: list[str], listing: _HomeL
         listing.left_out[name] = "link"
     elif not stat.S_ISREG(path.stat().st_mode):
         listing.left_out[name] = "socket or pipe"
-    elif path.name.startswith(".") and path.name.endswith(".draft"):
+    elif _is_draft_name(path.name):
         listing.left_out[name] = "draft"
     elif _is_key_file(path):
         listing.keys.append(name)
@@ -265,6 +265,10 @@ def _list_home_file(home: Path, path: Path, siblings: list[str], listing: _HomeL
         listing.databases.append(name)
     else:
         listing.files.append(name)
+
+
+def _is_draft_name(name: str) -> bool:
+    return name.startswith(".draft-") or (name.startswith(".") and name.endswith(".draft"))
 
 
 def _is_key_file(path: Path) -> bool:

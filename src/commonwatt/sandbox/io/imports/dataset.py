@@ -37,7 +37,7 @@ from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-MANIFEST: Final = "manifest.json"
+_MANIFEST: Final = "manifest.json"
 _OTHER: Final = "Other"
 
 
@@ -144,7 +144,7 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     Raises:
         ProjectError: No complete dataset is there, or a file was changed.
     """
-    manifest = folder / MANIFEST
+    manifest = folder / _MANIFEST
     if not manifest.is_file():
         raise ProjectError(folder.name, wanted=Message("a dataset that was imported to its end"))
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
@@ -228,7 +228,7 @@ def _write_dataset_manifest(
         "derived": derived,
         "sealed": list(sealed),
     }
-    (draft / MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    (draft / _MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def _write_dataset_quarantine(
@@ -304,3 +304,8 @@ def list_import_files(sources: Sequence[Path]) -> list[Path]:
 def import_file_stem(path: Path) -> str:
     """Return a file's name up to its first dot: `Patient.ndjson.zst` is `Patient`."""
     return path.name.split(".")[0]
+
+
+def dataset_manifest_path(folder: Path) -> Path:
+    """Return where a dataset names its files and rows."""
+    return folder / _MANIFEST

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.core.files import sync_file, sync_folder
+from commonwatt.core.files import sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
-from commonwatt.sandbox.io.imports.dataset import MANIFEST, Dataset, load_dataset
+from commonwatt.sandbox.io.imports.dataset import Dataset, dataset_manifest_path, load_dataset
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 
 _PERSON_COLUMNS: Final = ("patient_id", "person_id", "subject_id")
@@ -68,10 +68,10 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     frames = _frames_without_person(dataset, names)
     for file, frame in frames.items():
         frame.write_parquet(draft / file, compression="zstd")
-        sync_file(draft / file)
     after = {file: file_sha256(draft / file) for file in frames}
     _write_rewritten_manifest(draft, after, {Path(f).stem: d.height for f, d in frames.items()})
-    sync_folder(draft)
+    # The unchanged files, too: their old copies are wiped, and no other is left.
+    sync_tree(draft)
     dataset.folder.rename(aside)
     draft.rename(dataset.folder)
     sync_folder(dataset.folder.parent)
@@ -159,11 +159,10 @@ def _location_frame(
 
 
 def _write_rewritten_manifest(draft: Path, files: dict[str, str], rows: dict[str, int]) -> None:
-    path = draft / MANIFEST
+    path = dataset_manifest_path(draft)
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     facts["files"].update(files)
     for part in ("rows", "derived"):
         facts[part].update({name: count for name, count in rows.items() if name in facts[part]})
     path.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    sync_file(path)
     load_dataset(draft, check=True)

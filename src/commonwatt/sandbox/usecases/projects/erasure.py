@@ -37,7 +37,7 @@ from commonwatt.sandbox.io.imports.erase import (
 )
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 from commonwatt.sandbox.usecases.projects.project import Project
-from commonwatt.stores.engine import rebuild_database_file
+from commonwatt.stores.rebuild import rebuild_database_file
 
 STAYS: Final = (
     Message("what left the project already: counts over many people, noisy answers, models"),
@@ -169,7 +169,13 @@ def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
             for name in affected
             if sources[name]
         },
-        jobs=[use for use in uses if use["dataset"] in affected],
+        # Of a dataset that is gone nobody can say whom it held; a job that ended after the erasure
+        # of its dataset is met here when the person is erased again.
+        jobs=[
+            use
+            for use in uses
+            if use["dataset"] in affected or states.get(use["dataset"]) == DatasetState.DELETED
+        ],
         unlinked=[
             f"{name}/{table}" for name in affected for table in tables_without_link(datasets[name])
         ],
