@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
+from commonwatt.core.files import sync_folder
 from commonwatt.core.messages import Message
 from commonwatt.ledger.errors import BackupError
 
@@ -209,15 +210,6 @@ def unpack_archive(archive: Path, folder: Path) -> dict[str, Any]:
     _check_member_digests(archive, manifest, digests)
     _apply_file_modes(folder, manifest["files"])
     return manifest
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's names to the device."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _private_tar_member(name: str, size: int) -> tarfile.TarInfo:

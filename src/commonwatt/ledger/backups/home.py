@@ -19,13 +19,13 @@ import sqlalchemy as sa
 
 import commonwatt.ledger.schema as schema
 from commonwatt import __version__
+from commonwatt.core.files import sync_folder
 from commonwatt.core.messages import Message
 from commonwatt.ledger.backups.archive import (
     ArchiveWriter,
     FileMovedError,
     copy_sqlite_database,
     is_sqlite_database,
-    sync_folder,
     unpack_archive,
 )
 from commonwatt.ledger.backups.chains import ChainFacts, chain_facts, check_chain_recorded
