@@ -129,9 +129,9 @@ def test_a_letter_without_a_font_is_refused_rather_than_left_as_a_box():
 
 def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
     def gone(name):
-        raise ModuleNotFoundError(name)
+        raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr("commonwatt.clinic.io.pdf.import_module", gone)
+    monkeypatch.setattr("commonwatt.core.extras.import_module", gone)
     with pytest.raises(MissingExtraError, match=r"commonwatt\[pdf\]"):
         dossier_pdf("<p>")
 

@@ -6,12 +6,8 @@ from dataclasses import replace
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
-from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
-from commonwatt.clinic.domain.registry.preconditions import (
-    NEEDED_FOR,
-    PROHIBITED,
-    permitted_product_routes,
-)
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
+from commonwatt.clinic.domain.registry.preconditions import PROHIBITED, permitted_product_routes
 from commonwatt.clinic.domain.rules.book import RULE_PLACES
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.gate import (
@@ -229,7 +225,10 @@ def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
 
 
 def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():
-    assert {DeploymentStatus.APPROVED, DeploymentStatus.LIVE} == NEEDED_FOR
+    moves = [row for row in DEPLOYMENT_LIFECYCLE.moves if row.origin]
+    resting = {row.to for row in moves if row.needs}
+    assert resting == {DeploymentStatus.APPROVED, DeploymentStatus.LIVE}
+    assert all(row.needs for row in moves if row.to in resting)
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("confirm", True), ("advisory", False)])

@@ -195,7 +195,7 @@ def test_a_living_draft_outlives_any_one_jump_of_the_clock(jump_s, tmp_path):
         assert child.stdout.readline().strip() == RunStore(tmp_path).get("latest").run_id
 
 
-@pytest.mark.parametrize("pid", ["1", "999999", str(os.getpid())])
+@pytest.mark.parametrize("pid", ["1", "999999", str(os.getpid())], ids=["init", "none", "own"])
 def test_a_draft_of_another_host_is_left_alone(pid, tmp_path):
     """Whether an older version's process lives elsewhere, this host cannot know."""
     store = RunStore(tmp_path)

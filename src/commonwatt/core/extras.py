@@ -46,7 +46,9 @@ def missing_extra_error(error: ModuleNotFoundError) -> MissingExtraError:
     it is named, since it brings what that wing will want next.
     """
     requirements = _installed_requirements()
-    names = extras_of_module(error.name or "", requirements)
+    # Built metadata also list under `all` what another extra brings; that one is the smaller.
+    every = extras_of_module(error.name or "", requirements)
+    names = [name for name in every if name != "all"] or every
     # What a package of an extra needs in its turn stands in no list of ours.
     likely = names or _extras_of_requirements(requirements)
     wanted_by = [name for name in _wings_in_traceback(error) if name in likely]
