@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from commonwatt.study.break_even import nearest_zero_of_alternative_gap, study_break_even_points
 from commonwatt.study.mix import study_site_mix
 from commonwatt.study.programme.schema import RentPart, SitePart
-from commonwatt.study.stages.sites import CostedSite, study_programme_site_cost_cells
+from commonwatt.study.stages.sites import StudyCostedSite, study_programme_site_cost_cells
 
 LIBRARY = ("hong-kong", "cn-east", "cn-west", "us-texas", "eu-sweden")
 
@@ -24,7 +24,7 @@ def _site(name, library=None, rent=None):
 def _costed(name, library, use, hours):
     row = {"utilisation_share": use, "kwh_per_gpu_hour": 0.9, "usd_per_kwh": 0.08}
     site = _site(name, library)
-    return CostedSite(
+    return StudyCostedSite(
         site=site, use=use, gpu_hours=hours, cells=study_programme_site_cost_cells(site, row)
     )
 
@@ -32,7 +32,7 @@ def _costed(name, library, use, hours):
 def _rented(price, use):
     rent = RentPart(price=f"{price} USD/GPU-hour", low="0.5 USD/GPU-hour",
                     high="9 USD/GPU-hour", source="a test")  # fmt: skip
-    return CostedSite(site=_site("rented", rent=rent), use=use, gpu_hours=1.0, cells=None)
+    return StudyCostedSite(site=_site("rented", rent=rent), use=use, gpu_hours=1.0, cells=None)
 
 
 uses = st.floats(0.3, 0.95)

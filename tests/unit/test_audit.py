@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.periods import PeriodKind, parse_claim_period
 from commonwatt.audit.engines.formula import evaluate_claim_expression
 from commonwatt.audit.usecases import (
     FindingKind,
     audit,
-    audit_frame,
+    audit_finding_rows,
     load_claims,
     load_reference_library,
     parse_claims,
@@ -209,7 +209,7 @@ def test_the_columns_slips_are_found_unaided():
     assert {by_id[name].kind for name in calm} == {FindingKind.IN_LINE}
     flagged = [e for e in audited if e.kind not in (FindingKind.IN_LINE, FindingKind.UNCHECKED)]
     assert all(f.arithmetic for each in flagged for f in each.findings)
-    assert audit_frame(audited).height >= 37
+    assert audit_finding_rows(audited).height >= 37
 
 
 def test_the_verdict_does_not_depend_on_ids():
@@ -222,7 +222,7 @@ numbers = st.floats(0.1, 10)
 
 @given(numbers, numbers, numbers, numbers, st.floats(0, 1), st.floats(0, 1))
 def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
-    one, two = Interval(min(a, b), max(a, b)), Interval(min(c, d), max(c, d))
+    one, two = ClaimInterval(min(a, b), max(a, b)), ClaimInterval(min(c, d), max(c, d))
     x, y = one.low + p * (one.high - one.low), two.low + q * (two.high - two.low)
     for result, value in (
         (one + two, x + y),
@@ -234,7 +234,7 @@ def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
 
 
 def test_formulas_follow_precedence():
-    values = {"A1": Interval(2, 2), "B2": Interval(3, 3)}
+    values = {"A1": ClaimInterval(2, 2), "B2": ClaimInterval(3, 3)}
     assert evaluate_claim_expression("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
     with pytest.raises(ClaimsError):
         evaluate_claim_expression("A1 +", values)

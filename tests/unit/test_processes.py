@@ -19,7 +19,7 @@ from commonwatt.processes.identity import (
     signal_process_group,
     stop_process_group,
 )
-from commonwatt.processes.loop import WatchLoop
+from commonwatt.processes.loop import ProcessWatchLoop
 from commonwatt.processes.spawn import PIPE, ProcessKind, run_process, start_process
 from tests.log_lines import lines_of
 
@@ -114,7 +114,7 @@ def test_a_loop_survives_whatever_a_step_meets_and_says_it_once(tmp_path):
             raise faults[len(done) // 2]
 
     with logging_to(str(tmp_path / "log")):
-        loop = WatchLoop(LogCode("test"), step, every_s=0.001, lock=tmp_path / "lock")
+        loop = ProcessWatchLoop(LogCode("test"), step, every_s=0.001, lock=tmp_path / "lock")
         loop.start()
         happens(lambda: len(done) > 3 * len(faults))
         assert loop.is_alive
@@ -133,7 +133,7 @@ def test_a_second_loop_takes_over_when_the_first_one_ends(tmp_path):
 
         return step
 
-    loops = [WatchLoop(LogCode("test"), counting(i), every_s=0.001, lock=tmp_path / "lock")
+    loops = [ProcessWatchLoop(LogCode("test"), counting(i), every_s=0.001, lock=tmp_path / "lock")
              for i in range(2)]  # fmt: skip
     loops[0].start()
     happens(lambda: counts[0] > 3)

@@ -17,7 +17,7 @@ from commonwatt.sandbox.usecases.projects.activity import (
     activity_report,
     project_activity_events,
     project_data_uses,
-    retention_duties,
+    project_retention_duties,
 )
 from tests.sandbox_node import open_folder, proved_node
 from tests.sandbox_project import ALL_BY_SEX, BY_SEX, SandboxProject
@@ -149,15 +149,15 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
 
 def test_expiry_asks_for_closing_and_then_for_deletion(sandbox):
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
-    assert retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
-    found = retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)
+    assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
+    found = project_retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)
     assert [(one.on, str(one.why)) for one in found] == [
         ("2027-01-01", "expired, and still open"),
         ("2027-01-31", "its data are to be deleted by then"),
     ]
     sandbox.project.close(by=sandbox.custodian, at=late)
     sandbox.project.delete_project(by=sandbox.custodian, at=late)
-    assert retention_duties(sandbox.ledger, folder, "harbour", late) == []
+    assert project_retention_duties(sandbox.ledger, folder, "harbour", late) == []
 
 
 def test_a_deleted_project_holds_nothing_and_its_tokens_lead_to_nobody(sandbox, node):
@@ -189,10 +189,15 @@ def test_a_deletion_that_was_interrupted_is_due_and_goes_on(sandbox, monkeypatch
         patch.setattr(moves, "wipe", cut)
         with pytest.raises(KeyboardInterrupt):
             sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now())
-    waiting = retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
+    waiting = project_retention_duties(
+        sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now()
+    )
     assert [one.what for one in waiting] == ["dataset raw"]
     assert sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now()).left == 0
-    assert retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now()) == []
+    assert (
+        project_retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
+        == []
+    )
 
 
 def test_what_is_wiped_is_overwritten_before_it_is_removed(tmp_path):

@@ -232,7 +232,7 @@ def _check_no_identifier_left(raw, kept):
         for value in patients[column].drop_nulls().to_list()
     }
     for table in kept.rows:
-        frame = pl.read_parquet(kept.table(table))
+        frame = pl.read_parquet(kept.table_path(table))
         for column in frame.select(pl.col(pl.String)).columns:
             assert not direct & set(frame[column].to_list()), (table, column)
     assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(kept.table_path("Patient")).columns)

@@ -28,7 +28,7 @@ from commonwatt.sandbox.io.imports.erase import (
     rewrite_dataset_without,
     tables_without_link,
 )
-from commonwatt.sandbox.io.imports.plain import TableField
+from commonwatt.sandbox.io.imports.plain import DatasetField
 from commonwatt.sandbox.io.store import records
 from commonwatt.sandbox.usecases.projects.erasure import erase_person
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
@@ -314,7 +314,7 @@ def test_notes_and_places_of_an_omop_person_go_and_those_of_others_stay(tmp_path
 
 def test_a_row_of_a_plain_file_is_the_persons_if_any_column_says_so(tmp_path):
     (tmp_path / "t.csv").write_text(f"mrn,n\n{PERSON},1\nother,2\n")
-    fields = [TableField(name="mrn", kind="text"), TableField(name="n", kind="integer")]
+    fields = [DatasetField(name="mrn", kind="text"), DatasetField(name="n", kind="integer")]
     dataset = import_csv(tmp_path / "t.csv", fields, tmp_path / "store", "plain")
     rewrite_dataset_without(dataset, frozenset({PERSON}))
     left = pl.read_parquet(load_dataset(dataset.folder).table_path("rows"))

@@ -13,7 +13,7 @@ from commonwatt.cli.frame import run_main
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.sandbox.usecases.example import (
     DATA,
-    example_section,
+    example_project_section,
     example_section_and_tables,
     run_example,
     sandbox_example_attack_tables,
@@ -46,7 +46,7 @@ def test_the_example_project_releases_a_model_and_its_figures(example):
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_example_is_reported_in_both_languages(example, language):
-    section = example_section(example, language)
+    section = example_project_section(example, language)
     assert "{" not in section.lede
     assert len(section.tables) == 4
     assert sandbox_example_attack_tables(example)["sandbox_attacks"].height == 3

@@ -19,7 +19,7 @@ from commonwatt.sandbox.io.imports.dataset import (
     import_omop,
     load_dataset,
 )
-from commonwatt.sandbox.io.imports.tables import TableField, omop_table_fields
+from commonwatt.sandbox.io.imports.tables import DatasetField, omop_table_fields
 from tests.shared_data import shared_data
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03"}
@@ -171,7 +171,7 @@ def test_no_error_repeats_what_stands_in_a_record(tmp_path):
     secret = "CHAN TAI MAN"
     (tmp_path / "rows.csv").write_bytes(f'a,b\n"{secret}'.encode() + b"\xff\n")
     with pytest.raises(DataImportError) as caught:
-        import_csv(tmp_path / "rows.csv", [TableField(name="z", kind="text", required=True)],
+        import_csv(tmp_path / "rows.csv", [DatasetField(name="z", kind="text", required=True)],
                    tmp_path / "store", "rows")  # fmt: skip
     told = [str(caught.value), repr(caught.value.__cause__), str(caught.value.as_dict())]
     assert not any(secret in text for text in told)
@@ -190,11 +190,11 @@ def test_a_bundle_and_its_lines_import_alike(tmp_path):
 
 def test_a_plain_table_is_held_to_its_schema(tmp_path):
     fields = [
-        TableField(name="age", kind="integer", required=True, lowest=0, highest=120),
-        TableField(name="sex", kind="text", choices=("F", "M")),
-        TableField(name="seen_on", kind="date"),
-        TableField(name="chol", kind="float"),
-        TableField(name="row_id", kind="integer", unique=True),
+        DatasetField(name="age", kind="integer", required=True, lowest=0, highest=120),
+        DatasetField(name="sex", kind="text", choices=("F", "M")),
+        DatasetField(name="seen_on", kind="date"),
+        DatasetField(name="chol", kind="float"),
+        DatasetField(name="row_id", kind="integer", unique=True),
     ]
     rows = ["63.0,F,2020-01-02,1.5,1", ",F,,,2", "x,F,,,3", "130,F,,,4", "50,X,,,5",
             "50,F,2020-02-30,,6", "50.5,F,,,10", "50,F,2020-01-02 10:00:00,,11",
@@ -294,7 +294,7 @@ def test_omop_comes_back_as_it_went_in(tmp_path):
 
 
 HEART = [
-    TableField(name=name, kind=kind)
+    DatasetField(name=name, kind=kind)
     for name, kind in zip(
         [
             "age",
@@ -332,9 +332,9 @@ def test_real_heart_patients_import_with_missing_marks_as_nothing(tmp_path):
 @pytest.mark.shared_data
 def test_real_diabetes_encounters_import_whole(tmp_path):
     source = shared_data("health", "uci-diabetes130", "diabetic_data.csv.zst")
-    fields = [TableField(name="encounter_id", kind="integer", required=True, unique=True),
-              TableField(name="patient_nbr", kind="integer", required=True),
-              TableField(name="time_in_hospital", kind="integer", lowest=1, highest=14),
+    fields = [DatasetField(name="encounter_id", kind="integer", required=True, unique=True),
+              DatasetField(name="patient_nbr", kind="integer", required=True),
+              DatasetField(name="time_in_hospital", kind="integer", lowest=1, highest=14),
               ]  # fmt: skip
     dataset = import_csv(Path(source), fields, tmp_path / "store", "diabetes")
     assert dataset.rows == {"rows": 101_766}

@@ -10,7 +10,7 @@ import zstandard
 from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir
 from commonwatt.sandbox.io.imports.plain import (
-    TableField,
+    DatasetField,
     TableFileSchema,
     dataset_file_schema_json,
     infer_table_schema,
@@ -20,7 +20,10 @@ from commonwatt.sandbox.io.imports.plain import (
 from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_dataset_as
 from tests.shared_data import shared_data
 
-FIELDS = [TableField(name="a", kind="integer", required=True), TableField(name="b", kind="text")]
+FIELDS = [
+    DatasetField(name="a", kind="integer", required=True),
+    DatasetField(name="b", kind="text"),
+]
 
 
 def _import(folder, data, fields=FIELDS, name="in.csv"):
@@ -97,8 +100,8 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
 def test_a_schema_survives_its_file(tmp_path):
     plain = TableFileSchema(
         fields=(
-            TableField(name="a", kind="integer", required=True, unique=True, lowest=0, highest=9),
-            TableField(name="b", kind="text", longest=3, choices=("x", "y"), column="B col"),
+            DatasetField(name="a", kind="integer", required=True, unique=True, lowest=0, highest=9),
+            DatasetField(name="b", kind="text", longest=3, choices=("x", "y"), column="B col"),
         ),
         header=False, missing=("?", "-"), delimiter=";",
     )  # fmt: skip
@@ -115,7 +118,7 @@ def test_what_is_no_schema_is_refused(tmp_path, text):
 
 def test_marks_for_nothing_and_files_without_a_header(tmp_path):
     plain = TableFileSchema(
-        fields=(TableField(name="a", kind="integer"), TableField(name="b", kind="float")),
+        fields=(DatasetField(name="a", kind="integer"), DatasetField(name="b", kind="float")),
         header=False, missing=("?",), delimiter=";",
     )  # fmt: skip
     dataset = _import(tmp_path, b"1;?\n?;2.5\n", plain)

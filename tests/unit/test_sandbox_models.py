@@ -26,7 +26,7 @@ from commonwatt.sandbox.engines.airlock.membership import (
 from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_output_model
 from commonwatt.sandbox.engines.airlock.review import OutputProvenance, assess_output
 from commonwatt.sandbox.engines.airlock.training import (
-    TrainingDeclaration,
+    ProjectTrainingDeclaration,
     TrainingFeature,
     TrainingRows,
 )
@@ -239,7 +239,7 @@ def test_a_model_is_asked_only_with_the_declared_rows_and_remembers_whom_it_saw(
 
     def declared(*names):
         features = tuple(TrainingFeature(name=name, column=name) for name in names)
-        return TrainingDeclaration(table="rows", features=features, outcome="died")
+        return ProjectTrainingDeclaration(table="rows", features=features, outcome="died")
 
     right = assessed(declared("age", "bp"))
     assert right.stops == []

@@ -11,7 +11,7 @@ from commonwatt.sandbox.domain.errors import AirlockError, ProjectError
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import (
-    TrainingDeclaration,
+    ProjectTrainingDeclaration,
     TrainingFeature,
     is_person_held_out,
 )
@@ -24,7 +24,7 @@ from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_
 from tests.sandbox_node import open_folder, proved_node
 from tests.sandbox_project import SandboxProject
 
-TRAINING = TrainingDeclaration(
+TRAINING = ProjectTrainingDeclaration(
     table="Patient",
     features=(
         TrainingFeature(name="birth_band", column="birth_band"),
@@ -167,14 +167,16 @@ def test_training_on_columns_that_do_not_exist_is_refused(sandbox, node):
         TrainingFeature(name="x", column="none"),
         TrainingFeature(name="gender", column="gender"),
     ):
-        wrong = TrainingDeclaration(table="Patient", features=(feature,), outcome="birth_band")
+        wrong = ProjectTrainingDeclaration(
+            table="Patient", features=(feature,), outcome="birth_band"
+        )
         with pytest.raises(AirlockError):
             _train(sandbox, node, training=wrong)
     with pytest.raises(AirlockError, match="share"):
-        TrainingDeclaration(table="Patient", features=(), outcome="x", held_out=0.0)
+        ProjectTrainingDeclaration(table="Patient", features=(), outcome="x", held_out=0.0)
     same = (TrainingFeature(name="x", column="a"), TrainingFeature(name="x", column="b"))
     with pytest.raises(AirlockError, match="name of its own"):
-        TrainingDeclaration(table="Patient", features=same, outcome="x")
+        ProjectTrainingDeclaration(table="Patient", features=same, outcome="x")
 
 
 @settings(max_examples=30, deadline=None)

@@ -31,7 +31,7 @@ from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     from commonwatt.fleet.io.traces import TraceRead
-    from commonwatt.fleet.usecases.inputs import FleetInputOptions
+    from commonwatt.fleet.usecases.inputs import FleetSimulationOptions
     from commonwatt.fleet.usecases.simulate import FleetRun
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -304,13 +304,13 @@ def explain_job(
 
 def _fleet_inputs_from_options(
     demand: dict[str, Any], *, check_fits: bool = True
-) -> FleetInputOptions:
-    from commonwatt.fleet.usecases.inputs import FleetInputOptions
+) -> FleetSimulationOptions:
+    from commonwatt.fleet.usecases.inputs import FleetSimulationOptions
 
     # The parameter is `format_` so as not to hide Python's own; the use case calls it `format`.
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
     named |= {"format": demand["format_"], "traces": tuple(demand["traces"])}
-    return FleetInputOptions(**named, check_fits=check_fits)
+    return FleetSimulationOptions(**named, check_fits=check_fits)
 
 
 def _print_trace_reading_gaps(reads: Iterable[TraceRead]) -> None:

@@ -131,7 +131,8 @@ def sweep_command_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -
         # column tells nothing.
         if rows[name].null_count() < rows.height
     ]
-    # The axes keep the names under which they were typed, by which their values are found again.
+    # Axes are headed as they were typed and not by their labels, so that a reader can give a
+    # row's values to the options again.
     headings = [*axes, *(measure_heading(column, language) for column in figures)]
     lines = [
         [

@@ -282,9 +282,7 @@ def replay(folder: Path, path: Path | None) -> CommandResult:
     # A single state needs no controller, so this also answers on a machine without one.
     if path is not None:
         decision = decide_captured_cluster_state(path)
-        return CommandResult(
-            data=decision, text=lambda _: _captured_decision_command_text(decision)
-        )
+        return CommandResult(data=decision, text=lambda _: _scheduling_decision_cli_text(decision))
     data = again(open_controller_home(folder))
     return CommandResult(
         data=data, text=lambda language: _replay_command_message(data).translate(language)
@@ -381,7 +379,7 @@ def _replay_command_message(data: dict[str, Any]) -> Message:
     )
 
 
-def _captured_decision_command_text(decision: dict[str, Any]) -> str:
+def _scheduling_decision_cli_text(decision: dict[str, Any]) -> str:
     lines = [f"start {name}: {where}" for name, where in decision["decision"]["start"].items()]
     lines += [f"preempt {name}" for name in decision["decision"]["preempt"]]
     lines += [f"{name}: +{at} s" for name, at in decision["starts_in_s"].items()]

@@ -324,12 +324,12 @@ def assess(
     answer = debt_assessment_result(subject, weo, options)
     return CommandResult(
         data=answer,
-        text=lambda language: _assess_command_text(answer, language),
+        text=lambda language: _debt_assessment_cli_text(answer, language),
         tables=treasury_answer_frames(debt_assessment_rows(answer), ("signals", "adjustments")),
     )
 
 
-def _assess_command_text(answer: dict[str, Any], language: str) -> str:
+def _debt_assessment_cli_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ADJUSTMENTS, SIGNALS
     from commonwatt.treasury.usecases.assess import debt_assessment_rows
 

@@ -49,7 +49,8 @@ def missing_extra_error(error: ModuleNotFoundError) -> MissingExtraError:
     # Built metadata also list under `all` what another extra brings; that one is the smaller.
     every = extras_of_module(error.name or "", requirements)
     names = [name for name in every if name != "all"] or every
-    # What a package of an extra needs in its turn stands in no list of ours.
+    # A module that only a dependency of an extra wants is in no list: any extra may be the one,
+    # and the wing in the traceback decides.
     likely = names or _extras_of_requirements(requirements)
     wanted_by = [name for name in _wings_in_traceback(error) if name in likely]
     extra = (wanted_by or list(names) or ["all"])[0]

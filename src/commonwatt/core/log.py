@@ -329,7 +329,8 @@ class _StructuredLog:
                     _add_process_number,
                     structlog.processors.JSONRenderer(serializer=json.dumps, sort_keys=True),
                 ],
-                # A filter of its own would follow whoever configures structlog in this process.
+                # Named, because the default is whatever class this process has configured for
+                # structlog, and its level filter could swallow our lines.
                 wrapper_class=structlog.BoundLogger,
                 context_class=dict,
                 cache_logger_on_first_use=True,

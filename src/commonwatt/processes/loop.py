@@ -16,7 +16,7 @@ from commonwatt.core.log import LogCode, LogEvent, log_bug, log_event
 _MOST_WAIT_S: Final = 30.0
 
 
-class WatchLoop:
+class ProcessWatchLoop:
     """Does `step` every `every_s` in a thread of its own, on one process of those that may.
 
     A step that fails is logged once a streak of failures and tried again, after longer

@@ -72,7 +72,7 @@ def _study_example_project_annex(part: ProjectsPart, language: str) -> Annex:
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         return _absent_annex(_study_example_project_title(), "sandbox", error, language)
     return Annex(
-        section=_study_section_led_to_table(section, next(iter(tables), "")), tables=tables
+        section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
     )
 
 
@@ -85,11 +85,11 @@ def _study_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
         return _absent_annex(Message("Medical models"), "clinic", error, language)
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
     return Annex(
-        section=_study_section_led_to_table(section, next(iter(tables), "")), tables=tables
+        section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
     )
 
 
-def _study_section_led_to_table(section: ReportSection, table: str) -> ReportSection:
+def _study_section_with_lineage_links(section: ReportSection, table: str) -> ReportSection:
     """Return the section with every figure that names no origin led to its table."""
     of = f"table.{table}"
     return replace(

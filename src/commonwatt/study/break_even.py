@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from commonwatt.study.mix import SiteMix
-from commonwatt.study.stages.sites import CostInput, is_programme_cost_input_fixed
+from commonwatt.study.stages.sites import StudyCostInput, is_programme_cost_input_fixed
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
 SEARCH_RANGE_FACTOR = 10.0  # how many times the larger end of its range an input is followed
@@ -32,7 +32,7 @@ class BreakEvenPoint:
         flips_at: Nearest value at which both cost the same; None where none was found.
     """
 
-    input: CostInput
+    input: StudyCostInput
     low: float
     median: float
     high: float
@@ -70,7 +70,7 @@ def study_break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPo
 
 
 def _alternative_break_even_point(
-    cheapest: SiteMix, other: SiteMix, cost_input: CostInput
+    cheapest: SiteMix, other: SiteMix, cost_input: StudyCostInput
 ) -> BreakEvenPoint:
     low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
 
@@ -91,7 +91,7 @@ def _alternative_break_even_point(
 
 
 def _alternative_input_search_values(
-    cost_input: CostInput, low: float, median: float, high: float
+    cost_input: StudyCostInput, low: float, median: float, high: float
 ) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
     # An input may have no end, and steps over an endless stretch would find nothing.

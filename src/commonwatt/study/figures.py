@@ -31,7 +31,7 @@ from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.sites import (
     CELL,
-    CostedSite,
+    StudyCostedSite,
     cost_input_owner_label,
     study_input_four_digit_text,
 )
@@ -245,7 +245,9 @@ def _programme_stated_nodes(programme: Programme) -> Iterator[FigureNode]:
         )
 
 
-def _cost_cell_nodes(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
+def _cost_cell_nodes(
+    programme: Programme, groups: list[list[StudyCostedSite]]
+) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
     inputs = {
         cost_input.key: cost_input

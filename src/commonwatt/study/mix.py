@@ -14,8 +14,8 @@ from commonwatt.siting.domain.cost_inputs import CostInputs
 from commonwatt.siting.engines.cost.chance import gpu_hour_costs_at_scores
 from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
 from commonwatt.study.stages.sites import (
-    CostedSite,
-    CostInput,
+    StudyCostedSite,
+    StudyCostInput,
     study_cost_model_column,
     study_rented_gpu_hour_usd,
 )
@@ -24,7 +24,7 @@ F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixSite:
+class StudyMixSite:
     """One site of a mix, ready to be costed many times.
 
     Args:
@@ -34,7 +34,7 @@ class MixSite:
             alone where it is rented.
     """
 
-    site: CostedSite
+    site: StudyCostedSite
     weight: float
     medians: dict[str, float]
 
@@ -49,10 +49,10 @@ class MixSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SiteMix:
+class StudySiteMix:
     """Several sites as one."""
 
-    parts: tuple[MixSite, ...]
+    parts: tuple[StudyMixSite, ...]
 
     def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
         """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
@@ -62,7 +62,7 @@ class SiteMix:
         """
         return sum(part.weight * part.gpu_hour_usd(moved or {}) for part in self.parts)
 
-    def inputs_by_key(self) -> dict[str, CostInput]:
+    def inputs_by_key(self) -> dict[str, StudyCostInput]:
         """Return every input of every site, by key."""
         return {
             cost_input.key: cost_input
@@ -82,12 +82,12 @@ class SiteMix:
         )
 
 
-def study_site_mix(sites: list[CostedSite]) -> SiteMix:
+def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
     # By the time that each served and not by its size: the policy chooses sites, and not the plan.
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
-    return SiteMix(
+    return StudySiteMix(
         parts=tuple(
             _alternative_mix_site(site, float(w))
             for site, w in zip(sites, weights, strict=True)
@@ -96,12 +96,12 @@ def study_site_mix(sites: list[CostedSite]) -> SiteMix:
     )
 
 
-def _alternative_mix_site(site: CostedSite, weight: float) -> MixSite:
+def _alternative_mix_site(site: StudyCostedSite, weight: float) -> StudyMixSite:
     medians = {item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_cost_inputs()}
-    return MixSite(site=site, weight=weight, medians=medians)
+    return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
-def _study_site_drawn_gpu_hour_usd(site: CostedSite, draws: int, seed: int) -> F64:
+def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int) -> F64:
     scores = {
         cost_input.key: _drawn_study_input_scores(cost_input.key, draws, seed)
         for cost_input in site.sourced_cost_inputs()

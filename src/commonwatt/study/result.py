@@ -27,7 +27,7 @@ from commonwatt.study.stages.placement import (
     can_place_week_of_load,
     study_placement_stage_tables,
 )
-from commonwatt.study.stages.sites import CostedSite, programme_costed_sites
+from commonwatt.study.stages.sites import StudyCostedSite, programme_costed_sites
 from commonwatt.study.stages.variant import VARIANT_STAGE, VariantStageInputs
 from commonwatt.study.tables import BASIS, PROGRAMME
 
@@ -48,7 +48,7 @@ class BaseCase:
 
     programme: Programme
     fleet: StageResult
-    sites: list[CostedSite] | None
+    sites: list[StudyCostedSite] | None
     capital_stage: StageResult | None
     variant_stage: StageResult | None
 

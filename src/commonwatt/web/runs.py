@@ -47,7 +47,7 @@ class RecentCache(Generic[T]):
         return made
 
 
-class RunCatalogue:
+class ConsoleRuns:
     """All runs of a store, newest first."""
 
     def __init__(self, store: RunStore) -> None:

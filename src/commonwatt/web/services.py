@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from commonwatt.web.cache import TableCache
-from commonwatt.web.runs import RunCatalogue
+from commonwatt.web.runs import ConsoleRuns
 from commonwatt.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Services:
 
     settings: Settings
     ledger: Ledger
-    runs: RunCatalogue
+    runs: ConsoleRuns
     cache: TableCache
     entry_writer: EntryWriter
 
@@ -56,7 +56,7 @@ def open_console_services(settings: Settings, *, now: datetime) -> Services:
     return Services(
         settings=settings,
         ledger=ledger,
-        runs=RunCatalogue(RunStore(settings.store)),
+        runs=ConsoleRuns(RunStore(settings.store)),
         cache=TableCache(settings.state / "kept"),
         entry_writer=open_console_entry_writer(ledger, settings.state / "keys", now=now),
     )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.catalogue.units import Unit
 
 _ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
@@ -31,7 +31,7 @@ class PublishedClaim:
     id: str
     quote: str
     quantity: str
-    value: Interval | None
+    value: ClaimInterval | None
     unit: Unit | None
     unit_text: str
     regions: tuple[str, ...]

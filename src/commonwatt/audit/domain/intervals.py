@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ClaimInterval:
     """Values from `low` to `high`; `strict` leaves out a finite end of an open interval.
 
     >>> Interval(20, math.inf).overlaps(Interval(19, 29))
@@ -36,15 +36,15 @@ class Interval:
         """Return the middle of a closed interval."""
         return (self.low + self.high) / 2
 
-    def widened(self, share: float) -> Interval:
+    def widened(self, share: float) -> ClaimInterval:
         """Return the interval with each end moved out by `share` of its size."""
-        return Interval(
+        return ClaimInterval(
             # By its size and not its sign: a deficit of -5 widens to -5.1 and not towards zero.
             self.low - abs(self.low) * share if math.isfinite(self.low) else self.low,
             self.high + abs(self.high) * share if math.isfinite(self.high) else self.high,
         )
 
-    def overlaps(self, other: Interval) -> bool:
+    def overlaps(self, other: ClaimInterval) -> bool:
         """Return whether some value lies in both."""
         low, high = max(self.low, other.low), min(self.high, other.high)
         # Ends that only touch meet where both belong to their intervals: "over 20" and "20" do not.
@@ -52,33 +52,37 @@ class Interval:
             return True
         return low == high and not (self.strict or other.strict)
 
-    def scaled(self, factor: float) -> Interval:
+    def scaled(self, factor: float) -> ClaimInterval:
         """Return the interval times a positive factor."""
-        return Interval(self.low * factor, self.high * factor, self.strict)
+        return ClaimInterval(self.low * factor, self.high * factor, self.strict)
 
-    def inverse(self) -> Interval:
+    def inverse(self) -> ClaimInterval:
         """Return one over the interval, for positive values."""
         low = 0.0 if math.isinf(self.high) else 1 / self.high
         # Down to zero or below, one over it has no bound.
         high = math.inf if self.low <= 0 else 1 / self.low
-        return Interval(low, high, self.strict)
+        return ClaimInterval(low, high, self.strict)
 
-    def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high, self.strict or other.strict)
+    def __add__(self, other: ClaimInterval) -> ClaimInterval:
+        return ClaimInterval(
+            self.low + other.low, self.high + other.high, self.strict or other.strict
+        )
 
-    def __sub__(self, other: Interval) -> Interval:
-        return Interval(self.low - other.high, self.high - other.low, self.strict or other.strict)
+    def __sub__(self, other: ClaimInterval) -> ClaimInterval:
+        return ClaimInterval(
+            self.low - other.high, self.high - other.low, self.strict or other.strict
+        )
 
-    def __mul__(self, other: Interval) -> Interval:
+    def __mul__(self, other: ClaimInterval) -> ClaimInterval:
         # Signs may differ, so that any of the four corners can be an end.
         ends = [
             _claim_product_where_zero_wins(a, b)
             for a in (self.low, self.high)
             for b in (other.low, other.high)
         ]
-        return Interval(min(ends), max(ends), self.strict or other.strict)
+        return ClaimInterval(min(ends), max(ends), self.strict or other.strict)
 
-    def __truediv__(self, other: Interval) -> Interval:
+    def __truediv__(self, other: ClaimInterval) -> ClaimInterval:
         return self * other.inverse()
 
     def __str__(self) -> str:
@@ -94,6 +98,6 @@ def _claim_product_where_zero_wins(a: float, b: float) -> float:
     return 0.0 if a == 0 or b == 0 else a * b
 
 
-def interval_hull(parts: list[Interval]) -> Interval:
+def interval_hull(parts: list[ClaimInterval]) -> ClaimInterval:
     """Return the smallest interval that holds all of `parts`."""
-    return Interval(min(each.low for each in parts), max(each.high for each in parts))
+    return ClaimInterval(min(each.low for each in parts), max(each.high for each in parts))

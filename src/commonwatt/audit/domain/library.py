@@ -10,7 +10,7 @@ from commonwatt.audit.domain.claim_units import (
     are_claim_units_comparable,
     claim_unit_with_denominator,
 )
-from commonwatt.audit.domain.intervals import Interval, interval_hull
+from commonwatt.audit.domain.intervals import ClaimInterval, interval_hull
 from commonwatt.audit.domain.periods import ClaimPeriod
 from commonwatt.audit.domain.regions import RegionTable
 from commonwatt.catalogue.units import Unit
@@ -52,7 +52,7 @@ class ReferenceValue:
 
     quantity: str
     region: str
-    value: Interval
+    value: ClaimInterval
     centre: float
     basis: str
     when: str
@@ -166,8 +166,8 @@ class ReferenceLibrary:
 
 
 def claim_interval_in_unit(
-    value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year: int
-) -> Interval:
+    value: ClaimInterval, unit: Unit, into: Unit, money: CurrencyTable, year: int
+) -> ClaimInterval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
     if not are_claim_units_comparable(unit, into):
         unit = claim_unit_with_denominator(unit, into) or unit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from commonwatt.audit.domain.claims import PublishedClaim
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import ClaimQuantity
 from commonwatt.audit.domain.periods import ClaimPeriod
 from commonwatt.core.messages import Message
@@ -64,7 +64,7 @@ class InterpretedClaim:
 
     claim: PublishedClaim
     quantity: ClaimQuantity | None
-    value: Interval | None
+    value: ClaimInterval | None
     regions: tuple[str, ...]
     period: ClaimPeriod | None
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.errors import ClaimsError
 
@@ -45,7 +45,9 @@ def is_single_claim_id(expression: str) -> bool:
     return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", expression) is not None
 
 
-def evaluate_claim_expression(expression: str, values: Mapping[str, Interval]) -> Interval:
+def evaluate_claim_expression(
+    expression: str, values: Mapping[str, ClaimInterval]
+) -> ClaimInterval:
     """Return the interval of an expression.
 
     >>> values = {"A1": Interval(0.8, 1.2), "B1": Interval(0.04, 0.04)}
@@ -65,8 +67,8 @@ def evaluate_claim_expression(expression: str, values: Mapping[str, Interval]) -
 
 
 def _evaluate_sum_of_claims(
-    tokens: list[str], values: Mapping[str, Interval], formula: str
-) -> tuple[Interval, list[str]]:
+    tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
+) -> tuple[ClaimInterval, list[str]]:
     left, rest = _evaluate_product_of_claims(tokens, values, formula)
     while rest and rest[0] in "+-":
         right, after = _evaluate_product_of_claims(rest[1:], values, formula)
@@ -75,8 +77,8 @@ def _evaluate_sum_of_claims(
 
 
 def _evaluate_product_of_claims(
-    tokens: list[str], values: Mapping[str, Interval], formula: str
-) -> tuple[Interval, list[str]]:
+    tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
+) -> tuple[ClaimInterval, list[str]]:
     left, rest = _evaluate_claim_operand(tokens, values, formula)
     while rest and rest[0] in "*/":
         right, after = _evaluate_claim_operand(rest[1:], values, formula)
@@ -85,8 +87,8 @@ def _evaluate_product_of_claims(
 
 
 def _evaluate_claim_operand(
-    tokens: list[str], values: Mapping[str, Interval], formula: str
-) -> tuple[Interval, list[str]]:
+    tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
+) -> tuple[ClaimInterval, list[str]]:
     if not tokens:
         raise _claim_expression_error(formula)
     symbol, rest = tokens[0], tokens[1:]
@@ -96,7 +98,7 @@ def _evaluate_claim_operand(
             raise _claim_expression_error(formula)
         return inside, rest[1:]
     if symbol[0].isdigit():
-        return Interval(float(symbol), float(symbol)), rest
+        return ClaimInterval(float(symbol), float(symbol)), rest
     if symbol not in values:
         raise _claim_expression_error(formula)
     return values[symbol], rest

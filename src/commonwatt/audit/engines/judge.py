@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from commonwatt.audit.domain.claims import PublishedClaim
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import (
     ClaimQuantity,
     ReferenceLibrary,
@@ -123,23 +123,23 @@ def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> Interpr
 
 def _claim_value_in_common_unit(
     claim: PublishedClaim,
-    value: Interval,
+    value: ClaimInterval,
     unit: Unit,
     quantity: ClaimQuantity,
     library: ReferenceLibrary,
     period: ClaimPeriod | None,
     compared: bool,
-) -> Interval:
+) -> ClaimInterval:
     if compared:
         share = value.scaled(unit.factor)
         words = f"{claim.quantity} {claim.quote}".lower()
         if any(word in words for word in _DISCOUNT) and claim.unit_text not in _UNIT_RATIO:
             # "30 % cheaper" claims a ratio of 0.7; the ends change places.
-            return Interval(1 - share.high, 1 - share.low, share.strict)
+            return ClaimInterval(1 - share.high, 1 - share.low, share.strict)
         return share
     year = int(period.start) if period else 2025
     if quantity.id == "deficit" and value.high <= 0:
-        value = Interval(-value.high, -value.low)  # a balance below zero is a deficit
+        value = ClaimInterval(-value.high, -value.low)  # a balance below zero is a deficit
     return claim_interval_in_unit(value, unit, quantity.unit, library.money, year)
 
 
@@ -234,7 +234,7 @@ def _is_rounded_claim_figure(number: float) -> bool:
 
 def _claim_against_references(
     read: InterpretedClaim,
-    value: Interval,
+    value: ClaimInterval,
     references: list[ReferenceValue],
     library: ReferenceLibrary,
 ) -> ClaimFinding:
@@ -294,7 +294,7 @@ def _period_kind_distance(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
 
 
 def _in_line_claim_finding(
-    read: InterpretedClaim, value: Interval, reference: ReferenceValue
+    read: InterpretedClaim, value: ClaimInterval, reference: ReferenceValue
 ) -> ClaimFinding:
     period = read.period
     # A stock on a day is the same in either kind of year; a flow over a year is not.
@@ -318,7 +318,7 @@ def _in_line_claim_finding(
 
 
 def _other_date_or_basis_finding(
-    read: InterpretedClaim, value: Interval, first: ReferenceValue, reference: ReferenceValue
+    read: InterpretedClaim, value: ClaimInterval, first: ReferenceValue, reference: ReferenceValue
 ) -> ClaimFinding:
     period = read.period
     farther = (
@@ -346,7 +346,7 @@ def _other_date_or_basis_finding(
 
 
 def _neighbour_quantity_finding(
-    read: InterpretedClaim, value: Interval, library: ReferenceLibrary
+    read: InterpretedClaim, value: ClaimInterval, library: ReferenceLibrary
 ) -> ClaimFinding | None:
     """Return a reference of a neighbouring quantity that the figure belongs to."""
     assert read.quantity is not None
@@ -372,7 +372,10 @@ def _neighbour_quantity_finding(
 
 
 def _wrong_factor_claim_finding(
-    read: InterpretedClaim, value: Interval, reference: ReferenceValue, library: ReferenceLibrary
+    read: InterpretedClaim,
+    value: ClaimInterval,
+    reference: ReferenceValue,
+    library: ReferenceLibrary,
 ) -> ClaimFinding:
     assert read.quantity is not None
     factor = value.centre / reference.centre if reference.centre else math.inf
@@ -425,7 +428,9 @@ def _claim_unit_slip_message(factor: float, values: dict[str, str]) -> Message:
     )
 
 
-def _claim_power_of_ten_divisor(value: Interval, reference: ReferenceValue, factor: float) -> float:
+def _claim_power_of_ten_divisor(
+    value: ClaimInterval, reference: ReferenceValue, factor: float
+) -> float:
     """Return the power of ten by which the claim must be divided to land, or 0."""
     if reference.value.low <= 0 or reference.value.high > 6 * reference.value.low:
         return 0.0  # so wide a reference is met by chance
@@ -439,7 +444,7 @@ def _claim_power_of_ten_divisor(value: Interval, reference: ReferenceValue, fact
 
 
 def _claim_reference_finding(
-    kind: FindingKind, text: Message, value: Interval, reference: ReferenceValue
+    kind: FindingKind, text: Message, value: ClaimInterval, reference: ReferenceValue
 ) -> ClaimFinding:
     return ClaimFinding(
         kind=kind,

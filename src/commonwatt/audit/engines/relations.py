@@ -7,7 +7,7 @@ from typing import Final
 
 from commonwatt.audit.domain.claim_units import are_claim_units_comparable
 from commonwatt.audit.domain.claims import claim_ids_in_relation
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import (
     ReferenceLibrary,
     claim_currency_units_per_usd,
@@ -66,9 +66,9 @@ def _claim_formula_findings(
 
 def _claim_values_in_usd(
     by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
-) -> dict[str, Interval]:
+) -> dict[str, ClaimInterval]:
     """Return every figure in canonical units, money in US dollars."""
-    out: dict[str, Interval] = {}
+    out: dict[str, ClaimInterval] = {}
     for name, read in by_id.items():
         value, unit = read.claim.value, read.claim.unit
         if value is None:
@@ -90,7 +90,7 @@ def _claim_values_in_usd(
 
 
 def _claim_operand_findings(
-    read: InterpretedClaim, value: Interval, side: str, values: Mapping[str, Interval]
+    read: InterpretedClaim, value: ClaimInterval, side: str, values: Mapping[str, ClaimInterval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check that a claimed ratio follows from the operands that it names."""
     if any(name not in values for name in claim_ids_in_relation(side)):
@@ -116,7 +116,7 @@ def _claim_operand_findings(
 
 
 def _claim_two_sides_findings(
-    read: InterpretedClaim, sides: tuple[str, ...], values: Mapping[str, Interval]
+    read: InterpretedClaim, sides: tuple[str, ...], values: Mapping[str, ClaimInterval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     if any(name not in values for side in sides for name in claim_ids_in_relation(side)):
         return []
@@ -213,7 +213,7 @@ def _chip_import_claim_findings(
         if read.quantity is None or read.quantity.id != "hardware_price" or not read.is_comparison:
             continue
         assert read.value is not None
-        rest = Interval(
+        rest = ClaimInterval(
             (read.value.low - CHIP_SHARE) / (1 - CHIP_SHARE),
             (read.value.high - CHIP_SHARE) / (1 - CHIP_SHARE),
         )
@@ -227,7 +227,7 @@ def _chip_import_claim_findings(
 
 
 def _chip_import_clash_findings(
-    read: InterpretedClaim, other: InterpretedClaim, rest: Interval
+    read: InterpretedClaim, other: InterpretedClaim, rest: ClaimInterval
 ) -> list[tuple[str, ClaimFinding]]:
     """Blame the discount; say beside the import, which is the plainer fact, what it rules out."""
     shown = (
@@ -285,7 +285,7 @@ def _debt_ratio_date_findings(
     ]
     if not gdps:
         return []
-    implied = Interval(
+    implied = ClaimInterval(
         # The widest that the known GDPs allow: a clash must not come from the choice of a vintage.
         100 * stock.value.low / max(each.value.high for each in gdps),
         100 * stock.value.high / min(each.value.low for each in gdps),

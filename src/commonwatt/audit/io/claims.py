@@ -12,7 +12,7 @@ from typing import Final
 
 from commonwatt.audit.domain.claim_units import parse_claim_unit
 from commonwatt.audit.domain.claims import PublishedClaim, claim_ids_in_relation
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.io.regions import load_claim_regions
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import Unit
@@ -92,7 +92,7 @@ def _claim_unit_or_none(text: str, regions: tuple[str, ...]) -> Unit | None:
         return None
 
 
-def _claim_interval_of_row(text: Mapping[str, str], where: str) -> Interval | None:
+def _claim_interval_of_row(text: Mapping[str, str], where: str) -> ClaimInterval | None:
     if not text["low"] and not text["high"]:
         return None
     try:
@@ -111,7 +111,7 @@ def _claim_interval_of_row(text: Mapping[str, str], where: str) -> Interval | No
     if low == high and _OVER.search(words):
         high = low + abs(low) * 0.1  # "over 4,000" says a little more than it prints
     is_open = math.isinf(low) or math.isinf(high)
-    return Interval(low, high, strict=is_open and bool(_STRICT.search(words)))
+    return ClaimInterval(low, high, strict=is_open and bool(_STRICT.search(words)))
 
 
 def _claim_number_with_commas(text: str) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.audit.domain.claim_units import parse_claim_unit
-from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import (
     ClaimQuantity,
     ReferenceLibrary,
@@ -80,7 +80,7 @@ def _reference_value_of_row(
     # Our own file: a row without a date is a bug of the library and no fault of a claim.
     assert period is not None, row
     value = claim_interval_in_unit(
-        Interval(float(row["low"]), float(row["high"])), parse_unit(row["unit"]),
+        ClaimInterval(float(row["low"]), float(row["high"])), parse_unit(row["unit"]),
         units[row["quantity"]], money, int(period.start),
     )  # fmt: skip
     return ReferenceValue(
@@ -159,7 +159,7 @@ def _estimated_reference_value(
     period = parse_claim_period(str(year))
     assert period is not None
     return ReferenceValue(
-        quantity=quantity, region=SITE_REGIONS[site], value=Interval(low, high), centre=mid,
+        quantity=quantity, region=SITE_REGIONS[site], value=ClaimInterval(low, high), centre=mid,
         basis=basis, when=str(year), period=period, source=source, dated=str(year),
         # A model's answer is never more than an estimate, however sure its inputs are.
         confidence="estimate",

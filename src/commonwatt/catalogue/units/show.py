@@ -94,7 +94,7 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
         text += (
             f"/{count}{_unit_part_symbol(name, power, language)}{under_of if index == 0 else ''}"
         )
-    return text + _unit_of_quantity_suffix(unit, language) + _unit_price_year_text(unit, language)
+    return text + _unit_text_of_what_suffix(unit, language) + _unit_price_year_text(unit, language)
 
 
 def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -161,7 +161,7 @@ def _unit_words_with_carbon(
     return words, name
 
 
-def _unit_of_quantity_suffix(unit: Unit, language: str) -> str:
+def _unit_text_of_what_suffix(unit: Unit, language: str) -> str:
     if not unit.of or unit.of.startswith("CO2"):
         return ""
     return f" of {unit.of}" if language == "en" else f"（佔{_OF[unit.of]}）"

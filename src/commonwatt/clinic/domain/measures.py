@@ -175,7 +175,7 @@ NOTES: Final = _clinic_text_measure(
     "notes_examined", Message("Notes"), Message("All notes, or those with one kind of error")
 )
 
-# Model cards.
+# What a model card states, and which rules it breaks.
 CARD_FILE: Final = _clinic_text_measure(
     "card_file", Message("File of the card"), Message("Name of the file")
 )

@@ -21,7 +21,7 @@ from commonwatt.fleet.io.traces.read import TraceRead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FleetInputOptions:
+class FleetSimulationOptions:
     """What the user named.
 
     Args:
@@ -59,7 +59,7 @@ class FleetInputs:
     pool: Pool
 
 
-def load_fleet_inputs(options: FleetInputOptions) -> FleetInputs:
+def load_fleet_inputs(options: FleetSimulationOptions) -> FleetInputs:
     """Read what was named, and check that every job could ever run.
 
     Raises:
@@ -91,7 +91,7 @@ def load_fleet_inputs(options: FleetInputOptions) -> FleetInputs:
     )
 
 
-def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
+def load_fleet(options: FleetSimulationOptions, tenants: Sequence[str]) -> Fleet:
     """Return the fleet that the options describe.
 
     `--nodes 62 --gpus-per-node 8` are equal nodes; a file with `tenant,nodes` needs
@@ -102,7 +102,7 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     path = Path(options.nodes)
     if not _fleet_file_lists_tenant_nodes(path):
         return read_node_list(path, tenants=tenants)
-    fleet = read_tenant_pools(path, gpus_per_node=_gpus_per_node_option(options), tenants=tenants)
+    fleet = read_tenant_pools(path, gpus_per_node=_required_gpus_per_node(options), tenants=tenants)
     if options.pool == "tenant":
         return fleet
     # The file says whose the nodes are, and the option that all tenants share them; the option
@@ -110,7 +110,7 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     return replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
 
 
-def _fleet_of_equal_nodes(options: FleetInputOptions) -> Fleet:
+def _fleet_of_equal_nodes(options: FleetSimulationOptions) -> Fleet:
     if options.pool == "tenant":
         raise UsageError(
             "--pool tenant",
@@ -119,10 +119,10 @@ def _fleet_of_equal_nodes(options: FleetInputOptions) -> Fleet:
         )
     if int(options.nodes) < 1:
         raise UsageError("--nodes", found=options.nodes, wanted=Message("at least 1 node"))
-    return uniform_fleet(int(options.nodes), _gpus_per_node_option(options))
+    return uniform_fleet(int(options.nodes), _required_gpus_per_node(options))
 
 
-def _gpus_per_node_option(options: FleetInputOptions) -> int:
+def _required_gpus_per_node(options: FleetSimulationOptions) -> int:
     if options.gpus_per_node is None:
         raise UsageError("--gpus-per-node", wanted=Message("the number of GPUs on each node"))
     return options.gpus_per_node

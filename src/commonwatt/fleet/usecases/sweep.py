@@ -16,7 +16,7 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.tables import SWEEP_AXES, SWEEP_FIGURES, fleet_sweep_schema
-from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_fleet_inputs
+from commonwatt.fleet.usecases.inputs import FleetInputs, FleetSimulationOptions, load_fleet_inputs
 from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
 from commonwatt.fleet.usecases.simulate import run_arrived_load_packing, run_fleet_simulation
 
@@ -47,7 +47,7 @@ def parse_fleet_sweep_axes(axis_words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sweep_fleet_options(
-    options: FleetInputOptions,
+    options: FleetSimulationOptions,
     axes: Mapping[str, Sequence[str]],
     *,
     workers: int,
@@ -74,11 +74,11 @@ def sweep_fleet_options(
     return fleet_sweep_schema(axes).checked_frame(pl.DataFrame(rows, infer_schema_length=None))
 
 
-def run_sweep_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
+def run_sweep_point(options: FleetSimulationOptions, point: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of one point."""
     policy = parse_scheduling_policy_word(point.get("policy", "fifo"))
     seed = _fleet_sweep_axis_whole_number("seed", point.get("seed", "0"))
-    inputs = _cached_fleet_simulation_inputs(_fleet_inputs_of_sweep_point(options, point))
+    inputs = _fleet_sweep_inputs_read_once(_fleet_inputs_of_sweep_point(options, point))
     if "load" in point:
         figures = run_arrived_load_packing(
             inputs, policy, load=_fleet_sweep_axis_positive_number("load", point["load"]), seed=seed
@@ -93,13 +93,13 @@ def run_sweep_point(options: FleetInputOptions, point: Mapping[str, str]) -> dic
 
 # Neighbouring points mostly share their inputs; more than two would hold whole traces in memory.
 @lru_cache(maxsize=2)
-def _cached_fleet_simulation_inputs(options: FleetInputOptions) -> FleetInputs:
+def _fleet_sweep_inputs_read_once(options: FleetSimulationOptions) -> FleetInputs:
     return load_fleet_inputs(options)
 
 
 def _fleet_inputs_of_sweep_point(
-    options: FleetInputOptions, point: Mapping[str, str]
-) -> FleetInputOptions:
+    options: FleetSimulationOptions, point: Mapping[str, str]
+) -> FleetSimulationOptions:
     per_node = point.get("gpus-per-node")
     pool = point.get("pool", options.pool)
     if pool not in ("all", "tenant"):
@@ -118,7 +118,7 @@ def _fleet_inputs_of_sweep_point(
 
 
 def _sweep_rows_of_points(
-    options: FleetInputOptions, points: Sequence[Point], workers: int, on: str
+    options: FleetSimulationOptions, points: Sequence[Point], workers: int, on: str
 ) -> Iterator[dict[str, Any]]:
     if on == "ray":
         yield from _sweep_rows_on_ray(options, points, workers)
@@ -131,7 +131,7 @@ def _sweep_rows_of_points(
 
 
 def _sweep_rows_on_ray(
-    options: FleetInputOptions, points: Sequence[Point], workers: int
+    options: FleetSimulationOptions, points: Sequence[Point], workers: int
 ) -> Iterator[dict[str, Any]]:
     ray, pools = _import_ray_for_sweep()
     # Whoever has joined a cluster already keeps it; only otherwise one starts on this machine.

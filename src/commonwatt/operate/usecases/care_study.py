@@ -176,7 +176,7 @@ def lemon_nodes_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str
     if "node" not in frame.columns:
         raise CareSettingsError(str(faults), wanted=Message("a column node"))
     counts = {str(node): int(n) for node, n in frame.group_by("node").len().sort("node").rows()}
-    # Fewer nodes than failed: the prior would count failed nodes alone.
+    # The law has one place a node of the fleet: fewer than failed would not fit, and is a slip.
     if nodes < len(counts):
         raise UsageError("--nodes", found=str(nodes), wanted=Message("all nodes of the fleet"))
     worst_nodes = lemon_nodes(counts, nodes, rule)

@@ -254,7 +254,7 @@ OBSERVATION: Final = FhirResource(
         *_code_rules("code"), *_reference_rules("subject"),
         *_date_rules("effectiveDateTime", "effectiveDateTime"), *_period_rules("effectivePeriod"),
         *_date_rules("issued", "issued"),
-        # effective[x] is a choice, too.
+        # effective[x] is a choice in R4: a record carries one kind.
         FhirRecordRule("two kinds of time",
              "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
         FhirRecordRule("valueQuantity is no number",

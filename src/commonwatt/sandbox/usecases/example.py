@@ -36,7 +36,7 @@ from commonwatt.report import (
 )
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
+from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclaration, TrainingFeature
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, noisy_count_query
 from commonwatt.sandbox.engines.risk.report import RiskReport
@@ -140,10 +140,10 @@ def example_section_and_tables(
         folder = Path(name)
         folder.chmod(0o755)  # a job's user must be able to pass through
         example = run_example(folder, now=now)
-    return example_section(example, language), sandbox_example_attack_tables(example)
+    return example_project_section(example, language), sandbox_example_attack_tables(example)
 
 
-def example_section(example: SandboxExample, language: str) -> ReportSection:
+def example_project_section(example: SandboxExample, language: str) -> ReportSection:
     """Return the report's section on the example project."""
     return ReportSection(
         name="sandbox",
@@ -267,7 +267,7 @@ def _example_model_job() -> JobSubmission:
         dataset="safe",
         tables=("Patient",),
         outputs={"model.json": OutputKind.MODEL, "metrics.json": OutputKind.JSON},
-        training=TrainingDeclaration(
+        training=ProjectTrainingDeclaration(
             table="Patient",
             features=(
                 TrainingFeature(name="birth_band", column="birth_band"),

@@ -17,7 +17,7 @@ from commonwatt.ledger.usecases import with_ledger
 from commonwatt.sandbox.domain.job import JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.domain.lifecycle import RecallReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
+from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclaration, TrainingFeature
 from commonwatt.sandbox.engines.attacks.judge import run_attacks
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
@@ -197,10 +197,10 @@ def _parse_sandbox_training_cohort(fields: Mapping[str, Any]) -> Cohort:
     )
 
 
-def _parse_training_declaration(fields: Mapping[str, Any]) -> TrainingDeclaration:
+def _parse_training_declaration(fields: Mapping[str, Any]) -> ProjectTrainingDeclaration:
     """Return a declared training: features as "column", "column=value" or a named cohort."""
     outcome = fields["outcome"]
-    return TrainingDeclaration(
+    return ProjectTrainingDeclaration(
         table=fields["table"],
         features=tuple(_parse_training_feature(feature) for feature in fields["features"]),
         outcome=outcome if isinstance(outcome, str) else _parse_sandbox_training_cohort(outcome),

@@ -25,7 +25,7 @@ from commonwatt.siting.engines.cost.chance import (
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.sites import RENT, CostedSite
+from commonwatt.study.stages.sites import RENT, StudyCostedSite
 from commonwatt.study.tables import (
     BASIS_ACCOUNTS,
     BASIS_BOUND,
@@ -191,7 +191,7 @@ def study_basis_with_run_column(tables: Mapping[str, pl.DataFrame], run: str) ->
     return {name: frame.with_columns(run=pl.lit(run)) for name, frame in tables.items()}
 
 
-def cost_basis_tables(variant: str, sites: Sequence[CostedSite], scale: float) -> Tables:
+def cost_basis_tables(variant: str, sites: Sequence[StudyCostedSite], scale: float) -> Tables:
     """Return GPUs, use and the median of every input of the cost of each site."""
     return {
         BASIS_COSTS.name: BASIS_COSTS.build_frame(
@@ -214,7 +214,7 @@ def cost_basis_tables(variant: str, sites: Sequence[CostedSite], scale: float) -
     }
 
 
-def _study_cost_input_medians(site: CostedSite) -> Iterator[tuple[str, float]]:
+def _study_cost_input_medians(site: StudyCostedSite) -> Iterator[tuple[str, float]]:
     if site.cells is not None:
         yield from zip(NAMES, map(float, site.cells.median_cost_inputs()), strict=True)
     else:

@@ -25,7 +25,7 @@ from commonwatt.study.stages.basis import (
 )
 from commonwatt.study.stages.sites import (
     RENT,
-    CostedSite,
+    StudyCostedSite,
     programme_rent_cost_input,
     study_cost_input_text,
     study_rented_gpu_hour_usd,
@@ -49,13 +49,13 @@ class CostStageInputs:
         seed: Seed of the draws.
     """
 
-    sites: tuple[CostedSite, ...]
+    sites: tuple[StudyCostedSite, ...]
     measured: StageOutput[Any]
     draws: int
     seed: int
 
     @classmethod
-    def of(cls, sites: Sequence[CostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
+    def of(cls, sites: Sequence[StudyCostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
             sites=tuple(replace(site, site=programme_site_cost_view(site.site)) for site in sites),
@@ -87,7 +87,7 @@ COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
 def _study_site_drawn_costs(
-    site: CostedSite, draws: int, seed: int
+    site: StudyCostedSite, draws: int, seed: int
 ) -> tuple[str, F64, pl.DataFrame]:
     """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
     if site.cells is not None:
@@ -98,7 +98,7 @@ def _study_site_drawn_costs(
     )
 
 
-def _study_rent_price_draws_usd(site: CostedSite, seed: int) -> F64:
+def _study_rent_price_draws_usd(site: StudyCostedSite, seed: int) -> F64:
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
     # A stream for each site, so that one more site moves no draw of another.
@@ -106,7 +106,7 @@ def _study_rent_price_draws_usd(site: CostedSite, seed: int) -> F64:
     return programme_rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
 
-def _rented_site_cost_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
+def _rented_site_cost_rows(site: StudyCostedSite, seed: int) -> dict[str, list[Row]]:
     """Return what `measured_site_cost_rows` does, for a site whose GPUs are rented."""
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
@@ -119,7 +119,7 @@ def _rented_site_cost_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
     }
 
 
-def _study_rented_site_summary_row(site: CostedSite, seed: int) -> Row:
+def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
     rent_summary = gpu_hour_cost_summary(
         _study_rent_price_draws_usd(site, seed)
         * study_rented_gpu_hour_usd(1.0, site.site, site.use)
@@ -138,7 +138,7 @@ def _study_rented_site_summary_row(site: CostedSite, seed: int) -> Row:
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
-def _study_rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
+def _study_rent_price_swing_row(site: StudyCostedSite, rent: RentPart) -> Row:
     low, high = (
         programme_rent_cost_input(site.site.name, rent).value.cost_input_quantile(q)
         for q in (0.05, 0.95)
@@ -155,7 +155,7 @@ def _study_rent_price_swing_row(site: CostedSite, rent: RentPart) -> Row:
     }
 
 
-def _study_rent_price_cell_row(site: CostedSite, rent: RentPart) -> Row:
+def _study_rent_price_cell_row(site: StudyCostedSite, rent: RentPart) -> Row:
     rent_price = programme_rent_cost_input(site.site.name, rent)
     return {
         "site": "",

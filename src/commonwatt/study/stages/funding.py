@@ -41,7 +41,7 @@ from commonwatt.study.measures import (
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import funding_basis_tables
-from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.stages.views import scale_view_of_funding
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
@@ -61,7 +61,7 @@ EVER = "ever"  # the row of chances over all years
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
-def programme_site_capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
+def programme_site_capital_rows(sites: list[StudyCostedSite], scale: float) -> list[dict[str, Any]]:
     """Return the capital need and the yearly running cost of each site.
 
     A rented site needs no capital; its rent is a running cost, in full each year where
@@ -99,14 +99,14 @@ class CapitalStageInputs:
         part: Where that scale is stated; None where nobody borrows.
     """
 
-    sites: tuple[CostedSite, ...]
+    sites: tuple[StudyCostedSite, ...]
     measured: StageOutput[Any]
     scale: float
     part: FundingPart | None
 
     @classmethod
     def of(
-        cls, sites: Sequence[CostedSite], fleet: StageResult, part: FundingPart | None
+        cls, sites: Sequence[StudyCostedSite], fleet: StageResult, part: FundingPart | None
     ) -> CapitalStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
@@ -130,7 +130,7 @@ def compute_capital(inputs: CapitalStageInputs) -> StageResult:
 CAPITAL_STAGE = Stage(name="capital", compute=compute_capital)
 
 
-def study_yearly_running_usd_per_gpu(site: CostedSite) -> float:
+def study_yearly_running_usd_per_gpu(site: StudyCostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
     if site.cells is None:
         return HOURS * site.use * site.gpu_hour_usd()

@@ -27,7 +27,7 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.basis import placement_basis_tables
 from commonwatt.study.stages.fleet import HOURS
-from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.stages.views import placement_view
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
@@ -48,13 +48,13 @@ class PlacementStageInputs:
     """
 
     programme: Programme
-    sites: tuple[CostedSite, ...]
+    sites: tuple[StudyCostedSite, ...]
     tenants: StageOutput[list[str]]
     load: StageOutput[pl.DataFrame]
 
     @classmethod
     def of(
-        cls, programme: Programme, sites: Sequence[CostedSite], fleet: StageResult
+        cls, programme: Programme, sites: Sequence[StudyCostedSite], fleet: StageResult
     ) -> PlacementStageInputs:
         """Return the inputs that a fleet run leaves for the sites of a programme."""
         return cls(
@@ -137,7 +137,7 @@ def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
-def _study_standing_and_running_usd(site: CostedSite) -> tuple[float, float]:
+def _study_standing_and_running_usd(site: StudyCostedSite) -> tuple[float, float]:
     """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
     if site.cells is not None:
         return standing_usd_per_gpu_hour(site.cells), 0.0

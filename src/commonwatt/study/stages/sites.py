@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostInput:
+class StudyCostInput:
     """One input of the cost of a site that may vary.
 
     Args:
@@ -57,7 +57,7 @@ class CostInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostedSite:
+class StudyCostedSite:
     """A site whose cost of a useful GPU-hour can be computed.
 
     Args:
@@ -72,11 +72,11 @@ class CostedSite:
     gpu_hours: float
     cells: SiteCells | None
 
-    def sourced_cost_inputs(self) -> Iterator[CostInput]:
+    def sourced_cost_inputs(self) -> Iterator[StudyCostInput]:
         """Yield every input of the cost."""
         if self.cells is not None:
             for cell in self.cells.cells:
-                yield _sourced_cost_input(self.site, cell)
+                yield _study_cost_input_of_cell(self.site, cell)
         if self.site.rent is not None:
             yield programme_rent_cost_input(self.site.name, self.site.rent)
 
@@ -109,13 +109,13 @@ class CostedSite:
 
 def programme_costed_sites(
     programme: Programme, measured: list[dict[str, Any]]
-) -> list[CostedSite] | None:
+) -> list[StudyCostedSite] | None:
     """Return every built site with its inputs, or None where one has neither cells nor rent."""
     sites = programme.built
     if not all(site.cost_cells or site.rent for site in sites):
         return None
     return [
-        CostedSite(
+        StudyCostedSite(
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
@@ -201,13 +201,13 @@ def _programme_cell_source_text(part: CellPart) -> str:
     return f"{PROGRAMME_SOURCE}: {part.source}" if part.source else PROGRAMME_SOURCE
 
 
-def _sourced_cost_input(site: SitePart, cell: CostCell) -> CostInput:
+def _study_cost_input_of_cell(site: SitePart, cell: CostCell) -> StudyCostInput:
     known = cost_input_spec(cell.input)
     own = cell.origin is CellOrigin.CALLER  # the library's date and trust are not the programme's
     # What the programme states or the run measured belongs to this site; a library's cell belongs
     # to all who read it, and moves for all of them.
     mine = own or cell.origin is CellOrigin.FLEET_RUN
-    return CostInput(
+    return StudyCostInput(
         key=f"{site.name if mine else cell.site}.{cell.input}",
         name=cell.input,
         unit=known.unit,
@@ -221,11 +221,11 @@ def _sourced_cost_input(site: SitePart, cell: CostCell) -> CostInput:
     )
 
 
-def programme_rent_cost_input(site: str, rent: RentPart) -> CostInput:
+def programme_rent_cost_input(site: str, rent: RentPart) -> StudyCostInput:
     """Return the price of rent as an input."""
     low, high = rent.low_and_high_price()
     shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
-    return CostInput(
+    return StudyCostInput(
         key=f"{site}.{RENT}",
         name=RENT,
         unit="USD/GPU-hour",
@@ -250,12 +250,12 @@ def study_rented_gpu_hour_usd(price: float, site: SitePart, use: float) -> float
     return price / max(use, 0.01) if reserved else price
 
 
-def is_programme_cost_input_fixed(cost_input: CostInput) -> bool:
+def is_programme_cost_input_fixed(cost_input: StudyCostInput) -> bool:
     """Return whether an input has no spread: measured by the run, or fixed by its source."""
     return cost_input.value.cost_input_quantile(0.05) == cost_input.value.cost_input_quantile(0.95)
 
 
-def study_cost_model_column(cost_input: CostInput) -> int | None:
+def study_cost_model_column(cost_input: StudyCostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 

@@ -17,7 +17,7 @@ from commonwatt.study.stages.basis import (
     study_debt_path_basis_frame,
 )
 from commonwatt.study.stages.funding import capital_need_bn_by_year, study_need_with_running_cost_bn
-from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.usecases.countries import open_treasury_country
@@ -41,7 +41,7 @@ class VariantStageInputs:
     """
 
     variant: str
-    sites: tuple[CostedSite, ...]
+    sites: tuple[StudyCostedSite, ...]
     capital: StageOutput[list[dict[str, Any]]]
     measured: StageOutput[Any]
     part: FundingPart | None

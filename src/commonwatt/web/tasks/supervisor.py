@@ -42,7 +42,7 @@ from commonwatt.ledger.entries import EntryDraft, ledger_instant_text
 from commonwatt.ledger.store import lock_chain_head
 from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
 from commonwatt.processes.identity import parse_process_identity, signal_process_group
-from commonwatt.processes.loop import WatchLoop, log_unexpected_failure
+from commonwatt.processes.loop import ProcessWatchLoop, log_unexpected_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
 from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
@@ -274,7 +274,7 @@ class TaskSupervisor:
         self._folder = tasks_folder(services)
         self._children: list[ChildProcess] = []
         self._silent: set[str] = set()
-        self._loop = WatchLoop(
+        self._loop = ProcessWatchLoop(
             _LOOP,
             lambda: self.supervise_once(datetime.now(UTC)),
             every_s=0.5,

@@ -34,7 +34,7 @@ PROHIBITED: Final = "prohibited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
+class ApprovalBasis:
     """What a deployment, or an approval about to be given, rests on.
 
     Args:
@@ -87,8 +87,8 @@ class Precondition:
     rule: str
     sentence: Message
     wanted: Message
-    broken: Callable[[Basis], str]
-    why: Callable[[Basis], Message] | None = None
+    broken: Callable[[ApprovalBasis], str]
+    why: Callable[[ApprovalBasis], Message] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ def permitted_product_routes() -> Mapping[str, frozenset[str]]:
     }
 
 
-def _first_broken_precondition(basis: Basis) -> PreconditionFault | None:
+def _first_broken_precondition(basis: ApprovalBasis) -> PreconditionFault | None:
     for row in PRECONDITIONS:
         where = row.broken(basis)
         if where:
@@ -192,13 +192,13 @@ def _approval_basis(
     holder: RegistryRecord,
     version: RegistryRecord,
     determination: RegistryRecord,
-) -> Basis:
+) -> ApprovalBasis:
     ruling = _earlier_registry_record(registry, determination, "ruling")
     use = _earlier_registry_record(registry, ruling, "intended-use")
     approved = _earlier_registry_record(registry, determination, "version")
     for each in {version.name: version, approved.name: approved}.values():
         _earlier_registry_record(registry, each, "product")
-    return Basis(
+    return ApprovalBasis(
         version=version,
         determination=determination,
         approved=approved,
@@ -245,32 +245,32 @@ def _jurisdiction_of_decision(registry: Registry, decision: RegistryRecord) -> s
     return str(ruling.body.get("jurisdiction", "")) if ruling else ""
 
 
-def _committee_decision_finder(outcome: str) -> Callable[[Basis], str]:
+def _committee_decision_finder(outcome: str) -> Callable[[ApprovalBasis], str]:
     """Return what finds a decision of that outcome on either version.
 
     One of any place counts: whoever withdraws for a fault seen abroad means every patient.
     """
 
-    def decision_record_name(basis: Basis) -> str:
+    def decision_record_name(basis: ApprovalBasis) -> str:
         decisions = (basis.determination, *basis.contrary)
         return next((d.name for d in decisions if d.body.get("outcome") == outcome), "")
 
     return decision_record_name
 
 
-def _unapproved_determination_name(basis: Basis) -> str:
+def _unapproved_determination_name(basis: ApprovalBasis) -> str:
     approved = basis.determination.body.get("outcome") == "approved"
     return "" if approved else basis.determination.name
 
 
-def _later_approval_name(basis: Basis) -> str:
+def _later_approval_name(basis: ApprovalBasis) -> str:
     """Return a later approval for the same place: its conditions are those in force."""
     determination = basis.determination
     later = (d for d in basis.contrary if d.index > determination.index)
     return next((d.name for d in later if basis.place_of(d) in (basis.jurisdiction, "")), "")
 
 
-def _other_version_approval_name(basis: Basis) -> str:
+def _other_version_approval_name(basis: ApprovalBasis) -> str:
     version, approved = basis.version, basis.approved
     if version.name == approved.name:
         return ""
@@ -279,46 +279,46 @@ def _other_version_approval_name(basis: Basis) -> str:
     return "" if made_from_it else approved.name
 
 
-def _outside_plan_version_name(basis: Basis) -> str:
+def _outside_plan_version_name(basis: ApprovalBasis) -> str:
     if basis.version.name == basis.approved.name:
         return ""
     return basis.version.name if _version_change_faults(basis) else ""
 
 
-def _version_change_faults(basis: Basis) -> list[Message]:
+def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
     plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
     return change_plan_faults(model_change_of_version(basis.version.body.get("change", {})), plan)
 
 
-def _other_product_ruling_name(basis: Basis) -> str:
+def _other_product_ruling_name(basis: ApprovalBasis) -> str:
     products = {basis.version.body["product"], basis.approved.body["product"]}
     return "" if products == {basis.product} else basis.ruling.name
 
 
-def _prohibiting_ruling_name(basis: Basis) -> str:
+def _prohibiting_ruling_name(basis: ApprovalBasis) -> str:
     return basis.ruling.name if basis.product_route == PROHIBITED else ""
 
 
-def _routeless_ruling_name(basis: Basis) -> str:
+def _routeless_ruling_name(basis: ApprovalBasis) -> str:
     permitted = basis.product_route in permitted_product_routes().get(
         basis.jurisdiction, frozenset[str]()
     )
     return "" if permitted else basis.ruling.name
 
 
-def _blind_approval_name(basis: Basis) -> str:
+def _blind_approval_name(basis: ApprovalBasis) -> str:
     """Return an approval before which there was no evidence; what comes later was not weighed."""
     first, end = basis.approved.index, basis.determination.index
     weighed = any(first < i < end for i in basis.evidence.get(basis.approved.name, ()))
     return "" if weighed else basis.determination.name
 
 
-def _unevidenced_version_name(basis: Basis) -> str:
+def _unevidenced_version_name(basis: ApprovalBasis) -> str:
     on_it = basis.evidence.get(basis.version.name, ())
     return "" if any(i > basis.version.index for i in on_it) else basis.version.name
 
 
-def _wrongly_moved_deployment_name(basis: Basis) -> str:
+def _wrongly_moved_deployment_name(basis: ApprovalBasis) -> str:
     steps = [move.status for move in basis.moves]
     # Every deployment was proposed by its own record, and nothing moves to proposed, so a
     # move that was written before the record is found here, too.

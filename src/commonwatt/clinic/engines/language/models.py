@@ -76,8 +76,8 @@ class ChatModel:
             EvidenceError: It gave none, or not in the form of the interface.
         """
         request_body = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
-        # Asked for, because an examination should give the same answers twice; no server is known
-        # to promise it.
+        # Asked for, because an examination should give the same answers twice; many servers batch
+        # requests and do not keep to it by default.
         body = json.dumps(request_body | {"temperature": 0, "seed": self.seed}).encode()
         headers = {"content-type": "application/json"}
         if self.token:

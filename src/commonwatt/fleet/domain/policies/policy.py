@@ -63,16 +63,16 @@ def parse_scheduling_policy(
     'sjf + best-fit + easy'
     """
     return SchedulingPolicy(
-        _find_fleet_scheduling_rule("--order", ORDERS, order),
-        _find_fleet_scheduling_rule("--place", PLACES, place),
-        _find_fleet_scheduling_rule("--backfill", BACKFILLS, backfill),
-        _find_fleet_scheduling_rule("--preemption", PREEMPTS, preempt),
+        _fleet_policy_rule_of_name("--order", ORDERS, order),
+        _fleet_policy_rule_of_name("--place", PLACES, place),
+        _fleet_policy_rule_of_name("--backfill", BACKFILLS, backfill),
+        _fleet_policy_rule_of_name("--preemption", PREEMPTS, preempt),
         borrow,
         keep_progress,
     )
 
 
-def _find_fleet_scheduling_rule(option: str, rules_by_name: Mapping[str, T], rule_name: str) -> T:
+def _fleet_policy_rule_of_name(option: str, rules_by_name: Mapping[str, T], rule_name: str) -> T:
     if rule_name not in rules_by_name:
         names = Message("one of {names}", {"names": ", ".join(rules_by_name)})
         raise UsageError(option, found=rule_name, wanted=names)

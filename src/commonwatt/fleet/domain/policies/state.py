@@ -60,7 +60,8 @@ class QueueState:
 
 def job_ran_ms(state: QueueState, jobs: I64) -> I64:
     """Return how long `jobs` have run so far, with progress kept [ms]."""
-    # A preempted job keeps the instant of its last start, from which it has not run since.
+    # `started_ms` of a preempted job is still its last start: time since then counts only for
+    # jobs that run now.
     now = np.isin(jobs, state.running)
     return state.served_ms[jobs] + np.where(now, state.now_ms - state.started_ms[jobs], 0)
 

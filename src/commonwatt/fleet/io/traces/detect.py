@@ -38,7 +38,8 @@ def detect_trace_format(source: TraceSource) -> TraceFormat:
     Raises:
         InputError: None fits; the message lists the formats and what was seen.
     """
-    # Signs within the file first: several formats share column names, and none shares a sign.
+    # Formats with a test of their own before those told by column names alone, which overlap
+    # (helios, acme); among equals the order of the table decides.
     for form in FORMATS.values():
         if form.recognises is not None and form.recognises(source):
             return form

@@ -59,7 +59,8 @@ def _pod_size_columns(rows: TraceRows) -> dict[str, pl.Series]:
     check_trace_rows(rows, "gpu_milli", (gpus > 1) & (share != 1000), whole_gpus)
     return {
         "gpus": gpus,
-        # CPU pods carry a share of 0, which is no share at all; a whole one of none binds nothing.
+        # CPU pods carry a share of 0. With no GPU a whole share holds nothing either, and only
+        # traces whose shares are all whole take the compiled simulator.
         "gpu_milli": share.set(gpus == 0, 1000),
         "cpu_milli": trace_whole_numbers(rows, "cpu_milli", high=_MOST_MILLI),
         "memory_mib": trace_whole_numbers(rows, "memory_mib", high=_MOST_MIB),

@@ -140,7 +140,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
     """
-    if number == signal.SIGKILL and not _wait_for_attempt_wrapper(attempt):
+    if number == signal.SIGKILL and not _attempt_wrapper_has_claim(attempt):
         (attempt / "lost").touch()
         return
     # The group and not the process: a training script leaves workers behind that would go on
@@ -150,7 +150,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
         signal_process_group(identity, number)
 
 
-def _wait_for_attempt_wrapper(attempt: Path) -> bool:
+def _attempt_wrapper_has_claim(attempt: Path) -> bool:
     """Return whether the wrapper has the attempt, waiting until it says who it is."""
     try:
         (attempt / "claim").mkdir()

@@ -239,8 +239,8 @@ class RayRunner:
                 num_cpus=0,
                 num_gpus=0,
                 resources={f"{NODE_RESOURCE_PREFIX}{node}": 0.0001},
-                # Ray would bring a dead agent up again without its children, and we would take
-                # it for one that had lost its jobs.
+                # Ray's default, said because we rely on it: an agent that was restarted would have
+                # lost its children, and we would take their jobs for lost.
                 max_restarts=0,
             )
             self._agents[node] = actor_class.remote()

@@ -238,7 +238,7 @@ def _json_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
         stops.append(_stop_reason("records", why, n=rules.longest_list))
     for path, value in leaf_values:
         stops += _json_leaf_stops(path, value, rules)
-    return stops + _training_row_stops(leaf_values, rules)
+    return stops + _carries_training_rows_stops(leaf_values, rules)
 
 
 def _longest_output_json_list(output_json: Any) -> int:
@@ -267,7 +267,9 @@ def _json_leaf_stops(path: str, value: Any, rules: OutputRules) -> list[StopReas
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _training_row_stops(leaf_values: list[tuple[str, Any]], rules: OutputRules) -> list[StopReason]:
+def _carries_training_rows_stops(
+    leaf_values: list[tuple[str, Any]], rules: OutputRules
+) -> list[StopReason]:
     """Stop models that keep training rows: neighbours, support vectors, deep trees."""
     del rules
     # Names under which libraries write the rows that a model keeps.

@@ -23,7 +23,7 @@ from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck
 from commonwatt.sandbox.engines.airlock.models import parse_output_model
 from commonwatt.sandbox.engines.airlock.tables import LabelledCount, labelled_counts
 from commonwatt.sandbox.engines.airlock.training import (
-    TrainingDeclaration,
+    ProjectTrainingDeclaration,
     split_training_rows,
     training_table,
 )
@@ -48,7 +48,7 @@ class OutputProvenance:
 
     dataset: Dataset
     cohorts: Mapping[str, Cohort] = field(default_factory=dict[str, Cohort])
-    training: TrainingDeclaration | None = None
+    training: ProjectTrainingDeclaration | None = None
     opted_out: frozenset[str] = frozenset()
     held_out: frozenset[str] = frozenset()
 

@@ -46,7 +46,7 @@ class TrainingFeature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingDeclaration:
+class ProjectTrainingDeclaration:
     """What a model learns from.
 
     Args:
@@ -100,7 +100,9 @@ def is_person_held_out(key: bytes, dataset: str, person: str, share: float) -> b
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def held_out_people(key: bytes, dataset: Dataset, training: TrainingDeclaration) -> frozenset[str]:
+def held_out_people(
+    key: bytes, dataset: Dataset, training: ProjectTrainingDeclaration
+) -> frozenset[str]:
     """Return the people whom the project keeps back."""
     people = pl.read_parquet(dataset.table_path(training.table), columns=[training.person])
     names = people[training.person].cast(pl.String).drop_nulls().unique()
@@ -111,7 +113,7 @@ def held_out_people(key: bytes, dataset: Dataset, training: TrainingDeclaration)
 
 
 def training_table(
-    dataset: Dataset, training: TrainingDeclaration, opted_out: Iterable[str]
+    dataset: Dataset, training: ProjectTrainingDeclaration, opted_out: Iterable[str]
 ) -> pl.DataFrame:
     """Return one row a person: who, the features by name, the outcome; complete rows only.
 
@@ -119,7 +121,7 @@ def training_table(
         AirlockError: A declared table or column does not exist.
     """
     frame = pl.read_parquet(dataset.table_path(training.table))
-    _check_training_columns(frame, training)
+    _check_project_training_columns(frame, training)
     frame = frame.with_columns(pl.col(training.person).cast(pl.String))
     left_out = pl.Series(sorted(opted_out), dtype=pl.String).implode()
     # One row a person, or somebody with many would be found by their repetition and not by the
@@ -137,7 +139,7 @@ def training_table(
 
 
 def split_training_rows(
-    frame: pl.DataFrame, training: TrainingDeclaration, held_out: frozenset[str]
+    frame: pl.DataFrame, training: ProjectTrainingDeclaration, held_out: frozenset[str]
 ) -> TrainingRows:
     """Return a training table as arrays, with who was in the training."""
     names = [feature.name for feature in training.features]
@@ -149,7 +151,9 @@ def split_training_rows(
     )
 
 
-def _check_training_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
+def _check_project_training_columns(
+    frame: pl.DataFrame, training: ProjectTrainingDeclaration
+) -> None:
     named = {feature.column for feature in training.features if feature.cohort is None}
     named |= {training.person}
     if isinstance(training.outcome, str):
@@ -163,7 +167,10 @@ def _check_training_columns(frame: pl.DataFrame, training: TrainingDeclaration) 
 
 
 def _training_feature_column(
-    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, feature: TrainingFeature
+    frame: pl.DataFrame,
+    dataset: Dataset,
+    training: ProjectTrainingDeclaration,
+    feature: TrainingFeature,
 ) -> pl.Series:
     if feature.cohort is not None:
         return _cohort_row_counts(frame, dataset, training, feature.cohort).alias(feature.name)
@@ -180,7 +187,7 @@ def _training_feature_column(
 
 
 def _training_outcome_column(
-    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration
+    frame: pl.DataFrame, dataset: Dataset, training: ProjectTrainingDeclaration
 ) -> pl.Series:
     if isinstance(training.outcome, str):
         return frame[training.outcome].cast(pl.Float64)
@@ -188,7 +195,7 @@ def _training_outcome_column(
 
 
 def _cohort_row_counts(
-    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, cohort: Cohort
+    frame: pl.DataFrame, dataset: Dataset, training: ProjectTrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""
     rows = cohort_rows(dataset, cohort).select(pl.col(cohort.person).cast(pl.String).alias("who"))

@@ -97,7 +97,7 @@ def collect_job_outputs(
 def _collect_output_file(
     root: int, name: str, declared: Mapping[str, OutputKind], to: Path, limit: int
 ) -> CollectedOutput | CollectionRefusal:
-    # The name is compared and then forgotten: a message may be written into it.
+    # A refusal does not carry the name: the job chose it and could send a message out in it.
     if name not in declared:
         return CollectionRefusal.UNDECLARED
     before = os.stat(name, dir_fd=root, follow_symlinks=False)

@@ -32,7 +32,7 @@ from commonwatt.sandbox.io.imports.checked import (
     open_import_database,
 )
 from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource, unpack_fhir_bundles
-from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
+from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
 from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
@@ -126,7 +126,7 @@ def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
 
 
 def import_csv(
-    source: Path, fields: Sequence[TableField] | TableFileSchema, store: Path, name: str
+    source: Path, fields: Sequence[DatasetField] | TableFileSchema, store: Path, name: str
 ) -> Dataset:
     """Import one plain CSV or Parquet file, held to `fields`."""
     plain = fields if isinstance(fields, TableFileSchema) else TableFileSchema(fields=tuple(fields))

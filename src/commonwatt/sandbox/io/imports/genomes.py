@@ -44,7 +44,7 @@ from commonwatt.sandbox.io.imports.checked import (
 )
 from commonwatt.sandbox.io.imports.compressed import open_import_file
 from commonwatt.sandbox.io.imports.dataset import Dataset, list_import_files, publish_dataset
-from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
+from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
 from commonwatt.sandbox.io.imports.tables import read_table
 from commonwatt.sandbox.io.imports.vcf import (
     RULES,
@@ -251,11 +251,11 @@ def _write_sample_group_table(
         )
     first, second = (*_genome_group_csv_columns(groups[0]), "", "")[:2]
     plain = TableFileSchema(fields=(
-        TableField(name="patient_id", kind="text", required=True, unique=True, column=first,
+        DatasetField(name="patient_id", kind="text", required=True, unique=True, column=first,
               # A group of somebody who is in no file of variants is a broken row and no new
               # person.
               choices=tuple(samples)),
-        TableField(name="group", kind="text", required=True, longest=40, column=second),
+        DatasetField(name="group", kind="text", required=True, longest=40, column=second),
     ))  # fmt: skip
     report = read_table(base, "Sample", plain, groups[0], to)
     group_rows = pl.read_parquet(to)

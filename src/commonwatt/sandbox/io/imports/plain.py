@@ -55,7 +55,7 @@ def cast_table_cell_sql(cell: str, kind: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableField:
+class DatasetField:
     """One field: `kind` is integer, float, date, datetime, text or flag.
 
     Args:
@@ -105,7 +105,7 @@ class TableFileSchema:
         delimiter: Between cells.
     """
 
-    fields: tuple[TableField, ...]
+    fields: tuple[DatasetField, ...]
     header: bool = True
     missing: tuple[str, ...] = ()
     delimiter: str = ","
@@ -196,9 +196,9 @@ def shipped_dataset_file_schemas() -> set[str]:
     return set(SCHEMAS.names())
 
 
-def _field(row: Mapping[str, Any]) -> TableField:
+def _field(row: Mapping[str, Any]) -> DatasetField:
     facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
-    return TableField(**facts)
+    return DatasetField(**facts)
 
 
 def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
@@ -226,7 +226,7 @@ def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
         ) from error_without_record_content(error)
     names = _plain_column_names(columns)
     fields = tuple(
-        TableField(name=name, kind=kind, column=column)
+        DatasetField(name=name, kind=kind, column=column)
         for name, kind, column in zip(names, kinds, columns, strict=True)
     )
     return TableFileSchema(fields=fields, missing=_MISSING)
@@ -276,7 +276,7 @@ def dataset_file_schema_json(plain: TableFileSchema) -> str:
     return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
 
 
-def _table_field_facts(field: TableField) -> dict[str, Any]:
+def _table_field_facts(field: DatasetField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}

@@ -40,7 +40,7 @@ from commonwatt.sandbox.io.imports.lenient_csv import (
     RAGGED,
     read_csv_leniently,
 )
-from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema, cast_table_cell_sql
+from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema, cast_table_cell_sql
 
 _SPECIFICATION: Final = DATA / "sandbox" / "omop-5.4" / "fields.csv"
 VOCABULARY: Final = ("concept", "concept_relationship")
@@ -48,14 +48,14 @@ VOCABULARY: Final = ("concept", "concept_relationship")
 
 
 @cache
-def omop_table_fields() -> dict[str, tuple[TableField, ...]]:
+def omop_table_fields() -> dict[str, tuple[DatasetField, ...]]:
     """Return the fields of every OMOP table, in the standard's order."""
     rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
-    tables: dict[str, list[TableField]] = {}
+    tables: dict[str, list[DatasetField]] = {}
     for row in rows.iter_rows(named=True):
         kind, longest = _omop_field_kind_and_length(row["datatype"])
         tables.setdefault(row["table"], []).append(
-            TableField(
+            DatasetField(
                 name=row["field"],
                 kind=kind,
                 required=row["required"].strip().lower() == "yes",
@@ -141,8 +141,8 @@ def _load_raw_import_table(
 
 
 def _table_fields_by_column(
-    source: Path, header: Mapping[str, str], fields: tuple[TableField, ...]
-) -> dict[str, TableField]:
+    source: Path, header: Mapping[str, str], fields: tuple[DatasetField, ...]
+) -> dict[str, DatasetField]:
     missing = [field.heading for field in fields if field.required and field.heading not in header]
     if missing:
         raise DataImportError(
@@ -155,7 +155,7 @@ def _table_fields_by_column(
 
 
 def _check_raw_import_table(
-    base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, TableField]
+    base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, DatasetField]
 ) -> None:
     values = ", ".join(
         f'{_table_value_sql(column, field)} AS "{field.name}"'
@@ -175,7 +175,7 @@ def _check_raw_import_table(
             mark_duplicate_records(base, field.name, _duplicate_reason(field))
 
 
-def _duplicate_reason(field: TableField) -> str:
+def _duplicate_reason(field: DatasetField) -> str:
     return f"{field.name} seen before"
 
 
@@ -185,12 +185,12 @@ def _table_cell_sql(column: str) -> str:
     return f"nullif({quoted}, '')"
 
 
-def _table_value_sql(column: str, field: TableField) -> str:
+def _table_value_sql(column: str, field: DatasetField) -> str:
     cell = _table_cell_sql(column)
     return cell if field.kind == "text" else cast_table_cell_sql(cell, field.kind)
 
 
-def _table_field_rules_sql(column: str, field: TableField) -> list[tuple[str, str]]:
+def _table_field_rules_sql(column: str, field: DatasetField) -> list[tuple[str, str]]:
     cell, value, name = _table_cell_sql(column), _table_value_sql(column, field), field.name
     rules: list[tuple[str, str]] = []
     if field.required:

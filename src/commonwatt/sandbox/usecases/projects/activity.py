@@ -145,7 +145,7 @@ def activity_alerts(
     return sorted(alerts, key=lambda alert: (alert.at, alert.rule, alert.actor))
 
 
-def retention_duties(
+def project_retention_duties(
     ledger: Ledger, folder: Path, project: str, now: datetime, keep_days: int = 90
 ) -> list[RetentionDuty]:
     """Return what a custodian has to close, delete or finish deleting."""
@@ -201,7 +201,7 @@ def activity_report(
         ],
         "due": [
             asdict(duty) | {"why": str(duty.why)}
-            for duty in retention_duties(ledger, folder, project, now, limits.keep_days)
+            for duty in project_retention_duties(ledger, folder, project, now, limits.keep_days)
         ],
         "thresholds": asdict(limits),
     }  # fmt: skip

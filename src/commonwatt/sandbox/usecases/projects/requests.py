@@ -14,7 +14,7 @@ from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, O
 from commonwatt.sandbox.domain.lifecycle import OutputState
 from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration
+from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclaration
 from commonwatt.sandbox.engines.isolation.node import JobOutcome
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer
 
@@ -48,7 +48,7 @@ class JobSubmission:
     tables: tuple[str, ...]
     outputs: dict[str, OutputKind]
     cohorts: dict[str, Cohort] = field(default_factory=dict[str, Cohort])
-    training: TrainingDeclaration | None = None
+    training: ProjectTrainingDeclaration | None = None
     language: JobLanguage = JobLanguage.PYTHON
     limits: JobLimits = field(default_factory=JobLimits)
 

@@ -50,7 +50,8 @@ def _fx_shock_sd_and_correlation(
     table = np.array(pair.get("correlation", np.eye(2)), float)
     correlation = np.eye(5)
     correlation[0, 1] = correlation[1, 0] = float(document["rates"]["correlation"])
-    # A pair that nobody estimated gets the spread of the others and no correlation.
+    # A currency that was not estimated, and an unused slot, get the assumed spread of
+    # `pairs.other` and no correlation.
     spread = [float(document["pairs"]["other"]["sd"])] * 3
     # The estimated table holds the two rates first, then the currencies in its own order.
     rows = {slot: 2 + names.index(name) for slot, name in enumerate(foreign) if name in names}

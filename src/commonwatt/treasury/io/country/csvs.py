@@ -23,7 +23,7 @@ _MONEY_SUFFIX = re.compile(r"_(?P<currency>[a-z]{3})_(?P<scale>mn|bn)")
 
 
 @dataclass(frozen=True, slots=True)
-class CsvRow:
+class CountryCsvRow:
     """One row of a CSV file, with its place."""
 
     file: str
@@ -107,7 +107,7 @@ class CsvRow:
             ) from None
 
 
-def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
     Raises:
@@ -127,10 +127,10 @@ def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
         # The header is line 1, so that a fault is named by the line that an editor shows.
         for number, cells in enumerate(reader, start=2):
             # A row with more cells than the header keeps the rest under None.
-            yield CsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
+            yield CountryCsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
 
 
-def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that a country may leave out."""
     if path.is_file():
         yield from country_csv_rows(path, columns)

@@ -33,7 +33,11 @@ from commonwatt.treasury.domain.errors import (
     CountryError,
     check_treasury_share,
 )
-from commonwatt.treasury.io.country.csvs import CsvRow, country_csv_rows, optional_country_csv_rows
+from commonwatt.treasury.io.country.csvs import (
+    CountryCsvRow,
+    country_csv_rows,
+    optional_country_csv_rows,
+)
 from commonwatt.treasury.io.country.publications import (
     check_published_balances,
     load_budget_forecast_vintages,
@@ -273,7 +277,7 @@ def _load_budget_lines(path: Path, accounts: set[str], currency: str) -> tuple[B
     )
 
 
-def _parse_budget_line(row: CsvRow, accounts: set[str], currency: str) -> BudgetLine:
+def _parse_budget_line(row: CountryCsvRow, accounts: set[str], currency: str) -> BudgetLine:
     kind, driver = row.text("kind"), row.text("driver")
     _check_country_cell_allowed(row, "kind", ("income", "expense", "transfer"))
     _check_country_cell_allowed(row, "driver", tuple(driver.value for driver in LineDriver))
@@ -303,7 +307,7 @@ def _parse_budget_line(row: CsvRow, accounts: set[str], currency: str) -> Budget
     )
 
 
-def _check_country_cell_allowed(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
+def _check_country_cell_allowed(row: CountryCsvRow, column: str, allowed: tuple[str, ...]) -> None:
     if row.text(column) in allowed:
         return
     raise CountryError(
@@ -327,7 +331,7 @@ def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
     return tuple(_parse_debt_tranche(row, currency) for row in country_csv_rows(path, columns))
 
 
-def _parse_debt_tranche(row: CsvRow, currency: str) -> Tranche:
+def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     check_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
@@ -366,7 +370,7 @@ def _load_issuance_mix(path: Path) -> tuple[MixPart, ...]:
     return parts
 
 
-def _parse_issuance_mix_part(row: CsvRow) -> MixPart:
+def _parse_issuance_mix_part(row: CountryCsvRow) -> MixPart:
     for column in ("share", "coupon_share"):
         check_treasury_share(row.country_cell_location(column), row.number_in(column), CountryError)
     return MixPart(
@@ -391,7 +395,7 @@ def _load_accounting_entries(path: Path, currency: str) -> tuple[AccountingEntry
 
 
 def _parse_accounting_entry(
-    year: str, memo: str, posting_rows: list[CsvRow], currency: str
+    year: str, memo: str, posting_rows: list[CountryCsvRow], currency: str
 ) -> AccountingEntry:
     postings: dict[str, float] = {}
     for row in posting_rows:
@@ -425,7 +429,7 @@ def _load_published_budget_figures(path: Path, currency: str) -> tuple[Published
     )
 
 
-def _parse_published_budget_figure(row: CsvRow, currency: str) -> PublishedFigure:
+def _parse_published_budget_figure(row: CountryCsvRow, currency: str) -> PublishedFigure:
     is_money = row.text("field").endswith(f"_{currency.lower()}_bn")
 
     def read_budget_figure(column: str) -> float:

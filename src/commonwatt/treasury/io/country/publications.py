@@ -19,7 +19,7 @@ from commonwatt.treasury.domain.publications import (
     PublishedStock,
     debt_publication_month_number,
 )
-from commonwatt.treasury.io.country.csvs import CsvRow, optional_country_csv_rows
+from commonwatt.treasury.io.country.csvs import CountryCsvRow, optional_country_csv_rows
 
 _PERIOD = re.compile(r"(\d{4})-(\d{2})(?:\.\.(\d{4})-(\d{2}))?")
 # Published and posted amounts are rounded by different hands, to a tenth of a bn at worst.
@@ -76,7 +76,7 @@ def check_published_balances(path: Path, currency: str, ledger: GeneralLedger) -
             _check_published_balance(row, currency, ledger)
 
 
-def _check_published_balance(row: CsvRow, currency: str, ledger: GeneralLedger) -> None:
+def _check_published_balance(row: CountryCsvRow, currency: str, ledger: GeneralLedger) -> None:
     published = row.money_amount("value", currency)
     balances = ledger.budget_balances(row.text("period"))
     posted = {
@@ -103,7 +103,7 @@ _POSTED = (
 )
 
 
-def _debt_publication_date(row: CsvRow) -> date:
+def _debt_publication_date(row: CountryCsvRow) -> date:
     try:
         return date.fromisoformat(row.text("date"))
     except ValueError:
@@ -114,7 +114,7 @@ def _debt_publication_date(row: CsvRow) -> date:
         ) from None
 
 
-def _parse_debt_cash_window(row: CsvRow, currency: str) -> CashWindow:
+def _parse_debt_cash_window(row: CountryCsvRow, currency: str) -> CashWindow:
     match = _PERIOD.fullmatch(row.text("period"))
     if match is None:
         raise CountryError(

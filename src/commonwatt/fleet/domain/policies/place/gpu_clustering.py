@@ -17,7 +17,7 @@ from commonwatt.fleet.domain.policies.place.state import (
     FreeCapacity,
     PlacementRequest,
     free_gpu_milli_of_node,
-    gpu_kind_of_request,
+    whole_gpus_or_zero_for_shared,
 )
 from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
@@ -48,6 +48,6 @@ def _node_score_by_request_kinds(request: PlacementRequest, nodes: FreeCapacity,
     kinds = 0
     for kind in range(nodes.kinds.shape[1]):
         kinds += nodes.kinds[node, kind] > 0
-    if nodes.kinds[node, gpu_kind_of_request(request)] > 0:
+    if nodes.kinds[node, whole_gpus_or_zero_for_shared(request)] > 0:
         return 75 if kinds == 1 else 50
     return 25 if kinds == 0 else 0

@@ -185,7 +185,7 @@ def free_gpu_milli_of_node(nodes: FreeCapacity, node: int) -> int:
 
 
 @njit(inner=True)
-def gpu_kind_of_request(request: PlacementRequest) -> int:
+def whole_gpus_or_zero_for_shared(request: PlacementRequest) -> int:
     """Return the column of `kinds` for `request`: 0 where it shares a GPU, k for k whole ones."""
     return request.gpus if request.gpu_milli == WHOLE else 0
 
@@ -206,6 +206,6 @@ def apply_request_to_node(
     nodes.cpu_milli[node] -= sign * request.cpu_milli
     nodes.memory_mib[node] -= sign * request.memory_mib
     if request.gpus > 0:
-        nodes.kinds[node, gpu_kind_of_request(request)] += sign
+        nodes.kinds[node, whole_gpus_or_zero_for_shared(request)] += sign
     for i in range(request.gpus):
         nodes.gpu_milli[node, picked[i]] -= sign * request.gpu_milli
