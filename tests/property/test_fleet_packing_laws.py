@@ -42,7 +42,7 @@ def test_a_job_is_left_only_where_no_node_has_room(fleet, workload, policy):
 def test_the_arrived_demand_ends_within_one_job_of_the_load(fleet, workload, load, seed):
     result = place_arrived_load(fleet, workload, "first-fit", load=load, seed=seed)
     largest = int(workload.gpu_demand_milli_by_job().max())
-    assert abs(result.arrived_gpu_share - load) * fleet.capacity_milli <= largest
+    assert abs(result.arrived_gpu_share - load) * fleet.gpu_capacity_milli <= largest
 
 
 @settings(max_examples=100, deadline=None)

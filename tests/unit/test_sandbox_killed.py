@@ -18,7 +18,7 @@ from tests import sandbox_killed as child
 from tests.sandbox_node import open_folder
 from tests.sandbox_project import SandboxProject
 
-MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 29)
+MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 28)
 
 
 @pytest.fixture(scope="module")
