@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,7 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the size of the proofs before any test is read."""
+    """Set the size of the proofs before any test is read, and let no law know a machine's speed."""
+    settings.register_profile("any-machine", deadline=None)
+    settings.load_profile("any-machine")
     PROOFS.full = config.getoption("--prove")
 
 

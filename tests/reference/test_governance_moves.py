@@ -388,16 +388,16 @@ def test_a_console_run_moves_as_a_plain_rule_says(tmp_path):
             with ledger.transaction() as tx:
                 tx.execute(sa.delete(console.tasks))
                 tx.execute(sa.insert(console.tasks).values(
-                    work_id="w", kind="study", title="t", parameters="{}", account="a",
+                    work_id="0a1b2c3d4e5f", kind="study", title="t", parameters="{}", account="a",
                     state=state.value, attempt=attempt, run_id="", error="{}", made_at="",
                     ended_at="",
                 ))  # fmt: skip
-            task = find_console_task(services, "w")
+            task = find_console_task(services, "0a1b2c3d4e5f")
             right = to in CONSOLE_MOVES.get(state, "").split() and role == "registrar"
             right &= not (to in {"running", "waiting"} and attempt == MOST_ATTEMPTS)
             did = allowed(move_task_to_state, services, task, to, now=now)
             assert did is right, (state, to, attempt, role)
-            assert find_console_task(services, "w").state == (to if right else state)
+            assert find_console_task(services, "0a1b2c3d4e5f").state == (to if right else state)
             made |= {(state, to)} if right else set()
             tried += 1
     assert made == {(row.origin, row.to) for row in TASK_LIFECYCLE.moves}

@@ -31,7 +31,7 @@ def least_cost(problem):
         for k in range(K)
         for a in range(T)
         for j in range(J)
-        if problem.allowed[k, j]
+        if problem.allowed_class_pools[k, j]
         for t in range(a, min(a + problem.defer_h[k], a - a % 24 + 23) + 1)
     ]
     step = [u if u > 0 else 1.0 for u in problem.unit]

@@ -181,13 +181,13 @@ def test_a_programme_may_use_some_tenants_of_a_trace(tmp_path):
 
 def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path, monkeypatch):
     def refuse(*_, **__):
-        raise ModuleNotFoundError("no module named pydicom")
+        raise ModuleNotFoundError("no module named pydicom", name="pydicom")
 
     monkeypatch.setattr("commonwatt.sandbox.usecases.example.run_example", refuse)
     programme = small_programme(tmp_path, "[rooms]\nexample = true\non = 2026-03-02\n")
     study = run_study(programme, RunStore(tmp_path / "runs"))
     page = study.report.read_text(encoding="utf-8")
-    assert "could not be made on this machine: ModuleNotFoundError" in page
+    assert "could not be made on this machine: commonwatt[sandbox]" in page
 
 
 def test_the_other_shipped_programme_is_whole(tmp_path):

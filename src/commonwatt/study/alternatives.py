@@ -25,7 +25,7 @@ from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.charts import study_alternatives_panel_chart
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
-from commonwatt.study.mix import SiteMix, study_site_mix
+from commonwatt.study.mix import StudySiteMix, study_site_mix
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
@@ -54,7 +54,7 @@ class Alternative:
     name: str
     label: str
     base_case: BaseCase
-    mix: SiteMix
+    mix: StudySiteMix
     row: Row
 
 
@@ -129,7 +129,7 @@ def _computed_alternative(
     return Alternative(name=name, label=label, base_case=base_case, mix=mix, row=row)
 
 
-def _alternative_figures_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Row:
+def _alternative_figures_row(base_case: BaseCase, mix: StudySiteMix, seed: int) -> Row:
     figures = fleet_metrics_of_stage(base_case.fleet)
     drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(DRAWS, seed))
     return {

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from commonwatt.study.mix import SiteMix
+from commonwatt.study.mix import StudySiteMix
 from commonwatt.study.stages.sites import StudyCostInput, is_programme_cost_input_fixed
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
@@ -55,7 +55,7 @@ class BreakEvenPoint:
         return abs(self.flips_at - self.median) / max(side, 1e-12)
 
 
-def study_break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
+def study_break_even_points(first: StudySiteMix, second: StudySiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
     # By key: a cell that both mixes read is one input and moves in both.
     inputs = first.inputs_by_key() | second.inputs_by_key()
@@ -70,7 +70,7 @@ def study_break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPo
 
 
 def _alternative_break_even_point(
-    cheapest: SiteMix, other: SiteMix, cost_input: StudyCostInput
+    cheapest: StudySiteMix, other: StudySiteMix, cost_input: StudyCostInput
 ) -> BreakEvenPoint:
     low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
 

@@ -172,7 +172,7 @@ CURRENCIES: Final = (
     Row("CZK", "[currency_czk]", "CZK", "czech koruna", "捷克克朗"),
     Row("HUF", "[currency_huf]", "HUF", "forint", "匈牙利福林"),
     Row("RON", "[currency_ron]", "RON", "romanian leu", "羅馬尼亞列伊"),
-    Row("ILS", "[currency_ils]", "ILS ₪", "shekel|shekels|israeli shekel", "以色列新謝克爾"),
+    Row("ILS", "[currency_ils]", "ILS ₪", "shekel|shekels|israeli shekel", "新謝克爾"),
     Row("TRY", "[currency_try]", "TRY ₺", "turkish lira", "土耳其里拉"),
     Row("MOP", "[currency_mop]", "MOP", "pataca|patacas", "澳門元"),
     # Purchasing power parity: no exchange rate leads from it to a dollar that one can pay with.

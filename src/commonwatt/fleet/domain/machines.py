@@ -100,7 +100,7 @@ def uniform_fleet(nodes: int, gpus_per_node: int) -> Fleet:
     The draw of the type is that of an NVIDIA V100-class server share; it is a
     stand-in, and results say so.
 
-    >>> len(uniform_fleet(62, 8)), uniform_fleet(62, 8).capacity_milli
+    >>> len(uniform_fleet(62, 8)), uniform_fleet(62, 8).gpu_capacity_milli
     (62, 496000)
     """
     return Fleet(
