@@ -18,7 +18,7 @@ class Band:
         label: What it is called.
         note: The same with its bounds, as a note under a figure.
 
-    >>> BAND_90.columns, BAND_90.interval_note("1.20", "2.31").translate("en")
+    >>> BAND_90.quantile_columns, BAND_90.interval_note("1.20", "2.31").translate("en")
     (('q05', 'q95'), '90 % interval 1.20 to 2.31')
     """
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class ClaimInterval:
     """Values from `low` to `high`; `strict` leaves out a finite end of an open interval.
 
-    >>> Interval(20, math.inf).overlaps(Interval(19, 29))
+    >>> ClaimInterval(20, math.inf).overlaps(ClaimInterval(19, 29))
     True
-    >>> Interval(10, 10).overlaps(Interval(20, 30))
+    >>> ClaimInterval(10, 10).overlaps(ClaimInterval(20, 30))
     False
     """
 

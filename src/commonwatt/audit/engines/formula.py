@@ -50,7 +50,7 @@ def evaluate_claim_expression(
 ) -> ClaimInterval:
     """Return the interval of an expression.
 
-    >>> values = {"A1": Interval(0.8, 1.2), "B1": Interval(0.04, 0.04)}
+    >>> values = {"A1": ClaimInterval(0.8, 1.2), "B1": ClaimInterval(0.04, 0.04)}
     >>> str(evaluate_claim_expression("A1 / B1", values))
     '20–30'
     """

@@ -124,12 +124,13 @@ def fleet_metrics(result: SimulationResult, workload: Workload, fleet: Fleet) ->
     Raises:
         IdentityError: The energy balance does not close: a bug.
 
-    >>> from commonwatt.fleet.engines.simulator import simulate
+    >>> from commonwatt.fleet.engines.simulator import simulate_schedule
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> from commonwatt.fleet.domain.policies import parse_policy
-    >>> from commonwatt.fleet.domain.workload import workload
-    >>> jobs, fleet = workload([0, 10], [10, 10], [8, 4]), uniform_fleet(1, 8)
-    >>> figures = fleet_metrics(simulate(jobs, fleet, parse_policy()), jobs, fleet)
+    >>> from commonwatt.fleet.domain.policies import parse_scheduling_policy
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
+    >>> jobs, fleet = workload_from_columns([0, 10], [10, 10], [8, 4]), uniform_fleet(1, 8)
+    >>> result = simulate_schedule(jobs, fleet, parse_scheduling_policy())
+    >>> figures = fleet_metrics(result, jobs, fleet)
     >>> figures.utilisation_share, figures.makespan_utilisation_share
     (1.0, 0.75)
     """

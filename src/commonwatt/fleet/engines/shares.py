@@ -22,9 +22,10 @@ def nodes_of_tenants_by_load(workload: Workload, nodes: int, gpus_per_node: int)
     Raises:
         InfeasibleError: The widest gangs alone need more nodes than there are.
 
-    >>> from commonwatt.fleet.domain.workload import workload
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> tenant, names = np.array([0, 1, 1], np.int32), ("a", "b")
-    >>> jobs = workload([0, 0, 0], [1, 9, 9], [16, 8, 8], tenant=tenant, tenant_names=names)
+    >>> columns = ([0, 0, 0], [1, 9, 9], [16, 8, 8])
+    >>> jobs = workload_from_columns(*columns, tenant=tenant, tenant_names=names)
     >>> nodes_of_tenants_by_load(jobs, 5, 8)
     array([2, 3])
     """

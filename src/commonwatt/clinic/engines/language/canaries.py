@@ -92,7 +92,8 @@ def make_clinical_canaries(secret: bytes, count: int) -> list[Canary]:
     """Return canaries that nobody without the secret can foresee.
 
     >>> one = make_clinical_canaries(bytes(32), 1)[0]
-    >>> one.choices[one.place] == one.line, len(set(one.choices))
+    >>> lines = one.note_lines_with_decoys
+    >>> lines[one.place] == one.planted_note_line, len(set(lines))
     (True, 10)
     """
     return [_make_clinical_canary(secret, number) for number in range(count)]

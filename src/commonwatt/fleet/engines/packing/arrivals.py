@@ -49,8 +49,8 @@ def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: in
     Source: Weng et al. (2023), artifact: shuffle, tune to 1.3 × capacity, rename nodes.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> from commonwatt.fleet.domain.workload import workload
-    >>> jobs = workload([0, 0, 0], [1, 1, 1], [1, 1, 1])
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
+    >>> jobs = workload_from_columns([0, 0, 0], [1, 1, 1], [1, 1, 1])
     >>> draw_job_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
     ArrivalDraw(order=array([0, 1]), node_order=array([1, 0]))
     """

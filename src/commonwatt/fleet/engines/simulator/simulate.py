@@ -64,12 +64,12 @@ def simulate_schedule(
         UsageError: A quota names no tenant of the workload.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> from commonwatt.fleet.domain.policies import parse_policy
-    >>> from commonwatt.fleet.domain.workload import workload
-    >>> jobs = workload([0, 1, 2], [10, 10, 10], [6, 4, 2])
-    >>> simulate_schedule(jobs, uniform_fleet(1, 8), parse_policy()).start_ms.tolist()
+    >>> from commonwatt.fleet.domain.policies import parse_scheduling_policy
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
+    >>> jobs = workload_from_columns([0, 1, 2], [10, 10, 10], [6, 4, 2])
+    >>> simulate_schedule(jobs, uniform_fleet(1, 8), parse_scheduling_policy()).start_ms.tolist()
     [0, 10000, 10000]
-    >>> easy = parse_policy(backfill="easy")
+    >>> easy = parse_scheduling_policy(backfill="easy")
     >>> simulate_schedule(jobs, uniform_fleet(1, 8), easy).start_ms.tolist()
     [0, 10000, 2000]
     """

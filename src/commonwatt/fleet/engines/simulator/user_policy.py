@@ -68,14 +68,14 @@ def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> Simul
     asked when a waiting job could start.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> from commonwatt.fleet.domain.workload import workload
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> class LargestFirst:
     ...     def order(self, waiting, now_s):
     ...         return sorted(waiting, key=lambda job: -job.gpus)
-    >>> jobs = workload([0, 1, 2], [9, 9, 9], [8, 2, 4])
+    >>> jobs = workload_from_columns([0, 1, 2], [9, 9, 9], [8, 2, 4])
     >>> simulate_user(jobs, uniform_fleet(1, 8), LargestFirst()).start_ms.tolist()
     [0, 9000, 9000]
-    >>> jobs = workload([0, 1, 2], [9, 9, 9], [8, 2, 7])
+    >>> jobs = workload_from_columns([0, 1, 2], [9, 9, 9], [8, 2, 7])
     >>> simulate_user(jobs, uniform_fleet(1, 8), LargestFirst()).start_ms.tolist()
     [0, 18000, 9000]
     """

@@ -49,8 +49,9 @@ def jobs_that_fit_fleet(workload: Workload, fleet: Fleet) -> Bools:
     """Return which jobs could start on the empty fleet, shape (jobs,).
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> from commonwatt.fleet.domain.workload import workload
-    >>> jobs_that_fit_fleet(workload([0, 1], [60, 60], [16, 17]), uniform_fleet(2, 8)).tolist()
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
+    >>> jobs = workload_from_columns([0, 1], [60, 60], [16, 17])
+    >>> jobs_that_fit_fleet(jobs, uniform_fleet(2, 8)).tolist()
     [True, False]
     """
     limits = _request_limits_by_job(workload, fleet)

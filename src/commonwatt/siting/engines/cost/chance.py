@@ -149,8 +149,9 @@ def draw_gpu_hour_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws
     """Return the cost of `draws` draws of correlated inputs.
 
     >>> from commonwatt.siting.domain.cells import site_cells
-    >>> from commonwatt.siting.io.cells import load_cells
-    >>> drawn = draw_gpu_hour_costs(site_cells(load_cells(), "us-virginia"), draws=2000, seed=1)
+    >>> from commonwatt.siting.io.cells import load_cost_cells
+    >>> cells = site_cells(load_cost_cells(), "us-virginia")
+    >>> drawn = draw_gpu_hour_costs(cells, draws=2000, seed=1)
     >>> drawn.p5 < drawn.p50 < drawn.p95
     True
     """

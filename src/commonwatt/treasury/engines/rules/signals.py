@@ -131,8 +131,8 @@ def _debt_safeguard_signal(table: RuleTable, indicators: Mapping[str, float]) ->
 def required_yearly_debt_fall(table: RuleTable, debt: float) -> float:
     """Return the least mean yearly fall of the debt ratio that is asked at a ratio.
 
-    >>> from commonwatt.treasury.io.rules import load_rules
-    >>> [required_yearly_debt_fall(load_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
+    >>> from commonwatt.treasury.io.rules import load_fiscal_rules
+    >>> [required_yearly_debt_fall(load_fiscal_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
     [0.0, 0.005, 0.01]
     """
     # Regulation (EU) 2024/1263, Article 7: a point a year above 90 %, half a point above 60 %.

@@ -23,10 +23,11 @@ def workload_in_gpu_slices(workload: Workload, fleet: Fleet) -> Workload:
     costs it most, so that it fits whichever it gets.
 
     >>> from commonwatt.fleet.domain.machines import GpuType, uniform_fleet
-    >>> from commonwatt.fleet.domain.workload import workload
+    >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> sliced = replace(uniform_fleet(1, 1), gpu_types=(GpuType(
     ...     name="A100", idle_w=1.0, busy_w=2.0, slices=7),))
-    >>> jobs = workload([0, 0, 0], [1, 1, 1], [1, 1, 1], gpu_milli=np.array([100, 150, 1000]))
+    >>> milli = np.array([100, 150, 1000])
+    >>> jobs = workload_from_columns([0, 0, 0], [1, 1, 1], [1, 1, 1], gpu_milli=milli)
     >>> workload_in_gpu_slices(jobs, sliced).gpu_milli.tolist()
     [142, 285, 1000]
     """
