@@ -18,10 +18,14 @@ def slow_study(store, given, tell):
     runs = RunStore(store)
     recipe = RunRecipe(kind="study", title="Slow", seed=1, parameters=dict(given), inputs=[])
     draft = runs.draft(recipe)
-    for i in range(TABLES):
-        tell(Message("Table {number}", {"number": str(i)}))
-        draft.add_table(f"t{i}", pl.DataFrame({"a": range(1000)}))
-        time.sleep(0.06)
+    try:
+        for i in range(TABLES):
+            tell(Message("Table {number}", {"number": str(i)}))
+            draft.add_table(f"t{i}", pl.DataFrame({"a": range(1000)}))
+            time.sleep(0.06)
+    except BaseException:
+        runs.discard(draft)
+        raise
     return runs.complete_run(draft, headline={"tables": TABLES}).run_id
 
 
