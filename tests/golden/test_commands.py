@@ -27,8 +27,9 @@ from tests.golden.commands.compare import differences
 from tests.golden.commands.normal import Normal
 
 EXPECTED = Path(__file__).parent / "commands" / "expected"
-# Databases, and what is kept to save time, under names that hang on the sources.
-INNER = re.compile(r"\.(db|sqlite)(-wal|-shm|-journal)?$|/\.")  # and logs, which hold instants and numbers of processes
+# Databases, what is kept to save time, under names that hang on the sources, and logs, which
+# hold instants and numbers of processes.
+INNER = re.compile(r"\.(db|sqlite)(-wal|-shm|-journal)?$|/\.|/log/")
 RENEW = bool(os.environ.get("COMMONWATT_RENEW_GOLDEN"))
 
 
