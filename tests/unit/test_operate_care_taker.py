@@ -96,6 +96,29 @@ def test_a_backend_that_keeps_refusing_leads_to_a_person():
     steps_until(care, backend, "n1", CareStage.HANDED_OVER)
 
 
+def test_a_node_whose_reset_is_refused_is_not_taken_for_reset_and_is_once_it_is_done():
+    class Refusing(SimCluster):
+        refuses = True
+
+        def reset(self, node):
+            if self.refuses:
+                raise BackendError(node)
+            super().reset(node)
+
+    backend = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend, policy=CarePolicy(tries=50))
+    care.step([finding("n1")])
+    steps_until(care, backend, "n1", CareStage.RESET)
+    for _ in range(10):
+        care.step()
+        backend.now_s += 30
+        assert stages(care)["n1"] is CareStage.RESET
+    assert not [action for action in backend.actions if action[2] == "reset"]
+    backend.refuses = False
+    steps_until(care, backend, "n1", CareStage.TEST)
+    assert [action for action in backend.actions if action[2] == "reset"]
+
+
 def test_a_dry_run_touches_nothing():
     backend = cluster()
     care = Caretaker(backend, MemoryJournal(), node_tester=backend, dry_run=True)

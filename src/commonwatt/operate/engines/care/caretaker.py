@@ -216,10 +216,12 @@ class Caretaker:
         self, node: ObservedNode, busy: bool, now_s: float, out: _OutOfService
     ) -> CareStep | None:
         case = self.cases.case_of_node(node.name, now_s)
-        # Before the decision: what was written and not done is tried again first. A second refusal
-        # does not stop the decision below; the tries of a stage are counted and end it.
+        # Before the decision: what was written and not done is done first, or a node could move
+        # on from a stage that it never was in, as from a reset that the backend refused.
         if case.node in self._owed:
             self._carry_out_care_stage(case, "again")
+            if case.node in self._owed and self._tries[case.node] <= self.policy.tries:
+                return None
         observation = NodeObservation(
             now_s=now_s,
             state=node.state,
