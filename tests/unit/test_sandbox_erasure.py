@@ -321,6 +321,25 @@ def test_a_row_of_a_plain_file_is_the_persons_if_any_column_says_so(tmp_path):
     assert left["mrn"].to_list() == ["other"]
 
 
+def test_the_copy_that_a_migration_left_beside_goes_with_the_person_and_with_the_project(ward):
+    """It holds what the database held: the tokens of everybody who ever opted out."""
+    database = Path(ward.ledger.engine.url.database)
+    token = pseudonym(ward.project.key, PERSON)
+    copy = database.with_name(f"{database.name}.before-projects_2")
+    other = database.with_name(f"{database.name}-notes")
+    for path in (copy, other):
+        path.write_text(token if path == copy else "none of ours")
+    result = _erase(ward)
+    assert result.wiped_migration_copies == [copy.name]
+    assert not copy.exists()
+    assert other.exists()
+    assert _erase(ward).wiped_migration_copies == []
+    copy.write_text(token)
+    ward.project.close(by=ward.custodian, at=ward.now())
+    assert ward.project.delete_project(by=ward.custodian, at=ward.now()).left == 0
+    assert not copy.exists()
+
+
 def test_backups_that_hold_the_person_are_named_and_hold_them(ward, tmp_path):
     home = ward.project.folder.parent
     back_up_home(home, tmp_path / "b.tar", at=datetime(2026, 11, 23, tzinfo=UTC))

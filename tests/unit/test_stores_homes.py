@@ -217,6 +217,32 @@ def test_a_programme_of_that_time_is_read(programme, tmp_path):
     assert os.path.basename(copy) in {each.name for each in loaded.inputs}
 
 
+def test_a_command_that_migrates_says_so_once_and_in_the_language_of_the_call(
+    home, monkeypatch, capsys
+):
+    monkeypatch.chdir(home)
+    older = any(version.is_older for version in _versions(home / "ledger.db").values())
+    assert run_main(root, ["ledger", "verify", "--json", "--lang", "zh-Hant"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)
+    copies = [path.name for path in home.glob("ledger.db.before-*")]
+    assert ("已遷移" in err) is bool(copies) is older
+    assert all(name in err for name in copies)
+    assert run_main(root, ["ledger", "verify", "--lang", "zh-Hant"]) == 0
+    assert "已遷移" not in capsys.readouterr().err
+
+
+def test_some_home_kept_holds_an_older_ledger(tmp_path):
+    """Or the test above would say nothing."""
+    older = []
+    for each in HOMES:
+        with tarfile.open(each / "home.tar.gz") as archive:
+            archive.extractall(tmp_path / each.name, filter="data")
+        versions = _versions(tmp_path / each.name / "ledger.db")
+        older.append(any(version.is_older for version in versions.values()))
+    assert any(older)
+
+
 def test_a_lock_that_is_held_is_no_fault_of_ours(home, monkeypatch, capsys):
     monkeypatch.chdir(home)
     assert run_main(root, ["ledger", "verify"]) == 0

@@ -36,6 +36,7 @@ from commonwatt.core.log import (
     open_log,
 )
 from commonwatt.core.messages import Message, message_language, translate
+from commonwatt.core.notices import notices_to
 
 if TYPE_CHECKING:
     import polars as pl
@@ -277,7 +278,11 @@ def command_language(ctx: click.Context | None) -> str:
 def run_main(root: click.Command, arguments: Sequence[str]) -> int:
     """Run `root` and return the exit code; say every error in a sentence."""
     language = _language_of_command_line(arguments)
-    with click_words_in(language), logging_to(os.environ.get(LOG_ENVIRONMENT, "")):
+    with (
+        click_words_in(language),
+        logging_to(os.environ.get(LOG_ENVIRONMENT, "")),
+        notices_to(lambda message: click.echo(message.translate(language), err=True)),
+    ):
         began_s = time.monotonic()
         exit_code = _run_command(root, arguments, language)
         wall_s = time.monotonic() - began_s

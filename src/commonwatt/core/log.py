@@ -61,6 +61,7 @@ class LogEvent(StrEnum):
     ISOLATED_JOB_STARTED = "isolated-job-started"
     ISOLATED_JOB_ENDED = "isolated-job-ended"
     RUN_COMPLETED = "run-completed"
+    STORE_MIGRATED = "store-migrated"
 
 
 LOG_WARNINGS: Final = frozenset(
@@ -68,6 +69,7 @@ LOG_WARNINGS: Final = frozenset(
         LogEvent.LOG_LINES_LOST,
         LogEvent.PROCESS_SILENT,
         LogEvent.CONSOLE_REQUEST_REFUSED,
+        LogEvent.STORE_MIGRATED,
     }
 )
 LOG_ERRORS: Final = frozenset(

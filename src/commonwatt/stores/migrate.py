@@ -6,9 +6,6 @@ kill at any moment leaves the old tables or the new.
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
 import sqlite3
 import time
 from collections.abc import Generator
@@ -20,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from commonwatt.core.files import file_draft, try_lock
+from commonwatt.core.log import LogCode, LogEvent, log_event
 from commonwatt.core.messages import Message
+from commonwatt.core.notices import give_notice
 from commonwatt.stores.engine import (
     busy_deadline_s,
     database_location_text,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LOG = logging.getLogger("commonwatt.stores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +92,16 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
             older = _older_store_versions(connection)
         if not older:
             return []
-        _copy_sqlite_file(connection, _backup_path(path, older[-1]))
+        copy = _backup_path(path, older[-1])
+        _copy_sqlite_file(connection, copy)
         with connection.begin():
             migrations = _migrate_stores(connection)
     for migration in migrations:
-        _LOG.warning("%s: migrated %s to %s", path.name, migration.store, migration.after)
+        log_event(
+            LogEvent.STORE_MIGRATED, kind=LogCode(migration.store), to=LogCode(migration.after)
+        )
+    names = {"name": path.name, "copy": copy.name}
+    give_notice(Message("{name} was of an older version and is migrated; as it was: {copy}", names))
     return migrations
 
 
@@ -144,19 +148,11 @@ def _migrators_turn(path: Path) -> Generator[None]:
     # Beside the database and never on it: closing any descriptor of a file drops SQLite's own
     # locks on it. The file stays, since who waits on a removed one waits for nobody.
     with path.with_name(f".{path.name}.migrating").open("a") as turn:
-        while not _took_turn(turn.fileno()):
+        while not try_lock(turn.fileno()):
             if time.monotonic() >= deadline:
                 raise _busy_file_error(path)
             time.sleep(0.05)
         yield
-
-
-def _took_turn(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager
@@ -220,31 +216,29 @@ def _older_store_versions(connection: sa.Connection) -> list[StoreVersion]:
     return [version for version in store_versions_on(connection).values() if version.is_older]
 
 
+_BEFORE = ".before-"
+
+
+def migration_copies_of(engine: sa.Engine) -> list[Path]:
+    """Return the copies that migrations left beside a database, by name; none of PostgreSQL.
+
+    They hold what the database held, so whoever erases must erase them, too.
+    """
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return []
+    path = Path(engine.url.database)
+    return sorted(
+        each for each in path.parent.iterdir() if each.name.startswith(path.name + _BEFORE)
+    )
+
+
 def _backup_path(path: Path, version: StoreVersion) -> Path:
-    return path.with_name(f"{path.name}.before-{version.schema.head}")
+    return path.with_name(f"{path.name}{_BEFORE}{version.schema.head}")
 
 
 def _copy_sqlite_file(connection: sa.Connection, target: Path) -> None:
     raw: Any = connection.connection.driver_connection
-    draft = target.with_name(f".{target.name}.draft")
-    draft.unlink(missing_ok=True)
-    _create_private_file(draft)
-    with closing(sqlite3.connect(draft)) as copy:
-        raw.backup(copy)
-    _sync_file(draft)
-    os.replace(draft, target)
-    _sync_file(target.parent)
-
-
-def _create_private_file(path: Path) -> None:
     # A copy of a hospital's records must not be readable for one moment by whoever could not
     # read the original.
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with file_draft(target, mode=0o600) as draft, closing(sqlite3.connect(draft)) as copy:
+        raw.backup(copy)

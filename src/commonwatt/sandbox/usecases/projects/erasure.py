@@ -37,6 +37,7 @@ from commonwatt.sandbox.io.imports.erase import (
 )
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 from commonwatt.sandbox.usecases.projects.project import Project
+from commonwatt.stores.migrate import migration_copies_of
 from commonwatt.stores.rebuild import rebuild_database_file
 
 STAYS: Final = (
@@ -56,6 +57,7 @@ class ErasureResult:
         deleted: Copies made from data of the person, by name, with the dataset to make each
             anew from; "" where that is gone.
         wiped_outputs: Outputs that had not left and may hold the person.
+        wiped_migration_copies: Names of what migrations had left beside the database.
         released_outputs: Outputs that left before.
         models: Models to train again.
         synthetic: Synthetic data that were made from tables with the person.
@@ -67,6 +69,7 @@ class ErasureResult:
     rewritten: list[str]
     deleted: dict[str, str]
     wiped_outputs: list[str]
+    wiped_migration_copies: list[str]
     released_outputs: list[str]
     models: list[str]
     synthetic: list[str]
@@ -125,16 +128,19 @@ def erase_person(
     with project.transaction() as tx:
         sets = records.replace_person_in_sets(tx, project.name, token)
     _rebuild_project_database(project)
+    migration_copies = migration_copies_of(project.ledger.engine)
+    copies_proof = wipe(migration_copies)
     with project.transaction() as tx:
         models = [
             model["output"]
             for model in records.trained_model_rows(tx, project.name)
             if model["opted_out_since"]
         ]
-        body = _erasure_entry_body(plan, rewritten, [proof], wiped, sets)
+        body = _erasure_entry_body(plan, rewritten, [proof, copies_proof], wiped, sets)
         project.record_step(tx, "erase", body, by=by, at=at)
     return ErasureResult(
         rewritten=list(rewritten), deleted=plan.copies, wiped_outputs=wiped,
+        wiped_migration_copies=[path.name for path in migration_copies],
         released_outputs=left_before, models=models,
         synthetic=[job["use"] for job in plan.jobs if job["step"] == "twin"],
         unfinished_jobs=_unfinished_jobs(project, plan.jobs), unlinked_tables=plan.unlinked,
@@ -287,6 +293,7 @@ def erasure_json(result: ErasureResult) -> dict[str, Any]:
             {"dataset": name, "make_anew_from": source} for name, source in result.deleted.items()
         ],
         "wiped_outputs": result.wiped_outputs,
+        "wiped_migration_copies": result.wiped_migration_copies,
         "released_outputs_that_stay": result.released_outputs,
         "models_to_train_again": result.models,
         "synthetic_data_made_before": result.synthetic,

@@ -66,6 +66,7 @@ from commonwatt.sandbox.usecases.projects.requests import (
     QueryResult,
     SubmissionResult,
 )
+from commonwatt.stores.migrate import migration_copies_of
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import BUDGETS, PROJECTS
 
@@ -267,7 +268,9 @@ class Project(ProjectBase):
                 )
         # The key goes last: while it is there, the project is still reported as due and the call
         # can be made again.
-        proof = wipe(self.folder / name for name in (*_FOLDERS, KEY))
+        # A copy from before a migration holds the tokens that are deleted below.
+        copies = migration_copies_of(self.ledger.engine)
+        proof = wipe([*(self.folder / name for name in _FOLDERS), *copies, self.folder / KEY])
         with self.transaction() as tx:
             # These three hold tokens of people. States, votes and uses hold counts and digests
             # and stay, because an auditor has to explain decisions after the data are gone.
