@@ -251,6 +251,8 @@ def test_a_lock_that_is_held_is_no_fault_of_ours(home, monkeypatch, capsys):
     holder = sqlite3.connect("ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     assert run_main(root, grant) == StoreBusyError.exit_code
-    assert "fault of Commonwatt" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "fault of Commonwatt" not in err
+    assert "ledger.db" in err
     holder.close()
     assert run_main(root, grant) == 0

@@ -25,7 +25,7 @@ import click
 
 from commonwatt.cli.click_words import click_words_in
 from commonwatt.core.errors import BugError, CommonwattError
-from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.faults import machine_fault, machine_fault_error
 from commonwatt.core.log import (
     LOG_ENVIRONMENT,
     LogCode,
@@ -324,10 +324,10 @@ def _database_fault_error(error: Exception) -> CommonwattError | None:
         return None
     from sqlalchemy.exc import SQLAlchemyError
 
-    from commonwatt.stores.engine import database_error_of_fault, is_database_environment_fault
+    from commonwatt.stores.engine import database_error_of_fault
 
-    if isinstance(error, SQLAlchemyError) and is_database_environment_fault(error):
-        return database_error_of_fault(error, "database")
+    if isinstance(error, SQLAlchemyError) and machine_fault(error) is not None:
+        return database_error_of_fault(error)
     return None
 
 

@@ -155,13 +155,26 @@ def machine_fault_error(error: BaseException, where: str = "") -> CommonwattErro
         error: What was caught.
         where: The place in the user's words; by default the file that the error names.
     """
-    fault = machine_fault(error)
+    fault = log_machine_fault(error)
     if fault is None:
         return None
-    log_event(LogEvent.MACHINE_FAULT, fault=fault, errno=_errno_of_exception(error))
     kind = ProcessError if fault is MachineFault.NO_PROCESS else StorageError
     sentence, remedy = FAULT_MESSAGES[fault]
-    return kind(where or _place_of_fault(error) or "storage", found=sentence, remedy=remedy)
+    return kind(where or place_of_fault(error) or "storage", found=sentence, remedy=remedy)
+
+
+def log_machine_fault(error: BaseException) -> MachineFault | None:
+    """Return what `machine_fault` does, with one line in the log where it is one."""
+    fault = machine_fault(error)
+    if fault is not None:
+        log_event(LogEvent.MACHINE_FAULT, fault=fault, errno=_errno_of_exception(error))
+    return fault
+
+
+def place_of_fault(error: BaseException) -> str:
+    """Return the file or the database that an error or its causes name; "" where none does."""
+    names = (getattr(cause, "filename", None) for cause in _error_and_its_causes(error))
+    return next((str(name) for name in names if name), "")
 
 
 @contextmanager
@@ -177,7 +190,7 @@ def storage_errors_about(where: str | os.PathLike[str]) -> Generator[None]:
         raise
     except Exception as error:
         # What the block reads may fail as well; its own name says more than that of the draft.
-        place = _place_of_fault(error)
+        place = place_of_fault(error)
         is_of_draft = not place or place.endswith(".draft") or ".draft/" in place
         fault_error = machine_fault_error(error, os.fspath(where) if is_of_draft else place)
         if fault_error is None:
@@ -228,8 +241,3 @@ def _fault_of_postgresql_error(error: BaseException) -> MachineFault | None:
 def _errno_of_exception(error: BaseException) -> int:
     numbers = (getattr(cause, "errno", None) for cause in _error_and_its_causes(error))
     return next((number for number in numbers if isinstance(number, int)), 0)
-
-
-def _place_of_fault(error: BaseException) -> str:
-    names = (getattr(cause, "filename", None) for cause in _error_and_its_causes(error))
-    return next((str(name) for name in names if name), "")

@@ -20,6 +20,7 @@ import commonwatt.ledger.actors as actors
 import commonwatt.ledger.merkle as merkle
 import commonwatt.ledger.schema as schema
 import commonwatt.ledger.tiles as tiles
+from commonwatt.core.faults import machine_fault
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
 from commonwatt.ledger.entries import (
@@ -38,7 +39,6 @@ from commonwatt.stores.engine import (
     database_error_of_fault,
     database_read_transaction,
     database_write_transaction,
-    is_database_environment_fault,
     open_database_engine,
 )
 from commonwatt.stores.errors import StoreError
@@ -134,7 +134,7 @@ class Ledger:
             return cls(engine, origin=origin)
         except SQLAlchemyError as error:
             engine.dispose()
-            if is_database_environment_fault(error):
+            if machine_fault(error) is not None:
                 raise database_error_of_fault(
                     error, _ledger_location_without_password(where)
                 ) from error

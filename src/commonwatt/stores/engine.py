@@ -15,9 +15,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from commonwatt.core.faults import (
+    FAULT_MESSAGES,
+    MachineFault,
+    log_machine_fault,
+    place_of_fault,
+)
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreBusyError, StoreError
 
@@ -36,7 +42,9 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
     """
     url = sa.make_url(_database_url(where))
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"))
+        server = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+        _name_database_in_faults(server)
+        return server
     # A database in memory lives with its connection; a pool of several would show each its own
     # empty one.
     memory = is_memory_database(url)
@@ -47,6 +55,7 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
         url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}, **options
     )
     _prepare_sqlite_connections(engine, wal=not memory, alone=alone)
+    _name_database_in_faults(engine)
     return engine
 
 
@@ -82,42 +91,35 @@ def database_faults_named(where: str | Path | sa.URL) -> Generator[None]:
         raise database_error_of_fault(error, database_location_text(where)) from error
 
 
-def database_error_of_fault(error: SQLAlchemyError, where: str) -> StoreError:
-    """Return the error that a person is told when the database fails."""
-    if isinstance(error, OperationalError) and "locked" in str(error.orig):
-        return StoreBusyError(
-            where,
-            found=Message(
-                "held by another process for {seconds} seconds", {"seconds": f"{BUSY_TIMEOUT_S:g}"}
-            ),
-            remedy=Message("Wait until that process has ended, then try again."),
-        )
-    cause = type(error.orig).__name__ if isinstance(error, DatabaseError) else type(error).__name__
-    return StoreError(
-        where,
-        found=cause,
-        wanted=Message("a database that can be opened, read and written"),
-        remedy=Message("Look whether the disk is full, the file damaged or the server down."),
-    )
+def database_error_of_fault(error: SQLAlchemyError, where: str = "") -> StoreError:
+    """Return the error that a person is told when the database fails; the machine's are logged.
+
+    Args:
+        error: What SQLAlchemy raised.
+        where: The database in the user's words; by default the one that failed.
+    """
+    where = where or place_of_fault(error) or "database"
+    match log_machine_fault(error):
+        case MachineFault.LOCKED:
+            return StoreBusyError(
+                where,
+                found=Message(
+                    "held by another process for {seconds} seconds",
+                    {"seconds": f"{BUSY_TIMEOUT_S:g}"},
+                ),
+                remedy=Message("Wait until that process has ended, then try again."),
+            )
+        case MachineFault() as fault:
+            sentence, remedy = FAULT_MESSAGES[fault]
+            return StoreError(where, found=sentence, wanted=_USABLE, remedy=remedy)
+        case None:
+            is_driven = isinstance(error, DatabaseError)
+            cause = type(error.orig).__name__ if is_driven else type(error).__name__
+            remedy = Message("Look whether the disk is full, the file damaged or the server down.")
+            return StoreError(where, found=cause, wanted=_USABLE, remedy=remedy)
 
 
-def is_database_environment_fault(error: BaseException) -> bool:
-    """Return whether a disk, a lock or a server is at fault, and not a statement of ours."""
-    if not isinstance(error, OperationalError):
-        return False
-    # SQLite calls a missing table operational, too, which would be our fault.
-    return not isinstance(error.orig, sqlite3.Error) or any(
-        words in str(error.orig) for words in _SQLITE_ENVIRONMENT_FAULTS
-    )
-
-
-_SQLITE_ENVIRONMENT_FAULTS = (
-    "locked",
-    "disk is full",
-    "disk I/O error",
-    "readonly database",
-    "unable to open",
-)
+_USABLE: Final = Message("a database that can be opened, read and written")
 
 
 def _database_url(where: str | Path) -> str:
@@ -146,6 +148,15 @@ def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool, alone: bool) ->
         # A deferred transaction takes the lock at its first write, and fails there if another
         # writer came between.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _name_database_in_faults(engine: sa.Engine) -> None:
+    """Let every error of a driver say which database failed, as an `OSError` says which file."""
+    location = database_location_text(engine.url)
+
+    @event.listens_for(engine, "handle_error")
+    def _name_database(context: sa.ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]
+        vars(context.original_exception)["filename"] = location
 
 
 def _set_sqlite_wal_mode(connection: Any) -> None:

@@ -294,7 +294,7 @@ def _programme_figure_formula(
     )
 
 
-def _study_fleet_figure_formulas() -> tuple[FigureFormula, ...]:
+def _study_fleet_use_formulas() -> tuple[FigureFormula, ...]:
     says_jobs = Message(
         "Each job of the trace is placed on the machines by the policy, event by event."
     )
@@ -334,6 +334,11 @@ def _study_fleet_figure_formulas() -> tuple[FigureFormula, ...]:
             _SERVICE_TABLES,
             holds="fleet_policies",
         ),
+    )
+
+
+def _study_fleet_delay_formulas() -> tuple[FigureFormula, ...]:
+    return (
         _programme_figure_formula(
             "fleet.mean_queue_delay_s",
             QUEUE_DELAY_MEAN,
@@ -368,6 +373,11 @@ def _study_fleet_figure_formulas() -> tuple[FigureFormula, ...]:
             _TRIP_TABLES,
             holds="fleet_jobs",
         ),
+    )
+
+
+def _study_fleet_energy_formulas() -> tuple[FigureFormula, ...]:
+    return (
         _programme_figure_formula(
             "fleet.energy_kwh",
             ENERGY,
@@ -578,7 +588,9 @@ def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
 FORMULAS: Final[Mapping[str, FigureFormula]] = {
     formula.name: formula
     for formula in (
-        *_study_fleet_figure_formulas(),
+        *_study_fleet_use_formulas(),
+        *_study_fleet_delay_formulas(),
+        *_study_fleet_energy_formulas(),
         *_study_site_figure_formulas(),
         *_placement_figure_formulas(),
         *_funding_figure_formulas(),
