@@ -43,13 +43,12 @@ def test_each_shipped_file_has_one_row_and_each_row_a_file(package):
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_a_file_without_row_and_a_row_without_file_are_faults(package):
-    files = shipped_files(package)
-    exact = [row.paths[0] for row in load_licence_table(package).rows if row.paths[0] in files]
+    files, table = shipped_files(package), load_licence_table(package)
     assert "data/new.csv: 0 rows" in _faults(package, [*files, "data/new.csv"])
-    for path in exact:
-        rows = load_licence_table(package).rows_of_file(path)
-        rest = [each for each in files if load_licence_table(package).rows_of_file(each) != rows]
-        assert any("no file" in fault for fault in _faults(package, rest)), path
+    exact = [row for row in table.rows if row.paths[0] in files]
+    assert exact
+    rest = [path for path in files if not any(row in exact for row in table.rows_of_file(path))]
+    assert len([fault for fault in _faults(package, rest) if "no file" in fault]) >= len(exact)
 
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
