@@ -89,5 +89,5 @@ def test_two_sites_that_read_one_cell_move_together():
 
 
 def test_nothing_is_found_where_nothing_crosses():
-    assert nearest_zero_of_alternative_gap(lambda _: 1.0, 0.0, [-1.0, 0.0, 1.0]) is None
+    assert nearest_zero_of_alternative_gap(np.ones_like, 0.0, [-1.0, 0.0, 1.0]) is None
     assert nearest_zero_of_alternative_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0

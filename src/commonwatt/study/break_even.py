@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from commonwatt.study.mix import StudySiteMix
 from commonwatt.study.stages.sites import StudyCostInput, is_programme_cost_input_fixed
+
+F64 = npt.NDArray[np.float64]
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
 SEARCH_RANGE_FACTOR = 10.0  # how many times the larger end of its range an input is followed
@@ -74,10 +77,10 @@ def _alternative_break_even_point(
 ) -> BreakEvenPoint:
     low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
 
-    def cost_gap_usd(value: float) -> float:
-        return other.gpu_hour_usd({cost_input.key: value}) - cheapest.gpu_hour_usd(
-            {cost_input.key: value}
-        )
+    def cost_gaps_usd(values: F64) -> F64:
+        moved = {cost_input.key: values}
+        dearer = other.gpu_hour_costs_usd(moved, len(values))
+        return dearer - cheapest.gpu_hour_costs_usd(moved, len(values))
 
     return BreakEvenPoint(
         input=cost_input,
@@ -85,7 +88,7 @@ def _alternative_break_even_point(
         median=median,
         high=high,
         flips_at=nearest_zero_of_alternative_gap(
-            cost_gap_usd, median, _alternative_input_search_values(cost_input, low, median, high)
+            cost_gaps_usd, median, _alternative_input_search_values(cost_input, low, median, high)
         ),
     )
 
@@ -105,32 +108,41 @@ def _alternative_input_search_values(
 
 
 def nearest_zero_of_alternative_gap(
-    gap: Callable[[float], float], start: float, values: list[float]
+    gaps_at: Callable[[F64], F64], start: float, values: list[float]
 ) -> float | None:
-    """Return the zero of `cost_gap_usd` nearest to `start` that a walk over `values` finds.
+    """Return the zero of a gap nearest to `start` that a walk over `values` finds.
+
+    Args:
+        gaps_at: The gap at each of some places, shape (n,) to shape (n,).
+        start: Where the input stands.
+        values: Places to look at, ascending.
 
     >>> round(nearest_zero_of_alternative_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
     1.414213562
     >>> nearest_zero_of_alternative_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
     True
     """
-    gaps = [gap(value) for value in values]
+    gaps = gaps_at(np.array(values)).tolist()
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
-    zeros = [_alternatives_cost_gap_zero(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    zeros = [_alternatives_cost_gap_zero(gaps_at, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
     # A zero that falls on a value changes no sign between neighbours.
-    zeros += [value for value, difference in zip(values, gaps, strict=True) if difference == 0]
+    zeros += [value for value, gap in zip(values, gaps, strict=True) if gap == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
 
-def _alternatives_cost_gap_zero(gap: Callable[[float], float], a: float, b: float) -> float:
+def _alternatives_cost_gap_zero(gaps_at: Callable[[F64], F64], a: float, b: float) -> float:
     """Return the zero between `a` and `b`, by halving until nothing lies between."""
-    below = gap(a) < 0
+
+    def is_below(value: float) -> bool:
+        return bool(gaps_at(np.array([value]))[0] < 0)
+
+    starts_below = is_below(a)
     for _ in range(100):
         middle = (a + b) / 2
         # Two neighbouring floats: there is nothing left to halve.
         if middle in (a, b):
             break
-        if (gap(middle) < 0) == below:
+        if is_below(middle) == starts_below:
             a = middle
         else:
             b = middle

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import named_random_stream
-from commonwatt.siting.domain.cost_inputs import CostInputs
-from commonwatt.siting.engines.cost.chance import gpu_hour_costs_at_scores
-from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.siting.engines.cost.chance import (
+    gpu_hour_costs_at_scores,
+    gpu_hour_costs_of_inputs,
+)
 from commonwatt.study.stages.sites import (
     StudyCostedSite,
     StudyCostInput,
@@ -38,14 +39,18 @@ class StudyMixSite:
     weight: float
     medians: dict[str, float]
 
-    def gpu_hour_usd(self, moved: Mapping[str, float]) -> float:
-        """Return the cost of a useful GPU-hour with some inputs moved [USD]."""
+    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+        """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
         # In the order of the cost model, which takes them by position.
-        values = [moved.get(key, median) for key, median in self.medians.items()]
+        columns = [
+            moved[key] if key in moved else np.full(count, median)
+            for key, median in self.medians.items()
+        ]
         if self.site.cells is not None:
-            return levelised_cost_of_compute(CostInputs(*values))
-        (price,) = values
-        return study_rented_gpu_hour_usd(price, self.site.site, self.site.use)
+            return gpu_hour_costs_of_inputs(np.stack(columns, axis=1))
+        (prices,) = columns
+        site, use = self.site.site, self.site.use
+        return np.array([study_rented_gpu_hour_usd(price, site, use) for price in prices.tolist()])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,15 @@ class StudySiteMix:
         Args:
             moved: Values by key; a key that several sites share moves at all of them.
         """
-        return sum(part.weight * part.gpu_hour_usd(moved or {}) for part in self.parts)
+        one_each = {key: np.array([value]) for key, value in (moved or {}).items()}
+        return float(self.gpu_hour_costs_usd(one_each, 1)[0])
+
+    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+        """Return the mean cost at each of `count` places of some inputs [USD], shape (count,)."""
+        costs = np.zeros(count)
+        for part in self.parts:
+            costs += part.weight * part.gpu_hour_costs_usd(moved, count)
+        return costs
 
     def inputs_by_key(self) -> dict[str, StudyCostInput]:
         """Return every input of every site, by key."""

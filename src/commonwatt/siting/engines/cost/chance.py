@@ -188,6 +188,17 @@ def gpu_hour_costs_at_scores(cells: SiteCells, scores: F32) -> F64:
     return costs
 
 
+def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
+    """Return the cost of a useful GPU-hour for each row of inputs [USD], shape (rows,).
+
+    Args:
+        inputs: In the order of the cost law, shape (rows, inputs).
+    """
+    costs = np.empty(len(inputs))
+    _fill_gpu_hour_costs_of_inputs(np.ascontiguousarray(inputs), costs)
+    return costs
+
+
 def gpu_hour_cost_summary(costs_usd: F64) -> CostDraws:
     """Return percentiles and mean; check that every cost is a number."""
     if not np.isfinite(costs_usd).all():
@@ -264,6 +275,12 @@ def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64) -> None:
     named = values.view(BY_NAME)
     for k in range(scores.shape[0]):
         costs[k] = _gpu_hour_cost_at_scores(scores[k], sampler, z, values, named)
+
+
+@njit()
+def _fill_gpu_hour_costs_of_inputs(inputs: F64, costs: F64) -> None:
+    for k in range(inputs.shape[0]):
+        costs[k] = total_gpu_hour_cost(levelised_cost_parts(inputs[k].view(BY_NAME)[0]))
 
 
 @njit()
