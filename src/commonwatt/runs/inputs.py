@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 from enum import Enum
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -58,10 +59,12 @@ class StageOutput(Generic[Value]):
     value: Value
 
 
-@runtime_checkable
-class StatesInputs(Protocol):
+class StatesInputs(ABC):
     """A part of a stage's inputs that knows what a person stated in it, and by which names."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def stated_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of each input that it holds."""
         ...
@@ -123,32 +126,51 @@ def run_stage_inputs_sha256(inputs: object) -> str:
     return digest.hexdigest()
 
 
-def stage_input_files(inputs: object) -> Iterator[InputFile]:
-    """Yield every file that an object of inputs names, in its order."""
-    yield from (part for part in _run_stage_input_parts(inputs) if isinstance(part, InputFile))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStageLineage:
+    """Where a stage's inputs came from.
+
+    Args:
+        edges: Name and key of every earlier stage of which they hold a part, sorted.
+        files: Name and sha256 of every file that they name, in their order.
+        stated: Name and written value of everything that a person stated of them.
+    """
+
+    edges: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
+    stated: tuple[tuple[str, str], ...]
 
 
-def run_earlier_stage_edges(inputs: object) -> tuple[tuple[str, str], ...]:
-    """Return name and key of every earlier stage of which an object of inputs holds a part."""
+def run_stage_lineage(inputs: object) -> RunStageLineage:
+    """Return where an object of inputs came from, in one walk over it."""
     edges: set[tuple[str, str]] = set()
-    for part in _run_stage_input_parts(inputs):
-        if isinstance(part, StageOutput):
-            edges.add((part.stage, part.key))
-        elif isinstance(part, StageResult):
-            edges.add((part.name, part.key))
-    # Sorted, because a set has no order and the lineage is written into the run.
-    return tuple(sorted(edges))
-
-
-def stated_inputs_of_run_stage(inputs: object) -> tuple[tuple[str, str], ...]:
-    """Return name and written value of everything that a person stated of these inputs."""
-    parts = (part for part in _run_stage_input_parts(inputs) if isinstance(part, StatesInputs))
+    files: list[tuple[str, str]] = []
     # Two parts of the inputs may state the same value; it is said once, in the order of the file.
-    return tuple(dict.fromkeys(pair for part in parts for pair in part.stated_inputs()))
+    stated: dict[tuple[str, str], None] = {}
+    for part in _run_stage_input_parts(inputs):
+        match part:
+            case InputFile():
+                files.append((part.name, part.sha256))
+            case StageOutput():
+                edges.add((part.stage, part.key))
+            case StageResult():
+                edges.add((part.name, part.key))
+            case StatesInputs():
+                stated |= dict.fromkeys(part.stated_inputs())
+            case _:
+                pass
+    # Sorted, because a set has no order and the lineage is written into the run.
+    return RunStageLineage(edges=tuple(sorted(edges)), files=tuple(files), stated=tuple(stated))
+
+
+_PLAIN: Final = (str, int, float, bool, bytes, type(None))
 
 
 def _run_stage_input_parts(inputs: object) -> Iterator[object]:
     """Yield an object and all that stands in it, files and outputs unopened."""
+    # Most of what inputs hold are plain values, which have no lineage of their own.
+    if isinstance(inputs, _PLAIN):
+        return
     yield inputs
     # Unopened: what an earlier stage was given is that stage's own lineage, and an edge leads
     # there.

@@ -24,10 +24,8 @@ import polars as pl
 from commonwatt.core.files import folder_draft
 from commonwatt.runs.inputs import (
     StageResult,
-    run_earlier_stage_edges,
     run_stage_inputs_sha256,
-    stage_input_files,
-    stated_inputs_of_run_stage,
+    run_stage_lineage,
 )
 from commonwatt.runs.source import run_source_digest
 
@@ -91,13 +89,14 @@ class StageStore:
             return cached
         self.computed.append(stage.name)
         before()
+        lineage = run_stage_lineage(inputs)
         result = replace(
             stage.compute(inputs),
             name=stage.name,
             key=folder.name,
-            edges=run_earlier_stage_edges(inputs),
-            files=tuple((file.name, file.sha256) for file in stage_input_files(inputs)),
-            stated=stated_inputs_of_run_stage(inputs),
+            edges=lineage.edges,
+            files=lineage.files,
+            stated=lineage.stated,
         )
         _write_cached_run_stage(result, folder)
         _forget_oldest_run_stages(self.folder)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
 from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
@@ -225,7 +226,7 @@ class RentPart(ProgrammeSection):
         return low, self.price if self.high is None else self.high
 
 
-class SitePart(ProgrammeSection):
+class SitePart(ProgrammeSection, StatesInputs):
     """A place with nodes."""
 
     name: Name
@@ -298,7 +299,7 @@ class LatencyPart(ProgrammeSection):
     source: str = Field("", description="Where it comes from, with its date.")
 
 
-class FundingPart(ProgrammeSection):
+class FundingPart(ProgrammeSection, StatesInputs):
     """Who borrows for it, and how much larger it is than the slice simulated."""
 
     country: str = Field(description="A shipped country, such as hongkong, or a country file.")
@@ -342,7 +343,7 @@ class AlternativePart(ProgrammeSection):
     )
 
 
-class ProgrammeFile(ProgrammeSection):
+class ProgrammeFile(ProgrammeSection, StatesInputs):
     """A public compute programme."""
 
     title: Text

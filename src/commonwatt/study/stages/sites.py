@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.core.messages import translate
+from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cells import CellOrigin, CostCell, SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -57,7 +58,7 @@ class StudyCostInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyCostedSite:
+class StudyCostedSite(StatesInputs):
     """A site whose cost of a useful GPU-hour can be computed.
 
     Args:
