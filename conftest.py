@@ -32,7 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [
         item
         for item in items
-        if item.get_closest_marker("prove") and (not wing or f"_{wing}_" in item.nodeid)
+        if item.get_closest_marker("prove")
+        and (not wing or f"_{wing}_" in item.nodeid or f"/{wing}/" in item.nodeid)
     ]
     if not chosen and not hasattr(config, "workerinput"):
         raise pytest.UsageError(f"No proof of the wing {wing!r}: none would be no proof.")
