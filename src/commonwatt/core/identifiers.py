@@ -70,13 +70,14 @@ class IdentifierSpelling:
         return f"^{self.pattern.pattern}$"
 
 
+_SIGNS: Final = "._@+:-"
 _PLAIN: Final = IdentifierSpelling(
-    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:-]*"),
+    re.compile(f"[A-Za-z0-9][A-Za-z0-9{_SIGNS}]*"),
     Message("1 to 100 of A to Z, a to z, 0 to 9 and . _ - @ + :, a letter or digit first"),
 )
 # Programme files and traces have had blanks in such names from the first release on.
 SPELLING_WITH_BLANKS: Final = IdentifierSpelling(
-    re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+:-]*"),
+    re.compile(f"[A-Za-z0-9][A-Za-z0-9 {_SIGNS}]*"),
     Message("1 to 100 of A to Z, a to z, 0 to 9, blanks and . _ - @ + :, a letter or digit first"),
 )
 # A person is called as their organisation's directory has it, in any script.
@@ -97,6 +98,10 @@ SPELLINGS: Final[Mapping[IdentifierKind, IdentifierSpelling]] = {
     IdentifierKind.ARTEFACT: _PLAIN,
     IdentifierKind.PERSON: _DIRECTORY_NAME,
 }
+
+
+QUALIFIED_PATH: Final = re.compile(f"[A-Za-z0-9][A-Za-z0-9/{_SIGNS}]*")
+"""Names of plain spelling with their kinds before them, one after the other."""
 
 
 def can_be_identifier(kind: IdentifierKind, name: str) -> bool:

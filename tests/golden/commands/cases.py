@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.clinic_site import hospital
+from tests.clinic_institution import hospital
 from tests.golden.commands.inputs import (
     CLAIMS,
     FAULT_COUNTS,

@@ -1,4 +1,4 @@
-"""A hospital on disk: a ledger with a live model, keys in files, a site file."""
+"""A hospital on disk: a ledger with a live model, keys in files, an institution file."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ EARLY = datetime(2020, 1, 1, tzinfo=UTC)  # before any clock that the commands r
 LINEAR = json.dumps({"intercept": -1.0, "weights": {"age_years": 0.02}})
 FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
 TOKEN = "a token of dr-lee"
-SITE = """
-site = "qmh"
+INSTITUTION = """
+institution = "qmh"
 sample_share = {share}
 
 [models."deployment/x"]
@@ -35,7 +35,7 @@ def hospital(folder: Path, *, share: float = 0.0, **changes):
     """Return the desk of a hospital whose files stand in `folder`."""
     (folder / "model.json").write_text(LINEAR)
     token = hashlib.sha256(TOKEN.encode()).hexdigest()
-    (folder / "qmh.toml").write_text(SITE.format(share=share, token=token))
+    (folder / "qmh.toml").write_text(INSTITUTION.format(share=share, token=token))
     for number, role in enumerate(ROLES):
         Key.from_seed(bytes([number + 1]) * 32).save(folder / f"{role}.pem")
     writer = desk(f"sqlite:///{folder}/ledger.db", EARLY)
