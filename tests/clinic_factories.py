@@ -46,7 +46,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "determination": {"version": "version/v1", "ruling": "ruling/r", "outcome": "approved",
                       "conditions": [], "plan": PLAN},
     "deployment": {"version": "version/v1", "determination": "determination/d",
-                   "institution": "qmh", "mode": "advisory", "threshold": 0.3, "guide": "imaging", "monitor": {}},
+                   "institution": "qmh", "mode": "advisory", "threshold": 0.3, "guide": "imaging",
+                   "monitor": {}},
 }  # fmt: skip
 NAMES = {"product": "p", "version": "v1", "intended-use": "u", "ruling": "r", "evidence": "e",
          "determination": "d", "deployment": "x"}  # fmt: skip
