@@ -109,9 +109,10 @@ class RegistryWriter:
         check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
             body = given_in_todays_words(body, f"{kind}/{name}")
+            # Before the form, which knows texts only: an empty name has the one error, too.
+            if isinstance(institution := body.get(INSTITUTION_FIELD), str):
+                self.check_institution(institution, f"{kind}/{name}, {INSTITUTION_FIELD}")
         check_registry_record(kind, body)
-        if kind == "deployment":
-            self.check_institution(body[INSTITUTION_FIELD], f"{kind}/{name}, {INSTITUTION_FIELD}")
         subject = f"{kind}/{name}"
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
