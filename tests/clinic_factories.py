@@ -45,8 +45,9 @@ BODIES: dict[str, dict[str, Any]] = {
                  "estimates": [], "evaluator": "E", "guideline": "TRIPOD+AI"},
     "determination": {"version": "version/v1", "ruling": "ruling/r", "outcome": "approved",
                       "conditions": [], "plan": PLAN},
-    "deployment": {"version": "version/v1", "determination": "determination/d", "site": "qmh",
-                   "mode": "advisory", "threshold": 0.3, "guide": "imaging", "monitor": {}},
+    "deployment": {"version": "version/v1", "determination": "determination/d",
+                   "institution": "qmh", "mode": "advisory", "threshold": 0.3, "guide": "imaging",
+                   "monitor": {}},
 }  # fmt: skip
 NAMES = {"product": "p", "version": "v1", "intended-use": "u", "ruling": "r", "evidence": "e",
          "determination": "d", "deployment": "x"}  # fmt: skip

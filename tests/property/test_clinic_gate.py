@@ -225,9 +225,11 @@ def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
     verify_ledger(DESK.ledger)
 
 
-def test_a_site_refuses_what_is_another_sites_not_live_or_has_no_model():
+def test_an_institution_refuses_what_is_another_institutions_not_live_or_has_no_model():
     elsewhere = AdviceGate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
-    assert elsewhere.advice_verdict("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
+    assert (
+        elsewhere.advice_verdict("deployment/imaging", "e", GOOD).rule == "gate.wrong-institution"
+    )
     assert GATE.advice_verdict("deployment/x", "e", GOOD).rule == "gate.not-live"
     assert GATE.advice_verdict("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
     bare = AdviceGate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")

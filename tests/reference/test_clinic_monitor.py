@@ -218,10 +218,10 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     rows = results.filter(
         (pl.col("apacheversion") == "IVa") & (pl.col("predictedhospitalmortality") > 0)
     ).join(patients.select("patientunitstayid", "hospitalid"), on="patientunitstayid")
-    sites = rows["hospitalid"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    institutions = rows["hospitalid"].rank("dense").cast(pl.Int64).to_numpy() - 1
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     score = rows["predictedhospitalmortality"].to_numpy()
-    count = int(sites.max()) + 1
-    found = monitor_scored_patients(score, died, sites[:, None], MonitorPlan(), count=count)
+    count = int(institutions.max()) + 1
+    found = monitor_scored_patients(score, died, institutions[:, None], MonitorPlan(), count=count)
     assert set(found.verdicts) == {"too few"}
     assert count > 100

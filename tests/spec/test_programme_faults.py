@@ -101,7 +101,7 @@ FAULTS = [
     ("sites.0.pools.0.nodse", 3, "sites.0.pools.0.nodse: Extra inputs are not permitted"),
     ("tenants.0.sites", ["mars"], "tenants.0.sites: 'mars' is not declared; known: home"),
     ("tenants.0.quota_gpus", -1, "tenants.0.quota_gpus: "),
-    ("tenants.0.name", "a/b", "tenants.0.name: String should match pattern"),
+    ("tenants.0.name", "a/b", "tenants.0.name: found 'a/b', wanted 1 to 100 of A to Z"),
     ("demand.trace", "nowhere.csv", "no such file: nowhere.csv"),
     ("demand.trace", None, "demand.trace: Field required"),
     ("latency", [{"between": ["home"], "rtt": "1 ms"}], "latency.0.between: List should"),

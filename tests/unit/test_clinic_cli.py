@@ -65,14 +65,23 @@ def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
     assert run("model", "evidence", path, "--score", "nothing") == 68
 
 
-def test_evidence_draws_its_groups_and_a_funnel_of_its_sites(tmp_path, capsys):
+def test_evidence_draws_its_groups_and_a_funnel_of_its_institutions(tmp_path, capsys):
     drifting(tmp_path / "t.csv")
     out = tmp_path / "o"
-    words = ("--by", "site", "--site", "site", "--out", str(out), "--lang", "zh-Hant")
+    words = (
+        "--by",
+        "institution",
+        "--institution",
+        "institution",
+        "--out",
+        str(out),
+        "--lang",
+        "zh-Hant",
+    )
     assert run("model", "evidence", str(tmp_path / "t.csv"), *words) == 0
     panel = (out / "subgroups.svg").read_text()
     assert "太少" in panel
-    assert "site = b" in panel
+    assert "institution = b" in panel
     assert ">b<" in (out / "funnel.svg").read_text()
 
 
@@ -81,7 +90,7 @@ def drifting(path, days=60, per_day=40):
 
     from commonwatt.core.seeds import named_random_stream
 
-    chance, rows = named_random_stream(3, "cli-monitor"), ["score,label,day,site"]
+    chance, rows = named_random_stream(3, "cli-monitor"), ["score,label,day,institution"]
     for day in range(days):
         for i in range(per_day):
             x = float(chance.normal(-1, 1.2))
@@ -92,18 +101,18 @@ def drifting(path, days=60, per_day=40):
     path.write_text("\n".join([*rows, "0.5,1,2026-01-01,c"]))
 
 
-def test_a_monitor_names_the_site_that_drifted_the_day_and_its_bound(tmp_path, capsys):
+def test_a_monitor_names_the_institution_that_drifted_the_day_and_its_bound(tmp_path, capsys):
     drifting(tmp_path / "t.csv")
-    assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "site", "--json") == 0
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "institution", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     found = {one["stream"]: one for one in answer["streams"]}
-    assert found["site = a"]["verdict"] == "quiet"
-    assert found["site = b"]["alarm_on"] >= "2026-02-03"
-    assert found["site = c"]["verdict"] == "too few"
+    assert found["institution = a"]["verdict"] == "quiet"
+    assert found["institution = b"]["alarm_on"] >= "2026-02-03"
+    assert found["institution = c"]["verdict"] == "too few"
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
     assert "誤報的機率：最多 0.1" in capsys.readouterr().out
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--alpha", "2") == 69
-    assert run("monitor", "run", str(tmp_path / "t.csv"), "--day", "site") == 69
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--day", "institution") == 69
 
 
 def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
@@ -111,11 +120,14 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
 
     drifting(tmp_path / "t.csv")
     out = tmp_path / "o"
-    assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "site", "--out", str(out)) == 0
+    assert (
+        run("monitor", "run", str(tmp_path / "t.csv"), "--by", "institution", "--out", str(out))
+        == 0
+    )
     found = pl.read_csv(out / "over_time.csv")
-    assert set(found["model"]) == {"all", "site = a", "site = b", "site = c"}
+    assert set(found["model"]) == {"all", "institution = a", "institution = b", "institution = c"}
     last = dict(found.group_by("model").last().select("model", "over_limit").iter_rows())
-    assert (last["site = a"] < 1, last["site = b"] >= 1) == (True, True)
+    assert (last["institution = a"] < 1, last["institution = b"] >= 1) == (True, True)
     rows = found.filter(pl.col("model") == "all")["rows"].sum()
     assert rows == 60 * 40 + 1
     assert "<svg" in (out / "over-time.svg").read_text()

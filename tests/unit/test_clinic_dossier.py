@@ -13,7 +13,7 @@ from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
 from tests.clinic_factories import BODIES, put, with_live
-from tests.clinic_site import hospital
+from tests.clinic_institution import hospital
 
 
 @pytest.fixture
@@ -103,7 +103,14 @@ def test_what_is_no_bundle_is_said_so(given_):
 def test_every_field_that_a_dossier_shows_has_a_chinese_label():
     names = {field.name for fields in FIELDS.values() for field in fields}
     names |= {"metric", "group", "estimate", "low", "high", "rows", "events", "verdict", "kinds"}
-    names |= {"floors", "most_threshold_shift", "deployment", "site", "status", "approved by"}
+    names |= {
+        "floors",
+        "most_threshold_shift",
+        "deployment",
+        "institution",
+        "status",
+        "approved by",
+    }
     names |= {"undisclosed", "decisions", "event", "jurisdiction", "severity", "due at", "rule"}
     assert {
         name

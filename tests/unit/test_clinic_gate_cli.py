@@ -1,4 +1,4 @@
-"""The gate on the command line: one question, a served site, an agent's session, lots."""
+"""The gate on the command line: one question, a served institution, an agent's session, lots."""
 
 import http.client
 import json
@@ -12,14 +12,17 @@ import pytest
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import sign_human_step
+from commonwatt.clinic.engines.gateway.institution import (
+    encounter_salt,
+    load_or_make_clinic_institution_secret,
+)
 from commonwatt.clinic.engines.gateway.service import EXTENSION
-from commonwatt.clinic.engines.gateway.site import encounter_salt, load_or_make_clinic_site_secret
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import put
-from tests.clinic_site import EARLY, FACTS, KEYS, TOKEN, hospital
+from tests.clinic_institution import EARLY, FACTS, KEYS, TOKEN, hospital
 
-GIVEN = ("--site", "qmh.toml", "--key", "gateway.pem")
+GIVEN = ("--institution", "qmh.toml", "--key", "gateway.pem")
 WORDS = tuple(word for name, value in FACTS.items() for word in ("--fact", f"{name}={value}"))
 
 
@@ -34,7 +37,7 @@ def opaque(secret, encounter):
 
 
 def disclose(folder, *encounters):
-    secret = load_or_make_clinic_site_secret(folder / "site.secret")
+    secret = load_or_make_clinic_institution_secret(folder / "institution.secret")
     made = RegistryWriter(Ledger.open(folder / "ledger.db"))
     for encounter in encounters:
         body = {"deployment": "deployment/x", "encounter": opaque(secret, encounter)}
@@ -81,8 +84,8 @@ def test_weights_that_are_not_those_on_record_do_not_run(folder, capsys):
         ("= 1", "qmh.toml"),
     ],
 )
-def test_a_site_file_at_fault_names_the_place(folder, capsys, line, place):
-    (folder / "qmh.toml").write_text('site = "qmh"\n' + line)
+def test_an_institution_file_at_fault_names_the_place(folder, capsys, line, place):
+    (folder / "qmh.toml").write_text('institution = "qmh"\n' + line)
     assert run("gate", "ask", "deployment/x", "e1", *GIVEN) == 20
     assert place in capsys.readouterr().err
 
@@ -102,7 +105,7 @@ def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn
             assert run("gate", "ask", "deployment/x", name, *GIVEN, *WORDS, "--own", "0.3") == 0
     assert 0 < len(asked) < 12
     capsys.readouterr()
-    assert run("gate", "lottery", "qmh", "--secret", "site.secret", "--json") == 0
+    assert run("gate", "lottery", "qmh", "--secret", "institution.secret", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["lots"], found["drawn"]) == (12, len(asked))
     assert found["shown_first"] == found["marked_wrongly"] == []
@@ -152,7 +155,9 @@ def post(connection, path, extension, **headers):
     return answer.status, json.loads(answer.read())
 
 
-def test_a_served_site_advises_takes_feedback_with_a_token_and_answers_on_loopback(served, folder):
+def test_a_served_institution_advises_takes_feedback_with_a_token_and_answers_on_loopback(
+    served, folder
+):
     status, answer = post(served, "/cds-services/x", {"facts": FACTS})
     told = answer["extension"][EXTENSION]
     assert (status, told["rule"]) == (200, "gate.allowed")
@@ -201,6 +206,6 @@ def test_an_agent_is_served_on_stdin_and_a_new_session_of_its_plan_goes_on_where
     assert (rule(second), rule(third)) == ("gate.allowed", "agent.budget-spent")
 
 
-def test_an_agents_session_needs_its_plan_and_a_pathway_of_the_site(folder):
+def test_an_agents_session_needs_its_plan_and_a_pathway_of_the_institution(folder):
     assert run("gate", "serve", *GIVEN, "--mcp", "chest") == 2
     assert run("gate", "serve", *GIVEN, "--mcp", "none", "--plan", "p") == 20

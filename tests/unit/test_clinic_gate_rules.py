@@ -69,7 +69,7 @@ def test_a_refusal_is_on_record_with_its_rule_and_says_it_in_its_error():
     verdict = _ask(gate, GOOD | {"quality": "poor"})
     assert (verdict.rule, verdict.score, verdict.advice) == ("gate.contraindicated", None, "")
     entry = _last(gate)
-    assert (entry.kind, entry.subject) == (REFUSAL, "site/qmh")
+    assert (entry.kind, entry.subject) == (REFUSAL, "institution/qmh")
     assert entry.body == {
         "rule": "gate.contraindicated", "detail": verdict.detail,
         "encounter": gate.encounter_pseudonym("e"), "deployment": "deployment/x",
@@ -193,7 +193,7 @@ def test_what_is_noted_stands_under_the_signature_of_the_answer():
     gate = _gate()
 
     def note(verdict):
-        return [EntryDraft(kind="note", subject="site/qmh", body={"rule": verdict.rule})]
+        return [EntryDraft(kind="note", subject="institution/qmh", body={"rule": verdict.rule})]
 
     question = AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
     for facts, rule in ((GOOD, ALLOWED), ({}, "gate.missing-fact")):
@@ -209,9 +209,9 @@ def test_only_what_is_live_here_and_has_a_model_may_be_asked():
     gate = _gate()
     assert _ask(gate, deployment="version/v1").rule == "gate.unknown-deployment"
     assert _ask(gate, deployment="deployment/none").rule == "gate.unknown-deployment"
-    gate.site = "elsewhere"
-    assert _ask(gate).rule == "gate.wrong-site"
-    gate.site, gate.models = "qmh", {}
+    gate.institution = "elsewhere"
+    assert _ask(gate).rule == "gate.wrong-institution"
+    gate.institution, gate.models = "qmh", {}
     assert _ask(gate).rule == "gate.no-model"
     assert gate.deployment_refusal("deployment/x") is None
 

@@ -10,7 +10,7 @@ from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from tests.clinic_factories import KEYS, move, put
-from tests.clinic_site import EARLY, FACTS, disclose, hospital
+from tests.clinic_institution import EARLY, FACTS, disclose, hospital
 
 HOUR = timedelta(hours=1)
 

@@ -35,7 +35,7 @@ def test_there_are_twelve_records_and_each_table_names_every_one():
     assert set(FIELDS) == set(RECORD_ROLES)
 
 
-def test_what_was_live_at_a_site_at_a_time():
+def test_what_was_live_at_a_institution_at_a_time():
     made = with_deployment()
     move(made, DeploymentStatus.APPROVED, "committee-chair", NOW + HOUR)
     move(made, DeploymentStatus.LIVE, "clinical-lead", NOW + 2 * HOUR)
@@ -141,7 +141,7 @@ def test_a_record_by_the_wrong_role_is_refused():
         ("deployment", {"mode": "wild"}, "one of shadow"),
         ("deployment", {"threshold": 30}, "a share"),
         ("deployment", {"threshold": float("nan")}, "a share"),
-        ("deployment", {"site": ""}, "a text"),
+        ("deployment", {"institution": ""}, "a text"),
         ("deployment", {"colour": 1}, "one of version"),
         ("deployment", {"version": "version/none"}, "a version on record"),
         ("deployment", {"version": "product/p"}, "one of version/"),

@@ -27,7 +27,7 @@ from commonwatt.clinic.engines.gateway.models import LogisticModel
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.ledger import Key, Person
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
-from tests.clinic_site import LINEAR, hospital
+from tests.clinic_institution import LINEAR, hospital
 
 SECRET, EVALUATOR, ON = b"e" * 32, KEYS["evaluator"], date(2026, 11, 22)
 MODEL = LogisticModel(intercept=-1.0, weights={"age_years": 0.02})

@@ -39,6 +39,13 @@ TERMS: Final = (
     Term("fleet", "機群", ("機隊",), "All machines of a programme."),
     Term("cluster", "叢集", ("集群",), "Machines that one controller drives.", strict=False),
     Term("site", "站點", ("場地", "站址"), "A data centre.", strict=False),
+    Term(
+        "institution",
+        "機構",
+        ("院點",),
+        "A hospital, a university: who answers for patients or staff.",
+        strict=False,
+    ),
     Term("node", "節點", (), "One machine with its GPUs."),
     Term("job", "任務", ("作業",), "What a tenant submits to run.", strict=False),
     Term(

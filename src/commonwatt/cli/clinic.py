@@ -106,6 +106,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     groups.model,
     "evidence",
     example="commonwatt clinic model evidence scores.csv --by sex --by age --threshold 0.3",
+    renamed_options={"--site": "--institution"},
 )
 @click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
@@ -113,7 +114,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
 @option("--by", multiple=True, help="Column with subgroups; may repeat.")
 @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5,
         show_default=True, help="Score from which the model advises.")  # fmt: skip
-@option("--site", default="", help="Column with the site, for a funnel with --out.")
+@option("--institution", default="", help="Column with the institution, for a funnel with --out.")
 @click.pass_context
 def evidence(
     ctx: click.Context,
@@ -122,7 +123,7 @@ def evidence(
     label: str,
     by: tuple[str, ...],
     threshold: float,
-    site: str,
+    institution: str,
 ) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
     from commonwatt.clinic.usecases.evidence import model_evidence_figures, model_evidence_of_table
@@ -134,7 +135,12 @@ def evidence(
     # Drawing costs a second or two, and without --out nobody would see the charts.
     if ctx.params.get("out"):
         charts = model_evidence_figures(
-            table, frame, score=score, label=label, site=site, language=command_language(ctx)
+            table,
+            frame,
+            score=score,
+            label=label,
+            institution=institution,
+            language=command_language(ctx),
         )
     data = answer | {"estimates": frame.to_dicts()}
     return CommandResult(
@@ -148,7 +154,7 @@ def evidence(
 @command(
     groups.monitor,
     "run",
-    example="commonwatt clinic monitor run scores.csv --day date --by site --band 0.1",
+    example="commonwatt clinic monitor run scores.csv --day date --by institution --band 0.1",
 )
 @click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")

@@ -23,14 +23,21 @@ from commonwatt.core.messages import Message, translate
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
-_site = option("--site", "site_file", type=_there, required=True, help="Site file in TOML.")
+_institution = option(
+    "--institution",
+    "institution_file",
+    type=_there,
+    required=True,
+    help="Institution file in TOML.",
+)
+_RENAMED_OPTIONS = {"--site": "--institution"}
 _secret = option(
     "--secret",
     "secret_file",
     type=_file,
-    default=Path("site.secret"),
+    default=Path("institution.secret"),
     show_default=True,
-    help="File of the site's secret; made where there is none.",
+    help="File of the institution's secret; made where there is none.",
 )
 
 
@@ -49,12 +56,14 @@ def _add_serve_command() -> None:
     @command(
         groups.gate,
         "serve",
-        example="commonwatt clinic gate serve --site qmh.toml --key gateway.pem\n"
-        "commonwatt clinic gate serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
+        example="commonwatt clinic gate serve --institution qmh.toml --key gateway.pem\n"
+        "commonwatt clinic gate serve --institution qmh.toml --key gateway.pem"
+        " --mcp chest --plan p1",
+        renamed_options=_RENAMED_OPTIONS,
     )
     @ledger_option
     @key_option
-    @_site
+    @_institution
     @_secret
     @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
     @option("--port", type=click.IntRange(0, 65535), default=8743, show_default=True,
@@ -64,7 +73,7 @@ def _add_serve_command() -> None:
     def serve(
         where: str,
         key_file: Path,
-        site_file: Path,
+        institution_file: Path,
         secret_file: Path,
         host: str,
         port: int,
@@ -81,7 +90,7 @@ def _add_serve_command() -> None:
             )
         open_log_or(secret_file.parent / "log" / "gate.jsonl")
         with app.open_advice_gate(
-            where, key_file, site_file, secret_file, now=_command_utc_now()
+            where, key_file, institution_file, secret_file, now=_command_utc_now()
         ) as opened:
             # Said at each start: what cannot be compared with its approved digest may have been
             # exchanged.
@@ -116,12 +125,14 @@ def _add_ask_command() -> None:
     @command(
         groups.gate,
         "ask",
-        example="commonwatt clinic gate ask deployment/x e-17 --site qmh.toml --key gateway.pem"
+        example="commonwatt clinic gate ask deployment/x e-17 --institution qmh.toml"
+        " --key gateway.pem"
         " --fact modality=ct --fact age_years=50 --fact quality=good",
+        renamed_options=_RENAMED_OPTIONS,
     )
     @ledger_option
     @key_option
-    @_site
+    @_institution
     @_secret
     @click.argument("deployment", metavar="DEPLOYMENT")
     @click.argument("encounter")
@@ -130,7 +141,7 @@ def _add_ask_command() -> None:
     def ask(
         where: str,
         key_file: Path,
-        site_file: Path,
+        institution_file: Path,
         secret_file: Path,
         deployment: str,
         encounter: str,
@@ -141,7 +152,7 @@ def _add_ask_command() -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         with app.open_advice_gate(
-            where, key_file, site_file, secret_file, now=_command_utc_now()
+            where, key_file, institution_file, secret_file, now=_command_utc_now()
         ) as opened:
             advice = app.request_model_advice(
                 opened,
@@ -163,19 +174,21 @@ def _ask_command_text(advice: dict[str, Any], language: str) -> str:
 
 def _add_lottery_command() -> None:
     @command(
-        groups.gate, "lottery", example="commonwatt clinic gate lottery qmh --secret site.secret"
+        groups.gate,
+        "lottery",
+        example="commonwatt clinic gate lottery qmh --secret institution.secret",
     )
     @ledger_option
-    @click.argument("site")
-    # Several, because a site changes its secret after each disclosure and older lots fell under
-    # older ones.
+    @click.argument("institution")
+    # Several, because an institution changes its secret after each disclosure and older lots fell
+    # under older ones.
     @option("--secret", "secret_files", type=_there, multiple=True, required=True,
             help="A secret that is disclosed now; may repeat.")  # fmt: skip
-    def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+    def lots(where: str, institution: str, secret_files: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Draw the lots again by which doctors were asked first, and compare the record."""
         from commonwatt.clinic.usecases import gateway as app
 
-        audit = app.encounter_lottery_audit(where, site, secret_files)
+        audit = app.encounter_lottery_audit(where, institution, secret_files)
         return CommandResult(
             data=audit, text=lambda language: _lottery_command_text(audit, language)
         )

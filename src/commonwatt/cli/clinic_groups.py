@@ -32,7 +32,7 @@ incident = LazyGroup(
 gate = LazyGroup(
     name="gate",
     help="Where clinicians ask a model, and what became of its advice.",
-    example="commonwatt clinic gate serve site.toml",
+    example="commonwatt clinic gate serve institution.toml",
 )
 language_models = LazyGroup(
     name="language",

@@ -31,14 +31,14 @@ def _add_live_command() -> None:
         example="commonwatt clinic model live qmh --at 2026-11-22T08:00:00+08:00",
     )
     @ledger_option
-    @click.argument("site")
+    @click.argument("institution")
     # With its offset: what was live at eight o'clock is another question in Hong Kong than in UTC.
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
-    def live(where: str, site: str, at: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
-        """Show what was live at a site at a time."""
+    def live(where: str, institution: str, at: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+        """Show what was live at an institution at a time."""
         from commonwatt.clinic.usecases import queries as app
 
-        deployments = app.live_deployment_rows(where, site, at or datetime.now(UTC))
+        deployments = app.live_deployment_rows(where, institution, at or datetime.now(UTC))
         return CommandResult(
             data={"live": deployments},
             text=lambda language: query_rows_command_text(deployments, language),

@@ -98,6 +98,20 @@ class _ExampleFirstCommand(click.Command):
 class Command(_ExampleFirstCommand):
     """A leaf command."""
 
+    renamed_options: Mapping[str, str] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read options; one that is called otherwise now is answered with the new name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as unknown:
+            now = self.renamed_options.get(unknown.option_name)
+            if now is None:
+                raise
+            raise_click_usage_error(
+                Message("{old} is called {new} now.", {"old": unknown.option_name, "new": now})
+            )
+
     def invoke(self, ctx: click.Context) -> Any:
         """Do it, with its words in the log."""
         # The words of our own table and never an argument: a name may stand there.
@@ -202,12 +216,17 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
 
 
 def command(
-    group: LazyGroup | None, name: str, *, example: str
+    group: LazyGroup | None,
+    name: str,
+    *,
+    example: str,
+    renamed_options: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., CommandResult]], click.Command]:
     """Return a decorator that makes a function returning an `CommandResult` into a command.
 
     The function's docstring is the help. The options `--json`, `--out` and
-    `--lang` are added to those that it declares.
+    `--lang` are added to those that it declares. Of `renamed_options` an old name is
+    answered with the new one.
     """
 
     def make_click_command(function: Callable[..., CommandResult]) -> click.Command:
@@ -224,6 +243,7 @@ def command(
             _attach_click_option(run_command_function, extra)
         made = click.command(name, cls=Command)(run_command_function)
         made.example = example
+        made.renamed_options = dict(renamed_options or {})
         if group is not None:
             group.add_command(made)
         return made

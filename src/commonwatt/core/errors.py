@@ -13,6 +13,7 @@
     │   ├── NodesError             22   a node list holds a bad value
     │   ├── ProgrammeError         23   a programme file holds bad values
     │   ├── TableError             24   a table lacks a column or has a wrong type
+    │   ├── IdentifierError        25   nothing of this kind may be called so
     │   ├── CountryError           30   a country file or macro table is at fault
     │   ├── AccountError           31   a ledger does not balance or names no fund
     │   ├── BondError              32   a bond cannot exist as described
@@ -195,6 +196,12 @@ class TableError(InputError):
     """A table lacks a column, or a column has the wrong type."""
 
     code, exit_code = "table-invalid", 24
+
+
+class IdentifierError(InputError):
+    """Nothing of this kind may be called so; the spelling of its names is told."""
+
+    code, exit_code = "identifier-invalid", 25
 
 
 class InfeasibleError(CommonwattError):

@@ -29,6 +29,8 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from commonwatt.core.identifiers import OPERATOR_NAME
+
 LOG_ENVIRONMENT: Final = "COMMONWATT_LOG"
 LOG_TO_STDERR: Final = "-"
 MOST_LOG_BYTES: Final = 10_000_000
@@ -135,7 +137,6 @@ LOG_FIELDS: Final[Mapping[str, FieldKind]] = {
 """Every field that a line may have, beside instant, level, event and process."""
 
 _MADE_ID: Final = re.compile(r"[0-9a-f]{8,64}")
-_NAME_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*([ .-][A-Za-z0-9_]+){0,5}")
 
 
@@ -266,7 +267,7 @@ def _made_id_of(value: object) -> str | None:
 
 
 def _name_id_of(value: object) -> str | None:
-    return value if isinstance(value, str) and _NAME_ID.fullmatch(value) else None
+    return value if isinstance(value, str) and OPERATOR_NAME.fits(value) else None
 
 
 def _count_of(value: object) -> int | None:

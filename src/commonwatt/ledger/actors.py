@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 import commonwatt.ledger.schema as schema
+from commonwatt.core.identifiers import IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
@@ -53,7 +54,12 @@ class Actor:
 
 
 def enrolment_draft(person: Person, public_key: bytes) -> EntryDraft:
-    """Return the entry that makes `person` known by `public_key`."""
+    """Return the entry that makes `person` known by `public_key`.
+
+    Raises:
+        IdentifierError: Nobody may be called so; older enrolments are read as they stand.
+    """
+    check_identifier(IdentifierKind.PERSON, person.name, "name")
     body = asdict(person) | {"public_key": public_key.hex()}
     return EntryDraft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
 

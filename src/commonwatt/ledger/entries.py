@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from commonwatt.core.identifiers import QUALIFIED_PATH
 from commonwatt.core.messages import Message
 from commonwatt.ledger.errors import EntryError
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
-_SUBJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 )
@@ -66,7 +66,7 @@ def checked_entry_body(draft: EntryDraft) -> str:
     '{"a":"字","b":1}'
     """
     _check_ledger_entry_name("kind", draft.kind, _KIND)
-    _check_ledger_entry_name("subject", draft.subject, _SUBJECT)
+    _check_ledger_entry_name("subject", draft.subject, QUALIFIED_PATH)
     try:
         body = _ENCODER.encode(dict(draft.body))
         body.encode()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.clinic_site import hospital
+from tests.clinic_institution import hospital
 from tests.golden.commands.inputs import (
     CLAIMS,
     FAULT_COUNTS,
@@ -192,8 +192,10 @@ CLINIC = [
         f"clinic model classify --fact offering=service {WISH} --place house --on 2026-11-22"),
     one("clinic-rules",
         "clinic rules show --move eu.aia.art6-1=2027-08-02 --on 2028-01-01", text=False),
-    one("clinic-evidence", f"clinic model evidence {SCORES} --by site --threshold 0.3 --site site"),
-    one("clinic-monitor", f"clinic monitor run {SCORES} --by site"),
+    one("clinic-evidence",
+        f"clinic model evidence {SCORES} --by institution --threshold 0.3"
+        " --institution institution"),
+    one("clinic-monitor", f"clinic monitor run {SCORES} --by institution"),
     one("clinic-joint", "clinic model joint cases.csv", prepare=ward),
     one("clinic-explain", "clinic model explain cases.csv --linear model.json", prepare=ward,
         files={"model.json": LINEAR}),
@@ -277,11 +279,11 @@ WALKS = [
             "clinic model live qmh --at 2020-01-01T02:00:00+0000 --json",
             "clinic model approver deployment/x --json",
             "clinic rules rulings product/p --place hk",
-            "clinic gate ask deployment/x e1 --site qmh.toml --key gateway.pem --fact modality=ct"
+            "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
             " --fact age_years=50 --fact quality=good --json",
-            "clinic gate ask deployment/x e1 --site qmh.toml --key gateway.pem --fact modality=ct"
+            "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
             " --json",
-            "clinic gate lottery qmh --secret site.secret --json",
+            "clinic gate lottery qmh --secret institution.secret --json",
             "clinic model dossier version/v1 --out dossier",
         ),
     ),

@@ -65,8 +65,8 @@ REGISTRY_FILES = {
         "determination": {"version": "version/chest-1", "ruling": "ruling/chest",
                           "outcome": "approved", "conditions": []},
         "deployment": {"version": "version/chest-1", "determination": "determination/chest",
-                       "site": "qmh", "mode": "advisory", "threshold": 0.3, "guide": "imaging",
-                       "monitor": {"band": 0.1, "alpha": 0.1}},
+                       "institution": "qmh", "mode": "advisory", "threshold": 0.3,
+                       "guide": "imaging", "monitor": {"band": 0.1, "alpha": 0.1}},
     }.items()
 }  # fmt: skip
 

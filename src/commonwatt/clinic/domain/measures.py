@@ -86,8 +86,8 @@ BINNING_ERROR: Final = _clinic_number_measure(
 EVIDENCE_VERDICT: Final = _clinic_text_measure(
     "evidence_verdict", Message("Verdict"), Message("Estimated, or too few to say")
 )
-HOSPITAL: Final = _clinic_text_measure(
-    "hospital", Message("Hospital"), Message("Where a model is used, as deployments name it")
+INSTITUTION: Final = _clinic_text_measure(
+    "institution", Message("Institution"), Message("Where a model is used, as deployments name it")
 )
 JUDGE: Final = _clinic_text_measure(
     "judge", Message("Judged by"), Message("The model, the doctor, or the mean of both")

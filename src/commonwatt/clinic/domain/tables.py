@@ -20,7 +20,7 @@ _OVER_LIMIT: Final = _of(m.EVIDENCE_OVER_LIMIT, "over_limit")
 _PLACE: Final = _of(m.PLACE, "jurisdiction")
 _ON: Final = _of(m.LAW_OF, "on")
 _SCHEME: Final = _of(m.SCHEME, "scheme")
-_HOSPITAL: Final = _of(m.HOSPITAL, "site")
+_INSTITUTION: Final = _of(m.INSTITUTION, "institution")
 _DEPLOYMENT: Final = _of(m.DEPLOYMENT)
 _RULE: Final = _of(m.RULE)
 _EVENT: Final = _of(m.EVENT)
@@ -159,8 +159,8 @@ CLINIC_SUBGROUPS: Final = TableSchema(
 )
 CLINIC_FUNNEL: Final = TableSchema(
     "clinic_funnel",
-    "Each model by hospital.",
-    (_MODEL, _HOSPITAL, _of(m.EXPECTED_EVENTS, "expected"), _RATIO),
+    "Each model by institution.",
+    (_MODEL, _INSTITUTION, _of(m.EXPECTED_EVENTS, "expected"), _RATIO),
 )
 CLINIC_VOICES: Final = TableSchema(
     "clinic_voices",
@@ -197,7 +197,7 @@ DEPLOYMENTS: Final = TableSchema(
         _DEPLOYMENT,
         _of(m.PRODUCT),
         _of(m.VERSION),
-        _HOSPITAL,
+        _INSTITUTION,
         _of(m.MODE),
         _of(m.THRESHOLD),
         _of(m.DEPLOYMENT_STATUS, "status"),
@@ -232,7 +232,7 @@ STANDING: Final = TableSchema(
     "Where the deployments of one version stand, as the dossier shows it.",
     (
         _DEPLOYMENT,
-        _HOSPITAL,
+        _INSTITUTION,
         _of(m.DEPLOYMENT_STATUS, "status"),
         _of(m.APPROVED_BY),
         _of(m.UNDISCLOSED),

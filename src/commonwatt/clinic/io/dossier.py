@@ -142,7 +142,7 @@ def _dossier_deployment_row(registry: Registry, record: RegistryRecord, language
     )
     status = translate(str(registry.deployment_status(record.name)), language)
     lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
-    return [record.name, record.body["site"], status, by, lacking, decisions or ABSENT]
+    return [record.name, record.body["institution"], status, by, lacking, decisions or ABSENT]
 
 
 def _dossier_duties_html(

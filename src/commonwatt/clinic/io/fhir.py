@@ -34,15 +34,17 @@ def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
     records = dossier_records(registry, version)
     product, this = records["product"][0], records["version"][0]
     incidents = [r for r in records["event"] if r.body["type"] == "incident"]
-    sites = {r.name: r.body["site"] for r in records["deployment"]}
+    institutions = {r.name: r.body["institution"] for r in records["deployment"]}
     resources = [_fhir_device_definition(product), _fhir_device(this, product)]
     # R5 wants a subject for every adverse event. No patient is on record, so the subject is the
-    # site's patients as a group, which names nobody.
+    # institution's patients as a group, which names nobody.
     resources += [
-        _fhir_patient_group(site)
-        for site in sorted({sites[r.body["deployment"]] for r in incidents})
+        _fhir_patient_group(institution)
+        for institution in sorted({institutions[r.body["deployment"]] for r in incidents})
     ]
-    resources += [_fhir_adverse_event(r, this, sites[r.body["deployment"]]) for r in incidents]
+    resources += [
+        _fhir_adverse_event(r, this, institutions[r.body["deployment"]]) for r in incidents
+    ]
     return {
         "resourceType": "Bundle",
         "type": "collection",
@@ -79,11 +81,11 @@ def _fhir_device(version: RegistryRecord, product: RegistryRecord) -> dict[str, 
     }
 
 
-def _fhir_patient_group(site: str) -> dict[str, Any]:
-    description = f"Patients of {site}; the record names no patient."
+def _fhir_patient_group(institution: str) -> dict[str, Any]:
+    description = f"Patients of {institution}; the record names no patient."
     return {
         "resourceType": "Group",
-        "id": fhir_id(f"patients/{site}"),
+        "id": fhir_id(f"patients/{institution}"),
         "type": "person",
         "membership": "definitional",
         "description": description,
@@ -91,7 +93,7 @@ def _fhir_patient_group(site: str) -> dict[str, Any]:
 
 
 def _fhir_adverse_event(
-    record: RegistryRecord, version: RegistryRecord, site: str
+    record: RegistryRecord, version: RegistryRecord, institution: str
 ) -> dict[str, Any]:
     return {
         "resourceType": "AdverseEvent",
@@ -99,7 +101,7 @@ def _fhir_adverse_event(
         "status": "completed",
         "actuality": "actual",
         "code": {"text": record.body["code"]},
-        "subject": {"reference": f"Group/{fhir_id(f'patients/{site}')}"},
+        "subject": {"reference": f"Group/{fhir_id(f'patients/{institution}')}"},
         "recordedDate": record.at.isoformat(),
         "seriousness": {"text": record.body["severity"]},
         "suspectEntity": [{"instanceReference": {"reference": f"Device/{fhir_id(version.name)}"}}],

@@ -1,4 +1,4 @@
-"""Charts of the clinic: over time, by site, by subgroup, and clinician against model."""
+"""Charts of the clinic: over time, by institution, by subgroup, and clinician against model."""
 
 from __future__ import annotations
 
@@ -82,73 +82,77 @@ def _monitor_alarm_lines(alarms: pl.DataFrame) -> Any:
     return alt.Chart(alarms).mark_rule(color=ALARM, strokeDash=[4, 3]).encode(x="day:Q")
 
 
-def site_funnel_svg(points: pl.DataFrame, language: str) -> str:
-    """Return observed over expected of each site against its expected events.
+def institution_funnel_svg(points: pl.DataFrame, language: str) -> str:
+    """Return observed over expected of each institution against its expected events.
 
-    A site beyond the outer curves, which is named, is one in five hundred by chance
+    An institution beyond the outer curves, which is named, is one in five hundred by chance
     alone, if the model is right there; the inner curves are one in twenty. Limits are
     exact Poisson.
 
     Args:
-        points: Columns model, site, expected and o_over_e.
+        points: Columns model, institution, expected and o_over_e.
         language: Of the axis titles.
     """
     models = points["model"].unique(maintain_order=True).to_list()
-    # Sites differ by orders of magnitude; on a linear axis the small ones, where chance is largest,
-    # would be one blot.
+    # Institutions differ by orders of magnitude; on a linear axis the small ones, where chance is
+    # largest, would be one blot.
     log = alt.Scale(type="log", nice=False, padding=12)
     x = alt.X("expected:Q", title=measure_label_text(EXPECTED_EVENTS, language), scale=log)
     title = measure_label_text(OBSERVED_OVER_EXPECTED, language)
     y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
     colour: Any = alt.Color("model:N", title=None, scale=chart_colour_scale(models))
     dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
-    names = alt.Chart(sites_outside_limits(points)).mark_text(dx=8, align="left", fontSize=11)
-    limits = site_funnel_limits(points["expected"].to_list())
+    names = alt.Chart(institutions_outside_limits(points)).mark_text(
+        dx=8, align="left", fontSize=11
+    )
+    limits = institution_funnel_limits(points["expected"].to_list())
     dash: Any = alt.StrokeDash("level:N", legend=None, scale=alt.Scale(range=[[4, 3], [1, 0]]))
     curves = alt.Chart(limits).mark_line(color=_SOFT, strokeWidth=1)
     edges = curves.encode(x=x, y=y, detail="side:N", strokeDash=dash)
-    description = translate("Observed over expected by site, with limits of chance", language)
+    description = translate(
+        "Observed over expected by institution, with limits of chance", language
+    )
     return report_chart_svg(
-        chart_at_report_size(edges + dots + names.encode(x=x, y=y, text="site:N")),
+        chart_at_report_size(edges + dots + names.encode(x=x, y=y, text="institution:N")),
         description=description,
     )
 
 
-def sites_outside_limits(points: pl.DataFrame) -> pl.DataFrame:
-    """Return the sites that lie outside the outer limits.
+def institutions_outside_limits(points: pl.DataFrame) -> pl.DataFrame:
+    """Return the institutions that lie outside the outer limits.
 
     >>> given = pl.DataFrame({"expected": [100.0, 100.0], "o_over_e": [1.1, 1.5]})
-    >>> sites_outside_limits(given)["o_over_e"].to_list()
+    >>> institutions_outside_limits(given)["o_over_e"].to_list()
     [1.5]
     """
     low, high = (
-        _site_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
+        _institution_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
     )
     ratio = points["o_over_e"].to_numpy()
     return points.filter(pl.Series((ratio < low) | (ratio > high)))
 
 
-def _site_poisson_limit(expected: Any, tail: float) -> Any:
-    # Exact, because the normal limits of most funnels are wrong just where sites are small and
-    # outliers are looked for.
+def _institution_poisson_limit(expected: Any, tail: float) -> Any:
+    # Exact, because the normal limits of most funnels are wrong just where institutions are small
+    # and outliers are looked for.
     return stats.poisson.ppf(tail, expected) / expected
 
 
-def site_funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
+def institution_funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
     """Return exact Poisson limits of observed over expected at 95 % and 99.8 %.
 
-    >>> found = site_funnel_limits([10.0, 100.0])
+    >>> found = institution_funnel_limits([10.0, 100.0])
     >>> found.filter(level="99.8 %", side="high", expected=100.0)["o_over_e"].round(2).to_list()
     [1.32]
     """
     reach = np.geomspace(max(min(expected), 0.5), max(*expected, 1.0), 60)
-    # With a point at every site, so that a dot never lies on the other side of a curve than of its
-    # own limit.
+    # With a point at every institution, so that a dot never lies on the other side of a curve than
+    # of its own limit.
     at = np.unique(np.concatenate([reach, np.asarray(expected, np.float64)]))
     parts = [
-        pl.DataFrame({"expected": at, "o_over_e": _site_poisson_limit(at, tail)}).with_columns(
-            level=pl.lit(level), side=pl.lit(side)
-        )
+        pl.DataFrame(
+            {"expected": at, "o_over_e": _institution_poisson_limit(at, tail)}
+        ).with_columns(level=pl.lit(level), side=pl.lit(side))
         for level, tails in (("95 %", (0.025, 0.975)), ("99.8 %", (0.001, 0.999)))
         for side, tail in zip(("low", "high"), tails, strict=True)
     ]

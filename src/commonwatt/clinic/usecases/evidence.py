@@ -52,26 +52,30 @@ def model_evidence_of_table(
 
 
 def model_evidence_figures(
-    path: Path, estimates: pl.DataFrame, *, score: str, label: str, site: str, language: str
+    path: Path, estimates: pl.DataFrame, *, score: str, label: str, institution: str, language: str
 ) -> dict[str, str]:
-    """Return the panel of subgroups and, where there is a column of sites, their funnel.
+    """Return the panel of subgroups and, where there is a column of institutions, their funnel.
 
     Raises:
         EvidenceError: The table lacks a column.
     """
-    from commonwatt.clinic.usecases.charts import patient_subgroups_svg, site_funnel_svg
+    from commonwatt.clinic.usecases.charts import institution_funnel_svg, patient_subgroups_svg
 
     figures = {"subgroups.svg": patient_subgroups_svg(estimates, language)}
-    if site:
-        frame = read_patient_table(path, [score, label, site])
-        sites = frame.group_by(pl.col(site).cast(pl.String).fill_null("unknown").alias("site"))
+    if institution:
+        frame = read_patient_table(path, [score, label, institution])
+        institutions = frame.group_by(
+            pl.col(institution).cast(pl.String).fill_null("unknown").alias("institution")
+        )
         points = (
-            sites.agg(expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum())
+            institutions.agg(
+                expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum()
+            )
             .filter(pl.col("expected") > 0)
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
-            .sort("site")
+            .sort("institution")
         )
-        figures["funnel.svg"] = site_funnel_svg(points, language)
+        figures["funnel.svg"] = institution_funnel_svg(points, language)
     return figures
 
 

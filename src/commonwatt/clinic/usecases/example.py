@@ -31,7 +31,7 @@ class MonitoredModel:
         name: In the reader's language.
         ruling: Its class in Hong Kong.
         days: Sketch of each day.
-        sites: One group for each site.
+        institutions: One group for each institution.
         groups: One group for each group of patients.
         monitor_result: What its monitor says.
         path: Evidence over its limit after every `PATH_STEP_DAYS` days.
@@ -41,24 +41,24 @@ class MonitoredModel:
     name: str
     ruling: ProductRuling
     days: tuple[ScoreSketch, ...]
-    sites: ScoreSketch
+    institutions: ScoreSketch
     groups: ScoreSketch
     monitor_result: MonitorResult
     path: tuple[float, ...]
     open_duties: tuple[str, ...]
 
     @property
-    def over_all_sites(self) -> ScoreSketch:
+    def over_all_institutions(self) -> ScoreSketch:
         """Every row."""
-        return self.sites.over_all_groups()
+        return self.institutions.over_all_groups()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicExample:
-    """Every model, and what its sites and groups are called."""
+    """Every model, and what its institutions and groups are called."""
 
     models: tuple[MonitoredModel, ...]
-    sites: tuple[str, ...]
+    institutions: tuple[str, ...]
     groups: tuple[str, ...]
 
 
@@ -68,7 +68,7 @@ class _DailyRows:
 
     score: F64
     label: npt.NDArray[np.bool_]
-    site: npt.NDArray[np.int64]
+    institution: npt.NDArray[np.int64]
     group: npt.NDArray[np.int64]
 
 
@@ -85,7 +85,7 @@ def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
         models=tuple(
             _example_monitored_model(entry, file, language, seed, on) for entry in file["models"]
         ),
-        sites=tuple(file["sites"]),
+        institutions=tuple(file["institutions"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
     )
 
@@ -104,7 +104,9 @@ def _example_monitored_model(
         name=entry["name"][language],
         ruling=ruling,
         days=days,
-        sites=_merged_score_sketch([(day, day.site) for day in rows], len(file["sites"])),
+        institutions=_merged_score_sketch(
+            [(day, day.institution) for day in rows], len(file["institutions"])
+        ),
         groups=_merged_score_sketch([(day, day.group) for day in rows], len(file["groups"])),
         monitor_result=monitor_daily_score_counts(counts, plan),
         path=_monitor_evidence_path(counts, plan),
@@ -123,21 +125,28 @@ def _draw_daily_patient_rows(
 ) -> list[_DailyRows]:
     """Return each day's rows; who they are has a stream of its own and moves no score."""
     chance = named_random_stream(seed, f"clinic-example-{entry['id']}")
-    # A stream of its own: a change of sites or groups must not move a single score.
+    # A stream of its own: a change of institutions or groups must not move a single score.
     whose = named_random_stream(seed, f"clinic-example-{entry['id']}-whose")
-    odd = entry.get("odd_site", {"name": "", "logit": 0.0})
-    harm = np.array([odd["logit"] if site == odd["name"] else 0.0 for site in file["sites"]])
+    odd = entry.get("odd_institution", {"name": "", "logit": 0.0})
+    harm = np.array(
+        [
+            odd["logit"] if institution == odd["name"] else 0.0
+            for institution in file["institutions"]
+        ]
+    )
     shares = [group["share"] for group in file["groups"]]
     daily_rows: list[_DailyRows] = []
     for day in range(DAYS):
         count = int(entry["patients_per_day"])
-        site = whose.choice(len(harm), size=count, p=list(file["sites"].values()))
+        institution = whose.choice(len(harm), size=count, p=list(file["institutions"].values()))
         group = whose.choice(len(shares), size=count, p=shares)
         x = float(entry["mean_logit"]) + 1.3 * chance.standard_normal(count)
         drift = entry["drift_logit"] if day >= entry["drift_day"] else 0.0
-        label = chance.random(count) < 1 / (1 + np.exp(-(x + drift + harm[site])))
+        label = chance.random(count) < 1 / (1 + np.exp(-(x + drift + harm[institution])))
         daily_rows.append(
-            _DailyRows(score=1 / (1 + np.exp(-x)), label=label, site=site, group=group)
+            _DailyRows(
+                score=1 / (1 + np.exp(-x)), label=label, institution=institution, group=group
+            )
         )
     return daily_rows
 

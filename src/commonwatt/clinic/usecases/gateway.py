@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.clinic.engines.gateway import AdviceGate, PathwayRunner
+from commonwatt.clinic.engines.gateway.institution import (
+    ClinicInstitution,
+    encounter_lottery_of_institution,
+    encounter_lottery_secret,
+    encounter_salt,
+    load_clinic_institution,
+    load_or_make_clinic_institution_secret,
+    read_clinic_institution_secret,
+)
 from commonwatt.clinic.engines.gateway.lottery import (
     audit_encounter_lottery,
     record_lottery_commitment,
-)
-from commonwatt.clinic.engines.gateway.site import (
-    ClinicSite,
-    encounter_lottery_of_site,
-    encounter_lottery_secret,
-    encounter_salt,
-    load_clinic_site,
-    load_or_make_clinic_site_secret,
-    read_clinic_site_secret,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
@@ -37,47 +37,57 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedGate:
-    """A gate that is ready, and the site file behind it."""
+    """A gate that is ready, and the institution file behind it."""
 
     gate: AdviceGate
-    site: ClinicSite
+    institution: ClinicInstitution
 
     @property
     def unverified_deployments(self) -> list[str]:
         """Deployments of which nothing shows that the version on record is what runs."""
         return sorted(
-            name for name, model in self.site.models.items() if not model.has_artefact_digest
+            name for name, model in self.institution.models.items() if not model.has_artefact_digest
         )
 
 
 @contextmanager
 def open_advice_gate(
-    ledger_location: str, key_file: Path, site_file: Path, secret_file: Path, *, now: datetime
+    ledger_location: str,
+    key_file: Path,
+    institution_file: Path,
+    secret_file: Path,
+    *,
+    now: datetime,
 ) -> Generator[OpenedGate]:
-    """Give the gate of a site over the ledger at `ledger_location`, its lot pledged.
+    """Give the gate of an institution over the ledger at `ledger_location`, its lot pledged.
 
     Raises:
-        InputError: The site file or the secret cannot be read.
+        InputError: The institution file or the secret cannot be read.
+        IdentifierError: No institution may be called so, and none on record is.
         AdviceRefusedError: A model's weights are not those of the version on record.
         ActorError: The key may not speak for a gateway.
     """
-    site, secret = load_clinic_site(site_file), load_or_make_clinic_site_secret(secret_file)
+    institution, secret = (
+        load_clinic_institution(institution_file),
+        load_or_make_clinic_institution_secret(secret_file),
+    )
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
         writer = RegistryWriter(ledger)
+        writer.check_institution(institution.name, f"{institution_file}, institution")
         # Before the first question: a gate with the wrong weights does not open, rather than refuse
         # patient by patient.
-        site.check_model_artefacts(writer.registry)
-        lot = encounter_lottery_of_site(site, secret) if site.share else None
+        institution.check_model_artefacts(writer.registry)
+        lot = encounter_lottery_of_institution(institution, secret) if institution.share else None
         if lot:
-            record_lottery_commitment(writer, site.name, lot, by=key, at=now)
-        models = {name: loaded.model for name, loaded in site.models.items()}
+            record_lottery_commitment(writer, institution.name, lot, by=key, at=now)
+        models = {name: loaded.model for name, loaded in institution.models.items()}
         gate = AdviceGate(
-            writer, site.name, models, by=key, salt=encounter_salt(secret), sample=lot
+            writer, institution.name, models, by=key, salt=encounter_salt(secret), sample=lot
         )
         log_event(LogEvent.GATE_OPENED, actor=actor_id_of(key.public_key))
-        yield OpenedGate(gate=gate, site=site)
+        yield OpenedGate(gate=gate, institution=institution)
     finally:
         ledger.engine.dispose()
 
@@ -92,9 +102,9 @@ def cds_hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uv
 
     from commonwatt.clinic.engines.gateway.service import CdsHooksService
 
-    site = gate.site
-    remote = frozenset(name for name, loaded in site.models.items() if loaded.remote)
-    service = CdsHooksService(gate.gate, clock, site.clinician_signer, remote)
+    institution = gate.institution
+    remote = frozenset(name for name, loaded in institution.models.items() if loaded.remote)
+    service = CdsHooksService(gate.gate, clock, institution.clinician_signer, remote)
     config = uvicorn.Config(
         service.cds_hooks_app(),
         host=host,
@@ -142,11 +152,11 @@ def serve_agent_pathway(
     """Yield the MCP server's answer to each line of one agent's plan.
 
     Raises:
-        InputError: The site file has no such pathway.
+        InputError: The institution file has no such pathway.
     """
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
-    runner = PathwayRunner(gate.gate, gate.site.agent_pathway(pathway), plan)
+    runner = PathwayRunner(gate.gate, gate.institution.agent_pathway(pathway), plan)
     yield from McpServer(runner, clock).serve_agent_requests(lines)
 
 
@@ -172,16 +182,20 @@ def request_model_advice(
 
 
 def encounter_lottery_audit(
-    ledger_location: str, site: str, secret_files: Iterable[Path]
+    ledger_location: str, institution: str, secret_files: Iterable[Path]
 ) -> dict[str, Any]:
-    """Return what drawing a site's lots again shows.
+    """Return what drawing an institution's lots again shows.
 
     Raises:
         InputError: A secret cannot be read.
     """
-    secrets = [encounter_lottery_secret(read_clinic_site_secret(path)) for path in secret_files]
+    secrets = [
+        encounter_lottery_secret(read_clinic_institution_secret(path)) for path in secret_files
+    ]
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        return asdict(audit_encounter_lottery(ledger.entries(), site, secrets)) | {"site": site}
+        return asdict(audit_encounter_lottery(ledger.entries(), institution, secrets)) | {
+            "institution": institution
+        }
     finally:
         ledger.engine.dispose()

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.clinic.engines.gateway.institution import load_or_make_clinic_institution_secret
 from commonwatt.clinic.engines.gateway.models import load_medical_model_function
-from commonwatt.clinic.engines.gateway.site import load_or_make_clinic_site_secret
 from commonwatt.clinic.engines.language import (
     ChatModel,
     ClinicalNote,
@@ -133,7 +133,7 @@ def clinical_canary_texts(secret_file: Path, count: int) -> tuple[str, str]:
     Raises:
         InputError: The secret cannot be read.
     """
-    canaries = make_clinical_canaries(load_or_make_clinic_site_secret(secret_file), count)
+    canaries = make_clinical_canaries(load_or_make_clinic_institution_secret(secret_file), count)
     return clinical_canaries_json(canaries), "".join(
         f"{canary.planted_note_line}\n" for canary in canaries
     )

@@ -38,7 +38,7 @@ def _registry_deployment_row(registry: Registry, name: str, now: datetime) -> di
         "deployment": name,
         "product": version.body.get("product", "") if version else "",
         "version": body["version"],
-        "site": body["site"],
+        "institution": body["institution"],
         "mode": body["mode"],
         "threshold": body["threshold"],
         "status": status.value if status else "",

@@ -37,10 +37,12 @@ def replay_clinic_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     return registry
 
 
-def live_deployment_rows(ledger_location: str, site: str, at: datetime) -> list[dict[str, Any]]:
-    """Return what was live at a site at an instant."""
+def live_deployment_rows(
+    ledger_location: str, institution: str, at: datetime
+) -> list[dict[str, Any]]:
+    """Return what was live at an institution at an instant."""
     live = _query_clinic_registry(
-        ledger_location, _STANDING, lambda registry: registry.live_deployments(site, at)
+        ledger_location, _STANDING, lambda registry: registry.live_deployments(institution, at)
     )
     return [asdict(each) | {"since": each.since.isoformat()} for each in live]
 

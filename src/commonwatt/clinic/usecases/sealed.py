@@ -24,14 +24,14 @@ from commonwatt.clinic.engines.evidence.sealed import (
     reveal_sealed_case,
     seal_evidence_cases,
 )
+from commonwatt.clinic.engines.gateway.institution import (
+    load_or_make_clinic_institution_secret,
+    read_clinic_institution_secret,
+)
 from commonwatt.clinic.engines.gateway.models import (
     HttpModel,
     load_logistic_model,
     load_medical_model_function,
-)
-from commonwatt.clinic.engines.gateway.site import (
-    load_or_make_clinic_site_secret,
-    read_clinic_site_secret,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.registry import with_registry_writer
@@ -52,7 +52,7 @@ def seal_cases_file(items: Path, secret: Path, key_file: Path, terms: SealTerms)
     """
     return seal_evidence_cases(
         load_sealed_cases(items),
-        load_or_make_clinic_site_secret(secret),
+        load_or_make_clinic_institution_secret(secret),
         terms,
         by=Key.load(key_file),
     )
@@ -85,7 +85,7 @@ def examine_sealed_model(
     private: list[SealedCase] = load_sealed_cases(items)
     return examine_on_sealed_cases(
         private,
-        read_clinic_site_secret(secret),
+        read_clinic_institution_secret(secret),
         load_signed_statement(sealed),
         model[0],
         artefact_sha256=model[1],
@@ -173,7 +173,9 @@ def revealed_sealed_case(items: Path, secret: Path, number: int) -> Any:
     Raises:
         EvidenceError: There is no such item.
     """
-    return reveal_sealed_case(load_sealed_cases(items), read_clinic_site_secret(secret), number)
+    return reveal_sealed_case(
+        load_sealed_cases(items), read_clinic_institution_secret(secret), number
+    )
 
 
 def sealed_report_confirmation(

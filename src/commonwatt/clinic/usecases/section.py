@@ -30,10 +30,10 @@ from commonwatt.clinic.engines.evidence.metrics import observed_over_expected
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 from commonwatt.clinic.usecases.charts import (
     clinician_against_model_svg,
+    institution_funnel_svg,
     model_over_time_svg,
     monitor_evidence_svg,
     patient_subgroups_svg,
-    site_funnel_svg,
 )
 from commonwatt.clinic.usecases.example import (
     PATH_STEP_DAYS,
@@ -78,7 +78,7 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
             _clinic_model_over_time_figure(example, language),
             _clinic_monitor_evidence_figure(example, language),
             _patient_subgroups_figure(example, language),
-            _clinic_site_funnel_figure(example, language),
+            _clinic_institution_funnel_figure(example, language),
             _clinic_doctor_and_model_figure(comparison, language),
         ],
         tables=[
@@ -136,7 +136,7 @@ def _clinic_models_table(example: ClinicExample, language: str) -> ReportTable:
 
 
 def _clinic_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
-    estimates = evaluate_score_sketch(model.over_all_sites, ["all"])
+    estimates = evaluate_score_sketch(model.over_all_institutions, ["all"])
     metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
     classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
     route = translate(model.ruling.route or "no route stated", language)
@@ -269,27 +269,36 @@ def _patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFi
     )
 
 
-def _clinic_site_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
-    data = pl.concat([_site_funnel_points(model, example.sites) for model in example.models])
+def _clinic_institution_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
+    data = pl.concat(
+        [_institution_funnel_points(model, example.institutions) for model in example.models]
+    )
     return ReportFigure(
         name="clinic-funnel",
-        title=translate("Sites", language),
+        title=translate("Institutions", language),
         caption=translate(
-            "By chance alone one site in five hundred lies beyond the outer curves, and one in"
-            " twenty beyond the inner ones.",
+            "By chance alone one institution in five hundred lies beyond the outer curves, and"
+            " one in twenty beyond the inner ones.",
             language,
         ),
-        svg=site_funnel_svg(data, language),
+        svg=institution_funnel_svg(data, language),
         data=data,
         table=tables.CLINIC_FUNNEL,
     )
 
 
-def _site_funnel_points(model: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
-    ratio, _, _ = observed_over_expected(model.sites, 0.95)
-    expected = model.sites.score_sum / UNIT
+def _institution_funnel_points(
+    model: MonitoredModel, institutions: tuple[str, ...]
+) -> pl.DataFrame:
+    ratio, _, _ = observed_over_expected(model.institutions, 0.95)
+    expected = model.institutions.score_sum / UNIT
     return pl.DataFrame(
-        {"model": model.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
+        {
+            "model": model.name,
+            "institution": list(institutions),
+            "expected": expected,
+            "o_over_e": ratio,
+        }
     )
 
 

@@ -47,7 +47,7 @@ _KEY_SUFFIXES: Final = frozenset({".pem", ".key", ".secret"})
 _KEY_FOLDER: Final = "keys"
 _KEY_MARK: Final = b"PRIVATE KEY-----"
 _SECRET: Final = re.compile(rb"\s*[0-9A-Fa-f]{64}\s*")
-"""How the secret of a site is written: 32 bytes in hexadecimal digits, and nothing else."""
+"""How the secret of an institution is written: 32 bytes in hexadecimal digits, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

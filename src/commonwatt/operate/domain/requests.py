@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, fields
 from typing import Any, Final, cast
 
+from commonwatt.core.identifiers import OPERATOR_NAME
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation
 from commonwatt.operate.domain.errors import BackendError
 
-# A name becomes a folder, a Slurm job name and a Ray actor: what none of them reads as a path,
-# an option or a pattern.
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TUPLES: Final = ("argv", "gpu_types", "sites")
 _KNOWN: Final = frozenset(field.name for field in fields(JobRequest))
 
@@ -24,7 +21,7 @@ def check_job_request(request: JobRequest) -> None:
     Raises:
         BackendError: A name has letters that a file may not bear, or a number is below 0.
     """
-    if not NAME.fullmatch(request.job_id):
+    if not OPERATOR_NAME.fits(request.job_id):
         wanted = Message("letters, digits and . _ - only, at most 100")
         raise BackendError("job_id", found=repr(request.job_id[:100]), wanted=wanted)
     for name in ("gpus", "cpu_milli", "memory_mib", "estimate_s"):

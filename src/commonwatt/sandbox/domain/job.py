@@ -6,19 +6,14 @@ The same object can be handed to any backend; this package runs it on one node.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from commonwatt.core.identifiers import JOB_FILE
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolatedJobError
-
-# Forty plain characters: names of files leave with the outputs, and a longer or freer one could
-# carry a record.
-NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,8})?")
-"""Names of inputs and outputs: too plain to carry a message."""
 
 MEGABYTE: Final = 1 << 20
 
@@ -103,7 +98,8 @@ def check_job_file_name(name: str) -> None:
     Raises:
         IsolatedJobError: The name could climb, hide or carry a message.
     """
-    if not NAME.fullmatch(name):
+    # The name itself is not told: it could carry a record.
+    if not JOB_FILE.fits(name):
         raise IsolatedJobError(
             "job",
             found=Message(

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+    IdentifierKind,
+    LONGEST_IDENTIFIER,
+    SPELLING_WITH_BLANKS,
+    identifier_fault_sentence,
+)
+from commonwatt.core.identifiers import (
 from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
 from commonwatt.study.programme.localised import LocalisedText, Text
@@ -26,7 +32,23 @@ from commonwatt.study.programme.quantities import (
     unit_of_programme_field,
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=60)]
+
+def _programme_identifier(kind: IdentifierKind) -> AfterValidator:
+    def checked_identifier(name: str) -> str:
+        # As a ValueError and without a place: pydantic names the place, beside those of all others.
+        if fault := identifier_fault_sentence(kind, name):
+            raise ValueError(fault)
+        return name
+
+    return AfterValidator(checked_identifier)
+
+
+TenantName = Annotated[str, _programme_identifier(IdentifierKind.TENANT)]
+SiteName = Annotated[str, _programme_identifier(IdentifierKind.SITE)]
+# Of what has no name outside of a programme: GPU models and alternatives.
+Name = Annotated[
+    str, Field(pattern=SPELLING_WITH_BLANKS.anchored_pattern, max_length=LONGEST_IDENTIFIER)
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -132,13 +154,13 @@ class DemandPart(ProgrammeSection):
 class TenantPart(ProgrammeSection):
     """Who submits, and what share of the fleet is theirs."""
 
-    name: Name = Field(description="As the trace spells it.")
+    name: TenantName = Field(description="As the trace spells it.")
     label: Text | None = Field(None, description="As the report shows it.")
     quota_gpus: int | None = Field(None, ge=0, description="GPUs it may always have.")
-    sites: list[Name] = Field(
+    sites: list[SiteName] = Field(
         default_factory=list[str], description="Sites its data may go to; none named: all."
     )
-    origin: Name | None = Field(None, description="Site it works from; the first when absent.")
+    origin: SiteName | None = Field(None, description="Site it works from; the first when absent.")
     latency: Milliseconds | None = Field(
         None, description="Longest round trip from there that its placement allows."
     )
@@ -229,7 +251,7 @@ class RentPart(ProgrammeSection):
 class SitePart(ProgrammeSection, StatesInputs):
     """A place with nodes."""
 
-    name: Name
+    name: SiteName
     label: Text | None = None
     region: str = Field(description="Grid zone or country of price and carbon.")
     # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1.
@@ -294,7 +316,7 @@ class PolicyPart(ProgrammeSection):
 class LatencyPart(ProgrammeSection):
     """Round-trip time between two sites."""
 
-    between: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    between: Annotated[list[SiteName], Field(min_length=2, max_length=2)]
     rtt: Milliseconds
     source: str = Field("", description="Where it comes from, with its date.")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 import commonwatt.web.schema as schema
+from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import ledger_instant_text
 from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
@@ -39,7 +40,6 @@ LONGEST_PASSWORD: Final = 200
 # A session is written at most this often: each write takes the one write lock that SQLite has.
 _SEEN_EVERY: Final = timedelta(minutes=5)
 _WINDOW_S: Final = 900
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -469,7 +469,8 @@ def _insert_account(
 
 
 def _check_account_name_is_free(tx: sa.Connection, name: str) -> None:
-    if not _NAME.fullmatch(name):
+    check_identifier(IdentifierKind.PERSON, name, "name")
+    if not ACCOUNT.fits(name):
         wanted = Message("1 to 60 letters, digits or . _ @ -, a letter or digit first")
         raise ParameterError("name", wanted=wanted)
     table = schema.accounts

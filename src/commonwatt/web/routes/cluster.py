@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from commonwatt.core.identifiers import OPERATOR_NAME
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 from commonwatt.web.routes.account import openapi_form_body
-
-# The name goes on to the cluster's own commands: no space, no line break, no dash at its start.
-_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def add_routes(app: FastAPI) -> None:
@@ -36,7 +33,8 @@ def drain_or_resume_node(
     what, node, reason = (fields.get(name, "") for name in ("act", "node", "reason"))
     if what not in {"drain", "resume"}:
         raise ParameterError("act", wanted=Message("drain or resume"))
-    if not _NODE.fullmatch(node):
+    # The name goes on to the cluster's own commands: no space, no line break, no dash at its start.
+    if not OPERATOR_NAME.fits(node):
         raise ParameterError("node", wanted=Message("the name of a node"))
     _drain_or_resume_on_record(context, what, node, reason[:100])
     if "text/html" in request.headers.get("accept", ""):

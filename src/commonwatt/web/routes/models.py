@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from commonwatt.core.identifiers import LONGEST_IDENTIFIER, SPELLINGS, IdentifierKind
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
@@ -19,7 +20,14 @@ from commonwatt.web.routes.account import openapi_form_body
 # ledger never forgets.
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,59}")
 # The pattern also keeps quotes and line breaks out of the header that names the file.
-VersionName = Annotated[str, Query(pattern=r"^version/[A-Za-z0-9._:@+-]+$", max_length=120)]
+_VERSION: Final = "version/"
+VersionName = Annotated[
+    str,
+    Query(
+        pattern=f"^{_VERSION}{SPELLINGS[IdentifierKind.ARTEFACT].pattern.pattern}$",
+        max_length=len(_VERSION) + LONGEST_IDENTIFIER,
+    ),
+]
 
 
 def add_routes(app: FastAPI) -> None:
@@ -41,7 +49,7 @@ def model_dossier(context: SignedInContext, version: VersionName) -> Response:
     from commonwatt.clinic.usecases.overview import version_dossier_html as written
 
     text = written(context.services.ledger, version, context.language)
-    name = version.removeprefix("version/")
+    name = version.removeprefix(_VERSION)
     # Saved and not shown: it has styles of its own, which the console's policy for contents
     # forbids.
     headers = {"content-disposition": f'attachment; filename="{name}.html"'}

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi import Path as InPath
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
+from commonwatt.core.identifiers import LONGEST_IDENTIFIER, SPELLINGS, IdentifierKind
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
@@ -18,7 +19,13 @@ from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
 from commonwatt.web.routes.account import openapi_form_body
 
-ProjectName = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+ProjectName = Annotated[
+    str,
+    InPath(
+        pattern=SPELLINGS[IdentifierKind.PROJECT].anchored_pattern,
+        max_length=LONGEST_IDENTIFIER,
+    ),
+]
 Output = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
 # HTML and SVG are not among them: markup from a project must never run under the console's address.
 _KINDS: Final = {"csv": "text/csv", "json": "application/json", "text": "text/plain"}

@@ -42,7 +42,8 @@ GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
 # Names and codes in this table are what the ledger holds; they may be added to and never renamed,
-# because entries that exist were signed with them.
+# because entries that exist were signed with them. The one that was renamed all the same, because
+# it meant two things, is read by `old_words`.
 FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "product": (
         RecordField("name", "text", "As it is sold."),
@@ -87,7 +88,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "deployment": (
         _registry_reference_field("version", "version"),
         _registry_reference_field("determination", "determination"),
-        RecordField("site", "text", "Where."),
+        RecordField("institution", "text", "The hospital where it works."),
         RecordField("mode", "code", "How far it may go.", MODES),
         RecordField("threshold", "share", "Score from which it advises."),
         RecordField("guide", "text", "The scenario guide."),

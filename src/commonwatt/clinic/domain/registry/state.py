@@ -11,6 +11,7 @@ from typing import Any
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
+from commonwatt.clinic.domain.registry.old_words import in_todays_words
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
@@ -69,7 +70,7 @@ class Registry:
         self.entries_applied = 0
         self.records: dict[str, RegistryRecord] = {}
         self.moves: dict[str, list[DeploymentMove]] = defaultdict(list)
-        self.at_site: dict[str, list[str]] = defaultdict(list)
+        self.at_institution: dict[str, list[str]] = defaultdict(list)
         self.by_kind: dict[str, list[str]] = defaultdict(list)
         # Indexed while folding: the gate asks for each of these at every question, and the record
         # grows by every answer that it gives.
@@ -100,10 +101,11 @@ class Registry:
         )
 
     def _apply_registry_record(self, entry: LedgerEntry) -> None:
+        kind = entry.kind.removeprefix(PREFIX)
         record = RegistryRecord(
             name=entry.subject,
-            kind=entry.kind.removeprefix(PREFIX),
-            body=entry.body,
+            kind=kind,
+            body=in_todays_words(entry.body) if kind == "deployment" else entry.body,
             at=entry.at,
             actor_id=entry.actor_id,
             index=entry.index,
@@ -116,7 +118,7 @@ class Registry:
         body = record.body
         match record.kind:
             case "deployment":
-                self.at_site[body["site"]].append(record.name)
+                self.at_institution[body["institution"]].append(record.name)
                 proposed = DeploymentMove(
                     at=record.at,
                     status=DeploymentStatus.PROPOSED,
@@ -160,10 +162,10 @@ class Registry:
         end = len(moves) if at is None else bisect_right(moves, at, key=lambda move: move.at)
         return moves[end - 1].status if end else None
 
-    def live_deployments(self, site: str, at: datetime) -> list[LiveDeployment]:
-        """Return what was live at a site at an instant."""
+    def live_deployments(self, institution: str, at: datetime) -> list[LiveDeployment]:
+        """Return what was live at an institution at an instant."""
         live: list[LiveDeployment] = []
-        for name in self.at_site.get(site, ()):
+        for name in self.at_institution.get(institution, ()):
             if self.deployment_status(name, at) is DeploymentStatus.LIVE:
                 body, moves = self.records[name].body, self.moves[name]
                 since = max(m.at for m in moves if m.at <= at and m.status is DeploymentStatus.LIVE)

@@ -1,6 +1,6 @@
 """The gate: deny unless every rule lets the call through, and name the first that does not.
 
-Order of the rules, as `RULES` has it: is it live at this site; does all still hold
+Order of the rules, as `RULES` has it: is it live at this institution; does all still hold
 that must be true first (approval, ruling, evidence); are the facts there; is the
 encounter inside the guide's indications and outside its contraindications; was the
 patient told; does the lot say that the doctor gives an own estimate first. Then the
@@ -31,13 +31,14 @@ from commonwatt.clinic.io.registry import (
     permitted_product_routes,
 )
 from commonwatt.core.errors import CommonwattError
+from commonwatt.core.identifiers import IdentifierKind, qualified_identifier
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.ledger import EntryDraft, Signer
 from commonwatt.ledger.entries import LONGEST_NAME
 
 RULES: Final = (
     "gate.unknown-deployment",
-    "gate.wrong-site",
+    "gate.wrong-institution",
     "gate.not-live",
     # Between standing and facts, because an approval that was withdrawn is the stronger answer: it
     # holds for every patient, and no missing fact could mend it.
@@ -129,11 +130,11 @@ def _no_verdict_entries(_: GateVerdict) -> Sequence[EntryDraft]:
 
 
 class AdviceGate:
-    """The gate of one site.
+    """The gate of one institution.
 
     Args:
         writer: Of the registry.
-        site: Whose deployments may be asked.
+        institution: Whose deployments may be asked.
         models: What runs, by deployment.
         by: The gateway's key.
         salt: Hides the hospital's names of encounters.
@@ -143,14 +144,20 @@ class AdviceGate:
     def __init__(
         self,
         writer: RegistryWriter,
-        site: str,
+        institution: str,
         models: Mapping[str, ScoringModel],
         *,
         by: Signer,
         salt: bytes,
         sample: EncounterLottery | None = None,
     ) -> None:
-        self.writer, self.site, self.models, self.by, self._salt = writer, site, models, by, salt
+        self.writer, self.institution, self.models, self.by, self._salt = (
+            writer,
+            institution,
+            models,
+            by,
+            salt,
+        )
         self.sample = sample
         # Reads the rules now, so that the first patient does not wait for it.
         permitted_product_routes()
@@ -194,8 +201,8 @@ class AdviceGate:
         record = registry.records.get(deployment)
         if record is None or record.kind != "deployment":
             return GateVerdict(rule="gate.unknown-deployment", deployment=deployment)
-        if record.body["site"] != self.site:
-            return GateVerdict(rule="gate.wrong-site", deployment=deployment)
+        if record.body["institution"] != self.institution:
+            return GateVerdict(rule="gate.wrong-institution", deployment=deployment)
         if registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             return GateVerdict(rule="gate.not-live", deployment=deployment)
         fault = fault_of_deployment(registry, record)
@@ -380,7 +387,8 @@ class AdviceGate:
         # Whatever was asked for may be no name at all; it is kept short so that its refusal can
         # still be recorded.
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
-        draft = EntryDraft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
+        subject = qualified_identifier(IdentifierKind.INSTITUTION, self.institution)
+        draft = EntryDraft(kind=REFUSAL, subject=subject, body=body)
         drafts = [draft, *note(verdict)]
         self.writer.registry.apply_ledger_entries(
             self.writer.ledger.append(tx, drafts, by=self.by, at=at)

@@ -17,17 +17,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from commonwatt.clinic.domain.registry.old_words import (
+    INSTITUTION_FIELD,
+    in_todays_words,
+    is_subject_of_institution,
+)
 from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.core.identifiers import IdentifierKind, qualified_identifier
 from commonwatt.ledger import EntryDraft, LedgerEntry, Signer
 
 LOTTERY_COMMITMENT: Final = "gate.sample"
 ADVICE: Final = "clinic.advice"
+DEPLOYMENT: Final = "clinic.deployment"
 _TAG: Final = b"commonwatt own-estimate sample v1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncounterLottery:
-    """The lot of one site: which encounters' doctors are asked first.
+    """The lot of one institution: which encounters' doctors are asked first.
 
     >>> lot = EncounterLottery(secret=b"s" * 32, share=0.25)
     >>> sum(lot.asks_clinician_first("deployment/x", str(i)) for i in range(4000))
@@ -48,8 +55,8 @@ class EncounterLottery:
 
     def lottery_commitment(self) -> str:
         """Return the digest that binds secret and share without disclosing the secret."""
-        # The share is bound, too: otherwise a site could lower it afterwards to explain whom it did
-        # not ask.
+        # The share is bound, too: otherwise an institution could lower it afterwards to explain
+        # whom it did not ask.
         return hashlib.sha256(_TAG + f"{self.share!r}\n".encode() + self.secret).hexdigest()
 
 
@@ -73,43 +80,54 @@ class LotteryAudit:
 
 
 def record_lottery_commitment(
-    writer: RegistryWriter, site: str, sample: EncounterLottery, *, by: Signer, at: datetime
+    writer: RegistryWriter, institution: str, sample: EncounterLottery, *, by: Signer, at: datetime
 ) -> None:
     """Put the commitment on record unless it is the one in force already."""
     body = {"commitment": sample.lottery_commitment(), "share": sample.share}
-    past = list(writer.ledger.entries(kind=LOTTERY_COMMITMENT, subject=f"site/{site}"))
+    past = [
+        entry
+        for entry in writer.ledger.entries(kind=LOTTERY_COMMITMENT)
+        if is_subject_of_institution(entry.subject, institution)
+    ]
     # A commitment a day would bury the one that changed.
     if past and past[-1].body == body:
         return
-    draft = EntryDraft(kind=LOTTERY_COMMITMENT, subject=f"site/{site}", body=body)
+    subject = qualified_identifier(IdentifierKind.INSTITUTION, institution)
+    draft = EntryDraft(kind=LOTTERY_COMMITMENT, subject=subject, body=body)
     with writer.transaction() as tx:
         writer.registry.apply_ledger_entries(writer.ledger.append(tx, [draft], by=by, at=at))
 
 
 def audit_encounter_lottery(
-    entries: Iterable[LedgerEntry], site: str, secrets: Sequence[bytes]
+    entries: Iterable[LedgerEntry], institution: str, secrets: Sequence[bytes]
 ) -> LotteryAudit:
-    """Return what the entries of a site show once its secrets are disclosed.
+    """Return what the entries of an institution show once its secrets are disclosed.
 
     Args:
         entries: Of the ledger, in order; pledges, deployments and advice are looked at.
-        site: Whose lots are drawn again.
+        institution: Whose lots are drawn again.
         secrets: Those disclosed; a secret that fits no pledge draws nothing.
     """
     lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]] = []
     force: EncounterLottery | None = None
     pledged, deployments = False, set[str]()
     for entry in entries:
-        if entry.kind == LOTTERY_COMMITMENT and entry.subject == f"site/{site}":
+        if entry.kind == LOTTERY_COMMITMENT and is_subject_of_institution(
+            entry.subject, institution
+        ):
             force, pledged = _lottery_of_commitment(entry.body, secrets), True
-        elif entry.kind == "clinic.deployment" and entry.body["site"] == site:
+        elif entry.kind == DEPLOYMENT and _deployment_institution(entry) == institution:
             deployments.add(entry.subject)
-        # Advice before the first pledge draws no lot: nothing bound the site then.
+        # Advice before the first pledge draws no lot: nothing bound the institution then.
         elif (
             entry.kind == ADVICE and pledged and _advice_shown_to_clinician(entry.body, deployments)
         ):
             lots.append((force, entry.subject, entry.body))
     return _encounter_lottery_audit(lots)
+
+
+def _deployment_institution(entry: LedgerEntry) -> str:
+    return str(in_todays_words(entry.body)[INSTITUTION_FIELD])
 
 
 def _encounter_lottery_audit(
@@ -134,7 +152,7 @@ def _encounter_lottery_audit(
 
 
 def _advice_shown_to_clinician(advice_body: Mapping[str, Any], deployments: set[str]) -> bool:
-    """Return whether a clinician was shown this advice at the site."""
+    """Return whether a clinician was shown this advice at the institution."""
     return (
         advice_body["deployment"] in deployments
         and advice_body["shown"]

@@ -74,7 +74,7 @@ class HttpModel:
 
 
 def load_medical_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedModel:
-    """Return the model that an entry of a site file names.
+    """Return the model that an entry of an institution file names.
 
     Raises:
         InputError: The entry names none, or it cannot be loaded.

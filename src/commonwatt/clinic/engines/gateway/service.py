@@ -34,7 +34,7 @@ SOURCE: Final = {"label": "Commonwatt clinic"}
 
 
 class CdsHooksService:
-    """The service of one site.
+    """The service of one institution.
 
     Args:
         gate: The gate that answers.
@@ -69,7 +69,7 @@ class CdsHooksService:
         # In the thread that writes: the registry is folded in place, and must not be read half way
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
-        live = self.gate.writer.registry.live_deployments(self.gate.site, self.clock())
+        live = self.gate.writer.registry.live_deployments(self.gate.institution, self.clock())
         may_advise = [
             each.deployment for each in live if not self.gate.deployment_refusal(each.deployment)
         ]

@@ -1,6 +1,6 @@
 """Is it still good? Monitors whose false-alarm probability is bounded, not tuned.
 
-A monitor watches labels against scores, overall, by subgroup and by site,
+A monitor watches labels against scores, overall, by subgroup and by institution,
 inside one error budget. What needs no label is only ever a marked companion.
 """
 

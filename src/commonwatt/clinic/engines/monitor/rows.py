@@ -1,4 +1,4 @@
-"""Watch row by row: overall, by subgroup and by site at once.
+"""Watch row by row: overall, by subgroup and by institution at once.
 
 Rows are in the order in which labels became known. That order must not depend
 on the label itself; where events are known sooner than non-events, let every
@@ -57,7 +57,7 @@ def monitor_scored_patients(
     Args:
         score: Probability that the model gave, strictly between 0 and 1, shape (rows,).
         label: Whether the event came, shape (rows,).
-        streams: The streams that each row belongs to (overall, subgroup, site …),
+        streams: The streams that each row belongs to (overall, subgroup, institution …),
             shape (rows, streams of a row).
         plan: What was agreed.
         count: How many streams there are.

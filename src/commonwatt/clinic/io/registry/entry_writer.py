@@ -20,6 +20,7 @@ from commonwatt.clinic.domain.registry.lifecycle import (
     DeploymentFacts,
     DeploymentStatus,
 )
+from commonwatt.clinic.domain.registry.old_words import INSTITUTION_FIELD, given_in_todays_words
 from commonwatt.clinic.domain.registry.preconditions import (
     advice_move_refusal,
     check_advice_preconditions,
@@ -29,6 +30,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
 from commonwatt.core.errors import CommonwattError
+from commonwatt.core.identifiers import IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
@@ -99,9 +101,17 @@ class RegistryWriter:
         """Put a record on file under a new name, and `also` under the same signature.
 
         Raises:
+            IdentifierError: No record, or no institution, may be called so.
+            InputError: It names its institution twice, in the old word and the new one.
             StatusMoveError: It is not of the form, names what is not on record, or may not be.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
+        check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
+        if kind == "deployment":
+            body = given_in_todays_words(body, f"{kind}/{name}")
+            # Before the form, which knows texts only: an empty name has the one error, too.
+            if isinstance(institution := body.get(INSTITUTION_FIELD), str):
+                self.check_institution(institution, f"{kind}/{name}, {INSTITUTION_FIELD}")
         check_registry_record(kind, body)
         subject = f"{kind}/{name}"
         if subject in self.registry.records:
@@ -124,6 +134,17 @@ class RegistryWriter:
             )
         entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=RECORD_ROLES[kind])
         return self._apply_new_entries(entries)
+
+    def check_institution(self, institution: str, where: str) -> None:
+        """Refuse a name that no institution may have.
+
+        Raises:
+            IdentifierError: It is not spelled as institutions are, and not on record either.
+        """
+        # What was put on record before names had one spelling goes on as it is: a hospital must
+        # not lose its gate over its name.
+        if institution not in self.registry.at_institution:
+            check_identifier(IdentifierKind.INSTITUTION, institution, where)
 
     def move_deployment(
         self,

@@ -1,7 +1,7 @@
 """Our recognisers inside Presidio, and Presidio's inside ours.
 
 Presidio is optional and never imported unless asked for. `as_presidio_recognizer`
-gives its analyzer one more recogniser; `from_presidio` lets a site that has tuned an
+gives its analyzer one more recogniser; `from_presidio` lets an institution that has tuned an
 analyzer, with a language model of its own choice, add it to `find_identifiers`.
 """
 
@@ -69,7 +69,7 @@ def as_presidio_recognizer(language: str = "en") -> Any:
 
 
 def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
-    """Return a recogniser that asks a site's own `AnalyzerEngine`.
+    """Return a recogniser that asks an institution's own `AnalyzerEngine`.
 
     Kinds that Presidio names and we do not are told as other numbers.
     """

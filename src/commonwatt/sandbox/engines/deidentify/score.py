@@ -1,7 +1,7 @@
 """How well identifiers are found in notes whose truth is known.
 
 An identifier counts as found when every letter and digit of it is masked, whatever
-kind it was taken for; half a name is still a name. What a site measures on notes of
+kind it was taken for; half a name is still a name. What an institution measures on notes of
 its own with this says more than any figure of ours.
 """
 

@@ -2,7 +2,7 @@
 
 Shapes and check digits find numbers, rules find Chinese names, and a small tagger
 with weights of our own finds what only its surroundings give away. None of them
-needs a network or weights of others. A site that has a model of its own passes it
+needs a network or weights of others. An institution that has a model of its own passes it
 as a further recogniser, or names it for `load_recogniser`.
 """
 
@@ -39,7 +39,7 @@ _NUMBERS: Final = frozenset(
 
 
 class Recogniser(Protocol):
-    """Finds identifiers in a text; a model of a site's own is one."""
+    """Finds identifiers in a text; a model of an institution's own is one."""
 
     def __call__(self, text: str, /) -> Iterable[IdentifierSpan]:
         """Return what was found, in code points of `text`, in any order."""
@@ -92,7 +92,7 @@ def mask_text(text: str, *, further: Sequence[Recogniser] = ()) -> str:
 
 
 def load_recogniser(reference: str) -> Recogniser:
-    """Return a site's own recogniser, named as `module:function`.
+    """Return an institution's own recogniser, named as `module:function`.
 
     >>> load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")("a@b.org")
     [IdentifierSpan(start=0, end=7, label=<IdentifierLabel.EMAIL: 'EMAIL'>)]

@@ -9,7 +9,6 @@ drafts are swept at the next import.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import polars as pl
 
 from commonwatt.core.files import folder_draft
 from commonwatt.core.hashes import file_sha256
+from commonwatt.core.identifiers import DATASET_FOLDER, IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.fhir import RESOURCES
@@ -36,7 +36,6 @@ from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
 from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MANIFEST: Final = "manifest.json"
 _OTHER: Final = "Other"
 
@@ -178,9 +177,11 @@ def publish_dataset(
         sealed: Tables whose rows nobody is to be handed.
 
     Raises:
+        IdentifierError: No dataset may be called so.
         DataImportError: The name is taken or not plain, or no table came.
     """
-    if not _NAME.fullmatch(name):
+    check_identifier(IdentifierKind.DATASET, name, "dataset")
+    if not DATASET_FOLDER.fits(name):
         raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
     taken_name_error = DataImportError(name, found=Message("a dataset of that name already"))
     if (store / name).exists():

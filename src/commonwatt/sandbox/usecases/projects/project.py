@@ -22,6 +22,7 @@ import commonwatt.sandbox.io.store.opt_outs as consent
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.files import save_bytes
+from commonwatt.core.identifiers import IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
@@ -84,8 +85,10 @@ class Project(ProjectBase):
         """Open a new project in `folder`, which only its owner may enter.
 
         Raises:
+            IdentifierError: No project may be called so.
             ProjectError: A project of that name exists.
         """
+        check_identifier(IdentifierKind.PROJECT, facts.name, "project")
         prepare_project_tables(ledger)
         project = cls(ledger, folder, facts.name)
         row = {

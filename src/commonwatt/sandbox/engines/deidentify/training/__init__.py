@@ -2,5 +2,5 @@
 
 `grammar` reads templates of our own, `fillers` makes what stands in their slots,
 `corpus` joins both into documents, `learn` trains the weights that the tagger
-ships with. A site may run it again with names and templates of its own.
+ships with. An institution may run it again with names and templates of its own.
 """

@@ -1,8 +1,8 @@
-"""A site file: what one hospital's gateway runs, whom it knows, what its agents may do.
+"""An institution file: what one hospital's gateway runs, whom it knows, what its agents may do.
 
 ::
 
-    site = "qmh"
+    institution = "qmh"
     sample_share = 0.1                    # of encounters on which the doctor is asked first
 
     [models."deployment/chest"]
@@ -18,7 +18,7 @@
     roles = ["clinician"]
     most_calls = 10
 
-The site's one secret, 32 bytes, stands in a file of its own; what hides encounters
+The institution's one secret, 32 bytes, stands in a file of its own; what hides encounters
 and what draws the lots are derived from it, so that telling the one for an audit
 does not tell the other.
 """
@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
+from commonwatt.clinic.domain.registry.old_words import OLD_SECRET_FILE, given_in_todays_words
 from commonwatt.clinic.engines.gateway.agents import Pathway
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
@@ -42,9 +43,12 @@ from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
+from commonwatt.core.notices import give_notice
 from commonwatt.ledger import Key, Signer
 
-_FIELDS: Final = frozenset({"site", "sample_share", "models", "clinicians", "pathways"})
+_FIELDS: Final = frozenset({"institution", "sample_share", "models", "clinicians", "pathways"})
+SECRET_FILE: Final = "institution.secret"  # noqa: S105  a name, no secret
+"""What the secret is called where nobody names it."""
 _PATHWAY: Final[frozenset[str]] = frozenset({"deployments", "needs_human", "roles", "most_calls"})
 
 
@@ -57,8 +61,8 @@ class Clinician:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClinicSite:
-    """What a site file says."""
+class ClinicInstitution:
+    """What an institution file says."""
 
     name: str
     share: float
@@ -83,7 +87,9 @@ class ClinicSite:
             InputError: The file has none of that name.
         """
         if name not in self.pathways:
-            raise InputError(f"pathways.{name}", wanted=Message("a pathway of the site file"))
+            raise InputError(
+                f"pathways.{name}", wanted=Message("a pathway of the institution file")
+            )
         return self.pathways[name]
 
     def check_model_artefacts(self, registry: Registry) -> None:
@@ -110,43 +116,49 @@ _OTHER_WEIGHTS: Final = {
 }
 
 
-def load_clinic_site(path: Path) -> ClinicSite:
-    """Return what a site file says.
+def load_clinic_institution(path: Path) -> ClinicInstitution:
+    """Return what an institution file says.
 
     Raises:
         InputError: It cannot be read, or a value is at fault; its place is named.
     """
     try:
-        file = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise InputError(str(path), wanted=Message("a site file in TOML")) from None
+        raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
+    file = given_in_todays_words(document, str(path))
     unknown = sorted(set(file) - _FIELDS)
     # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
     # silence.
     if unknown:
-        raise InputError(f"{path}, {unknown[0]}", wanted=_allowed_site_fields_message(_FIELDS))
+        raise InputError(
+            f"{path}, {unknown[0]}", wanted=_allowed_institution_fields_message(_FIELDS)
+        )
     share = file.get("sample_share", 0.0)
-    _check_site_file_field(
+    _check_institution_file_field(
         isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE
     )
-    _check_site_file_field(
-        isinstance(file.get("site"), str), path, "site", Message("the name of a site")
+    _check_institution_file_field(
+        isinstance(file.get("institution"), str),
+        path,
+        "institution",
+        Message("the name of an institution"),
     )
     folder = path.parent
-    return ClinicSite(
-        name=file["site"],
+    return ClinicInstitution(
+        name=file["institution"],
         share=float(share),
         models={
             name: load_medical_model(entry, folder, f"{path}, models.{name}")
-            for name, entry in _clinic_site_file_tables(file, "models", path).items()
+            for name, entry in _clinic_institution_file_tables(file, "models", path).items()
         },
         clinicians={
-            name: _parse_site_clinician(entry, folder, f"{path}, clinicians.{name}")
-            for name, entry in _clinic_site_file_tables(file, "clinicians", path).items()
+            name: _parse_institution_clinician(entry, folder, f"{path}, clinicians.{name}")
+            for name, entry in _clinic_institution_file_tables(file, "clinicians", path).items()
         },
         pathways={
             name: _parse_agent_pathway(name, entry, f"{path}, pathways.{name}")
-            for name, entry in _clinic_site_file_tables(file, "pathways", path).items()
+            for name, entry in _clinic_institution_file_tables(file, "pathways", path).items()
         },
     )
 
@@ -154,25 +166,27 @@ def load_clinic_site(path: Path) -> ClinicSite:
 _SHARE: Final = Message("a share between 0 and 1")
 
 
-def load_or_make_clinic_site_secret(path: Path) -> bytes:
-    """Return the site's secret; a new one is made where there is no file.
+def load_or_make_clinic_institution_secret(path: Path) -> bytes:
+    """Return the institution's secret; a new one is made where there is no file.
 
     Raises:
         InputError: The file holds no 32 bytes in hexadecimal.
     """
+    path = _secret_file_in_use(path)
     if not path.exists():
         # With its rights from the first byte on: between a plain open and a chmod anybody on the
         # machine could read it.
         save_bytes(f"{secrets.token_hex(32)}\n".encode(), path, mode=0o600, replace=False)
-    return read_clinic_site_secret(path)
+    return read_clinic_institution_secret(path)
 
 
-def read_clinic_site_secret(path: Path) -> bytes:
+def read_clinic_institution_secret(path: Path) -> bytes:
     """Return the secret in a file.
 
     Raises:
         InputError: There is no file, or it holds no 32 bytes in hexadecimal.
     """
+    path = _secret_file_in_use(path)
     try:
         secret = bytes.fromhex(path.read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
@@ -182,24 +196,39 @@ def read_clinic_site_secret(path: Path) -> bytes:
     return secret
 
 
-def encounter_salt(site_secret: bytes) -> bytes:
+def _secret_file_in_use(path: Path) -> Path:
+    """Return the file of the secret, under its older name where it still bears that one."""
+    # A new secret beside the old one would give every encounter a new name and break the pledge of
+    # the lots, in silence.
+    older = path.with_name(OLD_SECRET_FILE)
+    if path.name != SECRET_FILE or path.exists() or not older.exists():
+        return path
+    give_notice(
+        Message("{old} is called {new} now.", {"old": f"{older}", "new": f"{path}"}),
+    )
+    return older
+
+
+def encounter_salt(institution_secret: bytes) -> bytes:
     """Return what hides the hospital's names of encounters."""
-    # Derived, so that a site keeps one secret; to reveal the lots for an audit does not reveal who
-    # the encounters are.
-    return hmac.digest(site_secret, b"commonwatt encounters", "sha256")
+    # Derived, so that an institution keeps one secret; to reveal the lots for an audit does not
+    # reveal who the encounters are.
+    return hmac.digest(institution_secret, b"commonwatt encounters", "sha256")
 
 
-def encounter_lottery_secret(site_secret: bytes) -> bytes:
+def encounter_lottery_secret(institution_secret: bytes) -> bytes:
     """Return what draws the lots, and is disclosed when they are audited."""
-    return hmac.digest(site_secret, b"commonwatt lots", "sha256")
+    return hmac.digest(institution_secret, b"commonwatt lots", "sha256")
 
 
-def encounter_lottery_of_site(site: ClinicSite, secret: bytes) -> EncounterLottery:
-    """Return the site's lot."""
-    return EncounterLottery(secret=encounter_lottery_secret(secret), share=site.share)
+def encounter_lottery_of_institution(
+    institution: ClinicInstitution, secret: bytes
+) -> EncounterLottery:
+    """Return the institution's lot."""
+    return EncounterLottery(secret=encounter_lottery_secret(secret), share=institution.share)
 
 
-def _clinic_site_file_tables(
+def _clinic_institution_file_tables(
     file: Mapping[str, Any], name: str, path: Path
 ) -> dict[str, dict[str, Any]]:
     section: Any = file.get(name, {})
@@ -207,13 +236,13 @@ def _clinic_site_file_tables(
     if isinstance(section, dict):
         tables = cast("dict[str, Any]", section)
     for key, entry in tables.items():
-        _check_site_file_field(
+        _check_institution_file_field(
             isinstance(entry, dict), path, f"{name}.{key}", Message("named values")
         )
     return tables
 
 
-def _parse_site_clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
+def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
     match dict(entry):
         case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
             return Clinician(key=Key.load(folder / key), token_sha256=token)
@@ -226,7 +255,7 @@ def _parse_agent_pathway(name: str, entry: Mapping[str, Any], where: str) -> Pat
     if sorted(entry) != sorted(_PATHWAY) or not all(
         _is_pathway_name_list(entry[field]) for field in names
     ):
-        raise InputError(where, wanted=_allowed_site_fields_message(_PATHWAY))
+        raise InputError(where, wanted=_allowed_institution_fields_message(_PATHWAY))
     # `isinstance` would take `true` for one call.
     if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
         raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
@@ -238,10 +267,10 @@ def _is_pathway_name_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[Any]", value))
 
 
-def _allowed_site_fields_message(allowed_fields: frozenset[str]) -> Message:
+def _allowed_institution_fields_message(allowed_fields: frozenset[str]) -> Message:
     return Message("one of {values}", {"values": ", ".join(sorted(allowed_fields))})
 
 
-def _check_site_file_field(holds: bool, path: Path, field: str, wanted: Message) -> None:
+def _check_institution_file_field(holds: bool, path: Path, field: str, wanted: Message) -> None:
     if not holds:
         raise InputError(f"{path}, {field}", wanted=wanted)
