@@ -14,12 +14,12 @@ from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-    IdentifierKind,
+from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
     SPELLING_WITH_BLANKS,
+    IdentifierKind,
     identifier_fault_sentence,
 )
-from commonwatt.core.identifiers import (
 from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
 from commonwatt.study.programme.localised import LocalisedText, Text
