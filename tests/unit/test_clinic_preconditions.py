@@ -5,8 +5,14 @@ import time
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError, StatusMoveError
+from commonwatt.clinic.domain.registry.preconditions import (
+    PreconditionFault,
+    advice_move_refusal,
+    check_advice_preconditions,
+)
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
+from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import BODIES, DIGEST, KEYS, NOW, desk, move, put, with_live
 from tests.clinic_histories import (
@@ -124,6 +130,12 @@ ILLEGAL = {
     "a ruling that is not on record": (
         "gate.unknown-reference", APPROVAL,
         [PRODUCT, VERSION, USE, EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
+    "a version from before its product was there": (
+        "gate.unknown-reference", VERSION, [VERSION, PRODUCT, *BASIS[2:], DEPLOYMENT, *START]),
+    "an update of a product that is not on record": (
+        "gate.unknown-reference", (*UPDATE[:2], UPDATE[2] | {"product": "product/none"}),
+        [*BASIS, (*UPDATE[:2], UPDATE[2] | {"product": "product/none"}), ON_UPDATE, RUN_UPDATE,
+         *START]),
     "a version taken for an intended use": (
         "gate.unknown-reference", step("ruling", intended_use="version/v1"),
         [*ruled(intended_use="version/v1"), *START]),
@@ -310,6 +322,28 @@ def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
     body = BODIES["deployment"] | {"version": "version/v2"}
     with pytest.raises(StatusMoveError, match="a kind that is not planned: input"):
         put(made, "deployment", "x", body)
+
+
+@pytest.mark.parametrize("why", [None, Message("a kind that is not planned: input")])
+def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
+    fault = PreconditionFault(
+        rule="gate.x", sentence=Message("The approval was withdrawn."),
+        wanted=Message("an approval in force"), where="determination/w", why=why,
+    )  # fmt: skip
+    refusal = advice_move_refusal(fault)
+    assert (refusal.where, refusal.found, refusal.wanted, refusal.remedy) == (
+        "determination/w", why or "", fault.wanted, fault.sentence)  # fmt: skip
+    particular = " a kind that is not planned: input," if why else ""
+    with pytest.raises(StatusMoveError) as caught:
+        check_advice_preconditions(fault)
+    assert str(caught.value).replace(" found", "") == (
+        f"determination/w:{particular} wanted an approval in force. The approval was withdrawn."
+    )
+
+
+def test_where_no_precondition_is_broken_nothing_is_refused():
+    assert advice_move_refusal(None) is None
+    check_advice_preconditions(None)
 
 
 def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record_grows():
