@@ -189,6 +189,10 @@ LEGAL_ONES = {
         *BASIS, UPDATE, ON_UPDATE, decided("d2", version="version/v2"),
         step("deployment", version="version/v2", determination="determination/d2"), *START],
     "more evidence after the approval": [*LEGAL, step("evidence", "later"), *AGAIN],
+    "an update refused first, approved later, deployed under the approval of the first version": [
+        PRODUCT, VERSION, UPDATE, USE, RULING, EVIDENCE, ON_UPDATE,
+        decided("n", "refused", version="version/v2"), decided("d2", version="version/v2"),
+        APPROVAL, RUN_UPDATE, *START],
     "another deployment retired": [
         *LEGAL, step("deployment", "y"), to("approved", "y"), to("retired", "y")],
 }  # fmt: skip
@@ -215,6 +219,22 @@ def test_what_breaks_a_precondition_is_refused_at_the_move_and_at_the_question(n
     advice = {"deployment": "deployment/x", "encounter": "e", "score": 0.4, "shown": True}
     with pytest.raises(StatusMoveError):
         put(past_desk, "advice", "a", advice)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"version": "version/none"}, "version/none"),
+        ({"determination": "version/v1"}, "version/v1"),
+        ({"determination": ""}, "deployment/x, determination"),
+    ],
+)
+def test_a_missing_record_is_named_or_else_the_place_where_its_name_is_missing(changes, where):
+    made = desk()
+    for entry in [*BASIS, step("deployment", **changes), *START]:
+        write(made, entry)
+    verdict = asked(made)
+    assert (verdict.rule, verdict.detail) == ("gate.unknown-reference", where)
 
 
 @pytest.mark.parametrize("name", LEGAL_ONES)
