@@ -9,6 +9,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     PreconditionFault,
     advice_move_refusal,
     check_advice_preconditions,
+    fault_of_approval,
 )
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
@@ -102,6 +103,10 @@ ILLEGAL = {
         "gate.ruling-of-another-product", RUN_UPDATE,
         [*BASIS, step("product", "q"), (*UPDATE[:2], UPDATE[2] | {"product": "product/q"}),
          ON_UPDATE, RUN_UPDATE, *START]),
+    "an update of the ruled product whose approved version is of another": (
+        "gate.ruling-of-another-product", APPROVAL,
+        [PRODUCT, step("product", "q"), step("version", product="product/q"), UPDATE, USE, RULING,
+         EVIDENCE, ON_UPDATE, APPROVAL, RUN_UPDATE, *START]),
     "prohibited": (
         "gate.route-prohibited", APPROVAL, [*ruled(route="prohibited"), *START]),
     "a route that the place has not": (
@@ -235,6 +240,22 @@ def test_a_missing_record_is_named_or_else_the_place_where_its_name_is_missing(c
         write(made, entry)
     verdict = asked(made)
     assert (verdict.rule, verdict.detail) == ("gate.unknown-reference", where)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [({}, None), ({"ruling": "ruling/none"}, "ruling/none"), ({"version": ""}, "determination/d")],
+)
+def test_an_approval_that_rests_on_nothing_is_at_fault_before_any_row_is_asked(changes, where):
+    made = desk()
+    for entry in [*BASIS[:-1], step("determination", **changes)]:
+        write(made, entry)
+    [record] = [r for r in made.registry.records.values() if r.kind == "determination"]
+    fault = fault_of_approval(made.registry, record)
+    assert (fault is None) is (where is None)
+    if fault:
+        assert fault.rule == "gate.unknown-reference"
+        assert fault.where.startswith(where)
 
 
 @pytest.mark.parametrize("name", LEGAL_ONES)
