@@ -32,6 +32,7 @@ from commonwatt.sandbox.domain.lifecycle import (
     ProjectRole,
     ProjectStanding,
     ProjectState,
+    working_project_refusal,
 )
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.lifecycle import TASK_LIFECYCLE, TaskFacts
@@ -199,6 +200,15 @@ def test_asking_and_refusing_are_one_law(name):
             else:
                 with pytest.raises(CommonwattError):
                     lifecycle.check_move("x", row.origin, row.to, **how)
+
+
+@pytest.mark.parametrize(("opened", "term"), product((True, False), repeat=2))
+def test_people_work_in_a_project_that_is_open_and_in_its_term(opened, term):
+    refusal = working_project_refusal(standing(opened, term))
+    words = {(False, True): "not open", (False, False): "not open", (True, False): "expired"}
+    assert (refusal is None) is (opened and term)
+    if refusal:
+        assert words[opened, term] in str(refusal.found)
 
 
 OTHER_STEPS = f"""
