@@ -4,10 +4,14 @@ import itertools
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.engines.airlock.equations import identifying_cell_combinations
+from commonwatt.sandbox.engines.airlock.equations import (
+    _atom_column_orders,
+    identifying_cell_combinations,
+)
 
 
 def _rank(rows):
@@ -60,3 +64,28 @@ def test_what_is_found_is_a_combination_of_the_named_cells(seed):
     for found in identifying_cell_combinations(members, 4):
         alone = identifying_cell_combinations(members[list(found.cells)], 4)
         assert min(one.people for one in alone) <= found.people
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "by_chance"),
+    [
+        # 150 million steps, of rows² × (columns + 1) each; two at least, and 48 at most.
+        (1000, 29, 5), (1000, 24, 6), (1000, 36, 4), (1000, 300, 2), (1000, 74, 2), (1000, 49, 3),
+        (100, 9, 48), (1, 1, 48),
+    ],
+)  # fmt: skip
+def test_the_search_takes_no_more_steps_than_it_may(rows, columns, by_chance):
+    sizes = np.arange(columns)
+    orders = _atom_column_orders(np.zeros((rows, columns), np.int64), sizes)
+    assert len(orders) == 2 + by_chance
+    assert all(sorted(order.tolist()) == list(range(columns)) for order in orders)
+    # Heavy columns first, so that light ones are left over, and the other way round.
+    assert sizes[orders[0]].tolist() == sorted(sizes.tolist(), reverse=True)
+    assert sizes[orders[1]].tolist() == sorted(sizes.tolist())
+    if columns > 20:
+        assert len({tuple(order.tolist()) for order in orders}) == len(orders)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_a_system_without_rows_or_columns_has_no_order_to_try(shape):
+    assert list(_atom_column_orders(np.zeros(shape, np.int64), np.ones(shape[1]))) == []

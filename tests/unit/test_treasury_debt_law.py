@@ -5,6 +5,7 @@ debt moves by issues less redemptions and by exchange rates; reserves by the bal
 included, and by their return.
 """
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from commonwatt.treasury.domain.debt import (
     gdp_growth_for_debt_share,
 )
 from commonwatt.treasury.domain.errors import AccountError, BondError
+from commonwatt.treasury.engines import projection as projection_module
 from commonwatt.treasury.engines.projection import (
     AccountingTreatment,
     DebtBasis,
@@ -45,6 +47,7 @@ from commonwatt.treasury.engines.projection import (
 )
 
 near = pytest.approx
+counter = itertools.count()
 
 
 def tranche(amount, coupon, issued, matures, currency="HOM", programme="old"):
@@ -370,6 +373,43 @@ def test_quarters_follow_the_season_and_end_on_the_year(reserves):
         assert rows[7][1] == near(sum(each.balances.published for each in projection.years))
     else:
         assert [rows[3][1], rows[7][1]] == near([each.reserves for each in projection.years])
+
+
+def test_an_unstated_default_adds_nothing_and_borrows_the_whole_deficit():
+    bare = BudgetLine(name="x", kind="income", fund="general")
+    assert (bare.amounts, bare.elasticity, bare.drift, bare.step, bare.norm) == (
+        (0.0,), 1.0, 0.0, 0.0, 0.0)  # fmt: skip
+    assert (bare.driver, bare.pocket, bare.includes_interest) == (LineDriver.GROWTH, "", False)
+    plain = Country(
+        name="Home", iso3="HOM", currency="HKD", fiscal_year_starts=4, first_year=2026,
+        gdp_before=1.0, gdp_first=1.0, growth=(0.0,), gdp_vintage="v", reserves=None, lines=(),
+        accounts=ACCOUNTS, tranches=(), issuance=(), mix=MIX,
+    )  # fmt: skip
+    assert (plain.financing_share, plain.reserves_return, plain.opening_revaluation) == (1, 0, 0)
+    assert (plain.guarantees, plain.ceiling, plain.quarters) == (0, None, ((0.25, 0.25),) * 4)
+    assert plain.money_column_name("debt") == "debt_hkd_bn"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("outstanding_debt", lambda *_: float(next(counter))),
+        ("_tranches_issued_in_year", lambda *_: []),
+        ("_budget_line_balance", lambda *_: 1.0),
+        ("decompose_debt_change",
+         lambda year: decompose_debt_change(replace(year, debt=math.nan))),
+    ],
+)  # fmt: skip
+def test_a_part_that_miscounts_breaks_an_identity_of_the_run(monkeypatch, name, wrong):
+    project_country_debt(COUNTRY)
+    monkeypatch.setattr(projection_module, name, wrong)
+    with pytest.raises(IdentityError):
+        project_country_debt(COUNTRY)
+
+
+def test_seasons_that_do_not_make_a_year_break_an_identity():
+    with pytest.raises(IdentityError, match="quarters"):
+        quarterly_fiscal_reserves(project_country_debt(replace(COUNTRY, quarters=((0.3, 0.2),) * 4)))
 
 
 def test_gdp_is_that_of_the_year_before_then_the_first_then_grows_at_the_last_rate():
