@@ -205,6 +205,20 @@ def test_the_nearest_period_of_the_same_kind_is_meant(wanted, when, meant):
         assert judged(price(3, 3, period=wanted), *order).year == meant
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_without_a_year_the_newest_reference_of_the_basis_named_is_meant(turned):
+    references = [reference(0.05, when="2019", basis="gross"), reference(0.1, when="2024"),
+                  reference(0.4, when="2021")]  # fmt: skip
+    references = references[::-1] if turned else references
+    for words, value, kind, year in [
+        ("electricity price", 0.1, IN_LINE, "2024"),
+        ("electricity price", 0.05, BASIS, "2019"), ("electricity price", 0.4, MISDATED, "2021"),
+        ("gross electricity price", 0.05, IN_LINE, "2019"),
+    ]:  # fmt: skip
+        finding = judged(price(value, value, period="today", words=words), *references)
+        assert (finding.kind, finding.year) == (kind, year)
+
+
 FLOW = {"quantity": "deficit", "region": "HK"}
 
 
