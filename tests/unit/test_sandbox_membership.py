@@ -12,7 +12,9 @@ from commonwatt.sandbox.engines.airlock.membership import (
     _membership_quantile_bins,
     attack_membership,
     attack_model,
+    degrees_of_freedom_stops,
 )
+from commonwatt.sandbox.engines.airlock.models import TreeEnsemble
 
 
 def attacked(p, y, member):
@@ -104,3 +106,17 @@ def test_the_area_is_the_chance_that_a_member_fits_better_and_ties_count_half():
     result = attack_membership([0.3, 0.5, 0.2, 0.5, 0.9], [1] * 5, [1, 1, 0, 0, 0])
     assert result.auc == pytest.approx((1 + 1.5) / 6)
     assert (result.members, result.others) == (2, 3)
+
+
+@pytest.mark.parametrize(("members", "stopped"), [(14, False), (13, True), (15, False), (2, True)])
+def test_a_linear_model_of_three_features_has_four_weights(members, stopped):
+    """Ten degrees are left over by fourteen people; those kept back do not count."""
+    model = SimpleNamespace(features=("a", "b", "c"), body=None)
+    rows = SimpleNamespace(is_member=np.array([True] * members + [False] * 30))
+    stops = degrees_of_freedom_stops(model, rows)
+    assert [stop.rule for stop in stops] == ["degrees of freedom"] * stopped
+    if stops:
+        assert "fewer than 10 residual degrees" in str(stops[0].why)
+    assert degrees_of_freedom_stops(model, rows, fewest=members - 4) == []
+    forest = SimpleNamespace(features=("a", "b", "c"), body=object.__new__(TreeEnsemble))
+    assert degrees_of_freedom_stops(forest, rows) == []
