@@ -75,7 +75,7 @@ RANGED = {
          "cells": {"wage": {"value": 10.0, "low": 8, "high": 12.0, "source": "s"},
                    "land": {"price": "2 USD/kW", "high": "3 USD/kW"},
                    "shell": {"times": 2.0}}},
-        {"name": "two", "pools": [{"nodes": 10, "gpus_per_node": 8, "on": True}]},
+        {"name": "two", "pools": [{"name": "p", "nodes": 10, "gpus_per_node": 8, "on": True}]},
     ],
     "tenants": [{"name": "t", "quota_gpus": 15, "defer_h": 7, "weights": [1, 2.5]}],
     "fan": {"paths": 999, "sd": 0.3},
@@ -159,7 +159,7 @@ def test_a_name_goes_before_a_place_and_a_place_counts_from_nothing():
         changed("sites.2.pue=2")
     with pytest.raises(ValueError, match="there is no '2', only 0, 1"):
         changed("tenants.t.weights.2.x=2")
-    with pytest.raises(ValueError, match="there is no '1', only 0"):
+    with pytest.raises(ValueError, match="there is no '1', only p"):
         changed("sites.two.pools.1.nodes=2")
 
 
