@@ -268,7 +268,7 @@ def test_one_signature_among_several_is_enough_and_a_changed_text_has_none():
     assert not checkpoint_signed_by(parse_checkpoint_note(note), CLERK.public_key)
 
 
-@pytest.mark.parametrize("note", ["", "o\n7\n\nx", "o\nseven\ncg==\n\nx", "o\n7\n*g==\n\nx"])
+@pytest.mark.parametrize("note", ["", "o\n7\n\nx", "o\nseven\ncg==\n\nx", "o\n7\nc*g==\n\nx"])
 def test_what_is_not_a_checkpoint_is_refused(note):
     with pytest.raises(LedgerError, match="three lines"):
         parse_checkpoint_note(note)
