@@ -183,19 +183,20 @@ def test_every_hash_of_a_consistency_proof_is_needed_and_each_root_is_compared(o
 
 def test_a_complete_range_is_one_stored_node_and_any_other_is_joined_of_such():
     """Only aligned powers of two are stored: what is asked for says which were read."""
+
     class Recorder(merkle.ListedSubtreeHashes):
         def node(self, level, position):
-            asked.append((level, position))
+            reads.append((level, position))
             return super().node(level, position)
 
     for first, end, expected in [
         (0, 8, [(3, 0)]), (8, 16, [(3, 1)]), (4, 8, [(2, 1)]), (5, 6, [(0, 5)]),
         (4, 12, [(2, 1), (2, 2)]), (0, 7, [(2, 0), (1, 2), (0, 6)]),
     ]:  # fmt: skip
-        asked = []
+        reads = []
         root = merkle.merkle_range_root(Recorder(leaves(16)), first, end)
         assert root == mth(leaves(16)[first:end])
-        assert asked == expected
+        assert reads == expected
 
 
 @pytest.mark.parametrize("count", [0, 3, 6])

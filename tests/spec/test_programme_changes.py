@@ -176,11 +176,15 @@ def test_nodes_of_a_site_are_those_of_its_only_pool_and_of_nothing_else():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("fan.sd.x.y=1", "nothing below, to hold 'x'"), ("fan.sd.x=1", "nothing below, to hold 'x'"),
+        ("fan.sd.x.y=1", "nothing below, to hold 'x'"),
+        ("fan.sd.x=1", "nothing below, to hold 'x'"),
         ("tenants.t.weights.0=1", "'0' stands in a list"),
         ("sites.two.pools.0.on=x2", "gives no on to change"),
-        ("fan.none=+5%", "gives no none to change"), ("sites=1", "not of the form"),
-        ("fan.=1", "not of the form"), ("fan.sd=", "not of the form"), ("", "not of the form"),
+        ("fan.none=+5%", "gives no none to change"),
+        ("sites=1", "not of the form"),
+        ("fan.=1", "not of the form"),
+        ("fan.sd=", "not of the form"),
+        ("", "not of the form"),
     ],
 )
 def test_a_line_that_names_no_value_says_where_it_ends(line, said):

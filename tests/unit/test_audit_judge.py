@@ -257,7 +257,9 @@ def test_a_ceiling_taken_for_a_debt_is_named():
     row = "X1,,outstanding government debt,{0},{0},HKD bn,HK,2025,"
     finding = judged(row.format(900), OWED, MAY_OWE)
     assert finding.kind is BASIS
-    assert str(finding.text) == "The figure is the borrowing ceiling (legal), not the government debt."
+    assert (
+        str(finding.text) == "The figure is the borrowing ceiling (legal), not the government debt."
+    )
     assert "900" in finding.arithmetic
     # Quoted, not rounded: one per cent is the most that it may miss.
     assert judged(row.format(908), OWED, MAY_OWE).kind is BASIS
@@ -285,8 +287,7 @@ def test_a_comparison_is_held_against_the_ratio_of_two_references():
     assert finding.kind is IN_LINE
     assert str(finding.text) == "Agrees with 2–3 (retail / grid)."
     assert finding.arithmetic == (
-        "claim 2.5; reference US/CN 2–3 in 2024 "
-        "[(US 0.1–0.12 in 2024) / (CN 0.04–0.05 in 2024)]"
+        "claim 2.5; reference US/CN 2–3 in 2024 [(US 0.1–0.12 in 2024) / (CN 0.04–0.05 in 2024)]"
     )
     assert finding.source == "EIA; NDRC (2025-01-01)"
     same = judged(ratio(2.5, 2.5), HERE, replace(THERE, basis="retail", source="EIA"))
@@ -386,9 +387,7 @@ def test_the_verdict_names_every_grave_kind_once_and_the_gravest_first():
     rows = [price(0.1, 0.1), price(0.025, 0.025).replace("X1", "X2"),
             "X3,,number of moons,3,3,number,US,2024,",
             price(0.2, 0.2)[:-1].replace("X1", "X4") + ",X1"]  # fmt: skip
-    first, low, moons, high = audit(
-        parse_claims(HEAD + "\n".join(rows), "claims.csv"), library
-    )
+    first, low, moons, high = audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), library)
     assert (low.kind, low.verdict()) == (FACTOR, "wrong by a factor of 4.0")
     assert (moons.kind, moons.verdict()) == (UNCHECKED, "not checkable")
     assert (high.kind, high.quantity) == (FACTOR, "electricity_price")

@@ -95,11 +95,15 @@ def test_one_question_that_cannot_be_kept_leaves_the_others_of_its_commit_alone(
 @pytest.mark.parametrize(("estimate", "sound"), [(0.0, True), (1.0, True), (1.5, False)])
 def test_a_single_question_that_cannot_be_recorded_is_raised_to_whoever_asked(estimate, sound):
     gate = gate_with()
-    asked = question(0, estimate)
+    request_made = question(0, estimate)
 
     def request():
         return gate.request_advice(
-            asked.deployment, asked.encounter_id, asked.facts, at=NOW, own_estimate=estimate
+            request_made.deployment,
+            request_made.encounter_id,
+            request_made.facts,
+            at=NOW,
+            own_estimate=estimate,
         )
 
     if sound:

@@ -1,4 +1,4 @@
-"""A rule book of a handful of rules, so that every class, route, gap and clash is worked by hand."""
+"""A rule book of a few rules, so that every class, route, gap and clash is worked by hand."""
 
 import copy
 from datetime import date
@@ -199,7 +199,8 @@ def test_the_check_of_every_combination_finds_gaps_clashes_and_unruled_services(
     made = book(tmp_path, rules=[each for each in HK["rules"] if each["id"] != "rest"])
     grid = product_fact_grid(made)
     assert list(zip(grid["offering"].tolist(), grid["risk"].tolist(), strict=True)) == [
-        (offering, risk) for offering in ("product", "service") for risk in ("low", "mid", "high")]  # fmt: skip
+        (offering, risk) for offering in ("product", "service") for risk in ("low", "mid", "high")
+    ]  # fmt: skip
     assert set(grid["age"].tolist()) == {"30"}
     assert set(product_fact_grid(made, {"age": "10"})["age"].tolist()) == {"10"}
     findings = check_rule_book(made, [DAY], jurisdictions=["hk"])

@@ -104,9 +104,7 @@ def test_a_file_that_holds_no_such_key_is_refused(tmp_path):
 
 
 def test_a_batch_is_signed_under_its_ledger_its_ends_and_its_link():
-    assert entry_batch_message("o", 3, 5, b"\x0a\xff") == (
-        b"commonwatt ledger v1\no\n3\n5\n0aff\n"
-    )
+    assert entry_batch_message("o", 3, 5, b"\x0a\xff") == (b"commonwatt ledger v1\no\n3\n5\n0aff\n")
 
 
 def test_an_enrolled_person_is_found_as_enrolled_and_revoked_where_the_entry_says():

@@ -131,8 +131,9 @@ def inputs_between(draw):
 @given(st.data())
 def test_the_annuity_is_the_price_at_which_the_cash_flow_after_tax_is_nothing(data):
     x = inputs_between(data.draw)
-    price, hours = levelised_cost_of_compute(x), 8760 * x.utilisation_share * (
-        1 - x.faults_per_gpu * x.repair_hours / 8760
+    price, hours = (
+        levelised_cost_of_compute(x),
+        8760 * x.utilisation_share * (1 - x.faults_per_gpu * x.repair_hours / 8760),
     )
     parts = levelised_cost_by_part(x)
     assert useful_gpu_hours_per_year(x) == near(max(hours, 87.6 * x.utilisation_share))

@@ -236,9 +236,7 @@ TREATMENTS = [
     st.dictionaries(st.integers(2025, 2032), st.floats(0, 50), max_size=3),
 )  # fmt: skip
 def test_the_projection_is_that_of_the_law_alone(country, count, treatment, extra):
-    projection = project_country_debt(
-        country, years=count, treatment=treatment, extra_need=extra
-    )
+    projection = project_country_debt(country, years=count, treatment=treatment, extra_need=extra)
     expected = plain_projection(country, count, treatment, extra)
     assert [year.year for year in projection.years] == list(range(2026, 2026 + count))
     for year, (debt, reserves, cost, gross, due) in zip(projection.years, expected, strict=True):
@@ -409,7 +407,9 @@ def test_a_part_that_miscounts_breaks_an_identity_of_the_run(monkeypatch, name, 
 
 def test_seasons_that_do_not_make_a_year_break_an_identity():
     with pytest.raises(IdentityError, match="quarters"):
-        quarterly_fiscal_reserves(project_country_debt(replace(COUNTRY, quarters=((0.3, 0.2),) * 4)))
+        quarterly_fiscal_reserves(
+            project_country_debt(replace(COUNTRY, quarters=((0.3, 0.2),) * 4))
+        )
 
 
 def test_gdp_is_that_of_the_year_before_then_the_first_then_grows_at_the_last_rate():

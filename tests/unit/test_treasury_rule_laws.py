@@ -167,11 +167,11 @@ def test_each_criterion_asks_the_least_step_at_which_it_holds_of_the_plain_path(
         assert adjustment.steps[f"debt falls: {scenario.value}"] == near(expected, abs=4e-6)
     deficit = least_plainly(lambda s: min(plain_path(m, years, s, "")[1][years:]) >= -0.03)
     assert adjustment.steps["deficit under 3 %"] == near(deficit, abs=4e-6)
-    asked = 0.01 if debt > 0.9 else 0.005 if debt > 0.6 else 0.0
+    least_fall = 0.01 if debt > 0.9 else 0.005 if debt > 0.6 else 0.0
 
     def safe(step):
         path = plain_path(m, years, step, "")[0]
-        return (path[0] - path[years]) / years >= asked or path[years] <= 0.6
+        return (path[0] - path[years]) / years >= least_fall or path[years] <= 0.6
 
     assert adjustment.steps["debt safeguard"] == near(least_plainly(safe), abs=4e-6)
     # Article 8: where the structural balance stands below -1.5 % a step of 0.4 or 0.25 points.
@@ -211,7 +211,9 @@ def test_the_deficit_procedure_asks_half_a_point_and_after_three_years_the_inter
     # Without the procedure the steps are as asked for, and a larger step is never lowered.
     free = project_eu_debt(m.model_copy(update={"excessive_deficit": False}), EU, years, 0.001,
                            EuScenario.ADJUSTMENT)  # fmt: skip
-    assert np.diff(free.structural_balance + free.interest)[:years].tolist() == near([0.001] * years)
+    assert np.diff(free.structural_balance + free.interest)[:years].tolist() == near(
+        [0.001] * years
+    )
     large = project_eu_debt(m, EU, years, 0.02, EuScenario.ADJUSTMENT)
     assert np.diff(large.structural_balance + large.interest)[:years].tolist() == near(
         [0.02] * years
@@ -253,19 +255,21 @@ def test_the_safeguard_counts_from_the_end_of_the_procedure_and_holds_of_the_ste
     debt, spb, ageing, years
 ):
     m = member(debt=debt, structural_primary_balance=spb, interest_rate=0.03,
-               excessive_deficit=True, ageing_cost=[0.27 + ageing * k for k in range(N)])  # fmt: skip
+               ageing_cost=[0.27 + ageing * k for k in range(N)],
+               excessive_deficit=True)  # fmt: skip
     adjustment = least_eu_adjustment(m, EU, years)
     path = project_eu_debt(m, EU, years, adjustment.step, EuScenario.ADJUSTMENT)
     first = next((t for t in range(1, years + 1) if path.balance[t] >= -0.03), years)
     if first < years - 1:
-        asked = 0.01 if debt > 0.9 else 0.005
+        least_fall = 0.01 if debt > 0.9 else 0.005
         fall = (path.debt[first] - path.debt[years]) / (years - first)
-        assert fall >= asked - 1e-6 or path.debt[years] <= 0.6
+        assert fall >= least_fall - 1e-6 or path.debt[years] <= 0.6
 
 
 def test_some_of_those_procedures_ended_early_enough_to_ask_anything():
     m = member(debt=0.88, structural_primary_balance=-0.0189, interest_rate=0.03,
-               excessive_deficit=True, ageing_cost=[0.27 + 0.001 * k for k in range(N)])  # fmt: skip
+               ageing_cost=[0.27 + 0.001 * k for k in range(N)],
+               excessive_deficit=True)  # fmt: skip
     adjustment = least_eu_adjustment(m, EU, 7)
     path = project_eu_debt(m, EU, 7, adjustment.step, EuScenario.ADJUSTMENT)
     assert any(balance >= -0.03 for balance in path.balance[1:6])
