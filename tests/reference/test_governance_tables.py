@@ -14,18 +14,25 @@ from commonwatt.clinic.domain.registry.records import RECORD_ROLES
 from commonwatt.core.errors import CommonwattError
 from commonwatt.governance.lifecycle import MoveRefusal
 from commonwatt.ledger.roles import LedgerRole
-from commonwatt.operate.domain.care.lifecycle import CARE_LIFECYCLE, CareMoveFacts
+from commonwatt.operate.domain.care.lifecycle import (
+    CARE_LIFECYCLE,
+    OUT_OF_SERVICE,
+    CareMoveFacts,
+    CareStage,
+)
 from commonwatt.sandbox.domain.lifecycle import (
     DATASET_LIFECYCLE,
     OUTPUT_LIFECYCLE,
     PROJECT_LIFECYCLE,
     STEP_ROLES,
+    STEPS_OF_OPEN_PROJECT,
     DatasetFacts,
     DatasetState,
     OutputFacts,
     ProjectRole,
     ProjectStanding,
     ProjectState,
+    working_project_refusal,
 )
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.lifecycle import TASK_LIFECYCLE, TaskFacts
@@ -193,6 +200,64 @@ def test_asking_and_refusing_are_one_law(name):
             else:
                 with pytest.raises(CommonwattError):
                     lifecycle.check_move("x", row.origin, row.to, **how)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("term", [True, False])
+def test_people_work_in_a_project_that_is_open_and_in_its_term(opened, term):
+    refusal = working_project_refusal(standing(opened, term))
+    words = {(False, True): "not open", (False, False): "not open", (True, False): "expired"}
+    assert (refusal is None) is (opened and term)
+    if refusal:
+        assert words[opened, term] in str(refusal.found)
+
+
+OTHER_STEPS = f"""
+    open {CUSTODIAN} | close {CUSTODIAN} | delete {CUSTODIAN} | delete-room {CUSTODIAN}
+    opt-out {CUSTODIAN} | erase {CUSTODIAN} | grant-budget {CUSTODIAN}
+    recall {CUSTODIAN} {CHECKER}"""
+OPEN_STEPS = f"""
+    import {CUSTODIAN} | deidentify {CUSTODIAN} | sign-risk {CUSTODIAN} | lane {CUSTODIAN}
+    release {CUSTODIAN} | submit {PEOPLE} | ask {PEOPLE} | twin {PEOPLE} | vote {CHECKER}"""
+
+
+def test_every_step_of_a_project_has_its_roles_and_the_stopping_ones_need_no_open_project():
+    def plain(text):
+        rows = (row.split() for row in text.replace("\n", "|").split("|") if row.strip())
+        return {step: set(roles) for step, *roles in rows}
+
+    assert set(plain(OPEN_STEPS)) == STEPS_OF_OPEN_PROJECT
+    assert plain(OTHER_STEPS) | plain(OPEN_STEPS) == {k: set(v) for k, v in STEP_ROLES.items()}
+
+
+def test_a_node_takes_jobs_in_the_stages_that_say_so_and_in_no_other():
+    serving = {"in-service", "watched", "reported", "probation"}
+    assert {stage.value for stage in CareStage if stage not in OUT_OF_SERVICE} == serving
+
+
+@pytest.mark.parametrize("takes_out", [True, False])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_care_takes_out_as_many_nodes_as_the_policy_allows_and_no_more(takes_out, frozen):
+    for out, most in product(range(4), range(4)):
+        facts = CareMoveFacts(takes_out=takes_out, frozen=frozen, out=out, most_out=most)
+        broken = CARE_LIFECYCLE.broken_precondition(
+            CareStage.IN_SERVICE, CareStage.DRAINED, step="move", role=LedgerRole.CARE, facts=facts
+        )
+        name = "freeze" if frozen else "budget" if out >= most else None
+        assert (broken and broken.name) == (name if takes_out else None)
+
+
+def test_facts_that_nobody_stated_grant_nothing_and_claim_nothing():
+    assert CareMoveFacts() == CareMoveFacts(
+        takes_out=False, frozen=False, out=0, most_out=1, unapproved=False
+    )
+    assert TaskFacts() == TaskFacts(attempt=0)
+    assert DeploymentFacts(advice_refusal=lambda: None).named_as_fallback is False
+    project = ProjectStanding(state=ProjectState.OPEN, expires_on="2027-01-01", today="2027-01-01")
+    facts = OutputFacts(project=project)
+    assert facts == OutputFacts(
+        project=project, approvals=0, stopped=False, preapproved=False, opted_out_since=False
+    )
 
 
 def test_every_role_that_a_table_names_stands_in_the_ledger():

@@ -127,3 +127,92 @@ def test_stored_nodes_two_levels_deep_agree_with_the_leaves():
         ranges = merkle.inclusion_proof_ranges(40_000, count)
         assert merkle.merkle_range_roots(stored, ranges) == merkle.merkle_range_roots(plain, ranges)
     engine.dispose()
+
+
+def test_an_index_outside_the_tree_is_in_no_proof():
+    root = mth(leaves(1))
+    given_ = {"leaf": leaves(1)[0], "path": [], "root": root}
+    assert merkle.inclusion_proof_holds(index=0, size=1, **given_)
+    for index, size in ((-1, 1), (1, 1), (0, 0), (-1, 0)):
+        assert not merkle.inclusion_proof_holds(index=index, size=size, **given_)
+
+
+def test_the_empty_ledger_has_the_root_of_nothing_and_begins_every_other():
+    nothing = hashlib.sha256(b"").digest()
+    nodes = merkle.ListedSubtreeHashes(leaves(5))
+    assert merkle.merkle_range_root(nodes, 3, 3) == merkle.EMPTY_ROOT == nothing
+    assert merkle.consistency_proof_ranges(0, 5) == []
+    new = {"new": 5, "new_root": mth(leaves(5))}
+    assert merkle.consistency_proof_holds(old=0, old_root=nothing, path=[], **new)
+    assert not merkle.consistency_proof_holds(old=0, old_root=b"x", path=[], **new)
+    assert not merkle.consistency_proof_holds(old=0, old_root=nothing, path=[b"x"], **new)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_a_ledger_begins_itself_without_a_proof_and_never_a_shorter_one(size):
+    root = mth(leaves(size))
+    same = {"old": size, "new": size, "old_root": root}
+    assert merkle.consistency_proof_holds(new_root=root, path=[], **same)
+    assert not merkle.consistency_proof_holds(new_root=b"x", path=[], **same)
+    assert not merkle.consistency_proof_holds(new_root=root, path=[root], **same)
+    shorter = {"new": size, "new_root": root, "old_root": root, "path": []}
+    assert not merkle.consistency_proof_holds(old=size + 1, **shorter)
+    assert not merkle.consistency_proof_holds(old=-1, **shorter)
+
+
+@pytest.mark.parametrize("old", range(1, 20))
+def test_every_hash_of_a_consistency_proof_is_needed_and_each_root_is_compared(old):
+    all_ = leaves(20)
+    nodes = merkle.ListedSubtreeHashes(all_)
+    hashes = merkle.merkle_range_roots(nodes, merkle.consistency_proof_ranges(old, 20))
+    roots = {"old_root": mth(all_[:old]), "new_root": mth(all_)}
+
+    def holds(path, **changes):
+        return merkle.consistency_proof_holds(old=old, new=20, path=path, **(roots | changes))
+
+    assert holds(hashes) is True
+    for n in range(len(hashes)):
+        assert not holds(hashes[:n] + hashes[n + 1 :])
+        assert not holds([*hashes[:n], b"x" * 32, *hashes[n + 1 :]])
+    assert not holds([])
+    for extra in (*hashes, roots["old_root"], roots["new_root"]):
+        assert not holds([*hashes, extra])
+    assert not holds(hashes, old_root=roots["new_root"])
+    assert not holds(hashes, new_root=roots["old_root"])
+
+
+def test_a_complete_range_is_one_stored_node_and_any_other_is_joined_of_such():
+    """Only aligned powers of two are stored: what is asked for says which were read."""
+
+    class Recorder(merkle.ListedSubtreeHashes):
+        def node(self, level, position):
+            reads.append((level, position))
+            return super().node(level, position)
+
+    for first, end, expected in [
+        (0, 8, [(3, 0)]), (8, 16, [(3, 1)]), (4, 8, [(2, 1)]), (5, 6, [(0, 5)]),
+        (4, 12, [(2, 1), (2, 2)]), (0, 7, [(2, 0), (1, 2), (0, 6)]),
+    ]:  # fmt: skip
+        reads = []
+        root = merkle.merkle_range_root(Recorder(leaves(16)), first, end)
+        assert root == mth(leaves(16)[first:end])
+        assert reads == expected
+
+
+@pytest.mark.parametrize("count", [0, 3, 6])
+def test_only_a_power_of_two_is_a_complete_subtree(count):
+    with pytest.raises((ValueError, IndexError)):
+        merkle.complete_subtree_root(leaves(count))
+    assert merkle.complete_subtree_root(leaves(4)) == mth(leaves(4))
+
+
+def test_the_split_is_the_largest_power_of_two_below():
+    for size in range(2, 300):
+        split = merkle.merkle_split_size(size)
+        assert split.bit_count() == 1
+        assert split < size <= 2 * split
+
+
+def test_a_leaf_and_a_node_are_hashed_under_the_bytes_of_the_standard():
+    assert merkle_leaf_hash(b"ab") == hashlib.sha256(b"\x00ab").digest()
+    assert merkle.merkle_parent_hash(b"a", b"b") == hashlib.sha256(b"\x01ab").digest()

@@ -4,10 +4,16 @@ import itertools
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.engines.airlock.equations import identifying_cell_combinations
+from commonwatt.sandbox.engines.airlock.equations import (
+    _PRIME,
+    _atom_column_orders,
+    _left_null_basis_of_large_cells,
+    identifying_cell_combinations,
+)
 
 
 def _rank(rows):
@@ -60,3 +66,46 @@ def test_what_is_found_is_a_combination_of_the_named_cells(seed):
     for found in identifying_cell_combinations(members, 4):
         alone = identifying_cell_combinations(members[list(found.cells)], 4)
         assert min(one.people for one in alone) <= found.people
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "by_chance"),
+    [
+        # 150 million steps, of rows² × (columns + 1) each; two at least, and 48 at most.
+        (1000, 29, 5), (1000, 24, 6), (1000, 36, 4), (1000, 300, 2), (1000, 74, 2), (1000, 49, 3),
+        (100, 9, 48), (1, 1, 48),
+    ],
+)  # fmt: skip
+def test_the_search_takes_no_more_steps_than_it_may(rows, columns, by_chance):
+    sizes = np.arange(columns)
+    orders = _atom_column_orders(np.zeros((rows, columns), np.int64), sizes)
+    assert len(orders) == 2 + by_chance
+    assert all(sorted(order.tolist()) == list(range(columns)) for order in orders)
+    # Heavy columns first, so that light ones are left over, and the other way round.
+    assert sizes[orders[0]].tolist() == sorted(sizes.tolist(), reverse=True)
+    assert sizes[orders[1]].tolist() == sorted(sizes.tolist())
+    if columns > 20:
+        assert len({tuple(order.tolist()) for order in orders}) == len(orders)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_a_system_without_rows_or_columns_has_no_order_to_try(shape):
+    assert list(_atom_column_orders(np.zeros(shape, np.int64), np.ones(shape[1]))) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 9, 10, 11, 40, 400])
+@pytest.mark.parametrize("rank", [1, 3, 5])
+def test_factors_cancel_every_large_atom_and_all_such_factors_are_spanned(count, rank):
+    """Of six cells, of which `rank` tell apart: what is left over are the factors that cancel."""
+    chance = np.random.default_rng(count)
+    apart = chance.integers(0, 2, (rank, count))
+    atoms = np.vstack([apart, *(apart[:1] for _ in range(6 - rank))]).astype(np.int64)
+    basis = _left_null_basis_of_large_cells(atoms)
+    true_rank = _rank(atoms.tolist()) if count else 0
+    assert basis.shape == (6 - true_rank, 6)
+    assert not ((basis @ atoms) % _PRIME).any()
+    assert (basis != 0).any(axis=1).all()
+    # As many as there are, and none a mixture of the others.
+    square = [[int(value) if value <= _PRIME // 2 else int(value) - _PRIME for value in row]
+              for row in basis]  # fmt: skip
+    assert _rank(square) == len(basis)

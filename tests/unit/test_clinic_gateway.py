@@ -92,6 +92,29 @@ def test_one_question_that_cannot_be_kept_leaves_the_others_of_its_commit_alone(
     assert gate.writer.ledger.head().size == size + 2
 
 
+@pytest.mark.parametrize(("estimate", "sound"), [(0.0, True), (1.0, True), (1.5, False)])
+def test_a_single_question_that_cannot_be_recorded_is_raised_to_whoever_asked(estimate, sound):
+    gate = gate_with()
+    request_made = question(0, estimate)
+
+    def request():
+        return gate.request_advice(
+            request_made.deployment,
+            request_made.encounter_id,
+            request_made.facts,
+            at=NOW,
+            own_estimate=estimate,
+        )
+
+    if sound:
+        assert request().allows_advice
+        return
+    size = gate.writer.ledger.head().size
+    with pytest.raises(CommonwattError):
+        request()
+    assert gate.writer.ledger.head().size == size
+
+
 def test_what_changed_between_the_question_and_its_commit_counts():
     gate = gate_with()
     early = gate.prepare_advice(replace(question(0), encounter_id="new"))

@@ -5,8 +5,15 @@ import time
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError, StatusMoveError
+from commonwatt.clinic.domain.registry.preconditions import (
+    PreconditionFault,
+    advice_move_refusal,
+    check_advice_preconditions,
+    fault_of_approval,
+)
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
+from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import BODIES, DIGEST, KEYS, NOW, desk, move, put, with_live
 from tests.clinic_histories import (
@@ -96,6 +103,10 @@ ILLEGAL = {
         "gate.ruling-of-another-product", RUN_UPDATE,
         [*BASIS, step("product", "q"), (*UPDATE[:2], UPDATE[2] | {"product": "product/q"}),
          ON_UPDATE, RUN_UPDATE, *START]),
+    "an update of the ruled product whose approved version is of another": (
+        "gate.ruling-of-another-product", APPROVAL,
+        [PRODUCT, step("product", "q"), step("version", product="product/q"), UPDATE, USE, RULING,
+         EVIDENCE, ON_UPDATE, APPROVAL, RUN_UPDATE, *START]),
     "prohibited": (
         "gate.route-prohibited", APPROVAL, [*ruled(route="prohibited"), *START]),
     "a route that the place has not": (
@@ -124,6 +135,12 @@ ILLEGAL = {
     "a ruling that is not on record": (
         "gate.unknown-reference", APPROVAL,
         [PRODUCT, VERSION, USE, EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
+    "a version from before its product was there": (
+        "gate.unknown-reference", VERSION, [VERSION, PRODUCT, *BASIS[2:], DEPLOYMENT, *START]),
+    "an update of a product that is not on record": (
+        "gate.unknown-reference", (*UPDATE[:2], UPDATE[2] | {"product": "product/none"}),
+        [*BASIS, (*UPDATE[:2], UPDATE[2] | {"product": "product/none"}), ON_UPDATE, RUN_UPDATE,
+         *START]),
     "a version taken for an intended use": (
         "gate.unknown-reference", step("ruling", intended_use="version/v1"),
         [*ruled(intended_use="version/v1"), *START]),
@@ -177,6 +194,10 @@ LEGAL_ONES = {
         *BASIS, UPDATE, ON_UPDATE, decided("d2", version="version/v2"),
         step("deployment", version="version/v2", determination="determination/d2"), *START],
     "more evidence after the approval": [*LEGAL, step("evidence", "later"), *AGAIN],
+    "an update refused first, approved later, deployed under the approval of the first version": [
+        PRODUCT, VERSION, UPDATE, USE, RULING, EVIDENCE, ON_UPDATE,
+        decided("n", "refused", version="version/v2"), decided("d2", version="version/v2"),
+        APPROVAL, RUN_UPDATE, *START],
     "another deployment retired": [
         *LEGAL, step("deployment", "y"), to("approved", "y"), to("retired", "y")],
 }  # fmt: skip
@@ -203,6 +224,38 @@ def test_what_breaks_a_precondition_is_refused_at_the_move_and_at_the_question(n
     advice = {"deployment": "deployment/x", "encounter": "e", "score": 0.4, "shown": True}
     with pytest.raises(StatusMoveError):
         put(past_desk, "advice", "a", advice)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"version": "version/none"}, "version/none"),
+        ({"determination": "version/v1"}, "version/v1"),
+        ({"determination": ""}, "deployment/x, determination"),
+    ],
+)
+def test_a_missing_record_is_named_or_else_the_place_where_its_name_is_missing(changes, where):
+    made = desk()
+    for entry in [*BASIS, step("deployment", **changes), *START]:
+        write(made, entry)
+    verdict = asked(made)
+    assert (verdict.rule, verdict.detail) == ("gate.unknown-reference", where)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [({}, None), ({"ruling": "ruling/none"}, "ruling/none"), ({"version": ""}, "determination/d")],
+)
+def test_an_approval_that_rests_on_nothing_is_at_fault_before_any_row_is_asked(changes, where):
+    made = desk()
+    for entry in [*BASIS[:-1], step("determination", **changes)]:
+        write(made, entry)
+    [record] = [r for r in made.registry.records.values() if r.kind == "determination"]
+    fault = fault_of_approval(made.registry, record)
+    assert (fault is None) is (where is None)
+    if fault:
+        assert fault.rule == "gate.unknown-reference"
+        assert fault.where.startswith(where)
 
 
 @pytest.mark.parametrize("name", LEGAL_ONES)
@@ -310,6 +363,28 @@ def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
     body = BODIES["deployment"] | {"version": "version/v2"}
     with pytest.raises(StatusMoveError, match="a kind that is not planned: input"):
         put(made, "deployment", "x", body)
+
+
+@pytest.mark.parametrize("why", [None, Message("a kind that is not planned: input")])
+def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
+    fault = PreconditionFault(
+        rule="gate.x", sentence=Message("The approval was withdrawn."),
+        wanted=Message("an approval in force"), where="determination/w", why=why,
+    )  # fmt: skip
+    refusal = advice_move_refusal(fault)
+    assert (refusal.where, refusal.found, refusal.wanted, refusal.remedy) == (
+        "determination/w", why or "", fault.wanted, fault.sentence)  # fmt: skip
+    particular = " a kind that is not planned: input," if why else ""
+    with pytest.raises(StatusMoveError) as caught:
+        check_advice_preconditions(fault)
+    assert str(caught.value).replace(" found", "") == (
+        f"determination/w:{particular} wanted an approval in force. The approval was withdrawn."
+    )
+
+
+def test_where_no_precondition_is_broken_nothing_is_refused():
+    assert advice_move_refusal(None) is None
+    check_advice_preconditions(None)
 
 
 def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record_grows():

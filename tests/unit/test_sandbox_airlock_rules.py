@@ -573,3 +573,19 @@ def test_the_limits_of_an_attack_are_those_that_the_page_states():
     """A leaf of seven or fewer people is a small count like any other."""
     limits = (AUC_LIMIT, FALSE_ALARMS, MOST_FOUND_SHARE, SMALLEST_LEAF)
     assert limits == (0.60, 0.05, 0.20, 8)
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [("Grace", False), ("Page", False), ("West", False), ("Grace Lee", True),
+     ("John Smith", True), ("Chan Tai Man", True), ("陳大文", True)],
+)  # fmt: skip
+def test_one_latin_word_in_a_cell_is_a_word_and_two_are_a_name(stops, cell, named):
+    table = _csv(["group", "n"], [cell, 500], ["all", 1000])
+    assert _rules(stops(table)) == (["identifier"] if named else [])
+
+
+def test_an_empty_table_has_no_labelled_counts():
+    assert tables.labelled_counts(b"", OutputKind.CSV) == {}
+    [count] = tables.labelled_counts(b"sex,n\nF,500\n", OutputKind.CSV)["n"]
+    assert (count.cell_label(("sex",)), count.value) == (("F",), 500)

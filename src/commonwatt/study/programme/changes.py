@@ -60,7 +60,8 @@ def _make_programme_change(document: Document, change_line: str) -> None:
     change = _LINE.fullmatch(change_line)
     if change is None:
         raise ValueError(f"{change_line!r} is not of the form sites.west.power_price=+50%")
-    first, *steps = change[1].split(".")
+    # Names may hold spaces, so that only those around them are none of theirs.
+    first, *steps = (step.strip() for step in change[1].split("."))
     path = [ALIASES.get(first, first), *steps]
     # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:

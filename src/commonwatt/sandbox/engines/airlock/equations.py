@@ -126,7 +126,7 @@ def _atom_column_orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
     if not rows or not columns:
         return []
     heavy = np.argsort(-sizes, kind="stable")
-    tries = int(np.clip(_WORK // max(1, rows * rows * (columns + 1)), 2, _ORDERS))
+    tries = int(np.clip(_WORK // (rows * rows * (columns + 1)), 2, _ORDERS))
     chance = named_random_stream(0, "orders")
     return [heavy, heavy[::-1], *(chance.permutation(columns) for _ in range(tries))]
 

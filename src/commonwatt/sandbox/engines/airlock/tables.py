@@ -193,8 +193,9 @@ def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCou
         _collect_json_counts(read_output_json(data), (), counts)
         return counts
     table = read_output_csv(data)
-    for index in table.count_columns if table else ():
-        assert table is not None
+    if table is None:
+        return counts
+    for index in table.count_columns:
         counts[table.header[index]] = [
             LabelledCount(value, dict(zip(table.header, row, strict=True)))
             for row in table.rows

@@ -4,8 +4,9 @@ A linear adjustment of N years lowers output by the multiplier and lets the gap 
 after it ageing costs reach the balance for ten years. The step is the least at which
 debt falls, or is prudent, under the adjustment itself and under three stress tests,
 which a stochastic test and the two safeguards may raise. Each criterion is monotone in
-the step, so bisection finds its least step. The step is constant, and what the deficit
-procedure asks beyond it comes on top, as in the Commission's own sheets.
+the step, so bisection finds its least step; the debt safeguard under the deficit procedure
+is not, and is asked once more of the step that the others set. The step is constant, and
+what the deficit procedure asks beyond it comes on top, as in the Commission's own sheets.
 
 Sources: Regulation (EU) 2024/1263, Articles 6, 7, 8 and 10; European Commission, Debt
 Sustainability Monitor 2023, Annex A3. What "falls" means is our reading: the ratio ten
@@ -186,15 +187,18 @@ def least_eu_adjustment(
     steps["deficit under 3 %"] = _least_eu_adjustment_step(
         partial(_is_deficit_within_reference, inputs, table, years)
     )
-    steps["debt safeguard"] = _least_eu_adjustment_step(
-        partial(_is_debt_safeguard_met, inputs, table, years)
-    )
+    safeguard = partial(_is_debt_safeguard_met, inputs, table, years)
+    steps["debt safeguard"] = _least_eu_adjustment_step(safeguard)
     steps["deficit resilience"] = _deficit_resilience_step(inputs, table, years)
     if inputs.shocks is not None:
         draws = _eu_debt_shock_draws(inputs.shocks, seed)
         steps["stochastic"] = _least_eu_adjustment_step(
             partial(_is_debt_fall_likely, inputs, table, years, draws)
         )
+    # A step so small that the excessive deficit never ends meets the safeguard, because no year is
+    # left over which debt must fall; at the larger step of another criterion it may be broken.
+    if not safeguard(max(steps.values())):
+        steps["debt safeguard"] = _least_eu_adjustment_step(safeguard, low=max(steps.values()))
     binding = max(steps, key=lambda name: steps[name])
     step = steps[binding]
     taken = np.full(years, step)
@@ -210,9 +214,11 @@ def least_eu_adjustment(
     )
 
 
-def _least_eu_adjustment_step(criterion_holds: Callable[[float], bool]) -> float:
-    """Return the least step within the bounds at which a monotone criterion holds."""
-    low, high = BOUNDS
+def _least_eu_adjustment_step(
+    criterion_holds: Callable[[float], bool], *, low: float = BOUNDS[0]
+) -> float:
+    """Return the least step from `low` within the bounds at which a monotone criterion holds."""
+    high = BOUNDS[1]
     # At a bound the bound is the answer: the caller sees that it binds nothing, or that no step
     # within reason is enough.
     if criterion_holds(low):
