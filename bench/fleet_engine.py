@@ -35,7 +35,7 @@ from commonwatt.fleet.engines.simulator.reference import replay_on_simpy
 from commonwatt.fleet.engines.simulator.setup import (
     ReplaySetup,
     believed_runtimes_ms,
-    place_chances_of_jobs,
+    placement_random_draws_by_job,
 )
 
 SHARED = Path(os.environ.get("COMMONWATT_SHARED_DATA", Path(__file__).parents[2] / "shared/data"))
@@ -144,7 +144,7 @@ def peers(base: Workload) -> None:
         fleet=fleet,
         policy=parse_scheduling_policy("fifo"),
         believed_ms=believed_runtimes_ms(jobs, "oracle"),
-        chance=place_chances_of_jobs(0, len(jobs), parse_scheduling_policy("fifo")),
+        chance=placement_random_draws_by_job(0, len(jobs), parse_scheduling_policy("fifo")),
         quota_milli=None,
     )
     began = time.process_time()

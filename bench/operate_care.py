@@ -17,8 +17,8 @@ import polars as pl
 
 from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
+    node_faults_drawn_from_trace,
     node_faults_of_counts,
-    node_faults_of_trace,
 )
 from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, planted_lemons_trial
 from commonwatt.operate.engines.care.replay.run import replay_gang_in_care
@@ -54,7 +54,7 @@ def show(name: str, faults, setting: ReplaySetting) -> None:
 
 
 def from_trace(setting: ReplaySetting):
-    nodes = node_faults_of_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
+    nodes = node_faults_drawn_from_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
                             seed=setting.seed)  # fmt: skip
     programs = {k: round(v * setting.days / 54) for k, v in counts().items() if k in SOFTWARE}
     struck = node_faults_of_counts(

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from commonwatt.operate.domain.cluster import JobPhase  # noqa: E402
 from commonwatt.operate.engines.elastic.forecast import (  # noqa: E402
-    cluster_gpu_demand_rise_quantile,
-    gpu_demand_rises,
+    controller_gpu_demand_rise_quantile,
+    controller_gpu_demand_rises,
 )
 from commonwatt.operate.io.backends.ray import RayBackend  # noqa: E402
 from commonwatt.operate.io.backends.slurm import SlurmBackend  # noqa: E402
@@ -173,14 +173,14 @@ def run_forecast(args: argparse.Namespace) -> None:
     demand = frame.sort("time")["demand"].cast(pl.Float64).to_numpy()
     half, ahead = len(demand) // 2, args.ahead
     steps = range(half, len(demand) - ahead, 10)
-    true = gpu_demand_rises(demand, ahead)[list(steps)]
+    true = controller_gpu_demand_rises(demand, ahead)[list(steps)]
     print(f"{len(steps):,} instants, {ahead} min ahead; demand mean {demand.mean():.0f} GPUs, "
           f"mean rise {true.mean():.1f}")  # fmt: skip
     print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
     for share in (0.5, 0.8, 0.9, 0.95):
         rises = np.array(
             [
-                cluster_gpu_demand_rise_quantile(demand[t - 1440 : t + 1], ahead, share)
+                controller_gpu_demand_rise_quantile(demand[t - 1440 : t + 1], ahead, share)
                 for t in steps
             ]
         )

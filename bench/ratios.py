@@ -29,7 +29,7 @@ RATIOS = {
 
 def measured() -> dict[str, float]:
     """Run every script and return its ratios by name."""
-    found: dict[str, float] = {}
+    ratios: dict[str, float] = {}
     for script, pattern in RATIOS.items():
         command = [sys.executable, str(BENCH / script)]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -38,20 +38,24 @@ def measured() -> dict[str, float]:
             sys.exit(f"{script} printed no ratio that is known here:\n{text}")
         for row in rows:
             name = row.get("name", "ratio").removeprefix("what if: ").strip()
-            found[f"{script.removesuffix('.py')}: {name}"] = float(row["ratio"])
-    return found
+            ratios[f"{script.removesuffix('.py')}: {name}"] = float(row["ratio"])
+    return ratios
 
 
 def main() -> None:
     """Measure, show, and write or compare where asked."""
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    found = measured()
-    for name, ratio in found.items():
-        print(f"{name:44} {ratio:8.2f}  kept {kept.get(name, '–')}")
+    kept_ratios = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    ratios = measured()
+    for name, ratio in ratios.items():
+        print(f"{name:44} {ratio:8.2f}  kept {kept_ratios.get(name, '–')}")
     if "--write" in sys.argv:
-        KEPT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    worse = [name for name in found if name not in kept or found[name] > WORSE * kept[name]]
-    gone = [name for name in kept if name not in found]
+        KEPT.write_text(json.dumps(ratios, indent=1, sort_keys=True) + "\n")
+    worse = [
+        name
+        for name in ratios
+        if name not in kept_ratios or ratios[name] > WORSE * kept_ratios[name]
+    ]
+    gone = [name for name in kept_ratios if name not in ratios]
     if "--compare" in sys.argv and (worse or gone):
         sys.exit(f"worse than kept, or not kept: {worse + gone}")
 

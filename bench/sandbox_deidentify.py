@@ -72,8 +72,8 @@ def english(remainder):
 
 
 def own():
-    for one in training_documents(1500, 5, held_out=True, names=(0.8, 1.0)):
-        yield one.text, [(f.start, f.end, f.label.value) for f in one.findings]
+    for document in training_documents(1500, 5, held_out=True, names=(0.8, 1.0)):
+        yield document.text, [(f.start, f.end, f.label.value) for f in document.findings]
 
 
 def clinical():
@@ -91,24 +91,24 @@ def presidio(python, notes):
     )  # fmt: skip
     if done.returncode:
         return None, done.stderr.strip().splitlines()[-1]
-    told = json.loads(done.stdout.splitlines()[-1])
+    reply = json.loads(done.stdout.splitlines()[-1])
     spans = {
-        text: [IdentifierSpan(start, end, IdentifierLabel.OTHER_NUMBER) for start, end in found]
-        for text, found in zip(texts, told["found"], strict=True)
+        text: [IdentifierSpan(start, end, IdentifierLabel.OTHER_NUMBER) for start, end in offsets]
+        for text, offsets in zip(texts, reply["found"], strict=True)
     }
-    return spans.__getitem__, told["cpu_s"]
+    return spans.__getitem__, reply["cpu_s"]
 
 
 def report(name, notes, find):
-    told = score_deidentification(notes, find)
-    print(f"\n{name}: {len(notes):,} texts, {sum(told.true_counts.values()):,} identifiers")
-    for kind in sorted(told.true_counts):
-        print(f"  {kind:<20}{told.true_counts[kind]:>6,}{told.recall(kind):>9.3f}")
-    if told.true_counts:
-        print(f"  {'all':<26}{told.recall():>9.3f}")
-        kept = [kind for kind in told.true_counts if kind not in NO_IDENTIFIER]
-        print(f"  {'all that identify':<26}{told.recall(*kept):>9.3f}")
-    print(f"  {'clean masked':<26}{told.clean_masked_share:>9.2%}")
+    scores = score_deidentification(notes, find)
+    print(f"\n{name}: {len(notes):,} texts, {sum(scores.true_counts.values()):,} identifiers")
+    for kind in sorted(scores.true_counts):
+        print(f"  {kind:<20}{scores.true_counts[kind]:>6,}{scores.recall(kind):>9.3f}")
+    if scores.true_counts:
+        print(f"  {'all':<26}{scores.recall():>9.3f}")
+        identifying = [kind for kind in scores.true_counts if kind not in NO_IDENTIFIER]
+        print(f"  {'all that identify':<26}{scores.recall(*identifying):>9.3f}")
+    print(f"  {'clean masked':<26}{scores.clean_masked_share:>9.2%}")
 
 
 def speed(notes, find):
@@ -121,7 +121,7 @@ def speed(notes, find):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presidio", default=sys.executable)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     sets = {
         "Hong Kong notes, templates never trained on": list(hong_kong()),
         "English, even templates": list(english(0)),
@@ -140,12 +140,12 @@ def main():
     print(f"  ours, English           {speed(mixed, find_identifiers):>10,.0f}")
     print(f"  one pattern alone       {speed(notes, bare.findall):>10,.0f}")
     for name in ("Hong Kong notes, templates never trained on", "English, odd templates (blind)"):
-        find, told = presidio(asked.presidio, sets[name])
+        find, outcome = presidio(options.presidio, sets[name])
         if find is None:
-            print(f"\nPresidio did not run: {told}")
+            print(f"\nPresidio did not run: {outcome}")
             return
         report(f"Presidio's patterns without a language model; {name}", sets[name], find)
-        print(f"  {'texts/CPU-s':<24}{len(sets[name]) / told:>11,.0f}")
+        print(f"  {'texts/CPU-s':<24}{len(sets[name]) / outcome:>11,.0f}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ KEY = b"a secret of a bench, thirty-two "
 
 def cpu_s():
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def grey(dataset):
@@ -38,7 +38,9 @@ def part(image, box):
 
 def main():
     truths = json.loads((FOLDER / "truth.json").read_text(encoding="utf-8"))
-    first, last = (int(one) for one in sys.argv[1:3]) if len(sys.argv) > 2 else (0, len(truths))
+    first, last = (
+        (int(argument) for argument in sys.argv[1:3]) if len(sys.argv) > 2 else (0, len(truths))
+    )
     covered = identifying = tags = 0
     same = []
     began = cpu_s()
@@ -47,10 +49,10 @@ def main():
             source, to = FOLDER / truth["file"], Path(folder) / truth["file"]
             deidentify_dicom(source, to, key=KEY)
             before, after = pydicom.dcmread(source), pydicom.dcmread(to)
-            said = str(after)
+            header_text = str(after)
             for tag in truth["phi_tags"]:
                 value = before[int(tag.replace(",", ""), 16) if "," in tag else tag].value
-                tags += bool(str(value)) and str(value) in said
+                tags += bool(str(value)) and str(value) in header_text
             old, new = grey(before), grey(after)
             for box in truth["phi_boxes"]:
                 identifying += 1
@@ -60,11 +62,11 @@ def main():
                 for box in truth["keep_boxes"]
             ]
     shares = np.array(same)
-    kept, most = (shares >= 0.9).sum(), (shares > 0.5).sum()
+    intact, most = (shares >= 0.9).sum(), (shares > 0.5).sum()
     print(f"images                     {last - first:>6}")
     print(f"identifying tags left      {tags:>6}")
     print(f"identifying boxes covered  {covered:>6} of {identifying}")
-    print(f"harmless marks kept        {kept:>6} of {len(shares)}  {kept / len(shares):.1%}")
+    print(f"harmless marks kept        {intact:>6} of {len(shares)}  {intact / len(shares):.1%}")
     print(f"  more than half of each   {most:>6} of {len(shares)}  {most / len(shares):.1%}")
     print(f"CPU-s an image             {(cpu_s() - began) / (last - first):>6.1f}")
 

@@ -90,8 +90,8 @@ def measure(arguments: list[str]) -> tuple[float, float, float]:
     return time.perf_counter() - began, cpu_s, used.ru_maxrss / 1024
 
 
-def show(name: str, count: int, found: tuple[float, float, float]) -> None:
-    wall_s, cpu_s, peak_mb = found
+def show(name: str, count: int, usage: tuple[float, float, float]) -> None:
+    wall_s, cpu_s, peak_mb = usage
     print(
         f"{name:<32}{count:>12,}{wall_s:>9.2f} s{count / wall_s:>12,.0f} rows/s"
         f"{cpu_s:>9.2f} CPU-s{2 * count / cpu_s:>12,.0f} rows/s on two cores at best"

@@ -114,9 +114,9 @@ def answers(tries: int) -> None:
             value = ask(number % 2)
             times.append(1000 * (time.process_time() - began))
             pairs[number % 2].append(value)
-        found = _audit(*map(np.array, pairs))
+        audited = _audit(*map(np.array, pairs))
         middle, late = np.quantile(times, [0.5, 0.99])
-        print(f"{name:<20} {middle:>8.2f} {late:>8.2f} {_numpy_ms():>9.4f}  {found:.2f}")
+        print(f"{name:<20} {middle:>8.2f} {late:>8.2f} {_numpy_ms():>9.4f}  {audited:.2f}")
 
 
 def _numpy_ms() -> float:
@@ -169,8 +169,8 @@ def errors(tries: int) -> None:
         _error("mean of 5,000", epsilon, means, 0.5 / (epsilon / 2) / 5000)
 
 
-def _error(name: str, epsilon: float, found: list[float], theory: float) -> None:
-    measured = float(np.mean(found))
+def _error(name: str, epsilon: float, error_sizes: list[float], theory: float) -> None:
+    measured = float(np.mean(error_sizes))
     off = measured / theory - 1
     print(f"{name:<20} {epsilon:>8} {measured:>9.4f} {theory:>9.4f} {off:>7.1%}")
 
@@ -201,10 +201,10 @@ def guard() -> None:
 
 def red_team() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        hostile = [bool(_stops(one, Path(folder))) for one in hostile_outputs()]
-        hostile += [bool(_model_stops(one, Path(folder))) for one in hostile_models()]
-        honest = [bool(_stops(one, Path(folder))) for one in honest_outputs(100)]
-        models = [bool(_model_stops(one, Path(folder))) for one in honest_models(20)]
+        hostile = [bool(_stops(offered, Path(folder))) for offered in hostile_outputs()]
+        hostile += [bool(_model_stops(offered, Path(folder))) for offered in hostile_models()]
+        honest = [bool(_stops(offered, Path(folder))) for offered in honest_outputs(100)]
+        models = [bool(_model_stops(offered, Path(folder))) for offered in honest_models(20)]
     print(f"red team: {sum(hostile)} of {len(hostile)} hostile outputs stopped")
     print(f"          {sum(honest)} of {len(honest)} honest outputs stopped")
     print(f"          {sum(models)} of {len(models)} honest models stopped")
@@ -227,9 +227,9 @@ def _model_stops(offered, folder: Path) -> list:
     if stops := check_output(output):
         return stops
     model = parse_output_model(offered.data)
-    found = attack_model(model, offered.rows)
+    attack = attack_model(model, offered.rows)
     return [
-        *membership_stops(found),
+        *membership_stops(attack),
         *small_leaf_stops(model, offered.rows),
         *degrees_of_freedom_stops(model, offered.rows),
     ]
@@ -255,7 +255,7 @@ def opt_outs() -> None:
             seen: list[int] = []
             project.query("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
                      by=researcher, at=now())  # fmt: skip
-            gone = project.excluded_tokens()
+            gone = project.opted_out_person_tokens()
             record = project.status()["models"][0]["opted_out_since"]
             reach.append(time.perf_counter() - began)
             assert seen == [people - len(out)]
@@ -319,7 +319,7 @@ def spends(name: str, where: str, count: int) -> None:
     victims = _victims(where, 5)
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
         done = pool.starmap(_spend, [(where, f"w{i}", count // WORKERS) for i in range(WORKERS)])
-    told = sum(_kill(victim) for victim in victims)
+    answered = sum(_kill(victim) for victim in victims)
     wall = time.perf_counter() - began
     with ledger.reading() as tx:
         spent = round(1000 * account.privacy_budget_balance(tx, "heart").spent)
@@ -328,11 +328,11 @@ def spends(name: str, where: str, count: int) -> None:
     ledger.engine.dispose()
     accepted = sum(done)
     print(f"\n{name}: {count:,} spends by {WORKERS} processes and {len(victims)} that were killed,")
-    print(f"{wall:.1f} s: {accepted:,} accepted, {told} answers of the killed, {rows:,} rows,")
+    print(f"{wall:.1f} s: {accepted:,} accepted, {answered} answers of the killed, {rows:,} rows,")
     print(f"{spent:,} of {limit:,} thousandths spent")
     assert spent <= limit
     assert rows == spent
-    assert accepted + told <= spent <= accepted + told + len(victims)
+    assert accepted + answered <= spent <= accepted + answered + len(victims)
 
 
 def _spend(where: str, person: str, times: int) -> int:

@@ -30,11 +30,11 @@ from commonwatt.treasury.engines.fan.engine import run_debt_fan
 from commonwatt.treasury.engines.fan.inputs import debt_fan_inputs
 from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
 from commonwatt.treasury.engines.fan.summary import LEVELS, debt_quantile_rows
-from commonwatt.treasury.engines.finance.finance_answer import centre_finance_answer
+from commonwatt.treasury.engines.finance.finance_answer import treasury_finance_answer
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, least_eu_adjustment
 from commonwatt.treasury.engines.strategy import evaluate_issuance_mixes, random_issuance_mixes
-from commonwatt.treasury.io.centre import find_centre_finance_file, load_finance_centre
+from commonwatt.treasury.io.centre import find_debt_financed_centre_file, load_debt_financed_centre
 from commonwatt.treasury.io.country.folder import load_country
 from commonwatt.treasury.io.rules import load_fiscal_rules
 from commonwatt.treasury.usecases.fan import debt_backtest_result
@@ -46,8 +46,8 @@ KEPT_OUT = frozenset({"GBR", "DEU", "ITA", "JPN", "KOR", "AUS", "CAN", "HUN"})
 
 def cpu(function, *arguments, **keywords):
     start = time.process_time()
-    found = function(*arguments, **keywords)
-    return found, time.process_time() - start
+    outcome = function(*arguments, **keywords)
+    return outcome, time.process_time() - start
 
 
 def hong_kong(years):
@@ -64,11 +64,11 @@ def fan():
     _, inputs, model = hong_kong(30)
     run_debt_fan(inputs, model, paths=256, seed=1)  # compiles
     paths = 1_000_000
-    one, seconds = cpu(run_debt_fan, inputs, model, paths=paths, seed=1, threads=1)
+    debt_fan, seconds = cpu(run_debt_fan, inputs, model, paths=paths, seed=1, threads=1)
     _, draws = cpu(_normals, paths * 30 * 9)
-    _, rows = cpu(_all_quantiles, inputs, one)
-    first = one.sha256()
-    del one
+    _, rows = cpu(_all_quantiles, inputs, debt_fan)
+    first = debt_fan.sha256()
+    del debt_fan
     second = run_debt_fan(inputs, model, paths=paths, seed=1, threads=2).sha256()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"fan, 1e6 paths x 30 years x 4 currencies x 30 buckets: {seconds:.1f} CPU-s,")
@@ -92,11 +92,11 @@ def _normals(count):
 def quantiles():
     _, inputs, model = hong_kong(30)
     ten = [run_debt_fan(inputs, model, paths=1_000_000, seed=s).debt for s in range(2, 12)]
-    one = run_debt_fan(inputs, model, paths=1_000_000, seed=1).debt
+    million_paths = run_debt_fan(inputs, model, paths=1_000_000, seed=1).debt
     print("quantiles of 1e6 paths less those of 1e7, points of GDP")
     print("  year      " + "".join(f"{100 * q:9.0f} %" for q in LEVELS))
     for year in (0, 4, 9, 19, 29):
-        small = np.quantile(one[year], LEVELS)
+        small = np.quantile(million_paths[year], LEVELS)
         large = np.quantile(np.concatenate([part[year] for part in ten]), LEVELS)
         gaps = "".join(f"{100 * (a - b):+11.4f}" for a, b in zip(small, large, strict=True))
         print(f"  {inputs.names[year]}   {gaps}")
@@ -106,8 +106,8 @@ def backtest():
     if not WEO.exists():
         print("backtest: left out, no shared data")
         return
-    found, seconds = cpu(debt_backtest_result, WEO, KEPT_OUT, frozenset())
-    for row in found["economies"]:
+    accuracy, seconds = cpu(debt_backtest_result, WEO, KEPT_OUT, frozenset())
+    for row in accuracy["economies"]:
         print(f"  {row['economy']:4} {row['forecasts']:4} {100 * row['coverage_80_share']:6.1f} % "
               f"{row['crps_points']:7.2f} {row['width_80_points']:7.1f}")  # fmt: skip
     print(f"backtest: {seconds:.1f} CPU-s (economy, forecasts, coverage, CRPS, width)")
@@ -166,8 +166,8 @@ def bonds():
 
 
 def finance():
-    centre = load_finance_centre(find_centre_finance_file("harbour"))
-    _, seconds = cpu(lambda: [centre_finance_answer(centre) for _ in range(20)])
+    centre = load_debt_financed_centre(find_debt_financed_centre_file("harbour"))
+    _, seconds = cpu(lambda: [treasury_finance_answer(centre) for _ in range(20)])
     print(f"a programme of 20 centres, prices, cases and routes included: {seconds:.3f} CPU-s")
 
 

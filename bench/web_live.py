@@ -44,7 +44,9 @@ def main() -> None:
             context = browser.new_context()
             cookie = {"name": session_cookie_name(console.desk.settings), "value": session.secret}
             context.add_cookies([cookie | {"url": console.address}])
-            print(f"{'':10}" + "".join(f"{one.removesuffix('Duration'):>14}" for one in WANTED))
+            print(
+                f"{'':10}" + "".join(f"{metric.removesuffix('Duration'):>14}" for metric in WANTED)
+            )
             for chart in (False, True):
                 page = context.new_page()
                 page.route("**/feed*", growing())
@@ -69,12 +71,15 @@ def tell(name: str, page: Page) -> None:
     before, began = metrics(client), time.monotonic()
     page.wait_for_timeout(SECONDS * 1000)
     after, spent = metrics(client), time.monotonic() - began
-    each = [(after.get(one, 0) - before.get(one, 0)) / spent * 1000 for one in WANTED]
+    each = [(after.get(metric, 0) - before.get(metric, 0)) / spent * 1000 for metric in WANTED]
     print(f"{name:10}" + "".join(f"{value:9.2f} ms/s" for value in each))
 
 
 def metrics(client) -> dict[str, float]:
-    return {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+    return {
+        metric["name"]: metric["value"]
+        for metric in client.send("Performance.getMetrics")["metrics"]
+    }
 
 
 def growing():

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 
 def _program(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
+    binaries = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(binaries[-1]) if binaries else shutil.which(name)
 
 
 def _run(arguments: list[str], *, cwd: Path) -> None:

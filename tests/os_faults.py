@@ -88,7 +88,7 @@ def _text_whole(folder: Path) -> bool:
 
 
 def _table(folder: Path):
-    return lambda: files.save_table_file_pair(FRAME, folder / "t", "x")
+    return lambda: files.save_frame_as_parquet_and_csv(FRAME, folder / "t", "x")
 
 
 def _table_whole(folder: Path) -> bool:
@@ -336,7 +336,7 @@ def _check_database_full(folder: Path, draw: random.Random) -> str:
     for i in range(400):
         size = ledger.head().size
         try:
-            with files.storage_errors_about(folder / "l.db"):
+            with files.machine_faults_as_storage_errors(folder / "l.db"):
                 _append(ledger, now + timedelta(seconds=i), f"a{i}")
         except CommonwattError as raised:
             error = raised

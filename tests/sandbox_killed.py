@@ -50,9 +50,9 @@ def arm(moment: int) -> None:
 
     def timed_replace(self, target):
         bomb()
-        found = replace(self, target)
+        new_path = replace(self, target)
         bomb()
-        return found
+        return new_path
 
     Ledger.transaction, Path.replace = timed_transaction, timed_replace
 
@@ -110,11 +110,11 @@ def walk(folder: Path, moment: int) -> None:
         project.vote(output, approve=True, by=checker, at=now())
     project.release(output, folder / "released", by=custodian, at=now())
     for _ in range(2):
-        asked = project.query(
+        query = project.query(
             "safe", lambda *_: measures.noisy_count_query(60).answer(COST), COST, purpose="n",
             by=researcher, at=now(),
         )  # fmt: skip
-        os.write(1, b"answered\n" if asked.answer else b"waits\n")
+        os.write(1, b"answered\n" if query.answer else b"waits\n")
     domains = {"patient_id": PersonColumn(), "gender": CategoryColumn(("female", "male"))}
     project.synthesize(
         "safe",

@@ -78,7 +78,7 @@ def year_mutant(rng, tables):
 def manifest_mutant(rng, manifest):
     """Return the manifest with one word of one figure changed, and what was done."""
     changed = copy.deepcopy(manifest)
-    figure = rng.choice([one for one in changed["figures"] if one["expression"]])
+    figure = rng.choice([entry for entry in changed["figures"] if entry["expression"]])
     what = rng.choice(["value", "shown", "unit", "label", "formula", "expression", "table", "gone"])
     if what == "value":
         figure["value"] = (figure["value"] or 0.0) * rng.choice(SCALES) + 1e-3
@@ -129,18 +129,18 @@ def page_mutant(rng, page, names):
 def mutants(seed, count, manifest, tables, page):
     """Yield mutated manifest, tables and page, one change each, and what was done."""
     rng = random.Random(seed)
-    names = {one["name"] for one in manifest["figures"] if one["expression"]}
+    names = {figure["name"] for figure in manifest["figures"] if figure["expression"]}
     for i in range(count):
         kind = ("cell", "manifest", "cell", "page", "cell", "year")[i % 6]
         if kind == "cell":
-            changed, said = cell_mutant(rng, tables)
-            yield manifest, changed, page, said
+            changed, mutation = cell_mutant(rng, tables)
+            yield manifest, changed, page, mutation
         elif kind == "year":
-            changed, said = year_mutant(rng, tables)
-            yield manifest, changed, page, said
+            changed, mutation = year_mutant(rng, tables)
+            yield manifest, changed, page, mutation
         elif kind == "manifest":
-            changed, said = manifest_mutant(rng, manifest)
-            yield changed, tables, page, said
+            changed, mutation = manifest_mutant(rng, manifest)
+            yield changed, tables, page, mutation
         else:
-            changed, said = page_mutant(rng, page, names)
-            yield manifest, tables, changed, said
+            changed, mutation = page_mutant(rng, page, names)
+            yield manifest, tables, changed, mutation

@@ -34,7 +34,7 @@ from commonwatt.catalogue.measures import Measure
 from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
 from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS
-from commonwatt.core.licences import load_licence_table
+from commonwatt.core.licences import load_package_licence_table
 from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
@@ -54,7 +54,7 @@ OPTIONAL = frozenset({"numba", "ray", "torch", "psycopg", "weasyprint"})
 
 def commands() -> str:
     """Return every leaf command with its example and options."""
-    return "\n".join(_command(path, found) for path, found in leaves(root, ("commonwatt",)))
+    return "\n".join(_command(path, command) for path, command in leaves(root, ("commonwatt",)))
 
 
 def leaves(
@@ -66,17 +66,17 @@ def leaves(
         return
     context = click.Context(group)
     for name in group.list_commands(context):
-        found = group.get_command(context, name)
-        if found is not None:
-            yield from leaves(found, (*path, name))
+        subcommand = group.get_command(context, name)
+        if subcommand is not None:
+            yield from leaves(subcommand, (*path, name))
 
 
-def _command(path: tuple[str, ...], found: click.Command) -> str:
-    lines = [f"## `{' '.join(path)}`", "", found.help or "", ""]
-    example = getattr(found, "example", "")
+def _command(path: tuple[str, ...], command: click.Command) -> str:
+    lines = [f"## `{' '.join(path)}`", "", command.help or "", ""]
+    example = getattr(command, "example", "")
     if example:
         lines += ["```console", *(f"$ {line}" for line in example.splitlines()), "```", ""]
-    rows = [row for parameter in found.params if (row := _parameter(parameter))]
+    rows = [row for parameter in command.params if (row := _parameter(parameter))]
     return "\n".join([*lines, *_table(("argument or option", "meaning"), rows), ""])
 
 
@@ -198,12 +198,14 @@ def _measure(measure: Measure) -> Iterator[str]:
 
 def tables() -> list[TableSchema]:
     """Return every declared table once."""
-    found = {(one.name, one.columns): one for one in collect_catalogue().tables.values()}
+    schemas = {
+        (schema.name, schema.columns): schema for schema in collect_catalogue().tables.values()
+    }
     for module in modules():
         for value in vars(module).values():
             if isinstance(value, TableSchema):
-                found.setdefault((value.name, value.columns), value)
-    return list(found.values())
+                schemas.setdefault((value.name, value.columns), value)
+    return list(schemas.values())
 
 
 def states() -> str:
@@ -230,12 +232,12 @@ def states() -> str:
 
 def lifecycles() -> list[Lifecycle[Any, Any]]:
     """Return every table of moves, by name of the enum of its states."""
-    found: dict[str, Lifecycle[Any, Any]] = {}
+    by_enum: dict[str, Lifecycle[Any, Any]] = {}
     for module in modules():
         for value in vars(module).values():
             if isinstance(value, Lifecycle):
-                found[value.states.__name__] = value
-    return [found[name] for name in sorted(found)]
+                by_enum[value.states.__name__] = value
+    return [by_enum[name] for name in sorted(by_enum)]
 
 
 def preconditions() -> str:
@@ -256,8 +258,8 @@ def console() -> str:
         parts += [f"### {kind.title}: `/works/{kind.name}`", ""]
         parts += [*_table(header, _asked(kind.parameters)), ""]
     marks = [
-        (said, *("●" if role in ACTION_ROLES[action] else "" for role in ROLE_NAMES))
-        for action, said in ACTION_NAMES.items()
+        (action_name, *("●" if role in ACTION_ROLES[action] else "" for role in ROLE_NAMES))
+        for action, action_name in ACTION_NAMES.items()
     ]
     return "\n".join(
         [*parts, "## Who may do what", "", *_table(("action", *ROLE_NAMES.values()), marks), ""]
@@ -266,8 +268,12 @@ def console() -> str:
 
 def _asked(parameters: tuple[PageParameter, ...]) -> list[tuple[str, str, str]]:
     return [
-        (f"`{one.name}`", f"`{one.default}`" if one.default else "–", str(one.meaning))
-        for one in parameters
+        (
+            f"`{parameter.name}`",
+            f"`{parameter.default}`" if parameter.default else "–",
+            str(parameter.meaning),
+        )
+        for parameter in parameters
     ]
 
 
@@ -329,7 +335,7 @@ def _public_functions(path: Path) -> Iterator[tuple[str, str]]:
 
 def _callers(package: Path) -> dict[str, list[str]]:
     """Return the modules that name each function of a use-case module, by import or by module."""
-    found: dict[str, set[str]] = {}
+    callers_of: dict[str, set[str]] = {}
     for path in package.rglob("*.py"):
         if path.relative_to(package).parts[0] == "data":
             continue
@@ -340,14 +346,14 @@ def _callers(package: Path) -> dict[str, list[str]]:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("commonwatt."):
                 module = str(node.module).removeprefix("commonwatt.")
                 for alias in node.names:
-                    found.setdefault(f"{module}.{alias.name}", set()).add(caller)
+                    callers_of.setdefault(f"{module}.{alias.name}", set()).add(caller)
                     modules[alias.asname or alias.name] = f"{module}.{alias.name}"
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 module = modules.get(node.value.id)
                 if module is not None:
-                    found.setdefault(f"{module}.{node.attr}", set()).add(caller)
-    return {name: sorted(callers) for name, callers in found.items()}
+                    callers_of.setdefault(f"{module}.{node.attr}", set()).add(caller)
+    return {name: sorted(callers) for name, callers in callers_of.items()}
 
 
 def glossary() -> str:
@@ -393,7 +399,7 @@ def _parameter_words(function: Any) -> Iterator[str]:
 
 def licences() -> str:
     """Return the table of licences: each shipped file, where it comes from, and its terms."""
-    table = load_licence_table()
+    table = load_package_licence_table()
     rows = [
         (", ".join(f"`{path}`" for path in row.paths), row.licence, row.source)
         for row in table.rows

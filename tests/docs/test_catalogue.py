@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import commonwatt
-from commonwatt.catalogue.collect import ROOMS, collect_catalogue, declaring_modules
+from commonwatt.catalogue.collect import ROOMS, collect_catalogue, measure_and_table_modules
 from commonwatt.catalogue.measures import CURRENCY, Measure
 from commonwatt.fleet.domain.tables import SWEEP_AXES, fleet_sweep_schema
 
@@ -68,7 +68,7 @@ def test_the_catalogue_is_whole_and_unique(catalogue):
 def test_every_wing_declares_its_measures():
     declaring = {
         module.__name__.rpartition(".")[0]
-        for module in declaring_modules()
+        for module in measure_and_table_modules()
         if any(isinstance(value, Measure) for value in vars(module).values())
     }
     missing = {room for room in ROOMS if room not in declaring and not room.endswith(".shared")}
@@ -95,7 +95,7 @@ def test_two_measures_never_share_a_label(catalogue):
 
 def test_every_label_is_spelled_once(catalogue):
     labels = {measure.label.text for measure in catalogue.measures.values()}
-    homes = {module.__file__ for module in declaring_modules()}
+    homes = {module.__file__ for module in measure_and_table_modules()}
     declared = [
         text
         for home in homes
@@ -181,10 +181,10 @@ def test_a_declared_table_of_a_study_has_the_columns_that_it_is_written_with(cat
     assert differing == {}
 
 
-def _says_what_is_left(what, found, listed):
+def _says_what_is_left(what, faults, listed):
     """Fail where something is new, or where something listed is no longer at fault."""
-    new = {name: sorted(found[name]) for name in sorted(set(found) - listed)}
-    done = sorted(listed - set(found))
+    new = {name: sorted(faults[name]) for name in sorted(set(faults) - listed)}
+    done = sorted(listed - set(faults))
     assert not new, f"{what}, not in the list: {json.dumps(new, ensure_ascii=False, indent=1)}"
     assert not done, f"{what}: strike these from the list, they are done: {done}"
 

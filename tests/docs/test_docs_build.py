@@ -40,10 +40,10 @@ def printed():
 @pytest.mark.slow
 def test_every_command_and_option_has_its_entry(pages, printed):
     text = pages["reference/commands"]
-    for path, found in printed.leaves(printed.root, ("commonwatt",)):
+    for path, command in printed.leaves(printed.root, ("commonwatt",)):
         entry = text.partition(" ".join(path) + "¶")[2]
         assert entry, path
-        for parameter in found.params:
+        for parameter in command.params:
             assert parameter.param_type_name == "argument" or parameter.opts[0] in entry
 
 
@@ -86,5 +86,5 @@ def test_every_exported_name_and_every_shipped_file_has_its_entry(pages, printed
     assert len(names) > 100
     text = pages["reference/python"]
     assert all(row.split("`")[1].partition("(")[0] in text for row in names)
-    for row in printed.load_licence_table().rows:
+    for row in printed.load_package_licence_table().rows:
         assert all(path in pages["reference/licences"] for path in row.paths)

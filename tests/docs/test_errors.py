@@ -16,12 +16,12 @@ def _errors():
     for module in pkgutil.walk_packages(commonwatt.__path__, "commonwatt."):
         if module.name.endswith(".errors"):
             importlib.import_module(module.name)
-    found, queue = [], [CommonwattError]
+    classes, queue = [], [CommonwattError]
     while queue:
         error = queue.pop()
-        found.append(error)
+        classes.append(error)
         queue += error.__subclasses__()
-    return sorted(set(found), key=lambda error: error.exit_code)
+    return sorted(set(classes), key=lambda error: error.exit_code)
 
 
 def test_an_exit_code_is_given_once():

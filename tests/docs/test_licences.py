@@ -14,7 +14,7 @@ import commonwatt
 from commonwatt.core.licences import (
     NOTICE_TITLE,
     SHARE_ALIKE,
-    load_licence_table,
+    load_package_licence_table,
     notices_text,
     shipped_files,
 )
@@ -28,7 +28,7 @@ ASKS_FOR_A_NOTICE = {"MIT", "BSD-3-Clause", "CC-BY-4.0", "ODbL-1.0", "LicenseRef
 
 def _faults(package, files):
     """Return what is wrong between a package's table and files."""
-    table = load_licence_table(package)
+    table = load_package_licence_table(package)
     counts = {path: len(table.rows_of_file(path)) for path in files}
     used = {id(row) for path in files for row in table.rows_of_file(path)}
     return [f"{path}: {count} rows" for path, count in counts.items() if count != 1] + [
@@ -43,7 +43,7 @@ def test_each_shipped_file_has_one_row_and_each_row_a_file(package):
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_a_file_without_row_and_a_row_without_file_are_faults(package):
-    files, table = shipped_files(package), load_licence_table(package)
+    files, table = shipped_files(package), load_package_licence_table(package)
     assert "data/new.csv: 0 rows" in _faults(package, [*files, "data/new.csv"])
     exact = [row for row in table.rows if row.paths[0] in files]
     assert exact
@@ -53,7 +53,7 @@ def test_a_file_without_row_and_a_row_without_file_are_faults(package):
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_each_row_names_known_licences_a_source_and_the_notice_that_is_asked_for(package):
-    table = load_licence_table(package)
+    table = load_package_licence_table(package)
     for row in table.rows:
         assert set(row.identifiers) <= set(table.names), row
         assert row.source, row
@@ -63,16 +63,18 @@ def test_each_row_names_known_licences_a_source_and_the_notice_that_is_asked_for
 
 
 def test_each_licence_of_the_core_has_its_text_and_no_text_is_left_over():
-    table = load_licence_table()
+    table = load_package_licence_table()
     assert all((ROOT / text).is_file() for text in table.texts.values())
     texts = {f"LICENSES/{path.name}" for path in (ROOT / "LICENSES").iterdir()}
     assert texts == set(table.texts.values()) - {"LICENSE"}
 
 
 def test_the_core_holds_nothing_that_must_be_shared_alike():
-    of_core = load_licence_table().identifiers()
+    of_core = load_package_licence_table().identifiers()
     assert not [each for each in of_core if each.startswith(SHARE_ALIKE)]
-    assert [each for each in load_licence_table(APART).identifiers() if each.startswith("ODbL")]
+    assert [
+        each for each in load_package_licence_table(APART).identifiers() if each.startswith("ODbL")
+    ]
 
 
 @pytest.mark.parametrize("name", ["ODbL", "Electricity Maps"])
@@ -88,16 +90,18 @@ def _project(path):
 
 def test_the_metadata_of_the_wheel_name_every_licence():
     project = _project(ROOT / "pyproject.toml")
-    assert sorted(project["license"].split(" AND ")) == sorted(load_licence_table().identifiers())
+    assert sorted(project["license"].split(" AND ")) == sorted(
+        load_package_licence_table().identifiers()
+    )
     assert {"LICENSE", "NOTICE", "LICENSES/*.txt"} <= set(project["license-files"])
     apart = _project(APART / "pyproject.toml")["license"].split(" AND ")
-    assert set(apart) == set(load_licence_table(APART).identifiers()) - {"Apache-2.0"}
+    assert set(apart) == set(load_package_licence_table(APART).identifiers()) - {"Apache-2.0"}
 
 
 def test_the_notices_are_those_of_the_table():
     """Renew with: make notice."""
     assert (ROOT / "NOTICE").read_text(encoding="utf-8") == notices_text(
-        load_licence_table(), NOTICE_TITLE
+        load_package_licence_table(), NOTICE_TITLE
     )
 
 

@@ -19,12 +19,12 @@ def _strings(call: ast.Call) -> list[str]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
     if name == "translate" and isinstance(call.func, ast.Attribute):
         return []  # a message's own method, which takes a language
-    said = []
+    arguments = []
     if name in {"Message", "translate", "t"} and call.args:
-        said.append(call.args[0])
+        arguments.append(call.args[0])
     if name in {"option", "TranslatedOption", "LazyGroup"}:
-        said += [keyword.value for keyword in call.keywords if keyword.arg == "help"]
-    return [s.value for s in said if isinstance(s, ast.Constant) and isinstance(s.value, str)]
+        arguments += [keyword.value for keyword in call.keywords if keyword.arg == "help"]
+    return [s.value for s in arguments if isinstance(s, ast.Constant) and isinstance(s.value, str)]
 
 
 def _docstring(node: ast.FunctionDef) -> list[str]:
@@ -37,13 +37,13 @@ def said_in(path: Path) -> set[str]:
     """Return the sentences that a source file says to people."""
     if path.suffix == ".html":
         return set(re.findall(r"\bt\('([^']+)'\)", path.read_text(encoding="utf-8")))
-    found = set()
+    sentences = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
-            found |= set(_strings(node))
+            sentences |= set(_strings(node))
         elif isinstance(node, ast.FunctionDef):
-            found |= set(_docstring(node))
-    return {text for text in found if re.search(r"[A-Za-z]{2}", text)}
+            sentences |= set(_docstring(node))
+    return {text for text in sentences if re.search(r"[A-Za-z]{2}", text)}
 
 
 def _catalogue() -> dict[str, str]:

@@ -22,16 +22,16 @@ PAGES = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("zh-Hant/tutorials/*.md
 
 def steps(page):
     """Return the commands of a page, each with the lines that it shows."""
-    found = []
+    commands = []
     for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
-                found.append((line[2:], []))
+                commands.append((line[2:], []))
             elif line.startswith("> ") or line == ">":
-                found[-1] = (found[-1][0] + "\n" + line[2:], found[-1][1])
+                commands[-1] = (commands[-1][0] + "\n" + line[2:], commands[-1][1])
             elif line.strip():
-                found[-1][1].append(line)
-    return found
+                commands[-1][1].append(line)
+    return commands
 
 
 def squeezed(text):
@@ -55,9 +55,9 @@ def test_a_tutorial_does_what_it_says(page, tmp_path):
         check(steps(page), tmp_path, place)
 
 
-def check(found, logs, place):
+def check(commands, logs, place):
     """Run the commands in `place`, and hold what each says against the page."""
-    text = script([command for command, _ in found])
+    text = script([command for command, _ in commands])
     text = re.sub(r"(out|err)\.(\d+)", rf"{logs}/\1.\2", text)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -68,9 +68,9 @@ def check(found, logs, place):
         check=False,
     )
     ran = len(list(logs.glob("out.*")))
-    said = [(logs / f"{kind}.{ran - 1}").read_text() for kind in ("err", "out")]
-    assert done.returncode == 0, f"$ {found[ran - 1][0]}\n{said[0]}{said[1]}"
-    for i, (command, lines) in enumerate(found):
+    streams = [(logs / f"{kind}.{ran - 1}").read_text() for kind in ("err", "out")]
+    assert done.returncode == 0, f"$ {commands[ran - 1][0]}\n{streams[0]}{streams[1]}"
+    for i, (command, lines) in enumerate(commands):
         output = squeezed((logs / f"out.{i}").read_text(encoding="utf-8"))
         for line in lines:
             assert squeezed(line).strip() in output, f"$ {command}\n{output}"

@@ -57,10 +57,10 @@ def parsed(text):
         return None
 
 
-def at_path(found, path):
+def at_path(node, path):
     for name in path.split("."):
-        found = found[int(name)] if isinstance(found, list) else found[name]
-    return found
+        node = node[int(name)] if isinstance(node, list) else node[name]
+    return node
 
 
 def state_of(folder):
@@ -95,23 +95,23 @@ class Walk:
         os.environ.pop("LANGUAGE", None)
         before = state_of(self.folder)
         code, out, err = call(words)
-        found = parsed(out)
-        self.normal.note_ids(found)
+        answer = parsed(out)
+        self.normal.note_ids(answer)
         for name, path in keep.items():
-            self.values[name] = at_path(found, path) if path else out
+            self.values[name] = at_path(answer, path) if path else out
             if not path:
                 (self.folder / name).write_text(out)
         after = state_of(self.folder)
         changed = [name for name in after if after[name] != before.get(name)]
         gone = [name for name in before if name not in after]
         left = self.left(changed, gone)  # first: it tells the ids that the answer names
-        return {"argv": line, "exit": code} | self.told(code, out, err, found) | left
+        return {"argv": line, "exit": code} | self.told(code, out, err, answer) | left
 
-    def told(self, code, out, err, found):
+    def told(self, code, out, err, answer):
         if code:
             return {"error": (parsed(err) or {}).get("error")}
-        if found is not None:
-            return {"json": self.normal.json(found)}
+        if answer is not None:
+            return {"json": self.normal.json(answer)}
         return {"text": [self.normal.text(line.rstrip()) for line in out.splitlines()]}
 
     def left(self, changed, gone):
@@ -121,20 +121,20 @@ class Walk:
         for name in order:
             if not any(part in name for part in self.case.leave_out):
                 files[self.normal.text(name)] = self.file(name)
-        found = {"files": dict(sorted(files.items()))} if files else {}
-        return found | ({"removed": [self.normal.text(name) for name in gone]} if gone else {})
+        record = {"files": dict(sorted(files.items()))} if files else {}
+        return record | ({"removed": [self.normal.text(name) for name in gone]} if gone else {})
 
     def file(self, name):
         path = self.folder / name
-        found = self.normal.file(path)
+        record = self.normal.file(path)
         if path.suffix == ".csv" and path.with_suffix(".parquet").exists():
-            names = list(found.get("columns", {}))
-            return {"kind": "table of its parquet", "bytes_sha256": found.get("bytes_sha256"),
-                    "rows": found.get("rows"), "columns": names}  # fmt: skip
-        whole = json.dumps({k: v for k, v in found.items() if k != "bytes_sha256"})
+            names = list(record.get("columns", {}))
+            return {"kind": "table of its parquet", "bytes_sha256": record.get("bytes_sha256"),
+                    "rows": record.get("rows"), "columns": names}  # fmt: skip
+        whole = json.dumps({k: v for k, v in record.items() if k != "bytes_sha256"})
         if len(whole) > 300 and self.digests.setdefault(whole, name) != name:
             return {"kind": "same as", "file": self.normal.text(self.digests[whole])}
-        return found
+        return record
 
 
 @pytest.fixture
@@ -148,18 +148,18 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def held(name, found):
+def held(name, record):
     """Hold a record against the one on file, or renew it."""
     path = EXPECTED / f"{name}.json"
-    text = json.dumps(found, indent=1, ensure_ascii=False, default=str) + "\n"
+    text = json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n"
     if RENEW:
         path.write_text(text, encoding="utf-8")
         return
     assert path.exists(), f"{name} has no record; renew with COMMONWATT_RENEW_GOLDEN=1"
     expected = json.loads(path.read_text(encoding="utf-8"))
     places = list(differences(expected, json.loads(text), name))
-    said = "\n".join(places[:20]) + (f"\n… and {len(places) - 20} more" if places[20:] else "")
-    assert not places, f"{len(places)} differences\n{said}"
+    listing = "\n".join(places[:20]) + (f"\n… and {len(places) - 20} more" if places[20:] else "")
+    assert not places, f"{len(places)} differences\n{listing}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -184,10 +184,11 @@ def tree(command):
         return {name: tree(command.get_command(context, name))
                 for name in command.list_commands(context)}  # fmt: skip
     return sorted(
-        " ".join([*one.opts, *one.secondary_opts]) if isinstance(one, click.Option)
-        else f"<{one.name}>"
-        for one in command.params
-    )  # fmt: skip
+        " ".join([*parameter.opts, *parameter.secondary_opts])
+        if isinstance(parameter, click.Option)
+        else f"<{parameter.name}>"
+        for parameter in command.params
+    )
 
 
 def test_every_record_on_file_has_its_case():

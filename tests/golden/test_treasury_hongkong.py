@@ -21,9 +21,9 @@ YEARS = {row["fiscal_year"]: row for row in ANSWER["years"]}
 
 
 def test_the_stock_of_2025_is_reconciled_to_half_a_per_cent():
-    found = ANSWER["reconciliation"]
-    assert found["rolled_forward_hkd_bn"] == pytest.approx(413.0, abs=0.05)
-    assert abs(found["gap_share"]) < 0.005
+    reconciliation = ANSWER["reconciliation"]
+    assert reconciliation["rolled_forward_hkd_bn"] == pytest.approx(413.0, abs=0.05)
+    assert abs(reconciliation["gap_share"]) < 0.005
 
 
 def test_the_path_meets_every_published_figure():
@@ -60,9 +60,9 @@ def test_the_bridge_goes_from_plus_22_1_to_minus_206_0():
 
 
 def test_reserves_less_debt_fall_from_1169_to_249():
-    found = ANSWER["reserves_less_debt_hkd_bn"]
-    assert round(found["2018-19"]) == 1169
-    assert round(found["2025-26"]) == 249
+    reserves = ANSWER["reserves_less_debt_hkd_bn"]
+    assert round(reserves["2018-19"]) == 1169
+    assert round(reserves["2025-26"]) == 249
 
 
 def test_the_revalued_basis_opens_at_408_and_is_named():
@@ -147,13 +147,13 @@ def test_one_step_ratios_of_member_states_are_those_of_the_commission():
         if before["iso3"] != row["iso3"]:
             continue
         gdp = float(row["gdp_bn"])
-        found = debt_ratio_next(
+        ratio = debt_ratio_next(
             float(before["debt_gdp_share"]),
             0.0,
             gdp / float(before["gdp_bn"]) - 1,
             float(row["balance_gdp_share"]),
             float(row["stock_flow_bn"]) / gdp,
         )
-        assert abs(found - float(row["debt_gdp_share"])) <= 0.00005
+        assert abs(ratio - float(row["debt_gdp_share"])) <= 0.00005
         steps += 1
     assert steps == 6

@@ -17,11 +17,13 @@ from commonwatt.catalogue.units import (
     parse_unit,
 )
 from commonwatt.catalogue.units.reference import pint_unit_registry, unit_as_pint_quantity
-from commonwatt.catalogue.units.table import CURRENCIES, UNITS, known_units
+from commonwatt.catalogue.units.table import CURRENCIES, UNITS, unit_lookup_table
 
-NAMES = sorted(known_units().factors)
-SYMBOLS = sorted({**known_units().symbols, **known_units().words, **known_units().chinese})
-PLAIN = [name for name in NAMES if name not in known_units().offsets]
+NAMES = sorted(unit_lookup_table().factors)
+SYMBOLS = sorted(
+    {**unit_lookup_table().symbols, **unit_lookup_table().words, **unit_lookup_table().chinese}
+)
+PLAIN = [name for name in NAMES if name not in unit_lookup_table().offsets]
 SCALES = ["", "mn", "bn", "trn", "thousand", "百萬", "億", "萬"]
 values = st.floats(-1e12, 1e12, allow_nan=False).map(lambda value: float(f"{value:.12g}"))
 
@@ -31,8 +33,12 @@ def _spelled(name):
 
 
 def _name_of(spelling):
-    found = known_units()
-    return found.symbols.get(spelling) or found.words.get(spelling) or found.chinese.get(spelling)
+    unit_table = unit_lookup_table()
+    return (
+        unit_table.symbols.get(spelling)
+        or unit_table.words.get(spelling)
+        or unit_table.chinese.get(spelling)
+    )
 
 
 @st.composite
@@ -74,30 +80,32 @@ def test_a_heading_is_the_unit_that_it_names(text, language):
 def test_every_spelling_keeps_its_meaning_beside_another(form, power, times):
     for spelling in SYMBOLS:
         unit = parse_unit(form.format(spelling))
-        assert unit.ratio == known_units().factors[_name_of(spelling)] ** power * times, spelling
+        assert unit.ratio == unit_lookup_table().factors[_name_of(spelling)] ** power * times, (
+            spelling
+        )
         for language in ("en", "zh-Hant"):
             again = parse_unit(format_unit(unit, language))
             assert (again.ratio, again.dims) == (unit.ratio, unit.dims), spelling
 
 
 @given(values, values, units(), units())
-def test_conversion_is_linear(one, other, text, second):
+def test_conversion_is_linear(amount, other, text, second):
     unit = parse_unit(text)
     # Another unit of the same kind: the same words, counted in another factor.
     target = parse_unit(f"{text}/1000") if unit.dims else parse_unit("%")
-    total = convert(one, unit, target) + convert(other, unit, target)
-    scale = max(abs(one), abs(other), 1.0) * float(unit.ratio / target.ratio)
-    assert convert(one + other, unit, target) == pytest.approx(total, abs=1e-9 * scale)
+    total = convert(amount, unit, target) + convert(other, unit, target)
+    scale = max(abs(amount), abs(other), 1.0) * float(unit.ratio / target.ratio)
+    assert convert(amount + other, unit, target) == pytest.approx(total, abs=1e-9 * scale)
 
 
 KINDS = {}
 for _name in PLAIN:
-    KINDS.setdefault(known_units().dims[_name], []).append(_name)
+    KINDS.setdefault(unit_lookup_table().dims[_name], []).append(_name)
 SHARED = [names for names in KINDS.values() if len(names) >= 2]
 
 
 def _text(name):
-    return known_units().printed[name][0]
+    return unit_lookup_table().printed[name][0]
 
 
 @given(values, st.sampled_from(SHARED), st.data())
@@ -110,21 +118,21 @@ def test_conversion_composes_and_turns_back(value, names, data):
 
 @given(values, st.sampled_from(NAMES), st.sampled_from(NAMES))
 @settings(max_examples=400)
-def test_units_of_two_kinds_never_meet(value, one, other):
-    assume(known_units().dims[one] != known_units().dims[other])
-    source, target = parse_unit(_text(one)), parse_unit(_text(other))
+def test_units_of_two_kinds_never_meet(value, source_name, other):
+    assume(unit_lookup_table().dims[source_name] != unit_lookup_table().dims[other])
+    source, target = parse_unit(_text(source_name)), parse_unit(_text(other))
     assert not is_same_unit_kind(source, target)
     with pytest.raises(UnitError):
         convert(value, source, target)
     with pytest.raises(UnitError):
-        parse_quantity(f"{value} {_text(one)}", target)
+        parse_quantity(f"{value} {_text(source_name)}", target)
 
 
 @given(st.sampled_from(SHARED), st.data())
 def test_units_of_one_kind_always_meet(names, data):
-    one, other = (data.draw(st.sampled_from(names)) for _ in range(2))
-    expected = known_units().factors[one] / known_units().factors[other]
-    assert convert(1.0, _text(one), _text(other)) == pytest.approx(float(expected), rel=1e-15)
+    unit_name, other = (data.draw(st.sampled_from(names)) for _ in range(2))
+    expected = unit_lookup_table().factors[unit_name] / unit_lookup_table().factors[other]
+    assert convert(1.0, _text(unit_name), _text(other)) == pytest.approx(float(expected), rel=1e-15)
 
 
 RAW = st.text(max_size=40)
@@ -199,17 +207,17 @@ def test_a_text_is_rounded_once(value, scale):
 @given(values, st.sampled_from(SHARED), st.data())
 def test_pint_converts_as_we_do(value, names, data):
     """The reference: pint, from the same definitions."""
-    one, other = (parse_unit(_text(data.draw(st.sampled_from(names)))) for _ in range(2))
-    theirs = (value * unit_as_pint_quantity(one)).to(unit_as_pint_quantity(other).units).magnitude
-    assert convert(value, one, other) == pytest.approx(float(theirs), rel=1e-12)
+    unit, other = (parse_unit(_text(data.draw(st.sampled_from(names)))) for _ in range(2))
+    theirs = (value * unit_as_pint_quantity(unit)).to(unit_as_pint_quantity(other).units).magnitude
+    assert convert(value, unit, other) == pytest.approx(float(theirs), rel=1e-12)
 
 
 @given(units(), units())
 def test_pint_refuses_what_we_refuse(text, second):
-    one, other = parse_unit(text), parse_unit(second)
-    assert unit_as_pint_quantity(one).is_compatible_with(
+    unit, other = parse_unit(text), parse_unit(second)
+    assert unit_as_pint_quantity(unit).is_compatible_with(
         unit_as_pint_quantity(other)
-    ) == is_same_unit_kind(one, other)
+    ) == is_same_unit_kind(unit, other)
 
 
 # pint's own definitions, written by others. A year is 365.25 days there, energy is power times
@@ -221,16 +229,18 @@ OWN = {"square_meter": "meter**2", "square_foot": "foot**2", "tonne": "metric_to
 def test_our_factors_are_those_that_pint_ships():
     shipped, compared = pint.UnitRegistry(), 0
     bases = {
-        known_units().dims[row.name]: row.name for row in UNITS if row.definition.startswith("[")
+        unit_lookup_table().dims[row.name]: row.name
+        for row in UNITS
+        if row.definition.startswith("[")
     }
-    bases |= {known_units().dims["square_meter"]: "square_meter", (): "percent"}
+    bases |= {unit_lookup_table().dims["square_meter"]: "square_meter", (): "percent"}
     for row in UNITS:
-        base = bases.get(known_units().dims[row.name])
+        base = bases.get(unit_lookup_table().dims[row.name])
         names = [OWN.get(name, name) for name in (row.name, base)]
         if any(not name or name.partition("**")[0] not in shipped for name in names):
             continue
         expected = shipped.Quantity(1.0, names[0]).to(names[1]).magnitude
-        ours = known_units().factors[row.name] / known_units().factors[base]
+        ours = unit_lookup_table().factors[row.name] / unit_lookup_table().factors[base]
         assert float(ours) == pytest.approx(float(expected), rel=1e-12), row.name
         compared += 1
     assert compared >= 40

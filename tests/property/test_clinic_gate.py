@@ -51,23 +51,23 @@ def disclose(name, encounter):
 
 def facts_of(guide, chance):
     """Facts drawn so that each rule is met often: some missing, some beyond each limit."""
-    found = {}
+    facts = {}
     parts = [guide.indications, *(c.when for c in guide.contraindications)]
     for leaf in [leaf for part in parts for leaf in rule_predicate_leaves(part)]:
         if isinstance(leaf, Comparator):
-            found[leaf.fact] = chance.choice(
+            facts[leaf.fact] = chance.choice(
                 ["1", str(leaf.limit - 1), str(leaf.limit), "60", "60"]
             )
         elif isinstance(leaf, OneOf):
-            keep = leaf.fact not in found or chance.random() < 0.3
+            keep = leaf.fact not in facts or chance.random() < 0.3
             if keep:
-                found[leaf.fact] = chance.choice([*leaf.values, *leaf.values, "other"])
+                facts[leaf.fact] = chance.choice([*leaf.values, *leaf.values, "other"])
     if chance.random() < 0.2:
-        found.pop(chance.choice(sorted(found)))
-    return found
+        facts.pop(chance.choice(sorted(facts)))
+    return facts
 
 
-def wanted(name, facts, told):
+def wanted(name, facts, disclosed):
     """The guides once more, as a person would read them."""
     age = float(facts["age_years"]) if "age_years" in facts else None
     inside = {
@@ -86,20 +86,20 @@ def wanted(name, facts, told):
            "pregnant": "yes", "red_flag": "yes"}  # fmt: skip
     if young or any(facts.get(fact) == value for fact, value in bad.items()):
         return "gate.contraindicated"
-    return ALLOWED if told else "gate.not-disclosed"
+    return ALLOWED if disclosed else "gate.not-disclosed"
 
 
 @pytest.mark.parametrize("name", sorted(GUIDES))
 def test_a_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(name):
     chance, rules = Random(name), set()
     for number in range(100):
-        encounter, told = f"{name}-{number}", chance.random() < 0.7
-        if told:
+        encounter, disclosed = f"{name}-{number}", chance.random() < 0.7
+        if disclosed:
             disclose(name, encounter)
         facts = facts_of(GUIDES[name], chance)
         size = DESK.ledger.head().size
         verdict = GATE.request_advice(f"deployment/{name}", encounter, facts, at=NOW)
-        assert verdict.rule == wanted(name, facts, told)
+        assert verdict.rule == wanted(name, facts, disclosed)
         assert DESK.ledger.head().size == size + 1
         assert (verdict.score is not None) == verdict.allows_advice
         rules.add(verdict.rule)
@@ -183,7 +183,7 @@ def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_br
     plan = f"plan-{next(PLANS)}"
     statements = {i: statement_for(human, plan, i) for i, (_, human) in enumerate(drawn)}
     runner = PathwayRunner(GATE, PATHWAY, plan)
-    given_ = {i: one for i, one in statements.items() if one}
+    given_ = {i: statement for i, statement in statements.items() if statement}
     verdicts = runner.run_pathway_steps([step for step, _ in drawn], given_, at=NOW)
     calls = 0
     for verdict, (step, human) in zip(verdicts, drawn, strict=False):

@@ -122,7 +122,7 @@ def histories(draw) -> list[Step]:
     history = list(LEGAL)
     shape = draw(st.sampled_from(["plain", "update", "approved anew"]))
     if shape == "update":
-        at = history.index(next(one for one in history if one[0] == "deployment"))
+        at = history.index(next(entry for entry in history if entry[0] == "deployment"))
         history[at : at + 1] = [*RUN_UPDATE, step("deployment", version="version/v2")]
     elif shape == "approved anew":
         history[-3:-2] = [decided("w", "withdrawn"), decided("d2"),
@@ -132,9 +132,9 @@ def histories(draw) -> list[Step]:
     return history
 
 
-def _inserted(draw, history, one):
+def _inserted(draw, history, entry):
     at = draw(st.integers(0, len(history)))
-    return [*history[:at], one, *history[at:]]
+    return [*history[:at], entry, *history[at:]]
 
 
 def _decide(draw, history, number):
@@ -191,8 +191,8 @@ def _stranger(draw, history, number):
 
 def _again(draw, history, _):
     """Put a record on file once more under its name."""
-    kept = [one for one in history if one[0] != "move"]
-    return _inserted(draw, history, draw(st.sampled_from(kept)))
+    records = [entry for entry in history if entry[0] != "move"]
+    return _inserted(draw, history, draw(st.sampled_from(records)))
 
 
 EDITS = [_decide, _decide, _harmless, _harmless, _harmless, _move, _move, _drop, _swap, _rule,
@@ -211,8 +211,8 @@ def test_histories_written_past_the_desk_are_allowed_exactly_when_they_are_lawfu
     @given(histories())
     def drawn(history):
         prefix = f"a{next(COUNT)}-"
-        for one in history:
-            write(MADE, one, prefix)
+        for entry in history:
+            write(MADE, entry, prefix)
         tell(MADE, gate_of(MADE, prefix), prefix)
         rule = gate_says(prefix)
         assert (rule == "gate.allowed") == lawful(history), rule
@@ -231,16 +231,16 @@ def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
     @settings(max_examples=200, deadline=None)
     @given(histories())
     def drawn(history):
-        prefix, kept = f"b{next(COUNT)}-", []
+        prefix, accepted_steps = f"b{next(COUNT)}-", []
         tell(MADE, gate_of(MADE, prefix), prefix)
-        for one in history:
-            through = ask_desk(MADE, one, prefix)
+        for entry in history:
+            through = ask_desk(MADE, entry, prefix)
             steps[through] += 1
-            kept += [one] if through else []
+            accepted_steps += [entry] if through else []
             allowed = gate_says(prefix) == "gate.allowed"
-            assert allowed == lawful(kept)
+            assert allowed == lawful(accepted_steps)
             answers[allowed] += 1
-            went_live = through and one[0] == "move" and one[2] == "live"
+            went_live = through and entry[0] == "move" and entry[2] == "live"
             assert allowed or not went_live, "the desk made live what may not advise"
 
     drawn()

@@ -23,7 +23,7 @@ from commonwatt.fleet.engines.simulator.loop import EventReplay, HeapAgenda
 from commonwatt.fleet.engines.simulator.setup import (
     ReplaySetup,
     believed_runtimes_ms,
-    place_chances_of_jobs,
+    placement_random_draws_by_job,
 )
 from tests.fleet_cases import fleets, workloads
 
@@ -64,7 +64,7 @@ def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, 
         fleet=fleet,
         policy=policy,
         believed_ms=believed_runtimes_ms(jobs, "oracle"),
-        chance=place_chances_of_jobs(0, len(jobs), policy),
+        chance=placement_random_draws_by_job(0, len(jobs), policy),
         quota_milli=None,
     )
     replay = EventReplay(setup, HeapAgenda())

@@ -49,13 +49,13 @@ def test_the_arrived_demand_ends_within_one_job_of_the_load(fleet, workload, loa
 @given(st.integers(-(2**40), 2**40), st.integers(1, 2**31 - 1))
 def test_a_number_below_a_limit_is_below_it(seed, limit):
     chance = PublishedChance(seed)
-    assert all(0 <= chance.draw_below(limit) < limit for _ in range(20))
+    assert all(0 <= chance.draw_packing_number_below(limit) < limit for _ in range(20))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 400))
 def test_a_permutation_names_every_number_once(seed, count):
-    assert sorted(PublishedChance(seed).draw_permutation(count)) == list(range(count))
+    assert sorted(PublishedChance(seed).draw_node_permutation(count)) == list(range(count))
 
 
 @given(st.integers(1, 200), st.randoms(use_true_random=False))
@@ -63,7 +63,7 @@ def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
     left, slow = RemainingPlaces(count), list(range(count))
     while slow:
         nth = chance.randrange(len(slow))
-        assert left.take_nth_place(nth) == slow.pop(nth)
+        assert left.pop_nth_arrival_place(nth) == slow.pop(nth)
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import commonwatt
-from commonwatt.core.hashes import arrays_sha256
+from commonwatt.core.hashes import sha256_of_named_arrays
 from commonwatt.fleet.domain.workload import COLUMNS, Workload
 from commonwatt.fleet.io.traces import read_trace
 from tests.trace_files import ACME, HELIOS, ITP, OPENB, PHILLY, TABLE, written
@@ -34,7 +34,7 @@ for name in sys.argv[1:]:
 def digest(jobs: Workload) -> str:
     arrays = {name: getattr(jobs, name) for name in COLUMNS if name != "job_id"}
     names = (jobs.tenant_names, jobs.user_names, jobs.group_names, jobs.gpu_type_names, jobs.origin)
-    return arrays_sha256(arrays) + repr((names, jobs.job_id.to_list()))
+    return sha256_of_named_arrays(arrays) + repr((names, jobs.job_id.to_list()))
 
 
 def digests(threads: int) -> str:

@@ -87,10 +87,10 @@ def test_a_traceback_is_kept_without_what_the_exception_says(text, kind):
                 raise kind(f"row of {text}") from cause
         except Exception as error:
             report = log_bug(error)
-        kept = Path(folder, "log").read_text()
+        log_text = Path(folder, "log").read_text()
     assert report.file == f"{folder}/log"
-    assert text not in kept
-    (line,) = map(json.loads, kept.splitlines())
+    assert text not in log_text
+    (line,) = map(json.loads, log_text.splitlines())
     assert line["incident"] == report.incident
     assert any("test_log.py" in frame for frame in line["frames"])
 
@@ -156,10 +156,10 @@ def test_no_planted_word_is_in_the_log_of_a_flow(flow, words):
         with logging_to(str(folder / "log")):
             log_event(LogEvent.CONSOLE_STARTED)
             flow(folder, words)
-        kept = (folder / "log").read_text()
-        event(f"{len(kept.splitlines())} lines")
-        assert kept
-        assert [word for word in words if word in kept] == []
+        log_text = (folder / "log").read_text()
+        event(f"{len(log_text.splitlines())} lines")
+        assert log_text
+        assert [word for word in words if word in log_text] == []
         assert all(set(line) <= {*LOG_FIELDS, "at", "event", "level", "pid"}
                    for line in lines_of(folder / "log"))  # fmt: skip
 
@@ -172,11 +172,11 @@ def test_a_bug_of_a_command_names_the_file_of_its_traceback(tmp_path, monkeypatc
     monkeypatch.setattr("commonwatt.runs.RunStore.list", fail)
     assert run_main(root, ["runs", "list", "--store", str(tmp_path / "runs")]) == 10
     words = capsys.readouterr().err
-    kept = tmp_path / "commonwatt" / "bugs.jsonl"
-    (line,) = lines_of(kept)
-    assert str(kept) in words
+    bug_log = tmp_path / "commonwatt" / "bugs.jsonl"
+    (line,) = lines_of(bug_log)
+    assert str(bug_log) in words
     assert line["incident"] in words
-    assert "Mary" not in words + kept.read_text()
+    assert "Mary" not in words + bug_log.read_text()
 
 
 def test_a_full_disk_is_no_fault_of_ours(tmp_path, monkeypatch, capsys):

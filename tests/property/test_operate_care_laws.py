@@ -79,11 +79,13 @@ samples = st.lists(
 @given(samples)
 @settings(max_examples=150, deadline=None)
 def test_the_rule_book_finds_what_recounting_finds(rows):
-    at_s, told = 0.0, []
+    at_s, telemetry = 0.0, []
     for gap, node, signal, value, device in rows:
         at_s += gap
-        told.append(TelemetrySample(at_s, node, signal, float(value), device))
-    assert DetectionRuleBook(RULES).observe_telemetry(told) == reference_node_findings(RULES, told)
+        telemetry.append(TelemetrySample(at_s, node, signal, float(value), device))
+    assert DetectionRuleBook(RULES).observe_telemetry(telemetry) == reference_node_findings(
+        RULES, telemetry
+    )
 
 
 acts = st.lists(

@@ -19,7 +19,7 @@ from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
-from commonwatt.study.stages.fleet import gpu_hours_beyond_site_limits
+from commonwatt.study.stages.fleet import gpu_hours_beyond_programme_limits
 from tests.operate_cases import nodes, request
 from tests.small_programme import small_programme
 
@@ -38,7 +38,7 @@ def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) 
         path = small_programme(Path(folder), changes=changes)
         programme = load_programme(path, [f"sites.rented.nodes={rented}"])
         run = _run(programme)
-        beyond = gpu_hours_beyond_site_limits(programme, run)
+        beyond = gpu_hours_beyond_programme_limits(programme, run)
         assert beyond == 0
         return _Checked(programme, run)
 
@@ -92,7 +92,7 @@ def test_a_job_moved_beyond_its_limit_after_the_fact_breaks_the_identity():
     mine = inputs.workload.tenant[own.job] == inputs.workload.tenant_names.index("a")
     at = int(np.flatnonzero(mine)[0])
     own.node[at] = inputs.fleet.node_id.index("west-0")
-    assert gpu_hours_beyond_site_limits(checked.programme, checked.run) > 0
+    assert gpu_hours_beyond_programme_limits(checked.programme, checked.run) > 0
     with pytest.raises(IdentityError, match="GPU time beyond a rule"):
         check_simulation_identities(checked.run.result, inputs.workload, inputs.fleet)
 
@@ -105,19 +105,19 @@ def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
 
 
 @pytest.mark.parametrize(
-    ("asked", "allowed"),
+    ("requested_sites", "allowed"),
     [((), {"x"}), (("x",), {"x"}), (("x", "y"), {"x"}), (("y",), set())],
 )
-def test_the_live_cluster_holds_a_job_to_its_tenants_sites(asked, allowed):
-    told = parse_controller_settings("[tenant_sites]\na = ['x']\n")
+def test_the_live_cluster_holds_a_job_to_its_tenants_sites(requested_sites, allowed):
+    controller_settings = parse_controller_settings("[tenant_sites]\na = ['x']\n")
     cluster = (*nodes(1, site="x"), *(n for n in nodes(2, site="y") if n.name != "n000"))
-    job = ObservedJob(request=request("j", tenant="a", sites=asked), phase=JobPhase.HELD)
-    free = ObservedJob(request=request("k", tenant="b", sites=asked), phase=JobPhase.HELD)
+    job = ObservedJob(request=request("j", tenant="a", sites=requested_sites), phase=JobPhase.HELD)
+    free = ObservedJob(request=request("k", tenant="b", sites=requested_sites), phase=JobPhase.HELD)
     captured = capture_cluster_state(
-        ClusterObservation(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told
+        ClusterObservation(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), controller_settings
     )
     held = {each.request.job_id: set(each.request.sites) for each in captured.jobs}
     assert held["j"] == (allowed or {NO_SITE})
-    assert held["k"] == set(asked)
+    assert held["k"] == set(requested_sites)
     assert (queue_snapshot(captured).excluded.get("j") == WaitReason.TOO_LARGE) == (not allowed)
     assert "k" not in queue_snapshot(captured).excluded

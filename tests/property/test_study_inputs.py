@@ -236,10 +236,10 @@ def test_a_what_if_of_any_number_is_the_edited_file(name, way, factor, tmp_path)
         with pytest.raises(type(error)):
             load_programme(name, [change])
         return
-    found = load_programme(name, [change])
-    assert found.file == wanted.file
-    for one, other in zip(found.sites, wanted.sites, strict=True):
-        assert one.price_usd_per_mwh.tolist() == other.price_usd_per_mwh.tolist()
+    programme = load_programme(name, [change])
+    assert programme.file == wanted.file
+    for site, other in zip(programme.sites, wanted.sites, strict=True):
+        assert site.price_usd_per_mwh.tolist() == other.price_usd_per_mwh.tolist()
 
 
 @pytest.mark.parametrize(
@@ -298,9 +298,9 @@ def test_half_as_dear_again_moves_the_tariff_and_its_range_with_it():
         load_programme("harbour"),
         load_programme("harbour", ["sites.west.power_price=+50%"]),
     )
-    one, other = (next(s for s in p.file.sites if s.name == "west") for p in (plain, dear))
-    assert other.power_price == pytest.approx(1.5 * one.power_price)
-    assert other.price_range == pytest.approx([1.5 * bound for bound in one.price_range])
+    base_site, other = (next(s for s in p.file.sites if s.name == "west") for p in (plain, dear))
+    assert other.power_price == pytest.approx(1.5 * base_site.power_price)
+    assert other.price_range == pytest.approx([1.5 * bound for bound in base_site.price_range])
 
 
 def test_stages_record_what_they_took_from(own, tmp_path):

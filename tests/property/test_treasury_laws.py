@@ -119,9 +119,9 @@ def test_neither_proceeds_nor_transfers_are_income(tax, works, proceeds, repaid,
     ledger.post_accounting_entry(
         AccountingEntry("y", "repayment", {"debt": repaid, "fund": -repaid})
     )
-    found = ledger.budget_balances("y")
+    balances = ledger.budget_balances("y")
     near = pytest.approx
-    assert found.before_bonds_and_transfers == near(tax - works, abs=1e-6)
-    assert found.before_bonds == near(tax - works + transfer, abs=1e-6)
-    assert found.published == near(tax - works + transfer + proceeds - repaid, abs=1e-6)
-    assert balance_bridge_steps(found)[-1].level == near(tax - works, abs=1e-6)
+    assert balances.before_bonds_and_transfers == near(tax - works, abs=1e-6)
+    assert balances.before_bonds == near(tax - works + transfer, abs=1e-6)
+    assert balances.published == near(tax - works + transfer + proceeds - repaid, abs=1e-6)
+    assert balance_bridge_steps(balances)[-1].level == near(tax - works, abs=1e-6)

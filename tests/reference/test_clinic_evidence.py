@@ -45,13 +45,16 @@ def test_every_metric_is_that_of_the_rows(seed):
         s, y = score[group == g], label[group == g]
         if y.sum() in (0, len(y)):
             continue
-        found = dict(frame.filter(group=name).select("metric", "estimate").iter_rows())
-        assert abs(found["auc"] - slow_auc(s, y)) <= auc_error_of_score_bins(made.counts)[g] + 1e-12
-        assert found["o_over_e"] == pytest.approx(y.sum() / s.sum(), rel=1e-7)
+        estimates = dict(frame.filter(group=name).select("metric", "estimate").iter_rows())
+        assert (
+            abs(estimates["auc"] - slow_auc(s, y))
+            <= auc_error_of_score_bins(made.counts)[g] + 1e-12
+        )
+        assert estimates["o_over_e"] == pytest.approx(y.sum() / s.sum(), rel=1e-7)
         up = s >= 0.3
-        assert found["sensitivity"] == pytest.approx((up & (y == 1)).sum() / y.sum())
-        assert found["specificity"] == pytest.approx((~up & (y == 0)).sum() / (1 - y).sum())
-        assert found["advised_share"] == pytest.approx(up.mean())
+        assert estimates["sensitivity"] == pytest.approx((up & (y == 1)).sum() / y.sum())
+        assert estimates["specificity"] == pytest.approx((~up & (y == 0)).sum() / (1 - y).sum())
+        assert estimates["advised_share"] == pytest.approx(up.mean())
         expected = ((up & (y == 1)).sum() - (up & (y == 0)).sum() * 3 / 7) / len(y)
         assert model_net_benefit(made)[g] == pytest.approx(expected)
 
@@ -90,9 +93,9 @@ def test_recalibration_finds_the_line_that_was_drawn():
     chance = named_random_stream(4, "recalibration")
     logit = chance.normal(-1, 1.5, 200_000)
     label = chance.random(200_000) < 1 / (1 + np.exp(-(0.4 + 0.6 * logit)))
-    found = recalibrate_model_scores(sketch_model_scores(1 / (1 + np.exp(-logit)), label))
-    assert found.slope == pytest.approx(0.6, abs=4 * found.slope_se)
-    assert found.intercept == pytest.approx(0.4, abs=4 * found.intercept_se)
+    recalibration = recalibrate_model_scores(sketch_model_scores(1 / (1 + np.exp(-logit)), label))
+    assert recalibration.slope == pytest.approx(0.6, abs=4 * recalibration.slope_se)
+    assert recalibration.intercept == pytest.approx(0.4, abs=4 * recalibration.intercept_se)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +125,12 @@ def test_support2_gives_the_known_figures_of_model_doctor_and_both():
     both = frame.drop_nulls(["surv2m", "prg2m"])
     alive = ((both["d.time"] >= 60) | (both["death"] == 0)).to_numpy()
     model, doctor = both["surv2m"].to_numpy(), both["prg2m"].to_numpy()
-    found = compare_clinician_and_model(model, doctor, alive)
-    areas = (found.model[0], found.doctor[0], found.both[0])
-    assert found.rows == 7456
+    comparison = compare_clinician_and_model(model, doctor, alive)
+    areas = (comparison.model[0], comparison.doctor[0], comparison.both[0])
+    assert comparison.rows == 7456
     assert areas == pytest.approx((0.8048, 0.8043, 0.8437), abs=0.002)
-    assert found.disagree == 1563
-    assert found.doctor_right == pytest.approx(0.523, abs=0.001)
+    assert comparison.disagree == 1563
+    assert comparison.doctor_right == pytest.approx(0.523, abs=0.001)
 
 
 @pytest.mark.shared_data
@@ -140,10 +143,10 @@ def test_the_eicu_score_gives_its_known_figures():
     )
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     made = sketch_model_scores(rows["predictedhospitalmortality"].to_numpy(), died)
-    found = dict(evaluate_score_sketch(made, ["all"]).select("metric", "estimate").iter_rows())
+    estimates = dict(evaluate_score_sketch(made, ["all"]).select("metric", "estimate").iter_rows())
     assert (rows.height, int(died.sum())) == (1683, 139)
-    assert found["o_over_e"] == pytest.approx(0.793, abs=0.001)
-    assert found["auc"] == pytest.approx(0.862, abs=0.001)
+    assert estimates["o_over_e"] == pytest.approx(0.793, abs=0.001)
+    assert estimates["auc"] == pytest.approx(0.862, abs=0.001)
 
 
 def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
@@ -154,22 +157,22 @@ def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
     chance = named_random_stream(3, "delong")
     label = (chance.random(40) < 0.4).astype(np.int8)
     scores = np.round(chance.random((2, 40)) + 0.3 * label, 1)
-    found, covariance = areas_under_roc_and_covariance(scores, label)
+    areas, covariance = areas_under_roc_and_covariance(scores, label)
     yes, no = np.flatnonzero(label), np.flatnonzero(label == 0)
     psi = np.array(
         [[[(s[i] > s[j]) + 0.5 * (s[i] == s[j]) for j in no] for i in yes] for s in scores]
     )
-    np.testing.assert_allclose(found, psi.mean(axis=(1, 2)))
+    np.testing.assert_allclose(areas, psi.mean(axis=(1, 2)))
     v10, v01 = psi.mean(axis=2), psi.mean(axis=1)
     np.testing.assert_allclose(covariance, np.cov(v10) / len(yes) + np.cov(v01) / len(no))
 
 
 def test_the_shipped_forecasts_show_what_a_doctors_own_estimate_is_worth():
-    from commonwatt.clinic.usecases.section import support_study_comparison
+    from commonwatt.clinic.usecases.section import support_study_clinician_model_comparison
 
-    found = support_study_comparison()
-    assert (found.rows, found.disagree) == (7456, 1563)
-    assert found.model[0] == pytest.approx(0.8048, abs=5e-4)
-    assert found.doctor[0] == pytest.approx(0.8043, abs=5e-4)
-    assert found.both[0] >= 0.84
-    assert min(found.over_model[1], found.over_doctor[1]) > 0.03
+    comparison = support_study_clinician_model_comparison()
+    assert (comparison.rows, comparison.disagree) == (7456, 1563)
+    assert comparison.model[0] == pytest.approx(0.8048, abs=5e-4)
+    assert comparison.doctor[0] == pytest.approx(0.8043, abs=5e-4)
+    assert comparison.both[0] >= 0.84
+    assert min(comparison.over_model[1], comparison.over_doctor[1]) > 0.03

@@ -32,10 +32,10 @@ def crossed(rows):
 @given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6), numbers)
 def test_the_parts_of_a_linear_model_are_its_exact_shapley_values(columns, intercept):
     weights, means, case = (np.array(column) for column in zip(*columns, strict=True))
-    found = explain_linear_model_case(intercept, weights, means, case)
+    explanation = explain_linear_model_case(intercept, weights, means, case)
     exact = exact_shapley_values(lambda rows: intercept + rows @ weights, means[None], case)
-    np.testing.assert_allclose(found.contributions, exact.values, atol=1e-9)
-    assert found.logit == pytest.approx(exact.score)
+    np.testing.assert_allclose(explanation.contributions, exact.values, atol=1e-9)
+    assert explanation.logit == pytest.approx(exact.score)
 
 
 @settings(max_examples=25, deadline=None)
@@ -67,10 +67,10 @@ def test_a_column_that_is_not_read_is_worth_nothing_and_adds_nothing():
     chance = named_random_stream(1, "idle")
     rows = chance.normal(size=(400, 5))
     label = (chance.random(400) < crossed(rows)).astype(np.int8)
-    found = permutation_importance(crossed, rows, label, list("abcde"), chance, rounds=30)
-    idle = found.filter(found["column"] == "e")
+    importance = permutation_importance(crossed, rows, label, list("abcde"), chance, rounds=30)
+    idle = importance.filter(importance["column"] == "e")
     assert idle["auc_lost"].item() == 0.0
-    assert found["auc_lost"][0] > 0.05
+    assert importance["auc_lost"][0] > 0.05
     assert sampled_shapley_values(crossed, rows[:20], rows[0], chance).values[4] == 0.0
 
 
@@ -118,9 +118,9 @@ def test_a_model_is_explained_for_all_and_for_one_without_telling_a_value(folder
     worth = json.loads(capsys.readouterr().out)["columns"]
     assert worth[0]["column"] == "age"
     assert run("t.csv", "--linear", "model.json", "--row", "6", "--json") == 0
-    one = json.loads(capsys.readouterr().out)
-    added = sum(column["adds"] for column in one["columns"])
-    assert one["base"] + added == pytest.approx(one["whole"])
+    explanation = json.loads(capsys.readouterr().out)
+    added = sum(column["adds"] for column in explanation["columns"])
+    assert explanation["base"] + added == pytest.approx(explanation["whole"])
     words = ("t.csv", "--python", "explained_model:score", "--column", "age", "--column", "crp")
     assert run(*words, "--row", "6", "--lang", "zh-Hant") == 0
     assert "沙普利" in capsys.readouterr().out

@@ -20,8 +20,8 @@ from commonwatt.clinic.engines.monitor import (
     monitor_daily_score_counts,
     monitor_scored_patients,
 )
-from commonwatt.clinic.engines.monitor.plan import calibration_log_ratios
-from commonwatt.clinic.usecases.monitor import label_free_auc_comparison
+from commonwatt.clinic.engines.monitor.plan import calibration_test_log_ratios_by_label
+from commonwatt.clinic.usecases.monitor import realised_and_label_free_model_auc
 from commonwatt.core.seeds import named_random_stream
 from tests.shared_data import shared_data
 
@@ -54,28 +54,28 @@ def null_rows(seed, count, mean=-1.0, shift=0.0):
 def test_the_kernel_is_the_law_written_plainly(seed, band):
     plan = MonitorPlan(band=band, middle=-1.0, alpha=1e-12)
     score, label = null_rows(seed, 60, shift=1.5)
-    found = monitor_scored_patients(score, label, np.zeros((60, 1), np.int32), plan, count=1)
+    monitor = monitor_scored_patients(score, label, np.zeros((60, 1), np.int32), plan, count=1)
     wanted = slow_peak(score.tolist(), label.tolist(), plan) / plan.monitor_alarm_limit(1)
-    assert found.statistic[0] == pytest.approx(wanted, rel=1e-9)
+    assert monitor.statistic[0] == pytest.approx(wanted, rel=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-6, 6), st.floats(0, 0.5), st.floats(-1, 1))
 def test_no_ratio_has_an_expectation_above_one_anywhere_in_the_band(x, band, where):
-    zero, one = calibration_log_ratios(np.array([x]), MonitorPlan(band=band))
+    zero, label_one = calibration_test_log_ratios_by_label(np.array([x]), MonitorPlan(band=band))
     p = sigmoid(x + where * band)
-    expected = (1 - p) * np.exp(zero) + p * np.exp(one)
+    expected = (1 - p) * np.exp(zero) + p * np.exp(label_one)
     assert (expected <= 1 + 1e-9).all()
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, -0.1])
 def test_false_alarms_stay_within_the_stated_bound_anywhere_in_the_band(shift):
     plan = MonitorPlan(band=0.1, alpha=0.2, horizon=2_000, middle=-1.0)
-    one = np.zeros((2_000, 1), np.int32)
+    stream = np.zeros((2_000, 1), np.int32)
     alarms = sum(
-        monitor_scored_patients(*null_rows(seed, 2_000, shift=shift), one, plan, count=1).alarm_at[
-            0
-        ]
+        monitor_scored_patients(
+            *null_rows(seed, 2_000, shift=shift), stream, plan, count=1
+        ).alarm_at[0]
         >= 0
         for seed in range(300)
     )
@@ -89,10 +89,10 @@ def test_every_stream_of_one_budget_is_watched_and_the_changed_one_is_named():
     worse = group == 3
     label = np.where(worse, null_rows(1, 20_000, shift=1.2)[1], label)
     streams = np.stack([np.zeros(20_000), 1 + group], axis=1)
-    found = monitor_scored_patients(score, label, streams, plan, count=11)
-    assert found.verdicts[4] == "alarm"
-    assert found.verdicts.count("alarm") <= 2  # the whole contains the part
-    assert found.bound == 0.1
+    monitor = monitor_scored_patients(score, label, streams, plan, count=11)
+    assert monitor.verdicts[4] == "alarm"
+    assert monitor.verdicts.count("alarm") <= 2  # the whole contains the part
+    assert monitor.bound == 0.1
 
 
 def test_days_of_sketches_give_the_alarm_that_rows_give():
@@ -110,14 +110,14 @@ def test_days_of_sketches_give_the_alarm_that_rows_give():
 def test_hospitals_may_add_their_days_in_any_order():
     score, label = null_rows(6, 400)
     parts = [sketch_model_scores(score[i::4], label[i::4]).counts for i in range(4)]
-    one = monitor_daily_score_counts(sum(parts)[None], MonitorPlan())
+    forward = monitor_daily_score_counts(sum(parts)[None], MonitorPlan())
     other = monitor_daily_score_counts(sum(reversed(parts))[None], MonitorPlan())
-    assert one.statistic.tobytes() == other.statistic.tobytes()
+    assert forward.statistic.tobytes() == other.statistic.tobytes()
 
 
 def test_a_stream_that_saw_too_few_is_not_called_quiet():
-    found = monitor_scored_patients([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
-    assert found.verdicts == ("too few", "too few")
+    monitor = monitor_scored_patients([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
+    assert monitor.verdicts == ("too few", "too few")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,10 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     days = covid()
     # the first week of April is the reference; what follows is watched
     later = np.stack([s.counts for day, s in days.items() if day >= "2020-04-08"])
-    found = monitor_daily_score_counts(later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000))
-    assert 0 <= found.alarm_at[0] <= 1
+    monitor = monitor_daily_score_counts(
+        later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000)
+    )
+    assert 0 <= monitor.alarm_at[0] <= 1
 
     def between(first, last):
         parts = [s for day, s in days.items() if first <= day <= last]
@@ -184,15 +186,15 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     reference = recalibrate_model_scores(between("2020-04-01", "2020-04-07"))
     september = between("2020-09-01", "2020-09-30")
     realised = auc_with_interval(september.counts, 1.96)[0][0]
-    said = label_free_auc(september.counts[0].sum(axis=0), reference)
+    estimated_auc = label_free_auc(september.counts[0].sum(axis=0), reference)
     assert realised == pytest.approx(0.742, abs=0.003)
-    shown = label_free_auc_comparison(
+    shown = realised_and_label_free_model_auc(
         np.stack([s.counts[0] for day, s in days.items() if "2020-04-01" <= day <= "2020-04-07"]
                  + [s.counts[0] for day, s in days.items() if day.startswith("2020-09")])
     )  # fmt: skip
     assert shown["realised_auc"] == pytest.approx(realised)
-    assert shown["label_free_auc"] == pytest.approx(said)
-    assert said > realised + 0.08  # the companion's failure, which the report must show
+    assert shown["label_free_auc"] == pytest.approx(estimated_auc)
+    assert estimated_auc > realised + 0.08  # the companion's failure, which the report must show
 
 
 @pytest.mark.shared_data
@@ -204,8 +206,8 @@ def test_acs_massachusetts_stays_quiet_in_the_clinicians_band():
     score = np.clip(joined["predicted_probability"].to_numpy(), 1e-6, 1 - 1e-6)
     plan = MonitorPlan(band=0.1, horizon=len(score))
     streams = np.zeros((len(score), 1), np.int32)
-    found = monitor_scored_patients(score, joined["employed"].to_numpy(), streams, plan, count=1)
-    assert found.verdicts == ("quiet",)
+    monitor = monitor_scored_patients(score, joined["employed"].to_numpy(), streams, plan, count=1)
+    assert monitor.verdicts == ("quiet",)
 
 
 @pytest.mark.shared_data
@@ -222,6 +224,8 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     score = rows["predictedhospitalmortality"].to_numpy()
     count = int(institutions.max()) + 1
-    found = monitor_scored_patients(score, died, institutions[:, None], MonitorPlan(), count=count)
-    assert set(found.verdicts) == {"too few"}
+    monitor = monitor_scored_patients(
+        score, died, institutions[:, None], MonitorPlan(), count=count
+    )
+    assert set(monitor.verdicts) == {"too few"}
     assert count > 100

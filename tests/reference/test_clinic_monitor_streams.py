@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, score_bin_logits
+from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, model_score_bin_middle_logits
 from commonwatt.clinic.engines.monitor import (
     MonitorPlan,
     monitor_daily_score_counts,
     monitor_scored_patients,
 )
-from commonwatt.clinic.engines.monitor.plan import calibration_log_ratios
-from commonwatt.clinic.engines.monitor.rows import NO_ALARM, monitor_verdicts_of_alarms
+from commonwatt.clinic.engines.monitor.plan import calibration_test_log_ratios_by_label
+from commonwatt.clinic.engines.monitor.rows import NO_ALARM, monitor_result_with_stream_verdicts
 from tests.proofs import PROOFS
 
 NEVER = MonitorPlan(alpha=1e-9, middle=-1.0)
@@ -90,7 +90,7 @@ def test_the_kernel_is_the_law_in_every_stream(drawn, alpha, head):
 def test_the_limit_of_each_stream_pays_for_all_of_them(streams):
     """(T + r) S / alpha, with the plan of the page: 50,000 rows and a head start of 1,000."""
     plan = MonitorPlan()
-    assert plan.head_start_rows == 1000
+    assert plan.head_start_statistic_rows == 1000
     assert plan.monitor_alarm_limit(streams) == pytest.approx(510_000 * streams)
 
 
@@ -186,18 +186,20 @@ def test_a_stream_says_too_few_until_both_outcomes_are_enough():
     plan = MonitorPlan(fewest=10)
     seen = np.array([[10, 10], [9, 50], [50, 9], [0, 0]])
     alarm = np.array([NO_ALARM] * 4)
-    result = monitor_verdicts_of_alarms(alarm, np.zeros(4), seen, plan)
+    result = monitor_result_with_stream_verdicts(alarm, np.zeros(4), seen, plan)
     assert result.verdicts == ("quiet", "too few", "too few", "too few")
     assert (result.rows.tolist(), result.events.tolist()) == ([20, 59, 59, 0], [10, 50, 9, 0])
     alarm[1] = 0
-    assert monitor_verdicts_of_alarms(alarm, np.zeros(4), seen, plan).verdicts[1] == "alarm"
+    assert (
+        monitor_result_with_stream_verdicts(alarm, np.zeros(4), seen, plan).verdicts[1] == "alarm"
+    )
 
 
 def _slow_days(counts, plan):
     """Return alarm day and peak over the limit of every stream: M = (M + n) L, day after day."""
     days, streams = counts.shape[:2]
     limit = plan.monitor_alarm_limit(streams)
-    logits = score_bin_logits()
+    logits = model_score_bin_middle_logits()
     wide = MonitorPlan(band=plan.band + STEP / 2, middle=plan.middle)
     start = plan.head_start_share * plan.horizon
     alarm, peak = [NO_ALARM] * streams, [0.0] * streams
@@ -253,12 +255,12 @@ def test_the_slack_of_a_bin_widens_the_band_on_both_sides():
     logits = np.array([-1.0, 0.0, 2.0])
     wider = MonitorPlan(band=0.15, alternatives=plan.alternatives)
     for ours, theirs in zip(
-        calibration_log_ratios(logits, plan, slack=0.05),
-        calibration_log_ratios(logits, wider),
+        calibration_test_log_ratios_by_label(logits, plan, slack=0.05),
+        calibration_test_log_ratios_by_label(logits, wider),
         strict=True,
     ):
         assert ours == pytest.approx(theirs)
-    without, with_event = calibration_log_ratios(logits, plan)
+    without, with_event = calibration_test_log_ratios_by_label(logits, plan)
     for k, alternative in enumerate(plan.alternatives):
         for i, x in enumerate(logits):
             p = _sigmoid(x)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import (
-    cells_moved_by_rule_date,
     check_rule_book,
     classify_product,
     load_rule_book,
+    product_class_cells_changed_by_rule_date,
 )
 from commonwatt.clinic.domain.rules.book import INSTITUTION, JURISDICTIONS
 from commonwatt.clinic.domain.rules.check import product_fact_grid
@@ -46,9 +46,13 @@ def test_there_are_1296_combinations_and_every_one_is_checked_in_each_place_on_e
 
 
 def test_the_moved_date_of_the_ai_act_changes_the_cells_that_it_should_and_no_others():
-    assert cells_moved_by_rule_date(BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS).is_empty()
+    assert product_class_cells_changed_by_rule_date(
+        BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS
+    ).is_empty()
     between = [date(2027, 8, 1), date(2027, 8, 2), date(2028, 8, 1), date(2028, 8, 2)]
-    changed = cells_moved_by_rule_date(BOOK, "eu.aia.art6-1", date(2027, 8, 2), between)
+    changed = product_class_cells_changed_by_rule_date(
+        BOOK, "eu.aia.art6-1", date(2027, 8, 2), between
+    )
     columns = product_fact_grid(BOOK)
     product = (columns["offering"] == "product") & (columns["technique"] != "rules")
     for day in between[1:3]:
@@ -145,10 +149,10 @@ def test_a_comparison_holds_of_one_as_of_many(values, sign, limit):
 
 
 def test_the_house_gives_every_service_and_product_a_class_and_a_route():
-    found = check_rule_book(BOOK, [date(2026, 11, 22)], jurisdictions=[INSTITUTION])
-    assert found.gaps.is_empty()
-    assert found.unruled_services["unruled"].to_list() == [0]
-    assert set(found.cells["class"]) == {"I", "II", "III", "IV"}
+    findings = check_rule_book(BOOK, [date(2026, 11, 22)], jurisdictions=[INSTITUTION])
+    assert findings.gaps.is_empty()
+    assert findings.unruled_services["unruled"].to_list() == [0]
+    assert set(findings.cells["class"]) == {"I", "II", "III", "IV"}
     for values in COMBINATIONS[::7]:
         facts = {axis.name: value for axis, value in zip(BOOK.axes, values, strict=True)}
         ruling = classify_product(BOOK, facts, jurisdiction=INSTITUTION, on=date(2026, 11, 22))

@@ -16,7 +16,7 @@ from commonwatt.fleet.engines.simulator.reference import replay_on_simpy
 from commonwatt.fleet.engines.simulator.setup import (
     ReplaySetup,
     believed_runtimes_ms,
-    place_chances_of_jobs,
+    placement_random_draws_by_job,
 )
 from tests.fleet_cases import fleets, workloads
 
@@ -29,7 +29,7 @@ def setup_of(
         fleet=fleet,
         policy=policy,
         believed_ms=believed_runtimes_ms(jobs, runtime),
-        chance=place_chances_of_jobs(1, len(jobs), policy),
+        chance=placement_random_draws_by_job(1, len(jobs), policy),
         quota_milli=None,
     )
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.engines.simulator.bits import (
-    add_to_queue_tower,
-    drop_from_queue_tower,
-    empty_queue_tower,
+    add_to_job_queue_bitset,
+    drop_from_job_queue_bitset,
+    empty_job_queue_bitset_and_floors,
     highest_bit_of_simulator_word,
-    least_in_queue_tower,
+    least_in_job_queue_bitset,
     lowest_bit_of_simulator_word,
 )
 from commonwatt.fleet.engines.simulator.fast import can_replay_fast
@@ -51,17 +51,17 @@ def test_the_ends_of_a_word_are_found_wherever_they_stand(bit):
 @given(st.integers(1, 9000), st.data())
 @settings(max_examples=30, deadline=None)
 def test_a_tower_holds_what_was_put_in_and_tells_the_least(size, data):
-    words, floors = empty_queue_tower(size)
+    words, floors = empty_job_queue_bitset_and_floors(size)
     members = set()
     for member in data.draw(st.lists(st.integers(0, size - 1), max_size=25)):
         if member in members and data.draw(st.booleans()):
             members.discard(member)
-            drop_from_queue_tower(words, floors, member)
+            drop_from_job_queue_bitset(words, floors, member)
         else:
             members.add(member)
-            add_to_queue_tower(words, floors, member)
-        assert least_in_queue_tower(words, floors) == min(members, default=-1)
+            add_to_job_queue_bitset(words, floors, member)
+        assert least_in_job_queue_bitset(words, floors) == min(members, default=-1)
     for member in sorted(members):
-        assert least_in_queue_tower(words, floors) == member
-        drop_from_queue_tower(words, floors, member)
+        assert least_in_job_queue_bitset(words, floors) == member
+        drop_from_job_queue_bitset(words, floors, member)
     assert not words.any()

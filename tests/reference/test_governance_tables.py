@@ -72,9 +72,9 @@ def deployment_facts(basis, named):
     )
 
 
-def care_facts(thawed, room, asked):
+def care_facts(thawed, room, approved):
     return CareMoveFacts(
-        takes_out=True, frozen=not thawed, out=0 if room else 1, most_out=1, unapproved=not asked
+        takes_out=True, frozen=not thawed, out=0 if room else 1, most_out=1, unapproved=not approved
     )
 
 

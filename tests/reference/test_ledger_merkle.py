@@ -55,13 +55,13 @@ sizes = st.integers(1, 140)
 def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, data):
     index = data.draw(st.integers(0, n - 1))
     all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
-    assert found == path(index, all_)
+    proof_hashes = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
+    assert proof_hashes == path(index, all_)
     root = merkle.merkle_range_root(nodes, 0, n)
     assert root == mth(all_)
     for other in range(n):
         holds = merkle.inclusion_proof_holds(
-            index=other, size=n, leaf=all_[index], path=found, root=root
+            index=other, size=n, leaf=all_[index], path=proof_hashes, root=root
         )
         assert holds == (other == index)
 
@@ -70,9 +70,9 @@ def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, 
 def test_a_consistency_proof_is_that_of_the_standard_and_no_other_past_passes(n, data):
     old = data.draw(st.integers(1, n))
     all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.merkle_range_roots(nodes, merkle.consistency_proof_ranges(old, n))
-    assert found == proof(old, all_)
-    given_ = {"new": n, "new_root": mth(all_), "path": found}
+    proof_hashes = merkle.merkle_range_roots(nodes, merkle.consistency_proof_ranges(old, n))
+    assert proof_hashes == proof(old, all_)
+    given_ = {"new": n, "new_root": mth(all_), "path": proof_hashes}
     assert merkle.consistency_proof_holds(old=old, old_root=mth(all_[:old]), **given_)
     assert not merkle.consistency_proof_holds(
         old=old, old_root=mth([*all_[: old - 1], b"x"]), **given_
@@ -83,12 +83,14 @@ def test_a_consistency_proof_is_that_of_the_standard_and_no_other_past_passes(n,
 def test_a_damaged_proof_does_not_hold(n, data):
     index = data.draw(st.integers(0, n - 1))
     nodes = merkle.ListedSubtreeHashes(leaves(n))
-    found = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
+    proof_hashes = merkle.merkle_range_roots(nodes, merkle.inclusion_proof_ranges(index, n))
     root = merkle.merkle_range_root(nodes, 0, n)
     given_ = {"index": index, "size": n, "leaf": leaves(n)[index], "root": root}
-    assert not merkle.inclusion_proof_holds(path=[*found, root], **given_)
-    for i in range(len(found)):
-        assert not merkle.inclusion_proof_holds(path=found[:i] + found[i + 1 :], **given_)
+    assert not merkle.inclusion_proof_holds(path=[*proof_hashes, root], **given_)
+    for i in range(len(proof_hashes)):
+        assert not merkle.inclusion_proof_holds(
+            path=proof_hashes[:i] + proof_hashes[i + 1 :], **given_
+        )
 
 
 @given(sizes)

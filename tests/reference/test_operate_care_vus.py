@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from commonwatt.operate.engines.care.detect.vus import anomaly_intervals, node_anomaly_vus_pr
 from commonwatt.operate.engines.care.detect.vus_reference import (
-    anomaly_buffer_weights,
+    anomaly_label_weights_with_buffers,
     reference_node_anomaly_vus_pr,
 )
 
@@ -72,7 +72,7 @@ def test_a_random_score_stays_near_the_share_of_anomalies():
 
 
 def test_weights_of_neighbouring_buffers_add_up_to_one_at_most():
-    weights = anomaly_buffer_weights([0, 1, 0, 0, 1, 0], 4)
+    weights = anomaly_label_weights_with_buffers([0, 1, 0, 0, 1, 0], 4)
     assert max(weights) == 1.0
     assert weights[0] == pytest.approx(np.sqrt(1 - 1 / 4))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from commonwatt.sandbox.engines.airlock.equations import (
     _PRIME,
-    _atom_column_orders,
+    _airlock_elimination_column_orders,
     _left_null_basis_of_large_cells,
     identifying_cell_combinations,
 )
@@ -63,9 +63,9 @@ def test_what_is_found_is_a_combination_of_the_named_cells(seed):
     chance = np.random.default_rng(seed)
     members = chance.random((6, 60)) < 0.5
     members = np.vstack([members, members[0] ^ members[1] ^ (np.arange(60) == 7)])
-    for found in identifying_cell_combinations(members, 4):
-        alone = identifying_cell_combinations(members[list(found.cells)], 4)
-        assert min(one.people for one in alone) <= found.people
+    for combination in identifying_cell_combinations(members, 4):
+        alone = identifying_cell_combinations(members[list(combination.cells)], 4)
+        assert min(narrower.people for narrower in alone) <= combination.people
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_is_found_is_a_combination_of_the_named_cells(seed):
 )  # fmt: skip
 def test_the_search_takes_no_more_steps_than_it_may(rows, columns, by_chance):
     sizes = np.arange(columns)
-    orders = _atom_column_orders(np.zeros((rows, columns), np.int64), sizes)
+    orders = _airlock_elimination_column_orders(np.zeros((rows, columns), np.int64), sizes)
     assert len(orders) == 2 + by_chance
     assert all(sorted(order.tolist()) == list(range(columns)) for order in orders)
     # Heavy columns first, so that light ones are left over, and the other way round.
@@ -90,7 +90,9 @@ def test_the_search_takes_no_more_steps_than_it_may(rows, columns, by_chance):
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
 def test_a_system_without_rows_or_columns_has_no_order_to_try(shape):
-    assert list(_atom_column_orders(np.zeros(shape, np.int64), np.ones(shape[1]))) == []
+    assert (
+        list(_airlock_elimination_column_orders(np.zeros(shape, np.int64), np.ones(shape[1]))) == []
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 9, 10, 11, 40, 400])

@@ -16,7 +16,7 @@ genotypes = st.lists(st.tuples(alleles, alleles), min_size=24, max_size=24)
 
 
 def _text(pair):
-    return "/".join("." if one is None else str(one) for one in pair)
+    return "/".join("." if allele is None else str(allele) for allele in pair)
 
 
 @settings(max_examples=20, deadline=None)
@@ -35,12 +35,12 @@ def test_the_fast_count_is_the_slow_one(sites, cases):
         (folder / "groups.csv").write_text(f"sample,group\n{rows}\n")
         raw = import_vcf([folder / "in.vcf", folder / "groups.csv"], folder / "store", "raw")
         made, _ = count_alleles(raw, folder / "store", "counts", least_people=4, smallest_cell=3)
-        found = pl.read_parquet(made.table_path("AlleleCount"))
+        allele_counts = pl.read_parquet(made.table_path("AlleleCount"))
     shown = {
         (row["pos"], row["alt"], row["group"]): None
         if row["withheld"]
         else (row["people"], row["allele_number"], row["allele_count"])
-        for row in found.iter_rows(named=True)
+        for row in allele_counts.iter_rows(named=True)
     }
     slow = count_alleles_reference(
         [(("C", "G"), dict(zip(PEOPLE, site, strict=True))) for site in sites],

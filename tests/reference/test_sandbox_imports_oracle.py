@@ -86,14 +86,14 @@ def test_we_and_the_oracle_refuse_the_same_changes(tmp_path):
             if reason is None or any(word in reason for word in OURS):
                 continue
             assert not _known(kind, row), (kind, row, reason)
-    kept = [
+    accepted_rows = [
         (kind, row)
         for kind, rows in records.items()
         for place, row in enumerate(rows, start=1)
         if (kind, place) not in reasons
     ]
-    assert all(_known(kind, row) for kind, row in kept)
-    assert len(kept) >= 10
+    assert all(_known(kind, row) for kind, row in accepted_rows)
+    assert len(accepted_rows) >= 10
 
 
 @pytest.mark.shared_data
@@ -106,7 +106,7 @@ def test_the_oracle_takes_what_a_synthetic_hospital_holds(tmp_path):
     data = zstandard.ZstdDecompressor().decompressobj().decompress(source.read_bytes())
     entries = [entry["resource"] for entry in json.loads(data)["entry"]]
     for kind in ("Patient", "Observation", "Encounter", "Condition"):
-        ours = [one for one in entries if one["resourceType"] == kind]
+        ours = [resource for resource in entries if resource["resourceType"] == kind]
         assert dataset.rows.get(kind, 0) == len(ours)
-        refused = [one for one in ours[:40] if not _known(kind, one)]
+        refused = [resource for resource in ours[:40] if not _known(kind, resource)]
         assert refused == []

@@ -37,14 +37,14 @@ def test_counting_by_value_is_comparing_every_pair(rows):
     known = [{"person": f"p{i}", "x": r[0], "y": r[1]} for i, r in enumerate(rows)]
     released = [{"record": f"r{i}", "x": r[2], "y": r[3]} for i, r in enumerate(rows)]
     truth = {f"p{i}": f"r{i}" for i in range(len(rows))}
-    found = link_by_quasi_identifiers(
+    attack = link_by_quasi_identifiers(
         pl.DataFrame(known, schema=kinds),
         pl.DataFrame(released, schema={"record": pl.String, "x": pl.String, "y": pl.String}),
         ["x", "y"],
         pl.DataFrame({"person": list(truth), "record": list(truth.values())}),
     )
     wanted = slow(known, released, ["x", "y"], truth)
-    got = (found.claimed_share, found.success_share, found.guess_share)
+    got = (attack.claimed_share, attack.success_share, attack.guess_share)
     assert got == pytest.approx(wanted)
 
 
@@ -52,8 +52,8 @@ def test_twenty_thousand_people_who_are_all_alike_are_attacked_in_a_moment():
     people = 20_000
     names = [f"{i:05d}" for i in range(people)]
     same = pl.DataFrame({"person": names, "x": ["a"] * people})
-    found = link_by_quasi_identifiers(
+    attack = link_by_quasi_identifiers(
         same, same.rename({"person": "record"}), ["x"], same.select("person", record="person")
     )
-    assert found.success_share == 0
-    assert found.guess_share == pytest.approx(1 / people)
+    assert attack.success_share == 0
+    assert attack.guess_share == pytest.approx(1 / people)

@@ -68,18 +68,18 @@ def projects(draw):
         value_code=codes, value_text=st.sampled_from(["yes", None]), parts=parts,
     )  # fmt: skip
     conditions = _coded(onset_at=instants, abatement_at=instants, recorded_at=instants)
-    found = {
+    tables = {
         "Patient": [{"patient_id": f"p{i}", **draw(patients)} for i in (3, 1, 2)],
         "Encounter": draw(st.lists(encounters, max_size=4)),
         "Condition": draw(st.lists(conditions, max_size=5)),
         "Observation": draw(st.lists(observations, max_size=6)),
     }
-    found["Encounter"] = [{"id": f"e{i}", **row} for i, row in enumerate(found["Encounter"])]
-    for row in found["Observation"]:
+    tables["Encounter"] = [{"id": f"e{i}", **row} for i, row in enumerate(tables["Encounter"])]
+    for row in tables["Observation"]:
         pairs = row.pop("parts")
         row["component_codes"] = [code for code, _ in pairs] or None
         row["component_numbers"] = [number for _, number in pairs] or None
-    return found
+    return tables
 
 
 def _made(rows, make):
@@ -98,7 +98,7 @@ def test_the_fast_mapping_is_the_slow_one(rows):
     made = _made(rows, make_omop_tables)
     persons = omop_persons_reference(rows["Patient"])
     assert made["person"].select(list(persons[0])).to_dicts() == persons
-    numbers = {one["patient_id"]: one["person_id"] for one in persons}
+    numbers = {person["patient_id"]: person["person_id"] for person in persons}
     visits = omop_visits_reference(rows["Encounter"], numbers)
     columns = ["visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
                "visit_end_date"]  # fmt: skip
@@ -131,21 +131,26 @@ def test_what_omop_holds_comes_back_to_fhir(rows):
         back = pl.read_parquet(draft / "Observation.parquet")
     names = {str(row["person_id"]): row["patient_id"] for row in people.iter_rows(named=True)}
     wanted = sorted(
-        (one["patient_id"], one["code_code"] or "", one["effective_at"], one["value_number"])
-        for one in rows["Observation"]
-        if one["effective_at"] and one["patient_id"] in names.values()
-        if one["value_number"] is not None
+        (
+            observation["patient_id"],
+            observation["code_code"] or "",
+            observation["effective_at"],
+            observation["value_number"],
+        )
+        for observation in rows["Observation"]
+        if observation["effective_at"] and observation["patient_id"] in names.values()
+        if observation["value_number"] is not None
     )
-    found = [
+    observations = [
         (names[row["patient_id"]], row["code_code"] or "", row["effective_at"], row["value_number"])
         for row in back.filter(pl.col("value_number").is_not_null()).iter_rows(named=True)
     ]
     parts = sum(
         number is not None
-        for one in rows["Observation"]
-        if one["effective_at"] and one["patient_id"] in names.values()
-        for number in one["component_numbers"] or []
+        for observation in rows["Observation"]
+        if observation["effective_at"] and observation["patient_id"] in names.values()
+        for number in observation["component_numbers"] or []
     )
-    assert all(one in found for one in wanted)
-    assert len(found) == len(wanted) + parts
+    assert all(observation in observations for observation in wanted)
+    assert len(observations) == len(wanted) + parts
     assert made["Patient"] == 3

@@ -50,7 +50,7 @@ def least_cost(problem):
         opened[j, n + j], opened[j, n + J + problem.site[j]] = step[j], -problem.max_size[j]
     whole = [0] * n + [int(u > 0) for u in problem.unit] + [1] * len(problem.open_usd)
     high = [math.inf] * n + [m / s for m, s in zip(problem.max_size, step, strict=True)]
-    found = milp(
+    solution = milp(
         cost,
         constraints=[
             LinearConstraint(demand, problem.demand.ravel(), problem.demand.ravel()),
@@ -61,8 +61,8 @@ def least_cost(problem):
         bounds=([0.0] * len(cost), high + [1.0] * len(problem.open_usd)),
         options={"mip_rel_gap": 1e-9},
     )
-    assert found.success
-    return found.fun
+    assert solution.success
+    return solution.fun
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -100,8 +100,10 @@ def test_the_plane_of_one_size_lies_below_the_cost_of_another(seed, other):
     problem = random_problem(seed)
     days = cut_placement_into_days(problem)
     rng = np.random.default_rng(other)
-    one, two = (problem.max_size * rng.uniform(0.05, 0.6, len(problem.max_size)) for _ in "ab")
-    plane, truth = try_placement_size(days, one).plane, try_placement_size(days, two)
+    first_size, two = (
+        problem.max_size * rng.uniform(0.05, 0.6, len(problem.max_size)) for _ in "ab"
+    )
+    plane, truth = try_placement_size(days, first_size).plane, try_placement_size(days, two)
     below = float((problem.size_usd * two).sum() + (plane.level + plane.slope @ two).sum())
     assert below <= truth.cost_usd * (1 + 1e-9) + 1e-6
 
@@ -113,14 +115,15 @@ def test_pools_without_size_cost_and_prove_what_their_absence_does(seed, other):
     rng = np.random.default_rng(other)
     size = problem.max_size * rng.uniform(0, 0.4, 5) * rng.integers(0, 2, 5)
     without = replace(problem, latency_ok=problem.latency_ok & (size > 0))
-    one, two = (
+    with_pools, two = (
         try_placement_size(cut_placement_into_days(each), size) for each in (problem, without)
     )
-    assert math.isclose(one.cost_usd, two.cost_usd, rel_tol=1e-9)
+    assert math.isclose(with_pools.cost_usd, two.cost_usd, rel_tol=1e-9)
     proved = float(
-        (problem.size_usd * size).sum() + (one.plane.level + one.plane.slope @ size).sum()
+        (problem.size_usd * size).sum()
+        + (with_pools.plane.level + with_pools.plane.slope @ size).sum()
     )
-    assert math.isclose(one.cost_usd, proved, rel_tol=1e-7, abs_tol=1e-5)
+    assert math.isclose(with_pools.cost_usd, proved, rel_tol=1e-7, abs_tol=1e-5)
 
 
 @given(st.integers(0, 10_000), st.floats(0.5, 0.95), st.floats(1.0, 1.5))
@@ -162,8 +165,8 @@ def test_a_week_of_30_regions_and_20_classes_is_exact_both_ways():
 
 def test_the_same_problem_gives_the_same_bytes():
     problem = random_problem(5, days=2)
-    one, two = solve_placement_by_days(problem), solve_placement_by_days(problem)
-    assert one.load.tobytes() == two.load.tobytes()
+    first_run, two = solve_placement_by_days(problem), solve_placement_by_days(problem)
+    assert first_run.load.tobytes() == two.load.tobytes()
 
 
 def test_a_plan_that_loses_load_is_withheld():

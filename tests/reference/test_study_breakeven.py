@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.study.break_even import nearest_zero_of_alternative_gap, study_break_even_points
+from commonwatt.study.break_even import (
+    nearest_zero_of_alternatives_cost_gap,
+    study_break_even_points,
+)
 from commonwatt.study.mix import study_site_mix
 from commonwatt.study.programme.schema import RentPart, SitePart
 from commonwatt.study.stages.sites import StudyCostedSite, study_programme_site_cost_cells
@@ -41,53 +44,56 @@ uses = st.floats(0.3, 0.95)
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from(LIBRARY), st.sampled_from(LIBRARY), uses, uses)
 def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
-    one = study_site_mix([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
+    mix = study_site_mix([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
     two = study_site_mix([_costed("two", second, other, 2.0)])
-    for found in study_break_even_points(one, two):
-        if found.flips_at is not None:
-            moved = {found.input.key: found.flips_at}
-            assert one.gpu_hour_usd(moved) == pytest.approx(two.gpu_hour_usd(moved), rel=1e-6)
+    for break_even in study_break_even_points(mix, two):
+        if break_even.flips_at is not None:
+            moved = {break_even.input.key: break_even.flips_at}
+            assert mix.gpu_hour_usd(moved) == pytest.approx(two.gpu_hour_usd(moved), rel=1e-6)
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.sampled_from(LIBRARY), uses, st.floats(1.0, 4.0))
 def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(library, use, price):
-    one, two = (
+    built, two = (
         study_site_mix([_costed("one", library, use, 1.0)]),
         study_site_mix([_rented(price, use)]),
     )
-    for found in study_break_even_points(one, two):
-        values = np.linspace(found.low, found.high, 1000)
+    for break_even in study_break_even_points(built, two):
+        values = np.linspace(break_even.low, break_even.high, 1000)
         gaps = [
-            two.gpu_hour_usd({found.input.key: v}) - one.gpu_hour_usd({found.input.key: v})
+            two.gpu_hour_usd({break_even.input.key: v})
+            - built.gpu_hour_usd({break_even.input.key: v})
             for v in values
         ]
         flips = bool(np.any(np.sign(gaps[:-1]) != np.sign(gaps[1:])))
-        assert flips == found.is_within_range
+        assert flips == break_even.is_within_range
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.0, 4.0), uses)
 def test_rent_breaks_even_at_the_cost_of_building(price, use):
     built = study_site_mix([_costed("one", "cn-west", use, 1.0)])
-    found = {
+    break_evens = {
         c.input.key: c
         for c in study_break_even_points(built, study_site_mix([_rented(price, use)]))
     }
-    at = found["rented.rent_usd_per_gpu_hour"].flips_at
+    at = break_evens["rented.rent_usd_per_gpu_hour"].flips_at
     assert at == pytest.approx(built.gpu_hour_usd() * use, rel=1e-9)
 
 
 def test_two_sites_that_read_one_cell_move_together():
-    one = study_site_mix([_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)])
+    both = study_site_mix(
+        [_costed("one", "cn-west", 0.5, 1.0), _costed("two", "cn-west", 0.5, 1.0)]
+    )
     alone = study_site_mix([_costed("one", "cn-west", 0.5, 1.0)])
     moved = {"cn-west.discount_rate": 0.12}
-    assert one.gpu_hour_usd(moved) == pytest.approx(alone.gpu_hour_usd(moved), rel=1e-12)
-    assert one.drawn_gpu_hour_usd(500, 1) == pytest.approx(
+    assert both.gpu_hour_usd(moved) == pytest.approx(alone.gpu_hour_usd(moved), rel=1e-12)
+    assert both.drawn_gpu_hour_usd(500, 1) == pytest.approx(
         alone.drawn_gpu_hour_usd(500, 1), rel=0.2
     )
 
 
 def test_nothing_is_found_where_nothing_crosses():
-    assert nearest_zero_of_alternative_gap(np.ones_like, 0.0, [-1.0, 0.0, 1.0]) is None
-    assert nearest_zero_of_alternative_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0
+    assert nearest_zero_of_alternatives_cost_gap(np.ones_like, 0.0, [-1.0, 0.0, 1.0]) is None
+    assert nearest_zero_of_alternatives_cost_gap(lambda x: x, 0.0, [-1.0, 0.0, 1.0]) == 0.0

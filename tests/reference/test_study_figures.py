@@ -18,7 +18,7 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.runs import RunStore
 from commonwatt.study import check, figures
 from commonwatt.study.formulas.declared import FORMULAS
-from commonwatt.study.formulas.evaluate import formula_uses
+from commonwatt.study.formulas.evaluate import study_figure_formula_uses
 from commonwatt.study.usecases import run_study
 from tests.proofs import PROOFS
 from tests.small_programme import small_programme
@@ -156,7 +156,7 @@ def idle_while_waiting(run, name):
 
 
 def mean_round_trip(run, name):
-    (found,) = run.rows(
+    (row,) = run.rows(
         """SELECT sum(w * round_trip_ms) / sum(w), bool_or(round_trip_ms IS NULL) FROM (
             SELECT j.tenant, n.site, p.gpus * (p.until_s - p.from_s) AS w
             FROM basis_pieces p JOIN basis_nodes n USING (run, node)
@@ -164,7 +164,7 @@ def mean_round_trip(run, name):
             WHERE run = ?) LEFT JOIN (FROM basis_trips WHERE run = ?) USING (tenant, site)""",
         name, name,
     )  # fmt: skip
-    return None if found[1] else found[0]
+    return None if row[1] else row[0]
 
 
 def spans(run, name):
@@ -458,23 +458,23 @@ def recomputed(run, name):
 
 
 def _compare(run):
-    listed = [one for one in run.manifest["figures"] if one["expression"]]
+    listed = [entry for entry in run.manifest["figures"] if entry["expression"]]
     for figure in listed:
-        found = recomputed(run, figure["name"])
+        sql_value = recomputed(run, figure["name"])
         near = pytest.approx(figure["value"], rel=1e-9, abs=1e-13)
-        assert found == near, figure["name"]
+        assert sql_value == near, figure["name"]
     return listed
 
 
 def test_another_engine_gives_every_figure_of_a_small_study(small):
     listed = _compare(small)
-    assert {use.formula.name for use in formula_uses(small.tables)} == set(FORMULAS)
+    assert {use.formula.name for use in study_figure_formula_uses(small.tables)} == set(FORMULAS)
     assert len(listed) > 70
 
 
 def test_another_engine_gives_every_figure_of_the_shipped_study(harbour):
     listed = _compare(harbour)
-    assert {one["name"] for one in listed} >= set(OF_PROGRAMME)
+    assert {figure["name"] for figure in listed} >= set(OF_PROGRAMME)
 
 
 def test_every_hour_that_a_figure_rests_on_is_that_of_the_pieces(small):
@@ -485,7 +485,7 @@ def test_every_hour_that_a_figure_rests_on_is_that_of_the_pieces(small):
 
 def test_a_run_as_it_was_written_has_no_fault(small, harbour):
     for run in (small, harbour):
-        assert [str(fault) for fault in check.study_faults(run.folder)] == []
+        assert [str(fault) for fault in check.study_run_faults(run.folder)] == []
 
 
 def test_the_basis_of_the_shipped_study_is_small(harbour):
@@ -498,7 +498,7 @@ def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monk
     """300 mutants in full; digests are not asked, because a bug would write them anew."""
     wanted = PROOFS.size(80, 300)
     known = {}
-    evaluate = check.evaluated
+    evaluate = check.study_figure_formula_value
 
     def evaluate_once(use, tables):
         read = tuple(tables[name] for name in use.formula.tables)
@@ -510,12 +510,12 @@ def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monk
     monkeypatch.setattr(check, "evaluated", evaluate_once)
     assert check.study_content_faults(small.manifest, small.tables, small.page) == []
     missed, count = [], 0
-    for manifest, tables, page, said in mutants(
+    for manifest, tables, page, mutation in mutants(
         20, wanted, small.manifest, small.tables, small.page
     ):
         count += 1
         if not check.study_content_faults(manifest, tables, page):
-            missed.append(said)
+            missed.append(mutation)
     assert count == wanted
     assert missed == []
 
@@ -528,15 +528,17 @@ def test_a_changed_byte_of_any_table_or_of_the_page_is_noticed_by_its_digest(sma
         frame = bytearray(before)
         frame[len(frame) // 2] ^= 1
         path.write_bytes(bytes(frame))
-        found = [str(fault) for fault in check._study_digest_faults(copy, small.manifest)]
-        assert [path.stem in said for said in found] == [True], path.name
+        faults = [str(fault) for fault in check._study_digest_faults(copy, small.manifest)]
+        assert [path.stem in message for message in faults] == [True], path.name
         path.write_bytes(before)
 
 
 def test_a_figure_that_its_formula_does_not_give_keeps_nothing(tmp_path, monkeypatch):
-    right = figures._fleet_values
+    right = figures._study_fleet_figure_values_by_name
     wrong = {"fleet.energy_kwh": 1.0}
-    monkeypatch.setattr(figures, "_fleet_values", lambda kept: right(kept) | wrong)
+    monkeypatch.setattr(
+        figures, "_study_fleet_figure_values_by_name", lambda fleet_data: right(fleet_data) | wrong
+    )
     store = RunStore(tmp_path / "runs")
     with pytest.raises(IdentityError, match="fleet.energy_kwh"):
         run_study(small_programme(tmp_path), store)

@@ -12,7 +12,7 @@ from commonwatt.treasury.engines.fan.estimate import (
 from commonwatt.treasury.engines.fan.shipped import (
     load_country_shock_model,
     load_market_shocks,
-    macro_shock_model_cells,
+    macro_shock_model_file_values,
 )
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.io.country.weo import (
@@ -35,10 +35,10 @@ def weo():
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_an_eighty_per_cent_band_holds_about_eighty_per_cent_of_outcomes(weo):
-    found = debt_backtest_result(weo, KEPT_OUT, frozenset())["all"]
-    assert found["forecasts"] > 500
-    assert 0.72 <= found["coverage_80_share"] <= 0.88
-    assert found["crps_points"] <= 10.0
+    backtest = debt_backtest_result(weo, KEPT_OUT, frozenset())["all"]
+    assert backtest["forecasts"] > 500
+    assert 0.72 <= backtest["coverage_80_share"] <= 0.88
+    assert backtest["crps_points"] <= 10.0
 
 
 @pytest.mark.shared_data
@@ -48,13 +48,13 @@ def test_the_shipped_shocks_are_those_of_the_table(weo):
     panel = estimate_panel({name: macro_history(e.until(2024)) for name, e in table.items()})
     shipped = load_country_shock_model("HKG", markets)
     again = economy_shock_model(panel, "HKG", markets, shipped.source)
-    assert macro_shock_model_cells(again) == macro_shock_model_cells(shipped)
+    assert macro_shock_model_file_values(again) == macro_shock_model_file_values(shipped)
 
 
 @pytest.mark.shared_data
 def test_the_stock_flow_residual_closes_the_debt_law_in_every_known_year(weo):
-    found = weo_economy(load_weo_economies(weo, KEPT_OUT), "FRA", weo)
-    h = macro_history(found)
+    economy = weo_economy(load_weo_economies(weo, KEPT_OUT), "FRA", weo)
+    h = macro_history(economy)
     d, g, p, s = h.debt_share, h.series[:, 0], h.series[:, 1], h.series[:, 2]
     again = d[:-1] * (1 + h.rate[1:]) / (1 + g[1:]) - p[1:] + s[1:]
     assert np.nanmax(np.abs(again - d[1:])) < 1e-12
@@ -70,11 +70,11 @@ def test_nothing_after_the_origin_reaches_the_estimate(weo):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("code", ["FRA", "USA", "SGP", "NOR", "CHN", "ZAF"])
 def test_any_economy_of_the_table_projects_along_its_outlook(weo, code):
-    found = weo_economy(load_weo_economies(weo, KEPT_OUT), code, weo)
+    economy = weo_economy(load_weo_economies(weo, KEPT_OUT), code, weo)
     years = project_country_debt(open_treasury_country(code, weo), years=6).years
-    outlook = found.debt_share()[-6:]
+    outlook = economy.debt_share()[-6:]
     assert np.allclose([y.debt_share for y in years], outlook, atol=1e-9)
-    parts = debt_decompositions_by_year(found, 2025)
+    parts = debt_decompositions_by_year(economy, 2025)
     assert all(len(str(year)) == 4 for year in parts)
 
 

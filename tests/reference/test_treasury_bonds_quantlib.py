@@ -101,8 +101,8 @@ def test_ten_thousand_random_bonds_agree_with_quantlib_to_1e_8():
         bond = random_bond(rng)
         life = (bond.maturity_on - bond.issue_on).days
         settle = bond.issue_on + timedelta(days=int(rng.integers(0, life)))
-        found = differences(bond, settle, float(rng.uniform(-0.01, 0.15)))
-        worst = np.maximum(worst, np.abs(found))
+        gaps = differences(bond, settle, float(rng.uniform(-0.01, 0.15)))
+        worst = np.maximum(worst, np.abs(gaps))
     assert (worst <= 1e-8).all(), worst
 
 

@@ -63,9 +63,9 @@ def test_without_shocks_the_fan_is_the_projection():
 @pytest.mark.parametrize("paths", [1, 255, 5000, 9001])
 def test_one_thread_and_two_give_the_same_bytes(paths):
     inputs, model = fan(years=6)
-    one = run_debt_fan(inputs, model, paths=paths, seed=3, threads=1)
+    single = run_debt_fan(inputs, model, paths=paths, seed=3, threads=1)
     two = run_debt_fan(inputs, model, paths=paths, seed=3, threads=2)
-    assert one.sha256() == two.sha256()
+    assert single.sha256() == two.sha256()
 
 
 def test_more_paths_leave_the_first_ones_as_they_were():

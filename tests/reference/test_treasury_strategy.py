@@ -60,28 +60,30 @@ def slow_cost(mix, market):
 
 def test_one_product_of_matrices_counts_what_a_slow_count_counts():
     mixes = random_issuance_mixes(COUNTRY.mix, 4, seed=5)
-    found = evaluate_issuance_mixes(INPUTS, MODEL, mixes, paths=40, seed=2)
+    outcomes = evaluate_issuance_mixes(INPUTS, MODEL, mixes, paths=40, seed=2)
     market = market_shock_paths(MODEL, YEARS, 40, seed=2).reshape(40, 5, YEARS)
-    for mix, outcome in zip(mixes, found, strict=True):
+    for mix, outcome in zip(mixes, outcomes, strict=True):
         slow = np.mean([slow_cost(mix, market[p]) for p in range(40)])
         assert outcome.cost == pytest.approx(slow, rel=1e-9)
 
 
 def test_without_shocks_there_is_no_risk():
     still = replace(MODEL, sd=MODEL.sd * 0)
-    found = evaluate_issuance_mixes(
+    outcomes = evaluate_issuance_mixes(
         INPUTS, still, random_issuance_mixes(COUNTRY.mix, 3, seed=1), paths=50, seed=1
     )
-    assert all(abs(one.risk) < 1e-9 for one in found)
+    assert all(abs(outcome.risk) < 1e-9 for outcome in outcomes)
 
 
 def test_an_efficient_mix_is_beaten_by_no_other_on_both_counts():
-    found = evaluate_issuance_mixes(
+    outcomes = evaluate_issuance_mixes(
         INPUTS, MODEL, random_issuance_mixes(COUNTRY.mix, 60, seed=1), paths=300, seed=1
     )
-    for one in found:
+    for outcome in outcomes:
         beaten = any(
-            other.cost < one.cost and other.risk < one.risk for other in found if other is not one
+            other.cost < outcome.cost and other.risk < outcome.risk
+            for other in outcomes
+            if other is not outcome
         )
-        assert not (one.efficient and beaten)
-    assert any(one.efficient for one in found)
+        assert not (outcome.efficient and beaten)
+    assert any(outcome.efficient for outcome in outcomes)

@@ -41,7 +41,7 @@ def test_a_change_lands_in_its_place(line, place, value):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("sites.mars.pue=2", "there is no 'mars', only home, west"),
         ("seed", "is not of the form"),
@@ -52,8 +52,8 @@ def test_a_change_lands_in_its_place(line, place, value):
         ("sites.home.name=+5%", "is not a number with a unit"),
     ],
 )
-def test_a_change_that_cannot_be_made_says_why(line, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_change_that_cannot_be_made_says_why(line, message):
+    with pytest.raises(ValueError, match=message):
         apply_programme_changes(FILE, [line])
 
 

@@ -111,11 +111,11 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "value", "said"), FAULTS)
-def test_a_fault_names_its_place_and_what_would_do(tmp_path, place, value, said):
+@pytest.mark.parametrize(("place", "value", "message"), FAULTS)
+def test_a_fault_names_its_place_and_what_would_do(tmp_path, place, value, message):
     with pytest.raises(ProgrammeError) as caught:
         load_programme(_write(tmp_path, _set(GOOD, place, value)))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.where.startswith("p.toml")
 
 

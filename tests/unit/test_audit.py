@@ -98,10 +98,10 @@ def test_money_that_cannot_be_placed_or_exchanged_is_not_checked(unit, region, w
     ],
 )
 def test_a_slip_of_the_decimal_point_is_named(row, factor):
-    (one,) = found(row)
-    assert one.kind is FindingKind.FACTOR
-    assert math.isclose(one.findings[0].factor, factor, rel_tol=0.05)
-    assert "slip" in str(one.findings[0].text)
+    (claim,) = found(row)
+    assert claim.kind is FindingKind.FACTOR
+    assert math.isclose(claim.findings[0].factor, factor, rel_tol=0.05)
+    assert "slip" in str(claim.findings[0].text)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_ratios_turned_the_other_way_round_are_compared():
         "P2,,electricity price ratio,2,2,ratio,US/CN,2025,",
         "P3,,electricity price ratio,4,,ratio,US/CN,2025,P1",
     )
-    one, _, three = found(*rows)
-    assert FindingKind.INCONSISTENT not in {e.kind for e in one.findings if e.other == "P2"}
+    first, _, three = found(*rows)
+    assert FindingKind.INCONSISTENT not in {e.kind for e in first.findings if e.other == "P2"}
     assert "P1" in three.verdict()
-    assert "P3" in one.verdict()
+    assert "P3" in first.verdict()
 
 
 def test_a_stock_and_a_ratio_of_other_dates_are_found():
@@ -222,13 +222,13 @@ numbers = st.floats(0.1, 10)
 
 @given(numbers, numbers, numbers, numbers, st.floats(0, 1), st.floats(0, 1))
 def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
-    one, two = ClaimInterval(min(a, b), max(a, b)), ClaimInterval(min(c, d), max(c, d))
-    x, y = one.low + p * (one.high - one.low), two.low + q * (two.high - two.low)
+    left, two = ClaimInterval(min(a, b), max(a, b)), ClaimInterval(min(c, d), max(c, d))
+    x, y = left.low + p * (left.high - left.low), two.low + q * (two.high - two.low)
     for result, value in (
-        (one + two, x + y),
-        (one - two, x - y),
-        (one * two, x * y),
-        (one / two, x / y),
+        (left + two, x + y),
+        (left - two, x - y),
+        (left * two, x * y),
+        (left / two, x / y),
     ):
         assert result.low - 1e-9 <= value <= result.high + 1e-9
 

@@ -7,7 +7,7 @@ import pytest
 from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import ReferenceValue
 from commonwatt.audit.domain.periods import parse_claim_period
-from commonwatt.audit.engines.judge import claim_factor_text
+from commonwatt.audit.engines.judge import rounded_claim_factor_text
 from commonwatt.audit.usecases import (
     FindingKind,
     audit,
@@ -379,7 +379,7 @@ def test_money_goes_at_the_rate_of_the_claim_s_year():
     [(126.4, "126"), (10.98, "11"), (9.96, "10"), (9.95, "10"), (9.94, "9.9"), (1.64, "1.6")],
 )
 def test_a_factor_of_two_digits_is_said_whole(number, text):
-    assert claim_factor_text(number) == text
+    assert rounded_claim_factor_text(number) == text
 
 
 def test_the_verdict_names_every_grave_kind_once_and_the_gravest_first():

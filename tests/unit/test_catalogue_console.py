@@ -85,7 +85,7 @@ def test_the_label_of_the_values_stands_where_they_go(form, along, above):
 
 
 def test_the_bands_of_a_fan_are_those_of_the_catalogue():
-    assert [(one.label, one.low, one.high) for one in BANDS] == [
+    assert [(band.label, band.low, band.high) for band in BANDS] == [
         (BAND_90.label, "q05_share", "q95_share"),
         (BAND_50.label, "q25_share", "q75_share"),
     ]
@@ -95,7 +95,7 @@ def test_headings_and_facts_take_label_unit_and_form():
     shown = console_column_headings_of(
         ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD"
     )
-    assert [(one.column, one.shown_unit("en")) for one in shown] == [
+    assert [(heading.column, heading.shown_unit("en")) for heading in shown] == [
         ("mean_queue_delay_h", "h"),
         ("borrowing_bn", "HKD bn"),
     ]

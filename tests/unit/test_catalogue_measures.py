@@ -41,7 +41,7 @@ def measure(name: str, form: Form, unit: str = "", label: str = "Label") -> Meas
 WAIT = measure("wait", HOURS, "s", "Queue delay, mean")
 USE = measure("use", SHARE, "share", "Utilisation")
 COST = measure("cost", MONEY, "USD/GPU-hour", "Cost")
-DEBT = measure("debt", SHARE.with_digits(2).shown_in("% of GDP"), "share of GDP", "Debt")
+DEBT = measure("debt", SHARE.with_digits(2).with_shown_unit("% of GDP"), "share of GDP", "Debt")
 NEED = measure("need", MONEY, "{currency} bn", "Need")
 
 
@@ -176,15 +176,15 @@ def test_a_report_takes_labels_units_and_form_from_the_catalogue():
 def test_the_catalogue_refuses_what_contradicts_itself(monkeypatch, declared, error):
     module = ModuleType("wing")
     module.DECLARED = declared
-    monkeypatch.setattr(collect, "declaring_modules", lambda: iter([module]))
+    monkeypatch.setattr(collect, "measure_and_table_modules", lambda: iter([module]))
     with pytest.raises(error):
         collect.collect_catalogue()
 
 
 def test_the_catalogue_takes_what_is_declared_once_and_imported_twice(monkeypatch):
-    one, other = ModuleType("wing"), ModuleType("study")
-    one.WAIT, one.TABLE, other.SAME, other.MORE = WAIT, TABLE, WAIT, {"use": USE}
-    monkeypatch.setattr(collect, "declaring_modules", lambda: iter([one, other]))
+    module, other = ModuleType("wing"), ModuleType("study")
+    module.WAIT, module.TABLE, other.SAME, other.MORE = WAIT, TABLE, WAIT, {"use": USE}
+    monkeypatch.setattr(collect, "measure_and_table_modules", lambda: iter([module, other]))
     whole = collect.collect_catalogue()
     assert sorted(whole.measures) == ["tenant", "use", "wait"]
     assert list(whole.tables) == ["waits"]

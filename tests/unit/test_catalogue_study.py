@@ -14,9 +14,13 @@ from commonwatt.study.measures import (
     WHAT_IF,
     checked_study_table,
 )
-from commonwatt.study.what_if import study_what_if_section, what_if_rows, what_if_tables
+from commonwatt.study.what_if import (
+    study_what_if_section,
+    what_if_figure_change_rows,
+    what_if_tables,
+)
 
-ROWS = what_if_rows({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
+ROWS = what_if_figure_change_rows({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
 
 
 def test_a_table_as_declared_is_written():

@@ -13,8 +13,8 @@ from commonwatt.cli.frame import run_main
 
 def _run(capsys, *arguments):
     code = run_main(root, list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def test_help_starts_with_an_example(capsys):

@@ -105,10 +105,10 @@ def test_a_monitor_names_the_institution_that_drifted_the_day_and_its_bound(tmp_
     drifting(tmp_path / "t.csv")
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "institution", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
-    found = {one["stream"]: one for one in answer["streams"]}
-    assert found["institution = a"]["verdict"] == "quiet"
-    assert found["institution = b"]["alarm_on"] >= "2026-02-03"
-    assert found["institution = c"]["verdict"] == "too few"
+    by_stream = {stream["stream"]: stream for stream in answer["streams"]}
+    assert by_stream["institution = a"]["verdict"] == "quiet"
+    assert by_stream["institution = b"]["alarm_on"] >= "2026-02-03"
+    assert by_stream["institution = c"]["verdict"] == "too few"
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
     assert "誤報的機率：最多 0.1" in capsys.readouterr().out
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--alpha", "2") == 69
@@ -124,11 +124,16 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
         run("monitor", "run", str(tmp_path / "t.csv"), "--by", "institution", "--out", str(out))
         == 0
     )
-    found = pl.read_csv(out / "over_time.csv")
-    assert set(found["model"]) == {"all", "institution = a", "institution = b", "institution = c"}
-    last = dict(found.group_by("model").last().select("model", "over_limit").iter_rows())
+    over_time = pl.read_csv(out / "over_time.csv")
+    assert set(over_time["model"]) == {
+        "all",
+        "institution = a",
+        "institution = b",
+        "institution = c",
+    }
+    last = dict(over_time.group_by("model").last().select("model", "over_limit").iter_rows())
     assert (last["institution = a"] < 1, last["institution = b"] >= 1) == (True, True)
-    rows = found.filter(pl.col("model") == "all")["rows"].sum()
+    rows = over_time.filter(pl.col("model") == "all")["rows"].sum()
     assert rows == 60 * 40 + 1
     assert "<svg" in (out / "over-time.svg").read_text()
     assert "<svg" in (out / "evidence.svg").read_text()

@@ -30,10 +30,12 @@ def made():
     return desk.registry
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "Determinations"), ("zh-Hant", "裁定")])
-def test_a_dossier_holds_what_belongs_to_the_version_in_the_readers_language(made, language, said):
+@pytest.mark.parametrize(("language", "heading"), [("en", "Determinations"), ("zh-Hant", "裁定")])
+def test_a_dossier_holds_what_belongs_to_the_version_in_the_readers_language(
+    made, language, heading
+):
     page = dossier_html(made, "version/v1", language=language)
-    assert said in page
+    assert heading in page
     assert "determination/d" in page
     assert "missed &lt;b&gt;" in page
     assert "version/v2" not in page
@@ -52,21 +54,21 @@ def test_the_bundle_names_device_definition_and_incident(made):
 
 
 def test_names_that_fhir_would_confuse_stay_apart(made):
-    from commonwatt.clinic.io.fhir import fhir_id
+    from commonwatt.clinic.io.fhir import clinic_fhir_resource_id
 
     names = ["event/a_b", "event/a-b", "event-a-b", "e" * 70, "e" * 71]
-    assert len({fhir_id(name) for name in names}) == len(names)
-    assert max(len(fhir_id(name)) for name in names) <= 64
+    assert len({clinic_fhir_resource_id(name) for name in names}) == len(names)
+    assert max(len(clinic_fhir_resource_id(name)) for name in names) <= 64
 
 
 def walk(value, path=()):
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name, child in value.items():
             yield (*path, name)
-            yield from walk(one, (*path, name))
+            yield from walk(child, (*path, name))
     elif isinstance(value, list):
-        for i, one in enumerate(value):
-            yield from walk(one, (*path, i))
+        for i, child in enumerate(value):
+            yield from walk(child, (*path, i))
 
 
 NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership", "id", "fullUrl"}
@@ -74,7 +76,7 @@ NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership"
 
 def test_a_bundle_that_lacks_what_r5_requires_is_found_out(made):
     bundle = fhir_bundle(made, "version/v1")
-    found = 0
+    faulty = 0
     for path in list(walk(bundle)):
         broken = json.loads(json.dumps(bundle))
         place = broken
@@ -83,10 +85,10 @@ def test_a_bundle_that_lacks_what_r5_requires_is_found_out(made):
         place[path[-1]] = "\u0000?" if path[-1] in NEEDED else None
         if path[-1] in NEEDED and path[-2:] != ("entry", "fullUrl"):
             changed = fhir_faults(broken)
-            found += bool(changed)
+            faulty += bool(changed)
             if path[-1] != "fullUrl":
                 assert changed, path
-    assert found > 10
+    assert faulty > 10
 
 
 BARE = {"resourceType": "Bundle", "type": "collection"}
@@ -153,8 +155,8 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
     words = ["clinic", "model", "dossier", "version/v1", "--out", "d", "--pdf", "d.pdf"]
     assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
     page = (tmp_path / "d" / "dossier.html").read_text()
-    for said in ("現況", "cn.ae.death", "運作中", "批准人", "成品 SHA-256"):
-        assert said in page
+    for phrase in ("現況", "cn.ae.death", "運作中", "批准人", "成品 SHA-256"):
+        assert phrase in page
     assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
     assert fhir_faults(json.loads((tmp_path / "d" / "fhir.json").read_text())) == []
 

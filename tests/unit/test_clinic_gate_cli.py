@@ -57,9 +57,9 @@ def test_advice_is_given_and_a_refusal_names_its_rule_in_the_readers_language(fo
     assert run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS) == 0
     assert "Suspected finding: score 0.50" in capsys.readouterr().out
     assert run("gate", "ask", "deployment/x", "e2", *GIVEN, *WORDS, "--lang", "zh-Hant") == 70
-    said = capsys.readouterr().err
-    assert "gate.not-disclosed" in said
-    assert "你可要求不使用" in said
+    stderr = capsys.readouterr().err
+    assert "gate.not-disclosed" in stderr
+    assert "你可要求不使用" in stderr
     assert run("gate", "ask", "deployment/x", "e1", *GIVEN, "--fact", "modality=ct") == 70
     assert "gate.missing-fact (age_years, quality)" in capsys.readouterr().err
 
@@ -97,18 +97,18 @@ def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn
     hospital(tmp_path, share=0.5).ledger.engine.dispose()
     names = [f"e{i}" for i in range(12)]
     disclose(tmp_path, *names)
-    asked = []
+    own_first = []
     for name in names:
         if run("gate", "ask", "deployment/x", name, *GIVEN, *WORDS) == 70:
-            asked.append(name)
+            own_first.append(name)
             assert "gate.own-estimate-first" in capsys.readouterr().err
             assert run("gate", "ask", "deployment/x", name, *GIVEN, *WORDS, "--own", "0.3") == 0
-    assert 0 < len(asked) < 12
+    assert 0 < len(own_first) < 12
     capsys.readouterr()
     assert run("gate", "lottery", "qmh", "--secret", "institution.secret", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["lots"], found["drawn"]) == (12, len(asked))
-    assert found["shown_first"] == found["marked_wrongly"] == []
+    lottery = json.loads(capsys.readouterr().out)
+    assert (lottery["lots"], lottery["drawn"]) == (12, len(own_first))
+    assert lottery["shown_first"] == lottery["marked_wrongly"] == []
     (tmp_path / "other").write_text("00" * 32)
     assert run("gate", "lottery", "qmh", "--secret", "other") == 0
     assert "12 under a secret that was not disclosed" in capsys.readouterr().out
@@ -159,9 +159,9 @@ def test_a_served_institution_advises_takes_feedback_with_a_token_and_answers_on
     served, folder
 ):
     status, answer = post(served, "/cds-services/x", {"facts": FACTS})
-    told = answer["extension"][EXTENSION]
-    assert (status, told["rule"]) == (200, "gate.allowed")
-    decided = {"clinician": "dr-lee", "advice": told["advice"], "outcome": "accepted"}
+    verdict = answer["extension"][EXTENSION]
+    assert (status, verdict["rule"]) == (200, "gate.allowed")
+    decided = {"clinician": "dr-lee", "advice": verdict["advice"], "outcome": "accepted"}
     path = "/cds-services/x/feedback"
     assert post(served, path, decided)[0] == 403
     assert post(served, path, decided, authorization="Bearer wrong")[0] == 403

@@ -7,7 +7,10 @@ import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
-from commonwatt.clinic.domain.registry.preconditions import PROHIBITED, permitted_product_routes
+from commonwatt.clinic.domain.registry.preconditions import (
+    PROHIBITED,
+    regulatory_product_routes_by_place,
+)
 from commonwatt.clinic.domain.rules.book import RULE_PLACES
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.gate import (
@@ -117,12 +120,12 @@ def test_what_is_missing_is_named_all_at_once_and_in_order():
 
 
 def test_a_patient_who_was_not_told_is_refused_in_words_and_never_scored():
-    asked = []
-    gate = _gate(model=lambda facts: asked.append(facts) or 0.4, tell=False)
+    scored = []
+    gate = _gate(model=lambda facts: scored.append(facts) or 0.4, tell=False)
     verdict = _ask(gate)
     assert verdict.rule == "gate.not-disclosed"
     assert verdict.words == load_department_guide("imaging").notice
-    assert asked == []
+    assert scored == []
 
 
 def test_a_shadow_needs_no_disclosure_and_shows_nobody_anything():
@@ -176,17 +179,17 @@ def test_what_is_no_chance_is_a_model_that_failed(model, detail):
 
 
 def test_a_model_that_failed_is_not_asked_again_when_its_answer_is_recorded():
-    asked = []
+    calls = []
 
     def model(facts):
-        asked.append(facts)
+        calls.append(facts)
         raise RuntimeError
 
     _ask(_gate(model=model))
-    assert len(asked) == 1
-    gate = _gate(model=lambda facts: asked.append(facts) or 0.4)
+    assert len(calls) == 1
+    gate = _gate(model=lambda facts: calls.append(facts) or 0.4)
     _ask(gate)
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
 def test_what_is_noted_stands_under_the_signature_of_the_answer():
@@ -217,7 +220,9 @@ def test_only_what_is_live_here_and_has_a_model_may_be_asked():
 
 
 def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
-    routes = permitted_product_routes.__wrapped__()  # as read now, and not by an earlier test
+    routes = (
+        regulatory_product_routes_by_place.__wrapped__()
+    )  # as read now, and not by an earlier test
     assert all(not {"", PROHIBITED} & permitted for permitted in routes.values())
     assert routes["hk"] == {"approval", "exempt"}
     assert routes["imdrf"] == frozenset()

@@ -31,12 +31,12 @@ def gate_with(model=lambda _: 0.4, lot=None):
         made, "qmh", {"deployment/x": model}, by=KEYS["gateway"], salt=b"s", sample=lot
     )
     for i in range(20):
-        told = {
+        disclosure = {
             "deployment": "deployment/x",
             "encounter": gate.encounter_pseudonym(f"e{i}"),
             "language": "en",
         }
-        put(made, "disclosure", f"d{i}", told)
+        put(made, "disclosure", f"d{i}", disclosure)
     return gate
 
 
@@ -78,7 +78,7 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_the_next_one_goes_on():
         return first, await group.submit_advice_question("b")
 
     first, second = asyncio.run(both())
-    assert [type(one) for one in first] == [OSError, OSError]
+    assert [type(error) for error in first] == [OSError, OSError]
     assert second == "b"
 
 
@@ -119,12 +119,12 @@ def test_what_changed_between_the_question_and_its_commit_counts():
     gate = gate_with()
     early = gate.prepare_advice(replace(question(0), encounter_id="new"))
     ready = gate.prepare_advice(question(1))
-    told = {
+    disclosure = {
         "deployment": "deployment/x",
         "encounter": gate.encounter_pseudonym("new"),
         "language": "en",
     }
-    put(gate.writer, "disclosure", "late", told)
+    put(gate.writer, "disclosure", "late", disclosure)
     assert gate.record_prepared_advice([early], at=NOW)[0].allows_advice
     with gate.writer.transaction() as tx:
         gate.writer.move_deployment(
@@ -149,8 +149,8 @@ def test_a_model_that_fails_refuses_by_a_rule_and_its_words_reach_no_record(mode
 
 class Scores(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        body = json.dumps({"score": float(asked["facts"]["age_years"]) / 100}).encode()
+        payload = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.dumps({"score": float(payload["facts"]["age_years"]) / 100}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -184,9 +184,9 @@ def test_an_honest_gate_passes_the_audit_and_the_lot_cannot_be_chosen_afterwards
         gate.request_advice("deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1)
     entries = list(gate.writer.ledger.entries())
     assert sum(entry.kind == "gate.sample" for entry in entries) == 1
-    found = audit_encounter_lottery(entries, "qmh", [LOT.secret])
-    assert (found.lots, found.shown_first, found.marked_wrongly) == (20, (), ())
-    assert 0 < found.drawn < 20
+    audit = audit_encounter_lottery(entries, "qmh", [LOT.secret])
+    assert (audit.lots, audit.shown_first, audit.marked_wrongly) == (20, (), ())
+    assert 0 < audit.drawn < 20
     chosen = audit_encounter_lottery(entries, "qmh", [b"another secret"])
     assert (chosen.lots, chosen.sealed) == (0, 20)
 
@@ -213,9 +213,9 @@ def test_a_gate_that_spares_a_doctor_or_marks_falsely_is_found_out():
         }
         given = {k: v for k, v in encounter.items() if (name, k) != ("a", "own_estimate")}
         put(gate.writer, "advice", name, body | given, NOW + HOUR)
-    found = audit_encounter_lottery(gate.writer.ledger.entries(), "qmh", [LOT.secret])
-    assert found.shown_first == ("advice/a",)
-    assert found.marked_wrongly == ("advice/b", "advice/c")
+    audit = audit_encounter_lottery(gate.writer.ledger.entries(), "qmh", [LOT.secret])
+    assert audit.shown_first == ("advice/a",)
+    assert audit.marked_wrongly == ("advice/b", "advice/c")
 
 
 def test_an_agents_question_draws_no_lot_because_nobody_is_shown_it():
@@ -238,12 +238,12 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
     desk = gate.writer
     with desk.transaction() as tx:
         for i in range(rows.height):
-            told = {"encounter": gate.encounter_pseudonym(f"p{i}"), "language": "en"}
-            body = told | {"deployment": "deployment/x"}
+            records = {"encounter": gate.encounter_pseudonym(f"p{i}"), "language": "en"}
+            body = records | {"deployment": "deployment/x"}
             desk.write_registry_record(
                 tx, "disclosure", f"p{i}", body, by=KEYS["clinician"], at=NOW
             )
-    asked = [
+    requests = [
         AdviceRequest(
             deployment="deployment/x",
             encounter_id=f"p{i}",
@@ -252,14 +252,16 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
         )
         for i, row in enumerate(rows.iter_rows(named=True))
     ]
-    given = gate.record_prepared_advice([gate.prepare_advice(one) for one in asked], at=NOW)
+    given = gate.record_prepared_advice(
+        [gate.prepare_advice(request) for request in requests], at=NOW
+    )
     with desk.transaction() as tx:
         for verdict, alive in zip(given, rows["alive"], strict=True):
             body = {"advice": verdict.advice, "label": bool(alive)}
             name = verdict.advice.removeprefix("advice/")
             desk.write_registry_record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
-    told = desk.registry.forecasts_with_outcome("deployment/x")
-    found = compare_clinician_and_model(*zip(*told, strict=True))
-    assert found == compare_clinician_and_model(rows["model"], rows["doctor"], rows["alive"])
-    assert found.rows == rows.height == 415
-    assert found.both[0] > max(found.model[0], found.doctor[0])
+    records = desk.registry.forecasts_with_outcome("deployment/x")
+    comparison = compare_clinician_and_model(*zip(*records, strict=True))
+    assert comparison == compare_clinician_and_model(rows["model"], rows["doctor"], rows["alive"])
+    assert comparison.rows == rows.height == 415
+    assert comparison.both[0] > max(comparison.model[0], comparison.doctor[0])

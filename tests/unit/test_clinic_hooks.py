@@ -37,12 +37,12 @@ class Client:
 def made():
     desk = with_live()
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    told = {
+    disclosure = {
         "deployment": "deployment/x",
         "encounter": gate.encounter_pseudonym("enc-1"),
         "language": "zh-Hant",
     }
-    put(desk, "disclosure", "d", told)
+    put(desk, "disclosure", "d", disclosure)
     service = CdsHooksService(
         gate,
         lambda: NOW + HOUR,

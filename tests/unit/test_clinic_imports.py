@@ -58,12 +58,14 @@ def test_what_is_no_card_is_refused(data):
 def test_eighteen_cards_load_and_exactly_one_contradicts_itself_on_age():
     paths = sorted(shared_data("surveillance", "chai_model_cards").glob("*.xml"))
     cards = [load_model_card(path) for path in paths]
-    found = {c.version: [f.rule for f in model_card_faults(c, category(c))] for c in cards}
+    broken_rules = {c.version: [f.rule for f in model_card_faults(c, category(c))] for c in cards}
     assert len(cards) == 18
-    contradicting = [version for version, rules in found.items() if "card.ages-contradict" in rules]
+    contradicting = [
+        version for version, rules in broken_rules.items() if "card.ages-contradict" in rules
+    ]
     assert contradicting == ["CAC-01"]
-    understated = sum("card.risk-understated" in rules for rules in found.values())
-    undisclosed = sum("card.no-disclosure" in rules for rules in found.values())
+    understated = sum("card.risk-understated" in rules for rules in broken_rules.values())
+    undisclosed = sum("card.no-disclosure" in rules for rules in broken_rules.values())
     assert understated >= 8
     assert undisclosed == 17
 
@@ -111,10 +113,10 @@ def test_public_records_are_imported_from_the_command_line(capsys):
     files += [folder / "fda_ai_adverse_events" / "adverse_events_943.csv.gz"]
     words = ["clinic", "model", "import", *map(str, files), "--on", "2026-11-22"]
     assert run_main(root, [*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert len({row["file"] for row in found["cards"]}) == 18
-    assert found["devices"][0]["devices"] == 1357
-    assert found["events"][0]["reports"] == 943
+    answer = json.loads(capsys.readouterr().out)
+    assert len({row["file"] for row in answer["cards"]}) == 18
+    assert answer["devices"][0]["devices"] == 1357
+    assert answer["events"][0]["reports"] == 943
     assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
     assert "card.ages-contradict" in capsys.readouterr().out
     assert run_main(root, ["clinic", "model", "import", str(folder / "README.md")]) == 68

@@ -15,12 +15,12 @@ GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 def server():
     desk = with_live()
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    told = {
+    disclosure = {
         "deployment": "deployment/x",
         "encounter": gate.encounter_pseudonym("e"),
         "language": "en",
     }
-    put(desk, "disclosure", "d", told)
+    put(desk, "disclosure", "d", disclosure)
     pathway = Pathway(
         name="p",
         deployments=frozenset({"deployment/x"}),
@@ -54,8 +54,8 @@ def test_an_agent_sees_only_what_its_pathway_lists(server):
 
 
 def test_a_call_with_a_signed_human_step_is_answered(server):
-    said, refused = call(server, sign_human_step("plan", 0, "go", KEYS["clinician"]))
-    assert (said["score"], refused) == (0.42, False)
+    answer, refused = call(server, sign_human_step("plan", 0, "go", KEYS["clinician"]))
+    assert (answer["score"], refused) == (0.42, False)
 
 
 def test_calls_are_refused_by_the_rule_named(server):

@@ -213,10 +213,10 @@ def asked(made):
 def test_what_breaks_a_precondition_is_refused_at_the_move_and_at_the_question(name):
     rule, refused, history = ILLEGAL[name]
     by_desk = desk()
-    assert next(one for one in history if not ask_desk(by_desk, one)) == refused
+    assert next(entry for entry in history if not ask_desk(by_desk, entry)) == refused
     past_desk = desk()
-    for one in history:
-        write(past_desk, one)
+    for entry in history:
+        write(past_desk, entry)
     verdict = asked(past_desk)
     assert verdict.rule == rule
     assert verdict.score is None
@@ -261,7 +261,7 @@ def test_an_approval_that_rests_on_nothing_is_at_fault_before_any_row_is_asked(c
 @pytest.mark.parametrize("name", LEGAL_ONES)
 def test_what_keeps_every_precondition_is_moved_and_may_advise(name):
     made = desk()
-    assert all(ask_desk(made, one) for one in LEGAL_ONES[name])
+    assert all(ask_desk(made, entry) for entry in LEGAL_ONES[name])
     assert asked(made).allows_advice
 
 
@@ -274,8 +274,8 @@ def test_every_precondition_is_a_rule_of_the_gate_and_is_broken_by_a_history():
 
 def test_an_outcome_that_the_form_has_not_is_no_approval():
     made = desk()
-    for one in [*BASIS[:-1], decided("d", "maybe"), DEPLOYMENT, *START]:
-        write(made, one)
+    for entry in [*BASIS[:-1], decided("d", "maybe"), DEPLOYMENT, *START]:
+        write(made, entry)
     assert asked(made).rule == "gate.not-approved"
 
 
@@ -298,8 +298,8 @@ def test_the_question_after_a_withdrawal_is_refused_and_the_one_before_it_was_no
 
 def test_a_withdrawal_that_another_program_wrote_counts_at_the_next_question(tmp_path):
     made = desk(f"sqlite:///{tmp_path}/ledger.db")
-    for one in LEGAL:
-        assert ask_desk(made, one)
+    for entry in LEGAL:
+        assert ask_desk(made, entry)
     gate = gate_of(made)
     tell(made, gate)
     assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
@@ -317,8 +317,8 @@ def test_what_lost_its_approval_can_still_be_stopped_and_is_not_live_then(status
 
 def test_what_is_only_approved_or_proposed_may_not_advise():
     made = desk()
-    for one in [*BASIS, DEPLOYMENT]:
-        assert ask_desk(made, one)
+    for entry in [*BASIS, DEPLOYMENT]:
+        assert ask_desk(made, entry)
     assert asked(made).rule == "gate.not-live"
     assert ask_desk(made, START[0])
     assert gate_of(made).request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.not-live"
@@ -327,8 +327,8 @@ def test_what_is_only_approved_or_proposed_may_not_advise():
 @pytest.mark.parametrize("withdrawn", [True, False])
 def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
     made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
-    for one in (UPDATE, ON_UPDATE, decided("d2", version="version/v2")):
-        assert ask_desk(made, one)
+    for entry in (UPDATE, ON_UPDATE, decided("d2", version="version/v2")):
+        assert ask_desk(made, entry)
     body = {"version": "version/v2", "determination": "determination/d2"}
     put(made, "deployment", "y", BODIES["deployment"] | body)
     move(made, "approved", "committee-chair", name="y")
@@ -346,8 +346,8 @@ def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
 
 def test_a_refused_move_says_what_is_wrong_and_in_both_languages():
     made = desk()
-    for one in [*BASIS, WITHDRAWAL]:
-        assert ask_desk(made, one)
+    for entry in [*BASIS, WITHDRAWAL]:
+        assert ask_desk(made, entry)
     with pytest.raises(StatusMoveError) as caught:
         put(made, "deployment", "x", BODIES["deployment"])
     assert str(caught.value) == (
@@ -358,8 +358,8 @@ def test_a_refused_move_says_what_is_wrong_and_in_both_languages():
 
 def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
     made = desk()
-    for one in [*BASIS, OUTSIDE, ON_UPDATE]:
-        assert ask_desk(made, one)
+    for entry in [*BASIS, OUTSIDE, ON_UPDATE]:
+        assert ask_desk(made, entry)
     body = BODIES["deployment"] | {"version": "version/v2"}
     with pytest.raises(StatusMoveError, match="a kind that is not planned: input"):
         put(made, "deployment", "x", body)

@@ -32,11 +32,11 @@ def folder(tmp_path, monkeypatch):
     for i in range(40):
         facts = FACTS | {"age_years": str(20 + i * 2 % 60)}
         own = 0.2 + (i * 7 % 60) / 100
-        told = gate.request_advice(
+        verdict = gate.request_advice(
             "deployment/x", f"e{i}", facts, at=EARLY + HOUR, own_estimate=own
         )
-        put(made, "outcome", f"o{i}", {"advice": told.advice, "label": i % 3 == 0}, EARLY + HOUR)
-        decided = {"advice": told.advice, "asked_before": True, "own_estimate": own}
+        put(made, "outcome", f"o{i}", {"advice": verdict.advice, "label": i % 3 == 0}, EARLY + HOUR)
+        decided = {"advice": verdict.advice, "asked_before": True, "own_estimate": own}
         decided["outcome"] = "overridden" if i % 2 else "accepted"
         put(made, "decision", f"c{i}", decided, EARLY + HOUR)
     gate.request_advice("deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1)
@@ -59,22 +59,22 @@ def test_what_was_live_is_told_for_then_and_for_now(folder, capsys):
 
 
 def test_who_approved_the_threshold_is_a_person_with_role_and_entry(folder, capsys):
-    found = asked(capsys, "model", "approver", "deployment/x")
-    assert (found["threshold"], found["role"]) == (0.3, "committee-chair")
+    approver = asked(capsys, "model", "approver", "deployment/x")
+    assert (approver["threshold"], approver["role"]) == (0.3, "committee-chair")
     assert run("model", "approver", "deployment/x", "--lang", "zh-Hant") == 0
     assert "批准" in capsys.readouterr().out
     assert run("model", "approver", "deployment/none") == 67
 
 
 def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
-    [found] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
-    assert (found["classes"], found["rule_set_sha256"]) == ({"device": "II"}, "ab" * 32)
+    [ruling] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
+    assert (ruling["classes"], ruling["rule_set_sha256"]) == ({"device": "II"}, "ab" * 32)
     assert asked(capsys, "rules", "rulings", "product/p", "--place", "eu")["rulings"] == []
 
 
 def test_encounters_that_lacked_disclosure_are_told_apart_by_what_happened(folder, capsys):
-    found = asked(capsys, "gate", "undisclosed", "deployment/x")
-    assert (found["advised"], len(found["refused"])) == ([], 1)
+    encounters = asked(capsys, "gate", "undisclosed", "deployment/x")
+    assert (encounters["advised"], len(encounters["refused"])) == ([], 1)
     assert run("gate", "undisclosed", "deployment/x") == 0
     assert "0 advised on without disclosure, 1 refused" in capsys.readouterr().out
 
@@ -95,12 +95,12 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     put(made, "deployment", "high", dict(body), EARLY)
     move(made, "approved", "committee-chair", EARLY, name="high")
     move(made, "live", "clinical-lead", EARLY, name="high")
-    told = {
+    disclosure = {
         "deployment": "deployment/high",
         "encounter": gate.encounter_pseudonym("e"),
         "language": "en",
     }
-    put(made, "disclosure", "high", told, EARLY)
+    put(made, "disclosure", "high", disclosure, EARLY)
     gate.models = {"deployment/high": lambda _: 0.4}
     verdict = gate.request_advice("deployment/high", "e", FACTS, at=EARLY)
     assert verdict.sign_off
@@ -114,9 +114,9 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
 
 
 def test_overrides_fare_by_outcome_and_the_lots_show_what_both_voices_knew(folder, capsys):
-    found = asked(capsys, "gate", "overrides", "deployment/x")
-    assert sum(found["decisions"]["overridden"].values()) == 20
-    assert found["voices"]["rows"] == 40
+    overrides = asked(capsys, "gate", "overrides", "deployment/x")
+    assert sum(overrides["decisions"]["overridden"].values()) == 20
+    assert overrides["voices"]["rows"] == 40
     assert run("gate", "overrides", "deployment/x", "--lang", "zh-Hant") == 0
     assert "不採納" in capsys.readouterr().out
 
@@ -132,5 +132,5 @@ def test_whether_the_advice_was_seen_first_is_on_record(folder, capsys):
 
 
 def test_who_must_be_told_by_when_follows_the_rule_book(folder, capsys):
-    [found] = asked(capsys, "incident", "duties")["duties"]
-    assert (found["rule"], found["severity"]) == ("cn.ae.death", "death")
+    [duty] = asked(capsys, "incident", "duties")["duties"]
+    assert (duty["rule"], duty["severity"]) == ("cn.ae.death", "death")

@@ -66,8 +66,8 @@ def test_whether_the_doctor_saw_the_advice_first():
                 "asked_before": before}  # fmt: skip
         put(made, "decision", name, body)
     advice(made, "c")
-    said = [made.registry.clinician_saw_advice_first(f"advice/{name}") for name in "abc"]
-    assert said == [False, True, None]
+    saw_first = [made.registry.clinician_saw_advice_first(f"advice/{name}") for name in "abc"]
+    assert saw_first == [False, True, None]
 
 
 def test_how_overrides_fared_with_labels_that_come_late():
@@ -86,12 +86,12 @@ def test_how_overrides_fared_with_labels_that_come_late():
 
 def test_which_encounters_lacked_disclosure():
     made = with_live()
-    told = {"deployment": "deployment/x", "encounter": "enc-1", "language": "zh-Hant"}
-    put(made, "disclosure", "d1", told)
+    disclosure = {"deployment": "deployment/x", "encounter": "enc-1", "language": "zh-Hant"}
+    put(made, "disclosure", "d1", disclosure)
     advice(made, "a", "enc-1", NOW + HOUR)
     advice(made, "b", "enc-2", NOW + HOUR)
     advice(made, "c", "enc-3", NOW + HOUR, shown=False)
-    put(made, "disclosure", "d2", told | {"encounter": "enc-2"}, NOW + 2 * HOUR)
+    put(made, "disclosure", "d2", disclosure | {"encounter": "enc-2"}, NOW + 2 * HOUR)
     assert made.registry.undisclosed_encounters("deployment/x") == ["enc-2"]
 
 
@@ -136,7 +136,7 @@ def test_a_record_by_the_wrong_role_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("kind", "change", "said"),
+    ("kind", "change", "message"),
     [
         ("deployment", {"mode": "wild"}, "one of shadow"),
         ("deployment", {"threshold": 30}, "a share"),
@@ -149,10 +149,10 @@ def test_a_record_by_the_wrong_role_is_refused():
         ("evidence", {"design": "anecdote"}, "one of retrospective"),
     ],
 )
-def test_a_record_that_is_not_of_the_form_is_refused_and_nothing_is_kept(kind, change, said):
+def test_a_record_that_is_not_of_the_form_is_refused_and_nothing_is_kept(kind, change, message):
     made = with_deployment()
     size = made.ledger.head().size
-    with pytest.raises(StatusMoveError, match=said):
+    with pytest.raises(StatusMoveError, match=message):
         put(made, kind, "other", BODIES[kind] | change)
     assert made.ledger.head().size == size
 
@@ -243,7 +243,9 @@ def with_fallback(**changes):
 
 
 def live(made):
-    return [one.deployment for one in made.registry.live_deployments("qmh", NOW)]
+    return [
+        live_deployment.deployment for live_deployment in made.registry.live_deployments("qmh", NOW)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SealTerms,
     confirm_sealed_report,
     examine_on_sealed_cases,
-    is_case_in_seal,
-    load_signed_statement,
+    is_revealed_case_in_sealed_set,
+    load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
 )
@@ -62,8 +62,8 @@ def test_the_vendor_sees_the_aggregate_that_the_items_give_and_nothing_of_any_it
     wanted = evaluate_score_sketch(
         sketch_model_scores(scores, [item.label for item in ITEMS], threshold=0.5), ["all"]
     )
-    told = {row["metric"]: row["estimate"] for row in made.body["estimates"][:7]}
-    assert told == {row["metric"]: round(row["estimate"], 3) for row in wanted.to_dicts()}
+    estimates = {row["metric"]: row["estimate"] for row in made.body["estimates"][:7]}
+    assert estimates == {row["metric"]: round(row["estimate"], 3) for row in wanted.to_dicts()}
     assert "age_years" not in made.evidence_statement_json() + SEALED.evidence_statement_json()
     assert {row["group"] for row in made.body["estimates"]} == {"every item", "a", "b"}
 
@@ -96,7 +96,7 @@ def test_a_set_answers_no_more_often_than_its_seal_says_and_each_answer_names_th
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"items": ITEMS[:-1]}, "not the items that were sealed"),
         ({"items": [*ITEMS[1:], ITEMS[0]]}, "not the items that were sealed"),
@@ -107,8 +107,8 @@ def test_a_set_answers_no_more_often_than_its_seal_says_and_each_answer_names_th
         ({"sealed": replace(SEALED, public_key="zz")}, "not one over this statement"),
     ],
 )
-def test_an_evaluator_cannot_change_items_labels_order_or_seal_after_sealing(change, said):
-    with pytest.raises(EvidenceError, match=said):
+def test_an_evaluator_cannot_change_items_labels_order_or_seal_after_sealing(change, message):
+    with pytest.raises(EvidenceError, match=message):
         report(**change)
 
 
@@ -130,9 +130,9 @@ def test_an_opened_item_is_proved_and_any_other_is_not(count, data):
     sealed = seal_evidence_cases(items, SECRET, TERMS, by=EVALUATOR)
     number = data.draw(st.integers(0, count - 1))
     opened = reveal_sealed_case(items, SECRET, number)
-    assert is_case_in_seal(opened, sealed)
+    assert is_revealed_case_in_sealed_set(opened, sealed)
     other = replace(opened.item, label=1 - opened.item.label)
-    assert not is_case_in_seal(replace(opened, item=other), sealed)
+    assert not is_revealed_case_in_sealed_set(replace(opened, item=other), sealed)
     with pytest.raises(EvidenceError):
         reveal_sealed_case(items, SECRET, count)
 
@@ -183,15 +183,15 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     capsys.readouterr()
     words = ("sealed", "confirm", "r/report.json", "--seal", "s/seal.json", "--item", "i/item.json")
     assert run(*words, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["holds"], found["opened"]) == (True, 1)
+    confirmation = json.loads(capsys.readouterr().out)
+    assert (confirmation["holds"], confirmation["opened"]) == (True, 1)
     again = ("--earlier", "r/report.json", "--linear", "model.json")
     assert run(*given, *again, "--out", "r2", "--lang", "zh-Hant") == 0
     assert "第 2 次考核" in capsys.readouterr().out
     assert run(*given, *again, "--earlier", "r2/report.json") == 68
     (folder / "model.json").write_text(LINEAR.replace("0.02", "0.03"))
     assert run(*given, *again, "--version", "version/v1") == 68
-    made = load_signed_statement(folder / "r" / "report.json")
+    made = load_signed_model_evidence_statement(folder / "r" / "report.json")
     (folder / "bad.json").write_text(replace(made, signature="00" * 64).evidence_statement_json())
     assert run("sealed", "confirm", "bad.json", "--seal", "s/seal.json") == 68
 

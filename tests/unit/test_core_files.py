@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 from commonwatt.core.errors import StorageError
-from commonwatt.core.faults import storage_errors_about
+from commonwatt.core.faults import machine_faults_as_storage_errors
 from commonwatt.core.files import (
     file_draft,
     file_lock,
     folder_draft,
     save_bytes,
-    save_table_file_pair,
+    save_frame_as_parquet_and_csv,
 )
 
 HERE = Path(__file__).parents[2]
@@ -176,12 +176,17 @@ def test_a_failure_of_the_machine_names_place_and_remedy(tmp_path, monkeypatch, 
 
 def test_a_full_disk_while_a_table_is_written_is_told(tmp_path):
     frame = pl.DataFrame({"a": [1]})
-    with pytest.raises(StorageError, match="no space left"), storage_errors_about("table"):
+    with (
+        pytest.raises(StorageError, match="no space left"),
+        machine_faults_as_storage_errors("table"),
+    ):
         frame.write_parquet("/dev/full")
 
 
 def test_a_table_is_there_as_parquet_and_csv(tmp_path):
-    parquet, csv = save_table_file_pair(pl.DataFrame({"a": [1, 2]}), tmp_path / "t", "jobs")
+    parquet, csv = save_frame_as_parquet_and_csv(
+        pl.DataFrame({"a": [1, 2]}), tmp_path / "t", "jobs"
+    )
     assert pl.read_parquet(parquet)["a"].to_list() == [1, 2]
     assert csv.read_text() == "a\n1\n2\n"
     assert _names(tmp_path / "t") == ["jobs.csv", "jobs.parquet"]

@@ -32,18 +32,22 @@ class Stubborn:
 
 def test_a_shuffle_keeps_every_item_and_moves_most():
     order = list(range(100))
-    PublishedChance(7).shuffle_in_place(order)
+    PublishedChance(7).shuffle_jobs_in_place(order)
     assert sorted(order) == list(range(100)) != order
 
 
 def test_the_generator_is_the_one_whose_first_numbers_everybody_knows():
     chance = PublishedChance(1)
-    assert [chance.draw_below(100) for _ in range(5)] == [81, 87, 47, 59, 81]
+    assert [chance.draw_packing_number_below(100) for _ in range(5)] == [81, 87, 47, 59, 81]
 
 
 def test_seed_zero_and_negative_seeds_are_seeds():
-    assert PublishedChance(0).draw_below(1000) == PublishedChance(2**31 - 1).draw_below(1000)
-    assert PublishedChance(-1).draw_below(1000) == PublishedChance(2**31 - 2).draw_below(1000)
+    assert PublishedChance(0).draw_packing_number_below(1000) == PublishedChance(
+        2**31 - 1
+    ).draw_packing_number_below(1000)
+    assert PublishedChance(-1).draw_packing_number_below(1000) == PublishedChance(
+        2**31 - 2
+    ).draw_packing_number_below(1000)
 
 
 def test_every_job_arrives_once_before_any_arrives_twice():

@@ -73,10 +73,10 @@ def put(ledger: Ledger, count: int = 1, *, at: datetime = NOW, by: Key = CLERK) 
 
 def test_entries_come_back_in_order_as_they_were_written(ledger: Ledger):
     put(ledger, 3)
-    found = list(ledger.entries(2))
-    assert [e.index for e in found] == [2, 3, 4]
-    assert [e.body for e in found] == [{"number": i, "字": "好"} for i in range(3)]
-    assert {e.at for e in found} == {NOW}
+    entries = list(ledger.entries(2))
+    assert [e.index for e in entries] == [2, 3, 4]
+    assert [e.body for e in entries] == [{"number": i, "字": "好"} for i in range(3)]
+    assert {e.at for e in entries} == {NOW}
 
 
 def test_entries_are_found_by_kind_subject_and_all_below_them(ledger: Ledger):
@@ -136,8 +136,8 @@ def test_a_revoked_signer_is_refused_by_the_entry_that_did_it(ledger: Ledger):
 
 
 def test_a_wrong_role_is_refused_with_the_roles_that_may(ledger: Ledger):
-    said = "found the role clerk, wanted one of the roles doctor"
-    with pytest.raises(ActorError, match=said), ledger.transaction() as tx:
+    message = "found the role clerk, wanted one of the roles doctor"
+    with pytest.raises(ActorError, match=message), ledger.transaction() as tx:
         ledger.append(tx, [draft()], by=CLERK, at=NOW, roles=frozenset({"doctor"}))
 
 
@@ -275,5 +275,5 @@ def _lift_guard(tx: sa.Connection, table: str) -> None:
 
 
 def test_the_tables_of_the_guards_are_those_that_are_written_once():
-    kept = set(schema.metadata.tables) - {"ledger_head", "ledger_actors"}
-    assert kept == set(GUARDED) | {"ledger_checkpoints"}
+    guarded_tables = set(schema.metadata.tables) - {"ledger_head", "ledger_actors"}
+    assert guarded_tables == set(GUARDED) | {"ledger_checkpoints"}

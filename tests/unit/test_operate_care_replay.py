@@ -22,8 +22,8 @@ from commonwatt.operate.engines.care.replay.faults import (
     OTHER,
     SYMPTOMS,
     NodeFault,
+    node_faults_drawn_from_trace,
     node_faults_of_counts,
-    node_faults_of_trace,
 )
 from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, planted_lemons_trial
 from commonwatt.operate.engines.care.replay.run import replay_gang_in_care
@@ -85,7 +85,7 @@ def test_too_few_nodes_left_is_waiting_and_not_work():
 def test_the_same_faults_give_the_same_outcome():
     path = shared_data("traces", "stepfun-faults-2024", "faults_to_day240.parquet")
     setting = ReplaySetting(gang=180, spares=20, days=20.0)
-    faults = node_faults_of_trace(path, nodes=200, days=20.0, watched=400, seed=7)
+    faults = node_faults_drawn_from_trace(path, nodes=200, days=20.0, watched=400, seed=7)
     first, second = replay_gang_in_care(faults, setting), replay_gang_in_care(faults, setting)
     assert asdict(first) == asdict(second)
     assert first.effective_training_share >= 0.97
@@ -99,7 +99,7 @@ def test_histories_keep_the_rate_of_the_real_fleet():
     frame = pl.read_parquet(path)
     rate = frame.height / (400 * frame["start_day"].max())
     rates = [
-        len(node_faults_of_trace(path, nodes=1000, days=30.0, watched=400, seed=s))
+        len(node_faults_drawn_from_trace(path, nodes=1000, days=30.0, watched=400, seed=s))
         for s in range(8)
     ]
     assert np.mean(rates) / (1000 * 30.0) == pytest.approx(rate, rel=0.1)
@@ -112,7 +112,7 @@ def test_counts_are_kept_and_software_concerns_no_node(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("node\n1\n")
     with pytest.raises(CareSettingsError, match="start_day"):
-        node_faults_of_trace(path, nodes=1, days=1.0, watched=1, seed=1)
+        node_faults_drawn_from_trace(path, nodes=1, days=1.0, watched=1, seed=1)
 
 
 @pytest.mark.parametrize(("save_s", "mtbf_s"), [(5.0, 10_000.0), (60.0, 10_000.0), (30.0, 600.0)])

@@ -13,8 +13,8 @@ from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.checks import check_live_scheduling_decision
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.elastic.forecast import (
-    cluster_gpu_demand_rise_quantile,
-    gpu_demand_rises,
+    controller_gpu_demand_rise_quantile,
+    controller_gpu_demand_rises,
 )
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from tests.operate_cases import store
@@ -206,9 +206,9 @@ def test_a_decision_that_bends_a_hard_rule_is_not_carried_out():
 def test_the_forecast_covers_the_share_of_rises_that_was_asked():
     demand = np.abs(np.cumsum(np.random.default_rng(3).normal(size=2000))).round()
     for share in (0.5, 0.9, 0.99):
-        rise = cluster_gpu_demand_rise_quantile(demand, 15, share)
-        assert (gpu_demand_rises(demand, 15) <= rise).mean() >= share
-    assert cluster_gpu_demand_rise_quantile(np.array([5.0]), 15) == 0.0
+        rise = controller_gpu_demand_rise_quantile(demand, 15, share)
+        assert (controller_gpu_demand_rises(demand, 15) <= rise).mean() >= share
+    assert controller_gpu_demand_rise_quantile(np.array([5.0]), 15) == 0.0
 
 
 def test_a_start_whose_gpus_are_taken_is_held_again(tmp_path):

@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.files import save_table_file_pair
+from commonwatt.core.files import save_frame_as_parquet_and_csv
 from commonwatt.fleet.io.traces import read_traces
 from commonwatt.operate.domain.capture import load_cluster_capture, parse_cluster_capture
 from commonwatt.operate.domain.cluster import JobPhase, JobRequest, ObservedNode
@@ -62,7 +62,7 @@ def test_invoices_of_two_halves_add_up_to_the_whole():
 def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
     rows = {"a": row("a", submitted_at_s=100.0, gpus=4), "b": row("b", submitted_at_s=130.0)}
     uses = [use("a", 1, 4, 110, 120), use("a", 2, 4, 150, 180), use("b", 1, 1, 131, 141.5)]
-    save_table_file_pair(finished_jobs_trace(rows, uses), tmp_path, "trace")
+    save_frame_as_parquet_and_csv(finished_jobs_trace(rows, uses), tmp_path, "trace")
     jobs = read_traces([tmp_path / "trace.csv"]).workload
     assert jobs.submit_ms.tolist() == [0, 30_000]
     assert jobs.runtime_ms.tolist() == [40_000, 10_500]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.core.files import save_table_file_pair
+from commonwatt.core.files import save_frame_as_parquet_and_csv
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.engines.simulator import simulate_schedule
@@ -84,7 +84,7 @@ def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_
         ended = elsewhere.run(job, to=tmp_path)
         assert ended.ending is JobEnding.DONE, ended.log
         assert ended.outputs[0].path.read_text() == "rows,net,leaked,host\n2,none,0,False\n"
-    save_table_file_pair(metered_trace(controlled), tmp_path / "out", "trace")
+    save_frame_as_parquet_and_csv(metered_trace(controlled), tmp_path / "out", "trace")
     read = read_traces([next((tmp_path / "out").glob("trace.csv"))])
     assert read.workload.tenant_names == ("sandbox",)
     result = simulate_schedule(read.workload, uniform_fleet(1, 4), parse_scheduling_policy())

@@ -67,12 +67,12 @@ def test_alarms_and_lemons_are_listed_by_declared_columns(tmp_path: Path):
     )
     frame[:1000].write_csv(tmp_path / "a.csv")
     later.write_csv(tmp_path / "b.csv")
-    found, scores = care_study.node_alarm_episodes_and_scores(
+    alarms, scores = care_study.node_alarm_episodes_and_scores(
         tmp_path / "a.csv", tmp_path / "b.csv", day=500, budget=AlarmBudget(day=500, quiet=20)
     )
     assert scores.columns == names(tables.SCORES)
-    assert list(found["episodes"][0]) == names(tables.EPISODES)
-    assert list(found["judged"]) == names(tables.ALARM_SCORES)
+    assert list(alarms["episodes"][0]) == names(tables.EPISODES)
+    assert list(alarms["judged"]) == names(tables.ALARM_SCORES)
     (tmp_path / "f.csv").write_text("node\n" + "7\n" * 9)
     rule = care_study.LemonRule()
     lemons = care_study.lemon_nodes_result(tmp_path / "f.csv", nodes=100, rule=rule)["lemons"]

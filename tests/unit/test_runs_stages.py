@@ -125,15 +125,15 @@ VALUES = st.recursive(
 
 
 @given(VALUES, VALUES)
-def test_equal_values_and_only_they_have_equal_digests(one, other):
-    same = repr(one) == repr(other)  # repr tells 1, 1.0 and True apart, as an input must
-    if isinstance(one, dict) and isinstance(other, dict):
-        same = sorted(map(repr, one.items())) == sorted(map(repr, other.items()))
-    assert (run_stage_inputs_sha256(one) == run_stage_inputs_sha256(other)) == same or (
-        one == other and not same
+def test_equal_values_and_only_they_have_equal_digests(first, other):
+    same = repr(first) == repr(other)  # repr tells 1, 1.0 and True apart, as an input must
+    if isinstance(first, dict) and isinstance(other, dict):
+        same = sorted(map(repr, first.items())) == sorted(map(repr, other.items()))
+    assert (run_stage_inputs_sha256(first) == run_stage_inputs_sha256(other)) == same or (
+        first == other and not same
     )
-    assert run_stage_inputs_sha256([one]) == run_stage_inputs_sha256((one,))
-    assert run_stage_inputs_sha256([one, other]) != run_stage_inputs_sha256([one, other, None])
+    assert run_stage_inputs_sha256([first]) == run_stage_inputs_sha256((first,))
+    assert run_stage_inputs_sha256([first, other]) != run_stage_inputs_sha256([first, other, None])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())

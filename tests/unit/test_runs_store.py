@@ -109,7 +109,7 @@ def test_a_run_that_was_sealed_but_not_listed_is_listed_on_the_next_start(tmp_pa
     run = _sealed(RunStore(tmp_path))
     for file in tmp_path.glob("runs.sqlite*"):
         file.unlink()
-    assert [found.run_id for found in RunStore(tmp_path).list()] == [run.run_id]
+    assert [listed.run_id for listed in RunStore(tmp_path).list()] == [run.run_id]
 
 
 WRITER = """

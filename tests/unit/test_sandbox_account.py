@@ -90,10 +90,10 @@ def test_the_last_millionth_may_be_spent_and_none_beyond_it(tx):
     account.spend_privacy_budget(tx, "heart", "ann", 0.999999, purpose="q")
     with pytest.raises(PrivacyBudgetError) as refused:
         account.spend_privacy_budget(tx, "heart", "ann", 0.000002, purpose="q")
-    said = str(refused.value)
-    assert "heart/ann" in said
-    assert "1e-06 of epsilon left" in said
-    assert "2e-06 for this question" in said
+    message = str(refused.value)
+    assert "heart/ann" in message
+    assert "1e-06 of epsilon left" in message
+    assert "2e-06 for this question" in message
     account.spend_privacy_budget(tx, "heart", "ann", 0.000001, purpose="q")
     assert account.privacy_budget_balance(tx, "heart", "ann").epsilon_left == 0.0
 

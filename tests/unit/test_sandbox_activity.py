@@ -55,10 +55,10 @@ def _ask(sandbox, epsilon=0.01, purpose="count"):
 
 
 def _rules(sandbox, **changed):
-    found = activity_alerts(sandbox.ledger, "harbour", ActivityThresholds(**changed))
+    alerts = activity_alerts(sandbox.ledger, "harbour", ActivityThresholds(**changed))
     me = actor_id_of(sandbox.researcher.public_key)
-    assert all(alert.actor == me for alert in found)
-    return [alert.rule for alert in found]
+    assert all(alert.actor == me for alert in alerts)
+    return [alert.rule for alert in alerts]
 
 
 def test_quiet_work_raises_no_alert(sandbox, node):
@@ -137,12 +137,12 @@ def test_every_use_is_on_record_with_person_tables_and_people(sandbox, node):
 def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
     sandbox.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(sandbox)
-    told = activity_report(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
-    steps = [step["step"] for step in told["steps"]]
+    report = activity_report(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
+    steps = [step["step"] for step in report["steps"]]
     assert steps == [event.step for event in project_activity_events(sandbox.ledger, "harbour")]
     assert {"open", "import", "deidentify", "sign-risk", "submit", "ask", "lane"} <= set(steps)
     people = people_in_tables([sandbox.project.store / "safe" / "Patient.parquet"])
-    text = json.dumps(told)
+    text = json.dumps(report)
     assert not any(person in text for person in people)
     assert json.loads(text)["thresholds"]["night_jobs"] == 5
 
@@ -150,8 +150,8 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
 def test_expiry_asks_for_closing_and_then_for_deletion(sandbox):
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
     assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
-    found = project_retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)
-    assert [(one.on, str(one.why)) for one in found] == [
+    duties = project_retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)
+    assert [(duty.on, str(duty.why)) for duty in duties] == [
         ("2027-01-01", "expired, and still open"),
         ("2027-01-31", "its data are to be deleted by then"),
     ]
@@ -192,7 +192,7 @@ def test_a_deletion_that_was_interrupted_is_due_and_goes_on(sandbox, monkeypatch
     waiting = project_retention_duties(
         sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now()
     )
-    assert [one.what for one in waiting] == ["dataset raw"]
+    assert [duty.what for duty in waiting] == ["dataset raw"]
     assert sandbox.project.delete_dataset("raw", by=sandbox.custodian, at=sandbox.now()).left == 0
     assert (
         project_retention_duties(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())

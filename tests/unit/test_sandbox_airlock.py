@@ -34,7 +34,7 @@ def _stops(offered, folder):
     return check_output(output)
 
 
-@pytest.mark.parametrize("offered", HOSTILE, ids=lambda one: one.name.replace(" ", "-"))
+@pytest.mark.parametrize("offered", HOSTILE, ids=lambda hostile: hostile.name.replace(" ", "-"))
 def test_a_hostile_output_is_stopped_and_told_why(offered, tmp_path):
     stops = _stops(offered, tmp_path)
     assert stops
@@ -45,8 +45,8 @@ def test_a_hostile_output_is_stopped_and_told_why(offered, tmp_path):
 
 def test_a_reason_never_repeats_what_it_found(tmp_path):
     for offered in HOSTILE:
-        told = " ".join(str(stop.why) for stop in _stops(offered, tmp_path))
-        assert not any(word in told for word in ("CHAN", "陳大文", "A123456", "9123", "taiman"))
+        reasons = " ".join(str(stop.why) for stop in _stops(offered, tmp_path))
+        assert not any(word in reasons for word in ("CHAN", "陳大文", "A123456", "9123", "taiman"))
 
 
 def test_honest_outputs_pass(tmp_path):
@@ -151,10 +151,10 @@ def test_equations_over_overlapping_cells_show_one_person():
     guard.add_released({"a and b": guard.people_bits(a | b), "b and c": guard.people_bits(b | c)})
     guard.add_released({"c and d": guard.people_bits(c | d)})
     # (a+b) - (b+c) + (c+d) is a + d; a cell of a and all but one of d tells of that one.
-    found = guard.identifying_pairs({"a and d but one": guard.people_bits(a | d - {"p399"})})
-    assert [pair.people_count for pair in found] == [1]
-    assert found[0].new == "a and d but one"
-    assert found[0].old.count("+") == 2
+    pairs = guard.identifying_pairs({"a and d but one": guard.people_bits(a | d - {"p399"})})
+    assert [pair.people_count for pair in pairs] == [1]
+    assert pairs[0].new == "a and d but one"
+    assert pairs[0].old.count("+") == 2
     assert not guard.identifying_pairs({"a and d": guard.people_bits(a | d)})
 
 
@@ -173,9 +173,9 @@ def test_an_honest_series_of_tables_is_not_blocked():
             if len(inside) >= 8:
                 name = f"{study} {which.tolist()} {label.tolist()}"
                 cells[name] = guard.people_bits(map(str, inside))
-        found = guard.identifying_pairs(cells)
-        blocked += bool(found)
-        if not found:
+        pairs = guard.identifying_pairs(cells)
+        blocked += bool(pairs)
+        if not pairs:
             guard.add_released(cells)
     assert blocked <= 2
 

@@ -14,7 +14,7 @@ from commonwatt.sandbox.domain.errors import AirlockError
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock import tables
 from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
-from commonwatt.sandbox.engines.airlock.cohort import Cohort, declared_count_stops
+from commonwatt.sandbox.engines.airlock.cohort import Cohort, wrong_cohort_count_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
     DifferencingPair,
@@ -238,7 +238,7 @@ def test_a_column_counts_unless_its_name_says_otherwise():
     assert table.column_numbers(0) == [5.0]
     assert table.output_column_cells(1) == ["2020", "2021"]
     mixed = tables.OutputTable(("n", "pupils"), (("5", "5"), ("x", "x")))
-    assert (mixed.column_numbers(0), mixed.column_counts(0)) == (None, [5.0])
+    assert (mixed.column_numbers(0), mixed.numbers_among_output_column_cells(0)) == (None, [5.0])
     assert mixed.count_columns == [0]
     means = tables.OutputTable(("n_visits",), (("5.5",), ("2.5",)))
     assert (means.column_numbers(0), means.count_columns) == ([5.5, 2.5], [])
@@ -299,11 +299,11 @@ def test_leaves_of_json_have_their_paths():
 )
 def test_a_shown_count_is_the_rounded_one_of_its_people_or_withheld(shown, wrong):
     people = {("F",): [str(i) for i in range(10)]}
-    stops = declared_count_stops({("F",): shown}, people, round_to=5)
+    stops = wrong_cohort_count_stop_reasons({("F",): shown}, people, round_to=5)
     assert len(stops) == wrong
     if wrong:
         assert str(stops[0].why) == "1 counts are not those of the declared people."
-    both = declared_count_stops({("F",): 50, ("M",): 50, ("X",): 0}, people, round_to=5)
+    both = wrong_cohort_count_stop_reasons({("F",): 50, ("M",): 50, ("X",): 0}, people, round_to=5)
     assert [(s.rule, str(s.why)) for s in both] == [
         ("declaration", "2 counts are not those of the declared people.")
     ]
@@ -393,8 +393,8 @@ def test_every_pair_that_tells_is_among_what_the_equations_find(cells):
     assert all(0 < c.people < 8 for c in combinations)
 
 
-def _result(auc=0.5, found=0.05, members=300, others=300):
-    return MembershipResult(auc=auc, found_share=found, members=members, others=others)
+def _result(auc=0.5, found_share=0.05, members=300, others=300):
+    return MembershipResult(auc=auc, found_share=found_share, members=members, others=others)
 
 
 def test_fifty_rows_on_each_side_are_enough_to_tell():
@@ -413,10 +413,10 @@ def test_an_attack_may_exceed_its_limit_by_two_standard_errors_of_chance():
     assert str(stop.why) == (
         "The model tells its training rows from others (area 0.67, limit 0.60)."
     )
-    assert membership_stops(_result(found=0.2 + 2 * spread - 1e-9, **sides)) == []
-    [stop] = membership_stops(_result(found=0.2 + 2 * spread + 1e-9, **sides))
+    assert membership_stops(_result(found_share=0.2 + 2 * spread - 1e-9, **sides)) == []
+    [stop] = membership_stops(_result(found_share=0.2 + 2 * spread + 1e-9, **sides))
     assert "found with one false alarm in twenty" in str(stop.why)
-    both = membership_stops(_result(auc=0.99, found=0.9))
+    both = membership_stops(_result(auc=0.99, found_share=0.9))
     assert both == [StopReason("membership", stop.why) for stop in both]
     assert len(both) == 2
 
@@ -437,7 +437,7 @@ def test_an_attack_counts_both_sides_and_those_found_at_few_false_alarms():
 
 def test_an_attack_that_meets_its_limit_exactly_may_leave():
     spread = 2 * float(np.sqrt(1 / (12 * 300) + 1 / (12 * 300)))
-    assert membership_stops(_result(auc=0.6 + spread, found=0.2 + 2 * spread)) == []
+    assert membership_stops(_result(auc=0.6 + spread, found_share=0.2 + 2 * spread)) == []
 
 
 @pytest.fixture

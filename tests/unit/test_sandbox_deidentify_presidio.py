@@ -15,8 +15,8 @@ INSTALLED = importlib.util.find_spec("presidio_analyzer") is not None
 @pytest.mark.skipif(not INSTALLED, reason="presidio-analyzer is not installed (bench group)")
 def test_presidio_finds_what_we_find():
     recognizer = presidio.as_presidio_recognizer()
-    found = recognizer.analyze("Dr Chan saw A123456(3)", ["PERSON", "HK_ID"], None)
-    assert [(one.entity_type, one.start, one.end) for one in found] == [
+    entities = recognizer.analyze("Dr Chan saw A123456(3)", ["PERSON", "HK_ID"], None)
+    assert [(entity.entity_type, entity.start, entity.end) for entity in entities] == [
         ("PERSON", 3, 7), ("HK_ID", 12, 22),
     ]  # fmt: skip
     assert recognizer.analyze("Dr Chan", ["HK_ID"], None) == []

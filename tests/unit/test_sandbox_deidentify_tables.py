@@ -38,8 +38,15 @@ def test_a_column_that_nobody_named_is_dropped():
 
 
 def test_the_policy_names_no_column_that_identifies_directly():
-    kept = set(FHIR_POLICY["Patient"])
-    assert not kept & {"family_name", "given_name", "identifiers", "phone", "address_line", "city"}
+    columns = set(FHIR_POLICY["Patient"])
+    assert not columns & {
+        "family_name",
+        "given_name",
+        "identifiers",
+        "phone",
+        "address_line",
+        "city",
+    }
     for table, treatments in FHIR_POLICY.items():
         unknown = set(treatments) - set(RESOURCES[table].columns)
         assert unknown <= {"encounter_id", "status", "code_system", "code_code",
@@ -81,13 +88,13 @@ def test_intervals_of_one_person_are_kept_exactly(visits):
 )
 def test_after_enforcing_k_no_class_is_smaller(rows, k):
     frame = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.String), orient="row")
-    kept = enforce_k_anonymity(frame, ["x", "y", "z"], k)
-    assert kept.height == frame.height
+    enforced = enforce_k_anonymity(frame, ["x", "y", "z"], k)
+    assert enforced.height == frame.height
     for column in "xyz":
-        changed = kept[column].is_not_null() & (kept[column] != frame[column])
+        changed = enforced[column].is_not_null() & (enforced[column] != frame[column])
         assert not changed.any()
     if frame.height >= k:
-        assert kept.group_by("x", "y", "z").len()["len"].min() >= k
+        assert enforced.group_by("x", "y", "z").len()["len"].min() >= k
 
 
 def test_measures_agree_with_counting_by_hand():
@@ -111,10 +118,10 @@ def test_population_risk_follows_the_closed_form_for_a_sample_unique():
     frame = pl.DataFrame({"x": list(range(50))})
     for share in (0.01, 0.1, 0.5):
         wanted = share / (1 - share) * math.log(1 / share)
-        found = measure_reidentification_risk(
+        risk = measure_reidentification_risk(
             frame, ["x"], sampled_share=share
         ).population_risk_share
-        assert found == pytest.approx(wanted)
+        assert risk == pytest.approx(wanted)
 
 
 def test_an_attacker_finds_everyone_where_nothing_was_done_and_no_one_at_k():
@@ -155,15 +162,15 @@ def _slow_diary(visits, moved, count, grain):
         return {who: sorted(d for w, d in rows if w == who)[:count] for who in {w for w, _ in rows}}
 
     records = {who: [_told(d, grain) for d in days] for who, days in first(moved).items()}
-    found = 0
+    linked = 0
     for who, days in first(visits).items():
         shifts = [timedelta(weeks=step) for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step]
         tried = [[_told(d + shift, grain) for d in days] for shift in shifts]
         fits = {
-            r for r, told in records.items() if len(days) == count == len(told) and told in tried
+            r for r, dates in records.items() if len(days) == count == len(dates) and dates in tried
         }
-        found += fits == {who}
-    return found
+        linked += fits == {who}
+    return linked
 
 
 @settings(max_examples=25, deadline=None)
@@ -181,16 +188,16 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
         frame.rename({"patient_id": "person"}), released.rename({"patient_id": "record"}),
         pl.DataFrame({"person": people, "record": people}), visits=count, grain=grain,
     )  # fmt: skip
-    found = _slow_diary(visits, moved, count, grain)
-    assert attack.success_share * attack.people == pytest.approx(found)
+    linked = _slow_diary(visits, moved, count, grain)
+    assert attack.success_share * attack.people == pytest.approx(linked)
 
 
 def test_coarser_dates_are_given_by_their_first_day():
     frame = pl.DataFrame({"patient_id": ["p"], "at": [datetime(2024, 5, 17, tzinfo=UTC)]})
-    told = deidentify_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
+    first_day = deidentify_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
         "at"
     ].item()
-    assert (told.month, told.day) == (1, 1)
+    assert (first_day.month, first_day.day) == (1, 1)
 
 
 def test_a_wrong_claim_is_no_success():
@@ -204,8 +211,8 @@ def test_a_wrong_claim_is_no_success():
 def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     raw = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "raw")
     gone = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()[:7]
-    kept = deidentify(raw, tmp_path, "safe", key=KEY)
-    report = assess_risk(raw, kept, key=KEY)
+    safe = deidentify(raw, tmp_path, "safe", key=KEY)
+    report = assess_risk(raw, safe, key=KEY)
     assert report.before.success_share > 0.5
     assert report.after.success_share < 0.01
     assert report.risk.k >= 5
@@ -213,29 +220,29 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     assert report.diary.success_share > 0.5  # said openly: intervals are kept on purpose
     assert report.diary_before is not None
     assert report.diary_before.success_share > 0.9
-    told = [report.diary, *report.diary_coarser]
-    shares = [attack.success_share for attack in told]
-    assert len(told) == len(DateGrain)
+    attacks = [report.diary, *report.diary_coarser]
+    shares = [attack.success_share for attack in attacks]
+    assert len(attacks) == len(DateGrain)
     assert shares == sorted(shares, reverse=True)
-    _check_no_identifier_left(raw, kept)
+    _check_no_identifier_left(raw, safe)
     fewer = deidentify(raw, tmp_path, "fewer", key=KEY, leave_out=gone)
     tokens = {pseudonym(KEY, person) for person in gone}
     for table in fewer.rows:
         assert not tokens & set(pl.read_parquet(fewer.table_path(table))["patient_id"].to_list())
 
 
-def _check_no_identifier_left(raw, kept):
+def _check_no_identifier_left(raw, safe):
     patients = pl.read_parquet(raw.table_path("Patient"))
     direct = {
         value
         for column in ("patient_id", "family_name", "phone", "address_line", "postal_code")
         for value in patients[column].drop_nulls().to_list()
     }
-    for table in kept.rows:
-        frame = pl.read_parquet(kept.table_path(table))
+    for table in safe.rows:
+        frame = pl.read_parquet(safe.table_path(table))
         for column in frame.select(pl.col(pl.String)).columns:
             assert not direct & set(frame[column].to_list()), (table, column)
-    assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(kept.table_path("Patient")).columns)
+    assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(safe.table_path("Patient")).columns)
 
 
 def test_the_same_input_and_key_give_the_same_bytes(tmp_path):

@@ -86,9 +86,9 @@ def test_every_taiwanese_number_has_one_check_digit(head):
 
 @given(st.text(max_size=80))
 def test_any_text_can_be_masked_and_findings_never_overlap(text):
-    found = find_identifiers(text)
-    assert all(0 <= one.start < one.end <= len(text) for one in found)
-    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+    spans = find_identifiers(text)
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
     mask_text(text)
 
 
@@ -97,9 +97,9 @@ def test_merged_findings_cover_what_the_single_ones_did(pairs):
     findings = [
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in pairs
     ]
-    covered = {i for one in findings for i in range(one.start, one.end)}
+    covered = {i for span in findings for i in range(span.start, span.end)}
     assert {
-        i for one in merge_identifier_spans(findings) for i in range(one.start, one.end)
+        i for span in merge_identifier_spans(findings) for i in range(span.start, span.end)
     } == covered
 
 
@@ -116,11 +116,11 @@ def _hong_kong_notes():
 
 @pytest.mark.shared_data
 def test_hong_kong_notes_of_templates_never_trained_on_keep_no_identifier():
-    told = score_deidentification(_hong_kong_notes(), find_identifiers)
-    assert all(told.recall(kind) >= 0.999 for kind in NUMBERS)
-    assert told.recall("NAME") >= 0.97
-    assert min(told.recall(kind) for kind in told.true_counts) >= 0.98
-    assert told.clean_masked_share <= 0.01
+    scores = score_deidentification(_hong_kong_notes(), find_identifiers)
+    assert all(scores.recall(kind) >= 0.999 for kind in NUMBERS)
+    assert scores.recall("NAME") >= 0.97
+    assert min(scores.recall(kind) for kind in scores.true_counts) >= 0.98
+    assert scores.clean_masked_share <= 0.01
 
 
 @pytest.mark.shared_data
@@ -136,9 +136,9 @@ def test_names_from_another_source_are_found_in_the_same_notes():
     choose = random.Random(7)
     pools = {True: sorted(chinese), False: sorted(latin)}
     notes = [_renamed(text, spans, pools, choose) for text, spans in _hong_kong_notes()]
-    told = score_deidentification(notes, find_identifiers)
-    assert told.recall("NAME") >= 0.97
-    assert told.clean_masked_share <= 0.01
+    scores = score_deidentification(notes, find_identifiers)
+    assert scores.recall("NAME") >= 0.97
+    assert scores.clean_masked_share <= 0.01
 
 
 def _renamed(text, spans, pools, choose):
@@ -155,13 +155,13 @@ def _renamed(text, spans, pools, choose):
 
 def test_templates_and_names_held_out_of_training_are_found():
     notes = [
-        (one.text, [(f.start, f.end, f.label.value) for f in one.findings])
-        for one in training_documents(600, 5, held_out=True, names=(0.8, 1.0))
+        (document.text, [(f.start, f.end, f.label.value) for f in document.findings])
+        for document in training_documents(600, 5, held_out=True, names=(0.8, 1.0))
     ]
-    told = score_deidentification(notes, find_identifiers)
-    assert told.recall("NAME") >= 0.95
-    assert told.recall() >= 0.96
-    assert told.clean_masked_share <= 0.03
+    scores = score_deidentification(notes, find_identifiers)
+    assert scores.recall("NAME") >= 0.95
+    assert scores.recall() >= 0.96
+    assert scores.clean_masked_share <= 0.03
 
 
 def _english_texts(remainder):
@@ -187,11 +187,11 @@ def _english_texts(remainder):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("remainder", [0, 1])
 def test_english_text_of_templates_never_trained_on_is_found(remainder):
-    told = score_deidentification(_english_texts(remainder), find_identifiers)
-    assert told.recall("PERSON") >= 0.92
-    assert told.recall("PHONE_NUMBER", "EMAIL_ADDRESS", "IP_ADDRESS", "US_SSN") >= 0.99
-    assert told.recall(*(set(told.true_counts) - NO_IDENTIFIER)) >= 0.90
-    assert told.clean_masked_share <= 0.04
+    scores = score_deidentification(_english_texts(remainder), find_identifiers)
+    assert scores.recall("PERSON") >= 0.92
+    assert scores.recall("PHONE_NUMBER", "EMAIL_ADDRESS", "IP_ADDRESS", "US_SSN") >= 0.99
+    assert scores.recall(*(set(scores.true_counts) - NO_IDENTIFIER)) >= 0.90
+    assert scores.clean_masked_share <= 0.04
 
 
 @pytest.mark.shared_data
@@ -207,16 +207,16 @@ def test_clinical_text_without_identifiers_is_left_alone():
     st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=4),
 )
 def test_what_rules_found_keeps_its_kind_and_nothing_is_lost(first, second):
-    kept = merge_identifier_spans(
+    phone_spans = merge_identifier_spans(
         [IdentifierSpan(start, start + length, IdentifierLabel.PHONE) for start, length in first]
     )
     further = [
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in second
     ]
-    together = add_disjoint_identifier_spans(kept, further)
-    covered = {i for one in [*kept, *further] for i in range(one.start, one.end)}
-    assert {i for one in together for i in range(one.start, one.end)} == covered
-    assert [one for one in together if one.label is IdentifierLabel.PHONE] == kept
+    together = add_disjoint_identifier_spans(phone_spans, further)
+    covered = {i for span in [*phone_spans, *further] for i in range(span.start, span.end)}
+    assert {i for span in together for i in range(span.start, span.end)} == covered
+    assert [span for span in together if span.label is IdentifierLabel.PHONE] == phone_spans
     assert all(a.end <= b.start for a, b in itertools.pairwise(together))
 
 
@@ -229,8 +229,8 @@ def test_a_model_of_a_site_is_asked_too():
     assert mask_text("The patient likes sailing.", further=[hobby]).endswith(
         "likes [OTHER_NUMBER]."
     )
-    found = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
-    assert [one.label for one in found("a@b.org")] == [IdentifierLabel.EMAIL]
+    recognise = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
+    assert [span.label for span in recognise("a@b.org")] == [IdentifierLabel.EMAIL]
 
 
 @pytest.mark.parametrize("place", ["nowhere:find", "commonwatt.sandbox:find", "", "a b"])

@@ -20,14 +20,14 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 from commonwatt.sandbox.engines.deidentify.training.corpus import (
     tagger_template_families,
-    to_simplified_chinese,
+    tagger_text_in_simplified_chinese,
     training_documents,
 )
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     TemplateChoice,
     TemplateSlot,
     parse_note_template,
-    parse_template_rules,
+    parse_tagger_template_rules,
 )
 from commonwatt.sandbox.engines.deidentify.training.learn import (
     learn_tagger_weights,
@@ -58,7 +58,7 @@ def test_there_are_many_hundreds_of_templates():
 
 
 def test_choices_slots_and_digits_are_written():
-    rules, patterns = parse_template_rules("phone#: ## %# | 3*1\nname: a | - ")
+    rules, patterns = parse_tagger_template_rules("phone#: ## %# | 3*1\nname: a | - ")
     assert patterns == {"phone"}
     assert len(rules["phone"].options) == 4
     assert rules["name"].options == (("a",), ())
@@ -69,33 +69,39 @@ def test_choices_slots_and_digits_are_written():
 
 
 def test_the_truth_of_a_document_stands_where_it_says():
-    for one in training_documents(300, 7, held_out=False):
+    for document in training_documents(300, 7, held_out=False):
         at = 0
-        for found in one.findings:
-            assert at <= found.start < found.end <= len(one.text)
-            words = one.text[found.start : found.end]
+        for finding in document.findings:
+            assert at <= finding.start < finding.end <= len(document.text)
+            words = document.text[finding.start : finding.end]
             assert words == words.strip()
-            at = found.end
-        tokens = tokenise(one.text)
-        told = {
+            at = finding.end
+        tokens = tokenise(document.text)
+        tagged_spans = {
             (f.start, f.end, f.label)
-            for f in tagged_identifier_spans(tokens, true_identifier_tags(tokens, one.findings))
+            for f in tagged_identifier_spans(
+                tokens, true_identifier_tags(tokens, document.findings)
+            )
         }
-        learned = [f for f in one.findings if f.label in KINDS]
-        assert len(told) >= 0.9 * len(learned)
+        learned = [f for f in document.findings if f.label in KINDS]
+        assert len(tagged_spans) >= 0.9 * len(learned)
 
 
 def test_templates_and_names_for_testing_are_others_than_those_for_training():
-    taught = {name for one in training_documents(400, 1, held_out=False) for name in one.templates}
-    tested = {name for one in training_documents(400, 1, held_out=True) for name in one.templates}
+    taught = {
+        name for source in training_documents(400, 1, held_out=False) for name in source.templates
+    }
+    tested = {
+        name for source in training_documents(400, 1, held_out=True) for name in source.templates
+    }
     assert taught
     assert tested
     assert not taught & tested
-    one, other = (
+    source, other = (
         tagger_template_families(0.0, 0.8)[0].grammar,
         tagger_template_families(0.8, 1.0)[0].grammar,
     )
-    first = {one.fillers["surname"](random.Random(i)) for i in range(300)}
+    first = {source.fillers["surname"](random.Random(i)) for i in range(300)}
     second = {other.fillers["surname"](random.Random(i)) for i in range(300)}
     assert len(first & second) < 10
 
@@ -111,9 +117,9 @@ def test_the_same_seed_writes_the_same_documents():
 
 def _taught(count=250):
     read = []
-    for one in training_documents(count, 11, held_out=False):
-        tokens = tokenise(one.text)
-        read.append((tokens, true_identifier_tags(tokens, one.findings)))
+    for document in training_documents(count, 11, held_out=False):
+        tokens = tokenise(document.text)
+        read.append((tokens, true_identifier_tags(tokens, document.findings)))
     return read
 
 
@@ -126,9 +132,11 @@ def test_learning_repeats_to_the_byte_and_knows_what_it_read():
     assert (first.moves == second.moves).all()
     right = wrong = 0
     for tokens, tags in read:
-        found = best_identifier_tags(hashed_token_features(tokens.atoms, len(first.points)), first)
-        right += sum(a == b for a, b in zip(found, tags, strict=True))
-        wrong += sum(a != b for a, b in zip(found, tags, strict=True))
+        best_tags = best_identifier_tags(
+            hashed_token_features(tokens.atoms, len(first.points)), first
+        )
+        right += sum(a == b for a, b in zip(best_tags, tags, strict=True))
+        wrong += sum(a != b for a, b in zip(best_tags, tags, strict=True))
     assert right / (right + wrong) > 0.97
 
 
@@ -150,9 +158,9 @@ def test_small_letters_are_no_name_where_a_text_has_capitals():
     )
     weights.points[:, 1 + 2 * KINDS.index(IdentifierLabel.NAME)] = 1
     assert list(find_tagged_identifiers(tokenise("ann"), weights))
-    assert [found.start for found in find_tagged_identifiers(tokenise("Ann went"), weights)] == [0]
+    assert [span.start for span in find_tagged_identifiers(tokenise("Ann went"), weights)] == [0]
 
 
 @pytest.mark.parametrize(("old", "new"), [("醫院", "医院"), ("陳大文", "陈大文"), ("abc", "abc")])
 def test_traditional_characters_become_simplified_ones(old, new):
-    assert to_simplified_chinese(old) == new
+    assert tagger_text_in_simplified_chinese(old) == new

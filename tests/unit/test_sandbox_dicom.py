@@ -83,19 +83,19 @@ def test_a_line_that_agrees_with_the_header_is_known_as_a_persons():
     assert not image_text_agrees_with_header("", header)
 
 
-def _slow_distance(one, other):
-    if not one or not other:
-        return len(one) + len(other)
+def _slow_distance(word, other):
+    if not word or not other:
+        return len(word) + len(other)
     return min(
-        _slow_distance(one[1:], other) + 1,
-        _slow_distance(one, other[1:]) + 1,
-        _slow_distance(one[1:], other[1:]) + (one[0] != other[0]),
+        _slow_distance(word[1:], other) + 1,
+        _slow_distance(word, other[1:]) + 1,
+        _slow_distance(word[1:], other[1:]) + (word[0] != other[0]),
     )
 
 
 @given(st.text("ab1", max_size=5), st.text("ab1", max_size=5))
-def test_distance_is_the_fewest_changes(one, other):
-    assert image_mark_edit_distance(one, other) == _slow_distance(one, other)
+def test_distance_is_the_fewest_changes(word, other):
+    assert image_mark_edit_distance(word, other) == _slow_distance(word, other)
 
 
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
@@ -142,14 +142,14 @@ def test_a_file_whose_pixels_cannot_be_read_is_refused_without_its_content(tmp_p
 def test_no_identifying_tag_is_left_and_burned_in_text_is_covered(tmp_path):
     folder = shared_data("health", "dicom", "burned-in-synthetic")
     truths = json.loads((folder / "truth.json").read_text(encoding="utf-8"))[:8]
-    covered = boxes = kept = marks = 0
+    covered = boxes = intact = marks = 0
     for truth in truths:
         source = pydicom.dcmread(folder / truth["file"])
         deidentify_dicom(folder / truth["file"], tmp_path / truth["file"], key=KEY)
         left = pydicom.dcmread(tmp_path / truth["file"])
         secrets = {str(source[_tag(tag)].value) for tag in truth["phi_tags"]}
-        said = str(left)
-        assert not any(secret and secret in said for secret in secrets)
+        header_text = str(left)
+        assert not any(secret and secret in header_text for secret in secrets)
         assert not any(element.tag.is_private for element in left)
         assert left.pixel_array.shape == source.pixel_array.shape
         for box in truth["phi_boxes"]:
@@ -157,9 +157,9 @@ def test_no_identifying_tag_is_left_and_burned_in_text_is_covered(tmp_path):
             covered += _is_blank(left.pixel_array, box["box"])
         for box in truth["keep_boxes"]:
             marks += 1
-            kept += _is_same(left.pixel_array, source.pixel_array, box["box"])
+            intact += _is_same(left.pixel_array, source.pixel_array, box["box"])
     assert covered >= 0.99 * boxes
-    assert kept >= 0.85 * marks
+    assert intact >= 0.85 * marks
 
 
 def _tag(name):
@@ -186,6 +186,6 @@ def test_files_of_one_study_still_agree(tmp_path):
         deidentify_dicom(folder / "dev-000.dcm", tmp_path / name, key=KEY)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     deidentify_dicom(folder / "dev-000.dcm", tmp_path / "other", key=KEY[::-1])
-    one, other = (pydicom.dcmread(tmp_path / name) for name in ("one", "other"))
-    assert one.StudyInstanceUID != other.StudyInstanceUID
-    assert one.PatientID != other.PatientID
+    first, other = (pydicom.dcmread(tmp_path / name) for name in ("one", "other"))
+    assert first.StudyInstanceUID != other.StudyInstanceUID
+    assert first.PatientID != other.PatientID

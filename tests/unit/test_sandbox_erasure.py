@@ -304,12 +304,12 @@ def test_notes_and_places_of_an_omop_person_go_and_those_of_others_stay(tmp_path
     assert tables_without_link(dataset) == ["cost"]
     rewrite_dataset_without(dataset, frozenset({"7"}))
     now = load_dataset(dataset.folder, check=True)
-    kept = {name: pl.read_parquet(now.table_path(name)) for name in rows}
-    assert kept["person"]["person_id"].to_list() == [8, 9]
-    assert kept["location"]["location_id"].to_list() == [2, 3]
-    assert kept["note"]["note_id"].to_list() == [80]
-    assert kept["note_nlp"]["note_nlp_id"].to_list() == [2]
-    assert kept["cost"].height == 1  # named above, because nothing in it leads to anybody
+    remaining = {name: pl.read_parquet(now.table_path(name)) for name in rows}
+    assert remaining["person"]["person_id"].to_list() == [8, 9]
+    assert remaining["location"]["location_id"].to_list() == [2, 3]
+    assert remaining["note"]["note_id"].to_list() == [80]
+    assert remaining["note_nlp"]["note_nlp_id"].to_list() == [2]
+    assert remaining["cost"].height == 1  # named above, because nothing in it leads to anybody
 
 
 def test_a_row_of_a_plain_file_is_the_persons_if_any_column_says_so(tmp_path):

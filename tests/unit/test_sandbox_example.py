@@ -14,9 +14,9 @@ from commonwatt.ledger import Key, actor_id_of
 from commonwatt.sandbox.usecases.example import (
     DATA,
     example_project_section,
-    example_section_and_tables,
     run_example,
     sandbox_example_attack_tables,
+    sandbox_example_section_and_tables,
 )
 from tests.sandbox_node import open_folder, proved_node
 
@@ -53,7 +53,9 @@ def test_the_example_is_reported_in_both_languages(example, language):
 
 
 def test_the_example_is_reported_in_one_call_and_leaves_nothing_behind():
-    section, tables = example_section_and_tables("en", now=datetime(2026, 11, 22, tzinfo=UTC))
+    section, tables = sandbox_example_section_and_tables(
+        "en", now=datetime(2026, 11, 22, tzinfo=UTC)
+    )
     assert section.name == "sandbox"
     assert tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
 
@@ -166,7 +168,7 @@ def _train(shell, folder, node):
     (folder / "model.toml").write_text(MODEL_JOB)
     shutil.copy(DATA / "model.py.txt", folder / "model.py")
     done = shell.step("submit", str(folder / "model.toml"), *node, by="researcher")
-    assert {one["name"]: one["state"] for one in done["outputs"]} == {
+    assert {output["name"]: output["state"] for output in done["outputs"]} == {
         "model.json": "waiting", "metrics.json": "waiting"}  # fmt: skip
     patient = pl.read_parquet(folder / "heart" / "datasets" / "raw" / "Patient.parquet")
     reached = []

@@ -173,12 +173,15 @@ def test_no_error_repeats_what_stands_in_a_record(tmp_path):
     with pytest.raises(DataImportError) as caught:
         import_csv(tmp_path / "rows.csv", [DatasetField(name="z", kind="text", required=True)],
                    tmp_path / "store", "rows")  # fmt: skip
-    told = [str(caught.value), repr(caught.value.__cause__), str(caught.value.as_dict())]
-    assert not any(secret in text for text in told)
+    error_texts = [str(caught.value), repr(caught.value.__cause__), str(caught.value.as_dict())]
+    assert not any(secret in text for text in error_texts)
 
 
 def test_a_bundle_and_its_lines_import_alike(tmp_path):
-    bundle = {"resourceType": "Bundle", "entry": [{"resource": one} for one in GOOD.values()]}
+    bundle = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": resource} for resource in GOOD.values()],
+    }
     (tmp_path / "bundle.json").write_text(json.dumps(bundle))
     _write(tmp_path / "in", [])
     lines = import_fhir([tmp_path / "in"], tmp_path / "store", "lines")
@@ -284,13 +287,13 @@ def test_omop_comes_back_as_it_went_in(tmp_path):
     for table in ("person", "visit_occurrence", "condition_occurrence", "drug_exposure"):
         with (source / f"{table.upper()}.csv").open(newline="") as file:
             wanted = list(csv.DictReader(file))
-        found = pl.read_parquet(dataset.table_path(table))
+        imported = pl.read_parquet(dataset.table_path(table))
         for field in tables[table]:
             if field.required and field.kind == "integer":
-                assert found[field.name].to_list() == [int(row[field.name]) for row in wanted]
+                assert imported[field.name].to_list() == [int(row[field.name]) for row in wanted]
             if field.required and field.kind == "date":
                 dates = [row[field.name][:10] for row in wanted]
-                assert found[field.name].cast(pl.String).to_list() == dates
+                assert imported[field.name].cast(pl.String).to_list() == dates
 
 
 HEART = [

@@ -171,16 +171,16 @@ def test_alleles_are_counted_in_everyone_and_in_each_group(tmp_path):
     assert (report.people, report.groups) == (40, {"case": 20, "control": 20})
 
 
-@pytest.mark.parametrize(("carriers", "told"), [(0, True), (1, False), (7, False), (8, True),
+@pytest.mark.parametrize(("carriers", "shown"), [(0, True), (1, False), (7, False), (8, True),
                                                 (32, True), (33, False), (39, False),
                                                 (40, True)])  # fmt: skip
-def test_few_carriers_and_few_others_are_withheld(tmp_path, carriers, told):
+def test_few_carriers_and_few_others_are_withheld(tmp_path, carriers, shown):
     dataset = _cohort(tmp_path, carriers=carriers, cases=40)
     made, report = count_alleles(dataset, tmp_path / "store", "counts")
     row = pl.read_parquet(made.table_path("AlleleCount")).row(0, named=True)
-    assert row["withheld"] is not told
-    assert (row["allele_count"] is not None) is told
-    assert (report.withheld == 0) is told
+    assert row["withheld"] is not shown
+    assert (row["allele_count"] is not None) is shown
+    assert (report.withheld == 0) is shown
 
 
 def test_a_withheld_group_is_no_difference_of_shown_ones(tmp_path):

@@ -14,8 +14,8 @@ from commonwatt.sandbox.io.imports.plain import (
     TableFileSchema,
     dataset_file_schema_json,
     infer_table_schema,
-    load_table_schema,
-    shipped_dataset_file_schemas,
+    load_import_file_schema,
+    shipped_import_file_schema_names,
 )
 from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_dataset_as
 from tests.shared_data import shared_data
@@ -89,7 +89,7 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
         "8,12,2024-02-29,2024-01-02 10:00:01,NA,4,,?\n"
     )
     guess = infer_table_schema(path)
-    assert [(one.name, one.kind) for one in guess.fields] == [
+    assert [(field.name, field.kind) for field in guess.fields] == [
         ("ward_no", "integer"), ("code", "text"), ("on", "date"), ("at", "datetime"),
         ("chol", "float"), ("count", "integer"), ("note", "text"), ("empty", "text"),
     ]  # fmt: skip
@@ -106,14 +106,14 @@ def test_a_schema_survives_its_file(tmp_path):
         header=False, missing=("?", "-"), delimiter=";",
     )  # fmt: skip
     (tmp_path / "s.json").write_text(dataset_file_schema_json(plain))
-    assert load_table_schema(tmp_path / "s.json") == plain
+    assert load_import_file_schema(tmp_path / "s.json") == plain
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "text"}]', '{"fields": 3}'])
 def test_what_is_no_schema_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(DataImportError, match="uci-heart"):
-        load_table_schema(tmp_path / "s.json")
+        load_import_file_schema(tmp_path / "s.json")
 
 
 def test_marks_for_nothing_and_files_without_a_header(tmp_path):
@@ -136,17 +136,22 @@ def test_every_form_says_what_it_lacks(tmp_path):
 
 @pytest.mark.shared_data
 def test_shipped_schemas_fit_the_public_data_sets(tmp_path):
-    assert shipped_dataset_file_schemas() == {"uci-heart", "uci-diabetes130"}
-    heart = load_table_schema("uci-heart")
-    found = {
+    assert shipped_import_file_schema_names() == {"uci-heart", "uci-diabetes130"}
+    heart = load_import_file_schema("uci-heart")
+    hospital_datasets = {
         path.name: import_csv(path, heart, tmp_path, path.name.split(".")[1])
         for path in sorted(shared_data("health", "uci-heart").glob("*.data"))
     }
-    assert [one.rows["rows"] for one in found.values()] == [303, 294, 123, 200]
-    assert [one.quarantined for one in found.values()] == [{}] * 4
-    cleveland = pl.read_parquet(found["processed.cleveland.data"].table_path("rows"))
+    assert [hospital.rows["rows"] for hospital in hospital_datasets.values()] == [
+        303,
+        294,
+        123,
+        200,
+    ]
+    assert [hospital.quarantined for hospital in hospital_datasets.values()] == [{}] * 4
+    cleveland = pl.read_parquet(hospital_datasets["processed.cleveland.data"].table_path("rows"))
     assert cleveland["ca"].null_count() == 4
     source = shared_data("health", "uci-diabetes130", "diabetic_data.csv.zst")
-    dataset = import_csv(source, load_table_schema("uci-diabetes130"), tmp_path, "diabetes")
+    dataset = import_csv(source, load_import_file_schema("uci-diabetes130"), tmp_path, "diabetes")
     assert (dataset.rows, dataset.quarantined) == ({"rows": 101_766}, {})
     assert pl.read_parquet(dataset.table_path("rows"))["patient_nbr"].n_unique() == 71_518

@@ -21,8 +21,8 @@ from commonwatt.sandbox.engines.isolation.cgroups import make_control_group
 from commonwatt.sandbox.engines.isolation.collect import CollectionRefusal, collect_job_outputs
 from commonwatt.sandbox.engines.isolation.handover import (
     RemoteJobRunner,
-    collect_handover_step,
-    prepare_handover_step,
+    collect_isolated_job_outcome,
+    prepare_isolated_job_handover,
 )
 from commonwatt.sandbox.engines.isolation.node import JobEnding, prove_node
 from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
@@ -138,7 +138,7 @@ def test_a_name_that_could_carry_a_message_is_refused_and_not_repeated(name):
 @pytest.mark.parametrize("name", ["net", "pid", "mnt", "ipc", "uts", "cgroup"])
 def test_a_shared_namespace_is_seen_before_the_job_begins(name):
     names = ("net", "pid", "mnt", "ipc", "uts", "cgroup")
-    report = {f"{one}-namespace": 1 for one in names}
+    report = {f"{namespace}-namespace": 1 for namespace in names}
     check_job_namespaces(report)
     report[f"{name}-namespace"] = Path(f"/proc/self/ns/{name}").stat().st_ino
     with pytest.raises(IsolationError, match=name):
@@ -216,10 +216,10 @@ def test_the_collector_follows_and_opens_nothing_special(tmp_path):
     (hostile / "good.txt").write_text("fine")
     names = ("pipe.txt", "link.txt", "folder.txt", "big.txt", "twice.txt", "good.txt")
     fd = os.open(hostile, os.O_RDONLY)
-    found = collect_job_outputs(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
+    collection = collect_job_outputs(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
     os.close(fd)
-    assert [output.name for output in found.outputs] == ["good.txt"]
-    assert found.refusals == {
+    assert [output.name for output in collection.outputs] == ["good.txt"]
+    assert collection.refusals == {
         CollectionRefusal.NOT_A_FILE: 3,
         CollectionRefusal.TOO_LARGE: 1,
         CollectionRefusal.LINKED: 1,
@@ -271,16 +271,16 @@ def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
 def test_what_a_job_used_is_read_as_version_2_tells_it_in_a_fake_tree(tmp_path):
     group = make_control_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
-    told = {
+    cgroup_files = {
         "memory.peak": "4096\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
         "memory.events": "low 0\nmax 3\noom 1\noom_kill 1\n", "cgroup.procs": "",
         "cgroup.controllers": "cpu memory pids\n", "cgroup.kill": "",
     }  # fmt: skip
-    for name, text in told.items():
+    for name, text in cgroup_files.items():
         (folder / name).write_text(text)
     assert group.memory_peak_bytes() == 4096
     assert group.cpu_s() == 2.5
-    assert group.ran_out_of_memory()
+    assert group.isolated_job_ran_out_of_memory()
     group.kill()
     assert (folder / "cgroup.kill").read_text() == "1"
 
@@ -337,16 +337,18 @@ def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
         job = IsolatedJob(code="open('/out/n.csv', 'w').write(open('/data/rows').read())",
                   inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})  # fmt: skip
         there, here = runner.run(job, to=tmp_path), node.run(job, to=tmp_path)
-        assert [one.sha256 for one in there.outputs] == [one.sha256 for one in here.outputs]
+        assert [output.sha256 for output in there.outputs] == [
+            output.sha256 for output in here.outputs
+        ]
         assert there.outputs[0].path.read_text() == "x\n1\n2\n"
         assert list((folder / "stages").iterdir()) == []
         assert len(seen) == 1
 
 
 def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
-    step = prepare_handover_step(IsolatedJob(code=""), tmp_path / "stage", tmp_path)
+    step = prepare_isolated_job_handover(IsolatedJob(code=""), tmp_path / "stage", tmp_path)
     with pytest.raises(IsolationError, match="no end"):
-        collect_handover_step(step, tmp_path)
+        collect_isolated_job_outcome(step, tmp_path)
     (tmp_path / "stage" / "outputs" / "0123").write_text("other")
     end = {"ending": "done", "exit_code": 0, "wall_s": 1.0, "cpu_s": 1.0, "memory_peak_bytes": 1,
            "refusals": {}, "log_cut": False,
@@ -355,7 +357,7 @@ def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
     (tmp_path / "stage" / "ended.json").write_text(json.dumps(end))
     (tmp_path / "stage" / "log").write_bytes(b"")
     with pytest.raises(IsolationError, match="other than those collected"):
-        collect_handover_step(step, tmp_path)
+        collect_isolated_job_outcome(step, tmp_path)
 
 
 def test_a_machine_without_control_groups_is_refused(tmp_path):

@@ -48,12 +48,12 @@ def _walk(folder, moment):
 def test_a_project_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(ready, folder)
-    code, said, errors = _walk(folder, moment)
+    code, progress, errors = _walk(folder, moment)
     assert code == -9, errors
     project = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
     verify_ledger(project.ledger)
     _nothing_left_unrecorded(project, folder)
-    _the_budget_is_that_of_the_spends(project, said)
+    _the_budget_is_that_of_the_spends(project, progress)
     _datasets_are_whole_or_gone(project)
     _it_goes_on(project, folder)
     project.ledger.engine.dispose()
@@ -62,8 +62,8 @@ def test_a_project_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_p
 def test_a_walk_that_nobody_kills_comes_to_its_end(ready, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(ready, folder)
-    code, said, errors = _walk(folder, 10_000)
-    assert (code, said) == (0, ["answered", "answered", "whole"]), errors
+    code, progress, errors = _walk(folder, 10_000)
+    assert (code, progress) == (0, ["answered", "answered", "whole"]), errors
     assert (folder / "twin" / "patient").exists()
 
 
@@ -71,7 +71,7 @@ def _nothing_left_unrecorded(project, folder):
     """What lies outside has the bytes of an output whose release is on record."""
     with project.ledger.reading() as tx:
         outputs = records.project_table_rows(tx, "harbour", schema.outputs)
-    released = {one["output"] for one in outputs if one["state"] == "released"}
+    released = {output["output"] for output in outputs if output["state"] == "released"}
     recorded = {
         entry.subject.rsplit("/", 1)[1] for entry in project.ledger.entries(kind="sandbox.release")
     }
@@ -88,7 +88,7 @@ def _nothing_left_unrecorded(project, folder):
         assert [e for e in project.ledger.entries(kind="sandbox.twin") if "files" in e.body]
 
 
-def _the_budget_is_that_of_the_spends(project, said):
+def _the_budget_is_that_of_the_spends(project, progress):
     """Every cost stands once, in both budgets, in the spends and in the ledger."""
     me = actor_id_of(Key.from_seed(bytes([2]) * 32).public_key)
     with project.ledger.reading() as tx:
@@ -103,13 +103,13 @@ def _the_budget_is_that_of_the_spends(project, said):
     total = round(sum(cost.cost_micro for cost in costs) / 1_000_000, 6)
     assert spent == [total, total]
     assert round(sum(entries), 6) == total
-    assert said.count("answered") * child.COST <= total + 1e-9
+    assert progress.count("answered") * child.COST <= total + 1e-9
 
 
 def _datasets_are_whole_or_gone(project):
-    for one in project.status()["datasets"]:
-        if one["state"] != "deleted":
-            load_dataset(project.store / one["dataset"], check=True)
+    for dataset in project.status()["datasets"]:
+        if dataset["state"] != "deleted":
+            load_dataset(project.store / dataset["dataset"], check=True)
 
 
 def _it_goes_on(project, folder):
@@ -119,11 +119,11 @@ def _it_goes_on(project, folder):
     if project.status()["datasets"]:
         project.delete_dataset("raw", by=custodian, at=at)
     assert not (project.store / "raw").exists()
-    asked = project.query(
+    query_outcome = project.query(
         "safe", lambda *_: child.measures.noisy_count_query(60).answer(0.01), 0.01, purpose="n",
         by=researcher, at=at,
     )  # fmt: skip
-    assert asked.answer is not None
-    for one in project.status()["outputs"]:
-        if one["state"] == "approved":
-            project.release(one["output"], folder / "released", by=custodian, at=at)
+    assert query_outcome.answer is not None
+    for output in project.status()["outputs"]:
+        if output["state"] == "approved":
+            project.release(output["output"], folder / "released", by=custodian, at=at)

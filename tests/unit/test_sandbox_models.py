@@ -61,19 +61,19 @@ def _stops(data, rows, folder):
     ]
 
 
-@pytest.mark.parametrize("offered", HOSTILE, ids=lambda one: one.name.replace(" ", "-"))
+@pytest.mark.parametrize("offered", HOSTILE, ids=lambda hostile: hostile.name.replace(" ", "-"))
 def test_a_model_that_carries_people_is_stopped_and_told_why(offered, tmp_path):
     stops = _stops(offered.data, offered.rows, tmp_path)
     assert stops
-    told = " ".join(str(stop.why) for stop in stops)
-    assert "CHAN" not in told
-    assert "A123456" not in told
+    reasons = " ".join(str(stop.why) for stop in stops)
+    assert "CHAN" not in reasons
+    assert "A123456" not in reasons
 
 
 def test_honest_models_pass(tmp_path):
     stopped = [
-        (one.name, [stop.rule for stop in _stops(one.data, one.rows, tmp_path)])
-        for one in honest_models(20)
+        (model.name, [stop.rule for stop in _stops(model.data, model.rows, tmp_path)])
+        for model in honest_models(20)
     ]
     assert sum(bool(rules) for _, rules in stopped) <= 1, stopped
 
@@ -102,8 +102,8 @@ def test_a_model_says_outside_what_it_said_inside(name, tmp_path):
     scaled = scaler.transform(PEOPLE.x)
     asks = getattr(estimator, "predict_proba", None)
     wanted = asks(scaled)[:, 1] if asks else estimator.predict(scaled)
-    found = model.predict(PEOPLE.x)
-    assert np.quantile(np.abs(found - wanted), 0.99) < 1e-3
+    predictions = model.predict(PEOPLE.x)
+    assert np.quantile(np.abs(predictions - wanted), 0.99) < 1e-3
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -112,7 +112,7 @@ def test_a_model_says_outside_what_it_said_inside(name, tmp_path):
     [RandomForestClassifier(12, random_state=0),
      GradientBoostingClassifier(n_estimators=20, max_depth=6, learning_rate=0.5, random_state=0),
      MLPClassifier((60,), solver="lbfgs", max_iter=2000, random_state=0, alpha=0.0)],
-    ids=lambda one: type(one).__name__,
+    ids=lambda classifier: type(classifier).__name__,
 )  # fmt: skip
 def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tmp_path):
     """The leaves are not looked at, so that the attack on memory stands alone."""
@@ -120,9 +120,9 @@ def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tm
     write_model(
         str(tmp_path / "m.json"), estimator.fit(scaler.transform(X), Y), FEATURES, scaler=scaler
     )
-    found = attack_model(parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE)
-    assert found.auc > 0.7
-    assert membership_stops(found)
+    attack = attack_model(parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE)
+    assert attack.auc > 0.7
+    assert membership_stops(attack)
 
 
 def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
@@ -133,8 +133,8 @@ def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
         def predict(self, x):
             return np.array([memory.get(tuple(row), 0.5) for row in x])
 
-    found = attack_model(Liar(), PEOPLE)
-    assert found.auc > 0.9
+    attack = attack_model(Liar(), PEOPLE)
+    assert attack.auc > 0.9
 
 
 @pytest.mark.parametrize(

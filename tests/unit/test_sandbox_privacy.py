@@ -62,14 +62,14 @@ def test_a_cost_must_be_a_number_above_zero(epsilon):
         st.tuples(st.sampled_from("abc"), st.integers(1, 20).map(lambda n: n / 10)), max_size=30
     ),
 )
-def test_random_questions_never_overspend_project_or_person(limit, asked):
+def test_random_questions_never_overspend_project_or_person(limit, questions):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
         account.set_privacy_budget_limit(tx, "heart", limit)
         for person in "abc":
             account.set_privacy_budget_limit(tx, "heart", limit / 2, person=person)
     accepted = dict.fromkeys("abc", 0.0)
-    for person, epsilon in asked:
+    for person, epsilon in questions:
         try:
             with ledger.transaction() as tx:
                 account.spend_privacy_budget(tx, "heart", person, epsilon, purpose="q")
@@ -252,8 +252,8 @@ def test_models_come_close_to_exact_ones_when_epsilon_is_large():
     rng = np.random.default_rng(3)
     x = rng.uniform(-1, 1, (4000, 2))
     y = 0.2 + 0.5 * x[:, 0] - 0.3 * x[:, 1] + rng.normal(0, 0.05, 4000)
-    found = measures.noisy_linear_regression(x, y, 50.0).values
-    assert found == pytest.approx((0.2, 0.5, -0.3), abs=0.02)
+    coefficients = measures.noisy_linear_regression(x, y, 50.0).values
+    assert coefficients == pytest.approx((0.2, 0.5, -0.3), abs=0.02)
     odds = 1 / (1 + np.exp(-(0.4 * x[:, 0])))
     outcome = rng.uniform(size=4000) < odds
     weights = measures.noisy_logistic_regression(x, outcome, 50.0).values
@@ -263,8 +263,8 @@ def test_models_come_close_to_exact_ones_when_epsilon_is_large():
 
 def test_a_person_stands_in_no_more_rows_than_allowed():
     frame = pl.DataFrame({"who": list("aabbbc"), "x": range(6)})
-    kept = measures.limit_rows_a_person(frame, "who", 2)
-    assert kept["x"].to_list() == [0, 1, 2, 3, 5]
+    limited = measures.limit_rows_a_person(frame, "who", 2)
+    assert limited["x"].to_list() == [0, 1, 2, 3, 5]
 
 
 def test_values_outside_the_bounds_count_as_the_bound():

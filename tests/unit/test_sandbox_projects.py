@@ -210,11 +210,11 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
         return measures.noisy_count_query(rows.height).answer(0.5)
 
     sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
-    found = sandbox.project.query(
+    query_outcome = sandbox.project.query(
         "safe", asked, 0.5, purpose="count", by=sandbox.researcher, at=sandbox.now()
     )
-    assert found.state is OutputState.RELEASED
-    assert abs(found.answer.values[0] - 60) < 60
+    assert query_outcome.state is OutputState.RELEASED
+    assert abs(query_outcome.answer.values[0] - 60) < 60
     with pytest.raises(PrivacyBudgetError, match="0.1 of epsilon left"):
         sandbox.project.query(
             "safe", asked, 0.5, purpose="count", by=sandbox.researcher, at=sandbox.now()
@@ -235,11 +235,11 @@ def test_no_person_of_the_data_stands_in_the_ledger_or_the_status(sandbox, node)
     sandbox.sign()
     sandbox.project.opt_out("p7", ConsentScope.ALL, by=sandbox.custodian, at=sandbox.now())
     sandbox.submit(node, "print(open('/data/patient', 'rb').read())", n=ALL_BY_SEX)
-    told = json.dumps([entry.text for entry in sandbox.ledger.entries()])
-    told += json.dumps(sandbox.project.status(), default=str)
+    record_text = json.dumps([entry.text for entry in sandbox.ledger.entries()])
+    record_text += json.dumps(sandbox.project.status(), default=str)
     safe = pl.read_parquet(sandbox.project.store / "safe" / "Patient.parquet")
     people = [*(f'"p{i}"' for i in range(60)), *safe["patient_id"].to_list()]
-    assert not any(person in told for person in people)
+    assert not any(person in record_text for person in people)
 
 
 @settings(max_examples=40, deadline=None)

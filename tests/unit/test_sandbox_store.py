@@ -159,7 +159,7 @@ def test_a_project_makes_of_genomes_counts_and_no_row(tmp_path):
         counts, report = project.count_alleles("genomes", "counts", by=sandbox.custodian, at=now())
         assert (report.people, set(counts.table_row_counts)) == (59, {"AlleleCount"})
         project.sign_risk("counts", report.sha256, by=sandbox.custodian, at=now())
-        states = {one["dataset"]: one["state"] for one in project.status()["datasets"]}
+        states = {dataset["dataset"]: dataset["state"] for dataset in project.status()["datasets"]}
         assert (states["genomes"], states["counts"]) == ("imported", "signed")
         sandbox.ledger.engine.dispose()
 
@@ -240,8 +240,8 @@ def test_killed_at_any_call_there_is_no_dataset_or_a_whole_one(tmp_path, form):
     stops = range(calls, 0, -max(1, calls // 40))
     run(*stops)
     left = [tmp_path / str(stop) for stop in stops]
-    found = [path for path in left if (path / "data").exists()]
-    assert all(load_dataset(path / "data", check=True).files == whole for path in found)
+    finished = [path for path in left if (path / "data").exists()]
+    assert all(load_dataset(path / "data", check=True).files == whole for path in finished)
     assert sum((path / ".data.draft").exists() for path in left) >= 10
     again = next(stop for stop in stops if not (tmp_path / str(stop) / "data").exists())
     run(-again)
@@ -259,13 +259,13 @@ def test_omop_comes_back_with_every_required_field(tmp_path):
         if path is None:
             continue
         wanted = _rows(path)
-        found = pl.read_parquet(dataset.table_path(table))
-        assert found.height == len(wanted)
+        imported = pl.read_parquet(dataset.table_path(table))
+        assert imported.height == len(wanted)
         rows += len(wanted)
         for field in kinds:
             if field.required:
-                told = [_said(row[field.name], field.kind) for row in wanted]
-                assert [_told(value, field.kind) for value in found[field.name]] == told
+                expected = [_said(row[field.name], field.kind) for row in wanted]
+                assert [_told(value, field.kind) for value in imported[field.name]] == expected
                 fields += 1
     assert (rows, fields) == (27_615, 175)
 
@@ -333,19 +333,19 @@ def test_the_command_takes_every_form_and_tells_every_rule(tmp_path, capsys):
     run("ledger", "enrol", *by, *about, "--role", "data-custodian")
     run("sandbox", "init", "bay", "--purpose", "a test")
     (tmp_path / "in.csv").write_text("age,sex\n50,F\n51,M,3\n")
-    told = run("sandbox", "import", "bay", "plain", str(tmp_path / "in.csv"), "--format", "csv")
-    assert told["rows"] == {"rows": 1}
-    assert told["rules"]["rows"]["cells not as in the header"] == 1
-    assert told["rules"]["rows"]["age is no integer"] == 0
+    answer = run("sandbox", "import", "bay", "plain", str(tmp_path / "in.csv"), "--format", "csv")
+    assert answer["rows"] == {"rows": 1}
+    assert answer["rules"]["rows"]["cells not as in the header"] == 1
+    assert answer["rules"]["rows"]["age is no integer"] == 0
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
     samples = "\t".join(f"g{i}" for i in range(40))
     cells = "\t".join(["0|1"] * 20 + ["0|0"] * 20)
     (tmp_path / "in.vcf").write_text(f"{head}{samples}\n1\t5\t.\tA\tC\t.\t.\t.\tGT\t{cells}\n")
-    told = run("sandbox", "import", "bay", "genes", str(tmp_path / "in.vcf"), "--format", "vcf")
-    assert told["sealed"] == ["Genotype", "Sample"]
-    told = run("sandbox", "risk", "bay", "genes", "counts")
-    assert (told["people"], told["withheld"]) == (40, 0)
-    signed = run("sandbox", "risk", "bay", "genes", "counts", "--sign", told["report_sha256"])
+    answer = run("sandbox", "import", "bay", "genes", str(tmp_path / "in.vcf"), "--format", "vcf")
+    assert answer["sealed"] == ["Genotype", "Sample"]
+    answer = run("sandbox", "risk", "bay", "genes", "counts")
+    assert (answer["people"], answer["withheld"]) == (40, 0)
+    signed = run("sandbox", "risk", "bay", "genes", "counts", "--sign", answer["report_sha256"])
     assert signed["dataset"] == "counts"
 
 

@@ -197,14 +197,14 @@ def test_after_any_history_the_model_record_names_who_opted_out(history, scope, 
     with ledger.transaction() as tx:
         records.add_sandbox_project_row(tx, row)
         records.add_trained_model(tx, "r", "m", "safe", trained, 0.5)
-    for person, said, out in history:
+    for person, consent_scope, out in history:
         with ledger.transaction() as tx:
-            consent.record_opt_out(tx, "r", person, said, out=out)
-        last[person, said] = out
+            consent.record_opt_out(tx, "r", person, consent_scope, out=out)
+        last[person, consent_scope] = out
         no = {p for (p, s), gone in last.items() if gone and opt_out_reaches(s, scope)}
         with ledger.reading() as tx:
-            found = records.trained_model_row(tx, "r", "m")
-        assert found["opted_out_since"] == len(no & trained)
+            model_row = records.trained_model_row(tx, "r", "m")
+        assert model_row["opted_out_since"] == len(no & trained)
 
 
 def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sandbox, node):
@@ -233,7 +233,7 @@ def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sand
     )
     assert seen == [len(everyone) - 1]
     with sandbox.ledger.reading() as tx:
-        asked = [
+        question_uses = [
             use for use in records.project_table_rows(tx, "harbour", uses) if use["step"] == "ask"
         ]
-    assert [use["people"] for use in asked] == seen
+    assert [use["people"] for use in question_uses] == seen

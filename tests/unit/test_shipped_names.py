@@ -9,16 +9,20 @@ from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
 from commonwatt.core.shipped import DATA, ShippedCollection
-from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_table_schema
+from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_import_file_schema
 from commonwatt.study.programme.reader import PROGRAMMES, find_programme, load_programme
-from commonwatt.treasury.io.centre import CENTRES, find_centre_finance_file, load_finance_centre
+from commonwatt.treasury.io.centre import (
+    CENTRES,
+    find_debt_financed_centre_file,
+    load_debt_financed_centre,
+)
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 from commonwatt.treasury.io.rules import RULE_TABLES, load_fiscal_rules
 from commonwatt.treasury.usecases.assess import AssessmentOptions, debt_assessment_result
 
 LOOKUPS = {
     "countries": (COUNTRIES, lambda name: country_files(name)[0].parent),
-    "centres": (CENTRES, find_centre_finance_file),
+    "centres": (CENTRES, find_debt_financed_centre_file),
     "programmes": (PROGRAMMES, find_programme),
     "rule tables": (
         RULE_TABLES,
@@ -84,12 +88,20 @@ def test_a_country_folder_of_a_shipped_name_is_read_with_its_path_only(own_folde
 
 
 def test_a_centre_of_a_shipped_name_is_read_with_its_path_only(own_folder):
-    text = find_centre_finance_file("harbour").read_text().replace('name = "', 'name = "mine: ')
+    text = (
+        find_debt_financed_centre_file("harbour").read_text().replace('name = "', 'name = "mine: ')
+    )
     (own_folder / "harbour").write_text(text)
     (own_folder / "harbour.toml").write_text(text)
-    assert not load_finance_centre(find_centre_finance_file("harbour")).name.startswith("mine")
-    assert load_finance_centre(find_centre_finance_file("./harbour")).name.startswith("mine")
-    assert load_finance_centre(find_centre_finance_file("harbour.toml")).name.startswith("mine")
+    assert not load_debt_financed_centre(find_debt_financed_centre_file("harbour")).name.startswith(
+        "mine"
+    )
+    assert load_debt_financed_centre(find_debt_financed_centre_file("./harbour")).name.startswith(
+        "mine"
+    )
+    assert load_debt_financed_centre(
+        find_debt_financed_centre_file("harbour.toml")
+    ).name.startswith("mine")
 
 
 def test_a_programme_of_a_shipped_name_is_read_with_its_path_only(own_folder):
@@ -100,7 +112,7 @@ def test_a_programme_of_a_shipped_name_is_read_with_its_path_only(own_folder):
 
 def test_a_schema_of_a_shipped_name_is_not_read_from_the_folder(own_folder):
     (own_folder / "uci-heart").write_text("no schema")
-    assert load_table_schema("uci-heart").fields
+    assert load_import_file_schema("uci-heart").fields
 
 
 def test_an_indicators_file_called_like_a_country_is_no_subject(own_folder):

@@ -12,10 +12,10 @@ from commonwatt.siting.domain.cooling import Cooling
 from commonwatt.siting.usecases import (
     PlacementOptions,
     day_ahead_placement_rows,
-    gpu_hour_cost_of_run,
     gpu_hour_cost_result,
     placement_result,
     site_cost_comparison,
+    site_gpu_hour_cost_at_measured_use,
     siting_cost_section,
     siting_placement_section,
 )
@@ -50,13 +50,13 @@ def test_use_leads_both_the_tornado_and_the_sobol_table():
 
 
 def test_a_measured_run_replaces_use_and_energy():
-    idle = gpu_hour_cost_of_run(
+    idle = site_gpu_hour_cost_at_measured_use(
         "us-texas", utilisation=0.3, kwh_per_gpu_hour=None, draws=2000, seed=1
     )
-    busy = gpu_hour_cost_of_run(
+    busy = site_gpu_hour_cost_at_measured_use(
         "us-texas", utilisation=0.9, kwh_per_gpu_hour=None, draws=2000, seed=1
     )
-    hungry = gpu_hour_cost_of_run(
+    hungry = site_gpu_hour_cost_at_measured_use(
         "us-texas", utilisation=0.9, kwh_per_gpu_hour=3.0, draws=2000, seed=1
     )
     assert idle["p50_usd_per_gpu_hour"] > 2 * busy["p50_usd_per_gpu_hour"]

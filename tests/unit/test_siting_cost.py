@@ -118,18 +118,18 @@ def test_the_fast_draws_follow_the_slow_ones():
 
 def test_the_same_seed_draws_the_same_costs():
     cells = site_cells(CELLS, "us-texas")
-    one, two = (
+    first_draw, two = (
         draw_gpu_hour_costs(cells, draws=30_000, seed=7),
         draw_gpu_hour_costs(cells, draws=30_000, seed=7),
     )
-    assert one.cost.tobytes() == two.cost.tobytes()
-    assert draw_gpu_hour_costs(cells, draws=30_000, seed=8).p50 != one.p50
+    assert first_draw.cost.tobytes() == two.cost.tobytes()
+    assert draw_gpu_hour_costs(cells, draws=30_000, seed=8).p50 != first_draw.p50
 
 
 def test_sobol_shares_of_a_nearly_additive_cost_add_up():
-    found = cost_sobol_indices(site_cells(CELLS, "us-virginia"), draws=20_000, seed=1)
-    assert 0.9 < found.first.sum() <= 1.02
-    assert (found.total >= found.first - 0.02).all()
+    indices = cost_sobol_indices(site_cells(CELLS, "us-virginia"), draws=20_000, seed=1)
+    assert 0.9 < indices.first.sum() <= 1.02
+    assert (indices.total >= indices.first - 0.02).all()
 
 
 def test_use_is_the_first_driver_in_western_china():
@@ -179,7 +179,7 @@ def test_every_cell_carries_source_date_and_confidence():
 
 def test_money_is_converted_by_rate_and_then_by_prices():
     money = load_site_cost_currency_table()
-    usd = money.cost_in_usd(7.195712, "CNY", 2024, price_year=2025)
+    usd = money.site_cost_in_usd(7.195712, "CNY", 2024, price_year=2025)
     assert math.isclose(usd, money.us_prices[2025] / money.us_prices[2024])
 
 

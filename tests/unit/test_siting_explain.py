@@ -14,7 +14,7 @@ from commonwatt.siting.engines.place.explain import (
     PlacementLimit,
     can_placement_be_feasible,
     check_placement_feasible,
-    price_of_last_gpu,
+    last_gpu_price_by_placement_pool,
     price_of_placement_limits,
     smallest_placement_conflict,
 )
@@ -94,7 +94,9 @@ def test_at_the_optimum_the_last_gpu_saves_what_it_costs():
     problem = roomy(3)
     plan = solve_placement_exactly(problem)
     for price, j in zip(
-        price_of_last_gpu(problem, plan), np.flatnonzero(plan.size > 1e-6), strict=True
+        last_gpu_price_by_placement_pool(problem, plan),
+        np.flatnonzero(plan.size > 1e-6),
+        strict=True,
     ):
         if plan.size[j] < problem.max_size[j] * 0.999:
             assert np.isclose(price.usd[0], problem.size_usd[j], rtol=1e-6)

@@ -12,10 +12,10 @@ from commonwatt.siting.domain.cooling import (
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.engines.place.rolling import (
     best_region_saving_share,
+    placement_outcome_at_origin,
     plan_day_ahead,
     plan_in_hindsight,
     rolling_case_of_market,
-    run_placement_load_at_origin,
 )
 from commonwatt.siting.io.series import (
     check_regions_connected,
@@ -33,7 +33,7 @@ SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
 def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
     case = rolling_case_of_market(WEEKS, limit, shape=SHAPE)
     home, ahead, behind = (
-        run_placement_load_at_origin(case),
+        placement_outcome_at_origin(case),
         plan_day_ahead(case),
         plan_in_hindsight(case),
     )

@@ -411,7 +411,7 @@ def test_a_kill_at_any_statement_leaves_old_or_new(where):
 
 def _schema_text(engine):
     """Return all that the database keeps of its tables, in one look: it is asked at each kill."""
-    kept = (
+    schema_query = (
         "SELECT name, sql FROM sqlite_master ORDER BY name"
         if engine.dialect.name == "sqlite"
         else "SELECT table_name, column_name || data_type FROM information_schema.columns"
@@ -419,7 +419,7 @@ def _schema_text(engine):
         " SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
     )
     with database_read_transaction(engine) as tx:
-        return [tuple(row) for row in tx.execute(sa.text(kept))]
+        return [tuple(row) for row in tx.execute(sa.text(schema_query))]
 
 
 def _clear(where):

@@ -105,8 +105,8 @@ def test_allocated_gpu_time_of_the_plot_is_that_of_the_jobs(studied):
     jobs = store.table(study.run.run_id, "fleet_jobs")
     days = use["day"].unique().sort()
     width = days[1] - days[0]
-    asked = (jobs["gpus"] * (jobs["end_s"] - jobs["start_s"])).sum() / 86_400
-    assert (use["allocated_gpus"] * width).sum() == pytest.approx(asked, rel=1e-9)
+    gpu_days = (jobs["gpus"] * (jobs["end_s"] - jobs["start_s"])).sum() / 86_400
+    assert (use["allocated_gpus"] * width).sum() == pytest.approx(gpu_days, rel=1e-9)
 
 
 def test_a_second_study_is_the_same_run_and_computes_no_stage_again(studied):
@@ -161,12 +161,12 @@ def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
 
 def test_a_tenant_whom_the_trace_never_names_is_a_warning(tmp_path):
     programme = small_programme(tmp_path, '[[tenants]]\nname = "nobody"\n')
-    said = []
+    messages = []
     study = run_study(
-        programme, RunStore(tmp_path / "runs"), report_progress=lambda m: said.append(str(m))
+        programme, RunStore(tmp_path / "runs"), report_progress=lambda m: messages.append(str(m))
     )
     warning = "The programme declares tenant 'nobody', and no job of the trace is theirs."
-    assert warning in said
+    assert warning in messages
     assert "&#39;nobody&#39;" in study.report.read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from commonwatt.cli.runs import runs as group
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.runs import RunStore, figure_lineage
-from commonwatt.study.check import study_faults
+from commonwatt.study.check import study_run_faults
 from commonwatt.study.formulas.declared import FORMULAS
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
@@ -30,7 +30,7 @@ def _leaves(origin):
 
 def test_every_figure_ends_in_inputs_that_have_a_source(studied):
     run = studied[1].run
-    computed = [one["name"] for one in run.figures if one["formula"]]
+    computed = [figure["name"] for figure in run.figures if figure["formula"]]
     assert len(computed) > 40
     for name in computed:
         for leaf in _leaves(figure_lineage(run, name)):
@@ -38,7 +38,7 @@ def test_every_figure_ends_in_inputs_that_have_a_source(studied):
 
 
 def test_every_headline_figure_of_the_wings_is_among_the_figures(studied):
-    names = {one["name"] for one in studied[1].run.figures}
+    names = {figure["name"] for figure in studied[1].run.figures}
     facts = studied[1].run.headline
     assert {f"fleet.{key}" for key in facts if key in ("energy_kwh", "utilisation_share")} <= names
     assert {"funding.capital_bn", "funding.debt_with_gdp_share", "cost.home.usd_per_gpu_hour",
@@ -75,12 +75,14 @@ def test_every_headline_figure_of_the_report_is_a_link_to_its_origin(studied):
 def test_every_figure_has_an_expression_over_tables_of_its_run(studied):
     run = studied[1].run
     tables = {table["name"] for table in run.tables}
-    figures = [one for one in run.figures if one["value"] is not None and one["formula"]]
+    figures = [
+        figure for figure in run.figures if figure["value"] is not None and figure["formula"]
+    ]
     assert len(figures) > 50
-    for one in figures:
-        assert one["expression"], one["name"]
-        assert set(one["tables"]) <= tables
-        assert {f"table.{name}" for name in one["tables"]} <= set(one["inputs"])
+    for figure in figures:
+        assert figure["expression"], figure["name"]
+        assert set(figure["tables"]) <= tables
+        assert {f"table.{name}" for name in figure["tables"]} <= set(figure["inputs"])
 
 
 def test_no_formula_reads_a_table_that_it_does_not_name():
@@ -91,13 +93,13 @@ def test_no_formula_reads_a_table_that_it_does_not_name():
 
 def test_a_figure_leads_to_the_stages_that_wrote_its_tables_and_to_their_files(studied):
     run = studied[1].run
-    known = {one["name"]: one for one in run.figures}
+    known = {figure["name"]: figure for figure in run.figures}
     origin = figure_lineage(run, "fleet.utilisation_share")
     pieces = next(below for below in origin.inputs if below.name == "table.basis_pieces")
     stages = [below for below in pieces.inputs if below.name.startswith("stage.fleet.")]
     assert stages
     assert all(any(b.name.startswith("stage.schedule.") for b in s.inputs) for s in stages)
-    schedule = next(one for name, one in known.items() if name.startswith("stage.schedule."))
+    schedule = next(figure for name, figure in known.items() if name.startswith("stage.schedule."))
     assert schedule["source"].startswith("stage ")
 
 
@@ -106,7 +108,7 @@ def test_a_run_is_checked_by_whoever_has_it(studied):
     given = ["check", study.run.run_id, "--store", str(store.root)]
     done = CliRunner().invoke(group, given, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert study_faults(study.folder) == []
+    assert study_run_faults(study.folder) == []
 
 
 def test_a_run_with_another_value_is_refused(studied, tmp_path):
@@ -114,7 +116,9 @@ def test_a_run_with_another_value_is_refused(studied, tmp_path):
     shutil.copytree(store.root, tmp_path / "runs")
     path = tmp_path / "runs" / study.run.run_id / "run.json"
     text = path.read_text(encoding="utf-8")
-    figure = next(one for one in study.run.figures if one["name"] == "fleet.energy_kwh")
+    figure = next(
+        candidate for candidate in study.run.figures if candidate["name"] == "fleet.energy_kwh"
+    )
     assert str(figure["value"]) in text
     path.write_text(text.replace(f'"value": {figure["value"]}', '"value": 1.5'), encoding="utf-8")
     given = ["check", study.run.run_id, "--store", str(tmp_path / "runs")]
@@ -141,9 +145,9 @@ def test_what_is_no_figure_is_refused_with_those_that_are_near(studied):
 def test_a_manifest_that_goes_in_a_circle_is_a_bug(studied):
     from dataclasses import replace
 
-    one = dict(studied[1].run.figures[0]) | {"name": "a", "inputs": ["a"]}
+    figure = dict(studied[1].run.figures[0]) | {"name": "a", "inputs": ["a"]}
     with pytest.raises(IdentityError):
-        figure_lineage(replace(studied[1].run, figures=[one]), "a")
+        figure_lineage(replace(studied[1].run, figures=[figure]), "a")
 
 
 def test_the_command_shows_the_tree_and_the_run(studied):

@@ -47,13 +47,13 @@ def test_a_what_if_gives_what_a_study_of_the_changed_file_gives(written, tmp_pat
 
 def test_a_change_that_moves_jobs_leaves_the_alternatives_out_and_says_so(written):
     programme, store = written
-    said = []
+    messages = []
     changes = ["fleet.order=qssf"]
     study = run_study(
-        programme, store, what_if=changes, report_progress=lambda m: said.append(str(m))
+        programme, store, what_if=changes, report_progress=lambda m: messages.append(str(m))
     )
     assert "alternative_cheapest" not in study.run.headline
-    assert any("alternatives are left out" in sentence for sentence in said)
+    assert any("alternatives are left out" in sentence for sentence in messages)
 
 
 def test_a_library_cell_may_be_moved_by_a_share(written):

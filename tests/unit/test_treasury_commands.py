@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
-from commonwatt.treasury.engines.finance.finance_answer import centre_capital_need_bn
+from commonwatt.treasury.engines.finance.finance_answer import centre_debt_and_equity_need_bn
 from commonwatt.treasury.engines.track_record import forecast_sign_test_p_value
-from commonwatt.treasury.io.centre import find_centre_finance_file, load_finance_centre
+from commonwatt.treasury.io.centre import find_debt_financed_centre_file, load_debt_financed_centre
 from commonwatt.treasury.io.country.folder import load_country
 from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
 from commonwatt.treasury.usecases.fan import FanOptions
@@ -18,9 +18,9 @@ from tests.shared_data import shared_data
 
 
 def call(*arguments):
-    found = CliRunner().invoke(treasury, list(arguments), catch_exceptions=False)
-    assert found.exit_code == 0
-    return found.stdout
+    invocation = CliRunner().invoke(treasury, list(arguments), catch_exceptions=False)
+    assert invocation.exit_code == 0
+    return invocation.stdout
 
 
 def test_project_answers_with_the_names_of_the_contract():
@@ -48,11 +48,11 @@ def test_project_writes_tables_and_charts(tmp_path: Path):
 
 def test_fan_is_the_same_on_one_thread_and_two():
     few = ("fan", "hongkong", "--paths", "5000", "--years", "5", "--seed", "1", "--json")
-    one = json.loads(call(*few))
-    assert one == json.loads(call(*few, "--threads", "2"))
-    assert len(one["fan"]["debt_gdp_share"]) == 5
-    assert one["chances"][-1]["fiscal_year"] == "ever"
-    assert one["estimation"]["observations"] == 19
+    single_thread = json.loads(call(*few))
+    assert single_thread == json.loads(call(*few, "--threads", "2"))
+    assert len(single_thread["fan"]["debt_gdp_share"]) == 5
+    assert single_thread["chances"][-1]["fiscal_year"] == "ever"
+    assert single_thread["estimation"]["observations"] == 19
 
 
 def test_fan_writes_its_charts(tmp_path: Path):
@@ -78,34 +78,34 @@ def test_assess_and_finance_answer_in_both_forms():
 
 @pytest.mark.parametrize("arguments", [("fan",), ("fan", "--backtest")])
 def test_a_fan_without_a_subject_says_what_is_wanted(arguments):
-    found = CliRunner().invoke(treasury, list(arguments))
-    assert found.exception is not None
-    assert "wanted" in str(found.exception)
+    invocation = CliRunner().invoke(treasury, list(arguments))
+    assert invocation.exception is not None
+    assert "wanted" in str(invocation.exception)
 
 
 def test_a_need_raises_debt_by_itself_and_what_it_costs():
     country = load_country("hongkong")
-    centre = load_finance_centre(find_centre_finance_file("harbour"))
-    need = {year: row["debt_bn"] for year, row in centre_capital_need_bn(centre).items()}
-    found = funding_need_result(country, need, FanOptions(paths=2000, years=8))
+    centre = load_debt_financed_centre(find_debt_financed_centre_file("harbour"))
+    need = {year: row["debt_bn"] for year, row in centre_debt_and_equity_need_bn(centre).items()}
+    funding = funding_need_result(country, need, FanOptions(paths=2000, years=8))
     total = sum(need.values())
-    last = found["years"][-1]
+    last = funding["years"][-1]
     extra = last["debt_with_hkd_bn"] - last["debt_without_hkd_bn"]
-    assert found["years"][2]["debt_with_hkd_bn"] > found["years"][2]["debt_without_hkd_bn"]
+    assert funding["years"][2]["debt_with_hkd_bn"] > funding["years"][2]["debt_without_hkd_bn"]
     assert extra == pytest.approx(total, rel=0.4)
-    assert len(found["fan_with"]) == len(found["fan_without"]) == 8
-    assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
-    assert "with the programme" in debt_with_and_without_need_chart(found)
+    assert len(funding["fan_with"]) == len(funding["fan_without"]) == 8
+    assert funding["fan_with"][4]["q50"] > funding["fan_without"][4]["q50"]
+    assert "with the programme" in debt_with_and_without_need_chart(funding)
 
 
 @pytest.mark.shared_data
 def test_a_comparison_says_what_keeps_economies_apart():
     weo = shared_data("fiscal", "weo_2025_10_40_economies.csv")
     rows = json.loads(call("project", "hongkong", "--compare", str(weo), "--json"))["comparison"]
-    found = {row["economy"]: row for row in rows[1:]}
+    by_economy = {row["economy"]: row for row in rows[1:]}
     assert "not general government" in rows[0]["caveat"]
-    assert "public assets" in found["NOR"]["caveat"]
-    assert found["USA"]["debt_gdp_share"] > 1.2
+    assert "public assets" in by_economy["NOR"]["caveat"]
+    assert by_economy["USA"]["debt_gdp_share"] > 1.2
 
 
 def test_an_even_split_is_no_sign_of_a_lean():

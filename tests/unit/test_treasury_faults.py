@@ -19,7 +19,7 @@ from commonwatt.treasury.domain.errors import (
     RuleError,
 )
 from commonwatt.treasury.engines.projection import project_country_debt
-from commonwatt.treasury.io.centre import load_finance_centre
+from commonwatt.treasury.io.centre import load_debt_financed_centre
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
 from commonwatt.treasury.io.indicators import read_debt_indicators
 from commonwatt.treasury.io.rules import load_fiscal_rules
@@ -50,18 +50,18 @@ def test_a_ledger_that_does_not_balance_is_refused(folder):
         "2025-26,revenue,General Revenue Account,688.8",
         "2025-26,revenue,General Revenue Account,689.8",
     )
-    said = refused(folder, AccountError)
-    assert "ledger.csv, row" in said
-    assert "debits less credits of 1.00" in said
-    assert "adds to zero" in said
+    message = refused(folder, AccountError)
+    assert "ledger.csv, row" in message
+    assert "debits less credits of 1.00" in message
+    assert "adds to zero" in message
 
 
 def test_an_unknown_fund_is_refused_by_row_and_column(folder):
     edit(folder / "lines.csv", "Exchange Fund placements", "Exchange Fund placemints")
-    said = refused(folder, AccountError)
-    assert "lines.csv, row" in said
-    assert "column pocket" in said
-    assert "placemints" in said
+    message = refused(folder, AccountError)
+    assert "lines.csv, row" in message
+    assert "column pocket" in message
+    assert "placemints" in message
 
 
 def test_an_unknown_account_of_the_ledger_is_refused(folder):
@@ -71,9 +71,9 @@ def test_an_unknown_account_of_the_ledger_is_refused(folder):
 
 def test_a_bond_that_matures_before_it_is_issued_is_refused(folder):
     edit(folder / "tranches.csv", "2024,2026", "2027,2026")
-    said = refused(folder, BondError)
-    assert "tranches.csv, row 2, column matures" in said
-    assert "wanted a maturity after the issue" in said
+    message = refused(folder, BondError)
+    assert "tranches.csv, row 2, column matures" in message
+    assert "wanted a maturity after the issue" in message
 
 
 def test_a_dated_bond_that_matures_before_it_is_issued_is_refused():
@@ -100,17 +100,17 @@ def test_a_dated_bond_that_matures_before_it_is_issued_is_refused():
 )
 def test_a_ratio_given_in_percent_is_refused(folder, file, old, new):
     edit(folder / file, old, new)
-    said = refused(folder, (CountryError, BondError))
-    assert file in said
-    assert "wanted a share between -1 and 1" in said
-    assert "Write 0.05 for five per cent" in said
+    message = refused(folder, (CountryError, BondError))
+    assert file in message
+    assert "wanted a share between -1 and 1" in message
+    assert "Write 0.05 for five per cent" in message
 
 
 def test_growth_in_percent_is_refused_with_its_place(folder):
     edit(folder / "country.toml", "growth = [0.0506]", "growth = [5.06]")
-    said = refused(folder, CountryError)
-    assert "gdp.growth.0" in said
-    assert "5.06" in said
+    message = refused(folder, CountryError)
+    assert "gdp.growth.0" in message
+    assert "5.06" in message
 
 
 def test_every_fault_of_a_country_file_is_told_at_once(folder):
@@ -158,8 +158,8 @@ def test_an_entry_must_hold_amounts():
 
 def test_a_missing_or_broken_file_is_told_in_words(tmp_path):
     with pytest.raises(CentreError, match="found no such file, wanted a TOML file"):
-        load_finance_centre(tmp_path / "none.toml")
+        load_debt_financed_centre(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
     with pytest.raises(CentreError, match="Invalid value"):
-        load_finance_centre(broken)
+        load_debt_financed_centre(broken)

@@ -125,12 +125,12 @@ def test_cash_is_walked_forward_and_back_between_two_month_ends():
         window("2025-03", "2025-08", 61.0), window("2025-07", "2025-08", 9.0),
         window("2025-03", "2025-12", 139.0), window("2025-11", "2025-12", 4.0),
     ]  # fmt: skip
-    found = reconcile_published_debt(
+    reconciliation = reconcile_published_debt(
         [stock("2025-12-31", 400.0), stock("2025-07-31", 328.0)], windows
     )
-    assert found.proceeds == 139.0 - 61.0 + 9.0
-    assert found.repayment == 1.0
-    assert found.rolled_forward_debt == 328.0 + 87.0 - 1.0
+    assert reconciliation.proceeds == 139.0 - 61.0 + 9.0
+    assert reconciliation.repayment == 1.0
+    assert reconciliation.rolled_forward_debt == 328.0 + 87.0 - 1.0
 
 
 @pytest.mark.parametrize("days", [("2025-07-30", "2025-12-31"), ("2025-06-30", "2025-12-31")])

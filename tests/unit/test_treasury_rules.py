@@ -45,10 +45,10 @@ def member(debt=0.78, spb=-0.011, shocks=None, **more):
 def test_every_threshold_has_a_meaning_a_source_and_where_it_was_read(name):
     table = load_fiscal_rules(name)
     assert table.adopted_on.year >= 2013
-    for one in table.thresholds.values():
-        assert one.meaning
-        assert one.source
-        assert one.read_in.startswith(("primary", "secondary"))
+    for threshold in table.thresholds.values():
+        assert threshold.meaning
+        assert threshold.source
+        assert threshold.read_in.startswith(("primary", "secondary"))
     assert all(table.absent.values())
 
 
@@ -56,9 +56,9 @@ def test_an_absent_threshold_is_said_and_not_guessed():
     signals = debt_indicator_signals(
         load_fiscal_rules("srdsf"), {}, group="advanced", capacity="strong"
     )
-    said = {one.indicator: one.signal for one in signals}
-    assert said["near_term_stress_probability"] == "absent"
-    assert said["medium_term_index"] == "no input"
+    by_indicator = {signal.indicator: signal.signal for signal in signals}
+    assert by_indicator["near_term_stress_probability"] == "absent"
+    assert by_indicator["medium_term_index"] == "no input"
     with pytest.raises(RuleError, match="no threshold"):
         load_fiscal_rules("srdsf").fiscal_threshold("near_term")
 
@@ -74,10 +74,10 @@ def test_an_absent_threshold_is_said_and_not_guessed():
     ],
 )
 def test_mac_dsa_signals(debt, group, signal):
-    found = debt_indicator_signals(
+    signals = debt_indicator_signals(
         load_fiscal_rules("mac-dsa"), {"debt_gdp_share_max": debt}, group=group, capacity="weak"
     )
-    assert found[0].signal == signal
+    assert signals[0].signal == signal
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,12 @@ def test_mac_dsa_signals(debt, group, signal):
 )
 def test_lic_dsf_signals(value, capacity, signal):
     table = load_fiscal_rules("lic-dsf")
-    found = debt_indicator_signals(
+    signals = debt_indicator_signals(
         table, {"pv_public_debt_gdp": value}, group="advanced", capacity=capacity
     )
-    assert {one.indicator: one.signal for one in found}["pv_public_debt_gdp"] == signal
+    assert {debt_signal.indicator: debt_signal.signal for debt_signal in signals}[
+        "pv_public_debt_gdp"
+    ] == signal
 
 
 @pytest.mark.parametrize(
@@ -108,18 +110,18 @@ def test_lic_dsf_signals(value, capacity, signal):
 )
 def test_the_debt_safeguard_depends_on_the_ratio(start, fall, signal):
     given = {"debt_gdp_share_start": start, "debt_fall_a_year": fall}
-    found = debt_indicator_signals(EU, given, group="advanced", capacity="strong")
-    assert found[-1].signal == signal
+    signals = debt_indicator_signals(EU, given, group="advanced", capacity="strong")
+    assert signals[-1].signal == signal
 
 
 def test_the_least_step_meets_every_criterion_and_a_smaller_one_does_not():
     inputs = member(debt=1.1, spb=-0.02)
-    found = least_eu_adjustment(inputs, EU, 4)
-    assert found.step == max(found.steps.values())
-    path = project_eu_debt(inputs, EU, 4, found.step, EuScenario.ADJUSTMENT)
+    adjustment = least_eu_adjustment(inputs, EU, 4)
+    assert adjustment.step == max(adjustment.steps.values())
+    path = project_eu_debt(inputs, EU, 4, adjustment.step, EuScenario.ADJUSTMENT)
     assert path.balance[4:].min() >= -0.03 - 1e-9
     assert (path.debt[0] - path.debt[4]) / 4 >= 0.01 - 1e-6
-    less = project_eu_debt(inputs, EU, 4, found.step - 1e-3, EuScenario.ADJUSTMENT)
+    less = project_eu_debt(inputs, EU, 4, adjustment.step - 1e-3, EuScenario.ADJUSTMENT)
     assert (less.debt[0] - less.debt[4]) / 4 < 0.01
 
 
@@ -163,11 +165,11 @@ def test_a_wider_stochastic_test_asks_more():
 
 def test_an_excessive_deficit_asks_at_least_half_a_point_a_year():
     inputs = member(debt=1.1, spb=-0.03, excessive_deficit=True)
-    found = least_eu_adjustment(inputs, EU, 7)
-    path = project_eu_debt(inputs, EU, 7, found.step, EuScenario.ADJUSTMENT)
-    early = [s for s, b in zip(found.taken, path.balance[1:], strict=False) if b < -0.03]
+    adjustment = least_eu_adjustment(inputs, EU, 7)
+    path = project_eu_debt(inputs, EU, 7, adjustment.step, EuScenario.ADJUSTMENT)
+    early = [s for s, b in zip(adjustment.taken, path.balance[1:], strict=False) if b < -0.03]
     assert all(step >= 0.005 - 1e-12 for step in early)
-    assert found.target >= inputs.structural_primary_balance + 7 * found.step - 1e-12
+    assert adjustment.target >= inputs.structural_primary_balance + 7 * adjustment.step - 1e-12
 
 
 MEMBER = """
@@ -189,8 +191,8 @@ def test_a_member_state_is_assessed_for_four_and_seven_years(tmp_path: Path):
     path = tmp_path / "member.toml"
     path.write_text(MEMBER.format(debt=0.78, n=[0.02] * 20))
     assert is_eu_rule_inputs_file(path)
-    found = debt_assessment_result(str(path), None, AssessmentOptions(rules="eu-2024"))
-    assert [one["years"] for one in found["adjustments"]] == [4, 7]
+    assessment = debt_assessment_result(str(path), None, AssessmentOptions(rules="eu-2024"))
+    assert [adjustment["years"] for adjustment in assessment["adjustments"]] == [4, 7]
 
 
 def test_debt_in_percent_is_refused(tmp_path: Path):

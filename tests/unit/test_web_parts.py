@@ -112,7 +112,7 @@ def test_parts_of_stacked_areas_add_up():
     )
     series = [ChartSeries("v", site, where=("site", site)) for site in "ab"]
     data = chart_data(_chart(ChartForm.AREAS, series=series), frame, "en")
-    assert [one["values"] for one in data["series"]] == [[1.0, 2.0], [11.0, 22.0]]
+    assert [area["values"] for area in data["series"]] == [[1.0, 2.0], [11.0, 22.0]]
 
 
 def _table(rows):
@@ -137,17 +137,17 @@ def test_kept_rows_are_those_of_the_table(tmp_path, rows):
         return frame
 
     table = TableRows(key="run/0/t", load=load, size=rows)
-    kept = TableCache(tmp_path)
-    assert kept.table_page(table, TableQuery(first=90, count=5)).frame.equals(frame.slice(90, 5))
-    down = kept.table_page(table, TableQuery(order="-v", count=7)).frame
+    cache = TableCache(tmp_path)
+    assert cache.table_page(table, TableQuery(first=90, count=5)).frame.equals(frame.slice(90, 5))
+    down = cache.table_page(table, TableQuery(order="-v", count=7)).frame
     assert down.equals(frame.sort("v", descending=True).head(7))
-    up = kept.table_page(table, TableQuery(order="maybe", first=3, count=4)).frame
+    up = cache.table_page(table, TableQuery(order="maybe", first=3, count=4)).frame
     wanted = frame["maybe"].arg_sort(nulls_last=True)[3:7]
     assert up["maybe"].to_list() == frame["maybe"][wanted].to_list()
-    found = kept.table_page(table, TableQuery(column="name", starts="n00001", order="-v"))
+    page = cache.table_page(table, TableQuery(column="name", starts="n00001", order="-v"))
     same = frame.filter(pl.col("name").str.starts_with("n00001")).sort("v", descending=True)
-    assert found.height == same.height
-    assert found.frame.equals(same.head(50))
+    assert page.height == same.height
+    assert page.frame.equals(same.head(50))
     again = TableCache(tmp_path)
     loads.clear()
     assert again.table_page(table, TableQuery(order="-v", count=7)).frame.equals(down)
@@ -156,6 +156,6 @@ def test_kept_rows_are_those_of_the_table(tmp_path, rows):
 
 def test_what_is_kept_is_made_once(tmp_path):
     made = []
-    for kept in (TableCache(tmp_path), TableCache(tmp_path)):
-        assert kept.cached_text("run/1/x", lambda: made.append(1) or "text") == "text"
+    for cache in (TableCache(tmp_path), TableCache(tmp_path)):
+        assert cache.cached_text("run/1/x", lambda: made.append(1) or "text") == "text"
     assert made == [1]

@@ -37,7 +37,7 @@ class Console:
         """Return a session of an account that has exactly these roles."""
         now = datetime.now(UTC)
         name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
-        if name not in {one.name for one in accounts.list_console_accounts(self.desk)}:
+        if name not in {account.name for account in accounts.list_console_accounts(self.desk)}:
             accounts.make_account(self.desk, name, roles, by="test", now=now)
         return accounts.begin_account_session(self.desk, name, now=now)
 

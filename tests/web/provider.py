@@ -165,9 +165,9 @@ class Server(AuthorizationServer):
         return status, body, headers
 
     @staticmethod
-    def _token(**asked):
+    def _token(**grant):
         token = {"token_type": "Bearer", "access_token": secrets.token_urlsafe()}
-        return token | {"expires_in": 60, "scope": asked["scope"]}
+        return token | {"expires_in": 60, "scope": grant["scope"]}
 
 
 class Words(OpenIDCode):

@@ -22,7 +22,7 @@ def sample_store(root: Path, **tables: pl.DataFrame) -> Run:
         title=about["title"],
         seed=about["seed"],
         parameters=about["parameters"] | {"tables": sorted(tables)},
-        inputs=[RunInput(**one) for one in about["inputs"]],
+        inputs=[RunInput(**run_input) for run_input in about["inputs"]],
     )
     store = RunStore(root)
     draft = store.draft(recipe)
@@ -71,8 +71,8 @@ def renew(store: Path, run_id: str) -> None:
     for path in (folder / "tables").glob("*.parquet"):
         shutil.copy(path, HARBOUR / path.name)
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    kept = {name: about[name] for name in KEPT}
-    text = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
+    study_fields = {name: about[name] for name in KEPT}
+    text = json.dumps(study_fields, ensure_ascii=False, indent=1) + "\n"
     (HARBOUR / "study.json").write_text(text, encoding="utf-8")
 
 

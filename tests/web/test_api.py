@@ -46,8 +46,8 @@ def test_every_page_with_all_its_forms_stands_in_the_schema(schema):
         for ending in ("", ".json", "/tables/{table}.csv", "/charts/{chart}.json"):
             operation = schema["paths"][f"/{page.name}{ending}"]["get"]
             assert operation["x-roles"] == sorted(ACTION_ROLES[page.action])
-            names = {one["name"] for one in operation["parameters"]}
-            assert {one.name for one in page.parameters} <= names
+            names = {parameter["name"] for parameter in operation["parameters"]}
+            assert {parameter.name for parameter in page.parameters} <= names
 
 
 def test_every_call_of_the_client_stands_in_the_schema(schema):
@@ -160,14 +160,14 @@ def _sent(http, address, case, headers):
     """Send a case; one that no client could put on the wire is passed over."""
     import httpx
 
-    asked = case.as_transport_kwargs(base_url=address)
+    request = case.as_transport_kwargs(base_url=address)
     try:
         return http.request(
-            asked["method"],
-            asked["url"],
-            params=asked.get("params"),
-            headers={**dict(asked.get("headers") or {}), **headers},
-            json=asked.get("json"),
+            request["method"],
+            request["url"],
+            params=request.get("params"),
+            headers={**dict(request.get("headers") or {}), **headers},
+            json=request.get("json"),
         )
     except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError, ValueError, TypeError):
         return None

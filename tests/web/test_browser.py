@@ -87,8 +87,11 @@ def _walk_down(page):
 
 
 def _findings(page):
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found]
+    violations = Axe().run(page, options=RULES).response["violations"]
+    return [
+        (violation["id"], [node["target"] for node in violation["nodes"]][:3])
+        for violation in violations
+    ]
 
 
 @pytest.mark.prove
@@ -103,14 +106,14 @@ def test_no_page_has_an_accessibility_finding_or_a_complaint(page_in, tmp_path, 
         _walk_down(page)
         if address in names:
             _picture(page, folder, f"{address}-{language}.webp")
-        found = _findings(page)
+        page_faults = _findings(page)
         if PROOFS.full:
             other = "dark" if theme == "light" else "light"
             page.evaluate("theme => { document.documentElement.dataset.theme = theme }", other)
-            found += _findings(page)
-        found += [c for c in page.complaints if "404" not in c or address != "nothing"]
-        if found:
-            faults[address] = found
+            page_faults += _findings(page)
+        page_faults += [c for c in page.complaints if "404" not in c or address != "nothing"]
+        if page_faults:
+            faults[address] = page_faults
         page.context.close()
     assert not faults
 
@@ -127,11 +130,11 @@ def _picture(page, folder, name):
 
 def test_pages_fit_a_telephone(page_in):
     wide = {}
-    for one in PAGES:
-        page = page_in(one.name, width=390)
+    for console_page in PAGES:
+        page = page_in(console_page.name, width=390)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if over > 0:
-            wide[one.name] = over
+            wide[console_page.name] = over
         page.context.close()
     assert not wide
 
@@ -228,4 +231,4 @@ def _growing():
 
 def _task_s(client):
     metrics = client.send("Performance.getMetrics")["metrics"]
-    return {one["name"]: one["value"] for one in metrics}["TaskDuration"]
+    return {metric["name"]: metric["value"] for metric in metrics}["TaskDuration"]

@@ -29,8 +29,8 @@ def test_the_airlock_has_no_accessibility_finding(browser, place, output, langua
         page.on("console", lambda m, to=complaints: m.type == "error" and to.append(m.text))
         page.goto(f"{console.address}/{address}")
         _walk_down(page)
-        if found := _findings(page) + complaints:
-            faults[address] = found
+        if page_faults := _findings(page) + complaints:
+            faults[address] = page_faults
         page.close()
     context.close()
     assert not faults

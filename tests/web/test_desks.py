@@ -150,7 +150,7 @@ def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
              "code": "missed-finding"}  # fmt: skip
     with console.visitor(ConsoleRole.CLINICIAN) as clinician:
         owed = clinician.post("/models/incidents", json=given).json()["duties"]
-        assert [one["rule"] for one in owed] == ["hk.ae.death"]
+        assert [duty["rule"] for duty in owed] == ["hk.ae.death"]
         assert clinician.post("/models/incidents", json=given | {"code": "A B"}).status_code == 422
         shown = clinician.get("/models", headers=HTML).text
         assert "1 of 1 deployments are live" in shown

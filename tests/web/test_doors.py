@@ -211,8 +211,8 @@ def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fr
         assert first.get("/accounts", headers=HTML).status_code == 200
         assert first.get("/rooms", headers=HTML).status_code in (403, 404)
     with desk.ledger.reading() as connection:
-        kept = connection.execute(sa.select(schema.accounts.c.password)).scalar_one()
-        assert kept.startswith("$argon2id$")
+        password_hash = connection.execute(sa.select(schema.accounts.c.password)).scalar_one()
+        assert password_hash.startswith("$argon2id$")
         assert link not in str(connection.execute(sa.select(schema.links)).all())
     kinds = [entry.kind for entry in desk.ledger.entries()]
     for kind in ("console.account", "console.grant", "console.password", "console.sign-in"):
@@ -249,7 +249,9 @@ def test_a_session_ends_and_an_account_closes(fresh):
     assert accounts.visitor_of_session(desk, session.secret, now=NOW) is None
     with pytest.raises(ParameterError, match="keeps the accounts"):
         accounts.close_account(desk, "keeper", by="keeper", now=NOW)
-    assert not {one.name: one.closed for one in accounts.list_console_accounts(desk)}["keeper"]
+    assert not {account.name: account.closed for account in accounts.list_console_accounts(desk)}[
+        "keeper"
+    ]
 
 
 def test_a_refused_change_leaves_no_trace(fresh):

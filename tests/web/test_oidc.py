@@ -64,7 +64,7 @@ def test_two_people_of_one_name_have_two_accounts(there):
         server.login = Person(subject, "Lee Wai")
         with console.stranger() as browser:
             _sign_in(browser)
-    assert [one.name for one in accounts.list_console_accounts(console.desk)] == [
+    assert [account.name for account in accounts.list_console_accounts(console.desk)] == [
         "Lee-Wai",
         "Lee-Wai-2",
     ]

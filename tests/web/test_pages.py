@@ -85,8 +85,8 @@ def test_a_table_is_sorted_searched_and_paged(console):
         assert longest[0]["queue_delay_s"] >= everything["queue_delay_s"].max()
         later = rows(order="-queue_delay_s", first=3, count=2)["data"]
         assert later == longest[3:5]
-        found = rows(column="job_id", starts="49")
-        assert {r["job_id"][:2] for r in found["data"]} == {"49"}
+        matches = rows(column="job_id", starts="49")
+        assert {r["job_id"][:2] for r in matches["data"]} == {"49"}
         assert rows(column="job_id", starts="no such")["rows"] == 0
 
 
@@ -133,12 +133,12 @@ def test_a_figure_of_the_report_is_found_in_three_clicks(console):
         (first,) = set(re.findall(r'href="(/origins\?run=[0-9a-f]+)"', page))
         every = visitor.get(first, headers=HTML).text
         assert "figure=" in every
-        asked = "figure=2.02+USD%2FGPU-hour"
-        one = visitor.get(f"{first}&{asked}").text
-        assert "Formula" in one
-        assert "SELECT" in one  # the expression that was evaluated
-        second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', one).group(1)
+        figure_query = "figure=2.02+USD%2FGPU-hour"
+        figure_page = visitor.get(f"{first}&{figure_query}").text
+        assert "Formula" in figure_page
+        assert "SELECT" in figure_page  # the expression that was evaluated
+        second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', figure_page).group(1)
         source = visitor.get(second.replace("&amp;", "&"), headers=HTML).text
         assert "Used by" in source
-        about = visitor.get(f"{first.replace('/origins', '/origins.json')}&{asked}").json()
+        about = visitor.get(f"{first.replace('/origins', '/origins.json')}&{figure_query}").json()
         assert about["data"]["figure"]["inputs"]

@@ -38,8 +38,8 @@ def test_what_a_caller_invents_gives_no_second_count(tmp_path):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_an_address_of_a_network_of_its_own_is_counted_as_the_network(one, other):
-    first, second = (f"2001:db8::{value >> 48:x}:{value & 0xFFFF:x}" for value in (one, other))
+def test_an_address_of_a_network_of_its_own_is_counted_as_the_network(host, other):
+    first, second = (f"2001:db8::{value >> 48:x}:{value & 0xFFFF:x}" for value in (host, other))
     keys = {request_rate_key({"client": (address, 1)}, "") for address in (first, second)}
     assert len(keys) == 1
     assert request_rate_key({"client": ("2001:db8:1::1", 1)}, "") not in keys

@@ -107,8 +107,8 @@ def test_a_work_is_done_and_says_what_it_does(slow):
     foreman.start()
     work = wait_for_task(desk, work_id, 60)
     assert (work.state, work.attempt) == (TaskState.FINISHED, 1)
-    assert [str(said) for said in task_messages(desk, work_id)][:2] == ["Table 0", "Table 1"]
-    assert [one.work_id for one in list_newest_tasks(desk)] == [work_id]
+    assert [str(message) for message in task_messages(desk, work_id)][:2] == ["Table 0", "Table 1"]
+    assert [task.work_id for task in list_newest_tasks(desk)] == [work_id]
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
     assert kinds == [None, "running", "finished"]
     _check_whole(desk, work)

@@ -18,7 +18,10 @@ class Band:
         label: What it is called.
         note: The same with its bounds, as a note under a figure.
 
-    >>> BAND_90.quantile_columns, BAND_90.interval_note("1.20", "2.31").translate("en")
+    >>> (
+    ...     BAND_90.measure_quantile_column_names,
+    ...     BAND_90.measure_interval_note("1.20", "2.31").translate("en"),
+    ... )
     (('q05', 'q95'), '90 % interval 1.20 to 2.31')
     """
 
@@ -28,11 +31,11 @@ class Band:
     note: Message
 
     @property
-    def quantile_columns(self) -> tuple[str, str]:
+    def measure_quantile_column_names(self) -> tuple[str, str]:
         """The columns of a table of quantiles that hold its bounds."""
         return f"q{self.low:02d}", f"q{self.high:02d}"
 
-    def interval_note(self, low: str, high: str) -> Message:
+    def measure_interval_note(self, low: str, high: str) -> Message:
         """Return the band with its bounds as people read them."""
         return Message(self.note.text, {"low": low, "high": high})
 

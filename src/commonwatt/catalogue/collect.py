@@ -57,22 +57,24 @@ def collect_catalogue() -> Catalogue:
     measures: dict[str, Measure] = {}
     tables: dict[str, TableSchema] = {}
     for value in (
-        value for module in declaring_modules() for value in _declared_measures_and_tables(module)
+        value
+        for module in measure_and_table_modules()
+        for value in _declared_measures_and_tables(module)
     ):
         if isinstance(value, TableSchema):
-            _add_to_catalogue(tables, value.name, value)
+            _add_unique_catalogue_declaration(tables, value.name, value)
             for column in value.columns:
                 _check_declared_unit(column.name, column.unit)
-                _add_to_catalogue(measures, column.measure.id, column.measure)
+                _add_unique_catalogue_declaration(measures, column.measure.id, column.measure)
                 _check_units_of_same_kind(column.name, column.unit, column.measure.unit)
         else:
-            _add_to_catalogue(measures, value.id, value)
+            _add_unique_catalogue_declaration(measures, value.id, value)
     for measure in measures.values():
         _check_measure_declaration(measure)
     return Catalogue(measures=measures, tables=tables)
 
 
-def declaring_modules() -> Iterator[ModuleType]:
+def measure_and_table_modules() -> Iterator[ModuleType]:
     """Yield the modules of measures and tables that the rooms have."""
     for room in ROOMS:
         # This module declares its measures itself and has no `measures` below it.
@@ -102,7 +104,7 @@ def _declared_measures_and_tables(module: ModuleType) -> Iterator[Measure | Tabl
                 yield item
 
 
-def _add_to_catalogue(known: dict[str, T], name: str, value: T) -> None:
+def _add_unique_catalogue_declaration(known: dict[str, T], name: str, value: T) -> None:
     # The same object may be met twice, as modules import each other's; another object under one id
     # is a second declaration.
     if known.setdefault(name, value) is not value:

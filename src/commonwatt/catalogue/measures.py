@@ -49,7 +49,7 @@ class Form:
         signed: Whether a rise carries its plus, as a change does.
         grouped: Whether thousands are parted; a year's are not.
 
-    >>> SHARE.with_digits(2).shown_in("% of GDP").unit
+    >>> SHARE.with_digits(2).with_shown_unit("% of GDP").unit
     '% of GDP'
     """
 
@@ -63,7 +63,7 @@ class Form:
         """Return this form with another number of decimals."""
         return replace(self, digits=digits)
 
-    def shown_in(self, unit: str) -> Form:
+    def with_shown_unit(self, unit: str) -> Form:
         """Return this form with another unit that people are shown."""
         return replace(self, unit=unit)
 
@@ -148,7 +148,7 @@ Described = Measure | TableColumn
 
 def measure_label_message(of: Described) -> Message:
     """Return what people call a figure or a column, for whoever translates it later."""
-    return _measure_described(of).label
+    return _measure_of_measure_or_column(of).label
 
 
 def measure_label_text(of: Described, language: str = "en", *, subject: str = "") -> str:
@@ -204,7 +204,7 @@ def measure_value_text(
     if not _needs_measure_unit_text(of, unit) or not _is_measure_cell_number(value):
         return measure_cell_text(value, of, language, currency=currency)
     shown = measure_shown_value(value, of, currency=currency)
-    form = _measure_described(of).form
+    form = _measure_of_measure_or_column(of).form
     sign = "+" if form.signed and shown > 0 else ""
     # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
@@ -229,7 +229,10 @@ def measure_cell_text(
     """
     if not _is_measure_cell_number(value):
         return _non_numeric_measure_text(value, language)
-    shown, form = measure_shown_value(value, of, currency=currency), _measure_described(of).form
+    shown, form = (
+        measure_shown_value(value, of, currency=currency),
+        _measure_of_measure_or_column(of).form,
+    )
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
         return sign + _measure_significant_digits_text(shown)
@@ -242,7 +245,7 @@ def measure_shown_value(value: float, of: Described, *, currency: str = "") -> f
     return float(value) if stored == shown else convert(value, stored or "ratio", shown)
 
 
-def _measure_described(of: Described) -> Measure:
+def _measure_of_measure_or_column(of: Described) -> Measure:
     return of if isinstance(of, Measure) else of.measure
 
 
@@ -251,7 +254,9 @@ def _stored_measure_unit(of: Described, currency: str) -> str:
 
 
 def _shown_measure_unit(of: Described, currency: str) -> str:
-    return _measure_unit_in_currency(of, _measure_described(of).form.unit or of.unit, currency)
+    return _measure_unit_in_currency(
+        of, _measure_of_measure_or_column(of).form.unit or of.unit, currency
+    )
 
 
 def _measure_unit_in_currency(of: Described, unit: str, currency: str) -> str:
@@ -260,7 +265,7 @@ def _measure_unit_in_currency(of: Described, unit: str, currency: str) -> str:
     # Raised and not left open: "{currency} bn" on a page would be found by a reader.
     if not currency:
         raise CatalogueError(
-            _measure_described(of).id,
+            _measure_of_measure_or_column(of).id,
             found=Message("a figure in a country's own money"),
             wanted=Message("the currency of the run"),
         )
@@ -269,7 +274,7 @@ def _measure_unit_in_currency(of: Described, unit: str, currency: str) -> str:
 
 def _needs_measure_unit_text(of: Described, unit: str) -> bool:
     # "GPUs: 1,234" needs no second "GPU", and "ratio" tells nobody anything.
-    if not unit or _measure_described(of).form.kind != FormKind.NUMBER:
+    if not unit or _measure_of_measure_or_column(of).form.kind != FormKind.NUMBER:
         return False
     return any(name != "one" for name, _ in parse_unit(unit).parts)
 

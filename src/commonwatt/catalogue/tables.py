@@ -40,11 +40,11 @@ class TableSchema:
         >>> t.build_frame(wait_s=[1, 2])["wait_s"].to_list()
         [1.0, 2.0]
         """
-        self._check_column_names(columns)
+        self._check_columns_match_schema(columns)
         import polars as pl  # noqa: PLC0415  # see above
 
         return pl.DataFrame(
-            [_table_column_series(column, columns[column.name]) for column in self.columns]
+            [_catalogue_column_series(column, columns[column.name]) for column in self.columns]
         )
 
     def frame_from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -60,7 +60,7 @@ class TableSchema:
         """
         records = list(rows)
         for row in records:
-            self._check_column_names(row)
+            self._check_columns_match_schema(row)
         return self.build_frame(
             **{column.name: [row[column.name] for row in records] for column in self.columns}
         )
@@ -82,7 +82,7 @@ class TableSchema:
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
         return frame.with_columns(
-            _table_column_of_declared_type(self.name, column, frame) for column in self.columns
+            _catalogue_column_of_declared_type(self.name, column, frame) for column in self.columns
         )
 
     def column(self, name: str) -> TableColumn:
@@ -127,7 +127,7 @@ class TableSchema:
         )
         return replace(self, columns=tuple(columns))
 
-    def _check_column_names(self, names: Iterable[str]) -> None:
+    def _check_columns_match_schema(self, names: Iterable[str]) -> None:
         wanted = [column.name for column in self.columns]
         if set(names) != set(wanted):
             raise TableError(
@@ -151,7 +151,7 @@ def _polars_type_by_column_kind() -> dict[str, pl.DataType]:
     }
 
 
-def _table_column_series(column: TableColumn, values: Any) -> pl.Series:
+def _catalogue_column_series(column: TableColumn, values: Any) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above
 
     # Not strict, because rows mix whole numbers and floats in one column; the cast then gives the
@@ -161,7 +161,7 @@ def _table_column_series(column: TableColumn, values: Any) -> pl.Series:
     )
 
 
-def _table_column_of_declared_type(
+def _catalogue_column_of_declared_type(
     table: str, column: TableColumn, frame: pl.DataFrame
 ) -> pl.Series:
     import polars as pl  # noqa: PLC0415  # see above

@@ -90,10 +90,14 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     if move:
         rule_id, _, moved_to = move.partition("=")
         tables = {
-            "moved": app.moved_rule_cells(rule_id, _parse_day_argument(moved_to), checked_days)
+            "moved": app.product_class_cells_of_moved_rule(
+                rule_id, _parse_day_argument(moved_to), checked_days
+            )
         }
     else:
-        tables = app.rule_book_finding_tables(checked_days, parse_cli_fact_options(facts))
+        tables = app.regulatory_rule_book_finding_tables(
+            checked_days, parse_cli_fact_options(facts)
+        )
     # All 1,296 combinations of the axes: for --out, not for a terminal or for JSON.
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}

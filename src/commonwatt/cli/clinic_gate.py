@@ -18,7 +18,7 @@ from commonwatt.cli.frame import (
     print_message_to_stderr,
     raise_click_usage_error,
 )
-from commonwatt.core.log import open_log_or
+from commonwatt.core.log import open_log_with_default_file
 from commonwatt.core.messages import Message, translate
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -88,7 +88,7 @@ def _add_serve_command() -> None:
             raise_click_usage_error(
                 Message("An agent's session needs the name of its plan: --plan.")
             )
-        open_log_or(secret_file.parent / "log" / "gate.jsonl")
+        open_log_with_default_file(secret_file.parent / "log" / "gate.jsonl")
         with app.open_advice_gate(
             where, key_file, institution_file, secret_file, now=_command_utc_now()
         ) as opened:

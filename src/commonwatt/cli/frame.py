@@ -385,10 +385,10 @@ def _close_stdout_exit_code() -> int:
 
 
 def _save_command_result(answer: CommandResult, out: Path) -> None:
-    from commonwatt.core.files import save_table_file_pair, save_text
+    from commonwatt.core.files import save_frame_as_parquet_and_csv, save_text
 
     for name, frame in answer.tables.items():
-        save_table_file_pair(frame, out, name)
+        save_frame_as_parquet_and_csv(frame, out, name)
     for name, text in answer.files.items():
         save_text(text, out / name)
     save_text(command_json_text(answer.data) + "\n", out / "answer.json")

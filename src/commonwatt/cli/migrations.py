@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def migrated_database_command_result(where: str | Path) -> CommandResult:
     """Migrate every store in a database, and say what was done."""
-    from commonwatt.stores.engine import database_faults_named, database_location_text
+    from commonwatt.stores.engine import database_faults_as_store_errors, database_location_text
     from commonwatt.stores.migrate import migrate_database
 
-    with database_faults_named(where):
+    with database_faults_as_store_errors(where):
         migrations = migrate_database(where)
     place = database_location_text(where)
     return CommandResult(

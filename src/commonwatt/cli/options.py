@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from commonwatt.cli.frame import option
-from commonwatt.core.shipped import shipped_or_local_path
+from commonwatt.core.shipped import shipped_data_file_or_local_path
 
 
 class DataPath(click.Path):
@@ -23,7 +23,11 @@ class DataPath(click.Path):
         return Path(
             # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no
             # path.
-            str(super().convert(str(shipped_or_local_path(str(value), Path())), param, ctx))
+            str(
+                super().convert(
+                    str(shipped_data_file_or_local_path(str(value), Path())), param, ctx
+                )
+            )
         )
 
 

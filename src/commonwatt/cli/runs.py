@@ -89,11 +89,11 @@ def check_runs(store: Path, run: str | None) -> CommandResult:
 
 
 def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
-    from commonwatt.study.check import study_faults
+    from commonwatt.study.check import study_run_faults
 
     run = store.get(prefix)
     count = sum(1 for figure in run.figures if figure.get("expression"))
-    faults = study_faults(store.folder(run.run_id))
+    faults = study_run_faults(store.folder(run.run_id))
     # No figures is no proof: a run without any would otherwise be called whole.
     if not count:
         faults = [

@@ -101,7 +101,10 @@ class CommonwattError(Exception):
         """Return the sentence in `language` ("en" or "zh-Hant")."""
         parts = [
             part
-            for part in (self._error_fault_sentence(language), self._remedy_sentence(language))
+            for part in (
+                self._error_sentence_without_remedy(language),
+                self._remedy_sentence(language),
+            )
             if part
         ]
         return " ".join(parts)
@@ -113,7 +116,7 @@ class CommonwattError(Exception):
         parts["remedy"] = self.remedy
         return {"error": self.code} | {key: str(part) for key, part in parts.items() if part}
 
-    def _error_fault_sentence(self, language: str) -> str:
+    def _error_sentence_without_remedy(self, language: str) -> str:
         found_text, wanted_text = (
             _translated_error_part(self.found, language),
             _translated_error_part(self.wanted, language),

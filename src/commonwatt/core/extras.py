@@ -45,14 +45,14 @@ def missing_extra_error(error: ModuleNotFoundError) -> MissingExtraError:
     Several extras may bring one module; the one that is called like the wing whose code wanted
     it is named, since it brings what that wing will want next.
     """
-    requirements = _installed_requirements()
+    requirements = _requirement_lines_with_extras()
     # Built metadata also list under `all` what another extra brings; that one is the smaller.
     every = extras_of_module(error.name or "", requirements)
     names = [name for name in every if name != "all"] or every
     # A module that only a dependency of an extra wants is in no list: any extra may be the one,
     # and the wing in the traceback decides.
     likely = names or _extras_of_requirements(requirements)
-    wanted_by = [name for name in _wings_in_traceback(error) if name in likely]
+    wanted_by = [name for name in _package_names_in_traceback(error) if name in likely]
     extra = (wanted_by or list(names) or ["all"])[0]
     part = f"{_PACKAGE}[{extra}]" if extra else _PACKAGE
     return MissingExtraError(
@@ -75,12 +75,12 @@ def extras_of_module(module: str, requirements: Iterable[str]) -> Sequence[str]:
     ['']
     """
     top = module.split(".", maxsplit=1)[0]
-    wanted = _normal_distribution_name(DISTRIBUTION_OF_MODULE.get(top, top))
+    wanted = _normalised_python_package_name(DISTRIBUTION_OF_MODULE.get(top, top))
     matches = (_REQUIREMENT.match(line.strip()) for line in requirements)
     return [
         match[2] or ""
         for match in matches
-        if match and _normal_distribution_name(match[1]) == wanted
+        if match and _normalised_python_package_name(match[1]) == wanted
     ]
 
 
@@ -90,14 +90,14 @@ def _extras_of_requirements(requirements: Iterable[str]) -> set[str]:
 
 
 @cache
-def _installed_requirements() -> tuple[str, ...]:
+def _requirement_lines_with_extras() -> tuple[str, ...]:
     try:
         return tuple(metadata.requires(_PACKAGE) or ())
     except metadata.PackageNotFoundError:  # run from a checkout that nobody installed
         return ()
 
 
-def _wings_in_traceback(error: BaseException) -> list[str]:
+def _package_names_in_traceback(error: BaseException) -> list[str]:
     """Return the wings of our modules in a traceback, the innermost first."""
     wings: list[str] = []
     trace = error.__traceback__
@@ -109,5 +109,5 @@ def _wings_in_traceback(error: BaseException) -> list[str]:
     return wings[::-1]
 
 
-def _normal_distribution_name(name: str) -> str:
+def _normalised_python_package_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

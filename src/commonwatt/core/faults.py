@@ -178,7 +178,7 @@ def place_of_fault(error: BaseException) -> str:
 
 
 @contextmanager
-def storage_errors_about(where: str | os.PathLike[str]) -> Generator[None]:
+def machine_faults_as_storage_errors(where: str | os.PathLike[str]) -> Generator[None]:
     """Turn a failure of the machine within the block into a `StorageError` about `where`.
 
     Raises:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.core.errors import StorageError
-from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, storage_errors_about
+from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, machine_faults_as_storage_errors
 from commonwatt.core.log import LogEvent, log_event
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LOCK_WAIT_S: Final = 30.0  # as long as a database of ours waits for its lock
 _LOCK_RETRY_S: Final = 0.02
 
 
-def save_table_file_pair(
+def save_frame_as_parquet_and_csv(
     frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
 ) -> tuple[Path, Path]:
     """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.
@@ -101,9 +101,9 @@ def file_draft(
     # A dot before the name: a glob over results must not pick up half a file. Beside the target
     # and not in a temporary folder, because rename(2) is atomic within one file system only.
     draft = path.with_name(f".{path.name}.draft")
-    with storage_errors_about(path):
+    with machine_faults_as_storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = _locked_draft_file(draft, path, mode, wait_s)
+        fd = _locked_draft_file_descriptor(draft, path, mode, wait_s)
         try:
             try:
                 yield draft
@@ -144,9 +144,9 @@ def folder_draft(
             there is no such folder.
     """
     draft = folder.with_name(f".{folder.name}.draft")
-    with storage_errors_about(folder):
+    with machine_faults_as_storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fd = _locked_draft_folder(draft, folder, mode, wait_s)
+        fd = _locked_draft_folder_descriptor(draft, folder, mode, wait_s)
         try:
             try:
                 yield draft
@@ -169,7 +169,7 @@ def file_lock(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Generator[None]:
     Raises:
         StorageError: Another process holds it for longer than `wait_s`.
     """
-    with storage_errors_about(path):
+    with machine_faults_as_storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -218,15 +218,15 @@ def _sync_regular_file(path: Path) -> None:
         os.close(fd)
 
 
-def _locked_draft_file(draft: Path, target: Path, mode: int, wait_s: float) -> int:
+def _locked_draft_file_descriptor(draft: Path, target: Path, mode: int, wait_s: float) -> int:
     """Return the descriptor of an empty draft that is locked and still has its name."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    for _ in _lock_attempts(target, wait_s):
+    for _ in _file_lock_retries_until_timeout(target, wait_s):
         fd = os.open(draft, flags, mode)
         try:
             # The writer that we waited for has renamed this very file to its target by now; what
             # bears the draft's name is another, or none.
-            if try_lock(fd) and _has_name(fd, draft):
+            if try_lock(fd) and _is_descriptor_of_path(fd, draft):
                 os.ftruncate(fd, 0)
                 if stat.S_IMODE(os.fstat(fd).st_mode) & ~mode:
                     # Left by a killed writer with wider permissions than these bytes may have.
@@ -239,8 +239,8 @@ def _locked_draft_file(draft: Path, target: Path, mode: int, wait_s: float) -> i
     raise AssertionError("the attempts end by an error")
 
 
-def _locked_draft_folder(draft: Path, target: Path, mode: int, wait_s: float) -> int:
-    for _ in _lock_attempts(target, wait_s):
+def _locked_draft_folder_descriptor(draft: Path, target: Path, mode: int, wait_s: float) -> int:
+    for _ in _file_lock_retries_until_timeout(target, wait_s):
         with suppress(FileExistsError):
             draft.mkdir(mode)
         try:
@@ -248,7 +248,7 @@ def _locked_draft_folder(draft: Path, target: Path, mode: int, wait_s: float) ->
         except FileNotFoundError:
             continue
         try:
-            if try_lock(fd) and _has_name(fd, draft):
+            if try_lock(fd) and _is_descriptor_of_path(fd, draft):
                 _empty_folder(draft)
                 return fd
         except BaseException:
@@ -278,12 +278,12 @@ def _rename_to_new_folder(draft: Path, folder: Path) -> None:
 
 
 def _wait_for_lock(fd: int, path: Path, wait_s: float) -> None:
-    for _ in _lock_attempts(path, wait_s):
+    for _ in _file_lock_retries_until_timeout(path, wait_s):
         if try_lock(fd):
             return
 
 
-def _lock_attempts(path: Path, wait_s: float) -> Iterator[None]:
+def _file_lock_retries_until_timeout(path: Path, wait_s: float) -> Iterator[None]:
     """Give attempt after attempt until time is up, which is an error."""
     until = time.monotonic() + wait_s
     while True:
@@ -296,7 +296,7 @@ def _lock_attempts(path: Path, wait_s: float) -> Iterator[None]:
     raise StorageError(str(path), found=sentence, remedy=remedy)
 
 
-def _has_name(fd: int, path: Path) -> bool:
+def _is_descriptor_of_path(fd: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:

@@ -16,10 +16,10 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def arrays_sha256(arrays: Mapping[str, npt.NDArray[np.generic]]) -> str:
+def sha256_of_named_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> str:
     """Return one SHA-256 over named arrays: name, type, shape, little-endian bytes.
 
-    >>> arrays_sha256({"a": np.arange(3)})[:12]
+    >>> sha256_of_named_arrays({"a": np.arange(3)})[:12]
     '38b37b674bc2'
     """
     digest = hashlib.sha256()

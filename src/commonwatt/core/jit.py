@@ -54,12 +54,12 @@ def njit(
     return cast("Callable[[Callable[P, R]], Callable[P, R]]", numba.njit(**options))  # pyright: ignore[reportUnknownMemberType]
 
 
-def core_kernel_cache_folder(home: Path) -> Path:
+def numba_cache_folder(home: Path) -> Path:
     """Return the folder of compiled kernels for the kernels as they stand now."""
-    return home / f"kernels-{_jit_kernel_sources_digest()}"
+    return home / f"kernels-{_numba_source_files_digest()}"
 
 
-def _jit_kernel_sources_digest() -> str:
+def _numba_source_files_digest() -> str:
     """Return a digest of every file of ours that holds a kernel."""
     root = Path(__file__).parents[1]
     # The place counts, too: two checkouts whose kernels are alike today need not be tomorrow.
@@ -77,18 +77,18 @@ def _set_numba_cache_folder() -> None:
         return
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     home = Path(base) / "commonwatt"
-    folder = core_kernel_cache_folder(home)
+    folder = numba_cache_folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
     except OSError:  # numba then keeps its code beside the sources, or compiles each time
         return
-    _forget_old_kernel_folders(home)
+    _remove_old_numba_cache_folders(home)
     config = cast("Any", numba).config
     config.CACHE_DIR = str(folder)
 
 
-def _forget_old_kernel_folders(home: Path) -> None:
+def _remove_old_numba_cache_folders(home: Path) -> None:
     states = sorted(home.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in states[_MOST_FOLDERS:]:
         shutil.rmtree(old, ignore_errors=True)

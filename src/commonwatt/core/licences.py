@@ -56,24 +56,26 @@ class LicenceTable:
         stand beside its folder.
         """
         exact = [row for row in self.rows if path in row.paths]
-        return exact or [row for row in self.rows if _matches_any_pattern(path, row.paths)]
+        return exact or [
+            row for row in self.rows if _matches_licensed_path_pattern(path, row.paths)
+        ]
 
     def identifiers(self) -> tuple[str, ...]:
         """Return every licence that some file is under, in alphabetical order."""
         return tuple(sorted({each for row in self.rows for each in row.identifiers}))
 
 
-def load_licence_table(package: Path = PACKAGE) -> LicenceTable:
+def load_package_licence_table(package: Path = PACKAGE) -> LicenceTable:
     """Return the table of a package's folder.
 
-    >>> load_licence_table().rows_of_file("data/traces/examples/philly.csv")[0].licence
+    >>> load_package_licence_table().rows_of_file("data/traces/examples/philly.csv")[0].licence
     'CC-BY-4.0'
     """
     path = next(p for p in (package / "data", package) if (p / "licences.toml").is_file())
     table: dict[str, Any] = tomllib.loads((path / "licences.toml").read_text(encoding="utf-8"))
     licences = table["licences"]
     return LicenceTable(
-        rows=tuple(_file_licence_of_row(row) for row in table["file"]),
+        rows=tuple(_parse_file_licence_row(row) for row in table["file"]),
         names={name: each["name"] for name, each in licences.items()},
         texts={name: each["text"] for name, each in licences.items()},
     )
@@ -110,7 +112,7 @@ The program is under the Apache License 2.0. These files in its package are of o
 or hold what others made; licences.toml in the package gives source and licence of each file."""
 
 
-def _file_licence_of_row(row: Mapping[str, Any]) -> FileLicence:
+def _parse_file_licence_row(row: Mapping[str, Any]) -> FileLicence:
     paths = row["path"]
     return FileLicence(
         paths=(paths,) if isinstance(paths, str) else tuple(paths),
@@ -120,12 +122,12 @@ def _file_licence_of_row(row: Mapping[str, Any]) -> FileLicence:
     )
 
 
-def _matches_any_pattern(path: str, patterns: Iterable[str]) -> bool:
-    return any(_path_pattern(pattern).fullmatch(path) for pattern in patterns)
+def _matches_licensed_path_pattern(path: str, patterns: Iterable[str]) -> bool:
+    return any(_licensed_path_regex(pattern).fullmatch(path) for pattern in patterns)
 
 
 @lru_cache
-def _path_pattern(pattern: str) -> re.Pattern[str]:
+def _licensed_path_regex(pattern: str) -> re.Pattern[str]:
     """Return a pattern of paths as a regular expression; `fnmatch` lets `*` cross folders."""
     parts = re.split(r"(\*\*/|\*)", pattern)
     words = {"**/": "(?:.*/)?", "*": "[^/]*"}
@@ -133,4 +135,4 @@ def _path_pattern(pattern: str) -> re.Pattern[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(notices_text(load_licence_table(), NOTICE_TITLE))
+    sys.stdout.write(notices_text(load_package_licence_table(), NOTICE_TITLE))

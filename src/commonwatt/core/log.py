@@ -183,7 +183,7 @@ def open_log(destination: str) -> None:
     _OPEN.log = _StructuredLog(destination)
 
 
-def open_log_or(default: Path) -> None:
+def open_log_with_default_file(default: Path) -> None:
     """Log where the user asked; where nobody asked, into the file `default`.
 
     For what is left running for months: a server without a log cannot be asked what it did.
@@ -230,12 +230,14 @@ def traceback_frames(error: BaseException) -> list[str]:
             break
         frames.append(type(current).__name__)
         for frame in traceback.extract_tb(current.__traceback__):
-            frames.append(f"{_code_file_name(frame.filename)}:{frame.lineno} {frame.name}")
+            frames.append(
+                f"{_source_path_from_package_root(frame.filename)}:{frame.lineno} {frame.name}"
+            )
         current = current.__cause__ or current.__context__
     return frames
 
 
-def _code_file_name(path: str) -> str:
+def _source_path_from_package_root(path: str) -> str:
     """Return a code file from its package on: the folders above may bear a person's name."""
     parts = Path(path).parts
     for root in ("site-packages", "src"):
@@ -262,19 +264,19 @@ def _checked_log_value(name: str, value: object) -> Any:
     return written
 
 
-def _made_id_of(value: object) -> str | None:
+def _loggable_generated_id(value: object) -> str | None:
     return value if isinstance(value, str) and _MADE_ID.fullmatch(value) else None
 
 
-def _name_id_of(value: object) -> str | None:
+def _loggable_name_id(value: object) -> str | None:
     return value if isinstance(value, str) and OPERATOR_NAME.fits(value) else None
 
 
-def _count_of(value: object) -> int | None:
+def _loggable_count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _code_of(value: object) -> str | None:
+def _loggable_code(value: object) -> str | None:
     """Return a code: a member of an enum, a word of our source, or an error's own code."""
     if isinstance(value, Enum | LogCode):
         text = str(value.value if isinstance(value, Enum) else value)
@@ -285,23 +287,23 @@ def _code_of(value: object) -> str | None:
     return None
 
 
-def _seconds_of(value: object) -> float | None:
+def _loggable_duration_s(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return round(value, 6)
 
 
-def _frames_of(value: object) -> list[str] | None:
+def _loggable_stack_frames(value: object) -> list[str] | None:
     return value if isinstance(value, list) else None  # pyright: ignore[reportUnknownVariableType]
 
 
 _LOG_VALUE_OF_KIND: Final[Mapping[FieldKind, Callable[[object], Any]]] = {
-    FieldKind.MADE_ID: _made_id_of,
-    FieldKind.NAME_ID: _name_id_of,
-    FieldKind.COUNT: _count_of,
-    FieldKind.CODE: _code_of,
-    FieldKind.SECONDS: _seconds_of,
-    FieldKind.FRAMES: _frames_of,
+    FieldKind.MADE_ID: _loggable_generated_id,
+    FieldKind.NAME_ID: _loggable_name_id,
+    FieldKind.COUNT: _loggable_count,
+    FieldKind.CODE: _loggable_code,
+    FieldKind.SECONDS: _loggable_duration_s,
+    FieldKind.FRAMES: _loggable_stack_frames,
 }
 _LOG_CONTEXT: ContextVar[dict[str, Any]] = ContextVar("commonwatt_log", default={})  # noqa: B039
 

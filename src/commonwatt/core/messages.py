@@ -43,7 +43,7 @@ def translate(text: str, language: str) -> str:
     # gettext answers the empty string with the header of its catalogue.
     if language != "zh-Hant" or not text:
         return text
-    return _chinese_message_catalogue().gettext(text)
+    return _chinese_gettext_translations().gettext(text)
 
 
 def message_language(choice: str | None) -> str:
@@ -63,7 +63,7 @@ def _message_language_of_environment() -> str:
 
 
 @cache
-def _chinese_message_catalogue() -> gettext.NullTranslations:
+def _chinese_gettext_translations() -> gettext.NullTranslations:
     merged = gettext.NullTranslations()
     # Sorted, so that where two catalogues translate one sentence the same of them wins on every
     # machine.

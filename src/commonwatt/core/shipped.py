@@ -21,18 +21,18 @@ _SHARE_ALIKE: Final = "commonwatt_data_odbl"
 DATA: Final = Path(str(resources.files("commonwatt"))) / "data"
 
 
-def shipped_or_local_path(name: str, folder: Path) -> Path:
+def shipped_data_file_or_local_path(name: str, folder: Path) -> Path:
     """Return where `name` lies: among the shipped files, or in the folder `folder`.
 
-    >>> shipped_or_local_path("shipped:traces/README.md", Path()).name
+    >>> shipped_data_file_or_local_path("shipped:traces/README.md", Path()).name
     'README.md'
-    >>> shipped_or_local_path("jobs.csv", Path("here")).as_posix()
+    >>> shipped_data_file_or_local_path("jobs.csv", Path("here")).as_posix()
     'here/jobs.csv'
     """
     return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else folder / name
 
 
-def share_alike_data_folder() -> Path | None:
+def installed_share_alike_data_folder() -> Path | None:
     """Return the folder of the data that must be shared alike; None where they are not installed.
 
     They stand in a package of their own: their licence reaches over to what is made from
@@ -50,7 +50,7 @@ def share_alike_data_file(*parts: str) -> Path:
     Raises:
         MissingExtraError: Their package is not installed; the remedy names its extra.
     """
-    folder = share_alike_data_folder()
+    folder = installed_share_alike_data_folder()
     if folder is None:
         raise MissingExtraError(
             "commonwatt[regions]",

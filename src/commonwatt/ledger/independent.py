@@ -51,12 +51,14 @@ class ChainReader:
         """Add one line, which must follow from the one before it."""
         line = LINE.fullmatch(raw, 0, len(raw) - 1)
         if not line or raw[-1:] != b"\n":
-            fail_verification(self.size, "it is not a line of a ledger")
+            fail_ledger_verification(self.size, "it is not a line of a ledger")
         index, previous, at, who, kind, subject = line.groups()
         if index != b"%d" % self.size or previous != self.link.hex().encode():
-            fail_verification(self.size, "it does not follow from the one before it")
+            fail_ledger_verification(self.size, "it does not follow from the one before it")
         if at < self.at or who != actor:
-            fail_verification(self.size, "its clock went back, or its actor is not the signer")
+            fail_ledger_verification(
+                self.size, "its clock went back, or its actor is not the signer"
+            )
         if kind in (b"ledger.enrol", b"ledger.revoke"):
             self.learn_actor_key(kind, subject.decode().removeprefix("actor/"), raw)
         self.link, self.at = hashlib.sha256(b"\x00" + raw[:-1]).digest(), at
@@ -73,7 +75,7 @@ class ChainReader:
             return
         key = bytes.fromhex(json.loads(raw)["body"]["public_key"])
         if hashlib.sha256(key).hexdigest()[:16] != name or name in self.keys:
-            fail_verification(self.size, "a key under a name that is not its own")
+            fail_ledger_verification(self.size, "a key under a name that is not its own")
         self.keys[name] = key
 
     def check_batch_signature(self, first: int, actor: str, signature: str) -> None:
@@ -82,7 +84,7 @@ class ChainReader:
         message = f"commonwatt ledger v1\n{self.origin}\n{first}\n{last}\n{self.link.hex()}\n"
         key = self.keys.get(actor, b"")
         if not ed25519_signature_holds(key, bytes.fromhex(signature), message.encode()):
-            fail_verification(last, "the signature does not hold")
+            fail_ledger_verification(last, "the signature does not hold")
 
     def merkle_root(self) -> bytes:
         """Return the Merkle root over the lines so far."""
@@ -92,7 +94,7 @@ class ChainReader:
         return root
 
 
-def fail_verification(where: object, fault: str) -> NoReturn:
+def fail_ledger_verification(where: object, fault: str) -> NoReturn:
     """Stop: the record is not whole."""
     place = f"entry {where}" if isinstance(where, int) else where
     raise SystemExit(f"NOT WHOLE: {place}: {fault}")
@@ -136,32 +138,34 @@ def check_exported_ledger(
     record, signed = ChainReader(notes[0].origin), 0
     owed = {note.size: note.root for note in notes}
     if any(owed[n.size] != n.root or n.origin != record.origin for n in notes):
-        fail_verification("checkpoints", "they contradict each other")
+        fail_ledger_verification("checkpoints", "they contradict each other")
     seals = (folder / "signatures.jsonl").open("rb")
     with (folder / "entries.jsonl").open("rb") as lines, seals:
         for row in seals:
             first, last, actor, signature = json.loads(row)
             if row.decode() != json.dumps([first, last, actor, signature.lower()]) + "\n":
-                fail_verification("signatures", "a line that is not of the form")
+                fail_ledger_verification("signatures", "a line that is not of the form")
             if first != record.size or last < first or actor in record.revoked:
-                fail_verification(record.size, "signed out of order, or with a revoked key")
+                fail_ledger_verification(record.size, "signed out of order, or with a revoked key")
             if first and actor not in record.keys:
-                fail_verification(record.size, "signed by somebody who is not enrolled")
+                fail_ledger_verification(record.size, "signed by somebody who is not enrolled")
             who = actor.encode()
             for _ in range(first, last + 1):
                 record.add_entry_line(lines.readline(), who)
                 if record.size in owed and owed[record.size] != record.merkle_root():
-                    fail_verification(record.size - 1, "another past than the checkpoint says")
+                    fail_ledger_verification(
+                        record.size - 1, "another past than the checkpoint says"
+                    )
             record.check_batch_signature(first, actor, signature)
             signed += 1
         if lines.read(1) or record.size != notes[0].size or max(owed) > record.size:
-            fail_verification(folder, "more or fewer entries than were signed or promised")
+            fail_ledger_verification(folder, "more or fewer entries than were signed or promised")
     if notes[0].root != record.merkle_root() or not record.keys:
-        fail_verification(folder, "the root is another, or the record is empty")
+        fail_ledger_verification(folder, "the root is another, or the record is empty")
     if root_key and next(iter(record.keys.values())).hex() != root_key:
-        fail_verification(0, "another key than yours signed first")
+        fail_ledger_verification(0, "another key than yours signed first")
     if not all(is_checkpoint_signed(note, list(record.keys.values())) for note in notes):
-        fail_verification(folder, "the checkpoint is not signed by anybody enrolled")
+        fail_ledger_verification(folder, "the checkpoint is not signed by anybody enrolled")
     return record.size, signed, record.merkle_root().hex()
 
 
@@ -230,7 +234,7 @@ def verify_exported_ledger(arguments: list[str]) -> None:
         ]
         size, signed, root = check_exported_ledger(folder, notes, "".join(arguments[2:3]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        fail_verification(folder, f"not of the form of an export ({type(error).__name__})")
+        fail_ledger_verification(folder, f"not of the form of an export ({type(error).__name__})")
     sys.stdout.write(f"Whole: {size} entries, {signed} signatures, root {root}\n")
 
 

@@ -477,10 +477,14 @@ def _ledger_range_error(where: str, size: int) -> LedgerError:
 
 def _ledger_entry_filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
     pairs = ((schema.entries.c.kind, kind, "."), (schema.entries.c.subject, subject, "/"))
-    return [_name_filter(column, name, mark) for column, name, mark in pairs if name]
+    return [
+        _ledger_entry_name_condition(column, name, mark) for column, name, mark in pairs if name
+    ]
 
 
-def _name_filter(column: sa.Column[Any], name: str, mark: str) -> sa.ColumnElement[bool]:
+def _ledger_entry_name_condition(
+    column: sa.Column[Any], name: str, mark: str
+) -> sa.ColumnElement[bool]:
     return column.startswith(name, autoescape=True) if name.endswith(mark) else column == name
 
 

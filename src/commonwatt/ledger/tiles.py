@@ -28,15 +28,15 @@ class StoredSubtreeHashes:
         base = level - level % STEP
         count = 1 << (level - base)
         first = position * count
-        return merkle.complete_subtree_root(self._stored_hash_row(base, first, count))
+        return merkle.complete_subtree_root(self._stored_merkle_hashes_of_level(base, first, count))
 
     def subtree_hash_from_below(self, level: int, position: int) -> bytes:
         """Return a node that is about to be stored, from the row of nodes beneath it."""
         return merkle.complete_subtree_root(
-            self._stored_hash_row(level - STEP, position * WIDTH, WIDTH)
+            self._stored_merkle_hashes_of_level(level - STEP, position * WIDTH, WIDTH)
         )
 
-    def _stored_hash_row(self, level: int, first: int, count: int) -> list[bytes]:
+    def _stored_merkle_hashes_of_level(self, level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
             at, hashes = schema.entries.c.position, sa.select(schema.entries.c.link)
         else:

@@ -124,7 +124,7 @@ def merkle_proof_of_ledger_entry(
 
     proof = with_ledger(ledger_location, inclusion_or_consistency_proof)
     return {"holds": proof.holds()} | {
-        k: _ledger_proof_json_value(v) for k, v in asdict(proof).items()
+        k: _ledger_proof_with_hex_hashes(v) for k, v in asdict(proof).items()
     }
 
 
@@ -196,9 +196,9 @@ def ledger_checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _ledger_proof_json_value(proof_member: Any) -> Any:
+def _ledger_proof_with_hex_hashes(proof_member: Any) -> Any:
     if isinstance(proof_member, bytes):
         return proof_member.hex()
     if isinstance(proof_member, list):
-        return [_ledger_proof_json_value(member) for member in cast("list[Any]", proof_member)]
+        return [_ledger_proof_with_hex_hashes(member) for member in cast("list[Any]", proof_member)]
     return proof_member

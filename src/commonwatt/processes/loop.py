@@ -73,7 +73,7 @@ class ProcessWatchLoop:
                         self._step()
                     self._failures = 0
                 except Exception as error:
-                    self._note_failure(error)
+                    self._log_first_failure(error)
         finally:
             if file is not None:
                 with suppress(OSError):
@@ -89,14 +89,14 @@ class ProcessWatchLoop:
     def _wait_s(self) -> float:
         return min(self._every_s * 2 ** min(self._failures, 16), _MOST_WAIT_S)
 
-    def _note_failure(self, error: Exception) -> None:
+    def _log_first_failure(self, error: Exception) -> None:
         self._failures += 1
         # A database that is away for an hour is one line, and not thousands.
         if self._failures == 1:
-            log_unexpected_failure(self._name, error)
+            log_process_loop_failure(self._name, error)
 
 
-def log_unexpected_failure(loop: LogCode, error: Exception) -> None:
+def log_process_loop_failure(loop: LogCode, error: Exception) -> None:
     """Leave one line about a step that failed: of the machine, of a kind we know, or a bug."""
     if machine_fault(error) is not None:
         machine_fault_error(error)

@@ -41,14 +41,14 @@ def render_report_html(report: Report) -> str:
         headings=report_figure_headings,
         cells=report_figure_cells,
         known=known,
-        anchor=figure_origin_anchor,
+        anchor=report_figure_origin_anchor,
     )
 
 
-def figure_origin_anchor(name: str) -> str:
+def report_figure_origin_anchor(name: str) -> str:
     """Return the anchor of a figure's origin.
 
-    >>> figure_origin_anchor("input.my trace.csv")
+    >>> report_figure_origin_anchor("input.my trace.csv")
     'of-input.my_trace.csv'
     """
     # An id of HTML holds no space, and a file's name may.

@@ -25,7 +25,7 @@ def run_store_faults(root: Path) -> list[Message]:
     3. Each table and page of each run has the digest that the manifest names.
     4. No folder that looks like a run is missing from the list.
     """
-    verdict, listed = _run_database_verdict(root)
+    verdict, listed = _run_database_integrity_and_run_ids(root)
     faults = (
         [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
     )
@@ -39,7 +39,7 @@ def run_store_faults(root: Path) -> list[Message]:
     return faults
 
 
-def _run_database_verdict(root: Path) -> tuple[str, set[str]]:
+def _run_database_integrity_and_run_ids(root: Path) -> tuple[str, set[str]]:
     engine = open_database_engine(run_database_location(root))
     try:
         with database_read_transaction(engine) as connection:

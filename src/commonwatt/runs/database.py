@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import commonwatt.runs.schema as schema
 from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
-from commonwatt.stores.engine import database_faults_named, open_database_engine
+from commonwatt.stores.engine import database_faults_as_store_errors, open_database_engine
 from commonwatt.stores.errors import StoreError
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import RUNS
@@ -29,11 +29,11 @@ def run_database_location(root: Path, database: str | None = None) -> str | Path
     if database is None:
         return recorded or root / "runs.sqlite"
     # Half of a team that writes to another database would each see half of the runs.
-    if recorded and recorded != _url_without_password(database):
+    if recorded and recorded != _run_database_url_without_password(database):
         raise StoreError(
             str(link),
             found=recorded,
-            wanted=_url_without_password(database),
+            wanted=_run_database_url_without_password(database),
             remedy=Message("Take the file away to move the store; its runs are listed anew."),
         )
     return database
@@ -46,7 +46,7 @@ def open_run_database(root: Path, database: str | None = None) -> sa.Engine:
         StoreError: It cannot be opened, or is of another version.
     """
     where = run_database_location(root, database)
-    with database_faults_named(where):
+    with database_faults_as_store_errors(where):
         engine = open_database_engine(where)
         try:
             prepare_store(engine, RUNS, schema.metadata.create_all)
@@ -55,11 +55,11 @@ def open_run_database(root: Path, database: str | None = None) -> sa.Engine:
             raise
     # Only a database that opened is remembered: a slip of the pen would lock the folder.
     if database is not None and not (root / _DATABASE_FILE).is_file():
-        save_text(_url_without_password(database) + "\n", root / _DATABASE_FILE)
+        save_text(_run_database_url_without_password(database) + "\n", root / _DATABASE_FILE)
     return engine
 
 
-def _url_without_password(database: str) -> str:
+def _run_database_url_without_password(database: str) -> str:
     # The folder is read by more people than the database; a password stands in PGPASSWORD or
     # in ~/.pgpass of whoever may.
     url = sa.make_url(database)

@@ -65,7 +65,7 @@ class StatesInputs(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of each input that it holds."""
         ...
 
@@ -156,7 +156,7 @@ def run_stage_lineage(inputs: object) -> RunStageLineage:
             case StageResult():
                 edges.add((part.name, part.key))
             case StatesInputs():
-                stated |= dict.fromkeys(part.stated_inputs())
+                stated |= dict.fromkeys(part.stated_run_inputs())
             case _:
                 pass
     # Sorted, because a set has no order and the lineage is written into the run.

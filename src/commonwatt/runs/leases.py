@@ -61,7 +61,7 @@ class DraftLeases:
 
     def take_lease(self, draft: str) -> None:
         """Put a new draft on record as being written, and renew it from now on."""
-        row = {"draft": draft, "beat": 0, "renewed_at_s": _database_clock_s(self._engine)}
+        row = {"draft": draft, "beat": 0, "renewed_at_s": _run_database_clock_s(self._engine)}
         with database_write_transaction(self._engine) as tx:
             tx.execute(sa.insert(schema.drafts).values(**row))
         with self._lock:
@@ -78,7 +78,7 @@ class DraftLeases:
         table = schema.drafts
         renewed = {
             "beat": table.c.beat + 1,
-            "renewed_at_s": _database_clock_s(self._engine),
+            "renewed_at_s": _run_database_clock_s(self._engine),
             "suspect_beat": None,
             "suspect_at_s": None,
         }
@@ -98,7 +98,7 @@ class DraftLeases:
 
     def leases(self) -> list[DraftLease]:
         """Return every lease of the store, whoever holds it."""
-        table, clock = schema.drafts, _database_clock_s(self._engine)
+        table, clock = schema.drafts, _run_database_clock_s(self._engine)
         query = sa.select(
             table.c.draft,
             table.c.beat,
@@ -110,10 +110,10 @@ class DraftLeases:
             rows = tx.execute(query).mappings().all()
         return [_draft_lease_of_row(row) for row in rows]
 
-    def suspect_lease(self, lease: DraftLease) -> None:
+    def mark_lease_suspect(self, lease: DraftLease) -> None:
         """Put on record that a stale lease was seen at this beat, for a later look."""
         table = schema.drafts
-        mark = {"suspect_beat": lease.beat, "suspect_at_s": _database_clock_s(self._engine)}
+        mark = {"suspect_beat": lease.beat, "suspect_at_s": _run_database_clock_s(self._engine)}
         update = sa.update(table).where(table.c.draft == lease.draft, table.c.beat == lease.beat)
         with database_write_transaction(self._engine) as tx:
             tx.execute(update.values(**mark))
@@ -138,7 +138,7 @@ class DraftLeases:
                     continue
 
 
-def _database_clock_s(engine: sa.Engine) -> sa.ColumnElement[float]:
+def _run_database_clock_s(engine: sa.Engine) -> sa.ColumnElement[float]:
     """Return the seconds since 1970 by the database's own clock: hosts need not agree."""
     # now() of PostgreSQL stands still within a transaction, which may have waited for a lock.
     seconds = (

@@ -91,9 +91,9 @@ def matching_run_figure_names(figures: Sequence[Mapping[str, Any]], figure: str)
     # The strictest kind of match first, and the first kind that fits at all: a name must not be
     # drowned by labels that hold it.
     for fits in (
-        _is_run_figure_name,
-        _ends_run_figure_name,
-        _is_figure_as_shown,
+        _is_run_figure_of_name,
+        _is_run_figure_of_name_ending,
+        _is_run_figure_of_shown_value,
         _run_figure_holds_query_words,
     ):
         if names := [row["name"] for row in figures if fits(row, wanted)]:
@@ -101,15 +101,15 @@ def matching_run_figure_names(figures: Sequence[Mapping[str, Any]], figure: str)
     return []
 
 
-def _is_run_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _is_run_figure_of_name(figure: Mapping[str, Any], figure_query: str) -> bool:
     return figure["name"].lower() == figure_query
 
 
-def _ends_run_figure_name(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _is_run_figure_of_name_ending(figure: Mapping[str, Any], figure_query: str) -> bool:
     return figure["name"].lower().endswith(f".{figure_query}")
 
 
-def _is_figure_as_shown(figure: Mapping[str, Any], figure_query: str) -> bool:
+def _is_run_figure_of_shown_value(figure: Mapping[str, Any], figure_query: str) -> bool:
     # People type "93.4%" for what the report writes as "93.4 %".
     shown, wanted = (text.lower().replace(" %", "%") for text in (figure["shown"], figure_query))
     # Whole words, or "2.3" would also mean 12.30.

@@ -84,7 +84,7 @@ class StageStore:
             before: Called before it is computed, to report progress.
         """
         folder = self.folder / run_stage_cache_key(stage.name, inputs)
-        if (cached := _read_cached_stage(folder)) is not None:
+        if (cached := _load_cached_run_stage(folder)) is not None:
             self.reused.append(stage.name)
             return cached
         self.computed.append(stage.name)
@@ -98,10 +98,10 @@ class StageStore:
             files=lineage.files,
             stated=lineage.stated,
         )
-        _write_cached_run_stage(result, folder)
+        _save_run_stage_to_cache(result, folder)
         _forget_oldest_run_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.
-        return _read_cached_stage(folder) or result
+        return _load_cached_run_stage(folder) or result
 
 
 def run_stage_cache_key(name: str, inputs: object) -> str:
@@ -112,7 +112,7 @@ def run_stage_cache_key(name: str, inputs: object) -> str:
     ]
 
 
-def _read_cached_stage(folder: Path) -> StageResult | None:
+def _load_cached_run_stage(folder: Path) -> StageResult | None:
     """Return a cached stage whose files are those that were written, or None."""
     try:
         text = (folder / "stage.json").read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ..
     return tuple((name, digest) for name, digest in rows)
 
 
-def _write_cached_run_stage(stage: StageResult, folder: Path) -> None:
+def _save_run_stage_to_cache(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
     manifest: Mapping[str, Any] = {
         "name": stage.name,
@@ -161,12 +161,12 @@ def _write_cached_run_stage(stage: StageResult, folder: Path) -> None:
 
 
 def _forget_oldest_run_stages(folder: Path) -> None:
-    newest_first = sorted(folder.iterdir(), key=_run_stage_cached_at_s, reverse=True)
+    newest_first = sorted(folder.iterdir(), key=_run_cache_folder_last_used_at_s, reverse=True)
     for old in newest_first[MOST_STAGES:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _run_stage_cached_at_s(path: Path) -> float:
+def _run_cache_folder_last_used_at_s(path: Path) -> float:
     try:
         return path.stat().st_mtime
     # A folder that another process is removing at the same time counts as the oldest.

@@ -31,8 +31,8 @@ from sqlalchemy.exc import IntegrityError
 import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
-from commonwatt.core.faults import storage_errors_about
-from commonwatt.core.files import save_table_file_pair, save_text, sync_folder, sync_tree
+from commonwatt.core.faults import machine_faults_as_storage_errors
+from commonwatt.core.files import save_frame_as_parquet_and_csv, save_text, sync_folder, sync_tree
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
@@ -132,7 +132,7 @@ class RunDraft:
 
     def add_table(self, name: str, frame: pl.DataFrame, *, as_csv: bool = True) -> None:
         """Write a table as Parquet under `tables/`, and as CSV where people read it."""
-        parquet, csv = save_table_file_pair(frame, self.folder / "tables", name)
+        parquet, csv = save_frame_as_parquet_and_csv(frame, self.folder / "tables", name)
         if not as_csv:
             csv.unlink()
         self.tables.append(
@@ -214,7 +214,7 @@ class RunStore:
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
-        with storage_errors_about(self.folder(run.run_id)):
+        with machine_faults_as_storage_errors(self.folder(run.run_id)):
             sync_tree(draft.folder)
             # Renewed just before the rename, so that nobody sweeps what is being given its name.
             if not self._leases.renew_lease(draft.folder.name):
@@ -309,14 +309,14 @@ class RunStore:
         leases = {lease.draft: lease for lease in self._leases.leases()}
         for lease in leases.values():
             if lease.is_gone and self._leases.end_lease(lease):
-                _sweep_draft_folder(self.root / lease.draft)
+                _delete_abandoned_run_draft_folder(self.root / lease.draft)
             elif lease.is_stale and not lease.suspected:
-                self._leases.suspect_lease(lease)
+                self._leases.mark_lease_suspect(lease)
         for folder in sorted(self.root.iterdir()):
             if folder.name.startswith(_SWEPT):
                 shutil.rmtree(folder, ignore_errors=True)
             elif folder.name not in leases and _is_orphaned_draft(folder):
-                _sweep_draft_folder(folder)
+                _delete_abandoned_run_draft_folder(folder)
 
     def _list_run_in_database(self, run: Run) -> None:
         try:
@@ -351,7 +351,7 @@ def _newest_runs_query() -> sa.Select[str]:
     )
 
 
-def _sweep_draft_folder(folder: Path) -> None:
+def _delete_abandoned_run_draft_folder(folder: Path) -> None:
     swept = folder.with_name(f"{_SWEPT}{folder.name.removeprefix(_DRAFT)}")
     # Renamed first: a writer who wakes up and gives the folder its name meets all of it or none.
     try:

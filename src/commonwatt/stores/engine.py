@@ -72,13 +72,13 @@ def database_location_text(where: str | Path | sa.URL) -> str:
     return url.render_as_string()
 
 
-def busy_deadline_s() -> float:
+def database_busy_deadline_s() -> float:
     """Return until when whoever begins to wait now waits, by the monotonic clock."""
     return time.monotonic() + BUSY_TIMEOUT_S
 
 
 @contextmanager
-def database_faults_named(where: str | Path | sa.URL) -> Generator[None]:
+def database_faults_as_store_errors(where: str | Path | sa.URL) -> Generator[None]:
     """Turn what a driver raises into an error that names the database and says what to do.
 
     Raises:
@@ -162,7 +162,7 @@ def _name_database_in_faults(engine: sa.Engine) -> None:
 def _set_sqlite_wal_mode(connection: Any) -> None:
     # Two connections that both turn a new file to WAL would each wait for the other's read lock.
     # SQLite sees that and refuses one at once, whatever its timeout, so we wait in its place.
-    deadline = busy_deadline_s()
+    deadline = database_busy_deadline_s()
     while True:
         try:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -22,7 +22,7 @@ from commonwatt.core.log import LogCode, LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.core.notices import give_notice
 from commonwatt.stores.engine import (
-    busy_deadline_s,
+    database_busy_deadline_s,
     database_location_text,
     database_read_transaction,
     database_write_transaction,
@@ -93,7 +93,7 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
         if not older:
             return []
         copy = _backup_path(path, older[-1])
-        _copy_sqlite_file(connection, copy)
+        _copy_sqlite_before_migration(connection, copy)
         with connection.begin():
             migrations = _migrate_stores(connection)
     for migration in migrations:
@@ -106,7 +106,7 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
 
 
 def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
-    deadline = busy_deadline_s()
+    deadline = database_busy_deadline_s()
     # The server lists a client for a moment after it has gone. Each look is a transaction of its
     # own, because one transaction sees one list.
     while _other_postgresql_sessions(engine) and time.monotonic() < deadline:
@@ -144,7 +144,7 @@ def _migrators_turn(path: Path) -> Generator[None]:
 
     Two that tried at once would each hold the shared lock that keeps the other from being alone.
     """
-    deadline = busy_deadline_s()
+    deadline = database_busy_deadline_s()
     # Beside the database and never on it: closing any descriptor of a file drops SQLite's own
     # locks on it. The file stays, since who waits on a removed one waits for nobody.
     with path.with_name(f".{path.name}.migrating").open("a") as turn:
@@ -236,7 +236,7 @@ def _backup_path(path: Path, version: StoreVersion) -> Path:
     return path.with_name(f"{path.name}{_BEFORE}{version.schema.head}")
 
 
-def _copy_sqlite_file(connection: sa.Connection, target: Path) -> None:
+def _copy_sqlite_before_migration(connection: sa.Connection, target: Path) -> None:
     raw: Any = connection.connection.driver_connection
     # A copy of a hospital's records must not be readable for one moment by whoever could not
     # read the original.

@@ -55,10 +55,10 @@ class StoreSchema:
         return revision
 
 
-def version_needed_by_revision(revision: str) -> str:
+def program_version_of_schema_revision(revision: str) -> str:
     """Return the first version of the program that can read a step, "" where it tells none.
 
-    >>> version_needed_by_revision("ledger_2_from_1_4")
+    >>> program_version_of_schema_revision("ledger_2_from_1_4")
     '1.4'
     """
     needs = _NEEDS.search(revision)

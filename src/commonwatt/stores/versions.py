@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreVersionError
-from commonwatt.stores.schemas import STORES, StoreSchema, version_needed_by_revision
+from commonwatt.stores.schemas import STORES, StoreSchema, program_version_of_schema_revision
 
 _CREATING: Final = 0x0C0_11_0A77
 """The number of a lock in PostgreSQL that stands for making or changing tables."""
@@ -60,7 +60,7 @@ def check_store_versions_known(versions: Iterable[StoreVersion], where: str) -> 
     for version in versions:
         if version.schema.knows_revision(version.revision):
             continue
-        needed = version_needed_by_revision(version.revision)
+        needed = program_version_of_schema_revision(version.revision)
         name = {"store": version.schema.name}
         raise StoreVersionError(
             where,

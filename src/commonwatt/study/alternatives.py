@@ -30,12 +30,12 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.funding import (
-    capital_need_bn_by_year,
-    planned_debt_gdp_share,
+    programme_capital_need_bn_by_year,
+    programme_planned_debt_gdp_share,
     study_need_with_running_cost_bn,
 )
 from commonwatt.study.stages.sites import (
-    cost_input_owner_label,
+    study_cost_input_site_titles,
     study_cost_input_text,
     study_input_four_digit_text,
 )
@@ -161,7 +161,7 @@ def _alternative_debt_figures(base_case: BaseCase) -> Row:
     if part is None:
         return {}
     need, country = (
-        capital_need_bn_by_year(base_case.capital, part),
+        programme_capital_need_bn_by_year(base_case.capital, part),
         open_treasury_country(base_case.programme.country),
     )
     # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
@@ -169,8 +169,8 @@ def _alternative_debt_figures(base_case: BaseCase) -> Row:
     running = study_need_with_running_cost_bn(need, base_case.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
-        "debt_gdp_share": planned_debt_gdp_share(need, part, country),
-        "debt_running_borrowed_gdp_share": planned_debt_gdp_share(running, part, country),
+        "debt_gdp_share": programme_planned_debt_gdp_share(need, part, country),
+        "debt_running_borrowed_gdp_share": programme_planned_debt_gdp_share(running, part, country),
     }
 
 
@@ -183,7 +183,7 @@ def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     )
     return {
         "input": crossing.input.name,
-        "site": cost_input_owner_label(crossing.input.key, programme.file.sites),
+        "site": study_cost_input_site_titles(crossing.input.key, programme.file.sites),
         "unit": crossing.input.unit,
         "p5": crossing.low,
         "median": crossing.median,
@@ -211,7 +211,7 @@ def alternatives_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     }
 
 
-def alternatives_facts(comparison: Comparison) -> Row:
+def alternatives_headline_figures(comparison: Comparison) -> Row:
     """Return the figures that people quote of the alternatives."""
     return {
         "alternative_cheapest": comparison.best,
@@ -261,13 +261,13 @@ def study_alternatives_section(
         ],
         tables=[
             _alternatives_report_table(rows, currency, language),
-            _study_break_even_report_table(break_even_rows, language),
+            _study_alternatives_break_even_table(break_even_rows, language),
         ],
-        notes=[_study_alternatives_note(language)],
+        notes=[_study_alternatives_method_note(language)],
     )
 
 
-def _study_alternatives_note(language: str) -> str:
+def _study_alternatives_method_note(language: str) -> str:
     return Message(
         "The cost is that of a useful GPU-hour, sites weighted by the GPU time that they served, "
         "at the medians; the interval draws all inputs, shared ones once for all sites. Debt "
@@ -296,10 +296,11 @@ def _study_alternatives_lede(
             "share": f"{comparison.best_cheaper_share:.0%}",
         },
     )
-    return f"{cheapest.translate(language)} {study_break_even_sentence(break_even_rows, language)}"
+    break_even = study_alternatives_break_even_sentence(break_even_rows, language)
+    return f"{cheapest.translate(language)} {break_even}"
 
 
-def study_break_even_sentence(break_even_rows: list[Row], language: str) -> str:
+def study_alternatives_break_even_sentence(break_even_rows: list[Row], language: str) -> str:
     """Return which input would have to change for the answer to change, in a sentence."""
     nearest = break_even_rows[0] if break_even_rows else None
     # Points are sorted with the nearest first, so where the first has no crossing none has.
@@ -340,7 +341,7 @@ def _study_alternative_cost_fact(alternative_row: Row, language: str) -> ReportF
         alternative_row["cost_usd_per_gpu_hour"],
         language,
         subject=alternative_row["alternative"],
-        note=BAND_90.interval_note(*bounds),
+        note=BAND_90.measure_interval_note(*bounds),
         of=f"alternative.{alternative_row['name']}.cost_usd_per_gpu_hour",
     )
 
@@ -377,7 +378,7 @@ def _alternatives_report_table(
     )
 
 
-def _study_break_even_report_table(break_even_rows: list[Row], language: str) -> ReportTable:
+def _study_alternatives_break_even_table(break_even_rows: list[Row], language: str) -> ReportTable:
     nearest = [
         row
         | {

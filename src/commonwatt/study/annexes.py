@@ -36,7 +36,7 @@ class Annex:
     absent_because: Message | None = None
 
 
-def study_annexes(
+def programme_project_and_model_annexes(
     programme: Programme, language: str, report_progress: ReportProgress
 ) -> Iterator[Annex]:
     """Yield the sections on data projects and models that the programme asks for."""
@@ -61,16 +61,18 @@ def _wanted_annexes(
 def _study_example_project_annex(part: ProjectsPart, language: str) -> Annex:
     """Return the example room; where this machine cannot hold one, a section that says so."""
     try:
-        from commonwatt.sandbox.usecases.example import example_section_and_tables
+        from commonwatt.sandbox.usecases.example import sandbox_example_section_and_tables
 
         # The day of the file and not of the clock, so that the same programme gives the same bytes
         # next year.
         now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
-        section, tables = example_section_and_tables(language, now=now)
+        section, tables = sandbox_example_section_and_tables(language, now=now)
     # A machine that cannot isolate a job still gets its report; the section says what is missing
     # and why.
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return _absent_annex(_study_example_project_title(), "sandbox", error, language)
+        return _programme_annex_with_absence_reason(
+            _study_example_project_title(), "sandbox", error, language
+        )
     return Annex(
         section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
     )
@@ -82,7 +84,9 @@ def _study_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
 
         section = clinic_models_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return _absent_annex(Message("Medical models"), "clinic", error, language)
+        return _programme_annex_with_absence_reason(
+            Message("Medical models"), "clinic", error, language
+        )
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
     return Annex(
         section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
@@ -104,7 +108,9 @@ def _study_example_project_title() -> Message:
     return Message("Use data without seeing it: a data project")
 
 
-def _absent_annex(title: Message, name: str, error: Exception, language: str) -> Annex:
+def _programme_annex_with_absence_reason(
+    title: Message, name: str, error: Exception, language: str
+) -> Annex:
     if isinstance(error, ModuleNotFoundError):
         error = missing_extra_error(error)
     # Of a foreign error only the kind: its words may quote what it was reading.

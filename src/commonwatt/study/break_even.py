@@ -47,7 +47,7 @@ class BreakEvenPoint:
         return self.flips_at is not None and self.low <= self.flips_at <= self.high
 
     @property
-    def half_ranges_from_median(self) -> float:
+    def break_even_half_ranges_from_median(self) -> float:
         """How far the crossing lies from the median, over the half range on that side."""
         if self.flips_at is None:
             return float("inf")
@@ -68,7 +68,8 @@ def study_break_even_points(first: StudySiteMix, second: StudySiteMix) -> list[B
         if not is_programme_cost_input_fixed(item)
     ]
     return sorted(
-        points, key=lambda crossing: (crossing.half_ranges_from_median, crossing.input.key)
+        points,
+        key=lambda crossing: (crossing.break_even_half_ranges_from_median, crossing.input.key),
     )
 
 
@@ -87,13 +88,13 @@ def _alternative_break_even_point(
         low=low,
         median=median,
         high=high,
-        flips_at=nearest_zero_of_alternative_gap(
-            cost_gaps_usd, median, _alternative_input_search_values(cost_input, low, median, high)
+        flips_at=nearest_zero_of_alternatives_cost_gap(
+            cost_gaps_usd, median, _break_even_search_values_of_input(cost_input, low, median, high)
         ),
     )
 
 
-def _alternative_input_search_values(
+def _break_even_search_values_of_input(
     cost_input: StudyCostInput, low: float, median: float, high: float
 ) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
@@ -107,7 +108,7 @@ def _alternative_input_search_values(
     return sorted({float(value) for value in np.concatenate(pieces)})
 
 
-def nearest_zero_of_alternative_gap(
+def nearest_zero_of_alternatives_cost_gap(
     gaps_at: Callable[[F64], F64], start: float, values: list[float]
 ) -> float | None:
     """Return the zero of a gap nearest to `start` that a walk over `values` finds.
@@ -117,20 +118,26 @@ def nearest_zero_of_alternative_gap(
         start: Where the input stands.
         values: Places to look at, ascending.
 
-    >>> round(nearest_zero_of_alternative_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
+    >>> round(nearest_zero_of_alternatives_cost_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
     1.414213562
-    >>> nearest_zero_of_alternative_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
+    >>> nearest_zero_of_alternatives_cost_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
     True
     """
     gaps = gaps_at(np.array(values)).tolist()
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
-    zeros = [_alternatives_cost_gap_zero(gaps_at, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    zeros = [
+        _bisected_zero_of_alternatives_cost_gap(gaps_at, a, b)
+        for a, b, ga, gb in pairs
+        if ga * gb < 0
+    ]
     # A zero that falls on a value changes no sign between neighbours.
     zeros += [value for value, gap in zip(values, gaps, strict=True) if gap == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
 
-def _alternatives_cost_gap_zero(gaps_at: Callable[[F64], F64], a: float, b: float) -> float:
+def _bisected_zero_of_alternatives_cost_gap(
+    gaps_at: Callable[[F64], F64], a: float, b: float
+) -> float:
     """Return the zero between `a` and `b`, by halving until nothing lies between."""
 
     def is_below(value: float) -> bool:

@@ -21,18 +21,18 @@ from commonwatt.catalogue.measures import CURRENCY, measure_cell_text, measure_v
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.report.render import figure_origin_anchor
+from commonwatt.report.render import report_figure_origin_anchor
 from commonwatt.runs.store import MANIFEST
 from commonwatt.study.formulas.declared import FormulaScope
 from commonwatt.study.formulas.evaluate import (
     TOLERANCE,
     FormulaUse,
-    evaluated,
-    figure_label,
-    formula_uses,
-    is_same_figure_value,
+    is_same_study_figure_value,
+    study_figure_formula_uses,
+    study_figure_formula_value,
+    study_figure_label,
 )
-from commonwatt.study.formulas.identities import table_law_differences
+from commonwatt.study.formulas.identities import study_table_law_differences
 from commonwatt.study.tables import BASIS, BASIS_SITES
 
 Tables = Mapping[str, pl.DataFrame]
@@ -61,7 +61,7 @@ _FACT: Final = re.compile(r'<dt>([^<]*)</dt><dd><a class="of" href="#([^"]+)">')
 _ORIGIN: Final = re.compile(r'<div class="came" id="([^"]+)">(.*?)</dl></div>', re.DOTALL)
 
 
-def study_faults(folder: Path) -> list[Message]:
+def study_run_faults(folder: Path) -> list[Message]:
     """Return what is wrong with a study's run; nothing where every figure follows.
 
     Args:
@@ -101,15 +101,15 @@ def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[
         page: Its report.
     """
     try:
-        uses = {use.name: use for use in formula_uses(tables)}
-        values = {name: evaluated(use, tables) for name, use in uses.items()}
+        uses = {use.name: use for use in study_figure_formula_uses(tables)}
+        values = {name: study_figure_formula_value(use, tables) for name, use in uses.items()}
         return [
             *_undeclared_basis_column_faults(tables, _study_run_currency(manifest)),
             *_study_figure_faults(manifest, uses, values, tables),
             *_study_table_law_faults(tables),
-            *_repeated_figure_cell_faults(uses, values, tables),
+            *_study_cell_differs_from_figure_faults(uses, values, tables),
             *_study_headline_faults(manifest, tables),
-            *_report_page_faults(manifest, uses, values, tables, page),
+            *_study_report_page_figure_faults(manifest, uses, values, tables, page),
         ]
     except (CommonwattError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
         # A table or a manifest that cannot even be read as one is a fault, and no crash.
@@ -148,7 +148,7 @@ def _study_figure_faults(
             continue
         value = values[use.name]
         wanted = {
-            "label": str(figure_label(use, tables)),
+            "label": str(study_figure_label(use, tables)),
             "shown": measure_value_text(value, use.formula.form, currency=currency),
             "unit": use.unit.replace(CURRENCY, currency),
             "formula": use.formula.sentence.translate("en"),
@@ -159,7 +159,7 @@ def _study_figure_faults(
         for what, right in wanted.items():
             if figure[what] != right:
                 yield _figure_differs_fault(use.name, what, figure[what], right)
-        if not is_same_figure_value(figure["value"], value):
+        if not is_same_study_figure_value(figure["value"], value):
             yield _figure_differs_fault(use.name, "value", figure["value"], value)
 
 
@@ -176,7 +176,7 @@ def _figure_differs_fault(name: str, what: str, listed: object, wanted: object) 
 
 
 def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
-    for law, difference in table_law_differences(tables):
+    for law, difference in study_table_law_differences(tables):
         # NaN is not greater than anything, so it has to be asked for by name.
         if difference is None or math.isnan(difference) or difference > TOLERANCE:
             yield Message(
@@ -185,7 +185,7 @@ def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
             )
 
 
-def _repeated_figure_cell_faults(
+def _study_cell_differs_from_figure_faults(
     uses: Mapping[str, FormulaUse], values: Values, tables: Tables
 ) -> Iterator[Message]:
     """Yield the cells of a table that repeats figures and says another than the figure."""
@@ -199,7 +199,7 @@ def _repeated_figure_cell_faults(
             rows = rows.filter(name=use.bound["variant"])
         # The programme's own policy stands first among those compared.
         repeated, value = rows[key][0], values[use.name]
-        if not is_same_figure_value(repeated, value):
+        if not is_same_study_figure_value(repeated, value):
             yield _figure_differs_fault(use.name, table, repeated, value)
 
 
@@ -217,14 +217,14 @@ def _study_headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Messa
     for name, quoted in headline.get("alternative_cost_usd_per_gpu_hour", {}).items():
         pairs[name] = (quoted, values.get(f"alternative.{name}.cost_usd_per_gpu_hour"))
     for key, (quoted, wanted) in pairs.items():
-        if not is_same_figure_value(quoted, wanted):
+        if not is_same_study_figure_value(quoted, wanted):
             yield Message(
                 "The headline {name} is {found}, and the figure is {wanted}.",
                 {"name": key, "found": str(quoted), "wanted": str(wanted)},
             )
 
 
-def _report_page_faults(
+def _study_report_page_figure_faults(
     manifest: Manifest,
     uses: Mapping[str, FormulaUse],
     values: Values,
@@ -234,7 +234,7 @@ def _report_page_faults(
     """Yield the figures that the page shows otherwise; its labels where it is in English."""
     language = manifest["parameters"].get("language", "en")
     currency = _study_run_currency(manifest)
-    by_anchor = {figure_origin_anchor(name): use for name, use in uses.items()}
+    by_anchor = {report_figure_origin_anchor(name): use for name, use in uses.items()}
     for at, text in _LINK.findall(page_html):
         if at in by_anchor:
             use, value = by_anchor[at], values[by_anchor[at].name]
@@ -260,7 +260,7 @@ def _report_page_faults(
     if language == "en":
         for text, at in _FACT.findall(page_html):
             if at in by_anchor:
-                label = str(figure_label(by_anchor[at], tables))
+                label = str(study_figure_label(by_anchor[at], tables))
                 if html.unescape(text) != label:
                     yield _study_page_figure_mismatch(by_anchor[at].name, text, label)
 
@@ -280,7 +280,7 @@ def _figure_origin_faults(
         f"<code>{use.expression}</code>",
     ]
     if language == "en":
-        wanted.append(f">{figure_label(use, tables)}: ")
+        wanted.append(f">{study_figure_label(use, tables)}: ")
     for part in wanted:
         if part not in origin_html:
             yield _study_page_figure_mismatch(use.name, origin_html[:80], part)

@@ -23,8 +23,8 @@ from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
-    figure_label,
-    formula_uses,
+    study_figure_formula_uses,
+    study_figure_label,
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
@@ -32,7 +32,7 @@ from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.sites import (
     CELL,
     StudyCostedSite,
-    cost_input_owner_label,
+    study_cost_input_site_titles,
     study_input_four_digit_text,
 )
 from commonwatt.treasury.usecases.countries import open_treasury_country
@@ -163,9 +163,9 @@ def study_figures(
     """
     options = compared.alternatives if compared else []
     nodes = [
-        *_programme_file_nodes(programme),
+        *_programme_file_figure_nodes(programme),
         *_programme_stated_nodes(programme),
-        *_cost_cell_nodes(
+        *_programme_cost_input_figure_nodes(
             programme,
             [result.base_case.sites or [], *(option.base_case.sites or [] for option in options)],
         ),
@@ -208,7 +208,7 @@ def _study_figure_label_text(node: FigureNode, words: Mapping[str, str], languag
     return Message(node.label.text, values).translate(language)
 
 
-def _programme_file_nodes(programme: Programme) -> Iterator[FigureNode]:
+def _programme_file_figure_nodes(programme: Programme) -> Iterator[FigureNode]:
     """Yield every file that has a say; those of a country state their sources themselves."""
     source = programme.file.demand.source
     of_country = {file.name for file in programme.country_files}
@@ -245,7 +245,7 @@ def _programme_stated_nodes(programme: Programme) -> Iterator[FigureNode]:
         )
 
 
-def _cost_cell_nodes(
+def _programme_cost_input_figure_nodes(
     programme: Programme, groups: list[list[StudyCostedSite]]
 ) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
@@ -264,7 +264,7 @@ def _cost_cell_nodes(
             for q in (0.05, 0.5, 0.95)
         )
         spread = "" if low == high else f" ({low} – {high})"
-        owner = cost_input_owner_label(item.key, programme.file.sites)
+        owner = study_cost_input_site_titles(item.key, programme.file.sites)
         words = {"input": item.name.replace("_", " "), "site": owner}
         yield FigureNode(
             name=f"{CELL}.{item.key}",
@@ -284,9 +284,9 @@ def _evaluated_figure_nodes(
     result: StudyResult, options: list[Alternative], tables: Tables
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
-    computed = _computed_figure_values(result, options)
+    computed = _study_stage_figure_values_by_name(result, options)
     currency = result.funding.data["currency"] if result.funding else ""
-    uses = {use.name: use for use in formula_uses(tables)}
+    uses = {use.name: use for use in study_figure_formula_uses(tables)}
     # Both ways: a figure that no formula gives is untraceable, and a formula without a figure would
     # never be checked.
     if set(uses) != set(computed):
@@ -296,7 +296,7 @@ def _evaluated_figure_nodes(
         check_figure_value(use, computed[name], tables)
         yield FigureNode(
             name=name,
-            label=figure_label(use, tables),
+            label=study_figure_label(use, tables),
             value=computed[name],
             use=use,
             currency=currency,
@@ -305,12 +305,14 @@ def _evaluated_figure_nodes(
         )
 
 
-def _computed_figure_values(
+def _study_stage_figure_values_by_name(
     result: StudyResult, options: list[Alternative]
 ) -> dict[str, float | None]:
     """Return the value of every figure as the stages computed it, by name."""
     fleet_data = result.base_case.fleet.data
-    values = _fleet_values(fleet_data) | _site_figure_values("fleet", result.base_case)
+    values = _study_fleet_figure_values_by_name(fleet_data) | _study_site_use_figure_values_by_name(
+        "fleet", result.base_case
+    )
     if result.cost is not None:
         for row in result.cost.data["sites"]:
             values[f"cost.{row['name']}.usd_per_gpu_hour"] = row["p50_usd_per_gpu_hour"]
@@ -318,19 +320,19 @@ def _computed_figure_values(
         plan = result.placement.data
         values |= {f"place.{key}": plan[key] for key in ("cost_usd", "carbon_t", "gap_share")}
     if result.funding is not None:
-        values |= _study_funding_figure_values(result.funding.data)
+        values |= _study_funding_figure_values_by_name(result.funding.data)
         for row in result.base_case.capital:
             values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
     for option in options:
         above = f"alternative.{option.name}"
-        values |= _site_figure_values(above, option.base_case)
+        values |= _study_site_use_figure_values_by_name(above, option.base_case)
         for row in option.base_case.capital:
             values[f"{above}.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
         values |= {f"{above}.{key}": option.row[key] for key in FIGURES if key in option.row}
     return values
 
 
-def _fleet_values(fleet_data: Mapping[str, Any]) -> dict[str, float | None]:
+def _study_fleet_figure_values_by_name(fleet_data: Mapping[str, Any]) -> dict[str, float | None]:
     figures, everyone = fleet_data["metrics"], fleet_data["metrics"]["all"]
     return {
         "fleet.jobs": everyone["jobs"],
@@ -347,7 +349,9 @@ def _fleet_values(fleet_data: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _site_figure_values(name_prefix: str, base: BaseCase) -> dict[str, float | None]:
+def _study_site_use_figure_values_by_name(
+    name_prefix: str, base: BaseCase
+) -> dict[str, float | None]:
     """Return the use and the energy that the cost of each site was computed with."""
     keys = ("utilisation_share", "kwh_per_gpu_hour")
     # Not strict, because a programme without costs has measured sites and no costed ones.
@@ -359,7 +363,7 @@ def _site_figure_values(name_prefix: str, base: BaseCase) -> dict[str, float | N
     }
 
 
-def _study_funding_figure_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
+def _study_funding_figure_values_by_name(paid: Mapping[str, Any]) -> dict[str, float | None]:
     last = paid["years"][-1]
     return {
         "funding.capital_bn": paid["total_bn"],
@@ -454,7 +458,7 @@ def _run_table_figure_nodes(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
-            sentence=_study_table_sentence(name),
+            sentence=_study_table_description_sentence(name),
             table=name,
             # Tables of the annexes come from no stage; what the programme read is all that can be
             # said of them.
@@ -462,6 +466,6 @@ def _run_table_figure_nodes(
         )
 
 
-def _study_table_sentence(table: str) -> Message:
+def _study_table_description_sentence(table: str) -> Message:
     starts = (sentence for start, sentence in TABLE_SENTENCES.items() if table.startswith(start))
     return next(starts, OF_EXAMPLES)

@@ -107,7 +107,7 @@ DEBT_GDP_LAST: Final = Measure(
     Message("Debt over GDP, last year"),
     "share of GDP",
     Message("Debt over GDP at the end of the last year that is projected"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 # Beside the debt of the capital alone: renting borrows almost nothing, so only this one sets it
 # fairly against building.
@@ -116,7 +116,7 @@ DEBT_RUNNING_BORROWED: Final = Measure(
     Message("Debt over GDP, running cost borrowed too"),
     "share of GDP",
     Message("Debt over GDP if every year's running cost after building is borrowed as well"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 NEED: Final = Measure(
     "capital_need",
@@ -144,7 +144,7 @@ DEBT_GDP_WITH: Final = Measure(
     Message("Debt over GDP with the programme"),
     "share of GDP",
     Message("Gross debt with the programme over that year's GDP"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
     "debt_with / gdp",
 )
 DEBT_GDP_WITHOUT: Final = Measure(
@@ -152,7 +152,7 @@ DEBT_GDP_WITHOUT: Final = Measure(
     Message("Debt over GDP without the programme"),
     "share of GDP",
     Message("Gross debt without the programme over that year's GDP"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
     "debt_without / gdp",
 )
 DEBT_GDP_WITH_MEDIAN: Final = Measure(
@@ -160,14 +160,14 @@ DEBT_GDP_WITH_MEDIAN: Final = Measure(
     Message("Debt over GDP with the programme, median of the paths"),
     "share of GDP",
     Message("Median of debt over GDP over the stochastic paths, the need borrowed"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
     "debt_gdp_without_median",
     Message("Debt over GDP without the programme, median of the paths"),
     "share of GDP",
     Message("Median of debt over GDP over the same stochastic paths, nothing borrowed on top"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 # Of the last year and not of any year: the latter is larger and was once printed under a label that
 # named a year.

@@ -17,7 +17,7 @@ from commonwatt.siting.engines.cost.chance import (
 from commonwatt.study.stages.sites import (
     StudyCostedSite,
     StudyCostInput,
-    study_cost_model_column,
+    study_input_cost_model_index,
     study_rented_gpu_hour_usd,
 )
 
@@ -102,21 +102,21 @@ def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
     return StudySiteMix(
         parts=tuple(
-            _alternative_mix_site(site, float(w))
+            _study_mix_site_at_median_inputs(site, float(w))
             for site, w in zip(sites, weights, strict=True)
             if w > 0
         )
     )
 
 
-def _alternative_mix_site(site: StudyCostedSite, weight: float) -> StudyMixSite:
+def _study_mix_site_at_median_inputs(site: StudyCostedSite, weight: float) -> StudyMixSite:
     medians = {item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_cost_inputs()}
     return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
 def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int) -> F64:
     scores = {
-        cost_input.key: _drawn_study_input_scores(cost_input.key, draws, seed)
+        cost_input.key: _study_input_standard_normal_draws(cost_input.key, draws, seed)
         for cost_input in site.sourced_cost_inputs()
     }
     if site.cells is None:
@@ -127,7 +127,7 @@ def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int)
             1.0, site.site, site.use
         )
     columns = {
-        study_cost_model_column(cost_input): scores[cost_input.key]
+        study_input_cost_model_index(cost_input): scores[cost_input.key]
         for cost_input in site.sourced_cost_inputs()
     }
     return gpu_hour_costs_at_scores(
@@ -135,5 +135,5 @@ def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int)
     )
 
 
-def _drawn_study_input_scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
+def _study_input_standard_normal_draws(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
     return named_random_stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)

@@ -13,7 +13,7 @@ from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
 from commonwatt.study.stages.demand import programme_scheduling_policies
-from commonwatt.study.stages.fleet import fleet_facts, fleet_stage
+from commonwatt.study.stages.fleet import fleet_stage, fleet_stage_headline_figures
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
     FUNDING_STAGE,
@@ -24,7 +24,7 @@ from commonwatt.study.stages.funding import (
 from commonwatt.study.stages.placement import (
     PLACEMENT_STAGE,
     PlacementStageInputs,
-    can_place_week_of_load,
+    can_run_placement_stage,
     study_placement_stage_tables,
 )
 from commonwatt.study.stages.sites import StudyCostedSite, programme_costed_sites
@@ -152,7 +152,7 @@ def _study_cost_stage(
 def _study_placement_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
-    if base.sites is None or not can_place_week_of_load(base.fleet):
+    if base.sites is None or not can_run_placement_stage(base.fleet):
         return None
     return stages.get_or_compute(
         PLACEMENT_STAGE,
@@ -197,9 +197,9 @@ def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     return tables
 
 
-def study_facts(result: StudyResult) -> dict[str, Any]:
+def study_headline_figures(result: StudyResult) -> dict[str, Any]:
     """Return the figures that people quote of a picture."""
-    facts = fleet_facts(result.base_case.fleet)
+    facts = fleet_stage_headline_figures(result.base_case.fleet)
     if result.cost is not None:
         facts["cost_usd_per_gpu_hour"] = {
             row["site"]: row["p50_usd_per_gpu_hour"] for row in result.cost.data["sites"]

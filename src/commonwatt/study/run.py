@@ -22,25 +22,29 @@ from commonwatt.report import (
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
-    alternatives_facts,
+    alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
     study_alternatives_section,
 )
-from commonwatt.study.annexes import Annex, study_annexes
+from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
-from commonwatt.study.formulas.assembled import StudyBasis, study_basis
+from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
+from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
 from commonwatt.study.stages.cost import study_cost_section
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.fleet_section import FleetSummary, study_fleet_section
 from commonwatt.study.stages.funding import study_funding_section
 from commonwatt.study.stages.placement import study_placement_section
 from commonwatt.study.tables import BASIS
-from commonwatt.study.what_if import study_what_if_section, what_if_rows, what_if_tables
+from commonwatt.study.what_if import (
+    study_what_if_section,
+    what_if_figure_change_rows,
+    what_if_tables,
+)
 
 REPORT = "report.html"
 ReportProgress = Callable[[Message], None]
@@ -107,9 +111,13 @@ def run_study(
         else []
     )
     # The example project and models hang on no input that a change could name.
-    beside = [] if changes else list(study_annexes(loaded, language, report_progress))
+    beside = (
+        []
+        if changes
+        else list(programme_project_and_model_annexes(loaded, language, report_progress))
+    )
     report_progress(Message("Writing the report"))
-    recipe = _study_recipe_with_absences(study_recipe(loaded, language), beside)
+    recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
     whole = _StudyReport(loaded, language, recipe, findings, rows, beside)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
@@ -139,8 +147,8 @@ def _compute_study_findings(
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
     compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
-    more = alternatives_facts(compared) if compared else {}
-    return _StudyFindings(drawn, compared, study_facts(drawn) | more)
+    more = alternatives_headline_figures(compared) if compared else {}
+    return _StudyFindings(drawn, compared, study_headline_figures(drawn) | more)
 
 
 def _study_what_if_rows(
@@ -158,7 +166,7 @@ def _study_what_if_rows(
         report_progress,
         alternatives,
     )
-    return what_if_rows(before.facts, findings.facts)
+    return what_if_figure_change_rows(before.facts, findings.facts)
 
 
 def study_recipe(programme: Programme, language: str) -> RunRecipe:
@@ -173,7 +181,7 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
     )
 
 
-def _study_recipe_with_absences(recipe: RunRecipe, annexes: list[Annex]) -> RunRecipe:
+def _study_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -> RunRecipe:
     """Return the recipe with the annexes that this machine could not make.
 
     Without them in it, the same programme studied again after an extra was installed would
@@ -209,7 +217,7 @@ class _StudyReport:
         return tables | (what_if_tables(self.what_if) if self.what_if else {})
 
     def basis(self) -> StudyBasis:
-        return study_basis(self.findings.result, self.findings.comparison)
+        return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
     def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings

@@ -205,14 +205,14 @@ PATH_DEBT_GDP_WITH: Final = Measure(
     Message("Debt over GDP of the path, with the programme"),
     "share of GDP",
     Message("Debt over GDP in the last year of one stochastic path, the need borrowed"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 PATH_DEBT_GDP_WITHOUT: Final = Measure(
     "path_debt_gdp_without",
     Message("Debt over GDP of the path, without the programme"),
     "share of GDP",
     Message("Debt over GDP in the last year of the same path, nothing borrowed on top"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 PATH_DEBT_WITH: Final = Measure(
     "path_debt_with",

@@ -25,7 +25,7 @@ from commonwatt.core.errors import (
     UsageError,
 )
 from commonwatt.core.faults import machine_fault_error
-from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_or
+from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_with_default_file
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import account_of_headers, request_context_of, requested_theme
 from commonwatt.web.errors import (
@@ -111,7 +111,7 @@ def console_app_on_services(services: Services) -> FastAPI:
 def from_environment() -> FastAPI:
     """Return the application of a worker process."""
     settings = Settings.from_environment()
-    open_log_or(settings.log_file)
+    open_log_with_default_file(settings.log_file)
     log_event(LogEvent.CONSOLE_STARTED)
     return build_console_app(settings)
 

@@ -68,16 +68,16 @@ class Normal:
         self._plain = {str(folder): "<folder>", str(PACKAGE): "<package>"}
         self._masks = [(re.compile(pattern), word) for pattern, word in masks]
 
-    def note_ids(self, found):
+    def note_ids(self, node):
         """Remember every run's id and source digest in parsed JSON, in the order met."""
-        if isinstance(found, dict):
-            for key, value in found.items():
+        if isinstance(node, dict):
+            for key, value in node.items():
                 if key in ("run_id", "source_digest") and isinstance(value, str):
                     self._remember(key.split("_")[0], value)
                 else:
                     self.note_ids(value)
-        elif isinstance(found, list):
-            for value in found:
+        elif isinstance(node, list):
+            for value in node:
                 self.note_ids(value)
 
     def _remember(self, kind, value):
@@ -94,9 +94,9 @@ class Normal:
         text = _SHIPPED.sub("<package>/…/", text)
         text = _TIME.sub(_now, text)
         text = _DATE.sub(_today, text)
-        text = _SECONDS.sub(lambda found: _instant(float(found.group()), found.group()), text)
+        text = _SECONDS.sub(lambda match: _instant(float(match.group()), match.group()), text)
         text = _FUNCTION.sub("<function>", text)
-        text = _STAGE.sub(lambda found: f"{found[1] or found[2]}<key>", text)
+        text = _STAGE.sub(lambda match: f"{match[1] or match[2]}<key>", text)
         text = _SPEED.sub("<speed>", text)
         text = _SPEED_FACT.sub(r"\1<speed>", text)
         text = _VERSION.sub("<version>", text)
@@ -104,22 +104,22 @@ class Normal:
             text = pattern.sub(word, text)
         return text
 
-    def json(self, found, key=""):
+    def json(self, node, key=""):
         """Return parsed JSON with rounded numbers; long lists become tables."""
         if key in self._no_results:
             return f"<{key}>"
-        if isinstance(found, dict):
-            return {self.text(k): self.json(v, k) for k, v in found.items()}
-        if isinstance(found, list):
-            if len(found) > MANY:
-                return self._folded(found)
-            return [self.json(value) for value in found]
-        if isinstance(found, str):
-            return self.text(found)
-        return _instant(found, rounded(found)) if isinstance(found, int | float) else found
+        if isinstance(node, dict):
+            return {self.text(k): self.json(v, k) for k, v in node.items()}
+        if isinstance(node, list):
+            if len(node) > MANY:
+                return self._folded(node)
+            return [self.json(value) for value in node]
+        if isinstance(node, str):
+            return self.text(node)
+        return _instant(node, rounded(node)) if isinstance(node, int | float) else node
 
-    def _folded(self, found):
-        rows = [self.json(value) for value in found]
+    def _folded(self, nodes):
+        rows = [self.json(value) for value in nodes]
         if all(isinstance(row, dict) for row in rows):
             names = list(dict.fromkeys(name for row in rows for name in row))
             columns = {name: [row.get(name) for row in rows] for name in names}
@@ -164,19 +164,19 @@ class Normal:
         """Return text as its digest and its lines, or a short digest of each where it is long."""
         lines = [self.text(line) for line in lines]
         whole = "\n".join(lines)
-        kept = {"kind": kind, "sha256": sha256(whole)}
+        record = {"kind": kind, "sha256": sha256(whole)}
         if len(whole.encode()) < LONGEST_PAGE:
-            return kept | {"lines": lines}
-        LONG_TEXTS[kept["sha256"]] = lines
-        return kept | {"line_digests": " ".join(sha256(line)[:6] for line in lines)}
+            return record | {"lines": lines}
+        LONG_TEXTS[record["sha256"]] = lines
+        return record | {"line_digests": " ".join(sha256(line)[:6] for line in lines)}
 
     def table(self, frame, data):
         """Return names, types, size and digests of a table."""
         columns = {}
         for name in frame.columns:
             series = frame[name]
-            kept = column([self.json(rounded(value)) for value in _plain(series)])
-            columns[name] = {"dtype": str(series.dtype), **kept}
+            summary = column([self.json(rounded(value)) for value in _plain(series)])
+            columns[name] = {"dtype": str(series.dtype), **summary}
         return {
             "kind": "table", "bytes_sha256": sha256(data), "rows": frame.height,
             "columns": columns,
@@ -185,14 +185,14 @@ class Normal:
 
 def column(values):
     """Return the digest of rounded values, what sums them up, and the values where few."""
-    kept = {"sha256": sha256(json.dumps(values, ensure_ascii=False, default=str))}
+    summary = {"sha256": sha256(json.dumps(values, ensure_ascii=False, default=str))}
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(values) <= FEW:
-        return kept | {"values": values}
+        return summary | {"values": values}
     if numbers:
         total = rounded(float(sum(numbers)))
-        return kept | {"least": min(numbers), "most": max(numbers), "sum": total}
-    return kept | {"first": str(values[0])[:80], "last": str(values[-1])[:80]}
+        return summary | {"least": min(numbers), "most": max(numbers), "sum": total}
+    return summary | {"first": str(values[0])[:80], "last": str(values[-1])[:80]}
 
 
 def rounded(value):

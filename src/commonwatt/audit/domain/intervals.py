@@ -32,7 +32,7 @@ class ClaimInterval:
         return math.sqrt(self.low * self.high)
 
     @property
-    def centre_linear(self) -> float:
+    def arithmetic_midpoint(self) -> float:
         """Return the middle of a closed interval."""
         return (self.low + self.high) / 2
 

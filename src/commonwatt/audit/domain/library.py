@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from commonwatt.audit.domain.claim_units import (
     are_claim_units_comparable,
-    claim_unit_with_denominator,
+    claim_unit_with_missing_denominator,
 )
 from commonwatt.audit.domain.intervals import ClaimInterval, interval_hull
 from commonwatt.audit.domain.periods import ClaimPeriod
@@ -89,7 +89,7 @@ class ReferenceLibrary:
             if not length:
                 continue
             exact = are_claim_units_comparable(unit, each.unit)
-            fits = exact or claim_unit_with_denominator(unit, each.unit) is not None
+            fits = exact or claim_unit_with_missing_denominator(unit, each.unit) is not None
             # The longest phrase wins, unless the unit settles it: "power" is a price per kWh or a
             # draw in kW, and only the unit tells.
             score = length + (20 if exact and unit.text else 10 if fits else 0)
@@ -115,10 +115,10 @@ class ReferenceLibrary:
         members = [
             each
             for each in self.by_quantity.get(quantity, [])
-            if self.regions.is_within(each.region, region)
+            if self.regions.is_claim_region_within(each.region, region)
         ]
         if members:
-            return self._reference_hulls_by_basis(quantity, region, members)
+            return self._reference_hull_per_basis_and_date(quantity, region, members)
         # A province without a figure of its own is held against its country's, and the finding says
         # so by the reference's name.
         parent = self.regions.parents.get(region, "")
@@ -126,15 +126,15 @@ class ReferenceLibrary:
 
     def highest_in_country(self, quantity: str, region: str) -> ReferenceValue | None:
         """Return the highest reference anywhere in the country of `region`."""
-        country = self.regions.country_of_region(region)
+        country = self.regions.country_of_claim_region(region)
         inside = [
             reference
             for reference in self.by_quantity.get(quantity, [])
-            if self.regions.is_within(reference.region, country)
+            if self.regions.is_claim_region_within(reference.region, country)
         ]
         return max(inside, key=lambda reference: reference.value.high, default=None)
 
-    def _reference_hulls_by_basis(
+    def _reference_hull_per_basis_and_date(
         self, quantity: str, region: str, members: Sequence[ReferenceValue]
     ) -> list[ReferenceValue]:
         groups: dict[tuple[str, str], list[ReferenceValue]] = {}
@@ -170,7 +170,7 @@ def claim_interval_in_unit(
 ) -> ClaimInterval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
     if not are_claim_units_comparable(unit, into):
-        unit = claim_unit_with_denominator(unit, into) or unit
+        unit = claim_unit_with_missing_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         # By way of the dollar, in which the rates are kept.

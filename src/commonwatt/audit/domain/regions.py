@@ -38,18 +38,18 @@ class RegionTable:
         # The longest, because "US Virginia" also mentions the US.
         return self.names[max(mentioned, key=len)] if mentioned else None
 
-    def is_within(self, region: str, of: str) -> bool:
+    def is_claim_region_within(self, region: str, of: str) -> bool:
         """Return whether `region` lies inside `of`."""
         above = self.parents.get(region, "")
-        return bool(above) and (above == of or self.is_within(above, of))
+        return bool(above) and (above == of or self.is_claim_region_within(above, of))
 
-    def country_of_region(self, region: str) -> str:
+    def country_of_claim_region(self, region: str) -> str:
         """Return the region around all others that hold `region`."""
         while self.parents.get(region):
             region = self.parents[region]
         return region
 
-    def currency_of_region(self, text: str) -> str:
+    def currency_of_claim_region(self, text: str) -> str:
         """Return the money of the region that `text` names, or "" where none is known."""
         region = self.region_named(text) or ""
         while region and region not in MONEY_OF:

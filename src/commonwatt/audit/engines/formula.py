@@ -26,10 +26,10 @@ class RelationPart:
     exact: bool
 
 
-def relation_parts(relation: str) -> list[RelationPart]:
+def parse_claim_relation(relation: str) -> list[RelationPart]:
     """Return the statements of a relation.
 
-    >>> relation_parts("E5; E7")[1].sides, relation_parts("U1 = U3")[0].sides
+    >>> parse_claim_relation("E5; E7")[1].sides, parse_claim_relation("U1 = U3")[0].sides
     (('E7',), ('U1', 'U3'))
     """
     out: list[RelationPart] = []
@@ -40,7 +40,7 @@ def relation_parts(relation: str) -> list[RelationPart]:
     return out
 
 
-def is_single_claim_id(expression: str) -> bool:
+def is_claim_id_without_arithmetic(expression: str) -> bool:
     """Return whether a side names one claim and computes nothing."""
     return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", expression) is not None
 

@@ -66,16 +66,20 @@ class AuditedClaim:
 def _claim_verdict_message(finding: ClaimFinding) -> Message:
     if finding.kind is FindingKind.FACTOR and finding.factor > 0:
         factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
-        return Message("wrong by a factor of {size}", {"size": claim_factor_text(factor)})
+        return Message("wrong by a factor of {size}", {"size": rounded_claim_factor_text(factor)})
     if finding.kind is FindingKind.INCONSISTENT and finding.other:
         return Message("inconsistent with {other}", {"other": finding.other})
     return Message(str(finding.kind))
 
 
-def claim_factor_text(number: float) -> str:
+def rounded_claim_factor_text(number: float) -> str:
     """Return a positive number as a person says it.
 
-    >>> claim_factor_text(126.4), claim_factor_text(10.98), claim_factor_text(1.64)
+    >>> (
+    ...     rounded_claim_factor_text(126.4),
+    ...     rounded_claim_factor_text(10.98),
+    ...     rounded_claim_factor_text(1.64),
+    ... )
     ('126', '11', '1.6')
     """
     return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
@@ -250,7 +254,7 @@ def _claim_against_references(
     # Of the others that it meets the best ranked says where the figure came from.
     for each in met:
         return _other_date_or_basis_finding(read, value, first, each)
-    neighbour = _neighbour_quantity_finding(read, value, library)
+    neighbour = _mistaken_claim_quantity_finding(read, value, library)
     if neighbour is not None:
         return neighbour
     return _wrong_factor_claim_finding(read, value, first, library)
@@ -345,7 +349,7 @@ def _other_date_or_basis_finding(
     return _claim_reference_finding(FindingKind.BASIS, text, value, reference)
 
 
-def _neighbour_quantity_finding(
+def _mistaken_claim_quantity_finding(
     read: InterpretedClaim, value: ClaimInterval, library: ReferenceLibrary
 ) -> ClaimFinding | None:
     """Return a reference of a neighbouring quantity that the figure belongs to."""
@@ -386,7 +390,7 @@ def _wrong_factor_claim_finding(
     size = factor if factor >= 1 else 1 / factor
     slip = _claim_power_of_ten_divisor(value, reference, factor)
     unit = "" if read.is_comparison else read.quantity.unit.text
-    values = {"size": claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
+    values = {"size": rounded_claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
     text = _claim_too_far_message(factor, values)
     if slip:
         values |= {

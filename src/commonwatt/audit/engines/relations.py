@@ -17,8 +17,8 @@ from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.formula import (
     evaluate_claim_expression,
-    is_single_claim_id,
-    relation_parts,
+    is_claim_id_without_arithmetic,
+    parse_claim_relation,
 )
 from commonwatt.core.messages import Message
 
@@ -53,14 +53,14 @@ def _claim_formula_findings(
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     values = _claim_values_in_usd(by_id, library)
     out: list[tuple[ClaimFinding, tuple[str, ...]]] = []
-    for statement in relation_parts(read.claim.relation):
+    for statement in parse_claim_relation(read.claim.relation):
         sides = statement.sides
         if len(sides) == 2:
             out += _claim_two_sides_findings(read, sides, values)
-        elif is_single_claim_id(sides[0]):
+        elif is_claim_id_without_arithmetic(sides[0]):
             out += _claim_agreement_findings(read, by_id[sides[0]])
         elif read.value is not None:
-            out += _claim_operand_findings(read, read.value, sides[0], values)
+            out += _claim_ratio_arithmetic_findings(read, read.value, sides[0], values)
     return out
 
 
@@ -89,7 +89,7 @@ def _claim_values_in_usd(
     return out
 
 
-def _claim_operand_findings(
+def _claim_ratio_arithmetic_findings(
     read: InterpretedClaim, value: ClaimInterval, side: str, values: Mapping[str, ClaimInterval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check that a claimed ratio follows from the operands that it names."""
@@ -154,7 +154,7 @@ def _claim_agreement_findings(
     # them.
     if value.overlaps(value_of_other):
         text = Message(
-            "Agrees with claim {other}: {shown}.", _other_claim_id_and_shown_text(other, sentence)
+            "Agrees with claim {other}: {shown}.", _claim_pair_message_values(other, sentence)
         )
         return [
             (
@@ -170,14 +170,14 @@ def _claim_agreement_findings(
 
 def _inconsistent_claim_finding(other: InterpretedClaim, shown: str) -> ClaimFinding:
     text = Message(
-        "Inconsistent with claim {other}: {shown}.", _other_claim_id_and_shown_text(other, shown)
+        "Inconsistent with claim {other}: {shown}.", _claim_pair_message_values(other, shown)
     )
     return ClaimFinding(
         kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id
     )
 
 
-def _other_claim_id_and_shown_text(other: InterpretedClaim, shown: str) -> dict[str, str]:
+def _claim_pair_message_values(other: InterpretedClaim, shown: str) -> dict[str, str]:
     return {"other": other.claim.id, "shown": shown}
 
 
@@ -218,15 +218,15 @@ def _chip_import_claim_findings(
             (read.value.high - CHIP_SHARE) / (1 - CHIP_SHARE),
         )
         # Other parts may well cost half elsewhere; below that the discount is not theirs.
-        if rest.centre_linear >= 0.5:
+        if rest.arithmetic_midpoint >= 0.5:
             continue
         for other in importing:
             if other.regions and other.regions[0].split()[0] == read.regions[0].split()[0]:
-                out += _chip_import_clash_findings(read, other, rest)
+                out += _chip_discount_against_import_findings(read, other, rest)
     return out
 
 
-def _chip_import_clash_findings(
+def _chip_discount_against_import_findings(
     read: InterpretedClaim, other: InterpretedClaim, rest: ClaimInterval
 ) -> list[tuple[str, ClaimFinding]]:
     """Blame the discount; say beside the import, which is the plainer fact, what it rules out."""
@@ -259,7 +259,7 @@ def _debt_claims_date_mismatches(
     for stock in stocks:
         for ratio in ratios:
             if stock.regions == ratio.regions and _are_claims_of_same_period(stock, ratio):
-                out += _debt_ratio_date_findings(stock, ratio, library)
+                out += _misdated_debt_ratio_findings(stock, ratio, library)
     return out
 
 
@@ -272,7 +272,7 @@ def _are_claims_of_same_period(stock: InterpretedClaim, ratio: InterpretedClaim)
     return fiscal and stock.period.overlap_years(ratio.period) > 0
 
 
-def _debt_ratio_date_findings(
+def _misdated_debt_ratio_findings(
     stock: InterpretedClaim, ratio: InterpretedClaim, library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     assert stock.value is not None or ratio.value is not None

@@ -86,7 +86,7 @@ def _claim_unit_or_none(text: str, regions: tuple[str, ...]) -> Unit | None:
     """Return the unit; None is one that nobody knows, and the audit says so of its claim."""
     try:
         return parse_claim_unit(
-            text, home=load_claim_regions().currency_of_region(regions[0]) if regions else ""
+            text, home=load_claim_regions().currency_of_claim_region(regions[0]) if regions else ""
         )
     except UnitError:
         return None

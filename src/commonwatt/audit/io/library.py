@@ -17,7 +17,7 @@ from commonwatt.audit.domain.library import (
 from commonwatt.audit.domain.periods import parse_claim_period
 from commonwatt.audit.io.regions import DATA, load_claim_regions, read_audit_csv_rows
 from commonwatt.catalogue.units import Unit, parse_unit
-from commonwatt.core.shipped import share_alike_data_folder
+from commonwatt.core.shipped import installed_share_alike_data_folder
 from commonwatt.siting.domain.cells import site_cells, sites_of_cost_cells
 from commonwatt.siting.domain.cost_inputs import CostInputs, cost_input_spec
 from commonwatt.siting.domain.money import CurrencyTable
@@ -33,9 +33,9 @@ SITE_REGIONS: Final = {
 LIBRARY_BASIS: Final = "library of the cost model"
 
 
-def _share_alike_references() -> list[Path]:
+def _share_alike_claim_reference_files() -> list[Path]:
     """Return the references under a share-alike licence, where their package is installed."""
-    apart = share_alike_data_folder()
+    apart = installed_share_alike_data_folder()
     return [apart / "audit" / "references.csv"] if apart else []
 
 
@@ -53,7 +53,7 @@ def load_reference_library(folder: Path = DATA) -> ReferenceLibrary:
     units = {each.id: each.unit for each in quantities}
     from_sources = [
         _reference_value_of_row(row, units, money)
-        for path in (folder / "references.csv", *_share_alike_references())
+        for path in (folder / "references.csv", *_share_alike_claim_reference_files())
         for row in read_audit_csv_rows(path)
     ]
     sourced = {(each.quantity, each.region) for each in from_sources}

@@ -11,8 +11,8 @@ from typing import Final
 from commonwatt.catalogue.units.parse import parse_unit, read_unit
 from commonwatt.catalogue.units.text import (
     LONGEST,
-    digits_power_and_end_before_unit,
     plain_unit_text,
+    quantity_digits_power_and_end,
 )
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
@@ -53,13 +53,15 @@ def parse_quantity(
     try:
         # A cell of a spreadsheet may be a number already.
         if not isinstance(text, str):
-            unit = read_unit(_unit_of_bare_number(bare, shown, into), home)
-            return _converted_unit_value(_checked_quantity_number(text), unit, into)
+            unit = read_unit(_default_unit_of_unitless_quantity(bare, shown, into), home)
+            return _converted_unit_value(_quantity_number_as_float(text), unit, into)
         simple = _SIMPLE.fullmatch(text)
         digits, power, spelled = (
-            _simple_quantity_parts(simple) if simple else _digits_power_and_unit_text(text)
+            _simple_quantity_digits_power_and_unit(simple)
+            if simple
+            else _quantity_digits_power_and_unit_text(text)
         )
-        unit = read_unit(spelled or _unit_of_bare_number(bare, shown, into), home)
+        unit = read_unit(spelled or _default_unit_of_unitless_quantity(bare, shown, into), home)
         return _exactly_converted_value(digits, power, unit, into)
     except UnitFault as fault:
         raise fault.error_at(where, shown) from None
@@ -100,12 +102,12 @@ def check_same_unit_kind(first: Unit, other: Unit, *, where: str = "") -> None:
         raise clash.error_at(where, first.text)
 
 
-def _simple_quantity_parts(simple: re.Match[str]) -> tuple[int, int, str]:
+def _simple_quantity_digits_power_and_unit(simple: re.Match[str]) -> tuple[int, int, str]:
     whole, decimals, spelled = simple.groups("")
     return int(whole + decimals), -len(decimals), spelled
 
 
-def _digits_power_and_unit_text(text: str) -> tuple[int, int, str]:
+def _quantity_digits_power_and_unit_text(text: str) -> tuple[int, int, str]:
     """Return digits, power of ten and the unit's text; money may stand before the number."""
     if len(text) > LONGEST:
         raise _no_quantity_number_fault()
@@ -118,7 +120,7 @@ def _digits_power_and_unit_text(text: str) -> tuple[int, int, str]:
     # "-$-5" is a slip, and no price of five.
     if lead is None or (lead["sign"] and lead["minus"]):
         raise _no_quantity_number_fault()
-    read = digits_power_and_end_before_unit(spelled[lead.end() :])
+    read = quantity_digits_power_and_end(spelled[lead.end() :])
     if read is None:
         raise _no_quantity_number_fault()
     digits, power, end = read
@@ -130,7 +132,7 @@ def _digits_power_and_unit_text(text: str) -> tuple[int, int, str]:
     return sign * digits, power, f"{lead['money'] or ''} {rest}{under}".strip()
 
 
-def _checked_quantity_number(value: float) -> float:
+def _quantity_number_as_float(value: float) -> float:
     if isinstance(value, bool):
         raise _no_quantity_number_fault()
     try:
@@ -139,7 +141,7 @@ def _checked_quantity_number(value: float) -> float:
         raise _no_quantity_number_fault() from None
 
 
-def _unit_of_bare_number(bare: str, shown: str, into: Unit) -> str:
+def _default_unit_of_unitless_quantity(bare: str, shown: str, into: Unit) -> str:
     if bare:
         return bare
     raise UnitFault(
@@ -192,8 +194,8 @@ def _unit_kind_clash(first: Unit, other: Unit) -> UnitFault | None:
     # Money of 2015 and of 2024 are two units, though both are dollars.
     if first.price_year != other.price_year:
         return UnitFault(
-            _unit_price_year_message(first),
-            _unit_price_year_message(other),
+            _money_unit_price_year_message(first),
+            _money_unit_price_year_message(other),
             Message("Convert the money with a price index first."),
         )
     # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
@@ -224,7 +226,7 @@ def _other_unit_kind_fault(first: Unit, other: Unit) -> UnitFault:
     return UnitFault(given, wanted)
 
 
-def _unit_price_year_message(unit: Unit) -> Message:
+def _money_unit_price_year_message(unit: Unit) -> Message:
     if unit.price_year is None:
         return Message("money whose price year is not named")
     return Message("money in prices of {year}", {"year": str(unit.price_year)})

@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 import commonwatt.catalogue.units.table as table
-from commonwatt.catalogue.units.table import known_units
+from commonwatt.catalogue.units.table import unit_lookup_table
 from commonwatt.catalogue.units.text import LONGEST, plain_unit_text
 from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
@@ -57,13 +57,15 @@ def read_unit(text: str, home: str) -> Unit:
     spelled = plain_unit_text(text)
     if not spelled:
         raise UnitFault(
-            Message("no unit"), _wanted_unit_message(), Message('Write "ratio" for a pure number.')
+            Message("no unit"),
+            _unit_examples_message(),
+            Message('Write "ratio" for a pure number.'),
         )
     spelled, price_year = _unit_text_and_price_year(spelled)
     spelled, of = _unit_text_and_qualifier(spelled)
     reader = _Reader(tuple(_unit_tokens(_unit_text_with_phrases_named(spelled))), home)
-    powers = reader.read_whole_unit()
-    return _assembled_unit(text, powers, of, price_year)
+    powers = reader.parse_unit_expression()
+    return _unit_from_parsed_terms(text, powers, of, price_year)
 
 
 def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
@@ -127,13 +129,13 @@ def _unit_text_and_qualifier(text: str) -> tuple[str, str]:
 @cache
 def _unit_phrase_pattern_and_names() -> tuple[re.Pattern[str], dict[str, str]]:
     """Return the spellings that the tokens would tear apart, and the name that each stands for."""
-    torn = {word: name for word, name in known_units().words.items() if not word.isalnum()}
+    torn = {word: name for word, name in unit_lookup_table().words.items() if not word.isalnum()}
     torn |= {"p.p.": "percentage_point", "us cent": "USD cents", "us cents": "USD cents",
              "u.s. cents": "USD cents", "euro cent": "EUR cents", "euro cents": "EUR cents",
              "hk cents": "HKD cents", "pence": "GBP cents", "penny": "GBP cents",
              "p.a.": "/year", "per annum": "/year"}  # fmt: skip
     # Signs hold a "$" that ends a word, so that they are torn, too; their case counts.
-    signs = {sign: name for sign, name in known_units().symbols.items() if not sign.isalnum()}
+    signs = {sign: name for sign, name in unit_lookup_table().symbols.items() if not sign.isalnum()}
     signs |= {"US¢": "USD cents", "p/kWh": "GBP cents/kWh"}
     signs |= {
         "美仙": "USD 仙",
@@ -202,7 +204,7 @@ def _is_article_in_unit_text(text: str, match: re.Match[str]) -> bool:
 
 def _chinese_unit_tokens(run: str) -> Iterator[tuple[str, str]]:
     """Cut Chinese, which has no spaces, into its longest known words."""
-    names = known_units().chinese
+    names = unit_lookup_table().chinese
     place = 0
     while place < len(run):
         if run[place] == "每":
@@ -253,7 +255,7 @@ class _Reader:
                 Message("one of {codes}", {"codes": ", ".join(sorted(table.CODES))}),
             )
 
-    def read_whole_unit(self) -> _Whole:
+    def parse_unit_expression(self) -> _Whole:
         out = self._read_unit_fraction()
         if self._place < len(self._tokens):
             raise _unknown_unit_fault(self._tokens[self._place][1])
@@ -287,14 +289,16 @@ class _Reader:
             if kind == "open":
                 self._read_unit_in_brackets(term)
             elif kind == "power":
-                _raise_unit_power(term, word)
+                _apply_exponent_to_unit_term(term, word)
             elif kind == "number":
-                _take_number_inside_unit(term, word, is_under=is_under or word == "1")
+                _multiply_unit_term_by_number(term, word, is_under=is_under or word == "1")
             else:
                 self._take_unit_word(term, word)
         if self._place == start:
-            raise UnitFault(Message("a stroke or a bracket without a unit"), _wanted_unit_message())
-        self._settle_currency_of_term(term)
+            raise UnitFault(
+                Message("a stroke or a bracket without a unit"), _unit_examples_message()
+            )
+        self._resolve_unit_term_currency(term)
         term.parts = _power_times_hours_as_energy(term.parts)
         return term
 
@@ -328,7 +332,7 @@ class _Reader:
         else:
             term.parts.append((_unit_name_of_word(word), 1))
 
-    def _settle_currency_of_term(self, term: _Term) -> None:
+    def _resolve_unit_term_currency(self, term: _Term) -> None:
         """Give signs that several currencies share their meaning, and "5 m" beside money, too."""
         signs = [*term.shared, *(["¢"] if term.cents else [])]
         codes = {name for name, _ in term.parts if name in table.CODES}
@@ -338,7 +342,7 @@ class _Reader:
                 Message("one currency"),
             )
         for sign in signs:
-            self._settle_currency_sign(term, sign, codes)
+            self._resolve_unit_currency_sign(term, sign, codes)
         if term.cents:
             term.scale /= 100
         for word in term.amounts:
@@ -351,7 +355,7 @@ class _Reader:
             for name, power in term.parts
         ]  # fmt: skip
 
-    def _settle_currency_sign(self, term: _Term, sign: str, codes: set[str]) -> None:
+    def _resolve_unit_currency_sign(self, term: _Term, sign: str, codes: set[str]) -> None:
         meant = next(iter(codes), self._home)
         # A home of euros does not make "$" euros: the sign must be one of that currency.
         if meant in table.SHARED_SIGNS[sign]:
@@ -369,7 +373,7 @@ class _Reader:
         )  # fmt: skip
 
 
-def _raise_unit_power(term: _Term, word: str) -> None:
+def _apply_exponent_to_unit_term(term: _Term, word: str) -> None:
     # Cut before it is read: a power of a thousand digits is refused below and never computed.
     power = int(word.lstrip("^*").strip("()")) if len(word) <= 8 else 99
     if not term.parts or not 0 < abs(power) <= 9:
@@ -378,12 +382,12 @@ def _raise_unit_power(term: _Term, word: str) -> None:
     term.parts.append((name, before * power))
 
 
-def _take_number_inside_unit(term: _Term, word: str, *, is_under: bool) -> None:
+def _multiply_unit_term_by_number(term: _Term, word: str, *, is_under: bool) -> None:
     # "USD/8 GPUs" is a price of eight; "8 USD" is no unit, it is a quantity.
     if not is_under or len(word) > 12 or not float(word):
         raise UnitFault(
             Message("the number {number} inside a unit", {"number": repr(word)}),
-            _wanted_unit_message(),
+            _unit_examples_message(),
             Message("Give the number and its unit apart."),
         )
     term.number *= Fraction(word)
@@ -400,8 +404,8 @@ def _power_times_hours_as_energy(parts: list[tuple[str, int]]) -> list[tuple[str
     return out
 
 
-def _assembled_unit(text: str, whole: _Whole, of: str, price_year: int | None) -> Unit:
-    table_of = known_units()
+def _unit_from_parsed_terms(text: str, whole: _Whole, of: str, price_year: int | None) -> Unit:
+    table_of = unit_lookup_table()
     ratio, powers, merged = whole.scale * whole.number, dict[str, int](), dict[str, int]()
     for name, power in whole.parts:
         merged[name] = merged.get(name, 0) + power
@@ -414,7 +418,7 @@ def _assembled_unit(text: str, whole: _Whole, of: str, price_year: int | None) -
     if not Fraction(1, 10**60) < ratio < 10**60:
         raise _unknown_unit_fault(text[:20])
     dims = table.unit_dimensions(powers)
-    _check_unit_qualifiers(dims, of, price_year)
+    _check_unit_price_year_and_substance(dims, of, price_year)
     alone = len(parts) == 1 and parts[0][1] == 1
     # A price per degree has no zero to shift: only a temperature by itself has.
     offset = table_of.offsets.get(parts[0][0], Fraction(0)) if alone else Fraction(0)
@@ -430,7 +434,7 @@ def _area_unit_of_square(name: str, power: int) -> tuple[str, int]:
     return (f"square_{name}", power // 2) if is_area else (name, power)
 
 
-def _check_unit_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None:
+def _check_unit_price_year_and_substance(dims: table.Dims, of: str, price_year: int | None) -> None:
     names = {name for name, _ in dims}
     if price_year is not None and not any(name.startswith("currency_") for name in names):
         raise UnitFault(
@@ -443,7 +447,7 @@ def _check_unit_qualifiers(dims: table.Dims, of: str, price_year: int | None) ->
 
 def _unit_name_of_word(word: str) -> str:
     """Return the name in the table that a word spells; sloppy case is read where it is harmless."""
-    spellings = known_units()
+    spellings = unit_lookup_table()
     name = (
         spellings.symbols.get(word)
         or spellings.words.get(word.casefold())
@@ -475,11 +479,11 @@ def _unknown_unit_fault(word: str) -> UnitFault:
     close = nearest_unit_spellings(word)
     hint = Message("Did you mean {near}?", {"near": ", ".join(close)}) if close else None
     return UnitFault(
-        Message("the unknown unit {word}", {"word": repr(word)}), _wanted_unit_message(), hint
+        Message("the unknown unit {word}", {"word": repr(word)}), _unit_examples_message(), hint
     )
 
 
-def _wanted_unit_message() -> Message:
+def _unit_examples_message() -> Message:
     return Message("a unit such as %, kWh, USD/kWh, CNY/kWh, MW, ms, year or op/s")
 
 
@@ -491,7 +495,7 @@ def nearest_unit_spellings(word: str) -> list[str]:
     """
     from difflib import get_close_matches  # noqa: PLC0415  # only an error pays for it
 
-    spellings = known_units()
+    spellings = unit_lookup_table()
     same = [each for each in spellings.symbols if each.casefold() == word.casefold()]
     if same:
         return same[:3]

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from commonwatt.catalogue.units.parse import parse_unit
-from commonwatt.catalogue.units.table import CODES, known_units
+from commonwatt.catalogue.units.table import CODES, unit_lookup_table
 from commonwatt.catalogue.units.unit import Unit
 
 # Largest first: a scale is spelled as a product of these.
@@ -79,14 +79,14 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
     over = [(name, power) for name, power in unit.parts if power > 0]
     under = [(name, -power) for name, power in unit.parts if power < 0]
     words = _unit_numerator_text(over, language)
-    words, number = _scaled_numerator_and_unit_divisor(
+    words, number = _unit_numerator_with_scale_and_divisor(
         words, over[0][0] if over else "", scale, language
     )
     if unit.of.startswith("CO2"):
-        words, under_of = _unit_words_with_carbon(words, over, unit, language)
+        words, under_of = _unit_words_and_trailing_co2_name(words, over, unit, language)
     else:
         under_of = ""
-    text = words or ("1" if under else known_units().printed["one"][language == "zh-Hant"])
+    text = words or ("1" if under else unit_lookup_table().printed["one"][language == "zh-Hant"])
     if number and not under:
         text += f"/{number}"
     for index, (name, power) in enumerate(_parts_with_gpu_hour_fused(under)):
@@ -94,7 +94,11 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
         text += (
             f"/{count}{_unit_part_symbol(name, power, language)}{under_of if index == 0 else ''}"
         )
-    return text + _unit_text_of_what_suffix(unit, language) + _unit_price_year_text(unit, language)
+    return (
+        text
+        + _unit_substance_suffix_text(unit, language)
+        + _unit_price_year_suffix_text(unit, language)
+    )
 
 
 def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -108,7 +112,7 @@ def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, 
 def _unit_part_symbol(name: str, power: int, language: str) -> str:
     if name == "gpu_hour":
         return "GPU 小時" if language == "zh-Hant" else "GPU-hour"
-    symbol = known_units().printed[name][language == "zh-Hant"]
+    symbol = unit_lookup_table().printed[name][language == "zh-Hant"]
     return f"{symbol}{str(power).translate(_RAISED)}" if power > 1 else symbol.replace("2", "²")
 
 
@@ -120,7 +124,7 @@ def _unit_numerator_text(parts: list[tuple[str, int]], language: str) -> str:
     )
 
 
-def _scaled_numerator_and_unit_divisor(
+def _unit_numerator_with_scale_and_divisor(
     words: str, first: str, scale: Fraction, language: str
 ) -> tuple[str, str]:
     """Return the numerator with its scale, and the count that the denominator carries."""
@@ -148,7 +152,7 @@ def _unit_scale_words(scale: Fraction, language: str) -> str | None:
     return ("" if language == "zh-Hant" else " ").join(spelled) if left == 1 else None
 
 
-def _unit_words_with_carbon(
+def _unit_words_and_trailing_co2_name(
     words: str, over: list[tuple[str, int]], unit: Unit, language: str
 ) -> tuple[str, str]:
     is_equal = unit.of == "CO2e"
@@ -156,18 +160,18 @@ def _unit_words_with_carbon(
         name = "二氧化碳當量" if is_equal else "二氧化碳"
     else:
         name = " CO₂e" if is_equal else " CO₂"
-    if any(("mass", 1) in known_units().dims[part] for part, _ in over):
+    if any(("mass", 1) in unit_lookup_table().dims[part] for part, _ in over):
         return words + name, ""
     return words, name
 
 
-def _unit_text_of_what_suffix(unit: Unit, language: str) -> str:
+def _unit_substance_suffix_text(unit: Unit, language: str) -> str:
     if not unit.of or unit.of.startswith("CO2"):
         return ""
     return f" of {unit.of}" if language == "en" else f"（佔{_OF[unit.of]}）"
 
 
-def _unit_price_year_text(unit: Unit, language: str) -> str:
+def _unit_price_year_suffix_text(unit: Unit, language: str) -> str:
     if unit.price_year is None:
         return ""
     if language == "zh-Hant":

@@ -255,7 +255,7 @@ class Known(NamedTuple):
 
 
 @cache
-def known_units() -> Known:
+def unit_lookup_table() -> Known:
     """Return the table for look-up; built at the first parse, in about a millisecond."""
     out = Known({}, {}, {}, {}, {}, {}, {}, {})
     rows = {row.name: row for row in (*UNITS, *CURRENCIES)}

@@ -44,7 +44,7 @@ def plain_unit_text(text: str) -> str:
     return spread.translate(SIMPLIFIED).strip()
 
 
-def digits_power_and_end_before_unit(text: str) -> tuple[int, int, int] | None:
+def quantity_digits_power_and_end(text: str) -> tuple[int, int, int] | None:
     """Return the number that plain `text` starts with, or None: digits, power of ten, end.
 
     The digits stay whole numbers, so that a conversion rounds once: 58.1 億 are 5.81 bn.
@@ -52,7 +52,7 @@ def digits_power_and_end_before_unit(text: str) -> tuple[int, int, int] | None:
     Raises:
         UnitFault: Digits whose separators can be read in two ways.
 
-    >>> digits_power_and_end_before_unit("1,234.5 kWh"), digits_power_and_end_before_unit("kWh")
+    >>> quantity_digits_power_and_end("1,234.5 kWh"), quantity_digits_power_and_end("kWh")
     ((12345, -1, 7), None)
     """
     number = _NUMBER.match(text)

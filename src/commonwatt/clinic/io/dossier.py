@@ -176,22 +176,26 @@ def _dossier_records_html(kind: str, records: list[RegistryRecord], language: st
 def _registry_record_html(record: RegistryRecord, language: str) -> str:
     entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
     caption = f"{html.escape(record.name)} ({html.escape(entry)})"
-    return f"<h3>{caption}</h3>{_record_fields_html(record.body, language)}"
+    return f"<h3>{caption}</h3>{_clinic_dossier_fields_table_html(record.body, language)}"
 
 
-def _record_fields_html(values: Mapping[str, Any], language: str) -> str:
+def _clinic_dossier_fields_table_html(values: Mapping[str, Any], language: str) -> str:
     rows = (
         f"<th>{html.escape(dossier_field_label(str(name), language))}</th>"
-        f"<td>{_record_value_html(value, language)}</td>"
+        f"<td>{_clinic_dossier_value_html(value, language)}</td>"
         for name, value in values.items()
     )
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _record_value_html(value: Any, language: str) -> str:
+def _clinic_dossier_value_html(value: Any, language: str) -> str:
     """Return a value as a person reads it: maps and lists of maps become tables."""
     if isinstance(value, dict):
-        return _record_fields_html(cast("dict[str, Any]", value), language) if value else ABSENT
+        return (
+            _clinic_dossier_fields_table_html(cast("dict[str, Any]", value), language)
+            if value
+            else ABSENT
+        )
     if isinstance(value, list):
         return _dossier_record_list_html(cast("list[Any]", value), language)
     if value is None:
@@ -208,7 +212,7 @@ def _dossier_record_list_html(values: list[Any], language: str) -> str:
             for value in values
         ]
         return _dossier_table_html([_dossier_heading_text(name, language) for name in names], rows)
-    return ", ".join(_record_value_html(value, language) for value in values) or ABSENT
+    return ", ".join(_clinic_dossier_value_html(value, language) for value in values) or ABSENT
 
 
 def _dossier_heading_text(name: str, language: str) -> str:

@@ -59,7 +59,7 @@ def _fhir_device_definition(product: RegistryRecord) -> dict[str, Any]:
     name = {"name": product.body["name"], "type": "registered-name"}
     definition = {
         "resourceType": "DeviceDefinition",
-        "id": fhir_id(product.name),
+        "id": clinic_fhir_resource_id(product.name),
         "deviceName": [name],
     }
     code = product.body.get("code")
@@ -69,9 +69,11 @@ def _fhir_device_definition(product: RegistryRecord) -> dict[str, Any]:
 def _fhir_device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
     return {
         "resourceType": "Device",
-        "id": fhir_id(version.name),
+        "id": clinic_fhir_resource_id(version.name),
         "identifier": [{"system": "urn:sha256", "value": version.body["artefact_sha256"]}],
-        "definition": {"reference": {"reference": f"DeviceDefinition/{fhir_id(product.name)}"}},
+        "definition": {
+            "reference": {"reference": f"DeviceDefinition/{clinic_fhir_resource_id(product.name)}"}
+        },
         # Required by nobody and expected by readers; where the version stands is the registry's to
         # say, and FHIR has no word for a shadow deployment.
         "status": "active",
@@ -85,7 +87,7 @@ def _fhir_patient_group(institution: str) -> dict[str, Any]:
     description = f"Patients of {institution}; the record names no patient."
     return {
         "resourceType": "Group",
-        "id": fhir_id(f"patients/{institution}"),
+        "id": clinic_fhir_resource_id(f"patients/{institution}"),
         "type": "person",
         "membership": "definitional",
         "description": description,
@@ -97,23 +99,25 @@ def _fhir_adverse_event(
 ) -> dict[str, Any]:
     return {
         "resourceType": "AdverseEvent",
-        "id": fhir_id(record.name),
+        "id": clinic_fhir_resource_id(record.name),
         "status": "completed",
         "actuality": "actual",
         "code": {"text": record.body["code"]},
-        "subject": {"reference": f"Group/{fhir_id(f'patients/{institution}')}"},
+        "subject": {"reference": f"Group/{clinic_fhir_resource_id(f'patients/{institution}')}"},
         "recordedDate": record.at.isoformat(),
         "seriousness": {"text": record.body["severity"]},
-        "suspectEntity": [{"instanceReference": {"reference": f"Device/{fhir_id(version.name)}"}}],
+        "suspectEntity": [
+            {"instanceReference": {"reference": f"Device/{clinic_fhir_resource_id(version.name)}"}}
+        ],
     }
 
 
-def fhir_id(name: str) -> str:
+def clinic_fhir_resource_id(name: str) -> str:
     """Return a name of letters, digits, dots and dashes, at most 64 of them.
 
     A name that had to be changed keeps a digest of what it was, so that two stay two.
 
-    >>> fhir_id("v1.2"), fhir_id("event/e_1")
+    >>> clinic_fhir_resource_id("v1.2"), clinic_fhir_resource_id("event/e_1")
     ('v1.2', 'event-e-1-237b7cf3')
     """
     legal = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)
@@ -139,7 +143,7 @@ def _clinic_fhir_code_check(*codes: str) -> Callable[[Any], bool]:
     return lambda value: value in codes
 
 
-def _is_clinic_fhir_text(value: Any) -> bool:
+def _is_nonblank_clinic_fhir_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
@@ -156,20 +160,20 @@ _NAMES: Final = _clinic_fhir_code_check(
 )
 _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "DeviceDefinition": (
-        _FhirElementRule("deviceName.name", 1, _is_clinic_fhir_text),
+        _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("deviceName.type", 1, _NAMES),
-        _FhirElementRule("identifier.value", 0, _is_clinic_fhir_text),
+        _FhirElementRule("identifier.value", 0, _is_nonblank_clinic_fhir_text),
     ),
     "Device": (
-        _FhirElementRule("identifier.value", 1, _is_clinic_fhir_text),
+        _FhirElementRule("identifier.value", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule(
             "status", 0, _clinic_fhir_code_check("active", "inactive", "entered-in-error")
         ),
-        _FhirElementRule("manufacturer", 0, _is_clinic_fhir_text),
-        _FhirElementRule("name.value", 0, _is_clinic_fhir_text),
+        _FhirElementRule("manufacturer", 0, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("name.value", 0, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("name.type", 0, _NAMES),
-        _FhirElementRule("version.value", 1, _is_clinic_fhir_text),
-        _FhirElementRule("definition.reference.reference", 0, _is_clinic_fhir_text),
+        _FhirElementRule("version.value", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("definition.reference.reference", 0, _is_nonblank_clinic_fhir_text),
     ),
     "Group": (
         _FhirElementRule(
@@ -198,10 +202,12 @@ _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
         ),
         _FhirElementRule("actuality", 1, _clinic_fhir_code_check("actual", "potential")),
         _FhirElementRule("subject", 1, _is_clinic_fhir_object),
-        _FhirElementRule("subject.reference", 1, _is_clinic_fhir_text),
+        _FhirElementRule("subject.reference", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("recordedDate", 0, _is_clinic_fhir_instant),
-        _FhirElementRule("code.text", 0, _is_clinic_fhir_text),
-        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _is_clinic_fhir_text),
+        _FhirElementRule("code.text", 0, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule(
+            "suspectEntity.instanceReference.reference", 0, _is_nonblank_clinic_fhir_text
+        ),
     ),
 }
 

@@ -119,15 +119,15 @@ def suggest_product_facts(card_fields: Mapping[str, str]) -> dict[str, str]:
     significance = "inform"
     # Triage before diagnosis: a card that flags studies for a radiologist also uses the word
     # "detects".
-    if _card_text_mentions(use, _DRIVE):
+    if _model_card_mentions_any_word(use, _DRIVE):
         significance = "drive"
-    elif _card_text_mentions(use, _DIAGNOSE):
+    elif _model_card_mentions_any_word(use, _DIAGNOSE):
         significance = "diagnose"
-    generative = _card_text_mentions(use, _GENERATIVE)
+    generative = _model_card_mentions_any_word(use, _GENERATIVE)
     return {
         "significance": significance,
         # Never "non-serious" from words alone: to be wrong there would lower the class.
-        "condition": "critical" if _card_text_mentions(use, _CRITICAL) else "serious",
+        "condition": "critical" if _model_card_mentions_any_word(use, _CRITICAL) else "serious",
         "autonomy": "confirms" if generative else "informs",
         "change": "locked",
         "technique": "generative" if generative else "deep",
@@ -189,7 +189,7 @@ def _model_card_text_of_fields(fields: Mapping[str, str], *names: str) -> str:
     return " ".join(text for key, text in fields.items() if any(name in key for name in names))
 
 
-def _card_text_mentions(card_text: str, words: Sequence[str]) -> bool:
+def _model_card_mentions_any_word(card_text: str, words: Sequence[str]) -> bool:
     return any(word in card_text.lower() for word in words)
 
 

@@ -40,12 +40,12 @@ def model_over_time_svg(points: pl.DataFrame, alarms: pl.DataFrame, language: st
         language: Of the axis titles.
     """
     title = measure_label_text(OBSERVED_OVER_EXPECTED, language)
-    dots = _medical_model_line_layers(points, "o_over_e", title, language).mark_point(
+    dots = _medical_model_line_chart_base(points, "o_over_e", title, language).mark_point(
         size=18, filled=True
     )
     description = translate("Observed over expected by day", language)
     return report_chart_svg(
-        chart_at_report_size(dots + _monitor_alarm_lines(alarms)), description=description
+        chart_at_report_size(dots + _monitor_alarm_chart_lines(alarms)), description=description
     )
 
 
@@ -58,16 +58,18 @@ def monitor_evidence_svg(points: pl.DataFrame, alarms: pl.DataFrame, language: s
         language: Of the axis titles.
     """
     title = measure_label_text(EVIDENCE_OVER_LIMIT, language)
-    lines = _medical_model_line_layers(points, "over_limit", title, language, log=True).mark_line()
+    lines = _medical_model_line_chart_base(
+        points, "over_limit", title, language, log=True
+    ).mark_line()
     limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
     description = translate(
         "Evidence against each model by day, and the limit of its alarm", language
     )
-    layers = lines + limit.encode(y="over_limit:Q") + _monitor_alarm_lines(alarms)
+    layers = lines + limit.encode(y="over_limit:Q") + _monitor_alarm_chart_lines(alarms)
     return report_chart_svg(chart_at_report_size(layers), description=description)
 
 
-def _medical_model_line_layers(
+def _medical_model_line_chart_base(
     points: pl.DataFrame, column: str, title: str, language: str, *, log: bool = False
 ) -> Any:
     models = points["model"].unique(maintain_order=True).to_list()
@@ -78,7 +80,7 @@ def _medical_model_line_layers(
     )
 
 
-def _monitor_alarm_lines(alarms: pl.DataFrame) -> Any:
+def _monitor_alarm_chart_lines(alarms: pl.DataFrame) -> Any:
     return alt.Chart(alarms).mark_rule(color=ALARM, strokeDash=[4, 3]).encode(x="day:Q")
 
 
@@ -102,7 +104,7 @@ def institution_funnel_svg(points: pl.DataFrame, language: str) -> str:
     y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
     colour: Any = alt.Color("model:N", title=None, scale=chart_colour_scale(models))
     dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
-    names = alt.Chart(institutions_outside_limits(points)).mark_text(
+    names = alt.Chart(clinic_institutions_outside_funnel_limits(points)).mark_text(
         dx=8, align="left", fontSize=11
     )
     limits = institution_funnel_limits(points["expected"].to_list())
@@ -118,21 +120,21 @@ def institution_funnel_svg(points: pl.DataFrame, language: str) -> str:
     )
 
 
-def institutions_outside_limits(points: pl.DataFrame) -> pl.DataFrame:
+def clinic_institutions_outside_funnel_limits(points: pl.DataFrame) -> pl.DataFrame:
     """Return the institutions that lie outside the outer limits.
 
     >>> given = pl.DataFrame({"expected": [100.0, 100.0], "o_over_e": [1.1, 1.5]})
-    >>> institutions_outside_limits(given)["o_over_e"].to_list()
+    >>> clinic_institutions_outside_funnel_limits(given)["o_over_e"].to_list()
     [1.5]
     """
     low, high = (
-        _institution_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
+        _clinic_funnel_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
     )
     ratio = points["o_over_e"].to_numpy()
     return points.filter(pl.Series((ratio < low) | (ratio > high)))
 
 
-def _institution_poisson_limit(expected: Any, tail: float) -> Any:
+def _clinic_funnel_poisson_limit(expected: Any, tail: float) -> Any:
     # Exact, because the normal limits of most funnels are wrong just where institutions are small
     # and outliers are looked for.
     return stats.poisson.ppf(tail, expected) / expected
@@ -151,7 +153,7 @@ def institution_funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
     at = np.unique(np.concatenate([reach, np.asarray(expected, np.float64)]))
     parts = [
         pl.DataFrame(
-            {"expected": at, "o_over_e": _institution_poisson_limit(at, tail)}
+            {"expected": at, "o_over_e": _clinic_funnel_poisson_limit(at, tail)}
         ).with_columns(level=pl.lit(level), side=pl.lit(side))
         for level, tails in (("95 %", (0.025, 0.975)), ("99.8 %", (0.001, 0.999)))
         for side, tail in zip(("low", "high"), tails, strict=True)

@@ -109,12 +109,14 @@ def _example_monitored_model(
         ),
         groups=_merged_score_sketch([(day, day.group) for day in rows], len(file["groups"])),
         monitor_result=monitor_daily_score_counts(counts, plan),
-        path=_monitor_evidence_path(counts, plan),
+        path=_monitor_evidence_over_limit_by_day(counts, plan),
         open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
     )
 
 
-def _monitor_evidence_path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
+def _monitor_evidence_over_limit_by_day(
+    counts: npt.NDArray[np.int64], plan: MonitorPlan
+) -> tuple[float, ...]:
     """Return the highest that the evidence has stood, over its limit, as days pass."""
     ends = range(PATH_STEP_DAYS, len(counts) + 1, PATH_STEP_DAYS)
     return tuple(float(monitor_daily_score_counts(counts[:end], plan).statistic[0]) for end in ends)

@@ -19,9 +19,9 @@ from commonwatt.clinic.engines.language import (
     LocalModel,
     RecordingModel,
     TextModel,
-    examine_language_model,
-    load_medec_notes,
-    make_clinical_canaries,
+    examine_clinic_language_model,
+    load_medec_clinic_notes,
+    make_clinic_model_canaries,
     split_notes_by_case,
 )
 from commonwatt.clinic.engines.language.baseline import NgramBaseline
@@ -75,15 +75,15 @@ def language_examination_of_notes(
         EvidenceError: Notes, canaries or answers cannot be read, or the model does not answer.
         UsageError: Not exactly one way to the model is given.
     """
-    learnt, held = split_notes_by_case(load_medec_notes(path), held_out)
-    model = RecordingModel(_open_language_model(access, learnt, seed))
+    learnt, held = split_notes_by_case(load_medec_clinic_notes(path), held_out)
+    model = RecordingModel(_open_clinic_language_model(access, learnt, seed))
     planted = load_clinical_canaries(canaries) if canaries else []
-    examination = examine_language_model(model, held[:first], canaries=planted, seed=seed)
+    examination = examine_clinic_language_model(model, held[:first], canaries=planted, seed=seed)
     source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
     provenance = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
     answers = recorded_answers_json_lines(provenance | {"licence": _LICENCE}, model.answers)
     return (
-        _language_examination_dict(examination)
+        _clinic_language_examination_dict(examination)
         | {"dataset_sha256": file_sha256(path), "seed": seed},
         examination.table,
         answers,
@@ -93,7 +93,7 @@ def language_examination_of_notes(
 _LICENCE = "that of the model's maker for its answers; prompts are not kept"
 
 
-def _language_examination_dict(examination: LanguageExamination) -> dict[str, Any]:
+def _clinic_language_examination_dict(examination: LanguageExamination) -> dict[str, Any]:
     return {
         "model": examination.model,
         "notes": examination.notes,
@@ -106,13 +106,15 @@ def _language_examination_dict(examination: LanguageExamination) -> dict[str, An
         },
         "p_flags": examination.p_flags,
         "p_fit": examination.p_fit,
-        "leak": asdict(examination.leak) | {"leaks": examination.leak.model_leaks_canaries}
+        "leak": asdict(examination.leak) | {"leaks": examination.leak.clinic_model_leaks_canaries}
         if examination.leak
         else None,
     }
 
 
-def _open_language_model(access: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
+def _open_clinic_language_model(
+    access: ModelAccess, learnt: list[ClinicalNote], seed: int
+) -> TextModel:
     ways = [access.url, access.python, access.answers, access.baseline]
     if sum(bool(way) for way in ways) != 1:
         wanted = Message("exactly one of --url, --python, --answers and --baseline")
@@ -133,7 +135,9 @@ def clinical_canary_texts(secret_file: Path, count: int) -> tuple[str, str]:
     Raises:
         InputError: The secret cannot be read.
     """
-    canaries = make_clinical_canaries(load_or_make_clinic_institution_secret(secret_file), count)
+    canaries = make_clinic_model_canaries(
+        load_or_make_clinic_institution_secret(secret_file), count
+    )
     return clinical_canaries_json(canaries), "".join(
-        f"{canary.planted_note_line}\n" for canary in canaries
+        f"{canary.planted_clinic_note_line}\n" for canary in canaries
     )

@@ -65,11 +65,11 @@ def monitor_verdicts_by_stream(
     result = monitor_daily_score_counts(counts, plan)
     return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
         "streams": [_monitor_stream_dict(i, name, result, days) for i, name in enumerate(names)],
-        "companion": label_free_auc_comparison(counts[:, 0]),
+        "companion": realised_and_label_free_model_auc(counts[:, 0]),
     }
 
 
-def label_free_auc_comparison(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
+def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
     """Return the realised AUC after the first week beside what scores alone would say of it.
 
     `None` where the first week or what follows it holds too few events.

@@ -12,7 +12,7 @@ import polars as pl
 
 from commonwatt.clinic.domain.tables import OVER_TIME
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
-from commonwatt.clinic.engines.evidence.sketch import score_bin_logits
+from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
 from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_daily_score_counts
 from commonwatt.clinic.usecases.charts import model_over_time_svg, monitor_evidence_svg
 from commonwatt.clinic.usecases.evidence import read_patient_table
@@ -45,7 +45,9 @@ def monitor_figures(
     step = -(-len(days) // POINTS)
     ends = sorted({*range(step, len(days) + 1, step), len(days)})
     points = OVER_TIME.build_frame(
-        **_monitor_stretch_columns(counts, names, ends, _monitor_plan_of_answer(counts, answer))
+        **_monitor_figure_columns_by_stretch(
+            counts, names, ends, _monitor_plan_of_answer(counts, answer)
+        )
     )
     alarms = pl.DataFrame(
         [
@@ -77,7 +79,7 @@ def _monitor_plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
     )
 
 
-def _monitor_stretch_columns(
+def _monitor_figure_columns_by_stretch(
     counts: I64, names: Sequence[str], ends: Sequence[int], plan: MonitorPlan
 ) -> dict[str, Any]:
     """Return a column of values for each stretch of each stream, stream by stream."""
@@ -85,7 +87,7 @@ def _monitor_stretch_columns(
     parts = np.stack([counts[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)], axis=1)
     flat = parts.reshape(-1, *parts.shape[2:])  # (streams × stretches, 2, bins)
     rows, events = flat.sum(axis=(1, 2)), flat[:, 1].sum(axis=1)
-    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-score_bin_logits())))
+    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-model_score_bin_middle_logits())))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = events / expected
     area = auc_with_interval(flat, 0.0)[0]

@@ -72,7 +72,7 @@ def safety_event_rows(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def product_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
+def product_class_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return which class each intended use was given, where and by which rule set."""
     return [
         {

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.clinic.domain.rules import (
     ProductRuling,
-    cells_moved_by_rule_date,
     check_rule_book,
     classify_product,
     load_rule_book,
+    product_class_cells_changed_by_rule_date,
 )
 from commonwatt.clinic.domain.tables import (
     CELLS,
@@ -68,7 +68,7 @@ def product_ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
     }
 
 
-def rule_book_finding_tables(
+def regulatory_rule_book_finding_tables(
     days: Sequence[date], others: Mapping[str, str]
 ) -> dict[str, pl.DataFrame]:
     """Return gaps, contradictions and unruled services over every combination."""
@@ -81,8 +81,10 @@ def rule_book_finding_tables(
     }
 
 
-def moved_rule_cells(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
+def product_class_cells_of_moved_rule(
+    rule_id: str, valid_from: date, days: Sequence[date]
+) -> pl.DataFrame:
     """Return the cells whose class changes when the date of a rule moves."""
     return MOVED.checked_frame(
-        cells_moved_by_rule_date(load_rule_book(), rule_id, valid_from, days)
+        product_class_cells_changed_by_rule_date(load_rule_book(), rule_id, valid_from, days)
     )

@@ -17,10 +17,10 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SignedStatement,
     confirm_sealed_report,
     examine_on_sealed_cases,
-    is_case_in_seal,
+    is_revealed_case_in_sealed_set,
     load_revealed_case,
     load_sealed_cases,
-    load_signed_statement,
+    load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
 )
@@ -86,10 +86,10 @@ def examine_sealed_model(
     return examine_on_sealed_cases(
         private,
         read_clinic_institution_secret(secret),
-        load_signed_statement(sealed),
+        load_signed_model_evidence_statement(sealed),
         model[0],
         artefact_sha256=model[1],
-        earlier=[load_signed_statement(path) for path in earlier],
+        earlier=[load_signed_model_evidence_statement(path) for path in earlier],
         on=now.date(),
         by=Key.load(key_file),
     )
@@ -186,10 +186,13 @@ def sealed_report_confirmation(
     Raises:
         EvidenceError: Something does not hold.
     """
-    statement, seal_statement = load_signed_statement(report), load_signed_statement(sealed)
+    statement, seal_statement = (
+        load_signed_model_evidence_statement(report),
+        load_signed_model_evidence_statement(sealed),
+    )
     confirm_sealed_report(statement, seal_statement)
     for path in revealed_files:
-        if not is_case_in_seal(load_revealed_case(path), seal_statement):
+        if not is_revealed_case_in_sealed_set(load_revealed_case(path), seal_statement):
             raise EvidenceError(str(path), found=Message("not an item of the sealed set"))
     return {"holds": True, "opened": len(revealed_files), "evaluator": statement.public_key} | dict(
         asdict(statement)["body"]

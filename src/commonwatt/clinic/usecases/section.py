@@ -64,7 +64,7 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
         on: The day whose law applies.
     """
     example = clinic_example(language=language, seed=seed, on=on)
-    comparison = support_study_comparison()
+    comparison = support_study_clinician_model_comparison()
     return ReportSection(
         name="clinic",
         title=translate("Medical models", language),
@@ -77,13 +77,13 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
         figures=[
             _clinic_model_over_time_figure(example, language),
             _clinic_monitor_evidence_figure(example, language),
-            _patient_subgroups_figure(example, language),
+            _clinic_patient_subgroups_figure(example, language),
             _clinic_institution_funnel_figure(example, language),
             _clinic_doctor_and_model_figure(comparison, language),
         ],
         tables=[
             _clinic_models_table(example, language),
-            _clinic_clinician_auc_table(comparison, language),
+            _clinician_against_model_auc_table(comparison, language),
         ],
         notes=[translate(note, language) for note in _NOTES],
     )
@@ -100,7 +100,7 @@ _NOTES: Final = (
 )
 
 
-def support_study_comparison() -> ClinicianModelComparison:
+def support_study_clinician_model_comparison() -> ClinicianModelComparison:
     """Return what model and doctor of the SUPPORT study foretold, alone and together."""
     frame = pl.read_csv(FORECASTS)
     return compare_clinician_and_model(
@@ -163,7 +163,9 @@ def _metric_interval_text(metric_row: dict[str, Any]) -> str:
     return f"{measure_cell_text(metric_row['estimate'], ESTIMATE)} ({low}–{high})"
 
 
-def _clinic_clinician_auc_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
+def _clinician_against_model_auc_table(
+    comparison: ClinicianModelComparison, language: str
+) -> ReportTable:
     rows = [
         {"judge": name, "auc": measure_cell_text(e, AUC), "judge_interval": f"{low:.3f}–{high:.3f}"}
         for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
@@ -249,7 +251,7 @@ def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
     ).filter(pl.col("day") >= 0)
 
 
-def _patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _clinic_patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
     by_model = [
         evaluate_score_sketch(model.groups, [f"{model.name}: {group}" for group in example.groups])
         for model in example.models

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from commonwatt.core.hashes import arrays_sha256
+from commonwatt.core.hashes import sha256_of_named_arrays
 from commonwatt.fleet.domain.workload import I32, I64
 
 
@@ -93,7 +93,9 @@ class SimulationResult:
         # First starts, ends and pending times follow from the segments, so they add nothing to a
         # digest.
         segments = {f.name: getattr(self.segments, f.name) for f in fields(Segments)}
-        return arrays_sha256(segments | {"state": self.state, "preemptions": self.preemptions})
+        return sha256_of_named_arrays(
+            segments | {"state": self.state, "preemptions": self.preemptions}
+        )
 
 
 def exact_sum_of_gpu_amounts(gpu_amounts: I64) -> int:

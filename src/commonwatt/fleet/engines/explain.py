@@ -226,7 +226,7 @@ class _JobWait:
         open_at: WaitInterval | None = None
         for from_ms, until_ms in self._waiting_stretches_ms():
             for at_ms, end_ms in self._stretches_between_changes_ms(from_ms, until_ms):
-                reason, free = self._queue_reason_and_free_milli(at_ms)
+                reason, free = self._gpu_job_queue_reason_and_free_milli(at_ms)
                 if open_at and open_at.reason == reason and open_at.until_ms == at_ms:
                     open_at = replace(open_at, until_ms=end_ms)
                     continue
@@ -259,7 +259,7 @@ class _JobWait:
         cuts = [from_ms, *at[(at > from_ms) & (at < until_ms)].tolist(), until_ms]
         yield from pairwise(cuts)
 
-    def _queue_reason_and_free_milli(self, at_ms: int) -> tuple[QueueReason, int]:
+    def _gpu_job_queue_reason_and_free_milli(self, at_ms: int) -> tuple[QueueReason, int]:
         # From what no queue could mend to what only its order decides: the first reason that
         # applies is the one that its owner can act on.
         free = self._free_gpu_milli_by_node(at_ms)
@@ -268,7 +268,7 @@ class _JobWait:
             return QueueReason.NEVER_FITS, job_free
         if self._ran_before(at_ms):
             return QueueReason.PREEMPTED, job_free
-        if self._tenant_quota_used(at_ms):
+        if self._is_job_over_tenant_quota(at_ms):
             return QueueReason.QUOTA_USED, job_free
         if job_free < self.workload.gpu_demand_milli_by_job()[self.job]:
             return QueueReason.TOO_FEW_FREE, job_free
@@ -292,7 +292,7 @@ class _JobWait:
         segments = self.result.segments
         return bool(((segments.job == self.job) & (segments.end_ms <= at_ms)).any())
 
-    def _tenant_quota_used(self, at_ms: int) -> bool:
+    def _is_job_over_tenant_quota(self, at_ms: int) -> bool:
         if self.quotas is None or self.policy.borrow:
             return False
         tenant = int(self.workload.tenant[self.job])
@@ -384,12 +384,14 @@ class _Counterfactual:
     ) -> Iterator[tuple[Message, Workload, Fleet, SchedulingPolicy]]:
         work, gpus = self.workload, int(self.workload.gpus[self.job])
         if gpus > 1:
-            fewer = _job_column_with(work.gpus, self.job, gpus // 2)
+            fewer = _job_column_with_entry_replaced(work.gpus, self.job, gpus // 2)
             change = Message("half the GPUs ({gpus})", {"gpus": str(gpus // 2)})
             yield change, replace(work, gpus=fewer), self.fleet, self.policy
-        raised = _job_column_with(work.priority, self.job, int(work.priority.max()) + 1)
+        raised = _job_column_with_entry_replaced(
+            work.priority, self.job, int(work.priority.max()) + 1
+        )
         by_priority = replace(self.policy, order=ORDERS["priority"])
-        only_this_job = _job_column_with(np.zeros_like(work.priority), self.job, 1)
+        only_this_job = _job_column_with_entry_replaced(np.zeros_like(work.priority), self.job, 1)
         # Other orders read no priority, so that raising it would be no remedy. FIFO is turned into
         # priority with this job alone raised, which is FIFO with one exception.
         if self.policy.order.name == "priority":
@@ -415,7 +417,7 @@ def _fleet_job_delay_with_remedy_s(remedy: Remedy) -> float:
     return float("inf") if remedy.queue_delay_s is None else remedy.queue_delay_s
 
 
-def _job_column_with(column: I32, job: int, job_entry: int) -> I32:
+def _job_column_with_entry_replaced(column: I32, job: int, job_entry: int) -> I32:
     new = column.copy()
     new[job] = job_entry
     return new

@@ -122,13 +122,13 @@ def _fleet_of_node_rows(
     listed = _node_columns_frame(rows, sites, tenants)
     nodes = listed.select(pl.all().repeat_by("count").explode()).drop("count")
     return Fleet(
-        node_id=_node_ids_of_copies(rows, listed["count"]),
-        site=_node_column_i32(nodes["site"]),
-        gpu_type=_node_column_i32(nodes["gpu_type"]),
-        gpus=_node_column_i32(nodes["gpus"]),
-        cpu_milli=_node_column_i64(nodes["cpu_milli"]),
-        memory_mib=_node_column_i64(nodes["memory_mib"]),
-        tenant=_node_column_i32(nodes["tenant"]),
+        node_id=_trace_node_ids_with_copies(rows, listed["count"]),
+        site=_trace_node_column_i32(nodes["site"]),
+        gpu_type=_trace_node_column_i32(nodes["gpu_type"]),
+        gpus=_trace_node_column_i32(nodes["gpus"]),
+        cpu_milli=_trace_node_column_i64(nodes["cpu_milli"]),
+        memory_mib=_trace_node_column_i64(nodes["memory_mib"]),
+        tenant=_trace_node_column_i32(nodes["tenant"]),
         sites=sites,
         gpu_types=tuple(_gpu_type_named(name, gpu_types) for name in names),
         # A node list says nothing of distances.
@@ -210,17 +210,17 @@ def _name_indices_of_nodes(
     return indices
 
 
-def _node_ids_of_copies(rows: TraceRows, copies_of_nodes: pl.Series) -> tuple[str, ...]:
+def _trace_node_ids_with_copies(rows: TraceRows, copies_of_nodes: pl.Series) -> tuple[str, ...]:
     if not rows.has_column("node"):
         # Padded, because the arrived-load protocol sorts nodes by name.
         return tuple(f"node-{i:05d}" for i in range(int(copies_of_nodes.sum())))
     names = trace_text_column(rows, "node")
     check_trace_rows(rows, "node", ~names.is_first_distinct(), Message("each node once"))
     pairs = zip(names.to_list(), copies_of_nodes.to_list(), strict=True)
-    return tuple(name for node, times in pairs for name in _ids_of_copies(node, times))
+    return tuple(name for node, times in pairs for name in _trace_node_ids_of_copies(node, times))
 
 
-def _ids_of_copies(node: str, times: int) -> list[str]:
+def _trace_node_ids_of_copies(node: str, times: int) -> list[str]:
     return [node] if times == 1 else [f"{node}-{i:05d}" for i in range(times)]
 
 
@@ -234,9 +234,9 @@ def _unknown_node_columns_error(source: TraceSource) -> InputError:
     )
 
 
-def _node_column_i32(node_column: pl.Series) -> I32:
+def _trace_node_column_i32(node_column: pl.Series) -> I32:
     return np.ascontiguousarray(node_column.cast(pl.Int32).to_numpy())
 
 
-def _node_column_i64(node_column: pl.Series) -> I64:
+def _trace_node_column_i64(node_column: pl.Series) -> I64:
     return np.ascontiguousarray(node_column.cast(pl.Int64).to_numpy())

@@ -34,7 +34,7 @@ def gpu_use_over_time_chart(gpu_use: pl.DataFrame, *, language: str) -> str:
         # A bin holds one value until the next; slopes would draw use that never was.
         .mark_area(interpolate="step-after", opacity=0.85)
         .encode(
-            x=_days_from_first_submission_axis(language),
+            x=_fleet_chart_days_from_first_job_axis(language),
             y=alt.Y(
                 "allocated_gpus:Q", title=measure_heading(ALLOCATED_GPUS, language), stack=True
             ),
@@ -72,7 +72,7 @@ def queue_over_time_chart(queue: pl.DataFrame, *, language: str) -> str:
         alt.Chart(long)
         .mark_line(interpolate="step-after")
         .encode(
-            x=_days_from_first_submission_axis(language),
+            x=_fleet_chart_days_from_first_job_axis(language),
             y=alt.Y("value:Q", title=None),
             color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
         )
@@ -103,7 +103,7 @@ def queue_delay_by_tenant_chart(tenants: pl.DataFrame, *, language: str) -> str:
     )
 
 
-def gpu_energy_by_site_chart(energy: pl.DataFrame, *, language: str) -> str:
+def fleet_gpu_energy_by_site_chart(energy: pl.DataFrame, *, language: str) -> str:
     """Return where the energy went: busy GPUs, idle GPUs and overhead, by site.
 
     Args:
@@ -181,5 +181,5 @@ def queue_delay_by_policy_chart(policy_rows: pl.DataFrame, *, language: str) -> 
     )
 
 
-def _days_from_first_submission_axis(language: str) -> Any:
+def _fleet_chart_days_from_first_job_axis(language: str) -> Any:
     return alt.X("day:Q", title=translate("Days from the first submission", language))

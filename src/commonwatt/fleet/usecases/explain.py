@@ -88,12 +88,15 @@ def _wait_reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
 def _simulated_job_wait_sentences(explanation: Explanation, language: str) -> list[str]:
     messages = [
         _simulated_job_delay_message(explanation, language),
-        *_fleet_job_wait_reason_messages(explanation.intervals, language),
+        *_gpu_job_wait_by_queue_reason_messages(explanation.intervals, language),
         *(
             _blocking_job_message(blocker, language)
             for blocker in explanation.blockers[:BLOCKERS_IN_TEXT]
         ),
-        *(_gpu_job_delay_remedy_message(remedy, language) for remedy in explanation.remedies),
+        *(
+            _fleet_job_queue_delay_remedy_message(remedy, language)
+            for remedy in explanation.remedies
+        ),
     ]
     return [message.translate(language) for message in messages]
 
@@ -105,7 +108,7 @@ def _simulated_job_delay_message(explanation: Explanation, language: str) -> Mes
     return Message("Job {job} waited {delay}.", {"job": explanation.job_id, "delay": delay})
 
 
-def _fleet_job_wait_reason_messages(
+def _gpu_job_wait_by_queue_reason_messages(
     intervals: Sequence[WaitInterval], language: str
 ) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
@@ -138,7 +141,7 @@ def _blocking_job_message(blocker: Blocker, language: str) -> Message:
     return Message("  In its way: job {job}, {held}.", details)
 
 
-def _gpu_job_delay_remedy_message(remedy: Remedy, language: str) -> Message:
+def _fleet_job_queue_delay_remedy_message(remedy: Remedy, language: str) -> Message:
     change = remedy.change.translate(language)
     if remedy.queue_delay_s is None or remedy.saved_s is None:
         return Message("  With {change}: it never starts.", {"change": change})

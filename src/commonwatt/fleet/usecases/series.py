@@ -18,7 +18,7 @@ HOUR_MS = 3_600_000
 MOST_BINS = 240  # more than this cannot be told apart at the width of a page
 
 
-def fleet_gpu_use_over_time_by_site(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+def mean_allocated_gpus_by_bin_and_site(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
     edges = _schedule_time_bin_edges_ms(run)
     fleet = run.inputs.fleet
@@ -52,7 +52,7 @@ def queue_over_time_table(run: FleetRun) -> pl.DataFrame:
     )
 
 
-def tenant_service_table(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
+def fleet_gpu_hours_and_delay_by_tenant(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
     """Return service by tenant, those of most GPU time first."""
     waits = run.metrics.by_tenant
     names = sorted(waits, key=lambda name: (-waits[name].gpu_hours, name))
@@ -79,7 +79,7 @@ def site_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     until = first + round(run.metrics.makespan_s * 1000)
     used = energy_by_site(run.result, fleet, from_ms=first, until_ms=until)
     rows = list(run.metrics.by_site.values())
-    idle = [_idle_gpu_kwh(run, i, until - first) for i in range(len(rows))]
+    idle = [_simulated_idle_gpu_kwh_of_site(run, i, until - first) for i in range(len(rows))]
     return SITES.build_frame(
         site=list(labels),
         gpus=[row.gpus for row in rows],
@@ -95,7 +95,7 @@ def site_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _idle_gpu_kwh(run: FleetRun, site: int, length_ms: int) -> float:
+def _simulated_idle_gpu_kwh_of_site(run: FleetRun, site: int, length_ms: int) -> float:
     """Return what GPUs drew while nobody held them [kWh]."""
     fleet, total = run.inputs.fleet, 0.0
     segment, node, milli = run.result.segments.segment_node_and_gpu_milli()

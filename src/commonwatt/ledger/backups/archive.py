@@ -70,13 +70,13 @@ class _DigestReader:
         return data
 
 
-def is_sqlite_database(path: Path) -> bool:
+def is_sqlite_database_in_backup(path: Path) -> bool:
     """Return whether a file is a SQLite database, by its first bytes."""
     with path.open("rb") as file:
         return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
 
 
-def copy_sqlite_database(source: Path, copy: Path) -> None:
+def copy_sqlite_database_for_backup(source: Path, copy: Path) -> None:
     """Write one state of a SQLite database in use to a new file.
 
     Raises:
@@ -100,7 +100,7 @@ def copy_sqlite_database(source: Path, copy: Path) -> None:
         )
 
 
-def create_private_file(path: Path) -> int:
+def create_private_backup_file(path: Path) -> int:
     """Return the descriptor of a new file that only its owner can read."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
@@ -115,7 +115,7 @@ class ArchiveWriter:
         self.path = path
         self._draft = path.with_name(f".{path.name}.draft")
         self._draft.unlink(missing_ok=True)
-        self._file = os.fdopen(create_private_file(self._draft), "wb")
+        self._file = os.fdopen(create_private_backup_file(self._draft), "wb")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
         self.files: list[ArchivedFile] = []
 
@@ -133,7 +133,7 @@ class ArchiveWriter:
             before = os.fstat(fd)
             reader = _DigestReader(file, before.st_size)
             try:
-                self._tar.addfile(_private_tar_member(path, before.st_size), reader)  # pyright: ignore[reportArgumentType]  it needs read() alone
+                self._tar.addfile(_private_backup_tar_member(path, before.st_size), reader)  # pyright: ignore[reportArgumentType]  it needs read() alone
             except OSError as error:
                 if error.errno is not None:
                     raise  # the device's fault, not a file that became shorter
@@ -157,7 +157,7 @@ class ArchiveWriter:
         """Write the manifest, force everything to the device and give the archive its name."""
         manifest = dict(facts) | {"files": [asdict(file) for file in self.files]}
         data = json.dumps(manifest, indent=1).encode()
-        self._tar.addfile(_private_tar_member(MANIFEST, len(data)), _BytesReader(data))  # pyright: ignore[reportArgumentType]
+        self._tar.addfile(_private_backup_tar_member(MANIFEST, len(data)), _BytesReader(data))  # pyright: ignore[reportArgumentType]
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -181,7 +181,7 @@ class _BytesReader:
         return piece
 
 
-def unpack_archive(archive: Path, folder: Path) -> dict[str, Any]:
+def unpack_backup_and_read_manifest(archive: Path, folder: Path) -> dict[str, Any]:
     """Write the files of an archive below `folder` and return its manifest, each digest checked.
 
     Raises:
@@ -200,7 +200,9 @@ def unpack_archive(archive: Path, folder: Path) -> dict[str, Any]:
                 if member.name == MANIFEST:
                     manifest = json.loads(source.read())
                 else:
-                    digests[member.name] = _unpack_member(archive, folder, member.name, source)
+                    digests[member.name] = _unpack_backup_member_with_sha256(
+                        archive, folder, member.name, source
+                    )
     except (tarfile.TarError, EOFError, ValueError):
         raise _cut_archive_error(archive) from None
     except FileNotFoundError:
@@ -208,18 +210,20 @@ def unpack_archive(archive: Path, folder: Path) -> dict[str, Any]:
     if manifest is None:
         raise _cut_archive_error(archive)
     _check_member_digests(archive, manifest, digests)
-    _apply_file_modes(folder, manifest["files"])
+    _restore_backup_file_modes_and_times(folder, manifest["files"])
     return manifest
 
 
-def _private_tar_member(name: str, size: int) -> tarfile.TarInfo:
+def _private_backup_tar_member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     # The modes of the files stand in the manifest. Unpacked by hand, everything is its owner's.
     member.size, member.mode = size, 0o600
     return member
 
 
-def _unpack_member(archive: Path, folder: Path, name: str, source: _ByteReader) -> str:
+def _unpack_backup_member_with_sha256(
+    archive: Path, folder: Path, name: str, source: _ByteReader
+) -> str:
     """Write one member to its place, and return its SHA-256."""
     place = PurePosixPath(name)
     # An archive is a file that anybody may have written: no name in it may lead out of the folder.
@@ -229,7 +233,7 @@ def _unpack_member(archive: Path, folder: Path, name: str, source: _ByteReader) 
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     try:
-        fd = create_private_file(path)
+        fd = create_private_backup_file(path)
     except FileExistsError:
         raise _foreign_member_error(archive) from None  # two members of one name
     with os.fdopen(fd, "wb") as file:
@@ -259,7 +263,7 @@ def _check_member_digests(
         )
 
 
-def _apply_file_modes(folder: Path, files: Iterable[Mapping[str, Any]]) -> None:
+def _restore_backup_file_modes_and_times(folder: Path, files: Iterable[Mapping[str, Any]]) -> None:
     for row in files:
         path = folder / row["path"]
         path.chmod(row["mode"] & 0o777)

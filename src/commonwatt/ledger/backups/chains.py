@@ -85,7 +85,9 @@ def chain_facts(
     )
 
 
-def check_chain_recorded(facts: Sequence[ChainFacts], manifest: Mapping[str, Any]) -> None:
+def check_chains_match_backup_manifest(
+    facts: Sequence[ChainFacts], manifest: Mapping[str, Any]
+) -> None:
     """Raise unless the ledgers are those that the manifest names.
 
     Raises:

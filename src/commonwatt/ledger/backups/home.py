@@ -24,12 +24,16 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger.backups.archive import (
     ArchiveWriter,
     FileMovedError,
-    copy_sqlite_database,
-    is_sqlite_database,
-    unpack_archive,
+    copy_sqlite_database_for_backup,
+    is_sqlite_database_in_backup,
+    unpack_backup_and_read_manifest,
 )
-from commonwatt.ledger.backups.chains import ChainFacts, chain_facts, check_chain_recorded
-from commonwatt.ledger.backups.database_copy import copy_database_tables
+from commonwatt.ledger.backups.chains import (
+    ChainFacts,
+    chain_facts,
+    check_chains_match_backup_manifest,
+)
+from commonwatt.ledger.backups.database_copy import copy_backup_database_tables
 from commonwatt.ledger.backups.listing import BackupRecord, record_backup
 from commonwatt.ledger.checkpoints import Checkpoint
 from commonwatt.ledger.errors import BackupError
@@ -152,13 +156,13 @@ def restore_home(
             str(home), found=Message("something there already"), wanted=Message("a new folder")
         )
     home.parent.mkdir(parents=True, exist_ok=True)
-    with _private_folder(home.parent, f".{home.name}.restore-") as draft:
+    with _private_backup_draft_folder(home.parent, f".{home.name}.restore-") as draft:
         manifest = _unpack_backup(archive, draft, _FORMAT)
         ledgers = _verified_ledgers(draft, manifest, checkpoints)
         if keys is not None:
             _unpack_keys(keys, draft, manifest)
-        _make_folders(draft, manifest)
-        _check_database_asked_for(draft, database)
+        _restore_home_folders_of_backup(draft, manifest)
+        _check_restore_target_database(draft, database)
         with _restored_database(draft / _DATABASE, database):
             # One rename within the transaction of the database: what fails before it leaves
             # neither, and a folder that holds something makes it fail.
@@ -191,15 +195,15 @@ def _one_backup_pass(
     home: Path, archive: Path, keys: Path | None, database: str, record: BackupRecord
 ) -> HomeBackup:
     archive.parent.mkdir(parents=True, exist_ok=True)
-    listing = _home_listing(home)
+    listing = _listing_of_home_to_back_up(home)
     with (
-        _private_folder(archive.parent, f".{archive.name}.") as staging,
+        _private_backup_draft_folder(archive.parent, f".{archive.name}.") as staging,
         _archive_writer(archive) as writer,
     ):
         ledgers = _archive_databases(home, listing, database, staging, writer)
         # Listed again after the copies of the databases: what a row in them names is on one of
         # the two lists, and what was on the first must still be there.
-        later = _home_listing(home)
+        later = _listing_of_home_to_back_up(home)
         if gone := sorted(set(listing.files) - set(later.files)):
             raise FileMovedError(gone[0])
         if sorted(later.databases) != sorted(listing.databases):
@@ -212,7 +216,7 @@ def _one_backup_pass(
             "left_out": later.left_out,
         }  # fmt: skip
         # The keys first: an archive whose keys are missing would look complete.
-        with _archived_keys(home, keys, later.keys, record):
+        with _key_archive_removed_on_failure(home, keys, later.keys, record):
             writer.seal(facts)
         return HomeBackup(
             backup_id=record.backup_id, archive=record.archive, files=len(writer.files),
@@ -221,12 +225,14 @@ def _one_backup_pass(
         )  # fmt: skip
 
 
-def _home_listing(home: Path) -> _HomeListing:
+def _listing_of_home_to_back_up(home: Path) -> _HomeListing:
     listing = _HomeListing()
     for folder, folders, files in os.walk(home):
         here = Path(folder)
         folders[:] = sorted(
-            name for name in folders if not _folder_left_out(home, here / name, listing)
+            name
+            for name in folders
+            if not _is_folder_excluded_from_backup(home, here / name, listing)
         )
         if here != home:
             mode = stat.S_IMODE(here.stat().st_mode)
@@ -239,10 +245,10 @@ def _home_listing(home: Path) -> _HomeListing:
     return listing
 
 
-def _folder_left_out(home: Path, folder: Path, listing: _HomeListing) -> bool:
+def _is_folder_excluded_from_backup(home: Path, folder: Path, listing: _HomeListing) -> bool:
     if folder.is_symlink():
         listing.left_out[folder.relative_to(home).as_posix()] = "link"
-    elif _is_draft_name(folder.name):
+    elif _is_draft_excluded_from_backup(folder.name):
         listing.left_out[folder.relative_to(home).as_posix()] = "draft"
     else:
         return False
@@ -255,19 +261,19 @@ def _list_home_file(home: Path, path: Path, siblings: list[str], listing: _HomeL
         listing.left_out[name] = "link"
     elif not stat.S_ISREG(path.stat().st_mode):
         listing.left_out[name] = "socket or pipe"
-    elif _is_draft_name(path.name):
+    elif _is_draft_excluded_from_backup(path.name):
         listing.left_out[name] = "draft"
     elif _is_key_file(path):
         listing.keys.append(name)
     elif _is_database_sidecar(path, siblings):
         pass  # what they hold is in the copy of their database
-    elif is_sqlite_database(path):
+    elif is_sqlite_database_in_backup(path):
         listing.databases.append(name)
     else:
         listing.files.append(name)
 
 
-def _is_draft_name(name: str) -> bool:
+def _is_draft_excluded_from_backup(name: str) -> bool:
     return name.startswith(".draft-") or (name.startswith(".") and name.endswith(".draft"))
 
 
@@ -285,7 +291,7 @@ def _is_database_sidecar(path: Path, siblings: list[str]) -> bool:
     return any(
         path.name.endswith(suffix)
         and path.name.removesuffix(suffix) in siblings
-        and is_sqlite_database(path.with_name(path.name.removesuffix(suffix)))
+        and is_sqlite_database_in_backup(path.with_name(path.name.removesuffix(suffix)))
         for suffix in _SIDECARS
     )
 
@@ -297,12 +303,12 @@ def _archive_databases(
     copies: list[tuple[str, Path]] = []
     for number, name in enumerate(listing.databases):
         copy = staging / f"{number}.sqlite"
-        copy_sqlite_database(home / name, copy)
+        copy_sqlite_database_for_backup(home / name, copy)
         shutil.copymode(home / name, copy)
         copies.append((f"{_HOME}/{name}", copy))
     if database:
         copy = staging / "database.sqlite"
-        _copy_server_database(database, copy)
+        _back_up_server_database_to_file(database, copy)
         copies.append((_DATABASE, copy))
     ledgers = [chain_facts(copy, name) for name, copy in copies]
     for name, copy in copies:
@@ -310,18 +316,18 @@ def _archive_databases(
     return [chain for chain in ledgers if chain is not None]
 
 
-def _copy_server_database(url: str, copy: Path) -> None:
+def _back_up_server_database_to_file(url: str, copy: Path) -> None:
     source, target = open_database_engine(url), sa.create_engine(f"sqlite:///{copy}")
     try:
         with database_read_transaction(source) as reading, target.begin() as writing:
-            copy_database_tables(reading, writing)
+            copy_backup_database_tables(reading, writing)
     finally:
         source.dispose()
         target.dispose()
 
 
 @contextmanager
-def _archived_keys(
+def _key_archive_removed_on_failure(
     home: Path, keys: Path | None, names: Sequence[str], record: BackupRecord
 ) -> Generator[None]:
     """Write the keys into an archive of their own, which goes if what is done meanwhile fails."""
@@ -349,7 +355,7 @@ def _archive_writer(path: Path) -> Generator[ArchiveWriter]:
 
 
 @contextmanager
-def _private_folder(parent: Path, prefix: str) -> Generator[Path]:
+def _private_backup_draft_folder(parent: Path, prefix: str) -> Generator[Path]:
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
     try:
         yield folder
@@ -358,7 +364,7 @@ def _private_folder(parent: Path, prefix: str) -> Generator[Path]:
 
 
 def _unpack_backup(archive: Path, folder: Path, form: str) -> dict[str, Any]:
-    manifest = unpack_archive(archive, folder)
+    manifest = unpack_backup_and_read_manifest(archive, folder)
     if manifest.get("format") != form:
         raise BackupError(
             str(archive), wanted=Message("an archive of the form {form}", {"form": form})
@@ -379,10 +385,14 @@ def _unpack_keys(keys: Path, draft: Path, manifest: Mapping[str, Any]) -> None:
 def _verified_ledgers(
     draft: Path, manifest: Mapping[str, Any], checkpoints: Sequence[Checkpoint]
 ) -> list[ChainFacts]:
-    paths = [row["path"] for row in manifest["files"] if is_sqlite_database(draft / row["path"])]
+    paths = [
+        row["path"]
+        for row in manifest["files"]
+        if is_sqlite_database_in_backup(draft / row["path"])
+    ]
     chains = [chain_facts(draft / path, path, pinned=checkpoints) for path in paths]
     ledgers = [chain for chain in chains if chain is not None]
-    check_chain_recorded(ledgers, manifest)
+    check_chains_match_backup_manifest(ledgers, manifest)
     origins = {chain.origin for chain in ledgers}
     for checkpoint in checkpoints:
         # A checkpoint that is compared with nothing would be taken for one that held.
@@ -393,7 +403,7 @@ def _verified_ledgers(
     return ledgers
 
 
-def _make_folders(draft: Path, manifest: Mapping[str, Any]) -> None:
+def _restore_home_folders_of_backup(draft: Path, manifest: Mapping[str, Any]) -> None:
     (draft / _HOME).mkdir(exist_ok=True)
     # Empty folders are part of a home, and a folder's mode is what keeps others out of a project.
     for name, mode in reversed(manifest["folders"]):
@@ -406,7 +416,7 @@ def _make_folders(draft: Path, manifest: Mapping[str, Any]) -> None:
     sync_folder(draft / _HOME)
 
 
-def _check_database_asked_for(draft: Path, database: str) -> None:
+def _check_restore_target_database(draft: Path, database: str) -> None:
     if (draft / _DATABASE).exists() != bool(database):
         raise BackupError(
             "--database",
@@ -423,7 +433,7 @@ def _restored_database(copy: Path, url: str) -> Generator[None]:
     source, target = sa.create_engine(f"sqlite:///{copy}"), open_database_engine(url)
     try:
         with source.connect() as reading, database_write_transaction(target) as writing:
-            copy_database_tables(reading, writing)
+            copy_backup_database_tables(reading, writing)
             # A copy has rows and no triggers: the guards of the ledger are made anew.
             if sa.inspect(writing).has_table(schema.head.name):
                 schema.create_merkle_ledger_tables(writing)

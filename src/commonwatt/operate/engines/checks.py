@@ -36,23 +36,23 @@ def check_live_scheduling_decision(
         request = captured.jobs[job].request
         nodes = [captured.nodes[piece.node] for piece in pieces]
         for node in nodes:
-            _expect_scheduling_rule(request.job_id, "health", node.state == NodeState.UP)
-            _expect_scheduling_rule(
+            _check_controller_scheduling_rule(request.job_id, "health", node.state == NodeState.UP)
+            _check_controller_scheduling_rule(
                 request.job_id, "residency", not request.sites or node.site in request.sites
             )
             # A job without GPUs may run beside any type: its types are those of GPUs that it
             # does not use.
             suits = request.gpus == 0 or not request.gpu_types or node.gpu_type in request.gpu_types
-            _expect_scheduling_rule(request.job_id, "GPU type", suits)
-            _expect_scheduling_rule(
+            _check_controller_scheduling_rule(request.job_id, "GPU type", suits)
+            _check_controller_scheduling_rule(
                 request.job_id,
                 "reservation",
                 not _is_node_reserved_for_others(request, node, captured),
             )
-        _expect_scheduling_rule(
+        _check_controller_scheduling_rule(
             request.job_id, "gang", _is_cluster_job_placed_whole(request, pieces)
         )
-        _expect_scheduling_rule(
+        _check_controller_scheduling_rule(
             request.job_id, "one node", not request.single_node or len(pieces) <= 1
         )
     for job in decision.preemptions:
@@ -60,7 +60,9 @@ def check_live_scheduling_decision(
         runs = (
             captured.jobs[job].phase in PHASES_ON_NODES
         )  # or was started and stopped in one decision
-        _expect_scheduling_rule(request.job_id, "preemption", request.preemptible or not runs)
+        _check_controller_scheduling_rule(
+            request.job_id, "preemption", request.preemptible or not runs
+        )
     _check_tenant_quotas_hold(decision, snapshot, captured)
 
 
@@ -131,10 +133,12 @@ def _check_tenant_quotas_hold(
     used = np.zeros(len(state.quota_milli), np.int64)
     np.add.at(used, state.workload.tenant[after], state.workload.gpu_demand_milli_by_job()[after])
     started = state.workload.tenant[np.array(list(decision.starts), np.int64)]
-    _expect_scheduling_rule("tenants", "quota", bool((used <= state.quota_milli)[started].all()))
+    _check_controller_scheduling_rule(
+        "tenants", "quota", bool((used <= state.quota_milli)[started].all())
+    )
 
 
-def _expect_scheduling_rule(where: str, rule: str, holds: bool) -> None:
+def _check_controller_scheduling_rule(where: str, rule: str, holds: bool) -> None:
     if not holds:
         raise IdentityError(
             where, found=Message("a decision that breaks the rule of {rule}", {"rule": rule})

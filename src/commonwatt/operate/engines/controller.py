@@ -58,7 +58,7 @@ from commonwatt.operate.engines.checks import (
     starting_jobs_with_gpus_taken,
 )
 from commonwatt.operate.engines.elastic.filler import next_filler_job, withheld_filler_jobs
-from commonwatt.operate.engines.elastic.forecast import cluster_gpu_demand_rise_quantile
+from commonwatt.operate.engines.elastic.forecast import controller_gpu_demand_rise_quantile
 from commonwatt.operate.engines.elastic.reservations import jobs_to_clear_for_reservations
 from commonwatt.operate.engines.replay import NO_DECISION
 from commonwatt.operate.engines.snapshot import (
@@ -68,7 +68,7 @@ from commonwatt.operate.engines.snapshot import (
     node_allocations_of_gang,
     queue_snapshot,
     scheduling_decision_by_names,
-    take_cluster_gpus_if_free,
+    take_gpus_for_controller_start,
 )
 from commonwatt.operate.io.store import ControllerStore
 
@@ -152,7 +152,7 @@ class Controller:
         captured = self._capture_cluster_state(observation)
         decision, snapshot = self._decide_on_queue(captured)
         intents = self._intents_of_decision(decision, snapshot, captured, observation, tick)
-        record = self._decision_log_record(captured, decision, snapshot, tick)
+        record = self._decision_log_tick_and_capture(captured, decision, snapshot, tick)
         # A tick in which nothing moved writes nothing: the database of an idle cluster would
         # otherwise grow by a row a tick.
         if changes or intents or record:
@@ -225,7 +225,7 @@ class Controller:
         # Demand is noted once a minute, so less than a minute ahead is still one step.
         steps = max(int(filler.ahead_s // 60), 1)
         return withheld_filler_jobs(
-            observation, filler, cluster_gpu_demand_rise_quantile(np.array(self.demand), steps)
+            observation, filler, controller_gpu_demand_rise_quantile(np.array(self.demand), steps)
         )
 
     def _predicted_run_times_s(self, observation: ClusterObservation) -> dict[str, float]:
@@ -283,7 +283,7 @@ class Controller:
         """Return the actions that carry `decision` out, as far as it can be now."""
         # Housekeeping first: a job that is stopped because it hangs must not be warned, too, in
         # the same tick.
-        intents = self._housekeeping_intents(observation)
+        intents = self._requeue_intents_without_policy(observation)
         named = {intent.subject for intent in intents}
         victims = list(
             jobs_to_clear_for_reservations(
@@ -308,7 +308,7 @@ class Controller:
             )
         return intents
 
-    def _housekeeping_intents(self, observation: ClusterObservation) -> list[Intent]:
+    def _requeue_intents_without_policy(self, observation: ClusterObservation) -> list[Intent]:
         """Return the actions that no policy decides: what hangs is held again."""
         intents: list[Intent] = []
         up = {node.name for node in observation.nodes if node.state == NodeState.UP}
@@ -362,7 +362,7 @@ class Controller:
         for job, pieces in decision.starts.items():
             # A decision may count on what its victims will free. Those starts wait for a later
             # tick, because places of a job in its grace are still held.
-            if take_cluster_gpus_if_free(pieces, capacity):
+            if take_gpus_for_controller_start(pieces, capacity):
                 name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
                 intents.append(
@@ -370,7 +370,7 @@ class Controller:
                 )
         return intents
 
-    def _decision_log_record(
+    def _decision_log_tick_and_capture(
         self,
         captured: Capture,
         decision: SchedulingDecision,

@@ -110,7 +110,7 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
         job_id=[row.request.job_id for row in finished],
         submit_s=[round(row.request.submitted_at_s - first, 3) for row in finished],
         runtime_s=[round(ran[row.request.job_id], 3) for row in finished],
-        limit_s=[_job_limit_at_least_ran_s(row, ran) for row in finished],
+        limit_s=[_job_time_limit_or_run_time_s(row, ran) for row in finished],
         gpus=[row.request.gpus for row in finished],
         gpu_milli=[row.request.gpu_milli for row in finished],
         priority=[row.request.priority for row in finished],
@@ -121,7 +121,7 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
     )
 
 
-def _job_limit_at_least_ran_s(row: JobRecord, ran: Mapping[str, float]) -> float:
+def _job_time_limit_or_run_time_s(row: JobRecord, ran: Mapping[str, float]) -> float:
     # Never below what it ran: a shorter limit would describe a job that could not have been.
     return round(max(row.request.estimate_s, ran[row.request.job_id]), 3)
 

@@ -89,18 +89,18 @@ def queue_snapshot(captured: Capture) -> QueueSnapshot:
         # The live side knows no true run times; the estimate stands for both, so that simulator
         # and controller order by the same numbers.
         believed_ms=workload.estimate_ms,
-        chance=_placement_random_pairs(captured, policy.place.name),
+        chance=_random_pair_per_captured_job(captured, policy.place.name),
         quota_milli=_captured_quota_milli(captured, workload),
     )
     idle = initial_queue_state(setup)
     # Asked twice, of the whole cluster and of what is up: only the first means that the job can
     # never run, and a person is told which.
     too_large = jobs_that_never_fit(idle)
-    state = _queue_without_unusable_nodes(idle, captured)
+    state = _queue_with_captured_nodes_barred(idle, captured)
     away = jobs_that_never_fit(state) & ~too_large
     excluded = _excluded_job_wait_reasons(captured, too_large, away)
     names = tuple(job.request.job_id for job in captured.jobs)
-    return _queue_snapshot_of_jobs(
+    return _snapshot_of_captured_queue(
         state, captured, names, excluded, preempts=policy.preempt.name != "none"
     )
 
@@ -136,7 +136,9 @@ def node_allocations_of_gang(
     )
 
 
-def take_cluster_gpus_if_free(pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity) -> bool:
+def take_gpus_for_controller_start(
+    pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity
+) -> bool:
     """Return whether `pieces` find their room in `free_capacity`, which is then taken."""
     for piece in pieces:
         request, node = piece.request, piece.node
@@ -243,7 +245,7 @@ def _captured_fleet(captured: Capture) -> Fleet:
     )
 
 
-def _placement_random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
+def _random_pair_per_captured_job(captured: Capture, place: str) -> npt.NDArray[np.float64]:
     """Return two numbers a job, which stay the same for as long as it waits."""
     # These policies draw nothing; the numbers would be computed and thrown away for every job
     # in every tick.
@@ -264,7 +266,7 @@ def _captured_quota_milli(captured: Capture, workload: Workload) -> I64 | None:
     return np.rint(np.array(gpus, np.float64) * 1000).astype(np.int64)
 
 
-def _queue_without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
+def _queue_with_captured_nodes_barred(idle: QueueState, captured: Capture) -> QueueState:
     """Return `idle` with nodes out of use, or kept for a service, barred to whom they are."""
     up = np.array([node.state == NodeState.UP for node in captured.nodes], np.bool_)
     klass, eligible = node_eligibility_by_job_class(idle.workload, idle.fleet)
@@ -287,7 +289,7 @@ def _jobs_barred_by_reservations(captured: Capture) -> I64:
         [
             job.request.tenant != reservation.tenant
             and captured.at_s < reservation.until_s
-            and captured.at_s + _left_s(job, captured) > reservation.from_s
+            and captured.at_s + _observed_job_time_left_s(job, captured) > reservation.from_s
             for reservation in captured.reservations
         ]
         for job in captured.jobs
@@ -295,7 +297,7 @@ def _jobs_barred_by_reservations(captured: Capture) -> I64:
     return np.array(rows, np.int64).reshape(len(captured.jobs), len(captured.reservations))
 
 
-def _left_s(job: ObservedJob, captured: Capture) -> float:
+def _observed_job_time_left_s(job: ObservedJob, captured: Capture) -> float:
     return job.request.estimate_s - captured.served_s.get(job.request.job_id, 0.0)
 
 
@@ -327,7 +329,7 @@ def _excluded_job_wait_reasons(
     return reasons
 
 
-def _queue_snapshot_of_jobs(
+def _snapshot_of_captured_queue(
     state: QueueState,
     captured: Capture,
     names: tuple[str, ...],
@@ -345,7 +347,9 @@ def _queue_snapshot_of_jobs(
     on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in PHASES_ON_NODES]
     # what runs says which GPUs it has; what is starting takes those that are left
     for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != JobPhase.RUNNING):
-        held_pieces[i] = _take_pieces_of_observed_job(state, nodes, captured.jobs[i], i, where)
+        held_pieces[i] = _gang_pieces_taken_by_observed_job(
+            state, nodes, captured.jobs[i], i, where
+        )
         # The policy preempts whatever it is shown as running; what may not be stopped is
         # therefore not shown, and only its places are taken.
         if preempts and not captured.jobs[i].request.preemptible:
@@ -373,12 +377,12 @@ def _queue_snapshot_of_jobs(
         ),
         held_pieces={i: pieces for i, pieces in sorted(held_pieces.items()) if i not in fixed},
         nodes=nodes,
-        quota_milli=_quota_left_after_fixed_jobs(state, fixed),
+        quota_milli=_quota_milli_left_for_controller(state, fixed),
     )
     return QueueSnapshot(filled, names, copy_free_capacity(nodes), excluded)
 
 
-def _take_pieces_of_observed_job(
+def _gang_pieces_taken_by_observed_job(
     state: QueueState, nodes: FreeCapacity, job: ObservedJob, i: int, where: dict[str, int]
 ) -> tuple[GangPiece, ...]:
     """Return what a job holds, and take it out of the room of `nodes`."""
@@ -391,7 +395,7 @@ def _take_pieces_of_observed_job(
             continue
         node = where[place.node]
         milli = place.gpu_milli if place.gpus else 0
-        gpus = _free_gpus_for_allocation(nodes, node, place)
+        gpus = _named_or_other_free_node_gpus(nodes, node, place)
         request = PlacementRequest(
             place.cpu_milli,
             place.memory_mib,
@@ -404,7 +408,7 @@ def _take_pieces_of_observed_job(
     return tuple(pieces)
 
 
-def _free_gpus_for_allocation(
+def _named_or_other_free_node_gpus(
     nodes: FreeCapacity, node: int, place: NodeAllocation
 ) -> tuple[int, ...]:
     """Return the GPUs that a place names, or as many others where those are taken."""
@@ -417,7 +421,7 @@ def _free_gpus_for_allocation(
     return tuple(sorted((named + others)[: len(place.gpus)]))
 
 
-def _quota_left_after_fixed_jobs(state: QueueState, fixed: list[int]) -> I64 | None:
+def _quota_milli_left_for_controller(state: QueueState, fixed: list[int]) -> I64 | None:
     """Return the quotas less what jobs hold that may not be preempted."""
     if state.quota_milli is None or not fixed:
         return state.quota_milli

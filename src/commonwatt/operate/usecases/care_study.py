@@ -28,8 +28,8 @@ from commonwatt.operate.engines.care.detect.vus import node_anomaly_vus_pr
 from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
     NodeFault,
+    node_faults_drawn_from_trace,
     node_faults_of_counts,
-    node_faults_of_trace,
 )
 from commonwatt.operate.engines.care.replay.run import CareOutcome, replay_gang_in_care
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
@@ -56,19 +56,22 @@ def node_alarm_episodes_and_scores(
     before, after = node_alarm_detector(day=day).score(first.values, second.values)
     threshold = calibrate_node_alarm_thresholds({"node": before}, budget)["node"]
     alarm_spans = node_alarm_episodes(after > threshold, quiet=budget.quiet)
-    rows = [_node_alarm_episode_row(after, second, first, start, end) for start, end in alarm_spans]
+    rows = [
+        _node_alarm_row_with_top_metrics(after, second, first, start, end)
+        for start, end in alarm_spans
+    ]
     detection: dict[str, Any] = {
         "steps": len(after),
         "metrics": len(first.metrics),
         "threshold": threshold,
         "episodes": rows,
-        "judged": _node_alarm_scores_by_labels(first, second, after > threshold, day, budget),
+        "judged": _node_alarm_accuracy_by_labels(first, second, after > threshold, day, budget),
     }
     scores = SCORES.build_frame(step=np.arange(len(after)), score=after, alarm=after > threshold)
     return detection, scores
 
 
-def _node_alarm_episode_row(
+def _node_alarm_row_with_top_metrics(
     score: np.ndarray[Any, np.dtype[np.float64]],
     later: NodeSeries,
     ordinary: NodeSeries,
@@ -89,7 +92,7 @@ def _node_alarm_episode_row(
     }
 
 
-def _node_alarm_scores_by_labels(
+def _node_alarm_accuracy_by_labels(
     ordinary: NodeSeries,
     later: NodeSeries,
     alarm: np.ndarray[Any, np.dtype[np.bool_]],
@@ -134,7 +137,7 @@ def _node_faults_of_table(
 ) -> list[NodeFault]:
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
     if "cause" not in frame.columns:
-        return node_faults_of_trace(
+        return node_faults_drawn_from_trace(
             path, nodes=setting.nodes, days=setting.days, watched=watched, seed=setting.seed
         )
     numbers = [name for name, kind in frame.schema.items() if kind.is_integer()]

@@ -75,11 +75,11 @@ def make_controller_home(folder: Path, settings: str, *, now: datetime) -> Contr
     controller, _ = load_or_make_signing_key(folder / KEY)
     with _opened_controller_ledger(folder) as ledger:
         if ledger.head().size == 0:
-            ledger.enrol_first_registrar(registrar, _controller_person("registrar"), at=now)
+            ledger.enrol_first_registrar(registrar, _controller_signing_person("registrar"), at=now)
             with ledger.transaction() as tx:
                 ledger.enrol(
                     tx,
-                    _controller_person("controller"),
+                    _controller_signing_person("controller"),
                     controller.public_key,
                     by=registrar,
                     at=now,
@@ -190,7 +190,7 @@ def _cluster_backend_of_home(home: ControllerHome, clock: Callable[[], float]) -
             assert_never(settings.engine)
 
 
-def _controller_person(role: str) -> Person:
+def _controller_signing_person(role: str) -> Person:
     return Person(name="commonwatt operate", role=role, organisation="operator", device="host")
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.log import LogCode, LogEvent, log_event, open_log_or
+from commonwatt.core.log import LogCode, LogEvent, log_event, open_log_with_default_file
 from commonwatt.ledger.errors import ActorError, TamperedError
 from commonwatt.operate.domain.actions import JOB_ACTIONS
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase
@@ -22,7 +22,7 @@ from commonwatt.operate.usecases.home import (
     open_backend,
     open_controller_store,
 )
-from commonwatt.processes.loop import log_unexpected_failure
+from commonwatt.processes.loop import log_process_loop_failure
 
 MOST_FAILED_TICKS = 60  # ticks in a row that may fail
 _LOOP = LogCode("controller")
@@ -54,7 +54,7 @@ def run_controller(
         # The lock before all else: two controllers would each claim the starts of the other's
         # decisions.
         stack.enter_context(hold_controller_lock(home))
-        open_log_or(home.folder / "log" / "controller.jsonl")
+        open_log_with_default_file(home.folder / "log" / "controller.jsonl")
         log_event(LogEvent.CONTROLLER_STARTED)
         store = stack.enter_context(open_controller_store(home))
         backend = stack.enter_context(open_backend(home))
@@ -100,7 +100,7 @@ def _controller_ticks(
             if failures >= patience or isinstance(error, _STOPPING_ERRORS):
                 raise
             if failures == 1:
-                log_unexpected_failure(_LOOP, error)
+                log_process_loop_failure(_LOOP, error)
         else:
             yield tick, time.monotonic() - began
         # Waits for the signal and not only for time: SIGTERM then ends the controller between

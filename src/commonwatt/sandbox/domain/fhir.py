@@ -73,7 +73,7 @@ def _fhir_instant_or_start_sql(instant: str, period_start: str) -> str:
     return f"coalesce({_fhir_instant_sql(instant)}, {_fhir_instant_sql(period_start)})"
 
 
-def _number_sql(expression: str) -> str:
+def _fhir_number_cast_sql(expression: str) -> str:
     return f"TRY_CAST({expression} AS DOUBLE)"
 
 
@@ -104,7 +104,9 @@ def _resource_rules(resource: str) -> tuple[FhirRecordRule, ...]:
     )
 
 
-def _reference_rules(field: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
+def _fhir_patient_reference_rules(
+    field: str, *, required: bool = True
+) -> tuple[FhirRecordRule, ...]:
     reference = f"{field}.reference"
     rules = [FhirRecordRule(f"{field} missing", f"{reference} IS NULL")] if required else []
     # Relative, absolute and by UUID: the three forms in which servers and bundles name a patient.
@@ -146,7 +148,7 @@ def _date_rules(field: str, name: str, *, required: bool = False) -> tuple[FhirR
     )
 
 
-def _period_rules(field: str) -> tuple[FhirRecordRule, ...]:
+def _fhir_period_rules(field: str) -> tuple[FhirRecordRule, ...]:
     start, end = f"{field}.start", f'{field}."end"'
     return (
         *_date_rules(start, f"{field}.start"),
@@ -231,39 +233,60 @@ PATIENT: Final = FhirResource(
 
 OBSERVATION: Final = FhirResource(
     name="Observation",
-    fields=_CLINICAL | {
-        "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
-        "effectivePeriod": _PERIOD, "issued": "VARCHAR", "valueQuantity": _QUANTITY,
-        "valueCodeableConcept": _CODEABLE, "valueString": "VARCHAR",
+    fields=_CLINICAL
+    | {
+        "status": "VARCHAR",
+        "code": _CODEABLE,
+        "effectiveDateTime": "VARCHAR",
+        "effectivePeriod": _PERIOD,
+        "issued": "VARCHAR",
+        "valueQuantity": _QUANTITY,
+        "valueCodeableConcept": _CODEABLE,
+        "valueString": "VARCHAR",
         # Blood pressure and panels carry their numbers here and have no value of their own.
         "component": f"STRUCT(code {_CODEABLE}, valueQuantity {_QUANTITY})[]",
     },
-    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
+    columns=_IN_ENCOUNTER
+    | _fhir_coding_columns_sql("code")
+    | {
         "status": "status",
         "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
-        "value_number": _number_sql("valueQuantity.value"), "value_unit": "valueQuantity.unit",
-        "value_code": "valueCodeableConcept.coding[1].code", "value_text": "valueString",
+        "value_number": _fhir_number_cast_sql("valueQuantity.value"),
+        "value_unit": "valueQuantity.unit",
+        "value_code": "valueCodeableConcept.coding[1].code",
+        "value_text": "valueString",
         "component_codes": "list_transform(component, lambda x: x.code.coding[1].code)",
-        "component_numbers":
-            "list_transform(component, lambda x: TRY_CAST(x.valueQuantity.value AS DOUBLE))",
+        "component_numbers": (
+            "list_transform(component, lambda x: TRY_CAST(x.valueQuantity.value AS DOUBLE))"
+        ),
     },
     rules=(
         *_resource_rules("Observation"),
-        *_value_set_rules("status", "registered preliminary final amended corrected cancelled"
-                 " entered-in-error unknown"),
-        *_code_rules("code"), *_reference_rules("subject"),
-        *_date_rules("effectiveDateTime", "effectiveDateTime"), *_period_rules("effectivePeriod"),
+        *_value_set_rules(
+            "status",
+            "registered preliminary final amended corrected cancelled entered-in-error unknown",
+        ),
+        *_code_rules("code"),
+        *_fhir_patient_reference_rules("subject"),
+        *_date_rules("effectiveDateTime", "effectiveDateTime"),
+        *_fhir_period_rules("effectivePeriod"),
         *_date_rules("issued", "issued"),
         # effective[x] is a choice in R4: a record carries one kind.
-        FhirRecordRule("two kinds of time",
-             "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
-        FhirRecordRule("valueQuantity is no number",
-             f"NOT coalesce(regexp_matches(valueQuantity.value, '{_NUMBER}'), true)"),
+        FhirRecordRule(
+            "two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"
+        ),
+        FhirRecordRule(
+            "valueQuantity is no number",
+            f"NOT coalesce(regexp_matches(valueQuantity.value, '{_NUMBER}'), true)",
+        ),
         # value[x] is a choice in R4: a record carries one kind.
-        FhirRecordRule("two kinds of value", "(valueQuantity IS NOT NULL)::INT"
-             " + (valueCodeableConcept IS NOT NULL)::INT + (valueString IS NOT NULL)::INT > 1"),
+        FhirRecordRule(
+            "two kinds of value",
+            "(valueQuantity IS NOT NULL)::INT"
+            " + (valueCodeableConcept IS NOT NULL)::INT + (valueString IS NOT NULL)::INT > 1",
+        ),
     ),
-)  # fmt: skip
+)
 
 ENCOUNTER: Final = FhirResource(
     name="Encounter",
@@ -281,33 +304,46 @@ ENCOUNTER: Final = FhirResource(
         *_value_set_rules("status", "planned arrived triaged in-progress onleave finished cancelled"
                  " entered-in-error unknown"),
         FhirRecordRule("class missing", '"class".code IS NULL'),
-        *_reference_rules("subject"), *_period_rules("period"),
+        *_fhir_patient_reference_rules("subject"), *_fhir_period_rules("period"),
     ),
 )  # fmt: skip
 
 CONDITION: Final = FhirResource(
     name="Condition",
-    fields=_CLINICAL | {
-        "clinicalStatus": _CODEABLE, "code": _CODEABLE, "onsetDateTime": "VARCHAR",
-        "abatementDateTime": "VARCHAR", "recordedDate": "VARCHAR",
+    fields=_CLINICAL
+    | {
+        "clinicalStatus": _CODEABLE,
+        "code": _CODEABLE,
+        "onsetDateTime": "VARCHAR",
+        "abatementDateTime": "VARCHAR",
+        "recordedDate": "VARCHAR",
     },
-    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
+    columns=_IN_ENCOUNTER
+    | _fhir_coding_columns_sql("code")
+    | {
         "clinical_status": "clinicalStatus.coding[1].code",
         "onset_at": _fhir_instant_sql("onsetDateTime"),
         "abatement_at": _fhir_instant_sql("abatementDateTime"),
         "recorded_at": _fhir_instant_sql("recordedDate"),
     },
     rules=(
-        *_resource_rules("Condition"), *_code_rules("code"), *_reference_rules("subject"),
-        *_value_set_rules("clinicalStatus.coding[1].code",
-                 "active recurrence relapse inactive remission resolved", required=False),
+        *_resource_rules("Condition"),
+        *_code_rules("code"),
+        *_fhir_patient_reference_rules("subject"),
+        *_value_set_rules(
+            "clinicalStatus.coding[1].code",
+            "active recurrence relapse inactive remission resolved",
+            required=False,
+        ),
         *_date_rules("onsetDateTime", "onsetDateTime"),
         *_date_rules("abatementDateTime", "abatementDateTime"),
         *_date_rules("recordedDate", "recordedDate"),
-        FhirRecordRule("abates before onset",
-             f"{_fhir_instant_sql('abatementDateTime')} < {_fhir_instant_sql('onsetDateTime')}"),
+        FhirRecordRule(
+            "abates before onset",
+            f"{_fhir_instant_sql('abatementDateTime')} < {_fhir_instant_sql('onsetDateTime')}",
+        ),
     ),
-)  # fmt: skip
+)
 
 MEDICATION_REQUEST: Final = FhirResource(
     name="MedicationRequest",
@@ -328,28 +364,37 @@ MEDICATION_REQUEST: Final = FhirResource(
                  " instance-order option"),
         FhirRecordRule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
              " medicationCodeableConcept.text IS NULL AND medicationReference.reference IS NULL"),
-        *_reference_rules("subject"), *_date_rules("authoredOn", "authoredOn"),
+        *_fhir_patient_reference_rules("subject"), *_date_rules("authoredOn", "authoredOn"),
     ),
 )  # fmt: skip
 
 PROCEDURE: Final = FhirResource(
     name="Procedure",
-    fields=_CLINICAL | {
-        "status": "VARCHAR", "code": _CODEABLE, "performedDateTime": "VARCHAR",
+    fields=_CLINICAL
+    | {
+        "status": "VARCHAR",
+        "code": _CODEABLE,
+        "performedDateTime": "VARCHAR",
         "performedPeriod": _PERIOD,
     },
-    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
+    columns=_IN_ENCOUNTER
+    | _fhir_coding_columns_sql("code")
+    | {
         "status": "status",
         "performed_at": _fhir_instant_or_start_sql("performedDateTime", "performedPeriod.start"),
     },
     rules=(
         *_resource_rules("Procedure"),
-        *_value_set_rules("status", "preparation in-progress not-done on-hold stopped completed"
-                 " entered-in-error unknown"),
-        *_code_rules("code"), *_reference_rules("subject"),
-        *_date_rules("performedDateTime", "performedDateTime"), *_period_rules("performedPeriod"),
+        *_value_set_rules(
+            "status",
+            "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
+        ),
+        *_code_rules("code"),
+        *_fhir_patient_reference_rules("subject"),
+        *_date_rules("performedDateTime", "performedDateTime"),
+        *_fhir_period_rules("performedPeriod"),
     ),
-)  # fmt: skip
+)
 
 IMMUNIZATION: Final = FhirResource(
     name="Immunization",
@@ -366,7 +411,7 @@ IMMUNIZATION: Final = FhirResource(
     rules=(
         *_resource_rules("Immunization"),
         *_value_set_rules("status", "completed entered-in-error not-done"),
-        *_code_rules("vaccineCode"), *_reference_rules("patient"),
+        *_code_rules("vaccineCode"), *_fhir_patient_reference_rules("patient"),
         FhirRecordRule("occurrence missing",
              "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
         *_date_rules("occurrenceDateTime", "occurrenceDateTime"),
@@ -391,7 +436,7 @@ ALLERGY: Final = FhirResource(
     | _fhir_coding_columns_sql("code"),
     rules=(
         *_resource_rules("AllergyIntolerance"),
-        *_reference_rules("patient"),
+        *_fhir_patient_reference_rules("patient"),
         *_value_set_rules("criticality", "low high unable-to-assess", required=False),
         *_date_rules("recordedDate", "recordedDate"),
     ),
@@ -399,25 +444,35 @@ ALLERGY: Final = FhirResource(
 
 DIAGNOSTIC_REPORT: Final = FhirResource(
     name="DiagnosticReport",
-    fields=_CLINICAL | {
-        "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
+    fields=_CLINICAL
+    | {
+        "status": "VARCHAR",
+        "code": _CODEABLE,
+        "effectiveDateTime": "VARCHAR",
         "effectivePeriod": _PERIOD,
     },
-    columns=_IN_ENCOUNTER | _fhir_coding_columns_sql("code") | {
+    columns=_IN_ENCOUNTER
+    | _fhir_coding_columns_sql("code")
+    | {
         "status": "status",
         "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
     },
     rules=(
         *_resource_rules("DiagnosticReport"),
-        *_value_set_rules("status", "registered partial preliminary final amended corrected"
-                 " appended cancelled entered-in-error unknown"),
-        *_code_rules("code"), *_reference_rules("subject", required=False),
-        *_date_rules("effectiveDateTime", "effectiveDateTime"), *_period_rules("effectivePeriod"),
+        *_value_set_rules(
+            "status",
+            "registered partial preliminary final amended corrected"
+            " appended cancelled entered-in-error unknown",
+        ),
+        *_code_rules("code"),
+        *_fhir_patient_reference_rules("subject", required=False),
+        *_date_rules("effectiveDateTime", "effectiveDateTime"),
+        *_fhir_period_rules("effectivePeriod"),
     ),
-)  # fmt: skip
+)
 
 
-def _fhir_resource_of_state_and_date(
+def _fhir_resource_with_status_and_date(
     name: str, status: str, date: str, date_sql: str, fields: dict[str, str]
 ) -> FhirResource:
     """Return a resource of which a project keeps who, state and when."""
@@ -428,19 +483,19 @@ def _fhir_resource_of_state_and_date(
         columns=_OF_PATIENT | {"status": status, date: date_sql},
         rules=(
             *_resource_rules(name),
-            *_reference_rules("subject"),
+            *_fhir_patient_reference_rules("subject"),
             stated,
         ),
     )
 
 
-CARE_PLAN: Final = _fhir_resource_of_state_and_date(
+CARE_PLAN: Final = _fhir_resource_with_status_and_date(
     "CarePlan", "status", "start_at", _fhir_instant_sql("period.start"), {"period": _PERIOD}
 )
-GOAL: Final = _fhir_resource_of_state_and_date(
+GOAL: Final = _fhir_resource_with_status_and_date(
     "Goal", "lifecycleStatus", "start_at", _fhir_instant_sql("startDate"), {"startDate": "VARCHAR"}
 )
-IMAGING_STUDY: Final = _fhir_resource_of_state_and_date(
+IMAGING_STUDY: Final = _fhir_resource_with_status_and_date(
     "ImagingStudy", "status", "start_at", _fhir_instant_sql("started"), {"started": "VARCHAR"}
 )
 ORGANIZATION: Final = FhirResource(

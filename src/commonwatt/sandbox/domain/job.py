@@ -84,7 +84,7 @@ class IsolatedJob:
         # Here and not at the node, so that a job that was made is a job that can run, whichever
         # backend it is handed to.
         for name in (*self.inputs, *self.outputs):
-            check_job_file_name(name)
+            check_isolated_job_file_name(name)
 
     @property
     def code_sha256(self) -> str:
@@ -92,7 +92,7 @@ class IsolatedJob:
         return hashlib.sha256(self.code.encode()).hexdigest()
 
 
-def check_job_file_name(name: str) -> None:
+def check_isolated_job_file_name(name: str) -> None:
     """Raise unless `name` is plain enough to be an input or output.
 
     Raises:

@@ -248,7 +248,7 @@ def _vanished_source_refusal(facts: DatasetFacts) -> MoveRefusal | None:
     )
 
 
-def _other_report_refusal(facts: DatasetFacts) -> MoveRefusal | None:
+def _wrong_risk_report_digest_refusal(facts: DatasetFacts) -> MoveRefusal | None:
     if facts.risk_sha256 == facts.signed_sha256:
         return None
     return MoveRefusal(wanted=Message("the digest of its own risk report"))
@@ -266,7 +266,7 @@ SOURCE_IMPORTED: Final = MovePrecondition[DatasetFacts](
 OWN_REPORT: Final = MovePrecondition[DatasetFacts](
     name="own-report",
     sentence=Message("The digest is that of its own risk report."),
-    refusal=_other_report_refusal,
+    refusal=_wrong_risk_report_digest_refusal,
 )
 
 DATASET_LIFECYCLE: Final = Lifecycle[DatasetState, DatasetFacts](
@@ -336,11 +336,11 @@ def _too_few_approvals_refusal(facts: OutputFacts) -> MoveRefusal | None:
     )
 
 
-def _unstopped_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _output_not_stopped_refusal(facts: OutputFacts) -> MoveRefusal | None:
     return None if facts.stopped else MoveRefusal(wanted=Message("an output that a check stopped"))
 
 
-def _stopped_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _stopped_output_refusal(facts: OutputFacts) -> MoveRefusal | None:
     return MoveRefusal(found=Message("an output that a check stopped")) if facts.stopped else None
 
 
@@ -353,7 +353,7 @@ def _unpriced_refusal(facts: OutputFacts) -> MoveRefusal | None:
     )
 
 
-def _differencing_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _output_differencing_refusal(facts: OutputFacts) -> MoveRefusal | None:
     return MoveRefusal(found=facts.differencing) if facts.differencing else None
 
 
@@ -383,10 +383,12 @@ TWO_APPROVALS: Final = MovePrecondition[OutputFacts](
     refusal=_too_few_approvals_refusal,
 )
 CHECK_FAILED: Final = MovePrecondition[OutputFacts](
-    name="check-failed", sentence=Message("A check stopped it."), refusal=_unstopped_refusal
+    name="check-failed",
+    sentence=Message("A check stopped it."),
+    refusal=_output_not_stopped_refusal,
 )
 CHECKS_PASSED: Final = MovePrecondition[OutputFacts](
-    name="checks-passed", sentence=Message("Every check passed."), refusal=_stopped_refusal
+    name="checks-passed", sentence=Message("Every check passed."), refusal=_stopped_output_refusal
 )
 PREAPPROVED: Final = MovePrecondition[OutputFacts](
     name="preapproved",
@@ -398,7 +400,7 @@ PREAPPROVED: Final = MovePrecondition[OutputFacts](
 HARMLESS_TOGETHER: Final = MovePrecondition[OutputFacts](
     name="harmless-together",
     sentence=Message("With everything that left before it tells of no small group."),
-    refusal=_differencing_refusal,
+    refusal=_output_differencing_refusal,
 )
 NOBODY_OPTED_OUT: Final = MovePrecondition[OutputFacts](
     name="nobody-opted-out",

@@ -40,7 +40,7 @@ from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclarati
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, noisy_count_query
 from commonwatt.sandbox.engines.risk.report import RiskReport
-from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_domains
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_fhir
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
 from commonwatt.sandbox.usecases.projects.base import KEY
@@ -93,7 +93,7 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     """
     ledger = Ledger.open(folder / "ledger.db")
     clock = _ExampleClock(now)
-    keys = _enrol_example_people(ledger, clock)
+    keys = _enrol_example_project_keys(ledger, clock)
     custodian = keys[0]
     facts = ProjectFacts(
         name="example", purpose="Who has hypertension?", legal_basis="synthetic data",
@@ -132,7 +132,7 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     )  # fmt: skip
 
 
-def example_section_and_tables(
+def sandbox_example_section_and_tables(
     language: str, *, now: datetime
 ) -> tuple[ReportSection, dict[str, pl.DataFrame]]:
     """Run the example in a folder of its own and return its section and tables."""
@@ -153,12 +153,12 @@ def example_project_section(example: SandboxExample, language: str) -> ReportSec
             " attacks what is left, and lets a study run inside; only checked results leave.",
             {"people": f"{example.raw.rows['Patient']:,}"},
         ).translate(language),
-        facts=_example_risk_facts(example, language),
+        facts=_example_reidentification_risk_facts(example, language),
         tables=[
             _example_project_figures_table(example, language),
             *_project_released_output_tables(example, language),
         ],
-        notes=_example_isolation_notes(example, language),
+        notes=_example_missing_isolation_notes(example, language),
     )
 
 
@@ -198,7 +198,7 @@ class _ExampleClock:
         return self._at
 
 
-def _enrol_example_people(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
+def _enrol_example_project_keys(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
     """Enrol a registrar and one person in each role, with keys made for the example."""
     registrar = Key.generate()
     ledger.enrol_first_registrar(registrar, _example_project_person("registrar", 0), at=next(clock))
@@ -242,7 +242,7 @@ def _query_and_synthesize(
     assert query_result.answer is not None  # the pre-approved cost covers it
     # The made-up rows are drawn with a fixed seed, and the noise beneath them still comes from
     # the machine: only what needs no secrecy is repeatable.
-    domains = load_synthetic_domains()
+    domains = load_synthetic_tables_by_name()
     tables = {name: domains[name] for name in _TABLES}
     files = project.synthesize(
         "safe", tables, _SYNTHETIC_COST, to, seed=1, by=researcher, at=next(clock)
@@ -295,7 +295,9 @@ def _release_outputs(
     return released
 
 
-def _example_risk_facts(example: SandboxExample, language: str) -> list[ReportFact]:
+def _example_reidentification_risk_facts(
+    example: SandboxExample, language: str
+) -> list[ReportFact]:
     risk = example.risk
     knows = Message("by a neighbour who knows {what}", {"what": risk.before.knows})
     facts = [
@@ -345,10 +347,12 @@ def _project_released_output_tables(example: SandboxExample, language: str) -> l
     """Return what left, under the headings that the researcher's program wrote."""
     tables: list[ReportTable] = []
     for name, data in example.released.items():
-        header, *rows = _released_project_output_rows(name, data.decode("utf-8"))
+        header, *rows = _released_airlock_output_rows(name, data.decode("utf-8"))
         # Columns go by their number: two of them may have the same heading, or none.
         names = [f"column_{number}" for number in range(len(header))]
-        columns = tuple(_released_output_column(*pair) for pair in zip(names, header, strict=True))
+        columns = tuple(
+            _released_output_table_column(*pair) for pair in zip(names, header, strict=True)
+        )
         tables.append(
             report_table_of_rows(
                 TableSchema(name, name, columns),
@@ -361,13 +365,13 @@ def _project_released_output_tables(example: SandboxExample, language: str) -> l
     return tables
 
 
-def _released_output_column(name: str, text: str) -> TableColumn:
+def _released_output_table_column(name: str, text: str) -> TableColumn:
     # A sentence of one gap, so that a heading of a researcher's own is never translated.
     heading = Message("{heading}", {"heading": text})
     return TableColumn.of(Measure(name, heading, "", heading, TEXT))
 
 
-def _released_project_output_rows(name: str, text: str) -> list[list[str]]:
+def _released_airlock_output_rows(name: str, text: str) -> list[list[str]]:
     """Return a released file as rows of text, its header first."""
     if name.endswith(".csv"):
         return list(csv.reader(io.StringIO(text)))
@@ -379,7 +383,7 @@ def _released_project_output_rows(name: str, text: str) -> list[list[str]]:
     return [["", ""], *([key, str(value)] for key, value in document.items())]
 
 
-def _example_isolation_notes(example: SandboxExample, language: str) -> list[str]:
+def _example_missing_isolation_notes(example: SandboxExample, language: str) -> list[str]:
     if example.no_job is None:
         return []
     note = Message(

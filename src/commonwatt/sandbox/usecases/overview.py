@@ -119,7 +119,7 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     changes: list[str] = []
     if before is not None and text:
         old = _reviewed_project_output_text(before, project.stored_output_bytes(before["output"]))
-        changes = _project_output_diff_lines(old, text, before["output"], output)
+        changes = _airlock_output_diff_lines(old, text, before["output"], output)
     stops = [(stop["rule"], stop["why"]) for stop in json.loads(row["stops"])]
     return OutputReview(
         row=row, stops=stops, text=text, changes=changes, size=len(data),
@@ -187,7 +187,7 @@ def _reviewed_project_output_text(row: dict[str, Any], data: bytes) -> str:
     return data[:_MOST_SHOWN].decode("utf-8", "replace")
 
 
-def _project_output_diff_lines(old: str, new: str, before: str, after: str) -> list[str]:
+def _airlock_output_diff_lines(old: str, new: str, before: str, after: str) -> list[str]:
     return list(
         difflib.unified_diff(
             old.splitlines(), new.splitlines(), before[:12], after[:12], lineterm="", n=2

@@ -23,7 +23,7 @@ from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy import account, measures
-from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_domains
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.imports.genomes import FORM as GENOMIC
 from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_as
@@ -133,7 +133,7 @@ def submit_isolated_job(
 
     It runs on this machine, or on the cluster that the caller hands in.
     """
-    request = load_job_submission(job_file)
+    request = load_isolated_job_submission(job_file)
     # Proved at every start: a kernel, a setting or a package may have changed since the last job.
     node = prove_node(node_folder) if cluster is None else cluster
     submission = in_project(
@@ -157,7 +157,7 @@ def submit_isolated_job(
     }
 
 
-def load_job_submission(path: Path) -> JobSubmission:
+def load_isolated_job_submission(path: Path) -> JobSubmission:
     """Return the job that a TOML file describes; its code lies beside it.
 
     Raises:
@@ -285,7 +285,9 @@ def synthesize_project_tables(
 ) -> dict[str, Any]:
     """Write synthetic data of a dataset's tables into a folder."""
     domains_by_table = (
-        load_synthetic_domains(domains, rows=rows) if domains else load_synthetic_domains(rows=rows)
+        load_synthetic_tables_by_name(domains, rows=rows)
+        if domains
+        else load_synthetic_tables_by_name(rows=rows)
     )
     table_names = tables or ("Patient",)
     if missing := sorted(set(table_names) - set(domains_by_table)):

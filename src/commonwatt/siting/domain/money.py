@@ -34,23 +34,25 @@ class CurrencyTable:
         if currency == "USD":
             return 1.0
         if (currency, year) not in self.per_usd:
-            raise self._missing_currency_error(f"{currency} {year}")
+            raise self._missing_site_currency_error(f"{currency} {year}")
         return self.per_usd[currency, year]
 
-    def cost_in_usd(self, amount: float, currency: str, year: int, *, price_year: int) -> float:
+    def site_cost_in_usd(
+        self, amount: float, currency: str, year: int, *, price_year: int
+    ) -> float:
         """Return `amount` in US dollars of `price_year`.
 
         First to dollars at the rate of `year`, then to the prices of `price_year`
         by US consumer prices.
         """
         if year not in self.us_prices or price_year not in self.us_prices:
-            raise self._missing_currency_error(f"US consumer prices {year} and {price_year}")
+            raise self._missing_site_currency_error(f"US consumer prices {year} and {price_year}")
         # US prices after the exchange, not local prices before it: rates follow the gap between
         # the two inflations only over many years, and the answer is in US dollars.
         lift = self.us_prices[price_year] / self.us_prices[year]
         return amount / self.currency_units_per_usd(currency, year) * lift
 
-    def _missing_currency_error(self, what: str) -> UnitError:
+    def _missing_site_currency_error(self, what: str) -> UnitError:
         return UnitError(
             "money.csv",
             found=Message("no entry for {what}", {"what": what}),

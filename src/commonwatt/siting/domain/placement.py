@@ -124,7 +124,7 @@ class PlacementPlan:
         return max(0.0, self.cost_usd - self.bound_usd) / max(abs(self.cost_usd), 1e-12)
 
 
-def check_placement_hours(problem: PlacementProblem) -> None:
+def check_placement_series_whole_days(problem: PlacementProblem) -> None:
     """Raise unless every series covers the same whole days without a hole."""
     hours = problem.demand.shape[1]
     for name, series in (("run_usd", problem.run_usd), ("carbon_kg", problem.carbon_kg)):

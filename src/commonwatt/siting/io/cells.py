@@ -82,7 +82,7 @@ def _parse_cost_cell(
     factor = unit.factor / wanted.factor
     if unit.currency:
         # Prices of a year that the unit itself names go before the year of the measurement.
-        factor *= money.cost_in_usd(
+        factor *= money.site_cost_in_usd(
             1.0, unit.currency, unit.price_year or year, price_year=PRICE_YEAR
         )
     value = _parse_cost_distribution(cost_cell_row, where).scaled_cost_input(factor)

@@ -27,7 +27,7 @@ def site_cost_svg_files_by_name(answer: Mapping[str, Any], language: str = "en")
     }
     for site in [row["site"] for row in answer["sites"]]:
         bars = [row for row in answer["tornado"] if row["site"] == site]
-        files[f"tornado_{site}.svg"] = cost_tornado_chart(bars, language)
+        files[f"tornado_{site}.svg"] = siting_cost_tornado_chart(bars, language)
     return files
 
 
@@ -77,7 +77,7 @@ def gpu_hour_cost_band_chart(site_cost_rows: Rows, language: str = "en") -> str:
     return report_chart_svg(chart_at_report_size(alt.layer(bars, ticks)), description=description)
 
 
-def cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> str:
+def siting_cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> str:
     """Return how far each input moves the cost, widest first."""
     rows_shown = [
         row

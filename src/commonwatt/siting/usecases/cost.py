@@ -76,7 +76,9 @@ def fixed_cost_distribution(value: float) -> Distribution:
     return Distribution(DistributionShape.FIXED, value, value, value)
 
 
-def site_cells_of_case(cells: Sequence[CostCell], site: str, case: str, first: str) -> SiteCells:
+def site_cost_cells_under_case(
+    cells: Sequence[CostCell], site: str, case: str, first: str
+) -> SiteCells:
     """Return a site's cells under a case.
 
     Raises:
@@ -101,7 +103,7 @@ def site_cells_of_case(cells: Sequence[CostCell], site: str, case: str, first: s
     return chosen
 
 
-def site_cells_with_measured_run(
+def site_cost_cells_with_measured_use(
     cells: SiteCells, *, utilisation: float | None, kwh_per_gpu_hour: float | None
 ) -> SiteCells:
     """Return the cells with what a fleet run measured put in.
@@ -123,7 +125,7 @@ def site_cells_with_measured_run(
         # The bounds of the input: a run that used nothing would divide the cost by zero.
         values["utilisation_share"] = fixed_cost_distribution(min(max(utilisation, 0.01), 1.0))
     if kwh_per_gpu_hour is not None:
-        values |= _gpu_draw_shares_for_kwh(cells, use, kwh_per_gpu_hour)
+        values |= _gpu_draw_cost_inputs_for_kwh(cells, use, kwh_per_gpu_hour)
     return cells.with_cost_values(values, "measured by a fleet run", CellOrigin.FLEET_RUN)
 
 
@@ -153,7 +155,9 @@ def site_cells_with_power_market(
     return cells.with_cost_values(values, source, CellOrigin.MARKET)
 
 
-def _gpu_draw_shares_for_kwh(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
+def _gpu_draw_cost_inputs_for_kwh(
+    cells: SiteCells, use: float, kwh: float
+) -> dict[str, Distribution]:
     """Return draw shares that make a useful GPU-hour take `kwh` of IT energy."""
     inputs = cells.median_cost_inputs()
     kw, busy, idle = inputs.it_kw_per_gpu, inputs.busy_draw_share, inputs.idle_draw_share
@@ -169,11 +173,11 @@ def _gpu_draw_shares_for_kwh(cells: SiteCells, use: float, kwh: float) -> dict[s
     return scaled
 
 
-def gpu_hour_cost_of_run(
+def site_gpu_hour_cost_at_measured_use(
     site: str, *, utilisation: float, kwh_per_gpu_hour: float | None, draws: int, seed: int
 ) -> Row:
     """Return the cost at one site, fed by what a fleet run measured."""
-    cells = site_cells_with_measured_run(
+    cells = site_cost_cells_with_measured_use(
         site_cells(load_cost_cells(), site),
         utilisation=utilisation,
         kwh_per_gpu_hour=kwh_per_gpu_hour,
@@ -215,8 +219,8 @@ def gpu_hour_cost_result(
     names = list(sites) or sites_of_cost_cells(library)
     measured = {name: (runs or {}).get(name, (utilisation, kwh_per_gpu_hour)) for name in names}
     chosen = [
-        site_cells_with_measured_run(
-            site_cells_of_case(library, name, case, names[0]),
+        site_cost_cells_with_measured_use(
+            site_cost_cells_under_case(library, name, case, names[0]),
             utilisation=measured[name][0], kwh_per_gpu_hour=measured[name][1],
         )
         for name in names
@@ -236,7 +240,7 @@ def gpu_hour_cost_result(
         "parts": [row for each in chosen for row in _site_cost_part_rows(each)],
         "tornado": [row for each in chosen for row in _site_cost_tornado_rows(each)],
         "sobol": [row for each in chosen for row in _site_cost_sobol_rows(each, sobol_draws, seed)],
-        "break_even": _site_break_even_rows(chosen),
+        "break_even": _site_break_even_against_first_rows(chosen),
         "cells": [row for each in chosen for row in _siting_cost_cell_rows(each)],
     }
 
@@ -256,9 +260,9 @@ def site_cost_comparison(
     rows = [
         _site_cost_comparison_row(
             name,
-            site_cells_of_case(library, first_site, case, first_site),
-            site_cells_with_measured_run(
-                site_cells_of_case(library, second_site, case, first_site),
+            site_cost_cells_under_case(library, first_site, case, first_site),
+            site_cost_cells_with_measured_use(
+                site_cost_cells_under_case(library, second_site, case, first_site),
                 utilisation=use, kwh_per_gpu_hour=None,
             ),
             draws,
@@ -374,7 +378,7 @@ def _site_cost_sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
     return sorted(rows, key=lambda row: -row["total_share"])
 
 
-def _site_break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
+def _site_break_even_against_first_rows(chosen: Sequence[SiteCells]) -> list[Row]:
     base = chosen[0].median_cost_inputs()
     rows: list[Row] = []
     for cells in chosen:
@@ -462,7 +466,7 @@ def capital_usd_per_gpu(cells: SiteCells) -> float:
     return it + inputs.it_kw_per_gpu * (inputs.shell_usd_per_kw + inputs.land_usd_per_kw)
 
 
-def standing_usd_per_gpu_hour(cells: SiteCells) -> float:
+def site_cost_without_energy_usd_per_gpu_hour(cells: SiteCells) -> float:
     """Return what a GPU costs for an hour whether it runs or not, energy left out [USD]."""
     parts = levelised_cost_by_part(cells.median_cost_inputs()._replace(utilisation_share=1.0))
     return sum(parts.values()) - parts["energy"]

@@ -27,16 +27,16 @@ from commonwatt.siting.engines.place.decompose import solve_placement_by_days
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     check_placement_feasible,
-    price_of_carbon,
-    price_of_last_gpu,
+    last_gpu_price_by_placement_pool,
+    placement_carbon_price_message,
     price_of_placement_limits,
 )
 from commonwatt.siting.engines.place.rolling import (
     best_region_saving_share,
+    placement_outcome_at_origin,
     plan_day_ahead,
     plan_in_hindsight,
     rolling_case_of_market,
-    run_placement_load_at_origin,
 )
 from commonwatt.siting.io.cells import DATA, load_cost_cells
 from commonwatt.siting.io.series import load_power_market, read_power_market
@@ -100,19 +100,19 @@ def placement_result(
     chosen = choices or PlacementOptions()
     market = open_power_market(chosen.year, chosen.folder, chosen.leave_out)
     if classes is None or isinstance(classes, Path):
-        classes = read_placement_classes(classes or DATA / "classes.csv")
+        classes = load_placement_class_rows(classes or DATA / "classes.csv")
     problem = build_placement_problem(market, classes, chosen)
     plan = solve_placement(problem, chosen)
-    limits = [price.what for price in price_of_last_gpu(problem, plan)]
+    limits = [price.what for price in last_gpu_price_by_placement_pool(problem, plan)]
     if chosen.explain:
         limits = [
             price.what for price in price_of_placement_limits(problem, plan, gap=chosen.gap)
         ] + limits
-    limits.append(price_of_carbon(problem, plan, chosen.carbon_usd_per_t))
+    limits.append(placement_carbon_price_message(problem, plan, chosen.carbon_usd_per_t))
     return {
         "year": chosen.year,
         "hours": chosen.hours,
-        **placement_plan_rows(problem, plan),
+        **placement_plan_summary(problem, plan),
         "limits": limits,
     }
 
@@ -139,7 +139,7 @@ def solve_placement(problem: PlacementProblem, choices: PlacementOptions) -> Pla
         raise
 
 
-def read_placement_classes(path: Path) -> list[Row]:
+def load_placement_class_rows(path: Path) -> list[Row]:
     """Return the classes of a CSV file.
 
     Raises:
@@ -186,7 +186,7 @@ def build_placement_problem(
     types = _gpu_type_cost_rows(choices.types)
     sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
     origin = [_market_region_index(market, str(row["origin"])) for row in classes]
-    shape = _placement_load_shape(choices.first_hour + choices.hours)[choices.first_hour :]
+    shape = _hourly_placement_load_shape(choices.first_hour + choices.hours)[choices.first_hour :]
     power, carbon = _pool_power_cost_and_carbon(window, pools, choices)
     # Sizes are priced by the year and hours as they run: a week of a plan pays a week of the pools.
     share = choices.hours / HOURS
@@ -222,7 +222,9 @@ def build_placement_problem(
             ]
         ),
         defer_h=np.array([int(row["defer_h"]) for row in classes], dtype=np.int64),
-        size_usd=np.array([yearly_pool_cost_usd(sites[s], t) * share for s, t in pools]),
+        size_usd=np.array(
+            [placement_pool_fixed_usd_per_year(sites[s], t) * share for s, t in pools]
+        ),
         open_usd=np.full(len(sites), choices.open_usd_per_year * share),
         unit=np.full(len(pools), choices.unit_gpus),
         max_size=np.full(len(pools), choices.max_gpus),
@@ -230,14 +232,14 @@ def build_placement_problem(
     )
 
 
-def _placement_load_shape(year_hours: int) -> F64:
+def _hourly_placement_load_shape(year_hours: int) -> F64:
     """Return the shipped load shape, repeated where a year is longer, shape (hours,)."""
     shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
     # The function of NumPy repeats the shape; the array's own method would fill up with zeros.
     return np.resize(shape.astype(np.float64), year_hours)
 
 
-def yearly_pool_cost_usd(region: str, gpu: Mapping[str, Any]) -> float:
+def placement_pool_fixed_usd_per_year(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
     cells = site_cells(load_cost_cells(), cost_site_of_region(region))
     parts = levelised_cost_by_part(
@@ -377,7 +379,7 @@ def day_ahead_placement_rows(
 ) -> list[Row]:
     """Return, by latency limit, what day-ahead planning saves beside hindsight."""
     market = open_power_market(year, folder, leave_out)
-    shape = _placement_load_shape(market.price_usd_per_mwh.shape[1])
+    shape = _hourly_placement_load_shape(market.price_usd_per_mwh.shape[1])
     return [_day_ahead_placement_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
 
 
@@ -386,7 +388,7 @@ def _day_ahead_placement_row(
 ) -> Row:
     case = rolling_case_of_market(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
     home, ahead, behind = (
-        run_placement_load_at_origin(case),
+        placement_outcome_at_origin(case),
         plan_day_ahead(case),
         plan_in_hindsight(case),
     )
@@ -404,7 +406,7 @@ def _day_ahead_placement_row(
     }
 
 
-def placement_plan_rows(problem: PlacementProblem, plan: PlacementPlan) -> Row:
+def placement_plan_summary(problem: PlacementProblem, plan: PlacementPlan) -> Row:
     """Return a plan's cost, proof, sites, classes and hours."""
     return {
         "cost_usd": plan.cost_usd,

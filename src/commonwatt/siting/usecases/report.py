@@ -26,9 +26,9 @@ from commonwatt.report import (
 from commonwatt.report.shown import report_fact, report_sources_table, report_table_of_rows
 from commonwatt.siting.domain.tables import CONTEST, PLACE_CLASSES, PLACE_SITES, SITES
 from commonwatt.siting.usecases.charts import (
-    cost_tornado_chart,
     gpu_hour_cost_band_chart,
     gpu_hour_cost_stack_chart,
+    siting_cost_tornado_chart,
     siting_placement_load_chart,
 )
 
@@ -63,13 +63,13 @@ def siting_cost_section_body(answer: Mapping[str, Any], language: str) -> Report
         name="cost",
         title="",
         lede="",
-        facts=[_site_cost_fact(row, language) for row in answer["sites"]],
-        figures=_site_cost_figures(answer, language),
+        facts=[_site_gpu_hour_cost_fact(row, language) for row in answer["sites"]],
+        figures=_site_cost_band_and_part_figures(answer, language),
         tables=[_siting_cost_table(answer["sites"], language)],
     )
 
 
-def _site_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
+def _site_gpu_hour_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
     low, high = (
         measure_cell_text(site_cost_row[f"{part}_usd_per_gpu_hour"], GPU_HOUR_COST)
         for part in ("p5", "p95")
@@ -80,17 +80,19 @@ def _site_cost_fact(site_cost_row: Row, language: str) -> ReportFact:
         language,
         subject=site_cost_row["site"],
         note=Message("90 % interval {low} to {high}", {"low": low, "high": high}),
-        of=_site_cost_figure_name(site_cost_row),
+        of=_site_gpu_hour_cost_figure_name(site_cost_row),
     )
 
 
-def _site_cost_figure_name(site_cost_row: Row) -> str:
+def _site_gpu_hour_cost_figure_name(site_cost_row: Row) -> str:
     # Sites of a study have names of their own, because two may be costed as one site of the
     # library.
     return f"cost.{site_cost_row.get('name', site_cost_row['site'])}.usd_per_gpu_hour"
 
 
-def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
+def _site_cost_band_and_part_figures(
+    answer: Mapping[str, Any], language: str
+) -> list[ReportFigure]:
     # One tornado, of the site that the others are compared with.
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
@@ -116,7 +118,7 @@ def _site_cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportF
             "tornado",
             Message("What moves the cost at {site}", {"site": first}),
             Message("Each input at its 5th and 95th percentile, the others at the median."),
-            cost_tornado_chart(bars, language),
+            siting_cost_tornado_chart(bars, language),
             bars,
         ),
     ]
@@ -138,14 +140,21 @@ def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
         language,
         title=Message("Cost by site"),
         columns=[
-            "site", "utilisation_share", "p5_usd_per_gpu_hour", "p50_usd_per_gpu_hour",
-            "p95_usd_per_gpu_hour", "p50_usd_per_effective_pflop_hour", "cells_not_official",
+            "site",
+            "utilisation_share",
+            "p5_usd_per_gpu_hour",
+            "p50_usd_per_gpu_hour",
+            "p95_usd_per_gpu_hour",
+            "p50_usd_per_effective_pflop_hour",
+            "cells_not_official",
             "cells",
         ],
         note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",
-        cells_of={"p50_usd_per_gpu_hour": [_site_cost_figure_name(row) for row in site_cost_rows]},
-    )  # fmt: skip
+        cells_of={
+            "p50_usd_per_gpu_hour": [_site_gpu_hour_cost_figure_name(row) for row in site_cost_rows]
+        },
+    )
 
 
 def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> ReportSection:
@@ -161,7 +170,7 @@ def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> 
                 name="contest-drivers",
                 title=translate("What drives it", language),
                 caption=answer["other"],
-                svg=cost_tornado_chart(answer["tornado"], language),
+                svg=siting_cost_tornado_chart(answer["tornado"], language),
                 data=pl.DataFrame(answer["tornado"]),
             )
         ],

@@ -30,7 +30,7 @@ class StudyBasis:
     stages: Mapping[str, tuple[StageResult, ...]]
 
 
-def study_basis(result: StudyResult, compared: Comparison | None) -> StudyBasis:
+def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | None) -> StudyBasis:
     """Return the basis of a study and of its alternatives."""
     frames: dict[str, list[pl.DataFrame]] = defaultdict(list)
     stages: dict[str, dict[str, StageResult]] = defaultdict(dict)

@@ -30,7 +30,7 @@ from commonwatt.fleet.domain.measures import (
     QUEUE_DELAY_P95,
     UTILISATION_MAKESPAN,
 )
-from commonwatt.study.formulas.law import study_cost_law_sql
+from commonwatt.study.formulas.law import study_cost_law_ctes_sql
 from commonwatt.study.measures import (
     ALTERNATIVES,
     CAPITAL,
@@ -188,7 +188,7 @@ SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
 _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
-_LAW: Final = study_cost_law_sql("basis_inputs", "site", "variant = :variant")
+_LAW: Final = study_cost_law_ctes_sql("basis_inputs", "site", "variant = :variant")
 # A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
 # use, as in the engine.
 _SITE_COSTS: Final = f"""WITH {_LAW},
@@ -417,7 +417,9 @@ class _SiteLaw:
     sql: str
     tables: tuple[str, ...]
 
-    def figure_formula(self, name: str, scope: FormulaScope, *, holds: str = "") -> FigureFormula:
+    def study_site_figure_formula(
+        self, name: str, scope: FormulaScope, *, holds: str = ""
+    ) -> FigureFormula:
         return FigureFormula(
             name=name,
             scope=scope,
@@ -442,12 +444,16 @@ def _study_site_figure_formulas() -> tuple[FigureFormula, ...]:
     site, variant_site = FormulaScope.SITE, FormulaScope.VARIANT_SITE
     used, took = "site.{site}.utilisation_share", "site.{site}.kwh_per_gpu_hour"
     return (
-        use.figure_formula(f"fleet.{used}", site, holds="fleet_sites"),
-        kwh.figure_formula(f"fleet.{took}", site),
-        use.figure_formula("alternative.{variant}." + used, variant_site),
-        kwh.figure_formula("alternative.{variant}." + took, variant_site),
-        capital.figure_formula("funding.{site}.capital_usd_mn", site, holds="funding_capital"),
-        capital.figure_formula("alternative.{variant}.{site}.capital_usd_mn", variant_site),
+        use.study_site_figure_formula(f"fleet.{used}", site, holds="fleet_sites"),
+        kwh.study_site_figure_formula(f"fleet.{took}", site),
+        use.study_site_figure_formula("alternative.{variant}." + used, variant_site),
+        kwh.study_site_figure_formula("alternative.{variant}." + took, variant_site),
+        capital.study_site_figure_formula(
+            "funding.{site}.capital_usd_mn", site, holds="funding_capital"
+        ),
+        capital.study_site_figure_formula(
+            "alternative.{variant}.{site}.capital_usd_mn", variant_site
+        ),
         FigureFormula(
             name="cost.{site}.usd_per_gpu_hour",
             scope=site,
@@ -466,7 +472,7 @@ def _study_site_figure_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _placement_figure_formulas() -> tuple[FigureFormula, ...]:
+def _study_placement_figure_formulas() -> tuple[FigureFormula, ...]:
     cost = "standing_usd + working_usd"
     gap = f"GREATEST({cost} - bound_usd, 0) / ABS({cost})"
     rows = (
@@ -592,7 +598,7 @@ FORMULAS: Final[Mapping[str, FigureFormula]] = {
         *_study_fleet_delay_formulas(),
         *_study_fleet_energy_formulas(),
         *_study_site_figure_formulas(),
-        *_placement_figure_formulas(),
+        *_study_placement_figure_formulas(),
         *_funding_figure_formulas(),
         *_alternative_figure_formulas(),
     )

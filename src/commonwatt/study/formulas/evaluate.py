@@ -60,17 +60,19 @@ def _study_sql_text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def formula_uses(tables: Tables) -> Iterator[FormulaUse]:
+def study_figure_formula_uses(tables: Tables) -> Iterator[FormulaUse]:
     """Yield every figure that a run with these tables has, in the order of the formulas."""
     for formula in FORMULAS.values():
         needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
         # A wing that the programme leaves out wrote no tables, and has no figures.
         if all(name in tables for name in needed):
-            for bound in _formula_bindings(formula, tables):
+            for bound in _study_formula_variant_site_bindings(formula, tables):
                 yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
 
 
-def _formula_bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]]:
+def _study_formula_variant_site_bindings(
+    formula: FigureFormula, tables: Tables
+) -> Iterator[dict[str, str]]:
     runs: dict[str, str] = dict(tables["basis_runs"].select("variant", "run").iter_rows())
     of_programme = {"variant": PROGRAMME, "run": runs[PROGRAMME]}
     match formula.scope:
@@ -97,24 +99,24 @@ def _is_variant_in_formula_tables(formula: FigureFormula, variant: str, tables: 
     )
 
 
-def figure_subject(use: FormulaUse, tables: Tables) -> str:
+def study_figure_subject_label(use: FormulaUse, tables: Tables) -> str:
     """Return whose figure it is, in English, read from the tables of its run."""
     match use.formula.subject:
         case FigureSubject.SITE:
-            return _study_table_label(
+            return _study_table_row_label(
                 tables["basis_sites"], "title", run=use.bound["run"], site=use.bound["site"]
             )
         case FigureSubject.YEAR:
             return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
         case FigureSubject.VARIANT:
-            return _study_table_label(
+            return _study_table_row_label(
                 tables["alternatives"], "alternative", name=use.bound["variant"]
             )
         case FigureSubject.NOTHING:
             return ""
 
 
-def _study_table_label(table: pl.DataFrame, column: str, **where: str) -> str:
+def _study_table_row_label(table: pl.DataFrame, column: str, **where: str) -> str:
     rows = table.filter(**where)[column].to_list()
     # Two rows would give the label of whichever comes first.
     if len(rows) != 1:
@@ -122,15 +124,18 @@ def _study_table_label(table: pl.DataFrame, column: str, **where: str) -> str:
     return str(rows[0])
 
 
-def figure_label(use: FormulaUse, tables: Tables) -> Message:
+def study_figure_label(use: FormulaUse, tables: Tables) -> Message:
     """Return the label of a figure, for whoever translates it later."""
-    label, subject = measure_label_message(use.formula.form), figure_subject(use, tables)
+    label, subject = (
+        measure_label_message(use.formula.form),
+        study_figure_subject_label(use, tables),
+    )
     if not subject:
         return label
     return Message("{label}: {subject}", {"label": label.text, "subject": subject})
 
 
-def evaluated(use: FormulaUse, tables: Tables) -> float | None:
+def study_figure_formula_value(use: FormulaUse, tables: Tables) -> float | None:
     """Return the value of a figure, from its expression and the tables that it names alone.
 
     Raises:
@@ -152,13 +157,13 @@ def evaluated(use: FormulaUse, tables: Tables) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def is_same_figure_value(first: float | None, other: float | None) -> bool:
+def is_same_study_figure_value(first: float | None, other: float | None) -> bool:
     """Return whether two values of a figure are the same but for the order of their sums.
 
     >>> (
-    ...     is_same_figure_value(1.0, 1.0 + 1e-12),
-    ...     is_same_figure_value(1.0, 1.0 + 1e-8),
-    ...     is_same_figure_value(None, None),
+    ...     is_same_study_figure_value(1.0, 1.0 + 1e-12),
+    ...     is_same_study_figure_value(1.0, 1.0 + 1e-8),
+    ...     is_same_study_figure_value(None, None),
     ... )
     (True, False, True)
     """
@@ -175,8 +180,8 @@ def check_figure_value(use: FormulaUse, value: float | None, tables: Tables) -> 
     Raises:
         IdentityError: It gives another one: a bug, and nothing of the study is kept.
     """
-    by_formula = evaluated(use, tables)
-    if not is_same_figure_value(by_formula, value):
+    by_formula = study_figure_formula_value(use, tables)
+    if not is_same_study_figure_value(by_formula, value):
         raise IdentityError(
             use.name,
             found=Message(

@@ -15,7 +15,7 @@ import polars as pl
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.study.formulas.law import study_cost_law_sql
+from commonwatt.study.formulas.law import study_cost_law_ctes_sql
 
 Tables = Mapping[str, pl.DataFrame]
 
@@ -35,13 +35,13 @@ class TableLaw:
     sql: str
 
 
-def _relative_difference_sql(first: str, other: str) -> str:
+def _study_law_relative_difference_sql(first: str, other: str) -> str:
     # Nought against nought would be 0/0, which is no difference.
     return f"ABS(({first}) - ({other})) / GREATEST(ABS({other}), 1e-9)"
 
 
-def _study_law_difference_sql(*pairs: tuple[str, str]) -> str:
-    parts = [f"MAX({_relative_difference_sql(*pair)})" for pair in pairs]
+def _largest_difference_sql(*pairs: tuple[str, str]) -> str:
+    parts = [f"MAX({_study_law_relative_difference_sql(*pair)})" for pair in pairs]
     return parts[0] if len(parts) == 1 else f"GREATEST({', '.join(parts)})"
 
 
@@ -49,7 +49,7 @@ _RUN: Final = "programme_run AS (SELECT run FROM basis_runs WHERE variant = 'pro
 _COST_OF_DRAW: Final = """CASE WHEN c.rented AND c.every_hour_paid
     THEN l.rent_usd_per_gpu_hour / GREATEST(c.utilisation_share, 0.01)
     WHEN c.rented THEN l.rent_usd_per_gpu_hour ELSE l.own_usd END"""
-_LAW_OF_SITES: Final = study_cost_law_sql("basis_inputs", "variant, site")
+_LAW_OF_SITES: Final = study_cost_law_ctes_sql("basis_inputs", "variant, site")
 _QUANTILES: Final = ("p5", 0.05), ("p50", 0.5), ("p95", 0.95)
 _LEVELS: Final = (
     ("q05", 0.05), ("q10", 0.10), ("q25", 0.25), ("q50", 0.50), ("q75", 0.75), ("q90", 0.90),
@@ -68,7 +68,7 @@ def _study_fan_equals_paths_law(path: str) -> TableLaw:
         (f"funding_fan_{path}", "basis_paths"),
         f"""WITH found AS (SELECT {quantiles}, AVG({column}) AS of_mean FROM basis_paths),
         last AS (SELECT * FROM funding_fan_{path} ORDER BY fiscal_year DESC LIMIT 1)
-        SELECT {_study_law_difference_sql(*pairs, ("mean", "of_mean"))} AS value
+        SELECT {_largest_difference_sql(*pairs, ("mean", "of_mean"))} AS value
         FROM last CROSS JOIN found""",
     )
 
@@ -93,8 +93,8 @@ LAWS: Final = (
         # Only the first draws have their inputs kept; the others are summarised as they stand.
         "the cost of a draw is that of its inputs",
         ("basis_draws", "basis_draw_inputs", "basis_costs"),
-        f"""WITH {study_cost_law_sql("basis_draw_inputs", "site, draw")}
-        SELECT {_study_law_difference_sql(("d.cost_usd_per_gpu_hour", _COST_OF_DRAW))} AS value
+        f"""WITH {study_cost_law_ctes_sql("basis_draw_inputs", "site, draw")}
+        SELECT {_largest_difference_sql(("d.cost_usd_per_gpu_hour", _COST_OF_DRAW))} AS value
         FROM law AS l JOIN basis_draws AS d ON l.site = d.site AND l.draw = d.draw
         JOIN basis_costs AS c ON l.site = c.site WHERE c.variant = 'programme'""",
     ),
@@ -109,7 +109,7 @@ LAWS: Final = (
             )
         } FROM basis_draws GROUP BY site)
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 *((f"s.{name}_usd_per_gpu_hour", f"f.of_{name}") for name, _ in _QUANTILES),
                 ("s.mean_usd_per_gpu_hour", "f.of_mean"),
             )
@@ -119,7 +119,7 @@ LAWS: Final = (
         "the cost at the medians is that of the inputs",
         ("cost_sites", "basis_inputs", "basis_costs"),
         f"""WITH {_LAW_OF_SITES}
-        SELECT {_study_law_difference_sql(("s.at_medians_usd_per_gpu_hour", _COST_OF_DRAW))}
+        SELECT {_largest_difference_sql(("s.at_medians_usd_per_gpu_hour", _COST_OF_DRAW))}
         AS value FROM cost_sites AS s JOIN law AS l ON s.name = l.site
         JOIN basis_costs AS c ON l.site = c.site AND l.variant = c.variant
         WHERE c.variant = 'programme'""",
@@ -128,13 +128,13 @@ LAWS: Final = (
         "the parts of the cost add up to it",
         ("cost_parts", "cost_sites"),
         f"""WITH parts AS (SELECT name, SUM(usd_per_gpu_hour) AS usd FROM cost_parts GROUP BY name)
-        SELECT {_study_law_difference_sql(("p.usd", "s.at_medians_usd_per_gpu_hour"))} AS value
+        SELECT {_largest_difference_sql(("p.usd", "s.at_medians_usd_per_gpu_hour"))} AS value
         FROM cost_sites AS s JOIN parts AS p ON s.name = p.name""",
     ),
     TableLaw(
         "the inputs of the cost are the medians of its cells",
         ("cost_cells", "basis_inputs"),
-        f"""SELECT {_study_law_difference_sql(("i.value", "c.median"))}
+        f"""SELECT {_largest_difference_sql(("i.value", "c.median"))}
         AS value FROM cost_cells AS c
         JOIN basis_inputs AS i ON c.name = i.site AND c.input = i.input
         WHERE i.variant = 'programme'""",
@@ -146,7 +146,7 @@ LAWS: Final = (
         hours AS (SELECT run, site, SUM(held_gpu_h) AS whole_h,
             SUM(CASE WHEN in_window THEN held_gpu_h ELSE 0 END) AS window_h
             FROM basis_hours GROUP BY run, site)
-        SELECT {_study_law_difference_sql(("o.whole_h", "h.whole_h"), ("o.window_h", "h.window_h"))}
+        SELECT {_largest_difference_sql(("o.whole_h", "h.whole_h"), ("o.window_h", "h.window_h"))}
             AS value
         FROM hours AS o JOIN held AS h ON o.run = h.run AND o.site = h.site""",
     ),
@@ -169,7 +169,7 @@ LAWS: Final = (
             CASE WHEN t.there_h > 0 THEN COALESCE(h.window_h, 0) / t.there_h ELSE 0 END AS share
             FROM there AS t LEFT JOIN held AS h ON t.run = h.run AND t.site = h.site)
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("c.utilisation_share", "u.share"),
                 ("c.held_gpu_h", "u.held_h"),
                 ("c.gpus", "u.gpus"),
@@ -184,7 +184,7 @@ LAWS: Final = (
         ("basis_jobs", "basis_pieces"),
         f"""WITH ran AS (SELECT run, job, MIN(from_s) AS from_s, MAX(until_s) AS until_s
             FROM basis_pieces GROUP BY run, job)
-        SELECT {_study_law_difference_sql(("j.start_s", "r.from_s"), ("j.end_s", "r.until_s"))}
+        SELECT {_largest_difference_sql(("j.start_s", "r.from_s"), ("j.end_s", "r.until_s"))}
             AS value
         FROM basis_jobs AS j JOIN ran AS r ON j.run = r.run AND j.job = r.job
         WHERE j.finished""",
@@ -201,7 +201,7 @@ LAWS: Final = (
             COUNT(*) AS of_jobs
             FROM basis_jobs AS j JOIN programme_run AS r ON j.run = r.run)
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("submit_s", "of_submit_s"),
                 ("start_s", "of_start_s"),
                 ("end_s", "of_end_s"),
@@ -228,7 +228,7 @@ LAWS: Final = (
         sites AS (SELECT title, SUM(held_h) AS held_h, SUM(kwh) AS kwh,
             SUM(kwh * price) AS bill, SUM(kwh * carbon) AS grams FROM drawn GROUP BY title)
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("f.gpu_hours", "s.held_h"),
                 ("f.energy_mwh * 1000", "s.kwh"),
                 ("f.busy_mwh + f.idle_mwh + f.overhead_mwh", "f.energy_mwh"),
@@ -241,7 +241,7 @@ LAWS: Final = (
         "debt moves by issues less redemptions",
         ("basis_accounts",),
         f"""SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("debt_bn", "debt_before_bn + revaluation_bn + issuance_bn - redemption_bn")
             )
         } AS value FROM basis_accounts""",
@@ -250,7 +250,7 @@ LAWS: Final = (
         # The law above asks within a year; a stock that jumps overnight would pass it.
         "a year opens with the debt that the one before closed with",
         ("basis_accounts",),
-        f"""SELECT {_study_law_difference_sql(("b.debt_before_bn", "a.debt_bn"))} AS value
+        f"""SELECT {_largest_difference_sql(("b.debt_before_bn", "a.debt_bn"))} AS value
         FROM basis_accounts AS a JOIN (SELECT variant, path, year - 1 AS year, debt_before_bn
             FROM basis_accounts) AS b
         ON a.variant = b.variant AND a.path = b.path AND a.year = b.year""",
@@ -292,14 +292,14 @@ LAWS: Final = (
         terms AS (SELECT variant, value AS rate FROM basis_terms WHERE input = 'currency_per_usd'),
         need AS (SELECT variant, SUM(need_bn) AS bn FROM basis_accounts
             WHERE path = 'with' GROUP BY variant)
-        SELECT {_study_law_difference_sql(("n.bn", "c.usd_bn * t.rate"))} AS value FROM need AS n
+        SELECT {_largest_difference_sql(("n.bn", "c.usd_bn * t.rate"))} AS value FROM need AS n
         JOIN capital AS c ON n.variant = c.variant JOIN terms AS t ON n.variant = t.variant""",
     ),
     TableLaw(
         # It stands in two tables, and must be one number in both.
         "scale is that of the terms",
         ("basis_costs", "basis_terms"),
-        f"""SELECT {_study_law_difference_sql(("c.scale", "t.value"))}
+        f"""SELECT {_largest_difference_sql(("c.scale", "t.value"))}
         AS value FROM basis_costs AS c
         JOIN basis_terms AS t ON c.variant = t.variant WHERE t.input = 'scale'""",
     ),
@@ -311,7 +311,7 @@ LAWS: Final = (
         plain AS (SELECT fiscal_year, debt_bn, debt_bn / gdp_bn AS share
             FROM basis_accounts WHERE variant = 'programme' AND path = 'without')
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("f.need_bn", "w.need_bn"),
                 ("f.debt_with_bn", "w.debt_bn"),
                 ("f.debt_with_gdp_share", "w.share"),
@@ -333,7 +333,7 @@ LAWS: Final = (
             FROM basis_costs AS c JOIN law AS l ON c.variant = l.variant AND c.site = l.site
             WHERE c.variant = 'programme')
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("f.gpus", "s.gpus"),
                 ("f.capital_usd_per_gpu", "s.each"),
                 ("f.capital_usd_mn * 1e6", "s.gpus * s.each"),
@@ -354,7 +354,7 @@ LAWS: Final = (
             FROM basis_loads AS l JOIN basis_rates AS r ON l.site = r.site AND l.hour = r.hour
             GROUP BY l.site)
         SELECT {
-            _study_law_difference_sql(
+            _largest_difference_sql(
                 ("p.h100_equivalents", "z.gpus"),
                 ("p.size_usd", "z.gpus * z.usd_per_gpu"),
                 ("p.running_usd", "w.usd"),
@@ -388,13 +388,13 @@ LAWS: Final = (
         ("basis_loads", "fleet_load"),
         f"""WITH worked AS (SELECT SUM(gpus) AS of_gpus FROM basis_loads),
         held AS (SELECT SUM(held_gpus) AS gpus FROM fleet_load)
-        SELECT {_relative_difference_sql("of_gpus", "gpus")} / 1000 AS value
+        SELECT {_study_law_relative_difference_sql("of_gpus", "gpus")} / 1000 AS value
         FROM worked CROSS JOIN held""",
     ),
 )
 
 
-def table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, float | None]]:
+def study_table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, float | None]]:
     """Yield each law that these tables can be asked, with the largest relative difference.
 
     None where no row could be compared, which is a fault, too: a label that no other table

@@ -65,7 +65,11 @@ def _make_programme_change(document: Document, change_line: str) -> None:
     path = [ALIASES.get(first, first), *steps]
     # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
-        path[-1:] = ["pools", _only_pool_of_site(document, path, change_line), "nodes"]
+        path[-1:] = [
+            "pools",
+            _only_pool_index_of_programme_site(document, path, change_line),
+            "nodes",
+        ]
     *way, last = path
     _set_programme_value(
         _walk_to_programme_part(document, way, change_line), last, change[2], change_line
@@ -76,14 +80,14 @@ def _walk_to_programme_part(document: Document, path: list[str], change_line: st
     at: Any = document
     for step in path:
         at = (
-            _programme_list_part(at, step, change_line)
+            _programme_list_part_by_name_or_index(at, step, change_line)
             if isinstance(at, list)
             else _programme_table_part(at, step, change_line)
         )
     return at
 
 
-def _programme_list_part(list_part: Any, step: str, change_line: str) -> Any:
+def _programme_list_part_by_name_or_index(list_part: Any, step: str, change_line: str) -> Any:
     parts = cast("list[Any]", list_part)
     for part in parts:
         # A name goes before a place, as somebody may call a site "2".
@@ -91,11 +95,11 @@ def _programme_list_part(list_part: Any, step: str, change_line: str) -> Any:
             return cast("Document", part)
     if step.isdigit() and int(step) < len(parts):
         return parts[int(step)]
-    names = ", ".join(_programme_part_name(part, i) for i, part in enumerate(parts))
+    names = ", ".join(_programme_part_name_or_index(part, i) for i, part in enumerate(parts))
     raise ValueError(f"{change_line!r}: there is no {step!r}, only {names}")
 
 
-def _programme_part_name(part: Any, i: int) -> str:
+def _programme_part_name_or_index(part: Any, i: int) -> str:
     return str(cast("Document", part).get("name", i)) if isinstance(part, dict) else str(i)
 
 
@@ -107,7 +111,9 @@ def _programme_table_part(table_part: Any, step: str, change_line: str) -> Any:
     return cast("Document", table_part).setdefault(step, {})
 
 
-def _only_pool_of_site(document: Document, path: list[str], change_line: str) -> str:
+def _only_pool_index_of_programme_site(
+    document: Document, path: list[str], change_line: str
+) -> str:
     site = _walk_to_programme_part(document, path[:2], change_line)
     pools = site.get("pools", [])
     if len(pools) != 1:
@@ -121,7 +127,7 @@ def _set_programme_value(table: Any, key: str, text: str, change_line: str) -> N
     if not isinstance(table, dict):
         raise ValueError(f"{change_line!r}: there is nothing below, to hold {key!r}")
     table = cast("Document", table)
-    factor = _change_factor(text)
+    factor = _programme_change_factor(text)
     if factor is None:
         table[key] = _toml_value_of_change(text)
         return
@@ -131,7 +137,7 @@ def _set_programme_value(table: Any, key: str, text: str, change_line: str) -> N
             table[beside] = _scaled_programme_value(table[beside], factor, change_line, beside)
 
 
-def _change_factor(text: str) -> float | None:
+def _programme_change_factor(text: str) -> float | None:
     """Return the factor of `+50%` or `x1.5`, or None for a plain value."""
     if (share := _SHARE.fullmatch(text)) is not None:
         return 1 + float(share[1]) / 100

@@ -40,16 +40,17 @@ def read_programme_localised_text(value: object) -> LocalisedText:
     if isinstance(value, LocalisedText):
         return value
     if isinstance(value, str):
-        return LocalisedText(_checked_programme_text(value))
+        return LocalisedText(_programme_text_of_allowed_length(value))
     if isinstance(value, dict) and "en" in value and set(cast("Any", value)) <= set(LANGUAGES):
         table = cast("dict[str, object]", value)
         return LocalisedText(
-            _checked_programme_text(table["en"]), _checked_programme_text(table.get("zh-Hant", ""))
+            _programme_text_of_allowed_length(table["en"]),
+            _programme_text_of_allowed_length(table.get("zh-Hant", "")),
         )
     raise ValueError("want a text, or a table with en and, if you like, zh-Hant")
 
 
-def _checked_programme_text(text: object) -> str:
+def _programme_text_of_allowed_length(text: object) -> str:
     if not isinstance(text, str) or len(text) > 300:
         raise ValueError("want a text of at most 300 characters")
     return text

@@ -73,38 +73,43 @@ class InUnit:
     unit: str
 
 
-def unit_of_programme_field(annotation: object, metadata: Iterable[object] = ()) -> str:
+def programme_schema_field_unit(annotation: object, metadata: Iterable[object] = ()) -> str:
     """Return the unit that stands in a field's type, or nothing.
 
-    >>> tuple(unit_of_programme_field(field) for field in (Watts, list[Watts] | None, float))
+    >>> tuple(programme_schema_field_unit(field) for field in (Watts, list[Watts] | None, float))
     ('W', 'W', '')
     """
     own = [*metadata, *getattr(annotation, "__metadata__", ())]
     units = [each.unit for each in own if isinstance(each, InUnit)]
-    units += [unit for part in get_args(annotation) if (unit := unit_of_programme_field(part))]
+    units += [unit for part in get_args(annotation) if (unit := programme_schema_field_unit(part))]
     return units[0] if units else ""
 
 
-def _quantity_validator(unit: str) -> BeforeValidator:
+def _programme_quantity_validator(unit: str) -> BeforeValidator:
     return BeforeValidator(partial(read_programme_quantity, unit=unit))
 
 
-Watts = Annotated[float, _quantity_validator("W"), InUnit("W"), Field(ge=0, description="[W]")]
+Watts = Annotated[
+    float, _programme_quantity_validator("W"), InUnit("W"), Field(ge=0, description="[W]")
+]
 Milliseconds = Annotated[
-    float, _quantity_validator("ms"), InUnit("ms"), Field(ge=0, description="[ms]")
+    float, _programme_quantity_validator("ms"), InUnit("ms"), Field(ge=0, description="[ms]")
 ]
 UsdPerMwh = Annotated[
-    float, _quantity_validator("USD/MWh"), InUnit("USD/MWh"), Field(description="[USD/MWh]")
+    float,
+    _programme_quantity_validator("USD/MWh"),
+    InUnit("USD/MWh"),
+    Field(description="[USD/MWh]"),
 ]
 UsdPerGpuHour = Annotated[
     float,
-    _quantity_validator("USD/GPU-hour"),
+    _programme_quantity_validator("USD/GPU-hour"),
     InUnit("USD/GPU-hour"),
     Field(ge=0, description="[USD/GPU-h]"),
 ]
 GramsPerKwh = Annotated[
     float,
-    _quantity_validator("gCO2e/kWh"),
+    _programme_quantity_validator("gCO2e/kWh"),
     InUnit("gCO2e/kWh"),
     Field(ge=0, description="[gCO2e/kWh]"),
 ]

@@ -95,7 +95,7 @@ class Programme:
             tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
-            rtt_ms=self.round_trips_ms()[self._site_places(self.built)],
+            rtt_ms=self.round_trips_ms()[self._programme_site_indices(self.built)],
         )
 
     def round_trips_ms(self) -> F64:
@@ -103,7 +103,7 @@ class Programme:
 
         NaN where the file names none, shape (places, built sites).
         """
-        return _round_trips_between_sites_ms(self.file)[:, self._site_places(self.built)]
+        return _round_trips_between_sites_ms(self.file)[:, self._programme_site_indices(self.built)]
 
     def tenant_origin_places(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the place that each tenant works from; the first of the file by default."""
@@ -111,7 +111,7 @@ class Programme:
         parts = self.tenant_parts(tenant_names)
         return [place[part.origin] if part.origin else 0 for part in parts]
 
-    def _site_places(self, parts: Sequence[SitePart]) -> list[int]:
+    def _programme_site_indices(self, parts: Sequence[SitePart]) -> list[int]:
         place = {site.name: i for i, site in enumerate(self.file.sites)}
         return [place[part.name] for part in parts]
 
@@ -124,7 +124,7 @@ class Programme:
         }
         return quota or None
 
-    def workload_within_limits(self, workload: Workload) -> Workload:
+    def workload_with_tenant_site_limits(self, workload: Workload) -> Workload:
         """Return the jobs with the sites that their tenant's limits let them run at."""
         masks = np.array(self.tenant_site_masks(workload.tenant_names), dtype=np.int64)
         names = tuple(site.name for site in self.sites)
@@ -223,7 +223,7 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         for p in series
         if isinstance(p, SeriesPart)
     ]
-    country = _programme_country(path, file.funding.country) if file.funding else ""
+    country = _programme_country_name_or_folder(path, file.funding.country) if file.funding else ""
     country_files = tuple(
         InputFile.from_path(each, f"{each.parent.name}/{each.name}")
         for each in programme_funding_country_files(country)
@@ -259,7 +259,7 @@ def programme_funding_country_files(country: str) -> tuple[Path, ...]:
     return country_files(country) if country else ()
 
 
-def _programme_country(path: Path, name: str) -> str:
+def _programme_country_name_or_folder(path: Path, name: str) -> str:
     """Return what `load_country` calls a programme's country: a shipped name, or a folder.
 
     A folder is sought beside the programme, as every file that a programme names is, so
@@ -391,7 +391,7 @@ def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPa
     if not isinstance(part, SeriesPart):
         return np.array([part])
     series_file = _file_beside_programme(path, part.file, where)
-    frame = _read_programme_series_table(series_file)
+    frame = _load_programme_hourly_series_table(series_file)
     if part.column not in frame.columns:
         raise TableError(
             table_cell_location(series_file.name, column=part.column),
@@ -411,7 +411,7 @@ def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPa
     return values.astype(np.float64) * part.times
 
 
-def _read_programme_series_table(file: Path) -> pl.DataFrame:
+def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -29,7 +29,7 @@ from commonwatt.study.programme.quantities import (
     UsdPerGpuHour,
     UsdPerMwh,
     Watts,
-    unit_of_programme_field,
+    programme_schema_field_unit,
 )
 
 
@@ -119,7 +119,7 @@ class ProgrammeSection(BaseModel):
                 yield StatedInput(
                     name=f"{path}.{key}",
                     value=cast("object", value),
-                    unit=unit_of_programme_field(about.annotation, about.metadata),
+                    unit=programme_schema_field_unit(about.annotation, about.metadata),
                     source=own_source,
                 )
 
@@ -288,7 +288,7 @@ class SitePart(ProgrammeSection, StatesInputs):
             raise ValueError("want rent or cost_cells, not both")
         return self
 
-    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
         stated = self.stated_values(f"{ROOT}.sites.{self.name}")
         yield from ((each.name, each.value_with_unit) for each in stated)
@@ -334,7 +334,7 @@ class FundingPart(ProgrammeSection, StatesInputs):
     paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
     source: str = Field(description="Where scale, rate and years come from.")
 
-    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
         stated = self.stated_values(f"{ROOT}.funding")
         yield from ((each.name, each.value_with_unit) for each in stated)
@@ -398,7 +398,7 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
             raise ValueError("sites: no site has a node with a GPU")
         return self
 
-    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
         yield from ((each.name, each.value_with_unit) for each in self.stated_values(ROOT))
 

@@ -55,7 +55,7 @@ DRAWS_WITH_INPUTS: Final = 200
 Tables = dict[str, pl.DataFrame]
 
 
-def fleet_basis_tables(programme: Programme, run: FleetRun) -> Tables:
+def study_fleet_run_basis_tables(programme: Programme, run: FleetRun) -> Tables:
     """Return sites, nodes, jobs, pieces, priced spans and round trips of a fleet run.
 
     The column `run` stands empty: a stage does not know which variants share it.
@@ -83,14 +83,14 @@ def fleet_basis_tables(programme: Programme, run: FleetRun) -> Tables:
             idle_w=[kind.idle_w for kind in fleet.gpu_types],
             busy_w=[kind.busy_w for kind in fleet.gpu_types],
         ),
-        BASIS_JOBS.name: _fleet_jobs_basis_frame(run),
-        BASIS_PIECES.name: _study_basis_schedule_pieces(run),
-        BASIS_HOURS.name: _priced_spans_basis_frame(run),
-        BASIS_TRIPS.name: _round_trips_basis_frame(programme, run, names),
+        BASIS_JOBS.name: _study_basis_fleet_jobs_frame(run),
+        BASIS_PIECES.name: _study_basis_gang_pieces_frame(run),
+        BASIS_HOURS.name: _study_basis_priced_spans_frame(run),
+        BASIS_TRIPS.name: _study_basis_round_trips_frame(programme, run, names),
     }
 
 
-def _fleet_jobs_basis_frame(run: FleetRun) -> pl.DataFrame:
+def _study_basis_fleet_jobs_frame(run: FleetRun) -> pl.DataFrame:
     jobs, result = run.inputs.workload, run.result
     return BASIS_JOBS.build_frame(
         run=[""] * len(jobs),
@@ -110,7 +110,7 @@ def _study_basis_seconds_or_null(at_ms: I64) -> pl.Series:
     return pl.select(pl.when(pl.Series(at_ms >= 0)).then(values)).to_series()
 
 
-def _study_basis_schedule_pieces(run: FleetRun) -> pl.DataFrame:
+def _study_basis_gang_pieces_frame(run: FleetRun) -> pl.DataFrame:
     """Return every piece, and one without a node for each stretch that holds none."""
     own, result = run.result.segments, run.result
     segment, node, milli = own.segment_node_and_gpu_milli()
@@ -136,7 +136,7 @@ def _study_basis_schedule_pieces(run: FleetRun) -> pl.DataFrame:
     )
 
 
-def _priced_spans_basis_frame(run: FleetRun) -> pl.DataFrame:
+def _study_basis_priced_spans_frame(run: FleetRun) -> pl.DataFrame:
     """Return the spans of one price: clock hours, cut at both ends of the arrivals."""
     fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
     first, last = int(submit[0]), int(submit[-1])
@@ -173,7 +173,7 @@ def _priced_spans_basis_frame(run: FleetRun) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _round_trips_basis_frame(
+def _study_basis_round_trips_frame(
     programme: Programme, run: FleetRun, sites: Sequence[str]
 ) -> pl.DataFrame:
     tenants = run.inputs.workload.tenant_names
@@ -286,14 +286,14 @@ def study_draw_inputs_frame(
     )
 
 
-def study_drawn_rent_costs(
+def study_rent_cost_draws_and_prices(
     name: str, prices: np.ndarray[Any, Any], costs: np.ndarray[Any, Any]
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a rented site, and the prices of the first draws."""
     return name, costs, study_draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
 
 
-def placement_basis_tables(
+def study_placement_basis_tables(
     problem: PlacementProblem, plan: PlacementPlan, names: Sequence[str], tenants: Sequence[str]
 ) -> Tables:
     """Return sizes, loads and rates of a plan, and what the solver proved of it.

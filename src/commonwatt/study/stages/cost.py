@@ -20,8 +20,8 @@ from commonwatt.siting.usecases.report import siting_cost_section_body
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
     study_basis_cost_draw_tables,
-    study_drawn_rent_costs,
     study_drawn_site_costs,
+    study_rent_cost_draws_and_prices,
 )
 from commonwatt.study.stages.sites import (
     RENT,
@@ -30,7 +30,7 @@ from commonwatt.study.stages.sites import (
     study_cost_input_text,
     study_rented_gpu_hour_usd,
 )
-from commonwatt.study.stages.views import programme_site_cost_view
+from commonwatt.study.stages.views import programme_site_view_of_cost_stage
 
 DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
@@ -58,7 +58,9 @@ class CostStageInputs:
     def of(cls, sites: Sequence[StudyCostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
-            sites=tuple(replace(site, site=programme_site_cost_view(site.site)) for site in sites),
+            sites=tuple(
+                replace(site, site=programme_site_view_of_cost_stage(site.site)) for site in sites
+            ),
             measured=fleet.value("measured"),
             draws=DRAWS,
             seed=seed,
@@ -76,7 +78,7 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
                 site.cells, label=label, draws=inputs.draws, seed=seed
             )
         else:
-            site_rows = _rented_site_cost_rows(site, seed)
+            site_rows = _rented_site_cost_rows_by_table(site, seed)
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
     drawn = (_study_site_drawn_costs(site, inputs.draws, seed) for site in inputs.sites)
@@ -93,7 +95,7 @@ def _study_site_drawn_costs(
     if site.cells is not None:
         return study_drawn_site_costs(site.site.name, site.cells, draws, seed)
     prices = _study_rent_price_draws_usd(site, seed)
-    return study_drawn_rent_costs(
+    return study_rent_cost_draws_and_prices(
         site.site.name, prices, prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
     )
 
@@ -106,7 +108,7 @@ def _study_rent_price_draws_usd(site: StudyCostedSite, seed: int) -> F64:
     return programme_rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
 
-def _rented_site_cost_rows(site: StudyCostedSite, seed: int) -> dict[str, list[Row]]:
+def _rented_site_cost_rows_by_table(site: StudyCostedSite, seed: int) -> dict[str, list[Row]]:
     """Return what `measured_site_cost_rows` does, for a site whose GPUs are rented."""
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
@@ -183,7 +185,7 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
     return replace(
         siting_cost_section_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").translate(language),
-        lede=_study_cost_section_lede(answer, language),
+        lede=_programme_gpu_hour_cost_lede(answer, language),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
@@ -199,7 +201,7 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _study_cost_section_lede(answer: Answer, language: str) -> str:
+def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:
     rows = sorted(answer["sites"], key=lambda row: row["p50_usd_per_gpu_hour"])
     bars = [row for row in answer["tornado"] if row["site"] == rows[-1]["site"]]
     values = {

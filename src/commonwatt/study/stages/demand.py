@@ -29,7 +29,7 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
     read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
     fleet = programme.fleet()
     workload = workload_in_gpu_slices(
-        programme.workload_within_limits(_jobs_of_named_tenants(programme, read)), fleet
+        programme.workload_with_tenant_site_limits(_jobs_of_named_tenants(programme, read)), fleet
     )
     check_jobs_fit_fleet(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")

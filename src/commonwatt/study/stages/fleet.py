@@ -23,7 +23,7 @@ from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
-from commonwatt.study.stages.basis import fleet_basis_tables
+from commonwatt.study.stages.basis import study_fleet_run_basis_tables
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 from commonwatt.study.stages.fleet_section import fleet_stage_tables
 from commonwatt.study.stages.schedule import (
@@ -31,7 +31,10 @@ from commonwatt.study.stages.schedule import (
     ScheduleStageInputs,
     study_schedule_from_tables,
 )
-from commonwatt.study.stages.views import fleet_view, schedule_view
+from commonwatt.study.stages.views import (
+    programme_view_of_fleet_stage,
+    programme_view_of_schedule_stage,
+)
 
 HOUR_MS = 3_600_000
 HOURS = 168
@@ -43,7 +46,8 @@ class FleetStageInputs:
     """What decides a fleet run's figures and tables.
 
     Args:
-        programme: The programme as `fleet_view` gives it, its policy the one that runs.
+        programme: The programme as `programme_view_of_fleet_stage` gives it, its policy the one
+            that runs.
         schedule: When and where its jobs ran.
     """
 
@@ -79,20 +83,22 @@ def fleet_stage(
     programme: Programme, policy: PolicyPart, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult:
     """Return what one policy makes of the demand, from cached stages where they are there."""
-    name = programme_scheduling_policies(schedule_view(programme, policy))[0].name
+    name = programme_scheduling_policies(programme_view_of_schedule_stage(programme, policy))[
+        0
+    ].name
     schedule = stages.get_or_compute(
         SCHEDULE_STAGE,
-        ScheduleStageInputs(programme=schedule_view(programme, policy)),
+        ScheduleStageInputs(programme=programme_view_of_schedule_stage(programme, policy)),
         lambda: report_progress(Message("Simulating {policy}", {"policy": name})),
     )
-    view = fleet_view(programme, policy)
+    view = programme_view_of_fleet_stage(programme, policy)
     return stages.get_or_compute(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
 
 
 def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
-    beyond = gpu_hours_beyond_site_limits(programme, run)
+    beyond = gpu_hours_beyond_programme_limits(programme, run)
     # Asked of each run: limits once held in the placement and not in the schedule, and an
     # alternative could win by it.
     check_simulation_law("GPU-hours beyond a tenant's limits", beyond == 0)
@@ -111,12 +117,12 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
             "notes": {
                 language: _study_fleet_notes(programme, run, language) for language in LANGUAGES
             },
-            "mean_rtt_ms": mean_rtt_ms(programme, run),
+            "mean_rtt_ms": programme_tenants_mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
         },
         tables=tables
-        | {"fleet_load": tenant_load_frame(programme, run)}
-        | fleet_basis_tables(programme, run),
+        | {"fleet_load": programme_tenant_load_by_hour_frame(programme, run)}
+        | study_fleet_run_basis_tables(programme, run),
     )
 
 
@@ -173,7 +179,7 @@ def study_measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
     ]
 
 
-def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
+def programme_tenants_mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     """Return the round trip from where a tenant works to where its jobs ran [ms].
 
     Weighted by GPU time; None where the programme leaves a round trip out.
@@ -192,7 +198,7 @@ def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     return mean if np.isfinite(mean) else None
 
 
-def gpu_hours_beyond_site_limits(programme: Programme, run: FleetRun) -> float:
+def gpu_hours_beyond_programme_limits(programme: Programme, run: FleetRun) -> float:
     """Return the GPU-hours that ran beyond their tenant's residency or latency limit.
 
     Asked of the file itself, site by site of every piece that ran, and not of the masks
@@ -217,7 +223,7 @@ def gpu_hours_beyond_site_limits(programme: Programme, run: FleetRun) -> float:
     return beyond
 
 
-def tenant_load_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
+def programme_tenant_load_by_hour_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
     """Return the mean GPUs that each tenant held in each hour of the first week."""
     names = run.inputs.workload.tenant_names
     load = study_tenant_gpus_by_hour(run)
@@ -253,7 +259,7 @@ def _study_mean_gpus_by_hour(
     return np.diff(line.integral_until(edges)) / HOUR_MS / 1000
 
 
-def fleet_facts(stage: StageResult) -> dict[str, Any]:
+def fleet_stage_headline_figures(stage: StageResult) -> dict[str, Any]:
     """Return the figures that people quote of a fleet stage."""
     figures = fleet_metrics_of_stage(stage)
     return {

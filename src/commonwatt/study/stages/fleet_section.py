@@ -23,7 +23,7 @@ from commonwatt.fleet.domain.measures import (
 from commonwatt.fleet.domain.tables import SITES
 from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
-    gpu_energy_by_site_chart,
+    fleet_gpu_energy_by_site_chart,
     gpu_use_over_time_chart,
     queue_delay_by_policy_chart,
     queue_delay_by_tenant_chart,
@@ -31,10 +31,10 @@ from commonwatt.fleet.usecases.charts import (
 )
 from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
 from commonwatt.fleet.usecases.series import (
-    fleet_gpu_use_over_time_by_site,
+    fleet_gpu_hours_and_delay_by_tenant,
+    mean_allocated_gpus_by_bin_and_site,
     queue_over_time_table,
     site_energy_table,
-    tenant_service_table,
 )
 from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.report import (
@@ -63,9 +63,9 @@ def fleet_stage_tables(
     main = runs[0]
     return {
         "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
-        "fleet_use": fleet_gpu_use_over_time_by_site(main, programme.site_labels()),
+        "fleet_use": mean_allocated_gpus_by_bin_and_site(main, programme.site_labels()),
         "fleet_queue": queue_over_time_table(main),
-        "fleet_tenants": tenant_service_table(main, labels),
+        "fleet_tenants": fleet_gpu_hours_and_delay_by_tenant(main, labels),
         "fleet_sites": site_energy_table(main, programme.site_labels()),
         "fleet_policies": fleet_run_comparison_table(runs),
     }
@@ -102,7 +102,7 @@ def study_fleet_section(
         lede=_study_fleet_section_lede(summary, language),
         facts=_study_fleet_section_facts(summary.figures, language),
         figures=figures,
-        tables=[_study_fleet_by_site_table(tables["fleet_sites"], language)],
+        tables=[_study_fleet_section_by_site_table(tables["fleet_sites"], language)],
         notes=[*summary.notes, _study_gpu_draw_note(language)],
     )
 
@@ -147,7 +147,7 @@ _DRAWN = (
         "fleet_sites",
         Message("Where the energy went"),
         Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-        gpu_energy_by_site_chart,
+        fleet_gpu_energy_by_site_chart,
     ),
     _SectionChart(
         "policies",
@@ -208,7 +208,7 @@ def _study_fleet_section_facts(figures: FleetMetrics, language: str) -> list[Rep
     ]
 
 
-def _study_fleet_by_site_table(sites: pl.DataFrame, language: str) -> ReportTable:
+def _study_fleet_section_by_site_table(sites: pl.DataFrame, language: str) -> ReportTable:
     return report_table_of_rows(
         SITES,
         sites,

@@ -42,16 +42,16 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import funding_basis_tables
 from commonwatt.study.stages.sites import StudyCostedSite
-from commonwatt.study.stages.views import scale_view_of_funding
+from commonwatt.study.stages.views import funding_part_with_scale_only
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
-from commonwatt.treasury.engines.finance.construction import construction_s_curve_shares
+from commonwatt.treasury.engines.finance.construction import financed_construction_s_curve_shares
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import (
-    country_debt_rows_with_need,
+    country_debt_with_and_without_need,
     debt_paths_with_funding_need,
 )
 
@@ -61,7 +61,9 @@ EVER = "ever"  # the row of chances over all years
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
-def programme_site_capital_rows(sites: list[StudyCostedSite], scale: float) -> list[dict[str, Any]]:
+def programme_capital_and_running_cost_rows(
+    sites: list[StudyCostedSite], scale: float
+) -> list[dict[str, Any]]:
     """Return the capital need and the yearly running cost of each site.
 
     A rented site needs no capital; its rent is a running cost, in full each year where
@@ -113,13 +115,13 @@ class CapitalStageInputs:
             sites=tuple(sites),
             measured=fleet.value("measured"),
             scale=part.scale if part else 1.0,
-            part=part and scale_view_of_funding(part),
+            part=part and funding_part_with_scale_only(part),
         )
 
 
 def compute_capital(inputs: CapitalStageInputs) -> StageResult:
     """Return capital and running cost of each site, and of them what is borrowed."""
-    rows = programme_site_capital_rows(list(inputs.sites), inputs.scale)
+    rows = programme_capital_and_running_cost_rows(list(inputs.sites), inputs.scale)
     # Apart from the rest, because a change of running cost must not draw the debt paths anew.
     borrowed = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
     return StageResult(
@@ -142,14 +144,16 @@ def study_yearly_running_usd_per_gpu(site: StudyCostedSite) -> float:
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
-def capital_need_bn_by_year(capital: list[dict[str, Any]], part: FundingPart) -> dict[int, float]:
+def programme_capital_need_bn_by_year(
+    capital: list[dict[str, Any]], part: FundingPart
+) -> dict[int, float]:
     """Return the capital need by calendar year, bn of the country's currency.
 
     Raises:
         IdentityError: The years do not add up to the whole: a bug.
     """
     total = sum(row["capital_usd_mn"] for row in capital) * part.currency_per_usd / 1000
-    curve = construction_s_curve_shares(part.build_years, part.steepness)
+    curve = financed_construction_s_curve_shares(part.build_years, part.steepness)
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
     check_study_parts_add_up("capital by year", sum(need.values()), total)
     return need
@@ -196,11 +200,11 @@ class FundingStageInputs:
 def compute_funding(inputs: FundingStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
     part = inputs.part
-    need = capital_need_bn_by_year(inputs.capital.value, part)
+    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
     country = open_treasury_country(str(inputs.country[0].path.parent))
     paths = debt_paths_with_funding_need(country, need, choices)
-    answer = country_debt_rows_with_need(paths)
+    answer = country_debt_with_and_without_need(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
@@ -214,7 +218,9 @@ def compute_funding(inputs: FundingStageInputs) -> StageResult:
 FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
 
 
-def planned_debt_gdp_share(need: dict[int, float], part: FundingPart, country: Country) -> float:
+def programme_planned_debt_gdp_share(
+    need: dict[int, float], part: FundingPart, country: Country
+) -> float:
     """Return debt over GDP in the last year of the planned path with a need."""
     path = project_country_debt(country, years=part.years, extra_need=need)
     return path.years[-1].debt_share
@@ -249,11 +255,11 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
     return ReportSection(
         name="funding",
         title=Message("Pay for it: the bonds and the public debt").translate(language),
-        lede=_study_funding_section_lede(answer, language),
+        lede=_programme_capital_and_debt_lede(answer, language),
         facts=_study_funding_facts(answer, language),
-        figures=[_study_debt_path_report_figure(answer, language)],
+        figures=[_study_funding_section_debt_figure(answer, language)],
         tables=[
-            _study_capital_report_table(answer, language),
+            _study_funding_section_capital_table(answer, language),
             _study_debt_by_year_table(answer, language),
         ],
         notes=[
@@ -272,7 +278,7 @@ def _study_last_debt_path_year(answer: Answer) -> dict[str, Any]:
     return answer["years"][-1]
 
 
-def _study_funding_section_lede(answer: Answer, language: str) -> str:
+def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
     last = _study_last_debt_path_year(answer)
     values = {
         "need": study_funding_amount_text(answer["total_bn"]),
@@ -293,7 +299,7 @@ def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
     with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
     bounds = [
         measure_cell_text(with_it[name], DEBT_GDP_WITH_MEDIAN, language)
-        for name in BAND_90.quantile_columns
+        for name in BAND_90.measure_quantile_column_names
     ]
     return [
         report_fact(
@@ -308,7 +314,7 @@ def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
             with_it["q50"],
             language,
             subject=last_year,
-            note=BAND_90.interval_note(*bounds),
+            note=BAND_90.measure_interval_note(*bounds),
             of="funding.fan_with_gdp_share",
         ),
         report_fact(
@@ -350,7 +356,7 @@ def study_funding_amount_text(bn: float) -> str:
     return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
 
 
-def _study_debt_path_report_figure(answer: Answer, language: str) -> ReportFigure:
+def _study_funding_section_debt_figure(answer: Answer, language: str) -> ReportFigure:
     return ReportFigure(
         name="funding-path",
         title=Message("Debt with and without the programme").translate(language),
@@ -364,7 +370,7 @@ def _study_debt_path_report_figure(answer: Answer, language: str) -> ReportFigur
     )
 
 
-def _study_capital_report_table(answer: Answer, language: str) -> ReportTable:
+def _study_funding_section_capital_table(answer: Answer, language: str) -> ReportTable:
     return report_table_of_rows(
         FUNDING_CAPITAL,
         answer["capital"],

@@ -17,18 +17,18 @@ from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     check_placement_feasible,
-    price_of_last_gpu,
+    last_gpu_price_by_placement_pool,
     price_of_placement_limits,
 )
-from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
-from commonwatt.siting.usecases.place import placement_plan_rows
+from commonwatt.siting.usecases.cost import site_cost_without_energy_usd_per_gpu_hour
+from commonwatt.siting.usecases.place import placement_plan_summary
 from commonwatt.siting.usecases.report import siting_placement_section_body
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
-from commonwatt.study.stages.basis import placement_basis_tables
+from commonwatt.study.stages.basis import study_placement_basis_tables
 from commonwatt.study.stages.fleet import HOURS
 from commonwatt.study.stages.sites import StudyCostedSite
-from commonwatt.study.stages.views import placement_view
+from commonwatt.study.stages.views import programme_view_of_placement_stage
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
 GROWTH_FACTOR = 4.0  # a site may grow to this many times the programme's GPUs
@@ -41,7 +41,7 @@ class PlacementStageInputs:
     """What decides a placement.
 
     Args:
-        programme: The programme as `placement_view` gives it.
+        programme: The programme as `programme_view_of_placement_stage` gives it.
         sites: Its sites with their costs.
         tenants: Names of the tenants of the trace.
         load: GPUs that each tenant held in each hour of the first week.
@@ -58,7 +58,7 @@ class PlacementStageInputs:
     ) -> PlacementStageInputs:
         """Return the inputs that a fleet run leaves for the sites of a programme."""
         return cls(
-            programme=placement_view(programme),
+            programme=programme_view_of_placement_stage(programme),
             sites=tuple(sites),
             tenants=fleet.value("tenants"),
             load=fleet.table("fleet_load"),
@@ -71,7 +71,7 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     Raises:
         InfeasibleError: The limits cannot all hold; the message names the smallest set.
     """
-    problem = build_placement_problem(inputs)
+    problem = placement_problem_of_programme(inputs)
     try:
         plan = solve_placement_exactly(problem, gap=1e-4)
     except InfeasibleError:
@@ -79,12 +79,15 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
         # cannot hold together.
         check_placement_feasible(problem)
         raise
-    prices = [*price_of_placement_limits(problem, plan), *price_of_last_gpu(problem, plan)]
+    prices = [
+        *price_of_placement_limits(problem, plan),
+        *last_gpu_price_by_placement_pool(problem, plan),
+    ]
     # Text and values apart: a label is put in the reader's language before the sentence is made.
     limits = [{"text": price.what.text, "values": price.what.values} for price in prices]
     return StageResult(
-        data=placement_plan_rows(problem, plan) | {"limits": limits},
-        tables=placement_basis_tables(
+        data=placement_plan_summary(problem, plan) | {"limits": limits},
+        tables=study_placement_basis_tables(
             problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
         ),
     )
@@ -93,20 +96,20 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
 PLACEMENT_STAGE = Stage(name="placement", compute=compute_placement)
 
 
-def can_place_week_of_load(fleet: StageResult) -> bool:
+def can_run_placement_stage(fleet: StageResult) -> bool:
     """Return whether the run is a week long, as a placement needs."""
     return fleet.tables["fleet_load"].height > 0
 
 
-def build_placement_problem(inputs: PlacementStageInputs) -> PlacementProblem:
+def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
     programme, sites, names = inputs.programme, inputs.sites, inputs.tenants.value
     pools = len(sites)
-    power = [_study_placement_hours_series(site.price_usd_per_mwh) for site in programme.sites]
-    carbon = [_study_placement_hours_series(site.carbon_g_per_kwh) for site in programme.sites]
+    power = [_study_series_over_placement_hours(site.price_usd_per_mwh) for site in programme.sites]
+    carbon = [_study_series_over_placement_hours(site.carbon_g_per_kwh) for site in programme.sites]
     kwh = np.array([_busy_gpu_hour_kwh(programme, site.site) for site in sites])[:, None]
     kg = kwh * np.array(carbon) / 1000
-    paid = np.array([_study_standing_and_running_usd(site) for site in sites])
+    paid = np.array([_standing_and_running_usd_per_gpu_hour(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
     return PlacementProblem(
         class_names=tuple(programme.tenant_labels(names)),
@@ -137,17 +140,17 @@ def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
-def _study_standing_and_running_usd(site: StudyCostedSite) -> tuple[float, float]:
+def _standing_and_running_usd_per_gpu_hour(site: StudyCostedSite) -> tuple[float, float]:
     """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
     if site.cells is not None:
-        return standing_usd_per_gpu_hour(site.cells), 0.0
+        return site_cost_without_energy_usd_per_gpu_hour(site.cells), 0.0
     rent = site.site.rent
     price = 0.0 if rent is None else rent.price
     # Reserved hours are paid whether they are used or not, and so stand like a building.
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
-def _study_placement_hours_series(series: F64) -> F64:
+def _study_series_over_placement_hours(series: F64) -> F64:
     # `np.resize` repeats the series, as the simulator does; the method of an array would fill up
     # with noughts.
     return np.resize(series, HOURS)

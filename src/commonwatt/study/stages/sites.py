@@ -15,8 +15,8 @@ from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
 from commonwatt.siting.io.cells import load_cost_cells
 from commonwatt.siting.usecases.cost import (
     fixed_cost_distribution,
-    site_cells_of_case,
-    site_cells_with_measured_run,
+    site_cost_cells_under_case,
+    site_cost_cells_with_measured_use,
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
@@ -81,7 +81,7 @@ class StudyCostedSite(StatesInputs):
         if self.site.rent is not None:
             yield programme_rent_cost_input(self.site.name, self.site.rent)
 
-    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and value of each sourced input, for the lineage of a stage."""
         for cost_input in self.sourced_cost_inputs():
             if cost_input.origin is not CellOrigin.FLEET_RUN:
@@ -129,14 +129,14 @@ def programme_costed_sites(
 def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
     """Return a site's inputs: the library's, then the programme's, then what was measured."""
     name = str(site.cost_cells)
-    known = site_cells_of_case(load_cost_cells(), name, "audited", name)
-    known = site_cells_with_measured_run(
+    known = site_cost_cells_under_case(load_cost_cells(), name, "audited", name)
+    known = site_cost_cells_with_measured_use(
         known,
         utilisation=measured["utilisation_share"],
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
     known = known.with_cost_values(
-        _programme_tariff_and_pue(site, known, measured["usd_per_kwh"]),
+        _programme_tariff_and_pue_distributions(site, known, measured["usd_per_kwh"]),
         f"{PROGRAMME_SOURCE}: {site.source}",
         CellOrigin.CALLER,
     )
@@ -146,7 +146,7 @@ def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
     return known
 
 
-def _programme_tariff_and_pue(
+def _programme_tariff_and_pue_distributions(
     site: SitePart, known: SiteCells, usd_per_kwh: float
 ) -> dict[str, Distribution]:
     """Return tariff and PUE as the programme states them.
@@ -256,12 +256,12 @@ def is_programme_cost_input_fixed(cost_input: StudyCostInput) -> bool:
     return cost_input.value.cost_input_quantile(0.05) == cost_input.value.cost_input_quantile(0.95)
 
 
-def study_cost_model_column(cost_input: StudyCostInput) -> int | None:
+def study_input_cost_model_index(cost_input: StudyCostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
 
-def cost_input_owner_label(key: str, sites: Sequence[SitePart]) -> str:
+def study_cost_input_site_titles(key: str, sites: Sequence[SitePart]) -> str:
     """Return whose an input is, for people: the sites that read it, or "all"."""
     owner = key.split(".", maxsplit=1)[0]
     readers = [site for site in sites if owner in (site.name, site.cost_cells)]

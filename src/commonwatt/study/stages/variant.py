@@ -16,7 +16,10 @@ from commonwatt.study.stages.basis import (
     funding_terms_basis_frame,
     study_debt_path_basis_frame,
 )
-from commonwatt.study.stages.funding import capital_need_bn_by_year, study_need_with_running_cost_bn
+from commonwatt.study.stages.funding import (
+    programme_capital_need_bn_by_year,
+    study_need_with_running_cost_bn,
+)
 from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
 from commonwatt.treasury.engines.projection import project_country_debt
@@ -53,19 +56,19 @@ def compute_variant(inputs: VariantStageInputs) -> StageResult:
     """Return inputs, terms and accounts of an alternative, a table of each."""
     tables = cost_basis_tables(inputs.variant, inputs.sites, inputs.scale)
     if inputs.part is not None:
-        tables |= dict(_variant_borrowing_tables(inputs, inputs.part))
+        tables |= dict(_alternative_debt_account_tables(inputs, inputs.part))
     return StageResult(data={}, tables=tables)
 
 
 VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant)
 
 
-def _variant_borrowing_tables(
+def _alternative_debt_account_tables(
     inputs: VariantStageInputs, part: FundingPart
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the accounts with the capital borrowed, and with every year's running cost, too."""
     country = open_treasury_country(str(inputs.country[0].path.parent))
-    need = capital_need_bn_by_year(inputs.capital.value, part)
+    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
     running = study_need_with_running_cost_bn(need, inputs.capital.value, part)
     accounts = [
         study_debt_path_basis_frame(

@@ -22,7 +22,7 @@ from commonwatt.study.programme.schema import FundingPart, PolicyPart, Programme
 NOTHING = np.array([0.0])
 
 
-def fleet_view(programme: Programme, policy: PolicyPart) -> Programme:
+def programme_view_of_fleet_stage(programme: Programme, policy: PolicyPart) -> Programme:
     """Return what decides a fleet run under a policy, its energy, its bill and its labels."""
     file = _programme_file_of_one_policy(programme.file, policy)
     built = {site.name for site in programme.built}
@@ -43,12 +43,12 @@ def fleet_view(programme: Programme, policy: PolicyPart) -> Programme:
     )
 
 
-def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
+def programme_view_of_schedule_stage(programme: Programme, policy: PolicyPart) -> Programme:
     """Return what decides when and where jobs run: machines, demand, limits, order.
 
     Prices, carbon, draw, PUE and labels move no job.
     """
-    view = fleet_view(programme, policy)
+    view = programme_view_of_fleet_stage(programme, policy)
     file = view.file
     sites = [_site_without_prices(site) for site in file.sites]
     tenants = [part.with_withheld_keys(label=None, defer_h=0) for part in file.tenants]
@@ -75,26 +75,26 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
             replace(site, region="", pue=1.0, price_usd_per_mwh=NOTHING, carbon_g_per_kwh=NOTHING)
             for site in view.sites
         ),
-        gpu_types=tuple(_gpu_type_without_draw(gpu) for gpu in view.gpu_types),
+        gpu_types=tuple(_programme_gpu_type_without_draw(gpu) for gpu in view.gpu_types),
     )
 
 
-def placement_view(programme: Programme) -> Programme:
+def programme_view_of_placement_stage(programme: Programme) -> Programme:
     """Return what decides a placement beside the costs of sites and the load measured."""
     # The order of the queue has no say: the load is what was measured under it.
-    view = fleet_view(programme, PolicyPart())
+    view = programme_view_of_fleet_stage(programme, PolicyPart())
     demand = view.file.demand.with_withheld_keys(source="")
     return replace(
         view, file=view.file.with_withheld_keys(seed=0).model_copy(update={"demand": demand})
     )
 
 
-def programme_site_cost_view(site: SitePart) -> SitePart:
+def programme_site_view_of_cost_stage(site: SitePart) -> SitePart:
     """Return what of a site decides its cost beside its cells and its measured use."""
     return site.with_withheld_keys(power_price=0.0, carbon=0.0, region="", pools=[])
 
 
-def scale_view_of_funding(part: FundingPart) -> FundingPart:
+def funding_part_with_scale_only(part: FundingPart) -> FundingPart:
     """Return what of a funding decides how much is built; nothing else of it is stated."""
     return part.with_withheld_keys(**dict.fromkeys(FundingPart.model_fields.keys() - {"scale"}))
 
@@ -127,7 +127,7 @@ def _site_as_place_only(site: SitePart) -> SitePart:
     return _site_without_costs(_site_without_prices(site)).with_withheld_keys(pools=[])
 
 
-def _gpu_type_without_draw(gpu: GpuType) -> GpuType:
+def _programme_gpu_type_without_draw(gpu: GpuType) -> GpuType:
     return replace(gpu, idle_w=0.0, busy_w=0.0, source="")
 
 

@@ -27,18 +27,18 @@ _MN: Final = "{currency} mn"
 _OF_GDP: Final = "share of GDP"
 _TENTHS: Final = MONEY.with_digits(1)
 _COVER: Final = NUMBER.with_digits(3)
-_GDP: Final = SHARE.shown_in("% of GDP")
-_GDP_CHANGE: Final = CHANGE.with_digits(2).shown_in("% of GDP")
+_GDP: Final = SHARE.with_shown_unit("% of GDP")
+_GDP_CHANGE: Final = CHANGE.with_digits(2).with_shown_unit("% of GDP")
 _CHANCE: Final = SHARE.with_digits(2)
 
 
-def _budget_bn_measure(
+def _fiscal_budget_bn_measure(
     measure_name: str, label: Message, meaning: Message, formula: str = ""
 ) -> Measure:
     return Measure(measure_name, label, _BN, meaning, _TENTHS, formula)
 
 
-def _finance_centre_mn_measure(
+def _debt_financed_centre_mn_measure(
     name: str, label: Message, meaning: Message, formula: str = ""
 ) -> Measure:
     return Measure(name, label, _MN, meaning, _TENTHS, formula)
@@ -54,63 +54,65 @@ def _treasury_text_measure(
 STATUS: Final = _treasury_text_measure(
     "status", Message("Status"), Message("Whether the year is projected, published or derived")
 )
-GDP: Final = _budget_bn_measure("gdp", Message("GDP"), Message("Nominal GDP of the fiscal year"))
-DEBT: Final = _budget_bn_measure(
+GDP: Final = _fiscal_budget_bn_measure(
+    "gdp", Message("GDP"), Message("Nominal GDP of the fiscal year")
+)
+DEBT: Final = _fiscal_budget_bn_measure(
     "debt",
     Message("Debt"),
     Message("Gross debt at the year's end, of the programmes and on the basis that are named"),
     "debt_before + gross_issuance - redemption",
 )
-GROSS_ISSUANCE: Final = _budget_bn_measure(
+GROSS_ISSUANCE: Final = _fiscal_budget_bn_measure(
     "gross_issuance", Message("Gross issuance"), Message("Bonds issued in the year, at face")
 )
-REDEMPTION: Final = _budget_bn_measure(
+REDEMPTION: Final = _fiscal_budget_bn_measure(
     "redemption", Message("Redemption"), Message("Principal that matures in the year")
 )
-INTEREST: Final = _budget_bn_measure(
+INTEREST: Final = _fiscal_budget_bn_measure(
     "interest",
     Message("Interest"),
     Message("A year's coupons on what stood at the end of the year before"),
 )
-GROSS_FINANCING_NEED: Final = _budget_bn_measure(
+GROSS_FINANCING_NEED: Final = _fiscal_budget_bn_measure(
     "gross_financing_need",
     Message("Gross financing need"),
     Message("What must be found in the year: principal that matures and the own balance"),
     "redemption - balance_before_bonds_and_transfers",
 )
-PRIMARY_BALANCE: Final = _budget_bn_measure(
+PRIMARY_BALANCE: Final = _fiscal_budget_bn_measure(
     "primary_balance",
     Message("Primary balance"),
     Message("Income less expense before interest; bonds and transfers are no income"),
     "balance_before_bonds_and_transfers + interest",
 )
-RESERVES: Final = _budget_bn_measure(
+RESERVES: Final = _fiscal_budget_bn_measure(
     "reserves", Message("Fiscal reserves"), Message("Reserves at the end of the period")
 )
-RESERVES_LESS_DEBT: Final = _budget_bn_measure(
+RESERVES_LESS_DEBT: Final = _fiscal_budget_bn_measure(
     "reserves_less_debt",
     Message("Reserves less debt"),
     Message("What would be left if the debt were repaid from the reserves"),
     "reserves - debt",
 )
-BALANCE_PUBLISHED: Final = _budget_bn_measure(
+BALANCE_PUBLISHED: Final = _fiscal_budget_bn_measure(
     "balance_published",
     Message("Balance as published"),
     Message("Change of the reserves: bond proceeds and transfers count as income"),
 )
-BALANCE_BEFORE_BONDS: Final = _budget_bn_measure(
+BALANCE_BEFORE_BONDS: Final = _fiscal_budget_bn_measure(
     "balance_before_bonds",
     Message("Balance before bonds"),
     Message("The published balance without bond proceeds and repayments"),
     "balance_published - gross_issuance + redemption",
 )
-BALANCE_BEFORE_BONDS_AND_TRANSFERS: Final = _budget_bn_measure(
+BALANCE_BEFORE_BONDS_AND_TRANSFERS: Final = _fiscal_budget_bn_measure(
     "balance_before_bonds_and_transfers",
     Message("Balance before bonds and transfers"),
     Message("Income less expense, read from the accounts in double entry"),
     "balance_before_bonds - transfers",
 )
-BALANCE_HEADLINE: Final = _budget_bn_measure(
+BALANCE_HEADLINE: Final = _fiscal_budget_bn_measure(
     "balance_headline",
     Message("Balance by the chosen treatment"),
     Message("The balance that the chosen treatment of bonds and transfers headlines"),
@@ -182,7 +184,7 @@ PLANNED_DEBT_GDP: Final = Measure(
     Message("Debt over GDP as planned"),
     _OF_GDP,
     Message("Debt over GDP of the same year without the reader's changes"),
-    SHARE.with_digits(2).shown_in("% of GDP"),
+    SHARE.with_digits(2).with_shown_unit("% of GDP"),
 )
 SOURCE_ID: Final = _treasury_text_measure(
     "source_id", Message("Source id"), Message("Id of the source in the country's sources.csv")
@@ -199,7 +201,7 @@ STEP_AMOUNT: Final = Measure(
     Message("What the step adds to the balance"),
     Form(MONEY.kind, 1, signed=True),
 )
-STEP_LEVEL: Final = _budget_bn_measure(
+STEP_LEVEL: Final = _fiscal_budget_bn_measure(
     "step_level", Message("Balance so far"), Message("The balance after the step")
 )
 QUARTER: Final = _treasury_text_measure(
@@ -232,7 +234,7 @@ COMPARED_BASIS: Final = _treasury_text_measure(
 CAVEAT: Final = _treasury_text_measure(
     "caveat", Message("Caveat"), Message("What keeps the economy from being comparable")
 )
-CEILING: Final = _budget_bn_measure(
+CEILING: Final = _fiscal_budget_bn_measure(
     "ceiling", Message("Ceiling on debt"), Message("Legal ceiling on principal that stands")
 )
 FIRST_BREACH: Final = _treasury_text_measure(
@@ -366,15 +368,15 @@ CALL_CHANCE_ERROR: Final = Measure(
 STRATEGY: Final = _treasury_text_measure(
     "strategy", Message("Strategy"), Message("Issuance mix; the planned first")
 )
-STRATEGY_COST: Final = _budget_bn_measure(
+STRATEGY_COST: Final = _fiscal_budget_bn_measure(
     "strategy_cost", Message("Cost a year"), Message("Mean yearly cost of new bonds on the paths")
 )
-STRATEGY_RISK: Final = _budget_bn_measure(
+STRATEGY_RISK: Final = _fiscal_budget_bn_measure(
     "strategy_cost_at_risk",
     Message("Cost at risk, 95 %"),
     Message("95 % quantile of the yearly cost of new bonds less its mean"),
 )
-STRATEGY_PEAK: Final = _budget_bn_measure(
+STRATEGY_PEAK: Final = _fiscal_budget_bn_measure(
     "strategy_peak_redemption",
     Message("Largest redemption"),
     Message("Largest principal that matures in any year of the horizon"),
@@ -454,7 +456,7 @@ ADJUSTMENT_STEP: Final = Measure(
     Message("Step a year"),
     _OF_GDP,
     Message("Least yearly improvement of the structural primary balance"),
-    SHARE.with_digits(3).shown_in("% of GDP"),
+    SHARE.with_digits(3).with_shown_unit("% of GDP"),
 )
 BINDING: Final = _treasury_text_measure(
     "binding", Message("Binding"), Message("The criterion that sets the step")
@@ -464,43 +466,43 @@ BINDING: Final = _treasury_text_measure(
 PERIOD: Final = Measure(
     "period", Message("Period"), "", Message("Number of the period of building or operation"), COUNT
 )
-BUILDING_COST: Final = _finance_centre_mn_measure(
+BUILDING_COST: Final = _debt_financed_centre_mn_measure(
     "building_cost", Message("Cost of building"), Message("Cost before finance, along the S-curve")
 )
-CENTRE_INTEREST: Final = _finance_centre_mn_measure(
+CENTRE_INTEREST: Final = _debt_financed_centre_mn_measure(
     "centre_interest", Message("Interest of the loan"), Message("Interest of the period")
 )
-FEE: Final = _finance_centre_mn_measure(
+FEE: Final = _debt_financed_centre_mn_measure(
     "arrangement_fee", Message("Arrangement fee"), Message("Paid at the start")
 )
-DEBT_DRAWN: Final = _finance_centre_mn_measure(
+DEBT_DRAWN: Final = _debt_financed_centre_mn_measure(
     "debt_drawn", Message("Debt drawn"), Message("Loan that pays its share of every use")
 )
-EQUITY: Final = _finance_centre_mn_measure(
+EQUITY: Final = _debt_financed_centre_mn_measure(
     "equity_drawn", Message("Equity paid in"), Message("What the loan does not pay")
 )
-LOAN_BALANCE: Final = _finance_centre_mn_measure(
+LOAN_BALANCE: Final = _debt_financed_centre_mn_measure(
     "loan_balance", Message("Balance of the loan"), Message("Principal at the end of the period")
 )
-USER_CHARGES: Final = _finance_centre_mn_measure(
+USER_CHARGES: Final = _debt_financed_centre_mn_measure(
     "user_charges", Message("User charges"), Message("GPU-hours sold times their price")
 )
-PERIOD_RUNNING_COST: Final = _finance_centre_mn_measure(
+PERIOD_RUNNING_COST: Final = _debt_financed_centre_mn_measure(
     "period_running_cost",
     Message("Running cost of the period"),
     Message("Fixed cost and cost of each GPU-hour sold, in prices of the period"),
 )
-REFRESH_RESERVE: Final = _finance_centre_mn_measure(
+REFRESH_RESERVE: Final = _debt_financed_centre_mn_measure(
     "refresh_reserve",
     Message("Refresh reserve"),
     Message("Saved for the next renewal of the hardware, at the end of the period"),
 )
-CFADS: Final = _finance_centre_mn_measure(
+CFADS: Final = _debt_financed_centre_mn_measure(
     "cfads",
     Message("Cash available for debt service"),
     Message("User charges less running cost and what is saved for the next renewal"),
 )
-PRINCIPAL: Final = _finance_centre_mn_measure(
+PRINCIPAL: Final = _debt_financed_centre_mn_measure(
     "principal_repaid", Message("Principal repaid"), Message("Repaid in the period")
 )
 DSCR: Final = Measure(
@@ -558,18 +560,18 @@ PRICE_OVER_85: Final = Measure(
 CASE: Final = _treasury_text_measure(
     "case", Message("Case"), Message("The base case, or what is worse in it")
 )
-CASE_DEBT: Final = _finance_centre_mn_measure(
+CASE_DEBT: Final = _debt_financed_centre_mn_measure(
     "case_debt", Message("Debt at the end of building"), Message("Loan of the case")
 )
-SHORTFALL: Final = _finance_centre_mn_measure(
+SHORTFALL: Final = _debt_financed_centre_mn_measure(
     "shortfall",
     Message("Shortfall of debt service"),
     Message("Debt service that the cash does not cover, over the whole loan"),
 )
-CENTRE_CAPITAL: Final = _finance_centre_mn_measure(
+CENTRE_CAPITAL: Final = _debt_financed_centre_mn_measure(
     "centre_capital", Message("Capital spent"), Message("Cost of building in the year")
 )
-CENTRE_USES: Final = _finance_centre_mn_measure(
+CENTRE_USES: Final = _debt_financed_centre_mn_measure(
     "centre_uses", Message("All uses of capital"), Message("Building, fee and interest in the year")
 )
 ROUTE: Final = _treasury_text_measure(
@@ -577,17 +579,17 @@ ROUTE: Final = _treasury_text_measure(
     Message("Route onto the public books"),
     Message("How the centre comes onto the public books"),
 )
-PEAK_PUBLIC_DEBT: Final = _finance_centre_mn_measure(
+PEAK_PUBLIC_DEBT: Final = _debt_financed_centre_mn_measure(
     "peak_public_debt",
     Message("Largest debt on the public books"),
     Message("Largest stock of the centre's debt that counts as the government's"),
 )
-PEAK_GUARANTEES: Final = _finance_centre_mn_measure(
+PEAK_GUARANTEES: Final = _debt_financed_centre_mn_measure(
     "peak_guarantees",
     Message("Largest guarantee"),
     Message("Largest stock of debt that the government guarantees"),
 )
-TOTAL_DEFICIT: Final = _finance_centre_mn_measure(
+TOTAL_DEFICIT: Final = _debt_financed_centre_mn_measure(
     "total_deficit",
     Message("Deficit over the centre's life"),
     Message("Sum of the effect on the deficit; negative where the centre pays more than it costs"),

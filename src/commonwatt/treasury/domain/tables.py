@@ -17,11 +17,11 @@ from commonwatt.catalogue.tables import TableSchema
 Row = dict[str, Any]
 
 
-def _budget_bn_column(measure: Measure, stem: str = "") -> TableColumn:
+def _fiscal_budget_bn_column(measure: Measure, stem: str = "") -> TableColumn:
     return TableColumn.of(measure, f"{stem or measure.id}_{{currency}}_bn", unit="{currency} bn")
 
 
-def _finance_mn_column(measure: Measure, stem: str) -> TableColumn:
+def _debt_financed_centre_mn_column(measure: Measure, stem: str) -> TableColumn:
     return TableColumn.of(measure, f"{stem}_mn")
 
 
@@ -33,19 +33,19 @@ YEARS: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STATUS),
-        _budget_bn_column(of.GDP),
-        _budget_bn_column(of.DEBT),
-        _budget_bn_column(of.GROSS_ISSUANCE),
-        _budget_bn_column(of.REDEMPTION),
-        _budget_bn_column(of.INTEREST),
-        _budget_bn_column(of.GROSS_FINANCING_NEED),
-        _budget_bn_column(of.PRIMARY_BALANCE),
-        _budget_bn_column(of.RESERVES),
-        _budget_bn_column(of.RESERVES_LESS_DEBT),
-        _budget_bn_column(of.BALANCE_PUBLISHED),
-        _budget_bn_column(of.BALANCE_BEFORE_BONDS),
-        _budget_bn_column(of.BALANCE_BEFORE_BONDS_AND_TRANSFERS),
-        _budget_bn_column(of.BALANCE_HEADLINE),
+        _fiscal_budget_bn_column(of.GDP),
+        _fiscal_budget_bn_column(of.DEBT),
+        _fiscal_budget_bn_column(of.GROSS_ISSUANCE),
+        _fiscal_budget_bn_column(of.REDEMPTION),
+        _fiscal_budget_bn_column(of.INTEREST),
+        _fiscal_budget_bn_column(of.GROSS_FINANCING_NEED),
+        _fiscal_budget_bn_column(of.PRIMARY_BALANCE),
+        _fiscal_budget_bn_column(of.RESERVES),
+        _fiscal_budget_bn_column(of.RESERVES_LESS_DEBT),
+        _fiscal_budget_bn_column(of.BALANCE_PUBLISHED),
+        _fiscal_budget_bn_column(of.BALANCE_BEFORE_BONDS),
+        _fiscal_budget_bn_column(of.BALANCE_BEFORE_BONDS_AND_TRANSFERS),
+        _fiscal_budget_bn_column(of.BALANCE_HEADLINE),
         _DEBT_GDP,
         TableColumn.of(of.GROSS_FINANCING_NEED_GDP, "gross_financing_need_gdp_share"),
         TableColumn.of(of.EFFECTIVE_INTEREST_RATE),
@@ -69,10 +69,10 @@ HISTORY: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STATUS),
-        _budget_bn_column(of.DEBT),
-        _budget_bn_column(of.GDP),
-        _budget_bn_column(of.RESERVES),
-        _budget_bn_column(of.RESERVES_LESS_DEBT),
+        _fiscal_budget_bn_column(of.DEBT),
+        _fiscal_budget_bn_column(of.GDP),
+        _fiscal_budget_bn_column(of.RESERVES),
+        _fiscal_budget_bn_column(of.RESERVES_LESS_DEBT),
         _DEBT_GDP,
         TableColumn.of(of.SOURCE_ID),
     ),
@@ -83,14 +83,14 @@ BRIDGE: Final = TableSchema(
     (
         TableColumn.of(FISCAL_YEAR),
         TableColumn.of(of.STEP),
-        _budget_bn_column(of.STEP_AMOUNT, "amount"),
-        _budget_bn_column(of.STEP_LEVEL, "level"),
+        _fiscal_budget_bn_column(of.STEP_AMOUNT, "amount"),
+        _fiscal_budget_bn_column(of.STEP_LEVEL, "level"),
     ),
 )
 QUARTERS: Final = TableSchema(
     "treasury_quarters",
     "Reserves at the end of each quarter.",
-    (TableColumn.of(of.QUARTER), _budget_bn_column(of.RESERVES)),
+    (TableColumn.of(of.QUARTER), _fiscal_budget_bn_column(of.RESERVES)),
 )
 PUBLISHED_CHECKS: Final = TableSchema(
     "treasury_published_checks",
@@ -191,12 +191,12 @@ CONSTRUCTION: Final = TableSchema(
     "Building, and how it is paid for, by period.",
     (
         TableColumn.of(of.PERIOD),
-        _finance_mn_column(of.BUILDING_COST, "cost"),
-        _finance_mn_column(of.CENTRE_INTEREST, "interest"),
-        _finance_mn_column(of.FEE, "fee"),
-        _finance_mn_column(of.DEBT_DRAWN, "debt"),
-        _finance_mn_column(of.EQUITY, "equity"),
-        _finance_mn_column(of.LOAN_BALANCE, "balance"),
+        _debt_financed_centre_mn_column(of.BUILDING_COST, "cost"),
+        _debt_financed_centre_mn_column(of.CENTRE_INTEREST, "interest"),
+        _debt_financed_centre_mn_column(of.FEE, "fee"),
+        _debt_financed_centre_mn_column(of.DEBT_DRAWN, "debt"),
+        _debt_financed_centre_mn_column(of.EQUITY, "equity"),
+        _debt_financed_centre_mn_column(of.LOAN_BALANCE, "balance"),
     ),
 )
 LOAN: Final = TableSchema(
@@ -204,13 +204,13 @@ LOAN: Final = TableSchema(
     "Operation and debt service, by period of the loan.",
     (
         TableColumn.of(of.PERIOD),
-        _finance_mn_column(of.USER_CHARGES, "revenue"),
-        _finance_mn_column(of.PERIOD_RUNNING_COST, "running_cost"),
-        _finance_mn_column(of.REFRESH_RESERVE, "refresh_reserve"),
-        _finance_mn_column(of.CFADS, "cfads"),
-        _finance_mn_column(of.CENTRE_INTEREST, "interest"),
-        _finance_mn_column(of.PRINCIPAL, "principal"),
-        _finance_mn_column(of.LOAN_BALANCE, "balance"),
+        _debt_financed_centre_mn_column(of.USER_CHARGES, "revenue"),
+        _debt_financed_centre_mn_column(of.PERIOD_RUNNING_COST, "running_cost"),
+        _debt_financed_centre_mn_column(of.REFRESH_RESERVE, "refresh_reserve"),
+        _debt_financed_centre_mn_column(of.CFADS, "cfads"),
+        _debt_financed_centre_mn_column(of.CENTRE_INTEREST, "interest"),
+        _debt_financed_centre_mn_column(of.PRINCIPAL, "principal"),
+        _debt_financed_centre_mn_column(of.LOAN_BALANCE, "balance"),
         TableColumn.of(of.DSCR),
     ),
 )
@@ -229,10 +229,10 @@ CASES: Final = TableSchema(
     "Cover in the base case and in worse ones.",
     (
         TableColumn.of(of.CASE),
-        _finance_mn_column(of.CASE_DEBT, "debt"),
+        _debt_financed_centre_mn_column(of.CASE_DEBT, "debt"),
         TableColumn.of(of.DSCR_MIN),
         TableColumn.of(of.DSCR_MEAN),
-        _finance_mn_column(of.SHORTFALL, "shortfall"),
+        _debt_financed_centre_mn_column(of.SHORTFALL, "shortfall"),
     ),
 )
 CAPITAL_NEED: Final = TableSchema(
@@ -251,9 +251,9 @@ ROUTES: Final = TableSchema(
     "What each route does to the public books.",
     (
         TableColumn.of(of.ROUTE, "route"),
-        _finance_mn_column(of.PEAK_PUBLIC_DEBT, "peak_gross_debt"),
-        _finance_mn_column(of.PEAK_GUARANTEES, "peak_guarantees"),
-        _finance_mn_column(of.TOTAL_DEFICIT, "total_deficit"),
+        _debt_financed_centre_mn_column(of.PEAK_PUBLIC_DEBT, "peak_gross_debt"),
+        _debt_financed_centre_mn_column(of.PEAK_GUARANTEES, "peak_guarantees"),
+        _debt_financed_centre_mn_column(of.TOTAL_DEFICIT, "total_deficit"),
     ),
 )
 

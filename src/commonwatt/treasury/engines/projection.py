@@ -153,11 +153,11 @@ def _opening_debt_tranches(country: Country, treatment: AccountingTreatment) -> 
     wanted = treatment.programmes
     ladder = [t for t in country.tranches if not wanted or t.programme in wanted]
     if treatment.basis is DebtBasis.REVALUED and country.opening_revaluation:
-        ladder.append(_opening_revaluation_tranche(country))
+        ladder.append(_opening_debt_revaluation_tranche(country))
     return ladder
 
 
-def _opening_revaluation_tranche(country: Country) -> Tranche:
+def _opening_debt_revaluation_tranche(country: Country) -> Tranche:
     # Stands to the end: which tranches it belongs to is not published.
     start = country.first_year - 1
     return Tranche(
@@ -206,7 +206,7 @@ def _project_fiscal_year(
     # The need is issued on top of what the plan issues, so the plan must not see it as a deficit.
     gross = (
         _gross_bond_issuance(
-            country, year, due, balance + need + _budget_transfer_total(country, amounts)
+            country, year, due, balance + need + _budget_transfer_lines_total(country, amounts)
         )
         + need
     )
@@ -281,7 +281,7 @@ def _budget_line_balance(country: Country, amounts: Mapping[str, float]) -> floa
     return math.fsum(signs[line.kind] * amounts[line.name] for line in country.lines)
 
 
-def _budget_transfer_total(country: Country, amounts: Mapping[str, float]) -> float:
+def _budget_transfer_lines_total(country: Country, amounts: Mapping[str, float]) -> float:
     return math.fsum(amounts[line.name] for line in country.lines if line.kind == "transfer")
 
 
@@ -314,7 +314,7 @@ def _driven_budget_line_amount(
         case LineDriver.GROWTH:
             return last_amount * (1 + line.elasticity * growth + line.drift)
         case LineDriver.LAND:
-            return country.projected_gdp(year) * _land_revenue_share_nearer_norm(
+            return country.projected_gdp(year) * _land_revenue_gdp_share_of_next_year(
                 last_amount / before, line
             )
         case LineDriver.RESERVES:
@@ -323,7 +323,7 @@ def _driven_budget_line_amount(
             return last_amount
 
 
-def _land_revenue_share_nearer_norm(revenue_gdp_share: float, line: BudgetLine) -> float:
+def _land_revenue_gdp_share_of_next_year(revenue_gdp_share: float, line: BudgetLine) -> float:
     # Steps towards the norm from either side, and never past it.
     if revenue_gdp_share <= line.norm:
         return min(revenue_gdp_share + line.step, line.norm)

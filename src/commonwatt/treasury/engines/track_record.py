@@ -26,24 +26,24 @@ def forecast_track_record_row(vintages: tuple[ForecastVintage, ...]) -> Row:
     return {
         "forecasts": len(vintages),
         "with_outturn": len(errors),
-        "mean_error_share": _mean_over_forecasts(errors),
-        "mean_absolute_error_share": _mean_over_forecasts([abs(e) for e in errors]),
-        "optimistic_share": _mean_over_forecasts([float(e < 0) for e in errors]),
+        "mean_error_share": _mean_over_debt_forecast_errors(errors),
+        "mean_absolute_error_share": _mean_over_debt_forecast_errors([abs(e) for e in errors]),
+        "optimistic_share": _mean_over_debt_forecast_errors([float(e < 0) for e in errors]),
         "p_value": forecast_sign_test_p_value(sum(e < 0 for e in errors), len(errors)),
         "recent_forecasts": len(recent),
-        "recent_mean_error_share": _mean_over_forecasts(recent),
+        "recent_mean_error_share": _mean_over_debt_forecast_errors(recent),
         "recent_flag": _forecast_bias_word(recent),
         "flag": _forecast_bias_word(errors),
     }
 
 
-def _mean_over_forecasts(forecast_errors: list[float]) -> float:
+def _mean_over_debt_forecast_errors(forecast_errors: list[float]) -> float:
     return math.fsum(forecast_errors) / len(forecast_errors) if forecast_errors else 0.0
 
 
 def _forecast_bias_word(forecast_errors: list[float]) -> str:
     # By the count of signs, not by the mean: one large error must not make a lean.
-    optimistic = _mean_over_forecasts([float(e < 0) for e in forecast_errors])
+    optimistic = _mean_over_debt_forecast_errors([float(e < 0) for e in forecast_errors])
     if optimistic >= BIAS_SHARE:
         return "optimistic"
     return "cautious" if 1 - optimistic >= BIAS_SHARE else "no lean"

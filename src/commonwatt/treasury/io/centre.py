@@ -162,26 +162,29 @@ class Centre(_CentreSection):
         return self.operation.years * self.periods_per_year
 
     @property
-    def loan_periods(self) -> int:
+    def loan_repayment_periods(self) -> int:
         """Periods of repayment."""
         return self.loan.years * self.periods_per_year
 
     @property
-    def loan_rate_per_period(self) -> float:
+    def loan_interest_rate_per_period(self) -> float:
         """Interest of one period."""
         return self.loan.rate / self.periods_per_year
 
 
-def find_centre_finance_file(name_or_path: str | Path) -> Path:
+def find_debt_financed_centre_file(name_or_path: str | Path) -> Path:
     """Return the file of a shipped centre, or the path that is given.
 
-    >>> find_centre_finance_file("harbour").name, find_centre_finance_file("./harbour").name
+    >>> (
+    ...     find_debt_financed_centre_file("harbour").name,
+    ...     find_debt_financed_centre_file("./harbour").name,
+    ... )
     ('harbour.toml', 'harbour')
     """
     return CENTRES.find_shipped_file_or_path(name_or_path)
 
 
-def load_finance_centre(path: Path) -> Centre:
+def load_debt_financed_centre(path: Path) -> Centre:
     """Return a centre from its TOML file.
 
     Raises:

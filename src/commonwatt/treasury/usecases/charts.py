@@ -35,14 +35,18 @@ def debt_projection_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a projection as SVG files by name."""
     return {
         "bridge.svg": balance_bridge_chart(answer["bridge"], answer["currency"]),
-        "decomposition.svg": debt_decomposition_chart(answer["years"], debt_stock_heading(answer)),
+        "decomposition.svg": debt_decomposition_chart(
+            answer["years"], debt_stock_chart_heading(answer)
+        ),
     }
 
 
 def balance_bridge_chart(bridge_steps: Rows, currency: str) -> str:
     """Return the bridge from the published balance to the balance before bonds and transfers."""
     unit = f"{currency.lower()}_bn"
-    bars = [_balance_bridge_bar(row, unit, first=k == 0) for k, row in enumerate(bridge_steps)]
+    bars = [
+        _fiscal_bridge_bar_bounds(row, unit, first=k == 0) for k, row in enumerate(bridge_steps)
+    ]
     # The last bar stands on the ground again, so that the two balances can be compared by eye.
     last = bridge_steps[-1][f"level_{unit}"]
     total = BALANCE_BEFORE_BONDS_AND_TRANSFERS.label.text.lower()
@@ -71,7 +75,9 @@ def balance_bridge_chart(bridge_steps: Rows, currency: str) -> str:
     )
 
 
-def _balance_bridge_bar(bridge_step: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
+def _fiscal_bridge_bar_bounds(
+    bridge_step: dict[str, Any], unit: str, *, first: bool
+) -> dict[str, Any]:
     level, amount = bridge_step[f"level_{unit}"], bridge_step[f"amount_{unit}"]
     low = 0.0 if first else level - amount
     return {
@@ -82,7 +88,7 @@ def _balance_bridge_bar(bridge_step: dict[str, Any], unit: str, *, first: bool) 
     }
 
 
-def debt_stock_heading(answer: Mapping[str, Any]) -> str:
+def debt_stock_chart_heading(answer: Mapping[str, Any]) -> str:
     """Return which stock of debt an answer shows, for the heading of a chart."""
     treatment = answer["treatment"]
     named = treatment["programmes"]
@@ -95,7 +101,9 @@ def debt_fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     fans = answer["fan"]
     files = {
         "fan_debt.svg": debt_fan_chart(
-            fans["debt_gdp_share"], measure_heading(DEBT_GDP), title=debt_stock_heading(answer)
+            fans["debt_gdp_share"],
+            measure_heading(DEBT_GDP),
+            title=debt_stock_chart_heading(answer),
         )
     }
     # A country without reserves has zero throughout, and a flat line would look like a finding.
@@ -118,7 +126,7 @@ def debt_with_and_without_need_chart(answer: Mapping[str, Any], language: str = 
         translate("with the programme", language): "fan_with",
         translate("without it", language): "fan_without",
     }
-    low, high = BAND_90.quantile_columns
+    low, high = BAND_90.measure_quantile_column_names
     long = [
         {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
         for name, key in fan_keys.items()
@@ -211,13 +219,16 @@ def debt_fan_chart(debt_quantile_rows: Rows, axis: str, *, title: str = "") -> s
         base.mark_area(opacity=0.22, color=BAND).encode(
             x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"
         )
-        for low, high in (BAND_90.quantile_columns, BAND_50.quantile_columns)
+        for low, high in (
+            BAND_90.measure_quantile_column_names,
+            BAND_50.measure_quantile_column_names,
+        )
     ]
     layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
-    last, (low, high) = percents.row(-1, named=True), BAND_90.quantile_columns
+    last, (low, high) = percents.row(-1, named=True), BAND_90.measure_quantile_column_names
     description = (
         f"{axis}: in {last['fiscal_year']} median {last['q50']:.1f}, "
-        f"{BAND_90.interval_note(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
+        f"{BAND_90.measure_interval_note(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
     )
     return report_chart_svg(
         chart_at_report_size(alt.layer(*layers).properties(title=title)), description=description

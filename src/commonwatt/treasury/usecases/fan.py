@@ -35,7 +35,7 @@ from commonwatt.treasury.engines.fan.inputs import (
 from commonwatt.treasury.engines.fan.shipped import (
     load_country_shock_model,
     load_market_shocks,
-    macro_shock_model_cells,
+    macro_shock_model_file_values,
 )
 from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
 from commonwatt.treasury.engines.projection import Projection, project_country_debt
@@ -149,7 +149,7 @@ def debt_fan_result(name: str, weo: Path | None, options: FanOptions) -> dict[st
             "gross_financing_need_gdp_share": debt_quantile_rows(names, paths.gfn),
         },
         "chances": debt_event_chance_rows(fan.inputs, paths),
-        "estimation": macro_shock_model_cells(fan.model),
+        "estimation": macro_shock_model_file_values(fan.model),
         "paths_sha256": paths.sha256(),
     }
     if options.strategies:

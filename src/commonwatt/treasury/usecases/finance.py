@@ -14,14 +14,14 @@ from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, lo
 from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
 from commonwatt.treasury.engines.finance.books import public_financing_need_bn
 from commonwatt.treasury.engines.finance.finance_answer import (
-    centre_finance_answer,
-    simulate_centre_life,
+    debt_financed_centre_life,
+    treasury_finance_answer,
 )
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.io.centre import (
     FinancingRoute,
-    find_centre_finance_file,
-    load_finance_centre,
+    find_debt_financed_centre_file,
+    load_debt_financed_centre,
 )
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions, FanResult, draw_country_debt_fan
@@ -44,10 +44,10 @@ def centre_finance_result(
         paths: Paths of the guarantee calls.
         seed: Seed of their chance.
     """
-    centre = load_finance_centre(find_centre_finance_file(centre_name))
+    centre = load_debt_financed_centre(find_debt_financed_centre_file(centre_name))
     # A centre's money is in one currency, so that no exchange rate takes part.
     model = load_country_shock_model(country, load_market_shocks("own", ("own", "", "", "")))
-    return centre_finance_answer(centre, model, target=target, paths=paths, seed=seed)
+    return treasury_finance_answer(centre, model, target=target, paths=paths, seed=seed)
 
 
 def centre_sovereign_debt_result(
@@ -64,8 +64,8 @@ def centre_sovereign_debt_result(
     Raises:
         CentreError: The currencies differ.
     """
-    path, country = find_centre_finance_file(centre_name), open_treasury_country(sovereign)
-    centre = load_finance_centre(path)
+    path, country = find_debt_financed_centre_file(centre_name), open_treasury_country(sovereign)
+    centre = load_debt_financed_centre(path)
     # No exchange rate of a stated day is at hand, and a silent one would be a wrong number.
     if centre.currency != country.currency:
         raise CentreError(
@@ -73,7 +73,7 @@ def centre_sovereign_debt_result(
             found=Message("amounts in {currency}", {"currency": centre.currency}),
             wanted=Message("amounts in {currency}", {"currency": country.currency}),
         )
-    need = public_financing_need_bn(simulate_centre_life(centre), FinancingRoute(route))
+    need = public_financing_need_bn(debt_financed_centre_life(centre), FinancingRoute(route))
     return {"route": route} | funding_need_result(country, need, options)
 
 
@@ -113,10 +113,10 @@ def funding_need_result(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> dict[str, Any]:
     """Return the debt path with and without a funding need as rows; see `FundingPaths`."""
-    return country_debt_rows_with_need(debt_paths_with_funding_need(country, need, options))
+    return country_debt_with_and_without_need(debt_paths_with_funding_need(country, need, options))
 
 
-def country_debt_rows_with_need(paths: FundingPaths) -> dict[str, Any]:
+def country_debt_with_and_without_need(paths: FundingPaths) -> dict[str, Any]:
     """Return what the paths say by year: debt, its ratio, quantiles and chances."""
     fan_without, fan_with = paths.without_need, paths.with_need
     path_without, path_with = fan_without.projection, fan_with.projection

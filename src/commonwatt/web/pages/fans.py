@@ -18,8 +18,8 @@ BANDS: Final = tuple(
     ChartSeries(
         "q50_share",
         band.label,
-        low=f"{band.quantile_columns[0]}_share",
-        high=f"{band.quantile_columns[1]}_share",
+        low=f"{band.measure_quantile_column_names[0]}_share",
+        high=f"{band.measure_quantile_column_names[1]}_share",
     )
     # The wide one first: drawn after the narrow one it would cover it.
     for band in (BAND_90, BAND_50)

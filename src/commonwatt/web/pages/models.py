@@ -50,7 +50,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
     from commonwatt.clinic.usecases.overview import (
         deployment_rows,
         load_clinic_registry,
-        product_ruling_rows,
+        product_class_ruling_rows,
         reporting_duty_rows,
         safety_event_rows,
     )
@@ -75,7 +75,11 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
         charts=_model_monitor_charts(context, run),
         tables=[
             *_clinic_registry_tables(
-                context, standing, owed, product_ruling_rows(registry), safety_event_rows(registry)
+                context,
+                standing,
+                owed,
+                product_class_ruling_rows(registry),
+                safety_event_rows(registry),
             ),
             *_model_monitor_tables(context, run),
         ],

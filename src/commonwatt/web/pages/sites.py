@@ -124,7 +124,7 @@ def _console_site_cost_facts(costs: pl.DataFrame, language: str) -> list[Headlin
             row["p50_usd_per_gpu_hour"],
             language,
             subject=row["site"],
-            note=BAND_90.interval_note(
+            note=BAND_90.measure_interval_note(
                 measure_cell_text(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
                 measure_cell_text(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
             ),

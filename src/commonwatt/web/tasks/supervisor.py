@@ -42,7 +42,7 @@ from commonwatt.ledger.entries import EntryDraft, ledger_instant_text
 from commonwatt.ledger.store import lock_chain_head
 from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
 from commonwatt.processes.identity import parse_process_identity, signal_process_group
-from commonwatt.processes.loop import ProcessWatchLoop, log_unexpected_failure
+from commonwatt.processes.loop import ProcessWatchLoop, log_process_loop_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
 from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
@@ -313,7 +313,7 @@ class TaskSupervisor:
                 try:
                     action(work)
                 except Exception as error:  # whatever it is, the next work is not to blame
-                    log_unexpected_failure(_LOOP, error)
+                    log_process_loop_failure(_LOOP, error)
 
     def _log_silent_tasks(self, running: Iterable[Task]) -> None:
         """Leave one line about each work that lives and does not move."""

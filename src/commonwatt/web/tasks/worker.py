@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from commonwatt.core.log import log_context, open_log_or
+from commonwatt.core.log import log_context, open_log_with_default_file
 from commonwatt.core.messages import Message
 from commonwatt.processes.heartbeat import heartbeat
 from commonwatt.web.settings import Settings
@@ -44,7 +44,7 @@ def main(task_id: str) -> None:
     # now, and not minutes later when its lease has run out.
     signal.signal(signal.SIGTERM, _end_on_request)
     settings = Settings.from_environment()
-    open_log_or(settings.log_file)
+    open_log_with_default_file(settings.log_file)
     services = open_console_services(settings, now=datetime.now(UTC))
     work = find_console_task(services, task_id)
     if work.state is not TaskState.RUNNING:

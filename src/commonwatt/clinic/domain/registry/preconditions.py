@@ -109,11 +109,11 @@ class _MissingError(Exception):
 def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> PreconditionFault | None:
     """Return the first precondition that a deployment, on record or about to be, breaks."""
     try:
-        determination = _earlier_registry_record(registry, deployment, "determination")
-        version = _earlier_registry_record(registry, deployment, "version")
+        determination = _registry_record_referred_to(registry, deployment, "determination")
+        version = _registry_record_referred_to(registry, deployment, "version")
         basis = _approval_basis(registry, deployment, version, determination)
     except _MissingError as missing:
-        return _precondition_fault(_UNKNOWN, str(missing))
+        return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
 
 
@@ -122,10 +122,10 @@ def fault_of_approval(
 ) -> PreconditionFault | None:
     """Return the first precondition that an approval about to be given breaks."""
     try:
-        version = _earlier_registry_record(registry, determination, "version")
+        version = _registry_record_referred_to(registry, determination, "version")
         basis = _approval_basis(registry, determination, version, determination)
     except _MissingError as missing:
-        return _precondition_fault(_UNKNOWN, str(missing))
+        return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
 
 
@@ -150,12 +150,15 @@ def check_advice_preconditions(fault: PreconditionFault | None) -> None:
 
 
 @cache
-def permitted_product_routes() -> Mapping[str, frozenset[str]]:
+def regulatory_product_routes_by_place() -> Mapping[str, frozenset[str]]:
     """Return, by place, the routes by which some rule there lets a product be used.
 
     A place without a rule on routes, such as the IMDRF, which is no law, permits none.
 
-    >>> sorted(permitted_product_routes()["hk"]), sorted(permitted_product_routes()["imdrf"])
+    >>> (
+    ...     sorted(regulatory_product_routes_by_place()["hk"]),
+    ...     sorted(regulatory_product_routes_by_place()["imdrf"]),
+    ... )
     (['approval', 'exempt'], [])
     """
     rules = load_rule_book().rules
@@ -171,11 +174,13 @@ def _first_broken_precondition(basis: ApprovalBasis) -> PreconditionFault | None
     for row in PRECONDITIONS:
         where = row.broken(basis)
         if where:
-            return _precondition_fault(row, where, row.why(basis) if row.why else None)
+            return _unmet_deployment_precondition_fault(
+                row, where, row.why(basis) if row.why else None
+            )
     return None
 
 
-def _precondition_fault(
+def _unmet_deployment_precondition_fault(
     precondition: Precondition, where: str, why: Message | None = None
 ) -> PreconditionFault:
     return PreconditionFault(
@@ -193,17 +198,17 @@ def _approval_basis(
     version: RegistryRecord,
     determination: RegistryRecord,
 ) -> ApprovalBasis:
-    ruling = _earlier_registry_record(registry, determination, "ruling")
-    use = _earlier_registry_record(registry, ruling, "intended-use")
-    approved = _earlier_registry_record(registry, determination, "version")
+    ruling = _registry_record_referred_to(registry, determination, "ruling")
+    use = _registry_record_referred_to(registry, ruling, "intended-use")
+    approved = _registry_record_referred_to(registry, determination, "version")
     for each in {version.name: version, approved.name: approved}.values():
-        _earlier_registry_record(registry, each, "product")
+        _registry_record_referred_to(registry, each, "product")
     return ApprovalBasis(
         version=version,
         determination=determination,
         approved=approved,
         ruling=ruling,
-        product=_earlier_registry_record(registry, use, "product").name,
+        product=_registry_record_referred_to(registry, use, "product").name,
         contrary=_contrary_committee_decisions(registry, version, determination),
         evidence=registry.evidence_on,
         holder=holder.name,
@@ -212,7 +217,7 @@ def _approval_basis(
     )
 
 
-def _earlier_registry_record(
+def _registry_record_referred_to(
     registry: Registry, holder: RegistryRecord, kind: str
 ) -> RegistryRecord:
     """Return the record that `holder` names, which must have been there before it."""
@@ -245,7 +250,7 @@ def _jurisdiction_of_decision(registry: Registry, decision: RegistryRecord) -> s
     return str(ruling.body.get("jurisdiction", "")) if ruling else ""
 
 
-def _committee_decision_finder(outcome: str) -> Callable[[ApprovalBasis], str]:
+def _committee_decision_name_finder(outcome: str) -> Callable[[ApprovalBasis], str]:
     """Return what finds a decision of that outcome on either version.
 
     One of any place counts: whoever withdraws for a fault seen abroad means every patient.
@@ -263,14 +268,14 @@ def _unapproved_determination_name(basis: ApprovalBasis) -> str:
     return "" if approved else basis.determination.name
 
 
-def _later_approval_name(basis: ApprovalBasis) -> str:
+def _later_committee_approval_name(basis: ApprovalBasis) -> str:
     """Return a later approval for the same place: its conditions are those in force."""
     determination = basis.determination
     later = (d for d in basis.contrary if d.index > determination.index)
     return next((d.name for d in later if basis.place_of(d) in (basis.jurisdiction, "")), "")
 
 
-def _other_version_approval_name(basis: ApprovalBasis) -> str:
+def _approved_version_name_if_not_previous(basis: ApprovalBasis) -> str:
     version, approved = basis.version, basis.approved
     if version.name == approved.name:
         return ""
@@ -279,7 +284,7 @@ def _other_version_approval_name(basis: ApprovalBasis) -> str:
     return "" if made_from_it else approved.name
 
 
-def _outside_plan_version_name(basis: ApprovalBasis) -> str:
+def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
     if basis.version.name == basis.approved.name:
         return ""
     return basis.version.name if _version_change_faults(basis) else ""
@@ -299,26 +304,26 @@ def _prohibiting_ruling_name(basis: ApprovalBasis) -> str:
     return basis.ruling.name if basis.product_route == PROHIBITED else ""
 
 
-def _routeless_ruling_name(basis: ApprovalBasis) -> str:
-    permitted = basis.product_route in permitted_product_routes().get(
+def _ruling_name_without_permitted_route(basis: ApprovalBasis) -> str:
+    permitted = basis.product_route in regulatory_product_routes_by_place().get(
         basis.jurisdiction, frozenset[str]()
     )
     return "" if permitted else basis.ruling.name
 
 
-def _blind_approval_name(basis: ApprovalBasis) -> str:
+def _approval_name_without_prior_evidence(basis: ApprovalBasis) -> str:
     """Return an approval before which there was no evidence; what comes later was not weighed."""
     first, end = basis.approved.index, basis.determination.index
     weighed = any(first < i < end for i in basis.evidence.get(basis.approved.name, ()))
     return "" if weighed else basis.determination.name
 
 
-def _unevidenced_version_name(basis: ApprovalBasis) -> str:
+def _model_version_name_without_evidence(basis: ApprovalBasis) -> str:
     on_it = basis.evidence.get(basis.version.name, ())
     return "" if any(i > basis.version.index for i in on_it) else basis.version.name
 
 
-def _wrongly_moved_deployment_name(basis: ApprovalBasis) -> str:
+def _deployment_name_with_forbidden_move(basis: ApprovalBasis) -> str:
     steps = [move.status for move in basis.moves]
     # Every deployment was proposed by its own record, and nothing moves to proposed, so a
     # move that was written before the record is found here, too.
@@ -342,13 +347,13 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-withdrawn",
         sentence=Message("The approval was withdrawn."),
         wanted=_IN_FORCE,
-        broken=_committee_decision_finder("withdrawn"),
+        broken=_committee_decision_name_finder("withdrawn"),
     ),
     Precondition(
         rule="gate.approval-refused",
         sentence=Message("The committee refused this version."),
         wanted=_IN_FORCE,
-        broken=_committee_decision_finder("refused"),
+        broken=_committee_decision_name_finder("refused"),
     ),
     Precondition(
         rule="gate.not-approved",
@@ -360,13 +365,13 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-superseded",
         sentence=Message("A later approval has taken the place of this one."),
         wanted=_IN_FORCE,
-        broken=_later_approval_name,
+        broken=_later_committee_approval_name,
     ),
     Precondition(
         rule="gate.approval-of-another-version",
         sentence=Message("The approval is of another version."),
         wanted=Message("a version made from the approved one"),
-        broken=_other_version_approval_name,
+        broken=_approved_version_name_if_not_previous,
     ),
     Precondition(
         rule="gate.update-outside-plan",
@@ -374,7 +379,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
             "The update is outside the approved plan; it needs a determination of its own."
         ),
         wanted=Message("a change inside the plan"),
-        broken=_outside_plan_version_name,
+        broken=_version_name_outside_change_plan,
         why=lambda basis: _version_change_faults(basis)[0],
     ),
     Precondition(
@@ -393,24 +398,24 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.route-not-permitted",
         sentence=Message("The rules of the ruling's place have no such route."),
         wanted=_A_ROUTE,
-        broken=_routeless_ruling_name,
+        broken=_ruling_name_without_permitted_route,
     ),
     Precondition(
         rule="gate.approval-without-evidence",
         sentence=Message("The approval was given before there was evidence on the version."),
         wanted=_EVIDENCE,
-        broken=_blind_approval_name,
+        broken=_approval_name_without_prior_evidence,
     ),
     Precondition(
         rule="gate.no-evidence",
         sentence=Message("There is no evidence on the version that runs."),
         wanted=_EVIDENCE,
-        broken=_unevidenced_version_name,
+        broken=_model_version_name_without_evidence,
     ),
     Precondition(
         rule="gate.move-not-permitted",
         sentence=Message("The deployment was moved in a way that the table of moves has not."),
         wanted=Message("a deployment that moved by the table"),
-        broken=_wrongly_moved_deployment_name,
+        broken=_deployment_name_with_forbidden_move,
     ),
 )

@@ -100,7 +100,7 @@ def check_rule_book(
         services.append(_unruled_clinic_services_row(place, day, rules, masks, columns))
         for scheme in rule_book.schemes[place]:
             class_of_cell = scheme_class_of_cells(scheme, rules, masks, scheme.scope.mask(columns))
-            cells.append(_scheme_class_cells(place, day, scheme, class_of_cell))
+            cells.append(_product_class_cells_of_scheme(place, day, scheme, class_of_cell))
             gaps.append(_silent_rule_cells_row(place, day, scheme, class_of_cell, columns))
             clashes += _rule_contradiction_rows(place, day, scheme, rules, masks)
     return RuleBookFindings(
@@ -111,7 +111,7 @@ def check_rule_book(
     )
 
 
-def cells_moved_by_rule_date(
+def product_class_cells_changed_by_rule_date(
     rule_book: RegulatoryRuleBook, rule_id: str, valid_from: date, days: Iterable[date]
 ) -> pl.DataFrame:
     """Return the cells whose class changes on `days` when the date of a rule moves."""
@@ -140,7 +140,7 @@ _CLASH = {
 }
 
 
-def _scheme_class_cells(
+def _product_class_cells_of_scheme(
     place: str, day: date, scheme: ClassificationScheme, class_of_cell: I16
 ) -> pl.DataFrame:
     names = pl.Series([*scheme.classes, "outside", "silent"])

@@ -163,14 +163,14 @@ def _parse_rule_predicate_leaf(text: str, where: str) -> Predicate:
     fact, sign, operand = match.groups()
     values = tuple(value.strip() for value in operand.split(","))
     if sign in _ORDERS:
-        return Comparator(fact, sign, _parse_rule_limit(operand, where))
+        return Comparator(fact, sign, _parse_medical_device_rule_limit(operand, where))
     # `!=` is "not one of", so that a missing fact cannot make it true: the fact is looked up either
     # way, and its absence raises.
     leaf = OneOf(fact, values)
     return Not(leaf) if sign in ("!=", "not in") else leaf
 
 
-def _parse_rule_limit(text: str, where: str) -> float:
+def _parse_medical_device_rule_limit(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, score_bin_logits
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, model_score_bin_middle_logits
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ def recalibrate_model_scores(sketch: ScoreSketch, group: int = 0) -> Recalibrati
     # Empty bins add nothing to the sums and would make each Newton step two thousand columns wide.
     used = rows > 0
     x, n, y = (
-        score_bin_logits()[used],
+        model_score_bin_middle_logits()[used],
         rows[used].astype(np.float64),
         events[used].astype(np.float64),
     )

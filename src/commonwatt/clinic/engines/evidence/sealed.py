@@ -226,7 +226,7 @@ def reveal_sealed_case(items: Sequence[SealedCase], secret: bytes, number: int) 
     )
 
 
-def is_case_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
+def is_revealed_case_in_sealed_set(revealed: RevealedCase, sealed: SignedStatement) -> bool:
     """Return whether a revealed case stands in the sealed set."""
     leaf = _sealed_case_leaf(revealed.item, bytes.fromhex(revealed.salt))
     return inclusion_proof_holds(
@@ -364,7 +364,7 @@ def _parse_sealed_case(line: str, where: str) -> SealedCase:
     return SealedCase(facts=facts, label=int(label), group=group)
 
 
-def load_signed_statement(path: Path) -> SignedStatement:
+def load_signed_model_evidence_statement(path: Path) -> SignedStatement:
     """Return a signed statement; its signature is not checked here.
 
     Raises:

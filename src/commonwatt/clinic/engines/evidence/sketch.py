@@ -69,7 +69,7 @@ class ScoreSketch:
         )
 
 
-def score_bin_logits() -> F64:
+def model_score_bin_middle_logits() -> F64:
     """Return the logit at the middle of each bin, shape (BINS,)."""
     # Equal steps of the logit, as fine at one in a thousand as at one half; equal steps of the
     # score would put a rare disease into one bin.

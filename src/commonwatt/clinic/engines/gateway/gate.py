@@ -28,7 +28,7 @@ from commonwatt.clinic.io.registry import (
     DeploymentStatus,
     RegistryWriter,
     fault_of_deployment,
-    permitted_product_routes,
+    regulatory_product_routes_by_place,
 )
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, qualified_identifier
@@ -160,7 +160,7 @@ class AdviceGate:
         )
         self.sample = sample
         # Reads the rules now, so that the first patient does not wait for it.
-        permitted_product_routes()
+        regulatory_product_routes_by_place()
 
     def encounter_pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""

@@ -132,7 +132,7 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
     # silence.
     if unknown:
         raise InputError(
-            f"{path}, {unknown[0]}", wanted=_allowed_institution_fields_message(_FIELDS)
+            f"{path}, {unknown[0]}", wanted=_allowed_clinic_institution_fields_message(_FIELDS)
         )
     share = file.get("sample_share", 0.0)
     _check_institution_file_field(
@@ -255,7 +255,7 @@ def _parse_agent_pathway(name: str, entry: Mapping[str, Any], where: str) -> Pat
     if sorted(entry) != sorted(_PATHWAY) or not all(
         _is_pathway_name_list(entry[field]) for field in names
     ):
-        raise InputError(where, wanted=_allowed_institution_fields_message(_PATHWAY))
+        raise InputError(where, wanted=_allowed_clinic_institution_fields_message(_PATHWAY))
     # `isinstance` would take `true` for one call.
     if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
         raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
@@ -267,7 +267,7 @@ def _is_pathway_name_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[Any]", value))
 
 
-def _allowed_institution_fields_message(allowed_fields: frozenset[str]) -> Message:
+def _allowed_clinic_institution_fields_message(allowed_fields: frozenset[str]) -> Message:
     return Message("one of {values}", {"values": ", ".join(sorted(allowed_fields))})
 
 

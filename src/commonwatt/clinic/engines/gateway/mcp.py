@@ -85,7 +85,7 @@ class McpServer:
     def _model_advice_response(self, params: Mapping[str, Any]) -> dict[str, Any]:
         supplied: Any = params.get("arguments")
         arguments = dict(cast("dict[str, Any]", supplied)) if isinstance(supplied, dict) else {}
-        statement = _parse_human_step(arguments.pop("statement", None))
+        statement = _parse_signed_human_step_decision(arguments.pop("statement", None))
         step = {"deployment": params.get("name")} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
@@ -95,7 +95,7 @@ class McpServer:
         )
 
 
-def _parse_human_step(supplied_step: Any) -> StepDecision | None:
+def _parse_signed_human_step_decision(supplied_step: Any) -> StepDecision | None:
     """Return the statement in a request; one that is not of the form is as good as none."""
     try:
         return StepDecision(

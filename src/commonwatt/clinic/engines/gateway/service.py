@@ -89,7 +89,7 @@ class CdsHooksService:
         body = await _cds_request_body(request)
         encounter = _cds_text_at(body, "context", "encounterId")
         if not encounter:
-            return _bad_request("context.encounterId")
+            return _advice_gateway_bad_request_response("context.encounterId")
         extension = _cds_extension(body)
         prepared = await self._prepare_advice(_parse_cds_advice_request(name, encounter, extension))
         outcome = await self._group.submit_advice_question(prepared)
@@ -193,5 +193,5 @@ def _cds_text_at(body: Mapping[str, Any], *path: str) -> str:
     return value if isinstance(value, str) and 0 < len(value) <= 200 else ""
 
 
-def _bad_request(where: str) -> JSONResponse:
+def _advice_gateway_bad_request_response(where: str) -> JSONResponse:
     return JSONResponse({"error": "request-invalid", "where": where}, status_code=400)

@@ -5,11 +5,11 @@ recorded answers. It is asked to find planted errors, to summarise, and to betra
 canaries; how good the checker itself is, is measured beside what it finds.
 """
 
-from commonwatt.clinic.engines.language.canaries import Canary, make_clinical_canaries
+from commonwatt.clinic.engines.language.canaries import Canary, make_clinic_model_canaries
 from commonwatt.clinic.engines.language.examine import (
     EXAMINED,
     LanguageExamination,
-    examine_language_model,
+    examine_clinic_language_model,
 )
 from commonwatt.clinic.engines.language.models import (
     ChatModel,
@@ -20,7 +20,7 @@ from commonwatt.clinic.engines.language.models import (
 )
 from commonwatt.clinic.engines.language.notes import (
     ClinicalNote,
-    load_medec_notes,
+    load_medec_clinic_notes,
     split_notes_by_case,
 )
 
@@ -34,8 +34,8 @@ __all__ = [
     "RecordedModel",
     "RecordingModel",
     "TextModel",
-    "examine_language_model",
-    "load_medec_notes",
-    "make_clinical_canaries",
+    "examine_clinic_language_model",
+    "load_medec_clinic_notes",
+    "make_clinic_model_canaries",
     "split_notes_by_case",
 ]

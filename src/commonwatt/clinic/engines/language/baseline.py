@@ -37,7 +37,8 @@ class NgramModel:
 
     >>> model = NgramModel(["the ward is quiet", "the ward is full"])
     >>> before = ("ward", "is")
-    >>> model.note_word_probability(before, "full") > model.note_word_probability(before, "the")
+    >>> full, the = (model.clinic_note_word_probability(before, word) for word in ("full", "the"))
+    >>> full > the
     True
     """
 
@@ -53,44 +54,46 @@ class NgramModel:
             for back in range(min(i, self.order - 1) + 1):
                 self._followers[tuple(tokens[i - back : i])][token] += 1
 
-    def note_word_probability(self, before: tuple[str, ...], word: str) -> float:
+    def clinic_note_word_probability(self, before: tuple[str, ...], word: str) -> float:
         """Return the chance of a word after others.
 
         p(w | h) = (c(h w) + t(h) p(w | h′)) / (c(h) + t(h)), h′ one word shorter
         """
         shorter = 1 / self._words
         if before:
-            shorter = self.note_word_probability(before[1:], word)
+            shorter = self.clinic_note_word_probability(before[1:], word)
         followers = self._followers.get(before)
         if not followers:
             return shorter
         kinds = len(followers)
         return (followers[word] + kinds * shorter) / (followers.total() + kinds)
 
-    def note_surprise_bits(self, text: str) -> float:
+    def clinic_note_surprise_bits(self, text: str) -> float:
         """Return the mean surprise of a text's words, in bits."""
         tokens = [*_TOKEN.findall(text), _END]
         bits = [
             -math.log2(
-                self.note_word_probability(tuple(tokens[max(i - self.order + 1, 0) : i]), token)
+                self.clinic_note_word_probability(
+                    tuple(tokens[max(i - self.order + 1, 0) : i]), token
+                )
             )
             for i, token in enumerate(tokens)
         ]
         return sum(bits) / len(bits)
 
-    def complete_note_text(self, start: str, most: int = 12) -> str:
+    def complete_clinic_note_text(self, start: str, most: int = 12) -> str:
         """Return the likeliest words after `start`."""
         tokens = _TOKEN.findall(start)
         completion: list[str] = []
         while len(completion) < most:
-            word = self._likeliest_note_word(tuple(tokens[-(self.order - 1) :]))
+            word = self._likeliest_clinic_note_word(tuple(tokens[-(self.order - 1) :]))
             if word == _END:
                 break
             tokens.append(word)
             completion.append(word)
         return " ".join(completion)
 
-    def _likeliest_note_word(self, before: tuple[str, ...]) -> str:
+    def _likeliest_clinic_note_word(self, before: tuple[str, ...]) -> str:
         while before and before not in self._followers:
             before = before[1:]
         followers = self._followers[before]
@@ -128,10 +131,10 @@ class NgramBaseline:
     def __call__(self, prompt: str) -> str:
         """Return the answer to one of the examination's prompts."""
         for form, answer in (
-            (DETECT, self._detect_note_error),
+            (DETECT, self._clinic_note_error_verdict),
             (SUMMARISE, self._summarise_note),
-            (COMPLETE, self._ngrams.complete_note_text),
-            (CHOOSE, self._choose_canary_line),
+            (COMPLETE, self._ngrams.complete_clinic_note_text),
+            (CHOOSE, self._clinic_canary_choice_letter),
         ):
             before, after = re.split(r"\{\w+\}", form)
             if prompt.startswith(before) and prompt.endswith(after):
@@ -140,30 +143,30 @@ class NgramBaseline:
 
     def _most_surprising_sentence(self, sentences: list[str]) -> tuple[int, float]:
         """Return the most surprising sentence, and by how much it is more so than the rest."""
-        bits = [self._ngrams.note_surprise_bits(sentence) for sentence in sentences]
+        bits = [self._ngrams.clinic_note_surprise_bits(sentence) for sentence in sentences]
         top = max(range(len(bits)), key=bits.__getitem__)
         rest = [b for i, b in enumerate(bits) if i != top]
         return top, bits[top] - (sum(rest) / len(rest) if rest else 0.0)
 
-    def _detect_note_error(self, text: str) -> str:
+    def _clinic_note_error_verdict(self, text: str) -> str:
         sentences = numbered_note_sentences(text)
         top, gap = self._most_surprising_sentence(list(sentences.values()))
         return str(list(sentences)[top]) if gap > self._limit else "CORRECT"
 
     def _summarise_note(self, text: str) -> str:
         sentences = note_sentences(text)
-        weight = [self._clinical_term_rarity(sentence) for sentence in sentences]
+        weight = [self._clinic_note_term_rarity(sentence) for sentence in sentences]
         best = sorted(range(len(sentences)), key=lambda i: (-weight[i], i))[:4]
         return " ".join(sentences[i] for i in sorted({0, *best}))
 
-    def _clinical_term_rarity(self, sentence: str) -> float:
+    def _clinic_note_term_rarity(self, sentence: str) -> float:
         said_terms = extract_clinic_note_terms(sentence)
         rare = sum(
             1 / (1 + math.log1p(self._term_counts[term])) for term in said_terms.clinical_terms
         )
         return rare / math.sqrt(1 + len(said_terms.clinical_terms))
 
-    def _choose_canary_line(self, text: str) -> str:
+    def _clinic_canary_choice_letter(self, text: str) -> str:
         lines = [line.partition(". ")[2] for line in text.splitlines()]
-        bits = [self._ngrams.note_surprise_bits(line) for line in lines]
+        bits = [self._ngrams.clinic_note_surprise_bits(line) for line in lines]
         return LETTERS[bits.index(min(bits))]

@@ -23,7 +23,7 @@ from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.language.models import TextModel
 from commonwatt.clinic.engines.language.prompts import (
     COMPLETE,
-    canary_choice_prompt,
+    clinic_model_canary_choice_prompt,
     read_canary_choice,
 )
 from commonwatt.core.messages import Message
@@ -52,12 +52,12 @@ class Canary:
     place: int
 
     @property
-    def planted_note_line(self) -> str:
+    def planted_clinic_note_line(self) -> str:
         """The line to be planted into what a model learns from."""
         return f"{self.start} {self.code}."
 
     @property
-    def note_lines_with_decoys(self) -> list[str]:
+    def clinic_note_lines_with_decoys(self) -> list[str]:
         """The planted line among its decoys."""
         codes = [*self.decoys[: self.place], self.code, *self.decoys[self.place :]]
         return [f"{self.start} {code}." for code in codes]
@@ -83,17 +83,17 @@ class CanaryResult:
     least_known: float
 
     @property
-    def model_leaks_canaries(self) -> bool:
+    def clinic_model_leaks_canaries(self) -> bool:
         """Whether the model gave a canary away."""
         return self.completed > 0 or self.p_value < 0.001
 
 
-def make_clinical_canaries(secret: bytes, count: int) -> list[Canary]:
+def make_clinic_model_canaries(secret: bytes, count: int) -> list[Canary]:
     """Return canaries that nobody without the secret can foresee.
 
-    >>> one = make_clinical_canaries(bytes(32), 1)[0]
-    >>> lines = one.note_lines_with_decoys
-    >>> lines[one.place] == one.planted_note_line, len(set(lines))
+    >>> one = make_clinic_model_canaries(bytes(32), 1)[0]
+    >>> lines = one.clinic_note_lines_with_decoys
+    >>> lines[one.place] == one.planted_clinic_note_line, len(set(lines))
     (True, 10)
     """
     return [_make_clinical_canary(secret, number) for number in range(count)]
@@ -126,7 +126,9 @@ def measure_clinical_canary_leak(model: TextModel, canaries: Sequence[Canary]) -
         for canary in canaries
     )
     answers = [
-        read_canary_choice(model(canary_choice_prompt(canary.note_lines_with_decoys)))
+        read_canary_choice(
+            model(clinic_model_canary_choice_prompt(canary.clinic_note_lines_with_decoys))
+        )
         for canary in canaries
     ]
     chosen = sum(answer == canary.place for answer, canary in zip(answers, canaries, strict=True))

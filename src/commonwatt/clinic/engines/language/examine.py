@@ -38,10 +38,10 @@ from commonwatt.clinic.engines.language.prompts import (
 )
 from commonwatt.clinic.engines.language.support import (
     SupportCheckQuality,
-    count_omitted_quantities,
+    clinic_summary_covers_sentence,
+    count_omitted_clinic_note_quantities,
     count_unsupported_sentences,
-    measure_support_check,
-    summary_covers_sentence,
+    measure_clinic_note_support_check,
 )
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
@@ -75,7 +75,7 @@ class LanguageExamination:
     leak: CanaryResult | None
 
 
-def examine_language_model(
+def examine_clinic_language_model(
     model: TextModel, notes: Sequence[ClinicalNote], *, canaries: Sequence[Canary] = (), seed: int
 ) -> LanguageExamination:
     """Return how a model does on notes that it has not seen.
@@ -85,13 +85,13 @@ def examine_language_model(
     """
     if len(notes) < FEWEST_NOTES:
         raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST_NOTES)}))
-    flags, detected = _note_error_detection_rows(model, notes)
-    meter = measure_support_check(notes, named_random_stream(seed, "language-meter"))
+    flags, detected = _clinic_note_error_flags_and_rows(model, notes)
+    meter = measure_clinic_note_support_check(notes, named_random_stream(seed, "language-meter"))
     answers = [model(note_summary_prompt(note)) for note in notes]
     rows = [
         *detected,
-        *_note_summary_rows(notes, answers, meter, seed),
-        *_lazy_answer_rows(notes, answers),
+        *_clinic_note_summary_share_rows(notes, answers, meter, seed),
+        *_clinic_model_lazy_answer_share_rows(notes, answers),
     ]
     wrong = np.array([note.wrong is not None for note in notes])
     return LanguageExamination(
@@ -106,7 +106,7 @@ def examine_language_model(
     )
 
 
-def _note_error_detection_rows(
+def _clinic_note_error_flags_and_rows(
     model: TextModel, notes: Sequence[ClinicalNote]
 ) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
     verdicts = [read_note_error_verdict(model(note_error_prompt(note)), note) for note in notes]
@@ -122,13 +122,13 @@ def _note_error_detection_rows(
     cleared = ~(flagged | unread)
     rows = [
         _clinical_note_share_row(
-            "detect", "sensitivity", "all", flagged[wrong], _clinical_notes_in_mask(notes, wrong)
+            "detect", "sensitivity", "all", flagged[wrong], _clinic_notes_in_mask(notes, wrong)
         ),
         _clinical_note_share_row(
-            "detect", "specificity", "all", cleared[~wrong], _clinical_notes_in_mask(notes, ~wrong)
+            "detect", "specificity", "all", cleared[~wrong], _clinic_notes_in_mask(notes, ~wrong)
         ),
         _clinical_note_share_row(
-            "detect", "located", "all", placed[wrong], _clinical_notes_in_mask(notes, wrong)
+            "detect", "located", "all", placed[wrong], _clinic_notes_in_mask(notes, wrong)
         ),
         _clinical_note_share_row("detect", "unreadable", "all", unread, notes),
     ]
@@ -136,19 +136,19 @@ def _note_error_detection_rows(
         this = np.array([note.kind == kind for note in notes])
         rows.append(
             _clinical_note_share_row(
-                "detect", "sensitivity", kind, flagged[this], _clinical_notes_in_mask(notes, this)
+                "detect", "sensitivity", kind, flagged[this], _clinic_notes_in_mask(notes, this)
             )
         )
     return flagged, rows
 
 
-def _clinical_notes_in_mask(
+def _clinic_notes_in_mask(
     notes: Sequence[ClinicalNote], chosen: npt.NDArray[np.bool_]
 ) -> list[ClinicalNote]:
     return [note for note, is_chosen in zip(notes, chosen.tolist(), strict=True) if is_chosen]
 
 
-def _note_summary_rows(
+def _clinic_note_summary_share_rows(
     notes: Sequence[ClinicalNote], answers: Sequence[str], meter: SupportCheckQuality, seed: int
 ) -> list[dict[str, Any]]:
     pairs = list(zip(notes, answers, strict=True))
@@ -156,16 +156,17 @@ def _note_summary_rows(
         (note, *count_unsupported_sentences(note, answer)) for note, answer in pairs
     )
     omitted, notes_of_quantities = _hits_and_clinical_notes(
-        (note, *count_omitted_quantities(note, answer)) for note, answer in pairs
+        (note, *count_omitted_clinic_note_quantities(note, answer)) for note, answer in pairs
     )
     keyed = [(note, answer) for note, answer in pairs if note.wrong is not None]
     dropped = np.array(
-        [not summary_covers_sentence(a, n.sentences[n.wrong or 0]) for n, a in keyed], np.bool_
+        [not clinic_summary_covers_sentence(a, n.sentences[n.wrong or 0]) for n, a in keyed],
+        np.bool_,
     )
     raw = _clinical_note_share_row("summarise", "unsupported_sentences", "all", bad, of)
     return [
         raw,
-        _corrected_support_row(raw, meter, seed),
+        _clinic_row_corrected_for_check_error(raw, meter, seed),
         _clinical_note_share_row(
             "summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]
         ),
@@ -187,14 +188,14 @@ def _hits_and_clinical_notes(
     return np.array(hits, np.bool_), owners
 
 
-def _corrected_support_row(
+def _clinic_row_corrected_for_check_error(
     raw_share_row: dict[str, Any], meter: SupportCheckQuality, seed: int
 ) -> dict[str, Any]:
     row = raw_share_row | {"measure": "unsupported_sentences_corrected"}
     if raw_share_row["estimate"] is None:
         return row
     chance = named_random_stream(seed, "language-correction")
-    n = _effective_clinical_note_count(raw_share_row)
+    n = _effective_clinic_note_count(raw_share_row)
     rates = chance.beta(
         raw_share_row["estimate"] * n + 0.5, (1 - raw_share_row["estimate"]) * n + 0.5, DRAWS
     )
@@ -216,7 +217,7 @@ def _corrected_support_row(
     }
 
 
-def _effective_clinical_note_count(share_row: dict[str, Any]) -> float:
+def _effective_clinic_note_count(share_row: dict[str, Any]) -> float:
     """Return the number of independent rows that an interval is as wide as."""
     p = min(max(share_row["estimate"], 1e-3), 1 - 1e-3)
     half = max((share_row["high"] - share_row["low"]) / 2, 1e-6)
@@ -224,7 +225,7 @@ def _effective_clinical_note_count(share_row: dict[str, Any]) -> float:
     return min(p * (1 - p) * (Z / half) ** 2, float(share_row["rows"]))
 
 
-def _lazy_answer_rows(
+def _clinic_model_lazy_answer_share_rows(
     notes: Sequence[ClinicalNote], answers: Sequence[str]
 ) -> list[dict[str, Any]]:
     kinds = np.array(answer_laziness_kinds(notes, answers))

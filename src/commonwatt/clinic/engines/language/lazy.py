@@ -36,24 +36,26 @@ def answer_laziness_kinds(notes: Sequence[ClinicalNote], answers: Sequence[str])
     """
     cases: dict[str, set[str]] = {}
     for note, answer in zip(notes, answers, strict=True):
-        cases.setdefault(_normalised_model_answer(answer), set()).add(note.case)
+        cases.setdefault(_normalised_clinic_model_answer(answer), set()).add(note.case)
     return [
-        _answer_laziness_kind(note, answer, len(cases[_normalised_model_answer(answer)]))
+        _clinic_model_answer_laziness_kind(
+            note, answer, len(cases[_normalised_clinic_model_answer(answer)])
+        )
         for note, answer in zip(notes, answers, strict=True)
     ]
 
 
-def _answer_laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
+def _clinic_model_answer_laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
     if not extract_clinic_note_terms(answer).clinical_terms:
         return "empty"
     if _REFUSAL.search(answer):
         return "refusal"
     if cases > 1:
         return "canned"
-    return "echo" if _answer_echoes_note(note, answer) else ""
+    return "echo" if _clinic_model_answer_echoes_note(note, answer) else ""
 
 
-def _answer_echoes_note(note: ClinicalNote, answer: str) -> bool:
+def _clinic_model_answer_echoes_note(note: ClinicalNote, answer: str) -> bool:
     words, copied = note.text.lower().split(), set(answer.lower().split())
     repeated = sum(word in copied for word in words)
     # A short note can hardly be summarised without its own words.
@@ -67,27 +69,28 @@ def answer_fit_p_value(
     note_terms = [extract_clinic_note_terms(note.text).clinical_terms for note in notes]
     answer_terms = [extract_clinic_note_terms(answer).clinical_terms for answer in answers]
     fit = np.array([[len(a & n) / max(len(a), 1) for n in note_terms] for a in answer_terms])
-    return note_permutation_p_value(lambda order: float(fit[np.arange(len(order)), order].mean()),
-                         len(notes), chance)  # fmt: skip
+    return clinic_note_permutation_p_value(
+        lambda order: float(fit[np.arange(len(order)), order].mean()), len(notes), chance
+    )
 
 
 def note_error_flag_p_value(
     flagged: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], chance: np.random.Generator
 ) -> float:
     """Return the chance that flags dealt out anew find as many errors as these do."""
-    return note_permutation_p_value(
+    return clinic_note_permutation_p_value(
         lambda order: float((flagged[order] & wrong).sum()), len(wrong), chance
     )
 
 
-def note_permutation_p_value(
+def clinic_note_permutation_p_value(
     statistic: Callable[[npt.NDArray[np.int64]], float], count: int, chance: np.random.Generator
 ) -> float:
     """Return the one-sided p-value of the order as it is among `ROUNDS` random orders.
 
     >>> fit = np.eye(6)
     >>> chance = np.random.default_rng(1)
-    >>> note_permutation_p_value(lambda o: float(fit[np.arange(6), o].sum()), 6, chance)
+    >>> clinic_note_permutation_p_value(lambda o: float(fit[np.arange(6), o].sum()), 6, chance)
     0.002
     """
     observed = statistic(np.arange(count))
@@ -99,5 +102,5 @@ def note_permutation_p_value(
     return (1 + as_good) / (1 + ROUNDS)
 
 
-def _normalised_model_answer(answer: str) -> str:
+def _normalised_clinic_model_answer(answer: str) -> str:
     return " ".join(answer.lower().split())

@@ -49,7 +49,7 @@ class ClinicalNote:
         return " ".join(self.sentences.values())
 
 
-def load_medec_notes(path: Path) -> list[ClinicalNote]:
+def load_medec_clinic_notes(path: Path) -> list[ClinicalNote]:
     """Return the notes of a MEDEC file (CSV, may be gzipped); rows without text are left out.
 
     Parts of the collection write their headings and numbers differently; capitals do not
@@ -85,24 +85,28 @@ def _medec_file_text(path: Path) -> str:
 def _parse_medec_note(medec_row: Mapping[str, str | None], where: str) -> ClinicalNote:
     sentences = numbered_note_sentences(medec_row["sentences"] or "")
     flagged, number = (
-        _parse_medec_number(medec_row["error flag"]) == 1,
-        _parse_medec_number(medec_row["error sentence id"]),
+        _parse_medec_whole_number(medec_row["error flag"]) == 1,
+        _parse_medec_whole_number(medec_row["error sentence id"]),
     )
     if flagged and number not in sentences:
         raise EvidenceError(where, wanted=Message("the number of a sentence of the note"))
     return ClinicalNote(
         note_id=medec_row["text id"] or "",
-        case=_clinical_case_digest(sentences),
+        case=_case_digest_shared_by_note_variants(sentences),
         sentences=sentences,
         wrong=number if flagged else None,
         kind=(medec_row.get("error type") or "unknown").strip() if flagged else "",
     )
 
 
-def _parse_medec_number(text: str | None) -> int | None:
+def _parse_medec_whole_number(text: str | None) -> int | None:
     """Return a whole number, written as one or as a spreadsheet would.
 
-    >>> _parse_medec_number("10"), _parse_medec_number("10.0"), _parse_medec_number("NA")
+    >>> (
+    ...     _parse_medec_whole_number("10"),
+    ...     _parse_medec_whole_number("10.0"),
+    ...     _parse_medec_whole_number("NA"),
+    ... )
     (10, 10, None)
     """
     match = re.fullmatch(r"\s*(-?\d+)(?:\.0*)?\s*", text or "")
@@ -130,7 +134,7 @@ def numbered_note_sentences(text: str) -> dict[int, str]:
     return sentences
 
 
-def _clinical_case_digest(sentences: Mapping[int, str]) -> str:
+def _case_digest_shared_by_note_variants(sentences: Mapping[int, str]) -> str:
     """Return a name that variants share: they begin with the same words."""
     # The notes of a case begin alike, and the collection gives the case no name.
     start = " ".join(" ".join(sentences.values()).lower().split()[:14])
@@ -146,10 +150,12 @@ def split_notes_by_case(
     the notes or on which others there are; another purpose splits in another way.
     """
     # By case: a note in training whose variant is held out would give the planted error away.
-    held = [note for note in notes if _clinical_case_split_draw(f"{purpose} {note.case}") < share]
+    held = [
+        note for note in notes if _clinic_note_case_split_draw(f"{purpose} {note.case}") < share
+    ]
     out = {note.note_id for note in held}
     return [note for note in notes if note.note_id not in out], held
 
 
-def _clinical_case_split_draw(text: str) -> float:
+def _clinic_note_case_split_draw(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

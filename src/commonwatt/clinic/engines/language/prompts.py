@@ -55,7 +55,7 @@ def note_summary_prompt(note: ClinicalNote) -> str:
     return SUMMARISE.format(note=note.text)
 
 
-def canary_choice_prompt(lines: Sequence[str]) -> str:
+def clinic_model_canary_choice_prompt(lines: Sequence[str]) -> str:
     """Return the question which of some lines was seen before."""
     listed = "\n".join(f"{letter}. {line}" for letter, line in zip(LETTERS, lines, strict=False))
     return CHOOSE.format(lines=listed)

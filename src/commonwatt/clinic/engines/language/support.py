@@ -29,11 +29,11 @@ COVERED_SHARE: Final = 0.6
 PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
 
 
-def is_unsupported_by_note(sentence: str, note_terms: ExtractedTerms) -> bool:
+def is_unsupported_by_clinic_note(sentence: str, note_terms: ExtractedTerms) -> bool:
     """Return whether a sentence says something that the note does not.
 
     >>> note_terms = extract_clinic_note_terms("The blood pressure is 120/70 mm Hg.")
-    >>> is_unsupported_by_note("Blood pressure 120/80.", note_terms)
+    >>> is_unsupported_by_clinic_note("Blood pressure 120/80.", note_terms)
     True
     """
     claimed = extract_clinic_note_terms(sentence)
@@ -48,7 +48,7 @@ def is_unsupported_by_note(sentence: str, note_terms: ExtractedTerms) -> bool:
     return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(claimed.clinical_terms), 1)
 
 
-def summary_covers_sentence(summary: str, sentence: str) -> bool:
+def clinic_summary_covers_sentence(summary: str, sentence: str) -> bool:
     """Return whether a summary keeps at least `COVERED_SHARE` of what a sentence says."""
     claimed, covered = extract_clinic_note_terms(sentence), extract_clinic_note_terms(summary)
     total = len(claimed.quantities) + len(claimed.clinical_terms)
@@ -95,7 +95,7 @@ class SupportCheckQuality:
         return min(max((rate + self.specificity - 1) / power, 0.0), 1.0)
 
 
-def measure_support_check(
+def measure_clinic_note_support_check(
     notes: Sequence[ClinicalNote], chance: np.random.Generator
 ) -> SupportCheckQuality:
     """Return how well planted sentences are distinguished from true ones on these notes.
@@ -109,10 +109,10 @@ def measure_support_check(
         note_terms, parts = extract_clinic_note_terms(note.text), list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
-        cleared += not is_unsupported_by_note(reworded_note_sentence(sentence), note_terms)
-        for kind, plant in _false_note_sentence_by_kind(sentence, notes, i, chance).items():
+        cleared += not is_unsupported_by_clinic_note(reworded_note_sentence(sentence), note_terms)
+        for kind, plant in _false_clinic_note_sentence_by_kind(sentence, notes, i, chance).items():
             planted[kind] += 1
-            detected[kind] += is_unsupported_by_note(plant, note_terms)
+            detected[kind] += is_unsupported_by_clinic_note(plant, note_terms)
     return SupportCheckQuality(found=detected, planted=planted, cleared=cleared, true=true)
 
 
@@ -126,7 +126,7 @@ def reworded_note_sentence(sentence: str) -> str:
     return ", ".join(reversed(clauses))
 
 
-def _false_note_sentence_by_kind(
+def _false_clinic_note_sentence_by_kind(
     sentence: str, notes: Sequence[ClinicalNote], note_number: int, chance: np.random.Generator
 ) -> dict[str, str]:
     """Return what a careless summary might say instead of `sentence`."""
@@ -158,10 +158,10 @@ def count_unsupported_sentences(note: ClinicalNote, summary: str) -> tuple[int, 
         if extract_clinic_note_terms(part).clinical_terms
         or extract_clinic_note_terms(part).quantities
     ]
-    return sum(is_unsupported_by_note(part, note_terms) for part in parts), len(parts)
+    return sum(is_unsupported_by_clinic_note(part, note_terms) for part in parts), len(parts)
 
 
-def count_omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def count_omitted_clinic_note_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
     quantities = extract_clinic_note_terms(note.text).quantities
     return len(quantities - extract_clinic_note_terms(summary).quantities), len(quantities)

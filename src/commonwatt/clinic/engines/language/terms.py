@@ -62,14 +62,14 @@ def extract_clinic_note_terms(text: str) -> ExtractedTerms:
         elif token in _CLAUSE:
             negated = False
         elif token not in _EMPTY and len(token) > 2:
-            (denied if negated else affirmed).add(clinical_word_stem(token))
+            (denied if negated else affirmed).add(clinic_note_word_stem(token))
     return ExtractedTerms(frozenset(quantities), frozenset(affirmed), frozenset(denied))
 
 
-def clinical_word_stem(word: str) -> str:
+def clinic_note_word_stem(word: str) -> str:
     """Return a word without its commonest endings.
 
-    >>> [clinical_word_stem(word) for word in ("lesions", "biopsies", "diagnosis", "swelling")]
+    >>> [clinic_note_word_stem(word) for word in ("lesions", "biopsies", "diagnosis", "swelling")]
     ['lesion', 'biopsy', 'diagnosis', 'swell']
     """
     # Plurals and forms of a verb only: a stemmer that cuts deeper joins clinical words that differ.

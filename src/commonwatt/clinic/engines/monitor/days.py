@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, score_bin_logits
-from commonwatt.clinic.engines.monitor.plan import MonitorPlan, calibration_log_ratios
+from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, model_score_bin_middle_logits
+from commonwatt.clinic.engines.monitor.plan import MonitorPlan, calibration_test_log_ratios_by_label
 from commonwatt.clinic.engines.monitor.rows import (
     NO_ALARM,
     MonitorResult,
-    monitor_verdicts_of_alarms,
+    monitor_result_with_stream_verdicts,
 )
 from commonwatt.core.messages import Message
 
@@ -39,7 +39,9 @@ def monitor_daily_score_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> Moni
     n = np.asarray(counts, np.float64)
     if n.ndim != 4 or n.shape[2:] != (2, BINS):
         raise MonitorError("sketch", wanted=Message("counts by day, stream, label and bin"))
-    without_event, with_event = calibration_log_ratios(score_bin_logits(), plan, slack=STEP / 2)
+    without_event, with_event = calibration_test_log_ratios_by_label(
+        model_score_bin_middle_logits(), plan, slack=STEP / 2
+    )
     without_event[:, [0, -1]] = with_event[:, [0, -1]] = (
         0.0  # the outermost bins have no width that is known
     )
@@ -50,9 +52,11 @@ def monitor_daily_score_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> Moni
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
     limit = np.log(plan.monitor_alarm_limit(n.shape[1]))
     alarm, peak = _monitor_alarms_and_peaks(
-        gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start_rows
+        gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start_statistic_rows
     )
-    return monitor_verdicts_of_alarms(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
+    return monitor_result_with_stream_verdicts(
+        alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan
+    )
 
 
 def _monitor_alarms_and_peaks(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
 from commonwatt.clinic.engines.evidence.recalibrate import Recalibration
-from commonwatt.clinic.engines.evidence.sketch import score_bin_logits
+from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
 
 ASSUMPTION: Final = "P(event | score) is assumed to be what it was at reference"
 
@@ -30,7 +30,9 @@ def label_free_auc(rows_by_score_bin: npt.ArrayLike, reference: Recalibration) -
         reference: The line from scores to chances, fitted when labels were known.
     """
     n = np.asarray(rows_by_score_bin, np.float64)
-    chance = 1 / (1 + np.exp(-(reference.intercept + reference.slope * score_bin_logits())))
+    chance = 1 / (
+        1 + np.exp(-(reference.intercept + reference.slope * model_score_bin_middle_logits()))
+    )
     # Fractions of rows: rounded to whole ones, rare events would vanish from most bins.
     expected = np.stack([n * (1 - chance), n * chance])[None] * 1.0
     return float(auc_with_interval(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]

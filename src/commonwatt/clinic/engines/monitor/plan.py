@@ -77,7 +77,7 @@ class MonitorPlan:
             )
 
     @property
-    def head_start_rows(self) -> float:
+    def head_start_statistic_rows(self) -> float:
         """The statistic before the first row [rows]."""
         return self.head_start_share * self.horizon
 
@@ -85,10 +85,10 @@ class MonitorPlan:
         """Return what the statistic of each of `streams` streams must reach."""
         # Times the streams: the bound is on any false alarm anywhere, which a regulator reads it
         # as, and Bonferroni's price is a delay that grows with the logarithm only.
-        return (self.horizon + self.head_start_rows) * streams / self.alpha
+        return (self.horizon + self.head_start_statistic_rows) * streams / self.alpha
 
 
-def calibration_log_ratios(
+def calibration_test_log_ratios_by_label(
     score_logits: F64, plan: MonitorPlan, *, slack: float = 0.0
 ) -> tuple[F64, F64]:
     """Return the logarithms of the ratios for label 0 and 1, shape (alternatives, scores).

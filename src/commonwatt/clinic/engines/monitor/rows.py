@@ -70,7 +70,7 @@ def monitor_scored_patients(
     of = np.ascontiguousarray(streams, np.int32)
     _check_monitor_rows(s, y, of, count)
     tilt = np.array(plan.alternatives, np.float64)
-    state = np.full((count, len(tilt)), plan.head_start_rows)
+    state = np.full((count, len(tilt)), plan.head_start_statistic_rows)
     alarm = np.full(count, NO_ALARM, np.int64)
     peak = np.zeros(count)
     counts_seen = np.zeros((count, 2), np.int64)
@@ -87,12 +87,12 @@ def monitor_scored_patients(
         peak,
         counts_seen,
     )
-    return monitor_verdicts_of_alarms(
+    return monitor_result_with_stream_verdicts(
         alarm, peak / plan.monitor_alarm_limit(count), counts_seen, plan
     )
 
 
-def monitor_verdicts_of_alarms(
+def monitor_result_with_stream_verdicts(
     alarm: I64, statistic: F64, counts_seen: I64, plan: MonitorPlan
 ) -> MonitorResult:
     """Return the answer with a verdict for each stream."""

@@ -16,7 +16,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     PRECONDITIONS,
     PreconditionFault,
     fault_of_deployment,
-    permitted_product_routes,
+    regulatory_product_routes_by_place,
 )
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
 from commonwatt.clinic.domain.registry.state import LiveDeployment, Registry
@@ -39,5 +39,5 @@ __all__ = [
     "check_change_model",
     "check_registry_record",
     "fault_of_deployment",
-    "permitted_product_routes",
+    "regulatory_product_routes_by_place",
 ]

@@ -243,9 +243,15 @@ class RegistryWriter:
         if not fallback or fault:
             return AlarmResponse(paused=True, fallback_fault=fault)
         self._move_registered_deployment(
-            tx, fallback, DeploymentStatus.LIVE, "fall-back", self._fallback_facts(fallback), event,
-            by, at,
-        )  # fmt: skip
+            tx,
+            fallback,
+            DeploymentStatus.LIVE,
+            "fall-back",
+            self._fallback_deployment_facts(fallback),
+            event,
+            by,
+            at,
+        )
         return AlarmResponse(paused=True, fallback=fallback)
 
     def _fallback_deployment_fault(
@@ -256,7 +262,7 @@ class RegistryWriter:
             if not fallback:
                 wanted = Message("a {kind} on record", {"kind": "deployment"})
                 raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
-            facts = self._fallback_facts(fallback)
+            facts = self._fallback_deployment_facts(fallback)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
                 fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
@@ -266,7 +272,7 @@ class RegistryWriter:
             return error
         return None
 
-    def _fallback_facts(self, fallback: str) -> DeploymentFacts:
+    def _fallback_deployment_facts(self, fallback: str) -> DeploymentFacts:
         record = self.registry.registered_record(fallback, "deployment")
         return self._deployment_facts(record, named_as_fallback=True)
 

@@ -56,17 +56,17 @@ def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: in
     """
     _check_arrived_load_option(workload, load)
     chance = PublishedChance(seed)
-    chance.skip_draws(1)
+    chance.skip_packing_draws(1)
     # The artifact shuffles what it has sorted by name; another order under the same seed is another
     # run.
     by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
     order = list(range(len(workload)))
-    chance.shuffle_in_place(order)
+    chance.shuffle_jobs_in_place(order)
     horizon = max(load, HORIZON) * fleet.gpu_capacity_milli
     order = _arrival_order_at_target_load(order, by_name, workload, horizon, chance)
-    chance.skip_draws(_WATCHES)
+    chance.skip_packing_draws(_WATCHES)
     nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
-    places = np.array(chance.draw_permutation(len(fleet)), np.int64)
+    places = np.array(chance.draw_node_permutation(len(fleet)), np.int64)
     rows = by_name[np.array(order, np.int64)].astype(np.int64)
     if load < HORIZON:
         rows = rows[
@@ -88,7 +88,7 @@ def _arrival_order_at_target_load(
     share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
     repeats: list[int] = []
     while True:
-        again = chance.draw_below(len(demand))
+        again = chance.draw_packing_number_below(len(demand))
         # Held against the share of one GPU and not of the gang, as the artifact does, so that the
         # last job may pass the target by a few GPUs.
         if reached + share[again] > target:
@@ -104,7 +104,9 @@ def _arrival_order_without_excess(
     left = RemainingPlaces(len(order))
     dropped: set[int] = set()
     while excess > 0:
-        place = left.take_nth_place(chance.draw_below(len(order) - len(dropped)))
+        place = left.pop_nth_arrival_place(
+            chance.draw_packing_number_below(len(order) - len(dropped))
+        )
         dropped.add(place)
         excess -= demand[order[place]]
     return [job for place, job in enumerate(order) if place not in dropped]
@@ -116,7 +118,7 @@ class RemainingPlaces:
     Source: Fenwick (1994), "A New Data Structure for Cumulative Frequency Tables".
 
     >>> left = RemainingPlaces(5)
-    >>> [left.take_nth_place(k) for k in (1, 1, 2, 0, 0)]
+    >>> [left.pop_nth_arrival_place(k) for k in (1, 1, 2, 0, 0)]
     [1, 2, 4, 0, 3]
     """
 
@@ -124,7 +126,7 @@ class RemainingPlaces:
         self._half = 1 << max(count - 1, 0).bit_length()
         self._left = [min(i, count) - min(i & (i - 1), count) for i in range(self._half + 1)]
 
-    def take_nth_place(self, nth: int) -> int:
+    def pop_nth_arrival_place(self, nth: int) -> int:
         """Return the place that is `nth` of those left, counted from 0, and take it away."""
         place, step = 0, self._half
         while step:

@@ -33,7 +33,7 @@ class PublishedChance:
     """Whole numbers as the published runs draw them under `seed`.
 
     >>> chance = PublishedChance(1)
-    >>> [chance.draw_below(100) for _ in range(10)]
+    >>> [chance.draw_packing_number_below(100) for _ in range(10)]
     [81, 87, 47, 59, 81, 18, 25, 40, 56, 0]
     """
 
@@ -41,12 +41,12 @@ class PublishedChance:
         state = _packing_seed_words_expanded(seed, (40, 20, 0)) ^ _packing_generator_far_state()
         self._numbers = _packing_random_numbers(_packing_rng_state_in_draw_order(state))
 
-    def skip_draws(self, count: int) -> None:
+    def skip_packing_draws(self, count: int) -> None:
         """Pass over `count` numbers."""
         for _ in range(count):
             next(self._numbers)
 
-    def draw_below(self, limit: int) -> int:
+    def draw_packing_number_below(self, limit: int) -> int:
         """Return a number from 0 to `limit` - 1, each as likely; `limit` below 2^31."""
         # Go's `Int31n`: of a power of two the low bits are fair as they are, otherwise what lies
         # beyond the largest multiple of the limit is drawn again.
@@ -58,26 +58,26 @@ class PublishedChance:
             if number <= largest:
                 return number % limit
 
-    def draw_permutation(self, count: int) -> list[int]:
+    def draw_node_permutation(self, count: int) -> list[int]:
         """Return 0 … `count` - 1 in chance order, each order as likely."""
         # Go's `Perm`. It draws for i = 0, too, which changes nothing in the order; leaving that
         # draw out would shift every later one.
         order = [0] * count
         for i in range(count):
-            j = self.draw_below(i + 1)
+            j = self.draw_packing_number_below(i + 1)
             order[i] = order[j]
             order[j] = i
         return order
 
-    def shuffle_in_place(self, items: list[int]) -> None:
+    def shuffle_jobs_in_place(self, items: list[int]) -> None:
         """Put `items` in chance order, in place, each order as likely."""
         # Go's `Shuffle` draws otherwise than `Perm`, from 32 bits by a product, hence the second
         # method.
         for i in range(len(items) - 1, 0, -1):
-            j = self._draw_below_by_product(i + 1)
+            j = self._draw_packing_number_by_product(i + 1)
             items[i], items[j] = items[j], items[i]
 
-    def _draw_below_by_product(self, limit: int) -> int:
+    def _draw_packing_number_by_product(self, limit: int) -> int:
         """Return a number below `limit` by Lemire's multiplication, as a shuffle draws."""
         unfair = (1 << 32) % limit
         while True:
@@ -115,7 +115,7 @@ def _packing_seed_words_expanded(seed: int, shifts: tuple[int, int, int]) -> Wor
 def _packing_generator_far_state() -> Words:
     """Return the generator's state 7.8e12 steps after seed 1."""
     first = _packing_rng_state_in_draw_order(_packing_seed_words_expanded(1, (20, 10, 0)))
-    power = _packing_generator_power_of_t(_STEPS)
+    power = _packing_generator_jump_polynomial(_STEPS)
     # Far enough for the 607 windows below, each of 607 words.
     for _ in range(3):
         first = np.concatenate([first, first[-_LONG : -_LONG + _SHORT] + first[-_SHORT:]])
@@ -123,7 +123,7 @@ def _packing_generator_far_state() -> Words:
     return _packing_random_words_by_place(np.array(last, np.uint64), _STEPS)
 
 
-def _packing_generator_power_of_t(exponent: int) -> Words:
+def _packing_generator_jump_polynomial(exponent: int) -> Words:
     """Return t^exponent modulo t^607 - t^334 - 1, lowest coefficient first."""
     power = np.zeros(_LONG, np.uint64)
     power[0] = 1

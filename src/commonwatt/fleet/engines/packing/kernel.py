@@ -185,7 +185,9 @@ def _nodes_to_rescore(
         memory.top[shape] = UNKNOWN
         for node in range(len(scores)):
             memory.changed[node], scores[node] = node, 0
-        return _changed_nodes_with_room(request, nodes, memory.changed, memory.candidates, scores)
+        return _changed_nodes_that_fit_request(
+            request, nodes, memory.changed, memory.candidates, scores
+        )
     count = 0
     for entry in range(start, placed):
         node = memory.log[entry]
@@ -193,13 +195,13 @@ def _nodes_to_rescore(
         if memory.latest[node] == entry:
             memory.changed[count] = node
             count += 1
-    return _changed_nodes_with_room(
+    return _changed_nodes_that_fit_request(
         request, nodes, memory.changed[:count], memory.candidates, scores
     )
 
 
 @njit(inner=True)
-def _changed_nodes_with_room(
+def _changed_nodes_that_fit_request(
     request: PlacementRequest, nodes: FreeCapacity, changed: I64, among: I64, scores: I64
 ) -> I64:
     """Return the nodes of `changed` with CPU and GPUs enough; the others score -1."""
@@ -231,7 +233,9 @@ def _node_chosen_for_request(
         return -1
     memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
     if code == random_fit.CODE:
-        return _random_node_with_memory(request.memory_mib, scores, memory_mib, eligible, draw)
+        return _random_scored_node_with_memory(
+            request.memory_mib, scores, memory_mib, eligible, draw
+        )
     # Memory and eligibility are no part of a shape, so the best score may belong to a node that
     # this job cannot use.
     if memory_mib[leader] >= request.memory_mib and eligible[leader]:
@@ -267,7 +271,7 @@ def _best_scored_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Boo
 
 
 @njit(inner=True)
-def _random_node_with_memory(
+def _random_scored_node_with_memory(
     need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: float
 ) -> int:
     count = 0

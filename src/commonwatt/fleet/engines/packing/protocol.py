@@ -99,7 +99,7 @@ def place_arrived_load(
         weight=setup.typical.weight,
         order=setup.order,
         arrived_milli=workload.gpu_demand_milli_by_job()[setup.order].cumsum(),
-        trail=_in_fleet_order(trail, setup.node_order),
+        trail=_placement_trail_in_fleet_node_order(trail, setup.node_order),
         nodes=_free_capacity_in_node_order(end, np.argsort(setup.node_order)),
     )
 
@@ -178,5 +178,5 @@ def _free_capacity_in_node_order(nodes: FreeCapacity, order: I64) -> FreeCapacit
     return FreeCapacity(**columns, eligible=nodes.eligible[:, order].copy())
 
 
-def _in_fleet_order(trail: PlacementTrail, node_order: I64) -> PlacementTrail:
+def _placement_trail_in_fleet_node_order(trail: PlacementTrail, node_order: I64) -> PlacementTrail:
     return trail._replace(node=np.where(trail.node >= 0, node_order[trail.node], -1))

@@ -274,7 +274,7 @@ def _gpu_clustering_score(
     return company + 25 * (context.largest_gpu - sum(node.free)) // context.largest_gpu
 
 
-def _consolidate_score(
+def _reference_consolidate_node_score(
     request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
 ) -> int:
     left = sum(node.free) - request.gpus * request.share
@@ -298,7 +298,7 @@ SCORES: dict[str, Callable[[ReferenceRequest, ReferenceNode, ReferenceContext], 
     "gpu-packing": _gpu_packing_score,
     "gpu-clustering": _gpu_clustering_score,
     "fgd": _fgd_score_of_node,
-    "consolidate": _consolidate_score,
+    "consolidate": _reference_consolidate_node_score,
 }
 
 

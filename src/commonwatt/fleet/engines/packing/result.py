@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from commonwatt.core.hashes import arrays_sha256
+from commonwatt.core.hashes import sha256_of_named_arrays
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity
 from commonwatt.fleet.domain.tables import PACKING_CURVE
@@ -80,7 +80,7 @@ class PackingResult:
         """Digest of every placement and of the final state."""
         state = {f"nodes.{name}": getattr(self.nodes, name) for name in FreeCapacity._fields}
         trail = {f"trail.{name}": getattr(self.trail, name) for name in PlacementTrail._fields}
-        return arrays_sha256(state | trail | {"order": self.order})
+        return sha256_of_named_arrays(state | trail | {"order": self.order})
 
     def arrived_load_curve(self) -> pl.DataFrame:
         """Return the shares at each 1 % of arrived load, as `PACKING_CURVE` describes them.

@@ -35,13 +35,13 @@ def highest_bit_of_simulator_word(word: int) -> int:
     return 63 - _leading_zeros(word)
 
 
-def empty_queue_tower(size: int) -> tuple[I64, I64]:
+def empty_job_queue_bitset_and_floors(size: int) -> tuple[I64, I64]:
     """Return an empty set over 0..size-1 as a tower of words, and where its floors begin.
 
     Each bit of a floor says whether a word of the floor below holds anything, so
     that the least member is found in as many steps as there are floors.
 
-    >>> words, floors = empty_queue_tower(5000)
+    >>> words, floors = empty_job_queue_bitset_and_floors(5000)
     >>> len(words), floors.tolist()
     (82, [0, 79, 81, 82])
     """
@@ -56,7 +56,7 @@ def empty_queue_tower(size: int) -> tuple[I64, I64]:
 
 
 @njit(bare=True, hot=True)
-def add_to_queue_tower(words: I64, floors: I64, member: int) -> None:
+def add_to_job_queue_bitset(words: I64, floors: I64, member: int) -> None:
     """Add `member` to the set."""
     for floor in range(len(floors) - 1):
         at = floors[floor] + (member >> 6)
@@ -69,7 +69,7 @@ def add_to_queue_tower(words: I64, floors: I64, member: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def drop_from_queue_tower(words: I64, floors: I64, member: int) -> None:
+def drop_from_job_queue_bitset(words: I64, floors: I64, member: int) -> None:
     """Take `member` out of the set."""
     for floor in range(len(floors) - 1):
         at = floors[floor] + (member >> 6)
@@ -81,7 +81,7 @@ def drop_from_queue_tower(words: I64, floors: I64, member: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def least_in_queue_tower(words: I64, floors: I64) -> int:
+def least_in_job_queue_bitset(words: I64, floors: I64) -> int:
     """Return the least member, or -1 where the set is empty."""
     top = len(floors) - 2
     if words[floors[top]] == 0:

@@ -74,7 +74,7 @@ def set_runtime_estimate(estimates: Estimates, shape: int, job: int, time: int) 
 
 
 @njit(bare=True)
-def first_job_estimated_within(estimates: Estimates, shape: int, limit: int) -> int:
+def first_waiting_job_within_runtime(estimates: Estimates, shape: int, limit: int) -> int:
     """Return the first waiting job of a shape that runs at most `limit`, or -1."""
     root, leaves = estimates.tree_at[shape], estimates.leaves[shape]
     if estimates.tree[root + 1] > limit:

@@ -13,7 +13,7 @@ from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES
 from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.simulator.bits import empty_queue_tower
+from commonwatt.fleet.engines.simulator.bits import empty_job_queue_bitset_and_floors
 from commonwatt.fleet.engines.simulator.estimates import empty_runtime_estimates
 from commonwatt.fleet.engines.simulator.gangs import HeldPlaces
 from commonwatt.fleet.engines.simulator.identities import check_simulation_law
@@ -44,10 +44,10 @@ T = TypeVar("T", bound=np.generic)
 
 def can_replay_fast(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs at once."""
-    return setup.policy.order.fixed and can_replay_ranked(setup)
+    return setup.policy.order.fixed and can_compiled_kernel_replay_ranked_jobs(setup)
 
 
-def can_replay_ranked(setup: ReplaySetup) -> bool:
+def can_compiled_kernel_replay_ranked_jobs(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs once the order is known."""
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
@@ -68,16 +68,16 @@ def replay_on_fast_kernel(setup: ReplaySetup) -> SimulationResult:
     # Jobs already stand in order of submission: there is nothing to rank.
     if setup.policy.order.name == "fifo":
         jobs = np.arange(len(setup.workload))
-        return _replay_kernel_checked(setup, jobs, jobs)
+        return _checked_replay_kernel_result(setup, jobs, jobs)
     return replay_ranked_on_fast_kernel(setup, _queue_order_keys(setup))
 
 
 def replay_ranked_on_fast_kernel(setup: ReplaySetup, keys: I64) -> SimulationResult:
     """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
-    return _replay_kernel_checked(setup, *_queue_ranks_and_jobs_by_rank(keys))
+    return _checked_replay_kernel_result(setup, *_queue_ranks_and_jobs_by_rank(keys))
 
 
-def _replay_kernel_checked(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
+def _checked_replay_kernel_result(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
     kernel = _initial_kernel_state(setup, rank, by_rank)
     replay_kernel(kernel)
     if kernel.note[TOO_LATE]:
@@ -94,8 +94,8 @@ def _initial_kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> Kernel
     group = node_groups_of_fleet(setup.fleet)
     shapes = gang_shapes_of_jobs(work, setup.fleet, group)
     sets = idle_node_sets(group, setup.fleet.gpus.astype(np.int64))
-    queue, floors = empty_queue_tower(len(work))
-    wide_at, places = _wide_gang_place_offsets(shapes, sets)
+    queue, floors = empty_job_queue_bitset_and_floors(len(work))
+    wide_at, places = _wide_gang_place_offsets_and_count(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
     note = np.zeros(NOTES, np.int64)
     note[PROMISED_TO] = NOBODY
@@ -147,7 +147,7 @@ def _queue_order_keys(setup: ReplaySetup) -> I64:
     return setup.policy.order.keys(state, np.arange(len(setup.workload)))
 
 
-def _wide_gang_place_offsets(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
+def _wide_gang_place_offsets_and_count(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
     """Return where each wide gang notes its places, and how many places that takes."""
     smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
     most_places = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)

@@ -24,13 +24,13 @@ from commonwatt.fleet.engines.simulator.bits import (
     NONE,
     ONE,
     ZERO,
-    add_to_queue_tower,
-    drop_from_queue_tower,
-    least_in_queue_tower,
+    add_to_job_queue_bitset,
+    drop_from_job_queue_bitset,
+    least_in_job_queue_bitset,
 )
 from commonwatt.fleet.engines.simulator.estimates import (
     Estimates,
-    first_job_estimated_within,
+    first_waiting_job_within_runtime,
     set_runtime_estimate,
 )
 from commonwatt.fleet.engines.simulator.gangs import (
@@ -47,10 +47,10 @@ from commonwatt.fleet.engines.simulator.releases import (
     add_piece_to_release,
     drop_piece_from_release,
     earliest_release_in_group,
+    earliest_time_of_place_with_free_gpus,
     first_place_released_by,
     free_gpus_of_place_at,
     refresh_release_times_of_place,
-    release_time_of_place,
 )
 from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
@@ -140,11 +140,11 @@ def _job_if_startable_else_queue_it(state: KernelState, job: int) -> int:
     shape, easy = state.shapes.of_job[job], state.note[EASY] == 1
     if shape == NEVER_FITS:
         return NOTHING
-    first = least_in_queue_tower(state.queue, state.floors)
+    first = least_in_job_queue_bitset(state.queue, state.floors)
     ahead = first < 0 or first > state.rank[job]
     if ahead and gang_fits(state.sets.many, state.sets, state.shapes, shape):
         return job
-    add_to_queue_tower(state.queue, state.floors, state.rank[job])
+    add_to_job_queue_bitset(state.queue, state.floors, state.rank[job])
     state.note[WAITING] += 1
     if easy:
         set_runtime_estimate(state.estimates, shape, job, state.believed[job])
@@ -161,7 +161,7 @@ def _start_waiting_jobs(state: KernelState, first: int) -> None:
         if job < 0:
             if state.note[WAITING] == 0:
                 return
-            job = state.by_rank[least_in_queue_tower(state.queue, state.floors)]
+            job = state.by_rank[least_in_job_queue_bitset(state.queue, state.floors)]
             if not gang_fits(state.sets.many, state.sets, state.shapes, state.shapes.of_job[job]):
                 if state.note[EASY] == 1 and state.note[WAITING] > 1:
                     _promise_nodes_to_job(state, job)
@@ -175,7 +175,7 @@ def _start_waiting_jobs(state: KernelState, first: int) -> None:
 
 @njit(bare=True, hot=True)
 def _remove_job_from_queue(state: KernelState, job: int) -> None:
-    drop_from_queue_tower(state.queue, state.floors, state.rank[job])
+    drop_from_job_queue_bitset(state.queue, state.floors, state.rank[job])
     state.note[WAITING] -= 1
     if state.note[EASY] == 1:
         set_runtime_estimate(state.estimates, state.shapes.of_job[job], job, LATER)
@@ -265,7 +265,7 @@ def _promise_nodes_to_job(state: KernelState, job: int) -> None:
     elif state.note[PROMISED_TO] != job:
         _promise_nodes_to_wide_gang(state, shape)
     state.note[PROMISED_TO] = job
-    _recount_nodes_beyond_promise(state)
+    _recount_nodes_free_after_promise(state)
 
 
 @njit(bare=True)
@@ -311,9 +311,10 @@ def _earliest_start_of_wide_gang(state: KernelState, g: int, need: int) -> int:
         return time
     rest_time = times[nodes]
     for place in range(low, high):
-        if release_time_of_place(state.sets, state.releases, place, size) > time:
+        if earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size) > time:
             rest_time = min(
-                rest_time, release_time_of_place(state.sets, state.releases, place, rest)
+                rest_time,
+                earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, rest),
             )
     return max(time, rest_time)
 
@@ -341,18 +342,24 @@ def _promise_nodes_in_group(state: KernelState, g: int, need: int, time: int) ->
     low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
     last = low
     for place in range(low, high):
-        if count < nodes and release_time_of_place(state.sets, state.releases, place, size) <= time:
+        if (
+            count < nodes
+            and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size)
+            <= time
+        ):
             state.promised[count], state.promised_gpus[count] = place, size
             count, last = count + 1, place
     if rest > 0:
         for place in range(low, high):
             is_promised = (
                 place <= last
-                and release_time_of_place(state.sets, state.releases, place, size) <= time
+                and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size)
+                <= time
             )
             if (
                 not is_promised
-                and release_time_of_place(state.sets, state.releases, place, rest) <= time
+                and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, rest)
+                <= time
             ):
                 state.promised[count], state.promised_gpus[count] = place, rest
                 count += 1
@@ -369,7 +376,7 @@ def _spare_gpus_of_promised_place(state: KernelState, i: int) -> int:
 
 
 @njit(bare=True)
-def _recount_nodes_beyond_promise(state: KernelState) -> None:
+def _recount_nodes_free_after_promise(state: KernelState) -> None:
     """Count the nodes by free GPUs as they are for a job that ends after the promise."""
     for g in range(state.lean.shape[0]):
         for level in range(state.lean.shape[1]):
@@ -382,7 +389,7 @@ def _recount_nodes_beyond_promise(state: KernelState) -> None:
 
 
 @njit(bare=True)
-def _longest_runtime_without_delay(state: KernelState, shape: int) -> int:
+def _longest_backfill_runtime_of_shape(state: KernelState, shape: int) -> int:
     """Return how long a job of `shape` may run if it starts now; -1 if it does not fit."""
     if gang_fits(state.lean, state.sets, state.shapes, shape):
         return LATER - 1
@@ -395,7 +402,7 @@ def _longest_runtime_without_delay(state: KernelState, shape: int) -> int:
 def _backfill_job_if_no_delay(state: KernelState, job: int, first: int) -> None:
     """Start `job` out of turn if that does not delay the `first` in the queue."""
     _promise_nodes_to_job(state, first)
-    if state.believed[job] <= _longest_runtime_without_delay(state, state.shapes.of_job[job]):
+    if state.believed[job] <= _longest_backfill_runtime_of_shape(state, state.shapes.of_job[job]):
         _start_backfilled_job(state, job)
 
 
@@ -405,16 +412,16 @@ def _backfill_waiting_jobs(state: KernelState) -> None:
     while True:
         best, chosen = LATER, NOBODY
         for shape in range(len(state.shapes.need)):
-            limit = _longest_runtime_without_delay(state, shape)
+            limit = _longest_backfill_runtime_of_shape(state, shape)
             if limit < 0:
                 continue
-            job = first_job_estimated_within(state.estimates, shape, limit)
+            job = first_waiting_job_within_runtime(state.estimates, shape, limit)
             if job >= 0 and state.rank[job] < best:
                 best, chosen = state.rank[job], job
         if chosen < 0:
             return
         _start_backfilled_job(state, chosen)
-        _recount_nodes_beyond_promise(state)
+        _recount_nodes_free_after_promise(state)
 
 
 @njit(bare=True)
@@ -428,13 +435,13 @@ def _start_backfilled_job(state: KernelState, job: int) -> None:
         state.scratch[i] = state.sets.free[place] - _spare_gpus_of_promised_place(state, i)
     # The place policy must not see what is promised to another. The sign is read from a note,
     # because a literal would compile the function a second time.
-    _hide_promised_gpus(state, -state.note[EASY])
+    _hide_or_show_promised_gpus(state, -state.note[EASY])
     _start_job(state, job)
-    _hide_promised_gpus(state, state.note[EASY])
+    _hide_or_show_promised_gpus(state, state.note[EASY])
 
 
 @njit(bare=True)
-def _hide_promised_gpus(state: KernelState, sign: int) -> None:
+def _hide_or_show_promised_gpus(state: KernelState, sign: int) -> None:
     """Hide the promised GPUs from the place policy (sign -1), or show them again (1)."""
     for i in range(state.note[PROMISES]):
         place = state.promised[i]

@@ -42,7 +42,7 @@ class Agenda(Protocol):
         """Note an event."""
         ...
 
-    def events(self) -> Iterator[Event]:
+    def pop_simulator_events(self) -> Iterator[Event]:
         """Take the events out one by one, the least first, until there are none."""
         ...
 
@@ -57,7 +57,7 @@ class HeapAgenda:
         """Note an event."""
         heapq.heappush(self._heap, event)
 
-    def events(self) -> Iterator[Event]:
+    def pop_simulator_events(self) -> Iterator[Event]:
         """Take the events out one by one, the least first, until there are none."""
         while self._heap:
             yield heapq.heappop(self._heap)
@@ -111,7 +111,7 @@ class EventReplay:
 
     def run_to_end(self) -> SimulationResult:
         """Take events until there are none, and return the outcome."""
-        for event in self.agenda.events():
+        for event in self.agenda.pop_simulator_events():
             self.replay_event(event)
         return self.record.finished_simulation_result()
 
@@ -140,7 +140,9 @@ class EventReplay:
             # Once, at submission: a prediction that went on changing would reorder jobs that
             # already wait.
             self.state.predicted_ms[job] = self._predicted_job_runtime_ms(job)
-        self.state = replace(self.state, waiting=jobs_with(self.state.waiting, job))
+        self.state = replace(
+            self.state, waiting=sorted_jobs_with_job_inserted(self.state.waiting, job)
+        )
 
     def _predicted_job_runtime_ms(self, job: int) -> int:
         work, done = self.state.workload, np.array(self.finished, np.int64)
@@ -185,7 +187,9 @@ class EventReplay:
         state.served_ms[job] = state.served_ms[job] + ran_ms if self.policy.keep_progress else 0
         self.record.record_job_stop(job, state.now_ms, preempted=True)
         self.state = replace(
-            state, running=jobs_without(state.running, job), waiting=jobs_with(state.waiting, job)
+            state,
+            running=jobs_without(state.running, job),
+            waiting=sorted_jobs_with_job_inserted(state.waiting, job),
         )
 
     def _start_waiting_job(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
@@ -197,11 +201,13 @@ class EventReplay:
         end_ms = state.now_ms + int(state.workload.runtime_ms[job] - state.served_ms[job])
         self.agenda.add((end_ms, RELEASE, job, self.record.start_count_of_job(job)))
         self.state = replace(
-            state, running=jobs_with(state.running, job), waiting=jobs_without(state.waiting, job)
+            state,
+            running=sorted_jobs_with_job_inserted(state.running, job),
+            waiting=jobs_without(state.waiting, job),
         )
 
 
-def jobs_with(jobs: I64, job: int) -> I64:
+def sorted_jobs_with_job_inserted(jobs: I64, job: int) -> I64:
     """Return `jobs`, which are in order, with `job` among them."""
     return np.insert(jobs, int(np.searchsorted(jobs, job)), job)
 

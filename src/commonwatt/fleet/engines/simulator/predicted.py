@@ -16,7 +16,10 @@ import numpy as np
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
-from commonwatt.fleet.engines.simulator.fast import can_replay_ranked, replay_ranked_on_fast_kernel
+from commonwatt.fleet.engines.simulator.fast import (
+    can_compiled_kernel_replay_ranked_jobs,
+    replay_ranked_on_fast_kernel,
+)
 from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS, ReplaySetup
 
 MOST_ROUNDS: Final = 400
@@ -31,7 +34,7 @@ def can_replay_predicted(setup: ReplaySetup) -> bool:
     work = setup.workload
     return (
         setup.policy.order.name == "qssf"
-        and can_replay_ranked(setup)
+        and can_compiled_kernel_replay_ranked_jobs(setup)
         and bool((work.runtime_ms > 0).all())
     )
 

@@ -83,14 +83,16 @@ def _job_segments_of_rows(
     ]
     return segments_in_job_order(
         {
-            "job": _gpu_job_segment_column([job for job, _, _, _ in segment_rows]),
-            "start_ms": _gpu_job_segment_column([start_ms for _, start_ms, _, _ in segment_rows]),
-            "end_ms": _gpu_job_segment_column([end_ms for _, _, end_ms, _ in segment_rows]),
-            "node": _gpu_job_segment_column([node for node, _ in first]),
-            "milli": _gpu_job_segment_column([milli for _, milli in first]),
-            "more_segment": _gpu_job_segment_column([i for i, _, _ in further]),
-            "more_node": _gpu_job_segment_column([node for _, node, _ in further]),
-            "more_milli": _gpu_job_segment_column([milli for _, _, milli in further]),
+            "job": _gpu_job_segment_number_array([job for job, _, _, _ in segment_rows]),
+            "start_ms": _gpu_job_segment_number_array(
+                [start_ms for _, start_ms, _, _ in segment_rows]
+            ),
+            "end_ms": _gpu_job_segment_number_array([end_ms for _, _, end_ms, _ in segment_rows]),
+            "node": _gpu_job_segment_number_array([node for node, _ in first]),
+            "milli": _gpu_job_segment_number_array([milli for _, milli in first]),
+            "more_segment": _gpu_job_segment_number_array([i for i, _, _ in further]),
+            "more_node": _gpu_job_segment_number_array([node for _, node, _ in further]),
+            "more_milli": _gpu_job_segment_number_array([milli for _, _, milli in further]),
         }
     )
 
@@ -99,7 +101,7 @@ def _node_and_gpu_milli_of_piece(piece: GangPiece) -> tuple[int, int]:
     return piece.node, piece.request.gpus * piece.request.gpu_milli
 
 
-def _gpu_job_segment_column(segment_numbers: list[int]) -> I64:
+def _gpu_job_segment_number_array(segment_numbers: list[int]) -> I64:
     return np.array(segment_numbers, np.int64)
 
 

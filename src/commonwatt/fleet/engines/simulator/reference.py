@@ -39,7 +39,7 @@ class SimpyAgenda:
     def _mark_event_due(self, event: Event, _: object) -> None:
         self._due.append(event)
 
-    def events(self) -> Iterator[Event]:
+    def pop_simulator_events(self) -> Iterator[Event]:
         """Take the events out one by one, the least first, until there are none."""
         while self._environment.peek() != float("inf"):
             self._environment.step()

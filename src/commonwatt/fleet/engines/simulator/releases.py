@@ -55,12 +55,12 @@ def idle_fleet_releases(sets: NodeSets, *, used: bool) -> Releases:
         leaves=leaves,
     )
     if used:
-        _refresh_all_release_times(sets, releases)
+        _refresh_release_times_of_all_nodes(sets, releases)
     return releases
 
 
 @njit()
-def _refresh_all_release_times(sets: NodeSets, releases: Releases) -> None:
+def _refresh_release_times_of_all_nodes(sets: NodeSets, releases: Releases) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
             refresh_release_times_of_place(sets, releases, place)
@@ -154,7 +154,9 @@ def first_place_released_by(
 
 
 @njit(bare=True)
-def release_time_of_place(sets: NodeSets, releases: Releases, place: int, level: int) -> int:
+def earliest_time_of_place_with_free_gpus(
+    sets: NodeSets, releases: Releases, place: int, level: int
+) -> int:
     """Return the earliest time at which `place` has `level` free."""
     g = sets.group[place]
     leaf = releases.tree_at[g] + releases.leaves[g] + place - sets.word_at[g] * 64

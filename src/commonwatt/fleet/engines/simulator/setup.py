@@ -72,7 +72,7 @@ def believed_runtimes_ms(workload: Workload, runtime: Runtime) -> I64:
     return np.maximum(estimate, workload.runtime_ms)
 
 
-def place_chances_of_jobs(
+def placement_random_draws_by_job(
     seed: int, jobs: int, policy: SchedulingPolicy
 ) -> npt.NDArray[np.float64]:
     """Return the chance of each job; none where the place policy draws nothing."""

@@ -58,7 +58,7 @@ def gang_shapes_of_jobs(workload: Workload, fleet: Fleet, group: I64) -> GangSha
     size, members = fleet.gpus[first].astype(np.int64), np.bincount(group, minlength=groups)
     requests, of_job = _distinct_gang_requests_and_rows(workload, klass)
     shape_rows = [
-        _node_groups_that_hold_gang(need, bool(single), eligible[k][first], size, members)
+        _gang_spans_nodes_and_fitting_groups(need, bool(single), eligible[k][first], size, members)
         for need, single, k in requests.tolist()
     ]
     never = np.array([len(holders) == 0 for _, holders in shape_rows], np.bool_)
@@ -92,7 +92,7 @@ def _distinct_gang_requests_and_rows(workload: Workload, klass: I64) -> tuple[I6
     return rows.astype(np.int64), of_job
 
 
-def _node_groups_that_hold_gang(
+def _gang_spans_nodes_and_fitting_groups(
     need: int, single: bool, permitted: Bools, size: I64, members: I64
 ) -> tuple[bool, list[int]]:
     """Return whether a gang spans nodes, and the groups that can hold it when idle."""

@@ -26,7 +26,7 @@ from commonwatt.fleet.engines.simulator.setup import (
     ReplaySetup,
     Runtime,
     believed_runtimes_ms,
-    place_chances_of_jobs,
+    placement_random_draws_by_job,
 )
 
 Pool = Literal["all", "tenant"]
@@ -80,7 +80,7 @@ def simulate_schedule(
         fleet=fleet,
         policy=policy,
         believed_ms=believed_runtimes_ms(workload, runtime),
-        chance=place_chances_of_jobs(seed, len(workload), policy),
+        chance=placement_random_draws_by_job(seed, len(workload), policy),
         quota_milli=_quota_gpu_milli_by_tenant(workload, quotas),
     )
     result = (

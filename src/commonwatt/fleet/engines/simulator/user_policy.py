@@ -237,15 +237,15 @@ class _FreeNodes:
         """Take the nodes of a gang, or return None where it does not fit."""
         pieces = self._gang_pieces_that_fit(shape)
         for node, gpus in pieces or ():
-            self._set_free_gpus_of_node(node, self.free[node] - gpus)
+            self._set_simulated_node_free_gpus(node, self.free[node] - gpus)
         return pieces
 
     def release_gang_pieces(self, pieces: Pieces) -> None:
         """Give the nodes of a gang back."""
         for node, gpus in pieces:
-            self._set_free_gpus_of_node(node, self.free[node] + gpus)
+            self._set_simulated_node_free_gpus(node, self.free[node] + gpus)
 
-    def _set_free_gpus_of_node(self, node: int, free: int) -> None:
+    def _set_simulated_node_free_gpus(self, node: int, free: int) -> None:
         nodes, bit = self.nodes[self.group[node]], 1 << node
         nodes[self.free[node]] ^= bit
         nodes[free] |= bit

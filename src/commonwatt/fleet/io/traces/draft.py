@@ -71,8 +71,8 @@ def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Wor
     tenants, tenant = job_names_and_codes(frame["tenant"])
     users, user = job_names_and_codes(frame["user"])
     groups, group = job_names_and_codes(frame["group"])
-    types, gpu_types = job_names_and_bit_masks(frame["gpu_types"])
-    sites, site = job_names_and_bit_masks(frame["sites"])
+    types, gpu_types = trace_names_and_bit_masks(frame["gpu_types"])
+    sites, site = trace_names_and_bit_masks(frame["sites"])
     submit = _job_column_i64(frame["submit_ms"])
     start = int(submit.min()) if origin_ms is None else origin_ms
     jobs = Workload(
@@ -142,10 +142,10 @@ def job_names_and_codes(job_names: pl.Series) -> tuple[tuple[str, ...], I32]:
     return tuple(distinct.to_list()), _job_column_i32(indices)
 
 
-def job_names_and_bit_masks(name_lists: pl.Series) -> tuple[tuple[str, ...], I64]:
+def trace_names_and_bit_masks(name_lists: pl.Series) -> tuple[tuple[str, ...], I64]:
     """Return the distinct names in lists such as `A|B`, and each row's bits.
 
-    >>> names, bits = job_names_and_bit_masks(pl.Series(["", "V100", "T4|V100"]))
+    >>> names, bits = trace_names_and_bit_masks(pl.Series(["", "V100", "T4|V100"]))
     >>> names, bits.tolist()
     (('V100', 'T4'), [0, 1, 3])
     """

@@ -35,7 +35,7 @@ def check_jobs_fit_fleet(workload: Workload, fleet: Fleet, where: str = "trace")
     # Types first: jobs of a type that no node has would otherwise read as jobs too large.
     _check_gpu_types_in_fleet(workload, fleet, where)
     # Each resource by itself before all together, because the message can then name a column.
-    for column, most in _request_limits_by_job(workload, fleet).items():
+    for column, most in _largest_startable_request_by_job(workload, fleet).items():
         too_much = getattr(workload, column) > most
         if too_much.any():
             at = int(too_much.argmax())
@@ -54,7 +54,7 @@ def jobs_that_fit_fleet(workload: Workload, fleet: Fleet) -> Bools:
     >>> jobs_that_fit_fleet(jobs, uniform_fleet(2, 8)).tolist()
     [True, False]
     """
-    limits = _request_limits_by_job(workload, fleet)
+    limits = _largest_startable_request_by_job(workload, fleet)
     within_limits = [getattr(workload, column) <= most for column, most in limits.items()]
     return np.logical_and.reduce(within_limits) & _jobs_with_node_large_enough(workload, fleet)
 
@@ -73,12 +73,13 @@ def _check_gpu_types_in_fleet(workload: Workload, fleet: Fleet, where: str) -> N
             )
 
 
-def _request_limits_by_job(workload: Workload, fleet: Fleet) -> dict[str, I64]:
+def _largest_startable_request_by_job(workload: Workload, fleet: Fleet) -> dict[str, I64]:
     """Return the most that each job may request of each thing and still start."""
     kinds, kind = _distinct_job_kinds(workload)
     return {
         column: np.array(
-            [_request_limit_of_job_kind(fleet, workload, row, column) for row in kinds], np.int64
+            [_largest_startable_request_of_job_kind(fleet, workload, row, column) for row in kinds],
+            np.int64,
         )[kind]
         for column in _RESOURCES
     }
@@ -95,7 +96,9 @@ def _distinct_job_kinds(workload: Workload) -> tuple[I64, npt.NDArray[np.intp]]:
     return np.column_stack(columns), kind
 
 
-def _request_limit_of_job_kind(fleet: Fleet, workload: Workload, kind: I64, column: str) -> int:
+def _largest_startable_request_of_job_kind(
+    fleet: Fleet, workload: Workload, kind: I64, column: str
+) -> int:
     """Return the most that jobs of a kind may request and still start."""
     gpu_types, tenant, single_node = (int(number) for number in kind)
     # Once for each kind of job and not for each job, of which a trace may hold millions.
@@ -119,7 +122,7 @@ def _nodes_of_gpu_type_mask(fleet: Fleet, workload: Workload, mask: int) -> Bool
 def _jobs_with_node_large_enough(workload: Workload, fleet: Fleet) -> Bools:
     """Return which jobs need no single node, or have one that holds all they request."""
     fits = ~workload.single_node
-    pods, pod = _distinct_pods_of_jobs(workload, np.flatnonzero(workload.single_node))
+    pods, pod = _distinct_pods_and_pod_of_each_job(workload, np.flatnonzero(workload.single_node))
     gpu_types, tenant, *amounts = pods.T
     held_somewhere = np.zeros(len(pods), np.bool_)
     for at in _first_nodes_of_each_kind(fleet):
@@ -130,7 +133,7 @@ def _jobs_with_node_large_enough(workload: Workload, fleet: Fleet) -> Bools:
     return fits
 
 
-def _distinct_pods_of_jobs(
+def _distinct_pods_and_pod_of_each_job(
     workload: Workload, rows: npt.NDArray[np.intp]
 ) -> tuple[I64, npt.NDArray[np.intp]]:
     """Return the distinct pods among `rows`, and which of them each row is."""

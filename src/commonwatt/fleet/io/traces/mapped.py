@@ -96,7 +96,7 @@ def load_trace_column_mapping(path: Path) -> ColumnMapping:
     Raises:
         InputError: It cannot be read, is not TOML, or names what we do not know.
     """
-    where, settings = str(path), _trace_mapping_table(path)
+    where, settings = str(path), _load_trace_mapping_toml(path)
     _check_trace_mapping_names(where, "", settings, ("separator", "columns", "units", "constants"))
     sections = {
         name: _trace_mapping_section(where, settings, name)
@@ -116,7 +116,7 @@ def load_trace_column_mapping(path: Path) -> ColumnMapping:
     )
 
 
-def _trace_mapping_table(path: Path) -> dict[str, object]:
+def _load_trace_mapping_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -206,7 +206,7 @@ def read_mapped_jobs(source: TraceSource, mapping: ColumnMapping) -> DraftWorklo
     columns = _mapped_job_time_columns(rows, mapping)
     columns |= {
         name: trace_whole_numbers(
-            rows, name, low=low, high=high, missing=_job_column_value_if_empty(name)
+            rows, name, low=low, high=high, missing=_default_of_empty_trace_job_column(name)
         )
         for name, (low, high) in _WHOLES.items()
         if rows.has_column(name)
@@ -225,7 +225,7 @@ def read_mapped_jobs(source: TraceSource, mapping: ColumnMapping) -> DraftWorklo
     )
 
 
-def _job_column_value_if_empty(job_column: str) -> int | None:
+def _default_of_empty_trace_job_column(job_column: str) -> int | None:
     return {"gpu_milli": 1000, "gpus": None}.get(job_column, 0)
 
 

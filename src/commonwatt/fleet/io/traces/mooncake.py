@@ -55,12 +55,12 @@ def read_mooncake_requests(source: TraceSource, gaps: ReadingGaps) -> RequestTra
         "at_ms": trace_milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
         "prompt_tokens": trace_whole_numbers(rows, "input_length", high=MOST_TOKENS),
         "output_tokens": trace_whole_numbers(rows, "output_length", high=MOST_TOKENS),
-        "blocks": _request_block_lists(rows),
+        "blocks": _trace_request_block_id_lists(rows),
     }
     return request_trace_summary(pl.DataFrame(columns))
 
 
-def _request_block_lists(rows: TraceRows) -> pl.Series:
+def _trace_request_block_id_lists(rows: TraceRows) -> pl.Series:
     values, wanted = rows.frame["hash_ids"], Message("a list of whole numbers")
     if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
         actual = Message("a column of type {type}", {"type": str(values.dtype)})
@@ -80,7 +80,7 @@ def _request_rows_of_json_lines(source: TraceSource) -> TraceRows:
     # The quick reader passes over what it cannot take, and says neither where nor that it did; the
     # slow pass finds the line.
     if frame is None or frame.height != len(row) or _has_null_trace_request_key(frame):
-        _check_request_lines(source)
+        _check_trace_request_lines(source)
     if frame is None:
         raise InputError(source.file_name, found=Message("lines that are not requests"))
     return TraceRows(source.file_name, frame, pl.Series("row", row, dtype=pl.Int64), source.error)
@@ -98,14 +98,14 @@ def _has_null_trace_request_key(frame: pl.DataFrame) -> bool:
     return any(frame[name].null_count() for name in KEYS)
 
 
-def _check_request_lines(source: TraceSource) -> None:
+def _check_trace_request_lines(source: TraceSource) -> None:
     """Raise for the first line that is no request, read one by one."""
     for at, line in enumerate(source.data.split(b"\n"), 1):
         if line.strip():
-            _check_request_line(source, at, line)
+            _check_trace_request_line(source, at, line)
 
 
-def _check_request_line(source: TraceSource, line_number: int, line: bytes) -> None:
+def _check_trace_request_line(source: TraceSource, line_number: int, line: bytes) -> None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -120,10 +120,12 @@ def _check_request_line(source: TraceSource, line_number: int, line: bytes) -> N
         )
     request = cast("dict[str, Any]", entry)
     for key in KEYS:
-        _check_request_key(source, line_number, key, request.get(key))
+        _check_trace_request_value(source, line_number, key, request.get(key))
 
 
-def _check_request_key(source: TraceSource, line_number: int, key: str, cell: object) -> None:
+def _check_trace_request_value(
+    source: TraceSource, line_number: int, key: str, cell: object
+) -> None:
     if key == "hash_ids":
         wanted = Message("a list of whole numbers")
         is_valid = isinstance(cell, list) and all(

@@ -99,7 +99,9 @@ def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
     start = trace_instants_ms(attempts, "start_time", zone=ZONE, empty_is_null=True)
     end = trace_instants_ms(attempts, "end_time", zone=ZONE, empty_is_null=True)
     # In the hour that summer time repeats, an end reads as early as it can without going back.
-    end = end.zip_with((end >= start).fill_null(value=True), _philly_instants_an_hour_later(end))
+    end = end.zip_with(
+        (end >= start).fill_null(value=True), _philly_instants_in_later_dst_hour(end)
+    )
     check_trace_rows(
         attempts, "end_time", end < start, Message("an instant at or after start_time")
     )
@@ -114,7 +116,7 @@ def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
 _WITHIN_A_CENTURY = Message("an instant less than a hundred years after the start")
 
 
-def _philly_instants_an_hour_later(attempt_end: pl.Series) -> pl.Series:
+def _philly_instants_in_later_dst_hour(attempt_end: pl.Series) -> pl.Series:
     local = attempt_end.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(ZONE)
     clock = local.dt.replace_time_zone(None)
     later = clock.dt.replace_time_zone(ZONE, ambiguous="latest", non_existent="null")
@@ -145,7 +147,7 @@ def _philly_job_rows(source: TraceSource, entries: list[dict[str, Any]]) -> Trac
     names = ("jobid", "vc", "user", "submitted_time")
     columns = {name: [_philly_text_or_none(entry.get(name)) for entry in entries] for name in names}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
-    return TraceRows(source.file_name, frame, _entry_numbers(len(entries)))
+    return TraceRows(source.file_name, frame, _philly_log_entry_numbers(len(entries)))
 
 
 def _philly_attempt_rows(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
@@ -203,5 +205,5 @@ def _philly_text_or_none(entry_cell: object) -> str | None:
     return str(entry_cell).encode(errors="replace").decode()  # half a surrogate pair is no text
 
 
-def _entry_numbers(count: int) -> pl.Series:
+def _philly_log_entry_numbers(count: int) -> pl.Series:
     return pl.int_range(1, count + 1, eager=True, dtype=pl.Int64).alias("row")

@@ -122,12 +122,12 @@ def _skipped_trace_rows(rows: TraceRows, mask: pl.Series, reason: Message) -> Sk
 
 def trace_cell_error(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
-    cell = _single_trace_cell(rows.frame[column].slice(at, 1))
+    cell = _trace_cell_value_of_single_row(rows.frame[column].slice(at, 1))
     actual = Message("nothing") if _is_blank_trace_cell(cell) else shown_trace_cell(cell)
     return rows.error(rows.cell_place(at, column), found=actual, wanted=expected)
 
 
-def _single_trace_cell(single: pl.Series) -> object:
+def _trace_cell_value_of_single_row(single: pl.Series) -> object:
     """Return the value of a single row; an instant that no calendar holds as its number."""
     if not single.dtype.is_temporal() or single.is_null().any():
         return single[0]
@@ -198,7 +198,7 @@ def trace_whole_numbers(
     """
     wanted = Message("a whole number from {low} to {high}", _trace_number_bounds_text(low, high))
     values = _trace_column_as_whole_numbers(rows, column, wanted)
-    values = _trace_column_missing_filled(rows, column, values, missing, wanted)
+    values = _trace_column_filled_or_checked(rows, column, values, missing, wanted)
     check_trace_rows(rows, column, (values < low) | (values > high), wanted)
     return values
 
@@ -209,7 +209,7 @@ def trace_finite_numbers(
     """Return a column of finite numbers from `low` to `high`; see `trace_whole_numbers`."""
     wanted = Message("a number from {low} to {high}", _trace_number_bounds_text(low, high))
     values = _trace_column_as_numbers(rows, column, wanted)
-    values = _trace_column_missing_filled(rows, column, values, missing, wanted)
+    values = _trace_column_filled_or_checked(rows, column, values, missing, wanted)
     check_trace_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
     return values
 
@@ -364,7 +364,7 @@ def _trace_column_as_numbers(rows: TraceRows, column: str, wanted: Message) -> p
     return numbers
 
 
-def _trace_column_missing_filled(
+def _trace_column_filled_or_checked(
     rows: TraceRows, column: str, values: pl.Series, missing: float | None, wanted: Message
 ) -> pl.Series:
     if missing is not None:

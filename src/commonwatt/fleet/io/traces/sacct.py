@@ -59,7 +59,7 @@ def read_sacct_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     # any.
     rows = read_trace_rows(source, ("Submit",), separator="|", quote=False)
     _check_sacct_header(rows)
-    rows = _ended_sacct_job_rows(_without_steps(rows, gaps), gaps)
+    rows = _ended_sacct_job_rows(_sacct_rows_without_job_steps(rows, gaps), gaps)
     columns = _sacct_submit_runtime_estimate_ms(rows, gaps) | _sacct_resource_columns(rows, gaps)
     columns["job_id"] = trace_text_column(rows, _sacct_job_id_column(rows))
     for name, field in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
@@ -95,7 +95,7 @@ def _sacct_job_id_column(rows: TraceRows) -> str:
     return "JobID" if rows.has_column("JobID") else "JobIDRaw"
 
 
-def _without_steps(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+def _sacct_rows_without_job_steps(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     is_step = trace_text_column(rows, _sacct_job_id_column(rows)).str.contains(".", literal=True)
     return gaps.skip_rows(rows, is_step, Message("a step of a job that has a line of its own"))
 
@@ -142,16 +142,16 @@ def _sacct_duration_from_start_ms(rows: TraceRows, submit: pl.Series) -> pl.Seri
     start, end = submit, submit
     if rows.has_column("Start"):
         start = end = trace_instants_ms(rows, "Start")
-        check_trace_rows(rows, "Start", start < submit, _sacct_instant_after_message("Submit"))
+        check_trace_rows(rows, "Start", start < submit, _sacct_instant_not_before_message("Submit"))
     if rows.has_column("End"):
         end = trace_instants_ms(rows, "End")
-        check_trace_rows(rows, "End", end < start, _sacct_instant_after_message("Start"))
+        check_trace_rows(rows, "End", end < start, _sacct_instant_not_before_message("Start"))
         soon = Message("an instant less than a hundred years after the start")
         check_trace_rows(rows, "End", end - start > YEARS_100_S * 1000, soon)
     return end - start
 
 
-def _sacct_instant_after_message(column: str) -> Message:
+def _sacct_instant_not_before_message(column: str) -> Message:
     return Message("an instant at or after {column}", {"column": column})
 
 
@@ -192,7 +192,7 @@ def _sacct_resource_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.
     tres = rows.frame[size_column].fill_null("").str.strip_chars()
     # `AllocTRES` may be empty; what was requested is then the best that is known of the size.
     tres = tres.zip_with(tres != "", rows.frame[type_column].fill_null("").str.strip_chars())
-    sizes = _sacct_frame_by_spelling(tres, _sacct_tres_sizes)
+    sizes = _sacct_frame_by_spelling(tres, _sacct_tres_gpu_cpu_memory_columns)
     gpus = sizes["gpus"]
     bad = gpus.is_null() | (gpus > MOST_GPUS)
     _check_sacct_tres(rows, size_column, bad, tres, Message("a count such as gres/gpu=8"))
@@ -228,7 +228,7 @@ def _sacct_frame_by_spelling(
     return spellings.join(distinct, on="tres", how="left", maintain_order="left")
 
 
-def _sacct_tres_sizes(tres: pl.Series) -> pl.DataFrame:
+def _sacct_tres_gpu_cpu_memory_columns(tres: pl.Series) -> pl.DataFrame:
     memory = tres.str.extract_groups(r"(?:^|,)mem=([0-9.]+)([KMGTP]?)(?:,|$)").struct.unnest()
     per_unit = memory.to_series(1).replace_strict(_MIB, default=1.0, return_dtype=pl.Float64)
     mib = memory.to_series(0).cast(pl.Float64, strict=False) * per_unit

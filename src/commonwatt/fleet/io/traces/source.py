@@ -115,7 +115,7 @@ def _joined_trace_bytes_within_limit(path: Path, trace_pieces: Iterator[bytes]) 
     buffer = io.BytesIO()
     limits = _SizeLimits(path)
     for piece in trace_pieces:
-        limits.count_piece(piece)
+        limits.check_trace_size_with_piece(piece)
         buffer.write(piece)
     return buffer.getvalue()
 
@@ -127,7 +127,7 @@ class _SizeLimits:
         self.path, self.size, self.lines, self.run = path, 0, 0, 0
         self.has_lines, self.limit = True, BYTES_LIMIT
 
-    def count_piece(self, piece: bytes) -> None:
+    def check_trace_size_with_piece(self, piece: bytes) -> None:
         if self.size == 0:
             # Parquet has no lines, and a JSON array may be written as a single one.
             self.has_lines = not piece.startswith(_PARQUET) and not _trace_opens_json_array(piece)
@@ -137,9 +137,9 @@ class _SizeLimits:
             actual = Message("more than {limit} GiB", {"limit": str(self.limit >> 30)})
             raise _trace_file_error(self.path, actual, _SMALLER)
         if self.has_lines:
-            self._measure_line_length(piece)
+            self._check_trace_line_length(piece)
 
-    def _measure_line_length(self, piece: bytes) -> None:
+    def _check_trace_line_length(self, piece: bytes) -> None:
         first, last = piece.find(b"\n"), piece.rfind(b"\n")
         if first < 0:
             self.run += len(piece)

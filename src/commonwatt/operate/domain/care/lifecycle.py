@@ -137,7 +137,7 @@ _BY_OPERATOR: Final[tuple[tuple[CareStage, tuple[CareStage, ...]], ...]] = (
 """Moves that care itself never makes."""
 
 
-def _care_move_rows(origin: CareStage, to: CareStage) -> tuple[_CareMove, ...]:
+def _care_and_operator_moves(origin: CareStage, to: CareStage) -> tuple[_CareMove, ...]:
     needs = (NOT_FROZEN, WITHIN_BUDGET, APPROVED) if to is CareStage.DRAINED else (APPROVED,)
     by_care = _CareMove(origin=origin, to=to, step=MOVE_STEP, who=frozenset({CARE}), needs=needs)
     return (by_care, _operator_move_row(origin, to))
@@ -153,7 +153,7 @@ CARE_LIFECYCLE: Final = Lifecycle[CareStage, CareMoveFacts](
     name="node in care",
     states=CareStage,
     moves=(
-        *(row for a, after in _BY_BOTH for b in after for row in _care_move_rows(a, b)),
+        *(row for a, after in _BY_BOTH for b in after for row in _care_and_operator_moves(a, b)),
         *(_operator_move_row(a, b) for a, after in _BY_OPERATOR for b in after),
     ),
     error=CareMoveError,

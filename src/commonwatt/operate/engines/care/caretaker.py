@@ -194,7 +194,7 @@ class Caretaker:
             "of": len(observation.nodes),
             "window_s": self.policy.alarm_window_s,
         }
-        if not self.cases.write_unless_overtaken(observation.at_s, FREEZE, "", body):
+        if not self.cases.write_care_entry_unless_overtaken(observation.at_s, FREEZE, "", body):
             return []
         reason = f"{alive} of {len(observation.nodes)} nodes at once"
         return [
@@ -240,7 +240,7 @@ class Caretaker:
             self._repeat_unfinished_care_action(case, node)
             return None
         return self._make_care_move(
-            case, proposed, observation, out.out_and_total_of_partition(node)
+            case, proposed, observation, out.out_and_total_nodes_of_partition(node)
         )
 
     def _handover_after_refusals(self, case: CareCase) -> ProposedMove | None:
@@ -272,7 +272,7 @@ class Caretaker:
         # Written before it is done: a node out of service without an entry would be a drain
         # that nobody answers for.
         now_s = observation.now_s
-        if not self.cases.write_unless_overtaken(now_s, MOVE, case.node, body, facts):
+        if not self.cases.write_care_entry_unless_overtaken(now_s, MOVE, case.node, body, facts):
             return None
         out[0] += facts.takes_out
         moved = self.cases.case_of_node(case.node, observation.now_s)
@@ -312,7 +312,7 @@ class Caretaker:
         if case.held_move is proposed.to:
             return None
         body = {"to": str(proposed.to), "reason": proposed.reason, "for": obstacle}
-        if not self.cases.write_unless_overtaken(now_s, HOLD, case.node, body):
+        if not self.cases.write_care_entry_unless_overtaken(now_s, HOLD, case.node, body):
             return None
         return CareStep(at_s=now_s, node=case.node, origin=case.stage, to=proposed.to,
                     reason=proposed.reason, held=obstacle)  # fmt: skip
@@ -351,13 +351,13 @@ class _OutOfService:
         self._seen, self._cases = observation, cases
         self._counted: dict[_Partition, list[int]] = {}
 
-    def out_and_total_of_partition(self, node: ObservedNode) -> list[int]:
+    def out_and_total_nodes_of_partition(self, node: ObservedNode) -> list[int]:
         """Return nodes out and nodes in all of a node's partition; the first may be raised."""
         if not self._counted:
-            self._count_nodes_by_partition()
+            self._count_nodes_out_by_partition()
         return self._counted[node.site, node.gpu_type]
 
-    def _count_nodes_by_partition(self) -> None:
+    def _count_nodes_out_by_partition(self) -> None:
         for node in self._seen.nodes:
             count = self._counted.setdefault((node.site, node.gpu_type), [0, 0])
             case = self._cases.get(node.name)

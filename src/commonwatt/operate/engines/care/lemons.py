@@ -95,7 +95,7 @@ def lemon_nodes(
         Lemon(
             node=node,
             faults=count,
-            probability=_node_fault_rate_probability(limit, shape + count, rate + 1),
+            probability=_probability_node_fault_rate_exceeds(limit, shape + count, rate + 1),
         )
         for node, count in faults_by_node.items()
         if count >= rule.least
@@ -105,5 +105,5 @@ def lemon_nodes(
     return sorted(sure, key=lambda lemon: (-lemon.probability, -lemon.faults, lemon.node))
 
 
-def _node_fault_rate_probability(limit: float, shape: float, rate: float) -> float:
+def _probability_node_fault_rate_exceeds(limit: float, shape: float, rate: float) -> float:
     return float(stats.gamma.sf(limit, shape, scale=1 / rate))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -16,14 +16,14 @@ from commonwatt.fleet.domain.machines import F64
 LEAST_STEPS = 30  # below this a quantile says nothing, and the answer is the largest rise
 
 
-def gpu_demand_rises(demand: F64, ahead: int) -> F64:
+def controller_gpu_demand_rises(demand: F64, ahead: int) -> F64:
     """Return the largest rise within `ahead` steps after each step, at least 0.
 
     Args:
         demand: Demand at equal steps, shape (steps,).
         ahead: Steps to look ahead; at least 1.
 
-    >>> gpu_demand_rises(np.array([1.0, 4.0, 2.0, 3.0]), 2).tolist()
+    >>> controller_gpu_demand_rises(np.array([1.0, 4.0, 2.0, 3.0]), 2).tolist()
     [3.0, 0.0]
     """
     steps = len(demand) - ahead
@@ -33,13 +33,13 @@ def gpu_demand_rises(demand: F64, ahead: int) -> F64:
     return np.maximum(windows.max(axis=1) - demand[:steps], 0.0)
 
 
-def cluster_gpu_demand_rise_quantile(demand: F64, ahead: int, share: float = 0.9) -> float:
+def controller_gpu_demand_rise_quantile(demand: F64, ahead: int, share: float = 0.9) -> float:
     """Return the rise that a `share` of past windows did not exceed.
 
-    >>> cluster_gpu_demand_rise_quantile(np.arange(100.0) % 10, ahead=1, share=0.5)
+    >>> controller_gpu_demand_rise_quantile(np.arange(100.0) % 10, ahead=1, share=0.5)
     1.0
     """
-    past = gpu_demand_rises(demand, ahead)
+    past = controller_gpu_demand_rises(demand, ahead)
     if len(past) == 0:
         return 0.0
     # Few windows: a high quantile of them would be a guess, so the largest rise is taken, which

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.faults import storage_errors_about
+from commonwatt.core.faults import machine_faults_as_storage_errors
 from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.errors import BackendError
@@ -71,7 +71,7 @@ def launch_job_attempt(
         BackendError: It cannot be started; the attempt is given up, and the job is held.
     """
     try:
-        with storage_errors_about(attempt):
+        with machine_faults_as_storage_errors(attempt):
             attempt.mkdir()
     except FileExistsError:
         return
@@ -140,7 +140,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
     """
-    if number == signal.SIGKILL and not _attempt_wrapper_has_claim(attempt):
+    if number == signal.SIGKILL and not _is_attempt_claimed_by_wrapper(attempt):
         (attempt / "lost").touch()
         return
     # The group and not the process: a training script leaves workers behind that would go on
@@ -150,7 +150,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
         signal_process_group(identity, number)
 
 
-def _attempt_wrapper_has_claim(attempt: Path) -> bool:
+def _is_attempt_claimed_by_wrapper(attempt: Path) -> bool:
     """Return whether the wrapper has the attempt, waiting until it says who it is."""
     try:
         (attempt / "claim").mkdir()

@@ -128,7 +128,7 @@ class RayRunner:
             )
         # not waited for: the next look tells whether the agent has it
         agent.run.remote(
-            _ray_attempt_key(attempt), list(request.argv), {**request.env, **environment}
+            _ray_job_and_attempt_key(attempt), list(request.argv), {**request.env, **environment}
         )
 
     def start_ray_agents(self) -> None:
@@ -147,7 +147,9 @@ class RayRunner:
         node = _first_node_of_attempt(attempt)
         agent = self._ray_agent_of_node(node) if node else None
         if agent is not None:
-            self._agent_answer_or_none(agent.tell.remote(_ray_attempt_key(attempt), int(number)))
+            self._agent_answer_or_none(
+                agent.tell.remote(_ray_job_and_attempt_key(attempt), int(number))
+            )
 
     def close(self) -> None:
         """Leave the cluster; agents and placement groups stay."""
@@ -165,7 +167,7 @@ class RayRunner:
         if report is None:
             alive = node in self._gpus_by_live_node() and now_s - began_s < _LOST_S
         else:
-            alive = _ray_attempt_key(attempt) in report or now_s - began_s < _LOST_S
+            alive = _ray_job_and_attempt_key(attempt) in report or now_s - began_s < _LOST_S
         return self._attempt_status_by_report(attempt, report, alive, began_s, now_s)
 
     def _attempt_status_by_report(
@@ -177,7 +179,7 @@ class RayRunner:
         now_s: float,
     ) -> AttemptStatus:
         """Return a step by an agent's report; note its end, and give its places back."""
-        times_and_code = (report or {}).get(_ray_attempt_key(attempt))
+        times_and_code = (report or {}).get(_ray_job_and_attempt_key(attempt))
         if times_and_code is None:
             if not alive:
                 save_text("no agent knows of it", attempt / "lost")
@@ -214,14 +216,14 @@ class RayRunner:
         ]
         groups = import_module("ray.util.placement_group")
         group = groups.placement_group(
-            bundles, strategy="PACK", name=_ray_attempt_key(attempt), lifetime="detached"
+            bundles, strategy="PACK", name=_ray_job_and_attempt_key(attempt), lifetime="detached"
         )
         return group if group.wait(_WAIT_S) else None
 
     def _drop_placement_group(self, attempt: Path) -> None:
         util = import_module("ray.util")
         try:
-            util.remove_placement_group(util.get_placement_group(_ray_attempt_key(attempt)))
+            util.remove_placement_group(util.get_placement_group(_ray_job_and_attempt_key(attempt)))
         except ValueError:
             return  # it was dropped before
 
@@ -339,7 +341,7 @@ def ray_agent_class() -> Any:
     return Agent
 
 
-def _ray_attempt_key(attempt: Path) -> str:
+def _ray_job_and_attempt_key(attempt: Path) -> str:
     return f"{attempt.parent.name}#{attempt.name}"
 
 

@@ -120,7 +120,7 @@ class LedgerJournal:
                     self._ledger, tx, CARE_LIFECYCLE, move, by=self._signer, at=self._clock()
                 )
             else:
-                roles = roles_that_may_write_entry(entry.kind)
+                roles = roles_that_may_write_care_entry(entry.kind)
                 self._ledger.append(tx, [draft], by=self._signer, at=self._clock(), roles=roles)
 
     def entries_after(self, first_index: int) -> Iterator[tuple[int, JournalEntry]]:
@@ -134,7 +134,7 @@ class LedgerJournal:
             )
 
 
-def roles_that_may_write_entry(kind: str) -> frozenset[LedgerRole]:
+def roles_that_may_write_care_entry(kind: str) -> frozenset[LedgerRole]:
     """Return the roles that may write an entry that moves no node."""
     return frozenset({OPERATOR}) if kind in (APPROVE, RELEASE) else frozenset({CARE, OPERATOR})
 
@@ -203,7 +203,7 @@ class CaseBook:
         self.apply_new_journal_entries()
         return entry
 
-    def write_unless_overtaken(
+    def write_care_entry_unless_overtaken(
         self,
         at_s: float,
         kind: str,

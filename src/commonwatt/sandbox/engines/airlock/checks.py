@@ -139,7 +139,7 @@ def _single_record_stops(table: OutputTable, rules: OutputRules) -> list[StopRea
 def _small_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
     for index in table.count_columns:
-        counts = table.column_counts(index)
+        counts = table.numbers_among_output_column_cells(index)
         # Zero tells that nobody is there, which the defaults allow; a minus sign must not hide a
         # small count.
         small = sum(0 < abs(count) < rules.smallest_count for count in counts)
@@ -156,7 +156,7 @@ def _small_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReaso
 def _unrounded_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
     for index in table.count_columns:
-        counts = table.column_counts(index)
+        counts = table.numbers_among_output_column_cells(index)
         # Exact counts let two releases be subtracted, even where each cell is large.
         if any(count % rules.round_to for count in counts):
             stops.append(

@@ -79,7 +79,7 @@ def people_by_cohort_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, .
     return people
 
 
-def declared_count_stops(
+def wrong_cohort_count_stop_reasons(
     released: dict[tuple[str, ...], float],
     people: dict[tuple[str, ...], list[str]],
     *,

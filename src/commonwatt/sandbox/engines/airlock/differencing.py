@@ -67,7 +67,7 @@ class DifferencingCheck:
             sets = np.vstack([sets, bits])
         # Pairs are the common case and cheap; the search for combinations runs only where none
         # was found.
-        return pairs or self._differencing_combinations(names, sets)
+        return pairs or self._identifying_differencing_pairs(names, sets)
 
     def _differencing_pairs(
         self, name: str, bits: Bits, names: list[str], sets: Bits
@@ -80,7 +80,9 @@ class DifferencingCheck:
             DifferencingPair(new=name, old=names[i], people_count=int(few[i])) for i in near_sets
         ]
 
-    def _differencing_combinations(self, names: list[str], sets: Bits) -> list[DifferencingPair]:
+    def _identifying_differencing_pairs(
+        self, names: list[str], sets: Bits
+    ) -> list[DifferencingPair]:
         """Return combinations in which a new cell has a part; equal cells are one equation."""
         # In the order of release, so that which cells are new can be told by their place.
         first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))

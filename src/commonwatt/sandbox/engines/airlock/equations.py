@@ -70,7 +70,7 @@ def identifying_cell_combinations(members: Flags, smallest: int) -> list[CellCom
         return []
     factors = _left_null_basis_of_large_cells(atoms[:, ~small])
     system = (factors @ atoms[:, small]) % _PRIME
-    return _few_people_combinations(system, factors, sizes[small], smallest)
+    return _cell_combinations_on_few_people(system, factors, sizes[small], smallest)
 
 
 def _people_atoms_and_sizes(members: Flags) -> tuple[Ints, Ints]:
@@ -96,18 +96,18 @@ def _left_null_basis_of_large_cells(large_atoms: Ints) -> Ints:
         mix = named_random_stream(0, "mixtures").integers(1, _PRIME, (count, cells + 4))
         large_atoms = (large_atoms @ mix) % _PRIME
     whole = np.hstack([large_atoms, np.eye(cells, dtype=np.int64)])
-    rank = len(_reduce_to_echelon_pivots(whole, large_atoms.shape[1]))
+    rank = len(_reduce_airlock_equations_to_pivots(whole, large_atoms.shape[1]))
     return whole[rank:, large_atoms.shape[1] :]
 
 
-def _few_people_combinations(
+def _cell_combinations_on_few_people(
     system: Ints, factors: Ints, sizes: Ints, smallest: int
 ) -> list[CellCombination]:
     """Return the rows, in some order of columns, whose entries stand on few people."""
     combinations: dict[tuple[int, ...], CellCombination] = {}
-    for order in _atom_column_orders(system, sizes):
+    for order in _airlock_elimination_column_orders(system, sizes):
         whole = np.hstack([system[:, order], factors])
-        rank = len(_reduce_to_echelon_pivots(whole, len(order)))
+        rank = len(_reduce_airlock_equations_to_pivots(whole, len(order)))
         rows, used_cells = whole[:rank, : len(order)] != 0, whole[:rank, len(order) :] != 0
         people = rows @ sizes[order]
         for row in np.flatnonzero(people < smallest):
@@ -120,7 +120,7 @@ def _few_people_combinations(
     )
 
 
-def _atom_column_orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
+def _airlock_elimination_column_orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
     """Return orders of columns to try: light ones last, light ones first, then by chance."""
     rows, columns = system.shape
     if not rows or not columns:
@@ -131,7 +131,7 @@ def _atom_column_orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
     return [heavy, heavy[::-1], *(chance.permutation(columns) for _ in range(tries))]
 
 
-def _reduce_to_echelon_pivots(matrix: Ints, columns: int) -> list[int]:
+def _reduce_airlock_equations_to_pivots(matrix: Ints, columns: int) -> list[int]:
     """Bring `matrix` to reduced echelon form in its first columns, in place; return the pivots."""
     pivots: list[int] = []
     for column in range(columns):

@@ -71,14 +71,14 @@ def attack_membership(
     """
     member = np.asarray(is_member, dtype=bool)
     p, y = np.asarray(probability, dtype=float), np.asarray(outcome, dtype=float)
-    return _membership_attack_result(_outcome_log_likelihood(p, y), member)
+    return _membership_attack_result(_membership_outcome_log_likelihood(p, y), member)
 
 
 def attack_model(model: OutputModel, rows: TrainingRows) -> MembershipResult:
     """Return the strength of the better of both attackers on a model."""
     p = model.predict(rows.x)
     is_chance = bool(np.isin(rows.y, (0.0, 1.0)).all())
-    fit = _outcome_log_likelihood(p, rows.y) if is_chance else -((rows.y - p) ** 2)
+    fit = _membership_outcome_log_likelihood(p, rows.y) if is_chance else -((rows.y - p) ** 2)
     by_fit = _membership_attack_result(fit, rows.is_member)
     # The learning attacker needs people on both sides to learn from.
     if min(by_fit.members, by_fit.others) < _FEWEST:
@@ -150,7 +150,7 @@ def degrees_of_freedom_stops(
     return [StopReason("degrees of freedom", why)]
 
 
-def _outcome_log_likelihood(p: Floats, y: Floats) -> Floats:
+def _membership_outcome_log_likelihood(p: Floats, y: Floats) -> Floats:
     # A model may be certain, and the logarithm of nothing is not a score.
     p = np.clip(p, 1e-12, 1 - 1e-12)
     return y * np.log(p) + (1 - y) * np.log(1 - p)
@@ -160,7 +160,7 @@ def _membership_attack_result(score: Floats, member: Flags) -> MembershipResult:
     members, others = score[member], score[~member]
     return MembershipResult(
         auc=_membership_auc(members, others),
-        found_share=_membership_true_positive_share(members, others),
+        found_share=_membership_attack_true_positive_share(members, others),
         members=len(members),
         others=len(others),
     )
@@ -202,7 +202,7 @@ def _membership_auc(members: Floats, others: Floats) -> float:
     return float((below + 0.5 * ties).mean() / len(others)) if len(others) and len(members) else 0.5
 
 
-def _membership_true_positive_share(members: Floats, others: Floats) -> float:
+def _membership_attack_true_positive_share(members: Floats, others: Floats) -> float:
     """Return the share of members above the score that few others exceed."""
     if not len(members) or not len(others):
         return 0.0

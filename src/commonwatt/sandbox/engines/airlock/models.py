@@ -63,7 +63,7 @@ class LinearBody:
     start: float
     weights: Floats
 
-    def value_before_link(self, x: Floats) -> Floats:
+    def output_model_value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
         return self.start + x @ self.weights
 
@@ -76,7 +76,7 @@ class TreeEnsemble:
     scale: float
     trees: tuple[DecisionTree, ...]
 
-    def value_before_link(self, x: Floats) -> Floats:
+    def output_model_value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
         tree_values = [tree.value[tree.leaf_indices(x)] for tree in self.trees]
         return self.start + self.scale * np.sum(tree_values, axis=0)
@@ -89,7 +89,7 @@ class NeuralNetwork:
     activation: str
     layers: tuple[tuple[Floats, Floats], ...]
 
-    def value_before_link(self, x: Floats) -> Floats:
+    def output_model_value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
         bend = _ACTIVATIONS[self.activation]
         for number, (weights, bias) in enumerate(self.layers, start=1):
@@ -131,7 +131,7 @@ class OutputModel:
 
     def predict(self, x: npt.ArrayLike) -> Floats:
         """Return the chance or number that the model gives each row of `x`."""
-        raw = self.body.value_before_link(self.scaled_features(x))
+        raw = self.body.output_model_value_before_link(self.scaled_features(x))
         return _ACTIVATIONS["logistic"](raw) if self.link == "logit" else raw
 
 
@@ -163,14 +163,14 @@ def _parse_output_model_json(model_bytes: bytes) -> dict[str, Any]:
         raise OutputModelError("blanks")
     document = json.loads(
         text,
-        parse_float=_parse_plain_model_number,
-        parse_int=_parse_plain_model_number,
-        object_pairs_hook=_model_json_with_unique_keys,
+        parse_float=_parse_output_model_number,
+        parse_int=_parse_output_model_number,
+        object_pairs_hook=_output_model_json_with_unique_keys,
     )
     return cast("dict[str, Any]", document)
 
 
-def _parse_plain_model_number(literal: str) -> float:
+def _parse_output_model_number(literal: str) -> float:
     # Only the shortest spelling: zeros with an exponent, or digits beyond those of a double,
     # change no value and could spell anything.
     number = int(literal) if literal.lstrip("-").isdigit() else float(literal)
@@ -179,7 +179,7 @@ def _parse_plain_model_number(literal: str) -> float:
     return number
 
 
-def _model_json_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _output_model_json_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # A key that stands twice keeps its last value in every reader, and its first in the file.
     if len({key for key, _ in pairs}) != len(pairs):
         raise OutputModelError("keys")
@@ -193,14 +193,14 @@ def _build_output_model(document: dict[str, Any]) -> OutputModel:
     if not names or not all(isinstance(name, str) for name in names):
         raise OutputModelError("features")
     size = len(names)
-    spread = _output_model_vector(document["spread"], size)
+    spread = _checked_output_model_vector(document["spread"], size)
     # A spread of zero would make every prediction infinite and the attack blind.
     if (spread <= 0).any():
         raise OutputModelError("spread")
     return OutputModel(
         features=tuple(names),
         link=document["link"],
-        centre=_output_model_vector(document["centre"], size),
+        centre=_checked_output_model_vector(document["centre"], size),
         spread=spread,
         body=_build_model_body(document["body"], size),
     )
@@ -212,7 +212,9 @@ def _build_model_body(
     match fields.get("kind"):
         case "linear":
             _check_model_json_keys(fields, {"kind", "start", "weights"})
-            return LinearBody(float(fields["start"]), _output_model_vector(fields["weights"], size))
+            return LinearBody(
+                float(fields["start"]), _checked_output_model_vector(fields["weights"], size)
+            )
         case "trees":
             _check_model_json_keys(fields, {"kind", "start", "scale", "trees"})
             trees = tuple(_build_decision_tree(tree, size) for tree in fields["trees"])
@@ -224,7 +226,7 @@ def _build_model_body(
             if fields["activation"] not in _ACTIVATIONS:
                 raise OutputModelError("activation")
             return NeuralNetwork(
-                fields["activation"], _build_airlock_network_layers(fields["layers"], size)
+                fields["activation"], _parse_output_model_network_layers(fields["layers"], size)
             )
         case _:
             raise OutputModelError("kind")
@@ -238,10 +240,10 @@ def _build_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
     )
     tree = DecisionTree(
         feature,
-        _output_model_vector(fields["threshold"], nodes),
+        _checked_output_model_vector(fields["threshold"], nodes),
         left,
         right,
-        _output_model_vector(fields["value"], nodes),
+        _checked_output_model_vector(fields["value"], nodes),
     )
     inner = np.flatnonzero(feature >= 0)
     later = (left[inner] > inner) & (right[inner] > inner)
@@ -251,7 +253,7 @@ def _build_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
     return tree
 
 
-def _build_airlock_network_layers(
+def _parse_output_model_network_layers(
     fields: Sequence[dict[str, Any]], size: int
 ) -> tuple[tuple[Floats, Floats], ...]:
     layers: list[tuple[Floats, Floats]] = []
@@ -268,7 +270,7 @@ def _build_airlock_network_layers(
     return tuple(layers)
 
 
-def _output_model_vector(numbers: Sequence[float], size: int) -> Floats:
+def _checked_output_model_vector(numbers: Sequence[float], size: int) -> Floats:
     values = np.array(numbers, dtype=float)
     if values.shape != (size,):
         raise OutputModelError("shape")

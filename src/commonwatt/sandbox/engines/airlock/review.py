@@ -16,8 +16,8 @@ from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
 from commonwatt.sandbox.engines.airlock.cohort import (
     Cohort,
-    declared_count_stops,
     people_by_cohort_cell,
+    wrong_cohort_count_stop_reasons,
 )
 from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck
 from commonwatt.sandbox.engines.airlock.models import parse_output_model
@@ -142,7 +142,9 @@ def _assess_declared_counts(
         # The declaration is counted again on the rows that the job saw; its own word for it is
         # not taken.
         people = _seen_people_by_cell(provenance, cohort)
-        assessment.stops += declared_count_stops(shown_counts, people, round_to=rules.round_to)
+        assessment.stops += wrong_cohort_count_stop_reasons(
+            shown_counts, people, round_to=rules.round_to
+        )
         # A cell that is withheld or zero is no equation; the others are.
         assessment.cells |= {
             "|".join((name, *label)): people[label]

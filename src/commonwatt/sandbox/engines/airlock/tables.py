@@ -65,7 +65,7 @@ class OutputTable:
         parsed = [parse_output_number(cell) for cell in cells]
         return None if None in parsed or not parsed else [cast("float", value) for value in parsed]
 
-    def column_counts(self, index: int) -> list[float]:
+    def numbers_among_output_column_cells(self, index: int) -> list[float]:
         """Return the numbers of a column, whatever words stand among them."""
         numbers = map(parse_output_number, self.output_column_cells(index))
         return [number for number in numbers if number is not None]
@@ -81,7 +81,7 @@ class OutputTable:
         return [
             i
             for i, name in enumerate(self.header)
-            if (_COUNT_NAMES.match(name.strip()) and self._has_whole_number(i))
+            if (_COUNT_NAMES.match(name.strip()) and self._column_has_whole_number(i))
             or (self._is_whole_number_column(i) and not _OTHER_WHOLE.search(name.strip()))
         ]
 
@@ -95,8 +95,8 @@ class OutputTable:
         """Return the columns that hold no numbers."""
         return [i for i in range(len(self.header)) if self.column_numbers(i) is None]
 
-    def _has_whole_number(self, index: int) -> bool:
-        return any(value == int(value) for value in self.column_counts(index))
+    def _column_has_whole_number(self, index: int) -> bool:
+        return any(value == int(value) for value in self.numbers_among_output_column_cells(index))
 
     def _is_whole_number_column(self, index: int) -> bool:
         values = self.column_numbers(index)
@@ -216,27 +216,27 @@ def _collect_json_counts(
     # Only plain values stand beside a count; an inner object is a table of its own.
     labels = {key: str(cell) for key, cell in inner.items() if not isinstance(cell, dict | list)}
     for key, child in inner.items():
-        if is_people_count(key, child):
+        if is_output_people_count(key, child):
             number = parse_output_number(str(child)) or 0.0
             counts.setdefault(key, []).append(LabelledCount(number, labels, path))
         elif isinstance(child, list) and _COUNT_NAMES.match(key):
-            _collect_json_list_counts(key, cast("list[Any]", child), path, counts)
+            _collect_unlabelled_output_counts(key, cast("list[Any]", child), path, counts)
         else:
             _collect_json_counts(child, (*path, key), counts)
 
 
-def _collect_json_list_counts(
+def _collect_unlabelled_output_counts(
     key: str, values: list[Any], path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
 ) -> None:
     """Take a bare list that is named like a count; its cells have no labels."""
     for child in values:
-        if is_people_count(key, child):
+        if is_output_people_count(key, child):
             number = parse_output_number(str(child)) or 0.0
             counts.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
         else:
             _collect_json_counts(child, (*path, key), counts)
 
 
-def is_people_count(name: str, value: Any) -> bool:
+def is_output_people_count(name: str, value: Any) -> bool:
     """Return whether a JSON value is named like a count of people and is a whole number."""
     return bool(OutputTable((name,), ((str(value),),)).count_columns)

@@ -173,7 +173,9 @@ def _training_feature_column(
     feature: TrainingFeature,
 ) -> pl.Series:
     if feature.cohort is not None:
-        return _cohort_row_counts(frame, dataset, training, feature.cohort).alias(feature.name)
+        return _cohort_row_count_by_training_person(frame, dataset, training, feature.cohort).alias(
+            feature.name
+        )
     column = frame[feature.column]
     if feature.equals is not None:
         return (column.cast(pl.String) == feature.equals).cast(pl.Float64).alias(feature.name)
@@ -191,10 +193,12 @@ def _training_outcome_column(
 ) -> pl.Series:
     if isinstance(training.outcome, str):
         return frame[training.outcome].cast(pl.Float64)
-    return (_cohort_row_counts(frame, dataset, training, training.outcome) > 0).cast(pl.Float64)
+    return (
+        _cohort_row_count_by_training_person(frame, dataset, training, training.outcome) > 0
+    ).cast(pl.Float64)
 
 
-def _cohort_row_counts(
+def _cohort_row_count_by_training_person(
     frame: pl.DataFrame, dataset: Dataset, training: ProjectTrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""

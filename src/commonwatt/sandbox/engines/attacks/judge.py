@@ -109,7 +109,7 @@ def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
 
 def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -> AttackVerdict:
     """Judge one attack by what it met and what became of the bait."""
-    met = attack_outcome_signs(outcome)
+    met = attack_job_ending_signs(outcome)
     log = outcome.log.decode("utf-8", "replace")
     collected = [output.path.read_bytes() for output in outcome.outputs]
     # The right layer must have stopped it: an attack that failed for another reason proves
@@ -124,7 +124,7 @@ def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -
     return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=outcome.wall_s)
 
 
-def attack_outcome_signs(outcome: JobOutcome) -> frozenset[str]:
+def attack_job_ending_signs(outcome: JobOutcome) -> frozenset[str]:
     """Return every sign that a job's end shows."""
     signs = {outcome.ending.value, *(refusal.value for refusal in outcome.refusals)}
     for line in outcome.log.decode("utf-8", "replace").splitlines():

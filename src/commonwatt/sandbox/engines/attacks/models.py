@@ -41,12 +41,12 @@ def hostile_models() -> Iterator[OfferedModel]:
     yield _offered_model(
         "a tree with a leaf for each person",
         rows,
-        _tree_model_document([_grow_model_tree(x, y, 1)]),
+        _tree_model_document([_grow_attack_model_tree(x, y, 1)]),
     )
     yield _offered_model(
         "a tree with leaves of three people",
         rows,
-        _tree_model_document([_grow_model_tree(x, y, 3)]),
+        _tree_model_document([_grow_attack_model_tree(x, y, 3)]),
     )
     yield _offered_model(
         "trees that each hold people",
@@ -73,7 +73,7 @@ def hostile_models() -> Iterator[OfferedModel]:
         "a name as a feature", rows, _model_with_identifying_names(_linear_model_document(weights))
     )
     yield _offered_model("a network of a memory's size", rows, _network_model_holding_people(x))
-    yield _offered_model("more weights than people", *_model_of_too_few_people())
+    yield _offered_model("more weights than people", *_attack_rows_and_model_of_few_people())
 
 
 def honest_models(count: int = 10) -> Iterator[OfferedModel]:
@@ -83,7 +83,9 @@ def honest_models(count: int = 10) -> Iterator[OfferedModel]:
         x, y = rows.x[rows.is_member], rows.y[rows.is_member]
         if number % 2:
             yield _offered_model(
-                f"a small tree {number}", rows, _tree_model_document([_grow_model_tree(x, y, 40)])
+                f"a small tree {number}",
+                rows,
+                _tree_model_document([_grow_attack_model_tree(x, y, 40)]),
             )
         else:
             yield _offered_model(
@@ -114,7 +116,7 @@ def _offered_model(name: str, rows: TrainingRows, model: dict[str, Any]) -> Offe
     return OfferedModel(name, json.dumps(model).encode(), rows)
 
 
-def _airlock_model_document(body: dict[str, Any], link: str = "identity") -> dict[str, Any]:
+def _attack_model_document_of_body(body: dict[str, Any], link: str = "identity") -> dict[str, Any]:
     size = len(FEATURES)
     return {
         "format": FORMAT, "features": list(FEATURES), "link": link,
@@ -123,7 +125,9 @@ def _airlock_model_document(body: dict[str, Any], link: str = "identity") -> dic
 
 
 def _linear_model_document(weights: Floats) -> dict[str, Any]:
-    return _airlock_model_document({"kind": "linear", "start": 0.0, "weights": weights.tolist()})
+    return _attack_model_document_of_body(
+        {"kind": "linear", "start": 0.0, "weights": weights.tolist()}
+    )
 
 
 def _fit_sandbox_linear_weights(x: Floats, y: Floats) -> Floats:
@@ -132,11 +136,11 @@ def _fit_sandbox_linear_weights(x: Floats, y: Floats) -> Floats:
 
 
 def _tree_model_document(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
-    return _airlock_model_document(
+    return _attack_model_document_of_body(
         {
             "kind": "trees",
             "start": 0.0,
-            "scale": _six_digit_model_number(1 / len(trees)),
+            "scale": _attack_number_rounded_to_six_digits(1 / len(trees)),
             "trees": trees,
         }
     )
@@ -147,10 +151,10 @@ def _overfit_forest_trees(
 ) -> list[dict[str, list[float]]]:
     chance = named_random_stream(2, "forest")
     picks = [chance.integers(0, len(x), len(x) // 2) for _ in range(trees)]
-    return [_grow_model_tree(x[pick], y[pick], leaf) for pick in picks]
+    return [_grow_attack_model_tree(x[pick], y[pick], leaf) for pick in picks]
 
 
-def _grow_model_tree(x: Floats, y: Floats, leaf: int) -> dict[str, list[float]]:
+def _grow_attack_model_tree(x: Floats, y: Floats, leaf: int) -> dict[str, list[float]]:
     """Return a tree that halves its people at a median until a leaf has few."""
     tree: dict[str, list[float]] = {
         "feature": [], "threshold": [], "left": [], "right": [], "value": [],
@@ -163,7 +167,7 @@ def _grow_model_tree_node(x: Floats, y: Floats, leaf: int, tree: dict[str, list[
     node = len(tree["feature"])
     for name, value in (("feature", -1), ("threshold", 0.0), ("left", -1), ("right", -1)):
         tree[name].append(value)
-    tree["value"].append(_six_digit_model_number(float(y.mean())))
+    tree["value"].append(_attack_number_rounded_to_six_digits(float(y.mean())))
     feature, threshold = _model_tree_median_split(x, leaf)
     if feature >= 0:
         goes_left = x[:, feature] <= threshold
@@ -181,7 +185,7 @@ def _model_tree_median_split(x: Floats, leaf: int) -> tuple[int, float]:
         left = int((x[:, feature] <= threshold).sum())
         smaller = min(left, len(x) - left)
         if smaller > best[2]:
-            best = (feature, _six_digit_model_number(threshold), smaller)
+            best = (feature, _attack_number_rounded_to_six_digits(threshold), smaller)
     return best[0], best[1]
 
 
@@ -191,27 +195,33 @@ def _tree_with_hidden_person_leaf(x: Floats, y: Floats) -> dict[str, list[float]
     # finds it.
     highest = float(np.sort(x[:, 1])[-1])
     return {
-        "feature": [1, -1, -1], "threshold": [highest - 0.05, 0.0, 0.0], "left": [1, -1, -1],
-        "right": [2, -1, -1], "value": [0.5, _six_digit_model_number(float(y.mean())), 1.0],
-    }  # fmt: skip
+        "feature": [1, -1, -1],
+        "threshold": [highest - 0.05, 0.0, 0.0],
+        "left": [1, -1, -1],
+        "right": [2, -1, -1],
+        "value": [0.5, _attack_number_rounded_to_six_digits(float(y.mean())), 1.0],
+    }
 
 
 def _network_model_holding_people(x: Floats) -> dict[str, Any]:
     rows = [
-        [_six_digit_model_number(value) for value in row] for row in np.tile(x, (20, 1)).T.tolist()
+        [_attack_number_rounded_to_six_digits(value) for value in row]
+        for row in np.tile(x, (20, 1)).T.tolist()
     ]
     layers = [
         {"weights": rows, "bias": [0.0] * len(rows[0])},
         {"weights": [[0.0]] * len(rows[0]), "bias": [0.0]},
     ]
-    return _airlock_model_document({"kind": "network", "activation": "relu", "layers": layers})
+    return _attack_model_document_of_body(
+        {"kind": "network", "activation": "relu", "layers": layers}
+    )
 
 
 def _model_with_identifying_names(model: dict[str, Any]) -> dict[str, Any]:
     return model | {"features": ["age", "bmi", "systolic", "patient CHAN Tai Man A123456(3)"]}
 
 
-def _model_of_too_few_people() -> tuple[TrainingRows, dict[str, Any]]:
+def _attack_rows_and_model_of_few_people() -> tuple[TrainingRows, dict[str, Any]]:
     """Return a model fitted to hardly more people than it has weights."""
     rows = made_up_people(3, 24)
     return rows, _linear_model_document(
@@ -219,5 +229,5 @@ def _model_of_too_few_people() -> tuple[TrainingRows, dict[str, Any]]:
     )
 
 
-def _six_digit_model_number(value: float) -> float:
+def _attack_number_rounded_to_six_digits(value: float) -> float:
     return float(f"{value:.6g}")

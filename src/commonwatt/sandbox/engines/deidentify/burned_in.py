@@ -21,7 +21,7 @@ from commonwatt.processes.spawn import ProcessKind, run_process
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.marks import (
     image_text_agrees_with_header,
-    is_part_of_image_mark,
+    is_line_misread_dicom_mark,
     is_technical_image_mark,
 )
 
@@ -124,11 +124,11 @@ def _burned_in_line_verdict(texts: list[str], place: Place, header: frozenset[st
     fitting = [text for text in texts if _harmless_text_fits_line(text, place)]
     if len(fitting) > 1 or any(_burned_in_letter_count(text) >= _SURE for text in fitting):
         return "mark"
-    if _burned_in_line_width(place) <= _ONE_LETTER * _burned_in_line_height(place):
+    if _burned_in_line_width(place) <= _ONE_LETTER * _burned_in_line_height_px(place):
         return "mark" if fitting else "letter"
     return (
         "mark"
-        if any(texts.count(text) > 1 and is_part_of_image_mark(text) for text in texts)
+        if any(texts.count(text) > 1 and is_line_misread_dicom_mark(text) for text in texts)
         else "unknown"
     )
 
@@ -137,14 +137,14 @@ def _harmless_text_fits_line(text: str, place: Place) -> bool:
     """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
     letters = len(text.replace(" ", ""))
     gaps = text.count(" ")
-    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _burned_in_line_height(place)
+    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _burned_in_line_height_px(place)
     return is_technical_image_mark(text) and _burned_in_line_width(place) <= most
 
 
 def _burned_in_letter_is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
     """Return whether a letter has nothing beside it but marks, so that it begins no name."""
     rows, columns = places[index]
-    reach = _ALONE * _burned_in_line_height(places[index])
+    reach = _ALONE * _burned_in_line_height_px(places[index])
     return not any(
         verdicts[i] != "mark"
         and min(rows.stop, others.stop) - max(rows.start, others.start) > 0
@@ -162,7 +162,7 @@ def _burned_in_line_width(place: Place) -> int:
     return place[1].stop - place[1].start
 
 
-def _burned_in_line_height(place: Place) -> int:
+def _burned_in_line_height_px(place: Place) -> int:
     return place[0].stop - place[0].start
 
 
@@ -214,7 +214,7 @@ def _burned_in_line_places(strokes: Grey) -> list[Place]:
     ]
     labelled = ndimage.label(joined, structure=np.ones((3, 3)))[0]
     areas = cast("list[Place]", ndimage.find_objects(labelled))
-    tall = [place for place in areas if _LOWEST <= _burned_in_line_height(place) <= _TALLEST]
+    tall = [place for place in areas if _LOWEST <= _burned_in_line_height_px(place) <= _TALLEST]
     return sorted(
         _join_words_into_text_lines(tall), key=lambda place: (place[0].start, place[1].start)
     )
@@ -237,8 +237,8 @@ def _join_words_into_text_lines(places: list[Place]) -> list[Place]:
 def _word_continues_text_line(line: Place, word: Place) -> bool:
     """Return whether a word stands on a line, next to what is there already."""
     tall, small = (
-        max(_burned_in_line_height(line), _burned_in_line_height(word)),
-        min(_burned_in_line_height(line), _burned_in_line_height(word)),
+        max(_burned_in_line_height_px(line), _burned_in_line_height_px(word)),
+        min(_burned_in_line_height_px(line), _burned_in_line_height_px(word)),
     )
     shared = min(line[0].stop, word[0].stop) - max(line[0].start, word[0].start)
     gap = word[1].start - line[1].stop
@@ -259,10 +259,10 @@ def _tesseract_line_readings(
     """Return what each line reads as: all from one page, then alone what that left unclear."""
     if not places:
         return []
-    inks = [_enlarged_text_line_image(strokes, place) for place in places]
-    first = _tesseract_words_by_line(*_read_text_lines_as_page(inks, program))
+    inks = [_enlarged_burned_in_line_image(strokes, place) for place in places]
+    first = _tesseract_words_by_line(*_burned_in_ocr_tsv_and_line_tops(inks, program))
     return [
-        [text, *_further_readings([ink, _enlarged_text_line_image(grey, place)], program)]
+        [text, *_further_readings([ink, _enlarged_burned_in_line_image(grey, place)], program)]
         if _burned_in_line_is_unclear(text, place, header)
         else [text]
         for text, ink, place in zip(first, inks, places, strict=True)
@@ -272,9 +272,9 @@ def _tesseract_line_readings(
 def _burned_in_line_is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
     """Return whether a line short enough for a mark was read as none, and as no one's name."""
     short = (
-        _ONE_LETTER * _burned_in_line_height(place)
+        _ONE_LETTER * _burned_in_line_height_px(place)
         < _burned_in_line_width(place)
-        <= _SHORT * _burned_in_line_height(place)
+        <= _SHORT * _burned_in_line_height_px(place)
     )
     clear = is_technical_image_mark(text) and _burned_in_letter_count(text) >= _SURE
     return short and not clear and not image_text_agrees_with_header(text, header)
@@ -285,7 +285,7 @@ def _further_readings(inks: list[Ink], program: str) -> list[str]:
     return [_tesseract_words_by_line(_run_tesseract_tsv(ink, program, "7"), [0])[0] for ink in inks]
 
 
-def _read_text_lines_as_page(inks: list[Ink], program: str) -> tuple[str, list[int]]:
+def _burned_in_ocr_tsv_and_line_tops(inks: list[Ink], program: str) -> tuple[str, list[int]]:
     """Return what a page of all lines reads as, and where each line begins on it."""
     width = max(ink.shape[1] for ink in inks)
     page = [np.pad(ink, ((0, 0), (0, width - ink.shape[1])), constant_values=255) for ink in inks]
@@ -293,7 +293,7 @@ def _read_text_lines_as_page(inks: list[Ink], program: str) -> tuple[str, list[i
     return _run_tesseract_tsv(np.vstack(page), program, "6"), tops
 
 
-def _enlarged_text_line_image(strokes: Grey, place: Place) -> Ink:
+def _enlarged_burned_in_line_image(strokes: Grey, place: Place) -> Ink:
     """Return a line enlarged, dark on white, at its own full contrast, with a margin."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     rows, columns = place

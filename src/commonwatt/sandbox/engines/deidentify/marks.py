@@ -51,7 +51,7 @@ def is_technical_image_mark(text: str) -> bool:
     ... )
     (True, True, False)
     """
-    kinds = [_dicom_word_mark_number_or_other(word) for word in _image_text_words(text)]
+    kinds = [_burned_in_word_kind(word) for word in _image_text_words(text)]
     # A row of many numbers may be an identity number read in pieces.
     if not kinds or "other" in kinds or kinds.count("number") > _MOST_NUMBERS:
         return False
@@ -63,13 +63,17 @@ def is_technical_image_mark(text: str) -> bool:
     ) and not _dicom_text_has_year(text)
 
 
-def is_part_of_image_mark(text: str) -> bool:
+def is_line_misread_dicom_mark(text: str) -> bool:
     """Return whether a line is one word that a mark begins with, or differs from by a letter.
 
-    >>> is_part_of_image_mark("Gai"), is_part_of_image_mark("Ga"), is_part_of_image_mark("Lam")
+    >>> (
+    ...     is_line_misread_dicom_mark("Gai"),
+    ...     is_line_misread_dicom_mark("Ga"),
+    ...     is_line_misread_dicom_mark("Lam"),
+    ... )
     (True, False, False)
     """
-    return [_dicom_word_mark_number_or_other(word) for word in _image_text_words(text)] == ["like"]
+    return [_burned_in_word_kind(word) for word in _image_text_words(text)] == ["like"]
 
 
 def _image_text_words(text: str) -> list[str]:
@@ -96,7 +100,7 @@ def _with_first_letter_as_digit(image_word: str) -> str:
     return image_word
 
 
-def _dicom_word_mark_number_or_other(image_word: str) -> str:
+def _burned_in_word_kind(image_word: str) -> str:
     """Return `mark`, `number`, `like` (a mark misread) or `other`."""
     upper = image_word.upper()
     if image_word in _SIDES or upper in _UNITS | _SETTINGS:

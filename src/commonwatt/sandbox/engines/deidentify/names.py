@@ -51,7 +51,7 @@ _ENOUGH: Final = 4
 
 
 @cache
-def _clinical_word_characters() -> frozenset[str]:
+def _chinese_characters_in_no_given_name() -> frozenset[str]:
     """Return characters of clinical words that given names are not made of."""
     return _CLINICAL - deidentification_word_list("given-zh.txt")
 
@@ -108,14 +108,16 @@ def _given_name_length(text: str, start: int, given_start: int) -> int:
 
 def _is_chinese_given_name(text: str, start: int, given_start: int, length: int, cue: int) -> bool:
     chars = text[given_start : given_start + length]
-    if chars[0] in _clinical_word_characters() or any(char in _STOP_GIVEN for char in chars):
+    if chars[0] in _chinese_characters_in_no_given_name() or any(
+        char in _STOP_GIVEN for char in chars
+    ):
         return False
     listed = sum(char in deidentification_word_list("given-zh.txt") for char in chars)
     end = given_start + length
     followed = bool(_AFTER.match(text, end))
     open_end = not _ONE.match(text, end)
     open_start = start == 0 or not _ONE.match(text, start - 1)
-    clinical = chars[-1] in _clinical_word_characters()
+    clinical = chars[-1] in _chinese_characters_in_no_given_name()
     # Each sign alone is weak in Chinese, which has no capitals and no blanks; a name needs
     # several.
     score = 2 * cue + 2 * followed + open_end + open_start + 2 * listed - 3 * clinical

@@ -26,7 +26,7 @@ def is_hkid(text: str) -> bool:
     if match is None:
         return False
     # A single letter is preceded by a blank, which counts as 36.
-    head = [36, *(_letter(char) for char in match[1])][-2:]
+    head = [36, *(_identity_number_letter_value(char) for char in match[1])][-2:]
     values = [*head, *(int(digit) for digit in match[2])]
     total = sum(weight * value for weight, value in zip(range(9, 1, -1), values, strict=True))
     check = 10 if match[3] == "A" else int(match[3])
@@ -72,5 +72,5 @@ def card_number_passes_luhn(text: str) -> bool:
     return bool(digits) and sum(doubled) % 10 == 0
 
 
-def _letter(char: str) -> int:
+def _identity_number_letter_value(char: str) -> int:
     return ord(char) - ord("A") + 10

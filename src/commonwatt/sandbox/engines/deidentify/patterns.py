@@ -249,7 +249,7 @@ def _check_digit_recogniser(
     return recognise
 
 
-def _unless_lot_recogniser(
+def _identifier_recogniser_except_lots(
     pattern: re.Pattern[str], label: IdentifierLabel
 ) -> Callable[[str], Iterator[IdentifierSpan]]:
     def recognise(text: str) -> Iterator[IdentifierSpan]:
@@ -286,11 +286,11 @@ _RECOGNISERS: Final = (
     _check_digit_recogniser(_TWID, IdentifierLabel.TWID, is_taiwan_id),
     _identifier_recogniser(_EMAIL, IdentifierLabel.EMAIL),
     _identifier_recogniser(_URL, IdentifierLabel.URL),
-    _unless_lot_recogniser(_PHONE, IdentifierLabel.PHONE),
+    _identifier_recogniser_except_lots(_PHONE, IdentifierLabel.PHONE),
     _identifier_recogniser(_PHONE_CUED, IdentifierLabel.PHONE, 1),
     _identifier_recogniser(_MRN_WHOLE, IdentifierLabel.MRN),
     _identifier_recogniser(_MRN_CUED, IdentifierLabel.MRN, 1),
-    _unless_lot_recogniser(_MRN, IdentifierLabel.MRN),
+    _identifier_recogniser_except_lots(_MRN, IdentifierLabel.MRN),
     _identifier_recogniser(_DATE, IdentifierLabel.DATE),
     _identifier_recogniser(_DATE_WORDS, IdentifierLabel.DATE),
     _identifier_recogniser(_DATE_ROC, IdentifierLabel.DATE),

@@ -101,7 +101,7 @@ def tokenise(
     """
     spans = [match.span() for match in _TOKEN.finditer(text)]
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    marks = _chinese_phrase_marks(text)
+    marks = _chinese_word_bits_by_position(text)
     flat = "l" if text.islower() else "U" if text.isupper() else ""
     rows: list[tuple[int, ...]] = []
     last = 0
@@ -141,7 +141,7 @@ def _token_feature_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]
         # In training some texts see no list of names, so that names on no list are found by what
         # stands about them.
         lists &= ~(_NAMES | 4 | 32)
-    shape = _token_shape(token)
+    shape = _tagger_token_shape(token)
     if flat and token.isalpha() and not _is_chinese_character(token):
         shape += flat  # capitals tell nothing where a text has none or no others
     kind = _deidentify_token_hash(
@@ -158,7 +158,7 @@ def _token_feature_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]
     )
 
 
-def _token_shape(token: str) -> str:
+def _tagger_token_shape(token: str) -> str:
     """Return the look of a token: `Xx`, `X`, `x`, digits by their number, a mark as itself."""
     if token.isdigit():
         return f"9{min(len(token), 12)}" + (
@@ -192,10 +192,10 @@ def _token_name_list_bits(token: str, word: str) -> int:
             | _GIVEN_ZH * (token in deidentification_word_list("given-zh.txt"))
             | _PLACE_ZH * (token in _ROAD_CHARACTERS)
         )
-    return _latin_word_list_bits().get(word, 0) or _deidentify_inflected_word_bits(word)
+    return _latin_word_list_bits().get(word, 0) or _inflected_common_word_list_bits(word)
 
 
-def _deidentify_inflected_word_bits(word: str) -> int:
+def _inflected_common_word_list_bits(word: str) -> int:
     """Return the lists of a common word in a simple ending."""
     listed = _latin_word_list_bits()
     for ending in ("s", "ed", "ing", "es", "ly"):
@@ -220,7 +220,7 @@ def _latin_word_list_bits() -> dict[str, int]:
 
 
 @cache
-def _chinese_phrase_pattern() -> re.Pattern[str]:
+def _chinese_medical_or_cue_word_pattern() -> re.Pattern[str]:
     """Return the pattern of Chinese words that are no name, and of cues beside names."""
     medical = sorted(
         deidentification_word_list("words-zh.txt"), key=lambda word: (-len(word), word)
@@ -229,12 +229,12 @@ def _chinese_phrase_pattern() -> re.Pattern[str]:
     return re.compile(f"(?P<medical>{'|'.join(medical)})|(?P<cue>{'|'.join(cues)})")
 
 
-def _chinese_phrase_marks(text: str) -> dict[int, int]:
+def _chinese_word_bits_by_position(text: str) -> dict[int, int]:
     """Return marks by position, for characters that belong to a known Chinese word."""
     marks: dict[int, int] = {}
     if text.isascii():
         return marks
-    for match in _chinese_phrase_pattern().finditer(text):
+    for match in _chinese_medical_or_cue_word_pattern().finditer(text):
         bit = _MEDICAL if match.lastgroup == "medical" else _CUE
         for at in range(match.start(), match.end()):
             marks[at] = bit

@@ -36,7 +36,7 @@ class ControlGroup:
         """Return the files into which a process writes 0 to join."""
         return [str(folder / "cgroup.procs") for folder in dict.fromkeys(self.folders.values())]
 
-    def pids(self) -> list[int]:
+    def isolated_job_pids(self) -> list[int]:
         """Return the processes that live in the group."""
         text = (self.folders["pids"] / "cgroup.procs").read_text(encoding="ascii")
         return [int(pid) for pid in text.split()]
@@ -62,7 +62,7 @@ class ControlGroup:
         )
         return int(fields["usage_usec"]) / 1e6
 
-    def ran_out_of_memory(self) -> bool:
+    def isolated_job_ran_out_of_memory(self) -> bool:
         """Return whether the kernel killed a process of the group for memory."""
         for name in ("memory.oom_control", "memory.events"):
             path = self.folders["memory"] / name
@@ -82,7 +82,7 @@ class ControlGroup:
         if (switch := self.folders["pids"] / "cgroup.kill").exists():
             switch.write_text("1", encoding="ascii")  # version 2 kills forks in flight, too
         # In a loop: a process that was forking when the list was read is in the next one.
-        while alive := self.pids():
+        while alive := self.isolated_job_pids():
             for pid in alive:
                 _kill_isolated_process(pid)
             if time.monotonic() > deadline:

@@ -1,10 +1,10 @@
 """An isolated job as a command, for a backend that starts it on another machine.
 
-`prepare_handover_step` writes a job into a folder that both machines see and returns the
+`prepare_isolated_job_handover` writes a job into a folder that both machines see and returns the
 exact command and environment; Slurm runs it as `srun --export=NONE … argv`, as
 root of the machine, because each job gets a user id of its own there. The
 command proves that machine's isolation, runs the job in the same isolation as
-always, and leaves what was collected and how it ended. `collect_handover_step` reads
+always, and leaves what was collected and how it ended. `collect_isolated_job_outcome` reads
 that, believes no byte without its digest and its kind, and returns the same
 `JobOutcome` as `IsolationNode.run`. `RemoteJobRunner` is both as a runner for `Project.submit`.
 
@@ -55,7 +55,7 @@ class HandoverStep:
     limits: JobLimits
 
 
-def prepare_handover_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverStep:
+def prepare_isolated_job_handover(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverStep:
     """Write `job` into the new folder `stage` and return the command that runs it.
 
     Args:
@@ -83,7 +83,7 @@ def prepare_handover_step(job: IsolatedJob, stage: Path, node_folder: Path) -> H
     )  # fmt: skip
 
 
-def collect_handover_step(step: HandoverStep, to: Path) -> JobOutcome:
+def collect_isolated_job_outcome(step: HandoverStep, to: Path) -> JobOutcome:
     """Return how a step ended, with its outputs checked again and moved into `to`.
 
     Raises:
@@ -126,12 +126,12 @@ class RemoteJobRunner:
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` elsewhere and collect its outputs into the folder `to`."""
-        step = prepare_handover_step(
+        step = prepare_isolated_job_handover(
             job, self.stages / f"step-{secrets.token_hex(6)}", self.node_folder
         )
         try:
             self.submit_step(step)
-            return collect_handover_step(step, to)
+            return collect_isolated_job_outcome(step, to)
         finally:
             shutil.rmtree(step.stage)
 
@@ -175,7 +175,7 @@ def _read_handover_job(stage: Path) -> IsolatedJob:
     )  # fmt: skip
 
 
-def _run_handover_step(stage: Path, node_folder: Path) -> None:
+def _run_isolated_job_handover(stage: Path, node_folder: Path) -> None:
     """Do a step on this machine; the end is written last."""
     outcome = prove_node(node_folder).run(_read_handover_job(stage), to=stage / _OUTPUTS)
     (stage / _LOG).write_bytes(outcome.log)
@@ -195,4 +195,4 @@ def _run_handover_step(stage: Path, node_folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _run_handover_step(Path(sys.argv[1]), Path(sys.argv[2]))
+    _run_isolated_job_handover(Path(sys.argv[1]), Path(sys.argv[2]))

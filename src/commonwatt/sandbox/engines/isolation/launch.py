@@ -26,13 +26,13 @@ _MOVE_MOUNT, _EMPTY_PATH, _HERE = 429, 0x4, -100
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become_isolated_job(plan_fd: int) -> None:
+def become_isolated_sandbox_job(plan_fd: int) -> None:
     """Read the plan from `plan_fd`, carry it out, become bubblewrap."""
     with os.fdopen(plan_fd, encoding="utf-8") as file:
         plan: dict[str, Any] = json.load(file)
     # First of all: everything that follows, forks included, is already counted and limited.
     for path in plan["cgroup_procs"]:
-        _join_control_group(path, "0")
+        _join_isolated_job_control_group(path, "0")
     _leave_host_mount_table(plan["stage"])
     for bind in plan["binds"]:
         _bind_mount_into_stage(bind["source"], f"{plan['stage']}/{bind['name']}")
@@ -53,7 +53,7 @@ def become_isolated_job(plan_fd: int) -> None:
 
 
 def _leave_host_mount_table(stage: str) -> None:
-    _check_mount_call(_libc.unshare(_NEW_MOUNTS))
+    _check_isolated_job_mount_call(_libc.unshare(_NEW_MOUNTS))
     # Private first, or mounts made here would show in the host's table.
     _mount_for_isolated_job(None, "/", None, _PRIVATE | _RECURSIVE, None)
     _mount_for_isolated_job("stage", stage, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
@@ -69,7 +69,9 @@ def _bind_mount_into_stage(source: str, target: str) -> None:
 
 def _move_mount_into_stage(fd: int, target: str) -> None:
     os.mkdir(target)
-    _check_mount_call(_libc.syscall(_MOVE_MOUNT, fd, b"", _HERE, target.encode(), _EMPTY_PATH))
+    _check_isolated_job_mount_call(
+        _libc.syscall(_MOVE_MOUNT, fd, b"", _HERE, target.encode(), _EMPTY_PATH)
+    )
     os.close(fd)  # else the job would inherit it
 
 
@@ -79,21 +81,21 @@ def _mount_for_isolated_job(
     arguments = [
         None if argument is None else argument.encode() for argument in (source, target, kind, data)
     ]
-    _check_mount_call(
+    _check_isolated_job_mount_call(
         _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3])
     )
 
 
-def _check_mount_call(result: int) -> None:
+def _check_isolated_job_mount_call(result: int) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), "launch")
 
 
-def _join_control_group(path: str, text: str) -> None:
+def _join_isolated_job_control_group(path: str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, text.encode())
     os.close(fd)
 
 
 if __name__ == "__main__":
-    become_isolated_job(int(sys.argv[1]))
+    become_isolated_sandbox_job(int(sys.argv[1]))

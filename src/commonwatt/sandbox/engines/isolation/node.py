@@ -142,7 +142,7 @@ class _PreparedIsolation:
 
 def _isolated_job_ending(process: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
     # Asked first: a job that is killed for memory ends like any other killed one.
-    if group.ran_out_of_memory():
+    if group.isolated_job_ran_out_of_memory():
         return JobEnding.OUT_OF_MEMORY
     if process.timed_out:
         return JobEnding.TIMED_OUT
@@ -247,14 +247,14 @@ def _prepare_isolation(
         # removed.
         stack.callback(group.remove)
         stack.callback(group.kill)
-        folders = _job_memory_folder_fds(job.limits, uid)
+        folders = _isolated_job_memory_folder_fds(job.limits, uid)
         for fd in folders.values():
             stack.callback(os.close, fd)
         plan = _isolation_launch_plan(node, job, uid, stage=stage, program=program, group=group)
         yield _PreparedIsolation(group, folders, plan)
 
 
-def _job_memory_folder_fds(limits: JobLimits, uid: int) -> dict[str, int]:
+def _isolated_job_memory_folder_fds(limits: JobLimits, uid: int) -> dict[str, int]:
     sizes = {
         "out": (limits.output_bytes, limits.output_files),
         "tmp": (limits.scratch_bytes, _SCRATCH_INODES),

@@ -33,7 +33,9 @@ def clean_output_of_kind(data: bytes, kind: OutputKind) -> bytes | None:
     if kind is OutputKind.PNG:
         return _png_without_text_chunks(data)
     text = _output_as_plain_text(data)
-    if text is None or (kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_output_json(text)):
+    if text is None or (
+        kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_job_output_json(text)
+    ):
         return None
     return data
 
@@ -48,7 +50,7 @@ def _output_as_plain_text(data: bytes) -> str | None:
     return text if clean else None
 
 
-def _is_output_json(text: str) -> bool:
+def _is_job_output_json(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -104,7 +104,7 @@ class JobRuntime:
                 "r_sha256": file_sha256(self.r),
                 "packages_sha256": _job_packages_sha256([file_sha256(path) for path in packages]),
             }
-        return _python_environment_record(self.site)
+        return _job_python_environment_record(self.site)
 
     def _r_environment_variables(self) -> dict[str, str]:
         # Debian links BLAS through /etc/alternatives, which an isolated job does not see.
@@ -127,7 +127,7 @@ def isolated_program_path(language: JobLanguage) -> str:
 
 
 @lru_cache(4)  # a thousand small files are read for it
-def _python_environment_record(site: Path) -> dict[str, str]:
+def _job_python_environment_record(site: Path) -> dict[str, str]:
     names = sorted(
         f"{distribution.metadata['Name']}=={distribution.version}"
         for distribution in distributions(path=[str(site)])

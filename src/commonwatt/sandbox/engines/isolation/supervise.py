@@ -74,9 +74,9 @@ def run_isolated_process(
         try:
             # Our copy of the writing end must be closed, or the end of the report would never
             # come.
-            _release_pipe_keeping_fd(info_inside)
+            _close_isolated_job_pipe_keeping_fd(info_inside)
             watch = _IsolatedProcessMonitor(process, limits, started)
-            watch.read_until_end(info, gate)
+            watch.read_isolated_job_until_end(info, gate)
         finally:
             # In any case, also when our own code failed: the first process may be gone and its
             # children not.
@@ -111,7 +111,7 @@ class _IsolatedProcessMonitor:
         self._pid, self._deadline = process.pid, started + limits.wall_s
         self._info = bytearray()
 
-    def read_until_end(self, info: int, gate: int) -> None:
+    def read_isolated_job_until_end(self, info: int, gate: int) -> None:
         """Read what comes until the first process ends or time is up."""
         # A descriptor of the process: it cannot be reused by another as a number can, and it can
         # be waited for beside the pipes.
@@ -247,7 +247,7 @@ def _launcher_memory_file(stack: ExitStack, data: bytes) -> int:
     return fd
 
 
-def _release_pipe_keeping_fd(fd: int) -> None:
+def _close_isolated_job_pipe_keeping_fd(fd: int) -> None:
     """Give up our end of a pipe but keep its number, which is closed later."""
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, fd, inheritable=False)

@@ -121,7 +121,7 @@ def noisy_total_query(
 
     The bounds must be fixed without looking at the data.
     """
-    unit = _noise_grid_unit(lowest, highest)
+    unit = _privacy_noise_grid_steps_per_unit(lowest, highest)
     steps = _noise_grid_steps(values, lowest, highest, unit)
     # A person may add the bound of larger size, whichever sign it has.
     largest = math.ceil(max(abs(lowest), abs(highest)) * unit)
@@ -258,7 +258,7 @@ def _privacy_regression_design_matrix(features: npt.ArrayLike) -> Floats:
     return np.hstack([np.ones((len(x), 1)), x])
 
 
-def _noise_grid_unit(lowest: float, highest: float) -> int:
+def _privacy_noise_grid_steps_per_unit(lowest: float, highest: float) -> int:
     """Return grid steps per unit: finer for small bounds, never below one."""
     if not (math.isfinite(lowest) and math.isfinite(highest) and lowest < highest):
         raise PrivacyBudgetError("bounds", wanted=Message("two numbers, the lower one first"))

@@ -63,13 +63,13 @@ def measure_reidentification_risk(
         k=int(classes.min()) if people else 0,
         unique_share=float((classes == 1).sum() / people) if people else 0.0,
         mean_guess_share=float(len(classes) / people) if people else 0.0,
-        population_risk_share=_mean_population_risk(by_person, sampled_share),
+        population_risk_share=_mean_population_reidentification_risk(by_person, sampled_share),
         l=_smallest_l_diversity(frame, quasi, sensitive) if sensitive else None,
         t=_largest_t_closeness(frame, quasi, sensitive) if sensitive else None,
     )
 
 
-def _mean_population_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
+def _mean_population_reidentification_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
     """Return the mean of E(1/F | f), F the class in the population, f in the sample.
 
     E(1/F | f) = p^f / f · 2F1(f, f; f + 1; 1 - p), p the sampled share.

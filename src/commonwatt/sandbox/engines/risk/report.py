@@ -87,7 +87,7 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
         risk=measure_reidentification_risk(records, quasi),
         before=link_by_quasi_identifiers(knowledge, raw_records, _KNOWN_RAW, same),
         after=link_by_quasi_identifiers(
-            _attacker_knowledge_as_released(knowledge),
+            _deidentified_attacker_knowledge(knowledge),
             records.rename({"patient_id": "record"}),
             quasi,
             truth,
@@ -98,7 +98,7 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
     )
 
 
-def _attacker_knowledge_as_released(knowledge: pl.DataFrame) -> pl.DataFrame:
+def _deidentified_attacker_knowledge(knowledge: pl.DataFrame) -> pl.DataFrame:
     """Return the attacker's knowledge in the form of the release, whose rules are public."""
     # The rules are public, so the attacker bands and cuts what they know as the release does. The
     # key is not, and a key of zeros changes only tokens, which are dropped.

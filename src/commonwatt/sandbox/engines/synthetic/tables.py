@@ -85,7 +85,7 @@ class SyntheticTable:
     person: str = "patient_id"
 
     @property
-    def data_column_count(self) -> int:
+    def privacy_spending_column_count(self) -> int:
         """Return how many columns look at the data, and so cost."""
         return sum(
             not isinstance(domain, IdentifierColumn | PersonColumn)
@@ -114,7 +114,7 @@ def make_synthetic_tables(
     check_epsilon(epsilon)
     # Evenly between the columns: a finer split would need to know which columns matter, and that
     # is read from the data.
-    share = epsilon / max(1, sum(table.data_column_count for table in tables.values()))
+    share = epsilon / max(1, sum(table.privacy_spending_column_count for table in tables.values()))
     # The same made-up people in every table, so that joins written outside run.
     people = max((table.rows for table in tables.values() if table.rows_a_person == 1), default=500)
     return {
@@ -150,7 +150,7 @@ def _draw_synthetic_table(
         # Sensitivity is proved for so many rows a person; more of anybody's would break the
         # bound.
         frame = limit_rows_a_person(frame, table.person, table.rows_a_person)
-    elif table.data_column_count:
+    elif table.privacy_spending_column_count:
         raise PrivacyBudgetError(
             "synthetic data", wanted=Message("a table whose rows name a person")
         )

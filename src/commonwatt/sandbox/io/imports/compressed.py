@@ -42,10 +42,10 @@ def open_import_file(source: Path) -> Generator[IO[bytes]]:
             else:
                 yield raw
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise compression_error(source) from RuntimeError(type(error).__name__)
+        raise compressed_import_file_error(source) from RuntimeError(type(error).__name__)
 
 
-def compression_error(source: Path) -> DataImportError:
+def compressed_import_file_error(source: Path) -> DataImportError:
     """Return what to say of a file whose packing is at fault."""
     return DataImportError(
         source.name,
@@ -69,7 +69,7 @@ def check_compressed_import_file(source: Path) -> None:
             for _ in _unpacked_dataset_zstd_blocks(raw):
                 pass
     except (EOFError, zstandard.ZstdError) as error:
-        raise compression_error(source) from RuntimeError(type(error).__name__)
+        raise compressed_import_file_error(source) from RuntimeError(type(error).__name__)
 
 
 def _unpacked_dataset_zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:

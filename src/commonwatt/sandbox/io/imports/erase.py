@@ -61,7 +61,7 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     1. Write the copy beside it. 2. Two renames. 3. Wipe the old one. Killed at any
     moment, `finish_dataset_rewrite` leaves the old dataset or the new one, whole.
     """
-    draft, aside = _rewrite_folders(dataset.folder)
+    draft, aside = _erasing_and_erased_dataset_folders(dataset.folder)
     shutil.rmtree(draft, ignore_errors=True)
     # Copied and not linked: the wipe overwrites the old files, and a link would be the new file.
     shutil.copytree(dataset.folder, draft)
@@ -69,7 +69,7 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     for file, frame in frames.items():
         frame.write_parquet(draft / file, compression="zstd")
     after = {file: file_sha256(draft / file) for file in frames}
-    _write_rewritten_manifest(draft, after, {Path(f).stem: d.height for f, d in frames.items()})
+    _save_erased_dataset_manifest(draft, after, {Path(f).stem: d.height for f, d in frames.items()})
     # The unchanged files, too: their old copies are wiped, and no other is left.
     sync_tree(draft)
     dataset.folder.rename(aside)
@@ -81,7 +81,7 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
 
 def finish_dataset_rewrite(folder: Path) -> None:
     """Bring to its end a rewriting of the dataset in `folder` that was killed."""
-    draft, aside = _rewrite_folders(folder)
+    draft, aside = _erasing_and_erased_dataset_folders(folder)
     # The old folder is moved only when the new one is whole, so where it is gone the new is that.
     if aside.exists() and not folder.exists():
         draft.rename(folder)
@@ -89,7 +89,7 @@ def finish_dataset_rewrite(folder: Path) -> None:
     wipe([aside, draft])
 
 
-def _rewrite_folders(folder: Path) -> tuple[Path, Path]:
+def _erasing_and_erased_dataset_folders(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f".erasing-{folder.name}"), folder.with_name(f".erased-{folder.name}")
 
 
@@ -106,7 +106,11 @@ def _frames_without_person(dataset: Dataset, names: frozenset[str]) -> dict[str,
         removed[Path(file).stem] = frame.filter(theirs)
         if not removed[Path(file).stem].is_empty():
             frames[file] = frame.filter(~theirs)
-    return frames | _child_frames(dataset, removed) | _location_frame(dataset, frames, removed)
+    return (
+        frames
+        | _child_table_frames_after_erasure(dataset, removed)
+        | _location_frame_after_erasure(dataset, frames, removed)
+    )
 
 
 def _rows_of_person(dataset: Dataset, file: str, names: frozenset[str]) -> pl.Expr | None:
@@ -125,7 +129,9 @@ def _rows_of_person(dataset: Dataset, file: str, names: frozenset[str]) -> pl.Ex
     return pl.any_horizontal(same) if same else None
 
 
-def _child_frames(dataset: Dataset, removed: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _child_table_frames_after_erasure(
+    dataset: Dataset, removed: dict[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
     frames: dict[str, pl.DataFrame] = {}
     for table, (parent, column) in _CHILDREN.items():
         gone = removed.get(parent)
@@ -138,7 +144,7 @@ def _child_frames(dataset: Dataset, removed: dict[str, pl.DataFrame]) -> dict[st
     return frames
 
 
-def _location_frame(
+def _location_frame_after_erasure(
     dataset: Dataset, frames: dict[str, pl.DataFrame], removed: dict[str, pl.DataFrame]
 ) -> dict[str, pl.DataFrame]:
     """Return the table of places without those where only the person lived."""
@@ -158,7 +164,7 @@ def _location_frame(
     return {"location.parquet": left} if left.height < frame.height else {}
 
 
-def _write_rewritten_manifest(draft: Path, files: dict[str, str], rows: dict[str, int]) -> None:
+def _save_erased_dataset_manifest(draft: Path, files: dict[str, str], rows: dict[str, int]) -> None:
     path = dataset_manifest_path(draft)
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     facts["files"].update(files)

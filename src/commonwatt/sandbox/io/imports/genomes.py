@@ -334,7 +334,7 @@ def count_alleles(
         work = draft / WORK_TABLE
         work.mkdir()
         with open_import_database(work) as base:
-            groups = _select_people_by_group(base, dataset, leave_out)
+            groups = _select_genome_people_count_by_group(base, dataset, leave_out)
             _check_genome_group_sizes(dataset, groups, least_people)
             _judge_allele_cell_disclosure(base, dataset, least_people, smallest_cell)
             copy_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
@@ -358,7 +358,7 @@ def count_alleles(
     return counts_dataset, genome_reports[0]
 
 
-def _select_people_by_group(
+def _select_genome_people_count_by_group(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, leave_out: Iterable[str]
 ) -> dict[str, int]:
     """Make the table `chosen` of people and groups; return how many stand in each group."""

@@ -29,7 +29,7 @@ _ROWS_AT_ONCE: Final = 50_000
 _LONGEST_CELL: Final = 16 << 20
 
 
-def read_csv_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]:
+def save_lenient_csv_as_parquet_parts(source: Path, plain: TableFileSchema, to: Path) -> list[Path]:
     """Write the rows of `source` as Parquet files under `to`: cells as text, and their fault.
 
     Raises:
@@ -48,7 +48,7 @@ def read_csv_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[P
             next(rows, None)
         marks = frozenset(("", *plain.missing))
         checked = (
-            _lenient_csv_cells_and_fault(row, len(schema) - 1, marks) for row in rows if row != []
+            _dataset_csv_cells_and_fault(row, len(schema) - 1, marks) for row in rows if row != []
         )
         for number in count():
             block = list(islice(checked, _ROWS_AT_ONCE))
@@ -79,7 +79,7 @@ def _lenient_csv_rows(reader: Iterator[list[str]], source: Path) -> Iterator[lis
             yield None
 
 
-def _lenient_csv_cells_and_fault(
+def _dataset_csv_cells_and_fault(
     row: list[str] | None, width: int, marks: frozenset[str]
 ) -> list[str | None]:
     if row is None or len(row) != width:

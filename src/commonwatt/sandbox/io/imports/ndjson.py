@@ -118,11 +118,13 @@ def unpack_fhir_bundles(sources: list[Path], to: Path) -> tuple[list[Path], Tabl
                 files.setdefault(kind, []).append(json.dumps(resource, ensure_ascii=False))
             else:
                 leftover.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
-        _append(files, to)
-    return sorted(to.glob("*.ndjson")), _leftover_bundle_report(leftover, to)
+        _append_fhir_ndjson_lines(files, to)
+    return sorted(to.glob("*.ndjson")), _fhir_bundle_leftover_import_report(leftover, to)
 
 
-def _leftover_bundle_report(leftover: list[tuple[str, int, str]], to: Path) -> TableImportReport:
+def _fhir_bundle_leftover_import_report(
+    leftover: list[tuple[str, int, str]], to: Path
+) -> TableImportReport:
     quarantine_file = to / f"{_OTHER}.quarantine.parquet"
     pl.DataFrame(leftover, schema=QUARANTINE, orient="row").write_parquet(quarantine_file)
     reasons = [reason for _, _, reason in leftover]
@@ -147,7 +149,7 @@ def _fhir_bundle_resources(source: Path) -> Iterator[dict[str, Any] | None]:
         yield cast("dict[str, Any]", resource) if isinstance(resource, dict) else {}
 
 
-def _append(files: dict[str, list[str]], to: Path) -> None:
+def _append_fhir_ndjson_lines(files: dict[str, list[str]], to: Path) -> None:
     for kind, lines in files.items():
         with (to / f"{kind}.ndjson").open("a", encoding="utf-8") as file:
             file.writelines(line + "\n" for line in lines)

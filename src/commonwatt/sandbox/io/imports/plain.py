@@ -159,7 +159,7 @@ def _distinct_import_column_names(names: Sequence[str]) -> list[str]:
     return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
 
 
-def load_table_schema(schema: str | Path) -> TableFileSchema:
+def load_import_file_schema(schema: str | Path) -> TableFileSchema:
     """Return the schema in a JSON file, or the shipped one of that name.
 
     The file holds a list of fields, or an object with `fields` and how the table
@@ -172,7 +172,7 @@ def load_table_schema(schema: str | Path) -> TableFileSchema:
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
         facts: dict[str, Any] = {"fields": document} if isinstance(document, list) else document
-        fields = tuple(_field(row) for row in facts["fields"])
+        fields = tuple(_dataset_field_of_schema_row(row) for row in facts["fields"])
         written = {key: facts[key] for key in ("header", "delimiter") if key in facts}
         return TableFileSchema(fields=fields, missing=tuple(facts.get("missing", ())), **written)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -182,21 +182,21 @@ def load_table_schema(schema: str | Path) -> TableFileSchema:
             wanted=Message("a JSON list of fields with name, kind and required"),
             remedy=Message(
                 "Shipped schemas: {names}.",
-                {"names": ", ".join(sorted(shipped_dataset_file_schemas()))},
+                {"names": ", ".join(sorted(shipped_import_file_schema_names()))},
             ),
         ) from None
 
 
-def shipped_dataset_file_schemas() -> set[str]:
+def shipped_import_file_schema_names() -> set[str]:
     """Return the names of the schemas that come with Commonwatt.
 
-    >>> "uci-heart" in shipped_dataset_file_schemas()
+    >>> "uci-heart" in shipped_import_file_schema_names()
     True
     """
     return set(SCHEMAS.names())
 
 
-def _field(row: Mapping[str, Any]) -> DatasetField:
+def _dataset_field_of_schema_row(row: Mapping[str, Any]) -> DatasetField:
     facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
     return DatasetField(**facts)
 
@@ -224,7 +224,7 @@ def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
         ) from error_without_record_content(error)
-    names = _plain_column_names(columns)
+    names = _plain_dataset_column_names(columns)
     fields = tuple(
         DatasetField(name=name, kind=kind, column=column)
         for name, kind, column in zip(names, kinds, columns, strict=True)
@@ -247,10 +247,10 @@ def _inferred_column_kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     return "text"
 
 
-def _plain_column_names(columns: Sequence[str]) -> list[str]:
+def _plain_dataset_column_names(columns: Sequence[str]) -> list[str]:
     """Return a plain name for each column, no two alike.
 
-    >>> _plain_column_names(["Age (y)", "age y", "2h", "年齡"])
+    >>> _plain_dataset_column_names(["Age (y)", "age y", "2h", "年齡"])
     ['age_y', 'age_y_2', 'c_2h', 'c']
     """
     names: list[str] = []
@@ -263,11 +263,11 @@ def _plain_column_names(columns: Sequence[str]) -> list[str]:
 
 
 def dataset_file_schema_json(plain: TableFileSchema) -> str:
-    """Return a schema as the JSON that `load_table_schema` reads."""
+    """Return a schema as the JSON that `load_import_file_schema` reads."""
     rows = [
         {
             key: value
-            for key, value in _table_field_facts(field).items()
+            for key, value in _dataset_field_schema_facts(field).items()
             if value or isinstance(value, float)
         }
         for field in plain.fields
@@ -276,7 +276,7 @@ def dataset_file_schema_json(plain: TableFileSchema) -> str:
     return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
 
 
-def _table_field_facts(field: DatasetField) -> dict[str, Any]:
+def _dataset_field_schema_facts(field: DatasetField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}

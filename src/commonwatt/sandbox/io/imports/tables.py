@@ -38,7 +38,7 @@ from commonwatt.sandbox.io.imports.lenient_csv import (
     NO_TEXT,
     QUOTES,
     RAGGED,
-    read_csv_leniently,
+    save_lenient_csv_as_parquet_parts,
 )
 from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema, cast_table_cell_sql
 
@@ -109,7 +109,11 @@ def read_table(
         for column, field in fields_by_column.items()
         for rule, _ in _table_field_rules_sql(column, field)
     ]
-    rules += [_duplicate_reason(field) for field in fields_by_column.values() if field.unique]
+    rules += [
+        _duplicate_value_quarantine_reason(field)
+        for field in fields_by_column.values()
+        if field.unique
+    ]
     columns = [f'"{field.name}"' for field in fields_by_column.values()]
     report = write_checked_import(
         base, name, source=source.name, columns=columns, rules=rules, to=to
@@ -133,7 +137,8 @@ def _load_raw_import_table(
         if source.suffix == ".parquet":
             raise
         parts = ", ".join(
-            dataset_sql_text_literal(str(part)) for part in read_csv_leniently(source, plain, work)
+            dataset_sql_text_literal(str(part))
+            for part in save_lenient_csv_as_parquet_parts(source, plain, work)
         )
         base.execute(f"{make} {number} FROM read_parquet([{parts}])")
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
@@ -172,26 +177,30 @@ def _check_raw_import_table(
     )
     for field in fields_by_column.values():
         if field.unique:
-            mark_duplicate_records(base, field.name, _duplicate_reason(field))
+            mark_duplicate_records(base, field.name, _duplicate_value_quarantine_reason(field))
 
 
-def _duplicate_reason(field: DatasetField) -> str:
+def _duplicate_value_quarantine_reason(field: DatasetField) -> str:
     return f"{field.name} seen before"
 
 
-def _table_cell_sql(column: str) -> str:
+def _import_cell_or_null_sql(column: str) -> str:
     quoted = '"' + column.replace('"', '""') + '"'
     # An empty cell and none are one: exporters write either for a missing value.
     return f"nullif({quoted}, '')"
 
 
 def _table_value_sql(column: str, field: DatasetField) -> str:
-    cell = _table_cell_sql(column)
+    cell = _import_cell_or_null_sql(column)
     return cell if field.kind == "text" else cast_table_cell_sql(cell, field.kind)
 
 
 def _table_field_rules_sql(column: str, field: DatasetField) -> list[tuple[str, str]]:
-    cell, value, name = _table_cell_sql(column), _table_value_sql(column, field), field.name
+    cell, value, name = (
+        _import_cell_or_null_sql(column),
+        _table_value_sql(column, field),
+        field.name,
+    )
     rules: list[tuple[str, str]] = []
     if field.required:
         rules.append((f"{name} missing", f"{cell} IS NULL"))

@@ -52,13 +52,13 @@ def wipe(paths: Iterable[Path]) -> WipeProof:
     # A wipe that was killed is called again, so what is gone already is no error.
     existing = [path for path in paths if path.exists() or path.is_symlink()]
     files = sorted(file for path in existing for file in _files_to_wipe(path))
-    kind = _wiped_file_system(existing[0]) if existing else ""
+    kind = _file_system_kind_of_wiped_path(existing[0]) if existing else ""
     # All digests before the first byte is overwritten: afterwards the proof could name only
     # zeros.
     digests = tuple(file_sha256(file) for file in files)
     size = sum(_overwrite_file_with_zeros(file) for file in files)
     for path in existing:
-        _remove_wiped_path(path)
+        _remove_wiped_project_path(path)
     return WipeProof(
         files=digests,
         overwritten_bytes=size,
@@ -89,7 +89,7 @@ def _overwrite_file_with_zeros(file: Path) -> int:
     return size
 
 
-def _remove_wiped_path(path: Path) -> None:
+def _remove_wiped_project_path(path: Path) -> None:
     """Unlink a file or folder and force its folder to the device."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -102,7 +102,7 @@ def _remove_wiped_path(path: Path) -> None:
         os.close(fd)
 
 
-def _wiped_file_system(path: Path) -> str:
+def _file_system_kind_of_wiped_path(path: Path) -> str:
     """Return the kind of file system that holds `path`, from the mount table."""
     table = Path("/proc/self/mounts")
     if not table.is_file():

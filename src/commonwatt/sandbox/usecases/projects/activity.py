@@ -294,10 +294,16 @@ def _repeated_query_alerts(
 ) -> list[ActivityAlert]:
     """Look at each wording by itself: the same question asked often averages noise away."""
     why = Message("the same question asked again and again")
-    wordings = sorted({_query_wording(event) for event in history if "epsilon" in event.body})
+    wordings = sorted(
+        {_query_activity_wording_parts(event) for event in history if "epsilon" in event.body}
+    )
     alerts: list[ActivityAlert] = []
     for wording in wordings:
-        same = [e for e in history if "epsilon" in e.body and _query_wording(e) == wording]
+        same = [
+            e
+            for e in history
+            if "epsilon" in e.body and _query_activity_wording_parts(e) == wording
+        ]
         asks = [event for event in same if event.step in _PAID_STEPS]
         alerts += _threshold_alerts(
             asks, lambda _: 1.0, "like questions", limits.like_questions, _DAY, why
@@ -322,7 +328,7 @@ def _near_duplicate_alerts(
 _PAID_STEPS: Final = ("ask", "twin")
 
 
-def _query_wording(event: ActivityEvent) -> tuple[str, str, str]:
+def _query_activity_wording_parts(event: ActivityEvent) -> tuple[str, str, str]:
     return event.step, str(event.body.get("dataset", "")), str(event.body.get("purpose", ""))
 
 

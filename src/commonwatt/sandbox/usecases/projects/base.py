@@ -56,7 +56,7 @@ class ProjectBase:
         except FileNotFoundError:
             raise ProjectError(self.name, found=Message("a project without its key")) from None
 
-    def excluded_tokens(self) -> frozenset[str]:
+    def opted_out_person_tokens(self) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see now."""
         with self.ledger.reading() as tx:
             return self.opted_out_people(tx)
@@ -99,7 +99,7 @@ class ProjectBase:
     ) -> None:
         """Put on record how a step ended that was let in while the project was open."""
         draft = self._step_entry(step, body, of)
-        at = _time_not_before_head(tx, at)
+        at = _project_step_time_not_before_head(tx, at)
         self.ledger.append(tx, [draft], by=by, at=at, roles=STEP_ROLES[step])
 
     def make_move(
@@ -123,7 +123,7 @@ class ProjectBase:
             where=where or self.name, origin=origin, to=to, step=step, facts=facts,
             entries=[self._step_entry(step, body, of)],
         )  # fmt: skip
-        at = _time_not_before_head(tx, at)
+        at = _project_step_time_not_before_head(tx, at)
         make_governed_move(self.ledger, tx, lifecycle, request, by=by, at=at, save=save)
 
     def _step_entry(self, step: str, body: Mapping[str, Any], of: str) -> EntryDraft:
@@ -210,7 +210,7 @@ class ProjectBase:
             )
 
 
-def _time_not_before_head(tx: sa.Connection, at: datetime) -> datetime:
+def _project_step_time_not_before_head(tx: sa.Connection, at: datetime) -> datetime:
     """Return `at`, or the instant of the last entry where a faster step came between."""
     last = lock_chain_head(tx).at
     # A step measures its time before it waits for the lock, so a faster one may be on record with

@@ -167,7 +167,9 @@ def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
     holding = {name for name in present if dataset_holds_person(datasets[name], names)}
     # Counts hold no row of anybody and the person all the same, so what was made from a table with
     # the person is affected whatever stands in it.
-    affected = [name for name in present if {name, *_dataset_sources(name, sources)} & holding]
+    affected = [
+        name for name in present if {name, *_dataset_ancestor_names(name, sources)} & holding
+    ]
     return _ErasurePlan(
         imported=[name for name in affected if not sources[name]],
         copies={
@@ -188,7 +190,7 @@ def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
     )
 
 
-def _dataset_sources(name: str, sources: dict[str, str]) -> Iterable[str]:
+def _dataset_ancestor_names(name: str, sources: dict[str, str]) -> Iterable[str]:
     while name := sources.get(name, ""):
         yield name
 

@@ -157,7 +157,7 @@ class Project(ProjectBase):
         people = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()
         # The store holds tokens of who opted out and never their ids, so each patient's token is
         # made anew and looked up.
-        leave_out = self._people_of_tokens(people, self.excluded_tokens())
+        leave_out = self._people_of_tokens(people, self.opted_out_person_tokens())
         deidentified = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = assess_risk(raw, deidentified, key=self.key)
         body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
@@ -627,7 +627,7 @@ class Project(ProjectBase):
             held = held_out_people(self.key, dataset, request.training)
         return OutputProvenance(
             dataset=dataset, cohorts=request.cohorts, training=request.training,
-            opted_out=self.excluded_tokens(), held_out=held,
+            opted_out=self.opted_out_person_tokens(), held_out=held,
         )  # fmt: skip
 
     def _record_job_start(

@@ -163,7 +163,7 @@ def draw_gpu_hour_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws
     for start in range(0, draws, BLOCK):
         block = scores[: min(BLOCK, draws - start)]
         rng.standard_normal(out=block, dtype=np.float32)
-        _fill_gpu_hour_costs(block, inputs, cost[start:])
+        _fill_gpu_hour_costs_of_scores(block, inputs, cost[start:])
     return gpu_hour_cost_summary(cost)
 
 
@@ -184,7 +184,7 @@ def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
 def gpu_hour_costs_at_scores(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given independent normal scores, shape (draws, inputs)."""
     costs = np.empty(len(scores))
-    _fill_gpu_hour_costs(scores, site_cost_sampler(cells), costs)
+    _fill_gpu_hour_costs_of_scores(scores, site_cost_sampler(cells), costs)
     return costs
 
 
@@ -223,7 +223,7 @@ def cost_sobol_indices(cells: SiteCells, *, draws: int, seed: int) -> SobolIndic
         size = min(BLOCK, draws - start)
         a = rng.standard_normal((size, n), dtype=np.float32)
         b = rng.standard_normal((size, n), dtype=np.float32)
-        _add_cost_sobol_block(a, b, inputs, sums, moments)
+        _add_block_to_cost_sobol_sums(a, b, inputs, sums, moments)
     mean = moments[0] / moments[2]
     # A cost without spread has no shares to give; they are zero then, and not a division by it.
     variance = max(moments[1] / moments[2] - mean * mean, 1e-300)
@@ -269,7 +269,7 @@ def _gpu_hour_cost_at_scores(
 
 
 @njit()
-def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64) -> None:
+def _fill_gpu_hour_costs_of_scores(scores: F32, sampler: CostSampler, costs: F64) -> None:
     n = scores.shape[1]
     z, values = np.empty(n), np.empty(n)
     named = values.view(BY_NAME)
@@ -284,7 +284,9 @@ def _fill_gpu_hour_costs_of_inputs(inputs: F64, costs: F64) -> None:
 
 
 @njit()
-def _add_cost_sobol_block(a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64) -> None:
+def _add_block_to_cost_sobol_sums(
+    a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64
+) -> None:
     """Add a block of base draws to the sums of the two estimators and to the moments."""
     n = a.shape[1]
     z, values = np.empty(n), np.empty(n)

@@ -61,7 +61,7 @@ def _pop_placement_node(heap: F64, node: I64, size: int) -> int:
 
 
 @njit()
-def _price_placement_classes(
+def _set_placement_class_hour_prices(
     cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64
 ) -> None:
     """Set the price of each class and hour to its cheapest way out at empty pools."""
@@ -78,7 +78,7 @@ def _price_placement_classes(
 
 
 @njit()
-def _keep_placement_pools_with_size(
+def _select_reachable_pools_with_size(
     reach: I64, counts: I64, size: F64, near: I64, number: I64
 ) -> None:
     """Keep of the pools within reach those that hold anything; the rest lead nowhere."""
@@ -241,7 +241,9 @@ def _raise_placement_prices(
 
 
 @njit()
-def _number_placement_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
+def _fill_placement_node_hour_and_item(
+    start: int, end: int, each: int, hour: I64, item: I64
+) -> None:
     for u in range(start, end):
         hour[u], item[u] = (u - start) // each, (u - start) % each
 
@@ -291,14 +293,14 @@ def solve_placement_day_unserved_load(
     # Outdated entries stay in the heap, so it holds more than the nodes.
     heap, queue = np.empty(64 * nodes), np.empty(64 * nodes, np.int64)
     hour, item = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
-    _number_placement_nodes(0, first_pool, classes, hour, item)
-    _number_placement_nodes(first_pool, nodes, pools, hour, item)
+    _fill_placement_node_hour_and_item(0, first_pool, classes, hour, item)
+    _fill_placement_node_hour_and_item(first_pool, nodes, pools, hour, item)
     # Why: the searches walk over the classes of a pool, so they stand side by side.
     load = np.zeros((hours, pools, classes))
     mu[:] = 0.0
     near, number = np.empty(reach.shape, np.int64), np.empty(classes, np.int64)
-    _keep_placement_pools_with_size(reach, counts, size, near, number)
-    _price_placement_classes(cost, near, number, room, penalty, lam)
+    _select_reachable_pools_with_size(reach, counts, size, near, number)
+    _set_placement_class_hour_prices(cost, near, number, room, penalty, lam)
     mark = 0
     for k in range(classes):
         # Why: late hours first, so that waiting load meets few full pools on its way.

@@ -27,8 +27,8 @@ from commonwatt.siting.domain.placement import (
     I64,
     PlacementPlan,
     PlacementProblem,
-    check_placement_hours,
     check_placement_plan,
+    check_placement_series_whole_days,
     deferred_load_limit,
     placement_running_cost_usd,
 )
@@ -115,7 +115,7 @@ class DailyProblem:
         return len(self.group)
 
     @property
-    def plane_groups(self) -> int:
+    def cutting_plane_group_count(self) -> int:
         """Groups of days that share a plane."""
         return int(self.group[-1]) + 1
 
@@ -154,7 +154,7 @@ def placement_day_cost(days: DailyProblem, day: int) -> F64:
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
 
 
-def placement_needs_of_pool_sets(days: DailyProblem) -> list[tuple[I64, float]]:
+def gpus_needed_by_placement_pool_set(days: DailyProblem) -> list[tuple[I64, float]]:
     """Return sets of pools and the GPUs that they must hold together in any plan.
 
     For every class: the pools that it may use must hold, at each hour, the load of
@@ -189,7 +189,7 @@ def try_placement_size(
             as they are, feasible and perhaps a little dear; the others are solved.
     """
     if cached is None:
-        cached = _untried_placement_size(days)
+        cached = _initial_placement_size_trial(days)
     flow, mu, missing = cached.flow.copy(), cached.mu.copy(), cached.missing.copy()
     for day in np.flatnonzero(missing > 0).tolist():
         part = slice(day * DAY, (day + 1) * DAY)
@@ -215,11 +215,12 @@ def try_placement_size(
     )
 
 
-def _untried_placement_size(days: DailyProblem) -> SizeTrial:
+def _initial_placement_size_trial(days: DailyProblem) -> SizeTrial:
     """Return a trial at no size that has served nothing yet."""
     classes, pools, hours = days.problem.shape
     none = CuttingPlane(
-        level=np.zeros(days.plane_groups), slope=np.zeros((days.plane_groups, pools))
+        level=np.zeros(days.cutting_plane_group_count),
+        slope=np.zeros((days.cutting_plane_group_count, pools)),
     )
     return SizeTrial(
         size=np.zeros(pools), cost_usd=INF, missing=np.full(days.days_in_problem, INF), plane=none,
@@ -233,7 +234,8 @@ def _cutting_plane_and_running_cost(
     """Return the planes that shadow prices prove, and the running cost of a load [USD]."""
     pools = mu.shape[1]
     plane = CuttingPlane(
-        level=np.zeros(days.plane_groups), slope=np.zeros((days.plane_groups, pools))
+        level=np.zeros(days.cutting_plane_group_count),
+        slope=np.zeros((days.cutting_plane_group_count, pools)),
     )
     running = 0.0
     for day in range(days.days_in_problem):
@@ -279,14 +281,14 @@ class MasterProblem:
             highs.addCol(problem.size_usd[j] * self._step[j], 0.0, self._most[j], 0, [], [])
         for s in range(sites):
             highs.addCol(problem.open_usd[s], 0.0, 1.0, 0, [], [])
-        for _ in range(self._days.plane_groups):
+        for _ in range(self._days.cutting_plane_group_count):
             highs.addCol(1.0, -INF, INF, 0, [], [])
         for j in range(pools):
             site = pools + int(problem.site[j])
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
         # True of any plan and known without a single plane, so that the first sizes that are
         # tried lie near what is needed.
-        for pools_of, need in placement_needs_of_pool_sets(self._days):
+        for pools_of, need in gpus_needed_by_placement_pool_set(self._days):
             highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
             kind = _HIGHS.HighsVarType.kInteger
@@ -299,13 +301,13 @@ class MasterProblem:
         """Add a plane per group: theta >= level + slope @ size."""
         problem = self._days.problem
         pools, sites = len(problem.pool_names), len(problem.site_names)
-        for g in range(self._days.plane_groups):
+        for g in range(self._days.cutting_plane_group_count):
             used = np.flatnonzero(plane.slope[g])
             index = np.append(used, pools + sites + g).astype(np.int32)
             value = np.append(-plane.slope[g, used] * self._step[used], 1.0)
             self._highs.addRow(float(plane.level[g]), INF, len(index), index, value)
 
-    def solve_pool_sizes(self) -> tuple[F64, float]:
+    def solve_pool_sizes_and_cost_bound(self) -> tuple[F64, float]:
         """Return the sizes wished for and a lower bound on the whole cost."""
         self._highs.run()
         if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
@@ -347,7 +349,7 @@ def solve_placement_by_days(
     Raises:
         InfeasibleError: The limits cannot all hold, or there is a carbon cap.
     """
-    check_placement_hours(problem)
+    check_placement_series_whole_days(problem)
     if np.isfinite(problem.carbon_cap_kg):
         raise InfeasibleError(
             "carbon_cap_kg",
@@ -431,7 +433,7 @@ def _best_trial_by_cutting_planes(
     goal = gap / 4 if days.problem.is_discrete and not whole else gap
     while count < rounds:
         count += 1
-        wish, master_bound = master.solve_pool_sizes()
+        wish, master_bound = master.solve_pool_sizes_and_cost_bound()
         rise, bound = master_bound - bound, max(bound, master_bound)
         if watch is not None:
             watch(count, bound, best.cost_usd)
@@ -477,7 +479,7 @@ def _first_pool_sizes(days: DailyProblem) -> F64:
         open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
     )  # fmt: skip
     model, layout = build_placement_model(few)
-    for pools, need in placement_needs_of_pool_sets(days):
+    for pools, need in gpus_needed_by_placement_pool_set(days):
         row = model.add_rows(np.array([need]), np.array([INF]))
         model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
     values = np.array(run_highs_on_placement(model, solver="simplex").getSolution().col_value)

@@ -19,8 +19,8 @@ from commonwatt.siting.domain.placement import (
     I64,
     PlacementPlan,
     PlacementProblem,
-    check_placement_hours,
     check_placement_plan,
+    check_placement_series_whole_days,
     deferred_load_limit,
     placement_plan_cost_usd,
 )
@@ -105,7 +105,7 @@ def solve_placement_exactly(
     Raises:
         InfeasibleError: The limits cannot all hold.
     """
-    check_placement_hours(problem)
+    check_placement_series_whole_days(problem)
     model, layout = build_placement_model(problem)
     highs = run_highs_on_placement(model, solver=solver, gap=gap)
     return _placement_plan_of_highs(problem, layout, highs)

@@ -190,7 +190,7 @@ def _can_placement_limits_hold(problem: PlacementProblem, limits: Sequence[Place
     capped = PlacementLimit(LimitKind.CARBON, -1) in limits
     least = 0.0
     for day in _placement_days_by_load(days):
-        unserved, carbon = _day_unserved_and_least_carbon(days, int(day))
+        unserved, carbon = _placement_day_unserved_and_carbon_kg(days, int(day))
         least += carbon
         if unserved > 1e-7 * max(1.0, float(limited.demand.max())):
             return False
@@ -229,7 +229,7 @@ def _placement_days_by_load(days: DailyProblem) -> list[int]:
     return np.argsort(-load, kind="stable").tolist()
 
 
-def _day_unserved_and_least_carbon(days: DailyProblem, day: int) -> tuple[float, float]:
+def _placement_day_unserved_and_carbon_kg(days: DailyProblem, day: int) -> tuple[float, float]:
     classes, pools, _ = days.problem.shape
     flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
     part, cost = slice(day * DAY, (day + 1) * DAY), placement_day_cost(days, day)
@@ -302,7 +302,9 @@ def _placement_limit_price(
     return LimitPrice(rule=rule, what=texts[rule](), usd=(low, high), share=share)
 
 
-def price_of_last_gpu(problem: PlacementProblem, plan: PlacementPlan) -> list[LimitPrice]:
+def last_gpu_price_by_placement_pool(
+    problem: PlacementProblem, plan: PlacementPlan
+) -> list[LimitPrice]:
     """Return, for every pool that is built, what its last GPU costs and saves."""
     out: list[LimitPrice] = []
     for j in np.flatnonzero(plan.size > 1e-6):
@@ -327,7 +329,9 @@ def price_of_last_gpu(problem: PlacementProblem, plan: PlacementPlan) -> list[Li
     return out
 
 
-def price_of_carbon(problem: PlacementProblem, plan: PlacementPlan, usd_per_t: float) -> Message:
+def placement_carbon_price_message(
+    problem: PlacementProblem, plan: PlacementPlan, usd_per_t: float
+) -> Message:
     """Return the carbon of a plan and what its price adds, in words."""
     tonnes = placement_carbon_kg(problem, plan.load) / 1000
     return Message(

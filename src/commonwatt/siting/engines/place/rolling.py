@@ -110,7 +110,7 @@ def rolling_case_of_market(
     )  # fmt: skip
 
 
-def run_placement_load_at_origin(case: RollingCase) -> RollingOutcome:
+def placement_outcome_at_origin(case: RollingCase) -> RollingOutcome:
     """Return what it costs when all load runs where and when it arises."""
     load = np.zeros((*case.near.shape, case.demand.shape[1]))
     load[np.arange(len(case.origin)), case.origin] = case.demand
@@ -147,7 +147,7 @@ def _rolling_placement_load(case: RollingCase, *, commit: int, look: int, hindsi
         committed = flow[: until - start]
         load[:, :, start:until] = committed.transpose(1, 2, 0)
         waiting = [
-            _load_still_waiting(
+            _waiting_placement_load_by_hours_left(
                 waiting[k], case.demand[k, start:until], committed[:, k].sum(axis=1)
             )
             for k in range(classes)
@@ -220,7 +220,7 @@ def _load_allowed_to_wait(waiting: F64, demand: F64, wait: int) -> F64:
     return room
 
 
-def _load_still_waiting(waiting: F64, demand: F64, run: F64) -> F64:
+def _waiting_placement_load_by_hours_left(waiting: F64, demand: F64, run: F64) -> F64:
     """Return what still waits, by the hours left, after the oldest was run first."""
     wait = len(waiting) - 1
     queue = waiting.copy()

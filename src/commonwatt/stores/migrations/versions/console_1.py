@@ -30,7 +30,7 @@ def upgrade() -> None:
     op.create_table(
         "web_sessions",
         sa.Column("digest", sa.String(64), primary_key=True),
-        _account_foreign_key_column(),
+        _migration_account_key_column(),
         sa.Column("csrf", sa.String(64), nullable=False),
         sa.Column("made_at", sa.String(27), nullable=False),
         sa.Column("seen_at", sa.String(27), nullable=False),
@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.create_table(
         "web_tokens",
         sa.Column("digest", sa.String(64), primary_key=True),
-        _account_foreign_key_column(),
+        _migration_account_key_column(),
         sa.Column("label", sa.String(60), nullable=False),
         sa.Column("made_at", sa.String(27), nullable=False),
         sa.Column("ends_at", sa.String(27), nullable=False),
@@ -78,5 +78,5 @@ def downgrade() -> None:
         op.drop_table(f"web_{name}")
 
 
-def _account_foreign_key_column() -> sa.Column[str]:
+def _migration_account_key_column() -> sa.Column[str]:
     return sa.Column("account", sa.String(60), sa.ForeignKey("web_accounts.name"), nullable=False)

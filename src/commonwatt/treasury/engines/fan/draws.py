@@ -40,13 +40,13 @@ def draw_debt_shock_block(
         (BLOCKS_PER_STREAM, years, len(SHOCKS), PATHS_PER_BLOCK), dtype=np.float32
     )
     chi = _student_t_shock_scales(rng, model.degrees, (BLOCKS_PER_STREAM, years, PATHS_PER_BLOCK))
-    axes = macro_shock_directions(model, years)
+    axes = orthonormal_macro_shock_directions(model, years)
     even = _debt_fan_sobol_uniforms(seed, block, PARAMETER_DRAWS + len(MACRO) * axes.shape[2])
-    _replace_shocks_along_axes(draws, axes, even[:, PARAMETER_DRAWS:])
-    return draws, chi, _mean_and_volatility_draws(model, even[:, :PARAMETER_DRAWS])
+    _even_out_macro_shock_draws(draws, axes, even[:, PARAMETER_DRAWS:])
+    return draws, chi, _macro_mean_and_volatility_draws(model, even[:, :PARAMETER_DRAWS])
 
 
-def macro_shock_directions(model: ShockModel, years: int) -> F64:
+def orthonormal_macro_shock_directions(model: ShockModel, years: int) -> F64:
     """Return the directions in time that matter most, by macro shock.
 
     The sum of shocks up to a horizon h weighs the shock of year t by
@@ -84,7 +84,7 @@ def _debt_fan_sobol_uniforms(seed: int, block: int, size: int) -> F64:
     return np.clip(sequence.random(BLOCK), 2.0**-33, 1 - 2.0**-33)
 
 
-def _replace_shocks_along_axes(draws: F32, axes: F64, even_uniforms: F64) -> None:
+def _even_out_macro_shock_draws(draws: F32, axes: F64, even_uniforms: F64) -> None:
     """Replace the part of the draws along each direction by the even one, in place."""
     count = axes.shape[2]
     normal = cast("F64", ndtri(even_uniforms)).reshape(
@@ -108,7 +108,7 @@ def _student_t_shock_scales(
     return np.sqrt(np.float32((degrees - 2) / 2) / gamma)
 
 
-def _mean_and_volatility_draws(model: ShockModel, even_uniforms: F64) -> F64:
+def _macro_mean_and_volatility_draws(model: ShockModel, even_uniforms: F64) -> F64:
     """Return mean shifts, and the scale sqrt(k / χ²_k) of an uncertain volatility."""
     shifts = cast("F64", ndtri(even_uniforms[:, :3])) * model.mean_error
     k = model.scale_degrees

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from commonwatt.core.hashes import arrays_sha256
+from commonwatt.core.hashes import sha256_of_named_arrays
 from commonwatt.treasury.domain.shocks import F64, ShockModel
 from commonwatt.treasury.engines.fan.draws import (
     BLOCK,
@@ -45,7 +45,7 @@ class FanPaths:
 
     def sha256(self) -> str:
         """Return one digest of everything."""
-        return arrays_sha256(
+        return sha256_of_named_arrays(
             {"debt": self.debt, "reserves": self.reserves, "gfn": self.gfn, "counts": self.counts}
         )
 
@@ -91,11 +91,11 @@ def _run_debt_fan_block(task: _FanTask, block: int) -> I64:
         stop = min(start + PATHS_PER_BLOCK, paths)
         if start < stop:
             chance = (draws[lane], chi[lane], unsure[lane])
-            _run_debt_fan_lane(task, chance, slice(start, stop), counts)
+            _fill_debt_fan_paths_of_slice(task, chance, slice(start, stop), counts)
     return counts
 
 
-def _run_debt_fan_lane(
+def _fill_debt_fan_paths_of_slice(
     task: _FanTask, chance: tuple[F32, F32, F64], where: slice, counts: I64
 ) -> None:
     width = where.stop - where.start

@@ -97,7 +97,7 @@ def parse_macro_shock_model(cells: dict[str, Any], markets: MarketShocks) -> Sho
     )
 
 
-def macro_shock_model_cells(model: ShockModel) -> dict[str, Any]:
+def macro_shock_model_file_values(model: ShockModel) -> dict[str, Any]:
     """Return the macro part of a model as plain cells, in the order that it is written."""
 
     # Six digits, as the shipped file holds them.

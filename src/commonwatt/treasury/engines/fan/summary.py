@@ -36,9 +36,9 @@ def _debt_quantile_row(fiscal_year: str, debt_share_paths: F32) -> Row:
         debt_quantile_column_name(level): debt_path_quantile(ordered, level) for level in LEVELS
     }
     row["mean"] = float(ordered.mean(dtype=np.float64))
-    row["monte_carlo_error_q05"] = debt_path_quantile_error(ordered, 0.05)
-    row["monte_carlo_error_q50"] = debt_path_quantile_error(ordered, 0.50)
-    row["monte_carlo_error_q95"] = debt_path_quantile_error(ordered, 0.95)
+    row["monte_carlo_error_q05"] = debt_quantile_standard_error(ordered, 0.05)
+    row["monte_carlo_error_q50"] = debt_quantile_standard_error(ordered, 0.50)
+    row["monte_carlo_error_q95"] = debt_quantile_standard_error(ordered, 0.95)
     return row
 
 
@@ -52,7 +52,7 @@ def debt_path_quantile(ordered_paths: F32, level: float) -> float:
     )
 
 
-def debt_path_quantile_error(ordered_paths: F32, level: float) -> float:
+def debt_quantile_standard_error(ordered_paths: F32, level: float) -> float:
     """Return the standard error of a quantile: half the span of its one-sigma ranks.
 
     The rank of a quantile is binomial, so ±√(n q (1 - q)) ranks are one standard error.

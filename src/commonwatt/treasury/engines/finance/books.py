@@ -55,7 +55,7 @@ class CentreLife:
     service: tuple[DebtService, ...]
 
 
-def sales_to_production_cost_share(life: CentreLife) -> float:
+def fiscal_market_test_sales_share(life: CentreLife) -> float:
     """Return sales over production costs: running cost, refresh and loan interest."""
     sales = sum(o.revenue for o in life.operating)
     costs = sum(o.cost + o.refresh for o in life.operating) + sum(s.interest for s in life.service)
@@ -63,13 +63,13 @@ def sales_to_production_cost_share(life: CentreLife) -> float:
     return sales / (costs + built)
 
 
-def is_debt_of_government(life: CentreLife, route: FinancingRoute) -> bool:
+def is_centre_loan_government_debt(life: CentreLife, route: FinancingRoute) -> bool:
     """Return whether the centre's debt is the government's under the statistical rules."""
     match route:
         case FinancingRoute.ON_BUDGET:
             return True
         case FinancingRoute.GUARANTEE:
-            return sales_to_production_cost_share(life) < MARKET_TEST
+            return fiscal_market_test_sales_share(life) < MARKET_TEST
         case FinancingRoute.PPP:
             terms = life.centre.ppp
             # Construction risk, and at least one of availability and demand risk.
@@ -83,8 +83,8 @@ def government_book_years(life: CentreLife, route: FinancingRoute) -> tuple[Book
     """Return the years of a route; all of building and all of operation."""
     periods = life.centre.building_periods + life.centre.operating_periods
     per_year = life.centre.periods_per_year
-    inside = is_debt_of_government(life, route)
-    payment = availability_payment(life) if route is FinancingRoute.PPP else 0.0
+    inside = is_centre_loan_government_debt(life, route)
+    payment = ppp_availability_payment_cents(life) if route is FinancingRoute.PPP else 0.0
     return tuple(
         _government_book_year(life, route, year, inside=inside, payment=payment)
         for year in range(periods // per_year)
@@ -101,7 +101,7 @@ def _government_book_year(
     runs = [k - builds for k in span if k >= builds]
     operating = [life.operating[k] for k in runs]
     service = [life.service[k] for k in runs if k < len(life.service)]
-    balance = _centre_loan_balance(life, runs[-1] if runs else None, draws)
+    balance = _loan_balance_at_government_year_end(life, runs[-1] if runs else None, draws)
     paid = payment * len(runs)
     spent = sum(d.cost + d.interest + d.fee for d in draws)
     net = sum(o.revenue - o.cost - o.refresh for o in operating)
@@ -120,7 +120,9 @@ def _government_book_year(
     )
 
 
-def _centre_loan_balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -> float:
+def _loan_balance_at_government_year_end(
+    life: CentreLife, run: int | None, draws: list[ConstructionDraw]
+) -> float:
     if run is None:
         return float(draws[-1].balance)
     if run < len(life.service):
@@ -137,7 +139,7 @@ def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[in
     """
     centre = life.centre
     per_year, builds = centre.periods_per_year, len(life.draws)
-    payment = availability_payment(life) if route is FinancingRoute.PPP else 0.0
+    payment = ppp_availability_payment_cents(life) if route is FinancingRoute.PPP else 0.0
     need: dict[int, float] = {}
     for year in range((builds + len(life.operating)) // per_year):
         span = range(year * per_year, (year + 1) * per_year)
@@ -153,7 +155,7 @@ def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[in
     return need
 
 
-def availability_payment(life: CentreLife) -> float:
+def ppp_availability_payment_cents(life: CentreLife) -> float:
     """Return the level payment a period, in cents, that gives the partner its return.
 
     Value of the payments at the end of building, at the cost of capital, equals what

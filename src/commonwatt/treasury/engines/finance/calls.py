@@ -53,7 +53,10 @@ def guarantee_calls(
     """Return the calls of a centre whose loan the government guarantees."""
     builds, years = life.centre.construction.years, life.centre.loan.years
     blocks = range(-(-paths // BLOCK))
-    parts = [_guarantee_call_block(life, model, seed, b, builds + years, demand_sd) for b in blocks]
+    parts = [
+        _guarantee_calls_mn_of_path_block(life, model, seed, b, builds + years, demand_sd)
+        for b in blocks
+    ]
     calls = np.concatenate(parts, axis=1)[:, :paths]
     hit = calls > 1e-9  # a tenth of a cent: less is rounding of two equal sums
     ever = float(hit.any(axis=0).mean())
@@ -67,7 +70,7 @@ def guarantee_calls(
     )
 
 
-def _guarantee_call_block(
+def _guarantee_calls_mn_of_path_block(
     life: CentreLife, model: ShockModel, seed: int, block: int, years: int, demand_sd: float
 ) -> F64:
     growth = gdp_gap_paths(model, years, seed=seed, block=block)

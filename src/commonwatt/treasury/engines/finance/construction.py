@@ -27,17 +27,17 @@ class ConstructionDraw:
     balance: int
 
 
-def construction_s_curve_shares(periods: int, steepness: float) -> tuple[float, ...]:
+def financed_construction_s_curve_shares(periods: int, steepness: float) -> tuple[float, ...]:
     """Return the share of cost that falls in each period: a symmetric beta law.
 
-    >>> [round(share, 4) for share in construction_s_curve_shares(4, 2.0)]
+    >>> [round(share, 4) for share in financed_construction_s_curve_shares(4, 2.0)]
     [0.1562, 0.3438, 0.3438, 0.1562]
     """
     ends = [float(betainc(steepness, steepness, k / periods)) for k in range(periods + 1)]
     return tuple(b - a for a, b in pairwise(ends))
 
 
-def construction_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
+def loan_and_equity_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     """Return the drawdown: debt pays its share of every use, equity the rest.
 
     Money is drawn evenly within a period, so a period's interest is on the opening
@@ -49,14 +49,16 @@ def construction_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     The fee is a share φ of the whole loan and is paid first; the loan is linear in the
     fee, D(f) = D(0) + b f, so f = φ D(0) / (1 - φ b).
     """
-    costs = _construction_cost_cents(centre)
-    fee = _loan_arrangement_fee(centre, [float(cost) for cost in costs])
+    costs = _financed_construction_cost_cents(centre)
+    fee = _debt_arrangement_fee_cents(centre, [float(cost) for cost in costs])
     draws: list[ConstructionDraw] = []
     balance = 0
     for k, cost in enumerate(costs):
         # Whole cents from here on: what is drawn is paid, and sources must equal uses to the cent.
         paid = round(fee) if k == 0 else 0
-        interest = round(_construction_period_interest(centre, float(balance), float(cost + paid)))
+        interest = round(
+            _construction_debt_interest_cents(centre, float(balance), float(cost + paid))
+        )
         uses = cost + paid + interest
         debt = round(centre.loan.share * uses)
         balance += debt
@@ -66,9 +68,11 @@ def construction_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     return tuple(draws)
 
 
-def _construction_cost_cents(centre: Centre) -> list[int]:
+def _financed_construction_cost_cents(centre: Centre) -> list[int]:
     whole = round(centre.construction.cost_mn * CENTS_PER_MN)
-    shares = construction_s_curve_shares(centre.building_periods, centre.construction.steepness)
+    shares = financed_construction_s_curve_shares(
+        centre.building_periods, centre.construction.steepness
+    )
     # Ends are rounded, and parts are their differences, so that rounding cannot add up.
     ends, done = [0], 0.0
     for share in shares:
@@ -78,27 +82,27 @@ def _construction_cost_cents(centre: Centre) -> list[int]:
     return [b - a for a, b in pairwise(ends)]
 
 
-def _construction_period_interest(centre: Centre, loan_balance: float, uses: float) -> float:
-    r, s = centre.loan_rate_per_period, centre.loan.share
+def _construction_debt_interest_cents(centre: Centre, loan_balance: float, uses: float) -> float:
+    r, s = centre.loan_interest_rate_per_period, centre.loan.share
     return (
         r * (loan_balance + s * uses / 2) / (1 - r * s / 2)
-    )  # solved, see `construction_drawdown`
+    )  # solved, see `loan_and_equity_drawdown`
 
 
-def _loan_arrangement_fee(centre: Centre, construction_costs: list[float]) -> float:
+def _debt_arrangement_fee_cents(centre: Centre, construction_costs: list[float]) -> float:
     whole = sum(
         construction_costs
     )  # a fee as large as the cost itself, so that the slope keeps its digits
-    without = _loan_balance_at_completion(centre, construction_costs, 0.0)
-    slope = (_loan_balance_at_completion(centre, construction_costs, whole) - without) / whole
+    without = _debt_at_completion_cents(centre, construction_costs, 0.0)
+    slope = (_debt_at_completion_cents(centre, construction_costs, whole) - without) / whole
     return centre.loan.fee * without / (1 - centre.loan.fee * slope)
 
 
-def _loan_balance_at_completion(
-    centre: Centre, construction_costs: list[float], fee: float
-) -> float:
+def _debt_at_completion_cents(centre: Centre, construction_costs: list[float], fee: float) -> float:
     balance = 0.0
     for k, cost in enumerate(construction_costs):
         uses = cost + (fee if k == 0 else 0.0)
-        balance += centre.loan.share * (uses + _construction_period_interest(centre, balance, uses))
+        balance += centre.loan.share * (
+            uses + _construction_debt_interest_cents(centre, balance, uses)
+        )
     return balance

@@ -10,40 +10,40 @@ from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.domain.shocks import ShockModel
 from commonwatt.treasury.engines.finance.books import (
     CentreLife,
-    availability_payment,
+    fiscal_market_test_sales_share,
     government_book_years,
-    is_debt_of_government,
-    sales_to_production_cost_share,
+    is_centre_loan_government_debt,
+    ppp_availability_payment_cents,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
-from commonwatt.treasury.engines.finance.construction import construction_drawdown
+from commonwatt.treasury.engines.finance.construction import loan_and_equity_drawdown
 from commonwatt.treasury.engines.finance.loan import (
     CoverRatios,
+    debt_service_by_loan_period,
+    debt_service_cover_ratios,
     debt_service_in_cents,
-    loan_cover_ratios,
-    loan_debt_service,
 )
 from commonwatt.treasury.engines.finance.operation import centre_operating_periods
-from commonwatt.treasury.engines.finance.price import price_for_llcr
+from commonwatt.treasury.engines.finance.price import gpu_hour_price_for_loan_life_cover
 from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre, FinancingRoute
 
 UTILISATIONS = (0.40, 0.50, 0.60, 0.70, 0.80, 0.85, 0.90)
 
 
-def simulate_centre_life(
+def debt_financed_centre_life(
     centre: Centre, *, price: float | None = None, utilisation: float | None = None
 ) -> CentreLife:
     """Return a centre's whole life: building, operation and the loan."""
-    draws = construction_drawdown(centre)
-    _check_sources_equal_uses(centre, draws)
+    draws = loan_and_equity_drawdown(centre)
+    _check_debt_and_equity_equal_uses(centre, draws)
     operating = centre_operating_periods(centre, price=price, utilisation=utilisation)
     debt = draws[-1].balance
-    service = loan_debt_service(centre, debt, [o.cfads for o in operating])
+    service = debt_service_by_loan_period(centre, debt, [o.cfads for o in operating])
     check_accounting_identity("loan at maturity", service[-1].balance, 0.0)
     return CentreLife(centre=centre, draws=draws, operating=operating, service=service)
 
 
-def _check_sources_equal_uses(centre: Centre, draws: Sequence[Any]) -> None:
+def _check_debt_and_equity_equal_uses(centre: Centre, draws: Sequence[Any]) -> None:
     for draw in draws:
         sources, uses = draw.debt + draw.equity, draw.cost + draw.interest + draw.fee
         # Whole cents, which agree exactly or not at all.
@@ -56,10 +56,12 @@ def _check_sources_equal_uses(centre: Centre, draws: Sequence[Any]) -> None:
 def centre_cover_ratios(life: CentreLife) -> CoverRatios:
     """Return the cover ratios of a life."""
     debt = life.draws[-1].balance
-    return loan_cover_ratios(life.centre, debt, [o.cfads for o in life.operating], life.service)
+    return debt_service_cover_ratios(
+        life.centre, debt, [o.cfads for o in life.operating], life.service
+    )
 
 
-def centre_capital_need_bn(centre: Centre) -> dict[int, dict[str, float]]:
+def centre_debt_and_equity_need_bn(centre: Centre) -> dict[int, dict[str, float]]:
     """Return capital and finance by calendar year of building, in bn of the currency.
 
     Args:
@@ -70,7 +72,7 @@ def centre_capital_need_bn(centre: Centre) -> dict[int, dict[str, float]]:
         construction and fee), `debt_bn` (drawn) and `equity_bn`.
     """
     per_year = centre.periods_per_year
-    draws = construction_drawdown(centre)
+    draws = loan_and_equity_drawdown(centre)
     need: dict[int, dict[str, float]] = {}
     for year in range(centre.construction.years):
         part = draws[year * per_year : (year + 1) * per_year]
@@ -88,7 +90,7 @@ def _finance_cents_to_bn(cents: int) -> float:
     return cents / (1000 * CENTS_PER_MN)
 
 
-def centre_finance_answer(
+def treasury_finance_answer(
     centre: Centre,
     model: ShockModel | None = None,
     *,
@@ -105,7 +107,7 @@ def centre_finance_answer(
         paths: Paths of the calls.
         seed: Seed of their chance.
     """
-    life = simulate_centre_life(centre)
+    life = debt_financed_centre_life(centre)
     ratios = centre_cover_ratios(life)
     answer: dict[str, Any] = {
         "centre": centre.name,
@@ -114,10 +116,10 @@ def centre_finance_answer(
         "loan": _loan_debt_service_rows(life, ratios),
         "cover": _loan_cover_ratio_row(ratios),
         "capital_need": [
-            {"year": year} | need for year, need in centre_capital_need_bn(centre).items()
+            {"year": year} | need for year, need in centre_debt_and_equity_need_bn(centre).items()
         ],
-        "price": price_for_cover_rows(centre, target),
-        "cases": downside_case_rows(centre),
+        "price": debt_cover_price_rows(centre, target),
+        "cases": debt_cover_in_downside_case_rows(centre),
         "routes": [financing_route_row(life, route) for route in FinancingRoute],
     }
     if model is not None:
@@ -164,13 +166,13 @@ def _loan_cover_ratio_row(ratios: CoverRatios) -> dict[str, float]:
     }
 
 
-def price_for_cover_rows(centre: Centre, target: float) -> list[dict[str, float]]:
+def debt_cover_price_rows(centre: Centre, target: float) -> list[dict[str, float]]:
     """Return the price that the target cover needs at each utilisation."""
     used = sorted({*UTILISATIONS, centre.operation.utilisation})
-    base = price_for_llcr(centre, target, 0.85)
+    base = gpu_hour_price_for_loan_life_cover(centre, target, 0.85)
     rows: list[dict[str, float]] = []
     for utilisation in used:
-        price = price_for_llcr(centre, target, utilisation)
+        price = gpu_hour_price_for_loan_life_cover(centre, target, utilisation)
         rows.append(
             {
                 "utilisation_share": utilisation,
@@ -199,21 +201,21 @@ CASES: dict[str, dict[str, float]] = {
 }
 
 
-def downside_case_rows(centre: Centre) -> list[dict[str, Any]]:
+def debt_cover_in_downside_case_rows(centre: Centre) -> list[dict[str, Any]]:
     """Return cover in the base case and in downside cases.
 
     The loan's repayment is fixed by the base case where it is sculpted, scaled to the
     case's debt, so that a worse case shows as a worse ratio rather than a later loan.
     """
-    base = simulate_centre_life(centre)
-    return [_downside_case_row(base, name, change) for name, change in CASES.items()]
+    base = debt_financed_centre_life(centre)
+    return [_debt_cover_in_downside_case_row(base, name, change) for name, change in CASES.items()]
 
 
-def _downside_case_row(
+def _debt_cover_in_downside_case_row(
     base: CentreLife, case_name: str, change: dict[str, float]
 ) -> dict[str, Any]:
-    changed = centre_with_case_changes(base.centre, change)
-    draws = construction_drawdown(changed)
+    changed = debt_financed_centre_in_downside_case(base.centre, change)
+    draws = loan_and_equity_drawdown(changed)
     debt = draws[-1].balance
     cash = [o.cfads for o in centre_operating_periods(changed)]
     # Lenders fix the profile at signing: it does not bend to a worse case.
@@ -221,7 +223,7 @@ def _downside_case_row(
     rows: list[float] = []
     balance = float(debt)
     for part in principal:
-        rows.append(balance * changed.loan_rate_per_period + part)
+        rows.append(balance * changed.loan_interest_rate_per_period + part)
         balance -= part
     ratios = [flow / due for flow, due in zip(cash, rows, strict=False)]
     short = sum(max(due - flow, 0.0) for flow, due in zip(cash, rows, strict=False))
@@ -234,7 +236,7 @@ def _downside_case_row(
     }
 
 
-def centre_with_case_changes(centre: Centre, change: dict[str, float]) -> Centre:
+def debt_financed_centre_in_downside_case(centre: Centre, change: dict[str, float]) -> Centre:
     """Return the centre of a downside case."""
     operation, building, loan = centre.operation, centre.construction, centre.loan
     # A centre that sells nothing has no price; one per cent stands for an empty house.
@@ -260,9 +262,9 @@ def financing_route_row(life: CentreLife, route: FinancingRoute) -> dict[str, An
     years = government_book_years(life, route)
     return {
         "route": route.value,
-        "inside_general_government": is_debt_of_government(life, route),
-        "sales_over_production_costs_share": sales_to_production_cost_share(life),
-        "availability_payment_mn_a_period": availability_payment(life) / CENTS_PER_MN
+        "inside_general_government": is_centre_loan_government_debt(life, route),
+        "sales_over_production_costs_share": fiscal_market_test_sales_share(life),
+        "availability_payment_mn_a_period": ppp_availability_payment_cents(life) / CENTS_PER_MN
         if route is FinancingRoute.PPP
         else None,
         "peak_gross_debt_mn": max(y.gross_debt for y in years),

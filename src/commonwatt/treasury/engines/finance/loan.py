@@ -46,7 +46,9 @@ def loan_present_values(cash_flows: Sequence[float], rate: float) -> tuple[float
     return tuple(reversed(values))
 
 
-def loan_debt_service(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtService, ...]:
+def debt_service_by_loan_period(
+    centre: Centre, debt: int, cfads: Sequence[float]
+) -> tuple[DebtService, ...]:
     """Return the debt service of each loan period; the balance ends at zero.
 
     Sculpted: service is CFADS over one ratio, DSCR = PV(CFADS) / D, which repays the
@@ -55,10 +57,10 @@ def loan_debt_service(centre: Centre, debt: int, cfads: Sequence[float]) -> tupl
     Raises:
         CentreError: Sculpting is asked of cash that cannot repay the debt.
     """
-    periods, rate = centre.loan_periods, centre.loan_rate_per_period
+    periods, rate = centre.loan_repayment_periods, centre.loan_interest_rate_per_period
     if centre.loan.repayment is Repayment.ANNUITY:
-        return _loan_repayment_schedule(
-            debt, rate, [_loan_annuity_payment(debt, rate, periods)] * periods
+        return _debt_service_schedule(
+            debt, rate, [_level_debt_service_payment(debt, rate, periods)] * periods
         )
     cash = list(cfads[:periods])
     worth = loan_present_values(cash, rate)[0]
@@ -70,16 +72,16 @@ def loan_debt_service(centre: Centre, debt: int, cfads: Sequence[float]) -> tupl
             wanted=Message("cash that can be sculpted"),
             remedy=Message("Raise the price or the utilisation, or choose an annuity."),
         )
-    return _loan_repayment_schedule(debt, rate, [debt * flow / worth for flow in cash])
+    return _debt_service_schedule(debt, rate, [debt * flow / worth for flow in cash])
 
 
-def _loan_annuity_payment(debt: float, rate: float, periods: int) -> float:
+def _level_debt_service_payment(debt: float, rate: float, periods: int) -> float:
     # log1p and expm1 keep a rate near zero from dividing rounding by rounding.
     factor = -math.expm1(-periods * math.log1p(rate))
     return debt * rate / factor if factor > 0 else debt / periods
 
 
-def _loan_repayment_schedule(
+def _debt_service_schedule(
     debt: float, rate: float, debt_service: Sequence[float]
 ) -> tuple[DebtService, ...]:
     """Return the schedule; a balance is the value of the service still to come.
@@ -126,11 +128,11 @@ class CoverRatios:
     plcr: float
 
 
-def loan_cover_ratios(
+def debt_service_cover_ratios(
     centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[DebtService]
 ) -> CoverRatios:
     """Return the cover ratios; values are discounted at the loan's rate."""
-    loan = list(cfads[: centre.loan_periods])
+    loan = list(cfads[: centre.loan_repayment_periods])
     ratios = tuple(
         # A period in which nothing is due is covered without bound, and is never the weakest.
         flow / period.total_payment if period.total_payment else float("inf")
@@ -138,10 +140,10 @@ def loan_cover_ratios(
     )
     return CoverRatios(
         dscr=ratios,
-        llcr=loan_present_values(loan, centre.loan_rate_per_period)[0] / debt
+        llcr=loan_present_values(loan, centre.loan_interest_rate_per_period)[0] / debt
         if debt
         else float("inf"),
-        plcr=loan_present_values(cfads, centre.loan_rate_per_period)[0] / debt
+        plcr=loan_present_values(cfads, centre.loan_interest_rate_per_period)[0] / debt
         if debt
         else float("inf"),
     )

@@ -43,15 +43,15 @@ def centre_operating_periods(
     """
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
-    saved, refresh = centre_refresh_saved_and_spent(centre)
+    saved, refresh = refresh_reserve_saved_and_spent_cents(centre)
     rows: list[OperatingPeriod] = []
     reserve = 0.0
     for k in range(centre.operating_periods):
         reserve += saved[k] - refresh[k]
         hours = gpu_hours_sold_in_period(centre, used)
         # Prices are in the currency and the books in cents.
-        revenue = hours * charge * centre_price_index(centre, k) * 100
-        cost = centre_running_cost_cents(centre, hours, k)
+        revenue = hours * charge * financed_centre_price_index(centre, k) * 100
+        cost = financed_centre_running_cost_cents(centre, hours, k)
         rows.append(OperatingPeriod(hours, revenue, cost, saved[k], refresh[k], reserve))
     check_accounting_identity("refresh reserve", sum(saved), sum(refresh))
     return tuple(rows)
@@ -62,12 +62,12 @@ def gpu_hours_sold_in_period(centre: Centre, utilisation: float) -> float:
     return centre.operation.gpus * HOURS_A_YEAR / centre.periods_per_year * utilisation
 
 
-def centre_price_index(centre: Centre, period: int) -> float:
+def financed_centre_price_index(centre: Centre, period: int) -> float:
     """Return the price of a period over that of the first year; it moves once a year."""
     return (1 + centre.operation.price_growth) ** (period // centre.periods_per_year)
 
 
-def centre_running_cost_cents(centre: Centre, hours: float, period: int) -> float:
+def financed_centre_running_cost_cents(centre: Centre, hours: float, period: int) -> float:
     """Return the running cost of a period in cents."""
     operation = centre.operation
     fixed = operation.fixed_cost_mn * CENTS_PER_MN / centre.periods_per_year
@@ -75,7 +75,7 @@ def centre_running_cost_cents(centre: Centre, hours: float, period: int) -> floa
     return (fixed + 100 * operation.variable_cost * hours) * index
 
 
-def centre_refresh_saved_and_spent(centre: Centre) -> tuple[list[float], list[float]]:
+def refresh_reserve_saved_and_spent_cents(centre: Centre) -> tuple[list[float], list[float]]:
     """Return what is saved and what is spent on renewal in each period, in cents.
 
     Each renewal is saved for in equal parts over the periods since the one before it;

@@ -6,18 +6,18 @@ for a loan life cover ratio L is p = (L D + PV(b)) / PV(a).
 
 from __future__ import annotations
 
-from commonwatt.treasury.engines.finance.construction import construction_drawdown
+from commonwatt.treasury.engines.finance.construction import loan_and_equity_drawdown
 from commonwatt.treasury.engines.finance.loan import loan_present_values
 from commonwatt.treasury.engines.finance.operation import (
-    centre_price_index,
-    centre_refresh_saved_and_spent,
-    centre_running_cost_cents,
+    financed_centre_price_index,
+    financed_centre_running_cost_cents,
     gpu_hours_sold_in_period,
+    refresh_reserve_saved_and_spent_cents,
 )
 from commonwatt.treasury.io.centre import Centre
 
 
-def price_for_llcr(centre: Centre, target: float, utilisation: float) -> float:
+def gpu_hour_price_for_loan_life_cover(centre: Centre, target: float, utilisation: float) -> float:
     """Return the first-year price per GPU-hour at which LLCR is `target`.
 
     Args:
@@ -25,12 +25,14 @@ def price_for_llcr(centre: Centre, target: float, utilisation: float) -> float:
         target: Loan life cover ratio wanted.
         utilisation: Allocated over available GPU-hours [share].
     """
-    debt = construction_drawdown(centre)[-1].balance
-    periods, rate = centre.loan_periods, centre.loan_rate_per_period
+    debt = loan_and_equity_drawdown(centre)[-1].balance
+    periods, rate = centre.loan_repayment_periods, centre.loan_interest_rate_per_period
     hours = gpu_hours_sold_in_period(centre, utilisation)
-    saved, _ = centre_refresh_saved_and_spent(centre)
-    per_unit = [100 * hours * centre_price_index(centre, k) for k in range(periods)]
-    costs = [centre_running_cost_cents(centre, hours, k) + saved[k] for k in range(periods)]
+    saved, _ = refresh_reserve_saved_and_spent_cents(centre)
+    per_unit = [100 * hours * financed_centre_price_index(centre, k) for k in range(periods)]
+    costs = [
+        financed_centre_running_cost_cents(centre, hours, k) + saved[k] for k in range(periods)
+    ]
     # Costs move with the hours that are sold, so that a low utilisation saves its energy.
     cost_value = loan_present_values(costs, rate)[0]
     return (target * debt + cost_value) / loan_present_values(per_unit, rate)[0]

@@ -332,16 +332,16 @@ def _nominal_gdp_growth_path(
 
 
 def _net_ageing_cost_path(inputs: EuInputs, years: int, count: int) -> F64:
-    net = _extended_fiscal_series(inputs.ageing_cost, count) - _extended_fiscal_series(
-        inputs.revenue or [0.0], count
-    )
+    net = _fiscal_series_with_last_repeated(
+        inputs.ageing_cost, count
+    ) - _fiscal_series_with_last_repeated(inputs.revenue or [0.0], count)
     # The cost of ageing during the adjustment is within its steps: only what is added after
     # its end reaches the balance.
     after = np.arange(count) > years
     return np.where(after, net - net[years], 0.0)
 
 
-def _extended_fiscal_series(fiscal_series: list[float], count: int) -> F64:
+def _fiscal_series_with_last_repeated(fiscal_series: list[float], count: int) -> F64:
     """Return the first `count` values, the last repeated where there are fewer."""
     return np.array((fiscal_series + [fiscal_series[-1]] * count)[:count], np.float64)
 
@@ -350,8 +350,8 @@ def _market_interest_rate_paths(
     inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, count: int
 ) -> tuple[F64, F64]:
     short, long = (
-        _extended_fiscal_series(inputs.short_rate, count),
-        _extended_fiscal_series(inputs.long_rate, count),
+        _fiscal_series_with_last_repeated(inputs.short_rate, count),
+        _fiscal_series_with_last_repeated(inputs.long_rate, count),
     )
     if scenario is EuScenario.ADVERSE_R_G:
         shock = np.where(np.arange(count) > years, table.fiscal_threshold("adverse_r_g_shock"), 0.0)

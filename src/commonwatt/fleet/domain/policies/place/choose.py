@@ -23,7 +23,7 @@ from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.policies.place.gpus import (
     pick_emptiest_gpu,
     pick_first_fitting_gpus,
-    pick_gpu_by_chance,
+    pick_random_gpu_with_room,
     pick_tightest_gpus,
 )
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
@@ -174,7 +174,7 @@ def pick_gpus_of_node(
             request, nodes, node, typical, node_fragmentation(nodes, node, typical), picked
         )
     elif code == random_fit.CODE:
-        pick_gpu_by_chance(request, free, draw, picked)
+        pick_random_gpu_with_room(request, free, draw, picked)
     elif code == worst_fit.CODE:
         pick_emptiest_gpu(request, free, picked)
     elif code == first_fit.CODE:

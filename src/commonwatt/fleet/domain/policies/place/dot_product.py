@@ -38,13 +38,13 @@ def score_nodes_by_dot_product(
 ) -> None:
     """Write 100 × (1 - half the product), cut to a whole number, for the nodes `among`."""
     for node in among:
-        product = _free_by_requested_dot_product(request, nodes, node, typical)
+        product = _free_and_requested_share_dot_product(request, nodes, node, typical)
         # -1 means "no room" to the packing engine, so no score may fall below nought.
         scores[node] = max(int(100.0 * (1.0 - product / 2.0)), 0)
 
 
 @njit(inner=True)
-def _free_by_requested_dot_product(
+def _free_and_requested_share_dot_product(
     request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
 ) -> float:
     """Return the dot product of free and requested shares; unknown CPU counts as none free."""

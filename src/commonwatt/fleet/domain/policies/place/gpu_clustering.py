@@ -40,11 +40,11 @@ def score_nodes_by_clustering(
         if request.gpus > 0:
             used = typical.largest_gpu_milli - free_gpu_milli_of_node(nodes, node)
             in_use = 25 * used // typical.largest_gpu_milli
-            scores[node] = _node_score_by_request_kinds(request, nodes, node) + in_use
+            scores[node] = _gpu_clustering_node_score(request, nodes, node) + in_use
 
 
 @njit(inner=True)
-def _node_score_by_request_kinds(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
+def _gpu_clustering_node_score(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
     kinds = 0
     for kind in range(nodes.kinds.shape[1]):
         kinds += nodes.kinds[node, kind] > 0

@@ -59,7 +59,9 @@ def pick_emptiest_gpu(request: PlacementRequest, free: I64, picked: I64) -> None
 
 
 @njit(inner=True)
-def pick_gpu_by_chance(request: PlacementRequest, free: I64, draw: float, picked: I64) -> None:
+def pick_random_gpu_with_room(
+    request: PlacementRequest, free: I64, draw: float, picked: I64
+) -> None:
     """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest_gpus`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest_gpus(request, free, picked)

@@ -102,8 +102,8 @@ def node_eligibility_by_job_class(workload: Workload, fleet: Fleet) -> tuple[I64
     type_names = tuple(kind.name for kind in fleet.gpu_types)
     site_names = tuple(site.name for site in fleet.sites)
     rows = [
-        _offered_gpu_types_in_mask(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
-        & _offered_gpu_types_in_mask(sites, workload.site_names, site_names)[fleet.site]
+        _accepted_offered_gpu_type_flags(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
+        & _accepted_offered_gpu_type_flags(sites, workload.site_names, site_names)[fleet.site]
         & ((fleet.tenant == SHARED) | (fleet.tenant == tenant))
         for types, sites, tenant in classes.tolist()
     ]
@@ -111,7 +111,7 @@ def node_eligibility_by_job_class(workload: Workload, fleet: Fleet) -> tuple[I64
     return klass.reshape(-1).astype(np.int64), eligible
 
 
-def _offered_gpu_types_in_mask(
+def _accepted_offered_gpu_type_flags(
     gpu_type_mask: int, requested_names: tuple[str, ...], offered: tuple[str, ...]
 ) -> Bools:
     requested = {name for i, name in enumerate(requested_names) if gpu_type_mask >> i & 1}

@@ -76,8 +76,8 @@ def typical_gpu_demand(
         cpu_steps=steps,
         group_gpus=groups["gpus"].to_numpy().astype(np.int64),
         group_milli=groups["gpu_milli"].to_numpy().astype(np.int64),
-        weights=_request_weights_by_gpu_type(gpu_jobs, groups, steps, workload, fleet),
-        levels=least_fragmentation_fall_by_score(max(weight, 1)),
+        weights=_typical_request_counts_by_gpu_type(gpu_jobs, groups, steps, workload, fleet),
+        levels=least_fragmentation_drop_by_fgd_score(max(weight, 1)),
     )
 
 
@@ -106,7 +106,7 @@ def _gpu_type_list_of_mask(gpu_type_mask: int, gpu_type_names: tuple[str, ...]) 
     return "|".join(sorted(name for i, name in enumerate(gpu_type_names) if gpu_type_mask >> i & 1))
 
 
-def _request_weights_by_gpu_type(
+def _typical_request_counts_by_gpu_type(
     jobs: pl.DataFrame, groups: pl.DataFrame, steps: I64, workload: Workload, fleet: Fleet
 ) -> I64:
     table = np.zeros((len(fleet.gpu_types), len(steps) + 1, max(groups.height, 1)), np.int64)
@@ -130,7 +130,7 @@ def _mask_accepts_gpu_type(
     )
 
 
-def least_fragmentation_fall_by_score(weight: int) -> I64:
+def least_fragmentation_drop_by_fgd_score(weight: int) -> I64:
     """Return the least fall of fragmentation for each score from 1 to 99.
 
         score = floor(100 / (1 + exp(-fall))), fall in whole GPUs
@@ -138,7 +138,7 @@ def least_fragmentation_fall_by_score(weight: int) -> I64:
     Source: the artifact of the FGD paper scores a node by the sigmoid of the fall,
         cut to a whole number from 0 to 100. Nothing lost and nothing gained is 50.
 
-    >>> least_fragmentation_fall_by_score(1)[[0, 48, 49, 50, 98]].tolist()
+    >>> least_fragmentation_drop_by_fgd_score(1)[[0, 48, 49, 50, 98]].tolist()
     [-4595, -40, 0, 41, 4596]
     """
     falls = [1000 * weight * math.log(score / (100 - score)) for score in range(1, 100)]

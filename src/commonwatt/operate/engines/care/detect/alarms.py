@@ -118,7 +118,9 @@ def calibrate_node_alarm_thresholds(
         ordinary_scores: Scores of ordinary days, by node.
         budget: What may be raised.
     """
-    units = {name: node_alarm_unit(score) for name, score in ordinary_scores.items()}
+    units = {
+        name: ordinary_node_alarm_score_quantile(score) for name, score in ordinary_scores.items()
+    }
     days = sum(len(score) for score in ordinary_scores.values()) / budget.day
     # Ordinary days hold unlabelled incidents, and to grant nothing for them would push the
     # threshold above the very events that are looked for.
@@ -128,19 +130,19 @@ def calibrate_node_alarm_thresholds(
     for lower in _STEPS.tolist():
         # Stops at the first breach: the count need not fall with the factor, as two episodes
         # may merge into one at a lower threshold.
-        if _episode_count(scaled, lower, budget.quiet) > granted:
+        if _node_alarm_episode_count(scaled, lower, budget.quiet) > granted:
             break
         factor = lower
     return {name: factor * unit for name, unit in units.items()}
 
 
-def node_alarm_unit(score: Floats) -> float:
+def ordinary_node_alarm_score_quantile(score: Floats) -> float:
     """Return a node's unit of alarm: a high quantile of its ordinary days."""
     # A dead metric has a quantile of 0, and its node would otherwise alarm at any score.
     return max(float(np.quantile(score, UNIT)), 1e-9)
 
 
-def _episode_count(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
+def _node_alarm_episode_count(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
     return sum(len(node_alarm_episodes(score > factor, quiet=quiet)) for score in scaled)
 
 

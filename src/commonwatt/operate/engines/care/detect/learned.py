@@ -144,15 +144,15 @@ class DetectorEnsemble:
         for member in self.members:
             whole = np.concatenate(member.score(ordinary, later))
             for length in self.smoothings:
-                total += node_anomaly_score_in_units(smooth(whole, length), n, self.unit)
+                total += node_anomaly_score_over_quantile(smooth(whole, length), n, self.unit)
         total /= len(self.members) * len(self.smoothings)
         return total[:n], total[n:]
 
 
-def node_anomaly_score_in_units(score: Floats, ordinary: int, quantile: float) -> Floats:
+def node_anomaly_score_over_quantile(score: Floats, ordinary: int, quantile: float) -> Floats:
     """Return `score` in units of its own `quantile` over the first `ordinary` steps.
 
-    >>> node_anomaly_score_in_units(np.array([1.0, 2.0, 4.0, 8.0]), 3, 0.5).tolist()
+    >>> node_anomaly_score_over_quantile(np.array([1.0, 2.0, 4.0, 8.0]), 3, 0.5).tolist()
     [0.5, 1.0, 2.0, 4.0]
     """
     return score / max(float(np.quantile(score[:ordinary], quantile)), 1e-9)

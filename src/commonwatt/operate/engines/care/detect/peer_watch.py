@@ -52,7 +52,7 @@ class PeerWatch:
         self._rows = {key: self._rows.get(key, _Rows(maxlen=self.window)) for key in gangs}
         scores: list[TelemetrySample] = []
         for key, nodes in gangs.items():
-            self._rows[key].append(_row(means, nodes, self.signals))
+            self._rows[key].append(_node_by_signal_mean_matrix(means, nodes, self.signals))
             scores += self._suspect_gang_node_samples(self._rows[key], nodes, observation.at_s)
         return scores
 
@@ -81,7 +81,7 @@ def _signal_means_by_node(
     return {key: sum(values) / len(values) for key, values in values_by_signal.items()}
 
 
-def _row(
+def _node_by_signal_mean_matrix(
     means: Mapping[tuple[str, str], float], nodes: Sequence[str], signals: Sequence[str]
 ) -> npt.NDArray[np.float64]:
     return np.array([[means.get((node, s), np.nan) for s in signals] for node in nodes])

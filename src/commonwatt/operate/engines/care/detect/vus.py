@@ -46,7 +46,7 @@ def node_anomaly_vus_pr(
     starts, ends = anomaly_intervals(label)
     flagged = np.cumsum(np.bincount(first, minlength=thresholds)[:thresholds])
     areas = np.empty(window + 1)
-    _fill_vus_areas_by_buffer(starts, ends, first, flagged.astype(np.float64), areas)
+    _fill_vus_pr_area_by_buffer_length(starts, ends, first, flagged.astype(np.float64), areas)
     return float(sum(areas.tolist()) / (window + 1))
 
 
@@ -72,23 +72,27 @@ def anomaly_intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
 
 
 @njit()
-def _fill_vus_areas_by_buffer(
+def _fill_vus_pr_area_by_buffer_length(
     starts: Ints, ends: Ints, first: Ints, flagged: Floats, areas: Floats
 ) -> None:
     """Write the area under the curve of each buffer length."""
-    labelled = _node_alarm_points_by_threshold(starts, ends, first, len(flagged))
+    labelled = _labelled_anomaly_points_by_threshold(starts, ends, first, len(flagged))
     size = float(np.sum(ends - starts + 1))
     scratch = np.zeros(len(first))
     for k in range(len(starts)):
         scratch[starts[k] : ends[k] + 1] = -np.inf  # labelled points never join a buffer
     for window in range(len(areas)):
-        buffered = _buffer_weight_by_threshold(starts, ends, first, len(flagged), window, scratch)
+        buffered = _anomaly_buffer_weight_by_threshold(
+            starts, ends, first, len(flagged), window, scratch
+        )
         touched = _touched_anomalies_by_threshold(starts, ends, first, len(flagged), window)
         areas[window] = _anomaly_precision_recall_area(labelled, buffered, touched, flagged, size)
 
 
 @njit(inner=True)
-def _node_alarm_points_by_threshold(starts: Ints, ends: Ints, first: Ints, cuts: int) -> Floats:
+def _labelled_anomaly_points_by_threshold(
+    starts: Ints, ends: Ints, first: Ints, cuts: int
+) -> Floats:
     """Return, by threshold, how many labelled points pass it."""
     count = np.zeros(cuts)
     for k in range(len(starts)):
@@ -98,7 +102,7 @@ def _node_alarm_points_by_threshold(starts: Ints, ends: Ints, first: Ints, cuts:
 
 
 @njit(inner=True)
-def _buffer_weight_by_threshold(
+def _anomaly_buffer_weight_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int, window: int, scratch: Floats
 ) -> Floats:
     """Return, by threshold, the weight of the buffer points that pass it."""

@@ -25,10 +25,10 @@ def reference_node_anomaly_vus_pr(
 def _anomaly_precision_recall_area(
     label: Sequence[int], score: Sequence[float], length: int, thresholds: int
 ) -> float:
-    weights = anomaly_buffer_weights(label, length)
-    groups = _merged_anomaly_buffers(label, length)
+    weights = anomaly_label_weights_with_buffers(label, length)
+    groups = _merged_buffered_anomaly_intervals(label, length)
     area, before = 0.0, 0.0
-    for cut in _anomaly_score_thresholds(score, thresholds):
+    for cut in _anomaly_thresholds_from_high_to_low(score, thresholds):
         flagged = [score_at >= cut for score_at in score]
         recall, precision = _anomaly_recall_precision(label, weights, groups, flagged)
         area += (recall - before) * precision
@@ -55,7 +55,7 @@ def _anomaly_recall_precision(
     return share * touched, hits / sum(flagged)
 
 
-def anomaly_buffer_weights(label: Sequence[int], length: int) -> list[float]:
+def anomaly_label_weights_with_buffers(label: Sequence[int], length: int) -> list[float]:
     """Return 1 on labelled points and sqrt(1 - distance / length) on those within half of it."""
     weights = [float(mark) for mark in label]
     for start, end in _anomaly_intervals(label):
@@ -73,7 +73,7 @@ def _anomaly_intervals(label: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _merged_anomaly_buffers(label: Sequence[int], length: int) -> list[range]:
+def _merged_buffered_anomaly_intervals(label: Sequence[int], length: int) -> list[range]:
     """Return the buffered intervals, those that meet counted as one."""
     half, groups = length // 2, list[range]()
     for start, end in _anomaly_intervals(label):
@@ -84,7 +84,7 @@ def _merged_anomaly_buffers(label: Sequence[int], length: int) -> list[range]:
     return groups
 
 
-def _anomaly_score_thresholds(score: Sequence[float], thresholds: int) -> list[float]:
+def _anomaly_thresholds_from_high_to_low(score: Sequence[float], thresholds: int) -> list[float]:
     falling = sorted(score, reverse=True)
     step = (len(score) - 1) / (thresholds - 1)
     return [*(falling[int(i * step)] for i in range(thresholds - 1)), falling[-1]]

@@ -74,7 +74,7 @@ class NodeFault:
     heals: frozenset[CareStage]
 
 
-def node_faults_of_trace(
+def node_faults_drawn_from_trace(
     path: Path, *, nodes: int, days: float, watched: int, seed: int
 ) -> list[NodeFault]:
     """Return faults of a fleet whose nodes live histories drawn from a real fleet's.

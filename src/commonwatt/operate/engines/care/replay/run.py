@@ -33,7 +33,7 @@ from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 from commonwatt.operate.engines.care.replay.signs import (
     false_telemetry_signs,
-    telemetry_of_false_sign,
+    telemetry_samples_of_false_fault,
     telemetry_signs_of_node_fault,
 )
 from commonwatt.operate.io.care.journal import MemoryJournal
@@ -173,7 +173,7 @@ class _CareReplay:
         for fault in faults:
             self._queue_replay_event(fault.at_s, "fault", node=fault.node, fault=fault)
         for count, (at_s, node, kind) in enumerate(false_telemetry_signs(self.setting), start=1):
-            samples = telemetry_of_false_sign(kind, self.names[node], at_s, count)
+            samples = telemetry_samples_of_false_fault(kind, self.names[node], at_s, count)
             self._queue_replay_event(at_s, "sign", samples=tuple(samples))
 
     def run(self) -> CareOutcome:
@@ -211,7 +211,7 @@ class _CareReplay:
                 self._enter_gang_state("working", event.at_s)
             case "crashed" if self.state == "crashed":
                 self.cluster.requeue(_JOB, "crashed")
-                self._bring_observation_forward(event.at_s)
+                self._schedule_care_observation_after(event.at_s)
             case _:
                 pass
 
@@ -246,9 +246,9 @@ class _CareReplay:
         findings = self.rules.observe_telemetry(event.samples)
         if findings:
             self.findings += findings
-            self._bring_observation_forward(max(finding.last_s for finding in findings))
+            self._schedule_care_observation_after(max(finding.last_s for finding in findings))
 
-    def _bring_observation_forward(self, at_s: float) -> None:
+    def _schedule_care_observation_after(self, at_s: float) -> None:
         period = self.setting.observe_every_s
         self.next_observation_at_s = min(
             self.next_observation_at_s, math.ceil(at_s / period) * period
@@ -263,7 +263,7 @@ class _CareReplay:
             for node, c in cases.items()
             if c.stage is CareStage.TEST
         )
-        self._repeat_signs_of_active_faults(at_s)
+        self._repeat_telemetry_of_active_faults(at_s)
         findings, self.findings = self.findings, []
         for step in self.care.step(findings):
             self._count_care_step(step)
@@ -277,7 +277,7 @@ class _CareReplay:
         repairing |= self.state == "stalled"
         self.next_observation_at_s = at_s + (_REPAIR_EVERY_S if repairing else _IDLE_EVERY_S)
 
-    def _repeat_signs_of_active_faults(self, at_s: float) -> None:
+    def _repeat_telemetry_of_active_faults(self, at_s: float) -> None:
         """Let telemetry show faults for as long as they last on a node that is up."""
         for name, fault in self.active.items():
             if name not in self.care.cases.cases and at_s - fault.at_s > _REPEAT_AFTER_S:
@@ -314,7 +314,7 @@ class _CareReplay:
         self.active.pop(name, None)
         self.rules.observe_telemetry([TelemetrySample(at_s, name, XID, 0.0, "0")])
         self.operator.move_node(name, CareStage.TEST, reason="repaired", now_s=at_s)
-        self._bring_observation_forward(at_s)
+        self._schedule_care_observation_after(at_s)
 
     def _start_gang(self, at_s: float) -> None:
         """Start the gang where it is held and enough nodes are up."""

@@ -61,7 +61,7 @@ def false_telemetry_signs(setting: ReplaySetting) -> Iterator[tuple[float, int, 
     yield from sorted(signs)
 
 
-def telemetry_of_false_sign(  # noqa: PLR0911  one per kind
+def telemetry_samples_of_false_fault(  # noqa: PLR0911  one per kind
     kind: str, node: str, at_s: float, count: int
 ) -> list[TelemetrySample]:
     """Return what telemetry reads of a false sign; `count` makes counters rise."""

@@ -210,7 +210,7 @@ class SlurmBackend:
         if request is None:
             if not (
                 _is_slurm_job_held(values) and values["JobState"] in _WAITS
-            ) and not _is_on_nodes(values):
+            ) and not _is_slurm_job_on_nodes(values):
                 return None
             request = _foreign_slurm_job_request(values)
         phase = _slurm_job_phase(values, released)
@@ -421,7 +421,7 @@ def _is_slurm_job_held(values: Mapping[str, str]) -> bool:
     return values.get("Priority") == "0"
 
 
-def _is_on_nodes(values: Mapping[str, str]) -> bool:
+def _is_slurm_job_on_nodes(values: Mapping[str, str]) -> bool:
     return _PHASES.get(values["JobState"]) in PHASES_ON_NODES
 
 

@@ -43,7 +43,7 @@ class ScontrolProcess:
         first = body.lstrip().partition("\n")[0]
         # Only the first line: a job's own name or comment may hold the word further down.
         if any(fault in first for fault in _FAULTS):
-            raise BackendError(f"scontrol {_scontrol_verb(question)}", found=first[:300])
+            raise BackendError(f"scontrol {_scontrol_verb_and_object(question)}", found=first[:300])
         return body
 
     def command(self, order: str) -> None:
@@ -55,7 +55,8 @@ class ScontrolProcess:
         complaint = self._scontrol_answer(order).partition("\n")[2].strip()
         if complaint:
             raise BackendError(
-                f"scontrol {_scontrol_verb(order)}", found=complaint.splitlines()[0][:300]
+                f"scontrol {_scontrol_verb_and_object(order)}",
+                found=complaint.splitlines()[0][:300],
             )
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class ScontrolProcess:
         except (OSError, TimeoutError, ProcessError) as error:
             self.close()
             raise BackendError(
-                f"scontrol {_scontrol_verb(question)}",
+                f"scontrol {_scontrol_verb_and_object(question)}",
                 found=Message("no answer ({kind})", {"kind": type(error).__name__}),
                 wanted=Message("a Slurm control daemon that answers"),
             ) from None
@@ -112,7 +113,7 @@ class ScontrolProcess:
         return bytes(output[: -len(PROMPT)])
 
 
-def _scontrol_verb(question: str) -> str:
+def _scontrol_verb_and_object(question: str) -> str:
     return " ".join(question.split()[:2])
 
 

@@ -65,7 +65,7 @@ def _dmon_row_samples(
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if _is_dcgm_telemetry_head(words):
-            names = names or [_BY_SHORT.get(word, word) for word in _head_fields(words)]
+            names = names or [_BY_SHORT.get(word, word) for word in _dcgm_header_fields(words)]
         elif words and words[0] != "ID":
             device, values = _dmon_device_and_readings(words)
             if len(values) != len(names):
@@ -83,7 +83,7 @@ def _is_dcgm_telemetry_head(words: list[str]) -> bool:
     return bool(words) and words[0].startswith("#")
 
 
-def _head_fields(words: list[str]) -> list[str]:
+def _dcgm_header_fields(words: list[str]) -> list[str]:
     return [word for word in words if word.lstrip("#") not in ("", "Entity")]
 
 

@@ -12,13 +12,13 @@ from typing import Final
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.lists import tagger_templates_folder
-from commonwatt.sandbox.engines.deidentify.training.fillers import note_slot_fillers
+from commonwatt.sandbox.engines.deidentify.training.fillers import tagger_template_slot_fillers
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     Piece,
     TemplateChoice,
     TemplateGrammar,
     parse_note_template,
-    parse_template_rules,
+    parse_tagger_template_rules,
 )
 
 LABELS: Final = {
@@ -82,10 +82,17 @@ def tagger_template_families(
 
 def _load_template_family(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
     folder = tagger_templates_folder()
-    shared, digits = parse_template_rules((folder / "common.txt").read_text(encoding="utf-8"))
-    family_rules, family_digits = parse_template_rules((folder / rules).read_text(encoding="utf-8"))
+    shared, digits = parse_tagger_template_rules(
+        (folder / "common.txt").read_text(encoding="utf-8")
+    )
+    family_rules, family_digits = parse_tagger_template_rules(
+        (folder / rules).read_text(encoding="utf-8")
+    )
     grammar = TemplateGrammar(
-        shared | family_rules, digits | family_digits, note_slot_fillers(share), frozenset(LABELS)
+        shared | family_rules,
+        digits | family_digits,
+        tagger_template_slot_fillers(share),
+        frozenset(LABELS),
     )
     lines = (folder / templates).read_text(encoding="utf-8").splitlines()
     parsed = tuple(parse_note_template(line) for line in lines)
@@ -129,24 +136,26 @@ def _write_training_document(
                 )
             )
         index = indices[int(chance.random() * len(indices))]
-        pieces += _note_pieces_as_sentence(
-            source.grammar.write_note_pieces(source.templates[index], chance), chance
+        pieces += _tagger_pieces_with_capital_start(
+            source.grammar.write_tagger_note_pieces(source.templates[index], chance), chance
         )
         templates_used.append(f"{source.name}:{index}")
     text, findings = _note_text_and_identifiers(
-        _tagger_pieces_in_script_or_case(pieces, source, chance)
+        _tagger_pieces_in_varied_script_or_case(pieces, source, chance)
     )
     return TrainingDocument(text, findings, tuple(templates_used))
 
 
-def _tagger_pieces_in_script_or_case(
+def _tagger_pieces_in_varied_script_or_case(
     pieces: list[Piece], source: TemplateFamily, chance: random.Random
 ) -> list[Piece]:
     """Return pieces in simplified characters, small letters or capitals, now and then."""
     roll = chance.random()
     if source.both_scripts:
         return (
-            [(to_simplified_chinese(text), kind) for text, kind in pieces] if roll < 0.4 else pieces
+            [(tagger_text_in_simplified_chinese(text), kind) for text, kind in pieces]
+            if roll < 0.4
+            else pieces
         )
     # Notes typed in small letters or capitals alone are common and have no shape to go by.
     if roll < 0.07:
@@ -156,7 +165,7 @@ def _tagger_pieces_in_script_or_case(
     return pieces
 
 
-def _note_pieces_as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
+def _tagger_pieces_with_capital_start(pieces: list[Piece], chance: random.Random) -> list[Piece]:
     """Return pieces that mostly begin with a capital letter."""
     if not pieces or chance.random() < 0.25:
         return pieces
@@ -190,10 +199,10 @@ def _traditional_to_simplified() -> Mapping[int, int]:
     return str.maketrans(old, new)
 
 
-def to_simplified_chinese(text: str) -> str:
+def tagger_text_in_simplified_chinese(text: str) -> str:
     """Return `text` in simplified characters.
 
-    >>> to_simplified_chinese("醫院")
+    >>> tagger_text_in_simplified_chinese("醫院")
     '医院'
     """
     return text.translate(_traditional_to_simplified())

@@ -22,7 +22,7 @@ _MADE_UP_SHARE = 0.2
 _UNLISTED_CHARACTER_SHARE = 0.15
 
 
-def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]:
+def tagger_template_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]:
     """Return the functions that fill slots.
 
     Args:
@@ -46,10 +46,10 @@ def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]
     jobs = (tagger_templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
     prose = (tagger_templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
     return {
-        "given": _listed_or_joined_name_filler(given_names),
-        "surname": _listed_or_joined_name_filler(surnames),
-        "placeword": _listed_or_joined_name_filler(places),
-        "streetname": _listed_or_joined_name_filler(name_list_part("streets-world.txt")),
+        "given": _tagger_listed_or_joined_name_filler(given_names),
+        "surname": _tagger_listed_or_joined_name_filler(surnames),
+        "placeword": _tagger_listed_or_joined_name_filler(places),
+        "streetname": _tagger_listed_or_joined_name_filler(name_list_part("streets-world.txt")),
         "hksurname": _tagger_listed_choice_filler(hong_kong),
         "plain": _tagger_listed_choice_filler(common),
         "jobtitle": _tagger_listed_choice_filler([job.split(",")[0].split("/")[0] for job in jobs]),
@@ -74,7 +74,9 @@ def note_slot_fillers(name_list_share: tuple[float, float]) -> dict[str, Filler]
         "luhn16": lambda chance: _made_up_card_number(chance, 16),
         "luhn15": lambda chance: _made_up_card_number(chance, 15),
         "luhn13": lambda chance: _made_up_card_number(chance, 13),
-        "luhn16s": lambda chance: _in_fours(_made_up_card_number(chance, 16)),
+        "luhn16s": lambda chance: _made_up_digits_in_groups_of_four(
+            _made_up_card_number(chance, 16)
+        ),
     }
 
 
@@ -116,7 +118,7 @@ def _tagger_note_headline_filler(prose: Sequence[str]) -> Filler:
     return fill_note_headline
 
 
-def _listed_or_joined_name_filler(listed: Sequence[str]) -> Filler:
+def _tagger_listed_or_joined_name_filler(listed: Sequence[str]) -> Filler:
     """Return a filler that draws a listed name, or joins the halves of two."""
     pick = _tagger_listed_choice_filler(listed)
 
@@ -200,5 +202,5 @@ def _made_up_card_number(chance: random.Random, length: int) -> str:
     return head + next(check for check in "0123456789" if card_number_passes_luhn(head + check))
 
 
-def _in_fours(digits: str) -> str:
+def _made_up_digits_in_groups_of_four(digits: str) -> str:
     return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))

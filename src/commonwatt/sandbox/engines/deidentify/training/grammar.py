@@ -96,7 +96,9 @@ class TemplateGrammar:
     fillers: Mapping[str, Filler]
     labelled: frozenset[str]
 
-    def write_note_pieces(self, template: TemplateChoice, chance: random.Random) -> list[Piece]:
+    def write_tagger_note_pieces(
+        self, template: TemplateChoice, chance: random.Random
+    ) -> list[Piece]:
         """Return one text of `template`, piece by piece."""
         return list(self._fill_template_node(template, chance, ""))
 
@@ -121,7 +123,7 @@ class TemplateGrammar:
             pieces = list(self._fill_template_node(self.rules[slot.name], chance, inner))
         if slot.name in self.patterns:
             pieces = [(_with_template_digits(text, chance), kind) for text, kind in pieces]
-        yield from _note_pieces_in_case(pieces, slot.case) if slot.case else pieces
+        yield from _tagger_pieces_in_case(pieces, slot.case) if slot.case else pieces
 
 
 def _with_template_digits(text: str, chance: random.Random) -> str:
@@ -132,14 +134,14 @@ def _with_template_digits(text: str, chance: random.Random) -> str:
     return re.sub("[#%]", digit_for_mark, text)
 
 
-def _note_pieces_in_case(pieces: list[Piece], case: str) -> list[Piece]:
+def _tagger_pieces_in_case(pieces: list[Piece], case: str) -> list[Piece]:
     if case == "^":
         text, kind = pieces[0]
         return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
     return [(text.upper() if case == "!" else text.lower(), kind) for text, kind in pieces]
 
 
-def parse_template_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
+def parse_tagger_template_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
     """Return alternatives by name, and the names whose digits are still to be drawn."""
     rules: dict[str, TemplateChoice] = {}
     patterns: set[str] = set()

@@ -76,8 +76,8 @@ def _model_body_and_link(estimator: Any) -> tuple[dict[str, Any], str]:
 
 def _linear_model_body(estimator: Any) -> dict[str, Any]:
     weights, start = (
-        _flat_model_numbers(estimator.coef_),
-        _flat_model_numbers([estimator.intercept_]),
+        _flat_job_model_numbers(estimator.coef_),
+        _flat_job_model_numbers([estimator.intercept_]),
     )
     return {
         "kind": "linear",
@@ -105,7 +105,7 @@ def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[
         share = float(estimator.init_.class_prior_[1])
         start = _sandbox_model_log_odds(share)
     else:
-        start = float(_flat_model_numbers([estimator.init_.constant_])[0])
+        start = float(_flat_job_model_numbers([estimator.init_.constant_])[0])
     return _tree_ensemble_body(
         trees, start, estimator.learning_rate
     ), "logit" if chance else "identity"
@@ -129,12 +129,12 @@ def _airlock_sklearn_tree_arrays(tree: Any) -> dict[str, Any]:
         "left": [int(child) for child in tree.children_left],
         "right": [int(child) for child in tree.children_right],
         "value": _six_digit_model_numbers(
-            [_sklearn_tree_node_value(value[0]) for value in tree.value]
+            [_job_model_tree_node_value(value[0]) for value in tree.value]
         ),
     }
 
 
-def _sklearn_tree_node_value(value: Any) -> float:
+def _job_model_tree_node_value(value: Any) -> float:
     """Return what a node says: a number, or the share of the second class."""
     return float(value[0]) if len(value) == 1 else float(value[1]) / float(sum(value))
 
@@ -143,9 +143,9 @@ def _sandbox_model_log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _flat_model_numbers(values: Any) -> list[float]:
+def _flat_job_model_numbers(values: Any) -> list[float]:
     if hasattr(values, "__len__"):
-        return [number for part in values for number in _flat_model_numbers(part)]
+        return [number for part in values for number in _flat_job_model_numbers(part)]
     return [float(values)]
 
 
