@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from commonwatt.core.errors import IdentifierError
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.io.imports.dataset import (
     import_csv,
@@ -257,8 +258,10 @@ def test_a_changed_file_is_noticed(tmp_path):
 
 def test_a_dataset_needs_a_plain_name_of_its_own(tmp_path):
     _write(tmp_path / "in", [])
-    with pytest.raises(DataImportError):
+    with pytest.raises(IdentifierError, match="found '../out'"):
         import_fhir([tmp_path / "in"], tmp_path / "store", "../out")
+    with pytest.raises(DataImportError, match="small letters"):
+        import_fhir([tmp_path / "in"], tmp_path / "store", "Out")
     import_fhir([tmp_path / "in"], tmp_path / "store", "data")
     with pytest.raises(DataImportError, match="already"):
         import_fhir([tmp_path / "in"], tmp_path / "store", "data")

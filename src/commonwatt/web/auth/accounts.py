@@ -143,6 +143,7 @@ def use_welcome_link(
 
     Raises:
         SignInError: The link does not hold.
+        IdentifierError: Nobody may be called so.
         ParameterError: Name or password are not of the form.
     """
     check_account_password(password)
@@ -175,7 +176,8 @@ def make_account(
     """Make an account without a password; a link lets its owner set one.
 
     Raises:
-        ParameterError: The name is taken or not of the form.
+        IdentifierError: Nobody may be called so.
+        ParameterError: The name is taken, or is none that an account may have.
     """
     with services.ledger.transaction() as tx:
         _insert_account(services, tx, name, "", None, now, by=by)
