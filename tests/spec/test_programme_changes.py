@@ -174,7 +174,7 @@ def test_nodes_of_a_site_are_those_of_its_only_pool_and_of_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "sentence"),
     [
         ("fan.sd.x.y=1", "nothing below, to hold 'x'"),
         ("fan.sd.x=1", "nothing below, to hold 'x'"),
@@ -187,8 +187,8 @@ def test_nodes_of_a_site_are_those_of_its_only_pool_and_of_nothing_else():
         ("", "not of the form"),
     ],
 )
-def test_a_line_that_names_no_value_says_where_it_ends(line, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_line_that_names_no_value_says_where_it_ends(line, sentence):
+    with pytest.raises(ValueError, match=sentence):
         changed(line)
 
 

@@ -78,10 +78,10 @@ def test_the_gate_of_an_old_home_advises_as_before_and_says_what_words_are_old(o
     secret = bytes(range(32)).hex()
     (old_home / "site.secret").write_text(secret)
     assert run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS) == 70  # not disclosed
-    told = capsys.readouterr().err
-    assert "gate.not-disclosed" in told
-    assert '"site" is called "institution" now.' in told
-    assert "site.secret is called institution.secret now." in told
+    stderr = capsys.readouterr().err
+    assert "gate.not-disclosed" in stderr
+    assert '"site" is called "institution" now.' in stderr
+    assert "site.secret is called institution.secret now." in stderr
     # A second secret would give every encounter a new name, in silence.
     assert not (old_home / "institution.secret").exists()
     assert (old_home / "site.secret").read_text() == secret
@@ -212,9 +212,9 @@ def helps(word):
 
 @pytest.mark.parametrize("word", ["clinic", "sandbox"])
 def test_no_help_says_site_of_a_hospital(word):
-    told = helps(word)
-    assert len(told) > 15
-    assert [path for path, text in told.items() if OLD.search(text)] == []
+    help_texts = helps(word)
+    assert len(help_texts) > 15
+    assert [path for path, text in help_texts.items() if OLD.search(text)] == []
 
 
 def test_the_search_for_the_old_word_finds_it_where_it_is_right():
