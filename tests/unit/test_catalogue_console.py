@@ -16,17 +16,17 @@ from commonwatt.catalogue.shared import (
 )
 from commonwatt.core.messages import Message
 from commonwatt.study.measures import ALTERNATIVES
-from commonwatt.web.chart_data import chart_data
+from commonwatt.web.chart_data import console_chart_data
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
     console_column_heading_of,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import BANDS
-from commonwatt.web.svg import draw_chart_svg
+from commonwatt.web.svg import console_chart_svg
 
 
 def chart(measure, **more):
@@ -48,7 +48,7 @@ FRAME = pl.DataFrame({"site": ["east"], "value": [7200.0], "low": [3600.0], "hig
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_chart_is_in_the_unit_that_its_label_names(language):
-    data = chart_data(chart(QUEUE_DELAY_MEAN), FRAME, language)
+    data = console_chart_data(chart(QUEUE_DELAY_MEAN), FRAME, language)
     assert data["x_label"] == measure_heading(QUEUE_DELAY_MEAN, language)
     assert data["unit"] == {"en": "h", "zh-Hant": "小時"}[language]
     assert data["series"][0] | {"label": ""} == {
@@ -57,20 +57,20 @@ def test_a_chart_is_in_the_unit_that_its_label_names(language):
         "low": [1.0],
         "high": [None],
     }
-    assert measure_heading(QUEUE_DELAY_MEAN, language) in draw_chart_svg(data)
+    assert measure_heading(QUEUE_DELAY_MEAN, language) in console_chart_svg(data)
 
 
 def test_a_share_keeps_its_value_because_the_axis_writes_percent():
     frame = pl.DataFrame({"site": ["east"], "value": [0.9], "low": [0.8], "high": [1.0]})
     for measure in (UTILISATION, DEBT_GDP):
-        data = chart_data(chart(measure), frame, "en")
+        data = console_chart_data(chart(measure), frame, "en")
         assert (data["unit"], data["series"][0]["values"]) == ("%", [0.9])
-        assert "90%" in draw_chart_svg(data)
+        assert "90%" in console_chart_svg(data)
 
 
 def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
     stored = TableColumn.of(ENERGY, "busy_mwh", unit="MWh")
-    data = chart_data(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
+    data = console_chart_data(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
     assert (data["unit"], data["series"][0]["values"]) == ("MWh", [3.0])
 
 
@@ -80,7 +80,7 @@ def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
      (ChartForm.FAN, "", "Cost of a GPU-hour [USD/GPU-hour]")],
 )  # fmt: skip
 def test_the_label_of_the_values_stands_where_they_go(form, along, above):
-    data = chart_data(replace(chart(GPU_HOUR_COST), form=form), FRAME, "en")
+    data = console_chart_data(replace(chart(GPU_HOUR_COST), form=form), FRAME, "en")
     assert (data["x_label"], data["y_label"]) == (along, above)
 
 
@@ -100,6 +100,6 @@ def test_headings_and_facts_take_label_unit_and_form():
         ("borrowing_bn", "HKD bn"),
     ]
     assert shown[0].label == QUEUE_DELAY_MEAN.label
-    fact = headline_fact_of(GPU_HOUR_COST, 2.345, "en", subject="East")
+    fact = page_headline_fact_of_figure(GPU_HOUR_COST, 2.345, "en", subject="East")
     assert (str(fact.label), fact.value) == ("Cost of a GPU-hour: East", "2.35 USD/GPU-hour")
     assert console_column_heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"

@@ -8,12 +8,12 @@ import pytest
 
 from commonwatt.core.messages import Message
 from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
-from commonwatt.web.chart_data import chart_data
+from commonwatt.web.chart_data import console_chart_data
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.middleware import POLICY
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries, TableRows
 from commonwatt.web.parameters import PageParameter, ParameterKind, parse_page_values
-from commonwatt.web.svg import draw_chart_svg
+from commonwatt.web.svg import console_chart_svg
 from commonwatt.web.tasks.kinds import KINDS, parse_console_what_if_changes
 from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES, TaskState
 
@@ -86,7 +86,7 @@ def _frame(form):
 @pytest.mark.parametrize("form", [form for form in ChartForm if form is not ChartForm.LIVE])
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
-    svg = draw_chart_svg(chart_data(_chart(form), _frame(form), language))
+    svg = console_chart_svg(console_chart_data(_chart(form), _frame(form), language))
     assert svg.startswith("<svg")
     assert "<c>" not in svg
     assert "<T>" not in svg
@@ -103,7 +103,7 @@ def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
 def test_a_chart_without_values_is_an_empty_drawing(form):
     frame = _frame(form).with_columns(pl.lit(None, pl.Float64).alias("v"))
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(n) for n in ("low", "high"))
-    assert draw_chart_svg(chart_data(_chart(form), frame, "en")) == ""
+    assert console_chart_svg(console_chart_data(_chart(form), frame, "en")) == ""
 
 
 def test_parts_of_stacked_areas_add_up():
@@ -111,7 +111,7 @@ def test_parts_of_stacked_areas_add_up():
         {"name": [0.0, 1.0] * 2, "site": ["a", "a", "b", "b"], "v": [1.0, 2.0, 10.0, 20.0]}
     )
     series = [ChartSeries("v", site, where=("site", site)) for site in "ab"]
-    data = chart_data(_chart(ChartForm.AREAS, series=series), frame, "en")
+    data = console_chart_data(_chart(ChartForm.AREAS, series=series), frame, "en")
     assert [area["values"] for area in data["series"]] == [[1.0, 2.0], [11.0, 22.0]]
 
 

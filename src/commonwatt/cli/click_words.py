@@ -26,7 +26,7 @@ _MODULES: Final = (
 @contextmanager
 def click_words_in(language: str) -> Generator[None]:
     """Let click speak `language` within the block, in this thread or coroutine alone."""
-    _lead_click_words_through_call()
+    _route_click_gettext_through_call_language()
     token = _LANGUAGE.set(language)
     try:
         yield
@@ -35,29 +35,29 @@ def click_words_in(language: str) -> Generator[None]:
 
 
 @cache
-def _lead_click_words_through_call() -> None:
+def _route_click_gettext_through_call_language() -> None:
     # Click has no place where a language could be passed. Outside of a call of ours its words
     # stay those of gettext, as other programs in this process expect.
     for name in _MODULES:
         module = import_module(f"click.{name}")
         if hasattr(module, "_"):
-            module.__dict__["_"] = _click_word
+            module.__dict__["_"] = _click_text_in_call_language
         if hasattr(module, "ngettext"):
             module.__dict__["ngettext"] = _click_plural_word
 
 
-def _click_word(text: str) -> str:
-    return _translation_of_call().gettext(text) if _LANGUAGE.get() else gettext.gettext(text)
+def _click_text_in_call_language(text: str) -> str:
+    return _click_translations_of_call().gettext(text) if _LANGUAGE.get() else gettext.gettext(text)
 
 
 def _click_plural_word(singular: str, plural: str, count: int) -> str:
     of: Callable[[str, str, int], str] = gettext.ngettext
     if _LANGUAGE.get():
-        of = _translation_of_call().ngettext
+        of = _click_translations_of_call().ngettext
     return of(singular, plural, count)
 
 
-def _translation_of_call() -> gettext.NullTranslations:
+def _click_translations_of_call() -> gettext.NullTranslations:
     return _chinese_click_words() if _LANGUAGE.get() == "zh-Hant" else gettext.NullTranslations()
 
 

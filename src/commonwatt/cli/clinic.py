@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_desk import add_registry_commands
-from commonwatt.cli.clinic_explain import add_explain_commands
-from commonwatt.cli.clinic_gate import add_gate_commands
-from commonwatt.cli.clinic_imports import add_import_commands
-from commonwatt.cli.clinic_language import add_language_commands
-from commonwatt.cli.clinic_options import PLACES, parse_cli_fact_options
-from commonwatt.cli.clinic_queries import add_query_commands
-from commonwatt.cli.clinic_sealed import add_sealed_commands
+from commonwatt.cli.clinic_desk import add_registry_click_commands
+from commonwatt.cli.clinic_explain import add_model_explain_click_command
+from commonwatt.cli.clinic_gate import add_advice_gate_click_commands
+from commonwatt.cli.clinic_imports import add_device_record_import_command
+from commonwatt.cli.clinic_language import add_language_model_commands
+from commonwatt.cli.clinic_options import PLACES, parse_name_value_fact_options
+from commonwatt.cli.clinic_queries import add_registry_query_commands
+from commonwatt.cli.clinic_sealed import add_sealed_evaluation_commands
 from commonwatt.cli.frame import (
     CommandResult,
     command,
@@ -64,16 +64,20 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
     help="Default: all; house stands for the institution rules.",
 )
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
-def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> CommandResult:
+def clinic_model_classify_command(
+    facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None
+) -> CommandResult:
     """Give class, route and duties of a product or service, with reasons."""
     from commonwatt.clinic.usecases import rules as app
 
     # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
     answer = app.classify_in_jurisdictions(
-        _COMMON | parse_cli_fact_options(facts), places or PLACES, day
+        _COMMON | parse_name_value_fact_options(facts), places or PLACES, day
     )
-    return CommandResult(data=answer, text=lambda language: _classify_cli_text(answer, language))
+    return CommandResult(
+        data=answer, text=lambda language: _product_rulings_terminal_text(answer, language)
+    )
 
 
 @command(
@@ -82,7 +86,9 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
 @option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
 @_facts
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
-def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) -> CommandResult:
+def clinic_rules_show_command(
+    days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None
+) -> CommandResult:
     """Look at every combination of the axes: gaps, contradictions, moved dates."""
     from commonwatt.clinic.usecases import rules as app
 
@@ -96,13 +102,15 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
         }
     else:
         tables = app.regulatory_rule_book_finding_tables(
-            checked_days, parse_cli_fact_options(facts)
+            checked_days, parse_name_value_fact_options(facts)
         )
     # All 1,296 combinations of the axes: for --out, not for a terminal or for JSON.
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return CommandResult(
-        data=data, text=lambda language: _rules_command_text(shown, language), tables=tables
+        data=data,
+        text=lambda language: _rule_book_findings_terminal_text(shown, language),
+        tables=tables,
     )
 
 
@@ -120,7 +128,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
         show_default=True, help="Score from which the model advises.")  # fmt: skip
 @option("--institution", default="", help="Column with the institution, for a funnel with --out.")
 @click.pass_context
-def evidence(
+def clinic_model_evidence_command(
     ctx: click.Context,
     table: Path,
     score: str,
@@ -149,7 +157,7 @@ def evidence(
     data = answer | {"estimates": frame.to_dicts()}
     return CommandResult(
         data=data,
-        text=lambda language: _evidence_command_text(frame, language),
+        text=lambda language: _model_evidence_terminal_text(frame, language),
         tables={"estimates": frame},
         files=charts,
     )
@@ -208,7 +216,7 @@ def monitor(
         tables = {"over_time": points}
     return CommandResult(
         data=answer,
-        text=lambda language: _monitor_cli_text(answer, language),
+        text=lambda language: _monitor_verdicts_terminal_text(answer, language),
         tables=tables,
         files=files,
     )
@@ -217,7 +225,7 @@ def monitor(
 _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
 
 
-def _monitor_cli_text(answer: dict[str, Any], language: str) -> str:
+def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for stream in answer["streams"]:
         verdict = _VERDICTS[stream["verdict"]].translate(language)
@@ -232,12 +240,12 @@ def _monitor_cli_text(answer: dict[str, Any], language: str) -> str:
         [
             *lines,
             bound.translate(language),
-            *_companion_auc_command_lines(answer["companion"], language),
+            *_label_free_auc_terminal_lines(answer["companion"], language),
         ]
     )
 
 
-def _companion_auc_command_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
+def _label_free_auc_terminal_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
     if companion is None:
         return []
     gaps = {
@@ -263,13 +271,13 @@ def _companion_auc_command_lines(companion: dict[str, Any] | None, language: str
 @option("--model", default="score", show_default=True, help="Column with the model's probability.")
 @option("--doctor", default="own", show_default=True, help="Column with the doctor's own estimate.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
-def joint(table: Path, model: str, doctor: str, label: str) -> CommandResult:
+def clinic_model_joint_command(table: Path, model: str, doctor: str, label: str) -> CommandResult:
     """Show what recording the doctor's own estimate is worth."""
     from commonwatt.clinic.usecases.evidence import clinician_against_model_result
 
     answer = clinician_against_model_result(table, model=model, doctor=doctor, label=label)
     return CommandResult(
-        data=answer, text=lambda language: _doctor_and_model_command_text(answer, language)
+        data=answer, text=lambda language: _doctor_and_model_auc_terminal_text(answer, language)
     )
 
 
@@ -282,7 +290,7 @@ _GAINS = {
 }
 
 
-def _doctor_and_model_command_text(answer: dict[str, Any], language: str) -> str:
+def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for voice, name in _VOICES.items():
         area, low, high = answer[voice]
@@ -296,7 +304,7 @@ def _doctor_and_model_command_text(answer: dict[str, Any], language: str) -> str
     return "\n".join([*lines, apart.translate(language)])
 
 
-def _evidence_command_text(frame: pl.DataFrame, language: str) -> str:
+def _model_evidence_terminal_text(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []
     for row in frame.iter_rows(named=True):
@@ -325,26 +333,26 @@ _ROUTES = {
 }
 
 
-def _classify_cli_text(answer: dict[str, Any], language: str) -> str:
+def _product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for ruling in answer["rulings"]:
-        lines += _ruling_command_lines(ruling, answer["rules"], language)
+        lines += _product_ruling_terminal_lines(ruling, answer["rules"], language)
     gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
     return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
 
 
-def _ruling_command_lines(
+def _product_ruling_terminal_lines(
     ruling: dict[str, Any], rules: dict[str, Any], language: str
 ) -> list[str]:
     lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].translate(language)}"]
     for verdict in ruling["classes"]:
         lines.append(f"  {verdict['scheme']}: {verdict['class']}")
-        lines += [_ruling_reason_command_line(name, rules[name]) for name in verdict["because"]]
+        lines += [_ruling_reason_terminal_line(name, rules[name]) for name in verdict["because"]]
         # A rule that says otherwise is shown and not resolved: which of two laws yields is a
         # lawyer's decision.
         contested = translate("contradicted by", language)
         lines += [
-            f"    {contested} {_ruling_reason_command_line(name, rules[name]).strip()}"
+            f"    {contested} {_ruling_reason_terminal_line(name, rules[name]).strip()}"
             for name in verdict["against"]
         ]
     lines += [
@@ -354,13 +362,13 @@ def _ruling_command_lines(
     return lines
 
 
-def _ruling_reason_command_line(name: str, rule: dict[str, Any]) -> str:
+def _ruling_reason_terminal_line(name: str, rule: dict[str, Any]) -> str:
     # With the day on which somebody last read the source: law changes, and a reader must see how
     # old this reading is.
     return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
 
 
-def _rules_command_text(tables: dict[str, pl.DataFrame], language: str) -> str:
+def _rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: str) -> str:
     headings = {
         "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
         "contradictions": Message("Rules that give different classes to the same combinations"),
@@ -380,10 +388,10 @@ def _terminal_rows_text(frame: pl.DataFrame, most: int = 60) -> str:
 
 
 # After the commands above, because help lists commands in the order in which they are added.
-add_registry_commands()
-add_gate_commands()
-add_query_commands()
-add_language_commands()
-add_sealed_commands()
-add_explain_commands()
-add_import_commands()
+add_registry_click_commands()
+add_advice_gate_click_commands()
+add_registry_query_commands()
+add_language_model_commands()
+add_sealed_evaluation_commands()
+add_model_explain_click_command()
+add_device_record_import_command()

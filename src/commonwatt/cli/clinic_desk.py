@@ -11,7 +11,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
-from commonwatt.cli.clinic_queries import query_rows_command_text
+from commonwatt.cli.clinic_queries import registry_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, command_language, option
 from commonwatt.core.messages import Message
 
@@ -24,19 +24,19 @@ _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 
-def add_registry_commands() -> None:
+def add_registry_click_commands() -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
-    _add_register_command()
+    _add_model_register_command()
     _add_deployment_commands()
     _add_incident_command()
-    _add_dossier_command()
+    _add_version_dossier_command()
 
 
 def _command_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _add_register_command() -> None:
+def _add_model_register_command() -> None:
     @command(
         groups.model,
         "register",
@@ -51,7 +51,7 @@ def _add_register_command() -> None:
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _ledger_entry_result(
+        return _command_result_of_registry_entry(
             app.register_record_file(where, key_file, kind, name, body, now=_command_utc_now())
         )
 
@@ -70,7 +70,7 @@ def _add_deployment_commands() -> None:
         """Approve a proposed deployment and its threshold."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _ledger_entry_result(
+        return _command_result_of_registry_entry(
             app.move_deployment(
                 where, key_file, deployment, "approved", reason, now=_command_utc_now()
             )
@@ -87,7 +87,7 @@ def _add_deployment_commands() -> None:
         """Let an approved or paused deployment go live."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _ledger_entry_result(
+        return _command_result_of_registry_entry(
             app.move_deployment(where, key_file, deployment, "live", reason, now=_command_utc_now())
         )
 
@@ -107,7 +107,7 @@ def _add_deployment_commands() -> None:
 
         # Paused unless it is asked for in words: `deploy` brings a paused model back.
         to = "retired" if retire else "paused"
-        return _ledger_entry_result(
+        return _command_result_of_registry_entry(
             app.move_deployment(where, key_file, deployment, to, reason, now=_command_utc_now())
         )
 
@@ -149,11 +149,11 @@ def _add_incident_command() -> None:
         duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
         return CommandResult(
-            data=data, text=lambda language: query_rows_command_text(duties, language)
+            data=data, text=lambda language: registry_rows_terminal_text(duties, language)
         )
 
 
-def _add_dossier_command() -> None:
+def _add_version_dossier_command() -> None:
     @command(
         groups.model, "dossier", example="commonwatt clinic model dossier version/v1 --out dossier"
     )
@@ -180,7 +180,7 @@ def _add_dossier_command() -> None:
         return CommandResult(data=bundle, text=sentence.translate, files=files)
 
 
-def _ledger_entry_result(entry: dict[str, Any]) -> CommandResult:
+def _command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
     gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
     sentence = Message("Entry {index}: {subject} is on record", gaps)
     return CommandResult(data=entry, text=sentence.translate)

@@ -14,7 +14,7 @@ from commonwatt.core.messages import Message
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_explain_commands() -> None:
+def add_model_explain_click_command() -> None:
     """Add explanations to `commonwatt clinic`."""
 
     @command(
@@ -50,12 +50,12 @@ def add_explain_commands() -> None:
         )
         return CommandResult(
             data=explanation,
-            text=lambda language: _medical_model_explain_cli_text(explanation, language),
+            text=lambda language: _model_explanation_terminal_text(explanation, language),
             tables={"explained": frame},
         )
 
 
-def _medical_model_explain_cli_text(explanation: dict[str, Any], language: str) -> str:
+def _model_explanation_terminal_text(explanation: dict[str, Any], language: str) -> str:
     if explanation["kind"] == "global":
         head = Message("AUC lost when a column is shuffled, over {rows} rows",
                        {"rows": f"{explanation['rows']:,}"})  # fmt: skip

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import key_option, ledger_option, parse_cli_fact_options
+from commonwatt.cli.clinic_options import key_option, ledger_option, parse_name_value_fact_options
 from commonwatt.cli.frame import (
     CommandResult,
+    click_echo_message_to_stderr,
     command,
     option,
-    print_message_to_stderr,
     raise_click_usage_error,
 )
 from commonwatt.core.log import open_log_with_default_file
@@ -41,11 +41,11 @@ _secret = option(
 )
 
 
-def add_gate_commands() -> None:
+def add_advice_gate_click_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
     _add_serve_command()
-    _add_ask_command()
-    _add_lottery_command()
+    _add_gate_ask_command()
+    _add_gate_lottery_audit_command()
 
 
 def _command_utc_now() -> datetime:
@@ -96,32 +96,34 @@ def _add_serve_command() -> None:
             # exchanged.
             for deployment in opened.unverified_deployments:
                 gaps = {"deployment": deployment}
-                print_message_to_stderr(
+                click_echo_message_to_stderr(
                     Message("{deployment}: what runs is taken on trust, not checked", gaps)
                 )
             if mcp is not None:
                 # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
                 # to stderr.
-                _cli_echo_agent_answer_lines(
+                _click_echo_agent_answer_lines(
                     app.serve_agent_pathway(opened, mcp, plan, _command_utc_now, sys.stdin)
                 )
             else:
                 server = app.cds_hooks_server(opened, host, port, _command_utc_now)
-                app.serve_cds_hooks(server, host, port, _print_clinic_gate_address)
+                app.serve_cds_hooks(server, host, port, _print_gate_address_on_terminal)
         # Left here, because a result printed at the end would be one line too many for an agent.
         click.get_current_context().exit(0)
 
 
-def _print_clinic_gate_address(address: str) -> None:
-    print_message_to_stderr(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
+def _print_gate_address_on_terminal(address: str) -> None:
+    click_echo_message_to_stderr(
+        Message("Serving at {address}; stop with Ctrl-C", {"address": address})
+    )
 
 
-def _cli_echo_agent_answer_lines(lines: Any) -> None:
+def _click_echo_agent_answer_lines(lines: Any) -> None:
     for line in lines:
         click.echo(line)
 
 
-def _add_ask_command() -> None:
+def _add_gate_ask_command() -> None:
     @command(
         groups.gate,
         "ask",
@@ -158,21 +160,23 @@ def _add_ask_command() -> None:
                 opened,
                 deployment,
                 encounter,
-                parse_cli_fact_options(facts),
+                parse_name_value_fact_options(facts),
                 own,
                 now=_command_utc_now(),
             )
-        return CommandResult(data=advice, text=lambda language: _ask_command_text(advice, language))
+        return CommandResult(
+            data=advice, text=lambda language: _model_advice_terminal_text(advice, language)
+        )
 
 
-def _ask_command_text(advice: dict[str, Any], language: str) -> str:
+def _model_advice_terminal_text(advice: dict[str, Any], language: str) -> str:
     silent = translate("Nothing is shown: the model runs in the shadow.", language)
     # Not every sentence stands in both languages; in the shadow there is none in either.
     words = advice["words"].get(language) or advice["words"].get("en") or silent
     return f"{words}\n{advice['advice']}"
 
 
-def _add_lottery_command() -> None:
+def _add_gate_lottery_audit_command() -> None:
     @command(
         groups.gate,
         "lottery",
@@ -190,11 +194,11 @@ def _add_lottery_command() -> None:
 
         audit = app.encounter_lottery_audit(where, institution, secret_files)
         return CommandResult(
-            data=audit, text=lambda language: _lottery_command_text(audit, language)
+            data=audit, text=lambda language: _lottery_audit_terminal_text(audit, language)
         )
 
 
-def _lottery_command_text(audit: dict[str, Any], language: str) -> str:
+def _lottery_audit_terminal_text(audit: dict[str, Any], language: str) -> str:
     gaps = {name: f"{audit[name]:,}" for name in ("lots", "drawn", "sealed")}
     sentence = Message(
         "{lots} lots drawn again, {drawn} fell on asking the doctor first; {sealed} under a"

@@ -15,7 +15,7 @@ from commonwatt.core.messages import Message
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_import_commands() -> None:
+def add_device_record_import_command() -> None:
     """Add the import of public records to `commonwatt clinic`."""
 
     @command(
@@ -33,12 +33,12 @@ def add_import_commands() -> None:
         imported, frame = import_device_records(files, (on or datetime.now(UTC)).date())
         return CommandResult(
             data=imported,
-            text=lambda language: _import_command_text(imported, language),
+            text=lambda language: _device_records_terminal_text(imported, language),
             tables={"cards": frame},
         )
 
 
-def _import_command_text(imported: dict[str, Any], language: str) -> str:
+def _device_records_terminal_text(imported: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for row in imported["cards"]:
         fault = f"{row['rule']}: {row['found']}" if row["rule"] else "–"
@@ -47,20 +47,20 @@ def _import_command_text(imported: dict[str, Any], language: str) -> str:
         gaps = {
             "file": summary["file"],
             "count": f"{summary['devices']:,}",
-            "by": _import_counts_command_text(summary["routes"]),
+            "by": _device_record_counts_terminal_text(summary["routes"]),
         }
         lines.append(Message("{file}: {count} devices; {by}", gaps).translate(language))
     for summary in imported["events"]:
         gaps = {"file": summary["file"], "count": f"{summary['reports']:,}"}
         # What reports leave empty is counted, too: an event without a severity is not a mild one.
         gaps |= {
-            "by": _import_counts_command_text(summary["severities"]),
-            "empty": _import_counts_command_text(summary["left_empty"]),
+            "by": _device_record_counts_terminal_text(summary["severities"]),
+            "empty": _device_record_counts_terminal_text(summary["left_empty"]),
         }
         form = Message("{file}: {count} reports; {by}; left empty: {empty}", gaps)
         lines.append(form.translate(language))
     return "\n".join(lines)
 
 
-def _import_counts_command_text(counts_by_name: dict[str, int]) -> str:
+def _device_record_counts_terminal_text(counts_by_name: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts_by_name.items())

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_language_commands() -> None:
+def add_language_model_commands() -> None:
     """Add the examination of language models to `commonwatt clinic`."""
-    _add_language_command()
+    _add_language_model_examine_command()
     _add_canaries_command()
 
 
-def _add_language_command() -> None:
+def _add_language_model_examine_command() -> None:
     @command(
         groups.language_models,
         "examine",
@@ -81,7 +81,7 @@ def _add_language_command() -> None:
         )
         return CommandResult(
             data=examination,
-            text=lambda language: _language_exam_cli_text(examination, frame, language),
+            text=lambda language: _language_examination_terminal_text(examination, frame, language),
             tables={"language": frame},
             # Kept, so that the same answers can be judged again without asking the model, which may
             # answer otherwise.
@@ -124,7 +124,9 @@ _LEAK = {
 }  # fmt: skip
 
 
-def _language_exam_cli_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
+def _language_examination_terminal_text(
+    examination: dict[str, Any], frame: pl.DataFrame, language: str
+) -> str:
     few = translate("too few to say", language)
     lines = [f"{examination['model']}: {examination['notes']:,} / {examination['cases']:,}"]
     for row in frame.iter_rows(named=True):
@@ -133,10 +135,10 @@ def _language_exam_cli_text(examination: dict[str, Any], frame: pl.DataFrame, la
             estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
         name = f"{row['measure']}, {row['group']}"
         lines.append(f"{row['task']:10} {name:44} {estimate}  n={row['rows']:,}")
-    return "\n".join([*lines, *_language_quality_command_lines(examination, language)])
+    return "\n".join([*lines, *_language_quality_terminal_lines(examination, language)])
 
 
-def _language_quality_command_lines(examination: dict[str, Any], language: str) -> list[str]:
+def _language_quality_terminal_lines(examination: dict[str, Any], language: str) -> list[str]:
     meter = examination["meter"]
     gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
     # The checker's own errors stand beside what it found, or its word would pass for the truth.

@@ -36,7 +36,7 @@ key_option = option(
 )
 
 
-def parse_cli_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
+def parse_name_value_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
     """Return facts written as NAME=VALUE by name, or leave with a usage error."""
     # At the first sign: a value may hold one itself.
     split = [fact.partition("=") for fact in facts]

@@ -15,16 +15,16 @@ from commonwatt.core.messages import Message, translate
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 
-def add_query_commands() -> None:
+def add_registry_query_commands() -> None:
     """Add the questions that the registry answers to `commonwatt clinic`."""
-    _add_live_command()
-    _add_approver_command()
-    _add_rulings_command()
-    _add_bedside_commands()
+    _add_live_deployments_command()
+    _add_deployment_approver_command()
+    _add_product_rulings_command()
+    _add_gate_query_commands()
     _add_duties_command()
 
 
-def _add_live_command() -> None:
+def _add_live_deployments_command() -> None:
     @command(
         groups.model,
         "live",
@@ -41,11 +41,11 @@ def _add_live_command() -> None:
         deployments = app.live_deployment_rows(where, institution, at or datetime.now(UTC))
         return CommandResult(
             data={"live": deployments},
-            text=lambda language: query_rows_command_text(deployments, language),
+            text=lambda language: registry_rows_terminal_text(deployments, language),
         )
 
 
-def _add_approver_command() -> None:
+def _add_deployment_approver_command() -> None:
     @command(groups.model, "approver", example="commonwatt clinic model approver deployment/x")
     @ledger_option
     @_deployment
@@ -63,7 +63,7 @@ def _add_approver_command() -> None:
         return CommandResult(data=approval, text=sentence.translate)
 
 
-def _add_rulings_command() -> None:
+def _add_product_rulings_command() -> None:
     @command(
         groups.rules, "rulings", example="commonwatt clinic rules rulings product/chest --place hk"
     )
@@ -77,11 +77,11 @@ def _add_rulings_command() -> None:
         rulings_found = app.product_ruling_rows(where, product, place)
         return CommandResult(
             data={"rulings": rulings_found},
-            text=lambda language: query_rows_command_text(rulings_found, language),
+            text=lambda language: registry_rows_terminal_text(rulings_found, language),
         )
 
 
-def _add_bedside_commands() -> None:
+def _add_gate_query_commands() -> None:
     @command(groups.gate, "undisclosed", example="commonwatt clinic gate undisclosed deployment/x")
     @ledger_option
     @_deployment
@@ -91,7 +91,8 @@ def _add_bedside_commands() -> None:
 
         encounters = app.undisclosed_encounter_names(where, deployment)
         return CommandResult(
-            data=encounters, text=lambda language: _undisclosed_command_text(encounters, language)
+            data=encounters,
+            text=lambda language: _undisclosed_encounters_terminal_text(encounters, language),
         )
 
     @command(groups.gate, "unsigned", example="commonwatt clinic gate unsigned deployment/x")
@@ -104,7 +105,7 @@ def _add_bedside_commands() -> None:
         advice = [{"advice": name} for name in app.unsigned_advice_names(where, deployment)]
         return CommandResult(
             data={"unsigned": advice},
-            text=lambda language: query_rows_command_text(advice, language),
+            text=lambda language: registry_rows_terminal_text(advice, language),
         )
 
     @command(groups.gate, "overrides", example="commonwatt clinic gate overrides deployment/x")
@@ -116,7 +117,7 @@ def _add_bedside_commands() -> None:
 
         outcomes = app.advice_override_outcomes(where, deployment)
         return CommandResult(
-            data=outcomes, text=lambda language: _advice_overrides_cli_text(outcomes, language)
+            data=outcomes, text=lambda language: _advice_overrides_terminal_text(outcomes, language)
         )
 
     @command(groups.gate, "seen", example="commonwatt clinic gate seen advice/1")
@@ -149,17 +150,17 @@ def _add_duties_command() -> None:
 
         owed = app.reporting_duty_rows(where)
         return CommandResult(
-            data={"duties": owed}, text=lambda language: query_rows_command_text(owed, language)
+            data={"duties": owed}, text=lambda language: registry_rows_terminal_text(owed, language)
         )
 
 
-def query_rows_command_text(rows: list[dict[str, Any]], language: str) -> str:
+def registry_rows_terminal_text(rows: list[dict[str, Any]], language: str) -> str:
     """Return one line for each row, or that there is none."""
     lines = ["  ".join(str(value) for value in row.values()) for row in rows]
     return "\n".join(lines) or translate("Nothing on record.", language)
 
 
-def _undisclosed_command_text(encounters: dict[str, Any], language: str) -> str:
+def _undisclosed_encounters_terminal_text(encounters: dict[str, Any], language: str) -> str:
     gaps = {"advised": str(len(encounters["advised"])), "refused": str(len(encounters["refused"]))}
     sentence = Message(
         "{advised} advised on without disclosure, {refused} refused for lack of it", gaps
@@ -169,7 +170,7 @@ def _undisclosed_command_text(encounters: dict[str, Any], language: str) -> str:
     )
 
 
-def _advice_overrides_cli_text(outcomes: dict[str, Any], language: str) -> str:
+def _advice_overrides_terminal_text(outcomes: dict[str, Any], language: str) -> str:
     lines = [
         f"{translate(outcome, language):12} "
         + "  ".join(f"{translate(name, language)} {count:,}" for name, count in row.items())

@@ -26,14 +26,14 @@ _secret = option(
 _seal = option("--seal", "sealed", type=_there, required=True, help="The seal over the items.")
 
 
-def add_sealed_commands() -> None:
+def add_sealed_evaluation_commands() -> None:
     """Add third-party evaluation to `commonwatt clinic`."""
-    _add_seal_command()
-    _add_examine_command()
-    _add_reveal_confirm_commands()
+    _add_case_seal_command()
+    _add_sealed_model_examine_command()
+    _add_reveal_and_confirm_click_commands()
 
 
-def _add_seal_command() -> None:
+def _add_case_seal_command() -> None:
     @command(
         groups.sealed,
         "seal",
@@ -67,7 +67,7 @@ def _add_seal_command() -> None:
         )
 
 
-def _add_examine_command() -> None:
+def _add_sealed_model_examine_command() -> None:
     @command(
         groups.sealed,
         "examine",
@@ -116,12 +116,12 @@ def _add_examine_command() -> None:
             app.record_sealed_report(where, key_file, version, name, report, now=now)
         return CommandResult(
             data=dict(report.body),
-            text=lambda language: _sealed_report_command_text(dict(report.body), language),
+            text=lambda language: _sealed_report_terminal_text(dict(report.body), language),
             files={"report.json": report.evidence_statement_json()},
         )
 
 
-def _add_reveal_confirm_commands() -> None:
+def _add_reveal_and_confirm_click_commands() -> None:
     @command(
         groups.sealed,
         "reveal",
@@ -161,11 +161,11 @@ def _add_reveal_confirm_commands() -> None:
         confirmation = app.sealed_report_confirmation(report, sealed, opened)
         return CommandResult(
             data=confirmation,
-            text=lambda language: _sealed_report_command_text(confirmation, language),
+            text=lambda language: _sealed_report_terminal_text(confirmation, language),
         )
 
 
-def _sealed_report_command_text(body: dict[str, Any], language: str) -> str:
+def _sealed_report_terminal_text(body: dict[str, Any], language: str) -> str:
     gaps = {"number": str(body["number"]), "root": body["root"][:16], "on": body["on"]}
     gaps["artefact"] = body["artefact_sha256"][:16]
     head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)

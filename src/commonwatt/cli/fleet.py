@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commonwatt.cli.fleet_text import (
-    compare_command_text,
-    described_traces_command_text,
-    explain_job_command_text,
-    packing_cli_text,
-    simulate_command_text,
-    sweep_command_text,
+    described_traces_terminal_text,
+    fleet_sweep_terminal_text,
+    gpu_packing_terminal_text,
+    job_wait_terminal_text,
+    policy_comparison_terminal_text,
+    simulation_terminal_text,
 )
 from commonwatt.cli.frame import (
     CommandResult,
     LazyGroup,
+    click_echo_message_to_stderr,
     command,
     command_language,
     option,
-    print_message_to_stderr,
-    progress_bar_advance,
+    terminal_progress_bar_advance,
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.core.errors import UsageError
@@ -64,7 +64,7 @@ def _add_trace_options(function: F) -> F:
     return function
 
 
-def _add_demand_options(function: F) -> F:
+def _add_trace_and_nodes_options(function: F) -> F:
     """Add the options that name the trace and the machines."""
     declared = [
         option("--clock", type=click.Choice(["shared", "start"]), default="shared",
@@ -116,17 +116,17 @@ def _add_seed_and_runtime_options(function: F) -> F:
     example="commonwatt fleet describe --trace jobs.swf\ncommonwatt fleet describe --trace llm.csv",
 )
 @_add_trace_options
-def describe(
+def fleet_describe_command(
     traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
 ) -> CommandResult:
     """Say what a trace holds: jobs and their demand, or requests and their rates."""
     from commonwatt.fleet.usecases.describe import read_traces_to_describe, trace_description
 
     reads = read_traces_to_describe(traces, format=format_, mapping=mapping, strict=strict)
-    _print_trace_reading_gaps(reads)
+    _print_trace_gaps_on_terminal(reads)
     data = [trace_description(read) for read in reads]
     return CommandResult(
-        data={"traces": data}, text=lambda tongue: described_traces_command_text(data, tongue)
+        data={"traces": data}, text=lambda tongue: described_traces_terminal_text(data, tongue)
     )
 
 
@@ -139,7 +139,7 @@ def describe(
         "--arrived-load 1.3 --json"
     ),
 )
-@_add_demand_options
+@_add_trace_and_nodes_options
 @_add_policy_options
 @_add_seed_and_runtime_options
 @option("--quotas", type=click.Path(path_type=Path), help="CSV with tenant,gpus: its quota.")
@@ -148,7 +148,7 @@ def describe(
     type=click.FloatRange(0, 100, min_open=True),
     help="Draw jobs until demand is this times capacity; place once, never release.",
 )
-def simulate(
+def fleet_simulate_command(
     order: str,
     place: str,
     backfill: str,
@@ -175,16 +175,18 @@ def simulate(
     policy = parse_scheduling_policy("fifo" if is_users_own else order, place, backfill, preemption)
     # The arrived-load protocol counts jobs that can never be placed, where a simulation refuses the
     # trace.
-    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand, check_fits=arrived_load is None))
-    _print_trace_reading_gaps(inputs.reads)
+    inputs = load_fleet_inputs(
+        _simulation_options_of_click_options(demand, check_fits=arrived_load is None)
+    )
+    _print_trace_gaps_on_terminal(inputs.reads)
     if is_users_own:
-        return _simulation_command_result(run_user_policy_simulation(inputs, order))
+        return _command_result_of_simulation(run_user_policy_simulation(inputs, order))
     if arrived_load is not None:
-        return _packing_command_result(
+        return _command_result_of_gpu_packing(
             run_arrived_load_packing(inputs, policy, load=arrived_load, seed=seed)
         )
     limits = load_tenant_quotas(quotas, inputs.workload) if quotas else None
-    return _simulation_command_result(
+    return _command_result_of_simulation(
         run_fleet_simulation(inputs, policy, seed=seed, runtime=runtime, quotas=limits)
     )
 
@@ -197,7 +199,7 @@ def simulate(
         "--policy fifo --policy sjf+easy --policy qssf+consolidate"
     ),
 )
-@_add_demand_options
+@_add_trace_and_nodes_options
 @_add_seed_and_runtime_options
 @option(
     "--policy",
@@ -206,7 +208,9 @@ def simulate(
     required=True,
     help="A policy in a word: order+place+backfill+preemption; give at least two.",
 )
-def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> CommandResult:
+def fleet_compare_command(
+    policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any
+) -> CommandResult:
     """Run several policies on the same trace and machines: one table and one plot."""
     from commonwatt.fleet.usecases.compare import (
         scheduling_comparison_svg,
@@ -217,13 +221,13 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     # Here and not by click, which can ask for one value and not for two.
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
-    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand))
-    _print_trace_reading_gaps(inputs.reads)
+    inputs = load_fleet_inputs(_simulation_options_of_click_options(demand))
+    _print_trace_gaps_on_terminal(inputs.reads)
     rows = scheduling_comparison_table(inputs, policies, seed=seed, runtime=runtime)
     chart_language = command_language(click.get_current_context())
     return CommandResult(
         data={"policies": rows.to_dicts()},
-        text=lambda tongue: compare_command_text(rows, tongue),
+        text=lambda tongue: policy_comparison_terminal_text(rows, tongue),
         tables={"comparison": rows},
         files={"comparison.svg": scheduling_comparison_svg(rows, language=chart_language)},
     )
@@ -237,7 +241,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
         "--axis nodes=56,60,64 --axis policy=fifo,sjf+easy --workers 2"
     ),
 )
-@_add_demand_options
+@_add_trace_and_nodes_options
 @option(
     "--axis",
     "axes",
@@ -253,7 +257,9 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     help="Processes that share the work.",
 )
 @option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
-def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> CommandResult:
+def fleet_sweep_command(
+    axes: tuple[str, ...], workers: int, on: str, **demand: Any
+) -> CommandResult:
     """Run the product of several axes, in as many processes as asked."""
     from commonwatt.fleet.usecases.sweep import parse_fleet_sweep_axes, sweep_fleet_options
 
@@ -261,13 +267,17 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> C
     total = 1
     for values in parsed.values():
         total *= len(values)
-    with progress_bar_advance(total) as advance:
+    with terminal_progress_bar_advance(total) as advance:
         rows = sweep_fleet_options(
-            _fleet_inputs_from_options(demand), parsed, workers=workers, on=on, done=advance
+            _simulation_options_of_click_options(demand),
+            parsed,
+            workers=workers,
+            on=on,
+            done=advance,
         )
     return CommandResult(
         data={"axes": parsed, "rows": rows.to_dicts()},
-        text=lambda tongue: sweep_command_text(rows, list(parsed), tongue),
+        text=lambda tongue: fleet_sweep_terminal_text(rows, list(parsed), tongue),
         tables={"sweep": rows},
     )
 
@@ -278,7 +288,7 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> C
     example="commonwatt fleet explain 18204 --trace jobs.swf --nodes 64 --gpus-per-node 8",
 )
 @click.argument("job", metavar="JOB")
-@_add_demand_options
+@_add_trace_and_nodes_options
 @_add_policy_options
 @_add_seed_and_runtime_options
 def explain_job(
@@ -297,12 +307,12 @@ def explain_job(
     from commonwatt.fleet.usecases.inputs import load_fleet_inputs
 
     policy = parse_scheduling_policy(order, place, backfill, preemption)
-    inputs = load_fleet_inputs(_fleet_inputs_from_options(demand))
+    inputs = load_fleet_inputs(_simulation_options_of_click_options(demand))
     data = job_wait_explanation(inputs, policy, job, seed=seed, runtime=runtime)
-    return CommandResult(data=data, text=lambda tongue: explain_job_command_text(data, tongue))
+    return CommandResult(data=data, text=lambda tongue: job_wait_terminal_text(data, tongue))
 
 
-def _fleet_inputs_from_options(
+def _simulation_options_of_click_options(
     demand: dict[str, Any], *, check_fits: bool = True
 ) -> FleetSimulationOptions:
     from commonwatt.fleet.usecases.inputs import FleetSimulationOptions
@@ -313,30 +323,30 @@ def _fleet_inputs_from_options(
     return FleetSimulationOptions(**named, check_fits=check_fits)
 
 
-def _print_trace_reading_gaps(reads: Iterable[TraceRead]) -> None:
+def _print_trace_gaps_on_terminal(reads: Iterable[TraceRead]) -> None:
     """Say on stderr what the readers left out or filled in."""
     chosen_language = command_language(click.get_current_context())
     for read in reads:
         for sentence in read.reading_sentences(chosen_language):
-            print_message_to_stderr(sentence)
+            click_echo_message_to_stderr(sentence)
 
 
-def _packing_command_result(data: dict[str, Any]) -> CommandResult:
+def _command_result_of_gpu_packing(data: dict[str, Any]) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import packing_curve_table
 
     return CommandResult(
         data=data,
-        text=lambda tongue: packing_cli_text(data, tongue),
+        text=lambda tongue: gpu_packing_terminal_text(data, tongue),
         tables={"packing_curve": packing_curve_table(data)},
     )
 
 
-def _simulation_command_result(run: FleetRun) -> CommandResult:
+def _command_result_of_simulation(run: FleetRun) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import simulated_jobs_table
 
     data = run.figures()
     return CommandResult(
         data=data,
-        text=lambda tongue: simulate_command_text(data, tongue),
+        text=lambda tongue: simulation_terminal_text(data, tongue),
         tables={"jobs": simulated_jobs_table(run.result, run.inputs.workload, run.inputs.fleet)},
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def simulate_command_text(data: Mapping[str, Any], language: str) -> str:
+def simulation_terminal_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of a simulation."""
     # The digest is among them: two people see at once whether they ran the same thing.
     names = (
@@ -43,12 +43,12 @@ def simulate_command_text(data: Mapping[str, Any], language: str) -> str:
         "jobs_per_cpu_s",
         "result_sha256",
     )
-    return _fleet_figures_command_text(
-        _figures_with_short_digest(data), QUEUE_FIGURES, names, language
+    return _fleet_figures_terminal_text(
+        _terminal_figures_with_short_digest(data), QUEUE_FIGURES, names, language
     )
 
 
-def packing_cli_text(data: Mapping[str, Any], language: str) -> str:
+def gpu_packing_terminal_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of an arrived-load run."""
     names = (
         "policy",
@@ -61,17 +61,17 @@ def packing_cli_text(data: Mapping[str, Any], language: str) -> str:
         "jobs_per_cpu_s",
         "result_sha256",
     )
-    return _fleet_figures_command_text(
-        _figures_with_short_digest(data), PACKING_FIGURES, names, language
+    return _fleet_figures_terminal_text(
+        _terminal_figures_with_short_digest(data), PACKING_FIGURES, names, language
     )
 
 
-def described_traces_command_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
+def described_traces_terminal_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
     """Return what each trace holds."""
-    return "\n\n".join(_trace_command_text(trace, language) for trace in data)
+    return "\n\n".join(_described_trace_terminal_text(trace, language) for trace in data)
 
 
-def _trace_command_text(trace: Mapping[str, Any], language: str) -> str:
+def _described_trace_terminal_text(trace: Mapping[str, Any], language: str) -> str:
     requests = trace["requests"]
     if requests is not None:
         quantiles = {
@@ -79,7 +79,7 @@ def _trace_command_text(trace: Mapping[str, Any], language: str) -> str:
             for name in ("prompt_tokens", "output_tokens")
         }
         figures = {**trace, **requests, **quantiles}
-        return _fleet_figures_command_text(
+        return _fleet_figures_terminal_text(
             figures, REQUEST_TRACE_FIGURES, REQUEST_TRACE_FIGURES, language
         )
     names = (
@@ -93,12 +93,12 @@ def _trace_command_text(trace: Mapping[str, Any], language: str) -> str:
         "largest_gang_gpus",
         "tenants",
     )
-    return _fleet_figures_command_text(
+    return _fleet_figures_terminal_text(
         {**trace, **trace["summary"]}, JOB_TRACE_FIGURES, names, language
     )
 
 
-def compare_command_text(rows: pl.DataFrame, language: str) -> str:
+def policy_comparison_terminal_text(rows: pl.DataFrame, language: str) -> str:
     """Return a comparison of policies as a table."""
     names = (
         "policy",
@@ -116,7 +116,7 @@ def compare_command_text(rows: pl.DataFrame, language: str) -> str:
     return terminal_table([measure_heading(column, language) for column in columns], lines)
 
 
-def sweep_command_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
+def fleet_sweep_terminal_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
     """Return a sweep as a table: its axes and the main figures that it has."""
     schema = fleet_sweep_schema(axes)
     figures = [
@@ -144,7 +144,7 @@ def sweep_command_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -
     return terminal_table(headings, lines)
 
 
-def explain_job_command_text(data: Mapping[str, Any], language: str) -> str:
+def job_wait_terminal_text(data: Mapping[str, Any], language: str) -> str:
     """Return why a job waited, in sentences."""
     return "\n".join(data["sentences"][language])
 
@@ -176,7 +176,7 @@ def _terminal_width(text: str) -> int:
     return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
 
 
-def _fleet_figures_command_text(
+def _fleet_figures_terminal_text(
     figures: Mapping[str, Any],
     columns: Mapping[str, TableColumn],
     names: Iterable[str],
@@ -196,6 +196,6 @@ def _fleet_figures_command_text(
     )
 
 
-def _figures_with_short_digest(data: Mapping[str, Any]) -> dict[str, Any]:
+def _terminal_figures_with_short_digest(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures with as much of the digest as eyes compare."""
     return {**data, "result_sha256": data["result_sha256"][:16]}

@@ -237,7 +237,7 @@ def command(
         for extra in (
             _log_command_option(),
             _language_command_option(),
-            _out_command_option(),
+            _out_folder_command_option(),
             _json_command_option(),
         ):
             _attach_click_option(run_command_function, extra)
@@ -271,7 +271,7 @@ def command_json_text(data: Mapping[str, Any]) -> str:
     )
 
 
-def print_message_to_stderr(message: Message | str) -> None:
+def click_echo_message_to_stderr(message: Message | str) -> None:
     """Talk to the person on stderr, in their language."""
     ctx = click.get_current_context(silent=True)
     text = message.translate(command_language(ctx)) if isinstance(message, Message) else message
@@ -279,7 +279,7 @@ def print_message_to_stderr(message: Message | str) -> None:
 
 
 @contextmanager
-def progress_bar_advance(total: int) -> Generator[Callable[[int], None]]:
+def terminal_progress_bar_advance(total: int) -> Generator[Callable[[int], None]]:
     """Show how far long work is, on a terminal only; yield what advances it."""
     stream = sys.stderr
     if not stream.isatty():
@@ -335,10 +335,14 @@ def _command_error_of_exception(error: Exception) -> CommonwattError:
         from commonwatt.core.extras import missing_extra_error
 
         return missing_extra_error(error)
-    return _database_fault_error(error) or machine_fault_error(error) or _command_bug_error(error)
+    return (
+        _command_error_of_database_fault(error)
+        or machine_fault_error(error)
+        or _command_bug_error(error)
+    )
 
 
-def _database_fault_error(error: Exception) -> CommonwattError | None:
+def _command_error_of_database_fault(error: Exception) -> CommonwattError | None:
     # Whoever raised it has imported the library; a command that did not must not pay for it.
     if "sqlalchemy" not in sys.modules:
         return None
@@ -392,7 +396,7 @@ def _save_command_result(answer: CommandResult, out: Path) -> None:
     for name, text in answer.files.items():
         save_text(text, out / name)
     save_text(command_json_text(answer.data) + "\n", out / "answer.json")
-    print_message_to_stderr(Message("Written to {folder}", {"folder": str(out)}))
+    click_echo_message_to_stderr(Message("Written to {folder}", {"folder": str(out)}))
 
 
 def _command_json_default(value: object) -> object:
@@ -409,7 +413,7 @@ def _json_command_option() -> TranslatedOption:
     )
 
 
-def _out_command_option() -> TranslatedOption:
+def _out_folder_command_option() -> TranslatedOption:
     kind = click.Path(file_okay=False, path_type=Path)
     return TranslatedOption(
         ["--out"], type=kind, help="Also write tables and charts into this folder."

@@ -39,13 +39,15 @@ _device = option("--device", default="unnamed", help="Machine or card that holds
     ledger, "init", example="commonwatt ledger init --key me.pem --name Chan --organisation HA"
 )
 @_where
-# Here and in `enrol` a missing key is made; anywhere else it is a mistake, which a new key would
-# hide.
+# Here and in `ledger_enrol_command` a missing key is made; anywhere else it is a mistake, which
+# a new key would hide.
 @option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
 @_name
 @_organisation
 @_device
-def init(where: str, key_file: Path, name: str, organisation: str, device: str) -> CommandResult:
+def ledger_init_command(
+    where: str, key_file: Path, name: str, organisation: str, device: str
+) -> CommandResult:
     """Make a ledger and enrol its first registrar."""
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
@@ -53,7 +55,9 @@ def init(where: str, key_file: Path, name: str, organisation: str, device: str) 
     # The first must be a registrar: only a registrar can enrol the next.
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
     actor = app.init_ledger(where, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
+    return CommandResult(
+        data=actor, text=lambda language: _enrolled_actor_terminal_text(actor, language)
+    )
 
 
 @command(
@@ -69,7 +73,7 @@ def init(where: str, key_file: Path, name: str, organisation: str, device: str) 
 @option("--role", required=True, help="Role that permissions speak of.")
 @_organisation
 @_device
-def enrol(
+def ledger_enrol_command(
     where: str,
     by_file: Path,
     key_file: Path,
@@ -84,7 +88,9 @@ def enrol(
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
     actor = app.enrol_ledger_actor(where, by_file, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=actor, text=lambda language: _enrol_command_text(actor, language))
+    return CommandResult(
+        data=actor, text=lambda language: _enrolled_actor_terminal_text(actor, language)
+    )
 
 
 @command(
@@ -94,28 +100,29 @@ def enrol(
     "commonwatt ledger migrate --ledger postgresql://me@db/commonwatt",
 )
 @_where
-def migrate(where: str) -> CommandResult:
+def ledger_migrate_command(where: str) -> CommandResult:
     """Bring every store in a ledger's database up to this version.
 
     A file is migrated when it is first opened, after a copy of it was laid beside; a
     PostgreSQL, which several hosts share, waits for this command.
     """
-    from commonwatt.cli.migrations import migrated_database_command_result
+    from commonwatt.cli.migrations import command_result_of_database_migration
 
-    return migrated_database_command_result(where)
+    return command_result_of_database_migration(where)
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
 @_where
 # Without one a whole ledger that was written anew, by who holds its keys, still verifies.
 @option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
-def verify(where: str, pinned: Path | None) -> CommandResult:
+def ledger_verify_command(where: str, pinned: Path | None) -> CommandResult:
     """Prove that nothing was changed, removed or reordered."""
     from commonwatt.ledger import usecases as app
 
     done = app.verify_ledger_at(where, pinned)
     return CommandResult(
-        data=done, text=lambda language: _verify_command_message(done).translate(language)
+        data=done,
+        text=lambda language: _ledger_verification_terminal_message(done).translate(language),
     )
 
 
@@ -125,13 +132,15 @@ def verify(where: str, pinned: Path | None) -> CommandResult:
 @option("--kind", default="", help="Only this kind; with a full stop at its end, all below it.")
 @option("--subject", default="", help="Only this subject; with a slash at its end, all below it.")
 @option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
-def show(where: str, first: int, kind: str, subject: str, limit: int) -> CommandResult:
+def ledger_show_command(
+    where: str, first: int, kind: str, subject: str, limit: int
+) -> CommandResult:
     """Show entries and who stands behind them."""
     from commonwatt.ledger import usecases as app
 
     listing = app.ledger_entries_and_actors(where, first, kind, subject, limit)
     return CommandResult(
-        data=listing, text=lambda language: _ledger_show_command_text(listing, language)
+        data=listing, text=lambda language: _ledger_entries_terminal_text(listing, language)
     )
 
 
@@ -139,33 +148,35 @@ def show(where: str, first: int, kind: str, subject: str, limit: int) -> Command
 @_where
 @click.argument("index", metavar="[ENTRY]", type=click.IntRange(0), required=False)
 @option("--since", type=click.IntRange(0), help="Prove growth from this many entries instead.")
-def prove(where: str, index: int | None, since: int | None) -> CommandResult:
+def ledger_prove_command(where: str, index: int | None, since: int | None) -> CommandResult:
     """Prove that an entry is in the ledger, or that the ledger only grew."""
     from commonwatt.ledger import usecases as app
 
     proof = app.merkle_proof_of_ledger_entry(where, index, since)
-    return CommandResult(data=proof, text=lambda language: _prove_command_text(proof, language))
+    return CommandResult(
+        data=proof, text=lambda language: _ledger_proof_terminal_text(proof, language)
+    )
 
 
 @command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
 @_where
 @_key
-def checkpoint(where: str, key_file: Path) -> CommandResult:
+def ledger_checkpoint_command(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
     from commonwatt.ledger import usecases as app
 
-    return _checkpoint_command_result(app.sign_current_checkpoint(where, key_file))
+    return _command_result_of_checkpoint_note(app.sign_current_checkpoint(where, key_file))
 
 
 @command(ledger, "export", example="commonwatt ledger export record --key me.pem")
 @_where
 @_key
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(where: str, key_file: Path, folder: Path) -> CommandResult:
+def ledger_export_command(where: str, key_file: Path, folder: Path) -> CommandResult:
     """Write the record and a verifier that needs only Python into a new folder."""
     from commonwatt.ledger import usecases as app
 
-    return _checkpoint_command_result(app.export_ledger_folder(where, key_file, folder))
+    return _command_result_of_checkpoint_note(app.export_ledger_folder(where, key_file, folder))
 
 
 _database = option(
@@ -185,12 +196,16 @@ _keys_archive = option(
 @option("--to", "archive", type=_file, required=True, help="New file, outside the home.")
 @_keys_archive
 @_database
-def backup(home: Path, archive: Path, keys: Path | None, database: str) -> CommandResult:
+def ledger_backup_command(
+    home: Path, archive: Path, keys: Path | None, database: str
+) -> CommandResult:
     """Write ledger, projects, data and runs of a folder into one file, while they are in use."""
     from commonwatt.ledger import usecases as app
 
     done = app.back_up_home_at(home, archive, keys, database, now=datetime.now(UTC))
-    return CommandResult(data=done, text=lambda language: _backup_command_text(done, language))
+    return CommandResult(
+        data=done, text=lambda language: _home_backup_terminal_text(done, language)
+    )
 
 
 @command(
@@ -217,10 +232,12 @@ def restore(
     from commonwatt.ledger import usecases as app
 
     done = app.restore_home_at(archive, home, keys, database, pinned)
-    return CommandResult(data=done, text=lambda language: _restore_command_text(done, language))
+    return CommandResult(
+        data=done, text=lambda language: _home_restore_terminal_text(done, language)
+    )
 
 
-def _backup_command_text(done: dict[str, Any], language: str) -> str:
+def _home_backup_terminal_text(done: dict[str, Any], language: str) -> str:
     gaps = {"id": done["backup_id"], "files": f"{done['files']:,}", "bytes": f"{done['bytes']:,}"}
     sentence = Message("Backup {id} is whole: {files} files, {bytes} bytes, in {archive}")
     first = Message(sentence.text, gaps | {"archive": done["archive"]})
@@ -230,15 +247,15 @@ def _backup_command_text(done: dict[str, Any], language: str) -> str:
         else Message("{count} keys are not in it; back them up by --keys or by other means")
     )
     apart = Message(keys.text, {"count": str(len(done["keys"])), "archive": done["keys_archive"]})
-    return _backup_lines(first, [apart] if done["keys"] else [], done, language)
+    return _backup_summary_terminal_text(first, [apart] if done["keys"] else [], done, language)
 
 
-def _restore_command_text(done: dict[str, Any], language: str) -> str:
+def _home_restore_terminal_text(done: dict[str, Any], language: str) -> str:
     gaps = {key: str(done[key]) for key in ("backup_id", "at", "files", "home")}
     first = Message("Backup {backup_id} of {at} is restored: {files} files, in {home}", gaps)
     names = ", ".join(done["keys_missing"])
     missing = Message("These keys were not in it: {names}", {"names": names})
-    return _backup_lines(first, [missing] if names else [], done, language)
+    return _backup_summary_terminal_text(first, [missing] if names else [], done, language)
 
 
 _LEFT_OUT: Final = {
@@ -248,7 +265,9 @@ _LEFT_OUT: Final = {
 }
 
 
-def _backup_lines(first: Message, then: list[Message], done: dict[str, Any], language: str) -> str:
+def _backup_summary_terminal_text(
+    first: Message, then: list[Message], done: dict[str, Any], language: str
+) -> str:
     """Return what was done, how far each ledger goes, and what was left out, a line each."""
     chains = [
         Message(
@@ -269,7 +288,7 @@ def _backup_lines(first: Message, then: list[Message], done: dict[str, Any], lan
     return "\n".join(line.translate(language) for line in lines)
 
 
-def _checkpoint_command_result(note: Checkpoint) -> CommandResult:
+def _command_result_of_checkpoint_note(note: Checkpoint) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
     # The printing adds the line's end again, so a file that was redirected holds the signed note
@@ -279,7 +298,7 @@ def _checkpoint_command_result(note: Checkpoint) -> CommandResult:
     )
 
 
-def _enrol_command_text(actor: dict[str, Any], language: str) -> str:
+def _enrolled_actor_terminal_text(actor: dict[str, Any], language: str) -> str:
     gaps = {
         key: str(actor[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")
     }
@@ -289,7 +308,7 @@ def _enrol_command_text(actor: dict[str, Any], language: str) -> str:
     return sentence.translate(language)
 
 
-def _verify_command_message(verification: dict[str, Any]) -> Message:
+def _ledger_verification_terminal_message(verification: dict[str, Any]) -> Message:
     gaps = {
         key: f"{verification[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")
     }
@@ -300,20 +319,20 @@ def _verify_command_message(verification: dict[str, Any]) -> Message:
     )
 
 
-def _ledger_show_command_text(listing: dict[str, Any], language: str) -> str:
+def _ledger_entries_terminal_text(listing: dict[str, Any], language: str) -> str:
     who = {actor["actor_id"]: actor for actor in listing["actors"]}
     lines = [
-        _ledger_entry_command_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]
+        _ledger_entry_terminal_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]
     ]
     return "\n".join(lines) or translate("No such entries.", language)
 
 
-def _ledger_entry_command_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
+def _ledger_entry_terminal_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
     by = f"{actor['name']} ({actor['role']}, {actor['organisation']})"
     return f"{entry['index']:>8,}  {entry['at']}  {entry['kind']}  {entry['subject']}  {by}"
 
 
-def _prove_command_text(proof: dict[str, Any], language: str) -> str:
+def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
     sentence = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
     # The path comes last and whole, so that another program can compute the root from what is
     # printed.

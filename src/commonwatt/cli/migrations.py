@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from commonwatt.stores.migrate import StoreMigration
 
 
-def migrated_database_command_result(where: str | Path) -> CommandResult:
+def command_result_of_database_migration(where: str | Path) -> CommandResult:
     """Migrate every store in a database, and say what was done."""
     from commonwatt.stores.engine import database_faults_as_store_errors, database_location_text
     from commonwatt.stores.migrate import migrate_database
@@ -28,11 +28,13 @@ def migrated_database_command_result(where: str | Path) -> CommandResult:
                 for each in migrations
             ],
         },
-        text=lambda language: _migrations_command_text(place, migrations, language),
+        text=lambda language: _store_migrations_terminal_text(place, migrations, language),
     )
 
 
-def _migrations_command_text(place: str, migrations: list[StoreMigration], language: str) -> str:
+def _store_migrations_terminal_text(
+    place: str, migrations: list[StoreMigration], language: str
+) -> str:
     if not migrations:
         return translate("{database}: every store is of this version.", language).format(
             database=place

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, print_message_to_stderr
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    click_echo_message_to_stderr,
+    command,
+    option,
+)
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -113,7 +119,7 @@ usd_per_gpu_h = 2.0
 @command(operate, "init", example="commonwatt operate init cluster --settings control.toml")
 @click.argument("folder", type=_folder)
 @option("--settings", type=_file, help="Settings in TOML; a sample to edit where not given.")
-def init(folder: Path, settings: Path | None) -> CommandResult:
+def operate_init_command(folder: Path, settings: Path | None) -> CommandResult:
     """Make the folder of a controller: settings, keys and ledger."""
     from commonwatt.operate.usecases.home import make_controller_home
 
@@ -130,16 +136,20 @@ def init(folder: Path, settings: Path | None) -> CommandResult:
 @_home
 @option("--once", is_flag=True, help="Look, decide and act once.")
 @option("--until-idle", is_flag=True, help="Leave when no job waits or runs.")
-def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
+def operate_start_command(folder: Path, once: bool, until_idle: bool) -> CommandResult:
     """Run the controller until it is told to stop (SIGTERM or Ctrl-C)."""
     from commonwatt.operate.usecases.home import open_controller_home
     from commonwatt.operate.usecases.run import run_controller as run
 
     summary = run(
-        open_controller_home(folder), once=once, until_idle=until_idle, on_tick=_print_tick_actions
+        open_controller_home(folder),
+        once=once,
+        until_idle=until_idle,
+        on_tick=_print_tick_actions_on_terminal,
     )
     return CommandResult(
-        data=summary, text=lambda language: _start_command_message(summary).translate(language)
+        data=summary,
+        text=lambda language: _controller_ticks_terminal_message(summary).translate(language),
     )
 
 
@@ -156,7 +166,9 @@ def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
 @option("--not-preemptible", is_flag=True, help="It may not be stopped for another.")
 # Unprocessed, because options after the job's program are the job's and not ours.
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any) -> CommandResult:
+def operate_submit_command(
+    folder: Path, name: str | None, argv: tuple[str, ...], **options: Any
+) -> CommandResult:
     """Hand in a job; the controller starts it when its turn comes."""
     from commonwatt.operate.domain.cluster import JobRequest
     from commonwatt.operate.usecases.actions import submit_job_to_cluster as hand_in
@@ -179,14 +191,14 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any
 
 @command(operate, "status", example="commonwatt operate status --home cluster")
 @_home
-def status(folder: Path) -> CommandResult:
+def operate_status_command(folder: Path) -> CommandResult:
     """Show nodes and jobs, why each job waits and when it should start."""
     from commonwatt.operate.usecases.home import open_controller_home
     from commonwatt.operate.usecases.status import controller_status as look
 
     cluster = look(open_controller_home(folder))
     return CommandResult(
-        data=cluster, text=lambda language: _cluster_status_command_text(cluster, language)
+        data=cluster, text=lambda language: _cluster_status_terminal_text(cluster, language)
     )
 
 
@@ -194,9 +206,9 @@ def status(folder: Path) -> CommandResult:
 @_home
 @_node
 @_reason
-def drain(folder: Path, node: str, reason: str) -> CommandResult:
+def operate_drain_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take nothing new; what runs there runs on."""
-    return _cluster_action_command_result(folder, "drain", node, reason)
+    return _command_result_of_cluster_action(folder, "drain", node, reason)
 
 
 @command(node, "down", example="commonwatt operate node down n007 --reason 'no power'")
@@ -205,25 +217,25 @@ def drain(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def down(folder: Path, node: str, reason: str) -> CommandResult:
     """Give a node up now; its jobs are held and start elsewhere."""
-    return _cluster_action_command_result(folder, "down", node, reason)
+    return _command_result_of_cluster_action(folder, "down", node, reason)
 
 
 @command(node, "resume", example="commonwatt operate node resume n007")
 @_home
 @_node
 @_reason
-def resume(folder: Path, node: str, reason: str) -> CommandResult:
+def operate_node_resume_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take jobs again."""
-    return _cluster_action_command_result(folder, "resume", node, reason)
+    return _command_result_of_cluster_action(folder, "resume", node, reason)
 
 
 @command(node, "reboot", example="commonwatt operate node reboot n007 --reason 'new driver'")
 @_home
 @_node
 @_reason
-def reboot(folder: Path, node: str, reason: str) -> CommandResult:
+def operate_node_reboot_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Restart an empty node; it comes back drained."""
-    return _cluster_action_command_result(folder, "reboot", node, reason)
+    return _command_result_of_cluster_action(folder, "reboot", node, reason)
 
 
 @command(operate, "cancel", example="commonwatt operate cancel job-7")
@@ -232,14 +244,16 @@ def reboot(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def cancel(folder: Path, job: str, reason: str) -> CommandResult:
     """End a job for good."""
-    return _cluster_action_command_result(folder, "cancel", job, reason)
+    return _command_result_of_cluster_action(folder, "cancel", job, reason)
 
 
 @command(operate, "meter", example="commonwatt operate meter --home cluster --out june")
 @_home
 @option("--from", "first", type=click.DateTime(), help="Invoices from this instant, UTC.")
 @option("--until", type=click.DateTime(), help="Invoices until this instant, UTC (default: now).")
-def meter(folder: Path, first: datetime | None, until: datetime | None) -> CommandResult:
+def operate_meter_command(
+    folder: Path, first: datetime | None, until: datetime | None
+) -> CommandResult:
     """Show what each tenant used and owes; with --out, per job and as a trace."""
     from commonwatt.operate.usecases.home import open_controller_home
     from commonwatt.operate.usecases.status import metered_gpu_use
@@ -252,13 +266,13 @@ def meter(folder: Path, first: datetime | None, until: datetime | None) -> Comma
         until_s=_option_epoch_s(until),
     )
     return CommandResult(
-        data=data, text=lambda language: _meter_command_text(data, language), tables=tables
+        data=data, text=lambda language: _tenant_usage_terminal_text(data, language), tables=tables
     )
 
 
 @command(operate, "capture", example="commonwatt operate capture > now.json")
 @_home
-def capture(folder: Path) -> CommandResult:
+def operate_capture_command(folder: Path) -> CommandResult:
     """Write the state that the next decision would rest on."""
     import json
 
@@ -273,7 +287,7 @@ def capture(folder: Path) -> CommandResult:
 @command(operate, "replay", example="commonwatt operate replay --home cluster")
 @_home
 @option("--state", "path", type=_file, help="A captured state instead of the decisions kept.")
-def replay(folder: Path, path: Path | None) -> CommandResult:
+def operate_replay_command(folder: Path, path: Path | None) -> CommandResult:
     """Decide again in the simulator what was decided live, and compare."""
     from commonwatt.operate.usecases.home import open_controller_home
     from commonwatt.operate.usecases.status import decide_captured_cluster_state
@@ -282,15 +296,18 @@ def replay(folder: Path, path: Path | None) -> CommandResult:
     # A single state needs no controller, so this also answers on a machine without one.
     if path is not None:
         decision = decide_captured_cluster_state(path)
-        return CommandResult(data=decision, text=lambda _: _scheduling_decision_cli_text(decision))
+        return CommandResult(
+            data=decision, text=lambda _: _scheduling_decision_terminal_text(decision)
+        )
     data = again(open_controller_home(folder))
     return CommandResult(
-        data=data, text=lambda language: _replay_command_message(data).translate(language)
+        data=data,
+        text=lambda language: _replayed_decisions_terminal_message(data).translate(language),
     )
 
 
 @command(operate, "dashboard", example="commonwatt operate dashboard > grafana.json")
-def dashboard() -> CommandResult:
+def operate_dashboard_command() -> CommandResult:
     """Write a Grafana dashboard of the controller's figures."""
     import json
 
@@ -300,7 +317,7 @@ def dashboard() -> CommandResult:
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
-def _cluster_action_command_result(
+def _command_result_of_cluster_action(
     folder: Path, action: str, subject: str, reason: str
 ) -> CommandResult:
     from commonwatt.operate.domain.actions import ClusterAction
@@ -314,23 +331,23 @@ def _cluster_action_command_result(
     return CommandResult(data=data, text=message.translate)
 
 
-def _print_tick_actions(tick: TickResult) -> None:
+def _print_tick_actions_on_terminal(tick: TickResult) -> None:
     for intent in tick.performed:
-        print_message_to_stderr(f"{intent.action.value} {intent.subject}")
+        click_echo_message_to_stderr(f"{intent.action.value} {intent.subject}")
     # What the backend refused is said as well: a controller that looks busy may be getting nowhere.
     for intent, refusal in tick.refused:
         values = {"act": intent.action.value, "subject": intent.subject, "answer": refusal}
-        print_message_to_stderr(Message("{act} {subject} was refused: {answer}", values))
+        click_echo_message_to_stderr(Message("{act} {subject} was refused: {answer}", values))
 
 
-def _start_command_message(summary: dict[str, Any]) -> Message:
+def _controller_ticks_terminal_message(summary: dict[str, Any]) -> Message:
     return Message(
         "{ticks} ticks, {acts} acts, {refused} refused",
         {name: str(summary[name]) for name in ("ticks", "acts", "refused")},
     )
 
 
-def _cluster_status_command_text(cluster: dict[str, Any], language: str) -> str:
+def _cluster_status_terminal_text(cluster: dict[str, Any], language: str) -> str:
     lines = [translate("Nodes", language)]
     lines += [
         f"  {n['name']:<16}{n['state']:<10}{n['gpus']:>4} GPU  {n['reason']}".rstrip()
@@ -344,7 +361,7 @@ def _cluster_status_command_text(cluster: dict[str, Any], language: str) -> str:
     return "\n".join(lines)
 
 
-def _meter_command_text(data: dict[str, Any], language: str) -> str:
+def _tenant_usage_terminal_text(data: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_cell_text, measure_heading, measure_label_text
     from commonwatt.operate.domain.tables import TENANTS
 
@@ -371,7 +388,7 @@ def _meter_command_text(data: dict[str, Any], language: str) -> str:
     )
 
 
-def _replay_command_message(data: dict[str, Any]) -> Message:
+def _replayed_decisions_terminal_message(data: dict[str, Any]) -> Message:
     return Message(
         "{decisions} decisions, {starts} starts, {preemptions} preemptions; {differing} differ",
         {k: str(data[k]) for k in ("decisions", "starts", "preemptions")}
@@ -379,7 +396,7 @@ def _replay_command_message(data: dict[str, Any]) -> Message:
     )
 
 
-def _scheduling_decision_cli_text(decision: dict[str, Any]) -> str:
+def _scheduling_decision_terminal_text(decision: dict[str, Any]) -> str:
     lines = [f"start {name}: {where}" for name, where in decision["decision"]["start"].items()]
     lines += [f"preempt {name}" for name in decision["decision"]["preempt"]]
     lines += [f"{name}: +{at} s" for name, at in decision["starts_in_s"].items()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, command, option, print_message_to_stderr
+from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Comma
     def print_care_step(step: CareStep) -> None:
         # With a single look the answer at the end says it all; of many, each is said as it happens.
         if looks > 1:
-            print_message_to_stderr(_care_step_command_line(step))
+            click_echo_message_to_stderr(_care_step_terminal_line(step))
 
     home = open_controller_home(folder)
     data = run_node_care(
         home, samples=samples, observations=looks, dry_run=dry_run, on_step=print_care_step
     )
-    return CommandResult(data=data, text=lambda language: _care_command_text(data, language))
+    return CommandResult(data=data, text=lambda language: _care_steps_terminal_text(data, language))
 
 
 @command(None, "intervene", example="commonwatt operate care intervene undo n007 --home cluster")
@@ -68,7 +68,7 @@ def care_operator_action(folder: Path, act: str, node: str | None, reason: str) 
 
     data = act_as_care_operator(open_controller_home(folder), act, node, reason=reason)
     return CommandResult(
-        data=data, text=lambda language: _nodes_in_care_command_text(data, language)
+        data=data, text=lambda language: _nodes_in_care_terminal_text(data, language)
     )
 
 
@@ -104,7 +104,7 @@ def care_detect(
     data, scores = node_alarm_episodes_and_scores(ordinary, later, day=day, budget=budget)
     tables = {"scores": scores}
     return CommandResult(
-        data=data, text=lambda language: _care_detect_command_text(data, language), tables=tables
+        data=data, text=lambda language: _node_alarms_terminal_text(data, language), tables=tables
     )
 
 
@@ -143,7 +143,9 @@ def care_replay(
 
     setting = ReplaySetting(policy=CarePolicy(most_out_share=most_out), **options)
     data = care_replay_result(faults, setting, watched=watched, counts_days=counts_days)
-    return CommandResult(data=data, text=lambda language: _care_replay_command_text(data, language))
+    return CommandResult(
+        data=data, text=lambda language: _care_replay_terminal_text(data, language)
+    )
 
 
 @command(None, "lemons", example="commonwatt operate care lemons faults.csv --nodes 400")
@@ -161,7 +163,9 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
     # All nodes of the fleet are needed for the mean: judged among the failing ones a lemon would
     # look ordinary.
     data = lemon_nodes_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
-    return CommandResult(data=data, text=lambda language: _care_lemons_cli_text(data, language))
+    return CommandResult(
+        data=data, text=lambda language: _lemon_nodes_terminal_text(data, language)
+    )
 
 
 @command(
@@ -182,7 +186,7 @@ def care_checkpoint(**options: Any) -> CommandResult:
 
     data = checkpoint_advice_result(**options)
     return CommandResult(
-        data=data, text=lambda language: _care_checkpoint_command_text(data, language)
+        data=data, text=lambda language: _checkpoint_interval_terminal_text(data, language)
     )
 
 
@@ -193,12 +197,12 @@ _HELD = {
 }
 
 
-def _care_step_command_line(step: CareStep) -> str:
+def _care_step_terminal_line(step: CareStep) -> str:
     obstacle = f"  [{step.held}]" if step.held else ""
     return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{obstacle}"
 
 
-def _care_command_text(data: Mapping[str, Any], language: str) -> str:
+def _care_steps_terminal_text(data: Mapping[str, Any], language: str) -> str:
     lines: list[str] = []
     for step in data["steps"]:
         # A step that a bound held back is shown with the bound: care that does nothing must say
@@ -208,10 +212,10 @@ def _care_command_text(data: Mapping[str, Any], language: str) -> str:
         lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{obstacle}")
     if data["dry_run"]:
         lines.append(translate("A dry run: nothing was touched.", language))
-    return "\n".join([*lines, _nodes_in_care_command_text(data, language)])
+    return "\n".join([*lines, _nodes_in_care_terminal_text(data, language)])
 
 
-def _nodes_in_care_command_text(data: Mapping[str, Any], language: str) -> str:
+def _nodes_in_care_terminal_text(data: Mapping[str, Any], language: str) -> str:
     lines = [
         f"{case['node']:<16}{case['stage']:<12}{case['component']:<10}{case['severity']}"
         for case in data["nodes"]
@@ -221,7 +225,7 @@ def _nodes_in_care_command_text(data: Mapping[str, Any], language: str) -> str:
     return "\n".join(lines) or translate("No node is in care.", language)
 
 
-def _care_detect_command_text(data: Mapping[str, Any], language: str) -> str:
+def _node_alarms_terminal_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import ALARM_SCORES
 
     message = Message("{count} alarm episodes in {steps} steps", {
@@ -233,11 +237,11 @@ def _care_detect_command_text(data: Mapping[str, Any], language: str) -> str:
         lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
     # Only where the later table has a column `label` is there anything to compare the alarms with.
     if data["judged"]:
-        lines += _care_figure_command_lines(ALARM_SCORES, data["judged"], language)
+        lines += _care_figure_terminal_lines(ALARM_SCORES, data["judged"], language)
     return "\n".join(lines)
 
 
-def _care_replay_command_text(data: Mapping[str, Any], language: str) -> str:
+def _care_replay_terminal_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import CARE_OUTCOME
 
     message = Message(
@@ -250,14 +254,14 @@ def _care_replay_command_text(data: Mapping[str, Any], language: str) -> str:
     return "\n".join(
         [
             message.translate(language),
-            *_care_figure_command_lines(
+            *_care_figure_terminal_lines(
                 CARE_OUTCOME, data, language, "ettr_share", "interruptions"
             ),
         ]
     )
 
 
-def _care_figure_command_lines(
+def _care_figure_terminal_lines(
     table: TableSchema, data: Mapping[str, Any], language: str, *without: str
 ) -> list[str]:
     """Return a line for each figure of a declared table, as the catalogue writes it."""
@@ -271,14 +275,14 @@ def _care_figure_command_lines(
     ]
 
 
-def _care_lemons_cli_text(data: Mapping[str, Any], language: str) -> str:
+def _lemon_nodes_terminal_text(data: Mapping[str, Any], language: str) -> str:
     message = Message("{count} lemons among {nodes} nodes", {
         "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
     rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
     return "\n".join([message.translate(language), *rows])
 
 
-def _care_checkpoint_command_text(data: Mapping[str, Any], language: str) -> str:
+def _checkpoint_interval_terminal_text(data: Mapping[str, Any], language: str) -> str:
     return Message(
         "Save every {interval} s; {share} of the time is then kept work",
         {

@@ -28,14 +28,14 @@ runs = LazyGroup(
 
 @command(runs, "list", example="commonwatt runs list --json")
 @store_option
-def list_runs(store: Path) -> CommandResult:
+def runs_list_command(store: Path) -> CommandResult:
     """List the runs of this store, newest first."""
     from commonwatt.runs import RunStore
 
     runs_listed = RunStore(store).list()
     return CommandResult(
         data={"store": str(store), "runs": [_run_list_command_row(run) for run in runs_listed]},
-        text=lambda language: _run_list_command_text(runs_listed, language),
+        text=lambda language: _run_list_terminal_text(runs_listed, language),
     )
 
 
@@ -47,13 +47,13 @@ def list_runs(store: Path) -> CommandResult:
 )
 @store_option
 @option("--database", help="PostgreSQL that holds the rows from now on, for several hosts.")
-def migrate_runs(store: Path, database: str | None) -> CommandResult:
+def runs_migrate_command(store: Path, database: str | None) -> CommandResult:
     """Bring the database of this store up to this version, or to a PostgreSQL."""
-    from commonwatt.cli.migrations import migrated_database_command_result
+    from commonwatt.cli.migrations import command_result_of_database_migration
     from commonwatt.runs import RunStore
     from commonwatt.runs.database import run_database_location
 
-    answer = migrated_database_command_result(run_database_location(store, database))
+    answer = command_result_of_database_migration(run_database_location(store, database))
     # Opened once, so that the folder remembers its database and every run in it is listed there.
     RunStore(store, database)
     return answer
@@ -62,7 +62,7 @@ def migrate_runs(store: Path, database: str | None) -> CommandResult:
 @command(runs, "check", example="commonwatt runs check\ncommonwatt runs check latest")
 @store_option
 @click.argument("run", metavar="[RUN]", required=False)
-def check_runs(store: Path, run: str | None) -> CommandResult:
+def runs_check_command(store: Path, run: str | None) -> CommandResult:
     """Prove that every listed run is unchanged; of one study, that each figure follows.
 
     With RUN, each figure is evaluated anew over the tables of that run.
@@ -137,7 +137,7 @@ def show_run(store: Path, run: str) -> CommandResult:
 @store_option
 @run_argument
 @click.argument("figure", metavar="FIGURE")
-def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
+def runs_trace_command(store: Path, run: str, figure: str) -> CommandResult:
     """Trace a figure of a run to its formula, its inputs, their sources, and the run.
 
     FIGURE is its name, the end of it, words of its label, or its value as the report shows it.
@@ -157,11 +157,11 @@ def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
             "inputs": run_traced.inputs,
             "figure": origin.as_dict(),
         },
-        text=lambda language: _trace_figure_cli_text(run_traced, origin, language),
+        text=lambda language: _figure_lineage_terminal_text(run_traced, origin, language),
     )
 
 
-def _trace_figure_cli_text(run: Run, origin: FigureLineage, language: str) -> str:
+def _figure_lineage_terminal_text(run: Run, origin: FigureLineage, language: str) -> str:
     """Return a tree: every figure once in full, and by its name where it comes again."""
     from commonwatt.core.messages import Message
 
@@ -175,11 +175,11 @@ def _trace_figure_cli_text(run: Run, origin: FigureLineage, language: str) -> st
         },
     )
     return "\n".join(
-        [*_lineage_command_lines(origin, 0, set(), language), sentence.translate(language)]
+        [*_figure_lineage_terminal_lines(origin, 0, set(), language), sentence.translate(language)]
     )
 
 
-def _lineage_command_lines(
+def _figure_lineage_terminal_lines(
     figure: FigureLineage, depth: int, named_before: set[str], language: str
 ) -> list[str]:
     from commonwatt.catalogue.measures import measure_label_text
@@ -204,7 +204,7 @@ def _lineage_command_lines(
     return lines + [
         line
         for below in figure.inputs
-        for line in _lineage_command_lines(below, depth + 1, named_before, language)
+        for line in _figure_lineage_terminal_lines(below, depth + 1, named_before, language)
     ]
 
 
@@ -223,7 +223,7 @@ def _show_run_command_data(run: Run) -> dict[str, Any]:
     return asdict(run)
 
 
-def _run_list_command_text(stored_runs: list[Run], language: str) -> str:
+def _run_list_terminal_text(stored_runs: list[Run], language: str) -> str:
     if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
     return "\n".join(f"{r.run_id}  {r.created_at}  {r.kind:16}  {r.title}" for r in stored_runs)

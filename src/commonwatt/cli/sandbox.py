@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -72,7 +72,7 @@ _node = option(
 )  # fmt: skip
 # A date in any case, because every project ends; a far one where nobody said when.
 @option("--expires", default="2099-12-31", help="Last day of work, as 2027-12-31.")
-def init(
+def sandbox_init_command(
     room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any
 ) -> CommandResult:
     """Open a data project."""
@@ -87,8 +87,8 @@ def init(
         scope=ConsentScope(scope),
         expires_on=expires,
     )
-    return _sandbox_command_result(
-        steps.open_project(_project_context_of_options(room, who), facts)
+    return _command_result_of_project_facts(
+        steps.open_project(_project_context_of_click_options(room, who), facts)
     )
 
 
@@ -115,11 +115,13 @@ def import_dataset(
     """Import data, and quarantine broken records."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _project_context_of_options(room, who)
+    place = _project_context_of_click_options(room, who)
     data = steps.import_project_dataset(place, form, list(sources), dataset, schema=schema)
     # The rules one by one would bury the line that says what was quarantined; JSON has them.
     shown = {name: value for name, value in data.items() if name != "rules"}
-    return CommandResult(data=data, text=lambda language: _sandbox_command_text(shown, language))
+    return CommandResult(
+        data=data, text=lambda language: _project_facts_terminal_text(shown, language)
+    )
 
 
 @command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")
@@ -131,14 +133,16 @@ def import_dataset(
 @_key
 # By the digest that the custodian has read, so that no other report can be signed in its place.
 @option("--sign", "digest", help="Sign the report of this digest, so that jobs may use NAME.")
-def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> CommandResult:
+def sandbox_risk_command(
+    room: str, dataset: str, name: str, digest: str | None, **who: Any
+) -> CommandResult:
     """De-identify DATASET as NAME, attack what is left, and sign the report."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _project_context_of_options(room, who)
+    place = _project_context_of_click_options(room, who)
     if digest:
-        return _sandbox_command_result(steps.sign_risk_report(place, name, digest))
-    return _sandbox_command_result(steps.assess_deidentified_dataset(place, dataset, name))
+        return _command_result_of_project_facts(steps.sign_risk_report(place, name, digest))
+    return _command_result_of_project_facts(steps.assess_deidentified_dataset(place, dataset, name))
 
 
 @command(sandbox, "submit", example="commonwatt sandbox submit heart job.toml --key researcher.pem")
@@ -154,14 +158,16 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
     envvar="COMMONWATT_SANDBOX_ON",
     help="Home of the controller on whose cluster it runs; on this machine where not given.",
 )
-def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> CommandResult:
+def sandbox_submit_command(
+    room: str, job: Path, node: Path, on: Path | None, **who: Any
+) -> CommandResult:
     """Run a job inside the project, isolated, and check its outputs."""
     from commonwatt.joins.job_to_cluster import join_isolated_jobs_to_cluster
     from commonwatt.sandbox.usecases import steps
 
     cluster = None if on is None else join_isolated_jobs_to_cluster(on, node)
-    return _sandbox_command_result(
-        steps.submit_isolated_job(_project_context_of_options(room, who), job, node, cluster)
+    return _command_result_of_project_facts(
+        steps.submit_isolated_job(_project_context_of_click_options(room, who), job, node, cluster)
     )
 
 
@@ -188,15 +194,15 @@ def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Com
     show_default=True,
     help="What the synthetic data may cost.",
 )
-def synthesize(
+def sandbox_synthesize_command(
     room: str, dataset: str, to: Path, tables: tuple[str, ...], domains: Path | None, rows: int,
     epsilon: float, **who: Any,
 ) -> CommandResult:  # fmt: skip
     """Write synthetic data: tables of the same shape, nobody in them, to write code on outside."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _project_context_of_options(room, who)
-    return _sandbox_command_result(
+    place = _project_context_of_click_options(room, who)
+    return _command_result_of_project_facts(
         steps.synthesize_project_tables(
             place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
         )
@@ -211,7 +217,9 @@ def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(steps.project_status(_project_context_of_options(room, who)))
+    return _command_result_of_project_facts(
+        steps.project_status(_project_context_of_click_options(room, who))
+    )
 
 
 @command(
@@ -227,20 +235,22 @@ def status(room: str, **who: Any) -> CommandResult:
 @option("--save", type=_file, help="Write the exact bytes here to look at them.")
 # Neither is the default: without a word this only looks.
 @option("--approve/--reject", default=None, help="Vote; two approvals are needed.")
-def review(
+def sandbox_review_command(
     room: str, output: str, save: Path | None, approve: bool | None, **who: Any
 ) -> CommandResult:
     """Look at the bytes that would leave, and vote on them."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _project_context_of_options(room, who)
+    place = _project_context_of_click_options(room, who)
     if approve is not None:
-        return _sandbox_command_result(steps.vote_on_project_output(place, output, approve=approve))
+        return _command_result_of_project_facts(
+            steps.vote_on_project_output(place, output, approve=approve)
+        )
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
         # The bytes and never a rendering of them: what is approved is what leaves.
         save_bytes(data, save)
-    return _sandbox_command_result(
+    return _command_result_of_project_facts(
         # A count of bytes and no content: what waits in the airlock must not appear on a terminal.
         {"output": output, "bytes": len(data), "saved": str(save) if save else ""}
     )
@@ -259,8 +269,8 @@ def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
     """Release an approved output, byte for byte as reviewed."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
-        steps.release_project_output(_project_context_of_options(room, who), output, to)
+    return _command_result_of_project_facts(
+        steps.release_project_output(_project_context_of_click_options(room, who), output, to)
     )
 
 
@@ -284,13 +294,17 @@ def budget(
     """Show, set or spend the privacy budget."""
     from commonwatt.sandbox.usecases import steps
 
-    place = _project_context_of_options(room, who)
+    place = _project_context_of_click_options(room, who)
     if grant is not None:
-        return _sandbox_command_result(steps.grant_project_privacy_budget(place, grant, person))
+        return _command_result_of_project_facts(
+            steps.grant_project_privacy_budget(place, grant, person)
+        )
     if counted is not None:
         dataset, _, table = counted.partition("/")
-        return _sandbox_command_result(steps.noisy_people_count(place, dataset, table, epsilon))
-    return _sandbox_command_result(steps.project_privacy_budget(place, person))
+        return _command_result_of_project_facts(
+            steps.noisy_people_count(place, dataset, table, epsilon)
+        )
+    return _command_result_of_project_facts(steps.project_privacy_budget(place, person))
 
 
 @command(
@@ -304,7 +318,7 @@ def budget(
 @_key
 @option("--open", "largest", type=float, help="Let noisy answers up to this epsilon leave unseen.")
 @option("--close", "closes", is_flag=True, help="Pre-approve no release any more.")
-def preapproved_release(
+def sandbox_project_preapprove_command(
     room: str, largest: float | None, closes: bool, **who: Any
 ) -> CommandResult:
     """Pre-approve noisy answers up to a cost, or none, to leave without a vote."""
@@ -313,9 +327,9 @@ def preapproved_release(
     # True where both or neither are given: a custodian has to say one of them in words.
     if (largest is None) is not closes:
         raise_click_usage_error(Message("Give one of --open and --close."))
-    return _sandbox_command_result(
+    return _command_result_of_project_facts(
         # Up to nothing is the same as closed.
-        steps.set_preapproved_release(_project_context_of_options(room, who), largest or 0.0)
+        steps.set_preapproved_release(_project_context_of_click_options(room, who), largest or 0.0)
     )
 
 
@@ -337,12 +351,14 @@ def preapproved_release(
     ),
     help="Why; a word of a list, so that no record enters the ledger.",
 )  # fmt: skip
-def recall(room: str, output: str, reason: str, **who: Any) -> CommandResult:
+def sandbox_project_recall_command(
+    room: str, output: str, reason: str, **who: Any
+) -> CommandResult:
     """Take an approved output back before it leaves; it is rejected then, for good."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
-        steps.recall_project_output(_project_context_of_options(room, who), output, reason)
+    return _command_result_of_project_facts(
+        steps.recall_project_output(_project_context_of_click_options(room, who), output, reason)
     )
 
 
@@ -366,9 +382,9 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
     """Keep a person out of every use from now on, named by their id in the source."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
+    return _command_result_of_project_facts(
         steps.record_person_opt_out(
-            _project_context_of_options(room, who), person, scope, out=not back_in
+            _project_context_of_click_options(room, who), person, scope, out=not back_in
         )
     )
 
@@ -383,13 +399,15 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
 @_rooms
 @_key
 @option("--delete-copies", is_flag=True, help="Delete even copies that cannot be made anew.")
-def erase(room: str, person: str, delete_copies: bool, **who: Any) -> CommandResult:
+def sandbox_project_erase_command(
+    room: str, person: str, delete_copies: bool, **who: Any
+) -> CommandResult:
     """Erase a person from a project, named by their id in the source, and say what stays."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
+    return _command_result_of_project_facts(
         steps.erase_person_from_project(
-            _project_context_of_options(room, who), person, delete_copies=delete_copies
+            _project_context_of_click_options(room, who), person, delete_copies=delete_copies
         )
     )
 
@@ -402,12 +420,12 @@ def erase(room: str, person: str, delete_copies: bool, **who: Any) -> CommandRes
     "--keep-days", type=int, default=90, show_default=True,
     help="Days from a project's expiry to the deletion of what it holds.",
 )  # fmt: skip
-def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
+def sandbox_activity_command(room: str, keep_days: int, **who: Any) -> CommandResult:
     """Show who did what on which rows when, what is unusual, and what is due."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
-        steps.project_activity(_project_context_of_options(room, who), keep_days)
+    return _command_result_of_project_facts(
+        steps.project_activity(_project_context_of_click_options(room, who), keep_days)
     )
 
 
@@ -420,7 +438,9 @@ def close(room: str, **who: Any) -> CommandResult:
     """Close a project: nothing can be submitted, asked or released."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(steps.close_project(_project_context_of_options(room, who)))
+    return _command_result_of_project_facts(
+        steps.close_project(_project_context_of_click_options(room, who))
+    )
 
 
 @command(
@@ -437,21 +457,21 @@ def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
     """Delete for good, and put the proof on record."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(
-        steps.delete_project_data(_project_context_of_options(room, who), dataset)
+    return _command_result_of_project_facts(
+        steps.delete_project_data(_project_context_of_click_options(room, who), dataset)
     )
 
 
 @command(sandbox, "prove", example="commonwatt sandbox prove")
 @_node
-def prove(node: Path) -> CommandResult:
+def sandbox_prove_command(node: Path) -> CommandResult:
     """Attack this machine's isolation with every known program."""
     from commonwatt.sandbox.usecases import steps
 
-    return _sandbox_command_result(steps.attack_isolation(node))
+    return _command_result_of_project_facts(steps.attack_isolation(node))
 
 
-def _project_context_of_options(room: str, who: dict[str, Any]) -> ProjectContext:
+def _project_context_of_click_options(room: str, who: dict[str, Any]) -> ProjectContext:
     from commonwatt.sandbox.usecases.steps import ProjectContext
 
     return ProjectContext(
@@ -461,25 +481,28 @@ def _project_context_of_options(room: str, who: dict[str, Any]) -> ProjectContex
     )  # fmt: skip
 
 
-def _sandbox_command_result(data: dict[str, Any]) -> CommandResult:
-    return CommandResult(data=data, text=lambda language: _sandbox_command_text(data, language))
+def _command_result_of_project_facts(data: dict[str, Any]) -> CommandResult:
+    return CommandResult(
+        data=data, text=lambda language: _project_facts_terminal_text(data, language)
+    )
 
 
-def _sandbox_command_text(data: dict[str, Any], language: str) -> str:
+def _project_facts_terminal_text(data: dict[str, Any], language: str) -> str:
     """Return one line a fact; lists of things as indented lines."""
     lines: list[str] = []
     for name, value in data.items():
         if isinstance(value, list | tuple):
             lines.append(f"{name}:")
-            lines += [f"  {_sandbox_command_entry_text(entry, language)}" for entry in value] or [  # pyright: ignore
-                "  " + Message("none").translate(language)
+            entries = cast("list[object]", value) or [Message("none").translate(language)]
+            lines += [
+                f"  {_project_fact_value_terminal_text(entry, language)}" for entry in entries
             ]
         else:
-            lines.append(f"{name}: {_sandbox_command_entry_text(value, language)}")
+            lines.append(f"{name}: {_project_fact_value_terminal_text(value, language)}")
     return "\n".join(lines)
 
 
-def _sandbox_command_entry_text(value: Any, language: str) -> str:
+def _project_fact_value_terminal_text(value: Any, language: str) -> str:
     if isinstance(value, Message):
         return value.translate(language)
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commonwatt.cli.frame import CommandResult, command, option, print_message_to_stderr
+from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
 
@@ -68,7 +68,7 @@ def _print_cli_console_link(settings: Settings, link: str) -> None:
     # talk.
     click.echo(link)
     if link != settings.address:
-        print_message_to_stderr(
+        click_echo_message_to_stderr(
             Message("This link makes the first account; it works once and ends after a day.")
         )
-    print_message_to_stderr(Message("Stop with Ctrl-C."))
+    click_echo_message_to_stderr(Message("Stop with Ctrl-C."))

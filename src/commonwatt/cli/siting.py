@@ -58,7 +58,7 @@ def cost(
     from commonwatt.siting.domain.tables import COST_TABLES
 
     if contest:
-        return _contest_command_result(sites, draws, seed)
+        return _command_result_of_site_comparison(sites, draws, seed)
     answer = app.gpu_hour_cost_result(
         sites, case=case, cells=app.load_library_cost_cells(cells) if cells else None,
         utilisation=utilisation,
@@ -67,13 +67,15 @@ def cost(
     )  # fmt: skip
     return CommandResult(
         data=answer,
-        text=lambda language: _cost_command_text(answer, language),
-        tables=_siting_command_tables(answer, COST_TABLES),
-        files=_cost_cli_files(answer),
+        text=lambda language: _site_costs_terminal_text(answer, language),
+        tables=_command_tables_of_siting_answer(answer, COST_TABLES),
+        files=_command_files_of_site_costs(answer),
     )
 
 
-def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
+def _command_result_of_site_comparison(
+    sites: tuple[str, ...], draws: int, seed: int
+) -> CommandResult:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import COST_TABLES
     from commonwatt.siting.usecases.charts import break_even_map_chart
@@ -86,8 +88,8 @@ def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> Co
     answer["break_even_map"] = app.break_even_map_rows(other, first_site)
     return CommandResult(
         data=answer,
-        text=lambda language: _two_sites_contest_cli_text(answer, language),
-        tables=_siting_command_tables(answer, COST_TABLES),
+        text=lambda language: _site_comparison_terminal_text(answer, language),
+        tables=_command_tables_of_siting_answer(answer, COST_TABLES),
         files={
             "break_even_map.svg": break_even_map_chart(answer["break_even_map"], other, first_site),
             "report.html": app.siting_report_html_page(
@@ -114,7 +116,7 @@ def _contest_command_result(sites: tuple[str, ...], draws: int, seed: int) -> Co
 @option("--gpu", "types", multiple=True, default=("H100",), help="GPU type; may repeat.")
 @option("--gap", type=click.FloatRange(1e-6, 0.1), default=1e-4, help="Gap to prove.")
 @option("--day-ahead", metavar="MS,...", help="Instead: plan from day to day at these limits.")
-def place(
+def siting_place_command(
     classes: Path | None,
     year: int,
     data: Path | None,
@@ -135,7 +137,9 @@ def place(
     from commonwatt.siting.domain.tables import PLACE_TABLES
 
     if day_ahead is not None:
-        return _day_ahead_command_result(day_ahead, year, carbon_price, data, leave_out)
+        return _command_result_of_day_ahead_placement(
+            day_ahead, year, carbon_price, data, leave_out
+        )
     choices = app.PlacementOptions(
         year=year, folder=data, leave_out=leave_out, first_hour=first_hour, hours=hours,
         carbon_usd_per_t=carbon_price,
@@ -149,13 +153,13 @@ def place(
     return CommandResult(
         # A row for each hour and pool: --out has them as a table, where they can be used.
         data={key: value for key, value in answer.items() if key != "hourly"},
-        text=lambda language: _place_command_text(answer, words, language),
-        tables=_siting_command_tables(answer, PLACE_TABLES),
-        files=_place_command_files(answer, words),
+        text=lambda language: _placement_terminal_text(answer, words, language),
+        tables=_command_tables_of_siting_answer(answer, PLACE_TABLES),
+        files=_command_files_of_placement(answer, words),
     )
 
 
-def _day_ahead_command_result(
+def _command_result_of_day_ahead_placement(
     limits: str, year: int, carbon_price: float, data: Path | None, leave_out: tuple[str, ...]
 ) -> CommandResult:
     from commonwatt.cli.frame import raise_click_usage_error
@@ -174,12 +178,12 @@ def _day_ahead_command_result(
     answer = {"year": year, "carbon_usd_per_t": carbon_price, "day_ahead": rows}
     return CommandResult(
         data=answer,
-        text=lambda language: _day_ahead_command_text(rows, language),
-        tables=_siting_command_tables(answer, PLACE_TABLES),
+        text=lambda language: _day_ahead_placement_terminal_text(rows, language),
+        tables=_command_tables_of_siting_answer(answer, PLACE_TABLES),
     )
 
 
-def _siting_command_tables(
+def _command_tables_of_siting_answer(
     answer: dict[str, Any], declared: Mapping[str, TableSchema]
 ) -> dict[str, Any]:
     """Return the tables of an answer, each with exactly the columns that are declared of it."""
@@ -191,7 +195,7 @@ def _siting_command_tables(
     }
 
 
-def _cost_cli_files(answer: dict[str, Any]) -> dict[str, str]:
+def _command_files_of_site_costs(answer: dict[str, Any]) -> dict[str, str]:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import site_cost_svg_files_by_name
 
@@ -201,7 +205,7 @@ def _cost_cli_files(answer: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _place_command_files(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
+def _command_files_of_placement(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import placement_files
 
@@ -215,7 +219,7 @@ def _siting_command_language() -> str:
     return language_of_call(click.get_current_context(silent=True))
 
 
-def _cost_command_text(answer: dict[str, Any], language: str) -> str:
+def _site_costs_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import SITES
 
     columns = (
@@ -224,7 +228,7 @@ def _cost_command_text(answer: dict[str, Any], language: str) -> str:
     )  # fmt: skip
     rows = _terminal_rows_by_measure(SITES, "site", columns, answer["sites"], language)
     drivers = [
-        _cost_drivers_command_message(site["site"], answer["tornado"], 3)
+        _site_cost_drivers_terminal_message(site["site"], answer["tornado"], 3)
         for site in answer["sites"]
     ]
     note = Message(
@@ -240,14 +244,18 @@ def _cost_command_text(answer: dict[str, Any], language: str) -> str:
             "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    lines = [_break_even_cli_message(row).translate(language) for row in answer["break_even"]]
+    lines = [
+        _site_break_even_terminal_message(row).translate(language) for row in answer["break_even"]
+    ]
     first_drivers = [line.translate(language) for line in drivers]
     return "\n".join(
         [_aligned_terminal_text(rows), "", *first_drivers, "", *lines, "", note.translate(language)]
     )
 
 
-def _cost_drivers_command_message(site: str, bars: list[dict[str, Any]], count: int) -> Message:
+def _site_cost_drivers_terminal_message(
+    site: str, bars: list[dict[str, Any]], count: int
+) -> Message:
     """Return what moves the cost at a site most, in words."""
     from commonwatt.siting.domain.tables import TORNADO
 
@@ -266,7 +274,7 @@ def _cost_drivers_command_message(site: str, bars: list[dict[str, Any]], count: 
     )
 
 
-def _break_even_cli_message(break_even: dict[str, Any]) -> Message:
+def _site_break_even_terminal_message(break_even: dict[str, Any]) -> Message:
     values = {
         "site": break_even["site"],
         "other": break_even["against"],
@@ -293,7 +301,7 @@ def _break_even_cli_message(break_even: dict[str, Any]) -> Message:
     )
 
 
-def _two_sites_contest_cli_text(answer: dict[str, Any], language: str) -> str:
+def _site_comparison_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import CONTEST
 
     cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]
@@ -305,11 +313,11 @@ def _two_sites_contest_cli_text(answer: dict[str, Any], language: str) -> str:
         "The first site is {first}, the second {second}.",
         {"first": answer["one"], "second": answer["other"]},
     )
-    drivers = _cost_drivers_command_message(answer["other"], answer["tornado"], 9)
+    drivers = _site_cost_drivers_terminal_message(answer["other"], answer["tornado"], 9)
     return f"{table}\n\n{which.translate(language)} {drivers.translate(language)}"
 
 
-def _place_command_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
+def _placement_terminal_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
     from commonwatt.siting.domain.tables import PLACE_SITES
 
     names = ("pool", "h100_equivalents", "mean_use_share", "size_usd", "running_usd", "carbon_t")
@@ -333,7 +341,7 @@ def _place_command_text(answer: dict[str, Any], words: list[Message], language: 
     return "\n".join([_aligned_terminal_text(rows), "", total.translate(language), *headings])
 
 
-def _day_ahead_command_text(rows: list[dict[str, Any]], language: str) -> str:
+def _day_ahead_placement_terminal_text(rows: list[dict[str, Any]], language: str) -> str:
     from commonwatt.siting.domain.tables import DAY_AHEAD
 
     columns = [column.name for column in DAY_AHEAD.columns[1:]]

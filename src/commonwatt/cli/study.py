@@ -9,10 +9,10 @@ import click
 
 from commonwatt.cli.frame import (
     CommandResult,
+    click_echo_message_to_stderr,
     command,
     command_language,
     option,
-    print_message_to_stderr,
 )
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message, translate
@@ -49,11 +49,15 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     opened = RunStore(store)
     spoken = command_language(click.get_current_context())
     study_run = run_study(
-        programme, opened, language=spoken, what_if=what_if, report_progress=print_message_to_stderr
+        programme,
+        opened,
+        language=spoken,
+        what_if=what_if,
+        report_progress=click_echo_message_to_stderr,
     )
     return CommandResult(
-        data=_study_command_json(study_run),
-        text=lambda tongue: _study_cli_text(study_run, tongue),
+        data=_command_json_of_study_run(study_run),
+        text=lambda tongue: _study_run_terminal_text(study_run, tongue),
         tables={
             table["name"]: opened.table(study_run.run.run_id, table["name"])
             for table in study_run.run.tables
@@ -62,7 +66,7 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     )
 
 
-def _study_command_json(study_run: StudyRun) -> dict[str, Any]:
+def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
     return {
         "run_id": study_run.run.run_id,
         "title": study_run.run.title,
@@ -76,10 +80,10 @@ def _study_command_json(study_run: StudyRun) -> dict[str, Any]:
     }
 
 
-def _study_cli_text(study_run: StudyRun, tongue: str) -> str:
+def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
     # Whoever asks for a change wants to know what it moves, and not the whole picture again.
     if study_run.what_if:
-        return _what_if_cli_text(study_run, tongue)
+        return _what_if_terminal_text(study_run, tongue)
     from commonwatt.catalogue import shared
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
     from commonwatt.fleet.domain import measures as fleet
@@ -104,14 +108,14 @@ def _study_cli_text(study_run: StudyRun, tongue: str) -> str:
             )
             for measure, name in shown
         ),
-        *_cost_and_debt_command_lines(figures, tongue),
+        *_cost_and_debt_terminal_rows(figures, tongue),
         (translate("Run", tongue), study_run.run.run_id),
         (translate("Report", tongue), str(study_run.report.resolve())),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
-def _what_if_cli_text(study_run: StudyRun, tongue: str) -> str:
+def _what_if_terminal_text(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
     from commonwatt.catalogue.measures import measure_cell_text, measure_heading
     from commonwatt.study.measures import WHAT_IF
@@ -131,7 +135,7 @@ def _what_if_cli_text(study_run: StudyRun, tongue: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cost_and_debt_command_lines(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
+def _cost_and_debt_terminal_rows(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
     """Return the lines of the wings that the programme uses."""
     from commonwatt.catalogue.measures import Measure, measure_cell_text, measure_heading
     from commonwatt.catalogue.shared import GPU_HOUR_COST, GPU_HOUR_COST_P50

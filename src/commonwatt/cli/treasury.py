@@ -43,7 +43,7 @@ _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such 
 @option("--fx", multiple=True, metavar="CUR=CHANGE",
         help="Yearly change of a foreign currency, such as EUR=0.03; may repeat.")  # fmt: skip
 @option("--compare", type=_path, help="WEO table whose economies stand beside the country.")
-def project(
+def treasury_project_command(
     country: str,
     weo: Path | None,
     years: int | None,
@@ -72,7 +72,7 @@ def project(
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return CommandResult(
         data=answer,
-        text=lambda language: _debt_projection_cli_text(answer, language),
+        text=lambda language: _debt_projection_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
         files=charts.debt_projection_files(answer),
     )
@@ -101,7 +101,7 @@ def project(
 # it.
 @option("--leave-out", default="", help="Codes that the backtest never reads, comma-separated.")
 @option("--only", default="", help="Codes that the backtest scores, comma-separated.")
-def fan(
+def treasury_fan_command(
     country: str | None,
     weo: Path | None,
     paths: int,
@@ -123,7 +123,7 @@ def fan(
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     if backtest:
-        return _fan_backtest_command_result(weo, leave_out, only, seed)
+        return _command_result_of_debt_fan_backtest(weo, leave_out, only, seed)
     options = FanOptions(
         paths=paths,
         years=years,
@@ -138,7 +138,7 @@ def fan(
     answer = debt_fan_result(_required_cli_country_argument(country), weo, options)
     return CommandResult(
         data=answer,
-        text=lambda language: _fan_command_text(answer, language),
+        text=lambda language: _debt_fan_terminal_text(answer, language),
         tables=treasury_answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
         files=charts.debt_fan_files(answer),
     )
@@ -160,7 +160,7 @@ def _required_cli_country_argument(country: str | None) -> str:
     )
 
 
-def _fan_backtest_command_result(
+def _command_result_of_debt_fan_backtest(
     weo: Path | None, leave_out: str, only: str, seed: int
 ) -> CommandResult:
     from commonwatt.treasury.usecases.fan import debt_backtest_result
@@ -174,7 +174,7 @@ def _fan_backtest_command_result(
     )
     return CommandResult(
         data=answer,
-        text=lambda language: _fan_backtest_command_text(answer, language),
+        text=lambda language: _debt_fan_backtest_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, ("economies",)),
     )
 
@@ -183,22 +183,22 @@ def _parse_economy_codes_option(codes_option: str) -> frozenset[str]:
     return frozenset(code.strip().upper() for code in codes_option.split(",") if code.strip())
 
 
-def _fan_backtest_command_text(answer: dict[str, Any], language: str) -> str:
+def _debt_fan_backtest_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ECONOMIES
 
     # The last row is the plainest forecast: a fan that does not beat it is not worth its machinery.
     naive = answer["naive"] | {"economy": translate("past changes alone", language)}
     names = ("economy", "forecasts", "coverage_80_share", "crps_points", "width_80_points")
-    return _treasury_table_command_text(ECONOMIES, [*answer["economies"], naive], names, language)
+    return _treasury_table_terminal_text(ECONOMIES, [*answer["economies"], naive], names, language)
 
 
-def _fan_command_text(answer: dict[str, Any], language: str) -> str:
+def _debt_fan_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import FAN_DEBT
 
     names = ("fiscal_year", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
-    quantiles = _treasury_table_command_text(
+    quantiles = _treasury_table_terminal_text(
         FAN_DEBT, answer["fan"]["debt_gdp_share"], names, language, note_says_unit=True
     )
     # The row after the last year says "ever"; the last year's own chance is another figure.
@@ -254,13 +254,13 @@ def finance(
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(
         data=answer,
-        text=lambda language: _finance_command_text(answer, language),
+        text=lambda language: _centre_finance_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
         files=files,
     )
 
 
-def _finance_command_text(answer: dict[str, Any], language: str) -> str:
+def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_cell_text, measure_label_text
     from commonwatt.study.measures import FUNDING_YEARS
     from commonwatt.treasury.domain import measures
@@ -282,11 +282,13 @@ def _finance_command_text(answer: dict[str, Any], language: str) -> str:
     flows = ("route", "peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
     parts = [
         aligned_terminal_columns(covers),
-        _treasury_table_command_text(PRICE.in_currency(currency), answer["price"], price, language),
-        _treasury_table_command_text(
+        _treasury_table_terminal_text(
+            PRICE.in_currency(currency), answer["price"], price, language
+        ),
+        _treasury_table_terminal_text(
             CASES.in_currency(currency), cases, ("case", "dscr_min", "shortfall_mn"), language
         ),
-        _treasury_table_command_text(ROUTES.in_currency(currency), routes, flows, language),
+        _treasury_table_terminal_text(ROUTES.in_currency(currency), routes, flows, language),
     ]
     if "sovereign" in answer:
         need = f"need_{currency.lower()}_bn"
@@ -294,7 +296,7 @@ def _finance_command_text(answer: dict[str, Any], language: str) -> str:
         years = FUNDING_YEARS.in_currency(currency)
         names = ("fiscal_year", need, *debt)
         parts.append(
-            _treasury_table_command_text(years, answer["sovereign"]["years"], names, language)
+            _treasury_table_terminal_text(years, answer["sovereign"]["years"], names, language)
         )
     return "\n\n".join(parts)
 
@@ -324,12 +326,12 @@ def assess(
     answer = debt_assessment_result(subject, weo, options)
     return CommandResult(
         data=answer,
-        text=lambda language: _debt_assessment_cli_text(answer, language),
+        text=lambda language: _debt_assessment_terminal_text(answer, language),
         tables=treasury_answer_frames(debt_assessment_rows(answer), ("signals", "adjustments")),
     )
 
 
-def _debt_assessment_cli_text(answer: dict[str, Any], language: str) -> str:
+def _debt_assessment_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ADJUSTMENTS, SIGNALS
     from commonwatt.treasury.usecases.assess import debt_assessment_rows
 
@@ -337,7 +339,7 @@ def _debt_assessment_cli_text(answer: dict[str, Any], language: str) -> str:
     # The EU's rules answer with paths to choose from and not with signals.
     if "adjustments" in answer:
         steps = [a | {"binding": translate(a["binding"], language)} for a in rows["adjustments"]]
-        return _treasury_table_command_text(
+        return _treasury_table_terminal_text(
             ADJUSTMENTS, steps, ("years", "step", "binding"), language
         )
     signals = [
@@ -351,11 +353,11 @@ def _debt_assessment_cli_text(answer: dict[str, Any], language: str) -> str:
         for signal in rows["signals"]
     ]
     names = ("indicator", "value", "thresholds", "signal")
-    table = _treasury_table_command_text(SIGNALS, signals, names, language)
+    table = _treasury_table_terminal_text(SIGNALS, signals, names, language)
     return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
 
 
-def _debt_projection_cli_text(answer: dict[str, Any], language: str) -> str:
+def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import BRIDGE, YEARS
 
     currency, money = answer["currency"], f"{answer['currency'].lower()}_bn"
@@ -368,10 +370,10 @@ def _debt_projection_cli_text(answer: dict[str, Any], language: str) -> str:
     )
     return "\n\n".join(
         [
-            _treasury_table_command_text(
+            _treasury_table_terminal_text(
                 YEARS.in_currency(currency), answer["years"], names, language, note_says_unit=True
             ),
-            _treasury_table_command_text(
+            _treasury_table_terminal_text(
                 BRIDGE.in_currency(currency), steps, bridge, language, note_says_unit=True
             ),
             note,
@@ -379,7 +381,7 @@ def _debt_projection_cli_text(answer: dict[str, Any], language: str) -> str:
     )
 
 
-def _treasury_table_command_text(
+def _treasury_table_terminal_text(
     table: TableSchema,
     rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],

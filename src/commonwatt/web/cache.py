@@ -119,7 +119,7 @@ class TableCache:
 
     def cached_text(self, key: str, make: Callable[[], str]) -> str:
         """Return the text kept under `key`, or make and keep it."""
-        return self._texts.get(key, lambda: self._cached_text_on_disk(key, make))
+        return self._texts.get(key, lambda: self._page_text_cached_on_disk(key, make))
 
     def table_page(self, rows: TableRows, query: TableQuery) -> TablePage:
         """Return the rows that are asked for.
@@ -128,7 +128,7 @@ class TableCache:
             ParameterError: The table has no such column.
         """
         source = self._cached_row_source(rows)
-        check_table_query_columns(source.schema, query)
+        check_page_table_query_columns(source.schema, query)
         if query.starts and query.column:
             places: Places = self._row_numbers_starting_with(rows, source, query)
         elif query.order:
@@ -148,7 +148,7 @@ class TableCache:
     def _open_row_source(self, rows: TableRows) -> RowSource:
         if not _is_large_run_table(rows):
             return InMemoryRows(rows.load())
-        folder = self._cache_file_path(rows.key, "columns")
+        folder = self._console_cache_file_path(rows.key, "columns")
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             save_console_cached_columns(rows.load(), folder)
@@ -180,44 +180,46 @@ class TableCache:
         self, key: str, rows: TableRows, source: RowSource, by: str
     ) -> Order:
         if isinstance(source, InMemoryRows):
-            return _row_numbers_sorted_by(source.frame, by)
-        path = self._cache_file_path(key, "npy")
+            return _page_row_numbers_sorted_by_column(source.frame, by)
+        path = self._console_cache_file_path(key, "npy")
         if not path.exists():
             # The draft's name ends as the file's does: np.save would add .npy to any other and the
             # rename would miss it.
-            self._write_cache_file(
+            self._write_console_cache_file(
                 path,
-                lambda draft: _save_row_numbers(draft, _row_numbers_sorted_by(rows.load(), by)),
+                lambda draft: _save_sorted_page_row_numbers(
+                    draft, _page_row_numbers_sorted_by_column(rows.load(), by)
+                ),
             )
         # Mapped, not read: a page looks at fifty of these numbers.
         return np.load(path, mmap_mode="r")
 
-    def _cached_text_on_disk(self, key: str, make: Callable[[], str]) -> str:
+    def _page_text_cached_on_disk(self, key: str, make: Callable[[], str]) -> str:
         # A sealed run never changes. Any other key stands for a state that is soon gone and would
         # leave a file behind for ever.
         if not key.startswith("run/"):
             return make()
-        path = self._cache_file_path(key, "txt")
+        path = self._console_cache_file_path(key, "txt")
         if path.exists():
             return path.read_text(encoding="utf-8")
         made = make()
-        self._write_cache_file(path, lambda draft: draft.write_text(made, encoding="utf-8"))
+        self._write_console_cache_file(path, lambda draft: draft.write_text(made, encoding="utf-8"))
         return made
 
-    def _cache_file_path(self, key: str, ending: str) -> Path:
+    def _console_cache_file_path(self, key: str, ending: str) -> Path:
         # A key holds whatever a column is called, so it cannot be a file's name itself.
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
         # One folder a run, so that all that was derived from a run can be found and deleted
         # together.
         return self._folder / key.split("/")[1] / f"{digest}.{ending}"
 
-    def _write_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
+    def _write_console_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
         """Write a file whole or not at all; two processes may do so at once."""
         with file_draft(path, synced=False) as draft:
             write(draft)
 
 
-def check_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
+def check_page_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
     """Refuse a column that the table lacks, and a search in one that is no text.
 
     Raises:
@@ -237,13 +239,13 @@ def _is_large_run_table(rows: TableRows) -> bool:
     return (rows.size or 0) >= LARGE_TABLE_ROWS and rows.key.startswith("run/")
 
 
-def _save_row_numbers(path: Path, order: Order) -> None:
+def _save_sorted_page_row_numbers(path: Path, order: Order) -> None:
     # An open file: to a path NumPy would add an ending of its own.
     with path.open("wb") as file:
         np.save(file, order)
 
 
-def _row_numbers_sorted_by(frame: pl.DataFrame, by: str) -> Order:
+def _page_row_numbers_sorted_by_column(frame: pl.DataFrame, by: str) -> Order:
     column = frame[by.removeprefix("-")]
     down = by.startswith("-")
     # Missing values stand last in both directions: nobody sorts a column to read its gaps first.

@@ -18,7 +18,7 @@ ALONG_X = frozenset({ChartForm.BARS, ChartForm.RANGES, ChartForm.POINTS})
 REDUCED_FORMS = frozenset({ChartForm.LINES, ChartForm.AREAS})
 
 
-def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def console_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     """Return everything that a drawing of `chart` needs, as plain JSON values.
 
     Args:
@@ -26,15 +26,15 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         frame: The whole table behind it.
         language: Of its labels.
     """
-    frame = _chart_frame_in_shown_unit(chart, frame)
+    frame = _console_chart_frame_in_shown_unit(chart, frame)
     head = {
         "form": chart.form.value,
-        "title": _translate_chart_text(chart.title, language),
-        "caption": _translate_chart_text(chart.caption, language),
-        "unit": _chart_unit_label(chart, language),
+        "title": _translated_console_chart_text(chart.title, language),
+        "caption": _translated_console_chart_text(chart.caption, language),
+        "unit": _console_chart_unit_label(chart, language),
         "logarithmic": chart.logarithmic,
-        "x_label": _chart_x_axis_label(chart, language),
-        "y_label": _chart_value_label(chart, language),
+        "x_label": _console_chart_x_axis_label(chart, language),
+        "y_label": _console_chart_value_axis_label(chart, language),
         "feed": chart.feed,
     }
     # Points come from the feed once the page is open; what was measured before is asked for from
@@ -42,39 +42,41 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
     if chart.form is ChartForm.LIVE:
         return head | {
             "x": [],
-            "series": [_chart_series_label(series, language) for series in chart.series],
+            "series": [
+                _console_chart_series_label_json(series, language) for series in chart.series
+            ],
         }
     if chart.form in REDUCED_FORMS:
         return head | _line_chart_data(chart, frame, language)
     if chart.form is ChartForm.HEAT:
-        return head | _heat_map_chart_data(chart, frame, language)
+        return head | _console_heat_map_data(chart, frame, language)
     return head | _category_chart_data(chart, frame, language)
 
 
-def _chart_unit_label(chart: Chart, language: str) -> str:
+def _console_chart_unit_label(chart: Chart, language: str) -> str:
     if chart.measure is None:
         return chart.unit
     unit = shown_measure_unit(chart.measure, language, currency=chart.currency)
-    return "%" if _is_percent_chart(chart) else unit
+    return "%" if _is_console_chart_in_percent(chart) else unit
 
 
-def _chart_x_axis_label(chart: Chart, language: str) -> str:
+def _console_chart_x_axis_label(chart: Chart, language: str) -> str:
     """Return the label of the horizontal axis: the values' own, where they lie along it."""
     if chart.measure is not None and chart.form in ALONG_X and not chart.x_label:
         return measure_heading(chart.measure, language, currency=chart.currency)
-    return _translate_chart_text(chart.x_label, language)
+    return _translated_console_chart_text(chart.x_label, language)
 
 
-def _chart_value_label(chart: Chart, language: str) -> str:
+def _console_chart_value_axis_label(chart: Chart, language: str) -> str:
     """Return what stands above a chart whose values go upwards; empty where they lie along x."""
     if chart.measure is None or chart.form in ALONG_X:
         return ""
     return measure_heading(chart.measure, language, currency=chart.currency)
 
 
-def _chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
+def _console_chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
     """Return the table with the drawn columns in the unit that people are shown."""
-    if chart.measure is None or _is_percent_chart(chart) or frame.is_empty():
+    if chart.measure is None or _is_console_chart_in_percent(chart) or frame.is_empty():
         return frame
     # A unit is a factor here: no measure of ours is a temperature.
     factor = measure_shown_value(1.0, chart.measure, currency=chart.currency)
@@ -83,7 +85,7 @@ def _chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFram
     return frame.with_columns(frame[name] * factor for name in sorted(drawn))
 
 
-def _is_percent_chart(chart: Chart) -> bool:
+def _is_console_chart_in_percent(chart: Chart) -> bool:
     # Axes write a share in percent themselves, so that a script and the server agree on its ticks.
     if chart.measure is None:
         return chart.unit == "%"
@@ -92,18 +94,21 @@ def _is_percent_chart(chart: Chart) -> bool:
 
 def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    x = _console_chart_column_numbers(_frame_rows_of_series(frame, every[0])[chart.x])
+    x = _console_chart_column_numbers(_console_rows_of_chart_series(frame, every[0])[chart.x])
     lines = [
-        _series_values_aligned_to_x(x, _frame_rows_of_series(frame, series), chart.x, series.column)
+        _console_series_values_aligned_to_x(
+            x, _console_rows_of_chart_series(frame, series), chart.x, series.column
+        )
         for series in every
     ]
     if chart.form is ChartForm.AREAS:
         # Stacked before they are reduced: the parts have their peaks at different instants, so
         # reduced parts would not add up.
-        lines[: len(chart.series)] = _stacked_chart_lines(lines[: len(chart.series)])
+        lines[: len(chart.series)] = _stacked_console_chart_lines(lines[: len(chart.series)])
     x, lines = reduce_console_chart_series(x, lines)
     series_json = [
-        _chart_series_label(series, language) | {"values": _rounded_chart_values(values)}
+        _console_chart_series_label_json(series, language)
+        | {"values": _rounded_chart_values(values)}
         for series, values in zip(every, lines, strict=True)
     ]
     # The dashed line was the last of `every`, so that it went through the same places as the
@@ -112,7 +117,7 @@ def _line_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[s
     return {"x": _rounded_chart_values(x), "series": series_json, "line": line}
 
 
-def _stacked_chart_lines(lines: list[F64]) -> list[F64]:
+def _stacked_console_chart_lines(lines: list[F64]) -> list[F64]:
     """Return running sums, so that every area stands on the one before it."""
     parts = np.stack(lines)
     # A part without a value adds nothing where others have one; only where none has is there a gap.
@@ -126,18 +131,19 @@ def _category_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> di
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     series_json = [
-        _category_series_data(series, frame, chart.x, names, language) for series in every
+        _console_chart_category_series_data(series, frame, chart.x, names, language)
+        for series in every
     ]
     line = series_json.pop() if chart.line else None
     return {"x": names, "series": series_json, "line": line}
 
 
-def _category_series_data(
+def _console_chart_category_series_data(
     series: ChartSeries, frame: pl.DataFrame, x: str, names: list[str], language: str
 ) -> dict[str, Any]:
-    part = _frame_rows_of_series(frame, series)
+    part = _console_rows_of_chart_series(frame, series)
     keys = part[x].cast(str).to_list()
-    out = _chart_series_label(series, language)
+    out = _console_chart_series_label_json(series, language)
     for role, column in (("values", series.column), ("low", series.low), ("high", series.high)):
         if column:
             value_of_key = dict(
@@ -153,7 +159,7 @@ def _category_series_data(
     return out
 
 
-def _heat_map_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def _console_heat_map_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     rows = frame[chart.y].cast(str).unique(maintain_order=True).to_list()
     places = {name: i for i, name in enumerate(names)}
@@ -171,18 +177,20 @@ def _heat_map_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> di
     return {
         "x": names,
         "y": rows,
-        "series": [_chart_series_label(cell_series, language) | {"cells": cells}],
+        "series": [_console_chart_series_label_json(cell_series, language) | {"cells": cells}],
     }
 
 
-def _frame_rows_of_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFrame:
+def _console_rows_of_chart_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFrame:
     if series.where is None:
         return frame
     column, value = series.where
     return frame.filter(frame[column].cast(str) == value)
 
 
-def _series_values_aligned_to_x(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
+def _console_series_values_aligned_to_x(
+    x: F64, part: pl.DataFrame, x_column: str, column: str
+) -> F64:
     """Return a column over the places `x`; a place that the part lacks has no value."""
     own, values = (
         _console_chart_column_numbers(part[x_column]),
@@ -211,9 +219,9 @@ def _rounded_chart_values(values: F64) -> list[float | None]:
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
 
 
-def _chart_series_label(series: ChartSeries, language: str) -> dict[str, Any]:
-    return {"label": _translate_chart_text(series.label, language)}
+def _console_chart_series_label_json(series: ChartSeries, language: str) -> dict[str, Any]:
+    return {"label": _translated_console_chart_text(series.label, language)}
 
 
-def _translate_chart_text(text: Message | str, language: str) -> str:
+def _translated_console_chart_text(text: Message | str, language: str) -> str:
     return text.translate(language) if isinstance(text, Message) else text

@@ -177,7 +177,7 @@ class ConsoleClient:
 
     def health(self) -> dict[str, Any]:
         """Return that store and database answer."""
-        return self._request_console("health").json()
+        return self._response_of_console_route("health").json()
 
     def page(self, page: str, **parameters: object) -> PageData:
         """Return what a page shows for its parameters.
@@ -187,13 +187,15 @@ class ConsoleClient:
             ForbiddenError: The token's account may not see it.
             ParameterError: A parameter is out of bounds.
         """
-        page_json = self._request_console("page", page=page, ask=parameters).json()
+        page_json = self._response_of_console_route("page", page=page, ask=parameters).json()
         facts = [_dataclass_from_console_json(FactData, fact) for fact in page_json["facts"]]
         return _dataclass_from_console_json(PageData, page_json | {"facts": facts})
 
     def chart(self, page: str, chart: str, **parameters: object) -> dict[str, Any]:
         """Return a chart as it is drawn."""
-        return self._request_console("chart", page=page, chart=chart, ask=parameters).json()
+        return self._response_of_console_route(
+            "chart", page=page, chart=chart, ask=parameters
+        ).json()
 
     def rows(self, page: str, table: str, **ask: object) -> RowsData:
         """Return some rows of a table.
@@ -204,29 +206,32 @@ class ConsoleClient:
             ask: `first`, `count`, `order`, `column`, `starts`, and the page's parameters.
         """
         return _dataclass_from_console_json(
-            RowsData, self._request_console("rows", page=page, table=table, ask=ask).json()
+            RowsData,
+            self._response_of_console_route("rows", page=page, table=table, ask=ask).json(),
         )
 
     def table(self, page: str, table: str, **parameters: object) -> pl.DataFrame:
         """Return a whole table."""
         import polars as pl
 
-        table_json = self._request_console("table", page=page, table=table, ask=parameters)
+        table_json = self._response_of_console_route(
+            "table", page=page, table=table, ask=parameters
+        )
         return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
         """Return a whole table as CSV."""
-        return self._request_console("csv", page=page, table=table, ask=parameters).text
+        return self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
 
     def report(self, run_id: str) -> str:
         """Return the report of a run as HTML."""
-        return self._request_console("report", run_id=run_id).text
+        return self._response_of_console_route("report", run_id=run_id).text
 
     def tasks(self) -> list[TaskData]:
         """Return the newest works."""
         return [
             _dataclass_from_console_json(TaskData, task)
-            for task in self._request_console("works").json()
+            for task in self._response_of_console_route("works").json()
         ]
 
     def start(self, kind: str, **parameters: object) -> TaskData:
@@ -237,23 +242,23 @@ class ConsoleClient:
             ParameterError: A parameter is out of bounds.
         """
         return _dataclass_from_console_json(
-            TaskData, self._request_console("start", kind=kind, body=parameters).json()
+            TaskData, self._response_of_console_route("start", kind=kind, body=parameters).json()
         )
 
     def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""
         return _dataclass_from_console_json(
-            TaskData, self._request_console("work", work_id=task_id).json()
+            TaskData, self._response_of_console_route("work", work_id=task_id).json()
         )
 
     def feed(self, task_id: str, since: int = 0) -> dict[str, Any]:
         """Return what a work takes, from row `since` on."""
-        return self._request_console("feed", work_id=task_id, ask={"since": since}).json()
+        return self._response_of_console_route("feed", work_id=task_id, ask={"since": since}).json()
 
     def stop(self, task_id: str) -> TaskData:
         """Stop a work."""
         return _dataclass_from_console_json(
-            TaskData, self._request_console("stop", work_id=task_id).json()
+            TaskData, self._response_of_console_route("stop", work_id=task_id).json()
         )
 
     def wait(self, task_id: str, seconds: float = 600, every_s: float = 1.0) -> TaskData:
@@ -272,7 +277,7 @@ class ConsoleClient:
             raise TaskError(task_id, found=work.error or work.state)
         return work
 
-    def _request_console(
+    def _response_of_console_route(
         self,
         name: str,
         *,

@@ -30,13 +30,13 @@ def save_console_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
     """Write a table's columns into a folder, whole or not at all."""
     import polars as pl
 
-    kinds = {name: _cached_dtype_name(dtype) for name, dtype in frame.schema.items()}
+    kinds = {name: _console_cached_name_of_dtype(dtype) for name, dtype in frame.schema.items()}
     about = json.dumps({"height": frame.height, "kinds": kinds})
     # Another process may be quicker; its columns are the same.
     with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
         for i, column in enumerate(frame.get_columns()):
             if column.dtype == pl.String:
-                _save_cached_text_column(column, draft, i)
+                _save_console_text_column(column, draft, i)
             else:
                 _save_console_table_array(
                     column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy"
@@ -74,7 +74,8 @@ class Columns:
         import polars as pl
 
         return pl.DataFrame(
-            [self._read_column(name, places) for name in self._kinds], schema=self.schema
+            [self._read_console_table_column(name, places) for name in self._kinds],
+            schema=self.schema,
         )
 
     def text(self, name: str, place: int) -> str | None:
@@ -82,45 +83,45 @@ class Columns:
         i = list(self._kinds).index(name)
         return (
             None
-            if self._missing_value_mask(i, np.array([place]))[0]
-            else self._read_texts(i, [place])[0]
+            if self._console_column_missing_mask(i, np.array([place]))[0]
+            else self._read_console_column_texts(i, [place])[0]
         )
 
-    def _read_column(self, name: str, places: Places) -> pl.Series:
+    def _read_console_table_column(self, name: str, places: Places) -> pl.Series:
         import polars as pl
 
         i, kind = list(self._kinds).index(name), self._kinds[name]
-        missing = self._missing_value_mask(i, places)
+        missing = self._console_column_missing_mask(i, places)
         if kind == "String":
-            texts = self._read_texts(i, places.tolist())
+            texts = self._read_console_column_texts(i, places.tolist())
             pairs = zip(texts, missing, strict=True)
             return pl.Series(name, [None if gone else text for text, gone in pairs], pl.String)
-        values = pl.Series(name, np.array(self._mapped_column_array(f"{i}")[places])).cast(
-            _dtype_of_console_cached_name(kind)
-        )
+        values = pl.Series(
+            name, np.array(self._memory_mapped_console_column_array(f"{i}")[places])
+        ).cast(_dtype_of_console_cached_name(kind))
         # The zeros that stand for gaps become gaps again before anybody sees them.
         return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
 
-    def _read_texts(self, i: int, places: list[int]) -> list[str]:
+    def _read_console_column_texts(self, i: int, places: list[int]) -> list[str]:
         bounds, bytes_ = (
-            self._mapped_column_array(f"{i}.bounds"),
-            self._mapped_column_array(f"{i}.bytes"),
+            self._memory_mapped_console_column_array(f"{i}.bounds"),
+            self._memory_mapped_console_column_array(f"{i}.bytes"),
         )
         pieces = ((int(bounds[p]), int(bounds[p + 1])) for p in places)  # pyright: ignore[reportArgumentType]
         return [bytes_[a:b].tobytes().decode() for a, b in pieces]
 
-    def _missing_value_mask(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
+    def _console_column_missing_mask(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
         if not (self._folder / f"{i}.null.npy").exists():
             return np.zeros(len(places), np.bool_)
-        return np.array(self._mapped_column_array(f"{i}.null")[places], np.bool_)
+        return np.array(self._memory_mapped_console_column_array(f"{i}.null")[places], np.bool_)
 
-    def _mapped_column_array(self, name: str) -> Array:
+    def _memory_mapped_console_column_array(self, name: str) -> Array:
         if name not in self._open:
             self._open[name] = np.load(self._folder / f"{name}.npy", mmap_mode="r")
         return self._open[name]
 
 
-def _save_cached_text_column(column: pl.Series, folder: Path, i: int) -> None:
+def _save_console_text_column(column: pl.Series, folder: Path, i: int) -> None:
     texts = column.fill_null("")
     # Bytes and not letters: places are counted in the encoded text, where a Chinese letter takes
     # three.
@@ -137,7 +138,7 @@ def _save_console_table_array(values: Array, path: Path) -> None:
     np.save(path, values, allow_pickle=False)
 
 
-def _cached_dtype_name(dtype: pl.DataType) -> str:
+def _console_cached_name_of_dtype(dtype: pl.DataType) -> str:
     import polars as pl
 
     if isinstance(dtype, pl.Datetime):

@@ -58,7 +58,7 @@ class EntryWriter:
         actor_id = actor_id_of(key.public_key)
         # Saved before it is enrolled: a file that nobody knows does no harm, an enrolled key that
         # was lost could never sign.
-        key.save(self._account_key_path(actor_id))
+        key.save(self._console_account_key_path(actor_id))
         person = Person(name=account, role=role, organisation=ORGANISATION, device="console")
         at = console_entry_time_after_last(tx, at)
         self.ledger.enrol(tx, person, key.public_key, by=self.key, at=at)
@@ -71,9 +71,9 @@ class EntryWriter:
 
     def key_of(self, actor_id: str) -> Key:
         """Return the key under which an account acts in a role."""
-        return Key.load(self._account_key_path(actor_id))
+        return Key.load(self._console_account_key_path(actor_id))
 
-    def _account_key_path(self, actor_id: str) -> Path:
+    def _console_account_key_path(self, actor_id: str) -> Path:
         return self.folder / f"{actor_id}.pem"
 
 

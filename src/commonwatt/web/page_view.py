@@ -190,7 +190,7 @@ class HeadlineFact:
     link: str = ""
 
 
-def headline_fact_of(
+def page_headline_fact_of_figure(
     figure: Measure | TableColumn,
     value: object,
     language: str,

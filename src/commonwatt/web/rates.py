@@ -51,7 +51,9 @@ class RequestRates:
         # back would give everybody a second minute.
         self._most, self._clock = most, clock
         self._thread_lock = threading.Lock()
-        self._fd = os.memfd_create("rates") if path is None else _opened_counts_file(path)
+        self._fd = (
+            os.memfd_create("rates") if path is None else _request_counts_file_descriptor(path)
+        )
         os.ftruncate(self._fd, _BYTES)
         self._counts = mmap.mmap(self._fd, _BYTES)
 
@@ -66,7 +68,10 @@ class RequestRates:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             try:
                 self._begin_minute(int(self._clock() // 60))
-                return min(self._counted(row, at) for row, at in enumerate(places)) > self._most
+                return (
+                    min(self._count_with_this_request(row, at) for row, at in enumerate(places))
+                    > self._most
+                )
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
@@ -75,7 +80,7 @@ class RequestRates:
             self._counts[:] = bytes(_BYTES)
             _MINUTE.pack_into(self._counts, 0, minute)
 
-    def _counted(self, row: int, place: int) -> int:
+    def _count_with_this_request(self, row: int, place: int) -> int:
         """Count one more at a place and return the count."""
         at = _MINUTE.size + (row * _PLACES + place % _PLACES) * _COUNT.size
         count = min(_COUNT.unpack_from(self._counts, at)[0] + 1, _MOST_COUNT)
@@ -83,6 +88,6 @@ class RequestRates:
         return count
 
 
-def _opened_counts_file(path: Path) -> int:
+def _request_counts_file_descriptor(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

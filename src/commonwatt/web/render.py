@@ -17,14 +17,14 @@ from markupsafe import Markup
 from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.core.messages import Message, translate
 from commonwatt.web.cache import TableQuery
-from commonwatt.web.chart_data import chart_data
+from commonwatt.web.chart_data import console_chart_data
 from commonwatt.web.page_view import Chart, PageView, TableListing
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.registry import PAGES
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.static import static_file_address
-from commonwatt.web.svg import draw_chart_svg
+from commonwatt.web.svg import console_chart_svg
 
 if TYPE_CHECKING:
     import polars as pl
@@ -142,8 +142,10 @@ def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     key = _chart_cache_key(chart, listing, context.language)
 
     def make_chart_json() -> str:
-        frame = context.services.cache.load_frame(listing.rows) if listing else empty_chart_frame()
-        return json.dumps(chart_data(chart, frame, context.language), ensure_ascii=False)
+        frame = (
+            context.services.cache.load_frame(listing.rows) if listing else empty_page_chart_frame()
+        )
+        return json.dumps(console_chart_data(chart, frame, context.language), ensure_ascii=False)
 
     return context.services.cache.cached_text(f"{key}/json", make_chart_json)
 
@@ -151,7 +153,9 @@ def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
 def _chart_template_data(context: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
     key = _chart_cache_key(chart, view.table(chart.table), context.language)
     text = chart_json(context, view, chart)
-    svg = context.services.cache.cached_text(f"{key}/svg", lambda: draw_chart_svg(json.loads(text)))
+    svg = context.services.cache.cached_text(
+        f"{key}/svg", lambda: console_chart_svg(json.loads(text))
+    )
     return {
         "chart": chart,
         "y_label": json.loads(text)["y_label"],
@@ -169,7 +173,7 @@ def _chart_cache_key(chart: Chart, listing: TableListing | None, language: str) 
     return f"{listing.rows.key if listing else 'live'}/{spec}/{language}"
 
 
-def empty_chart_frame() -> pl.DataFrame:
+def empty_page_chart_frame() -> pl.DataFrame:
     """Return the table of a chart that has none, such as a live one."""
     import polars as pl
 

@@ -49,7 +49,7 @@ class AxisScale:
         return round(self.first + share * (self.last - self.first), 1)
 
 
-def draw_chart_svg(data: Data) -> str:
+def console_chart_svg(data: Data) -> str:
     """Return the SVG of a chart's data, as `drawn.drawn` made them."""
     if not _has_console_chart_points(data):
         return ""
@@ -72,10 +72,10 @@ def console_svg_axis_ticks(low: float, high: float, about: int = 5) -> list[floa
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
-def chart_tick_number_text(value: float) -> str:
+def console_chart_tick_number_text(value: float) -> str:
     """Return a tick's number, short.
 
-    >>> tuple(chart_tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0))
+    >>> tuple(console_chart_tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0))
     ('1,500', '0.25', '2M', '0')
     """
     # -0.0 + 0.0 is 0.0; otherwise the tick would read "-0".
@@ -102,13 +102,13 @@ def _console_svg_element(body: str, data: Data, height: float = HEIGHT) -> str:
     )
 
 
-def _svg_chart_values(data: Data, *roles: str) -> list[float]:
+def _console_svg_chart_values(data: Data, *roles: str) -> list[float]:
     every = [*data["series"], *([data["line"]] if data.get("line") else [])]
     wanted = roles or ("values", "low", "high")
     return [v for series in every for role in wanted for v in series.get(role, ()) if v is not None]
 
 
-def _svg_value_scale_and_ticks(
+def _console_svg_value_scale_and_ticks(
     data: Data, values: Sequence[float], first: float, last: float
 ) -> tuple[AxisScale, list[float]]:
     if data["logarithmic"]:
@@ -126,7 +126,7 @@ def _svg_value_scale_and_ticks(
     return AxisScale(marks[0], marks[-1], first, last), marks
 
 
-def _svg_y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
+def _console_svg_y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
     lines = "".join(f'<path class="grid" d="M{LEFT} {y(m)}H{WIDTH - RIGHT}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{LEFT - 7}" y="{y(m) + 4:g}" text-anchor="end">'
@@ -137,10 +137,10 @@ def _svg_y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
 
 
 def _console_svg_tick_text(value: float, data: Data) -> str:
-    return f"{value * 100:,.3g}%" if data["unit"] == "%" else chart_tick_number_text(value)
+    return f"{value * 100:,.3g}%" if data["unit"] == "%" else console_chart_tick_number_text(value)
 
 
-def _svg_x_tick_text(x: float, text: str, anchor: str = "middle") -> str:
+def _console_svg_x_tick_text(x: float, text: str, anchor: str = "middle") -> str:
     return (
         f'<text class="tick" x="{x:g}" y="{HEIGHT - BOTTOM + 16}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
@@ -161,11 +161,11 @@ def _svg_number_axis(data: Data) -> tuple[AxisScale, str]:
     x = AxisScale(low, high, LEFT, WIDTH - RIGHT)
     marks = [m for m in console_svg_axis_ticks(low, high, 8) if low <= m <= high]
     return x, "".join(
-        _svg_x_tick_text(x(m), chart_tick_number_text(m)) for m in marks
+        _console_svg_x_tick_text(x(m), console_chart_tick_number_text(m)) for m in marks
     ) + _svg_x_axis_label(data)
 
 
-def _console_svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
+def _console_svg_name_places_and_axis(data: Data) -> tuple[Callable[[int], float], str]:
     names, width = data["x"], WIDTH - RIGHT - LEFT
     step = width / max(len(names), 1)
 
@@ -176,7 +176,9 @@ def _console_svg_name_axis(data: Data) -> tuple[Callable[[int], float], str]:
     # Where names would run into each other every second, third … one is written.
     every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
     labels = [
-        _svg_x_tick_text(place_of_name(i), name) for i, name in enumerate(names) if i % every == 0
+        _console_svg_x_tick_text(place_of_name(i), name)
+        for i, name in enumerate(names)
+        if i % every == 0
     ]
     return place_of_name, "".join(labels) + _svg_x_axis_label(data)
 
@@ -187,7 +189,7 @@ def _console_text_width_in_letters(text: str) -> float:
     return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
 
 
-def _svg_path_of_points(points: Sequence[tuple[float, float] | None]) -> str:
+def _console_svg_path_of_points(points: Sequence[tuple[float, float] | None]) -> str:
     """Return a path through points; a missing one breaks it."""
     out: list[str] = []
     broken = True
@@ -202,18 +204,21 @@ def _console_svg_path_of_values(
     data: Data, values: Sequence[float | None], x: AxisScale, y: AxisScale
 ) -> str:
     pairs = zip(data["x"], values, strict=True)
-    return _svg_path_of_points([None if v is None else (x(at), y(v)) for at, v in pairs])
+    return _console_svg_path_of_points([None if v is None else (x(at), y(v)) for at, v in pairs])
 
 
 def _console_svg_line_chart(data: Data) -> str:
-    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
+    y, marks = _console_svg_value_scale_and_ticks(
+        data, _console_svg_chart_values(data), HEIGHT - BOTTOM, TOP
+    )
     x, axis = _svg_number_axis(data)
     body = "".join(
         f'<path class="line s{i}" d="{_console_svg_path_of_values(data, series["values"], x, y)}"/>'
         for i, series in enumerate(data["series"])
     )
     return _console_svg_element(
-        _svg_y_axis(data, y, marks) + axis + body + _console_svg_dashed_limit(data, x, y), data
+        _console_svg_y_axis(data, y, marks) + axis + body + _console_svg_dashed_limit(data, x, y),
+        data,
     )
 
 
@@ -227,7 +232,9 @@ def _console_svg_dashed_limit(data: Data, x: AxisScale, y: AxisScale) -> str:
 
 
 def _svg_area_chart(data: Data) -> str:
-    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
+    y, marks = _console_svg_value_scale_and_ticks(
+        data, _console_svg_chart_values(data), HEIGHT - BOTTOM, TOP
+    )
     x, axis = _svg_number_axis(data)
     below: list[float] = [0.0] * len(data["x"])
     parts: list[str] = []
@@ -240,36 +247,48 @@ def _svg_area_chart(data: Data) -> str:
         # The next area comes back along this line, so areas never lie over each other.
         below = top
     return _console_svg_element(
-        _svg_y_axis(data, y, marks) + axis + "".join(parts) + _console_svg_dashed_limit(data, x, y),
+        _console_svg_y_axis(data, y, marks)
+        + axis
+        + "".join(parts)
+        + _console_svg_dashed_limit(data, x, y),
         data,
     )
 
 
-def _svg_fan_chart(data: Data) -> str:
-    y, marks = _svg_value_scale_and_ticks(data, _svg_chart_values(data), HEIGHT - BOTTOM, TOP)
-    place, axis = _console_svg_name_axis(data)
+def _console_svg_fan_chart(data: Data) -> str:
+    y, marks = _console_svg_value_scale_and_ticks(
+        data, _console_svg_chart_values(data), HEIGHT - BOTTOM, TOP
+    )
+    place, axis = _console_svg_name_places_and_axis(data)
     # All bands before all medians, or a later band would cover an earlier median.
-    body = "".join(_svg_fan_band(series, i, place, y) for i, series in enumerate(data["series"]))
+    body = "".join(
+        _console_svg_fan_band(series, i, place, y) for i, series in enumerate(data["series"])
+    )
     body += "".join(
-        _svg_median_line(series, i, place, y) for i, series in enumerate(data["series"])
+        _console_svg_median_line(series, i, place, y) for i, series in enumerate(data["series"])
     )
     return _console_svg_element(
-        _svg_y_axis(data, y, marks) + axis + body + _console_svg_limit_over_names(data, place, y),
+        _console_svg_y_axis(data, y, marks)
+        + axis
+        + body
+        + _console_svg_limit_over_names(data, place, y),
         data,
     )
 
 
-def _svg_fan_band(series: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
+def _console_svg_fan_band(series: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
     if "low" not in series:
         return ""
     up = [(place(k), y(v)) for k, v in enumerate(series["high"]) if v is not None]
     down = [(place(k), y(v)) for k, v in enumerate(series["low"]) if v is not None]
-    return f'<path class="band s{i}" d="{_svg_path_of_points([*up, *reversed(down)])}Z"/>'
+    return f'<path class="band s{i}" d="{_console_svg_path_of_points([*up, *reversed(down)])}Z"/>'
 
 
-def _svg_median_line(series: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
+def _console_svg_median_line(
+    series: Data, i: int, place: Callable[[int], float], y: AxisScale
+) -> str:
     points = [None if v is None else (place(k), y(v)) for k, v in enumerate(series["values"])]
-    return f'<path class="line s{i}" d="{_svg_path_of_points(points)}"/>'
+    return f'<path class="line s{i}" d="{_console_svg_path_of_points(points)}"/>'
 
 
 def _console_svg_limit_over_names(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
@@ -278,46 +297,54 @@ def _console_svg_limit_over_names(data: Data, place: Callable[[int], float], y: 
     values = enumerate(data["line"]["values"])
     # A limit of nought is a limit: `v and …` would give the number itself.
     points = [None if v is None else (place(k), y(v)) for k, v in values]
-    return f'<path class="limit" d="{_svg_path_of_points(points)}"/>'
+    return f'<path class="limit" d="{_console_svg_path_of_points(points)}"/>'
 
 
-def _svg_column_chart(data: Data) -> str:
-    sums = _svg_stacked_bar_part_ends(data)
+def _console_svg_column_chart(data: Data) -> str:
+    sums = _console_svg_stacked_bar_part_ends(data)
     line: list[float | None] = data["line"]["values"] if data.get("line") else []
     heights = [*sums, *(v for v in line if v is not None)]
-    y, marks = _svg_value_scale_and_ticks(data, heights, HEIGHT - BOTTOM, TOP)
-    place, axis = _console_svg_name_axis(data)
+    y, marks = _console_svg_value_scale_and_ticks(data, heights, HEIGHT - BOTTOM, TOP)
+    place, axis = _console_svg_name_places_and_axis(data)
     # The greatest width is that of `console.js`, so that columns keep it when the chart comes
     # alive.
     wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
     parts = [
         f'<rect class="bar s{i}" x="{place(k) - wide / 2:g}" y="{min(y(a), y(b)):g}" '
         f'width="{wide:g}" height="{abs(y(a) - y(b)):g}"/>'
-        for i, k, a, b in _svg_stacked_bar_parts(data)
+        for i, k, a, b in _console_svg_stacked_bar_parts(data)
     ]
     body = "".join(parts) + _console_svg_limit_over_names(data, place, y)
-    return _console_svg_element(_svg_y_axis(data, y, marks) + axis + body, data)
+    return _console_svg_element(_console_svg_y_axis(data, y, marks) + axis + body, data)
 
 
 def _svg_bar_chart(data: Data) -> str:
-    left, height = _svg_left_margin(data), _svg_height_of_rows(data)
-    x, axis = _console_svg_value_x_axis(data, _svg_stacked_bar_part_ends(data), left, height)
+    left, height = _svg_left_margin(data), _console_svg_height_of_rows(data)
+    x, axis = _console_svg_value_scale_and_x_axis(
+        data, _console_svg_stacked_bar_part_ends(data), left, height
+    )
     parts = [
         f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * BAR_HEIGHT + 6}" '
         f'width="{abs(x(b) - x(a)):g}" height="{BAR_HEIGHT - 12}"/>'
-        for i, k, a, b in _svg_stacked_bar_parts(data)
+        for i, k, a, b in _console_svg_stacked_bar_parts(data)
     ]
-    return _console_svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
+    return _console_svg_element(
+        axis + _console_svg_row_name_labels(data, left) + "".join(parts), data, height
+    )
 
 
 def _svg_range_chart(data: Data) -> str:
-    left, height = _svg_left_margin(data), _svg_height_of_rows(data)
-    x, axis = _console_svg_value_x_axis(data, _svg_chart_values(data), left, height)
+    left, height = _svg_left_margin(data), _console_svg_height_of_rows(data)
+    x, axis = _console_svg_value_scale_and_x_axis(
+        data, _console_svg_chart_values(data), left, height
+    )
     parts: list[str] = []
     for i, series in enumerate(data["series"]):
         for k in range(len(data["x"])):
             parts.append(_console_svg_range_bar(series, i, k, x))
-    return _console_svg_element(axis + _svg_row_names(data, left) + "".join(parts), data, height)
+    return _console_svg_element(
+        axis + _console_svg_row_name_labels(data, left) + "".join(parts), data, height
+    )
 
 
 def _console_svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
@@ -337,7 +364,7 @@ def _console_svg_range_bar(series: Data, i: int, k: int, x: AxisScale) -> str:
 
 
 def _console_svg_heat_map(data: Data) -> str:
-    left = _svg_margin_for_names(data["y"])
+    left = _console_svg_margin_of_names(data["y"])
     # A pair without a value stays blank, which is not the same as the palest colour.
     cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
     most = max((c[2] for c in cells), default=1.0) or 1.0
@@ -350,7 +377,7 @@ def _console_svg_heat_map(data: Data) -> str:
         f'y="{TOP + j * tall:.1f}" width="{wide + 0.2:.1f}" height="{tall:.1f}"/>'
         for i, j, v in cells
     ]
-    names = _svg_row_names(data | {"x": data["y"]}, left, tall)
+    names = _console_svg_row_name_labels(data | {"x": data["y"]}, left, tall)
     every = max(1, math.ceil(len(data["x"]) / 12))
     below = "".join(
         f'<text class="tick" x="{left + (i + 0.5) * wide:.1f}" y="{height - 18:g}" '
@@ -365,10 +392,10 @@ def _console_svg_heat_map(data: Data) -> str:
     return _console_svg_element("".join(parts) + names + below + label, data, height)
 
 
-def _console_svg_value_x_axis(
+def _console_svg_value_scale_and_x_axis(
     data: Data, values: Sequence[float], left: float, height: float
 ) -> tuple[AxisScale, str]:
-    x, marks = _svg_value_scale_and_ticks(data, values, left, WIDTH - RIGHT - 8)
+    x, marks = _console_svg_value_scale_and_ticks(data, values, left, WIDTH - RIGHT - 8)
     foot = height - BOTTOM + 2
     lines = "".join(f'<path class="grid" d="M{x(m)} {TOP}V{foot:g}"/>' for m in marks)
     texts = "".join(
@@ -383,37 +410,37 @@ def _console_svg_value_x_axis(
     return x, lines + texts + label
 
 
-def _svg_row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
+def _console_svg_row_name_labels(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
     return "".join(
         f'<text class="tick" x="{left - 8:g}" y="{TOP + (k + 0.5) * tall + 4:g}" '
-        f'text-anchor="end">{escape(_console_svg_short_row_name(name))}</text>'
+        f'text-anchor="end">{escape(_console_svg_truncated_row_name(name))}</text>'
         for k, name in enumerate(data["x"])
     )
 
 
-def _console_svg_short_row_name(name: str) -> str:
+def _console_svg_truncated_row_name(name: str) -> str:
     # Longer names would leave the bars too little room; the chart's table has them whole.
     return name if len(name) <= 34 else name[:33] + "…"
 
 
 def _svg_left_margin(data: Data) -> float:
-    return _svg_margin_for_names(data["x"])
+    return _console_svg_margin_of_names(data["x"])
 
 
-def _svg_margin_for_names(names: Sequence[str]) -> float:
+def _console_svg_margin_of_names(names: Sequence[str]) -> float:
     return min(
         260.0,
-        max(_console_text_width_in_letters(_console_svg_short_row_name(name)) for name in names)
+        max(_console_text_width_in_letters(_console_svg_truncated_row_name(name)) for name in names)
         * LETTER_WIDTH
         + 16,
     )
 
 
-def _svg_height_of_rows(data: Data) -> float:
+def _console_svg_height_of_rows(data: Data) -> float:
     return TOP + BAR_HEIGHT * len(data["x"]) + BOTTOM + 6
 
 
-def _svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
+def _console_svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
     """Return series, name, start and end of each part; negative ones stack downwards."""
     out: list[tuple[int, int, float, float]] = []
     up, down = [0.0] * len(data["x"]), [0.0] * len(data["x"])
@@ -426,16 +453,16 @@ def _svg_stacked_bar_parts(data: Data) -> list[tuple[int, int, float, float]]:
     return out
 
 
-def _svg_stacked_bar_part_ends(data: Data) -> list[float]:
-    return [0.0, *(end for _, _, _, end in _svg_stacked_bar_parts(data))]
+def _console_svg_stacked_bar_part_ends(data: Data) -> list[float]:
+    return [0.0, *(end for _, _, _, end in _console_svg_stacked_bar_parts(data))]
 
 
 _DRAWERS: dict[ChartForm, Callable[[Data], str]] = {
     ChartForm.LINES: _console_svg_line_chart,
     ChartForm.AREAS: _svg_area_chart,
-    ChartForm.FAN: _svg_fan_chart,
+    ChartForm.FAN: _console_svg_fan_chart,
     ChartForm.BARS: _svg_bar_chart,
-    ChartForm.COLUMNS: _svg_column_chart,
+    ChartForm.COLUMNS: _console_svg_column_chart,
     ChartForm.RANGES: _svg_range_chart,
     ChartForm.POINTS: _svg_range_chart,
     ChartForm.HEAT: _console_svg_heat_map,

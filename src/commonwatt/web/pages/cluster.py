@@ -20,7 +20,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import PageValues
@@ -65,10 +65,14 @@ def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
             },
         ),
         facts=[
-            headline_fact_of(HELD_SHARE, busy, context.language, note=Message("of nodes in use")),
-            headline_fact_of(RUNNING_JOBS, len(status.jobs) - len(waiting), context.language),
-            headline_fact_of(HELD_JOBS, len(waiting), context.language),
-            headline_fact_of(NODES_OUT, out, context.language),
+            page_headline_fact_of_figure(
+                HELD_SHARE, busy, context.language, note=Message("of nodes in use")
+            ),
+            page_headline_fact_of_figure(
+                RUNNING_JOBS, len(status.jobs) - len(waiting), context.language
+            ),
+            page_headline_fact_of_figure(HELD_JOBS, len(waiting), context.language),
+            page_headline_fact_of_figure(NODES_OUT, out, context.language),
         ],
         charts=_cluster_page_charts(status),
         tables=_cluster_page_tables(context, status),

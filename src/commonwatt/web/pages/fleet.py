@@ -18,7 +18,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -65,9 +65,9 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     return PageView(
         lede=_fleet_page_lede(run.headline, context.language),
         facts=_fleet_page_facts(run.headline, context.language),
-        charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_charts()],
+        charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],
         tables=_fleet_page_tables(context, run, compared or run),
-        extra=_job_template_data(context, run, values.text("job")),
+        extra=_job_page_template_data(context, run, values.text("job")),
         notes=[
             Message(
                 "Utilisation is allocated GPU time over available GPU time, from the first to "
@@ -95,20 +95,20 @@ def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
 
 def _fleet_page_facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
     return [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
         ),
-        headline_fact_of(
+        page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
         ),
-        headline_fact_of(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
-        headline_fact_of(ENERGY, head["energy_kwh"], language),
+        page_headline_fact_of_figure(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
+        page_headline_fact_of_figure(ENERGY, head["energy_kwh"], language),
     ]
 
 
@@ -137,14 +137,14 @@ def _gpu_use_and_queue_charts(context: RequestContext, run: Run) -> list[Chart]:
             x="day",
             x_label=days,
             series=[
-                _chart_series_of_column(QUEUE.column("waiting_jobs")),
-                _chart_series_of_column(QUEUE.column("waiting_gpus")),
+                _page_chart_series_of_column(QUEUE.column("waiting_jobs")),
+                _page_chart_series_of_column(QUEUE.column("waiting_gpus")),
             ],
         ),
     ]
 
 
-def _tenant_energy_policy_charts() -> list[Chart]:
+def _tenant_energy_policy_page_charts() -> list[Chart]:
     return [
         Chart(
             name="tenants",
@@ -172,9 +172,9 @@ def _tenant_energy_policy_charts() -> list[Chart]:
             x="site",
             measure=TableColumn.of(ENERGY, unit="MWh"),
             series=[
-                _chart_series_of_column(SITES.column("busy_mwh")),
-                _chart_series_of_column(SITES.column("idle_mwh")),
-                _chart_series_of_column(SITES.column("overhead_mwh")),
+                _page_chart_series_of_column(SITES.column("busy_mwh")),
+                _page_chart_series_of_column(SITES.column("idle_mwh")),
+                _page_chart_series_of_column(SITES.column("overhead_mwh")),
             ],
         ),
         Chart(
@@ -189,8 +189,8 @@ def _tenant_energy_policy_charts() -> list[Chart]:
             table="policies",
             x="policy",
             series=[
-                _chart_series_of_column(POLICIES.column("mean_queue_delay_s")),
-                _chart_series_of_column(POLICIES.column("p95_queue_delay_s")),
+                _page_chart_series_of_column(POLICIES.column("mean_queue_delay_s")),
+                _page_chart_series_of_column(POLICIES.column("p95_queue_delay_s")),
             ],
             measure=QUEUE_DELAY,
             logarithmic=True,
@@ -198,7 +198,7 @@ def _tenant_energy_policy_charts() -> list[Chart]:
     ]
 
 
-def _chart_series_of_column(column: TableColumn) -> ChartSeries:
+def _page_chart_series_of_column(column: TableColumn) -> ChartSeries:
     """Return a declared column as a line of a chart."""
     return ChartSeries(column.name, measure_label_message(column))
 
@@ -281,7 +281,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
     ]
 
 
-def _job_template_data(context: RequestContext, run: Run, name: str) -> dict[str, Any]:
+def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dict[str, Any]:
     """Return what the study and an explanation know of one job."""
     if not name:
         return {}
@@ -305,7 +305,7 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
         (QUEUE_DELAY, "queue_delay_s"),
         (JOB_STATE, "state"),
     )
-    return [headline_fact_of(figure, job[name], language) for figure, name in figures]
+    return [page_headline_fact_of_figure(figure, job[name], language) for figure, name in figures]
 
 
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:

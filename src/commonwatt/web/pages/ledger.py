@@ -12,7 +12,7 @@ from commonwatt.web.page_view import (
     TableListing,
     TableRows,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
@@ -65,9 +65,9 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
     if values.text(PROVE.name):
         extra["proof"] = _ledger_proof_template_data(context, int(values.number(PROVE.name)))
     facts = [
-        headline_fact_of(ENTRIES, head.size, context.language),
-        headline_fact_of(LAST_LINK, head.link.hex()[:16], context.language),
-        headline_fact_of(LAST_ENTRY, head.at[:19], context.language),
+        page_headline_fact_of_figure(ENTRIES, head.size, context.language),
+        page_headline_fact_of_figure(LAST_LINK, head.link.hex()[:16], context.language),
+        page_headline_fact_of_figure(LAST_ENTRY, head.at[:19], context.language),
     ]
     if values.text(VERIFY.name) == "yes":
         # The page is open to more roles than the proof: verifying keeps the server busy, and not
@@ -97,14 +97,14 @@ def _ledger_verification_fact(context: RequestContext, size: int) -> HeadlineFac
     from commonwatt.ledger.verify import verify_ledger
 
     if size > _MOST_VERIFIED:
-        return headline_fact_of(
+        return page_headline_fact_of_figure(
             VERIFIED,
             None,
             context.language,
             note=Message("too long for a page; use commonwatt ledger verify"),
         )
     verification = verify_ledger(context.services.ledger)
-    return headline_fact_of(
+    return page_headline_fact_of_figure(
         VERIFIED,
         verification.entries,
         context.language,

@@ -26,7 +26,7 @@ from commonwatt.web.page_view import (
     TableListing,
     TableRows,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import PageValues
@@ -107,10 +107,10 @@ def _models_page_registry_facts(
     counts = ((PRODUCTS, "product"), (VERSIONS, "version"), (EVIDENCE_RECORDS, "evidence"))
     return [
         *(
-            headline_fact_of(figure, len(registry.by_kind[kind]), language)
+            page_headline_fact_of_figure(figure, len(registry.by_kind[kind]), language)
             for figure, kind in counts
         ),
-        headline_fact_of(
+        page_headline_fact_of_figure(
             NEXT_DUE,
             owed[0]["due_at"] if owed else None,
             language,
@@ -174,7 +174,7 @@ def _model_monitor_charts(context: RequestContext, run: Run | None) -> list[Char
     ]  # fmt: skip
 
 
-def _monitor_evidence_rows(context: RequestContext, run: Run) -> TableRows:
+def _models_page_monitor_evidence_rows(context: RequestContext, run: Run) -> TableRows:
     def load_monitor_evidence() -> pl.DataFrame:
         import polars as pl
 
@@ -205,7 +205,7 @@ def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[Tabl
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
-            rows=_monitor_evidence_rows(context, run),
+            rows=_models_page_monitor_evidence_rows(context, run),
             headings=console_column_headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),

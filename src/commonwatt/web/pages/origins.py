@@ -15,7 +15,7 @@ from commonwatt.web.page_view import (
     TableListing,
     TableRows,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
 from commonwatt.web.parameters import PageParameter, PageValues
@@ -57,7 +57,7 @@ def build_origins_page(context: RequestContext, values: PageValues) -> PageView:
     figure = known[names[0]] if len(names) == 1 else None
     return PageView(
         lede=_origins_page_lede(run, figure),
-        facts=_figure_origin_facts(run, figure, context.language) if figure else (),
+        facts=_origins_page_headline_facts(run, figure, context.language) if figure else (),
         tables=[_figure_inputs_listing(run, figure, known)],
         sources=[run.run_id],
         extra=_console_origins_template_data(known, figure)
@@ -92,7 +92,9 @@ def _origins_page_lede(run: Run, figure: dict[str, Any] | None) -> Message:
     return Message("{label}: {shown}.", values)
 
 
-def _figure_origin_facts(run: Run, figure: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _origins_page_headline_facts(
+    run: Run, figure: dict[str, Any], language: str
+) -> list[HeadlineFact]:
     """Return what is known of a figure; an input has a source, any other a formula."""
     pairs = (
         (DATED, figure["dated"], ""),
@@ -100,7 +102,7 @@ def _figure_origin_facts(run: Run, figure: dict[str, Any], language: str) -> lis
         (FIGURE_TABLE, figure["table"], f"/runs/tables/{figure['table']}?run={run.run_id}"),
     )
     return [
-        headline_fact_of(measure, value, language, link=link if value else "")
+        page_headline_fact_of_figure(measure, value, language, link=link if value else "")
         for measure, value, link in pairs
         if value
     ]

@@ -30,7 +30,7 @@ from commonwatt.web.page_view import (
     TableListing,
     TableRows,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
     BANDS,
@@ -39,7 +39,7 @@ from commonwatt.web.pages.fans import (
 )
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
-    page_borrowing_currency,
+    borrowing_currency_of_page_run,
     page_site_cost_headings,
     page_without_study,
     study_run_of_page,
@@ -108,14 +108,14 @@ def _programme_page_lede(head: dict[str, Any]) -> Message:
 def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     head = run.headline
     facts = [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
             link=f"/fleet?{query}",
         ),
-        headline_fact_of(
+        page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             context.language,
@@ -125,7 +125,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
     ]
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     facts += [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             GPU_HOUR_COST_P50,
             cost,
             context.language,
@@ -139,21 +139,21 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
 
 
 def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
-    head, currency = run.headline, page_borrowing_currency(run)
+    head, currency = run.headline, borrowing_currency_of_page_run(run)
     if not currency:
         return []
     # No link where it would only lead to a refusal.
     link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
             link=link,
             currency=currency,
         ),
-        headline_fact_of(
+        page_headline_fact_of_figure(
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
@@ -170,7 +170,7 @@ def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     if has(run, "cost_sites"):
         charts.append(_gpu_hour_cost_chart())
     if has(run, "alternatives"):
-        charts.append(_alternatives_cost_chart())
+        charts.append(_programme_page_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
         charts.append(_debt_fan_chart())
     return charts
@@ -211,7 +211,7 @@ def _gpu_hour_cost_chart() -> Chart:
     )  # fmt: skip
 
 
-def _alternatives_cost_chart() -> Chart:
+def _programme_page_alternatives_cost_chart() -> Chart:
     return Chart(
         name="alternatives",
         title=Message("Other ways to build it"),
@@ -247,7 +247,7 @@ def _debt_fan_chart() -> Chart:
 
 
 def _alternatives_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
-    rows, currency = context.services.runs.rows, page_borrowing_currency(run)
+    rows, currency = context.services.runs.rows, borrowing_currency_of_page_run(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
         TableListing(

@@ -13,7 +13,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -128,22 +128,22 @@ def _one_project_page(context: RequestContext, project_name: str) -> PageView:
             },
         ),
         facts=[
-            headline_fact_of(
+            page_headline_fact_of_figure(
                 measures.WAITING,
                 states.count("waiting"),
                 language,
                 note=Message("two checkers, never the author"),
             ),
-            headline_fact_of(measures.APPROVED, states.count("approved"), language),
-            headline_fact_of(measures.STOPPED, states.count("stopped"), language),
-            headline_fact_of(
+            page_headline_fact_of_figure(measures.APPROVED, states.count("approved"), language),
+            page_headline_fact_of_figure(measures.STOPPED, states.count("stopped"), language),
+            page_headline_fact_of_figure(
                 measures.SPENT,
                 budget["spent_epsilon"],
                 language,
                 # A spent epsilon says nothing without the limit that the custodian set.
                 note=Message("of {limit}", {"limit": f"{budget['limit_epsilon']:g}"}),
             ),
-            headline_fact_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
+            page_headline_fact_of_figure(measures.ALERT_COUNT, len(activity["alerts"]), language),
         ],
         tables=_project_page_tables(context, project, activity),
         extra={

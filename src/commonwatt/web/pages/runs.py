@@ -13,9 +13,9 @@ from commonwatt.web.page_view import (
     TableRows,
     console_column_headings_of,
     console_headings_of_names,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import page_borrowing_currency
+from commonwatt.web.pages.study import borrowing_currency_of_page_run
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -89,10 +89,10 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
             },
         ),
         facts=[
-            headline_fact_of(RUN_KIND, run.kind, language),
-            headline_fact_of(SEED, str(run.seed), language),
-            headline_fact_of(VERSION, run.version, language),
-            headline_fact_of(RESULT_DIGEST, run.result_sha256[:12], language),
+            page_headline_fact_of_figure(RUN_KIND, run.kind, language),
+            page_headline_fact_of_figure(SEED, str(run.seed), language),
+            page_headline_fact_of_figure(VERSION, run.version, language),
+            page_headline_fact_of_figure(RESULT_DIGEST, run.result_sha256[:12], language),
         ],
         tables=[
             TableListing(
@@ -133,13 +133,13 @@ def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[C
     """Return the columns of a run's table as the catalogue calls them, else by their names."""
     from commonwatt.study.measures import declared_study_table
 
-    declared = declared_study_table(table, page_borrowing_currency(run))
+    declared = declared_study_table(table, borrowing_currency_of_page_run(run))
     names = context.services.runs.columns(run, table)
     # A run of an earlier version may lack a column that is declared today; its own names are then
     # the truth.
     if declared is None or [column.name for column in declared.columns] != list(names):
         return console_headings_of_names(names)
-    return console_column_headings_of(declared, currency=page_borrowing_currency(run))
+    return console_column_headings_of(declared, currency=borrowing_currency_of_page_run(run))
 
 
 def _runs_page_frame(runs: list[Run]) -> pl.DataFrame:

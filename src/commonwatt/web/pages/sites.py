@@ -30,7 +30,7 @@ from commonwatt.web.page_view import (
     TableListing,
     TableRows,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _SHOWN = 12  # inputs of a tornado
 
 
-def _site_options(context: RequestContext) -> Options:
+def _page_form_site_options(context: RequestContext) -> Options:
     run = context.services.runs.find_run("", "study")
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return []
@@ -60,7 +60,7 @@ TORNADO_SITE = PageParameter(
     label=Message("Site of the tornado"),
     meaning=Message("Whose cost is taken apart input by input."),
     kind=ParameterKind.CHOICE,
-    options=_site_options,
+    options=_page_form_site_options,
 )
 
 
@@ -119,7 +119,7 @@ def _sites_page_lede(costs: pl.DataFrame) -> Message:
 
 def _console_site_cost_facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
     return [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             GPU_HOUR_COST_P50,
             row["p50_usd_per_gpu_hour"],
             language,

@@ -42,7 +42,7 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
     return context.services.runs.find_run(values.text(RUN_OF_STUDY.name), *KINDS)
 
 
-def page_borrowing_currency(run: Run) -> str:
+def borrowing_currency_of_page_run(run: Run) -> str:
     """Return the money that a study's borrowing is counted in; empty where nobody borrows."""
     # The currency stands in the name of the headline's key, such as capital_hkd_bn.
     capital = next((key for key in run.headline if key.startswith("capital_")), "")

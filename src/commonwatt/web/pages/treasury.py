@@ -26,7 +26,7 @@ from commonwatt.web.page_view import (
     TableRows,
     console_column_heading_of,
     console_column_headings_of,
-    headline_fact_of,
+    page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
     BANDS,
@@ -50,7 +50,7 @@ def _country_options(context: RequestContext) -> Options:
     return [(name, name) for name in shipped_countries()]
 
 
-def _accounting_treatment_options(context: RequestContext) -> Options:
+def _page_form_accounting_treatment_options(context: RequestContext) -> Options:
     del context
     return [
         ("published", Message("As published: bond proceeds are income")),
@@ -84,7 +84,7 @@ SPENDING = PageParameter(
 TREATMENT = PageParameter(
     name="balance", label=Message("Balance"),
     meaning=Message("Which balance the path headlines; the debt is the same under both."),
-    default="published", kind=ParameterKind.CHOICE, options=_accounting_treatment_options,
+    default="published", kind=ParameterKind.CHOICE, options=_page_form_accounting_treatment_options,
 )  # fmt: skip
 
 
@@ -95,13 +95,13 @@ def build_treasury_page(context: RequestContext, values: PageValues) -> PageView
     return PageView(
         lede=_treasury_page_lede(changed_country),
         facts=[
-            headline_fact_of(
+            page_headline_fact_of_figure(
                 DEBT_GDP,
                 first["debt_gdp_share"],
                 language,
                 subject=first["fiscal_year"],
             ),
-            headline_fact_of(
+            page_headline_fact_of_figure(
                 DEBT_GDP,
                 last["debt_gdp_share"],
                 language,
@@ -177,13 +177,13 @@ def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[Headlin
         return []
     ceiling = {"amount": f"{explored.country.ceiling:,.0f}", "currency": explored.country.currency}
     return [
-        headline_fact_of(
+        page_headline_fact_of_figure(
             CEILING_CHANCE_EVER,
             explored.chances[-1]["debt_over_ceiling_probability"],
             language,
             note=Message("ceiling {amount} bn {currency}", ceiling),
         ),
-        headline_fact_of(FIRST_BREACH, explored.ceiling["first_breach"], language),
+        page_headline_fact_of_figure(FIRST_BREACH, explored.ceiling["first_breach"], language),
     ]
 
 
@@ -240,11 +240,11 @@ def _treasury_page_charts(explored: ChangedCountry) -> list[Chart]:
         ),
     ]
     if explored.country.reserves is not None:
-        charts.append(_debt_and_reserves_chart(explored, year))
+        charts.append(_debt_and_reserves_page_chart(explored, year))
     return charts
 
 
-def _debt_and_reserves_chart(explored: ChangedCountry, year: Message) -> Chart:
+def _debt_and_reserves_page_chart(explored: ChangedCountry, year: Message) -> Chart:
     money = explored.country.money_column_name
     return Chart(
         name="reserves",

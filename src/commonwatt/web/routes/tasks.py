@@ -137,12 +137,12 @@ def task_load_samples(
 
 def task_load_chart(context: SignedInContext, work_id: TaskId) -> Response:
     """Return how the live chart is drawn."""
-    from commonwatt.web.chart_data import chart_data
-    from commonwatt.web.render import empty_chart_frame
+    from commonwatt.web.chart_data import console_chart_data
+    from commonwatt.web.render import empty_page_chart_frame
 
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     works.find_console_task(context.services, work_id)
-    return JSONResponse(chart_data(LOAD_CHART, empty_chart_frame(), context.language))
+    return JSONResponse(console_chart_data(LOAD_CHART, empty_page_chart_frame(), context.language))
 
 
 def stop_console_task(

@@ -72,7 +72,7 @@ def parse_console_what_if_changes(text: str) -> list[str]:
     return changes
 
 
-def _programme_options(_: Any) -> Options:
+def _task_form_programme_options(_: Any) -> Options:
     from commonwatt.study.programme.reader import shipped_programmes
 
     return [(name, name.capitalize()) for name in shipped_programmes()]
@@ -181,7 +181,7 @@ _PROGRAMME: Final = PageParameter(
     meaning=Message("The programme file that is run."),
     default="harbour",
     kind=ParameterKind.CHOICE,
-    options=_programme_options,
+    options=_task_form_programme_options,
 )
 
 KINDS: Final[Mapping[str, TaskKind]] = {

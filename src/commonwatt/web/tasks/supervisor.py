@@ -300,14 +300,16 @@ class TaskSupervisor:
         """See to works that were left behind, then begin what waits."""
         self._children = [child for child in self._children if child.poll() is None]
         running = self._tasks_in_state(TaskState.RUNNING)
-        left = [work for work in running if not self._is_task_lock_held(work.work_id)]
-        self._see_to_each_task(left, lambda work: self._retry_or_fail_task(work, now))
+        left = [work for work in running if not self._is_console_task_lock_held(work.work_id)]
+        self._apply_action_to_each_task(left, lambda work: self._retry_or_fail_task(work, now))
         self._log_silent_tasks(running)
         free = self._desk.settings.works - (len(running) - len(left))
         waiting = self._tasks_in_state(TaskState.WAITING)[: max(0, free)]
-        self._see_to_each_task(waiting, lambda work: self._begin_task(work, now))
+        self._apply_action_to_each_task(waiting, lambda work: self._begin_task(work, now))
 
-    def _see_to_each_task(self, works: Iterable[Task], action: Callable[[Task], None]) -> None:
+    def _apply_action_to_each_task(
+        self, works: Iterable[Task], action: Callable[[Task], None]
+    ) -> None:
         for work in works:
             with log_context(task=work.work_id):
                 try:
@@ -329,7 +331,7 @@ class TaskSupervisor:
         with self._desk.ledger.reading() as connection:
             return [_task_from_row(row) for row in connection.execute(query).mappings()]
 
-    def _is_task_lock_held(self, work_id: str) -> bool:
+    def _is_console_task_lock_held(self, work_id: str) -> bool:
         """Return whether a living process holds the lock of a work."""
         with self._task_lock_path(work_id).open("a") as file:
             return not try_lock(file.fileno())

@@ -42,7 +42,7 @@ def main(task_id: str) -> None:
     os.nice(5)  # pages come first
     # Asked to stop, it unwinds instead of ending where it stands: a run half written is discarded
     # now, and not minutes later when its lease has run out.
-    signal.signal(signal.SIGTERM, _end_on_request)
+    signal.signal(signal.SIGTERM, _exit_worker_on_sigterm)
     settings = Settings.from_environment()
     open_log_with_default_file(settings.log_file)
     services = open_console_services(settings, now=datetime.now(UTC))
@@ -50,14 +50,14 @@ def main(task_id: str) -> None:
     if work.state is not TaskState.RUNNING:
         return
     with log_context(task=task_id), heartbeat(tasks_folder(services) / f"{task_id}.beat"):
-        _do_task(services, work)
+        _run_console_task(services, work)
 
 
-def _end_on_request(number: int, _: object) -> None:
+def _exit_worker_on_sigterm(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _do_task(services: Services, work: Task) -> None:
+def _run_console_task(services: Services, work: Task) -> None:
     over = Event()
     Thread(
         target=sample_task_load,
