@@ -20,14 +20,20 @@ from commonwatt.report import (
     report_fact,
     report_table_of_rows,
 )
-from commonwatt.runs import StageStore
-from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
-from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
+from commonwatt.runs import StageResult, StageStore
+from commonwatt.study.break_even import BreakEvenPoint
 from commonwatt.study.charts import study_alternatives_panel_chart
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
 from commonwatt.study.mix import StudySiteMix, study_site_mix
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
+from commonwatt.study.stages.comparison import (
+    ALTERNATIVE_COST_STAGE,
+    BREAK_EVEN_STAGE,
+    AlternativeCostStageInputs,
+    BreakEvenStageInputs,
+    break_even_points_of_stage,
+)
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.funding import (
     programme_capital_need_bn_by_year,
@@ -41,7 +47,6 @@ from commonwatt.study.stages.sites import (
 )
 from commonwatt.treasury.usecases.countries import open_treasury_country
 
-DRAWS = 20_000
 MOST_ROWS_SHOWN = 12
 Row = dict[str, Any]
 ReportProgress = Callable[[Message], None]
@@ -96,23 +101,25 @@ def compare_alternatives(
     ]
     if len(alternatives) < 2:
         return None
-    seed = programme.file.seed
     # By name where two cost the same, so that the answer does not hang on the order of the file.
     first, second = sorted(
         alternatives, key=lambda alternative: (alternative.mix.gpu_hour_usd(), alternative.name)
     )[:2]
-    # Draw against draw: an input that both share has the same value in both and decides nothing
-    # between them.
-    cheaper = first.mix.drawn_gpu_hour_usd(DRAWS, seed) < second.mix.drawn_gpu_hour_usd(DRAWS, seed)
+    inputs = BreakEvenStageInputs(
+        cheapest=tuple(first.base_case.sites or ()),
+        other=tuple(second.base_case.sites or ()),
+        seed=programme.file.seed,
+    )
+    stage = stages.get_or_compute(BREAK_EVEN_STAGE, inputs)
     return Comparison(
         alternatives=alternatives,
         break_even_rows=[
             _break_even_row(crossing, programme)
-            for crossing in study_break_even_points(first.mix, second.mix)
+            for crossing in break_even_points_of_stage(stage, inputs)
         ],
         best=first.name,
         second=second.name,
-        best_cheaper_share=float(cheaper.mean()),
+        best_cheaper_share=stage.data["cheaper_share"],
     )
 
 
@@ -123,20 +130,21 @@ def _computed_alternative(
     if base_case.sites is None:
         return None
     label, mix = str(programme.file.alternatives[name].label), study_site_mix(base_case.sites)
-    row = {"name": name, "alternative": label} | _alternative_figures_row(
-        base_case, mix, programme.file.seed
+    cost = stages.get_or_compute(
+        ALTERNATIVE_COST_STAGE,
+        AlternativeCostStageInputs(sites=tuple(base_case.sites), seed=programme.file.seed),
     )
+    row = {"name": name, "alternative": label} | _alternative_figures_row(base_case, mix, cost)
     return Alternative(name=name, label=label, base_case=base_case, mix=mix, row=row)
 
 
-def _alternative_figures_row(base_case: BaseCase, mix: StudySiteMix, seed: int) -> Row:
+def _alternative_figures_row(base_case: BaseCase, mix: StudySiteMix, cost: StageResult) -> Row:
     figures = fleet_metrics_of_stage(base_case.fleet)
-    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(DRAWS, seed))
     return {
         "gpus": figures.gpus,
         "cost_usd_per_gpu_hour": mix.gpu_hour_usd(),
-        "cost_p5_usd_per_gpu_hour": drawn.p5,
-        "cost_p95_usd_per_gpu_hour": drawn.p95,
+        "cost_p5_usd_per_gpu_hour": cost.data["p5"],
+        "cost_p95_usd_per_gpu_hour": cost.data["p95"],
         "utilisation_share": figures.utilisation_share,
         "mean_queue_delay_h": figures.all.mean_queue_delay_s / 3600,
         "mean_rtt_ms": base_case.fleet.data["mean_rtt_ms"],

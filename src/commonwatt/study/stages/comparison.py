@@ -1,0 +1,85 @@
+"""What the comparison of two alternatives rests on, cached: nothing of it hangs on the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from commonwatt.runs import Stage, StageResult
+from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
+from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
+from commonwatt.study.mix import study_site_mix
+from commonwatt.study.stages.sites import StudyCostedSite
+
+DRAWS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativeCostStageInputs:
+    """What decides the cost of a GPU-hour of one alternative, and its band."""
+
+    sites: tuple[StudyCostedSite, ...]
+    seed: int
+    draws: int = DRAWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEvenStageInputs:
+    """What decides where the cheaper of two alternatives changes.
+
+    Args:
+        cheapest: Sites of the cheapest at the medians.
+        other: Sites of the next.
+        seed: The programme's.
+        draws: Draws in which the two are compared.
+    """
+
+    cheapest: tuple[StudyCostedSite, ...]
+    other: tuple[StudyCostedSite, ...]
+    seed: int
+    draws: int = DRAWS
+
+
+def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
+    """Return the 5th and the 95th percentile of the cost of a GPU-hour [USD]."""
+    mix = study_site_mix(list(inputs.sites))
+    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed))
+    return StageResult(data={"p5": drawn.p5, "p95": drawn.p95})
+
+
+def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
+    """Return in which share of the draws the cheapest is cheaper, and every crossing."""
+    cheapest, other = study_site_mix(list(inputs.cheapest)), study_site_mix(list(inputs.other))
+    # Draw against draw: an input that both share has the same value in both and decides nothing
+    # between them.
+    cheaper = cheapest.drawn_gpu_hour_usd(inputs.draws, inputs.seed) < other.drawn_gpu_hour_usd(
+        inputs.draws, inputs.seed
+    )
+    points = [
+        {"key": point.input.key, "flips_at": point.flips_at}
+        | {"low": point.low, "median": point.median, "high": point.high}
+        for point in study_break_even_points(cheapest, other)
+    ]
+    return StageResult(data={"cheaper_share": float(cheaper.mean()), "points": points})
+
+
+ALTERNATIVE_COST_STAGE: Final = Stage(name="alternative-cost", compute=compute_alternative_cost)
+BREAK_EVEN_STAGE: Final = Stage(name="break-even", compute=compute_break_even)
+
+
+def break_even_points_of_stage(
+    stage: StageResult, inputs: BreakEvenStageInputs
+) -> list[BreakEvenPoint]:
+    """Return the crossings of a stage with the inputs that they are of, nearest first."""
+    sites = (*inputs.cheapest, *inputs.other)
+    by_key = {item.key: item for site in sites for item in site.sourced_cost_inputs()}
+    return [
+        BreakEvenPoint(
+            input=by_key[row["key"]],
+            low=row["low"],
+            median=row["median"],
+            high=row["high"],
+            flips_at=row["flips_at"],
+        )
+        for row in stage.data["points"]
+    ]
