@@ -42,15 +42,15 @@ class StudyMixSite:
     def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
         """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
         # In the order of the cost model, which takes them by position.
-        columns = [
-            moved[key] if key in moved else np.full(count, median)
-            for key, median in self.medians.items()
-        ]
+        rows = np.tile(list(self.medians.values()), (count, 1))
+        for place, key in enumerate(self.medians):
+            if key in moved:
+                rows[:, place] = moved[key]
         if self.site.cells is not None:
-            return gpu_hour_costs_of_inputs(np.stack(columns, axis=1))
-        (prices,) = columns
+            return gpu_hour_costs_of_inputs(rows)
         site, use = self.site.site, self.site.use
-        return np.array([study_rented_gpu_hour_usd(price, site, use) for price in prices.tolist()])
+        prices: list[float] = rows[:, 0].tolist()
+        return np.array([study_rented_gpu_hour_usd(price, site, use) for price in prices])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
