@@ -137,7 +137,9 @@ def test_a_certain_prediction_is_the_best_or_the_worst_and_never_none(certain):
 
 def test_a_member_is_found_above_the_score_of_false_alarms_and_not_at_it():
     assert attack_membership([0.5] * 30, [1] * 30, [1] * 10 + [0] * 20).found_share == 0.0
-    assert attack_membership([0.6] * 10 + [0.5] * 20, [1] * 30, [1] * 10 + [0] * 20).found_share == 1
+    assert (
+        attack_membership([0.6] * 10 + [0.5] * 20, [1] * 30, [1] * 10 + [0] * 20).found_share == 1
+    )
 
 
 @pytest.mark.parametrize(("left", "right", "few"), [(8, 12, 0), (7, 13, 1), (7, 6, 2), (0, 8, 0)])
