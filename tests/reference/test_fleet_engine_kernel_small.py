@@ -1,12 +1,16 @@
 """The fast kernel against the reference on small worlds, quick enough to run without a compiler."""
 
+from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
+from commonwatt.fleet.domain.workload import workload_from_columns
 from commonwatt.fleet.engines.simulator.bits import (
     add_to_job_queue_bitset,
     drop_from_job_queue_bitset,
@@ -65,3 +69,38 @@ def test_a_tower_holds_what_was_put_in_and_tells_the_least(size, data):
         assert least_in_job_queue_bitset(words, floors) == member
         drop_from_job_queue_bitset(words, floors, member)
     assert not words.any()
+
+
+def wide_world(seed, nodes=150, jobs=40):
+    """Return more nodes than a word has bits, nearly full, and jobs that come together."""
+    rng = np.random.default_rng(seed)
+    fleet = Fleet(
+        node_id=tuple(f"n{i}" for i in range(nodes)),
+        site=rng.integers(0, 2, nodes).astype(np.int32),
+        gpu_type=rng.integers(0, 2, nodes).astype(np.int32),
+        gpus=rng.choice([2, 4], nodes).astype(np.int32),
+        cpu_milli=np.zeros(nodes, np.int64),
+        memory_mib=np.zeros(nodes, np.int64),
+        tenant=np.full(nodes, SHARED, np.int32),
+        sites=(replace(SINGLE_SITE, name="here"), replace(SINGLE_SITE, name="there")),
+        gpu_types=(replace(UNNAMED_GPU, name="old"), replace(UNNAMED_GPU, name="new")),
+        rtt_ms=np.zeros((2, 2)),
+    )
+    submit, runtime = np.sort(rng.integers(0, 12, jobs)), rng.integers(1, 9, jobs)
+    workload = workload_from_columns(
+        submit, runtime, rng.choice([1, 2, 3, 4, 7, 40, 90, 130], jobs),
+        estimate_ms=(runtime + rng.integers(0, 4, jobs)) * 1000,
+        priority=rng.integers(0, 3, jobs).astype(np.int32),
+        gpu_types=rng.integers(0, 4, jobs), sites=rng.integers(0, 4, jobs),
+        gpu_type_names=("old", "new"), site_names=("here", "there"),
+    )  # fmt: skip
+    return workload, fleet
+
+
+@pytest.mark.parametrize("backfill", ["", "easy"])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seed", range(3))
+def test_more_nodes_than_a_word_has_bits_run_as_the_reference_says(seed, place, backfill):
+    workload, fleet = wide_world(seed)
+    words = (ORDERS[seed], place, backfill) if backfill else (ORDERS[seed], place)
+    assert_same(setup_of(workload, fleet, parse_scheduling_policy(*words)))

@@ -1,6 +1,8 @@
 """Each rule of the airlock at its edge: the last output that leaves, the first that is stopped."""
 
 import json
+import struct
+import zlib
 from itertools import pairwise
 from math import inf
 
@@ -11,9 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import AirlockError
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock import tables
-from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
+from commonwatt.sandbox.engines.airlock.checks import (
+    OutputRules,
+    StopReason,
+    _identifier_stops,
+    _longest_output_json_list,
+    check_output,
+)
 from commonwatt.sandbox.engines.airlock.cohort import Cohort, wrong_cohort_count_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
@@ -24,6 +33,7 @@ from commonwatt.sandbox.engines.airlock.equations import (
     CellCombination,
     identifying_cell_combinations,
 )
+from commonwatt.sandbox.engines.airlock.images import png_disclosure_faults
 from commonwatt.sandbox.engines.airlock.membership import (
     AUC_LIMIT,
     FALSE_ALARMS,
@@ -577,10 +587,11 @@ def test_the_limits_of_an_attack_are_those_that_the_page_states():
 
 @pytest.mark.parametrize(
     ("cell", "named"),
-    [("Grace", False), ("Page", False), ("West", False), ("Grace Lee", True),
-     ("John Smith", True), ("Chan Tai Man", True), ("陳大文", True)],
+    [("West", False), ("Lee", False), ("CHAN", False), ("Grace Lee", True), ("John Smith", True),
+     ("Chan Tai Man", True), ("陳大文", True), ("Dr Lee", True), ("Mr Wong", True),
+     ("Patient: Wong", True), ("seen by Chan", True)],
 )  # fmt: skip
-def test_one_latin_word_in_a_cell_is_a_word_and_two_are_a_name(stops, cell, named):
+def test_one_latin_word_alone_is_a_word_and_beside_another_a_name(stops, cell, named):
     table = _csv(["group", "n"], [cell, 500], ["all", 1000])
     assert _rules(stops(table)) == (["identifier"] if named else [])
 
@@ -589,3 +600,89 @@ def test_an_empty_table_has_no_labelled_counts():
     assert tables.labelled_counts(b"", OutputKind.CSV) == {}
     [count] = tables.labelled_counts(b"sex,n\nF,500\n", OutputKind.CSV)["n"]
     assert (count.cell_label(("sex",)), count.value) == (("F",), 500)
+
+
+@pytest.mark.parametrize("label", IdentifierLabel)
+def test_kinds_that_honest_results_name_do_not_stop_them(label):
+    weak = {
+        "DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS", "PLACE",
+        "ORGANISATION",
+    }  # fmt: skip
+    stops = _identifier_stops([IdentifierSpan(0, 1, label)])
+    assert bool(stops) is (label not in weak)
+
+
+@pytest.mark.parametrize("written", [int, str, float])
+@pytest.mark.parametrize(
+    ("name", "sound", "wrong", "rule"),
+    [("n", 10, 5, "small counts"), ("n", 10, 12, "rounding"),
+     ("df_resid", 10, 9, "degrees of freedom")],
+)  # fmt: skip
+def test_a_number_in_quotation_marks_is_held_to_the_same_rules(
+    stops, name, sound, wrong, rule, written
+):
+    for path in ({name: "{}"}, {"a": {"b": [{name: "{}"}]}}):
+        for value, expected in ((sound, []), (wrong, [rule])):
+            text = json.dumps(path).replace('"{}"', json.dumps(written(value)))
+            assert _rules(stops(text, OutputKind.JSON)) == expected
+    assert _rules(stops(json.dumps({name: True}), OutputKind.JSON)) == []
+    assert _rules(stops(json.dumps({name: "withheld"}), OutputKind.JSON)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "longest"),
+    [({}, 0), ([], 0), (5, 0), ("abc", 0), ([1], 1), ({"a": [1, 2]}, 2), ([[1, 2, 3]], 3),
+     ({"a": {"b": [[], [1, 2]]}, "c": [1]}, 2), ([{"a": [1, 2]}, 3], 2)],
+)  # fmt: skip
+def test_the_longest_list_is_looked_for_at_every_depth(value, longest):
+    assert _longest_output_json_list(value) == longest
+
+
+def _picture(noise):
+    """Return a PNG of 64 × 64 grey pixels: random ones, or two flat halves."""
+    rows = b"".join(
+        b"\0" + (np.random.default_rng(y).bytes(64) if noise else bytes([255 * (y // 32)]) * 64)
+        for y in range(64)
+    )
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(
+            ">I", zlib.crc32(kind + body))  # fmt: skip
+
+    head = struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def test_a_picture_is_asked_for_its_own_faults(stops):
+    data = _picture(noise=True)
+    faults = [("picture", str(fault)) for fault in png_disclosure_faults(data)]
+    assert stops(data, OutputKind.PNG) == faults
+    plain = _picture(noise=False)
+    assert stops(plain, OutputKind.PNG) == [
+        ("picture", str(fault)) for fault in png_disclosure_faults(plain)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ({"n": 0}, [(0.0, ("?",))]), ({"n": [0, 8]}, [(0.0, None), (8.0, None)]),
+        ({"n": {"n": 500}}, [(500.0, ("?",))]), ({"rows": [{"n": 500}, 3]}, [(500.0, ("?",))]),
+        ({"n": [{"n": 8}]}, [(8.0, ("?",))]), ({"rows": [3, 4]}, []),
+    ],
+)  # fmt: skip
+def test_counts_are_found_beside_labels_in_lists_and_below(output, expected):
+    counts = tables.labelled_counts(json.dumps(output).encode(), OutputKind.JSON)
+    assert [count.value for count in counts.get("n", [])] == [value for value, _ in expected]
+
+
+def test_an_old_combination_is_no_fault_of_a_new_cell():
+    """Three released cells tell of one person among themselves; a fourth has no part in it."""
+    check = DifferencingCheck(PEOPLE)
+    check.add_released({
+        "a": check.people_bits(PEOPLE[:10]), "b": check.people_bits(PEOPLE[10:20]),
+        "a and b but one": check.people_bits(PEOPLE[:19]),
+    })  # fmt: skip
+    assert check.identifying_pairs({"others": check.people_bits(PEOPLE[30:])}) == []
+    assert check.identifying_pairs({"one less": check.people_bits(PEOPLE[:18])}) != []

@@ -13,8 +13,9 @@ from commonwatt.sandbox.engines.airlock.membership import (
     attack_membership,
     attack_model,
     degrees_of_freedom_stops,
+    small_leaf_stops,
 )
-from commonwatt.sandbox.engines.airlock.models import TreeEnsemble
+from commonwatt.sandbox.engines.airlock.models import DecisionTree, TreeEnsemble
 
 
 def attacked(p, y, member):
@@ -120,3 +121,41 @@ def test_a_linear_model_of_three_features_has_four_weights(members, stopped):
     assert degrees_of_freedom_stops(model, rows, fewest=members - 4) == []
     forest = SimpleNamespace(features=("a", "b", "c"), body=object.__new__(TreeEnsemble))
     assert degrees_of_freedom_stops(forest, rows) == []
+
+
+def test_a_measured_outcome_that_is_always_the_same_is_a_figure_still():
+    assert attacked([2.0] * 5 + [1.0] * 5, [2.0] * 10, [True] * 5 + [False] * 5).auc == 1.0
+
+
+@pytest.mark.parametrize("certain", [1.0, 1.3, 0.0, -0.3])
+def test_a_certain_prediction_is_the_best_or_the_worst_and_never_none(certain):
+    right = 1.0 if certain > 0.5 else 0.0
+    for outcome, auc in ((right, 1.0), (1 - right, 0.0)):
+        assert attack_membership([certain, 0.5], [outcome] * 2, [1, 0]).auc == auc
+        assert attack_membership([certain, certain], [outcome] * 2, [1, 0]).auc == 0.5
+
+
+def test_a_member_is_found_above_the_score_of_false_alarms_and_not_at_it():
+    assert attack_membership([0.5] * 30, [1] * 30, [1] * 10 + [0] * 20).found_share == 0.0
+    assert (
+        attack_membership([0.6] * 10 + [0.5] * 20, [1] * 30, [1] * 10 + [0] * 20).found_share == 1
+    )
+
+
+@pytest.mark.parametrize(("left", "right", "few"), [(8, 12, 0), (7, 13, 1), (7, 6, 2), (0, 8, 0)])
+def test_a_leaf_holds_eight_training_people_or_none(left, right, few):
+    """One split at a half, twice; those kept back do not fill a leaf."""
+    tree = DecisionTree(
+        np.array([0, -1, -1]), np.array([0.5, 0.0, 0.0]), np.array([1, 0, 0]), np.array([2, 0, 0]),
+        np.zeros(3),
+    )  # fmt: skip
+    body = object.__new__(TreeEnsemble)
+    object.__setattr__(body, "trees", (tree, tree))
+    model = SimpleNamespace(body=body, scaled_features=lambda x: x)
+    x = np.array([[0.0]] * left + [[1.0]] * right + [[0.0], [1.0]] * 4)
+    rows = SimpleNamespace(x=x, is_member=np.arange(len(x)) < left + right)
+    stops = small_leaf_stops(model, rows)
+    assert len(stops) == bool(few)
+    if few:
+        assert str(stops[0].why).startswith(f"{2 * few} leaves of its trees hold fewer than 8")
+    assert small_leaf_stops(SimpleNamespace(body=None), rows) == []

@@ -253,9 +253,10 @@ def _longest_output_json_list(output_json: Any) -> int:
 
 
 def _json_leaf_stops(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
-    name = path.rsplit(".", 1)[-1]
+    name = path.rpartition(".")[2]
     table = OutputTable((name,), ((str(value),),))
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    # Not by its type: a count in quotation marks is a count to whoever reads it.
+    if parse_output_number(str(value)) is None:
         return _identifying_column_stops(table, rules)
     checks = (
         _identifying_column_stops,
@@ -342,9 +343,11 @@ def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
 
 
 def _is_lone_word_not_name(line: str, span: IdentifierSpan) -> bool:
-    """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
-    text = line[span.start : span.end].strip()
-    return span.label is IdentifierLabel.NAME and text.isascii() and len(text.split()) == 1
+    """Return whether a cell is one Latin word that may be a name: Lee and May are words, too.
+
+    Beside a title or a label, as in "Dr Lee", there is no doubt.
+    """
+    return span.label is IdentifierLabel.NAME and line.isascii() and len(line.split()) == 1
 
 
 def _identifier_stops(spans: Iterable[IdentifierSpan]) -> list[StopReason]:

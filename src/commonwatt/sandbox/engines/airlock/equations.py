@@ -91,9 +91,10 @@ def _left_null_basis_of_large_cells(large_atoms: Ints) -> Ints:
     accident, and are no more than there are cells.
     """
     cells, count = large_atoms.shape
-    if count > cells + 4:
+    width = cells + 4
+    if count > width:
         # A fixed stream: the same outputs must be judged alike in every run.
-        mix = named_random_stream(0, "mixtures").integers(1, _PRIME, (count, cells + 4))
+        mix = named_random_stream(0, "mixtures").integers(_PRIME, size=(count, width))
         large_atoms = (large_atoms @ mix) % _PRIME
     whole = np.hstack([large_atoms, np.eye(cells, dtype=np.int64)])
     rank = len(_reduce_airlock_equations_to_pivots(whole, large_atoms.shape[1]))
