@@ -11,14 +11,6 @@ from hypothesis import strategies as st
 from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
-from commonwatt.fleet.engines.simulator.bits import (
-    add_to_job_queue_bitset,
-    drop_from_job_queue_bitset,
-    empty_job_queue_bitset_and_floors,
-    highest_bit_of_simulator_word,
-    least_in_job_queue_bitset,
-    lowest_bit_of_simulator_word,
-)
 from commonwatt.fleet.engines.simulator.fast import can_replay_fast
 from tests.fleet_cases import fleets, workloads
 from tests.plain_kernels import run_bits_plainly
@@ -40,35 +32,6 @@ def test_small_worlds_run_as_the_reference_says(order, place, backfill, jobs, fl
     setup = setup_of(jobs, fleet, parse_scheduling_policy(*words), runtime)
     assert can_replay_fast(setup)
     assert_same(setup)
-
-
-@pytest.mark.parametrize("bit", range(64))
-def test_the_ends_of_a_word_are_found_wherever_they_stand(bit):
-    word = (1 << bit) if bit < 63 else -(1 << 63)
-    assert lowest_bit_of_simulator_word(word) == bit
-    assert highest_bit_of_simulator_word(word) == bit
-    if bit < 62:
-        assert lowest_bit_of_simulator_word(word | 1 << 62) == bit
-        assert highest_bit_of_simulator_word(word | 1) == bit
-
-
-@given(st.integers(1, 9000), st.data())
-@settings(max_examples=30, deadline=None)
-def test_a_tower_holds_what_was_put_in_and_tells_the_least(size, data):
-    words, floors = empty_job_queue_bitset_and_floors(size)
-    members = set()
-    for member in data.draw(st.lists(st.integers(0, size - 1), max_size=25)):
-        if member in members and data.draw(st.booleans()):
-            members.discard(member)
-            drop_from_job_queue_bitset(words, floors, member)
-        else:
-            members.add(member)
-            add_to_job_queue_bitset(words, floors, member)
-        assert least_in_job_queue_bitset(words, floors) == min(members, default=-1)
-    for member in sorted(members):
-        assert least_in_job_queue_bitset(words, floors) == member
-        drop_from_job_queue_bitset(words, floors, member)
-    assert not words.any()
 
 
 def wide_world(seed, nodes=150, jobs=40):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.errors import IdentityError, InfeasibleError
+from commonwatt.siting.domain.placement import check_placement_plan
 from commonwatt.siting.engines.place.decompose import (
     _largest_pool_size_in_steps,
     _pool_sizes_in_whole_units,
@@ -13,8 +14,10 @@ from commonwatt.siting.engines.place.decompose import (
     cut_placement_into_days,
     site_opening_cost_usd,
     size_trial_serving_all_load,
+    solve_placement_by_days,
     try_placement_size,
 )
+from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from tests.siting_problems import random_problem
 
 near = pytest.approx
@@ -133,3 +136,55 @@ def test_sizes_are_raised_until_all_load_is_served_or_none_can_be():
     many = problem(demand=np.full((1, 24), 1e4), max_size=np.array([1e4, 1.0]))
     days, little = trial_of(many, (1e4 - 1e-3, 0))
     assert size_trial_serving_all_load(days, little).size.sum() >= 1e4 - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("unit", "most", "opening", "sizes", "cost"),
+    [
+        # The cheaper pool first, up to its largest size; energy is 24 USD in every case.
+        (0.0, (18.0, 6.0), (0.0, 0.0), (4, 6), 14), (0.0, (18.0, 18.0), (0.0, 0.0), (0, 10), 10),
+        # In whole fours a largest size of six holds one.
+        (4.0, (18.0, 6.0), (0.0, 0.0), (8, 4), 20), (4.0, (18.0, 12.0), (0.0, 0.0), (0, 12), 12),
+        # The last whole unit below 11 is 8, and the dearer pool takes the rest.
+        (4.0, (18.0, 11.0), (0.0, 0.0), (4, 8), 16),
+        # An opening that is dearer than what the second pool saves is not paid.
+        (0.0, (18.0, 6.0), (0.0, 7.0), (10, 0), 20), (0.0, (18.0, 6.0), (0.0, 5.0), (4, 6), 19),
+        (0.0, (18.0, 18.0), (3.0, 5.0), (0, 10), 15),
+    ],
+)  # fmt: skip
+def test_the_exact_plan_is_the_cheapest_that_can_be_built(unit, most, opening, sizes, cost):
+    made = problem(unit=np.full(2, unit), max_size=np.array(most), open_usd=np.array(opening))
+    plan = solve_placement_exactly(made)
+    assert plan.size.tolist() == near(sizes, abs=1e-6)
+    assert plan.cost_usd == near(cost + 24)
+    assert plan.bound_usd <= plan.cost_usd + 1e-9
+    assert plan.bound_usd == near(plan.cost_usd, rel=1e-3)
+    assert plan.opened.tolist() == [size > 0 for size in sizes]
+    by_days = solve_placement_by_days(made)
+    assert by_days.cost_usd == near(cost + 24, rel=1e-3)
+    assert by_days.bound_usd <= cost + 24 + 1e-6
+
+
+@pytest.mark.parametrize(("sizes", "sound"), [((8.0, 4.0), True), ((9.0, 4.0), False)])
+def test_a_plan_with_a_size_between_whole_units_is_withheld(sizes, sound):
+    made = problem(unit=np.full(2, 4.0), open_usd=np.zeros(2), max_size=np.array([18.0, 6.0]))
+    plan = solve_placement_exactly(made)
+    changed = replace(plan, size=np.array(sizes))
+    if sound:
+        check_placement_plan(made, changed)
+        return
+    with pytest.raises(IdentityError, match="between whole units"):
+        check_placement_plan(made, changed)
+    check_placement_plan(replace(made, unit=np.zeros(2)), changed)
+
+
+@pytest.mark.parametrize(("cap", "dirty"), [(240.0, 10.0), (120.0, 5.0), (60.0, 2.5)])
+def test_a_carbon_cap_moves_load_to_the_clean_pool(cap, dirty):
+    """The cheaper pool draws a kilogram an hour and GPU, the other none."""
+    made = problem(
+        open_usd=np.zeros(2), max_size=np.full(2, 20.0), carbon_cap_kg=cap,
+        carbon_kg=np.array([[0.0] * 24, [1.0] * 24]),
+    )  # fmt: skip
+    plan = solve_placement_exactly(made)
+    assert float((plan.load[0] * made.carbon_kg).sum()) <= cap + 1e-5
+    assert float(plan.load[0, 1].sum()) == near(24 * dirty, abs=1e-4)

@@ -197,6 +197,8 @@ def check_placement_plan(
     scale = max(1.0, float(problem.demand.max()))
     waits = np.cumsum(_placement_series_by_day(problem.demand - plan.load.sum(axis=1)), axis=-1)
     limit = _placement_series_by_day(deferred_load_limit(problem))
+    step = np.where(problem.unit > 0, problem.unit, 1.0)
+    whole = np.where(problem.unit > 0, np.rint(plan.size / step) * step, plan.size)
     faults = {
         "load that runs before it arrives or too late": max(
             float(-waits.min()), float((waits - limit).max())
@@ -207,6 +209,7 @@ def check_placement_plan(
         "load over the size of a pool": float((plan.load.sum(axis=0) - plan.size[:, None]).max()),
         "negative load": float(-plan.load.min()),
         "size over its limit": float((plan.size - problem.max_size).max()),
+        "size between whole units": float(np.abs(plan.size - whole).max()),
     }
     for name, excess in faults.items():
         if excess > tolerance * scale:

@@ -396,15 +396,17 @@ def _pool_sizes_with_shortage_added(days: DailyProblem, trial: SizeTrial) -> F64
     problem, size = days.problem, trial.size.copy()
     missing = days.demand - trial.flow.sum(axis=2)
     short = missing.reshape(-1, DAY, missing.shape[1]).sum(axis=1).max(axis=0)
+    # The last whole unit: a pool that stands between two of them cannot be built.
+    most = _pool_sizes_in_whole_units(problem, problem.max_size)
     for k in np.flatnonzero(short > 1e-12):
         pools = days.reach[k, : days.counts[k]]
-        free = pools[size[pools] < problem.max_size[pools]]
+        free = pools[size[pools] < most[pools]]
         if len(free):
             j = free[np.argmin(problem.size_usd[free])]
             step = max(float(problem.unit[j]), 0.0)
             extra = short[k] * 1.000001 + 1e-9  # over the rounding of the flow
             extra = np.ceil(extra / step) * step if step else extra
-            size[j] = min(size[j] + extra, problem.max_size[j])
+            size[j] = min(size[j] + extra, most[j])
     return size
 
 
