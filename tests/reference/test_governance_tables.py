@@ -78,7 +78,7 @@ def care_facts(thawed, room, approved):
     )
 
 
-DRAIN = "thawed room asked"
+DRAIN = "thawed room approved"
 TABLES = {
     "project": (PROJECT_LIFECYCLE, "opened term", standing, f"""
         -       open    open         {CUSTODIAN}  :
@@ -127,7 +127,7 @@ TABLES = {
             test handed-over|test in-service|probation in-service|probation drained
             probation handed-over|handed-over test|handed-over in-service
             """.replace("\n", "|").split("|") if line.strip())]
-        + [f"{a} {b} move care : {DRAIN if b == 'drained' else 'asked'}" for a, b in (
+        + [f"{a} {b} move care : {DRAIN if b == 'drained' else 'approved'}" for a, b in (
             line.split() for line in """
             in-service watched|in-service drained|watched in-service|watched reported
             watched drained|reported in-service|reported drained|drained reset|drained reboot

@@ -507,7 +507,7 @@ def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monk
             known[key] = (evaluate(use, tables), read)  # the tables are held, so no id is reused
         return known[key][0]
 
-    monkeypatch.setattr(check, "evaluated", evaluate_once)
+    monkeypatch.setattr(check, "study_figure_formula_value", evaluate_once)
     assert check.study_content_faults(small.manifest, small.tables, small.page) == []
     missed, count = [], 0
     for manifest, tables, page, mutation in mutants(

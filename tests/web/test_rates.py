@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -23,17 +24,27 @@ print([rates.exceeds_limit_with_request("a") for _ in range(40)].count(True))
 """
 
 
+def _allowed_since(began_s, most_a_minute):
+    """Return how many requests may have passed: a busy machine may see the minute turn."""
+    return most_a_minute * int(1 + time.monotonic() // 60 - began_s // 60)
+
+
 def test_what_a_caller_invents_gives_no_second_count(tmp_path):
     with running(tmp_path / "runs", requests_per_minute=5) as console, console.stranger() as caller:
+        began_s = time.monotonic()
         codes = [
             caller.get("/health", headers=headers).status_code
             for i in range(10)
             for headers in ({"cookie": f"x={i}"}, {"authorization": f"Bearer cw_{i}"})
         ]
-        assert codes.count(429) == 15
+        assert 5 <= codes.count(200) <= _allowed_since(began_s, 5)
+        assert codes.count(200) + codes.count(429) == 20
         # An account that was proved has a count of its own, behind the same address.
         with console.visitor(ConsoleRole.VIEWER) as visitor:
-            assert [visitor.get("/health").status_code for _ in range(6)] == [200] * 5 + [429]
+            began_s = time.monotonic()
+            codes = [visitor.get("/health").status_code for _ in range(6)]
+            assert codes[:5] == [200] * 5
+            assert codes.count(200) <= _allowed_since(began_s, 5)
 
 
 @settings(max_examples=30, deadline=None)
