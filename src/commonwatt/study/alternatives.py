@@ -23,17 +23,17 @@ from commonwatt.report import (
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.break_even import BreakEvenPoint
 from commonwatt.study.charts import study_alternatives_panel_chart
-from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
-from commonwatt.study.mix import StudySiteMix, study_site_mix
-from commonwatt.study.programme.reader import Programme
-from commonwatt.study.result import BaseCase, compute_base_case
-from commonwatt.study.stages.comparison import (
+from commonwatt.study.comparison import (
     ALTERNATIVE_COST_STAGE,
     BREAK_EVEN_STAGE,
     AlternativeCostStageInputs,
     BreakEvenStageInputs,
     break_even_points_of_stage,
 )
+from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
+from commonwatt.study.mix import StudySiteMix, study_site_mix
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.funding import (
     programme_capital_need_bn_by_year,
