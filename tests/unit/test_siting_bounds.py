@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError, InfeasibleError
-from commonwatt.siting.domain.placement import check_placement_plan
+from commonwatt.siting.domain.placement import check_placement_plan, checked_placement_bound_usd
+from commonwatt.siting.engines.place import decompose, exact
 from commonwatt.siting.engines.place.decompose import (
     _largest_pool_size_in_steps,
     _pool_sizes_in_whole_units,
@@ -188,3 +189,30 @@ def test_a_carbon_cap_moves_load_to_the_clean_pool(cap, dirty):
     plan = solve_placement_exactly(made)
     assert float((plan.load[0] * made.carbon_kg).sum()) <= cap + 1e-5
     assert float(plan.load[0, 1].sum()) == near(24 * dirty, abs=1e-4)
+
+
+@pytest.mark.parametrize("cost", [1.0, 250.0, 3.5e9, 0.0, -40.0])
+def test_a_bound_above_the_cost_is_an_error_that_names_both_and_rounding_is_none(cost):
+    scale = max(abs(cost), 1.0)
+    assert checked_placement_bound_usd(cost - scale, cost) == cost - scale
+    assert checked_placement_bound_usd(cost + 0.5e-6 * scale, cost) == cost
+    for bound in (cost + 2e-6 * scale, cost + scale, float("inf"), float("nan")):
+        with pytest.raises(IdentityError) as caught:
+            checked_placement_bound_usd(bound, cost)
+        assert {repr(bound), repr(cost)} <= set(str(caught.value).replace(",", " ").split())
+
+
+@pytest.mark.parametrize("solve", [solve_placement_exactly, solve_placement_by_days])
+def test_a_plan_cheaper_than_its_bound_is_never_given(solve, monkeypatch):
+    """As if half of what the plan costs had been forgotten."""
+    made = random_problem(3)
+    assert solve(made).cost_usd > 0
+    for module in (exact, decompose):
+        right = module.checked_placement_bound_usd
+        monkeypatch.setattr(
+            module,
+            "checked_placement_bound_usd",
+            lambda bound, cost, right=right: right(bound, cost / 2),
+        )
+    with pytest.raises(IdentityError, match="lower bound"):
+        solve(made)

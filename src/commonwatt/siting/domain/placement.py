@@ -21,6 +21,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 DAY: Final = 24
+BOUND_ROUNDING: Final = 1e-6
+"""What a bound may lie above the cost of a plan that HiGHS found, over that cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,26 @@ class PlacementPlan:
     def optimality_gap_share(self) -> float:
         """Return the proved distance from the best plan, over its cost [share]."""
         return max(0.0, self.cost_usd - self.bound_usd) / max(abs(self.cost_usd), 1e-12)
+
+
+def checked_placement_bound_usd(bound_usd: float, cost_usd: float) -> float:
+    """Return a bound, at most the cost; more than rounding above it, it is no bound.
+
+    Raises:
+        IdentityError: The bound lies above the cost of a plan: one of the two is wrong.
+
+    >>> checked_placement_bound_usd(99.0, 100.0), checked_placement_bound_usd(100.0 + 1e-9, 100.0)
+    (99.0, 100.0)
+    """
+    if not bound_usd - cost_usd <= BOUND_ROUNDING * max(abs(cost_usd), 1.0):
+        raise IdentityError(
+            "siting.place",
+            found=Message(
+                "a lower bound of {bound} USD above the cost of {cost} USD",
+                {"bound": repr(bound_usd), "cost": repr(cost_usd)},
+            ),
+        )
+    return min(bound_usd, cost_usd)
 
 
 def check_placement_series_whole_days(problem: PlacementProblem) -> None:

@@ -29,6 +29,7 @@ from commonwatt.siting.domain.placement import (
     PlacementProblem,
     check_placement_plan,
     check_placement_series_whole_days,
+    checked_placement_bound_usd,
     deferred_load_limit,
     placement_running_cost_usd,
 )
@@ -504,7 +505,8 @@ def _placement_plan_of_trial(
     cost = float((problem.size_usd * best.size).sum() + problem.open_usd[opened].sum())
     cost += placement_running_cost_usd(problem, load)
     plan = PlacementPlan(
-        size=best.size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
+        size=best.size, opened=opened, load=load, cost_usd=cost,
+        bound_usd=checked_placement_bound_usd(bound, cost),
         capacity_usd=best.mu.T.copy(), rounds=rounds,
     )  # fmt: skip
     check_placement_plan(problem, plan)

@@ -21,6 +21,7 @@ from commonwatt.siting.domain.placement import (
     PlacementProblem,
     check_placement_plan,
     check_placement_series_whole_days,
+    checked_placement_bound_usd,
     deferred_load_limit,
     placement_plan_cost_usd,
 )
@@ -300,7 +301,8 @@ def _placement_plan_of_highs(
     # HiGHS gives duals of a minimum: one more GPU lowers the cost, so the sign turns.
     capacity = -duals[layout.capacity] if len(duals) else np.zeros(layout.capacity.shape)
     plan = PlacementPlan(
-        size=size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
+        size=size, opened=opened, load=load, cost_usd=cost,
+        bound_usd=checked_placement_bound_usd(bound, cost),
         capacity_usd=np.maximum(capacity, 0.0),
     )  # fmt: skip
     # HiGHS keeps rows to a tolerance of its own, in a scale of its own.
