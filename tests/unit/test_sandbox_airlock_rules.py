@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import AirlockError
@@ -638,20 +638,28 @@ def test_the_longest_list_is_looked_for_at_every_depth(value, longest):
     assert _longest_output_json_list(value) == longest
 
 
-def _picture(noise):
-    """Return a PNG of 64 × 64 grey pixels: random ones, or two flat halves."""
-    rows = b"".join(
-        b"\0" + (np.random.default_rng(y).bytes(64) if noise else bytes([255 * (y // 32)]) * 64)
+def _chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _png_of(size, packed):
+    """Return a grey PNG of that width and height around a stream of packed lines."""
+    head = struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)
+    parts = _chunk(b"IHDR", head) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def _lines(noise=False, kind=0):
+    return b"".join(
+        bytes([kind])
+        + (np.random.default_rng(y).bytes(64) if noise else bytes([255 * (y // 32)]) * 64)
         for y in range(64)
     )
 
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(
-            ">I", zlib.crc32(kind + body))  # fmt: skip
 
-    head = struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)
-    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+def _picture(noise):
+    """Return a PNG of 64 × 64 grey pixels: random ones, or two flat halves."""
+    return _png_of((64, 64), zlib.compress(_lines(noise)))
 
 
 def test_a_picture_is_asked_for_its_own_faults(stops):
@@ -662,6 +670,49 @@ def test_a_picture_is_asked_for_its_own_faults(stops):
     assert stops(plain, OutputKind.PNG) == [
         ("picture", str(fault)) for fault in png_disclosure_faults(plain)
     ]
+
+
+NO_PICTURE = ["The picture is not a plain 8-bit one of at most four million pixels."]
+
+
+def _faults_of_png(data):
+    return [str(fault) for fault in png_disclosure_faults(data)]
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_a_plain_picture_is_read_whatever_its_lines_are_filtered_by(kind):
+    assert _faults_of_png(_png_of((64, 64), zlib.compress(_lines(kind=kind)))) != NO_PICTURE
+    assert _faults_of_png(_png_of((64, 64), zlib.compress(_lines()))) == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\x89PNG", _picture(noise=False)[:28], _picture(noise=False)[:60],
+        _png_of((64, 64), b"no stream"), _png_of((64, 64), zlib.compress(_lines())[:-5]),
+        _png_of((64, 64), zlib.compress(_lines()[:-1])),
+        # Bytes behind the pixels, within their stream and behind it: nobody would see them.
+        _png_of((64, 64), zlib.compress(_lines() + b"rows")),
+        _png_of((64, 64), zlib.compress(_lines()) + b"rows"),
+        _png_of((64, 64), zlib.compress(_lines(kind=5))),
+        # No pixel at all would be unpacked without end.
+        _png_of((0, 64), zlib.compress(b"\0" * 64)), _png_of((64, 0), zlib.compress(b"\0" * 64)),
+        _png_of((0, 0), zlib.compress(bytes(10_000_000))),
+    ],
+)  # fmt: skip
+def test_a_picture_that_breaks_off_or_holds_more_than_its_pixels_stays(data):
+    assert _faults_of_png(data) == NO_PICTURE
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_change_of_a_picture_ends_in_anything_but_a_judgement(data):
+    picture = bytearray(_picture(data.draw(st.booleans())))
+    for _ in range(data.draw(st.integers(1, 6))):
+        picture[data.draw(st.integers(0, len(picture) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(picture)))
+    assert isinstance(_faults_of_png(bytes(picture[:cut])), list)
+    assert isinstance(_faults_of_png(bytes(picture)), list)
 
 
 @pytest.mark.parametrize(

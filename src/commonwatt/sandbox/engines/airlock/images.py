@@ -18,6 +18,7 @@ from commonwatt.core.messages import Message
 
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MOST_PIXELS: Final = 4_000_000
+_LAST_FILTER: Final = 4  # Paeth; a line with a filter beyond it has no meaning
 _MOST_COLOURS: Final = 4096
 
 
@@ -36,20 +37,31 @@ def png_disclosure_faults(data: bytes) -> list[Message]:
 
 
 def _output_png_pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
-    """Return the pixels, shape (height, width, channels), of a plain PNG."""
-    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
-    # Plots of common libraries are plain 8-bit pictures; every other form is one more place in
-    # which to hide something.
-    if depth != 8 or interlace or colour not in _CHANNELS or width * height > _MOST_PIXELS:
+    """Return the pixels, shape (height, width, channels), of a plain PNG; None of any other."""
+    # What a job wrote decides every byte here: a picture that breaks off, or whose pixels do not
+    # unpack, is held back like any that cannot be read, and is no fault of ours.
+    try:
+        width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
+        # Plots of common libraries are plain 8-bit pictures; every other form is one more place in
+        # which to hide something.
+        if depth != 8 or interlace or colour not in _CHANNELS:
+            return None
+        if not 0 < width * height <= _MOST_PIXELS:
+            return None
+        step = _CHANNELS[colour]
+        size = (width * step + 1) * height
+        stream = zlib.decompressobj()
+        # Asked for one byte more than the picture needs, so that a bomb unpacks to that and no
+        # further, and what follows the pixels shows.
+        packed = stream.decompress(_png_compressed_pixel_bytes(data), size + 1)
+    except (struct.error, zlib.error):
         return None
-    step = _CHANNELS[colour]
-    # Asked for no more than the picture needs, so that a bomb unpacks to that and no further.
-    packed = zlib.decompressobj().decompress(
-        _png_compressed_pixel_bytes(data), (width * step + 1) * height
-    )
-    if len(packed) != (width * step + 1) * height:
+    rows = np.frombuffer(packed, np.uint8)
+    if len(rows) != size or not stream.eof or stream.unused_data:
         return None
-    rows = np.frombuffer(packed, np.uint8).reshape(height, width * step + 1)
+    if rows[:: width * step + 1].max() > _LAST_FILTER:
+        return None
+    rows = rows.reshape(height, width * step + 1)
     return _undo_png_line_filters(rows, step).reshape(height, width, step)
 
 
