@@ -13,6 +13,7 @@ from commonwatt.siting.engines.place.decompose import (
     _pool_sizes_in_whole_units,
     _pool_sizes_with_shortage_added,
     cut_placement_into_days,
+    gpus_needed_by_placement_pool_set,
     site_opening_cost_usd,
     size_trial_serving_all_load,
     solve_placement_by_days,
@@ -43,6 +44,8 @@ def problem(**changes):
         (8.0 + 1e-6, 4.0, 20.0, 8.0), (8.1, 4.0, 20.0, 12.0), (0.0, 4.0, 20.0, 0.0),
         # No whole unit above the largest size: the last one below it.
         (18.0, 4.0, 18.0, 16.0), (17.0, 4.0, 20.0, 20.0), (0.5, 0.25, 9.0, 0.5),
+        # Without a unit a size stays what it is.
+        (7.3, 0.0, 20.0, 7.3),
     ],
 )  # fmt: skip
 def test_a_size_is_rounded_up_to_whole_units_that_can_be_built(size, unit, most, whole):
@@ -69,6 +72,38 @@ def test_a_site_is_opened_whole_or_by_the_share_of_its_largest_size(size, whole,
     made = problem()
     assert site_opening_cost_usd(made, np.array(size, float), whole=True) == whole
     assert site_opening_cost_usd(made, np.array(size, float), whole=False) == near(shared)
+
+
+def test_a_pool_of_less_than_one_gpu_opens_its_site_by_its_own_share():
+    made = problem(max_size=np.array([0.5, 15.0]))
+    assert site_opening_cost_usd(made, np.array([0.25, 0.0]), whole=False) == near(15)
+
+
+def test_steps_below_one_gpu_count_as_what_they_hold():
+    whole, halves = (solve_placement_exactly(problem(unit=np.full(2, u))) for u in (1.0, 0.5))
+    assert halves.size.sum() == near(10)
+    assert halves.cost_usd == near(whole.cost_usd)
+
+
+def needed_gpus(made):
+    days = cut_placement_into_days(made)
+    return {tuple(pools.tolist()): n for pools, n in gpus_needed_by_placement_pool_set(days)}
+
+
+def test_pools_must_hold_what_can_run_in_no_other_at_each_hour_and_on_the_mean_of_a_day():
+    near_only, anywhere = np.full(24, 3.0), np.full(24, 4.0)
+    near_only[5], anywhere[7] = 9.0, 28.0
+    made = problem(
+        class_names=("near", "anywhere"), demand=np.stack([near_only, anywhere]),
+        draw=np.ones(2), move_usd=np.zeros((2, 2)), defer_h=np.array([0, 6]),
+        latency_ok=np.array([[True, False], [True, True]]), residency_ok=np.ones((2, 2), bool),
+        type_ok=np.ones((2, 2), bool),
+    )  # fmt: skip
+    # The first pool alone: the peak of what waits for nothing and goes nowhere else. Both: that
+    # peak, or the mean of all, (23 * 3 + 9 + 23 * 4 + 28) / 24 = 8.25, which is less.
+    assert needed_gpus(made) == {(0,): 9.0, (0, 1): 9.0}
+    busier = replace(made, demand=np.stack([near_only, anywhere + 2]))
+    assert needed_gpus(busier) == {(0,): 9.0, (0, 1): 10.25}
 
 
 def trial_of(made, size, **how):
