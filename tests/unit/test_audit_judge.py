@@ -397,3 +397,33 @@ def test_the_verdict_names_every_grave_kind_once_and_the_gravest_first():
     for each in (first, low, moons, high):
         order = [list(FindingKind).index(finding.kind) for finding in each.findings]
         assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["gross", "net", "ceiling", "forecast", "fiscal", "calendar", "federal", "general",
+     "network", "application", "operational", "plant", "design", "best", "major"],
+)  # fmt: skip
+def test_a_word_of_a_basis_says_which_of_two_references_is_meant(mark):
+    plain, marked = reference(0.1, basis="survey"), reference(0.3, basis=f"{mark} figure")
+    for references in ((plain, marked), (marked, plain)):
+        said_so = judged(price(0.3, 0.3, words=f"{mark} electricity price"), *references)
+        assert (said_so.kind, said_so.arithmetic) == (
+            IN_LINE, "claim 0.3; reference US 0.3 in 2024")  # fmt: skip
+        # The other one's figure under this word holds on another basis.
+        other = judged(price(0.1, 0.1, words=f"{mark} electricity price"), *references)
+        assert other.kind is BASIS
+
+
+def test_a_small_factor_is_said_as_it_is_and_a_wrong_sign_has_none():
+    def audited(row):
+        library = replace(SHIPPED, references=(TENTH,), by_quantity={"electricity_price": [TENTH]})
+        (claim,) = audit(parse_claims(HEAD + row, "claims.csv"), library)
+        return claim
+
+    assert audited(price(0.15, 0.15)).verdict() == "wrong by a factor of 1.5"
+    assert audited(price(0.0625, 0.0625)).verdict() == "wrong by a factor of 1.6"
+    wrong_sign = audited(price(-0.1, -0.1))
+    assert wrong_sign.kind is FACTOR
+    assert "not even in sign" in str(wrong_sign.findings[0].text)
+    assert "factor of" not in wrong_sign.verdict()
