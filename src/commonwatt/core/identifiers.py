@@ -157,28 +157,6 @@ def qualified_identifier(kind: IdentifierKind, name: str) -> str:
     return f"{kind.value}/{name}"
 
 
-def parse_qualified_identifier(text: str, where: str) -> tuple[IdentifierKind, str]:
-    """Return kind and name of a qualified name.
-
-    Raises:
-        IdentifierError: There is no such kind, or nothing of it may be called so.
-
-    >>> parse_qualified_identifier("site/hong-kong", "--of")
-    (<IdentifierKind.SITE: 'site'>, 'hong-kong')
-    """
-    prefix, _, name = text.partition("/")
-    if prefix not in set(IdentifierKind):
-        kinds = ", ".join(f"{kind}/…" for kind in IdentifierKind)
-        raise IdentifierError(
-            where,
-            found=_shown_name(text),
-            wanted=Message("one of {values}", {"values": kinds}),
-            remedy=Message("Put the kind before the name."),
-        )
-    kind = IdentifierKind(prefix)
-    return kind, check_identifier(kind, name, where)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowerSpelling:
     """What a place takes of the names of a kind, because it can take no more.

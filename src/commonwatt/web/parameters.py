@@ -117,10 +117,6 @@ class PageValues:
         """Return a value as a number."""
         return float(self.given_text[name])
 
-    def with_changed(self, **changes: str) -> PageValues:
-        """Return the values with some changed."""
-        return PageValues(dict(self.given_text) | changes)
-
     def query_string(self, **changes: str) -> str:
         """Return the values as the query of an address, in the order of the table."""
         # What is empty is left out, so that one choice has one address and one key in the cache.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -101,12 +101,6 @@ def run_node_care(
             "steps": [care_step_dict(s) for s in steps],
             **_care_cases_json(care.cases),
         }
-
-
-def node_care_status(home: ControllerHome) -> dict[str, Any]:
-    """Return where every node in care stands, and whether care is frozen."""
-    with _open_care_journal(home, CARE, time.time) as journal:
-        return _care_cases_json(CaseBook(journal))
 
 
 def act_as_care_operator(
@@ -215,7 +209,3 @@ def _copy_care_journal_in_memory(journal: Journal) -> MemoryJournal:
 
 def _care_entry_instant(at_s: float) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
-
-
-OPERATOR_ACTIONS: Sequence[str] = ("undo", "approve", "test", "release")
-"""What an operator can do to care."""

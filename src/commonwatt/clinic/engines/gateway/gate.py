@@ -151,14 +151,8 @@ class AdviceGate:
         salt: bytes,
         sample: EncounterLottery | None = None,
     ) -> None:
-        self.writer, self.institution, self.models, self.by, self._salt = (
-            writer,
-            institution,
-            models,
-            by,
-            salt,
-        )
-        self.sample = sample
+        self.writer, self.institution, self.models = writer, institution, models
+        self.by, self._salt, self.sample = by, salt, sample
         # Reads the rules now, so that the first patient does not wait for it.
         regulatory_product_routes_by_place()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -25,8 +24,6 @@ from commonwatt.fleet.io.traces.mapped import load_trace_column_mapping, read_ma
 from commonwatt.fleet.io.traces.requests import RequestTrace
 from commonwatt.fleet.io.traces.rows import ReadingGaps, SkippedRows
 from commonwatt.fleet.io.traces.source import TraceSource, open_trace_source
-
-CLOCKS: Final = ("shared", "start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
