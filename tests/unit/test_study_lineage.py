@@ -103,6 +103,28 @@ def test_a_figure_leads_to_the_stages_that_wrote_its_tables_and_to_their_files(s
     assert schedule["source"].startswith("stage ")
 
 
+def test_bands_and_break_even_points_lead_to_their_stages_and_to_what_both_alternatives_change(
+    studied,
+):
+    run = studied[1].run
+    by_name = {figure["name"]: figure for figure in run.figures}
+    names = re.compile(r"alternative\.(\w+)\.change")
+    alternatives = {match[1] for name in by_name if (match := names.fullmatch(name))}
+    for table in ("table.alternatives", "table.alternatives_break_even"):
+        wrote = [name.split(".")[1] for name in by_name[table]["inputs"]]
+        assert wrote.count("alternative-cost") == len(alternatives) == 3
+        assert wrote.count("break-even") == 1
+    (stage,) = (each for name, each in by_name.items() if name.startswith("stage.break-even."))
+    # Both fleets: what was measured at the sites of either alternative decides.
+    assert {name.split(".")[1] for name in stage["inputs"] if name.startswith("stage.")} == {
+        "fleet"
+    }
+    changed = {match[1] for name in stage["inputs"] if (match := names.fullmatch(name))}
+    facts = run.headline
+    assert facts["alternative_cheapest"] in changed
+    assert len(changed) == 2
+
+
 def test_a_run_is_checked_by_whoever_has_it(studied):
     store, study = studied
     given = ["check", study.run.run_id, "--store", str(store.root)]

@@ -60,7 +60,13 @@ class Alternative:
     label: str
     base_case: BaseCase
     mix: StudySiteMix
+    cost_stage: StageResult
     row: Row
+
+    @property
+    def stages(self) -> list[StageResult]:
+        """The stages that its figures come from."""
+        return [*self.base_case.stages, self.cost_stage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class Comparison:
 
     Args:
         alternatives: One for each, in the order of the file.
+        break_even_stage: Where the rows and the share come from.
         break_even_rows: What would change the cheaper of the two best, nearest first.
         best: Name of the cheapest.
         second: Name of the next.
@@ -76,10 +83,17 @@ class Comparison:
     """
 
     alternatives: list[Alternative]
+    break_even_stage: StageResult
     break_even_rows: list[Row]
     best: str
     second: str
     best_cheaper_share: float
+
+    @property
+    def stages(self) -> list[StageResult]:
+        """The stages that its tables come from."""
+        of_alternatives = [stage for each in self.alternatives for stage in each.stages]
+        return [*of_alternatives, self.break_even_stage]
 
     @property
     def alternative_rows(self) -> list[Row]:
@@ -108,11 +122,16 @@ def compare_alternatives(
     inputs = BreakEvenStageInputs(
         cheapest=tuple(first.base_case.sites or ()),
         other=tuple(second.base_case.sites or ()),
+        measured=(
+            first.base_case.fleet.value("measured"),
+            second.base_case.fleet.value("measured"),
+        ),
         seed=programme.file.seed,
     )
     stage = stages.get_or_compute(BREAK_EVEN_STAGE, inputs)
     return Comparison(
         alternatives=alternatives,
+        break_even_stage=stage,
         break_even_rows=[
             _break_even_row(crossing, programme)
             for crossing in break_even_points_of_stage(stage, inputs)
@@ -132,10 +151,16 @@ def _computed_alternative(
     label, mix = str(programme.file.alternatives[name].label), study_site_mix(base_case.sites)
     cost = stages.get_or_compute(
         ALTERNATIVE_COST_STAGE,
-        AlternativeCostStageInputs(sites=tuple(base_case.sites), seed=programme.file.seed),
+        AlternativeCostStageInputs(
+            sites=tuple(base_case.sites),
+            measured=base_case.fleet.value("measured"),
+            seed=programme.file.seed,
+        ),
     )
     row = {"name": name, "alternative": label} | _alternative_figures_row(base_case, mix, cost)
-    return Alternative(name=name, label=label, base_case=base_case, mix=mix, row=row)
+    return Alternative(
+        name=name, label=label, base_case=base_case, mix=mix, cost_stage=cost, row=row
+    )
 
 
 def _alternative_figures_row(base_case: BaseCase, mix: StudySiteMix, cost: StageResult) -> Row:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from commonwatt.runs import Stage, StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.mix import study_site_mix
@@ -16,9 +16,17 @@ DRAWS: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlternativeCostStageInputs:
-    """What decides the cost of a GPU-hour of one alternative, and its band."""
+    """What decides the band of the cost of a GPU-hour of one alternative.
+
+    Args:
+        sites: Each site with its cells and what was measured there.
+        measured: Where use and energy of the sites come from.
+        seed: The programme's.
+        draws: Draws of the inputs.
+    """
 
     sites: tuple[StudyCostedSite, ...]
+    measured: StageOutput[Any]
     seed: int
     draws: int = DRAWS
 
@@ -30,12 +38,14 @@ class BreakEvenStageInputs:
     Args:
         cheapest: Sites of the cheapest at the medians.
         other: Sites of the next.
+        measured: Where use and energy of the sites of both come from.
         seed: The programme's.
         draws: Draws in which the two are compared.
     """
 
     cheapest: tuple[StudyCostedSite, ...]
     other: tuple[StudyCostedSite, ...]
+    measured: tuple[StageOutput[Any], StageOutput[Any]]
     seed: int
     draws: int = DRAWS
 
@@ -56,8 +66,13 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
         inputs.draws, inputs.seed
     )
     points = [
-        {"key": point.input.key, "flips_at": point.flips_at}
-        | {"low": point.low, "median": point.median, "high": point.high}
+        {
+            "key": point.input.key,
+            "low": point.low,
+            "median": point.median,
+            "high": point.high,
+            "flips_at": point.flips_at,
+        }
         for point in study_break_even_points(cheapest, other)
     ]
     return StageResult(data={"cheaper_share": float(cheaper.mean()), "points": points})

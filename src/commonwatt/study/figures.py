@@ -6,7 +6,7 @@ figure that its formula does not give stops the study.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,8 +173,8 @@ def study_figures(
     ]
     unique = {node.name: node for node in nodes}
     for node in (
-        *_study_stage_figure_nodes(result, options, unique),
-        *_run_table_figure_nodes(tables, basis, result, options, unique),
+        *_study_stage_figure_nodes(result, compared, unique),
+        *_run_table_figure_nodes(tables, basis, result, compared, unique),
         *_evaluated_figure_nodes(result, options, tables),
     ):
         unique[node.name] = node
@@ -390,38 +390,41 @@ def stage_figure_name(name: str, key: str) -> str:
 
 
 def _study_stage_figure_nodes(
-    result: StudyResult, options: list[Alternative], known: Mapping[str, FigureNode]
+    result: StudyResult, compared: Comparison | None, known: Mapping[str, FigureNode]
 ) -> Iterator[FigureNode]:
     """Yield every stage with its edges, files and inputs, as the stages themselves recorded."""
     own = [stage for stage in (result.cost, result.placement, result.funding) if stage]
-    of_variant = [
-        ("", [*result.base_case.stages, *result.compared_fleets, *own]),
-        *((option.name, option.base_case.stages) for option in options),
+    of_variants: list[tuple[tuple[str, ...], list[StageResult]]] = [
+        ((), [*result.base_case.stages, *result.compared_fleets, *own])
     ]
+    if compared is not None:
+        of_variants += [((option.name,), option.stages) for option in compared.alternatives]
+        of_variants.append(((compared.best, compared.second), [compared.break_even_stage]))
     edges: dict[str, FigureNode] = {}
     whole: dict[str, FigureNode] = {}
-    for variant, stages in of_variant:
+    for variants, stages in of_variants:
         for stage in stages:
-            whole.setdefault(stage.key, _stage_figure_node(stage, variant, known))
+            whole.setdefault(stage.key, _stage_figure_node(stage, variants, known))
             for name, key in stage.edges:
                 # A stage that was reused may have taken from one that this run never opened: its
                 # key alone names it.
                 edges.setdefault(
-                    key, _stage_figure_node(StageResult(data={}, name=name, key=key), "", {})
+                    key, _stage_figure_node(StageResult(data={}, name=name, key=key), (), {})
                 )
     yield from (edges | whole).values()
 
 
 def _stage_figure_node(
-    stage: StageResult, variant: str, known: Mapping[str, FigureNode]
+    stage: StageResult, variants: Sequence[str], known: Mapping[str, FigureNode]
 ) -> FigureNode:
-    """Return a stage of the programme, or of an alternative, which states some inputs anew."""
+    """Return a stage of the programme, or of alternatives, which state some inputs anew."""
     names = dict.fromkeys(f"input.{file}" for file, _ in stage.files)
     for name, shown in stage.stated:
         # The number alone is compared: one text has its spread and its unit behind it and the other
         # has not.
         moved = name not in known or known[name].shown.split(" ")[0] != shown.split(" ")[0]
-        names[f"alternative.{variant}.change" if moved and variant else name] = None
+        anew = [f"alternative.{variant}.change" for variant in variants] if moved else []
+        names |= dict.fromkeys(anew or [name])
     return FigureNode(
         name=stage_figure_name(stage.name, stage.key),
         label=Message("The stage {name}", {"name": stage.name}),
@@ -438,7 +441,7 @@ def _run_table_figure_nodes(
     tables: Tables,
     basis: StudyBasis,
     result: StudyResult,
-    options: list[Alternative],
+    compared: Comparison | None,
     known: Mapping[str, FigureNode],
 ) -> Iterator[FigureNode]:
     """Yield a node for each table of the run, from the stages that wrote it."""
@@ -448,7 +451,7 @@ def _run_table_figure_nodes(
         "cost": [result.cost],
         "place": [result.placement],
         "funding": [result.funding, result.base_case.capital_stage],
-        "alternatives": [stage for option in options for stage in option.base_case.stages],
+        "alternatives": compared.stages if compared else [],
     }
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
