@@ -427,3 +427,21 @@ def test_a_small_factor_is_said_as_it_is_and_a_wrong_sign_has_none():
     assert wrong_sign.kind is FACTOR
     assert "not even in sign" in str(wrong_sign.findings[0].text)
     assert "factor of" not in wrong_sign.verdict()
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.15, "1.5 times too high"), (0.08, "too low")])
+def test_a_factor_below_two_is_told_in_its_direction(value, words):
+    assert words in str(judged(price(value, value), TENTH).text)
+
+
+def test_what_could_not_be_looked_up_is_left_out_beside_what_was_seen():
+    library = replace(SHIPPED, references=(), by_quantity={})
+    rows = [price(0.1, 0.1), price(0.2, 0.2).replace("X1", "X2") + "X1"]
+    claims = audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), library)
+    seen = [finding.kind for claim in claims for finding in claim.findings]
+    assert FindingKind.INCONSISTENT in seen
+    for claim in claims:
+        kinds = {finding.kind for finding in claim.findings}
+        assert kinds == {UNCHECKED} or UNCHECKED not in kinds
+    (alone,) = audit(parse_claims(HEAD + price(0.1, 0.1), "claims.csv"), library)
+    assert [finding.kind for finding in alone.findings] == [UNCHECKED]
