@@ -7,7 +7,6 @@ import shutil
 import tomllib
 from pathlib import Path
 
-import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -315,4 +314,4 @@ def test_stages_record_what_they_took_from(own, tmp_path):
         ("schedule", "jobs.toml"),
         ("funding", "mine/country.toml"),
     } <= files
-    assert pl.DataFrame(manifests).height >= 4
+    assert len(manifests) >= 4

@@ -5,7 +5,14 @@ import pytest
 
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import measure_heading
-from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, render_report_html
+from commonwatt.core.messages import Message
+from commonwatt.report import (
+    Report,
+    ReportSection,
+    ReportTable,
+    render_report_html,
+    report_figure,
+)
 from commonwatt.study.charts import study_alternatives_panel_chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
@@ -70,13 +77,15 @@ def test_a_chart_of_the_report_names_units_as_the_tables_do(language):
 
 
 def test_the_table_behind_a_chart_of_the_report_has_headings_for_people():
-    figure = ReportFigure(
-        name="f",
-        title="F",
+    figure = report_figure(
+        "f",
+        ALTERNATIVES,
+        [{"alternative": "one", "utilisation_share": 0.5}],
+        "en",
+        title=Message("F"),
         caption="C",
         svg="<svg/>",
-        data=pl.DataFrame({"alternative": ["one"], "utilisation_share": [0.5]}),
-        table=ALTERNATIVES,
+        columns=["alternative", "utilisation_share"],
     )
     section = ReportSection(name="s", title="S", lede="L", figures=[figure])
     birth = ReportTable(title="B", headings=[], rows=[])

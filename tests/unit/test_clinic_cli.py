@@ -143,9 +143,11 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
 def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     from datetime import date
 
-    from commonwatt.clinic.usecases.section import clinic_models_section
+    from commonwatt.clinic.usecases.section import clinic_models_section_and_tables
 
-    made = clinic_models_section(language=language, seed=1, on=date(2026, 11, 22))
+    made, tables = clinic_models_section_and_tables(
+        language=language, seed=1, on=date(2026, 11, 22)
+    )
     verdicts = [row[4] for row in made.tables[0].rows]
     quiet, alarm = ("quiet", "alarm") if language == "en" else ("平靜", "警報")
     assert verdicts[0] == quiet
@@ -155,7 +157,7 @@ def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     assert names == ["over-time", "evidence", "subgroups", "funnel", "voices"]
     assert all("<svg" in figure.svg for figure in made.figures)
     assert made.tables[1].rows[2][1] == "0.844"
-    last = made.figures[1].data.group_by("model", maintain_order=True).last()
+    last = tables["clinic_evidence"].group_by("model", maintain_order=True).last()
     path = last["over_limit"].to_list()
     assert [over > 1 for over in path] == [row[4] != quiet for row in made.tables[0].rows]
 

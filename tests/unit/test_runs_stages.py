@@ -42,6 +42,16 @@ def test_a_stage_is_computed_once(tmp_path):
     assert (second.reused, second.computed) == (["s"], [])
 
 
+def test_a_stage_made_in_part_is_handed_on_and_never_kept(tmp_path):
+    def compute_in_part(inputs):
+        return replace(_compute(inputs), is_partial=True)
+
+    stages = StageStore(tmp_path)
+    part = Stage(name="s", compute=compute_in_part)
+    assert [stages.get_or_compute(part, Given()).data["value"] for _ in range(2)] == [1.0, 1.0]
+    assert stages.computed == ["s", "s"]
+
+
 def test_other_inputs_are_another_stage(tmp_path):
     stages = StageStore(tmp_path)
     stages.get_or_compute(S, Given())

@@ -13,10 +13,10 @@ from commonwatt.cli.frame import run_main
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.sandbox.usecases.example import (
     DATA,
+    example_project_report,
     example_project_section,
     run_example,
     sandbox_example_attack_tables,
-    sandbox_example_section_and_tables,
 )
 from tests.sandbox_node import open_folder, proved_node
 
@@ -53,11 +53,10 @@ def test_the_example_is_reported_in_both_languages(example, language):
 
 
 def test_the_example_is_reported_in_one_call_and_leaves_nothing_behind():
-    section, tables = sandbox_example_section_and_tables(
-        "en", now=datetime(2026, 11, 22, tzinfo=UTC)
-    )
-    assert section.name == "sandbox"
-    assert tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
+    made = example_project_report("en", now=datetime(2026, 11, 22, tzinfo=UTC))
+    assert made.section.name == "sandbox"
+    assert not made.is_partial
+    assert made.tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
 
 
 JOB = """

@@ -16,9 +16,8 @@ from commonwatt.siting.usecases import (
     placement_result,
     site_cost_comparison,
     site_gpu_hour_cost_at_measured_use,
-    siting_cost_section,
-    siting_placement_section,
 )
+from commonwatt.siting.usecases.report import siting_cost_section, siting_placement_section
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
 

@@ -183,11 +183,17 @@ def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path,
     def refuse(*_, **__):
         raise ModuleNotFoundError("no module named pydicom", name="pydicom")
 
-    monkeypatch.setattr("commonwatt.sandbox.usecases.example.run_example", refuse)
     programme = small_programme(tmp_path, "[rooms]\nexample = true\non = 2026-03-02\n")
-    study = run_study(programme, RunStore(tmp_path / "runs"))
+    store = RunStore(tmp_path / "runs")
+    with monkeypatch.context() as patched:
+        patched.setattr("commonwatt.sandbox.usecases.example.run_example", refuse)
+        study = run_study(programme, store)
     page = study.report.read_text(encoding="utf-8")
     assert "could not be made on this machine: commonwatt[sandbox]" in page
+    # What was missing is never kept: it may be there the next time.
+    whole = run_study(programme, store)
+    assert "example-project" in whole.stages.computed
+    assert "could not be made" not in whole.report.read_text(encoding="utf-8")
 
 
 def test_the_other_shipped_programme_is_whole(tmp_path):

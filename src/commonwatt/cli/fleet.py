@@ -212,10 +212,8 @@ def fleet_compare_command(
     policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any
 ) -> CommandResult:
     """Run several policies on the same trace and machines: one table and one plot."""
-    from commonwatt.fleet.usecases.compare import (
-        scheduling_comparison_svg,
-        scheduling_comparison_table,
-    )
+    from commonwatt.fleet.usecases.charts import queue_delay_by_policy_chart
+    from commonwatt.fleet.usecases.compare import scheduling_comparison_table
     from commonwatt.fleet.usecases.inputs import load_fleet_inputs
 
     # Here and not by click, which can ask for one value and not for two.
@@ -229,7 +227,7 @@ def fleet_compare_command(
         data={"policies": rows.to_dicts()},
         text=lambda tongue: policy_comparison_terminal_text(rows, tongue),
         tables={"comparison": rows},
-        files={"comparison.svg": scheduling_comparison_svg(rows, language=chart_language)},
+        files={"comparison.svg": queue_delay_by_policy_chart(rows, language=chart_language)},
     )
 
 

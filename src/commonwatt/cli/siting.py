@@ -79,6 +79,10 @@ def _command_result_of_site_comparison(
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import COST_TABLES
     from commonwatt.siting.usecases.charts import break_even_map_chart
+    from commonwatt.siting.usecases.report import (
+        site_comparison_report_section,
+        siting_report_html_page,
+    )
 
     first_site, other = (
         # What is left unsaid is filled with the pair that the newspaper column compares.
@@ -92,8 +96,8 @@ def _command_result_of_site_comparison(
         tables=_command_tables_of_siting_answer(answer, COST_TABLES),
         files={
             "break_even_map.svg": break_even_map_chart(answer["break_even_map"], other, first_site),
-            "report.html": app.siting_report_html_page(
-                app.site_comparison_report_section(answer, _siting_command_language()),
+            "report.html": siting_report_html_page(
+                site_comparison_report_section(answer, _siting_command_language()),
                 answer,
                 _siting_command_language(),
             ),
@@ -196,22 +200,22 @@ def _command_tables_of_siting_answer(
 
 
 def _command_files_of_site_costs(answer: dict[str, Any]) -> dict[str, str]:
-    from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import site_cost_svg_files_by_name
+    from commonwatt.siting.usecases.report import siting_cost_section, siting_report_html_page
 
-    section = app.siting_cost_section(answer, _siting_command_language())
+    section = siting_cost_section(answer, _siting_command_language())
     return site_cost_svg_files_by_name(answer) | {
-        "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
+        "report.html": siting_report_html_page(section, answer, _siting_command_language())
     }
 
 
 def _command_files_of_placement(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
-    from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import placement_files
+    from commonwatt.siting.usecases.report import siting_placement_section, siting_report_html_page
 
-    section = app.siting_placement_section(answer | {"limits": words}, _siting_command_language())
+    section = siting_placement_section(answer | {"limits": words}, _siting_command_language())
     return placement_files(answer) | {
-        "report.html": app.siting_report_html_page(section, answer, _siting_command_language())
+        "report.html": siting_report_html_page(section, answer, _siting_command_language())
     }
 
 

@@ -8,6 +8,7 @@ translation is shown in English; a test lists every such sentence.
 from __future__ import annotations
 
 import gettext
+import hashlib
 import os
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,6 +45,18 @@ def translate(text: str, language: str) -> str:
     if language != "zh-Hant" or not text:
         return text
     return _chinese_gettext_translations().gettext(text)
+
+
+@cache
+def translations_sha256(language: str) -> str:
+    """Return a digest of every translation into `language`; empty for English, which has none."""
+    if language != "zh-Hant":
+        return ""
+    digest = hashlib.sha256()
+    # Sorted, since a file system lists files in any order.
+    for path in sorted(LOCALE.rglob("*.mo")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def message_language(choice: str | None) -> str:

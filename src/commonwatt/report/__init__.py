@@ -13,7 +13,12 @@ from commonwatt.report.model import (
     ReportTable,
 )
 from commonwatt.report.render import render_report_html
-from commonwatt.report.shown import report_fact, report_sources_table, report_table_of_rows
+from commonwatt.report.shown import (
+    report_fact,
+    report_figure,
+    report_sources_table,
+    report_table_of_rows,
+)
 
 __all__ = [
     "FigureOrigin",
@@ -24,6 +29,7 @@ __all__ = [
     "ReportTable",
     "render_report_html",
     "report_fact",
+    "report_figure",
     "report_sources_table",
     "report_table_of_rows",
 ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-import polars as pl
-
-from commonwatt.catalogue.tables import TableSchema
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +45,14 @@ class ReportFigure:
         title: Its heading.
         caption: What it shows, and under which definition.
         svg: The drawing.
-        data: Shown, folded away, under the chart; it must be small enough to read.
-        of: Its name among the report's origins.
-        table: What the catalogue says of the columns of `data`.
-        currency: The money of the run, where a column is in a country's own.
+        table: The figures behind it, shown folded away under the chart; small enough to read.
     """
 
     name: str
     title: str
     caption: str
     svg: str
-    data: pl.DataFrame
-    of: str = ""
-    table: TableSchema | None = None
-    currency: str = ""
+    table: ReportTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +66,37 @@ class ReportSection:
     figures: list[ReportFigure] = field(default_factory=list[ReportFigure])
     tables: list[ReportTable] = field(default_factory=list[ReportTable])
     notes: list[str] = field(default_factory=list[str])
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain values, which JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return the section of which `as_data` gave these values.
+
+        >>> section = ReportSection(name="s", title="S", lede="L", notes=["n"])
+        >>> ReportSection.from_data(section.as_data()) == section
+        True
+        """
+        return cls(
+            name=data["name"],
+            title=data["title"],
+            lede=data["lede"],
+            facts=[ReportFact(**fact) for fact in data["facts"]],
+            figures=[
+                ReportFigure(
+                    name=figure["name"],
+                    title=figure["title"],
+                    caption=figure["caption"],
+                    svg=figure["svg"],
+                    table=ReportTable(**figure["table"]),
+                )
+                for figure in data["figures"]
+            ],
+            tables=[ReportTable(**table) for table in data["tables"]],
+            notes=data["notes"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

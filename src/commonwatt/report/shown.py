@@ -18,7 +18,7 @@ from commonwatt.catalogue.measures import (
 from commonwatt.catalogue.shared import SOURCE
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
-from commonwatt.report.model import ReportFact, ReportTable
+from commonwatt.report.model import ReportFact, ReportFigure, ReportTable
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -100,6 +100,44 @@ def report_table_of_rows(
         ]
         if known
         else [],
+    )
+
+
+def report_figure(
+    name: str,
+    table: TableSchema,
+    rows: pl.DataFrame | Rows,
+    language: str,
+    *,
+    title: Message,
+    caption: str | Message,
+    svg: str,
+    columns: Sequence[str] = (),
+    of: str = "",
+    currency: str = "",
+) -> ReportFigure:
+    """Return a chart with the figures behind it, as the catalogue writes them.
+
+    Args:
+        name: Its anchor on the page.
+        table: The declaration of the table that it draws.
+        rows: What it draws, labels already in the reader's language.
+        language: The reader's language.
+        title: Its heading.
+        caption: What it shows, and under which definition.
+        svg: The drawing.
+        columns: Names of the columns to list, in order; all where none is said.
+        of: Its name among the run's origins; `table.<name>` where none is said.
+        currency: The money of the run, where a column is in a country's own.
+    """
+    return ReportFigure(
+        name=name,
+        title=title.translate(language),
+        caption=_report_note_text(caption, language),
+        svg=svg,
+        table=report_table_of_rows(
+            table, rows, language, title=title, columns=columns, of=of, currency=currency
+        ),
     )
 
 

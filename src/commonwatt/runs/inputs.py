@@ -84,6 +84,7 @@ class StageResult:
         edges: Earlier stages that it took something from, as name and key.
         files: Files that it read, as name and sha256.
         stated: What a person stated of its inputs, as name and written value.
+        is_partial: This machine lacks something that it needs; handed on, and never cached.
     """
 
     data: dict[str, Any]
@@ -93,6 +94,7 @@ class StageResult:
     edges: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     stated: tuple[tuple[str, str], ...] = ()
+    is_partial: bool = False
 
     def value(self, name: str) -> StageOutput[Any]:
         """Return one of the plain values as an input of a later stage.

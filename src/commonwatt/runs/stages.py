@@ -98,6 +98,8 @@ class StageStore:
             files=lineage.files,
             stated=lineage.stated,
         )
+        if result.is_partial:
+            return result
         _save_run_stage_to_cache(result, folder)
         _forget_oldest_run_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.

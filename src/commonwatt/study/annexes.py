@@ -1,22 +1,24 @@
 """The state of the example data project and of the example models, as sections of the report.
 
-Both are imported only when a programme asks for them: they need more than the rest.
+Both are stages: computed where nothing is cached of them, and imported only then, because they
+need more than the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from functools import partial
 
 import polars as pl
 
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.extras import missing_extra_error
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translations_sha256
 from commonwatt.report import ReportSection
+from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.schema import ModelsPart, ProjectsPart
 
 ReportProgress = Callable[[Message], None]
 
@@ -36,60 +38,107 @@ class Annex:
     absent_because: Message | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnexStageInputs:
+    """What decides an annex, beside the code and the shipped data.
+
+    Args:
+        on: The day of the file and not of the clock, so that the same programme gives the same
+            tables next year.
+        seed: The programme's seed.
+        language: The reader's language.
+        translations: Digest of the words of that language.
+    """
+
+    on: date
+    seed: int
+    language: str
+    translations: str
+
+
 def programme_project_and_model_annexes(
-    programme: Programme, language: str, report_progress: ReportProgress
+    programme: Programme, stages: StageStore, language: str, report_progress: ReportProgress
 ) -> Iterator[Annex]:
     """Yield the sections on data projects and models that the programme asks for."""
-    for annex in _wanted_annexes(programme, language, report_progress):
+    words = translations_sha256(language)
+    rooms, models = programme.file.rooms, programme.file.models
+    wanted: list[tuple[Stage[AnnexStageInputs], date, Message]] = []
+    if rooms is not None and rooms.example:
+        wanted.append((PROJECT_STAGE, rooms.on, Message("Walking the example data project")))
+    if models is not None and models.examples:
+        wanted.append((MODELS_STAGE, models.on, Message("Looking at the medical models")))
+    for stage, on, progress in wanted:
+        inputs = AnnexStageInputs(
+            on=on, seed=programme.file.seed, language=language, translations=words
+        )
+        result = stages.get_or_compute(stage, inputs, partial(report_progress, progress))
+        annex = _annex_of_stage(result)
         if annex.absent_because is not None:
             report_progress(annex.absent_because)
         yield annex
 
 
-def _wanted_annexes(
-    programme: Programme, language: str, report_progress: ReportProgress
-) -> Iterator[Annex]:
-    rooms, models = programme.file.rooms, programme.file.models
-    if rooms is not None and rooms.example:
-        report_progress(Message("Walking the example data project"))
-        yield _study_example_project_annex(rooms, language)
-    if models is not None and models.examples:
-        report_progress(Message("Looking at the medical models"))
-        yield _study_models_annex(models, programme.file.seed, language)
-
-
-def _study_example_project_annex(part: ProjectsPart, language: str) -> Annex:
-    """Return the example room; where this machine cannot hold one, a section that says so."""
-    try:
-        from commonwatt.sandbox.usecases.example import sandbox_example_section_and_tables
-
-        # The day of the file and not of the clock, so that the same programme gives the same bytes
-        # next year.
-        now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
-        section, tables = sandbox_example_section_and_tables(language, now=now)
-    # A machine that cannot isolate a job still gets its report; the section says what is missing
-    # and why.
-    except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return _programme_annex_with_absence_reason(
-            _study_example_project_title(), "sandbox", error, language
-        )
+def _annex_of_stage(stage: StageResult) -> Annex:
+    absent = stage.data["absent_because"]
+    section = ReportSection.from_data(stage.data["section"])
     return Annex(
-        section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
+        section=_study_section_with_lineage_links(section, next(iter(stage.tables), "")),
+        tables=stage.tables,
+        absent_because=None if absent is None else Message(absent["text"], absent["values"]),
     )
 
 
-def _study_models_annex(part: ModelsPart, seed: int, language: str) -> Annex:
+def _example_project_stage_result(inputs: AnnexStageInputs) -> StageResult:
+    """Return the example project; where this machine cannot hold one, a section that says so."""
     try:
-        from commonwatt.clinic.usecases.section import clinic_models_section
+        from commonwatt.sandbox.usecases.example import example_project_report
 
-        section = clinic_models_section(language=language, seed=seed, on=part.on)
+        now = datetime(inputs.on.year, inputs.on.month, inputs.on.day, tzinfo=UTC)
+        made = example_project_report(inputs.language, now=now)
+    # A machine that cannot isolate a job still gets its report; the section says what is missing
+    # and why.
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return _programme_annex_with_absence_reason(
-            Message("Medical models"), "clinic", error, language
+        title = Message("Use data without seeing it: a data project")
+        return _absent_annex_stage_result(title, "sandbox", error, inputs.language)
+    return StageResult(
+        data={"section": made.section.as_data(), "absent_because": None},
+        tables=made.tables,
+        is_partial=made.is_partial,
+    )
+
+
+def _example_models_stage_result(inputs: AnnexStageInputs) -> StageResult:
+    try:
+        from commonwatt.clinic.usecases.section import clinic_models_section_and_tables
+
+        section, tables = clinic_models_section_and_tables(
+            language=inputs.language, seed=inputs.seed, on=inputs.on
         )
-    tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
-    return Annex(
-        section=_study_section_with_lineage_links(section, next(iter(tables), "")), tables=tables
+    except (CommonwattError, ModuleNotFoundError, OSError) as error:
+        return _absent_annex_stage_result(
+            Message("Medical models"), "clinic", error, inputs.language
+        )
+    return StageResult(data={"section": section.as_data(), "absent_because": None}, tables=tables)
+
+
+PROJECT_STAGE = Stage(name="example-project", compute=_example_project_stage_result)
+MODELS_STAGE = Stage(name="example-models", compute=_example_models_stage_result)
+
+
+def _absent_annex_stage_result(
+    title: Message, name: str, error: Exception, language: str
+) -> StageResult:
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_extra_error(error)
+    # Of a foreign error only the kind: its words may quote what it was reading.
+    why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
+    reason = Message("This section could not be made on this machine: {why}", {"why": why})
+    section = ReportSection(
+        name=name, title=title.translate(language), lede=reason.translate(language)
+    )
+    # Not kept: what is missing today may be installed tomorrow.
+    return StageResult(
+        data={"section": section.as_data(), "absent_because": asdict(reason)}, is_partial=True
     )
 
 
@@ -100,23 +149,4 @@ def _study_section_with_lineage_links(section: ReportSection, table: str) -> Rep
         section,
         facts=[replace(fact, of=fact.of or of) for fact in section.facts],
         tables=[replace(shown, of=shown.of or of) for shown in section.tables],
-        figures=[replace(figure, of=figure.of or of) for figure in section.figures],
     )
-
-
-def _study_example_project_title() -> Message:
-    return Message("Use data without seeing it: a data project")
-
-
-def _programme_annex_with_absence_reason(
-    title: Message, name: str, error: Exception, language: str
-) -> Annex:
-    if isinstance(error, ModuleNotFoundError):
-        error = missing_extra_error(error)
-    # Of a foreign error only the kind: its words may quote what it was reading.
-    why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
-    reason = Message("This section could not be made on this machine: {why}", {"why": why})
-    section = ReportSection(
-        name=name, title=title.translate(language), lede=reason.translate(language)
-    )
-    return Annex(section=section, absent_because=reason)

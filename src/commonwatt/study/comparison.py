@@ -16,7 +16,7 @@ DRAWS: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlternativeCostStageInputs:
-    """What decides the band of the cost of a GPU-hour of one alternative.
+    """What decides the cost of a GPU-hour of one alternative, and its band.
 
     Args:
         sites: Each site with its cells and what was measured there.
@@ -51,10 +51,10 @@ class BreakEvenStageInputs:
 
 
 def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
-    """Return the 5th and the 95th percentile of the cost of a GPU-hour [USD]."""
+    """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
     mix = study_site_mix(list(inputs.sites))
     drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed))
-    return StageResult(data={"p5": drawn.p5, "p95": drawn.p95})
+    return StageResult(data={"at_medians": mix.gpu_hour_usd(), "p5": drawn.p5, "p95": drawn.p95})
 
 
 def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import named_random_stream
+from commonwatt.core.special import normal_cdf
 from commonwatt.siting.engines.cost.chance import (
     gpu_hour_costs_at_scores,
     gpu_hour_costs_of_inputs,
@@ -121,7 +121,7 @@ def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int)
     }
     if site.cells is None:
         rent = next(site.sourced_cost_inputs())
-        shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
+        shares = normal_cdf(scores[rent.key].astype(np.float64))
         # The cost is proportional to the price, so one factor serves all draws.
         return rent.value.cost_input_quantiles(shares) * study_rented_gpu_hour_usd(
             1.0, site.site, site.use

@@ -25,7 +25,6 @@ from commonwatt.study.alternatives import (
     alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
-    study_alternatives_section,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
@@ -34,11 +33,17 @@ from commonwatt.study.labels import localise_programme_labels, localise_study_ta
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
-from commonwatt.study.stages.cost import study_cost_section
+from commonwatt.study.sections.stage import (
+    ALTERNATIVES_SECTION_STAGE,
+    COST_SECTION_STAGE,
+    FLEET_SECTION_STAGE,
+    FLEET_SECTION_TABLES,
+    FUNDING_SECTION_STAGE,
+    PLACEMENT_SECTION_STAGE,
+    study_section,
+)
+from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
-from commonwatt.study.stages.fleet_section import FleetSummary, study_fleet_section
-from commonwatt.study.stages.funding import study_funding_section
-from commonwatt.study.stages.placement import study_placement_section
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -114,11 +119,11 @@ def run_study(
     beside = (
         []
         if changes
-        else list(programme_project_and_model_annexes(loaded, language, report_progress))
+        else list(programme_project_and_model_annexes(loaded, stages, language, report_progress))
     )
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    whole = _StudyReport(loaded, language, recipe, findings, rows, beside)
+    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
     return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
@@ -203,6 +208,7 @@ class _StudyReport:
     findings: _StudyFindings
     what_if: list[dict[str, Any]]
     annexes: list[Annex]
+    stages: StageStore
 
     @property
     def currency(self) -> str:
@@ -247,49 +253,54 @@ class _StudyReport:
 
 def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     """Return the sections of the picture and of the alternatives, labels in the language."""
-    language, words = (
-        study_report.language,
-        study_report.programme.label_translations(study_report.language),
-    )
-    drawn, tables = study_report.findings.result, study_tables(study_report.findings.result)
+    language, stages = study_report.language, study_report.stages
+    words = study_report.programme.label_translations(language)
+    drawn = study_report.findings.result
+    sections = [
+        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(drawn, words, language),
+                      language)
+    ]  # fmt: skip
+    for stage, answer in (
+        (COST_SECTION_STAGE, drawn.cost),
+        (PLACEMENT_SECTION_STAGE, drawn.placement),
+    ):
+        if answer is not None:
+            shown = localise_programme_labels(answer.data, words)
+            sections.append(study_section(stages, stage, shown, language))
+    if study_report.findings.comparison is not None:
+        summary = _alternatives_summary(study_report, study_report.findings.comparison, words)
+        sections.append(study_section(stages, ALTERNATIVES_SECTION_STAGE, summary, language))
+    if drawn.funding is not None:
+        shown = localise_programme_labels(drawn.funding.data, words)
+        sections.append(study_section(stages, FUNDING_SECTION_STAGE, shown, language))
+    return sections
+
+
+def _fleet_section_figures(
+    drawn: StudyResult, words: dict[str, str], language: str
+) -> tuple[FleetSummary, Tables]:
     fleet = drawn.base_case.fleet
-    fleet_summary = FleetSummary(
+    summary = FleetSummary(
         policy=fleet.data["policy"],
         figures=fleet_metrics_of_stage(fleet),
         notes=fleet.data["notes"][language],
     )
-    spoken = {name: localise_study_table_labels(frame, words) for name, frame in tables.items()}
-    sections = [study_fleet_section(fleet_summary, spoken, language)]
-    if drawn.cost is not None:
-        sections.append(
-            study_cost_section(localise_programme_labels(drawn.cost.data, words), language)
-        )
-    if drawn.placement is not None:
-        sections.append(
-            study_placement_section(
-                localise_programme_labels(drawn.placement.data, words), language
-            )
-        )
-    if study_report.findings.comparison is not None:
-        sections.append(
-            _study_alternatives_section(study_report, study_report.findings.comparison, words)
-        )
-    if drawn.funding is not None:
-        sections.append(
-            study_funding_section(localise_programme_labels(drawn.funding.data, words), language)
-        )
-    return sections
+    tables = study_tables(drawn)
+    return summary, {
+        name: localise_study_table_labels(tables[name], words) for name in FLEET_SECTION_TABLES
+    }
 
 
-def _study_alternatives_section(
+def _alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
-) -> ReportSection:
-    rows, breaks = (
-        localise_programme_labels(comparison.alternative_rows, words),
-        localise_programme_labels(comparison.break_even_rows, words),
-    )
-    return study_alternatives_section(
-        comparison, rows, breaks, study_report.currency, study_report.language
+) -> AlternativesSummary:
+    return AlternativesSummary(
+        rows=localise_programme_labels(comparison.alternative_rows, words),
+        break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
+        best=comparison.best,
+        second=comparison.second,
+        best_cheaper_share=comparison.best_cheaper_share,
+        currency=study_report.currency,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -9,6 +11,7 @@ import polars as pl
 
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text, measure_label_text
 from commonwatt.catalogue.shared import DAY
+from commonwatt.catalogue.tables import TableSchema
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
     AUC,
@@ -49,14 +52,17 @@ from commonwatt.report import (
     ReportSection,
     ReportTable,
     report_fact,
+    report_figure,
     report_table_of_rows,
 )
 
 FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
 
 
-def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSection:
-    """Return the section for the report, in the reader's language.
+def clinic_models_section_and_tables(
+    *, language: str, seed: int, on: date
+) -> tuple[ReportSection, dict[str, pl.DataFrame]]:
+    """Return the section for the report, in the reader's language, and the tables behind it.
 
     Args:
         language: Of every text in it.
@@ -65,7 +71,14 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
     """
     example = clinic_example(language=language, seed=seed, on=on)
     comparison = support_study_clinician_model_comparison()
-    return ReportSection(
+    frames = {
+        tables.CLINIC_OVER_TIME.name: _clinic_model_over_time_points(example),
+        tables.CLINIC_EVIDENCE.name: _clinic_monitor_evidence_points(example),
+        tables.CLINIC_SUBGROUPS.name: _clinic_patient_subgroup_estimates(example),
+        tables.CLINIC_FUNNEL.name: _clinic_institution_funnel_points(example),
+        tables.CLINIC_VOICES.name: _clinic_doctor_and_model_estimates(comparison, language),
+    }
+    section = ReportSection(
         name="clinic",
         title=translate("Medical models", language),
         lede=translate(
@@ -75,11 +88,8 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
         ),
         facts=_clinic_report_facts(example, comparison, language),
         figures=[
-            _clinic_model_over_time_figure(example, language),
-            _clinic_monitor_evidence_figure(example, language),
-            _clinic_patient_subgroups_figure(example, language),
-            _clinic_institution_funnel_figure(example, language),
-            _clinic_doctor_and_model_figure(comparison, language),
+            _clinic_section_figure(drawn, frames[drawn.table.name], example, language)
+            for drawn in _DRAWN
         ],
         tables=[
             _clinic_models_table(example, language),
@@ -87,6 +97,7 @@ def clinic_models_section(*, language: str, seed: int, on: date) -> ReportSectio
         ],
         notes=[translate(note, language) for note in _NOTES],
     )
+    return section, frames
 
 
 _NOTES: Final = (
@@ -198,47 +209,59 @@ def _labelled_auc_estimates(
     ]
 
 
-def _clinic_model_over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
-    points = pl.DataFrame(
+@dataclass(frozen=True, slots=True)
+class _ClinicChart:
+    """A chart of the section: the table that it draws, its words and what draws it."""
+
+    name: str
+    table: TableSchema
+    title: Message
+    caption: Message
+    draw: Callable[[pl.DataFrame, ClinicExample, str], str]
+
+
+def _clinic_section_figure(
+    drawn: _ClinicChart, frame: pl.DataFrame, example: ClinicExample, language: str
+) -> ReportFigure:
+    return report_figure(
+        f"clinic-{drawn.name}",
+        drawn.table,
+        frame,
+        language,
+        title=drawn.title,
+        caption=drawn.caption,
+        svg=drawn.draw(frame, example, language),
+    )
+
+
+def _clinic_model_over_time_points(example: ClinicExample) -> pl.DataFrame:
+    return pl.DataFrame(
         [
             {"model": model.name, "day": day, "o_over_e": _observed_over_expected_of_day(sketch)}
             for model in example.models
             for day, sketch in enumerate(model.days)
         ]
     )
-    return ReportFigure(
-        name="clinic-over-time",
-        title=translate("Observed over expected by day", language),
-        caption=translate(
-            "Each point is one day of one model; the line marks the day of the alarm.", language
-        ),
-        svg=model_over_time_svg(points, _monitor_alarm_days(example), language),
-        data=points,
-        table=tables.CLINIC_OVER_TIME,
-    )
 
 
-def _clinic_monitor_evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
-    points = pl.DataFrame(
+def _clinic_model_over_time_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
+    return model_over_time_svg(frame, _monitor_alarm_days(example), language)
+
+
+def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
+    return pl.DataFrame(
         [
             {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
             for model in example.models
             for i, value in enumerate(model.path)
         ]
     )
-    charted = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
-    return ReportFigure(
-        name="clinic-evidence",
-        title=translate("Evidence of each monitor", language),
-        caption=translate(
-            "The highest that the evidence against a model has stood, over the limit of its"
-            " alarm; above one it has rung.",
-            language,
-        ),
-        svg=monitor_evidence_svg(charted, _monitor_alarm_days(example), language),
-        data=points,
-        table=tables.CLINIC_EVIDENCE,
-    )
+
+
+def _clinic_monitor_evidence_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
+    # Drawn on a logarithmic axis, which has no place for nought.
+    charted = frame.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    return monitor_evidence_svg(charted, _monitor_alarm_days(example), language)
 
 
 def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
@@ -251,41 +274,19 @@ def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
     ).filter(pl.col("day") >= 0)
 
 
-def _clinic_patient_subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
+def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
     by_model = [
         evaluate_score_sketch(model.groups, [f"{model.name}: {group}" for group in example.groups])
         for model in example.models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
     names = [column.name for column in tables.CLINIC_SUBGROUPS.columns]
-    data = pl.concat(by_model).filter(wanted).select(names)
-    return ReportFigure(
-        name="clinic-subgroups",
-        title=translate("Groups of patients", language),
-        caption=translate(
-            "Intervals at 95 %; a group with too few events is named and left empty.", language
-        ),
-        svg=patient_subgroups_svg(data, language),
-        data=data,
-        table=tables.CLINIC_SUBGROUPS,
-    )
+    return pl.concat(by_model).filter(wanted).select(names)
 
 
-def _clinic_institution_funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
-    data = pl.concat(
+def _clinic_institution_funnel_points(example: ClinicExample) -> pl.DataFrame:
+    return pl.concat(
         [_institution_funnel_points(model, example.institutions) for model in example.models]
-    )
-    return ReportFigure(
-        name="clinic-funnel",
-        title=translate("Institutions", language),
-        caption=translate(
-            "By chance alone one institution in five hundred lies beyond the outer curves, and"
-            " one in twenty beyond the inner ones.",
-            language,
-        ),
-        svg=institution_funnel_svg(data, language),
-        data=data,
-        table=tables.CLINIC_FUNNEL,
     )
 
 
@@ -304,26 +305,63 @@ def _institution_funnel_points(
     )
 
 
-def _clinic_doctor_and_model_figure(
+def _clinic_doctor_and_model_estimates(
     comparison: ClinicianModelComparison, language: str
-) -> ReportFigure:
-    rows = [
-        {"voice": name, "estimate": e, "low": low, "high": high}
-        for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
-    ]
-    data = pl.DataFrame(rows)
-    return ReportFigure(
-        name="clinic-voices",
-        title=translate("Model, doctor, and both together", language),
-        caption=translate(
-            "AUC for being alive after two months, with intervals at 95 %; what both know"
-            " together is lost where the doctor is not asked before the advice.",
-            language,
-        ),
-        svg=clinician_against_model_svg(data, language),
-        data=data,
-        table=tables.CLINIC_VOICES,
+) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"voice": name, "estimate": e, "low": low, "high": high}
+            for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
+        ]
     )
+
+
+_DRAWN: Final = (
+    _ClinicChart(
+        "over-time",
+        tables.CLINIC_OVER_TIME,
+        Message("Observed over expected by day"),
+        Message("Each point is one day of one model; the line marks the day of the alarm."),
+        _clinic_model_over_time_svg,
+    ),
+    _ClinicChart(
+        "evidence",
+        tables.CLINIC_EVIDENCE,
+        Message("Evidence of each monitor"),
+        Message(
+            "The highest that the evidence against a model has stood, over the limit of its"
+            " alarm; above one it has rung."
+        ),
+        _clinic_monitor_evidence_svg,
+    ),
+    _ClinicChart(
+        "subgroups",
+        tables.CLINIC_SUBGROUPS,
+        Message("Groups of patients"),
+        Message("Intervals at 95 %; a group with too few events is named and left empty."),
+        lambda frame, _, language: patient_subgroups_svg(frame, language),
+    ),
+    _ClinicChart(
+        "funnel",
+        tables.CLINIC_FUNNEL,
+        Message("Institutions"),
+        Message(
+            "By chance alone one institution in five hundred lies beyond the outer curves, and"
+            " one in twenty beyond the inner ones."
+        ),
+        lambda frame, _, language: institution_funnel_svg(frame, language),
+    ),
+    _ClinicChart(
+        "voices",
+        tables.CLINIC_VOICES,
+        Message("Model, doctor, and both together"),
+        Message(
+            "AUC for being alive after two months, with intervals at 95 %; what both know"
+            " together is lost where the doctor is not asked before the advice."
+        ),
+        lambda frame, _, language: clinician_against_model_svg(frame, language),
+    ),
+)
 
 
 def _observed_over_expected_of_day(sketch: ScoreSketch) -> float:

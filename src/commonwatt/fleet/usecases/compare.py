@@ -8,7 +8,6 @@ import polars as pl
 
 from commonwatt.fleet.domain.tables import POLICIES
 from commonwatt.fleet.engines.simulator import Runtime
-from commonwatt.fleet.usecases.charts import queue_delay_by_policy_chart
 from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
 from commonwatt.fleet.usecases.simulate import FleetRun, run_fleet_simulation
@@ -29,8 +28,3 @@ def fleet_run_comparison_table(fleet_runs: Sequence[FleetRun]) -> pl.DataFrame:
     figures = [run.figures() for run in fleet_runs]
     names = [column.name for column in POLICIES.columns]
     return POLICIES.build_frame(**{name: [row[name] for row in figures] for name in names})
-
-
-def scheduling_comparison_svg(policy_rows: pl.DataFrame, *, language: str) -> str:
-    """Return the plot of a comparison as SVG."""
-    return queue_delay_by_policy_chart(policy_rows, language=language)

@@ -82,6 +82,21 @@ class SandboxExample:
     entries: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleProjectReport:
+    """What a report shows of the example project.
+
+    Args:
+        section: Its section.
+        tables: What a run keeps of it, by name.
+        is_partial: No job was run, because this machine cannot isolate one.
+    """
+
+    section: ReportSection
+    tables: dict[str, pl.DataFrame]
+    is_partial: bool
+
+
 def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     """Walk the chain in `folder`: open, import, assess, query, synthesize, run, review, release.
 
@@ -132,15 +147,17 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
     )  # fmt: skip
 
 
-def sandbox_example_section_and_tables(
-    language: str, *, now: datetime
-) -> tuple[ReportSection, dict[str, pl.DataFrame]]:
-    """Run the example in a folder of its own and return its section and tables."""
+def example_project_report(language: str, *, now: datetime) -> ExampleProjectReport:
+    """Run the example in a folder of its own and return what a report shows of it."""
     with tempfile.TemporaryDirectory(prefix="commonwatt-project-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # a job's user must be able to pass through
         example = run_example(folder, now=now)
-    return example_project_section(example, language), sandbox_example_attack_tables(example)
+    return ExampleProjectReport(
+        section=example_project_section(example, language),
+        tables=sandbox_example_attack_tables(example),
+        is_partial=example.no_job is not None,
+    )
 
 
 def example_project_section(example: SandboxExample, language: str) -> ReportSection:

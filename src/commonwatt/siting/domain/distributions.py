@@ -12,7 +12,8 @@ from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri  # pyright: ignore[reportMissingTypeStubs]
+
+from commonwatt.core.special import normal_cdf, normal_quantile
 
 F64 = npt.NDArray[np.float64]
 Z95 = 1.6448536269514722  # 95th percentile of the standard normal
@@ -56,11 +57,11 @@ class Distribution:
                 return _triangular_cost_quantiles(shares, self.low, self.mode, self.high)
             case DistributionShape.NORMAL:
                 # Low and high are 5th and 95th percentiles, as sources give ranges, and no bounds.
-                return self.mode + (self.high - self.low) / (2 * Z95) * ndtri(shares)
+                return self.mode + (self.high - self.low) / (2 * Z95) * normal_quantile(shares)
             case DistributionShape.LOGNORMAL:
                 # From both ends, because a source's median seldom is their geometric mean.
                 spread = np.log(self.high / self.low) / (2 * Z95)
-                return self.mode * np.exp(spread * ndtri(shares))
+                return self.mode * np.exp(spread * normal_quantile(shares))
             case _:
                 assert_never(self.shape)
 
@@ -70,7 +71,7 @@ class Distribution:
 
     def cost_input_at_normal_scores(self, scores: F64, low: float, high: float) -> F64:
         """Return the values at normal scores, cut at the bounds of the input."""
-        return np.clip(self.cost_input_quantiles(ndtr(scores)), low, high)
+        return np.clip(self.cost_input_quantiles(normal_cdf(scores)), low, high)
 
 
 def _triangular_cost_quantiles(quantile_shares: F64, low: float, mode: float, high: float) -> F64:

@@ -1,7 +1,8 @@
 """Use cases of the siting wing: cost by site, placement, planning from day to day.
 
 The command line, the study and the API call these; answers are plain rows whose
-names carry their units.
+names carry their units. Sections and charts stand in `report` and `charts`, which take longer to
+load and are imported from there.
 """
 
 from commonwatt.siting.usecases.cost import (
@@ -18,12 +19,6 @@ from commonwatt.siting.usecases.place import (
     day_ahead_placement_rows,
     placement_result,
 )
-from commonwatt.siting.usecases.report import (
-    site_comparison_report_section,
-    siting_cost_section,
-    siting_placement_section,
-    siting_report_html_page,
-)
 
 __all__ = [
     "CASES",
@@ -33,11 +28,7 @@ __all__ = [
     "gpu_hour_cost_result",
     "load_library_cost_cells",
     "placement_result",
-    "site_comparison_report_section",
     "site_cost_cells_with_measured_use",
     "site_cost_comparison",
     "site_gpu_hour_cost_at_measured_use",
-    "siting_cost_section",
-    "siting_placement_section",
-    "siting_report_html_page",
 ]

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import polars as pl
-
 from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
@@ -23,8 +21,20 @@ from commonwatt.report import (
     ReportTable,
     render_report_html,
 )
-from commonwatt.report.shown import report_fact, report_sources_table, report_table_of_rows
-from commonwatt.siting.domain.tables import CONTEST, PLACE_CLASSES, PLACE_SITES, SITES
+from commonwatt.report.shown import (
+    report_fact,
+    report_figure,
+    report_sources_table,
+    report_table_of_rows,
+)
+from commonwatt.siting.domain.tables import (
+    CONTEST,
+    PARTS,
+    PLACE_CLASSES,
+    PLACE_SITES,
+    SITES,
+    TORNADO,
+)
 from commonwatt.siting.usecases.charts import (
     gpu_hour_cost_band_chart,
     gpu_hour_cost_stack_chart,
@@ -96,41 +106,38 @@ def _site_cost_band_and_part_figures(
     # One tornado, of the site that the others are compared with.
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
-    figures = [
-        (
-            "bands",
-            "sites",
-            Message("Cost by site, with its band"),
-            Message("5th to 95th percentile of correlated draws; the tick is the median."),
-            gpu_hour_cost_band_chart(answer["sites"], language),
+    return [
+        report_figure(
+            "cost-bands",
+            SITES,
             answer["sites"],
+            language,
+            title=Message("Cost by site, with its band"),
+            caption=Message("5th to 95th percentile of correlated draws; the tick is the median."),
+            svg=gpu_hour_cost_band_chart(answer["sites"], language),
+            of="table.cost_sites",
         ),
-        (
-            "stack",
-            "parts",
-            Message("What the cost consists of"),
-            Message("At the median of every input."),
-            gpu_hour_cost_stack_chart(answer["parts"], language),
+        report_figure(
+            "cost-stack",
+            PARTS,
             answer["parts"],
+            language,
+            title=Message("What the cost consists of"),
+            caption=Message("At the median of every input."),
+            svg=gpu_hour_cost_stack_chart(answer["parts"], language),
+            of="table.cost_parts",
         ),
-        (
-            "tornado",
-            "tornado",
-            Message("What moves the cost at {site}", {"site": first}),
-            Message("Each input at its 5th and 95th percentile, the others at the median."),
-            siting_cost_tornado_chart(bars, language),
+        report_figure(
+            "cost-tornado",
+            TORNADO,
             bars,
+            language,
+            title=Message("What moves the cost at {site}", {"site": first}),
+            caption=Message("Each input at its 5th and 95th percentile, the others at the median."),
+            svg=siting_cost_tornado_chart(bars, language),
+            of="table.cost_tornado",
         ),
     ]
-    return [
-        ReportFigure(
-            name=f"cost-{name}",
-            title=title.translate(language), caption=caption.translate(language),
-            # Types from all rows: by the first hundred, a number below a run of gaps is refused.
-            svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
-        )
-        for name, table, title, caption, svg, rows in figures
-    ]  # fmt: skip
 
 
 def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
@@ -166,12 +173,14 @@ def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> 
             "Cost of a useful GPU-hour in USD, median with its 90 percent interval.", language
         ),
         figures=[
-            ReportFigure(
-                name="contest-drivers",
-                title=translate("What drives it", language),
+            report_figure(
+                "contest-drivers",
+                TORNADO,
+                answer["tornado"],
+                language,
+                title=Message("What drives it"),
                 caption=answer["other"],
                 svg=siting_cost_tornado_chart(answer["tornado"], language),
-                data=pl.DataFrame(answer["tornado"]),
             )
         ],
         tables=[
@@ -242,12 +251,14 @@ def _placement_pool_fact(pool_row: Row, language: str) -> ReportFact:
 
 
 def _placement_load_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
-    return ReportFigure(
-        name="placement-hours",
-        title=translate("Load by hour", language),
-        caption=translate("Where the load runs, hour by hour.", language),
+    return report_figure(
+        "placement-hours",
+        PLACE_SITES,
+        answer["sites"],
+        language,
+        title=Message("Load by hour"),
+        caption=Message("Where the load runs, hour by hour."),
         svg=siting_placement_load_chart(answer["hourly"], language),
-        data=pl.DataFrame(answer["sites"], infer_schema_length=None),
         of="table.place_hourly",
     )
 

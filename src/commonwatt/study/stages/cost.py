@@ -8,15 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
-from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
-from commonwatt.siting.usecases.report import siting_cost_section_body
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
     study_basis_cost_draw_tables,
@@ -27,7 +24,6 @@ from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
     programme_rent_cost_input,
-    study_cost_input_text,
     study_rented_gpu_hour_usd,
 )
 from commonwatt.study.stages.views import programme_site_view_of_cost_stage
@@ -178,42 +174,3 @@ def cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the cost joint."""
     # All rows are read for the types: a rented site leaves columns empty that others fill.
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
-
-
-def study_cost_section(answer: Answer, language: str) -> ReportSection:
-    """Return the report's section on the cost of a GPU-hour."""
-    return replace(
-        siting_cost_section_body(answer, language),
-        title=Message("Place it: what a GPU-hour costs").translate(language),
-        lede=_programme_gpu_hour_cost_lede(answer, language),
-        notes=[
-            Message(
-                "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
-                "real money, at the use and the energy that the fleet run measured, and at the "
-                "programme's own power price and PUE. Inputs that are estimates, press or memory "
-                "are marked so in the table cost_cells."
-            ).translate(language),
-            Message(
-                "Servers are priced as H100-class machines, whatever GPU the programme names: an "
-                "approximation of what would be bought today."
-            ).translate(language),
-        ],
-    )
-
-
-def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:
-    rows = sorted(answer["sites"], key=lambda row: row["p50_usd_per_gpu_hour"])
-    bars = [row for row in answer["tornado"] if row["site"] == rows[-1]["site"]]
-    values = {
-        "low": f"{rows[0]['p50_usd_per_gpu_hour']:.2f}",
-        "cheap": rows[0]["site"],
-        "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
-        "dear": rows[-1]["site"],
-        # The bars of a site come with the widest first.
-        "driver": study_cost_input_text(bars[0]["input"], language) if bars else "–",
-    }
-    return Message(
-        "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "
-        "(medians). What moves the cost at {dear} most is {driver}.",
-        values,
-    ).translate(language)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,13 +19,19 @@ from commonwatt.fleet.engines.simulator.identities import (
     check_simulation_law,
 )
 from commonwatt.fleet.engines.timeline import fleet_step_series_of_changes
-from commonwatt.fleet.usecases.simulate import FleetRun
+from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
+from commonwatt.fleet.usecases.series import (
+    fleet_gpu_hours_and_delay_by_tenant,
+    mean_allocated_gpus_by_bin_and_site,
+    queue_over_time_table,
+    site_energy_table,
+)
+from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
 from commonwatt.study.stages.basis import study_fleet_run_basis_tables
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
-from commonwatt.study.stages.fleet_section import fleet_stage_tables
 from commonwatt.study.stages.schedule import (
     SCHEDULE_STAGE,
     ScheduleStageInputs,
@@ -275,4 +281,26 @@ def fleet_stage_headline_figures(stage: StageResult) -> dict[str, Any]:
         "carbon_kg": figures.carbon_kg,
         "mean_rtt_ms": stage.data["mean_rtt_ms"],
         "gpu_hours_beyond_rules": stage.data["gpu_hours_beyond_rules"],
+    }
+
+
+def fleet_stage_tables(
+    programme: Programme, runs: Sequence[FleetRun], names: Sequence[str]
+) -> dict[str, pl.DataFrame]:
+    """Return every table of the fleet wing; the first run is the programme's own policy.
+
+    Args:
+        programme: The programme.
+        runs: One run for each policy.
+        names: Tenants of the trace.
+    """
+    labels = dict(zip(names, programme.tenant_labels(names), strict=True))
+    main = runs[0]
+    return {
+        "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
+        "fleet_use": mean_allocated_gpus_by_bin_and_site(main, programme.site_labels()),
+        "fleet_queue": queue_over_time_table(main),
+        "fleet_tenants": fleet_gpu_hours_and_delay_by_tenant(main, labels),
+        "fleet_sites": site_energy_table(main, programme.site_labels()),
+        "fleet_policies": fleet_run_comparison_table(runs),
     }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.core.messages import Message
-from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
@@ -22,7 +20,6 @@ from commonwatt.siting.engines.place.explain import (
 )
 from commonwatt.siting.usecases.cost import site_cost_without_energy_usd_per_gpu_hour
 from commonwatt.siting.usecases.place import placement_plan_summary
-from commonwatt.siting.usecases.report import siting_placement_section_body
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.basis import study_placement_basis_tables
@@ -161,30 +158,3 @@ def study_placement_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     return {
         f"place_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES
     }
-
-
-def study_placement_section(answer: Answer, language: str) -> ReportSection:
-    """Return the report's section on the placement."""
-    values = {
-        "cost": f"{answer['cost_usd']:,.0f}",
-        "gap": f"{100 * answer['gap_share']:.3f}",
-        "carbon": f"{answer['carbon_t']:,.1f}",
-        "price": f"{CARBON_USD_PER_T:.0f}",
-    }
-    lede = Message(
-        "If the same week were planned afresh, with sizes free, the cheapest plan would cost "
-        "USD {cost} with standing cost and energy (proved to {gap} %), and emit {carbon} t of "
-        "CO₂, at USD {price} per tonne.",
-        values,
-    )
-    hard = Message(
-        "Residency and latency limits are hard; the GPU-hours are those that the fleet run "
-        "measured, and the standing cost is that of the site's cells."
-    )
-    limits = [Message(row["text"], row["values"]).translate(language) for row in answer["limits"]]
-    return replace(
-        siting_placement_section_body(answer | {"limits": []}, language),
-        title=Message("Place it: which site runs what").translate(language),
-        lede=lede.translate(language),
-        notes=[*limits, hard.translate(language)],
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,34 +52,43 @@ class VariantStageInputs:
 
 
 def compute_variant(inputs: VariantStageInputs) -> StageResult:
-    """Return inputs, terms and accounts of an alternative, a table of each."""
+    """Return what an alternative does to the public debt, and its inputs, terms and accounts.
+
+    Where nobody borrows, the data are empty.
+    """
     tables = cost_basis_tables(inputs.variant, inputs.sites, inputs.scale)
-    if inputs.part is not None:
-        tables |= dict(_alternative_debt_account_tables(inputs, inputs.part))
-    return StageResult(data={}, tables=tables)
+    if inputs.part is None:
+        return StageResult(data={}, tables=tables)
+    part, country = inputs.part, open_treasury_country(str(inputs.country[0].path.parent))
+    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
+    # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
+    # too, do the two compare.
+    running = study_need_with_running_cost_bn(need, inputs.capital.value, part)
+    capital_path, running_path = (
+        project_country_debt(country, years=part.years, extra_need=borrowed)
+        for borrowed in (need, running)
+    )
+    accounts = [
+        study_debt_path_basis_frame(inputs.variant, path, debt, borrowed, country.currency)
+        for path, debt, borrowed in (
+            (WITH, capital_path, need),
+            (RUNNING, running_path, running),
+        )
+    ]
+    # A number in any case, as the column is one; no debt is above it.
+    ceiling = math.inf if country.ceiling is None else country.ceiling
+    return StageResult(
+        data={
+            "borrowing_bn": sum(need.values()),
+            "debt_gdp_share": capital_path.years[-1].debt_share,
+            "debt_running_borrowed_gdp_share": running_path.years[-1].debt_share,
+        },
+        tables=tables
+        | {
+            BASIS_ACCOUNTS.name: pl.concat(accounts),
+            BASIS_TERMS.name: funding_terms_basis_frame(inputs.variant, part, ceiling),
+        },
+    )
 
 
 VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant)
-
-
-def _alternative_debt_account_tables(
-    inputs: VariantStageInputs, part: FundingPart
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the accounts with the capital borrowed, and with every year's running cost, too."""
-    country = open_treasury_country(str(inputs.country[0].path.parent))
-    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
-    running = study_need_with_running_cost_bn(need, inputs.capital.value, part)
-    accounts = [
-        study_debt_path_basis_frame(
-            inputs.variant,
-            path,
-            project_country_debt(country, years=part.years, extra_need=borrowed),
-            borrowed,
-            country.currency,
-        )
-        for path, borrowed in ((WITH, need), (RUNNING, running))
-    ]
-    yield BASIS_ACCOUNTS.name, pl.concat(accounts)
-    # A number in any case, as the column is one; no debt is above it.
-    ceiling = math.inf if country.ceiling is None else country.ceiling
-    yield BASIS_TERMS.name, funding_terms_basis_frame(inputs.variant, part, ceiling)

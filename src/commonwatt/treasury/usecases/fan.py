@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
-
+from commonwatt.core.special import student_t_quantile
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.shocks import ShockModel
 from commonwatt.treasury.domain.tables import Row
@@ -122,8 +121,8 @@ def guarantee_call_threshold(probability: float, degrees: float) -> float:
     """Return the unit-variance Student quantile under which guarantees are called."""
     if probability <= 0:
         return NO_CALLS
-    quantile = cast("float", stdtrit(degrees, probability))  # scipy.stats takes a second to load
-    return float(quantile) * math.sqrt((degrees - 2) / degrees)
+    quantile = student_t_quantile(degrees, probability)
+    return quantile * math.sqrt((degrees - 2) / degrees)
 
 
 def debt_fan_result(name: str, weo: Path | None, options: FanOptions) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
+from commonwatt.core.special import normal_cdf
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE, CostInputs
 from commonwatt.siting.domain.errors import CellsError
@@ -172,7 +172,7 @@ def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
     lower = cost_input_cholesky(CORRELATIONS)
     costs: list[float] = []
     for row in scores.astype(np.float64):
-        shares = ndtr(np.clip(lower @ row, -SCORE_CUT, SCORE_CUT))
+        shares = normal_cdf(np.clip(lower @ row, -SCORE_CUT, SCORE_CUT))
         values = [
             float(np.clip(cell.value.cost_input_quantile(float(share)), spec.low, spec.high))
             for cell, spec, share in zip(cells.cells, INPUTS, shares, strict=True)

@@ -12,12 +12,10 @@ and quasi Monte Carlo techniques for option pricing", for choosing the direction
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
-from scipy.special import gammaincinv, ndtri  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import named_random_stream
+from commonwatt.core.special import inverse_regularised_incomplete_gamma, normal_quantile
 from commonwatt.treasury.domain.shocks import F64, MACRO, PARAMETER_DRAWS, SHOCKS, ShockModel
 from commonwatt.treasury.engines.fan.kernel import F32
 
@@ -87,7 +85,7 @@ def _debt_fan_sobol_uniforms(seed: int, block: int, size: int) -> F64:
 def _even_out_macro_shock_draws(draws: F32, axes: F64, even_uniforms: F64) -> None:
     """Replace the part of the draws along each direction by the even one, in place."""
     count = axes.shape[2]
-    normal = cast("F64", ndtri(even_uniforms)).reshape(
+    normal = normal_quantile(even_uniforms).reshape(
         BLOCKS_PER_STREAM, PATHS_PER_BLOCK, len(MACRO), count
     )
     for k in range(len(MACRO)):
@@ -110,9 +108,9 @@ def _student_t_shock_scales(
 
 def _macro_mean_and_volatility_draws(model: ShockModel, even_uniforms: F64) -> F64:
     """Return mean shifts, and the scale sqrt(k / χ²_k) of an uncertain volatility."""
-    shifts = cast("F64", ndtri(even_uniforms[:, :3])) * model.mean_error
+    shifts = normal_quantile(even_uniforms[:, :3]) * model.mean_error
     k = model.scale_degrees
-    gamma = cast("F64", gammaincinv(k / 2, even_uniforms[:, 3:]))
+    gamma = inverse_regularised_incomplete_gamma(k / 2, even_uniforms[:, 3:])
     whole = np.concatenate([shifts, np.sqrt(k / 2 / gamma)], axis=1)
     return np.ascontiguousarray(
         whole.reshape(BLOCKS_PER_STREAM, PATHS_PER_BLOCK, PARAMETER_DRAWS).transpose(0, 2, 1)

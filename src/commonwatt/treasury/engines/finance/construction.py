@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scipy.special import betainc  # pyright: ignore[reportMissingTypeStubs]
-
+from commonwatt.core.special import regularised_incomplete_beta
 from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
 
@@ -33,7 +32,9 @@ def financed_construction_s_curve_shares(periods: int, steepness: float) -> tupl
     >>> [round(share, 4) for share in financed_construction_s_curve_shares(4, 2.0)]
     [0.1562, 0.3438, 0.3438, 0.1562]
     """
-    ends = [float(betainc(steepness, steepness, k / periods)) for k in range(periods + 1)]
+    ends = [
+        regularised_incomplete_beta(steepness, steepness, k / periods) for k in range(periods + 1)
+    ]
     return tuple(b - a for a, b in pairwise(ends))
 
 

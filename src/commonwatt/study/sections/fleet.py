@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,61 +29,17 @@ from commonwatt.fleet.usecases.charts import (
     queue_delay_by_tenant_chart,
     queue_over_time_chart,
 )
-from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
-from commonwatt.fleet.usecases.series import (
-    fleet_gpu_hours_and_delay_by_tenant,
-    mean_allocated_gpus_by_bin_and_site,
-    queue_over_time_table,
-    site_energy_table,
-)
-from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.report import (
     ReportFact,
     ReportFigure,
     ReportSection,
     ReportTable,
     report_fact,
+    report_figure,
     report_table_of_rows,
 )
 from commonwatt.study.measures import TABLES
-from commonwatt.study.programme.reader import Programme
-
-
-def fleet_stage_tables(
-    programme: Programme, runs: Sequence[FleetRun], names: Sequence[str]
-) -> dict[str, pl.DataFrame]:
-    """Return every table of the fleet wing; the first run is the programme's own policy.
-
-    Args:
-        programme: The programme.
-        runs: One run for each policy.
-        names: Tenants of the trace.
-    """
-    labels = dict(zip(names, programme.tenant_labels(names), strict=True))
-    main = runs[0]
-    return {
-        "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
-        "fleet_use": mean_allocated_gpus_by_bin_and_site(main, programme.site_labels()),
-        "fleet_queue": queue_over_time_table(main),
-        "fleet_tenants": fleet_gpu_hours_and_delay_by_tenant(main, labels),
-        "fleet_sites": site_energy_table(main, programme.site_labels()),
-        "fleet_policies": fleet_run_comparison_table(runs),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetSummary:
-    """What the section needs to know of a run.
-
-    Args:
-        policy: Name of what decided.
-        figures: The figures.
-        notes: What should be said of the reading, in the reader's language.
-    """
-
-    policy: str
-    figures: FleetMetrics
-    notes: Sequence[str]
+from commonwatt.study.sections.summaries import FleetSummary
 
 
 def study_fleet_section(
@@ -165,14 +121,14 @@ _DRAWN = (
 def _study_fleet_section_figure(
     drawn: _SectionChart, data: pl.DataFrame, language: str
 ) -> ReportFigure:
-    return ReportFigure(
-        name=f"fleet-{drawn.name}",
-        title=drawn.title.translate(language),
-        caption=drawn.caption.translate(language),
+    return report_figure(
+        f"fleet-{drawn.name}",
+        TABLES[drawn.table],
+        data,
+        language,
+        title=drawn.title,
+        caption=drawn.caption,
         svg=drawn.draw(data, language=language),
-        data=data,
-        of=f"table.{drawn.table}",
-        table=TABLES[drawn.table],
     )
 
 

@@ -1,0 +1,179 @@
+"""What the report says of the borrowing and the public debt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
+from commonwatt.core.messages import Message
+from commonwatt.report import (
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    report_fact,
+    report_figure,
+    report_table_of_rows,
+)
+from commonwatt.study.measures import (
+    CEILING_CHANCE_WITH,
+    CEILING_CHANCE_WITHOUT,
+    DEBT_GDP_WITH_MEDIAN,
+    DEBT_GDP_WITHOUT_MEDIAN,
+    FUNDING_CAPITAL,
+    FUNDING_FAN_WITH,
+    FUNDING_YEARS,
+    NEED,
+)
+from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+
+Answer = dict[str, Any]
+
+
+def study_funding_section(answer: Answer, language: str) -> ReportSection:
+    """Return the report's section on the funding and the public debt."""
+    return ReportSection(
+        name="funding",
+        title=Message("Pay for it: the bonds and the public debt").translate(language),
+        lede=_programme_capital_and_debt_lede(answer, language),
+        facts=_study_funding_facts(answer, language),
+        figures=[_study_funding_section_debt_figure(answer, language)],
+        tables=[
+            _study_funding_section_capital_table(answer, language),
+            _study_debt_by_year_table(answer, language),
+        ],
+        notes=[
+            Message(
+                "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
+                "capital is borrowed in full as it is spent; running cost and user charges are "
+                "not in this path. Both fans draw the same shocks.",
+                {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
+            ).translate(language),
+            answer["source"],
+        ],
+    )
+
+
+def _study_last_debt_path_year(answer: Answer) -> dict[str, Any]:
+    return answer["years"][-1]
+
+
+def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
+    last = _study_last_debt_path_year(answer)
+    values = {
+        "need": study_funding_amount_text(answer["total_bn"]),
+        "currency": answer["currency"],
+        "year": last["fiscal_year"],
+        "with": f"{100 * last['debt_with_gdp_share']:.2f}",
+        "without": f"{100 * last['debt_without_gdp_share']:.2f}",
+    }
+    return Message(
+        "Building it takes {currency} {need}. On the planned path the public debt in {year} is "
+        "{with} % of GDP with the programme and {without} % without it.",
+        values,
+    ).translate(language)
+
+
+def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
+    last_year = _study_last_debt_path_year(answer)["fiscal_year"]
+    with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
+    bounds = [
+        measure_cell_text(with_it[name], DEBT_GDP_WITH_MEDIAN, language)
+        for name in BAND_90.measure_quantile_column_names
+    ]
+    return [
+        report_fact(
+            NEED,
+            answer["total_bn"],
+            language,
+            of="funding.capital_bn",
+            currency=answer["currency"],
+        ),
+        report_fact(
+            DEBT_GDP_WITH_MEDIAN,
+            with_it["q50"],
+            language,
+            subject=last_year,
+            note=BAND_90.measure_interval_note(*bounds),
+            of="funding.fan_with_gdp_share",
+        ),
+        report_fact(
+            DEBT_GDP_WITHOUT_MEDIAN,
+            without_it["q50"],
+            language,
+            subject=last_year,
+            of="funding.fan_without_gdp_share",
+        ),
+        *_study_debt_ceiling_chance_facts(answer, language),
+    ]
+
+
+def _study_debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact]:
+    """Return the chance of breaking a ceiling, where the country has one."""
+    chances = (answer["chances_with"][-1], answer["chances_without"][-1])
+    shares = [row.get("debt_over_ceiling_probability") for row in chances]
+    # A country may have no ceiling; no fact is better than a chance of nought.
+    if None in shares:
+        return []
+    without_it = measure_value_text(shares[1], CEILING_CHANCE_WITHOUT, language)
+    return [
+        report_fact(
+            CEILING_CHANCE_WITH,
+            shares[0],
+            language,
+            note=Message("{share} without it", {"share": without_it}),
+            of="funding.ceiling_probability",
+        )
+    ]
+
+
+def study_funding_amount_text(bn: float) -> str:
+    """Return an amount as people say it, small ones in millions.
+
+    >>> study_funding_amount_text(8.014), study_funding_amount_text(0.0452)
+    ('8.01 bn', '45.2 mn')
+    """
+    return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
+
+
+def _study_funding_section_debt_figure(answer: Answer, language: str) -> ReportFigure:
+    return report_figure(
+        "funding-path",
+        FUNDING_FAN_WITH,
+        answer["fan_with"],
+        language,
+        title=Message("Debt with and without the programme"),
+        caption=Message("Medians of the fans, and the 90 % interval with the programme."),
+        svg=debt_with_and_without_need_chart(answer, language),
+    )
+
+
+def _study_funding_section_capital_table(answer: Answer, language: str) -> ReportTable:
+    return report_table_of_rows(
+        FUNDING_CAPITAL,
+        answer["capital"],
+        language,
+        title=Message("Capital by site"),
+        columns=(
+            "site",
+            "gpus",
+            "capital_usd_per_gpu",
+            "capital_usd_mn",
+            "running_usd_mn_a_year",
+        ),
+        cells_of={
+            "capital_usd_mn": [f"funding.{row['name']}.capital_usd_mn" for row in answer["capital"]]
+        },
+        note=Message("At the median of every cell of the cost library."),
+    )
+
+
+def _study_debt_by_year_table(answer: Answer, language: str) -> ReportTable:
+    return report_table_of_rows(
+        FUNDING_YEARS.in_currency(answer["currency"]),
+        answer["years"],
+        language,
+        title=Message("Year by year"),
+        currency=answer["currency"],
+    )
