@@ -25,8 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave only the proofs of the wing where proofs are asked for."""
+    """Leave only the proofs of the wing where proofs are asked for, else what the suite runs."""
     if not config.getoption("--prove"):
+        items[:] = [item for item in items if not item.get_closest_marker("proof_only")]
         return
     wing = config.getoption("--wing")
     chosen = [

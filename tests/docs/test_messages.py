@@ -4,6 +4,7 @@ import ast
 import gettext
 import re
 import string
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def said_in(path: Path) -> set[str]:
     return {text for text in sentences if re.search(r"[A-Za-z]{2}", text)}
 
 
+@cache
 def _catalogue() -> dict[str, str]:
     merged = {}
     for path in CATALOGUES:

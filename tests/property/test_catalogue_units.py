@@ -18,6 +18,7 @@ from commonwatt.catalogue.units import (
 )
 from commonwatt.catalogue.units.reference import pint_unit_registry, unit_as_pint_quantity
 from commonwatt.catalogue.units.table import CURRENCIES, UNITS, unit_lookup_table
+from tests.proofs import PROOFS
 
 NAMES = sorted(unit_lookup_table().factors)
 SYMBOLS = sorted(
@@ -57,7 +58,7 @@ def units(draw):
 
 
 @given(values, units(), st.sampled_from(["en", "zh-Hant"]))
-@settings(max_examples=400)
+@settings(max_examples=PROOFS.size(100, 1_000))
 def test_a_quantity_that_is_shown_is_read_back(value, text, language):
     unit = parse_unit(text)
     shown = format_quantity(value, unit, language)
@@ -65,7 +66,7 @@ def test_a_quantity_that_is_shown_is_read_back(value, text, language):
 
 
 @given(units(), st.sampled_from(["en", "zh-Hant"]))
-@settings(max_examples=400)
+@settings(max_examples=PROOFS.size(100, 1_000))
 def test_a_heading_is_the_unit_that_it_names(text, language):
     unit = parse_unit(text)
     again = parse_unit(format_unit(unit, language))
@@ -117,7 +118,7 @@ def test_conversion_composes_and_turns_back(value, names, data):
 
 
 @given(values, st.sampled_from(NAMES), st.sampled_from(NAMES))
-@settings(max_examples=400)
+@settings(max_examples=PROOFS.size(100, 1_000))
 def test_units_of_two_kinds_never_meet(value, source_name, other):
     assume(unit_lookup_table().dims[source_name] != unit_lookup_table().dims[other])
     source, target = parse_unit(_text(source_name)), parse_unit(_text(other))
@@ -147,7 +148,7 @@ PIECES = st.lists(
 
 
 @given(st.one_of(RAW, PIECES), st.sampled_from(["", "HKD", "EUR"]))
-@settings(max_examples=1500)
+@settings(max_examples=PROOFS.size(300, 3_000))
 @example("²", "")
 @example("m" + "^9" * 90, "")
 @example("9" * 190 + " kWh", "")

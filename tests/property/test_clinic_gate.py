@@ -21,6 +21,7 @@ from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
+from tests.proofs import PROOFS
 
 GUIDES = load_department_guides()
 
@@ -177,9 +178,10 @@ def expected(step, human, calls):
 
 
 @pytest.mark.slow
-@settings(max_examples=1_000, deadline=None)
+@pytest.mark.prove
+@settings(max_examples=PROOFS.size(150, 1_000), deadline=None)
 @given(st.lists(st.tuples(steps, humans), min_size=1, max_size=6))
-def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):
+def test_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):
     plan = f"plan-{next(PLANS)}"
     statements = {i: statement_for(human, plan, i) for i, (_, human) in enumerate(drawn)}
     runner = PathwayRunner(GATE, PATHWAY, plan)

@@ -20,6 +20,7 @@ from tests.clinic_histories import (
     to,
     write,
 )
+from tests.proofs import PROOFS
 
 MADE = desk()
 COUNT = iter(range(10**9))
@@ -207,7 +208,7 @@ def gate_says(prefix: str) -> str:
 def test_histories_written_past_the_desk_are_allowed_exactly_when_they_are_lawful():
     rules = Counter[str]()
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=PROOFS.size(100, 600), deadline=None)
     @given(histories())
     def drawn(history):
         prefix = f"a{next(COUNT)}-"
@@ -228,7 +229,7 @@ def test_histories_written_past_the_desk_are_allowed_exactly_when_they_are_lawfu
 def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
     answers, steps = Counter[bool](), Counter[bool]()
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=PROOFS.size(80, 400), deadline=None)
     @given(histories())
     def drawn(history):
         prefix, accepted_steps = f"b{next(COUNT)}-", []

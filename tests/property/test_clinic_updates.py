@@ -11,6 +11,7 @@ from commonwatt.clinic.domain.registry.plan import (
     can_change_model,
 )
 from tests.clinic_factories import BODIES, DIGEST, PLAN, put, with_deployment
+from tests.proofs import PROOFS
 
 changes = st.fixed_dictionaries(
     {
@@ -35,7 +36,7 @@ def inside(change) -> bool:
     )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=PROOFS.size(300, 3_000), deadline=None)
 @given(changes)
 def test_changes_are_covered_exactly_when_every_limit_holds(change):
     plan = ChangePlan(**PLAN | {"kinds": frozenset(PLAN["kinds"])})

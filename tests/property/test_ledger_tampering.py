@@ -15,6 +15,7 @@ from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerError, Person, inde
 from commonwatt.ledger.export import export_ledger
 from commonwatt.ledger.keys import actor_signature_holds
 from tests import tampering
+from tests.proofs import PROOFS
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROOT, CLERK = Key.from_seed(bytes(32)), Key.from_seed(bytes([7]) * 32)
@@ -59,9 +60,10 @@ def test_the_verifier_shares_no_code_with_the_writer(exported: Path):
 
 
 @pytest.mark.slow
-def test_a_thousand_random_tamperings_are_all_found(exported: Path, tmp_path: Path):
+@pytest.mark.prove
+def test_random_tamperings_are_all_found(exported: Path, tmp_path: Path):
     whole, chance = tampering.read(exported), Random(6)
-    for _ in range(1_000):
+    for _ in range(PROOFS.size(200, 1_000)):
         tampering.write(tampering.tamper(whole, chance), tmp_path)
         with pytest.raises(SystemExit, match="NOT WHOLE"):
             independent.verify_exported_ledger([str(tmp_path)])

@@ -23,6 +23,7 @@ from commonwatt.treasury.engines.bonds.pricing import (
     modified_duration,
     yield_from_clean_price,
 )
+from tests.proofs import PROOFS
 
 DAY_COUNTS = {
     DayCount.ACT_ACT_ISDA: ql.ActualActual(ql.ActualActual.ISDA),
@@ -94,10 +95,11 @@ def differences(bond, settle, yield_rate):
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_bonds_agree_with_quantlib_to_1e_8():
+@pytest.mark.prove
+def test_random_bonds_agree_with_quantlib_to_1e_8():
     rng = np.random.default_rng(20260401)
     worst = np.zeros(6)
-    for _ in range(10_000):
+    for _ in range(PROOFS.size(1_500, 10_000)):
         bond = random_bond(rng)
         life = (bond.maturity_on - bond.issue_on).days
         settle = bond.issue_on + timedelta(days=int(rng.integers(0, life)))

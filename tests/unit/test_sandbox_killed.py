@@ -15,10 +15,13 @@ from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.store import records, schema
 from commonwatt.sandbox.usecases.projects.project import Project
 from tests import sandbox_killed as child
+from tests.proofs import PROOFS
 from tests.sandbox_node import open_folder
 from tests.sandbox_project import SandboxProject
 
 MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 28)
+if not PROOFS.full:
+    MOMENTS = MOMENTS[1::3]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,7 @@ def _walk(folder, moment):
 
 
 @pytest.mark.slow
+@pytest.mark.prove
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_project_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path):
     folder = tmp_path / "copy"

@@ -18,6 +18,7 @@ from commonwatt.ledger import Ledger
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy import account, measures
 from tests.databases import postgresql
+from tests.proofs import PROOFS
 
 
 def _opened(path):
@@ -210,10 +211,11 @@ def _lower_bound(without, with_one):
 
 
 @pytest.mark.slow
+@pytest.mark.prove
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_no_attacker_tells_neighbours_apart_better_than_epsilon_allows(name):
     ask = MECHANISMS[name]
-    tries = 2_000
+    tries = PROOFS.size(600, 4_000)
     without = np.array([ask(0) for _ in range(tries)])
     with_one = np.array([ask(1) for _ in range(tries)])
     assert _lower_bound(without, with_one) <= EPSILON * 1.02

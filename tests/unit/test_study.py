@@ -196,6 +196,8 @@ def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path,
     assert "could not be made" not in whole.report.read_text(encoding="utf-8")
 
 
+@pytest.mark.proof_only
+@pytest.mark.prove
 def test_the_other_shipped_programme_is_whole(tmp_path):
     store = RunStore(tmp_path)
     study = run_study("fjord", store)

@@ -18,6 +18,7 @@ from commonwatt.web.errors import (
 )
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ACTION_ROLES, ConsoleRole
+from tests.proofs import PROOFS
 
 FORMS = {"accounts"}  # for people: programs manage no accounts
 PEOPLE = ("text/html",)
@@ -119,6 +120,7 @@ _SKIPPED = re.compile(r"^/(accounts|account|sign-out|works/\{kind\}|oidc)")
 
 
 @pytest.mark.slow
+@pytest.mark.prove
 def test_nothing_that_a_machine_sends_breaks_the_server(console, schema):
     api = schemathesis.openapi.from_dict(schema)
     token = _token(console, *ConsoleRole)
@@ -132,7 +134,7 @@ def test_nothing_that_a_machine_sends_breaks_the_server(console, schema):
             strategy = operation.as_strategy()
 
             @settings(
-                max_examples=5,
+                max_examples=PROOFS.size(2, 10),
                 deadline=None,
                 database=None,
                 derandomize=True,
