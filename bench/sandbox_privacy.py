@@ -46,7 +46,8 @@ from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_ki
 from commonwatt.sandbox.engines.privacy import account, measures
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.usecases.projects.project import Project, ProjectFacts
 from tests.databases import postgresql
 

@@ -13,10 +13,8 @@ from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
 from commonwatt.fleet.engines.simulator.fast import can_replay_fast
 from tests.fleet_cases import fleets, workloads
-from tests.plain_kernels import run_bits_plainly
 from tests.reference.test_fleet_engine_kernel import assert_same, setup_of
 
-run_bits_plainly()
 PLACES, ORDERS = ("first-fit", "best-fit", "worst-fit", "consolidate"), ("fifo", "sjf", "priority")
 
 

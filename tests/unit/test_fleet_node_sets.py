@@ -39,9 +39,7 @@ from commonwatt.fleet.engines.simulator.releases import (
     idle_fleet_releases,
     refresh_release_times_of_place,
 )
-from tests.plain_kernels import run_bits_plainly
 
-run_bits_plainly()
 IS_PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 plainly = pytest.mark.skipif(not IS_PLAIN, reason="compiled, only another kernel can call it")
 # Sizes around a word of 64 nodes, and around a word of words.

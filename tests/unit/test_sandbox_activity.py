@@ -9,7 +9,7 @@ from commonwatt.ledger import actor_id_of
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.lifecycle import ProjectState
 from commonwatt.sandbox.engines.privacy import measures
-from commonwatt.sandbox.io.store.opt_outs import people_in_tables
+from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.wipe import wipe
 from commonwatt.sandbox.usecases.projects.activity import (
     ActivityThresholds,

@@ -24,8 +24,8 @@ from commonwatt.sandbox.io.store.opt_outs import (
     excluded_people,
     opt_out_reaches,
     record_opt_out,
-    table_without_people,
 )
+from commonwatt.sandbox.io.store.people_tables import table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
 from tests.databases import empty, postgresql
 from tests.sandbox_node import open_folder, proved_node

@@ -21,7 +21,8 @@ from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import omop_table_fields
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, table_without_people
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.io.store.people_tables import table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
 from tests.proofs import PROOFS
 from tests.sandbox_node import open_folder

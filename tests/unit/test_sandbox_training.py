@@ -18,7 +18,8 @@ from commonwatt.sandbox.engines.airlock.training import (
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches, people_in_tables
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches
+from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.schema import uses
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
 from tests.sandbox_node import open_folder, proved_node

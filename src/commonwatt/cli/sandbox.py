@@ -14,7 +14,7 @@ from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
-    from commonwatt.sandbox.usecases.steps import ProjectContext
+    from commonwatt.sandbox.usecases.projects.context import ProjectContext
 
 sandbox = LazyGroup(
     name="sandbox",
@@ -215,10 +215,10 @@ def sandbox_synthesize_command(
 @_rooms
 def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
-    from commonwatt.sandbox.usecases import steps
+    from commonwatt.sandbox.usecases.projects.status import project_status
 
     return _command_result_of_project_facts(
-        steps.project_status(_project_context_of_click_options(room, who))
+        project_status(_project_context_of_click_options(room, who))
     )
 
 
@@ -472,7 +472,7 @@ def sandbox_prove_command(node: Path) -> CommandResult:
 
 
 def _project_context_of_click_options(room: str, who: dict[str, Any]) -> ProjectContext:
-    from commonwatt.sandbox.usecases.steps import ProjectContext
+    from commonwatt.sandbox.usecases.projects.context import ProjectContext
 
     return ProjectContext(
         ledger=who["where"], projects_folder=who["rooms"], project=room,

@@ -5,28 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import UsageError
+from commonwatt.core.jit import kernels_for_small_work
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies import SchedulingPolicy
 from commonwatt.fleet.domain.tables import JOBS, PACKING_CURVE
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.metrics import FleetMetrics, fleet_metrics
-from commonwatt.fleet.engines.packing import PackingResult, place_arrived_load
 from commonwatt.fleet.engines.simulator import (
     JobState,
     Runtime,
     SimulationResult,
+    is_replay_small,
     simulate_schedule,
     simulate_user,
 )
 from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.own_policy import load_user_scheduling_policy
+
+if TYPE_CHECKING:
+    from commonwatt.fleet.engines.packing import PackingResult
 
 _WARM_UP_LOAD = 1e-3  # of an arrived load: enough to load the kernels
 
@@ -73,21 +77,23 @@ def run_fleet_simulation(
     """Simulate once and return the figures.
 
     Two jobs are simulated beforehand, so that loading or compiling the kernels does
-    not count as the engine's time.
+    not count as the engine's time. A small trace is simulated without the compiler.
     """
-    _warm_up_simulator(inputs, policy, seed, runtime, quotas)
-    # CPU time, because other programs on the machine must not make the engine look slow.
-    began = time.process_time()
-    result = simulate_schedule(
-        inputs.workload,
-        inputs.fleet,
-        policy,
-        pool=inputs.pool,
-        seed=seed,
-        runtime=runtime,
-        quotas=quotas,
-    )
-    spent = time.process_time() - began
+    is_small = is_replay_small(inputs.workload, inputs.fleet, policy, quotas=quotas)
+    with kernels_for_small_work(is_small=is_small):
+        _warm_up_simulator(inputs, policy, seed, runtime, quotas)
+        # CPU time, because other programs on the machine must not make the engine look slow.
+        began = time.process_time()
+        result = simulate_schedule(
+            inputs.workload,
+            inputs.fleet,
+            policy,
+            pool=inputs.pool,
+            seed=seed,
+            runtime=runtime,
+            quotas=quotas,
+        )
+        spent = time.process_time() - began
     return FleetRun(
         policy=policy.name,
         inputs=inputs,
@@ -123,6 +129,8 @@ def run_arrived_load_packing(
     inputs: FleetInputs, policy: SchedulingPolicy, *, load: float, seed: int
 ) -> dict[str, Any]:
     """Run the arrived-load protocol and return its figures for `--json`."""
+    from commonwatt.fleet.engines.packing import place_arrived_load
+
     # Loading or compiling the kernels is not the engine's time.
     place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_WARM_UP_LOAD, seed=seed)
     began = time.process_time()

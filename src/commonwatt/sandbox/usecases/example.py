@@ -42,7 +42,8 @@ from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, noisy_count
 from commonwatt.sandbox.engines.risk.report import RiskReport
 from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_fhir
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.usecases.projects.base import KEY
 from commonwatt.sandbox.usecases.projects.project import (
     JobSubmission,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Key, Ledger
+from commonwatt.ledger import Ledger
 from commonwatt.ledger.usecases import with_ledger
 from commonwatt.sandbox.domain.job import JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.domain.lifecycle import RecallReason
@@ -27,9 +26,11 @@ from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_b
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.imports.genomes import FORM as GENOMIC
 from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_as
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_in_tables
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.wipe import WipeProof
 from commonwatt.sandbox.usecases.projects.activity import ActivityThresholds, activity_report
+from commonwatt.sandbox.usecases.projects.context import ProjectContext
 from commonwatt.sandbox.usecases.projects.erasure import (
     ErasureResult,
     erase_person,
@@ -38,32 +39,6 @@ from commonwatt.sandbox.usecases.projects.erasure import (
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectContext:
-    """Where a project is and who acts in it now.
-
-    Args:
-        ledger: Path or URL of the ledger.
-        projects_folder: Folder of all projects.
-        project: The project's name.
-        key_file: Key of who acts; none to look only.
-        now: The time.
-    """
-
-    ledger: str
-    projects_folder: Path
-    project: str
-    key_file: Path | None
-    now: datetime
-
-    @property
-    def key(self) -> Key:
-        """Return the key of who acts."""
-        if self.key_file is None:
-            raise UsageError("--key", wanted=Message("the key file of who acts"))
-        return Key.load(self.key_file)
 
 
 def in_project(context: ProjectContext, use: Callable[[Project], T]) -> T:
@@ -318,11 +293,6 @@ def project_activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
             project.ledger, project.folder, project.name, context.now, limits
         ),
     )
-
-
-def project_status(context: ProjectContext) -> dict[str, Any]:
-    """Return the state of a project, its datasets and its outputs."""
-    return in_project(context, lambda project: project.status())
 
 
 def reviewed_output_bytes(context: ProjectContext, output: str) -> bytes:

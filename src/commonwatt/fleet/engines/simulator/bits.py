@@ -6,17 +6,12 @@ floating point in NumPy; the sign bit is a bit like any other here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from numba.cpython.unsafe import numbers  # type: ignore[import-untyped]  # no stubs
 
-from commonwatt.core.jit import njit
+from commonwatt.core.jit import leading_zeros, njit, trailing_zeros
 from commonwatt.fleet.domain.workload import I64
-
-_trailing_zeros = cast("Callable[[int], int]", numbers.trailing_zeros)  # pyright: ignore[reportUnknownMemberType]
-_leading_zeros = cast("Callable[[int], int]", numbers.leading_zeros)  # pyright: ignore[reportUnknownMemberType]
 
 # Typed numbers: compiled code would take a plain one for a literal, and compile every
 # function that it is handed to once more.
@@ -26,13 +21,13 @@ ZERO, ONE, NONE, LATER = (cast("int", np.int64(number)) for number in (0, 1, -1,
 @njit(inline=True)
 def lowest_bit_of_simulator_word(word: int) -> int:
     """Return the place of the lowest bit of a word that is not 0."""
-    return _trailing_zeros(word)
+    return trailing_zeros(word)
 
 
 @njit(inline=True)
 def highest_bit_of_simulator_word(word: int) -> int:
     """Return the place of the highest bit of a word that is not 0."""
-    return 63 - _leading_zeros(word)
+    return 63 - leading_zeros(word)
 
 
 def empty_job_queue_bitset_and_floors(size: int) -> tuple[I64, I64]:

@@ -15,10 +15,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.epsilon import MILLION
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy.measures import check_epsilon
 
-MILLION: Final = 1_000_000
 WHOLE_PROJECT: Final = ""
 """The name under which a project's own budget is kept."""
 

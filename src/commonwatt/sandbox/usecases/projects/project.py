@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 import commonwatt.sandbox.io.imports.genomes as genomes
 import commonwatt.sandbox.io.store.opt_outs as consent
+import commonwatt.sandbox.io.store.people_tables as people_tables
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.files import save_bytes
@@ -67,6 +68,7 @@ from commonwatt.sandbox.usecases.projects.requests import (
     QueryResult,
     SubmissionResult,
 )
+from commonwatt.sandbox.usecases.projects.status import project_state_rows
 from commonwatt.stores.migrate import migration_copies_of
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import BUDGETS, PROJECTS
@@ -565,7 +567,7 @@ class Project(ProjectBase):
         copies_folder = self.folder / "views"
         frames = {
             name: pl.read_parquet(
-                consent.table_without_people(signed.table_path(name), excluded, copies_folder)
+                people_tables.table_without_people(signed.table_path(name), excluded, copies_folder)
             )
             for name in names
         }
@@ -582,21 +584,7 @@ class Project(ProjectBase):
 
     def status(self) -> dict[str, Any]:
         """Return the project's state, datasets, outputs and models; no value of a record."""
-        with self.ledger.reading() as tx:
-            # Rows as they are stored: none of these tables has a column that could hold a value
-            # of a record.
-            row = records.data_project_row(tx, self.name)
-            return {
-                "room": self.name,
-                "state": row.state,
-                "scope": row.scope,
-                "expires_on": row.expires_on,
-                "lane_largest_epsilon": records.preapproved_micro_epsilon(tx, self.name)
-                / account.MILLION,
-                "datasets": records.project_table_rows(tx, self.name, schema.datasets),
-                "outputs": records.project_table_rows(tx, self.name, schema.outputs),
-                "models": records.trained_model_rows(tx, self.name),
-            }
+        return project_state_rows(self.ledger, self.name)
 
     # What the moves are made of.
 
@@ -658,7 +646,7 @@ class Project(ProjectBase):
             dataset=provenance.dataset.name, tables=request.tables,
             # Whom the job can really see and not whom the table holds: an audit asks whose rows a
             # use reached.
-            people=consent.people_in_tables(tables) - provenance.unseen_people, at=at,
+            people=people_tables.people_in_tables(tables) - provenance.unseen_people, at=at,
         )  # fmt: skip
         with self.transaction() as tx:
             # A dataset deleted since it was opened must not be on record as used.
@@ -671,7 +659,7 @@ class Project(ProjectBase):
         """Return the job with the tables that it may see."""
         copies_folder = self.folder / "views"
         inputs = {
-            table.lower(): consent.table_without_people(
+            table.lower(): people_tables.table_without_people(
                 provenance.dataset.table_path(table), provenance.unseen_people, copies_folder
             )
             for table in request.tables
@@ -685,13 +673,13 @@ class Project(ProjectBase):
                 *sorted(provenance.unseen_people),
             ]
             rows = training_table(provenance.dataset, training, provenance.unseen_people)
-            inputs[TRAIN] = consent.cached_isolated_job_table(
+            inputs[TRAIN] = people_tables.cached_isolated_job_table(
                 copies_folder, key_parts, rows.write_parquet
             )
         # R as Debian ships it reads no Parquet, and a job cannot install packages.
         if request.language is JobLanguage.R:
             inputs = {
-                name: consent.isolated_job_table_as_csv(path, copies_folder)
+                name: people_tables.isolated_job_table_as_csv(path, copies_folder)
                 for name, path in inputs.items()
             }
         return IsolatedJob(
@@ -807,7 +795,7 @@ class Project(ProjectBase):
     ) -> frozenset[str]:
         """Take a cost from the budgets and put the use on record; return whom it must not see."""
         actor = actor_id_of(by.public_key)
-        people = consent.people_in_tables(dataset.table_path(table) for table in tables)
+        people = people_tables.people_in_tables(dataset.table_path(table) for table in tables)
         with self.transaction() as tx:
             # In the transaction of the payment: whoever opts out after it is missing from the
             # next use, never from half of this one.
