@@ -116,6 +116,19 @@ def test_a_second_study_is_the_same_run_and_computes_no_stage_again(studied):
     assert again.stages.computed == []
 
 
+def test_tables_of_the_examples_lead_to_what_is_shipped_and_to_the_day_of_the_file(studied):
+    _, study = studied
+    by_name = {figure["name"]: figure for figure in study.run.figures}
+    for table, stage, part in (
+        ("sandbox_attacks", "example-project", "rooms"),
+        ("clinic_funnel", "example-models", "models"),
+    ):
+        (wrote,) = by_name[f"table.{table}"]["inputs"]
+        assert wrote.startswith(f"stage.{stage}.")
+        assert by_name[wrote]["inputs"] == [f"shipped.{stage}", f"programme.{part}.on"]
+        assert "shipped" in by_name[f"shipped.{stage}"]["source"]
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_the_tables_are_the_same_bytes_on_any_number_of_threads(tmp_path, threads):
     programme = small_programme(tmp_path)

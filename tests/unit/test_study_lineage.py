@@ -101,6 +101,7 @@ def test_a_figure_leads_to_the_stages_that_wrote_its_tables_and_to_their_files(s
     assert all(any(b.name.startswith("stage.schedule.") for b in s.inputs) for s in stages)
     schedule = next(figure for name, figure in known.items() if name.startswith("stage.schedule."))
     assert schedule["source"].startswith("stage ")
+    assert {"input.jobs.csv", "input.jobs.toml"} <= set(schedule["inputs"])
 
 
 def test_bands_and_break_even_points_lead_to_their_stages_and_to_what_both_alternatives_change(

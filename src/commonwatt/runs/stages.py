@@ -69,6 +69,8 @@ class StageStore:
         self.folder = root / FOLDER
         self.reused: list[str] = []
         self.computed: list[str] = []
+        self.lineage_by_key: dict[str, StageResult] = {}
+        """Every stage that was handed out, without its values: what it was made from."""
 
     def get_or_compute(
         self,
@@ -83,6 +85,13 @@ class StageStore:
             inputs: Everything that decides it, a frozen dataclass.
             before: Called before it is computed, to report progress.
         """
+        result = self._cached_or_computed(stage, inputs, before)
+        self.lineage_by_key[result.key] = replace(result, data={}, tables={})
+        return result
+
+    def _cached_or_computed(
+        self, stage: Stage[Inputs], inputs: Inputs, before: Callable[[], None]
+    ) -> StageResult:
         folder = self.folder / run_stage_cache_key(stage.name, inputs)
         if (cached := _load_cached_run_stage(folder)) is not None:
             self.reused.append(stage.name)

@@ -18,9 +18,12 @@ from commonwatt.core.extras import missing_extra_error
 from commonwatt.core.messages import Message, translations_sha256
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageResult, StageStore
+from commonwatt.runs.inputs import StatesInputs
 from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import ROOT
 
 ReportProgress = Callable[[Message], None]
+EXAMPLE_PROJECT, EXAMPLE_MODELS = "example-project", "example-models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Annex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnexStageInputs:
+class AnnexStageInputs(StatesInputs):
     """What decides an annex, beside the code and the shipped data.
 
     Args:
@@ -48,12 +51,18 @@ class AnnexStageInputs:
         seed: The programme's seed.
         language: The reader's language.
         translations: Digest of the words of that language.
+        part: The part of the programme file that asks for it.
     """
 
     on: date
     seed: int
     language: str
     translations: str
+    part: str
+
+    def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield the day that the programme states."""
+        yield f"{ROOT}.{self.part}.on", self.on.isoformat()
 
 
 def programme_project_and_model_annexes(
@@ -62,14 +71,16 @@ def programme_project_and_model_annexes(
     """Yield the sections on data projects and models that the programme asks for."""
     words = translations_sha256(language)
     rooms, models = programme.file.rooms, programme.file.models
-    wanted: list[tuple[Stage[AnnexStageInputs], date, Message]] = []
+    wanted: list[tuple[Stage[AnnexStageInputs], str, date, Message]] = []
     if rooms is not None and rooms.example:
-        wanted.append((PROJECT_STAGE, rooms.on, Message("Walking the example data project")))
+        progress = Message("Walking the example data project")
+        wanted.append((PROJECT_STAGE, "rooms", rooms.on, progress))
     if models is not None and models.examples:
-        wanted.append((MODELS_STAGE, models.on, Message("Looking at the medical models")))
-    for stage, on, progress in wanted:
+        progress = Message("Looking at the medical models")
+        wanted.append((MODELS_STAGE, "models", models.on, progress))
+    for stage, part, on, progress in wanted:
         inputs = AnnexStageInputs(
-            on=on, seed=programme.file.seed, language=language, translations=words
+            on=on, seed=programme.file.seed, language=language, translations=words, part=part
         )
         result = stages.get_or_compute(stage, inputs, partial(report_progress, progress))
         annex = _annex_of_stage(result)
@@ -121,8 +132,8 @@ def _example_models_stage_result(inputs: AnnexStageInputs) -> StageResult:
     return StageResult(data={"section": section.as_data(), "absent_because": None}, tables=tables)
 
 
-PROJECT_STAGE = Stage(name="example-project", compute=_example_project_stage_result)
-MODELS_STAGE = Stage(name="example-models", compute=_example_models_stage_result)
+PROJECT_STAGE = Stage(name=EXAMPLE_PROJECT, compute=_example_project_stage_result)
+MODELS_STAGE = Stage(name=EXAMPLE_MODELS, compute=_example_models_stage_result)
 
 
 def _absent_annex_stage_result(

@@ -7,7 +7,7 @@ figure that its formula does not give stops the study.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -19,6 +19,7 @@ from commonwatt.report import FigureOrigin
 from commonwatt.runs import StageResult
 from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
+from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
@@ -37,9 +38,9 @@ from commonwatt.study.stages.sites import (
 )
 from commonwatt.treasury.usecases.countries import open_treasury_country
 
-SHIPPED_EXAMPLES = {
-    "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
-    "models": "shipped example models, data/clinic/example_models.yaml: made up, drawn by the seed",
+SHIPPED_EXAMPLES: Mapping[str, str] = {
+    EXAMPLE_PROJECT: "shipped example project, data/sandbox/example: made-up patients, its README",
+    EXAMPLE_MODELS: "shipped example models, data/clinic/example_models.yaml: drawn by the seed",
 }
 # How the rows of a table that holds more than figures were made, by the start of its name.
 TABLE_SENTENCES: Mapping[str, Message] = {
@@ -148,6 +149,7 @@ def study_figures(
     compared: Comparison | None,
     basis: StudyBasis,
     tables: Tables,
+    lineage_by_key: Mapping[str, StageResult],
 ) -> list[FigureNode]:
     """Return every figure and every input of a study; inputs of a node are among them.
 
@@ -157,6 +159,7 @@ def study_figures(
         compared: Its alternatives.
         basis: What the figures are evaluated over.
         tables: Every table of the run, those of the basis among them.
+        lineage_by_key: Every stage that the run opened, by its key.
 
     Raises:
         IdentityError: A figure has no formula, or its formula gives another value.
@@ -173,8 +176,9 @@ def study_figures(
     ]
     unique = {node.name: node for node in nodes}
     for node in (
-        *_study_stage_figure_nodes(result, compared, unique),
-        *_run_table_figure_nodes(tables, basis, result, compared, unique),
+        *_study_stage_figure_nodes(result, compared, lineage_by_key, unique),
+        *_example_figure_nodes(lineage_by_key),
+        *_run_table_figure_nodes(tables, basis, result, compared, lineage_by_key, unique),
         *_evaluated_figure_nodes(result, options, tables),
     ):
         unique[node.name] = node
@@ -390,7 +394,10 @@ def stage_figure_name(name: str, key: str) -> str:
 
 
 def _study_stage_figure_nodes(
-    result: StudyResult, compared: Comparison | None, known: Mapping[str, FigureNode]
+    result: StudyResult,
+    compared: Comparison | None,
+    lineage_by_key: Mapping[str, StageResult],
+    known: Mapping[str, FigureNode],
 ) -> Iterator[FigureNode]:
     """Yield every stage with its edges, files and inputs, as the stages themselves recorded."""
     own = [stage for stage in (result.cost, result.placement, result.funding) if stage]
@@ -405,13 +412,42 @@ def _study_stage_figure_nodes(
     for variants, stages in of_variants:
         for stage in stages:
             whole.setdefault(stage.key, _stage_figure_node(stage, variants, known))
-            for name, key in stage.edges:
-                # A stage that was reused may have taken from one that this run never opened: its
-                # key alone names it.
-                edges.setdefault(
-                    key, _stage_figure_node(StageResult(data={}, name=name, key=key), (), {})
-                )
+            _add_edge_figure_nodes(edges, stage, variants, lineage_by_key, known)
     yield from (edges | whole).values()
+
+
+def _add_edge_figure_nodes(
+    edges: dict[str, FigureNode],
+    stage: StageResult,
+    variants: Sequence[str],
+    lineage_by_key: Mapping[str, StageResult],
+    known: Mapping[str, FigureNode],
+) -> None:
+    """Add every stage that a stage took from, and those behind them, by their keys."""
+    for name, key in stage.edges:
+        if key not in edges:
+            # A stage that was reused may have taken from one that this run never opened: its key
+            # alone names it.
+            behind = lineage_by_key.get(key, StageResult(data={}, name=name, key=key))
+            edges[key] = _stage_figure_node(behind, variants, known)
+            _add_edge_figure_nodes(edges, behind, variants, lineage_by_key, known)
+
+
+def _example_figure_nodes(lineage_by_key: Mapping[str, StageResult]) -> Iterator[FigureNode]:
+    """Yield the stages of the examples, and the shipped examples that they walk."""
+    for stage in lineage_by_key.values():
+        if stage.name not in SHIPPED_EXAMPLES:
+            continue
+        shipped = FigureNode(
+            name=f"shipped.{stage.name}",
+            label=Message("Shipped: {name}", {"name": stage.name}),
+            shown=stage.name,
+            source=SHIPPED_EXAMPLES[stage.name],
+        )
+        yield shipped
+        node = _stage_figure_node(stage, (), {})
+        # The day alone is the programme's; the people and models are made up and shipped.
+        yield replace(node, inputs=[shipped.name, *(name for name, _ in stage.stated)])
 
 
 def _stage_figure_node(
@@ -442,16 +478,19 @@ def _run_table_figure_nodes(
     basis: StudyBasis,
     result: StudyResult,
     compared: Comparison | None,
+    lineage_by_key: Mapping[str, StageResult],
     known: Mapping[str, FigureNode],
 ) -> Iterator[FigureNode]:
     """Yield a node for each table of the run, from the stages that wrote it."""
     files = [name for name in known if name.startswith("input.")]
-    of_wing = {
+    of_wing: dict[str, list[StageResult | None]] = {
         "fleet": [result.base_case.fleet, *result.compared_fleets],
         "cost": [result.cost],
         "place": [result.placement],
         "funding": [result.funding, result.base_case.capital_stage],
-        "alternatives": compared.stages if compared else [],
+        "alternatives": list(compared.stages) if compared else [],
+        "sandbox": [each for each in lineage_by_key.values() if each.name == EXAMPLE_PROJECT],
+        "clinic": [each for each in lineage_by_key.values() if each.name == EXAMPLE_MODELS],
     }
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
@@ -463,8 +502,7 @@ def _run_table_figure_nodes(
             shown=f"{frame.height:,} × {frame.width}",
             sentence=_study_table_description_sentence(name),
             table=name,
-            # Tables of the annexes come from no stage; what the programme read is all that can be
-            # said of them.
+            # The table of a what-if sets two runs side by side and is no stage's own.
             inputs=list(stages) or files,
         )
 

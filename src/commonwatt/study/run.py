@@ -227,7 +227,14 @@ class _StudyReport:
 
     def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
-        return study_figures(self.programme, findings.result, findings.comparison, basis, tables)
+        return study_figures(
+            self.programme,
+            findings.result,
+            findings.comparison,
+            basis,
+            tables,
+            self.stages.lineage_by_key,
+        )
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
