@@ -34,12 +34,14 @@ $(BIN)/python:
 	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
 
 # Byte code is compiled when a module is first imported: most of what is installed never is.
-# What builds the package is laid aside and gone again, so that the run has what it needs alone.
+# What builds the package is laid aside and gone again, so that the run has what it needs alone;
+# so has setuptools, which older Pythons lay into every new environment and read at every start.
 $(RUN_STAMP): requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --no-compile --no-deps --require-hashes -r requirements/run.lock
 	$(PIP) install --no-compile --no-deps --require-hashes --target $(VENV)/build -r requirements/build.lock
 	PYTHONPATH=$(VENV)/build $(PIP) install --no-deps --no-build-isolation -e .
 	@rm -rf $(VENV)/build
+	@$(PIP) --quiet uninstall --yes setuptools
 	@touch $@
 
 $(STAMP): requirements/dev.lock pyproject.toml | $(BIN)/python

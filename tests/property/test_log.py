@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from enum import Enum
@@ -225,16 +223,16 @@ def test_a_file_rotates_and_loses_no_line_of_any_thread(tmp_path):
     assert sorted(lines) == [(i, j) for i in range(4) for j in range(100)]
 
 
-def test_help_does_not_wait_for_the_log():
-    script = (
-        "import sys; from commonwatt.cli import root; from commonwatt.cli.frame import run_main;"
-        "run_main(root, ['--help']); sys.exit('structlog' in sys.modules)"
-    )
-    source = str(Path(__file__).parents[2] / "src")
-    environment = {k: v for k, v in os.environ.items() if k != "COMMONWATT_LOG"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False,
-                          env=environment | {"PYTHONPATH": source})  # fmt: skip
-    assert done.returncode == 0
+def test_a_line_says_when_and_by_which_process_in_an_order_that_stays(tmp_path):
+    before = datetime.now(UTC)
+    with logging_to(str(tmp_path / "log")):
+        log_event(LogEvent.COMMAND_ENDED, acts=3)
+    text = (tmp_path / "log").read_text("utf-8")
+    line = json.loads(text)
+    assert text == json.dumps(line, sort_keys=True) + "\n"
+    assert (line["event"], line["level"], line["pid"]) == ("command-ended", "info", os.getpid())
+    assert line["at"].endswith("Z")
+    assert before <= datetime.fromisoformat(line["at"]) <= datetime.now(UTC)
 
 
 def test_two_calls_in_two_languages_hear_their_own(capsys):

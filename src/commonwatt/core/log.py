@@ -21,10 +21,11 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Generator, Mapping, MutableMapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -309,38 +310,19 @@ _LOG_CONTEXT: ContextVar[dict[str, Any]] = ContextVar("commonwatt_log", default=
 
 
 class _StructuredLog:
-    """An open log; structlog is imported with its first line only, since it costs 0.2 s."""
+    """An open log."""
 
     def __init__(self, destination: str) -> None:
         self.destination = destination
         self._file = None if destination == LOG_TO_STDERR else RotatingLogFile(Path(destination))
-        self._logger: Any = None
         self._lost_lines = 0
 
     def write_event(self, event: LogEvent, fields: Mapping[str, Any]) -> bool:
         """Write a line; return whether it is in the log's file."""
         level = "error" if event in LOG_ERRORS else "warning" if event in LOG_WARNINGS else "info"
-        line: str = self._structured_logger().msg(event.value, level=level, **fields)
-        return self._write_line(line)
-
-    def _structured_logger(self) -> Any:
-        if self._logger is None:
-            import structlog  # noqa: PLC0415
-
-            self._logger = structlog.wrap_logger(
-                structlog.ReturnLogger(),
-                processors=[
-                    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-                    _add_process_number,
-                    structlog.processors.JSONRenderer(serializer=json.dumps, sort_keys=True),
-                ],
-                # Named, because the default is whatever class this process has configured for
-                # structlog, and its level filter could swallow our lines.
-                wrapper_class=structlog.BoundLogger,
-                context_class=dict,
-                cache_logger_on_first_use=True,
-            )
-        return self._logger
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        facts = {"event": event.value, "level": level, "at": at, "pid": os.getpid()}
+        return self._write_line(json.dumps({**fields, **facts}, sort_keys=True))
 
     def _write_line(self, line: str) -> bool:
         if self._file is None:
@@ -356,13 +338,6 @@ class _StructuredLog:
             count, self._lost_lines = self._lost_lines, 0
             self.write_event(LogEvent.LOG_LINES_LOST, {"count": count})
         return True
-
-
-def _add_process_number(
-    _: object, __: str, line: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    line["pid"] = os.getpid()
-    return line
 
 
 def _write_line_to_stderr(line: str) -> None:
