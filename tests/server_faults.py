@@ -9,6 +9,7 @@ The full form: `python -m tests.server_faults 600`.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
 import sys
@@ -23,15 +24,17 @@ from pathlib import Path
 from unittest import mock
 
 import click
+import httpx
 import polars as pl
 import psycopg
 import sqlalchemy as sa
+from fastapi import FastAPI
 from psycopg.rows import scalar_row
 
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.cli.frame import run_main
 from commonwatt.cli.migrations import command_result_of_database_migration
-from commonwatt.core.log import LOG_ENVIRONMENT
+from commonwatt.core.log import LOG_ENVIRONMENT, logging_to
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.actions import ClusterAction, Intent
@@ -39,6 +42,8 @@ from commonwatt.operate.domain.state import JobRecord, StateChanges
 from commonwatt.operate.io.store import ControllerStore
 from commonwatt.runs import RunRecipe, RunStore
 from commonwatt.sandbox.engines.privacy import account
+from commonwatt.web.app import console_app_on_services
+from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.services import open_console_services
 from commonwatt.web.settings import Settings
@@ -415,6 +420,51 @@ def check_server_fault(stores: ServerStores, seed: int, fault: str = "") -> str:
     assert all(runs.table(run, "t").equals(FRAME) for run in runs.ids())
     runs._engine.dispose()
     return f"{fault}, {name}: {'failed' if exit_code else 'whole'}"
+
+
+def check_console_fault(stores: ServerStores, seed: int, fault: str) -> str:
+    """Ask the console for a page under one fault; it answers 503 without a place, and then 200."""
+    draw, log = random.Random(seed), stores.folder / "log"
+    app = console_app_on_services(stores.console)
+    name = f"visitor-{_next_number(stores, WORKS['verify'])}"
+    now, url = datetime.now(UTC), stores.server.url
+    accounts.make_account(stores.console, name, [ConsoleRole.REGISTRAR], by="test", now=now)
+    session = accounts.begin_account_session(stores.console, name, now=now)
+    cookies = {session_cookie_name(stores.console.settings): session.secret}
+    hook, around = StatementHook(0, lambda pid: None), _nothing()
+    with hooked(hook):
+        assert _asked_page(app, cookies).status_code == 200
+    match fault:
+        case "lock":
+            around = _lock_held(url, {"web_grants", "web_sessions"}, draw)
+            hook = StatementHook(0, hook.fault)
+        case "refuse":
+            around = _connections_refused(stores)
+        case _:
+            hook = StatementHook(draw.randint(1, hook.met), lambda pid: _terminate(url, pid))
+    log.unlink(missing_ok=True)
+    with logging_to(str(log)), around, hooked(hook):
+        response = _asked_page(app, cookies)
+    case, error = (seed, fault, response.status_code), response.json()
+    assert (response.status_code, error["error"]) == (503, "storage-failed"), case
+    assert error["where"] == "console", case
+    errors = [line for line in lines_of(log) if line["level"] == "error"]
+    assert len(errors) == 1, (case, errors)
+    assert _asked_page(app, cookies).status_code == 200, case
+    return f"{fault}, console: failed"
+
+
+def _asked_page(app: FastAPI, cookies: dict[str, str]) -> httpx.Response:
+    """Return the answer to a program that asks for the page of accounts."""
+
+    async def get() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:8800", cookies=cookies
+        ) as client:
+            return await client.get("/accounts")
+
+    return asyncio.run(get())
 
 
 def _next_number(stores: ServerStores, work: ServerWork) -> int:
