@@ -83,7 +83,7 @@ def test_an_update_is_deployed_only_inside_its_plan():
         deploys.reached += allowed
         refuses.reached += not allowed
 
-    with most_examples_reach(0.25) as deploys, most_examples_reach(0.25) as refuses:
+    with most_examples_reach(0.15) as deploys, most_examples_reach(0.15) as refuses:
         law()
 
 
