@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,40 @@ def empty(url: str) -> None:
     engine.dispose()
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A PostgreSQL of our own on a socket in a new folder."""
+
+    folder: Path
+    options: str
+
+    @property
+    def url(self) -> str:
+        """Return where its first database is."""
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        """Return where a database of it is."""
+        return f"postgresql://me@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it; return when it takes connections."""
+        self._control("-w", "-l", str(self.folder / "log"), "-o", self.options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: `fast` ends every session in order, `immediate` is a power cut."""
+        # pg_ctl reads the process id of this one server from its own data folder
+        self._control("-m", mode, "stop")
+
+    def _control(self, *arguments: str) -> None:
+        pg_ctl = _program("pg_ctl") or "pg_ctl"
+        data = str(self.folder / "data")
+        _run(_as_postgres(pg_ctl, "-D", data, *arguments), cwd=self.folder)
+
+
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """Start a PostgreSQL of our own on a socket in a new folder; stop that one at the end."""
+def postgres_server(settings: str = "") -> Iterator[PostgresServer]:
+    """Start a server with `settings` as its command line takes them; stop that one at the end."""
     initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
     if not initdb or not pg_ctl:
         if os.environ.get("CI") == "true":
@@ -48,12 +80,18 @@ def postgresql() -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
     _run(_as_postgres(initdb, "-D", str(data), "-U", "me", "-A", "trust", "-N"), cwd=folder)
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    start = ("-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
-    _run(_as_postgres(pg_ctl, *start), cwd=folder)
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off {settings}"
+    server = PostgresServer(folder, options)
+    server.start()
     try:
-        yield f"postgresql://me@/postgres?host={folder}"
+        yield server
     finally:
-        # pg_ctl reads the process id of this one server from its own data folder
-        _run(_as_postgres(pg_ctl, "-D", str(data), "-m", "immediate", "stop"), cwd=folder)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a PostgreSQL of our own and give its URL; stop that one at the end."""
+    with postgres_server() as server:
+        yield server.url

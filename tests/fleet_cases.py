@@ -12,9 +12,9 @@ from commonwatt.fleet.domain.workload import Workload, workload_from_columns
 
 
 @st.composite
-def fleets(draw: st.DrawFn, sizes: tuple[int, ...] = (2, 4)) -> Fleet:
-    """Return one to six nodes on two sites with two GPU types."""
-    nodes = draw(st.integers(1, 6))
+def fleets(draw: st.DrawFn, sizes: tuple[int, ...] = (2, 4), *, most: int = 6) -> Fleet:
+    """Return one to `most` nodes on two sites with two GPU types."""
+    nodes = draw(st.integers(1, most))
 
     def column(values: st.SearchStrategy[int]) -> np.ndarray:
         return np.array(draw(st.lists(values, min_size=nodes, max_size=nodes)))
@@ -34,12 +34,18 @@ def fleets(draw: st.DrawFn, sizes: tuple[int, ...] = (2, 4)) -> Fleet:
 
 
 @st.composite
-def workloads(draw: st.DrawFn, *, masks: bool = True, shares: bool = False) -> Workload:
-    """Return up to fourteen jobs of two tenants, close together in time."""
+def workloads(
+    draw: st.DrawFn, *, masks: bool = True, shares: bool = False, busy: bool = False
+) -> Workload:
+    """Return up to fourteen jobs of two tenants, close together in time.
+
+    With `busy` there are at least eight, and each of them takes GPUs for a while: on one or two
+    nodes they queue.
+    """
     row = st.tuples(
-        st.integers(0, 12),  # submission
-        st.integers(0, 9),  # run time
-        st.sampled_from([0, 1, 1, 2, 2, 3, 4, 5, 6, 9]),  # GPUs
+        st.integers(0, 4 if busy else 12),  # submission
+        st.integers(2 if busy else 0, 9),  # run time
+        st.sampled_from([2, 1, 3, 4] if busy else [0, 1, 1, 2, 2, 3, 4, 5, 6, 9]),  # GPUs
         st.integers(0, 3),  # how far the estimate lies above the run time
         st.integers(0, 2),  # priority
         st.integers(0, 1),  # tenant
@@ -47,7 +53,7 @@ def workloads(draw: st.DrawFn, *, masks: bool = True, shares: bool = False) -> W
         st.integers(0, 3) if masks else st.just(0),  # sites
         st.sampled_from([1000, 1000, 500, 300]) if shares else st.just(1000),
     )
-    rows = draw(st.lists(row, min_size=1, max_size=14))
+    rows = draw(st.lists(row, min_size=8 if busy else 1, max_size=14))
     columns = np.array(rows, np.int64).T
     gpus, milli = columns[2], np.where(columns[2] > 0, columns[8], 1000)
     return workload_from_columns(

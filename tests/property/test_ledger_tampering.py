@@ -26,7 +26,7 @@ def small_export(folder: Path) -> Path:
     ledger.enrol_first_registrar(
         ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW
     )
-    who = Person(name="B", role="clerk", organisation="HA", device="d")
+    who = Person(name="B", role="auditor", organisation="HA", device="d")
     with ledger.transaction() as tx:
         ledger.enrol(tx, who, CLERK.public_key, by=ROOT, at=NOW)
         for turn in range(4):

@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from unittest import mock
 
 import pytest
 
+import commonwatt.ledger.actors as actors
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import sign_human_step
@@ -18,7 +21,7 @@ from commonwatt.clinic.engines.gateway.institution import (
 )
 from commonwatt.clinic.engines.gateway.service import EXTENSION
 from commonwatt.clinic.io.registry import RegistryWriter
-from commonwatt.ledger import Ledger
+from commonwatt.ledger import Key, Ledger, Person
 from tests.clinic_factories import put
 from tests.clinic_institution import EARLY, FACTS, KEYS, TOKEN, hospital
 
@@ -51,6 +54,32 @@ def folder(tmp_path, monkeypatch):
     hospital(tmp_path).ledger.engine.dispose()
     disclose(tmp_path, "e1")
     return tmp_path
+
+
+@pytest.mark.parametrize(("role", "opens"), [("clinician", True), ("clinican", False)])
+def test_a_pathway_for_a_role_that_nobody_can_have_opens_no_gate(folder, capsys, role, opens):
+    file = folder / "qmh.toml"
+    file.write_text(file.read_text().replace('roles = ["clinician"]', f'roles = ["{role}"]'))
+    asked = run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS)
+    assert asked == (0 if opens else 20)
+    if not opens:
+        message = capsys.readouterr().err
+        assert "qmh.toml, pathways.chest.roles: found 'clinican'" in message
+        assert "clinician" in message
+
+
+def test_a_pathway_for_a_role_that_an_older_chain_holds_opens(folder):
+    file = folder / "qmh.toml"
+    file.write_text(file.read_text().replace('roles = ["clinician"]', 'roles = ["radiographer"]'))
+    ask = ("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS)
+    assert run(*ask) == 20
+    person = Person(name="Ng", role="radiographer", organisation="HA", device="d")
+    ledger = Ledger.open(folder / "ledger.db")
+    with mock.patch.object(actors, "check_known_role"), ledger.transaction() as tx:
+        key = Key.generate().public_key
+        ledger.enrol(tx, person, key, by=KEYS["registrar"], at=datetime.now(UTC))
+    ledger.engine.dispose()
+    assert run(*ask) == 0
 
 
 def test_advice_is_given_and_a_refusal_names_its_rule_in_the_readers_language(folder, capsys):

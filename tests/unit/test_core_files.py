@@ -8,10 +8,15 @@ import threading
 from pathlib import Path
 
 import polars as pl
+import psycopg.errors
 import pytest
 
 from commonwatt.core.errors import StorageError
-from commonwatt.core.faults import machine_faults_as_storage_errors
+from commonwatt.core.faults import (
+    MachineFault,
+    machine_fault,
+    machine_faults_as_storage_errors,
+)
 from commonwatt.core.files import (
     file_draft,
     file_lock,
@@ -181,6 +186,24 @@ def test_a_full_disk_while_a_table_is_written_is_told(tmp_path):
         machine_faults_as_storage_errors("table"),
     ):
         frame.write_parquet("/dev/full")
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        ("LockNotAvailable", MachineFault.LOCKED),
+        ("DeadlockDetected", MachineFault.LOCKED),
+        ("AdminShutdown", MachineFault.UNREACHABLE),
+        ("TooManyConnections", MachineFault.UNREACHABLE),
+        ("IdleInTransactionSessionTimeout", MachineFault.UNREACHABLE),
+        ("DiskFull", MachineFault.NO_SPACE),
+        ("UndefinedTable", None),
+        ("UniqueViolation", None),
+        ("InvalidTransactionState", None),
+    ],
+)
+def test_a_fault_of_a_server_is_told_from_a_fault_of_ours(error, fault):
+    assert machine_fault(getattr(psycopg.errors, error)("x")) is fault
 
 
 def test_a_table_is_there_as_parquet_and_csv(tmp_path):

@@ -44,7 +44,7 @@ def person(role, **changes):
     return Person(role=role, **(known | changes))
 
 
-def actor(role="clerk", revoked_in=None):
+def actor(role="auditor", revoked_in=None):
     return Actor(actor_id="a1", public_key=b"", person=person(role), enrolled_in=3,
                  revoked_in=revoked_in)  # fmt: skip
 
@@ -110,7 +110,7 @@ def test_a_batch_is_signed_under_its_ledger_its_ends_and_its_link():
 def test_an_enrolled_person_is_found_as_enrolled_and_revoked_where_the_entry_says():
     ledger = Ledger.open("sqlite://")
     ledger.enrol_first_registrar(ROOT, person("registrar"), at=AT)
-    clerk = person("clerk", name="B. Lee", device="card-2")
+    clerk = person("auditor", name="B. Lee", device="card-2")
     with ledger.transaction() as tx:
         ledger.enrol(tx, clerk, CLERK.public_key, by=ROOT, at=AT)
         known = find_ledger_actor(tx, actor_id_of(CLERK.public_key))
@@ -134,10 +134,10 @@ def test_an_enrolled_person_is_found_as_enrolled_and_revoked_where_the_entry_say
 
 def test_enrolment_and_revocation_name_the_key_and_not_the_person():
     name = f"actor/{actor_id_of(CLERK.public_key)}"
-    enrolled = enrolment_draft(person("clerk"), CLERK.public_key)
+    enrolled = enrolment_draft(person("auditor"), CLERK.public_key)
     assert (enrolled.kind, enrolled.subject) == ("ledger.enrol", name)
     assert enrolled.body == {
-        "name": "A. Chan", "role": "clerk", "organisation": "HA", "device": "card-1",
+        "name": "A. Chan", "role": "auditor", "organisation": "HA", "device": "card-1",
         "public_key": CLERK.public_key.hex(),
     }  # fmt: skip
     gone = revocation_draft("a1", "left")
@@ -146,14 +146,14 @@ def test_enrolment_and_revocation_name_the_key_and_not_the_person():
 
 @pytest.mark.parametrize(
     ("roles", "sound"),
-    [(None, True), (frozenset({"clerk"}), True), (frozenset({"clerk", "x"}), True),
+    [(None, True), (frozenset({"auditor"}), True), (frozenset({"auditor", "x"}), True),
      (frozenset({"b", "a"}), False), (frozenset(), False)],
 )  # fmt: skip
 def test_a_step_is_for_the_roles_that_it_names_and_none_named_lets_nobody(roles, sound):
     if sound:
         check_actor_role(actor(), roles, "vote")
         return
-    with pytest.raises(ActorError, match=r"actor a1, vote.* the role clerk") as caught:
+    with pytest.raises(ActorError, match=r"actor a1, vote.* the role auditor") as caught:
         check_actor_role(actor(), roles, "vote")
     assert f"one of the roles {', '.join(sorted(roles))}" in str(caught.value)
 

@@ -33,6 +33,17 @@ def test_a_new_ledger_verifies_and_shows_who_enrolled_whom(folder, capsys):
     assert "Chan (registrar, HA)" in out
 
 
+def test_a_role_that_no_rule_knows_is_refused_with_those_that_there_are(folder, capsys):
+    capsys.readouterr()
+    who = "--key ng.pem --name Ng --organisation HA --role"
+    assert run(f"enrol --by me.pem {who} clinican") == 20
+    message = capsys.readouterr().err
+    assert "'clinican'" in message
+    assert "clinician" in message
+    assert not (folder / "ng.pem").exists()
+    assert run(f"enrol --by me.pem {who} clinician") == 0
+
+
 def test_the_key_file_is_for_its_owner_only(folder):
     assert (folder / "me.pem").stat().st_mode & 0o777 == 0o600
 

@@ -61,7 +61,7 @@ def ledger(url: str) -> Iterator[Ledger]:
     made = Ledger.open(url)
     made.enrol_first_registrar(ROOT, person("registrar"), at=NOW)
     with made.transaction() as tx:
-        made.enrol(tx, person("clerk"), CLERK.public_key, by=ROOT, at=NOW)
+        made.enrol(tx, person("auditor"), CLERK.public_key, by=ROOT, at=NOW)
     yield made
     made.engine.dispose()
 
@@ -127,7 +127,7 @@ def test_an_unknown_signer_is_refused(ledger: Ledger):
 
 
 def test_a_revoked_signer_is_refused_by_the_entry_that_did_it(ledger: Ledger):
-    clerk = next(a for a in ledger.actors() if a.person.role == "clerk")
+    clerk = next(a for a in ledger.actors() if a.person.role == "auditor")
     with ledger.transaction() as tx:
         ledger.revoke(tx, clerk.actor_id, reason="card lost", by=ROOT, at=NOW)
     with pytest.raises(ActorError, match="revoked in entry 2"):
@@ -136,13 +136,13 @@ def test_a_revoked_signer_is_refused_by_the_entry_that_did_it(ledger: Ledger):
 
 
 def test_a_wrong_role_is_refused_with_the_roles_that_may(ledger: Ledger):
-    message = "found the role clerk, wanted one of the roles doctor"
+    message = "found the role auditor, wanted one of the roles doctor"
     with pytest.raises(ActorError, match=message), ledger.transaction() as tx:
         ledger.append(tx, [draft()], by=CLERK, at=NOW, roles=frozenset({"doctor"}))
 
 
 def test_only_a_registrar_enrols_and_revokes(ledger: Ledger):
-    with pytest.raises(ActorError, match="role clerk"), ledger.transaction() as tx:
+    with pytest.raises(ActorError, match="role auditor"), ledger.transaction() as tx:
         ledger.enrol(tx, person("x"), Key.generate().public_key, by=CLERK, at=NOW)
     with pytest.raises(EntryError, match="own calls"), ledger.transaction() as tx:
         ledger.append(tx, [draft(kind="ledger.enrol")], by=ROOT, at=NOW)

@@ -25,6 +25,7 @@ from commonwatt.sandbox.engines.risk.attack import link_by_quasi_identifiers, li
 from commonwatt.sandbox.engines.risk.measures import measure_reidentification_risk
 from commonwatt.sandbox.engines.risk.report import assess_risk
 from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
+from tests.proofs import most_examples_reach
 from tests.shared_data import shared_data
 
 KEY = b"a project secret, thirty-two byt"
@@ -82,19 +83,32 @@ def test_intervals_of_one_person_are_kept_exactly(visits):
                 assert moved[i] - moved[j] == at[i] - at[j]
 
 
-@given(
-    st.lists(st.tuples(*(st.sampled_from(["a", "b", "c", None]) for _ in range(3))), max_size=40),
-    st.integers(2, 6),
-)
-def test_after_enforcing_k_no_class_is_smaller(rows, k):
-    frame = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.String), orient="row")
-    enforced = enforce_k_anonymity(frame, ["x", "y", "z"], k)
-    assert enforced.height == frame.height
-    for column in "xyz":
-        changed = enforced[column].is_not_null() & (enforced[column] != frame[column])
-        assert not changed.any()
-    if frame.height >= k:
-        assert enforced.group_by("x", "y", "z").len()["len"].min() >= k
+@st.composite
+def rows_and_k(draw):
+    """Give rows, in most draws enough of them for a class of `k`."""
+    k = draw(st.integers(2, 6))
+    row = st.tuples(*(st.sampled_from(["a", "b", "c", None]) for _ in range(3)))
+    fewest = draw(st.sampled_from([k, k, 2 * k, 0]))
+    return draw(st.lists(row, min_size=fewest, max_size=40)), k
+
+
+def test_after_enforcing_k_no_class_is_smaller():
+    @given(rows_and_k())
+    def law(drawn):
+        rows, k = drawn
+        examples.drawn += 1
+        frame = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.String), orient="row")
+        enforced = enforce_k_anonymity(frame, ["x", "y", "z"], k)
+        assert enforced.height == frame.height
+        for column in "xyz":
+            changed = enforced[column].is_not_null() & (enforced[column] != frame[column])
+            assert not changed.any()
+        if frame.height >= k:
+            assert enforced.group_by("x", "y", "z").len()["len"].min() >= k
+            examples.reached += 1
+
+    with most_examples_reach(0.7) as examples:
+        law()
 
 
 def test_measures_agree_with_counting_by_hand():

@@ -45,6 +45,7 @@ from commonwatt.treasury.engines.projection import (
     project_country_debt,
     quarterly_fiscal_reserves,
 )
+from tests.proofs import most_examples_reach
 
 near = pytest.approx
 counter = itertools.count()
@@ -198,7 +199,7 @@ def plain_projection(country, count, treatment, extra):
 
 
 @st.composite
-def countries(draw):
+def countries(draw, *, has_reserves):
     share = st.floats(0, 0.1)
     lines = [
         replace(row, amounts=tuple(draw(st.lists(st.floats(0, 200), min_size=1, max_size=3))))
@@ -213,7 +214,7 @@ def countries(draw):
         COUNTRY,
         lines=tuple(lines),
         growth=tuple(draw(st.lists(st.floats(-0.1, 0.2), min_size=1, max_size=3))),
-        reserves=draw(st.one_of(st.none(), st.floats(0, 500))),
+        reserves=draw(st.floats(0, 500)) if has_reserves else None,
         reserves_return=draw(share),
         issuance=tuple(draw(st.lists(st.floats(0, 200), max_size=3))),
         interest_given=tuple(draw(st.lists(st.floats(0, 20), max_size=2))),
@@ -230,23 +231,35 @@ TREATMENTS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    countries(), st.integers(1, 7), st.sampled_from(TREATMENTS),
-    st.dictionaries(st.integers(2025, 2032), st.floats(0, 50), max_size=3),
-)  # fmt: skip
-def test_the_projection_is_that_of_the_law_alone(country, count, treatment, extra):
-    projection = project_country_debt(country, years=count, treatment=treatment, extra_need=extra)
-    expected = plain_projection(country, count, treatment, extra)
-    assert [year.year for year in projection.years] == list(range(2026, 2026 + count))
-    for year, (debt, reserves, cost, gross, due) in zip(projection.years, expected, strict=True):
-        assert year.debt == near(debt, rel=1e-9, abs=1e-6)
-        assert year.gross_issuance == near(gross, rel=1e-9, abs=1e-6)
-        assert (year.interest, year.redemption) == near((cost, due), rel=1e-9, abs=1e-6)
-        assert (year.reserves is None) == (reserves is None)
-        if reserves is not None:
-            assert year.reserves == near(reserves, rel=1e-9, abs=1e-6)
-        assert sum(year.debt_by_currency.values()) == near(year.debt)
+@pytest.mark.parametrize("has_reserves", [True, False])
+def test_the_projection_is_that_of_the_law_alone(has_reserves):
+    @settings(max_examples=40, deadline=None)
+    @given(
+        countries(has_reserves=has_reserves), st.integers(1, 7), st.sampled_from(TREATMENTS),
+        st.dictionaries(st.integers(2025, 2032), st.floats(0, 50), max_size=3),
+    )  # fmt: skip
+    def law(country, count, treatment, extra):
+        examples.drawn += 1
+        projection = project_country_debt(
+            country, years=count, treatment=treatment, extra_need=extra
+        )
+        expected = plain_projection(country, count, treatment, extra)
+        assert [year.year for year in projection.years] == list(range(2026, 2026 + count))
+        for year, (debt, reserves, cost, gross, due) in zip(
+            projection.years, expected, strict=True
+        ):
+            assert year.debt == near(debt, rel=1e-9, abs=1e-6)
+            assert year.gross_issuance == near(gross, rel=1e-9, abs=1e-6)
+            assert (year.interest, year.redemption) == near((cost, due), rel=1e-9, abs=1e-6)
+            assert (year.reserves is None) == (reserves is None)
+            if reserves is not None:
+                assert year.reserves == near(reserves, rel=1e-9, abs=1e-6)
+            assert sum(year.debt_by_currency.values()) == near(year.debt)
+            assert (reserves is not None) is has_reserves
+        examples.reached += 1
+
+    with most_examples_reach(1.0) as examples:
+        law()
 
 
 def test_a_projection_covers_its_plan_and_at_least_five_years():

@@ -168,6 +168,44 @@ def test_a_token_has_the_roles_of_its_account_and_can_be_taken_back(console):
         assert program.get("/fleet.json").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("roles", "granted"),
+    [
+        ("viewer, planner", {ConsoleRole.VIEWER, ConsoleRole.PLANNER}),
+        ("planner,", {ConsoleRole.PLANNER}),
+        ("viewer,planer", None),
+        ("Planner", None),
+        ("manufacturer", None),
+    ],
+)
+def test_an_account_gets_the_roles_that_it_can_have_and_no_form_is_obeyed_by_half(
+    console, roles, granted
+):
+    def roles_of(name):
+        every = accounts.list_console_accounts(console.desk)
+        return next((account.roles for account in every if account.name == name), None)
+
+    spelt = re.sub(r"\W+", "-", roles)
+    made, changed = f"made-{spelt}", f"changed-{spelt}"
+    now = datetime.now(UTC)
+    accounts.make_account(console.desk, changed, {ConsoleRole.CLINICIAN}, by="test", now=now)
+    with console.visitor(ConsoleRole.REGISTRAR) as visitor:
+        answers = [
+            visitor.post("/accounts", data={"name": made, "roles": roles}),
+            visitor.post(f"/accounts/{changed}/roles", data={"roles": roles}),
+        ]
+    if granted is None:
+        for answer in answers:
+            assert answer.status_code == 422
+            assert answer.json()["where"] == "roles"
+            assert "one of the roles clinician" in answer.json()["wanted"]
+    assert roles_of(made) == granted
+    assert roles_of(changed) == (granted or {ConsoleRole.CLINICIAN})
+    accounts.close_account(console.desk, changed, by="test", now=now)
+    if granted:
+        accounts.close_account(console.desk, made, by="test", now=now)
+
+
 def test_a_role_taken_back_ends_at_once(console):
     console.session(ConsoleRole.REGISTRAR)  # a console never loses its last one
     with console.visitor(ConsoleRole.TREASURER) as visitor:

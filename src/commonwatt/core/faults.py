@@ -126,11 +126,15 @@ _FAULT_OF_SQLSTATE: Final[dict[str, MachineFault]] = {
     "53100": MachineFault.NO_SPACE,
     "53200": MachineFault.NO_PROCESS,
     "55P03": MachineFault.LOCKED,
+    "40P01": MachineFault.LOCKED,
     "58": MachineFault.DEVICE,
     "53": MachineFault.UNREACHABLE,
     "57": MachineFault.UNREACHABLE,
     "08": MachineFault.UNREACHABLE,
     "25006": MachineFault.READ_ONLY,
+    # The server's administrator lets no session idle, or no transaction last, for so long.
+    "25P03": MachineFault.UNREACHABLE,
+    "25P04": MachineFault.UNREACHABLE,
 }
 _RUST_OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 _DEEPEST = 8

@@ -18,7 +18,7 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of
-from commonwatt.ledger.roles import LedgerRole
+from commonwatt.ledger.roles import LedgerRole, check_known_role
 
 ENROL: Final = "ledger.enrol"
 REVOKE: Final = "ledger.revoke"
@@ -31,7 +31,7 @@ class Person:
 
     Args:
         name: As the organisation's directory has it.
-        role: One word that permissions speak of: registrar, clinician, output-checker …
+        role: One of `LedgerRole`; in a chain of an older version also another word.
         organisation: Who answers for them.
         device: The machine or card that holds the key.
     """
@@ -53,13 +53,25 @@ class Actor:
     revoked_in: int | None
 
 
+def check_person_can_be_enrolled(person: Person) -> None:
+    """Refuse a person of whom an enrolment would be refused, whatever their key.
+
+    Raises:
+        IdentifierError: Nobody may be called so.
+        InputError: No rule knows the role.
+    """
+    check_identifier(IdentifierKind.PERSON, person.name, "name")
+    check_known_role(person.role, "role")
+
+
 def enrolment_draft(person: Person, public_key: bytes) -> EntryDraft:
     """Return the entry that makes `person` known by `public_key`.
 
     Raises:
         IdentifierError: Nobody may be called so; older enrolments are read as they stand.
+        InputError: No rule knows the role; older enrolments are read as they stand.
     """
-    check_identifier(IdentifierKind.PERSON, person.name, "name")
+    check_person_can_be_enrolled(person)
     body = asdict(person) | {"public_key": public_key.hex()}
     return EntryDraft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
 

@@ -192,6 +192,8 @@ class Ledger:
 
         Raises:
             ActorError: `by` is no registrar, or the key is enrolled already.
+            IdentifierError: Nobody may be called so.
+            InputError: No rule knows the role.
         """
         head = lock_chain_head(tx)
         registrar = permitted_ledger_signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)

@@ -20,6 +20,7 @@ from commonwatt.ledger import (
     Person,
     parse_checkpoint_note,
 )
+from commonwatt.ledger.actors import check_person_can_be_enrolled
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ def init_ledger(
     ledger_location: str, key_file: Path, person: Person, *, now: datetime
 ) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
+    check_person_can_be_enrolled(person)  # before a key is made for nobody
     key, is_new = load_or_make_signing_key(key_file)
     actor = with_ledger(
         ledger_location,
@@ -59,6 +61,7 @@ def enrol_ledger_actor(
     ledger_location: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
 ) -> dict[str, Any]:
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
+    check_person_can_be_enrolled(person)  # before a key is made for nobody
     registrar = Key.load(by_file)
     key, is_new = load_or_make_signing_key(key_file)
 

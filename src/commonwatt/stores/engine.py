@@ -42,7 +42,10 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
     """
     url = sa.make_url(_database_url(where))
     if url.get_backend_name() != "sqlite":
-        server = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+        # Asked whether it lives before it is used: a server that was restarted in the night would
+        # otherwise fail the first work of the morning on each connection that lay idle.
+        server = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        _set_postgresql_lock_timeout(server)
         _name_database_in_faults(server)
         return server
     # A database in memory lives with its connection; a pool of several would show each its own
@@ -69,7 +72,8 @@ def database_location_text(where: str | Path | sa.URL) -> str:
     url = where if isinstance(where, sa.URL) else sa.make_url(_database_url(where))
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
-    return url.render_as_string()
+    # The driver is ours; who gave the URL named the server.
+    return url.set(drivername=url.get_backend_name()).render_as_string()
 
 
 def database_busy_deadline_s() -> float:
@@ -148,6 +152,16 @@ def _prepare_sqlite_connections(engine: sa.Engine, *, wal: bool, alone: bool) ->
         # A deferred transaction takes the lock at its first write, and fails there if another
         # writer came between.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _set_postgresql_lock_timeout(engine: sa.Engine) -> None:
+    """Let a server give up on a lock when SQLite does; by itself it waits without an end."""
+
+    @event.listens_for(engine, "connect")
+    def _set_lock_timeout(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.execute(f"SET lock_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+        # Otherwise the first transaction that is rolled back would take it back, too.
+        connection.commit()
 
 
 def _name_database_in_faults(engine: sa.Engine) -> None:

@@ -62,7 +62,8 @@ def open_advice_gate(
     """Give the gate of an institution over the ledger at `ledger_location`, its lot pledged.
 
     Raises:
-        InputError: The institution file or the secret cannot be read.
+        InputError: The institution file or the secret cannot be read, or a pathway is for a role
+            that nobody can have.
         IdentifierError: No institution may be called so, and none on record is.
         AdviceRefusedError: A model's weights are not those of the version on record.
         ActorError: The key may not speak for a gateway.
@@ -79,6 +80,7 @@ def open_advice_gate(
         # Before the first question: a gate with the wrong weights does not open, rather than refuse
         # patient by patient.
         institution.check_model_artefacts(writer.registry)
+        institution.check_pathway_roles(ledger, str(institution_file))
         lot = encounter_lottery_of_institution(institution, secret) if institution.share else None
         if lot:
             record_lottery_commitment(writer, institution.name, lot, by=key, at=now)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
 from fastapi import Path as InPath
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import commonwatt.web.auth.accounts as accounts
-from commonwatt.core.messages import LANGUAGES
+from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.web.auth.access import (
     THEMES,
     AnyContext,
@@ -21,6 +21,7 @@ from commonwatt.web.auth.access import (
     session_cookie_name,
     set_session_cookie,
 )
+from commonwatt.web.errors import ParameterError
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
@@ -30,6 +31,8 @@ AccountManagerContext = Annotated[
 ]
 Name = Annotated[str, InPath(max_length=60)]
 Secret = Annotated[str, InPath(max_length=100)]
+# As wide as the column of roles: whoever posts a book reads its beginning again and no more.
+_LONGEST_SHOWN_ROLE: Final = 40
 
 
 def openapi_form_body(**fields: str) -> dict[str, Any]:
@@ -249,9 +252,22 @@ def _accounts_page_response(
 
 
 def _posted_console_roles(fields: PostedFields) -> frozenset[ConsoleRole]:
+    """Return the roles of a form.
+
+    Raises:
+        ParameterError: No account may have one of them; to leave it out would grant less than was
+            meant, in silence, or take away what was held.
+    """
     known = {role.value: role for role in ConsoleRole}
-    role_names = [name.strip() for name in fields.get("roles", "").split(",")]
-    return frozenset(known[name] for name in role_names if name in known)
+    role_names = {name.strip() for name in fields.get("roles", "").split(",")} - {""}
+    unknown = sorted(role_names - set(known))
+    if unknown:
+        raise ParameterError(
+            "roles",
+            found=repr(unknown[0][:_LONGEST_SHOWN_ROLE]),
+            wanted=Message("one of the roles {roles}", {"roles": ", ".join(sorted(known))}),
+        )
+    return frozenset(known[name] for name in role_names)
 
 
 def _template_response(

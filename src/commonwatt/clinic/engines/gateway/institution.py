@@ -44,7 +44,8 @@ from commonwatt.core.errors import InputError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.core.notices import give_notice
-from commonwatt.ledger import Key, Signer
+from commonwatt.ledger import Key, Ledger, Signer
+from commonwatt.ledger.roles import check_known_role
 
 _FIELDS: Final = frozenset({"institution", "sample_share", "models", "clinicians", "pathways"})
 SECRET_FILE: Final = "institution.secret"  # noqa: S105  a name, no secret
@@ -108,6 +109,21 @@ class ClinicInstitution:
                 raise AdviceRefusedError(
                     deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS
                 )
+
+    def check_pathway_roles(self, ledger: Ledger, where: str) -> None:
+        """Refuse a pathway for a role that no rule knows and nobody on record has.
+
+        Args:
+            ledger: Who is enrolled; a chain of an older version may hold roles of its own.
+            where: The institution file.
+
+        Raises:
+            InputError: Nobody could ever take its human steps; pathway and role are named.
+        """
+        enrolled = {actor.person.role for actor in ledger.actors()}
+        for pathway in self.pathways.values():
+            for role in sorted(pathway.roles - enrolled):
+                check_known_role(role, f"{where}, pathways.{pathway.name}.roles")
 
 
 _OTHER_WEIGHTS: Final = {
