@@ -396,12 +396,12 @@ def check_server_fault(stores: ServerStores, seed: int, fault: str = "") -> str:
         case _:
             _drop_idle(stores)
     with around, hooked(hook):
-        exit_code, said, lines = _run_as_command(stores, lambda: work.act(stores, number))
+        exit_code, sentences, lines = _run_as_command(stores, lambda: work.act(stores, number))
     changed = _changed_tables(before, database_digests(url))
     if exit_code:
-        assert exit_code in STORE_EXIT_CODES, (case, said)
-        assert len(said) == 1, (case, said)
-        assert said[0].startswith(f"commonwatt: postgresql://me@/{work.database}"), said
+        assert exit_code in STORE_EXIT_CODES, (case, sentences)
+        assert len(sentences) == 1, (case, sentences)
+        assert sentences[0].startswith(f"commonwatt: postgresql://me@/{work.database}"), sentences
         # Whoever migrates waits until nobody else is there: a refusal, and nothing that failed.
         refused = fault == "lock" and name == "migrate" and exit_code == 58
         assert len(lines) == 1 or (refused and not lines), (case, lines)
@@ -411,10 +411,10 @@ def check_server_fault(stores: ServerStores, seed: int, fault: str = "") -> str:
         assert changed == touched, (case, changed, touched)
         assert not lines, (case, lines)
     if fault == "idle":
-        assert not exit_code, (case, said)
+        assert not exit_code, (case, sentences)
     number = _next_number(stores, work)
-    again, said, _ = _run_as_command(stores, lambda: work.act(stores, number))
-    assert again == 0, (case, said)
+    again, sentences, _ = _run_as_command(stores, lambda: work.act(stores, number))
+    assert again == 0, (case, sentences)
     verify_ledger(stores.ledger)
     runs = RunStore(stores.folder / "runs", stores.server.url)
     assert all(runs.table(run, "t").equals(FRAME) for run in runs.ids())
@@ -433,7 +433,7 @@ def check_console_fault(stores: ServerStores, seed: int, fault: str) -> str:
     cookies = {session_cookie_name(stores.console.settings): session.secret}
     hook, around = StatementHook(0, lambda pid: None), _nothing()
     with hooked(hook):
-        assert _asked_page(app, cookies).status_code == 200
+        assert _accounts_page(app, cookies).status_code == 200
     match fault:
         case "lock":
             around = _lock_held(url, {"web_grants", "web_sessions"}, draw)
@@ -444,17 +444,17 @@ def check_console_fault(stores: ServerStores, seed: int, fault: str) -> str:
             hook = StatementHook(draw.randint(1, hook.met), lambda pid: _terminate(url, pid))
     log.unlink(missing_ok=True)
     with logging_to(str(log)), around, hooked(hook):
-        response = _asked_page(app, cookies)
+        response = _accounts_page(app, cookies)
     case, error = (seed, fault, response.status_code), response.json()
     assert (response.status_code, error["error"]) == (503, "storage-failed"), case
     assert error["where"] == "console", case
     errors = [line for line in lines_of(log) if line["level"] == "error"]
     assert len(errors) == 1, (case, errors)
-    assert _asked_page(app, cookies).status_code == 200, case
+    assert _accounts_page(app, cookies).status_code == 200, case
     return f"{fault}, console: failed"
 
 
-def _asked_page(app: FastAPI, cookies: dict[str, str]) -> httpx.Response:
+def _accounts_page(app: FastAPI, cookies: dict[str, str]) -> httpx.Response:
     """Return the answer to a program that asks for the page of accounts."""
 
     async def get() -> httpx.Response:

@@ -60,8 +60,8 @@ def folder(tmp_path, monkeypatch):
 def test_a_pathway_for_a_role_that_nobody_can_have_opens_no_gate(folder, capsys, role, opens):
     file = folder / "qmh.toml"
     file.write_text(file.read_text().replace('roles = ["clinician"]', f'roles = ["{role}"]'))
-    asked = run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS)
-    assert asked == (0 if opens else 20)
+    exit_code = run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS)
+    assert exit_code == (0 if opens else 20)
     if not opens:
         message = capsys.readouterr().err
         assert "qmh.toml, pathways.chest.roles: found 'clinican'" in message
