@@ -356,7 +356,7 @@ def _debt_assessment_terminal_text(answer: dict[str, Any], language: str) -> str
     ]
     names = ("indicator", "value", "thresholds", "signal")
     table = _treasury_table_terminal_text(SIGNALS, signals, names, language)
-    return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
+    return "\n\n".join([table, ", ".join([answer["title"], answer["adopted_on"]])])
 
 
 def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str:
