@@ -6,15 +6,21 @@ format a number, pad a cell, spell a word beside a value, or put a cell into a l
 """
 
 import ast
+import importlib
 import re
+import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import commonwatt
+import commonwatt.catalogue.measures as measures
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import parse_unit
+from tests.golden.commands.cases import CASES
+from tests.golden.test_commands import Walk
 
 SRC = Path(commonwatt.__file__).parent
 # The writer itself, and what writes help, errors and versions: click's own sentences.
@@ -139,21 +145,79 @@ def test_what_a_command_prints_is_made_from_the_catalogue():
     assert not by_hand, f"{sum(map(len, by_hand.values()))} places past the catalogue\n{listing}"
 
 
+# Cheap ones of the recorded commands, of every wing; those that quote the law or a claim print
+# the numbers of others' sentences, and are left out.
+CHEAP = {
+    "clinic-evidence", "clinic-explain", "clinic-explain-row", "clinic-joint", "clinic-monitor",
+    "fleet-describe", "fleet-simulate-swf", "operate-care-checkpoint", "operate-care-detect",
+    "operate-care-lemons", "siting-cost-contest", "treasury-finance-harbour", "walk-care",
+    "walk-ledger", "walk-sandbox",
+}  # fmt: skip
+MARKED = str.maketrans("0123456789", "０１２３４５６７８９")
+# No part of a name, a date, a digest or a path.
+NUMBER = re.compile(r"(?<![\w.\-:/])[+-]?[0-9][0-9,.]*(?![\w\-:/])")
+
+
+def _mark_numbers_of_the_catalogue(monkeypatch):
+    """Let every number that the catalogue writes have wide digits, those of labels, too."""
+    writers = ("measure_cell_text", "measure_value_text", "measure_heading", "measure_label_text")
+    for name in writers:
+        written = getattr(measures, name)
+
+        def marked(*given, _written=written, **named):
+            return _written(*given, **named).translate(MARKED)
+
+        for module in list(sys.modules.values()):
+            if getattr(module, name, None) is written:
+                monkeypatch.setattr(module, name, marked)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in CHEAP], ids=lambda case: case.name)
+def test_every_number_that_a_command_prints_comes_from_the_catalogue(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    for name, value in case.environment.items():
+        monkeypatch.setenv(name, value)
+    printed = []
+
+    class Listening(Walk):
+        def told(self, code, out, err, answer):
+            # A signed note is bytes for a verifier and no text for people.
+            if not code and answer is None and not out.startswith("commonwatt\n"):
+                printed.append(out)
+            return super().told(code, out, err, answer)
+
+    steps = tuple(
+        step.removesuffix(" --json") if isinstance(step, str) else step for step in case.steps
+    )
+    for path in COMMANDS.values():
+        importlib.import_module(f"commonwatt.cli.{path.stem}")
+    _mark_numbers_of_the_catalogue(monkeypatch)
+    Listening(replace(case, steps=steps), tmp_path).record()
+    text = "\n".join(printed)
+    assert re.search("[０-９]", text)
+    left = [line for line in text.splitlines() if NUMBER.search(line)]
+    assert left == []
+
+
 def test_the_renderers_outside_of_the_commands_are_looked_at():
     assert "audit_text" in {name for _, name, _ in _text_renderers()}
 
 
 PAST_THE_CATALOGUE = [
     "f'{n:,}'", "f'{name:<16}'", "f'{share:.1%}'", "f'{n} GPU'", "f'n={n}'", "f'{label}: {n}'",
-    "f'seed {seed}'", "f'  {row[\"node\"]}'", "f'{len(rows)}'", "str(len(rows))", "format(n, ',')", "round(n, 2)",
-    "name.ljust(4)", "' ' * 4", "Message('Every {interval} s', gaps)",
+    "f'seed {seed}'", "f'  {row[\"node\"]}'", "f'{len(rows)}'", "str(len(rows))",
+    "format(n, ',')", "round(n, 2)", "name.ljust(4)", "' ' * 4",
+    "Message('Every {interval} s', gaps)",
     "Message('{rent} USD/h beats it')", "translate('{share} percent', language)",
 ]  # fmt: skip
 FROM_THE_CATALOGUE = [
-    "f'{label}  {cell}'", "f'debt_{side}_gdp_share'", "f'{module}:care'", "f'{first}, {second}'", "f'{title} ({kind})'",
-    "fspath(folder)", "measure_cell_text(row['node'], column, language)", "2 * n",
+    "f'{label}  {cell}'", "f'debt_{side}_gdp_share'", "f'{module}:care'", "f'{first}, {second}'",
+    "f'{title} ({kind})'", "fspath(folder)", "measure_cell_text(row['node'], column, language)",
+    "2 * n",
     "Message('{count} entries, root {root}', gaps)", "Message('{steps} of {all}')",
-    "Message('{jobs} on {gpus} GPUs')", "raise UsageError(found=str(len(policies)))", "f'{\", \".join(names)}'",
+    "Message('{jobs} on {gpus} GPUs')", "raise UsageError(found=str(len(policies)))",
+    "f'{\", \".join(names)}'",
 ]  # fmt: skip
 
 

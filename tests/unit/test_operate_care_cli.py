@@ -1,6 +1,7 @@
 """`commonwatt operate care` from the command line."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl

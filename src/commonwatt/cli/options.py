@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import fspath
+from os import fsdecode, fspath
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +24,7 @@ class DataPath(click.Path):
         """Return where the file lies."""
         # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no path.
         place = shipped_data_file_or_local_path(fspath(cast("str | Path", value)), Path())
-        return Path(fspath(super().convert(fspath(place), param, ctx)))
+        return Path(fsdecode(super().convert(fspath(place), param, ctx)))
 
 
 store_option = option(

@@ -47,8 +47,11 @@ def terminal_table(
         currency: The money of the run, where a column is in a country's own.
         left: Numbers of the columns that are flush left; those of words where none is said.
     """
-    write = heading or (lambda column: measure_heading(column, language, currency=currency))
-    lines = [[write(column) for column in columns]]
+
+    def catalogue_heading(column: TableColumn) -> str:
+        return measure_heading(column, language, currency=currency)
+
+    lines = [[(heading or catalogue_heading)(column) for column in columns]]
     lines += [
         [
             measure_cell_text(row[column.name], column, language, currency=currency)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonwatt.catalogue.measures import COUNT, DATE, NUMBER, SHARE, TEXT, Form, Measure
+from commonwatt.catalogue.measures import COUNT, DATE, NUMBER, SHARE, TEXT, Form, FormKind, Measure
 from commonwatt.core.messages import Message
 
 _THREE: Final = NUMBER.with_digits(3)
 _FOUR: Final = NUMBER.with_digits(4)
+_SIGNED_THREE: Final = Form(FormKind.NUMBER, 3, signed=True)
+_SIGNED_FOUR: Final = Form(FormKind.NUMBER, 4, signed=True)
 
 
 def _clinic_text_measure(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
@@ -149,7 +151,7 @@ CONTRIBUTION: Final = _clinic_number_measure(
     "contribution",
     Message("What it adds"),
     Message("Added to the logit or the score of one case, against what is usual"),
-    _FOUR,
+    _SIGNED_FOUR,
 )
 CONTRIBUTION_ERROR: Final = _clinic_number_measure(
     "contribution_error",
@@ -347,7 +349,7 @@ AUC_GAIN: Final = Measure(
     Message("Gain in AUC"),
     "",
     Message("AUC of doctor and model together over one of them alone"),
-    Form(NUMBER.kind, 3, signed=True),
+    _SIGNED_THREE,
 )
 DISAGREEMENTS: Final = Measure(
     "disagreements",
