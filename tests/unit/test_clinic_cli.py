@@ -1,6 +1,7 @@
 """The commands of the clinic."""
 
 import json
+import re
 
 import pytest
 
@@ -60,8 +61,8 @@ def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
     path = str(tmp_path / "t.csv")
     assert run("model", "evidence", path, "--score", "p", "--label", "y", "--by", "sex") == 0
     out = capsys.readouterr().out
-    assert "sex = x                  auc            too few to say" in out
-    assert "all                      sensitivity" in out
+    assert re.search(r"sex = x +auc +too few to say", out)
+    assert re.search(r"all +sensitivity", out)
     assert run("model", "evidence", path, "--score", "nothing") == 68
 
 
@@ -166,4 +167,4 @@ def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):
     rows = ["score,own,label"] + [f"0.{i},0.{9 - i},{i % 2}" for i in range(1, 9)]
     (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,,1"]))
     assert run("model", "joint", str(tmp_path / "t.csv")) == 0
-    assert "They disagree on 8; the doctor is right in 50.0% of those" in capsys.readouterr().out
+    assert "They disagree on 8; the doctor is right in 50.0 % of those" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Language models examined: weak, lazy, inventing, cheating and leaking ones are told apart."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_a_model_is_examined_recorded_and_examined_again_from_its_answers(
     assert run(*words, "--baseline", "--out", "o") == 0
     stdout = capsys.readouterr().out
     assert "no leak shown: 0 of 12" in stdout
-    assert "sensitivity, treatment" in stdout
+    assert re.search(r"sensitivity +treatment", stdout)
     assert run(*words, "--answers", "o/answers.jsonl", "--json") == 0
     again = json.loads(capsys.readouterr().out)
     first = json.loads((tmp_path / "o" / "answer.json").read_text())

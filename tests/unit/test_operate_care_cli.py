@@ -1,6 +1,7 @@
 """`commonwatt operate care` from the command line."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -91,7 +92,7 @@ def test_a_replay_of_a_table_of_faults(tmp_path):
     assert out["drains"] >= 1
     shares = ("kept", "saving", "lost", "isolating", "restarting", "waiting")
     assert sum(out[f"{name}_share"] for name in shares) == pytest.approx(1.0)
-    assert call(*words).stdout.startswith("Effective training time 0.9")
+    assert re.match(r"Effective training time +9\d\.", call(*words).stdout)
 
 
 def test_lemons_and_saves_are_advised(tmp_path):

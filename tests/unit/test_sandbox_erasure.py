@@ -381,5 +381,5 @@ def test_the_command_says_what_went_and_what_stays(ward, tmp_path, capsys):
     assert run_main(root, words) == 0
     out = capsys.readouterr().out
     assert "ward-safe" in out
-    assert "stays:" in out
+    assert "What stays" in out
     assert PERSON not in out

@@ -17,6 +17,7 @@ from commonwatt.cli.clinic_language import add_language_model_commands
 from commonwatt.cli.clinic_options import PLACES, parse_name_value_fact_options
 from commonwatt.cli.clinic_queries import add_registry_query_commands
 from commonwatt.cli.clinic_sealed import add_sealed_evaluation_commands
+from commonwatt.cli.clinic_text import estimate_rows_terminal_text, judges_terminal_text
 from commonwatt.cli.frame import (
     CommandResult,
     command,
@@ -25,10 +26,19 @@ from commonwatt.cli.frame import (
     raise_click_usage_error,
 )
 from commonwatt.cli.options import DataPath
+from commonwatt.cli.terminal_text import (
+    figure_sentence,
+    indented,
+    interval_terminal_text,
+    labelled_text,
+    terminal_table,
+)
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from commonwatt.catalogue.tables import TableSchema
 
 clinic = groups.clinic
 
@@ -226,40 +236,50 @@ _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Me
 
 
 def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> str:
-    lines: list[str] = []
-    for stream in answer["streams"]:
-        verdict = _VERDICTS[stream["verdict"]].translate(language)
-        if stream["alarm_on"]:
-            gaps = {"verdict": verdict, "day": stream["alarm_on"]}
-            verdict = Message("{verdict} on {day}", gaps).translate(language)
-        lines.append(f"{stream['stream']:24} {verdict}  n={stream['rows']:,}, {stream['events']:,}")
-    gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
+    from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.domain.tables import STREAMS
+
+    streams = [
+        stream | {"verdict": _monitor_verdict_text(stream, language)}
+        for stream in answer["streams"]
+    ]
     # With the number of streams: the bound is for all of them together and not for each.
-    bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
-    return "\n".join(
-        [
-            *lines,
-            bound.translate(language),
-            *_label_free_auc_terminal_lines(answer["companion"], language),
-        ]
+    bound = figure_sentence(
+        Message("False alarm in any of {streams} streams: at most {alpha}"),
+        language,
+        {
+            "streams": (measures.STREAMS, len(streams)),
+            "alpha": (measures.FALSE_ALARM_BOUND, answer["alpha"]),
+        },
     )
+    table = terminal_table(STREAMS.columns, streams, language)
+    return "\n".join([table, bound, *_label_free_auc_terminal_lines(answer["companion"], language)])
+
+
+def _monitor_verdict_text(stream: dict[str, Any], language: str) -> str:
+    verdict = _VERDICTS[stream["verdict"]].translate(language)
+    if not stream["alarm_on"]:
+        return verdict
+    gaps = {"verdict": verdict, "day": stream["alarm_on"]}
+    return Message("{verdict} on {day}", gaps).translate(language)
 
 
 def _label_free_auc_terminal_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
+    from commonwatt.clinic.domain import measures
+
     if companion is None:
         return []
-    gaps = {
-        "real": f"{companion['realised_auc']:.3f}",
-        "said": f"{companion['label_free_auc']:.3f}",
-    }
     # The estimate without labels is shown beside its assumption, because it fails where that fails;
     # on COVID-19 it did.
     sentence = Message(
         "AUC after the first week {real}; scores alone would say {said}, which assumes that"
-        " the chance of the event at each score has not changed",
-        gaps,
+        " the chance of the event at each score has not changed"
     )
-    return [sentence.translate(language)]
+    figures = {
+        "real": (measures.AUC, companion["realised_auc"]),
+        "said": (measures.LABEL_FREE_AUC, companion["label_free_auc"]),
+    }
+    return [figure_sentence(sentence, language, figures)]
 
 
 @command(
@@ -281,39 +301,38 @@ def clinic_model_joint_command(table: Path, model: str, doctor: str, label: str)
     )
 
 
-_VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
-
-
 _GAINS = {
-    "model": Message("Both over the model alone {gap} ({low} … {high})"),
-    "doctor": Message("Both over the doctor alone {gap} ({low} … {high})"),
+    "over_model": Message("Both over the model alone {gap}"),
+    "over_doctor": Message("Both over the doctor alone {gap}"),
 }
 
 
 def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -> str:
-    lines: list[str] = []
-    for voice, name in _VOICES.items():
-        area, low, high = answer[voice]
-        lines.append(f"{name.translate(language):16} AUC {area:.3f} ({low:.3f}–{high:.3f})")
-    for voice, form in _GAINS.items():
-        gap, low, high = answer[f"over_{voice}"]
-        gaps = {"gap": f"{gap:+.3f}", "low": f"{low:+.3f}", "high": f"{high:+.3f}"}
-        lines.append(Message(form.text, gaps).translate(language))
-    gaps = {"count": f"{answer['disagree']:,}", "share": f"{answer['doctor_right']:.1%}"}
-    apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
-    return "\n".join([*lines, apart.translate(language)])
+    from commonwatt.clinic.domain import measures
+
+    gains = [
+        Message(
+            form.text, {"gap": interval_terminal_text(measures.AUC_GAIN, *answer[over])}
+        ).translate(language)
+        for over, form in _GAINS.items()
+    ]
+    apart = figure_sentence(
+        Message("They disagree on {count}; the doctor is right in {share} of those"),
+        language,
+        {
+            "count": (measures.DISAGREEMENTS, answer["disagree"]),
+            "share": (measures.DOCTOR_RIGHT, answer["doctor_right"]),
+        },
+    )
+    return "\n".join([judges_terminal_text(answer, language), *gains, apart])
 
 
 def _model_evidence_terminal_text(frame: pl.DataFrame, language: str) -> str:
-    few = translate("too few to say", language)
-    lines: list[str] = []
-    for row in frame.iter_rows(named=True):
-        # Too few events give no figure at all: a wide interval is still quoted by its middle.
-        estimate = few
-        if row["estimate"] is not None:
-            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-        lines.append(f"{row['group']:24} {row['metric']:14} {estimate}  n={row['rows']:,}")
-    return "\n".join(lines)
+    from commonwatt.clinic.domain.tables import ESTIMATES
+
+    names = ("group", "metric", "estimate", "low", "high", "rows")
+    columns = [ESTIMATES.column(name) for name in names]
+    return estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
 
 
 def _parse_day_argument(text: str) -> date:
@@ -344,47 +363,65 @@ def _product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str
 def _product_ruling_terminal_lines(
     ruling: dict[str, Any], rules: dict[str, Any], language: str
 ) -> list[str]:
-    lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].translate(language)}"]
+    lines = [labelled_text(ruling["jurisdiction"], _ROUTES[ruling["route"]].translate(language))]
     for verdict in ruling["classes"]:
-        lines.append(f"  {verdict['scheme']}: {verdict['class']}")
-        lines += [_ruling_reason_terminal_line(name, rules[name]) for name in verdict["because"]]
+        lines.append(indented(labelled_text(verdict["scheme"], verdict["class"])))
+        lines += [
+            indented(_ruling_reason_terminal_text(name, rules[name]), 2)
+            for name in verdict["because"]
+        ]
         # A rule that says otherwise is shown and not resolved: which of two laws yields is a
         # lawyer's decision.
         contested = translate("contradicted by", language)
         lines += [
-            f"    {contested} {_ruling_reason_terminal_line(name, rules[name]).strip()}"
+            indented(f"{contested} {_ruling_reason_terminal_text(name, rules[name])}", 2)
             for name in verdict["against"]
         ]
-    lines += [
-        f"  {scheme}: {translate('no rule gives a class', language)}" for scheme in ruling["gaps"]
-    ]
-    lines.append(f"  {translate('Duties', language)}: {', '.join(ruling['obligations']) or '–'}")
-    return lines
+    silent = translate("no rule gives a class", language)
+    lines += [indented(labelled_text(scheme, silent)) for scheme in ruling["gaps"]]
+    duties = ", ".join(ruling["obligations"]) or "–"
+    return [*lines, indented(labelled_text(translate("Duties", language), duties))]
 
 
-def _ruling_reason_terminal_line(name: str, rule: dict[str, Any]) -> str:
+def _ruling_reason_terminal_text(name: str, rule: dict[str, Any]) -> str:
     # With the day on which somebody last read the source: law changes, and a reader must see how
     # old this reading is.
-    return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
+    text, source, article, checked = (rule[key] for key in ("text", "source", "article", "checked"))
+    return labelled_text(name, f"{text} [{source}, {article}; {checked}]")
 
 
 def _rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: str) -> str:
+    from commonwatt.catalogue.measures import measure_cell_text
+    from commonwatt.clinic.domain import tables as declared
+    from commonwatt.clinic.domain.measures import RULE_FINDINGS
+
     headings = {
         "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
         "contradictions": Message("Rules that give different classes to the same combinations"),
         "unruled_services": Message("Services for which there is neither class nor route"),
         "moved": Message("Cells that change"),
     }
-    blocks = [
-        f"{headings[name].translate(language)}: {f.height}\n{_terminal_rows_text(f)}"
-        for name, f in tables.items()
-    ]
+    schemas = {
+        schema.name: schema
+        for schema in (
+            declared.GAPS, declared.CONTRADICTIONS, declared.UNRULED_SERVICES, declared.MOVED,
+        )
+    }  # fmt: skip
+    blocks: list[str] = []
+    for name, frame in tables.items():
+        count = measure_cell_text(frame.height, RULE_FINDINGS, language)
+        blocks.append(labelled_text(headings[name].translate(language), count))
+        if not frame.is_empty():
+            blocks[-1] += "\n" + _terminal_rows_text(schemas[name], frame, language)
     return "\n\n".join(blocks)
 
 
-def _terminal_rows_text(frame: pl.DataFrame, most: int = 60) -> str:
-    lines = ["  " + "  ".join(str(value) for value in row) for row in frame.head(most).iter_rows()]
-    return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
+def _terminal_rows_text(
+    schema: TableSchema, frame: pl.DataFrame, language: str, most: int = 60
+) -> str:
+    rows = frame.head(most).iter_rows(named=True)
+    lines = [terminal_table(schema.columns, rows, language)]
+    return indented("\n".join([*lines, *(["…"] if frame.height > most else [])]))
 
 
 # After the commands above, because help lists commands in the order in which they are added.

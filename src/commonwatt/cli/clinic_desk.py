@@ -11,8 +11,9 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
-from commonwatt.cli.clinic_queries import registry_rows_terminal_text
+from commonwatt.cli.clinic_queries import duties_terminal_text
 from commonwatt.cli.frame import CommandResult, command, command_language, option
+from commonwatt.cli.terminal_text import figure_sentence
 from commonwatt.core.messages import Message
 
 _KINDS = (
@@ -149,7 +150,7 @@ def _add_incident_command() -> None:
         duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
         return CommandResult(
-            data=data, text=lambda language: registry_rows_terminal_text(duties, language)
+            data=data, text=lambda language: duties_terminal_text(duties, language)
         )
 
 
@@ -162,6 +163,7 @@ def _add_version_dossier_command() -> None:
     @option("--pdf", type=_file, help="Also write the page as PDF here.")
     def dossier(where: str, version: str, pdf: Path | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Write everything on record about a version: a page, and FHIR."""
+        from commonwatt.clinic.domain.measures import FHIR_RESOURCES
         from commonwatt.clinic.usecases import registry as app
 
         page, bundle = app.version_dossier_and_fhir(
@@ -175,12 +177,24 @@ def _add_version_dossier_command() -> None:
             "dossier.html": page,
             "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),
         }
-        count = str(len(bundle["entry"]))
-        sentence = Message("{count} FHIR resources; write the page with --out", {"count": count})
-        return CommandResult(data=bundle, text=sentence.translate, files=files)
+        return CommandResult(
+            data=bundle,
+            text=lambda language: figure_sentence(
+                Message("{count} FHIR resources; write the page with --out"),
+                language,
+                {"count": (FHIR_RESOURCES, len(bundle["entry"]))},
+            ),
+            files=files,
+        )
 
 
 def _command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
-    gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
-    sentence = Message("Entry {index}: {subject} is on record", gaps)
-    return CommandResult(data=entry, text=sentence.translate)
+    from commonwatt.ledger.measures import ENTRY
+
+    sentence = Message("Entry {index}: {subject} is on record", {"subject": entry["subject"]})
+    return CommandResult(
+        data=entry,
+        text=lambda language: figure_sentence(
+            sentence, language, {"index": (ENTRY, entry["index"])}
+        ),
+    )

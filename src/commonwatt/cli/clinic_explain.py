@@ -9,6 +9,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.frame import CommandResult, command, option
+from commonwatt.cli.terminal_text import figure_sentence, terminal_table
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -56,24 +57,25 @@ def add_model_explain_click_command() -> None:
 
 
 def _model_explanation_terminal_text(explanation: dict[str, Any], language: str) -> str:
+    from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.domain.tables import CASE, IMPORTANCE
+
     if explanation["kind"] == "global":
-        head = Message("AUC lost when a column is shuffled, over {rows} rows",
-                       {"rows": f"{explanation['rows']:,}"})  # fmt: skip
-        lines = [
-            f"{column['column']:24} {column['auc_lost']:+.4f}"
-            f" ({column['low']:+.4f} … {column['high']:+.4f})"
-            for column in explanation["columns"]
-        ]
-        return "\n".join([head.translate(language), *lines])
-    gaps = {"row": f"{explanation['row']:,}", "whole": f"{explanation['whole']:.4f}"}
-    gaps |= {"base": f"{explanation['base']:.4f}"}
-    head = _SCALES[explanation["scale"]]
-    lines = [
-        # Shapley values of other models are sampled; without its error a small one could be noise.
-        f"{column['column']:24} {column['adds']:+.4f} ± {column['error']:.4f}"
-        for column in explanation["columns"]
-    ]
-    return "\n".join([Message(head.text, gaps).translate(language), *lines])
+        head = figure_sentence(
+            Message("AUC lost when a column is shuffled, over {rows} rows"),
+            language,
+            {"rows": (measures.EVIDENCE_ROWS, explanation["rows"])},
+        )
+        columns = [column for column in IMPORTANCE.columns if column.name != "rounds"]
+        return "\n".join([head, terminal_table(columns, explanation["columns"], language)])
+    figures = {
+        "row": (measures.ROW_EXPLAINED, explanation["row"]),
+        "whole": (measures.CASE_SCORE, explanation["whole"]),
+        "base": (measures.USUAL_SCORE, explanation["base"]),
+    }
+    head = figure_sentence(_SCALES[explanation["scale"]], language, figures)
+    # Shapley values of other models are sampled; without its error a small one could be noise.
+    return "\n".join([head, terminal_table(CASE.columns, explanation["columns"], language)])
 
 
 _SCALES = {

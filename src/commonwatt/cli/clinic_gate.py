@@ -18,6 +18,7 @@ from commonwatt.cli.frame import (
     option,
     raise_click_usage_error,
 )
+from commonwatt.cli.terminal_text import figure_sentence, indented
 from commonwatt.core.log import open_log_with_default_file
 from commonwatt.core.messages import Message, translate
 
@@ -173,7 +174,7 @@ def _model_advice_terminal_text(advice: dict[str, Any], language: str) -> str:
     silent = translate("Nothing is shown: the model runs in the shadow.", language)
     # Not every sentence stands in both languages; in the shadow there is none in either.
     words = advice["words"].get(language) or advice["words"].get("en") or silent
-    return f"{words}\n{advice['advice']}"
+    return "\n".join([words, advice["advice"]])
 
 
 def _add_gate_lottery_audit_command() -> None:
@@ -199,12 +200,24 @@ def _add_gate_lottery_audit_command() -> None:
 
 
 def _lottery_audit_terminal_text(audit: dict[str, Any], language: str) -> str:
-    gaps = {name: f"{audit[name]:,}" for name in ("lots", "drawn", "sealed")}
+    from commonwatt.clinic.domain import measures
+
     sentence = Message(
         "{lots} lots drawn again, {drawn} fell on asking the doctor first; {sealed} under a"
-        " secret that was not disclosed",
-        gaps,
+        " secret that was not disclosed"
     )
-    faults = [f"  {name}" for name in (*audit["shown_first"], *audit["marked_wrongly"])]
-    heading = Message("Shown first or marked wrongly: {count}", {"count": str(len(faults))})
-    return "\n".join([sentence.translate(language), heading.translate(language), *faults])
+    lots = {
+        "lots": (measures.LOTS, audit["lots"]),
+        "drawn": (measures.LOTS_ASKED, audit["drawn"]),
+        "sealed": (measures.LOTS_SEALED, audit["sealed"]),
+    }
+    faults = [*audit["shown_first"], *audit["marked_wrongly"]]
+    heading = Message("Shown first or marked wrongly: {count}")
+    count = {"count": (measures.LOTS_BROKEN, len(faults))}
+    return "\n".join(
+        [
+            figure_sentence(sentence, language, lots),
+            figure_sentence(heading, language, count),
+            *(indented(name) for name in faults),
+        ]
+    )

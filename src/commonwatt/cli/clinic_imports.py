@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from commonwatt.catalogue.measures import ABSENT
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.frame import CommandResult, command, option
+from commonwatt.cli.terminal_text import counts_terminal_text, figure_sentence, terminal_table
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -39,28 +41,29 @@ def add_device_record_import_command() -> None:
 
 
 def _device_records_terminal_text(imported: dict[str, Any], language: str) -> str:
+    from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.domain.tables import CARDS
+
+    columns = [CARDS.column(name) for name in ("file", "category", "rule", "found")]
     lines: list[str] = []
-    for row in imported["cards"]:
-        fault = f"{row['rule']}: {row['found']}" if row["rule"] else "–"
-        lines.append(f"{row['file']:32} {row['category']:4} {fault}")
+    if imported["cards"]:
+        # A card that breaks no rule says so: an empty cell could be a fault of the table.
+        cards = [card | {"rule": card["rule"] or ABSENT} for card in imported["cards"]]
+        lines.append(terminal_table(columns, cards, language))
     for summary in imported["devices"]:
-        gaps = {
-            "file": summary["file"],
-            "count": f"{summary['devices']:,}",
-            "by": _device_record_counts_terminal_text(summary["routes"]),
-        }
-        lines.append(Message("{file}: {count} devices; {by}", gaps).translate(language))
+        by_route = counts_terminal_text(summary["routes"], measures.RECORDS_OF_KIND, language)
+        form = Message("{file}: {count} devices; {by}", {"file": summary["file"], "by": by_route})
+        count = {"count": (measures.DEVICES_LISTED, summary["devices"])}
+        lines.append(figure_sentence(form, language, count))
     for summary in imported["events"]:
-        gaps = {"file": summary["file"], "count": f"{summary['reports']:,}"}
+        kinds = measures.RECORDS_OF_KIND
         # What reports leave empty is counted, too: an event without a severity is not a mild one.
-        gaps |= {
-            "by": _device_record_counts_terminal_text(summary["severities"]),
-            "empty": _device_record_counts_terminal_text(summary["left_empty"]),
+        words = {
+            "file": summary["file"],
+            "by": counts_terminal_text(summary["severities"], kinds, language),
+            "empty": counts_terminal_text(summary["left_empty"], kinds, language),
         }
-        form = Message("{file}: {count} reports; {by}; left empty: {empty}", gaps)
-        lines.append(form.translate(language))
+        form = Message("{file}: {count} reports; {by}; left empty: {empty}", words)
+        count = {"count": (measures.REPORTS_LISTED, summary["reports"])}
+        lines.append(figure_sentence(form, language, count))
     return "\n".join(lines)
-
-
-def _device_record_counts_terminal_text(counts_by_name: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts_by_name.items())

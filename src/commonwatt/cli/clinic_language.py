@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
+from commonwatt.cli.clinic_text import estimate_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, option
-from commonwatt.core.messages import Message, translate
+from commonwatt.cli.terminal_text import figure_sentence, terminal_figures
+from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,18 +104,24 @@ def _add_canaries_command() -> None:
             help="How many.")  # fmt: skip
     def canaries(secret_file: Path, count: int) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Make lines to plant before training, and the key that finds them afterwards."""
+        from commonwatt.clinic.domain.measures import CANARY_COUNT
         from commonwatt.clinic.usecases import language as app
 
         key_text, planted = app.clinical_canary_texts(secret_file, count)
-        gaps = {"count": str(count)}
         sentence = Message(
-            "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
+            "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself"
         )
         # Two files, since whoever trains gets one: who has the key knows which line among its
         # decoys was planted.
         files = {"canaries.json": key_text, "plant.txt": planted}
         # The canaries stand in no JSON on stdout, where a log would keep them.
-        return CommandResult(data={"canaries": count}, text=sentence.translate, files=files)
+        return CommandResult(
+            data={"canaries": count},
+            text=lambda language: figure_sentence(
+                sentence, language, {"count": (CANARY_COUNT, count)}
+            ),
+            files=files,
+        )
 
 
 _LEAK = {
@@ -127,35 +135,57 @@ _LEAK = {
 def _language_examination_terminal_text(
     examination: dict[str, Any], frame: pl.DataFrame, language: str
 ) -> str:
-    few = translate("too few to say", language)
-    lines = [f"{examination['model']}: {examination['notes']:,} / {examination['cases']:,}"]
-    for row in frame.iter_rows(named=True):
-        estimate = few
-        if row["estimate"] is not None:
-            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-        name = f"{row['measure']}, {row['group']}"
-        lines.append(f"{row['task']:10} {name:44} {estimate}  n={row['rows']:,}")
-    return "\n".join([*lines, *_language_quality_terminal_lines(examination, language)])
+    from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.domain.tables import EXAMINED
+
+    names = ("task", "measure", "group", "estimate", "low", "high", "rows")
+    columns = [EXAMINED.column(name) for name in names]
+    head = (
+        (measures.MEDICAL_MODEL, examination["model"]),
+        (measures.NOTES_EXAMINED, examination["notes"]),
+        (measures.CASES_EXAMINED, examination["cases"]),
+    )
+    return "\n".join(
+        [
+            terminal_figures(head, language),
+            estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language),
+            *_language_quality_terminal_lines(examination, language),
+        ]
+    )
 
 
 def _language_quality_terminal_lines(examination: dict[str, Any], language: str) -> list[str]:
+    from commonwatt.clinic.domain import measures
+
     meter = examination["meter"]
-    gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
     # The checker's own errors stand beside what it found, or its word would pass for the truth.
     quality = Message(
         "The check of summaries finds {found} of what is planted and clears {cleared}"
-        " of what is true",
-        gaps,
+        " of what is true"
     )
-    sentences = [quality.translate(language)]
-    gaps = {"flags": f"{examination['p_flags']:.3f}", "fit": f"{examination['p_fit']:.3f}"}
-    sentences.append(Message("Answers hang on their notes: p = {flags} for errors found, {fit} for"
-                        " summaries", gaps).translate(language))  # fmt: skip
+    cleared = {
+        "found": (measures.CHECK_SENSITIVITY, meter["sensitivity"]),
+        "cleared": (measures.CHECK_SPECIFICITY, meter["specificity"]),
+    }
+    attention = Message(
+        "Answers hang on their notes: p = {flags} for errors found, {fit} for summaries"
+    )
+    chances = {
+        "flags": (measures.P_FLAGS, examination["p_flags"]),
+        "fit": (measures.P_FIT, examination["p_fit"]),
+    }
+    sentences = [
+        figure_sentence(quality, language, cleared),
+        figure_sentence(attention, language, chances),
+    ]
     if examination["leak"]:
         leak = examination["leak"]
-        gaps = {name: str(leak[name]) for name in ("completed", "canaries", "chosen", "lines")}
-        form = _LEAK[leak["leaks"]]
-        sentences.append(
-            Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).translate(language)
-        )
+        counted = {
+            "completed": (measures.CANARIES_COMPLETED, leak["completed"]),
+            "canaries": (measures.CANARIES, leak["canaries"]),
+            "chosen": (measures.CANARIES_CHOSEN, leak["chosen"]),
+            "lines": (measures.CANARY_LINES, leak["lines"]),
+            "p": (measures.P_LEAK, leak["p_value"]),
+        }
+        sentences.append(figure_sentence(_LEAK[leak["leaks"]], language, counted))
     return sentences

@@ -9,7 +9,9 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, ledger_option
+from commonwatt.cli.clinic_text import judges_terminal_text, registry_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, option
+from commonwatt.cli.terminal_text import figure_sentence, indented
 from commonwatt.core.messages import Message, translate
 
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
@@ -36,12 +38,13 @@ def _add_live_deployments_command() -> None:
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
     def live(where: str, institution: str, at: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show what was live at an institution at a time."""
+        from commonwatt.clinic.domain.tables import LIVE
         from commonwatt.clinic.usecases import queries as app
 
         deployments = app.live_deployment_rows(where, institution, at or datetime.now(UTC))
         return CommandResult(
             data={"live": deployments},
-            text=lambda language: registry_rows_terminal_text(deployments, language),
+            text=lambda language: registry_rows_terminal_text(LIVE.columns, deployments, language),
         )
 
 
@@ -54,13 +57,9 @@ def _add_deployment_approver_command() -> None:
         from commonwatt.clinic.usecases import queries as app
 
         approval = app.deployment_approver(where, deployment)
-        gaps = {name: str(value) for name, value in approval.items()}
-        sentence = Message(
-            "Threshold {threshold} approved by {name} ({role}, {organisation}) at {approved_at},"
-            " entry {entry}",
-            gaps,
+        return CommandResult(
+            data=approval, text=lambda language: _deployment_approver_text(approval, language)
         )
-        return CommandResult(data=approval, text=sentence.translate)
 
 
 def _add_product_rulings_command() -> None:
@@ -77,7 +76,7 @@ def _add_product_rulings_command() -> None:
         rulings_found = app.product_ruling_rows(where, product, place)
         return CommandResult(
             data={"rulings": rulings_found},
-            text=lambda language: registry_rows_terminal_text(rulings_found, language),
+            text=lambda language: _product_rulings_terminal_text(rulings_found, language),
         )
 
 
@@ -100,12 +99,15 @@ def _add_gate_query_commands() -> None:
     @_deployment
     def unsigned(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show the advice on which a doctor's signed decision is still wanted."""
+        from commonwatt.clinic.domain.tables import UNSIGNED_ADVICE
         from commonwatt.clinic.usecases import queries as app
 
         advice = [{"advice": name} for name in app.unsigned_advice_names(where, deployment)]
         return CommandResult(
             data={"unsigned": advice},
-            text=lambda language: registry_rows_terminal_text(advice, language),
+            text=lambda language: registry_rows_terminal_text(
+                UNSIGNED_ADVICE.columns, advice, language
+            ),
         )
 
     @command(groups.gate, "overrides", example="commonwatt clinic gate overrides deployment/x")
@@ -150,37 +152,66 @@ def _add_duties_command() -> None:
 
         owed = app.reporting_duty_rows(where)
         return CommandResult(
-            data={"duties": owed}, text=lambda language: registry_rows_terminal_text(owed, language)
+            data={"duties": owed}, text=lambda language: duties_terminal_text(owed, language)
         )
 
 
-def registry_rows_terminal_text(rows: list[dict[str, Any]], language: str) -> str:
-    """Return one line for each row, or that there is none."""
-    lines = ["  ".join(str(value) for value in row.values()) for row in rows]
-    return "\n".join(lines) or translate("Nothing on record.", language)
+def duties_terminal_text(duties: list[dict[str, Any]], language: str) -> str:
+    """Return who must be told of which event by when, or that nobody must."""
+    from commonwatt.clinic.domain.tables import DUTIES
+
+    names = ("event", "jurisdiction", "severity", "due_at", "rule")
+    return registry_rows_terminal_text([DUTIES.column(name) for name in names], duties, language)
+
+
+def _deployment_approver_text(approval: dict[str, Any], language: str) -> str:
+    from commonwatt.clinic.domain.measures import THRESHOLD
+    from commonwatt.ledger.measures import ENTRY
+
+    words = ("name", "role", "organisation", "approved_at")
+    sentence = Message(
+        "Threshold {threshold} approved by {name} ({role}, {organisation}) at {approved_at},"
+        " entry {entry}",
+        {name: approval[name] for name in words},
+    )
+    figures = {
+        "threshold": (THRESHOLD, approval["threshold"]),
+        "entry": (ENTRY, approval["entry"]),
+    }
+    return figure_sentence(sentence, language, figures)
+
+
+def _product_rulings_terminal_text(rulings: list[dict[str, Any]], language: str) -> str:
+    from commonwatt.clinic.domain.tables import PRODUCT_RULINGS
+
+    rows = [
+        ruling
+        | {"classes": ", ".join(" ".join(each) for each in sorted(ruling["classes"].items()))}
+        for ruling in rulings
+    ]
+    return registry_rows_terminal_text(PRODUCT_RULINGS.columns, rows, language)
 
 
 def _undisclosed_encounters_terminal_text(encounters: dict[str, Any], language: str) -> str:
-    gaps = {"advised": str(len(encounters["advised"])), "refused": str(len(encounters["refused"]))}
-    sentence = Message(
-        "{advised} advised on without disclosure, {refused} refused for lack of it", gaps
-    )
-    return "\n".join(
-        [sentence.translate(language), *(f"  {name}" for name in encounters["advised"])]
-    )
+    from commonwatt.clinic.domain.measures import REFUSED_UNDISCLOSED, UNDISCLOSED
+
+    sentence = Message("{advised} advised on without disclosure, {refused} refused for lack of it")
+    counted = {
+        "advised": (UNDISCLOSED, len(encounters["advised"])),
+        "refused": (REFUSED_UNDISCLOSED, len(encounters["refused"])),
+    }
+    names = [indented(name) for name in encounters["advised"]]
+    return "\n".join([figure_sentence(sentence, language, counted), *names])
 
 
 def _advice_overrides_terminal_text(outcomes: dict[str, Any], language: str) -> str:
-    lines = [
-        f"{translate(outcome, language):12} "
-        + "  ".join(f"{translate(name, language)} {count:,}" for name, count in row.items())
-        for outcome, row in outcomes["decisions"].items()
+    from commonwatt.clinic.domain.tables import ADVICE_FATE
+
+    rows = [
+        {"decision": translate(decision, language), **counts}
+        for decision, counts in outcomes["decisions"].items()
     ]
-    voices: dict[str, Any] = outcomes["voices"] or {}
-    lines += [
-        f"{translate(voice, language):16} AUC {voices[voice][0]:.3f}"
-        f" ({voices[voice][1]:.3f}–{voices[voice][2]:.3f})"
-        for voice in ("model", "doctor", "both")
-        if voices
-    ]
-    return "\n".join(lines) or translate("Nothing on record.", language)
+    blocks = [registry_rows_terminal_text(ADVICE_FATE.columns, rows, language)]
+    if outcomes["voices"]:
+        blocks.append(judges_terminal_text(outcomes["voices"], language))
+    return "\n".join(blocks)

@@ -10,8 +10,10 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import key_option, ledger_option
+from commonwatt.cli.clinic_text import estimate_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, option
-from commonwatt.core.messages import Message, translate
+from commonwatt.cli.terminal_text import figure_sentence
+from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 _items = click.argument("items", type=_there)
@@ -52,17 +54,23 @@ def _add_case_seal_command() -> None:
         key_file: Path, items: Path, secret_file: Path, threshold: float, most: int
     ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Bind yourself to private items before you see the model."""
+        from commonwatt.clinic.domain.measures import SEALED_ITEMS
         from commonwatt.clinic.engines.evidence.sealed import SealTerms
         from commonwatt.clinic.usecases import sealed as app
 
         terms = SealTerms(threshold=threshold, most=most)
         statement = app.seal_cases_file(items, secret_file, key_file, terms)
-        gaps = {"size": f"{statement.body['size']:,}", "root": str(statement.body["root"])[:16]}
+        sealed = dict(statement.body)
         # Sixteen digits are enough to compare by eye; the seal holds the whole root.
-        sentence = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
+        sentence = Message(
+            "{size} items sealed under {root}; give seal.json to the vendor",
+            {"root": sealed["root"][:16]},
+        )
         return CommandResult(
-            data=dict(statement.body),
-            text=sentence.translate,
+            data=sealed,
+            text=lambda language: figure_sentence(
+                sentence, language, {"size": (SEALED_ITEMS, sealed["size"])}
+            ),
             files={"seal.json": statement.evidence_statement_json()},
         )
 
@@ -132,17 +140,20 @@ def _add_reveal_and_confirm_click_commands() -> None:
     @click.argument("number", type=int)
     def reveal(items: Path, secret_file: Path, number: int) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Open one item to an auditor, with the proof that it was sealed."""
+        from commonwatt.clinic.domain.measures import SEALED_ITEM
         from commonwatt.clinic.engines.evidence.sealed import revealed_case_json
         from commonwatt.clinic.usecases import sealed as app
 
         case = app.revealed_sealed_case(items, secret_file, number)
         # A terminal scrolls into logs and screenshots; the item goes only into the file that was
         # asked for.
-        sentence = Message("Item {number} is revealed by --out, and nowhere else",
-                       {"number": str(number)})  # fmt: skip
         return CommandResult(
             data={"number": number},
-            text=sentence.translate,
+            text=lambda language: figure_sentence(
+                Message("Item {number} is revealed by --out, and nowhere else"),
+                language,
+                {"number": (SEALED_ITEM, number)},
+            ),
             files={"item.json": revealed_case_json(case)},
         )
 
@@ -166,14 +177,22 @@ def _add_reveal_and_confirm_click_commands() -> None:
 
 
 def _sealed_report_terminal_text(body: dict[str, Any], language: str) -> str:
-    gaps = {"number": str(body["number"]), "root": body["root"][:16], "on": body["on"]}
-    gaps["artefact"] = body["artefact_sha256"][:16]
-    head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)
-    few = translate("too few to say", language)
-    lines = [head.translate(language)]
-    for row in body["estimates"]:
-        estimate = few
-        if row["estimate"] is not None:
-            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-        lines.append(f"{row['group']:24} {row['metric']:14} {estimate}")
-    return "\n".join(lines)
+    from commonwatt.clinic.domain.measures import EXAMINATION
+    from commonwatt.clinic.domain.tables import ESTIMATES
+
+    head = Message(
+        "Examination {number} of the items {root} on {on}, artefact {artefact}",
+        {
+            "root": body["root"][:16],
+            "on": body["on"],
+            "artefact": body["artefact_sha256"][:16],
+        },
+    )
+    names = ("group", "metric", "estimate", "low", "high")
+    columns = [ESTIMATES.column(name) for name in names]
+    return "\n".join(
+        [
+            figure_sentence(head, language, {"number": (EXAMINATION, body["number"])}),
+            estimate_rows_terminal_text(columns, body["estimates"], language),
+        ]
+    )

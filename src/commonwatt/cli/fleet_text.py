@@ -9,9 +9,13 @@ from commonwatt.catalogue.measures import (
     TableColumn,
     measure_cell_text,
     measure_heading,
-    measure_label_text,
-    measure_value_text,
 )
+from commonwatt.cli.terminal_text import (
+    aligned_terminal_rows,
+    terminal_figures,
+    terminal_table,
+)
+from commonwatt.fleet.domain.measures import TOKENS_OF_REQUEST
 from commonwatt.fleet.domain.tables import (
     COMPARISON,
     JOB_TRACE_FIGURES,
@@ -75,7 +79,11 @@ def _described_trace_terminal_text(trace: Mapping[str, Any], language: str) -> s
     requests = trace["requests"]
     if requests is not None:
         quantiles = {
-            name: " / ".join(f"{tokens:,.0f}" for tokens in requests[name].values()) or None
+            name: " / ".join(
+                measure_cell_text(tokens, TOKENS_OF_REQUEST, language)
+                for tokens in requests[name].values()
+            )
+            or None
             for name in ("prompt_tokens", "output_tokens")
         }
         figures = {**trace, **requests, **quantiles}
@@ -109,11 +117,7 @@ def policy_comparison_terminal_text(rows: pl.DataFrame, language: str) -> str:
         "preemptions",
     )
     columns = [COMPARISON.column(name) for name in names]
-    lines = [
-        [measure_cell_text(row[column.name], column, language) for column in columns]
-        for row in rows.iter_rows(named=True)
-    ]
-    return terminal_table([measure_heading(column, language) for column in columns], lines)
+    return terminal_table(columns, rows.iter_rows(named=True), language, left=(0,))
 
 
 def fleet_sweep_terminal_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
@@ -141,39 +145,12 @@ def fleet_sweep_terminal_text(rows: pl.DataFrame, axes: Sequence[str], language:
         ]
         for row in rows.iter_rows(named=True)
     ]
-    return terminal_table(headings, lines)
+    return aligned_terminal_rows([headings, *lines])
 
 
 def job_wait_terminal_text(data: Mapping[str, Any], language: str) -> str:
     """Return why a job waited, in sentences."""
     return "\n".join(data["sentences"][language])
-
-
-def terminal_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in columns, the first flush left and the others flush right.
-
-    >>> print(terminal_table(["a", "b"], [["x", "10"], ["yy", "2"]]))
-    a    b
-    x   10
-    yy   2
-    """
-    table = [headings, *rows]
-    # By columns of the terminal and not by letters, or Chinese tables would not line up.
-    widths = [max(_terminal_width(row[i]) for row in table) for i in range(len(headings))]
-    return "\n".join(_terminal_table_row(row, widths) for row in table)
-
-
-def _terminal_table_row(row: Sequence[str], widths: Sequence[int]) -> str:
-    first = row[0] + " " * (widths[0] - _terminal_width(row[0]))
-    pairs = zip(row[1:], widths[1:], strict=True)
-    return "  ".join(
-        [first, *(" " * (width - _terminal_width(text)) + text for text, width in pairs)]
-    )
-
-
-def _terminal_width(text: str) -> int:
-    """Return how many columns of a terminal `text` takes; Chinese signs take two."""
-    return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
 
 
 def _fleet_figures_terminal_text(
@@ -183,17 +160,7 @@ def _fleet_figures_terminal_text(
     language: str,
 ) -> str:
     """Return figures one below the other, their values flush."""
-    facts = [
-        (
-            measure_label_text(columns[name], language),
-            measure_value_text(figures[name], columns[name], language),
-        )
-        for name in names
-    ]
-    width = max(_terminal_width(text) for text, _ in facts)
-    return "\n".join(
-        f"{text}{' ' * (width - _terminal_width(text))}  {value}" for text, value in facts
-    )
+    return terminal_figures(((columns[name], figures[name]) for name in names), language)
 
 
 def _terminal_figures_with_short_digest(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def ledger_verify_command(where: str, pinned: Path | None) -> CommandResult:
     done = app.verify_ledger_at(where, pinned)
     return CommandResult(
         data=done,
-        text=lambda language: _ledger_verification_terminal_message(done).translate(language),
+        text=lambda language: _ledger_verification_terminal_text(done, language),
     )
 
 
@@ -238,24 +238,45 @@ def restore(
 
 
 def _home_backup_terminal_text(done: dict[str, Any], language: str) -> str:
-    gaps = {"id": done["backup_id"], "files": f"{done['files']:,}", "bytes": f"{done['bytes']:,}"}
-    sentence = Message("Backup {id} is whole: {files} files, {bytes} bytes, in {archive}")
-    first = Message(sentence.text, gaps | {"archive": done["archive"]})
+    from commonwatt.cli.terminal_text import figure_sentence
+    from commonwatt.ledger import measures
+
+    first = figure_sentence(
+        Message(
+            "Backup {id} is whole: {files} files, {bytes}, in {archive}",
+            {"id": done["backup_id"], "archive": done["archive"]},
+        ),
+        language,
+        {
+            "files": (measures.BACKUP_FILES, done["files"]),
+            "bytes": (measures.BACKUP_BYTES, done["bytes"]),
+        },
+    )
     keys = (
-        Message("{count} keys apart, in {archive}")
+        Message("{count} keys apart, in {archive}", {"archive": done["keys_archive"]})
         if done["keys_archive"]
         else Message("{count} keys are not in it; back them up by --keys or by other means")
     )
-    apart = Message(keys.text, {"count": str(len(done["keys"])), "archive": done["keys_archive"]})
-    return _backup_summary_terminal_text(first, [apart] if done["keys"] else [], done, language)
+    count = {"count": (measures.BACKUP_KEYS, len(done["keys"]))}
+    apart = [figure_sentence(keys, language, count)] if done["keys"] else []
+    return _backup_summary_terminal_text([first, *apart], done, language)
 
 
 def _home_restore_terminal_text(done: dict[str, Any], language: str) -> str:
-    gaps = {key: str(done[key]) for key in ("backup_id", "at", "files", "home")}
-    first = Message("Backup {backup_id} of {at} is restored: {files} files, in {home}", gaps)
+    from commonwatt.cli.terminal_text import figure_sentence
+    from commonwatt.ledger import measures
+
+    first = figure_sentence(
+        Message(
+            "Backup {backup_id} of {at} is restored: {files} files, in {home}",
+            {key: done[key] for key in ("backup_id", "at", "home")},
+        ),
+        language,
+        {"files": (measures.BACKUP_FILES, done["files"])},
+    )
     names = ", ".join(done["keys_missing"])
-    missing = Message("These keys were not in it: {names}", {"names": names})
-    return _backup_summary_terminal_text(first, [missing] if names else [], done, language)
+    missing = Message("These keys were not in it: {names}", {"names": names}).translate(language)
+    return _backup_summary_terminal_text([first, missing] if names else [first], done, language)
 
 
 _LEFT_OUT: Final = {
@@ -265,27 +286,31 @@ _LEFT_OUT: Final = {
 }
 
 
-def _backup_summary_terminal_text(
-    first: Message, then: list[Message], done: dict[str, Any], language: str
-) -> str:
+def _backup_summary_terminal_text(first: list[str], done: dict[str, Any], language: str) -> str:
     """Return what was done, how far each ledger goes, and what was left out, a line each."""
+    from commonwatt.cli.terminal_text import figure_sentence
+    from commonwatt.ledger.measures import ENTRIES
+
     chains = [
-        Message(
-            "{path} holds {entries} entries until {at}, root {root}",
-            {"path": chain["path"], "entries": f"{chain['entries']:,}", "at": chain["at"] or "–",
-             "root": chain["root"]},
+        figure_sentence(
+            Message(
+                "{path} holds {entries} entries until {at}, root {root}",
+                {"path": chain["path"], "at": chain["at"] or "–", "root": chain["root"]},
+            ),
+            language,
+            {"entries": (ENTRIES, chain["entries"])},
         )
         for chain in done["ledgers"]
-    ]  # fmt: skip
+    ]
     left = [
         Message(
             "Left out: {path} ({why})", {"path": path, "why": _LEFT_OUT[why].translate(language)}
-        )
+        ).translate(language)
         for path, why in done["left_out"].items()
     ]
     compare = Message("Compare the number of entries with a checkpoint that is kept elsewhere.")
-    lines = [first, *then, *chains, *left, *([compare] if chains else [])]
-    return "\n".join(line.translate(language) for line in lines)
+    advice = [compare.translate(language)] if chains else []
+    return "\n".join([*first, *chains, *left, *advice])
 
 
 def _command_result_of_checkpoint_note(note: Checkpoint) -> CommandResult:
@@ -299,44 +324,62 @@ def _command_result_of_checkpoint_note(note: Checkpoint) -> CommandResult:
 
 
 def _enrolled_actor_terminal_text(actor: dict[str, Any], language: str) -> str:
-    gaps = {
-        key: str(actor[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")
-    }
+    gaps = {key: actor[key] for key in ("name", "role", "organisation", "actor_id", "key_file")}
     sentence = Message(
         "{name} ({organisation}) is enrolled as {role}: {actor_id}, key in {key_file}", gaps
     )
     return sentence.translate(language)
 
 
-def _ledger_verification_terminal_message(verification: dict[str, Any]) -> Message:
-    gaps = {
-        key: f"{verification[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")
-    }
-    return Message(
+def _ledger_verification_terminal_text(verification: dict[str, Any], language: str) -> str:
+    from commonwatt.cli.terminal_text import figure_sentence
+    from commonwatt.ledger import measures
+
+    sentence = Message(
         "Whole: {entries} entries, {signatures} signatures, {actors} actors,"
         " {checkpoints} checkpoints; root {root}",
-        gaps | {"root": verification["root"]},
+        {"root": verification["root"]},
+    )
+    counted = {
+        "entries": measures.ENTRIES,
+        "signatures": measures.SIGNATURES,
+        "actors": measures.ACTORS,
+        "checkpoints": measures.CHECKPOINTS,
+    }
+    return figure_sentence(
+        sentence, language, {gap: (of, verification[gap]) for gap, of in counted.items()}
     )
 
 
 def _ledger_entries_terminal_text(listing: dict[str, Any], language: str) -> str:
+    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.ledger.measures import SHOWN_ENTRIES
+
+    if not listing["entries"]:
+        return translate("No such entries.", language)
     who = {actor["actor_id"]: actor for actor in listing["actors"]}
-    lines = [
-        _ledger_entry_terminal_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]
-    ]
-    return "\n".join(lines) or translate("No such entries.", language)
+    rows = [entry | {"by": _ledger_signer_text(who[entry["actor_id"]])}
+            for entry in listing["entries"]]  # fmt: skip
+    return terminal_table(SHOWN_ENTRIES.columns, rows, language)
 
 
-def _ledger_entry_terminal_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
-    by = f"{actor['name']} ({actor['role']}, {actor['organisation']})"
-    return f"{entry['index']:>8,}  {entry['at']}  {entry['kind']}  {entry['subject']}  {by}"
+def _ledger_signer_text(actor: dict[str, Any]) -> str:
+    name, role, organisation = (actor[key] for key in ("name", "role", "organisation"))
+    return f"{name} ({role}, {organisation})"
 
 
 def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
-    sentence = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
+    from commonwatt.cli.terminal_text import figure_sentence, indented, terminal_figures
+    from commonwatt.ledger.measures import PROOF, PROOF_HASHES
+
+    first = figure_sentence(
+        Message("The proof holds: {steps} hashes"),
+        language,
+        {"steps": (PROOF_HASHES, len(proof["path"]))},
+    )
+    figures = [(column, proof[column.name]) for column in PROOF.columns if column.name in proof]
     # The path comes last and whole, so that another program can compute the root from what is
     # printed.
-    lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
     return "\n".join(
-        [sentence.translate(language), *lines, *(f"  {step}" for step in proof["path"])]
+        [first, terminal_figures(figures, language), *(indented(step) for step in proof["path"])]
     )

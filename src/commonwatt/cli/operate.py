@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from commonwatt.cli.frame import (
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
+    from commonwatt.catalogue.measures import TableColumn
     from commonwatt.operate.engines.controller import TickResult
 
 _CARE = "commonwatt.cli.operate_care"
@@ -125,9 +127,9 @@ def operate_init_command(folder: Path, settings: Path | None) -> CommandResult:
 
     text = settings.read_text(encoding="utf-8") if settings else SAMPLE
     home = make_controller_home(folder, text, now=datetime.now(UTC))
-    data = {"home": str(folder), "engine": home.settings.engine}
+    data = {"home": fspath(folder), "engine": home.settings.engine}
     message = Message(
-        "{folder} is ready for {engine}", {"folder": str(folder), "engine": data["engine"]}
+        "{folder} is ready for {engine}", {"folder": fspath(folder), "engine": data["engine"]}
     )
     return CommandResult(data=data, text=message.translate)
 
@@ -149,7 +151,7 @@ def operate_start_command(folder: Path, once: bool, until_idle: bool) -> Command
     )
     return CommandResult(
         data=summary,
-        text=lambda language: _controller_ticks_terminal_message(summary).translate(language),
+        text=lambda language: _controller_run_terminal_text(summary, language),
     )
 
 
@@ -172,12 +174,12 @@ def operate_submit_command(
     """Hand in a job; the controller starts it when its turn comes."""
     from commonwatt.operate.domain.cluster import JobRequest
     from commonwatt.operate.usecases.actions import submit_job_to_cluster as hand_in
+    from commonwatt.operate.usecases.actions import unique_cluster_job_name
     from commonwatt.operate.usecases.home import open_controller_home
 
     now_s = time.time()
     request = JobRequest(
-        # Microseconds: a name is unique for ever, and a script hands in many jobs in one second.
-        job_id=name or f"job-{now_s:.6f}",
+        job_id=name or unique_cluster_job_name(now_s),
         argv=argv,
         # Asked the other way round, so that who says nothing can be preempted as the policy
         # expects.
@@ -297,12 +299,13 @@ def operate_replay_command(folder: Path, path: Path | None) -> CommandResult:
     if path is not None:
         decision = decide_captured_cluster_state(path)
         return CommandResult(
-            data=decision, text=lambda _: _scheduling_decision_terminal_text(decision)
+            data=decision,
+            text=lambda language: _scheduling_decision_terminal_text(decision, language),
         )
     data = again(open_controller_home(folder))
     return CommandResult(
         data=data,
-        text=lambda language: _replayed_decisions_terminal_message(data).translate(language),
+        text=lambda language: _replayed_decisions_terminal_text(data, language),
     )
 
 
@@ -340,67 +343,78 @@ def _print_tick_actions_on_terminal(tick: TickResult) -> None:
         click_echo_message_to_stderr(Message("{act} {subject} was refused: {answer}", values))
 
 
-def _controller_ticks_terminal_message(summary: dict[str, Any]) -> Message:
-    return Message(
-        "{ticks} ticks, {acts} acts, {refused} refused",
-        {name: str(summary[name]) for name in ("ticks", "acts", "refused")},
-    )
+def _controller_run_terminal_text(summary: dict[str, Any], language: str) -> str:
+    from commonwatt.cli.terminal_text import terminal_figures
+    from commonwatt.operate.domain.tables import CONTROLLER_RUN
+
+    figures = ((column, summary[column.name]) for column in CONTROLLER_RUN.columns)
+    return terminal_figures(figures, language)
 
 
 def _cluster_status_terminal_text(cluster: dict[str, Any], language: str) -> str:
-    lines = [translate("Nodes", language)]
-    lines += [
-        f"  {n['name']:<16}{n['state']:<10}{n['gpus']:>4} GPU  {n['reason']}".rstrip()
-        for n in cluster["nodes"]
-    ]
-    lines.append(translate("Jobs", language))
-    for job in cluster["jobs"]:
-        # Where it runs, or else why it waits: one column answers both, as a job has never both.
-        where = ",".join(job["nodes"]) or job["why"] or ""
-        lines.append(f"  {job['job_id']:<24}{job['phase']:<10}{job['gpus']:>4} GPU  {where}")
-    return "\n".join(lines)
+    from commonwatt.cli.terminal_text import indented, terminal_table
+    from commonwatt.operate.domain.tables import STATUS_JOBS, STATUS_NODES
+
+    # A job runs somewhere or waits for a reason, and never both.
+    jobs = [job | {"nodes": ", ".join(job["nodes"])} for job in cluster["jobs"]]
+    return "\n".join(
+        [
+            translate("Nodes", language),
+            indented(terminal_table(STATUS_NODES.columns, cluster["nodes"], language)),
+            translate("Jobs", language),
+            indented(terminal_table(STATUS_JOBS.columns, jobs, language)),
+        ]
+    )
 
 
 def _tenant_usage_terminal_text(data: dict[str, Any], language: str) -> str:
-    from commonwatt.catalogue.measures import measure_cell_text, measure_heading, measure_label_text
+    from commonwatt.catalogue.measures import measure_heading, measure_label_text
+    from commonwatt.cli.terminal_text import terminal_table
     from commonwatt.operate.domain.tables import TENANTS
 
     currency = next((invoice["currency"] for invoice in data["invoices"]), "")
     names = ("tenant", "jobs", "gpu_s", "energy_kwh", "charge")
+
+    def heading(column: TableColumn) -> str:
+        # Without any use there is no invoice, and nothing is charged in any currency.
+        if currency:
+            return measure_heading(column, language, currency=currency)
+        return measure_label_text(column, language)
+
+    rows = [{"tenant": name, **sums} for name, sums in data["tenants"].items()]
     columns = [TENANTS.column(name) for name in names]
-    # Without any use there is no invoice, and nothing is charged in any currency.
-    heads = [
-        measure_heading(column, language, currency=currency)
-        if currency
-        else measure_label_text(column, language)
-        for column in columns
+    return terminal_table(columns, rows, language, heading=heading, currency=currency)
+
+
+def _replayed_decisions_terminal_text(data: dict[str, Any], language: str) -> str:
+    from commonwatt.cli.terminal_text import terminal_figures
+    from commonwatt.operate.domain.tables import REPLAYED
+
+    values = {**data, "differing": len(data["differing"])}
+    figures = ((column, values[column.name]) for column in REPLAYED.columns)
+    return terminal_figures(figures, language)
+
+
+def _scheduling_decision_terminal_text(decision: dict[str, Any], language: str) -> str:
+    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.operate.domain.tables import DECIDED, EXPECTED_STARTS
+
+    decided = [
+        {"act": "start", "subject": name, "nodes": ", ".join(node for node, _ in pieces)}
+        for name, pieces in decision["decision"]["start"].items()
     ]
-    rows = [
+    decided += [
+        {"act": "preempt", "subject": name, "nodes": ""} for name in decision["decision"]["preempt"]
+    ]
+    starts = [
+        {"job_id": name, "starts_in_s": wait_s} for name, wait_s in decision["starts_in_s"].items()
+    ]
+    return "\n\n".join(
         [
-            measure_cell_text(row[column.name], column, language, currency=currency)
-            for column in columns
+            terminal_table(DECIDED.columns, decided, language),
+            terminal_table(EXPECTED_STARTS.columns, starts, language),
         ]
-        for row in ({"tenant": name, **sums} for name, sums in data["tenants"].items())
-    ]
-    return "\n".join(
-        f"{cells[0]:<20}" + "".join(f"  {text:>24}" for text in cells[1:])
-        for cells in [heads, *rows]
     )
-
-
-def _replayed_decisions_terminal_message(data: dict[str, Any]) -> Message:
-    return Message(
-        "{decisions} decisions, {starts} starts, {preemptions} preemptions; {differing} differ",
-        {k: str(data[k]) for k in ("decisions", "starts", "preemptions")}
-        | {"differing": str(len(data["differing"]))},
-    )
-
-
-def _scheduling_decision_terminal_text(decision: dict[str, Any]) -> str:
-    lines = [f"start {name}: {where}" for name, where in decision["decision"]["start"].items()]
-    lines += [f"preempt {name}" for name in decision["decision"]["preempt"]]
-    lines += [f"{name}: +{at} s" for name, at in decision["starts_in_s"].items()]
-    return "\n".join(lines)
 
 
 def _option_epoch_s(at: datetime | None) -> float | None:

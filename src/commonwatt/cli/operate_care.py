@@ -198,95 +198,90 @@ _HELD = {
 
 
 def _care_step_terminal_line(step: CareStep) -> str:
+    # As it happens and in the words of the record; the answer at the end has it in a table.
     obstacle = f"  [{step.held}]" if step.held else ""
-    return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{obstacle}"
+    return f"{step.node or '*'}  {step.origin} → {step.to}  {step.reason}{obstacle}"
 
 
 def _care_steps_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    lines: list[str] = []
-    for step in data["steps"]:
-        # A step that a bound held back is shown with the bound: care that does nothing must say
-        # why.
-        obstacle = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
-        name = step["node"] or "*"
-        lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{obstacle}")
+    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.operate.domain.tables import CARE_STEPS
+
+    # A step that a bound held back is shown with the bound: care that does nothing must say why.
+    steps = [
+        step
+        | {
+            "node": step["node"] or "*",
+            "held": _HELD[step["held"]].translate(language) if step["held"] else "",
+        }
+        for step in data["steps"]
+    ]
+    lines = [terminal_table(CARE_STEPS.columns, steps, language)] if steps else []
     if data["dry_run"]:
         lines.append(translate("A dry run: nothing was touched.", language))
     return "\n".join([*lines, _nodes_in_care_terminal_text(data, language)])
 
 
 def _nodes_in_care_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    lines = [
-        f"{case['node']:<16}{case['stage']:<12}{case['component']:<10}{case['severity']}"
-        for case in data["nodes"]
-    ]
+    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.operate.domain.tables import CARE_CASES
+
+    nodes = data["nodes"]
+    lines = [terminal_table(CARE_CASES.columns, nodes, language)] if nodes else []
     if data["frozen"]:
         lines.append(translate("Care is frozen: a person must release it.", language))
     return "\n".join(lines) or translate("No node is in care.", language)
 
 
 def _node_alarms_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    from commonwatt.operate.domain.tables import ALARM_SCORES
+    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.operate.domain.tables import ALARM_SCORES, ALARMS_RAISED, EPISODES
 
-    message = Message("{count} alarm episodes in {steps} steps", {
-        "count": str(len(data["episodes"])), "steps": f"{data['steps']:,}"})  # fmt: skip
-    lines = [message.translate(language)]
-    for episode in data["episodes"]:
-        first, last, peak = (episode[k] for k in ("first_step", "last_step", "peak"))
-        metrics = ", ".join(episode["metrics"])
-        lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
+    raised = {"episodes": len(data["episodes"]), "steps": data["steps"]}
+    blocks = [_care_figures_terminal_text(ALARMS_RAISED, raised, language)]
+    episodes = [
+        episode | {"metrics": ", ".join(episode["metrics"])} for episode in data["episodes"]
+    ]
+    if episodes:
+        blocks.append(terminal_table(EPISODES.columns, episodes, language))
     # Only where the later table has a column `label` is there anything to compare the alarms with.
     if data["judged"]:
-        lines += _care_figure_terminal_lines(ALARM_SCORES, data["judged"], language)
-    return "\n".join(lines)
+        blocks.append(_care_figures_terminal_text(ALARM_SCORES, data["judged"], language))
+    return "\n\n".join(blocks)
 
 
 def _care_replay_terminal_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import CARE_OUTCOME
 
-    message = Message(
-        "Effective training time {ettr} of 1, {interruptions} interruptions",
-        {
-            "ettr": f"{data['ettr_share']:.4f}",
-            "interruptions": str(data["interruptions"]),
-        },
-    )
-    return "\n".join(
-        [
-            message.translate(language),
-            *_care_figure_terminal_lines(
-                CARE_OUTCOME, data, language, "ettr_share", "interruptions"
-            ),
-        ]
+    # What a replay is made for comes first.
+    return _care_figures_terminal_text(
+        CARE_OUTCOME, data, language, first=("ettr_share", "interruptions")
     )
 
 
-def _care_figure_terminal_lines(
-    table: TableSchema, data: Mapping[str, Any], language: str, *without: str
-) -> list[str]:
+def _care_figures_terminal_text(
+    table: TableSchema, data: Mapping[str, Any], language: str, *, first: tuple[str, ...] = ()
+) -> str:
     """Return a line for each figure of a declared table, as the catalogue writes it."""
-    from commonwatt.catalogue.measures import measure_label_text, measure_value_text
+    from commonwatt.cli.terminal_text import terminal_figures
 
-    return [
-        f"  {measure_label_text(column, language):<44}"
-        f"{measure_value_text(data[column.name], column, language):>14}"
-        for column in table.columns
-        if column.name not in without
-    ]
+    columns = [table.column(name) for name in first]
+    columns += [column for column in table.columns if column.name not in first]
+    return terminal_figures(((column, data[column.name]) for column in columns), language)
 
 
 def _lemon_nodes_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    message = Message("{count} lemons among {nodes} nodes", {
-        "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
-    rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
-    return "\n".join([message.translate(language), *rows])
+    from commonwatt.cli.terminal_text import indented, terminal_table
+    from commonwatt.operate.domain.tables import LEMONS, LEMONS_FOUND
+
+    figures = {**data, "lemons": len(data["lemons"])}
+    text = _care_figures_terminal_text(LEMONS_FOUND, figures, language)
+    if not data["lemons"]:
+        return text
+    return f"{text}\n{indented(terminal_table(LEMONS.columns, data['lemons'], language))}"
 
 
 def _checkpoint_interval_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    return Message(
-        "Save every {interval} s; {share} of the time is then kept work",
-        {
-            "interval": f"{data['interval_s']:.0f}",
-            "share": f"{data['productive_share']:.4f}",
-        },
-    ).translate(language)
+    from commonwatt.operate.domain.tables import CHECKPOINTS
+
+    return _care_figures_terminal_text(CHECKPOINTS, data, language)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from os import fsdecode, fspath
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -20,15 +22,9 @@ class DataPath(click.Path):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Return where the file lies."""
-        return Path(
-            # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no
-            # path.
-            str(
-                super().convert(
-                    str(shipped_data_file_or_local_path(str(value), Path())), param, ctx
-                )
-            )
-        )
+        # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no path.
+        place = shipped_data_file_or_local_path(fspath(cast("str | Path", value)), Path())
+        return Path(fsdecode(super().convert(fspath(place), param, ctx)))
 
 
 store_option = option(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.options import run_argument, store_option
+from commonwatt.cli.terminal_text import (
+    figure_sentence,
+    indented,
+    labelled_terminal_text,
+    terminal_figures,
+    terminal_table,
+)
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
 
@@ -34,7 +43,7 @@ def runs_list_command(store: Path) -> CommandResult:
 
     runs_listed = RunStore(store).list()
     return CommandResult(
-        data={"store": str(store), "runs": [_run_list_command_row(run) for run in runs_listed]},
+        data={"store": fspath(store), "runs": [_run_list_command_row(run) for run in runs_listed]},
         text=lambda language: _run_list_terminal_text(runs_listed, language),
     )
 
@@ -69,6 +78,7 @@ def runs_check_command(store: Path, run: str | None) -> CommandResult:
     """
     from commonwatt.runs import RunStore
     from commonwatt.runs.check import run_store_faults
+    from commonwatt.runs.measures import RUNS_LISTED
 
     opened = RunStore(store)
     if run is not None:
@@ -81,14 +91,15 @@ def runs_check_command(store: Path, run: str | None) -> CommandResult:
         # The data's fault and not a bug: it is not ours that somebody changed a file.
         raise InputError(str(store), found=faults[0])
     return CommandResult(
-        data={"store": str(store), "runs": listed, "whole": True},
-        text=lambda language: Message(
-            "{count} runs are whole.", {"count": f"{listed:,}"}
-        ).translate(language),
+        data={"store": fspath(store), "runs": listed, "whole": True},
+        text=lambda language: figure_sentence(
+            Message("{count} runs are whole."), language, {"count": (RUNS_LISTED, listed)}
+        ),
     )
 
 
 def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
+    from commonwatt.runs.measures import FIGURES_CHECKED
     from commonwatt.study.check import study_run_faults
 
     run = store.get(prefix)
@@ -103,10 +114,11 @@ def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
         raise InputError(run.run_id, found=faults[0])
     return CommandResult(
         data={"run_id": run.run_id, "figures": count, "whole": True},
-        text=lambda language: Message(
-            "{count} figures of run {run} follow from its tables.",
-            {"count": f"{count:,}", "run": run.run_id},
-        ).translate(language),
+        text=lambda language: figure_sentence(
+            Message("{count} figures of run {run} follow from its tables.", {"run": run.run_id}),
+            language,
+            {"count": (FIGURES_CHECKED, count)},
+        ),
     )
 
 
@@ -121,7 +133,7 @@ def show_run(store: Path, run: str) -> CommandResult:
     run_shown = opened.get(run)
     folder = opened.folder(run_shown.run_id)
     return CommandResult(
-        data=_show_run_command_data(run_shown) | {"folder": str(folder)},
+        data=_show_run_command_data(run_shown) | {"folder": fspath(folder)},
         text=lambda language: _show_run_command_text(run_shown, folder, language),
         tables=opened.tables(run_shown),
     )
@@ -171,7 +183,7 @@ def _figure_lineage_terminal_text(run: Run, origin: FigureLineage, language: str
             "run_id": run.run_id,
             "title": run.title,
             "created_at": run.created_at,
-            "seed": str(run.seed),
+            "seed": f"{run.seed}",
         },
     )
     return "\n".join(
@@ -182,25 +194,23 @@ def _figure_lineage_terminal_text(run: Run, origin: FigureLineage, language: str
 def _figure_lineage_terminal_lines(
     figure: FigureLineage, depth: int, named_before: set[str], language: str
 ) -> list[str]:
-    from commonwatt.catalogue.measures import measure_label_text
     from commonwatt.catalogue.shared import SOURCE
 
-    gap = "  " * depth
-    head = f"{gap}{figure.name} = {figure.shown}" if figure.shown else f"{gap}{figure.name}"
+    head = " = ".join(text for text in (figure.name, figure.shown) if text)
     # A figure may go into many others; written out each time, the tree of a study would be endless
     # to read.
     if figure.name in named_before:
-        return [f"{head} ↑"]
+        return [indented(f"{head} ↑", depth)]
     named_before.add(figure.name)
-    lines = [head]
+    lines = [indented(head, depth)]
     if figure.formula:
-        lines.append(f"{gap}  = {translate(figure.formula, language)}")
+        lines.append(indented(f"= {translate(figure.formula, language)}", depth + 1))
     # Below the sentence, the expression that was evaluated: the sentence is for people, this one
     # gave the figure.
-    lines += [f"{gap}    {line}" for line in figure.expression.splitlines()]
+    lines += [indented(line, depth + 2) for line in figure.expression.splitlines()]
     source = "; ".join(text for text in (figure.source, figure.dated, figure.confidence) if text)
     if source:
-        lines.append(f"{gap}  {measure_label_text(SOURCE, language)}: {source}")
+        lines.append(indented(labelled_terminal_text(SOURCE, source, language), depth + 1))
     return lines + [
         line
         for below in figure.inputs
@@ -224,27 +234,52 @@ def _show_run_command_data(run: Run) -> dict[str, Any]:
 
 
 def _run_list_terminal_text(stored_runs: list[Run], language: str) -> str:
+    from commonwatt.runs.measures import RUNS
+
     if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
-    return "\n".join(f"{r.run_id}  {r.created_at}  {r.kind:16}  {r.title}" for r in stored_runs)
+    columns = [RUNS.column(name) for name in ("run", "made_at", "kind", "title")]
+    rows = [
+        {"run": run.run_id, "made_at": run.created_at, "kind": run.kind, "title": run.title}
+        for run in stored_runs
+    ]
+    return terminal_table(columns, rows, language)
 
 
 def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
-    lines = [f"{run.title} ({run.kind})", f"  {run.run_id}  {run.created_at}  {folder}"]
-    lines += [translate("Inputs", language)]
-    lines += [
-        _cli_run_input_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs
-    ]
-    lines += [translate("Tables", language)]
-    lines += [
-        f"  {table['parquet_sha256'][:16]}  {table['rows']:>12,}  {table['name']}"
-        for table in run.tables
-    ]
-    lines += [translate("Headline", language)]
-    lines += [f"  {name}: {value}" for name, value in run.headline.items()]
-    lines += [f"seed {run.seed}, version {run.version}, result {run.result_sha256[:16]}"]
-    return "\n".join(lines)
+    from commonwatt.runs.measures import (
+        HEADLINE,
+        INPUTS,
+        RESULT_DIGEST,
+        SEED,
+        TABLES,
+        VERSION,
+    )
+
+    inputs = [file | {"sha256": file["sha256"][:16]} for file in run.inputs]
+    tables = [table | {"sha256": table["parquet_sha256"][:16]} for table in run.tables]
+    # A seed is a name, and thousands in it are not parted.
+    ending = ((SEED, f"{run.seed}"), (VERSION, run.version), (RESULT_DIGEST, run.result_sha256))
+    return "\n".join(
+        [
+            f"{run.title} ({run.kind})",
+            indented(f"{run.run_id}  {run.created_at}  {folder}"),
+            translate("Inputs", language),
+            indented(terminal_table(INPUTS.columns, inputs, language)),
+            translate("Tables", language),
+            indented(terminal_table(TABLES.columns, tables, language)),
+            translate("Headline", language),
+            indented(terminal_table(HEADLINE.columns, _headline_rows(run.headline), language)),
+            terminal_figures(ending, language),
+        ]
+    )
 
 
-def _cli_run_input_line(digest: str, size: int, name: str) -> str:
-    return f"  {digest[:16]}  {size:>12,}  {name}"
+def _headline_rows(headline: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each figure, those by site or by alternative one by one."""
+    for name, value in headline.items():
+        if isinstance(value, Mapping):
+            figures = cast("Mapping[str, object]", value)
+            yield from ({"name": f"{name}.{part}", "value": each} for part, each in figures.items())
+        else:
+            yield {"name": name, "value": value}

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
+from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import commonwatt.sandbox.domain.tables as answers
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
 from commonwatt.cli.options import DataPath
+from commonwatt.cli.sandbox_text import (
+    imported_dataset_terminal_text,
+    isolation_attacks_terminal_text,
+    project_activity_terminal_text,
+    project_answer_terminal_text,
+    project_status_terminal_text,
+    risk_report_terminal_text,
+    synthetic_files_terminal_text,
+)
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
+    from commonwatt.catalogue.tables import TableSchema
     from commonwatt.sandbox.usecases.projects.context import ProjectContext
 
 sandbox = LazyGroup(
@@ -87,8 +100,8 @@ def sandbox_init_command(
         scope=ConsentScope(scope),
         expires_on=expires,
     )
-    return _command_result_of_project_facts(
-        steps.open_project(_project_context_of_click_options(room, who), facts)
+    return _project_command_result(
+        answers.OPENED, steps.open_project(_project_context_of_click_options(room, who), facts)
     )
 
 
@@ -117,11 +130,7 @@ def import_dataset(
 
     place = _project_context_of_click_options(room, who)
     data = steps.import_project_dataset(place, form, list(sources), dataset, schema=schema)
-    # The rules one by one would bury the line that says what was quarantined; JSON has them.
-    shown = {name: value for name, value in data.items() if name != "rules"}
-    return CommandResult(
-        data=data, text=lambda language: _project_facts_terminal_text(shown, language)
-    )
+    return CommandResult(data=data, text=partial(imported_dataset_terminal_text, data))
 
 
 @command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")
@@ -141,8 +150,9 @@ def sandbox_risk_command(
 
     place = _project_context_of_click_options(room, who)
     if digest:
-        return _command_result_of_project_facts(steps.sign_risk_report(place, name, digest))
-    return _command_result_of_project_facts(steps.assess_deidentified_dataset(place, dataset, name))
+        return _project_command_result(answers.SIGNED, steps.sign_risk_report(place, name, digest))
+    data = steps.assess_deidentified_dataset(place, dataset, name)
+    return CommandResult(data=data, text=partial(risk_report_terminal_text, data))
 
 
 @command(sandbox, "submit", example="commonwatt sandbox submit heart job.toml --key researcher.pem")
@@ -166,8 +176,9 @@ def sandbox_submit_command(
     from commonwatt.sandbox.usecases import steps
 
     cluster = None if on is None else join_isolated_jobs_to_cluster(on, node)
-    return _command_result_of_project_facts(
-        steps.submit_isolated_job(_project_context_of_click_options(room, who), job, node, cluster)
+    return _project_command_result(
+        answers.SUBMITTED,
+        steps.submit_isolated_job(_project_context_of_click_options(room, who), job, node, cluster),
     )
 
 
@@ -202,11 +213,10 @@ def sandbox_synthesize_command(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_click_options(room, who)
-    return _command_result_of_project_facts(
-        steps.synthesize_project_tables(
-            place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
-        )
+    data = steps.synthesize_project_tables(
+        place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
     )
+    return CommandResult(data=data, text=partial(synthetic_files_terminal_text, data))
 
 
 @command(sandbox, "status", example="commonwatt sandbox status heart")
@@ -217,9 +227,8 @@ def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
     from commonwatt.sandbox.usecases.projects.status import project_status
 
-    return _command_result_of_project_facts(
-        project_status(_project_context_of_click_options(room, who))
-    )
+    data = project_status(_project_context_of_click_options(room, who))
+    return CommandResult(data=data, text=partial(project_status_terminal_text, data))
 
 
 @command(
@@ -243,16 +252,17 @@ def sandbox_review_command(
 
     place = _project_context_of_click_options(room, who)
     if approve is not None:
-        return _command_result_of_project_facts(
-            steps.vote_on_project_output(place, output, approve=approve)
+        return _project_command_result(
+            answers.OUTPUT_MOVED, steps.vote_on_project_output(place, output, approve=approve)
         )
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
         # The bytes and never a rendering of them: what is approved is what leaves.
         save_bytes(data, save)
-    return _command_result_of_project_facts(
+    return _project_command_result(
+        answers.OUTPUT_MOVED,
         # A count of bytes and no content: what waits in the airlock must not appear on a terminal.
-        {"output": output, "bytes": len(data), "saved": str(save) if save else ""}
+        {"output": output, "bytes": len(data), "saved": fspath(save) if save else ""},
     )
 
 
@@ -269,8 +279,9 @@ def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
     """Release an approved output, byte for byte as reviewed."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
-        steps.release_project_output(_project_context_of_click_options(room, who), output, to)
+    return _project_command_result(
+        answers.OUTPUT_MOVED,
+        steps.release_project_output(_project_context_of_click_options(room, who), output, to),
     )
 
 
@@ -296,15 +307,17 @@ def budget(
 
     place = _project_context_of_click_options(room, who)
     if grant is not None:
-        return _command_result_of_project_facts(
-            steps.grant_project_privacy_budget(place, grant, person)
+        return _project_command_result(
+            answers.PRIVACY_BUDGET, steps.grant_project_privacy_budget(place, grant, person)
         )
     if counted is not None:
         dataset, _, table = counted.partition("/")
-        return _command_result_of_project_facts(
-            steps.noisy_people_count(place, dataset, table, epsilon)
+        return _project_command_result(
+            answers.NOISY_COUNT, steps.noisy_people_count(place, dataset, table, epsilon)
         )
-    return _command_result_of_project_facts(steps.project_privacy_budget(place, person))
+    return _project_command_result(
+        answers.PRIVACY_BUDGET, steps.project_privacy_budget(place, person)
+    )
 
 
 @command(
@@ -327,9 +340,10 @@ def sandbox_project_preapprove_command(
     # True where both or neither are given: a custodian has to say one of them in words.
     if (largest is None) is not closes:
         raise_click_usage_error(Message("Give one of --open and --close."))
-    return _command_result_of_project_facts(
+    return _project_command_result(
+        answers.PROJECT_MOVED,
         # Up to nothing is the same as closed.
-        steps.set_preapproved_release(_project_context_of_click_options(room, who), largest or 0.0)
+        steps.set_preapproved_release(_project_context_of_click_options(room, who), largest or 0.0),
     )
 
 
@@ -357,8 +371,9 @@ def sandbox_project_recall_command(
     """Take an approved output back before it leaves; it is rejected then, for good."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
-        steps.recall_project_output(_project_context_of_click_options(room, who), output, reason)
+    return _project_command_result(
+        answers.OUTPUT_MOVED,
+        steps.recall_project_output(_project_context_of_click_options(room, who), output, reason),
     )
 
 
@@ -382,10 +397,11 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
     """Keep a person out of every use from now on, named by their id in the source."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
+    return _project_command_result(
+        answers.OPT_OUT,
         steps.record_person_opt_out(
             _project_context_of_click_options(room, who), person, scope, out=not back_in
-        )
+        ),
     )
 
 
@@ -405,10 +421,11 @@ def sandbox_project_erase_command(
     """Erase a person from a project, named by their id in the source, and say what stays."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
+    return _project_command_result(
+        answers.ERASED,
         steps.erase_person_from_project(
             _project_context_of_click_options(room, who), person, delete_copies=delete_copies
-        )
+        ),
     )
 
 
@@ -424,9 +441,8 @@ def sandbox_activity_command(room: str, keep_days: int, **who: Any) -> CommandRe
     """Show who did what on which rows when, what is unusual, and what is due."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
-        steps.project_activity(_project_context_of_click_options(room, who), keep_days)
-    )
+    data = steps.project_activity(_project_context_of_click_options(room, who), keep_days)
+    return CommandResult(data=data, text=partial(project_activity_terminal_text, data))
 
 
 @command(project, "close", example="commonwatt sandbox project close heart --key custodian.pem")
@@ -438,8 +454,8 @@ def close(room: str, **who: Any) -> CommandResult:
     """Close a project: nothing can be submitted, asked or released."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
-        steps.close_project(_project_context_of_click_options(room, who))
+    return _project_command_result(
+        answers.PROJECT_MOVED, steps.close_project(_project_context_of_click_options(room, who))
     )
 
 
@@ -457,8 +473,9 @@ def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
     """Delete for good, and put the proof on record."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(
-        steps.delete_project_data(_project_context_of_click_options(room, who), dataset)
+    return _project_command_result(
+        answers.WIPED,
+        steps.delete_project_data(_project_context_of_click_options(room, who), dataset),
     )
 
 
@@ -468,7 +485,8 @@ def sandbox_prove_command(node: Path) -> CommandResult:
     """Attack this machine's isolation with every known program."""
     from commonwatt.sandbox.usecases import steps
 
-    return _command_result_of_project_facts(steps.attack_isolation(node))
+    data = steps.attack_isolation(node)
+    return CommandResult(data=data, text=partial(isolation_attacks_terminal_text, data))
 
 
 def _project_context_of_click_options(room: str, who: dict[str, Any]) -> ProjectContext:
@@ -481,30 +499,8 @@ def _project_context_of_click_options(room: str, who: dict[str, Any]) -> Project
     )  # fmt: skip
 
 
-def _command_result_of_project_facts(data: dict[str, Any]) -> CommandResult:
+def _project_command_result(answer: TableSchema, data: dict[str, Any]) -> CommandResult:
+    """Return an answer whose fields are those of a table of the catalogue."""
     return CommandResult(
-        data=data, text=lambda language: _project_facts_terminal_text(data, language)
+        data=data, text=lambda language: project_answer_terminal_text(answer, data, language)
     )
-
-
-def _project_facts_terminal_text(data: dict[str, Any], language: str) -> str:
-    """Return one line a fact; lists of things as indented lines."""
-    lines: list[str] = []
-    for name, value in data.items():
-        if isinstance(value, list | tuple):
-            lines.append(f"{name}:")
-            entries = cast("list[object]", value) or [Message("none").translate(language)]
-            lines += [
-                f"  {_project_fact_value_terminal_text(entry, language)}" for entry in entries
-            ]
-        else:
-            lines.append(f"{name}: {_project_fact_value_terminal_text(value, language)}")
-    return "\n".join(lines)
-
-
-def _project_fact_value_terminal_text(value: Any, language: str) -> str:
-    if isinstance(value, Message):
-        return value.translate(language)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {count}" for key, count in value.items())  # pyright: ignore
-    return str(value)

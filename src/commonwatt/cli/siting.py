@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.catalogue.measures import measure_cell_text, measure_heading
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.frame import command_language as language_of_call
+from commonwatt.cli.terminal_text import figure_sentence, terminal_table, turned_terminal_table
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def siting_place_command(
     answer = app.placement_result(classes, choices)
     # Kept apart from the answer, which is JSON and English; the text and the page translate them.
     words: list[Message] = answer.pop("limits")
-    answer["limits"] = [str(each) for each in words]
+    answer["limits"] = [each.translate("en") for each in words]
     return CommandResult(
         # A row for each hour and pool: --out has them as a table, where they can be used.
         data={key: value for key, value in answer.items() if key != "hourly"},
@@ -224,37 +224,45 @@ def _siting_command_language() -> str:
 
 
 def _site_costs_terminal_text(answer: dict[str, Any], language: str) -> str:
+    from commonwatt.catalogue.shared import YEAR
+    from commonwatt.siting.domain import measures
     from commonwatt.siting.domain.tables import SITES
 
-    columns = (
+    names = (
         "p5_usd_per_gpu_hour", "p50_usd_per_gpu_hour", "p95_usd_per_gpu_hour",
         "p50_usd_per_effective_pflop_hour", "utilisation_share",
     )  # fmt: skip
-    rows = _terminal_rows_by_measure(SITES, "site", columns, answer["sites"], language)
+    columns = [SITES.column(name) for name in names]
+    table = turned_terminal_table(SITES.column("site"), columns, answer["sites"], language)
     drivers = [
         _site_cost_drivers_terminal_message(site["site"], answer["tornado"], 3)
         for site in answer["sites"]
     ]
-    note = Message(
-        "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} percent "
-        "of peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
+    sentence = Message(
+        "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} of peak. "
+        "{marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
         {
-            "year": str(answer["price_year"]),
             "case": translate(answer["case_meaning"], language),
             "precision": answer["precision"],
-            "share": f"{100 * answer['achieved_share']:.0f}",
-            # The worst of the sites: a reader may quote any of them.
-            "marked": str(max(site["cells_not_official"] for site in answer["sites"])),
-            "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    lines = [
-        _site_break_even_terminal_message(row).translate(language) for row in answer["break_even"]
-    ]
-    first_drivers = [line.translate(language) for line in drivers]
-    return "\n".join(
-        [_aligned_terminal_text(rows), "", *first_drivers, "", *lines, "", note.translate(language)]
+    note = figure_sentence(
+        sentence,
+        language,
+        {
+            "year": (YEAR, answer["price_year"]),
+            "share": (measures.ACHIEVED_SHARE, answer["achieved_share"]),
+            # The worst of the sites: a reader may quote any of them.
+            "marked": (
+                measures.CELLS_NOT_OFFICIAL,
+                max(site["cells_not_official"] for site in answer["sites"]),
+            ),
+            "cells": (measures.CELLS, answer["sites"][0]["cells"]),
+        },
     )
+    lines = [_site_break_even_terminal_text(row, language) for row in answer["break_even"]]
+    first_drivers = [line.translate(language) for line in drivers]
+    return "\n".join([table, "", *first_drivers, "", *lines, "", note])
 
 
 def _site_cost_drivers_terminal_message(
@@ -271,48 +279,50 @@ def _site_cost_drivers_terminal_message(
         {
             "site": site,
             "bars": ", ".join(
-                f"{bar['input']} {measure_cell_text(bar['swing_usd_per_gpu_hour'], swing)}"
+                " ".join([bar["input"], measure_cell_text(bar["swing_usd_per_gpu_hour"], swing)])
                 for bar in widest
             ),
         },
     )
 
 
-def _site_break_even_terminal_message(break_even: dict[str, Any]) -> Message:
-    values = {
-        "site": break_even["site"],
-        "other": break_even["against"],
-        "rent": f"{break_even['rent_usd_per_gpu_hour']:.2f}",
-        "tariff": f"{break_even['tariff_where_rent_wins_usd_per_kwh']:.3f}",
-    }
+def _site_break_even_terminal_text(break_even: dict[str, Any], language: str) -> str:
+    from commonwatt.siting.domain import measures
+
+    words = {"site": break_even["site"], "other": break_even["against"]}
     tariff = break_even["tariff_where_rent_wins_usd_per_kwh"]
     use = break_even["utilisation_to_match_share"]
     if use is None:
-        return Message("{site} does not match {other} at any utilisation.", values)
-    values["use"] = f"{100 * use:.0f}"
+        return Message("{site} does not match {other} at any utilisation.", words).translate(
+            language
+        )
     # A negative break-even means that no price of power helps; "above -0.02 USD/kWh" would puzzle
     # everybody.
-    if tariff <= 0:
-        return Message(
-            "{site} matches {other} from {use} percent use; renting at {rent} USD/h beats owning "
-            "even with free power.",
-            values,
+    sentence = (
+        Message(
+            "{site} matches {other} from {use} use; renting at {rent} beats owning even with free "
+            "power.",
+            words,
         )
-    return Message(
-        "{site} matches {other} from {use} percent use; renting at {rent} USD/h beats owning above "
-        "{tariff} USD/kWh.",
-        values,
+        if tariff <= 0
+        else Message(
+            "{site} matches {other} from {use} use; renting at {rent} beats owning above {tariff}.",
+            words,
+        )
     )
+    figures = {
+        "use": (measures.UTILISATION_TO_MATCH, use),
+        "rent": (measures.RENT, break_even["rent_usd_per_gpu_hour"]),
+        "tariff": (measures.TARIFF_WHERE_RENT_WINS, tariff),
+    }
+    return figure_sentence(sentence, language, figures)
 
 
 def _site_comparison_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.siting.domain.tables import CONTEST
 
     cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]
-    columns = [column.name for column in CONTEST.columns[1:]]
-    table = _aligned_terminal_text(
-        _terminal_rows_by_measure(CONTEST, "contest", columns, cases, language)
-    )
+    table = turned_terminal_table(CONTEST.column("contest"), CONTEST.columns[1:], cases, language)
     which = Message(
         "The first site is {first}, the second {second}.",
         {"first": answer["one"], "second": answer["other"]},
@@ -322,76 +332,28 @@ def _site_comparison_terminal_text(answer: dict[str, Any], language: str) -> str
 
 
 def _placement_terminal_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
+    from commonwatt.siting.domain import measures
     from commonwatt.siting.domain.tables import PLACE_SITES
 
     names = ("pool", "h100_equivalents", "mean_use_share", "size_usd", "running_usd", "carbon_t")
     columns = [PLACE_SITES.column(name) for name in names]
-    rows = [[measure_heading(column, language) for column in columns]]
-    rows += [
-        [measure_cell_text(row[column.name], column, language) for column in columns]
-        for row in answer["sites"]
-    ]
-    total = Message(
-        "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
-        "{carbon} t of CO2.",
+    table = terminal_table(columns, answer["sites"], language, left=range(len(columns)))
+    total = figure_sentence(
+        Message("Cost {cost} over {hours}, proved to {gap} of the best; {carbon}."),
+        language,
         {
-            "cost": f"{answer['cost_usd']:,.0f}",
-            "hours": f"{answer['hours']:,}",
-            "gap": f"{100 * answer['gap_share']:.3g}",
-            "carbon": f"{answer['carbon_t']:,.1f}",
+            "cost": (measures.PLACEMENT_COST, answer["cost_usd"]),
+            "hours": (measures.PLANNED_HOURS, answer["hours"]),
+            "gap": (measures.PLACEMENT_GAP, answer["gap_share"]),
+            "carbon": (measures.PLACEMENT_CARBON, answer["carbon_t"]),
         },
     )
-    headings = [word.translate(language) for word in words]
-    return "\n".join([_aligned_terminal_text(rows), "", total.translate(language), *headings])
+    return "\n".join([table, "", total, *(word.translate(language) for word in words)])
 
 
 def _day_ahead_placement_terminal_text(rows: list[dict[str, Any]], language: str) -> str:
     from commonwatt.siting.domain.tables import DAY_AHEAD
 
-    columns = [column.name for column in DAY_AHEAD.columns[1:]]
-    return _aligned_terminal_text(
-        _terminal_rows_by_measure(DAY_AHEAD, "latency_limit_ms", columns, rows, language)
+    return turned_terminal_table(
+        DAY_AHEAD.column("latency_limit_ms"), DAY_AHEAD.columns[1:], rows, language
     )
-
-
-def _terminal_rows_by_measure(
-    table: TableSchema,
-    across: str,
-    columns: Sequence[str],
-    rows: list[dict[str, Any]],
-    language: str,
-) -> list[list[str]]:
-    """Return a table turned on its side: a line for each figure, its heading in full.
-
-    Headings carry their unit and are long; side by side they would not fit a terminal, and
-    one under the other they are a line each, with a column for every site or limit.
-    """
-    top = table.column(across)
-    lines = [
-        [
-            measure_heading(top, language),
-            *(measure_cell_text(row[across], top, language) for row in rows),
-        ]
-    ]
-    for name in columns:
-        column = table.column(name)
-        cells = [measure_cell_text(row[name], column, language) for row in rows]
-        lines.append([measure_heading(column, language), *cells])
-    return lines
-
-
-def _aligned_terminal_text(rows: list[list[str]]) -> str:
-    widths = [max(_terminal_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            text + " " * (width - _terminal_width(text))
-            for text, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _terminal_width(text: str) -> int:
-    """Return the columns that a text takes on a terminal; Chinese takes two."""
-    # Unicode Standard Annex 11: wide and full-width letters take two columns of a terminal.
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
     return {
         "run_id": study_run.run.run_id,
         "title": study_run.run.title,
-        "report": str(study_run.report),
+        "report": fspath(study_run.report),
         "what_if": study_run.what_if,
         "stages_computed": study_run.stages.computed,
         "stages_reused": study_run.stages.reused,
@@ -86,6 +87,7 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
         return _what_if_terminal_text(study_run, tongue)
     from commonwatt.catalogue import shared
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
+    from commonwatt.cli.terminal_text import labelled_text
     from commonwatt.fleet.domain import measures as fleet
 
     figures = study_run.run.headline
@@ -110,29 +112,32 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
         ),
         *_cost_and_debt_terminal_rows(figures, tongue),
         (translate("Run", tongue), study_run.run.run_id),
-        (translate("Report", tongue), str(study_run.report.resolve())),
+        (translate("Report", tongue), fspath(study_run.report.resolve())),
     ]
-    return "\n".join(f"{name}: {value}" for name, value in rows)
+    return "\n".join(labelled_text(name, value) for name, value in rows)
 
 
 def _what_if_terminal_text(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.catalogue.measures import measure_cell_text, measure_heading
-    from commonwatt.study.measures import WHAT_IF
+    from commonwatt.cli.terminal_text import figure_sentence, labelled_text, terminal_table
+    from commonwatt.study.measures import FIGURES_UNMOVED, WHAT_IF
 
     columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
-    heads = [measure_heading(column, tongue) for column in columns]
     # The others are only counted: among hundreds of figures the few that moved would be lost.
     moved = [row for row in study_run.what_if if row["changed"]]
-    rows = [heads, *([measure_cell_text(row[c.name], c, tongue) for c in columns] for row in moved)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
-    same = Message("{count} figures stay as they were.")
-    count = {"count": str(len(study_run.what_if) - len(moved))}
-    lines += [Message(same.text, count).translate(tongue)]
-    lines += [f"{translate('Run', tongue)}: {study_run.run.run_id}"]
-    lines += [f"{translate('Report', tongue)}: {study_run.report.resolve()}"]
-    return "\n".join(line.rstrip() for line in lines)
+    same = figure_sentence(
+        Message("{count} figures stay as they were."),
+        tongue,
+        {"count": (FIGURES_UNMOVED, len(study_run.what_if) - len(moved))},
+    )
+    return "\n".join(
+        [
+            terminal_table(columns, moved, tongue, left=range(len(columns))),
+            same,
+            labelled_text(translate("Run", tongue), study_run.run.run_id),
+            labelled_text(translate("Report", tongue), fspath(study_run.report.resolve())),
+        ]
+    )
 
 
 def _cost_and_debt_terminal_rows(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:

@@ -194,6 +194,7 @@ def _debt_fan_backtest_terminal_text(answer: dict[str, Any], language: str) -> s
 
 def _debt_fan_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
+    from commonwatt.cli.terminal_text import aligned_terminal_rows
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import FAN_DEBT
 
@@ -217,7 +218,7 @@ def _debt_fan_terminal_text(answer: dict[str, Any], language: str) -> str:
         )
     ]
     note = translate("Debt in per cent of GDP; chances over the whole horizon.", language)
-    return "\n\n".join([quantiles, aligned_terminal_columns(chances), note])
+    return "\n\n".join([quantiles, aligned_terminal_rows(chances), note])
 
 
 @command(treasury, "finance", example="commonwatt treasury finance harbour --json")
@@ -262,6 +263,7 @@ def finance(
 
 def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_cell_text, measure_label_text
+    from commonwatt.cli.terminal_text import aligned_terminal_rows
     from commonwatt.study.measures import FUNDING_YEARS
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import CASES, PRICE, ROUTES
@@ -281,7 +283,7 @@ def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     routes = [row | {"route": translate(row["route"], language)} for row in answer["routes"]]
     flows = ("route", "peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
     parts = [
-        aligned_terminal_columns(covers),
+        aligned_terminal_rows(covers),
         _treasury_table_terminal_text(
             PRICE.in_currency(currency), answer["price"], price, language
         ),
@@ -354,7 +356,7 @@ def _debt_assessment_terminal_text(answer: dict[str, Any], language: str) -> str
     ]
     names = ("indicator", "value", "thresholds", "signal")
     table = _treasury_table_terminal_text(SIGNALS, signals, names, language)
-    return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
+    return "\n\n".join([table, ", ".join([answer["title"], answer["adopted_on"]])])
 
 
 def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str:
@@ -398,18 +400,13 @@ def _treasury_table_terminal_text(
         language: The reader's language.
         note_says_unit: A note below the table says the unit of its money or ratio.
     """
-    from commonwatt.catalogue.measures import measure_cell_text
+    from commonwatt.cli.terminal_text import terminal_table
+
+    def heading(column: TableColumn) -> str:
+        return _terminal_column_heading(column, language, note_says_unit=note_says_unit)
 
     shown = [table.column(name) for name in names]
-    heads = tuple(
-        _terminal_column_heading(column, language, note_says_unit=note_says_unit)
-        for column in shown
-    )
-    cells = [
-        tuple(measure_cell_text(row[column.name], column, language) for column in shown)
-        for row in rows
-    ]
-    return aligned_terminal_columns([heads, *cells])
+    return terminal_table(shown, rows, language, heading=heading, left=(0,))
 
 
 def _terminal_column_heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str:
@@ -425,15 +422,3 @@ def _terminal_column_heading(column: TableColumn, language: str, *, note_says_un
     except UnitError:
         # An economy of a WEO table may count in a currency that the units do not spell.
         return f"{measure_label_text(column, language)} [{column.unit}]"
-
-
-def aligned_terminal_columns(rows: list[tuple[str, ...]]) -> str:
-    """Return rows as aligned text, the first column to the left."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join(_terminal_row(row, widths) for row in rows)
-
-
-def _terminal_row(row: tuple[str, ...], widths: list[int]) -> str:
-    first = row[0].ljust(widths[0])
-    rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-    return "  ".join([first, *rest])

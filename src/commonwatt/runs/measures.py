@@ -82,6 +82,38 @@ FIGURE_TABLE: Final = Measure(
     "figure_table", Message("Table"), "", Message("The table of the run that holds it"), TEXT
 )
 
+RUNS_LISTED: Final = Measure(
+    "runs_listed", Message("Runs listed"), "", Message("Runs of the store, each checked"), COUNT
+)
+FIGURES_CHECKED: Final = Measure(
+    "figures_checked",
+    Message("Figures checked"),
+    "",
+    Message("Figures of the run that were evaluated anew over its tables"),
+    COUNT,
+)
+TABLE_NAME: Final = Measure(
+    "run_table_name",
+    Message("Table of the run"),
+    "",
+    Message("Name of a table that the run keeps"),
+    TEXT,
+)
+TABLE_ROWS: Final = Measure(
+    "run_table_rows",
+    Message("Rows of the table"),
+    "",
+    Message("How many rows the table has"),
+    COUNT,
+)
+TABLE_DIGEST: Final = Measure(
+    "run_table_digest",
+    Message("Digest of the table"),
+    "",
+    Message("Beginning of the SHA-256 of the table's bytes"),
+    TEXT,
+)
+
 RUNS: Final = TableSchema(
     "runs",
     "The runs of a store, newest first.",
@@ -117,5 +149,22 @@ FIGURES: Final = TableSchema(
         TableColumn.of(SOURCE),
         TableColumn.of(DATED),
         TableColumn.of(CONFIDENCE),
+    ),
+)
+TABLES: Final = TableSchema(
+    "run_tables",
+    "The tables that a run keeps.",
+    (
+        TableColumn.of(TABLE_NAME, "name"),
+        TableColumn.of(TABLE_DIGEST, "sha256"),
+        TableColumn.of(TABLE_ROWS, "rows"),
+    ),
+)
+HEADLINE: Final = TableSchema(
+    "run_headline",
+    "The figures of a run that people quote, by their names in it.",
+    (
+        TableColumn.of(FIGURE_NAME, "name"),
+        TableColumn.of(FIGURE_VALUE, "value"),
     ),
 )

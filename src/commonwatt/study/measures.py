@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import (
     CHANGE,
+    COUNT,
     FLAG,
     MONEY,
     NUMBER,
@@ -258,6 +259,14 @@ ALTERNATIVES_BREAK_EVEN: Final = TableSchema(
         TableColumn.of(INPUT_KEY, "key"),
     ),
 )
+FIGURES_UNMOVED: Final = Measure(
+    "figures_unmoved",
+    Message("Figures that stay"),
+    "",
+    Message("Figures that the changes asked for did not move"),
+    COUNT,
+)
+
 WHAT_IF: Final = TableSchema(
     "what_if",
     "The figures that people quote, before and after the changes asked for.",

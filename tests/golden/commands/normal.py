@@ -39,7 +39,7 @@ _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _FUNCTION = re.compile(r"\bcommonwatt(?:\.\w+){2,}")  # names what computed it; may be renamed
 _SECONDS = re.compile(r"\b\d{10}(?:\.\d+)?\b")
 # A stage's key holds the digest of the code, so every version has its own.
-_STAGE = re.compile(r"(\bstage\.\w+\.)[0-9a-f]{12}\b|(\bstage )[0-9a-f]{32}\b")
+_STAGE = re.compile(r"(\bstage\.[\w-]+\.)[0-9a-f]{12}\b|(\bstage )[0-9a-f]{32}\b")
 _SPEED = re.compile(r"[\d,.]+(?= \w+/CPU-s)")
 _SPEED_FACT = re.compile(r"(CPU(?:-second| 秒)[^\d\n]*?  +)[\d,.]+$", re.MULTILINE)
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonwatt.catalogue.measures import NUMBER, TEXT, Measure
+from commonwatt.catalogue.measures import COUNT, NUMBER, TEXT, Measure
 from commonwatt.core.messages import Message
 
 CLAIM: Final = Measure("claim", Message("Claim"), "", Message("Id of the claim in its file"), TEXT)
@@ -75,4 +75,11 @@ REFERENCE_WHEN: Final = Measure(
     "",
     Message("What the reference speaks of, as its source writes it"),
     TEXT,
+)
+CLAIM_COUNT: Final = Measure(
+    "claim_count",
+    Message("Claims audited"),
+    "",
+    Message("Claims that are shown, by verdict"),
+    COUNT,
 )

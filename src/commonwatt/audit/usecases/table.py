@@ -8,9 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.audit.domain.measures import CLAIM_COUNT
 from commonwatt.audit.domain.tables import AUDIT
 from commonwatt.audit.engines.findings import ClaimFinding
 from commonwatt.audit.engines.judge import AuditedClaim
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.core.messages import Message, translate
 
 
@@ -50,8 +52,12 @@ def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
 def _audited_claim_text(each: AuditedClaim, language: str) -> str:
     claim = each.claim
     figure = f" {claim.value} {claim.unit_text}" if claim.value is not None else ""
-    title = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
-    lines = [title, f"    → {each.verdict(language)}"]
+    title = Message(
+        "{id}  {quantity}:{figure} ({regions}, {period})",
+        {"id": claim.id, "quantity": claim.quantity, "figure": figure,
+         "regions": "/".join(claim.regions), "period": claim.period},
+    )  # fmt: skip
+    lines = [title.translate(language), f"    → {each.verdict(language)}"]
     for finding in each.findings:
         lines.append(f"      · {finding.text.translate(language)}")
         # A finding between two claims has no source: its arithmetic stands in its sentence.
@@ -63,9 +69,11 @@ def _audited_claim_text(each: AuditedClaim, language: str) -> str:
 
 
 def _claim_verdict_tally_text(audited: Sequence[AuditedClaim], language: str) -> str:
-    counts = Counter(str(each.kind) for each in audited)
-    parts = [f"{translate(kind, language)} {count}" for kind, count in counts.most_common()]
-    form = Message(
-        "{total} claims: {parts}.", {"total": str(len(audited)), "parts": ", ".join(parts)}
-    )
+    counts = Counter(each.kind.value for each in audited)
+    parts = [
+        " ".join([translate(kind, language), measure_cell_text(count, CLAIM_COUNT, language)])
+        for kind, count in counts.most_common()
+    ]
+    total = measure_cell_text(len(audited), CLAIM_COUNT, language)
+    form = Message("{total} claims: {parts}.", {"total": total, "parts": ", ".join(parts)})
     return form.translate(language)

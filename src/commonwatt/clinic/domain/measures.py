@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonwatt.catalogue.measures import COUNT, DATE, NUMBER, TEXT, Form, Measure
+from commonwatt.catalogue.measures import COUNT, DATE, NUMBER, SHARE, TEXT, Form, FormKind, Measure
 from commonwatt.core.messages import Message
 
 _THREE: Final = NUMBER.with_digits(3)
 _FOUR: Final = NUMBER.with_digits(4)
+_SIGNED_THREE: Final = Form(FormKind.NUMBER, 3, signed=True)
+_SIGNED_FOUR: Final = Form(FormKind.NUMBER, 4, signed=True)
 
 
 def _clinic_text_measure(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
@@ -149,7 +151,7 @@ CONTRIBUTION: Final = _clinic_number_measure(
     "contribution",
     Message("What it adds"),
     Message("Added to the logit or the score of one case, against what is usual"),
-    _FOUR,
+    _SIGNED_FOUR,
 )
 CONTRIBUTION_ERROR: Final = _clinic_number_measure(
     "contribution_error",
@@ -318,4 +320,263 @@ RULE_SET: Final = _clinic_text_measure(
 )
 RECORDED_AT: Final = _clinic_text_measure(
     "recorded_at", Message("Recorded"), Message("When the entry was written")
+)
+
+# What the commands show.
+STREAMS: Final = Measure(
+    "streams_watched",
+    Message("Streams of patients"),
+    "",
+    Message("Groups of patients that the monitor watches, all patients among them"),
+    COUNT,
+)
+FALSE_ALARM_BOUND: Final = Measure(
+    "false_alarm_bound",
+    Message("Chance of any false alarm"),
+    "",
+    Message("Bound over all streams together, as it was asked for"),
+    NUMBER,
+)
+LABEL_FREE_AUC: Final = Measure(
+    "label_free_auc",
+    Message("AUC that scores alone would say"),
+    "",
+    Message("Assumes that the chance of the event at each score has not changed"),
+    _THREE,
+)
+AUC_GAIN: Final = Measure(
+    "auc_gain",
+    Message("Gain in AUC"),
+    "",
+    Message("AUC of doctor and model together over one of them alone"),
+    _SIGNED_THREE,
+)
+DISAGREEMENTS: Final = Measure(
+    "disagreements",
+    Message("Cases in which they disagree"),
+    "",
+    Message("Cases in which doctor and model stand on two sides of the threshold"),
+    COUNT,
+)
+DOCTOR_RIGHT: Final = Measure(
+    "doctor_right",
+    Message("Doctor right among these"),
+    "share",
+    Message("Share of these cases in which the doctor was right"),
+    SHARE,
+)
+RULE_FINDINGS: Final = Measure(
+    "rule_findings",
+    Message("Findings of the rule book"),
+    "",
+    Message("Combinations or cells of the rule book that are listed"),
+    COUNT,
+)
+FHIR_RESOURCES: Final = Measure(
+    "fhir_resources",
+    Message("FHIR resources"),
+    "",
+    Message("Resources that the dossier holds"),
+    COUNT,
+)
+ROW_EXPLAINED: Final = Measure(
+    "row_explained", Message("Row explained"), "", Message("Number of the row, from 0"), COUNT
+)
+CASE_SCORE: Final = Measure(
+    "case_score",
+    Message("Score of the case"),
+    "",
+    Message("Logit or score that the model gives the case"),
+    _FOUR,
+)
+USUAL_SCORE: Final = Measure(
+    "usual_score",
+    Message("Usual score"),
+    "",
+    Message("Logit or score that the parts start from"),
+    _FOUR,
+)
+LOTS: Final = Measure(
+    "lots_drawn_again",
+    Message("Lots drawn again"),
+    "",
+    Message("Lots that follow from the secrets that are disclosed now"),
+    COUNT,
+)
+LOTS_ASKED: Final = Measure(
+    "lots_asked_first",
+    Message("Lots that asked the doctor first"),
+    "",
+    Message("Of these, lots that fell on asking the doctor first"),
+    COUNT,
+)
+LOTS_SEALED: Final = Measure(
+    "lots_sealed",
+    Message("Lots under a secret not disclosed"),
+    "",
+    Message("Lots that cannot be drawn again yet"),
+    COUNT,
+)
+LOTS_BROKEN: Final = Measure(
+    "lots_broken",
+    Message("Encounters out of order"),
+    "",
+    Message("Encounters whose advice was shown first, or whose mark is wrong"),
+    COUNT,
+)
+DEVICES_LISTED: Final = Measure(
+    "devices_listed", Message("Devices listed"), "", Message("Devices of a public list"), COUNT
+)
+REPORTS_LISTED: Final = Measure(
+    "reports_listed",
+    Message("Reports listed"),
+    "",
+    Message("Reports of events in a public file"),
+    COUNT,
+)
+RECORDS_OF_KIND: Final = Measure(
+    "records_of_kind",
+    Message("Records of each kind"),
+    "",
+    Message("Devices by route, or reports by severity or by what is left empty"),
+    COUNT,
+)
+NOTES_EXAMINED: Final = Measure(
+    "notes_examined_count",
+    Message("Notes examined"),
+    "",
+    Message("Notes that the language model was given"),
+    COUNT,
+)
+CASES_EXAMINED: Final = Measure(
+    "cases_examined_count",
+    Message("Cases examined"),
+    "",
+    Message("Cases that these notes are about"),
+    COUNT,
+)
+CHECK_SENSITIVITY: Final = Measure(
+    "check_sensitivity",
+    Message("Planted errors that the check finds"),
+    "",
+    Message("Share of what was planted that the check of summaries finds"),
+    _THREE,
+)
+CHECK_SPECIFICITY: Final = Measure(
+    "check_specificity",
+    Message("True statements that the check clears"),
+    "",
+    Message("Share of what is true that the check of summaries clears"),
+    _THREE,
+)
+P_FLAGS: Final = Measure(
+    "p_flags",
+    Message("p value of errors found"),
+    "",
+    Message(
+        "Chance of answers so close to their notes if they had nothing to do with them; for errors"
+    ),
+    _THREE,
+)
+P_FIT: Final = Measure(
+    "p_fit", Message("p value of summaries"), "", Message("The same for summaries"), _THREE
+)
+CANARIES: Final = Measure(
+    "canaries_planted",
+    Message("Canaries planted"),
+    "",
+    Message("Lines that were planted before training"),
+    COUNT,
+)
+CANARIES_COMPLETED: Final = Measure(
+    "canaries_completed",
+    Message("Canaries completed"),
+    "",
+    Message("Planted lines that the model completes"),
+    COUNT,
+)
+CANARIES_CHOSEN: Final = Measure(
+    "canaries_chosen",
+    Message("Canaries chosen"),
+    "",
+    Message("Planted lines that the model prefers to every decoy"),
+    COUNT,
+)
+CANARY_LINES: Final = Measure(
+    "canary_lines",
+    Message("Lines to choose from"),
+    "",
+    Message("Each planted line among its decoys"),
+    COUNT,
+)
+P_LEAK: Final = Measure(
+    "p_leak",
+    Message("p value of the leak"),
+    "",
+    Message("Chance of so many choices if the model had never seen the lines"),
+    NUMBER,
+)
+RULING: Final = Measure(
+    "ruling_record", Message("Ruling on record"), "", Message("Name of the ruling"), TEXT
+)
+RULE_SET_DIGEST: Final = Measure(
+    "rule_set_digest",
+    Message("Digest of the rule set"),
+    "",
+    Message("SHA-256 of the rule set that gave the class"),
+    TEXT,
+)
+ADVICE: Final = Measure(
+    "advice_record", Message("Advice on record"), "", Message("Name of the advice"), TEXT
+)
+REFUSED_UNDISCLOSED: Final = Measure(
+    "refused_undisclosed",
+    Message("Refused for lack of disclosure"),
+    "",
+    Message("Encounters in which the gate gave no advice"),
+    COUNT,
+)
+DECISION: Final = Measure(
+    "decision_outcome",
+    Message("What the doctor did"),
+    "",
+    Message("Accepted, overridden, or none on record"),
+    TEXT,
+)
+EVENT_CAME: Final = Measure(
+    "event_came", Message("Event came"), "", Message("Advice after which the event came"), COUNT
+)
+EVENT_NOT_CAME: Final = Measure(
+    "event_not_came",
+    Message("Event did not come"),
+    "",
+    Message("Advice after which it did not"),
+    COUNT,
+)
+EVENT_NOT_KNOWN: Final = Measure(
+    "event_not_known",
+    Message("Event not known yet"),
+    "",
+    Message("Advice whose outcome is not on record yet"),
+    COUNT,
+)
+SEALED_ITEMS: Final = Measure(
+    "sealed_items", Message("Items sealed"), "", Message("Private items under the seal"), COUNT
+)
+SEALED_ITEM: Final = Measure(
+    "sealed_item",
+    Message("Number of the item"),
+    "",
+    Message("Number of the item among those sealed"),
+    COUNT,
+)
+EXAMINATION: Final = Measure(
+    "sealed_examination",
+    Message("Number of the examination"),
+    "",
+    Message("Which examination on the same items it is"),
+    COUNT,
+)
+CANARY_COUNT: Final = Measure(
+    "canaries_made", Message("Canaries made"), "", Message("Lines to plant before training"), COUNT
 )

@@ -239,3 +239,52 @@ STANDING: Final = TableSchema(
         _of(m.DECISIONS),
     ),
 )
+
+# What the commands show, under the names of their JSON.
+STREAMS: Final = TableSchema(
+    "clinic_streams",
+    "What the monitor says of each group of patients.",
+    (
+        _of(m.PATIENT_GROUP, "stream"),
+        _of(m.MONITOR, "verdict"),
+        _ROWS,
+        _EVENTS,
+    ),
+)
+LIVE: Final = TableSchema(
+    "clinic_live",
+    "What was live at an institution at an instant.",
+    (
+        _DEPLOYMENT,
+        _of(m.VERSION),
+        _of(m.MODE),
+        _of(m.THRESHOLD),
+        _of(m.SINCE),
+    ),
+)
+PRODUCT_RULINGS: Final = TableSchema(
+    "clinic_product_rulings",
+    "Which rule sets gave a product its class in a place.",
+    (
+        _of(m.RULING, "ruling"),
+        _AT,
+        _of(m.REGULATORY_CLASS, "classes"),
+        _of(m.ROUTE, "route"),
+        _of(m.RULE_SET_DIGEST, "rule_set_sha256"),
+    ),
+)
+UNSIGNED_ADVICE: Final = TableSchema(
+    "clinic_unsigned_advice",
+    "Advice on which a doctor's signed decision is still wanted.",
+    (_of(m.ADVICE, "advice"),),
+)
+ADVICE_FATE: Final = TableSchema(
+    "clinic_advice_fate",
+    "How accepted and overridden advice fared.",
+    (
+        _of(m.DECISION, "decision"),
+        _of(m.EVENT_CAME, "event"),
+        _of(m.EVENT_NOT_CAME, "no event"),
+        _of(m.EVENT_NOT_KNOWN, "not known"),
+    ),
+)

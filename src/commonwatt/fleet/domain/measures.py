@@ -488,3 +488,10 @@ ENGINE_SPEED: Final = Measure(
     NUMBER.with_digits(0),
     "jobs_submitted / engine_time",
 )
+TOKENS_OF_REQUEST: Final = Measure(
+    "tokens_of_request",
+    Message("Tokens of a request"),
+    "",
+    Message("Length of a prompt or of an answer at a quantile of the requests"),
+    COUNT,
+)

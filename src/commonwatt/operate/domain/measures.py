@@ -537,3 +537,137 @@ FALSE_EPISODES: Final = Measure(
     Message("Alarm episodes without any labelled step, per machine and day"),
     NUMBER.with_digits(3),
 )
+
+# What the commands of a live cluster show.
+JOB_NODES: Final = Measure(
+    "job_nodes", Message("Runs on"), "", Message("Nodes whose GPUs the job holds"), TEXT
+)
+JOB_WAIT_REASON: Final = Measure(
+    "job_wait_reason",
+    Message("Why it waits"),
+    "",
+    Message("Why the job was not started yet, in the scheduler's word"),
+    TEXT,
+)
+JOB_STARTS_IN: Final = Measure(
+    "job_starts_in",
+    Message("Expected to start in"),
+    "s",
+    Message("From now to the start that the simulator expects; an estimate"),
+    HOURS,
+)
+TICKS: Final = Measure(
+    "controller_ticks",
+    Message("Ticks"),
+    "",
+    Message("Times that the controller observed, decided and acted"),
+    COUNT,
+)
+TICK_ACTIONS: Final = Measure(
+    "controller_actions",
+    Message("Actions done"),
+    "",
+    Message("Starts, stops and changes of nodes that this run of the controller did"),
+    COUNT,
+)
+TICK_REFUSALS: Final = Measure(
+    "controller_refusals",
+    Message("Actions refused"),
+    "",
+    Message("Of the actions of this run, those that the backend refused"),
+    COUNT,
+)
+DECISIONS: Final = Measure(
+    "replayed_decisions",
+    Message("Decisions made again"),
+    "",
+    Message("Decisions that were kept, and made again in the simulator"),
+    COUNT,
+)
+DECIDED_STARTS: Final = Measure(
+    "replayed_starts",
+    Message("Starts decided"),
+    "",
+    Message("Starts of jobs in these decisions"),
+    COUNT,
+)
+DECIDED_PREEMPTIONS: Final = Measure(
+    "replayed_preemptions",
+    Message("Preemptions decided"),
+    "",
+    Message("Preemptions of jobs in these decisions"),
+    COUNT,
+)
+DIFFERING: Final = Measure(
+    "replayed_differing",
+    Message("Decisions that differ"),
+    "",
+    Message(
+        "Decisions that the simulator makes otherwise than the live cluster did; 0, or one of "
+        "them is wrong"
+    ),
+    COUNT,
+)
+
+# What care did and where nodes stand in it.
+STAGE_BEFORE: Final = Measure(
+    "care_stage_before", Message("Stage before"), "", Message("Where the node stood in care"), TEXT
+)
+STAGE_AFTER: Final = Measure(
+    "care_stage_after",
+    Message("Stage after"),
+    "",
+    Message("Where the node stands now, or would"),
+    TEXT,
+)
+STEP_REASON: Final = Measure(
+    "care_step_reason",
+    Message("Reason of the step"),
+    "",
+    Message("Finding that led to the step"),
+    TEXT,
+)
+STEP_OBSTACLE: Final = Measure(
+    "care_step_obstacle",
+    Message("Held back because"),
+    "",
+    Message("The bound that holds the step back; empty where it was done"),
+    TEXT,
+)
+STAGE: Final = Measure(
+    "care_stage", Message("Stage in care"), "", Message("Where the node stands in care"), TEXT
+)
+COMPONENT: Final = Measure(
+    "care_component",
+    Message("Component at fault"),
+    "",
+    Message("What of the node is at fault"),
+    TEXT,
+)
+FAULT_SEVERITY: Final = Measure(
+    "care_severity", Message("Severity of the fault"), "", Message("How grave the finding is"), TEXT
+)
+EPISODES_RAISED: Final = Measure(
+    "alarm_episode_count",
+    Message("Alarm episodes"),
+    "",
+    Message("Runs of alarms without a quiet hour between"),
+    COUNT,
+)
+STEPS_SCORED: Final = Measure(
+    "steps_scored", Message("Steps scored"), "", Message("Rows of the later table"), COUNT
+)
+LEMON_COUNT: Final = Measure(
+    "lemon_count",
+    Message("Lemons"),
+    "",
+    Message("Nodes that surely enough fail more often than the limit"),
+    COUNT,
+)
+FLEET_NODES: Final = Measure(
+    "fleet_nodes",
+    Message("Nodes in all"),
+    "",
+    Message("All nodes of the fleet, those that never failed included"),
+    COUNT,
+)

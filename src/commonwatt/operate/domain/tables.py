@@ -172,3 +172,101 @@ LEMONS: Final = TableSchema(
         _of(m.LEMON_PROBABILITY, "probability"),
     ),
 )
+
+# What the commands of a live cluster show, under the names of their JSON.
+STATUS_NODES: Final = TableSchema(
+    "cluster_status_nodes",
+    "Nodes of a live cluster as its status shows them.",
+    (
+        _of(m.NODE, "name"),
+        _of(m.NODE_STATE, "state"),
+        _of(GPUS, "gpus", meaning="GPUs on the node"),
+        _of(m.NODE_REASON, "reason"),
+    ),
+)
+STATUS_JOBS: Final = TableSchema(
+    "cluster_status_jobs",
+    "Jobs of a live cluster as its status shows them, with why each waits and until when.",
+    (
+        _of(m.JOB, "job_id"),
+        _of(m.JOB_PHASE, "phase"),
+        _of(GPUS, "gpus", meaning="GPUs of the whole gang"),
+        _of(m.JOB_NODES, "nodes"),
+        _of(m.JOB_WAIT_REASON, "why"),
+        _of(m.JOB_STARTS_IN, "starts_in_s"),
+    ),
+)
+CONTROLLER_RUN: Final = TableSchema(
+    "controller_run",
+    "What the controller did while it ran.",
+    (
+        _of(m.TICKS, "ticks"),
+        _of(m.TICK_ACTIONS, "acts"),
+        _of(m.TICK_REFUSALS, "refused"),
+    ),
+)
+REPLAYED: Final = TableSchema(
+    "replayed_decisions",
+    "Decisions of a live cluster that were made again in the simulator.",
+    (
+        _of(m.DECISIONS, "decisions"),
+        _of(m.DECIDED_STARTS, "starts"),
+        _of(m.DECIDED_PREEMPTIONS, "preemptions"),
+        _of(m.DIFFERING, "differing"),
+    ),
+)
+DECIDED: Final = TableSchema(
+    "decided_actions",
+    "What would be decided in a captured state.",
+    (
+        _of(m.ACTION, "act"),
+        _of(m.ACTION_SUBJECT, "subject"),
+        _of(m.JOB_NODES, "nodes"),
+    ),
+)
+EXPECTED_STARTS: Final = TableSchema(
+    "expected_starts",
+    "When the waiting jobs of a captured state should start.",
+    (
+        _of(m.JOB, "job_id"),
+        _of(m.JOB_STARTS_IN, "starts_in_s"),
+    ),
+)
+CARE_STEPS: Final = TableSchema(
+    "care_steps",
+    "What care did with nodes, or would do.",
+    (
+        _of(m.NODE, "node"),
+        _of(m.STAGE_BEFORE, "from"),
+        _of(m.STAGE_AFTER, "to"),
+        _of(m.STEP_REASON, "reason"),
+        _of(m.STEP_OBSTACLE, "held"),
+    ),
+)
+CARE_CASES: Final = TableSchema(
+    "care_cases",
+    "Nodes in care.",
+    (
+        _of(m.NODE, "node"),
+        _of(m.STAGE, "stage"),
+        _of(m.COMPONENT, "component"),
+        _of(m.FAULT_SEVERITY, "severity"),
+    ),
+)
+ALARMS_RAISED: Final = TableSchema(
+    "alarms_raised",
+    "How many alarms a node's later days raised.",
+    (
+        _of(m.EPISODES_RAISED, "episodes"),
+        _of(m.STEPS_SCORED, "steps"),
+    ),
+)
+LEMONS_FOUND: Final = TableSchema(
+    "lemons_found",
+    "How many nodes of a fleet fail again and again.",
+    (
+        _of(m.LEMON_COUNT, "lemons"),
+        _of(m.FLEET_NODES, "nodes"),
+        _of(m.FAULTS, "faults", meaning="Faults of the history"),
+    ),
+)

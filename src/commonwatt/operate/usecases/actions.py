@@ -56,6 +56,16 @@ def perform_recorded_intent(
     store.set_intent_states([(written, IntentState.DONE, "")])
 
 
+def unique_cluster_job_name(now_s: float) -> str:
+    """Return a name for a job that was handed in without one.
+
+    >>> unique_cluster_job_name(1.5)
+    'job-1.500000'
+    """
+    # Microseconds: a name is unique for ever, and a script hands in many jobs in one second.
+    return f"job-{now_s:.6f}"
+
+
 def submit_job_to_cluster(
     home: ControllerHome, request: JobRequest, *, now_s: float
 ) -> dict[str, Any]:

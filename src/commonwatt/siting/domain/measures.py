@@ -382,3 +382,35 @@ LOAD_BEYOND: Final = Measure(
     Message("Load that ran beyond its latency limit; above zero only by a bug"),
     NUMBER.with_digits(1),
 )
+
+# What a plan costs as a whole.
+PLANNED_HOURS: Final = Measure(
+    "planned_hours",
+    Message("Hours planned"),
+    "h",
+    Message("Length of what was planned"),
+    NUMBER.with_digits(0),
+)
+PLACEMENT_COST: Final = Measure(
+    "placement_cost",
+    Message("Cost of the whole plan"),
+    "USD",
+    Message("Cost of what is built and what runs, for the hours planned"),
+    MONEY.with_digits(0),
+)
+PLACEMENT_GAP: Final = Measure(
+    "placement_gap",
+    Message("Proved gap"),
+    "share",
+    Message("Most by which the best plan can be cheaper"),
+    NUMBER.with_shown_unit("%"),
+)
+ACHIEVED_SHARE: Final = Measure(
+    "achieved_share_of_peak",
+    Message("Achieved share of peak"),
+    "share",
+    Message(
+        "Computation that is achieved over the peak of the GPU, at the precision that is named"
+    ),
+    SHARE.with_digits(0),
+)

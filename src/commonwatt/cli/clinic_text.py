@@ -1,0 +1,49 @@
+"""What several clinic commands show in the terminal: estimates, rows on record, judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from commonwatt.catalogue.measures import TableColumn
+from commonwatt.cli.terminal_text import terminal_table
+from commonwatt.core.messages import Message, translate
+
+JUDGES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
+
+
+def estimate_rows_terminal_text(
+    columns: Sequence[TableColumn], rows: Iterable[Mapping[str, Any]], language: str
+) -> str:
+    """Return estimates with their intervals as a table.
+
+    Args:
+        columns: The columns that are shown.
+        rows: The estimates; of too few events there is none.
+        language: The reader's language.
+    """
+    few = translate("too few to say", language)
+    # Too few events give no figure at all: a wide interval is still quoted by its middle.
+    shown = ({**row, "estimate": few} if row["estimate"] is None else row for row in rows)
+    return terminal_table(columns, shown, language)
+
+
+def judges_terminal_text(auc_by_judge: Mapping[str, Sequence[float]], language: str) -> str:
+    """Return the AUC of model, doctor and both with their intervals, a line each."""
+    from commonwatt.clinic.domain.tables import CLINIC_VOICES
+
+    rows = (
+        {"voice": name.translate(language), "estimate": area, "low": low, "high": high}
+        for judge, name in JUDGES.items()
+        for area, low, high in [auc_by_judge[judge]]
+    )
+    return terminal_table(CLINIC_VOICES.columns, rows, language)
+
+
+def registry_rows_terminal_text(
+    columns: Sequence[TableColumn], rows: Sequence[Mapping[str, Any]], language: str
+) -> str:
+    """Return rows on record as a table, or that there is none."""
+    if not rows:
+        return translate("Nothing on record.", language)
+    return terminal_table(columns, rows, language)
