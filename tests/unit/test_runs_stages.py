@@ -68,6 +68,19 @@ def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
     assert stages.computed == ["s", "s", "s"]
 
 
+@pytest.mark.parametrize("spoil", ["forgotten", "rotten"])
+def test_a_table_that_is_gone_when_it_is_asked_for_is_computed_again(tmp_path, spoil):
+    stages = StageStore(tmp_path)
+    key = stages.get_or_compute(S, Given()).key
+    cached = stages.get_or_compute(S, Given())
+    path = stages.folder / key / "t.parquet"
+    path.unlink() if spoil == "forgotten" else path.write_bytes(b"x" * path.stat().st_size)
+    assert cached.tables["t"]["a"].to_list() == [1.0]
+    assert dict(cached.tables).keys() == {"t"}
+    assert "u" not in cached.tables
+    assert (stages.computed, stages.reused) == (["s", "s"], ["s"])
+
+
 def test_a_stage_that_fails_leaves_nothing(tmp_path):
     stages = StageStore(tmp_path)
     for _ in range(2):

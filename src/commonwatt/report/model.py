@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 
@@ -68,8 +68,19 @@ class ReportSection:
     notes: list[str] = field(default_factory=list[str])
 
     def as_data(self) -> dict[str, Any]:
-        """Return it as plain values, which JSON can hold."""
-        return asdict(self)
+        """Return it as plain values, which JSON can hold; the lists of cells are its own."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "lede": self.lede,
+            "facts": [_field_values_by_name(fact) for fact in self.facts],
+            "figures": [
+                _field_values_by_name(figure) | {"table": _field_values_by_name(figure.table)}
+                for figure in self.figures
+            ],
+            "tables": [_field_values_by_name(table) for table in self.tables],
+            "notes": self.notes,
+        }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -133,3 +144,8 @@ class Report:
     birth: ReportTable
     # None in the reports of single wings: only a study's figures have formulas over its tables.
     origins: list[FigureOrigin] = field(default_factory=list[FigureOrigin])
+
+
+def _field_values_by_name(part: ReportFact | ReportTable | ReportFigure) -> dict[str, Any]:
+    # Not `asdict`, which copies every cell of every table.
+    return {each.name: getattr(part, each.name) for each in fields(part)}

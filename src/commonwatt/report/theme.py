@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import vl_convert
+
+from commonwatt.report.chart_cache import cached_or_drawn_chart
 
 # Okabe and Ito (2008), "Color Universal Design": told apart by readers with any colour vision.
 PALETTE = (
@@ -65,14 +66,21 @@ def report_chart_svg(chart: Any, *, description: str) -> str:
     The same chart gives the same bytes.
     """
     chart.description = description
-    spec = json.loads(chart.to_json(validate=False))
-    drawn = vl_convert.vegalite_to_svg(spec, config=_CONFIG)
+    spec = chart.to_json(validate=False, indent=None)
+    drawn = cached_or_drawn_chart(spec, _drawn_vegalite_svg)
     # The drawing is one picture to a screen reader, which needs words for it (WCAG 2.2, 1.1.1). The
     # ampersand goes first, or the others would be escaped twice.
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return drawn.replace(
         "<svg ", f'<svg role="img" aria-label="{label}" style="max-width:100%;height:auto" ', 1
     )
+
+
+def _drawn_vegalite_svg(spec: str) -> str:
+    # Late: drawing loads a whole JavaScript engine.
+    import vl_convert  # noqa: PLC0415
+
+    return vl_convert.vegalite_to_svg(json.loads(spec), config=_CONFIG)
 
 
 def chart_at_report_size(chart: Any, *, width: int = WIDTH, height: int = HEIGHT) -> Any:

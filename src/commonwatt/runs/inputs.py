@@ -88,7 +88,7 @@ class StageResult:
     """
 
     data: dict[str, Any]
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     name: str = ""
     key: str = ""
     edges: tuple[tuple[str, str], ...] = ()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from commonwatt.runs.inputs import (
 from commonwatt.runs.source import run_source_digest
 
 FOLDER = ".stages"
-MOST_STAGES = 400  # older stages than these are forgotten
+MOST_STAGES = 800  # older stages than these are forgotten
 Inputs = TypeVar("Inputs")
 
 
@@ -93,7 +93,12 @@ class StageStore:
         self, stage: Stage[Inputs], inputs: Inputs, before: Callable[[], None]
     ) -> StageResult:
         folder = self.folder / run_stage_cache_key(stage.name, inputs)
-        if (cached := _load_cached_run_stage(folder)) is not None:
+
+        def compute_tables_again() -> Mapping[str, pl.DataFrame]:
+            self.computed.append(stage.name)
+            return stage.compute(inputs).tables
+
+        if (cached := _load_cached_run_stage(folder, compute_tables_again)) is not None:
             self.reused.append(stage.name)
             return cached
         self.computed.append(stage.name)
@@ -112,7 +117,45 @@ class StageStore:
         _save_run_stage_to_cache(result, folder)
         _forget_oldest_run_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.
-        return _load_cached_run_stage(folder) or result
+        return _load_cached_run_stage(folder, compute_tables_again) or result
+
+
+class CachedStageTables(Mapping[str, pl.DataFrame]):
+    """The tables of a cached stage, each read when it is first asked for.
+
+    Most stages that are reused are asked for their key and a figure alone.
+
+    Args:
+        folder: Where they lie.
+        names: Their names.
+        compute_again: Gives them all, where one cannot be read: another process may have
+            forgotten the stage meanwhile.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        compute_again: Callable[[], Mapping[str, pl.DataFrame]],
+    ) -> None:
+        self._folder, self._names, self._compute_again = folder, names, compute_again
+        self._read: dict[str, pl.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        if name not in self._read:
+            if name not in self._names:
+                raise KeyError(name)
+            try:
+                self._read[name] = pl.read_parquet(self._folder / f"{name}.parquet")
+            except (OSError, pl.exceptions.PolarsError):
+                self._read = dict(self._compute_again())
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def run_stage_cache_key(name: str, inputs: object) -> str:
@@ -123,17 +166,21 @@ def run_stage_cache_key(name: str, inputs: object) -> str:
     ]
 
 
-def _load_cached_run_stage(folder: Path) -> StageResult | None:
-    """Return a cached stage whose files are those that were written, or None."""
+def _load_cached_run_stage(
+    folder: Path, compute_tables_again: Callable[[], Mapping[str, pl.DataFrame]]
+) -> StageResult | None:
+    """Return a cached stage whose files are as long as those that were written, or None."""
     try:
         text = (folder / "stage.json").read_text(encoding="utf-8")
         cached = cast("dict[str, Any]", json.loads(text))
-        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in cached["tables"]}
+        sizes = cast("dict[str, int]", cached["table_bytes"])
+        if any((folder / f"{name}.parquet").stat().st_size != sizes[name] for name in sizes):
+            return None
         # Used now: the oldest by use are forgotten, and not the oldest by birth.
         os.utime(folder)
         return StageResult(
             data=cached["data"],
-            tables=tables,
+            tables=CachedStageTables(folder, tuple(sizes), compute_tables_again),
             name=cached["name"],
             key=cached["key"],
             edges=_stage_name_digest_pairs(cached["edges"]),
@@ -142,7 +189,7 @@ def _load_cached_run_stage(folder: Path) -> StageResult | None:
         )
     # Anything that cannot be read is as good as not there: the stage is computed again and no study
     # fails over its cache.
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -152,28 +199,35 @@ def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ..
 
 def _save_run_stage_to_cache(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
-    manifest: Mapping[str, Any] = {
-        "name": stage.name,
-        "key": stage.key,
-        "edges": stage.edges,
-        "files": stage.files,
-        "stated": stage.stated,
-        "data": stage.data,
-        "tables": list(stage.tables),
-    }
     # A stage is a cache: one that a power cut spoils is not read and is computed again. Another
     # process may be first with the same one.
     with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
+        sizes: dict[str, int] = {}
         for name, frame in stage.tables.items():
-            frame.write_parquet(draft / f"{name}.parquet", compression="zstd", statistics=False)
+            path = draft / f"{name}.parquet"
+            frame.write_parquet(path, compression="zstd", statistics=False)
+            sizes[name] = path.stat().st_size
         # `allow_nan=False`: a NaN would come back from other readers as an error.
+        manifest = {
+            "name": stage.name,
+            "key": stage.key,
+            "edges": stage.edges,
+            "files": stage.files,
+            "stated": stage.stated,
+            "data": stage.data,
+            "table_bytes": sizes,
+        }
         (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_oldest_run_stages(folder: Path) -> None:
+    # A quarter at once: to ask every folder for its age after each stage takes longer than most
+    # stages.
+    if len(os.listdir(folder)) <= MOST_STAGES:
+        return
     newest_first = sorted(folder.iterdir(), key=_run_cache_folder_last_used_at_s, reverse=True)
-    for old in newest_first[MOST_STAGES:]:
+    for old in newest_first[MOST_STAGES * 3 // 4 :]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -6,7 +6,7 @@ need more than the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -37,7 +37,7 @@ class Annex:
     """
 
     section: ReportSection
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     absent_because: Message | None = None
 
 

@@ -14,7 +14,7 @@ from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.basis import study_basis_with_run_column
 from commonwatt.study.tables import BASIS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
 
-_FLEET_TABLES = frozenset(table.name for table in FLEET_BASIS)
+_FLEET_TABLES = tuple(table.name for table in FLEET_BASIS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,16 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
             BASIS_RUNS.name, BASIS_RUNS.build_frame(variant=[variant], run=[run]), base.fleet
         )
         if run == variant:
-            own = {n: t for n, t in base.fleet.tables.items() if n in _FLEET_TABLES}
+            own = {name: base.fleet.tables[name] for name in _FLEET_TABLES}
             for name, frame in study_basis_with_run_column(own, run).items():
                 add_basis_frame(name, frame, base.fleet)
         if base.variant_stage is not None:
             for name, frame in base.variant_stage.tables.items():
                 add_basis_frame(name, frame, base.variant_stage)
     for stage in (result.cost, result.placement, result.funding):
-        for name, frame in (stage.tables if stage is not None else {}).items():
-            assert stage is not None
-            add_basis_frame(name, frame, stage)
+        if stage is not None:
+            for name, frame in stage.tables.items():
+                add_basis_frame(name, frame, stage)
     # In the order of the declarations, which is the order that the run lists them in.
     return StudyBasis(
         tables={name: pl.concat(frames[name]) for name in BASIS if frames[name]},

@@ -5,6 +5,7 @@ Prices, carbon, draw and PUE move no job, so a what-if on them reads the schedul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import polars as pl
@@ -58,7 +59,7 @@ def study_schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFr
     }
 
 
-def study_schedule_from_tables(tables: dict[str, pl.DataFrame]) -> SimulationResult:
+def study_schedule_from_tables(tables: Mapping[str, pl.DataFrame]) -> SimulationResult:
     """Return the schedule that `study_schedule_stage_tables` wrote."""
     jobs, segments, more = (tables[name] for name in ("jobs", "segments", "more"))
     columns = {name: segments[name].to_numpy() for name in SEGMENT_COLUMNS}
