@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from commonwatt.cli import root
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError
 from commonwatt.siting.domain.cooling import Cooling
+from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_label
 from commonwatt.siting.usecases import (
     PlacementOptions,
     day_ahead_placement_rows,
@@ -182,3 +183,16 @@ def test_classes_may_be_given_as_rows():
     }  # fmt: skip
     answer = placement_result([row], PlacementOptions(hours=24, explain=False))
     assert {each["class"] for each in answer["classes"]} == {"a"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_an_input_is_called_by_its_label_wherever_people_read_it(language):
+    answer = gpu_hour_cost_result(["cn-west"], draws=100, seed=1)
+    section = siting_cost_section(answer, language)
+    tornado = section.figures[2]
+    labels = {cost_input_label(name).translate(language) for name in NAMES}
+    assert len(labels) == len(NAMES)
+    assert {row[1] for row in tornado.table.rows} <= labels
+    assert any(row[1] in tornado.svg for row in tornado.table.rows)
+    text = json.dumps(section.as_data(), ensure_ascii=False)
+    assert not [name for name in NAMES if name in text or name.replace("_", " ") in text]

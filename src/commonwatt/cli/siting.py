@@ -235,7 +235,7 @@ def _site_costs_terminal_text(answer: dict[str, Any], language: str) -> str:
     columns = [SITES.column(name) for name in names]
     table = turned_terminal_table(SITES.column("site"), columns, answer["sites"], language)
     drivers = [
-        _site_cost_drivers_terminal_message(site["site"], answer["tornado"], 3)
+        _site_cost_drivers_terminal_message(site["site"], answer["tornado"], 3, language)
         for site in answer["sites"]
     ]
     sentence = Message(
@@ -266,9 +266,10 @@ def _site_costs_terminal_text(answer: dict[str, Any], language: str) -> str:
 
 
 def _site_cost_drivers_terminal_message(
-    site: str, bars: list[dict[str, Any]], count: int
+    site: str, bars: list[dict[str, Any]], count: int, language: str
 ) -> Message:
     """Return what moves the cost at a site most, in words."""
+    from commonwatt.siting.domain.cost_inputs import cost_input_label
     from commonwatt.siting.domain.tables import TORNADO
 
     swing = TORNADO.column("swing_usd_per_gpu_hour")
@@ -278,8 +279,10 @@ def _site_cost_drivers_terminal_message(
         "First drivers at {site}: {bars}.",
         {
             "site": site,
-            "bars": ", ".join(
-                " ".join([bar["input"], measure_cell_text(bar["swing_usd_per_gpu_hour"], swing)])
+            # What people call an input may hold a comma of its own.
+            "bars": "; ".join(
+                f"{cost_input_label(bar['input']).translate(language)} "
+                + measure_cell_text(bar["swing_usd_per_gpu_hour"], swing)
                 for bar in widest
             ),
         },
@@ -327,7 +330,7 @@ def _site_comparison_terminal_text(answer: dict[str, Any], language: str) -> str
         "The first site is {first}, the second {second}.",
         {"first": answer["one"], "second": answer["other"]},
     )
-    drivers = _site_cost_drivers_terminal_message(answer["other"], answer["tornado"], 9)
+    drivers = _site_cost_drivers_terminal_message(answer["other"], answer["tornado"], 9, language)
     return f"{table}\n\n{which.translate(language)} {drivers.translate(language)}"
 
 

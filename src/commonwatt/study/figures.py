@@ -18,6 +18,7 @@ from commonwatt.core.messages import Message, translate
 from commonwatt.report import FigureOrigin
 from commonwatt.runs import StageResult
 from commonwatt.siting.domain.cells import CellOrigin
+from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
 from commonwatt.study.formulas.assembled import StudyBasis
@@ -269,7 +270,7 @@ def _programme_cost_input_figure_nodes(
         )
         spread = "" if low == high else f" ({low} – {high})"
         owner = study_cost_input_site_titles(item.key, programme.file.sites)
-        words = {"input": item.name.replace("_", " "), "site": owner}
+        words = {"input": cost_input_label(item.name).text, "site": owner}
         yield FigureNode(
             name=f"{CELL}.{item.key}",
             label=Message("{input}, every site", {"input": words["input"]})

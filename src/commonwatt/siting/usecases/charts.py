@@ -12,6 +12,7 @@ from commonwatt.catalogue.measures import measure_heading, measure_shown_value
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import translate
 from commonwatt.report.theme import BAND, chart_at_report_size, chart_colour_scale, report_chart_svg
+from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
 
@@ -82,7 +83,7 @@ def siting_cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> st
     rows_shown = [
         row
         | {
-            "input": translate(row["input"].replace("_", " "), language),
+            "input": cost_input_label(row["input"]).translate(language),
             "low": min(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
             "high": max(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
         }

@@ -27,6 +27,7 @@ from commonwatt.report.shown import (
     report_sources_table,
     report_table_of_rows,
 )
+from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.tables import (
     CONTEST,
     PARTS,
@@ -130,13 +131,20 @@ def _site_cost_band_and_part_figures(
         report_figure(
             "cost-tornado",
             TORNADO,
-            bars,
+            _cost_swing_rows_with_labels(bars, language),
             language,
             title=Message("What moves the cost at {site}", {"site": first}),
             caption=Message("Each input at its 5th and 95th percentile, the others at the median."),
             svg=siting_cost_tornado_chart(bars, language),
             of="table.cost_tornado",
         ),
+    ]
+
+
+def _cost_swing_rows_with_labels(cost_swing_rows: list[Row], language: str) -> list[Row]:
+    return [
+        {**row, "input": cost_input_label(row["input"]).translate(language)}
+        for row in cost_swing_rows
     ]
 
 
@@ -176,7 +184,7 @@ def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> 
             report_figure(
                 "contest-drivers",
                 TORNADO,
-                answer["tornado"],
+                _cost_swing_rows_with_labels(answer["tornado"], language),
                 language,
                 title=Message("What drives it"),
                 caption=answer["other"],

@@ -110,12 +110,12 @@ def study_alternatives_break_even_sentence(break_even_rows: list[Row], language:
     if nearest["within_range"]:
         return Message(
             "{count} of {all} inputs change the answer alone within their own range; the nearest "
-            "is {input} ({site}), if it goes from {from} to {to} {unit} (range {low} to {high}).",
+            "is “{input}” ({site}), if it goes from {from} to {to} {unit} (range {low} to {high}).",
             values,
         ).translate(language)
     return Message(
         "None of {all} inputs changes the answer alone within its own range; the nearest is "
-        "{input} ({site}), which would have to go from {from} to {to} {unit}, outside its range "
+        "“{input}” ({site}), which would have to go from {from} to {to} {unit}, outside its range "
         "of {low} to {high}.",
         values,
     ).translate(language)

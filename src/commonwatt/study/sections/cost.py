@@ -47,6 +47,6 @@ def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "
-        "(medians). What moves the cost at {dear} most is {driver}.",
+        "(medians). What moves the cost at {dear} most is: {driver}.",
         values,
     ).translate(language)

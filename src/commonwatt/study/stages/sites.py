@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commonwatt.core.messages import translate
 from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cells import CellOrigin, CostCell, SiteCells
-from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, cost_input_spec
+from commonwatt.siting.domain.cost_inputs import (
+    NAMES,
+    PLACE,
+    RENT_INPUT,
+    cost_input_label,
+    cost_input_spec,
+)
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
 from commonwatt.siting.io.cells import load_cost_cells
@@ -23,7 +28,7 @@ from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
 CELL = "cell"  # names of sourced inputs of the cost of a site
 PROGRAMME_SOURCE = "the programme's own figure"
-RENT = "rent_usd_per_gpu_hour"
+RENT = RENT_INPUT.name
 Row = Mapping[str, Any]
 
 
@@ -229,11 +234,10 @@ def programme_rent_cost_input(site: str, rent: RentPart) -> StudyCostInput:
     return StudyCostInput(
         key=f"{site}.{RENT}",
         name=RENT,
-        unit="USD/GPU-hour",
+        unit=RENT_INPUT.unit,
         value=Distribution(shape, low, rent.price, high),
-        floor=0.0,
-        # Far above any price of a GPU-hour: it only ends the search for where the answer changes.
-        roof=1000.0,
+        floor=RENT_INPUT.low,
+        roof=RENT_INPUT.high,
         source=rent.source,
         origin=CellOrigin.CALLER,
         dated="",
@@ -278,5 +282,5 @@ def study_input_four_digit_text(value: float) -> str:
 
 
 def study_cost_input_text(name: str, language: str) -> str:
-    """Return the name of an input as people say it."""
-    return translate(name.replace("_", " "), language)
+    """Return what the reader calls an input."""
+    return cost_input_label(name).translate(language)
