@@ -222,8 +222,8 @@ def test_histories_written_past_the_desk_are_allowed_exactly_when_they_are_lawfu
     drawn()
     # Histories that are all refused, or all allowed, would prove nothing.
     allowed = rules["gate.allowed"]
-    assert min(allowed, rules.total() - allowed) >= 50, rules
-    assert len(rules) >= 9, rules
+    assert min(allowed, rules.total() - allowed) >= rules.total() // 4, rules
+    assert len(rules) >= PROOFS.size(5, 9), rules
 
 
 def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
@@ -245,5 +245,5 @@ def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
             assert allowed or not went_live, "the desk made live what may not advise"
 
     drawn()
-    assert min(answers[True], answers[False]) >= 50, answers
-    assert min(steps[True], steps[False]) >= 50, steps
+    assert min(answers.values()) >= answers.total() // 4, answers
+    assert min(steps.values()) >= steps.total() // 4, steps
