@@ -245,5 +245,5 @@ def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
             assert allowed or not went_live, "the desk made live what may not advise"
 
     drawn()
-    assert min(answers.values()) >= answers.total() // 4, answers
-    assert min(steps.values()) >= steps.total() // 4, steps
+    assert min(answers[True], answers[False]) >= answers.total() // 10, answers
+    assert min(steps[True], steps[False]) >= steps.total() // 10, steps
