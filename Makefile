@@ -22,8 +22,8 @@ run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run nee
 	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 
 test: $(STAMP)  ## Run every check and every test
-	$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(MAKE) --no-print-directory -j2 check
+	$(BIN)/pytest -n 3 --dist worksteal
 
 setup: $(STAMP)
 
