@@ -17,8 +17,8 @@ from commonwatt.treasury.engines.finance.construction import loan_and_equity_dra
 from commonwatt.treasury.engines.finance.finance_answer import (
     centre_cover_ratios,
     centre_debt_and_equity_need_bn,
-    debt_cover_in_downside_case_rows,
     debt_cover_price_rows,
+    debt_cover_rows_by_downside_case,
     debt_financed_centre_life,
     treasury_finance_answer,
 )
@@ -152,7 +152,7 @@ def test_the_price_at_sixty_per_cent_use_is_about_two_fifths_above_that_at_eight
 
 
 def test_worse_cases_have_worse_cover():
-    rows = {row["case"]: row["dscr_min"] for row in debt_cover_in_downside_case_rows(harbour())}
+    rows = {row["case"]: row["dscr_min"] for row in debt_cover_rows_by_downside_case(harbour())}
     assert rows["base"] == max(rows.values())
     assert rows["all of them at once"] == min(rows.values())
 

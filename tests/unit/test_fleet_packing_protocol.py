@@ -6,7 +6,7 @@ import pytest
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.fleet.domain.policies.place import PLACES, nodes_with_room
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.engines.packing.arrivals import draw_job_arrivals
+from commonwatt.fleet.engines.packing.arrivals import draw_job_and_node_order_to_load
 from commonwatt.fleet.engines.packing.chance import PublishedChance
 from commonwatt.fleet.engines.packing.check import check_packing_conserves_capacity
 from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing_of_jobs
@@ -51,20 +51,26 @@ def test_seed_zero_and_negative_seeds_are_seeds():
 
 
 def test_every_job_arrives_once_before_any_arrives_twice():
-    order, _ = draw_job_arrivals(fleet([4]), jobs((1, 1000), (1, 500)), load=1.0, seed=3)
+    order, _ = draw_job_and_node_order_to_load(
+        fleet([4]), jobs((1, 1000), (1, 500)), load=1.0, seed=3
+    )
     assert sorted(order[:2].tolist()) == [0, 1]
 
 
 def test_too_much_demand_loses_jobs_until_it_is_at_the_load():
     requests = jobs(*[(1, 1000)] * 10)
-    order, _ = draw_job_arrivals(fleet([4]), requests, load=1.0, seed=3)
+    order, _ = draw_job_and_node_order_to_load(fleet([4]), requests, load=1.0, seed=3)
     assert len(set(order.tolist())) == 4
 
 
 def test_the_order_of_nodes_is_a_permutation_that_the_seed_moves():
     machines, requests = fleet([1] * 20), jobs((1, 1000))
-    first = draw_job_arrivals(machines, requests, load=1.0, seed=1).node_order.tolist()
-    second = draw_job_arrivals(machines, requests, load=1.0, seed=2).node_order.tolist()
+    first = draw_job_and_node_order_to_load(
+        machines, requests, load=1.0, seed=1
+    ).node_order.tolist()
+    second = draw_job_and_node_order_to_load(
+        machines, requests, load=1.0, seed=2
+    ).node_order.tolist()
     assert sorted(first) == list(range(20))
     assert first != second
 

@@ -11,7 +11,7 @@ import commonwatt
 from commonwatt.core.errors import NodesError, TraceError, UsageError
 from commonwatt.fleet.domain.machines import SHARED, GpuType, Site, uniform_fleet
 from commonwatt.fleet.domain.workload import workload_from_columns
-from commonwatt.fleet.io.nodes import read_node_list, read_tenant_pools
+from commonwatt.fleet.io.nodes import read_fleet_of_tenant_node_counts, read_node_list
 from commonwatt.fleet.io.traces import check_jobs_fit_fleet, jobs_that_fit_fleet, read_traces
 from tests.trace_files import AZURE, HELIOS, ITP, NODES, PHILLY, SWF, edited, written
 
@@ -121,7 +121,7 @@ def test_a_gang_is_held_against_the_nodes_of_its_types(tmp_path):
 
 def test_a_gang_is_held_against_the_nodes_of_its_tenant(tmp_path):
     pools = written(tmp_path, "p.csv", "tenant,nodes\nx,1\ny,4\n")
-    fleet = read_tenant_pools(pools, gpus_per_node=8, tenants=("x", "y"))
+    fleet = read_fleet_of_tenant_node_counts(pools, gpus_per_node=8, tenants=("x", "y"))
     names = {"tenant": np.array([1, 0], np.int32), "tenant_names": ("x", "y")}
     check_jobs_fit_fleet(workload_from_columns([0, 1], [60, 60], [32, 8], **names), fleet)
     with pytest.raises(TraceError, match="job 1, column gpus: found 9, wanted at most 8"):
@@ -221,13 +221,15 @@ def test_nodes_may_stand_on_sites_and_belong_to_tenants(tmp_path):
 )
 def test_a_broken_pool_file_gives_one_clear_error(content, says, tmp_path):
     with pytest.raises(NodesError) as raised:
-        read_tenant_pools(written(tmp_path, "p.csv", content), gpus_per_node=8, tenants=("x", "y"))
+        read_fleet_of_tenant_node_counts(
+            written(tmp_path, "p.csv", content), gpus_per_node=8, tenants=("x", "y")
+        )
     assert says in str(raised.value)
 
 
 def test_pools_follow_the_tenants_of_the_trace(tmp_path):
     path = written(tmp_path, "p.csv", "tenant,nodes\ny,1\nx,2\n")
-    fleet = read_tenant_pools(path, gpus_per_node=4, tenants=("x", "y"))
+    fleet = read_fleet_of_tenant_node_counts(path, gpus_per_node=4, tenants=("x", "y"))
     assert fleet.tenant.tolist() == [1, 0, 0]
     assert fleet.gpu_capacity_milli == 12_000
 

@@ -17,7 +17,7 @@ from commonwatt.siting.engines.cost.chance import (
     cost_sobol_indices,
     draw_gpu_hour_costs,
     draw_gpu_hour_costs_reference,
-    gpu_hour_costs_at_scores,
+    site_gpu_hour_costs_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
     break_even_site_map,
@@ -110,7 +110,7 @@ def test_the_fast_draws_follow_the_slow_ones():
     scores = np.random.default_rng(3).standard_normal((400, len(INPUTS))).astype(np.float32)
     cells = site_cells(CELLS, "cn-west")
     np.testing.assert_allclose(
-        gpu_hour_costs_at_scores(cells, scores),
+        site_gpu_hour_costs_by_draw(cells, scores),
         draw_gpu_hour_costs_reference(cells, scores),
         rtol=2e-4,
     )

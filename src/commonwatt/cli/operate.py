@@ -292,12 +292,12 @@ def operate_capture_command(folder: Path) -> CommandResult:
 def operate_replay_command(folder: Path, path: Path | None) -> CommandResult:
     """Decide again in the simulator what was decided live, and compare."""
     from commonwatt.operate.usecases.home import open_controller_home
-    from commonwatt.operate.usecases.status import decide_captured_cluster_state
+    from commonwatt.operate.usecases.status import decision_and_expected_starts_of_capture
     from commonwatt.operate.usecases.status import replay_logged_decisions as again
 
     # A single state needs no controller, so this also answers on a machine without one.
     if path is not None:
-        decision = decide_captured_cluster_state(path)
+        decision = decision_and_expected_starts_of_capture(path)
         return CommandResult(
             data=decision,
             text=lambda language: _scheduling_decision_terminal_text(decision, language),

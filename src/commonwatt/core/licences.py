@@ -75,7 +75,7 @@ def load_package_licence_table(package: Path = PACKAGE) -> LicenceTable:
     table: dict[str, Any] = tomllib.loads((path / "licences.toml").read_text(encoding="utf-8"))
     licences = table["licences"]
     return LicenceTable(
-        rows=tuple(_parse_file_licence_row(row) for row in table["file"]),
+        rows=tuple(_file_licence_of_row(row) for row in table["file"]),
         names={name: each["name"] for name, each in licences.items()},
         texts={name: each["text"] for name, each in licences.items()},
     )
@@ -112,7 +112,7 @@ The program is under the Apache License 2.0. These files in its package are of o
 or hold what others made; licences.toml in the package gives source and licence of each file."""
 
 
-def _parse_file_licence_row(row: Mapping[str, Any]) -> FileLicence:
+def _file_licence_of_row(row: Mapping[str, Any]) -> FileLicence:
     paths = row["path"]
     return FileLicence(
         paths=(paths,) if isinstance(paths, str) else tuple(paths),

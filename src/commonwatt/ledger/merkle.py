@@ -139,14 +139,14 @@ def inclusion_proof_holds(
             return False
         if fn & 1 or fn == sn:
             computed = merkle_parent_hash(sibling, computed)
-            fn, sn = _skip_merkle_left_edge(fn, sn)
+            fn, sn = _merkle_indexes_past_left_edge(fn, sn)
         else:
             computed = merkle_parent_hash(computed, sibling)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and computed == root
 
 
-def _skip_merkle_left_edge(fn: int, sn: int) -> tuple[int, int]:
+def _merkle_indexes_past_left_edge(fn: int, sn: int) -> tuple[int, int]:
     while fn and not fn & 1:
         fn, sn = fn >> 1, sn >> 1
     return fn, sn
@@ -177,7 +177,7 @@ def _is_merkle_tree_prefix(
             return False
         if fn & 1 or fn == sn:
             first, second = merkle_parent_hash(sibling, first), merkle_parent_hash(sibling, second)
-            fn, sn = _skip_merkle_left_edge(fn, sn)
+            fn, sn = _merkle_indexes_past_left_edge(fn, sn)
         else:
             second = merkle_parent_hash(second, sibling)
         fn, sn = fn >> 1, sn >> 1

@@ -34,14 +34,14 @@ class DraftLease:
     suspected_for_s: float
 
     @property
-    def is_stale(self) -> bool:
+    def is_renewal_overdue(self) -> bool:
         """Return whether it was not renewed for too long, by a clock that may have jumped."""
         return abs(self.age_s) > STALE_S
 
     @property
     def is_gone(self) -> bool:
         """Return whether a look long enough ago saw the same beat, stale already."""
-        return self.is_stale and self.suspected and abs(self.suspected_for_s) > STALE_S
+        return self.is_renewal_overdue and self.suspected and abs(self.suspected_for_s) > STALE_S
 
 
 class DraftLeases:

@@ -310,7 +310,7 @@ class RunStore:
         for lease in leases.values():
             if lease.is_gone and self._leases.end_lease(lease):
                 _delete_abandoned_run_draft_folder(self.root / lease.draft)
-            elif lease.is_stale and not lease.suspected:
+            elif lease.is_renewal_overdue and not lease.suspected:
                 self._leases.mark_lease_suspect(lease)
         for folder in sorted(self.root.iterdir()):
             if folder.name.startswith(_SWEPT):

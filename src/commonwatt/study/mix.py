@@ -11,8 +11,8 @@ import numpy.typing as npt
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.special import normal_cdf
 from commonwatt.siting.engines.cost.chance import (
-    gpu_hour_costs_at_scores,
     gpu_hour_costs_of_inputs,
+    site_gpu_hour_costs_by_draw,
 )
 from commonwatt.study.stages.sites import (
     StudyCostedSite,
@@ -130,7 +130,7 @@ def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int)
         study_input_cost_model_index(cost_input): scores[cost_input.key]
         for cost_input in site.sourced_cost_inputs()
     }
-    return gpu_hour_costs_at_scores(
+    return site_gpu_hour_costs_by_draw(
         site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1)
     )
 

@@ -142,7 +142,7 @@ def model_card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
     checks = (
         _model_card_patient_age_conflict(card),
         _model_card_risk_fault(card, category),
-        *_model_card_statement_faults(card),
+        *_dismissive_model_card_statement_faults(card),
     )
     return [fault for fault in checks if fault]
 
@@ -170,7 +170,7 @@ def _model_card_risk_fault(card: ModelCard, category: str) -> ModelCardFault | N
     return None
 
 
-def _model_card_statement_faults(card: ModelCard) -> list[ModelCardFault]:
+def _dismissive_model_card_statement_faults(card: ModelCard) -> list[ModelCardFault]:
     faults: list[ModelCardFault] = []
     for name, text in card.fields.items():
         short = text.strip().rstrip(".").lower()

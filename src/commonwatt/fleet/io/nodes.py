@@ -83,7 +83,9 @@ def read_node_list(
     return _fleet_of_node_rows(rows, gpu_types or {}, tuple(sites) or (SINGLE_SITE,), tenants)
 
 
-def read_tenant_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fleet:
+def read_fleet_of_tenant_node_counts(
+    path: Path, *, gpus_per_node: int, tenants: Sequence[str]
+) -> Fleet:
     """Return a fleet in which each tenant has nodes of its own, from `tenant,nodes` rows.
 
     Args:

@@ -15,7 +15,7 @@ from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
 from commonwatt.fleet.domain.policies.place import workload_in_gpu_slices
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.simulator.simulate import Pool
-from commonwatt.fleet.io.nodes import read_node_list, read_tenant_pools
+from commonwatt.fleet.io.nodes import read_fleet_of_tenant_node_counts, read_node_list
 from commonwatt.fleet.io.traces import check_jobs_fit_fleet, read_traces
 from commonwatt.fleet.io.traces.read import TraceRead
 
@@ -102,7 +102,9 @@ def load_fleet(options: FleetSimulationOptions, tenants: Sequence[str]) -> Fleet
     path = Path(options.nodes)
     if not _fleet_file_lists_tenant_nodes(path):
         return read_node_list(path, tenants=tenants)
-    fleet = read_tenant_pools(path, gpus_per_node=_required_gpus_per_node(options), tenants=tenants)
+    fleet = read_fleet_of_tenant_node_counts(
+        path, gpus_per_node=_required_gpus_per_node(options), tenants=tenants
+    )
     if options.pool == "tenant":
         return fleet
     # The file says whose the nodes are, and the option that all tenants share them; the option

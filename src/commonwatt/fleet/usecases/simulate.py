@@ -177,11 +177,11 @@ def simulated_jobs_table(
         pending_s=_job_seconds_or_null(result.pending_ms, ended),
         state=np.array(names)[result.state],
         preemptions=result.preemptions,
-        site=_site_names_of_jobs(result, fleet),
+        site=_joined_site_names_by_job(result, fleet),
     )
 
 
-def _site_names_of_jobs(result: SimulationResult, fleet: Fleet) -> pl.Series:
+def _joined_site_names_by_job(result: SimulationResult, fleet: Fleet) -> pl.Series:
     """Return the sites that each job ran at, joined by " + " in the order of the fleet."""
     segment, node, _ = result.segments.segment_node_and_gpu_milli()
     ran = pl.DataFrame({"job": result.segments.job[segment], "site": fleet.site[node]})

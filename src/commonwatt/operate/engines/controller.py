@@ -303,7 +303,7 @@ class Controller:
             if intent is not None and name not in named:
                 intents.append(intent)
         if snapshot is not None:
-            intents += self._start_intents(
+            intents += self._start_intents_taking_capacity(
                 decision, snapshot, copy_free_capacity(snapshot.complete_nodes)
             )
         return intents
@@ -354,7 +354,7 @@ class Controller:
         self.jobs[name] = replace(row, warned_at_s=observation.at_s)
         return cluster_intent_with_reason(ClusterAction.WARN, name, "to be preempted")
 
-    def _start_intents(
+    def _start_intents_taking_capacity(
         self, decision: SchedulingDecision, snapshot: QueueSnapshot, capacity: FreeCapacity
     ) -> list[Intent]:
         """Return the starts whose capacity is free now; the others are decided again next time."""

@@ -77,7 +77,7 @@ def replay_logged_decisions(home: ControllerHome) -> dict[str, Any]:
     return asdict(compared)
 
 
-def decide_captured_cluster_state(path: Path) -> dict[str, Any]:
+def decision_and_expected_starts_of_capture(path: Path) -> dict[str, Any]:
     """Return what would be decided in a captured state, and when waiting jobs would start."""
     captured = load_cluster_capture(path)
     if not captured.jobs:

@@ -32,7 +32,7 @@ from commonwatt.siting.engines.cost.chance import (
     cost_sobol_indices,
     draw_gpu_hour_costs,
     gpu_hour_cost_summary,
-    gpu_hour_costs_at_scores,
+    site_gpu_hour_costs_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
     break_even_site_map,
@@ -300,8 +300,8 @@ def _site_cost_comparison_row(
     # Common random numbers: what both sites read from one cell cannot make them differ.
     b[:, shared] = a[:, shared]
     costs_of_first, costs_of_second = (
-        gpu_hour_costs_at_scores(first, a),
-        gpu_hour_costs_at_scores(second, b),
+        site_gpu_hour_costs_by_draw(first, a),
+        site_gpu_hour_costs_by_draw(second, b),
     )
     row: Row = {"contest": name}
     for label, values in (("one", costs_of_first), ("other", costs_of_second)):

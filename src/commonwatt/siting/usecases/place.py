@@ -28,7 +28,7 @@ from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     check_placement_feasible,
     last_gpu_price_by_placement_pool,
-    placement_carbon_price_message,
+    placement_carbon_and_its_cost_message,
     price_of_placement_limits,
 )
 from commonwatt.siting.engines.place.rolling import (
@@ -108,7 +108,7 @@ def placement_result(
         limits = [
             price.what for price in price_of_placement_limits(problem, plan, gap=chosen.gap)
         ] + limits
-    limits.append(placement_carbon_price_message(problem, plan, chosen.carbon_usd_per_t))
+    limits.append(placement_carbon_and_its_cost_message(problem, plan, chosen.carbon_usd_per_t))
     return {
         "year": chosen.year,
         "hours": chosen.hours,

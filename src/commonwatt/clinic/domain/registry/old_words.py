@@ -36,7 +36,7 @@ def in_todays_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def given_in_todays_words(body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def new_input_in_todays_words_with_notice(body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """Return what somebody gave now, in today's words, and tell them of an old one.
 
     Args:

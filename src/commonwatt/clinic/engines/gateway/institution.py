@@ -35,7 +35,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
-from commonwatt.clinic.domain.registry.old_words import OLD_SECRET_FILE, given_in_todays_words
+from commonwatt.clinic.domain.registry.old_words import (
+    OLD_SECRET_FILE,
+    new_input_in_todays_words_with_notice,
+)
 from commonwatt.clinic.engines.gateway.agents import Pathway
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
@@ -142,7 +145,7 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
-    file = given_in_todays_words(document, str(path))
+    file = new_input_in_todays_words_with_notice(document, str(path))
     unknown = sorted(set(file) - _FIELDS)
     # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
     # silence.

@@ -20,7 +20,10 @@ from commonwatt.clinic.domain.registry.lifecycle import (
     DeploymentFacts,
     DeploymentStatus,
 )
-from commonwatt.clinic.domain.registry.old_words import INSTITUTION_FIELD, given_in_todays_words
+from commonwatt.clinic.domain.registry.old_words import (
+    INSTITUTION_FIELD,
+    new_input_in_todays_words_with_notice,
+)
 from commonwatt.clinic.domain.registry.preconditions import (
     advice_move_refusal,
     check_advice_preconditions,
@@ -108,7 +111,7 @@ class RegistryWriter:
         """
         check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
-            body = given_in_todays_words(body, f"{kind}/{name}")
+            body = new_input_in_todays_words_with_notice(body, f"{kind}/{name}")
             # Before the form, which knows texts only: an empty name has the one error, too.
             if isinstance(institution := body.get(INSTITUTION_FIELD), str):
                 self.check_institution(institution, f"{kind}/{name}, {INSTITUTION_FIELD}")

@@ -30,7 +30,9 @@ class ArrivalDraw(NamedTuple):
     node_order: I64
 
 
-def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> ArrivalDraw:
+def draw_job_and_node_order_to_load(
+    fleet: Fleet, workload: Workload, *, load: float, seed: int
+) -> ArrivalDraw:
     """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
 
     The jobs, sorted by name, are shuffled. While they request more than the horizon,
@@ -51,7 +53,7 @@ def draw_job_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: in
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
     >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> jobs = workload_from_columns([0, 0, 0], [1, 1, 1], [1, 1, 1])
-    >>> draw_job_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
+    >>> draw_job_and_node_order_to_load(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
     ArrivalDraw(order=array([0, 1]), node_order=array([1, 0]))
     """
     _check_arrived_load_option(workload, load)

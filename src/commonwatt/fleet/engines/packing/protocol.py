@@ -24,7 +24,7 @@ from commonwatt.fleet.domain.policies.place.typical import (
     typical_gpu_demand,
 )
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.engines.packing.arrivals import draw_job_arrivals
+from commonwatt.fleet.engines.packing.arrivals import draw_job_and_node_order_to_load
 from commonwatt.fleet.engines.packing.check import check_packing_conserves_capacity
 from commonwatt.fleet.engines.packing.kernel import (
     PackingJobs,
@@ -109,7 +109,7 @@ def prepare_packing(
 ) -> PackingSetup:
     """Return the prepared run: who arrives when, on which nodes, with which draws."""
     klass, eligible = node_eligibility_by_job_class(workload, fleet)
-    order, node_order = draw_job_arrivals(fleet, workload, load=load, seed=seed)
+    order, node_order = draw_job_and_node_order_to_load(fleet, workload, load=load, seed=seed)
     jobs, shapes = _packing_jobs_and_shape_count(workload, klass)
     return PackingSetup(
         jobs=jobs,

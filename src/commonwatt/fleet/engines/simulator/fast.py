@@ -95,7 +95,7 @@ def _initial_kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> Kernel
     shapes = gang_shapes_of_jobs(work, setup.fleet, group)
     sets = idle_node_sets(group, setup.fleet.gpus.astype(np.int64))
     queue, floors = empty_job_queue_bitset_and_floors(len(work))
-    wide_at, places = _wide_gang_place_offsets_and_count(shapes, sets)
+    wide_at, places = _wide_gang_place_offsets_by_job_and_count(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
     note = np.zeros(NOTES, np.int64)
     note[PROMISED_TO] = NOBODY
@@ -147,7 +147,9 @@ def _queue_order_keys(setup: ReplaySetup) -> I64:
     return setup.policy.order.keys(state, np.arange(len(setup.workload)))
 
 
-def _wide_gang_place_offsets_and_count(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
+def _wide_gang_place_offsets_by_job_and_count(
+    shapes: GangShapes, sets: NodeSets
+) -> tuple[I64, int]:
     """Return where each wide gang notes its places, and how many places that takes."""
     smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
     most_places = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)

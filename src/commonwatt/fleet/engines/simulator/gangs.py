@@ -93,7 +93,7 @@ def gang_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> boo
 
 
 @njit(bare=True, hot=True)
-def place_for_narrow_gang(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> int:
+def node_place_for_one_node_gang(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> int:
     """Return the place that takes a gang of one node under place policy `mode`, or -1."""
     need = shapes.need[shape]
     best, best_level, chosen = NONE, NONE, NONE

@@ -37,7 +37,7 @@ from commonwatt.fleet.engines.simulator.gangs import (
     HeldPlaces,
     gang_fits,
     group_with_room_for_wide_gang,
-    place_for_narrow_gang,
+    node_place_for_one_node_gang,
     place_wide_gang,
 )
 from commonwatt.fleet.engines.simulator.heap import pop_job_end_off_heap, push_job_end_on_heap
@@ -189,7 +189,7 @@ def _start_job(state: KernelState, job: int) -> None:
         g = group_with_room_for_wide_gang(state.sets.many, state.sets, state.shapes, shape)
         place_wide_gang(state.sets, state.held, job, g, need, state.note[MODE])
     elif need > 0:
-        place = place_for_narrow_gang(state.sets, state.shapes, shape, state.note[MODE])
+        place = node_place_for_one_node_gang(state.sets, state.shapes, shape, state.note[MODE])
         state.held.place[job] = place
         _set_free_gpus_of_place(state, place, state.sets.free[place] - need)
     state.start[job] = now

@@ -84,12 +84,12 @@ def idle_node_sets(group: I64, gpus: I64) -> NodeSets:
     for g in range(groups):
         members_of = np.flatnonzero(group == g)
         sets.node[word_at[g] * 64 : word_at[g] * 64 + len(members_of)] = members_of
-    _fill_node_sets_idle(sets)
+    _add_all_places_to_idle_node_sets(sets)
     return sets
 
 
 @njit()
-def _fill_node_sets_idle(sets: NodeSets) -> None:
+def _add_all_places_to_idle_node_sets(sets: NodeSets) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
             _add_place_to_node_sets(sets, place, sets.size[sets.group[place]])

@@ -43,7 +43,7 @@ class JobFolder:
         for name in ("jobs", "nodes"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def write_job_request(self, request: JobRequest) -> None:
+    def write_job_request_once(self, request: JobRequest) -> None:
         """Keep `job_request`; one of that name that is there stays as it is."""
         check_job_request(request)
         home = self.job_folder(request.job_id)

@@ -125,7 +125,7 @@ class FolderBackend:
 
     def submit(self, request: JobRequest) -> None:
         """Keep a job and hold it."""
-        self.folder.write_job_request(request)
+        self.folder.write_job_request_once(request)
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job; a gang on several nodes is started once, on the first of them."""

@@ -197,13 +197,13 @@ def publish_dataset(
             # unknown resources is none.
             if not any(report.kept_count or report.table != _OTHER for report in reports):
                 raise DataImportError(name, wanted=Message("at least one file of a known table"))
-            _write_dataset_manifest(draft, name, form, reports, sealed)
+            _finish_dataset_draft_with_manifest(draft, name, form, reports, sealed)
     except FileExistsError:
         raise taken_name_error from None
     return load_dataset(store / name)
 
 
-def _write_dataset_manifest(
+def _finish_dataset_draft_with_manifest(
     draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
     with open_import_database(_import_work_folder(draft)) as base:

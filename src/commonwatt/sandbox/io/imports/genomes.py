@@ -296,10 +296,10 @@ class GenomeReport:
 
 def people_of_genomes(dataset: Dataset) -> list[str]:
     """Return the people of a genomic dataset, for the custodian's side only."""
-    return pl.read_parquet(_sealed_genome_table(dataset, "Sample"))["patient_id"].to_list()
+    return pl.read_parquet(_sealed_genome_table_path(dataset, "Sample"))["patient_id"].to_list()
 
 
-def _sealed_genome_table(dataset: Dataset, table: str) -> Path:
+def _sealed_genome_table_path(dataset: Dataset, table: str) -> Path:
     """Return a sealed table; only this module and an erasure open one."""
     return dataset.folder / f"{table}.parquet"
 
@@ -370,7 +370,7 @@ def _select_genome_people_count_by_group(
         # total and the groups.
         ' coalesce("group", \'unknown\') AS "group"'
         f" FROM read_parquet("
-        f"{dataset_sql_text_literal(str(_sealed_genome_table(dataset, 'Sample')))})"
+        f"{dataset_sql_text_literal(str(_sealed_genome_table_path(dataset, 'Sample')))})"
         f" WHERE patient_id NOT IN ({excluded})"
     )
     rows = base.execute('SELECT "group", count(*) FROM chosen GROUP BY 1 ORDER BY 1').fetchall()
@@ -397,7 +397,7 @@ def _judge_allele_cell_disclosure(
     base.execute(
         'CREATE TEMP TABLE seen AS SELECT g.*, c."group"'
         " FROM read_parquet("
-        f"{dataset_sql_text_literal(str(_sealed_genome_table(dataset, 'Genotype')))}) g"
+        f"{dataset_sql_text_literal(str(_sealed_genome_table_path(dataset, 'Genotype')))}) g"
         " JOIN chosen c ON c.patient_id = g.patient_id"
         " WHERE g.allele_1 IS NOT NULL OR g.allele_2 IS NOT NULL"
     )

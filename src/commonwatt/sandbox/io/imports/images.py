@@ -67,7 +67,9 @@ def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clea
         clean: De-identifies a file; see `sandbox.deidentify.dicom`.
     """
     files = list(_dicom_files(sources))
-    return publish_dataset(store, name, FORM, lambda draft: _read_dicom_tables(files, draft, clean))
+    return publish_dataset(
+        store, name, FORM, lambda draft: _import_dicom_images_and_tables(files, draft, clean)
+    )
 
 
 def _dicom_files(sources: Sequence[Path]) -> Iterator[Path]:
@@ -155,7 +157,9 @@ def _require_dicom_rule(holds: object, reason: str) -> None:
         raise _ImageError(reason)
 
 
-def _read_dicom_tables(files: list[Path], draft: Path, clean: Clean) -> list[TableImportReport]:
+def _import_dicom_images_and_tables(
+    files: list[Path], draft: Path, clean: Clean
+) -> list[TableImportReport]:
     work = draft / WORK_TABLE
     work.mkdir()
     reader = _ImageReader(work, clean)

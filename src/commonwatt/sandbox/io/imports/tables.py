@@ -184,20 +184,20 @@ def _duplicate_value_quarantine_reason(field: DatasetField) -> str:
     return f"{field.name} seen before"
 
 
-def _import_cell_or_null_sql(column: str) -> str:
+def _null_if_import_cell_empty_sql(column: str) -> str:
     quoted = '"' + column.replace('"', '""') + '"'
     # An empty cell and none are one: exporters write either for a missing value.
     return f"nullif({quoted}, '')"
 
 
 def _table_value_sql(column: str, field: DatasetField) -> str:
-    cell = _import_cell_or_null_sql(column)
+    cell = _null_if_import_cell_empty_sql(column)
     return cell if field.kind == "text" else cast_table_cell_sql(cell, field.kind)
 
 
 def _table_field_rules_sql(column: str, field: DatasetField) -> list[tuple[str, str]]:
     cell, value, name = (
-        _import_cell_or_null_sql(column),
+        _null_if_import_cell_empty_sql(column),
         _table_value_sql(column, field),
         field.name,
     )

@@ -181,7 +181,7 @@ def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
     return np.array(costs)
 
 
-def gpu_hour_costs_at_scores(cells: SiteCells, scores: F32) -> F64:
+def site_gpu_hour_costs_by_draw(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given independent normal scores, shape (draws, inputs)."""
     costs = np.empty(len(scores))
     _fill_gpu_hour_costs_of_scores(scores, site_cost_sampler(cells), costs)

@@ -329,7 +329,7 @@ def last_gpu_price_by_placement_pool(
     return out
 
 
-def placement_carbon_price_message(
+def placement_carbon_and_its_cost_message(
     problem: PlacementProblem, plan: PlacementPlan, usd_per_t: float
 ) -> Message:
     """Return the carbon of a plan and what its price adds, in words."""

@@ -147,7 +147,7 @@ def _rolling_placement_load(case: RollingCase, *, commit: int, look: int, hindsi
         committed = flow[: until - start]
         load[:, :, start:until] = committed.transpose(1, 2, 0)
         waiting = [
-            _waiting_placement_load_by_hours_left(
+            _waiting_placement_load_by_hours_left_after_run(
                 waiting[k], case.demand[k, start:until], committed[:, k].sum(axis=1)
             )
             for k in range(classes)
@@ -220,7 +220,7 @@ def _load_allowed_to_wait(waiting: F64, demand: F64, wait: int) -> F64:
     return room
 
 
-def _waiting_placement_load_by_hours_left(waiting: F64, demand: F64, run: F64) -> F64:
+def _waiting_placement_load_by_hours_left_after_run(waiting: F64, demand: F64, run: F64) -> F64:
     """Return what still waits, by the hours left, after the oldest was run first."""
     wait = len(waiting) - 1
     queue = waiting.copy()

@@ -119,7 +119,7 @@ def treasury_finance_answer(
             {"year": year} | need for year, need in centre_debt_and_equity_need_bn(centre).items()
         ],
         "price": debt_cover_price_rows(centre, target),
-        "cases": debt_cover_in_downside_case_rows(centre),
+        "cases": debt_cover_rows_by_downside_case(centre),
         "routes": [financing_route_row(life, route) for route in FinancingRoute],
     }
     if model is not None:
@@ -201,7 +201,7 @@ CASES: dict[str, dict[str, float]] = {
 }
 
 
-def debt_cover_in_downside_case_rows(centre: Centre) -> list[dict[str, Any]]:
+def debt_cover_rows_by_downside_case(centre: Centre) -> list[dict[str, Any]]:
     """Return cover in the base case and in downside cases.
 
     The loan's repayment is fixed by the base case where it is sculpted, scaled to the

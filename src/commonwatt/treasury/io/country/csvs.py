@@ -46,7 +46,7 @@ class CountryCsvRow:
         """Return a cell as a number, or `default` where it is empty."""
         return self.number_in(column) if self.text(column) else default
 
-    def money_amount_or_none(
+    def money_bn_or_none(
         self, stem: str, currency: str, error: type[InputError] = CountryError
     ) -> float | None:
         """Return money in bn of `currency`, or None where the cell is empty.
@@ -54,18 +54,16 @@ class CountryCsvRow:
         Raises:
             UnitError: The unit is unknown, or money of another currency.
         """
-        amounts = self.money_amounts(stem, currency, error)
+        amounts = self.money_amounts_bn(stem, currency, error)
         return amounts[0] if amounts else None
 
-    def money_amount(
-        self, stem: str, currency: str, error: type[InputError] = CountryError
-    ) -> float:
+    def money_bn(self, stem: str, currency: str, error: type[InputError] = CountryError) -> float:
         """Return money in bn of `currency`, or raise `error` where there is none."""
         column = self._country_money_column(stem)
-        amount = self.money_amount_or_none(stem, currency, error)
+        amount = self.money_bn_or_none(stem, currency, error)
         return self.number_in(column, error) if amount is None else amount
 
-    def money_amounts(
+    def money_amounts_bn(
         self, stem: str, currency: str, error: type[InputError] = CountryError
     ) -> tuple[float, ...]:
         """Return the amounts of a cell, parted by semicolons, in bn of `currency`."""

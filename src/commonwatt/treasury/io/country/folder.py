@@ -298,7 +298,7 @@ def _parse_budget_line(row: CountryCsvRow, accounts: set[str], currency: str) ->
         fund=row.text("fund"),
         pocket=row.text("pocket"),
         driver=LineDriver(driver),
-        amounts=row.money_amounts("amounts", currency),
+        amounts=row.money_amounts_bn("amounts", currency),
         elasticity=row.number_or("elasticity", 1.0),
         drift=row.number_or("drift", 0.0),
         step=row.number_or("step", 0.0),
@@ -348,7 +348,7 @@ def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
         name=row.text("name"),
         programme=row.text("programme"),
         currency=row.text("currency"),
-        amount=row.money_amount("amount", currency, BondError),
+        amount=row.money_bn("amount", currency, BondError),
         coupon=coupon,
         issued=issued,
         matures=matures,
@@ -400,7 +400,7 @@ def _parse_accounting_entry(
     postings: dict[str, float] = {}
     for row in posting_rows:
         account = row.text("account")
-        amount = row.money_amount("amount", currency, AccountError)
+        amount = row.money_bn("amount", currency, AccountError)
         postings[account] = postings.get(account, 0.0) + amount
     return AccountingEntry(
         year, memo, postings, f"{posting_rows[0].country_cell_location()}, {year}, {memo}"
@@ -412,9 +412,9 @@ def _load_debt_history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
     return tuple(
         HistoryYear(
             fiscal_year=row.text("fiscal_year"),
-            debt=row.money_amount_or_none("debt", currency),
-            gdp=row.money_amount_or_none("gdp", currency),
-            reserves=row.money_amount_or_none("reserves", currency),
+            debt=row.money_bn_or_none("debt", currency),
+            gdp=row.money_bn_or_none("gdp", currency),
+            reserves=row.money_bn_or_none("reserves", currency),
             source=row.text("source_id"),
         )
         for row in optional_country_csv_rows(path, columns)
@@ -433,7 +433,7 @@ def _parse_published_budget_figure(row: CountryCsvRow, currency: str) -> Publish
     is_money = row.text("field").endswith(f"_{currency.lower()}_bn")
 
     def read_budget_figure(column: str) -> float:
-        return row.money_amount(column, currency) if is_money else row.number_in(column)
+        return row.money_bn(column, currency) if is_money else row.number_in(column)
 
     return PublishedFigure(
         fiscal_year=row.text("fiscal_year"),

@@ -30,7 +30,7 @@ def load_published_debt_stocks(folder: Path, currency: str) -> tuple[PublishedSt
     """Return the published stocks of debt."""
     return tuple(
         PublishedStock(
-            on=_debt_publication_date(row), debt=row.money_amount("government_debts", currency)
+            on=_debt_publication_date(row), debt=row.money_bn("government_debts", currency)
         )
         for row in optional_country_csv_rows(folder / "debt_stock.csv", ["date", "source_id"])
     )
@@ -49,8 +49,8 @@ def load_budget_forecast_vintages(folder: Path, currency: str) -> tuple[Forecast
         ForecastVintage(
             budget=row.text("budget"),
             target=row.text("target_end_month"),
-            forecast=row.money_amount("forecast_reserves", currency),
-            outturn=row.money_amount_or_none("outturn", currency),
+            forecast=row.money_bn("forecast_reserves", currency),
+            outturn=row.money_bn_or_none("outturn", currency),
             source=row.text("source_id"),
         )
         for row in optional_country_csv_rows(folder / "vintages.csv", columns)
@@ -77,7 +77,7 @@ def check_published_balances(path: Path, currency: str, ledger: GeneralLedger) -
 
 
 def _check_published_balance(row: CountryCsvRow, currency: str, ledger: GeneralLedger) -> None:
-    published = row.money_amount("value", currency)
+    published = row.money_bn("value", currency)
     balances = ledger.budget_balances(row.text("period"))
     posted = {
         "bond_proceeds": balances.proceeds,
@@ -127,6 +127,6 @@ def _parse_debt_cash_window(row: CountryCsvRow, currency: str) -> CashWindow:
         # A window is a step between month-ends, and starts at the end of the month before it.
         before=debt_publication_month_number(int(first_year), int(first)) - 1,
         last=debt_publication_month_number(int(last_year or first_year), int(last or first)),
-        proceeds=row.money_amount("proceeds", currency),
-        repayment=row.money_amount("repayment", currency),
+        proceeds=row.money_bn("proceeds", currency),
+        repayment=row.money_bn("repayment", currency),
     )

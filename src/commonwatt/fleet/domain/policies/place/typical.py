@@ -76,7 +76,9 @@ def typical_gpu_demand(
         cpu_steps=steps,
         group_gpus=groups["gpus"].to_numpy().astype(np.int64),
         group_milli=groups["gpu_milli"].to_numpy().astype(np.int64),
-        weights=_typical_request_counts_by_gpu_type(gpu_jobs, groups, steps, workload, fleet),
+        weights=_cumulated_typical_job_counts_by_gpu_type_and_request(
+            gpu_jobs, groups, steps, workload, fleet
+        ),
         levels=least_fragmentation_drop_by_fgd_score(max(weight, 1)),
     )
 
@@ -106,7 +108,7 @@ def _gpu_type_list_of_mask(gpu_type_mask: int, gpu_type_names: tuple[str, ...]) 
     return "|".join(sorted(name for i, name in enumerate(gpu_type_names) if gpu_type_mask >> i & 1))
 
 
-def _typical_request_counts_by_gpu_type(
+def _cumulated_typical_job_counts_by_gpu_type_and_request(
     jobs: pl.DataFrame, groups: pl.DataFrame, steps: I64, workload: Workload, fleet: Fleet
 ) -> I64:
     table = np.zeros((len(fleet.gpu_types), len(steps) + 1, max(groups.height, 1)), np.int64)

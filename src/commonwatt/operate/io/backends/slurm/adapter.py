@@ -125,7 +125,7 @@ class SlurmBackend:
             return
         number, count = self._ids[job_id], max(len(places), 1)
         restarts = int(parse.scontrol_fields(line).get("Restarts", "0"))
-        comment = _slurm_comment_text(job.request, (restarts, tuple(places)))
+        comment = _slurm_comment_of_restarts_and_places(job.request, (restarts, tuple(places)))
         # Node by node and no GPU numbers: Slurm takes no wish for single GPUs, and what it gave
         # is read back when the job runs.
         where = ",".join(place.node for place in places)
@@ -276,7 +276,8 @@ class SlurmBackend:
         return self._run_slurm_program(
             "sbatch", "--hold", "--parsable", "--requeue", "--open-mode=append",
             f"--job-name={request.job_id}", f"--output={self.output}",
-            f"--comment={_slurm_comment_text(request, None)}", "--chdir=/", *options,
+            f"--comment={_slurm_comment_of_restarts_and_places(request, None)}",
+            "--chdir=/", *options,
             text=script, env=request.env | {"COMMONWATT_JOB": request.job_id},
         ).strip().partition(";")[0]  # fmt: skip
 
@@ -327,7 +328,7 @@ def _slurm_cpus_per_task(request: JobRequest) -> int:
     return max(-(-request.cpu_milli // 1000), 1) if _is_slurm_single_node_request(request) else 1
 
 
-def _slurm_comment_text(
+def _slurm_comment_of_restarts_and_places(
     request: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> str:
     """Return what a request and its release look like in a comment, free of blanks."""

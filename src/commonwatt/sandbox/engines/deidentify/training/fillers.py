@@ -134,7 +134,7 @@ def _tagger_listed_or_joined_name_filler(listed: Sequence[str]) -> Filler:
 
 
 @cache
-def _common_chinese_characters() -> str:
+def _common_big5_characters() -> str:
     """Return the common characters of both scripts that have a place in older standards."""
     rows = [bytes((high, low)) for high in range(0xA4, 0xB0) for low in range(0x40, 0x7F)]
     return "".join(row.decode("big5", "ignore") for row in rows)
@@ -154,7 +154,7 @@ def _chinese_name_filler(families: Sequence[str], characters: Sequence[str]) -> 
 
 def _made_up_given_character(chance: random.Random, listed: Sequence[str]) -> str:
     if chance.random() < _UNLISTED_CHARACTER_SHARE:
-        return chance.choice(_common_chinese_characters())
+        return chance.choice(_common_big5_characters())
     return chance.choice(listed)
 
 
