@@ -20,7 +20,7 @@ from tests.clinic_histories import (
     to,
     write,
 )
-from tests.proofs import PROOFS
+from tests.proofs import PROOFS, most_examples_reach
 
 MADE = desk()
 COUNT = iter(range(10**9))
@@ -227,12 +227,12 @@ def test_histories_written_past_the_desk_are_allowed_exactly_when_they_are_lawfu
 
 
 def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
-    answers, steps = Counter[bool](), Counter[bool]()
+    steps = Counter[bool]()
 
     @settings(max_examples=PROOFS.size(80, 400), deadline=None)
     @given(histories())
     def drawn(history):
-        prefix, accepted_steps = f"b{next(COUNT)}-", []
+        prefix, accepted_steps, was_allowed = f"b{next(COUNT)}-", [], False
         tell(MADE, gate_of(MADE, prefix), prefix)
         for entry in history:
             through = ask_desk(MADE, entry, prefix)
@@ -240,10 +240,13 @@ def test_whatever_the_desk_lets_through_the_gate_agrees_with_a_plain_reading():
             accepted_steps += [entry] if through else []
             allowed = gate_says(prefix) == "gate.allowed"
             assert allowed == lawful(accepted_steps)
-            answers[allowed] += 1
+            was_allowed |= allowed
             went_live = through and entry[0] == "move" and entry[2] == "live"
             assert allowed or not went_live, "the desk made live what may not advise"
+        examples.drawn += 1
+        examples.reached += was_allowed
 
-    drawn()
-    assert min(answers[True], answers[False]) >= answers.total() // 10, answers
+    # Every history begins where nothing is allowed; many must come to where something is.
+    with most_examples_reach(0.2) as examples:
+        drawn()
     assert min(steps[True], steps[False]) >= steps.total() // 10, steps
