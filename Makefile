@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 RUN_STAMP := $(VENV)/.ready-to-run
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test setup check types lint imports fix messages notice changelog bench mutants coverage prove wheels lock docs help clean
+.PHONY: run test kernels setup check types lint imports fix messages notice changelog bench mutants coverage prove wheels lock docs help clean
 
 # A first run compiles for half a minute. The kernels that the study wants last are compiled
 # beside its first steps, by asking small questions; where they are compiled, it takes seconds.
@@ -22,8 +22,13 @@ run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run nee
 	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 
 test: $(STAMP)  ## Run every check and every test
-	$(MAKE) --no-print-directory -j2 check
+	@# Types are checked on one core; the kernels that the tests want are compiled on another.
+	$(MAKE) --no-print-directory -j2 check kernels
 	$(BIN)/pytest -n 3 --dist worksteal
+
+kernels: $(STAMP)
+	@$(FIRST_KERNELS); store=`mktemp -d` && \
+	  { $(BIN)/commonwatt study harbour --store $$store >/dev/null 2>&1 || true; }; rm -rf $$store
 
 setup: $(STAMP)
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -22,11 +23,16 @@ from commonwatt.siting.domain.errors import ClaimsError
 from tests.shared_data import shared_data
 
 HEAD = "id,quote,quantity,low,high,unit,region,period,relates_to\n"
-LIBRARY = load_reference_library()
+
+
+@cache
+def _library():
+    """The shipped references; to read them takes seconds, as some are costed."""
+    return load_reference_library()
 
 
 def found(*rows: str):
-    return audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), LIBRARY)
+    return audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), _library())
 
 
 def kinds(*rows: str):
@@ -192,7 +198,7 @@ def test_a_file_without_the_columns_is_refused(tmp_path):
 
 @pytest.mark.shared_data
 def test_the_columns_slips_are_found_unaided():
-    audited = audit(load_claims(shared_data("claims", "compute_claims.csv")), LIBRARY)
+    audited = audit(load_claims(shared_data("claims", "compute_claims.csv")), _library())
     by_id = {each.claim.id: each for each in audited}
     assert len(by_id) == 37
     for name in ("E4", "E6", "E5", "E7"):

@@ -1,6 +1,7 @@
 """The judge against a library of a few references, so that every verdict is worked by hand."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -16,7 +17,13 @@ from commonwatt.audit.usecases import (
 )
 
 HEAD = "id,quote,quantity,low,high,unit,region,period,relates_to\n"
-SHIPPED = load_reference_library()
+
+
+@cache
+def _shipped():
+    return load_reference_library()
+
+
 FACTOR, MISDATED, BASIS, IN_LINE, UNCHECKED = (
     FindingKind.FACTOR, FindingKind.MISDATED, FindingKind.BASIS, FindingKind.IN_LINE,
     FindingKind.UNCHECKED,
@@ -38,7 +45,7 @@ def judged(row, *references):
     by_quantity = {}
     for each in references:
         by_quantity.setdefault(each.quantity, []).append(each)
-    library = replace(SHIPPED, references=references, by_quantity=by_quantity)
+    library = replace(_shipped(), references=references, by_quantity=by_quantity)
     (claim,) = audit(parse_claims(HEAD + row, "claims.csv"), library)
     (finding,) = claim.findings
     return finding
@@ -364,7 +371,7 @@ def test_a_region_without_a_figure_is_told_the_dearest_of_its_country():
 
 
 def test_money_goes_at_the_rate_of_the_claim_s_year():
-    rates = SHIPPED.money.per_usd
+    rates = _shipped().money.per_usd
     for year in (2016, 2023):
         value = 0.1 * rates["CNY", year]
         row = price(f"{value:.6f}", f"{value:.6f}", unit="CNY/kWh", period=str(year))
@@ -383,7 +390,7 @@ def test_a_factor_of_two_digits_is_said_whole(number, text):
 
 
 def test_the_verdict_names_every_grave_kind_once_and_the_gravest_first():
-    library = replace(SHIPPED, references=(TENTH,), by_quantity={"electricity_price": [TENTH]})
+    library = replace(_shipped(), references=(TENTH,), by_quantity={"electricity_price": [TENTH]})
     rows = [price(0.1, 0.1), price(0.025, 0.025).replace("X1", "X2"),
             "X3,,number of moons,3,3,number,US,2024,",
             price(0.2, 0.2)[:-1].replace("X1", "X4") + ",X1"]  # fmt: skip
@@ -417,7 +424,9 @@ def test_a_word_of_a_basis_says_which_of_two_references_is_meant(mark):
 
 def test_a_small_factor_is_said_as_it_is_and_a_wrong_sign_has_none():
     def audited(row):
-        library = replace(SHIPPED, references=(TENTH,), by_quantity={"electricity_price": [TENTH]})
+        library = replace(
+            _shipped(), references=(TENTH,), by_quantity={"electricity_price": [TENTH]}
+        )
         (claim,) = audit(parse_claims(HEAD + row, "claims.csv"), library)
         return claim
 
@@ -435,7 +444,7 @@ def test_a_factor_below_two_is_told_in_its_direction(value, words):
 
 
 def test_what_could_not_be_looked_up_is_left_out_beside_what_was_seen():
-    library = replace(SHIPPED, references=(), by_quantity={})
+    library = replace(_shipped(), references=(), by_quantity={})
     rows = [price(0.1, 0.1), price(0.2, 0.2).replace("X1", "X2") + "X1"]
     claims = audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), library)
     seen = [finding.kind for claim in claims for finding in claim.findings]
