@@ -247,11 +247,11 @@ def test_a_what_if_of_any_number_is_the_edited_file(name, way, factor, tmp_path)
         "sites.west.power_price=+50%",
         "sites.home.pue=+5%",
         "funding.scale=x2",
-        "sites.home.power_price=+20%",
-        "gpus.A100.busy=+10%",
-        "tenants.b.quota_gpus=4",
+        *(pytest.param(change, marks=[pytest.mark.proof_only, pytest.mark.prove])
+          for change in ("sites.home.power_price=+20%", "gpus.A100.busy=+10%",
+                         "tenants.b.quota_gpus=4")),
     ],
-)
+)  # fmt: skip
 def test_a_what_if_gives_the_bytes_of_the_edited_file(own, tmp_path, change):
     path = _copy(own, tmp_path)
     document = tomllib.loads(path.read_text(encoding="utf-8"))

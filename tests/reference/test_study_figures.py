@@ -496,7 +496,7 @@ def test_the_basis_of_the_shipped_study_is_small(harbour):
 @pytest.mark.prove
 def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monkeypatch):
     """300 mutants in full; digests are not asked, because a bug would write them anew."""
-    wanted = PROOFS.size(80, 300)
+    wanted = PROOFS.size(40, 300)
     known = {}
     evaluate = check.study_figure_formula_value
 
