@@ -27,8 +27,8 @@ test: $(STAMP)  ## Run every check and every test
 	$(BIN)/pytest -n 3 --dist worksteal
 
 kernels: $(STAMP)
-	@$(FIRST_KERNELS); store=`mktemp -d` && \
-	  { $(BIN)/commonwatt study harbour --store $$store >/dev/null 2>&1 || true; }; rm -rf $$store
+	@$(FIRST_KERNELS) & store=`mktemp -d` && \
+	  { $(BIN)/commonwatt study harbour --store $$store >/dev/null 2>&1 || true; }; wait; rm -rf $$store
 
 setup: $(STAMP)
 

@@ -234,7 +234,7 @@ def test_the_attacker_catches_noise_that_is_too_small():
 @pytest.mark.parametrize("epsilon", [0.1, 1.0])
 def test_errors_are_as_theory_says(epsilon):
     """Discrete Laplace noise of scale s has mean absolute value 2q / (1 - q²), q = e^(-1/s)."""
-    tries = 4_000
+    tries = PROOFS.size(2_500, 10_000)
     errors = [
         abs(measures.noisy_count_query(1000).answer(epsilon).values[0] - 1000) for _ in range(tries)
     ]

@@ -134,7 +134,7 @@ def test_nothing_that_a_machine_sends_breaks_the_server(console, schema):
             strategy = operation.as_strategy()
 
             @settings(
-                max_examples=PROOFS.size(2, 10),
+                max_examples=PROOFS.size(1, 10),
                 deadline=None,
                 database=None,
                 derandomize=True,
