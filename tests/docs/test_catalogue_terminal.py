@@ -7,6 +7,7 @@ format a number, pad a cell, spell a word beside a value, or put a cell into a l
 
 import ast
 import importlib
+import pkgutil
 import re
 import sys
 from collections import defaultdict
@@ -160,6 +161,10 @@ NUMBER = re.compile(r"(?<![\w.\-:/])[+-]?[0-9][0-9,.]*(?![\w\-:/])")
 
 def _mark_numbers_of_the_catalogue(monkeypatch):
     """Let every number that the catalogue writes have wide digits, those of labels, too."""
+    # All of them first: a module that loads meanwhile would keep the marking names for good.
+    for module in pkgutil.walk_packages(commonwatt.__path__, "commonwatt."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     writers = ("measure_cell_text", "measure_value_text", "measure_heading", "measure_label_text")
     for name in writers:
         written = getattr(measures, name)
