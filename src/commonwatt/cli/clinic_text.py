@@ -7,9 +7,7 @@ from typing import Any
 
 from commonwatt.catalogue.measures import TableColumn
 from commonwatt.cli.terminal_text import terminal_table
-from commonwatt.core.messages import Message, translate
-
-JUDGES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
+from commonwatt.core.messages import translate
 
 
 def estimate_rows_terminal_text(
@@ -30,6 +28,7 @@ def estimate_rows_terminal_text(
 
 def judges_terminal_text(auc_by_judge: Mapping[str, Sequence[float]], language: str) -> str:
     """Return the AUC of model, doctor and both with their intervals, a line each."""
+    from commonwatt.clinic.domain.measures import JUDGES
     from commonwatt.clinic.domain.tables import CLINIC_VOICES
 
     rows = (

@@ -94,6 +94,12 @@ INSTITUTION: Final = _clinic_text_measure(
 JUDGE: Final = _clinic_text_measure(
     "judge", Message("Judged by"), Message("The model, the doctor, or the mean of both")
 )
+JUDGES: Final = {
+    "model": Message("model"),
+    "doctor": Message("doctor"),
+    "both": Message("both together"),
+}
+"""Who foretold, by the name of the field that holds their figure."""
 JUDGE_INTERVAL: Final = _clinic_text_measure(
     "judge_interval", Message("Interval at 95 %"), Message("From and to of the AUC, or of a gain")
 )

@@ -19,6 +19,7 @@ from commonwatt.clinic.domain.measures import (
     ESTIMATE,
     INTERVAL_HIGH,
     INTERVAL_LOW,
+    JUDGES,
     MODELS,
     MONITORS_IN_ALARM,
     RULES_IN_SET,
@@ -203,9 +204,7 @@ def _labelled_auc_estimates(
     comparison: ClinicianModelComparison, language: str
 ) -> list[tuple[str, tuple[float, float, float]]]:
     return [
-        (translate("model", language), comparison.model),
-        (translate("doctor", language), comparison.doctor),
-        (translate("both together", language), comparison.both),
+        (name.translate(language), getattr(comparison, judge)) for judge, name in JUDGES.items()
     ]
 
 
