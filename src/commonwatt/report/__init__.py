@@ -16,6 +16,7 @@ from commonwatt.report.render import render_report_html
 from commonwatt.report.shown import (
     report_fact,
     report_figure,
+    report_panels_figure,
     report_sources_table,
     report_table_of_rows,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "render_report_html",
     "report_fact",
     "report_figure",
+    "report_panels_figure",
     "report_sources_table",
     "report_table_of_rows",
 ]

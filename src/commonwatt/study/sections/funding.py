@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.core.messages import Message
@@ -26,7 +28,10 @@ from commonwatt.study.measures import (
     FUNDING_YEARS,
     NEED,
 )
-from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+from commonwatt.treasury.usecases.charts import (
+    debt_with_and_without_need_chart,
+    debt_with_and_without_need_frame,
+)
 
 Answer = dict[str, Any]
 
@@ -140,12 +145,12 @@ def study_funding_amount_text(bn: float) -> str:
 def _study_funding_section_debt_figure(answer: Answer, language: str) -> ReportFigure:
     return report_figure(
         "funding-path",
+        debt_with_and_without_need_chart(),
         FUNDING_FAN_WITH,
-        answer["fan_with"],
+        debt_with_and_without_need_frame(
+            pl.DataFrame(answer["fan_with"]), pl.DataFrame(answer["fan_without"])
+        ),
         language,
-        title=Message("Debt with and without the programme"),
-        caption=Message("Medians of the fans, and the 90 % interval with the programme."),
-        svg=debt_with_and_without_need_chart(answer, language),
     )
 
 
