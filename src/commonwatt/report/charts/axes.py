@@ -16,6 +16,8 @@ LINE_HEIGHT = 15.0
 EDGE = 4.0  # nothing is drawn nearer to the edge of the drawing
 TICK_ROOM = 18.0  # a row of tick labels
 ABOUT_TICKS = 5
+LABEL_GAP = 8.0  # between two labels of one axis
+MOST_LABEL_SHARE = 0.3  # of the width, for a name that is wider than its column
 
 PlaceOf = Callable[[float], float]
 
@@ -189,7 +191,8 @@ def number_ticks_that_fit(
         widest = max(text_width(tick_number_text(tick), TYPE_SIZE) for tick in ticks)
         if len(ticks) * (widest + 10) <= room:
             return ticks
-    return [low, high]
+    ends = logarithmic_axis_ticks(low, high, 1) if is_logarithmic else axis_ticks(low, high, 1)
+    return [ends[0], ends[-1]]
 
 
 def value_ticks_that_fit(points: ChartPoints, values: Sequence[float], room: float) -> list[float]:
@@ -199,19 +202,40 @@ def value_ticks_that_fit(points: ChartPoints, values: Sequence[float], room: flo
         ticks = value_axis_ticks(points, values, about)
         widest = max(text_width(tick_text(tick, points), TYPE_SIZE) for tick in ticks)
         if len(ticks) * (widest + 10) <= room:
-            break
-    return ticks
+            return ticks
+    # Where not even a few have room, the two ends of the axis say how far it goes.
+    return [ticks[0], ticks[-1]]
 
 
-def name_axis_labels(names: Sequence[str], place: Callable[[int], float], y: float) -> str:
-    """Return the names below their places; every second, third … where there is no room for all."""
-    step = abs(place(1) - place(0)) if len(names) > 1 else math.inf
-    widest = max(text_width(name, TYPE_SIZE) for name in names)
-    every = max(1, math.ceil((widest + 8) / step)) if math.isfinite(step) else 1
-    # Counted from the last, which is the one that a reader looks for: the year at the end.
-    last = len(names) - 1
-    return "".join(
-        svg_text(place(i), y, name, "middle")
-        for i, name in enumerate(names)
-        if (last - i) % every == 0
-    )
+def name_axis_labels(
+    names: Sequence[str], place: Callable[[int], float], top: float, width: float
+) -> tuple[str, float]:
+    """Return names below their places, in lines, and the height that they take.
+
+    The last is always written, as the one that a reader looks for; of the others those that have
+    room before the next.
+
+    Args:
+        names: The names, in order.
+        place: From the order of a name to its place.
+        top: Upper edge of the first line.
+        width: Of the whole drawing.
+    """
+    step = abs(place(1) - place(0)) if len(names) > 1 else width
+    room = max(step - LABEL_GAP, width * MOST_LABEL_SHARE)
+    drawn: list[str] = []
+    lowest, free = 0.0, width - EDGE
+    for i in range(len(names) - 1, -1, -1):
+        lines = wrapped_text_lines(names[i], room, TYPE_SIZE)
+        half = max(text_width(line, TYPE_SIZE) for line in lines) / 2
+        # A wide name at the edge of the drawing moves inwards.
+        middle = min(max(place(i), EDGE + half), width - EDGE - half)
+        if middle + half > free:
+            continue
+        drawn += [
+            svg_text(round(middle, 1), round(top + TYPE_SIZE + k * LINE_HEIGHT, 1), line, "middle")
+            for k, line in enumerate(lines)
+        ]
+        free = middle - half - LABEL_GAP
+        lowest = max(lowest, LINE_HEIGHT * len(lines))
+    return "".join(drawn), lowest

@@ -57,7 +57,7 @@ def lying_chart(points: ChartPoints, width: float, top: float) -> tuple[str, flo
     rows = named_rows(points.x, width, top + 4)
     values = _drawn_values(points)
     written = max((_written_width(series) for series in points.series), default=0.0)
-    right = width - EDGE - (written + 8 if points.are_values_written else 0.0)
+    right = width - EDGE - (written + 14 if points.are_values_written else 0.0)
     ticks = value_ticks_that_fit(points, values, right - rows.left)
     texts = [(tick, tick_text(tick, points)) for tick in ticks]
     half = max(text_width(text, TYPE_SIZE) for _, text in texts) / 2
@@ -172,7 +172,7 @@ def map_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float
     """Return the drawing of a map of two names below `top`, and its height."""
     head, head_height = svg_text_block(EDGE, top, points.y_label, width - 2 * EDGE)
     rows = named_rows(points.rows, width, top + head_height + 4)
-    right = width - EDGE - text_width(points.x[-1], TYPE_SIZE) / 2
+    right = width - EDGE
     wide = (right - rows.left) / len(points.x)
     series = points.series[0]
     # A pair without a value stays blank, which is not the same as the palest colour.
@@ -187,13 +187,14 @@ def map_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float
         )
         for i, j, value in cells
     )
-    below = name_axis_labels(
-        points.x, lambda i: round(rows.left + (i + 0.5) * wide, 1), rows.bottom + 15
+    below, below_height = name_axis_labels(
+        points.x, lambda i: round(rows.left + (i + 0.5) * wide, 1), rows.bottom + 4, width
     )
     foot, foot_height = svg_text_block(
-        width / 2, rows.bottom + TICK_ROOM + 2, points.x_label, width - 2 * EDGE, anchor="middle"
-    )
-    at = rows.bottom + TICK_ROOM + foot_height + 8
+        width / 2, rows.bottom + below_height + 5, points.x_label, width - 2 * EDGE,
+        anchor="middle",
+    )  # fmt: skip
+    at = rows.bottom + below_height + foot_height + 11
     key, key_height = _heat_key(points, cells, reach, width, at)
     return head + rows.names + drawn + below + foot + key, at + key_height + 6
 
@@ -224,16 +225,17 @@ def _heat_key(
     low, high = min(values), max(values)
     label, label_height = svg_text_block(EDGE, top, points.series[0].label, width - 2 * EDGE)
     steps = 12
-    box = 14.0
     parts: list[str] = []
     first = text_width(tick_text(low, points), TYPE_SIZE) + EDGE + 6
+    last = text_width(tick_text(high, points), TYPE_SIZE) + EDGE + 6
+    box = max(2.0, min(14.0, (width - first - last) / steps))
     at = top + label_height + 4
     for i in range(steps):
         value = low + (high - low) * (i + 0.5) / steps
         corner = (first + i * box, at)
         parts.append(
-            svg_box(_heat_class(value, points.middle, reach), corner, (corner[0] + box, at + box))
+            svg_box(_heat_class(value, points.middle, reach), corner, (corner[0] + box, at + 14))
         )
     parts.append(svg_text(EDGE, at + 11, tick_text(low, points)))
     parts.append(svg_text(first + steps * box + 6, at + 11, tick_text(high, points)))
-    return label + "".join(parts), label_height + box + 6
+    return label + "".join(parts), label_height + 20

@@ -68,22 +68,22 @@ def _plot_with_axes(points: ChartPoints, width: float, top: float) -> UprightPlo
     plot_top = top + head_height + 10
     bottom = plot_top + PLOT_HEIGHT
     box = PlotBox(left, width - EDGE, plot_top, bottom)
-    x, place_of_name, below, box = _horizontal_axis(points, box)
+    x, place_of_name, below, below_height, box = _horizontal_axis(points, box, width)
     y = AxisScale(ticks[0], ticks[-1], bottom, plot_top, is_logarithmic=points.logarithmic)
-    middle = (box.left + box.right) / 2
     foot, foot_height = svg_text_block(
-        middle, bottom + TICK_ROOM + 2, points.x_label, width - 2 * EDGE, anchor="middle"
+        width / 2, bottom + below_height + 5, points.x_label, width - 2 * EDGE, anchor="middle"
     )
     axes = head + horizontal_value_grid(points, y, ticks, box) + below + foot
-    return UprightPlot(box, y, x, place_of_name, axes, bottom + TICK_ROOM + foot_height + 6)
+    return UprightPlot(box, y, x, place_of_name, axes, bottom + below_height + foot_height + 9)
 
 
 def _horizontal_axis(
-    points: ChartPoints, box: PlotBox
-) -> tuple[AxisScale | None, Callable[[int], float], str, PlotBox]:
+    points: ChartPoints, box: PlotBox, width: float
+) -> tuple[AxisScale | None, Callable[[int], float], str, float, PlotBox]:
     if points.form in {ChartForm.FAN, ChartForm.COLUMNS}:
-        box, place = _name_places(points.x, box)
-        return None, place, name_axis_labels(points.x, place, box.bottom + 15), box
+        place = _name_places(points.x, box)
+        drawn, height = name_axis_labels(points.x, place, box.bottom + 4, width)
+        return None, place, drawn, height, box
     low, high = _x_range(points)
     ticks = number_ticks_that_fit(
         low, high, box.right - box.left, is_logarithmic=points.x_logarithmic
@@ -99,7 +99,7 @@ def _horizontal_axis(
     def place_of_row(i: int) -> float:
         return x(points.x[i])
 
-    return x, place_of_row, number_axis_labels(x, texts, box), box
+    return x, place_of_row, number_axis_labels(x, texts, box), TICK_ROOM, box
 
 
 def _x_range(points: ChartPoints) -> tuple[float, float]:
@@ -107,17 +107,13 @@ def _x_range(points: ChartPoints) -> tuple[float, float]:
     return min(places), max(places)
 
 
-def _name_places(names: Sequence[str], box: PlotBox) -> tuple[PlotBox, Callable[[int], float]]:
-    # The last name is always written, and may be wider than its column.
-    half = text_width(names[-1], TYPE_SIZE) / 2
+def _name_places(names: Sequence[str], box: PlotBox) -> Callable[[int], float]:
     step = (box.right - box.left) / len(names)
-    right = box.right - max(0.0, half - step / 2)
-    step = (right - box.left) / len(names)
 
     def place_of_name(i: int) -> float:
         return round(box.left + (i + 0.5) * step, 1)
 
-    return PlotBox(box.left, right, box.top, box.bottom), place_of_name
+    return place_of_name
 
 
 def _drawn_values(points: ChartPoints) -> list[float]:
@@ -155,7 +151,8 @@ def _dots(points: ChartPoints, series: SeriesPoints, i: int, plot: UprightPlot) 
     for k, value in enumerate(series.values):
         if value is None:
             continue
-        tip = f"{series.label}: {tick_text(value, points)}" if are_few else ""
+        name = f", {series.names[k]}" if series.names and series.names[k] else ""
+        tip = f"{series.label}{name}: {tick_text(value, points)}" if are_few else ""
         marks.append(svg_mark(plot.place_of_name(k), plot.y(value), i, tip, size))
     return "".join(marks)
 
@@ -236,24 +233,56 @@ def _scatter_chart(points: ChartPoints, plot: UprightPlot) -> str:
 
 
 def _names_beside_marks(points: ChartPoints, plot: UprightPlot) -> str:
-    """Return the names of marks, none over another and none over the edge."""
-    taken: list[tuple[float, float, float]] = []
+    """Return the names of marks that have room: none over another, none over an axis.
+
+    A name without room is left to the heading, the table, and the mark's own word.
+    """
+    taken: list[TextBox] = []
     texts: list[str] = []
     for series in points.series:
         for k, (value, name) in enumerate(zip(series.values, series.names, strict=False)):
             if value is None or not name:
                 continue
-            x, y, wide = plot.place_of_name(k), plot.y(value) + 4, text_width(name, TYPE_SIZE)
-            # To the left of the mark where there is no room to its right.
-            start = x + 8 if x + 8 + wide <= plot.box.right else max(x - 8 - wide, EDGE)
-            while any(
-                abs(y - other) < LINE_HEIGHT and start < end and first < start + wide
-                for first, end, other in taken
-            ):
-                y += LINE_HEIGHT
-            taken.append((start, start + wide, y))
-            texts.append(svg_text(round(start, 1), round(y, 1), name, kind="name"))
+            box = _free_text_box(plot, plot.place_of_name(k), plot.y(value), name, taken)
+            if box is not None:
+                taken.append(box)
+                texts.append(svg_text(round(box.left, 1), round(box.base, 1), name, kind="name"))
     return "".join(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class TextBox:
+    """Where a line of text lies: its two ends and its base line."""
+
+    left: float
+    right: float
+    base: float
+
+    def covers(self, other: TextBox) -> bool:
+        """Return whether it lies over another."""
+        return (
+            abs(self.base - other.base) < LINE_HEIGHT
+            and self.left < other.right
+            and other.left < self.right
+        )
+
+
+def _free_text_box(
+    plot: UprightPlot, x: float, y: float, name: str, taken: Sequence[TextBox]
+) -> TextBox | None:
+    wide = text_width(name, TYPE_SIZE)
+    for drop in (0.0, LINE_HEIGHT, -LINE_HEIGHT, 2 * LINE_HEIGHT, -2 * LINE_HEIGHT):
+        # To the left of the mark where there is no room to its right.
+        for left in (x + 8, x - 8 - wide):
+            box = TextBox(left, left + wide, y + 4 + drop)
+            is_inside = (
+                left >= plot.box.left
+                and box.right <= plot.box.right
+                and plot.box.top + TYPE_SIZE <= box.base <= plot.box.bottom - 4
+            )
+            if is_inside and not any(box.covers(other) for other in taken):
+                return box
+    return None
 
 
 def _limits(points: ChartPoints, plot: UprightPlot) -> str:
