@@ -7,9 +7,15 @@ from the catalogue; `render` writes the page in the reader's language.
 from commonwatt.report.model import (
     FigureOrigin,
     Report,
+    ReportCellFigure,
+    ReportCriteriaGroup,
+    ReportCriterion,
     ReportFact,
     ReportFigure,
+    ReportPageOne,
     ReportSection,
+    ReportStamp,
+    ReportStatement,
     ReportTable,
 )
 from commonwatt.report.render import render_report_html
@@ -23,9 +29,15 @@ from commonwatt.report.shown import (
 __all__ = [
     "FigureOrigin",
     "Report",
+    "ReportCellFigure",
+    "ReportCriteriaGroup",
+    "ReportCriterion",
     "ReportFact",
     "ReportFigure",
+    "ReportPageOne",
     "ReportSection",
+    "ReportStamp",
+    "ReportStatement",
     "ReportTable",
     "render_report_html",
     "report_fact",

@@ -21,6 +21,7 @@ from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
+from commonwatt.study.effect_measures import EFFECT_FIGURES
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
@@ -28,6 +29,7 @@ from commonwatt.study.formulas.evaluate import (
     study_figure_formula_uses,
     study_figure_label,
 )
+from commonwatt.study.measures import FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
@@ -328,6 +330,9 @@ def _study_stage_figure_values_by_name(
         values |= _study_funding_figure_values_by_name(result.funding.data)
         for row in result.base_case.capital:
             values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
+    if result.base_case.effect_stage is not None:
+        last = result.base_case.effect_stage.data["last"]
+        values |= {f"funding.{key}": last[key] for key in EFFECT_FIGURES}
     for option in options:
         above = f"alternative.{option.name}"
         values |= _study_site_use_figure_values_by_name(above, option.base_case)
@@ -488,14 +493,25 @@ def _run_table_figure_nodes(
         "fleet": [result.base_case.fleet, *result.compared_fleets],
         "cost": [result.cost],
         "place": [result.placement],
-        "funding": [result.funding, result.base_case.capital_stage],
+        "funding": [
+            result.funding,
+            result.base_case.capital_stage,
+        ],
+        # Its rows are of every variant, and the wing's other tables are of the programme alone.
+        FUNDING_EFFECT.name: [
+            case.effect_stage
+            for case in (
+                result.base_case,
+                *(option.base_case for option in (compared.alternatives if compared else [])),
+            )
+        ],
         "alternatives": list(compared.stages) if compared else [],
         "sandbox": [each for each in lineage_by_key.values() if each.name == EXAMPLE_PROJECT],
         "clinic": [each for each in lineage_by_key.values() if each.name == EXAMPLE_MODELS],
     }
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
-        wrote = basis.stages.get(name, tuple(of_wing.get(wing, [])))
+        wrote = basis.stages.get(name, tuple(of_wing.get(name, of_wing.get(wing, []))))
         stages = dict.fromkeys(stage_figure_name(stage.name, stage.key) for stage in wrote if stage)
         yield FigureNode(
             name=f"table.{name}",

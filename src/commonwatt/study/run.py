@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
+    ReportPageOne,
     ReportSection,
+    ReportStamp,
     ReportTable,
     render_report_html,
     report_sources_table,
@@ -25,14 +29,17 @@ from commonwatt.study.alternatives import (
     alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
+    debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.front import study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
+from commonwatt.study.sections.glossary import study_glossary
 from commonwatt.study.sections.stage import (
     ALTERNATIVES_SECTION_STAGE,
     COST_SECTION_STAGE,
@@ -40,6 +47,7 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    study_page_one_of_stage,
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
@@ -136,10 +144,12 @@ class _StudyFindings:
     result: StudyResult
     comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    alternatives_left_out: bool = False
 
     def tables(self) -> dict[str, pl.DataFrame]:
         more = alternatives_tables(self.comparison) if self.comparison else {}
-        return study_tables(self.result) | more
+        effects = debt_effect_tables(self.result.base_case, self.comparison)
+        return study_tables(self.result) | more | effects
 
 
 def _compute_study_findings(
@@ -153,7 +163,8 @@ def _compute_study_findings(
         report_progress(Message(note["text"], note["values"]))
     compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
     more = alternatives_headline_figures(compared) if compared else {}
-    return _StudyFindings(drawn, compared, study_headline_figures(drawn) | more)
+    facts = study_headline_figures(drawn) | more
+    return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
 
 
 def _study_what_if_rows(
@@ -248,7 +259,22 @@ class _StudyReport:
             origins=study_programme_figure_origins(
                 figures, self.programme.label_translations(language), language
             ),
+            page_one=self.page_one(),
+            glossary=study_glossary(language),
+            stamp=ReportStamp(day=_report_day(), version=__version__, run_id=self.recipe.run_id),
         )
+
+    def page_one(self) -> ReportPageOne:
+        findings = self.findings
+        summary = study_page_one_summary(
+            self.programme,
+            findings.result,
+            findings.comparison,
+            stages=self.stages,
+            language=self.language,
+            alternatives_left_out=findings.alternatives_left_out,
+        )
+        return study_page_one_of_stage(self.stages, summary, self.language)
 
     def sections(self) -> list[ReportSection]:
         sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
@@ -336,6 +362,17 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
     except BaseException:
         store.discard(draft)
         raise
+
+
+def _report_day() -> str:
+    """Return the day that a report bears: that of the run, as its manifest has it, too.
+
+    SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
+    bytes on another day (reproducible-builds.org).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return at.date().isoformat()
 
 
 def _programme_and_run_sources_table(
