@@ -23,6 +23,7 @@ from commonwatt.report.shown import (
     report_fact,
     report_figure,
     report_sources_table,
+    report_table_of_criteria,
     report_table_of_rows,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "report_fact",
     "report_figure",
     "report_sources_table",
+    "report_table_of_criteria",
     "report_table_of_rows",
 ]

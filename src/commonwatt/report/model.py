@@ -25,7 +25,8 @@ class ReportTable:
     """A table as readers see it: headings with units, cells as text.
 
     `of` names the origin of the whole table; `cells_of`, of the shape of `rows`, that of
-    single cells, with an empty text where a cell has none of its own.
+    single cells, with an empty text where a cell has none of its own. `extents`, of the length
+    of `rows`, holds what stands above a row from which on the figures are of another extent.
     """
 
     title: str
@@ -34,6 +35,7 @@ class ReportTable:
     note: str = ""
     of: str = ""
     cells_of: list[list[str]] = field(default_factory=list[list[str]])
+    extents: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,15 @@ class ReportFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSection:
-    """One part of the report, from one wing."""
+    """One part of the report, from one wing.
+
+    `extent` says what its figures are of, where all are of one: the slice, or all of it.
+    """
 
     name: str
     title: str
     lede: str
+    extent: str = ""
     facts: list[ReportFact] = field(default_factory=list[ReportFact])
     figures: list[ReportFigure] = field(default_factory=list[ReportFigure])
     tables: list[ReportTable] = field(default_factory=list[ReportTable])
@@ -73,6 +79,7 @@ class ReportSection:
             "name": self.name,
             "title": self.title,
             "lede": self.lede,
+            "extent": self.extent,
             "facts": [_field_values_by_name(fact) for fact in self.facts],
             "figures": [
                 _field_values_by_name(figure) | {"table": _field_values_by_name(figure.table)}
@@ -94,6 +101,7 @@ class ReportSection:
             name=data["name"],
             title=data["title"],
             lede=data["lede"],
+            extent=data["extent"],
             facts=[ReportFact(**fact) for fact in data["facts"]],
             figures=[
                 ReportFigure(
@@ -238,8 +246,10 @@ class FigureOrigin:
 
     Args:
         name: Its name in the run; the anchor that figures link to.
+        group: What kind of thing it is, in the reader's language: a figure, an input, a file.
         label: What it is.
         shown: Its value with its unit.
+        face: Its scale, period and basis, shown wherever it is; empty for an input.
         formula: How it follows from its inputs.
         expression: The formula as a query over the run's tables; empty for an input.
         source: Where an input comes from, with its date and how far it may be trusted.
@@ -247,8 +257,10 @@ class FigureOrigin:
     """
 
     name: str
+    group: str
     label: str
     shown: str
+    face: str
     formula: str
     expression: str
     source: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -28,6 +28,10 @@ from commonwatt.study.formulas.evaluate import (
     check_figure_value,
     study_figure_formula_uses,
     study_figure_label,
+)
+from commonwatt.study.formulas.extents import (
+    study_figure_basis_message,
+    study_figure_extent_message,
 )
 from commonwatt.study.measures import FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
@@ -78,6 +82,17 @@ TABLE_SENTENCES: Mapping[str, Message] = {
 OF_EXAMPLES = Message(
     "What the example data project and the example models showed when they were run."
 )
+# By the first part of a node's name, in the order of the appendix.
+GROUPS: Final[Mapping[str, Message]] = {
+    "figure": Message("Figures and their formulas"),
+    CELL: Message("Inputs of the cost, with their sources"),
+    ROOT: Message("What the programme file states"),
+    "country": Message("Sources of the country's accounts"),
+    "input": Message("Files that were read"),
+    "shipped": Message("Examples that are shipped"),
+    "table": Message("Tables of the run"),
+    "stage": Message("Steps of the computation"),
+}
 Tables = Mapping[str, pl.DataFrame]
 
 
@@ -97,6 +112,7 @@ class FigureNode:
         source: Where an input comes from.
         dated: Date of that source.
         confidence: How far an input may be trusted.
+        extent: How much it is of and of which time; None for an input.
         inputs: Names of what it was computed from.
     """
 
@@ -111,7 +127,15 @@ class FigureNode:
     source: str = ""
     dated: str = ""
     confidence: str = ""
+    extent: Message | None = None
     inputs: list[str] = field(default_factory=list[str])
+
+    def face_text(self, language: str = "en") -> str:
+        """Return scale, period and basis, as they stand beside the value; nothing for an input."""
+        if self.use is None or self.extent is None:
+            return ""
+        basis = study_figure_basis_message(self.use).translate(language)
+        return f"{self.extent.translate(language)}; {basis}"
 
     def shown_text(self, language: str = "en") -> str:
         """Return the value with its unit, as the report shows it."""
@@ -135,6 +159,8 @@ class FigureNode:
             "value": self.value,
             "shown": self.shown_text(),
             "unit": use.unit.replace(CURRENCY, self.currency) if use else "",
+            "extent": str(self.extent or ""),
+            "basis": str(study_figure_basis_message(use)) if use else "",
             "formula": self.formula_sentence(),
             "expression": use.expression if use else "",
             "tables": list(use.formula.tables) if use else [],
@@ -196,15 +222,27 @@ def study_programme_figure_origins(
     return [
         FigureOrigin(
             name=node.name,
+            group=_figure_group(node).translate(language),
             label=labels[node.name],
             shown=node.shown_text(language),
+            face=node.face_text(language),
             formula=node.formula_sentence(language),
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
         )
-        for node in nodes
+        # What a reader looks for first stands first: the figures, then what was put in.
+        for node in sorted(nodes, key=lambda node: list(GROUPS.values()).index(_figure_group(node)))
     ]
+
+
+def _figure_group(node: FigureNode) -> Message:
+    """Return what kind of thing a node is."""
+    if node.use is not None:
+        return GROUPS["figure"]
+    # The change of an alternative is written in the programme file as everything else there is.
+    kind = node.name.split(".", maxsplit=1)[0]
+    return GROUPS.get(kind, GROUPS[ROOT])
 
 
 def _study_figure_label_text(node: FigureNode, words: Mapping[str, str], language: str) -> str:
@@ -308,6 +346,7 @@ def _evaluated_figure_nodes(
             use=use,
             currency=currency,
             table=use.formula.holds,
+            extent=study_figure_extent_message(use, tables),
             inputs=[f"table.{table}" for table in use.formula.tables],
         )
 

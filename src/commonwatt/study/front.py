@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
+from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.study.alternatives import (
     Alternative,
     Comparison,
     alternative_cost_stage,
     alternative_figures_row,
 )
+from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent, gpu_count_text
 from commonwatt.study.labels import localise_programme_labels
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
@@ -110,6 +114,50 @@ def _programme_alone(programme: Programme, base_case: BaseCase, stages: StageSto
 def _arrival_window_days(fleet: StageResult) -> float:
     submit_s = fleet.tables["basis_jobs"]["submit_s"]
     return (submit_s.max() - submit_s.min()) / DAY_S  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyExtents:
+    """What the figures of a section are of: its scale and its period.
+
+    Args:
+        arrivals: Use and waits of the slice.
+        whole: Capital of the whole programme.
+        debt: Debt and reserves at the end of the path; nothing where nobody borrows.
+    """
+
+    arrivals: Message
+    whole: Message
+    debt: Message
+
+
+def study_extents(
+    programme: Programme, fleet: StageResult, gpus: Sequence[float], last_year: str
+) -> StudyExtents:
+    """Return what the figures of some alternatives are of, or of the programme alone.
+
+    Args:
+        programme: The programme, which says how much larger it is than its slice.
+        fleet: The run, which has the window of arrivals.
+        gpus: GPUs simulated, of each alternative.
+        last_year: Last fiscal year of the path; empty where nobody borrows.
+    """
+    scale = programme.file.funding.scale if programme.file.funding is not None else 1.0
+    whole = gpu_count_text([count * scale for count in gpus])
+    return StudyExtents(
+        arrivals=Message(
+            EXTENT_TEXT[FigureExtent.SLICE_WINDOW].text,
+            {"gpus": gpu_count_text(gpus), "days": f"{_arrival_window_days(fleet):.0f}"},
+        ),
+        whole=Message(
+            EXTENT_TEXT[FigureExtent.PROGRAMME_BUILDING].text,
+            {"whole": whole, "prices": str(PRICE_YEAR)},
+        ),
+        debt=Message(
+            EXTENT_TEXT[FigureExtent.PROGRAMME_LAST_YEAR].text,
+            {"whole": whole, "year": last_year},
+        ),
+    )
 
 
 def _absent_parts(

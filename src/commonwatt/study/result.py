@@ -187,7 +187,8 @@ def _study_funding_stage(
     )
     # Added after the cache: running cost is part of it, decides no debt path here, and must not
     # make a new one.
-    return replace(funding, data=funding.data | {"capital": base.capital})
+    effect = base.effect_stage.data if base.effect_stage is not None else None
+    return replace(funding, data=funding.data | {"capital": base.capital, "effect": effect})
 
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:

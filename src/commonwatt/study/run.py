@@ -34,7 +34,7 @@ from commonwatt.study.alternatives import (
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
-from commonwatt.study.front import study_page_one_summary
+from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
@@ -290,7 +290,7 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     words = study_report.programme.label_translations(language)
     drawn = study_report.findings.result
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(drawn, words, language),
+        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words),
                       language)
     ]  # fmt: skip
     for stage, answer in (
@@ -310,13 +310,15 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
 
 
 def _fleet_section_figures(
-    drawn: StudyResult, words: dict[str, str], language: str
+    study_report: _StudyReport, words: dict[str, str]
 ) -> tuple[FleetSummary, Tables]:
-    fleet = drawn.base_case.fleet
+    drawn = study_report.findings.result
+    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage(drawn.base_case.fleet)
     summary = FleetSummary(
         policy=fleet.data["policy"],
-        figures=fleet_metrics_of_stage(fleet),
-        notes=fleet.data["notes"][language],
+        figures=figures,
+        notes=fleet.data["notes"][study_report.language],
+        extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
     tables = study_tables(drawn)
     return summary, {
@@ -327,6 +329,13 @@ def _fleet_section_figures(
 def _alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> AlternativesSummary:
+    result, programme = study_report.findings.result, study_report.programme
+    extents = study_extents(
+        programme,
+        result.base_case.fleet,
+        [row["gpus"] for row in comparison.alternative_rows],
+        result.funding.data["years"][-1]["fiscal_year"] if result.funding is not None else "",
+    )
     return AlternativesSummary(
         rows=localise_programme_labels(comparison.alternative_rows, words),
         break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
@@ -334,6 +343,9 @@ def _alternatives_summary(
         second=comparison.second,
         best_cheaper_share=comparison.best_cheaper_share,
         currency=study_report.currency,
+        slice_extent=extents.arrivals,
+        programme_extent=extents.whole,
+        debt_extent=extents.debt,
     )
 
 

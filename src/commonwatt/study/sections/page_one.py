@@ -25,6 +25,7 @@ from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.effect_measures import NET_EFFECT_GDP
+from commonwatt.study.formulas.extents import gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT
 from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
@@ -235,7 +236,7 @@ def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
 def _criteria_groups(
     summary: PageOneSummary, rows: Sequence[Row], language: str
 ) -> list[ReportCriteriaGroup]:
-    slice_gpus = _gpu_count_text([row["gpus"] for row in rows])
+    slice_gpus = gpu_count_text([row["gpus"] for row in rows])
     groups = [
         ReportCriteriaGroup(
             extent=Message(
@@ -249,7 +250,7 @@ def _criteria_groups(
         whole = Message(
             "Whole programme: {gpus} GPUs, planned change by {year} [% of GDP]",
             {
-                "gpus": _gpu_count_text([row["gpus"] * summary.scale for row in rows]),
+                "gpus": gpu_count_text([row["gpus"] * summary.scale for row in rows]),
                 "year": summary.effect_rows[-1]["fiscal_year"],
             },
         )
@@ -260,11 +261,6 @@ def _criteria_groups(
             )
         )
     return groups
-
-
-def _gpu_count_text(counts: Sequence[float]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} – {high:,.0f}"
 
 
 def _criteria(

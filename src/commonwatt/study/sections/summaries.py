@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from commonwatt.core.messages import Message
 from commonwatt.fleet.engines.metrics import FleetMetrics
 
 Row = dict[str, Any]
@@ -20,11 +21,13 @@ class FleetSummary:
         policy: Name of what decided.
         figures: The figures.
         notes: What should be said of the reading, in the reader's language.
+        extent: What it simulated.
     """
 
     policy: str
     figures: FleetMetrics
     notes: Sequence[str]
+    extent: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,9 @@ class AlternativesSummary:
         second: Name of the next.
         best_cheaper_share: Draws in which the cheapest of the medians is the cheaper.
         currency: Of the borrowing; empty where nobody borrows.
+        slice_extent: What use, waits and the cost of a GPU-hour are of.
+        programme_extent: What capital and running cost are of.
+        debt_extent: What debt and reserves are of.
     """
 
     rows: list[Row]
@@ -46,6 +52,9 @@ class AlternativesSummary:
     second: str
     best_cheaper_share: float
     currency: str
+    slice_extent: Message
+    programme_extent: Message
+    debt_extent: Message
 
 
 class AbsentPart(StrEnum):
