@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.measures import (
@@ -102,6 +102,55 @@ def report_table_of_rows(
         ]
         if known
         else [],
+    )
+
+
+def report_table_of_criteria(
+    table: TableSchema,
+    rows: Sequence[Mapping[str, Any]],
+    language: str,
+    *,
+    title: Message,
+    choices: Sequence[str],
+    groups: Sequence[tuple[str, Sequence[str]]],
+    origin: Callable[[Mapping[str, Any], str], str],
+    note: str | Message = "",
+    currency: str = "",
+) -> ReportTable:
+    """Return a table turned on its side: a row for each criterion, a column for each choice.
+
+    So set, a dozen criteria fit on paper, and each group of them has what it is of above it.
+
+    Args:
+        table: The declaration of the table.
+        rows: Its rows, one for each choice.
+        language: The reader's language.
+        title: What the reader is shown above it.
+        choices: Headings of the columns.
+        groups: What the figures are of, and the columns of the declaration that are of it.
+        origin: Gives the origin of a cell from its row and its column.
+        note: What stands below it.
+        currency: The money of the run, where a column is in a country's own.
+    """
+    columns = [(extent, name) for extent, names in groups for name in names]
+    starts = {names[0]: extent for extent, names in groups if names}
+    return ReportTable(
+        title=title.translate(language),
+        headings=["", *choices],
+        rows=[
+            [
+                measure_heading(table.column(name), language, currency=currency),
+                *(
+                    measure_cell_text(row[name], table.column(name), language, currency=currency)
+                    for row in rows
+                ),
+            ]
+            for _, name in columns
+        ],
+        note=_report_note_text(note, language),
+        of=f"table.{table.name}",
+        cells_of=[["", *(origin(row, name) for row in rows)] for _, name in columns],
+        extents=[starts.get(name, "") for _, name in columns],
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
+    ReportPageOne,
     ReportSection,
+    ReportStamp,
     ReportTable,
     render_report_html,
     report_sources_table,
@@ -25,14 +29,17 @@ from commonwatt.study.alternatives import (
     alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
+    debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
+from commonwatt.study.sections.glossary import study_glossary
 from commonwatt.study.sections.stage import (
     ALTERNATIVES_SECTION_STAGE,
     COST_SECTION_STAGE,
@@ -40,6 +47,7 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    study_page_one_of_stage,
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
@@ -136,10 +144,12 @@ class _StudyFindings:
     result: StudyResult
     comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    alternatives_left_out: bool = False
 
     def tables(self) -> dict[str, pl.DataFrame]:
         more = alternatives_tables(self.comparison) if self.comparison else {}
-        return study_tables(self.result) | more
+        effects = debt_effect_tables(self.result.base_case, self.comparison)
+        return study_tables(self.result) | more | effects
 
 
 def _compute_study_findings(
@@ -153,7 +163,8 @@ def _compute_study_findings(
         report_progress(Message(note["text"], note["values"]))
     compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
     more = alternatives_headline_figures(compared) if compared else {}
-    return _StudyFindings(drawn, compared, study_headline_figures(drawn) | more)
+    facts = study_headline_figures(drawn) | more
+    return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
 
 
 def _study_what_if_rows(
@@ -248,7 +259,22 @@ class _StudyReport:
             origins=study_programme_figure_origins(
                 figures, self.programme.label_translations(language), language
             ),
+            page_one=self.page_one(),
+            glossary=study_glossary(language),
+            stamp=ReportStamp(day=_report_day(), version=__version__, run_id=self.recipe.run_id),
         )
+
+    def page_one(self) -> ReportPageOne:
+        findings = self.findings
+        summary = study_page_one_summary(
+            self.programme,
+            findings.result,
+            findings.comparison,
+            stages=self.stages,
+            language=self.language,
+            alternatives_left_out=findings.alternatives_left_out,
+        )
+        return study_page_one_of_stage(self.stages, summary, self.language)
 
     def sections(self) -> list[ReportSection]:
         sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
@@ -264,7 +290,7 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     words = study_report.programme.label_translations(language)
     drawn = study_report.findings.result
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(drawn, words, language),
+        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words),
                       language)
     ]  # fmt: skip
     for stage, answer in (
@@ -284,13 +310,15 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
 
 
 def _fleet_section_figures(
-    drawn: StudyResult, words: dict[str, str], language: str
+    study_report: _StudyReport, words: dict[str, str]
 ) -> tuple[FleetSummary, Tables]:
-    fleet = drawn.base_case.fleet
+    drawn = study_report.findings.result
+    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage(drawn.base_case.fleet)
     summary = FleetSummary(
         policy=fleet.data["policy"],
-        figures=fleet_metrics_of_stage(fleet),
-        notes=fleet.data["notes"][language],
+        figures=figures,
+        notes=fleet.data["notes"][study_report.language],
+        extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
     tables = study_tables(drawn)
     return summary, {
@@ -301,6 +329,13 @@ def _fleet_section_figures(
 def _alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> AlternativesSummary:
+    result, programme = study_report.findings.result, study_report.programme
+    extents = study_extents(
+        programme,
+        result.base_case.fleet,
+        [row["gpus"] for row in comparison.alternative_rows],
+        result.funding.data["years"][-1]["fiscal_year"] if result.funding is not None else "",
+    )
     return AlternativesSummary(
         rows=localise_programme_labels(comparison.alternative_rows, words),
         break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
@@ -308,6 +343,9 @@ def _alternatives_summary(
         second=comparison.second,
         best_cheaper_share=comparison.best_cheaper_share,
         currency=study_report.currency,
+        slice_extent=extents.arrivals,
+        programme_extent=extents.whole,
+        debt_extent=extents.debt,
     )
 
 
@@ -336,6 +374,17 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
     except BaseException:
         store.discard(draft)
         raise
+
+
+def _report_day() -> str:
+    """Return the day that a report bears: that of the run, as its manifest has it, too.
+
+    SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
+    bytes on another day (reproducible-builds.org).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return at.date().isoformat()
 
 
 def _programme_and_run_sources_table(

@@ -94,6 +94,7 @@ class ChartPoints:
         dots: Whether marks stand in place of lines.
         middle: Where the two colours of a map meet.
         are_values_written: Whether values are written beside their marks.
+        plot_height: Height of an upright chart between its axes.
         feed: Address of new points.
     """
 
@@ -117,6 +118,7 @@ class ChartPoints:
     dots: bool = False
     middle: float | None = None
     are_values_written: bool = False
+    plot_height: float = 200.0
     feed: str = ""
 
     def as_data(self) -> dict[str, Any]:
@@ -155,6 +157,7 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         dots=chart.dots,
         middle=None if chart.middle is None else _shown(chart, chart.middle),
         are_values_written=chart.are_values_written,
+        plot_height=chart.plot_height,
         feed=chart.feed,
     )
     # Points come from the feed once the page is open; what was measured before is asked for from

@@ -131,6 +131,7 @@ class Chart:
         curves: Curves of a `SCATTER`.
         absent: What stands in place of a mark that has no value; nothing where empty.
         are_values_written: Whether each bar or mark has its value written beside it.
+        plot_height: Height of an upright chart between its axes, in units of the drawing.
         feed: Address of new points, for `LIVE`.
     """
 
@@ -164,4 +165,5 @@ class Chart:
     curves: Sequence[ChartCurve] = ()
     absent: Message | None = None
     are_values_written: bool = False
+    plot_height: float = 200.0
     feed: str = ""

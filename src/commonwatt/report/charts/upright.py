@@ -28,7 +28,6 @@ from commonwatt.report.charts.specification import ChartForm
 from commonwatt.report.charts.stacks import stacked_parts
 from commonwatt.report.charts.text_width import text_width
 
-PLOT_HEIGHT = 200.0
 WIDEST_COLUMN = 56.0
 MOST_TIPS = 400  # marks that carry a word for the pointer; more would weigh more than the chart
 
@@ -66,7 +65,7 @@ def _plot_with_axes(points: ChartPoints, width: float, top: float) -> UprightPlo
     ticks = value_axis_ticks(points, _drawn_values(points))
     left = max(text_width(tick_text(tick, points), TYPE_SIZE) for tick in ticks) + 7 + EDGE
     plot_top = top + head_height + 10
-    bottom = plot_top + PLOT_HEIGHT
+    bottom = plot_top + points.plot_height
     box = PlotBox(left, width - EDGE, plot_top, bottom)
     x, place_of_name, below, below_height, box = _horizontal_axis(points, box, width)
     y = AxisScale(ticks[0], ticks[-1], bottom, plot_top, is_logarithmic=points.logarithmic)

@@ -53,6 +53,7 @@ def study_fleet_section(
         name="fleet",
         title=Message("Run it: use, waits and energy").translate(language),
         lede=_study_fleet_section_lede(summary, language),
+        extent=summary.extent.translate(language),
         facts=_study_fleet_section_facts(summary.figures, language),
         figures=figures,
         tables=[_study_fleet_section_by_site_table(tables["fleet_sites"], language)],

@@ -348,6 +348,7 @@ def study_debt_path_basis_frame(
             "redemption_bn": year.redemption,
             "interest_bn": year.interest,
             "debt_bn": year.debt,
+            "reserves_bn": year.reserves,
         }
         for year in projection.years
     )
