@@ -43,7 +43,10 @@ from commonwatt.study.sections.stage import (
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet import (
+    fleet_metrics_of_stage,
+    is_schedule_of_programme_moved,
+)
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -101,20 +104,17 @@ def run_study(
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
+    written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
     # When jobs move, every alternative would have to be simulated again; both sides then leave them
     # out, so that the rows still compare.
-    alike = not changes or "schedule" not in stages.computed
+    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
     if not alike:
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
     findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = (
-        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
-        if changes
-        else []
-    )
+    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
