@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from commonwatt.report import (
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import Run, RunDraft, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
@@ -29,6 +29,7 @@ from commonwatt.study.alternatives import (
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.formulas.cached import WrittenTable
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
@@ -225,15 +226,15 @@ class _StudyReport:
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
-    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+    def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
         return study_figures(
             self.programme,
             findings.result,
             findings.comparison,
             basis,
-            tables,
-            self.stages.lineage_by_key,
+            written,
+            self.stages,
         )
 
     def report(self, figures: list[FigureNode]) -> Report:
@@ -312,18 +313,12 @@ def _alternatives_summary(
 
 
 def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
-    draft, tables = store.draft(study_report.recipe), study_report.tables()
+    draft = store.draft(study_report.recipe)
     try:
-        for name, table in tables.items():
-            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
-        for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(study_report.currency)
-            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
-            # of the run.
-            draft.add_table(name, declared.checked_frame(table), as_csv=False)
-        figures = study_report.figures(tables | dict(basis.tables), basis)
+        written = _write_study_tables(draft, study_report, basis)
+        figures = study_report.figures(written, basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
@@ -336,6 +331,29 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
     except BaseException:
         store.discard(draft)
         raise
+
+
+def _write_study_tables(
+    draft: RunDraft, study_report: _StudyReport, basis: StudyBasis
+) -> dict[str, WrittenTable]:
+    currency = study_report.currency
+    shown = {
+        name: checked_study_table(name, table, currency)
+        for name, table in study_report.tables().items()
+    }
+    beneath = {
+        name: BASIS[name].in_currency(currency).checked_frame(table)
+        for name, table in basis.tables.items()
+    }
+    for name, frame in (shown | beneath).items():
+        # Parquet alone of the basis: nobody reads these rows, and some of these tables are among
+        # the largest of the run.
+        draft.add_table(name, frame, as_csv=name not in beneath)
+    digests = draft.parquet_sha256_by_table
+    return {
+        name: WrittenTable(name=name, sha256=digests[name], frame=frame)
+        for name, frame in (shown | beneath).items()
+    }
 
 
 def _programme_and_run_sources_table(
