@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from commonwatt.report import (
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import Run, RunDraft, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
@@ -34,6 +34,7 @@ from commonwatt.study.alternatives import (
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.formulas.cached import WrittenTable
 from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
@@ -51,7 +52,10 @@ from commonwatt.study.sections.stage import (
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet import (
+    fleet_metrics_of_stage,
+    is_schedule_of_programme_moved,
+)
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -109,20 +113,17 @@ def run_study(
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
+    written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
     # When jobs move, every alternative would have to be simulated again; both sides then leave them
     # out, so that the rows still compare.
-    alike = not changes or "schedule" not in stages.computed
+    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
     if not alike:
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
     findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = (
-        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
-        if changes
-        else []
-    )
+    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
@@ -236,15 +237,15 @@ class _StudyReport:
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
-    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+    def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
         return study_figures(
             self.programme,
             findings.result,
             findings.comparison,
             basis,
-            tables,
-            self.stages.lineage_by_key,
+            written,
+            self.stages,
         )
 
     def report(self, figures: list[FigureNode]) -> Report:
@@ -350,18 +351,12 @@ def _alternatives_summary(
 
 
 def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
-    draft, tables = store.draft(study_report.recipe), study_report.tables()
+    draft = store.draft(study_report.recipe)
     try:
-        for name, table in tables.items():
-            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
-        for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(study_report.currency)
-            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
-            # of the run.
-            draft.add_table(name, declared.checked_frame(table), as_csv=False)
-        figures = study_report.figures(tables | dict(basis.tables), basis)
+        written = _write_study_tables(draft, study_report, basis)
+        figures = study_report.figures(written, basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
@@ -385,6 +380,29 @@ def _report_day() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return at.date().isoformat()
+
+
+def _write_study_tables(
+    draft: RunDraft, study_report: _StudyReport, basis: StudyBasis
+) -> dict[str, WrittenTable]:
+    currency = study_report.currency
+    shown = {
+        name: checked_study_table(name, table, currency)
+        for name, table in study_report.tables().items()
+    }
+    beneath = {
+        name: BASIS[name].in_currency(currency).checked_frame(table)
+        for name, table in basis.tables.items()
+    }
+    for name, frame in (shown | beneath).items():
+        # Parquet alone of the basis: nobody reads these rows, and some of these tables are among
+        # the largest of the run.
+        draft.add_table(name, frame, as_csv=name not in beneath)
+    digests = draft.parquet_sha256_by_table
+    return {
+        name: WrittenTable(name=name, sha256=digests[name], frame=frame)
+        for name, frame in (shown | beneath).items()
+    }
 
 
 def _programme_and_run_sources_table(
