@@ -135,10 +135,24 @@ def compare_alternatives(
     )
 
 
+def compute_alternative_base_case(
+    programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
+) -> BaseCase:
+    """Return the run and the costs of one alternative.
+
+    Raises:
+        ProgrammeError: Its changes leave faults; the alternative is named.
+        TraceError: A job could never run in it; likewise.
+    """
+    changed = programme.alternative(name)
+    with programme.naming_alternative(name):
+        return compute_base_case(changed, stages, report_progress, name)
+
+
 def _computed_alternative(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
-    base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
+    base_case = compute_alternative_base_case(programme, name, stages, report_progress)
     if base_case.sites is None:
         return None
     label = str(programme.file.alternatives[name].label)
