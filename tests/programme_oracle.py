@@ -25,8 +25,9 @@ WRITTEN = "as written"
 SITES = ("home", "west", "fjord", "rented")
 TENANTS = ("a", "b", "c", "d")
 GPU_TYPES = ("A100", "H100")
-MILLISECONDS = (0, 1, 5, 9.5, 10, 20, 29, 30, 57, 186)
+# The same few for limits and round trips, so that some are equal to the last digit.
 NEIGHBOURS_MS = (0, 1, 5, 9.5, 10, 20, 29, 30, 57)
+FAR_MS = (*NEIGHBOURS_MS, 186)
 POLICIES = (
     {},
     {"order": "sjf", "place": "first-fit"},
@@ -42,14 +43,30 @@ POLICIES = (
 class Rule(StrEnum):
     """What can keep a job from a site, in the order in which a person would ask."""
 
+    NOTHING_BUILT = "nothing built"
     RESIDENCY = "residency"
-    LATENCY = "latency"
     ROUND_TRIP_MISSING = "round trip missing"
+    LATENCY = "latency"
     JOB_RESIDENCY = "sites of the job"
     GPU_TYPE = "GPU type"
     NODE_SIZE = "cores or memory of a node"
     GANG = "size of the gang"
-    NOTHING_BUILT = "nothing built"
+
+
+RULES_OF_TENANTS = (Rule.NOTHING_BUILT, Rule.RESIDENCY, Rule.ROUND_TRIP_MISSING, Rule.LATENCY)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A rule that no site keeps, and for whom.
+
+    Args:
+        rule: The rule.
+        place: Place in the file of a tenant whose rule it is, or the name of a job.
+    """
+
+    rule: Rule
+    place: int | str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +75,16 @@ class Verdict:
 
     Args:
         way: The programme as written, or the name of an alternative.
-        rule: The rule that no site keeps; None where every job has a place.
-        tenants: Places in the file of the tenants whose jobs have no site.
-        jobs: Names of those jobs.
+        faults: Every rule that no site keeps; none where every job has a place.
     """
 
     way: str
-    rule: Rule | None = None
-    tenants: frozenset[int] = frozenset()
-    jobs: frozenset[str] = frozenset()
+    faults: frozenset[Fault] = frozenset()
+
+    @property
+    def of_the_file(self) -> frozenset[Fault]:
+        """The faults that stand in the programme, whoever submits what."""
+        return frozenset(fault for fault in self.faults if fault.rule in RULES_OF_TENANTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +153,9 @@ def draw_programme(rng: random.Random) -> DrawnProgramme:
     drawn = DrawnProgramme(document, _drawn_jobs(rng, document))
     if rng.random() < 0.1 and len(tenants) > 1:
         document["demand"]["tenants"] = [part["name"] for part in tenants[1:]]
-    if rng.random() < 0.7:
+    if rng.random() < 0.6:
         _loosen(rng, drawn)
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         document["alternatives"] = _drawn_alternatives(rng, document)
         if rng.random() < 0.6:
             _drop_impossible_alternatives(drawn)
@@ -173,7 +191,7 @@ def _drawn_tenant(rng: random.Random, name: str, sites: Sequence[str]) -> Docume
     if rng.random() < 0.4:
         tenant["origin"] = rng.choice(sites)
     if rng.random() < 0.5:
-        tenant["latency"] = _written_ms(rng, rng.choice(MILLISECONDS))
+        tenant["latency"] = _written_ms(rng, rng.choice(FAR_MS))
     return tenant
 
 
@@ -186,7 +204,7 @@ def _drawn_round_trips(rng: random.Random, sites: Sequence[str]) -> list[Documen
     links = [
         {
             "between": rng.sample(pair, 2),
-            "rtt": _written_ms(rng, rng.choice((*NEIGHBOURS_MS, *((186,) if "rented" in pair else ())))),
+            "rtt": _written_ms(rng, rng.choice(FAR_MS if "rented" in pair else NEIGHBOURS_MS)),
         }
         for pair in pairs
         if rng.random() < 0.97
@@ -207,11 +225,15 @@ def _drawn_jobs(rng: random.Random, document: Document) -> list[Job]:
             "gpus": rng.choice((1, 1, 2, 3, 4, 8, 9)), "gpu_milli": 1000,
             "single_node": int(rng.random() < 0.2),
             "cpu_milli": 0, "memory_mib": 0, "priority": rng.choice((0, 0, 1)),
-            "gpu_types": "|".join(rng.sample(GPU_TYPES, rng.choice((1, 1, 2)))) if rng.random() < 0.2 else "",
-            "sites": "|".join(rng.sample(sites, rng.randint(1, len(sites)))) if rng.random() < 0.1 else "",
+            "gpu_types": _some_of(rng, GPU_TYPES) if rng.random() < 0.2 else "",
+            "sites": _some_of(rng, sites) if rng.random() < 0.1 else "",
         } | _drawn_part_of_a_node(rng)
         for i, tenant in enumerate(submitters)
     ]  # fmt: skip
+
+
+def _some_of(rng: random.Random, names: Sequence[str]) -> str:
+    return "|".join(rng.sample(names, rng.randint(1, len(names))))
 
 
 def _drawn_part_of_a_node(rng: random.Random) -> Job:
@@ -220,25 +242,32 @@ def _drawn_part_of_a_node(rng: random.Random) -> Job:
     if kind < 0.1:
         return {"gpus": 1, "gpu_milli": rng.choice((100, 250, 500))}
     if kind < 0.2:
-        return {"gpus": 1, "single_node": 1, "cpu_milli": rng.choice((8_000, 16_000, 24_000, 32_000)),
-                "memory_mib": rng.choice((0, 32_768, 65_536, 131_072))}  # fmt: skip
+        return {
+            "gpus": 1, "single_node": 1, "cpu_milli": rng.choice((8_000, 16_000, 24_000, 32_000)),
+            "memory_mib": rng.choice((0, 32_768, 65_536, 131_072)),
+        }  # fmt: skip
     return {}
 
 
 def _loosen(rng: random.Random, drawn: DrawnProgramme) -> None:
     """Ease the first rule that leaves a job without a site, until none does."""
+    document = drawn.document
     for _ in range(60):
-        # One job at a time, because easing a tenant's rule may already help the next of its jobs.
-        for job in demanded_jobs(drawn.document, drawn.jobs):
-            if (rule := broken_rule_of_job(drawn.document, job)) is not None:
-                _ease(rng, drawn.document, job, rule)
+        # One at a time, because easing a tenant's rule may already help the next of its jobs.
+        for tenant in document["tenants"]:
+            if (rule := broken_rule_of_tenant(document, tenant)) is not None:
+                _ease_tenant(rng, document, tenant, rule)
                 break
         else:
-            return
+            for job in demanded_jobs(document, drawn.jobs):
+                if (rule := broken_rule_of_job(document, job)) is not None:
+                    _ease_job(job, rule)
+                    break
+            else:
+                return
 
 
-def _ease(rng: random.Random, document: Document, job: Job, rule: Rule) -> None:
-    tenant = next((t for t in document["tenants"] if t["name"] == job["tenant"]), {})
+def _ease_tenant(rng: random.Random, document: Document, tenant: Document, rule: Rule) -> None:
     if rule == Rule.RESIDENCY:
         built = [site["name"] for site in built_sites(document)]
         tenant["sites"] = [*tenant["sites"], rng.choice(built)]
@@ -255,7 +284,10 @@ def _ease(rng: random.Random, document: Document, job: Job, rule: Rule) -> None:
             for y in names[i + 1 :]
             if {x, y} not in given
         ]
-    elif rule == Rule.JOB_RESIDENCY:
+
+
+def _ease_job(job: Job, rule: Rule) -> None:
+    if rule == Rule.JOB_RESIDENCY:
         job["sites"] = ""
     elif rule == Rule.GPU_TYPE:
         job["gpu_types"] = ""
@@ -279,10 +311,10 @@ def _drawn_alternatives(rng: random.Random, document: Document) -> Document:
                 changes.append(f"{path}=x2" if doubled else f"{path}={nodes}")
         tenant = rng.choice(document["tenants"])
         if rng.random() < 0.3:
-            changes.append(f"tenants.{tenant['name']}.latency={rng.choice(MILLISECONDS)} ms")
+            changes.append(f"tenants.{tenant['name']}.latency={rng.choice(FAR_MS)} ms")
         if document["latency"] and rng.random() < 0.2:
             place = rng.randrange(len(document["latency"]))
-            changes.append(f"latency.{place}.rtt={rng.choice(MILLISECONDS)} ms")
+            changes.append(f"latency.{place}.rtt={rng.choice(FAR_MS)} ms")
         if rng.random() < 0.2:
             site = rng.choice(document["sites"])["name"]
             changes.append(f'tenants.{tenant["name"]}.sites=["{site}"]')
@@ -295,7 +327,7 @@ def _drawn_alternatives(rng: random.Random, document: Document) -> Document:
 
 def _drop_impossible_alternatives(drawn: DrawnProgramme) -> None:
     for verdict in judge(drawn):
-        if verdict.rule is not None and verdict.way != WRITTEN:
+        if verdict.faults and verdict.way != WRITTEN:
             del drawn.document["alternatives"][verdict.way]
 
 
@@ -388,21 +420,28 @@ def round_trip_ms(document: Document, x: str, y: str) -> float | None:
     return None
 
 
+def tenant_rules_broken_at(document: Document, tenant: Mapping[str, Any], site: str) -> set[Rule]:
+    """Return the tenant's own rules that a site breaks."""
+    broken: set[Rule] = set()
+    if tenant.get("sites") and site not in tenant["sites"]:
+        broken.add(Rule.RESIDENCY)
+    if "latency" in tenant:
+        # From where the tenant works, which is the first site of the file where it says nothing.
+        origin = tenant.get("origin", document["sites"][0]["name"])
+        rtt_ms = round_trip_ms(document, origin, site)
+        if rtt_ms is None:
+            broken.add(Rule.ROUND_TRIP_MISSING)
+        elif rtt_ms > milliseconds(tenant["latency"]):
+            broken.add(Rule.LATENCY)
+    return broken
+
+
 def rules_broken_at(document: Document, job: Job, group: NodeGroup) -> set[Rule]:
     """Return the rules that a job breaks on these nodes; none: it may run there."""
     tenant: Mapping[str, Any] = next(
         (part for part in document["tenants"] if part["name"] == job["tenant"]), {}
     )
-    broken: set[Rule] = set()
-    if tenant.get("sites") and group.site not in tenant["sites"]:
-        broken.add(Rule.RESIDENCY)
-    if "latency" in tenant:
-        origin = tenant.get("origin", document["sites"][0]["name"])
-        rtt_ms = round_trip_ms(document, origin, group.site)
-        if rtt_ms is None:
-            broken.add(Rule.ROUND_TRIP_MISSING)
-        elif rtt_ms > milliseconds(tenant["latency"]):
-            broken.add(Rule.LATENCY)
+    broken = tenant_rules_broken_at(document, tenant, group.site)
     if job["sites"] and group.site not in job["sites"].split("|"):
         broken.add(Rule.JOB_RESIDENCY)
     if job["gpu_types"] and group.gpu not in job["gpu_types"].split("|"):
@@ -412,21 +451,31 @@ def rules_broken_at(document: Document, job: Job, group: NodeGroup) -> set[Rule]
 
 def _size_rules_broken_at(job: Job, group: NodeGroup) -> set[Rule]:
     broken: set[Rule] = set()
-    for wanted, there in ((job["cpu_milli"], group.cpu_milli), (job["memory_mib"], group.memory_mib)):
-        if there and wanted > there:
+    for column, there in (("cpu_milli", group.cpu_milli), ("memory_mib", group.memory_mib)):
+        if there and job[column] > there:
             broken.add(Rule.NODE_SIZE)
     # Whole nodes of one group, and one more for what is left over.
     nodes_wanted = -(-job["gpus"] // group.gpus)
     if nodes_wanted > (1 if job["single_node"] else group.nodes):
         broken.add(Rule.GANG)
-    return broken  # fmt: skip
+    return broken
 
 
 def broken_rule_of_job(document: Document, job: Job) -> Rule | None:
     """Return the rule after which no site is left to a job, or None where one is left."""
     left = [rules_broken_at(document, job, group) for group in node_groups(document)]
-    if not left:
-        return Rule.NOTHING_BUILT
+    return _rule_that_leaves_nothing(left)
+
+
+def broken_rule_of_tenant(document: Document, tenant: Mapping[str, Any]) -> Rule | None:
+    """Return the rule of a tenant after which no built site is left, or None."""
+    built = [site["name"] for site in built_sites(document)]
+    return _rule_that_leaves_nothing(
+        [tenant_rules_broken_at(document, tenant, site) for site in built]
+    )
+
+
+def _rule_that_leaves_nothing(left: list[set[Rule]]) -> Rule | None:
     # A limit that cannot be held against a site that the tenant may use is a gap in the file,
     # whatever the other sites are: nobody can say whether the programme keeps it.
     if any(Rule.ROUND_TRIP_MISSING in broken and Rule.RESIDENCY not in broken for broken in left):
@@ -444,15 +493,21 @@ def judge(drawn: DrawnProgramme) -> list[Verdict]:
 
 
 def judge_document(way: str, document: Document, jobs: Sequence[Job]) -> Verdict:
-    """Return the verdict of one document: the first rule that leaves some job no site."""
-    broken = [(job, broken_rule_of_job(document, job)) for job in demanded_jobs(document, jobs)]
-    for rule in Rule:
-        those = [job for job, own in broken if own == rule]
-        if those:
-            names = {job["tenant"] for job in those}
-            places = [i for i, part in enumerate(document["tenants"]) if part["name"] in names]
-            return Verdict(way, rule, frozenset(places), frozenset(job["job_id"] for job in those))
-    return Verdict(way)
+    """Return the verdict of one document: every rule that leaves a tenant or a job no site."""
+    if not any(_gpus(site) for site in document["sites"]):
+        return Verdict(way, frozenset({Fault(Rule.NOTHING_BUILT)}))
+    of_tenants = {
+        Fault(rule, place)
+        for place, tenant in enumerate(document["tenants"])
+        if (rule := broken_rule_of_tenant(document, tenant)) is not None
+    }
+    of_jobs = {
+        Fault(rule, job["job_id"])
+        for job in demanded_jobs(document, jobs)
+        if (rule := broken_rule_of_job(document, job)) is not None
+    }
+    named = {fault for fault in of_jobs if fault.rule not in RULES_OF_TENANTS}
+    return Verdict(way, frozenset(of_tenants | named))
 
 
 # --------------------------------------------------------------------------- the rows, read again
@@ -478,4 +533,45 @@ def faults_of_rows(
             groups = [group for group in node_groups(document) if group.site == site]
             if not any(not rules_broken_at(document, job, group) for group in groups):
                 faults.append(f"{row['job_id']}: ran at {site}")
+    return faults
+
+
+def faults_of_pieces(
+    document: Document,
+    jobs: Sequence[Job],
+    rows: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    pieces: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """Return what is wrong with what each job held of which node, held against the programme.
+
+    Args:
+        document: The programme.
+        jobs: Its trace.
+        rows: The job rows of the run, which the pieces number from 0.
+        nodes: The nodes that the run wrote.
+        pieces: What a job held of a node, from when until when.
+    """
+    faults = []
+    by_id = {job["job_id"]: job for job in jobs}
+    by_start: dict[tuple[int, float], list[Mapping[str, Any]]] = {}
+    for piece in pieces:
+        if piece["node"] is not None and piece["node"] >= 0:
+            by_start.setdefault((piece["job"], piece["from_s"]), []).append(piece)
+    for (number, _), held in by_start.items():
+        job, own = by_id[rows[number]["job_id"]], [nodes[piece["node"]] for piece in held]
+        groups = {(node["site"], node["gpu"], node["gpus"]) for node in own}
+        if len(groups) != 1:
+            faults.append(f"{job['job_id']}: one gang on unlike nodes, {sorted(groups)}")
+        open_to_it = {
+            (group.site, group.gpu, group.gpus)
+            for group in node_groups(document)
+            if not rules_broken_at(document, job, group)
+        }
+        if not groups <= open_to_it:
+            faults.append(f"{job['job_id']}: held {sorted(groups - open_to_it)}")
+        if round(1000 * sum(piece["gpus"] for piece in held)) != job["gpus"] * job["gpu_milli"]:
+            faults.append(f"{job['job_id']}: held another number of GPUs")
+        if job["single_node"] and len(held) > 1:
+            faults.append(f"{job['job_id']}: must share one node, and held {len(held)}")
     return faults

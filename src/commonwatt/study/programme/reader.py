@@ -391,7 +391,13 @@ def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
     except ValidationError as error:
         faults = [
-            f"{_dotted_field_path(e['loc'])}: {_programme_fault_text(e['msg'], e['input'])}"
+            # What is wrong with the whole file has no path, and its sentence names the place.
+            ": ".join(
+                filter(
+                    None,
+                    (_dotted_field_path(e["loc"]), _programme_fault_text(e["msg"], e["input"])),
+                )
+            )
             # All faults at once: a file with ten of them is not to be run ten times.
             for e in error.errors()
         ]
