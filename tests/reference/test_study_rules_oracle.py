@@ -138,7 +138,7 @@ def test_a_whole_study_writes_rows_that_break_no_rule(tmp_path):
         folder.mkdir()
         study = run_study(drawn.write(folder), RunStore(folder / "runs"))
         tables = {
-            name: pl.read_parquet(study.folder / f"{name}.parquet")
+            name: pl.read_parquet(study.folder / "tables" / f"{name}.parquet")
             for name in ("fleet_jobs", "basis_nodes", "basis_pieces")
         }
         tables = {

@@ -184,13 +184,16 @@ def _alternative_figures_row(base_case: BaseCase, cost: StageResult) -> Row:
     } | (base_case.variant_stage.data if base_case.variant_stage is not None else {})
 
 
-def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
-    """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
+def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
+    """Return the carbon of a GPU-hour in the window, idle draw included [g].
+
+    None where no GPU was held in the window: nought would call such an alternative clean.
+    """
     rows = [row for row in base_case.fleet.data["measured"] if row["held_gpu_h"]]
     # Weighted by the time held: the mean of the sites' rates would count an idle site like a busy
     # one.
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
-    return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
+    return grams / sum(row["held_gpu_h"] for row in rows) if rows else None
 
 
 def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
