@@ -556,7 +556,8 @@ def faults_of_pieces(
     by_id = {job["job_id"]: job for job in jobs}
     by_start: dict[tuple[int, float], list[Mapping[str, Any]]] = {}
     for piece in pieces:
-        if piece["node"] is not None and piece["node"] >= 0:
+        # A job that is stopped in the instant of its start held nothing, and may start anew in it.
+        if piece["node"] is not None and piece["node"] >= 0 and piece["until_s"] > piece["from_s"]:
             by_start.setdefault((piece["job"], piece["from_s"]), []).append(piece)
     for (number, _), held in by_start.items():
         job, own = by_id[rows[number]["job_id"]], [nodes[piece["node"]] for piece in held]
