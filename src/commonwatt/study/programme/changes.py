@@ -126,9 +126,11 @@ def _names_of_programme_part(part: Any) -> list[str]:
     if "name" in table:
         return [str(table["name"])]
     # A link has no direction. The lineage calls it by the order of the file.
-    ends = cast("list[object]", table.get("between", []))
-    both = ends if isinstance(ends, list) and len(ends) == 2 else []
-    return ["-".join(map(str, order)) for order in (both, both[::-1]) if order]
+    ends = table.get("between")
+    if not isinstance(ends, list) or len(cast("list[object]", ends)) != 2:
+        return []
+    first, other = map(str, cast("list[object]", ends))
+    return [f"{first}-{other}", f"{other}-{first}"]
 
 
 def _programme_part_name_or_index(part: Any, i: int) -> str:

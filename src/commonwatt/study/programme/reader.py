@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,7 +85,7 @@ class Programme:
             return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
 
     @contextmanager
-    def naming_alternative(self, name: str) -> Iterator[None]:
+    def naming_alternative(self, name: str) -> Generator[None]:
         """Let an error inside name the alternative: the file as written has no such fault."""
         try:
             yield

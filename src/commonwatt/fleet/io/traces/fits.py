@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +111,7 @@ def _check_some_node_open_to_each_job(workload: Workload, fleet: Fleet, where: s
         at_site = _mask_names(kinds["sites"], workload.site_names, nodes.site)
         for row in np.flatnonzero(at_site).tolist():
             open_to_kind[row].add(nodes.gpu)
-    for at, row in enumerate(kind.tolist()):
+    for at, row in enumerate(cast("list[int]", kind.tolist())):
         types = _names_of_mask(int(workload.gpu_types[at]), workload.gpu_type_names)
         there = open_to_kind[row]
         if there and (not types or there & set(types)):
@@ -193,9 +193,8 @@ def _node_kinds_of_fleet(fleet: Fleet) -> Iterator[_NodeKind]:
                fleet.memory_mib)  # fmt: skip
     table = np.column_stack([column.astype(np.int64) for column in columns])
     rows, counts = np.unique(table, axis=0, return_counts=True)
-    for (site, gpu, gpus, tenant, cpu, memory), nodes in zip(
-        rows.tolist(), counts.tolist(), strict=True
-    ):
+    numbers = cast("list[list[int]]", rows.tolist())
+    for (site, gpu, gpus, tenant, cpu, memory), nodes in zip(numbers, counts.tolist(), strict=True):
         yield _NodeKind(
             nodes=nodes,
             group=(site, gpu, gpus, tenant),
