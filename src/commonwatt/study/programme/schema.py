@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
@@ -21,7 +21,6 @@ from commonwatt.core.identifiers import (
     identifier_fault_sentence,
 )
 from commonwatt.runs.inputs import StatesInputs
-from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
 from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
     GramsPerKwh,
@@ -206,16 +205,6 @@ class CellPart(ProgrammeSection):
     times: float = Field(1.0, ge=0, description="Factor, on the library's cell when no value.")
     source: str = Field("", description="Where it comes from, with its date.")
 
-    @model_validator(mode="after")
-    def _check_cell_bounds_order(self) -> Self:
-        low, value, high = self.low_value_high()
-        # A range around nothing would be read as one around nought.
-        if self.value is None and not (self.low is None and self.high is None):
-            raise ValueError("low and high need a value between them")
-        if not low <= value <= high:
-            raise ValueError(f"want low, value, high in order, found {low}, {value}, {high}")
-        return self
-
     def low_value_high(self) -> tuple[float, float, float]:
         """Return low, value and high, times the factor; zeros where no value is given."""
         value = self.value or 0.0
@@ -235,13 +224,6 @@ class RentPart(ProgrammeSection):
     )
     source: str = Field(description="Where the price comes from, with its date.")
 
-    @model_validator(mode="after")
-    def _check_rent_bounds_order(self) -> Self:
-        low, high = self.low_and_high_price()
-        if not low <= self.price <= high:
-            raise ValueError(f"want low, price, high in order, found {low}, {self.price}, {high}")
-        return self
-
     def low_and_high_price(self) -> tuple[float, float]:
         """Return the least and the most of the price."""
         low = self.price if self.low is None else self.low
@@ -254,8 +236,9 @@ class SitePart(ProgrammeSection, StatesInputs):
     name: SiteName
     label: Text | None = None
     region: str = Field(description="Grid zone or country of price and carbon.")
-    # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1.
-    pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
+    # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1;
+    # the worst server rooms that were surveyed stand under 3.
+    pue: float = Field(ge=1, le=3, description="Facility draw over IT draw.")
     power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
     carbon: GramsPerKwh | SeriesPart = Field(description="Carbon intensity of the grid.")
     source: str = Field(description="Where these figures come from, with dates.")
@@ -273,20 +256,6 @@ class SitePart(ProgrammeSection, StatesInputs):
     )
     rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
     pools: list[PoolPart] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check_cost_cells_known(self) -> Self:
-        for name, cell in self.cells.items():
-            if name not in NAMES:
-                raise ValueError(f"cells.{name} is no input of the cost model")
-            low, _, high = cell.low_value_high()
-            known = cost_input_spec(name)
-            if cell.value is not None and not known.low <= low <= high <= known.high:
-                raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
-        # Two prices for one GPU-hour: which of them held would be a guess.
-        if self.rent is not None and self.cost_cells is not None:
-            raise ValueError("want rent or cost_cells, not both")
-        return self
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
@@ -388,15 +357,6 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
     )
     rooms: ProjectsPart | None = Field(None, description="Absent: no section on data projects.")
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
-
-    @model_validator(mode="after")
-    def _check_some_site_built(self) -> Self:
-        # Asked here: the length of a text in two languages is nothing that a field can bound.
-        if not self.title.english:
-            raise ValueError("title: want at least 1 character")
-        if not any(site.gpus for site in self.sites):
-            raise ValueError("sites: no site has a node with a GPU")
-        return self
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
