@@ -97,7 +97,7 @@ def _size_faults(where: str, size: float, most: int) -> Iterator[ProgrammeFault]
         over = 1000 if where.endswith("cores") else 1024
         yield ProgrammeFault(
             where=where,
-            found=f"{size:,g}",
+            found=f"{size:,.0f}",
             wanted=Message("at most {count}", {"count": f"{most:,}"}),
             remedy=Message(
                 "Check the unit; write for example {example}.",
@@ -187,7 +187,7 @@ def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
         yield ProgrammeFault(
             where=f"{where}.cost_cells",
             found=Message("rent and cost_cells"),
-            wanted=Message("want rent or cost_cells, not both"),
+            wanted=Message("rent or cost_cells, not both"),
             remedy=Message("Take cost_cells out where GPUs are rented, or else the rent."),
         )
     elif site.cells:
@@ -228,7 +228,7 @@ def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFau
             yield ProgrammeFault(
                 where=where,
                 found=Message("low or high, and no value"),
-                wanted=Message("low and high need a value between them"),
+                wanted=Message("a value between them"),
                 remedy=Message("Write value = … there, or take low and high out."),
             )
     elif not low <= value <= high:
@@ -236,7 +236,7 @@ def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFau
         yield ProgrammeFault(
             where=where,
             found=f"{low:g}, {value:g}, {high:g}",
-            wanted=Message("want low, value, high in order"),
+            wanted=Message("low, value, high in order"),
             remedy=Message(
                 "Write for example low = {low} and high = {high}.",
                 {"low": f"{whole[0]:g}", "high": f"{whole[-1]:g}"},
@@ -247,7 +247,7 @@ def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFau
             where=where,
             found=f"{(low if low < known.low else high):,g} {known.unit}",
             wanted=Message(
-                "want {low} to {high} {unit}",
+                "{low} to {high} {unit}",
                 {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit},
             ),
             remedy=_cell_unit_remedy(value, name),

@@ -311,6 +311,7 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
                 "one of {names}, or a country folder beside the programme",
                 {"names": ", ".join(COUNTRIES.names())},
             ),
+            remedy=closest_name_remedy(name, COUNTRIES.names()),
         )
     # A file of the folder stands for the folder, as people name either.
     return str(folder if folder.is_dir() else folder.parent)

@@ -64,7 +64,7 @@ def unknown_name_fault(where: str, name: str, known: Iterable[str]) -> Programme
     names = list(known)
     return ProgrammeFault(
         where=where,
-        found=name,
+        found=name or repr(name),
         wanted=Message("one of {names}", {"names": ", ".join(names)}),
         remedy=closest_name_remedy(name, names),
     )

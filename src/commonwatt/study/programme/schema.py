@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
@@ -165,14 +165,24 @@ class TenantPart(ProgrammeSection):
     )
     defer_h: int = Field(0, ge=0, le=24, description="Hours that its load may wait in a plan.")
 
+    def rules(self) -> list[str]:
+        """Return the keys that decide something; a label does not."""
+        # By their values: a view states keys, too, and at their defaults.
+        return [
+            key
+            for key, field in type(self).model_fields.items()
+            if key not in _REMARKS
+            and getattr(self, key) != field.get_default(call_default_factory=True)
+        ]
+
 
 class GpuPart(ProgrammeSection):
     """A model of GPU."""
 
-    name: Name
+    name: Name = Field(description="As pools name it.")
     idle: Watts = Field(description="Draw of an idle GPU with its share of the server.")
     busy: Watts = Field(description="Draw of an allocated GPU with its share of the server.")
-    memory_gib: float = Field(0.0, ge=0)
+    memory_gib: float = Field(0.0, ge=0, description="Memory of a GPU; 0: unknown.")
     # NVIDIA's MIG divides a GPU into seven instances at most.
     slices: int = Field(0, ge=0, le=7, description="Parts of a MIG-like device; 0: free shares.")
     source: str = Field(description="Where the draw comes from, with its date.")
@@ -182,8 +192,8 @@ class PoolPart(ProgrammeSection):
     """Equal nodes of a site."""
 
     nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
-    gpus_per_node: int = Field(ge=0, le=64)
-    gpu: Name
+    gpus_per_node: int = Field(ge=0, le=64, description="GPUs of each node.")
+    gpu: Name = Field(description="A GPU of the file, by its name.")
     cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
     memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
 
@@ -192,7 +202,7 @@ class SeriesPart(ProgrammeSection):
     """An hourly series in a file."""
 
     file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
-    column: str
+    column: str = Field(description="Heading of its hours.")
     times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
 
 
@@ -205,6 +215,13 @@ class CellPart(ProgrammeSection):
     times: float = Field(1.0, ge=0, description="Factor, on the library's cell when no value.")
     source: str = Field("", description="Where it comes from, with its date.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _value_alone(cls, given: Any) -> Any:
+        """Take a bare number for a value without spread, as a change writes it."""
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        return {"value": given} if is_number else given
+
     def low_value_high(self) -> tuple[float, float, float]:
         """Return low, value and high, times the factor; zeros where no value is given."""
         value = self.value or 0.0
@@ -216,7 +233,7 @@ class CellPart(ProgrammeSection):
 class RentPart(ProgrammeSection):
     """GPUs rented by the hour: nothing is built, power and building are in the price."""
 
-    price: UsdPerGpuHour
+    price: UsdPerGpuHour = Field(description="Most likely price of a GPU-hour.")
     low: UsdPerGpuHour | None = Field(None, description="Least; the price when absent.")
     high: UsdPerGpuHour | None = Field(None, description="Most; the price when absent.")
     paid: Literal["reserved", "used"] = Field(
@@ -233,8 +250,8 @@ class RentPart(ProgrammeSection):
 class SitePart(ProgrammeSection, StatesInputs):
     """A place with nodes."""
 
-    name: SiteName
-    label: Text | None = None
+    name: SiteName = Field(description="As tenants and links name it.")
+    label: Text | None = Field(None, description="As the report shows it.")
     region: str = Field(description="Grid zone or country of price and carbon.")
     # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1;
     # the worst server rooms that were surveyed stand under 3.
@@ -255,7 +272,7 @@ class SitePart(ProgrammeSection, StatesInputs):
         None, description="Least and most of the PUE; no spread when absent."
     )
     rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
-    pools: list[PoolPart] = Field(min_length=1)
+    pools: list[PoolPart] = Field(min_length=1, description="Its nodes, by kind.")
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
@@ -276,17 +293,19 @@ class SitePart(ProgrammeSection, StatesInputs):
 class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
-    order: str = "fifo"
-    place: str = "consolidate"
-    backfill: str = "none"
-    preemption: str = "none"
+    order: str = Field("fifo", description="Who goes first.")
+    place: str = Field("consolidate", description="Which nodes a job gets.")
+    backfill: str = Field("none", description="Who may go before the first.")
+    preemption: str = Field("none", description="Who must give way.")
 
 
 class LatencyPart(ProgrammeSection):
     """Round-trip time between two sites."""
 
-    between: Annotated[list[SiteName], Field(min_length=2, max_length=2)]
-    rtt: Milliseconds
+    between: Annotated[list[SiteName], Field(min_length=2, max_length=2)] = Field(
+        description="The two sites."
+    )
+    rtt: Milliseconds = Field(description="There and back.")
     source: str = Field("", description="Where it comes from, with its date.")
 
 
@@ -297,7 +316,7 @@ class FundingPart(ProgrammeSection, StatesInputs):
     currency_per_usd: float = Field(gt=0, description="Exchange rate for the capital cost.")
     scale: float = Field(1.0, gt=0, description="GPUs built for each GPU simulated.")
     first_year: int = Field(ge=1990, le=2100, description="Calendar year the building starts.")
-    build_years: int = Field(3, ge=1, le=15)
+    build_years: int = Field(3, ge=1, le=15, description="Years that the building takes.")
     steepness: float = Field(2.0, ge=1, le=10, description="Of the construction S-curve.")
     years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
     paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
@@ -327,7 +346,7 @@ class ModelsPart(ProgrammeSection):
 class AlternativePart(ProgrammeSection):
     """Another way to build the same programme."""
 
-    label: Text
+    label: Text = Field(description="As the report shows it.")
     change: list[str] = Field(
         default_factory=list[str],
         description='What differs, each as "sites.west.nodes=30" or "sites.west.pue=+5%".',
@@ -337,10 +356,10 @@ class AlternativePart(ProgrammeSection):
 class ProgrammeFile(ProgrammeSection, StatesInputs):
     """A public compute programme."""
 
-    title: Text
+    title: Text = Field(description="What the report calls the programme.")
     summary: Text = Field(LocalisedText(""), description="One sentence for the top of the report.")
     # TOML promises 64-bit signed whole numbers and no more.
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="Of every draw.")
     demand: DemandPart
     tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
     gpus: list[GpuPart] = Field(min_length=1)
