@@ -59,6 +59,7 @@ def write_programme(folder: Path, document) -> Path:
     ]
     heads = "hour,mwh,kwh,grams,wild\n"
     (folder / "hours.csv").write_text(heads + "\n".join(hours) + "\n")
+    (folder / "empty.csv").write_text(heads)
     path = folder / "drawn.toml"
     text = "\n".join(f'"{key}" = {toml_text(part)}' for key, part in document.items())
     path.write_text(text + "\n", encoding="utf-8")
@@ -98,7 +99,7 @@ def _demand_tenant_nobody(document, chance):
 
 
 def _residency_nowhere(document, chance):
-    document["tenants"][1]["sites"] = [_typed(chance.choice(["home", "west"]), chance)]
+    document["tenants"][1]["sites"] = [_typed("home", chance)]
     return "tenants.1.sites"
 
 
@@ -367,6 +368,29 @@ def _name_twice(document, chance):
     table = chance.choice(["sites", "tenants", "gpus"])
     document[table].append(copy.deepcopy(document[table][0]))
     return f"{table}.{len(document[table]) - 1}.name"
+
+
+def _title_twice(document, _):
+    document["sites"][1]["label"] = "Home hall"
+    return "sites.1.label"
+
+
+def _truth_for_a_number(document, chance):
+    table, where, key = chance.choice(
+        [
+            (document["sites"][0], "sites.0", "pue"),
+            (document["sites"][0]["pools"][0], "sites.0.pools.0", "nodes"),
+            (document, "", "seed"),
+            (document["funding"], "funding", "scale"),
+        ]
+    )
+    table[key] = True
+    return f"{where}.{key}".strip(".")
+
+
+def _series_without_an_hour(document, _):
+    document["sites"][1]["carbon"] = {"file": "empty.csv", "column": "grams"}
+    return "sites.1.carbon"
 
 
 def _nothing_built(document, _):

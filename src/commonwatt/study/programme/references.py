@@ -46,7 +46,11 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     ]
     # A limit is asked of names that are known.
     if not faults:
-        faults += [*_link_faults(file), *_unbuilt_residency_faults(file)]
+        faults += [
+            *_site_titles_given_twice(file.sites),
+            *_link_faults(file),
+            *_unbuilt_residency_faults(file),
+        ]
     faults += [] if faults else _latency_limit_faults(file)
     if len(file.sites) > _MOST_SITES:
         faults.append(
@@ -80,6 +84,19 @@ def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                     found=Message("{name} is named twice", {"name": repr(name)}),
                     remedy=Message("Give each its own name, or take one of the two out."),
                 )
+
+
+def _site_titles_given_twice(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each site that is called like another: a reader could not tell them."""
+    titles = [str(site.title) for site in sites]
+    for i, title in enumerate(titles):
+        # The same name is a fault of its own.
+        if title in titles[:i] and sites[i].label is not None:
+            yield ProgrammeFault(
+                where=f"sites.{i}.label",
+                found=Message("{name} is named twice", {"name": repr(title)}),
+                remedy=Message("Give each its own name, or take one of the two out."),
+            )
 
 
 def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:

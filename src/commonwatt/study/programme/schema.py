@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
@@ -20,7 +29,9 @@ from commonwatt.core.identifiers import (
     IdentifierKind,
     identifier_fault_sentence,
 )
+from commonwatt.core.messages import Message
 from commonwatt.runs.inputs import StatesInputs
+from commonwatt.study.programme.faults import ProgrammeValueError
 from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
     GramsPerKwh,
@@ -87,6 +98,26 @@ class ProgrammeSection(BaseModel):
     # TOML can spell inf and nan; neither is a figure of a programme.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     _withheld: frozenset[str] = PrivateAttr(frozenset())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_no_truth_value_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse `true` where it would be read as 1, as Python has it."""
+        field = cls.model_fields[str(info.field_name)]
+        parts = cast("list[object]", given) if isinstance(given, list) else [given]
+        if field.annotation is not bool and any(isinstance(part, bool) for part in parts):
+            raise ProgrammeValueError(
+                Message("true or false"),
+                wanted=Message("no truth value"),
+                remedy=Message(
+                    "Write {key} as it is meant: {meaning}.",
+                    {
+                        "key": str(info.field_name),
+                        "meaning": (field.description or "").removesuffix("."),
+                    },
+                ),
+            )
+        return given
 
     def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""

@@ -22,10 +22,17 @@ def hourly_series_faults(where: str, hourly: F64, unit: str) -> Iterator[Program
         hourly: One value an hour, in `unit`.
         unit: What the hours of a file are counted in.
     """
+    if not len(hourly):
+        yield ProgrammeFault(
+            where=where,
+            found=Message("a series without an hour"),
+            wanted=Message("a value for every hour"),
+            remedy=Message("Write a row for each hour below the headings of the file."),
+        )
+        return
     bounds = RANGES[unit]
     # The mean size: hours below nought and hours above it may cancel.
-    mean = float(np.abs(hourly).mean()) if len(hourly) else 0.0
-    least = float(hourly.min()) if len(hourly) else 0.0
+    mean, least = float(np.abs(hourly).mean()), float(hourly.min())
     if bounds.holds(mean) and (bounds.low < 0 or least >= bounds.low):
         return
     factor = next((f for f in (1000.0, 0.001) if bounds.is_usual(mean * f)), None)
