@@ -388,6 +388,25 @@ def _truth_for_a_number(document, chance):
     return f"{where}.{key}".strip(".")
 
 
+def _text_that_says_nothing(document, chance):
+    table, where, key = chance.choice(
+        [
+            (document["sites"][0], "sites.0", "label"),
+            (document["sites"][0], "sites.0", "source"),
+            (document["funding"], "funding", "source"),
+            (document["alternatives"]["home"], "alternatives.home", "label"),
+            (document, "", "title"),
+        ]
+    )
+    table[key] = {"en": " "} if key == "label" else chance.choice(["", "  "])
+    return f"{where}.{key}".strip(".")
+
+
+def _day_off(document, chance):
+    document["rooms"] = {"example": True, "on": chance.choice(["0026-03-02", "2206-03-02", "soon"])}
+    return "rooms.on"
+
+
 def _series_without_an_hour(document, _):
     document["sites"][1]["carbon"] = {"file": "empty.csv", "column": "grams"}
     return "sites.1.carbon"

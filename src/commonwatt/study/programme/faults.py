@@ -195,7 +195,12 @@ def _bounds_text(field: FieldInfo) -> str:
     bounds = (
         (sign, getattr(each, name, None)) for each in field.metadata for name, sign in signs.items()
     )
-    return ", ".join(f"{sign} {bound:,}" for sign, bound in bounds if bound is not None)
+    return ", ".join(
+        # A date takes no comma between thousands.
+        f"{sign} {bound:,}" if isinstance(bound, int | float) else f"{sign} {bound}"
+        for sign, bound in bounds
+        if bound is not None
+    )
 
 
 def _table_and_field_at(

@@ -35,13 +35,7 @@ def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
 
 
 def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
-    # Asked here: the length of a text in two languages is nothing that a field can bound.
-    if not file.title.english:
-        yield ProgrammeFault(
-            where="title",
-            found=Message("want at least 1 character"),
-            remedy=Message("Write what the report calls the programme."),
-        )
+    yield from _blank_text_faults(file)
     gpus = sum(site.gpus for site in file.sites)
     if not gpus:
         yield ProgrammeFault(
@@ -67,6 +61,37 @@ def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                 "programme itself, or take it out."
             ),
         )
+
+
+def _blank_text_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each title, label and source that says nothing.
+
+    Asked here: the length of a text in two languages is nothing that a field can bound.
+    """
+    labels = [("title", file.title)]
+    labels += [(f"sites.{i}.label", each.label) for i, each in enumerate(file.sites) if each.label]
+    labels += [
+        (f"tenants.{i}.label", each.label) for i, each in enumerate(file.tenants) if each.label
+    ]
+    labels += [
+        (f"alternatives.{name}.label", each.label) for name, each in file.alternatives.items()
+    ]
+    sources = [(f"gpus.{i}.source", each.source) for i, each in enumerate(file.gpus)]
+    for i, site in enumerate(file.sites):
+        sources.append((f"sites.{i}.source", site.source))
+        if site.rent is not None:
+            sources.append((f"sites.{i}.rent.source", site.rent.source))
+    if file.funding is not None:
+        sources.append(("funding.source", file.funding.source))
+    for where, text in (*labels, *sources):
+        if not str(text).strip():
+            yield ProgrammeFault(
+                where=where,
+                found=Message("want at least 1 character"),
+                remedy=Message("Write what the report shows for it.")
+                if where.endswith(("label", "title"))
+                else Message("Write where the figures come from, with their dates."),
+            )
 
 
 def _gpu_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:

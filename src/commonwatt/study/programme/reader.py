@@ -38,7 +38,7 @@ from commonwatt.study.programme.schema import (
     parse_programme,
 )
 from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
-from commonwatt.treasury.io.country.folder import COUNTRIES, country_files
+from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
 SHIPPED = "shipped:"
 _SERIES_UNITS = {"power_price": "USD/MWh", "carbon": "gCO2e/kWh"}  # of the hours of a file
@@ -314,7 +314,10 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
             remedy=closest_name_remedy(name, COUNTRIES.names()),
         )
     # A file of the folder stands for the folder, as people name either.
-    return str(folder if folder.is_dir() else folder.parent)
+    country = str(folder if folder.is_dir() else folder.parent)
+    # Asked before anything is simulated; the shipped ones are known to be whole.
+    load_country(country)
+    return country
 
 
 def shipped_programmes() -> list[str]:

@@ -62,6 +62,8 @@ Name = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+# Before the first and after the last no law of ours stands; a year of two digits is a slip.
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 ROOT: Final = "programme"  # of the names of stated inputs
 # Names and remarks: they tell a reader something and decide no figure.
 _REMARKS: Final = frozenset({"title", "summary", "label", "name", "source", "description"})
@@ -363,7 +365,7 @@ class ProjectsPart(ProgrammeSection):
     """Data projects whose state the report shows."""
 
     example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
-    on: date = Field(description="The day of its first step.")
+    on: date = Field(ge=_FIRST_DAY, le=_LAST_DAY, description="The day of its first step.")
 
 
 class ModelsPart(ProgrammeSection):
@@ -371,7 +373,7 @@ class ModelsPart(ProgrammeSection):
 
     examples: bool = Field(False, description="Show the shipped example models.")
     # Stated and not today: the same file must give the same report when the law has moved on.
-    on: date = Field(description="The day whose law applies.")
+    on: date = Field(ge=_FIRST_DAY, le=_LAST_DAY, description="The day whose law applies.")
 
 
 class AlternativePart(ProgrammeSection):
