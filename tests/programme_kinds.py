@@ -407,6 +407,12 @@ def _day_off(document, chance):
     return "rooms.on"
 
 
+def _nodes_without_a_gpu(document, chance):
+    i, site = _site(document, chance)
+    site["pools"][0]["gpus_per_node"] = 0
+    return f"sites.{i}.pools"
+
+
 def _series_without_an_hour(document, _):
     document["sites"][1]["carbon"] = {"file": "empty.csv", "column": "grams"}
     return "sites.1.carbon"
@@ -583,6 +589,11 @@ def many_sites(document, chance):
 def many_pools(document, _):
     document["gpus"].append(document["gpus"][0] | {"name": "H 100", "slices": 7})
     document["sites"][0]["pools"] += [{"nodes": 1, "gpus_per_node": 64, "gpu": "H 100"}] * 3
+    document["alternatives"]["home"]["change"] = ["sites.home.pools.0.nodes=4"]
+
+
+def nodes_of_processors(document, _):
+    document["sites"][0]["pools"].append({"nodes": 4, "gpus_per_node": 0, "gpu": "A100"})
     document["alternatives"]["home"]["change"] = ["sites.home.pools.0.nodes=4"]
 
 

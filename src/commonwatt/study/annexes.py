@@ -164,15 +164,14 @@ def _absent_annex_stage_result(
 
 def _absence_data(reason: Message, error: Exception, language: str) -> dict[str, Any]:
     """Return reason and remedy of what is absent, as plain values."""
-    remedy: str | Message = ""
+    remedy = Message("Study the programme on another machine, or leave it out.")
     # Of a foreign error only the kind: its words may quote what it was reading.
     why = type(error).__name__
     if isinstance(error, CommonwattError):
-        remedy = error.remedy
         cause = CommonwattError(error.where, found=error.found, wanted=error.wanted)
         why = cause.translate(language)
-    if not isinstance(remedy, Message) or not remedy.text:
-        remedy = Message(remedy or "Study the programme on another machine, or leave it out.")
+        if error.remedy:
+            remedy = error.remedy if isinstance(error.remedy, Message) else Message(error.remedy)
     return {
         "reason": asdict(Message(reason.text, {"why": why})),
         "remedy": asdict(remedy),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, cast, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -228,8 +228,8 @@ def _part_of_annotation(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """Return the table that a field holds, and whether it holds several by their names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
-    is_named = getattr(annotation, "__origin__", None) is dict
-    for part in cast("tuple[Any, ...]", get_args(annotation)):
+    is_named = get_origin(annotation) is dict
+    for part in get_args(annotation):
         below, deeper = _part_of_annotation(part)
         if below is not None:
             return below, is_named or deeper

@@ -133,6 +133,14 @@ def _size_faults(where: str, size: float, most: int) -> Iterator[ProgrammeFault]
 
 def _site_faults(i: int, site: SitePart) -> Iterator[ProgrammeFault]:
     where = f"sites.{i}"
+    # Its use and its cost would be nought over nought.
+    if not site.gpus and any(pool.nodes for pool in site.pools):
+        yield ProgrammeFault(
+            where=f"{where}.pools",
+            found=Message("nodes without a GPU"),
+            wanted=Message("a GPU in some node of each site that is built"),
+            remedy=Message("Write gpus_per_node of at least 1 in a pool, or nodes = 0 in all."),
+        )
     if site.pue_range is not None:
         yield from _stated_range_faults(f"{where}.pue_range", site.pue_range, site.pue, "PUE", 1)
         outside = [bound for bound in site.pue_range if not _PUE[0] <= bound <= _PUE[1]]

@@ -103,7 +103,7 @@ class ProgrammeSection(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _check_no_truth_value_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+    def _check_no_truth_value_for_a_number(cls, given: object, info: ValidationInfo) -> object:
         """Refuse `true` where it would be read as 1, as Python has it."""
         field = cls.model_fields[str(info.field_name)]
         parts = cast("list[object]", given) if isinstance(given, list) else [given]
@@ -119,7 +119,7 @@ class ProgrammeSection(BaseModel):
                     },
                 ),
             )
-        return given
+        return cast("object", given)
 
     def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
@@ -326,10 +326,10 @@ class SitePart(ProgrammeSection, StatesInputs):
 class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
-    order: str = Field("fifo", description="Who goes first.")
-    place: str = Field("consolidate", description="Which nodes a job gets.")
-    backfill: str = Field("none", description="Who may go before the first.")
-    preemption: str = Field("none", description="Who must give way.")
+    order: str = Field(default="fifo", description="Who goes first.")
+    place: str = Field(default="consolidate", description="Which nodes a job gets.")
+    backfill: str = Field(default="none", description="Who may go before the first.")
+    preemption: str = Field(default="none", description="Who must give way.")
 
 
 class LatencyPart(ProgrammeSection):
