@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,14 @@ def load_cost_cells(
         _parse_cost_cell(row, f"{file.name}, row {number}", rates)
         for number, row in enumerate(_read_cost_cell_rows(file), start=2)
     ]
+
+
+@cache
+def cost_library_site_names() -> tuple[str, ...]:
+    """Return the sites of the shipped library, in the order of the file."""
+    # Off the column alone: whoever only checks a name needs no money and no units.
+    names = dict.fromkeys(row["site"] for row in _read_cost_cell_rows(DATA / "cells.csv"))
+    return tuple(name for name in names if name != "all")
 
 
 def _read_cost_cell_rows(cost_cells_path: Path) -> list[dict[str, str]]:
