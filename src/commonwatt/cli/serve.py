@@ -55,11 +55,11 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     )
 
     # First, so that a port that is taken is said at once and not after the database was made.
-    sock = bind_console_socket(host, port)
-    settings = console_settings_for(store, sock, **given)
-    link = prepare_console_link(settings)
-    _print_cli_console_link(settings, link)
-    serve_console(settings, sock, workers)
+    with bind_console_socket(host, port) as sock:
+        settings = console_settings_for(store, sock, **given)
+        link = prepare_console_link(settings)
+        _print_cli_console_link(settings, link)
+        serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 
