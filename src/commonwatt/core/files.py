@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from commonwatt.core.errors import StorageError
 from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, machine_faults_as_storage_errors
 from commonwatt.core.log import LogEvent, log_event
+from commonwatt.core.spreadsheets import write_spreadsheet_csv
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,13 +36,14 @@ def save_frame_as_parquet_and_csv(
 ) -> tuple[Path, Path]:
     """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.
 
-    Each file appears under its name only once it is complete.
+    Each file appears under its name only once it is complete. No text in the CSV runs as a
+    formula where a spreadsheet opens it.
     """
     parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
     with file_draft(parquet, synced=synced) as draft:
         frame.write_parquet(draft, compression="zstd", statistics=False)
     with file_draft(csv, synced=synced) as draft:
-        frame.write_csv(draft)
+        write_spreadsheet_csv(frame, draft)
     return parquet, csv
 
 

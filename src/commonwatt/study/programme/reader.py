@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from commonwatt.core.errors import ProgrammeError, TableError, table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import Bools, Workload
 from commonwatt.runs import InputFile
@@ -413,7 +414,7 @@ def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPa
 
 def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
+        return pl.read_parquet(file) if file.suffix == ".parquet" else read_spreadsheet_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(
             file.name,
