@@ -8,9 +8,9 @@ from commonwatt.clinic.usecases.evidence import read_patient_table
 from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
 from commonwatt.fleet.io.traces.read import read_trace
 from commonwatt.fleet.usecases.inputs import load_tenant_quotas
+from commonwatt.operate.engines.care.lemons import LemonRule
 from commonwatt.operate.io.care.telemetry.table import load_telemetry_samples
 from commonwatt.operate.usecases.care_study import lemon_nodes_result
-from commonwatt.operate.engines.care.lemons import LemonRule
 from commonwatt.siting.io.cells import load_cost_cells
 from commonwatt.siting.usecases.place import load_placement_class_rows
 from commonwatt.treasury.io.country.csvs import country_csv_rows
@@ -75,7 +75,8 @@ CASES = {
                  lambda path: read_patient_table(path, ["score", "label", "=group"])["=group"]
                  .to_list(), NAMES),
     "country": (pl.DataFrame({"name": NAMES, "share": [-.5] * MANY}),
-                lambda path: [row.cells["name"] for row in country_csv_rows(path, ["name"])], NAMES),
+                lambda path: [row.cells["name"] for row in country_csv_rows(path, ["name"])],
+                NAMES),
 }  # fmt: skip
 
 

@@ -220,8 +220,13 @@ class ConsoleClient:
         return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
-        """Return a whole table as CSV."""
-        return self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        """Return a whole table as CSV, each text as a spreadsheet needs it.
+
+        `commonwatt.core.spreadsheets.read_spreadsheet_csv` gives each text as it was.
+        """
+        csv = self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        # The mark tells a spreadsheet the encoding, and would become part of the first name here.
+        return csv.removeprefix("\ufeff")
 
     def report(self, run_id: str) -> str:
         """Return the report of a run as HTML."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
@@ -21,9 +21,6 @@ from commonwatt.web.registry import PAGES
 from commonwatt.web.render import chart_json, page_html, permanent_address, table_html
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _Answer = Callable[..., Response]
 NAME: Final = InPath(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)
@@ -260,27 +257,28 @@ def _page_table_file_route(page: Page, form: str) -> Callable[..., Response]:
 def _table_file_response(
     context: RequestContext, page: Page, listing: TableListing, form: str
 ) -> Response:
-    """Return a whole table as a file; a run's own file is sent as it lies there."""
+    """Return a whole table as a file; a run's own Parquet is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
-    kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
+    if form == "csv":
+        csv = context.services.cache.spreadsheet_csv(listing.rows)
+        if isinstance(csv, bytes):
+            return _downloaded_bytes_response(csv, _Csv.media_type, name)
+        return FileResponse(csv, media_type=_Csv.media_type, filename=name)
     parts = listing.rows.key.split("/")
     # Keys of this form are made by `RunCatalogue.rows` alone, so id and table come from a manifest
     # and not from the address.
     if parts[0] == "run" and len(parts) == 3:
         path = context.services.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
         if path.is_file():
-            return FileResponse(path, media_type=kind, filename=name)
-    frame = context.services.cache.load_frame(listing.rows)
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(_download_bytes_of_table(frame, form), 200, headers, kind)
-
-
-def _download_bytes_of_table(frame: pl.DataFrame, form: str) -> bytes:
-    if form == "csv":
-        return frame.write_csv().encode()
+            return FileResponse(path, media_type=_Parquet.media_type, filename=name)
     buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
+    context.services.cache.load_frame(listing.rows).write_parquet(buffer)
+    return _downloaded_bytes_response(buffer.getvalue(), _Parquet.media_type, name)
+
+
+def _downloaded_bytes_response(content: bytes, media_type: str, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, 200, headers, media_type)
 
 
 def _json_response(data: dict[str, Any]) -> Response:
