@@ -227,6 +227,9 @@ def _fault_of_exception(error: BaseException) -> MachineFault | None:
             return _FAULT_OF_SQLITE_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         case "psycopg":
             return _fault_of_postgresql_error(error)
+        case "sqlalchemy":
+            # Every connection of the pool is in use, and has been for as long as is waited.
+            return MachineFault.UNREACHABLE if type(error).__name__ == "TimeoutError" else None
         case "polars" | "builtins":
             number = _RUST_OS_ERROR.search(str(error))
             return _FAULT_OF_ERRNO.get(int(number[1])) if number else None

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from commonwatt.core.errors import CommonwattError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.web.rates import RequestRates
 from commonwatt.web.settings import Settings
@@ -94,7 +96,12 @@ class RequestGuardMiddleware:
             return None
         account = ""
         if "cookie" in headers or "authorization" in headers:
-            account = await run_in_threadpool(self._account_of, headers)
+            try:
+                account = await run_in_threadpool(self._account_of, headers)
+            except (CommonwattError, SQLAlchemyError, OSError):
+                # Whoever cannot be looked up is counted by address; the page itself then says
+                # that the database does not answer.
+                account = ""
         if not self._rates.exceeds_limit_with_request(request_rate_key(scope, account)):
             return None
         return PlainTextResponse("Too many requests; wait a minute.\n", 429, {"retry-after": "60"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -77,12 +78,18 @@ def requested_theme(request: Request) -> str:
 
 def request_context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    services, now = services_of(request), datetime.now(UTC)
+    context = stranger_request_context(request)
+    visitor = _visitor_of_request(request, context.services, context.now)
+    return replace(context, visitor=visitor) if visitor else context
+
+
+def stranger_request_context(request: Request) -> RequestContext:
+    """Return a look of nobody's, for which nothing is read of the database."""
     return RequestContext(
-        services=services,
-        visitor=_visitor_of_request(request, services, now) or Visitor(),
+        services=services_of(request),
+        visitor=Visitor(),
         language=requested_language(request),
-        now=now,
+        now=datetime.now(UTC),
         path=_request_path_with_query(request),
     )
 
