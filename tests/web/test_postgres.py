@@ -49,10 +49,10 @@ def _token(console):
 def test_a_fresh_database_answers_whatever_is_asked_first(server, tmp_path, method, path, fields):
     empty(server.url)
     places = {"rooms": tmp_path / "rooms", "operate": tmp_path / "operate"}
-    with running(tmp_path / "runs", database=server.url, **places) as console:
-        with console.stranger() as http:
-            body = {"json": fields} if method == "POST" else {}
-            answer = http.request(method, path, headers=_token(console), **body)
+    served = running(tmp_path / "runs", database=server.url, **places)
+    with served as console, console.stranger() as http:
+        body = {"json": fields} if method == "POST" else {}
+        answer = http.request(method, path, headers=_token(console), **body)
     assert answer.status_code < 500, answer.text
     assert "relation" not in answer.text
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
@@ -27,9 +28,9 @@ _path = click.Path(path_type=Path)
 )  # fmt: skip
 @option("--workers", default=1, show_default=True, help="Processes that answer.")
 @option(
-    "--database", default="", envvar="COMMONWATT_DATABASE",
-    help="Path or URL of the database of accounts, ledger, rooms and models "
-    "(or COMMONWATT_DATABASE); beside the runs by default.",
+    "--database", type=DATABASE_LOCATION, default="", envvar="COMMONWATT_DATABASE",
+    help="Path or URL of the database of accounts, ledger, rooms and models, or @FILE that holds "
+    "it (or COMMONWATT_DATABASE); beside the runs by default.",
 )  # fmt: skip
 @option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."

@@ -221,6 +221,10 @@ def _fault_of_exception(error: BaseException) -> MachineFault | None:
     is_thread_refused = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
     if is_thread_refused or isinstance(error, MemoryError):
         return MachineFault.NO_PROCESS
+    return _fault_of_library_error(error)
+
+
+def _fault_of_library_error(error: BaseException) -> MachineFault | None:
     # By name: core imports no database, and a library that is not loaded has raised nothing.
     match type(error).__module__.partition(".")[0]:
         case "sqlite3":
