@@ -28,6 +28,10 @@ _path = click.Path(path_type=Path)
 )  # fmt: skip
 @option("--workers", default=1, show_default=True, help="Processes that answer.")
 @option(
+    "--requests-per-minute", default=1200, show_default=True, type=click.IntRange(min=0),
+    help="Requests of one account or address in a minute; 0 for any number.",
+)  # fmt: skip
+@option(
     "--database", type=DATABASE_LOCATION, default="", envvar="COMMONWATT_DATABASE",
     help="Path or URL of the database of accounts, ledger, rooms and models, or @FILE that holds "
     "it (or COMMONWATT_DATABASE); beside the runs by default.",

@@ -42,6 +42,7 @@ from commonwatt.web.errors import (
     TooManyRequestsError,
 )
 from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
+from commonwatt.web.openapi import describe_console_api
 from commonwatt.web.render import render_console_template
 from commonwatt.web.routes import (
     account,
@@ -103,6 +104,7 @@ def console_app_on_services(services: Services) -> FastAPI:
         lifespan=_supervisor_lifespan(services),
     )
     app.state.services = services
+    app.openapi = describe_console_api(app)
     for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(

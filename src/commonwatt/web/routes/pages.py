@@ -14,7 +14,9 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import SignedInContext, requested_theme
 from commonwatt.web.cache import TableQuery
+from commonwatt.web.client import PageData, RowsData
 from commonwatt.web.errors import ForbiddenError, PageNotFoundError
+from commonwatt.web.openapi import HTML, Responses, content_responses, file_responses
 from commonwatt.web.page_view import PageView, TableListing
 from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
@@ -23,6 +25,7 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
 
 _Answer = Callable[..., Response]
+_CSV_FORM, _PARQUET_FORM = "csv", "parquet"
 NAME: Final = InPath(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)
 First = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows passed over.")]
 Count = Annotated[int, Query(ge=1, le=1000, description="Rows wanted.")]
@@ -31,12 +34,6 @@ Ordered = Annotated[
 ]
 Searched = Annotated[str, Query(max_length=80, description="Column of text that is searched.")]
 Starts = Annotated[str, Query(max_length=100, description="How its values must begin.")]
-FAULTS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"description": "Nobody is signed in"},
-    403: {"description": "No role of who asks may see this"},
-    404: {"description": "No such page, table, chart or run"},
-    422: {"description": "A parameter is out of bounds"},
-}
 
 
 def add_routes(app: FastAPI) -> None:
@@ -67,43 +64,37 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
     # Not part of OpenAPI, which lets names that begin with x- be added.
     may = {"x-roles": sorted(ACTION_ROLES[page.action])}
-    common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
     parameters = [parameter.openapi_schema() for parameter in page.parameters]
 
     def add_page_route(
-        path: str, answer: _Answer, name: str, summary: str, kind: type[Response]
+        path: str, answer: _Answer, name: str, summary: str, responses: Responses, model: Any = None
     ) -> None:
         app.get(
             f"/{page.name}{path}",
             name=f"{page.name}_{name}",
             operation_id=f"{page.name}_{name}",
             summary=summary,
-            response_class=kind,
+            # The kinds of content stand in `responses`, but for JSON, whose form is the model's.
+            response_class=_Json if model else Response,
+            response_model=model,
+            responses=responses,
             openapi_extra={"parameters": parameters, **may},
-            **common,
+            tags=[page.name],
         )(answer)
 
-    add_page_route("", _page_html_route(page), "html", f"{page.title}: the page", HTMLResponse)
-    add_page_route(".json", _page_json_route(page), "json", f"{page.title}: its data", _Json)
+    title, shown = page.title, content_responses(200, "The page", HTML)
+    add_page_route("", _page_html_route(page), "html", f"{title}: the page", shown)
+    add_page_route(".json", _page_json_route(page), "json", f"{title}: its data", {}, PageData)
+    charts, tables = "/charts/{chart}.json", "/tables/{table}"
     add_page_route(
-        "/charts/{chart}.json", _page_chart_route(page), "chart", "A chart as it is drawn", _Json
+        charts, _page_chart_route(page), "chart", "A chart as it is drawn", {}, dict[str, Any]
     )
-    add_page_route(
-        "/tables/{table}.csv", _page_table_file_route(page, "csv"), "csv", "A whole table", _Csv
-    )
-    add_page_route(
-        "/tables/{table}.parquet",
-        _page_table_file_route(page, "parquet"),
-        "parquet",
-        "A whole table",
-        _Parquet,
-    )
-    add_page_route(
-        "/tables/{table}.json", _page_table_json_route(page), "rows", "Some rows of a table", _Json
-    )
-    add_page_route(
-        "/tables/{table}", _page_table_html_route(page), "table", "A table to read", HTMLResponse
-    )
+    for form, kind in ((_CSV_FORM, _Csv), (_PARQUET_FORM, _Parquet)):
+        answer, files = _page_table_file_route(page, form), file_responses(kind.media_type)
+        add_page_route(f"{tables}.{form}", answer, form, "A whole table", files)
+    rows = _page_table_json_route(page)
+    add_page_route(f"{tables}.json", rows, "rows", "Some rows of a table", {}, RowsData)
+    add_page_route(tables, _page_table_html_route(page), "table", "A table to read", shown)
 
 
 class _Json(Response):
@@ -259,7 +250,7 @@ def _table_file_response(
 ) -> Response:
     """Return a whole table as a file; a run's own Parquet is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
-    if form == "csv":
+    if form == _CSV_FORM:
         csv = context.services.cache.spreadsheet_csv(listing.rows)
         if isinstance(csv, bytes):
             return _downloaded_bytes_response(csv, _Csv.media_type, name)
