@@ -66,6 +66,8 @@ def running(store: Path, **changes: object) -> Iterator[Console]:
 def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Console]:
     port = sock.getsockname()[1]
     settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
+    # No test waits for a page that says to wait, however slow the machine is.
+    settings = replace(settings, patience_s=600)
     settings = replace(settings, **changes)
     desk = open_console_services(settings, now=datetime.now(UTC))
     server = uvicorn.Server(

@@ -39,6 +39,7 @@ from commonwatt.web.errors import (
     ForbiddenError,
     PageNotFoundError,
     SignInError,
+    StillMadeError,
     TooManyRequestsError,
 )
 from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
@@ -75,6 +76,7 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StillMadeError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ProcessError, HTTPStatus.SERVICE_UNAVAILABLE),
     (CommonwattError, HTTPStatus.CONFLICT),
 )

@@ -227,9 +227,9 @@ class TableCache:
         return np.load(path, mmap_mode="r")
 
     def _page_text_cached_on_disk(self, key: str, make: Callable[[], str]) -> str:
-        # A sealed run never changes. Any other key stands for a state that is soon gone and would
-        # leave a file behind for ever.
-        if not key.startswith("run/"):
+        # A sealed run never changes, and a shipped country changes with the program. Any other key
+        # stands for a state that is soon gone and would leave a file behind for ever.
+        if not key.startswith(("run/", "country/")):
             return make()
         # How a text is drawn and in which words is the program's: after an upgrade the same run
         # is drawn anew.

@@ -105,6 +105,7 @@ ERRORS: Final[Mapping[HTTPStatus, str]] = {
 _ALWAYS: Final = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -237,7 +238,7 @@ def _describe_operation(operation: dict[str, Any], route: APIRoute) -> None:
         operation["security"] = _SIGNED_IN
         refusals |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if posted_form_fields in callables:
-        refusals |= {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.UNAUTHORIZED}
+        refusals |= {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}
     if "GET" in route.methods and signed_in_request_context in callables:
         responses.setdefault("303", redirect_responses("To the page of sign-in")[303])
     # What an address says of a refusal of its own is the meaning; its form is everybody's.

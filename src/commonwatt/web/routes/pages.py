@@ -5,26 +5,40 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
 
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import SignedInContext, requested_theme
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.client import PageData, RowsData
-from commonwatt.web.errors import ForbiddenError, PageNotFoundError
+from commonwatt.web.errors import ForbiddenError, PageNotFoundError, StillMadeError
 from commonwatt.web.openapi import HTML, Responses, content_responses, file_responses
 from commonwatt.web.page_view import PageView, TableListing
 from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
-from commonwatt.web.render import chart_json, page_html, permanent_address, table_html
+from commonwatt.web.render import (
+    chart_json,
+    page_html,
+    permanent_address,
+    render_console_template,
+    table_html,
+)
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
 
 _Answer = Callable[..., Response]
+_WAITING_ID: Final = "page-waiting"  # as `waiting.html` calls it
 _CSV_FORM, _PARQUET_FORM = "csv", "parquet"
 NAME: Final = InPath(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)
 First = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows passed over.")]
@@ -83,6 +97,7 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
         )(answer)
 
     title, shown = page.title, content_responses(200, "The page", HTML)
+    shown |= content_responses(202, "The page is being made; ask again", HTML)
     add_page_route("", _page_html_route(page), "html", f"{title}: the page", shown)
     add_page_route(".json", _page_json_route(page), "json", f"{title}: its data", {}, PageData)
     charts, tables = "/charts/{chart}.json", "/tables/{table}"
@@ -97,8 +112,12 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
     add_page_route(tables, _page_table_html_route(page), "table", "A table to read", shown)
 
 
-class _Json(Response):
-    media_type = "application/json"
+class _Json(JSONResponse):
+    """JSON that is text already; FastAPI types an answer of this class only."""
+
+    def render(self, content: str) -> bytes:
+        """Return the text's bytes."""
+        return content.encode()
 
 
 class _Csv(Response):
@@ -120,10 +139,27 @@ def _page_values_and_view(
 
 def _page_html_route(page: Page) -> Callable[..., Response]:
     def answer_page_html(request: Request, context: SignedInContext) -> Response:
-        values, view = _page_values_and_view(request, page, context)
+        context = _with_patience_of_page(context)
+        try:
+            values, view = _page_values_and_view(request, page, context)
+        except StillMadeError:
+            return _waiting_page_response(request, page, context)
+        if request.headers.get("hx-target") == _WAITING_ID:
+            # The waiting page asked: it is loaded anew, whole, with the scripts of this page.
+            return Response(headers={"hx-refresh": "true"}, media_type=HTML)
         return HTMLResponse(page_html(context, page, values, view, requested_theme(request)))
 
     return answer_page_html
+
+
+def _with_patience_of_page(context: RequestContext) -> RequestContext:
+    return replace(context, patience_s=context.services.settings.patience_s)
+
+
+def _waiting_page_response(request: Request, page: Page, context: RequestContext) -> Response:
+    """Return the page that says that its contents are being made, and asks for them again."""
+    theme = requested_theme(request)
+    return HTMLResponse(render_console_template(context, "waiting.html", theme, page=page), 202)
 
 
 def _page_json_route(page: Page) -> Callable[..., Response]:
@@ -204,7 +240,11 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        values, listing = _page_values_and_listing(request, page, context, table)
+        context = _with_patience_of_page(context)
+        try:
+            values, listing = _page_values_and_listing(request, page, context, table)
+        except StillMadeError:
+            return _waiting_page_response(request, page, context)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
         return HTMLResponse(
             table_html(context, page, values, listing, ask, requested_theme(request))
