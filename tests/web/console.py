@@ -1,6 +1,10 @@
 """A console on a free port of the loopback address, and people who are signed in to it."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -83,6 +87,25 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def served_by_command(folder: Path, *words: str, link: bool = False) -> Iterator[str]:
+    """Start `commonwatt serve` in `folder` as a person does; yield its address, or its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "commonwatt", "serve", "--port", "0", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        printed = process.stdout.readline().strip()
+        yield printed if link else printed.split("/welcome")[0]
+    finally:
+        # Its own group: workers, and whatever they have begun, end with it.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        process.stdout.close()
 
 
 def everybody() -> Iterable[ConsoleRole]:

@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,7 +19,7 @@ from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
 from commonwatt.web.page_view import TableRows
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.runs import RecentCache
-from tests.web.console import running
+from tests.web.console import running, served_by_command
 from tests.web.sample import many_jobs, sample_store
 
 HERE = Path(__file__).parents[2]
@@ -157,25 +154,10 @@ def test_a_crowd_on_a_cold_cache_meets_no_error(tmp_path):
     assert codes == {200: 30 * len(PAGES)}
 
 
-@contextmanager
-def _served(folder, *words):
-    """Start the command as a person does; yield its one link."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "commonwatt", "serve", "--port", "0", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
-
-
 def test_a_crowd_at_two_cold_workers_of_the_command_meets_no_error(tmp_path):
     sample_store(tmp_path / "runs", fleet_jobs=many_jobs(LARGE_TABLE_ROWS))
-    with _served(tmp_path, "--workers", "2") as link:
-        address = re.match(r"http://[\d.:]+", link)[0]
+    with served_by_command(tmp_path, "--workers", "2", link=True) as link:
+        address = link.split("/welcome")[0]
         fields = {"name": "ada", "password": "correct horse battery", "roles": "viewer,planner"}
         cookie = httpx.post(link, data=fields, timeout=120).headers["set-cookie"].split(";")[0]
         codes = asyncio.run(_codes_of_a_crowd(address, {"cookie": cookie}, 10))

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from commonwatt import __version__
 from commonwatt.core.errors import (
@@ -187,10 +188,27 @@ def _http_error_response(request: Request, error: Exception) -> Response:
         )
     else:
         refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
+    headers = {name.lower(): header for name, header in (error.headers or {}).items()}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = ", ".join(_methods_of_address(request))
     if request_wants_html(request):
-        return _error_page_response(request, refusal, HTTPStatus(error.status_code))
-    # Among the headers is Allow, which RFC 9110 asks of every 405.
-    return JSONResponse(refusal.as_dict(), error.status_code, error.headers)
+        answer = _error_page_response(request, refusal, HTTPStatus(error.status_code))
+        answer.headers.update(headers)
+        return answer
+    return JSONResponse(refusal.as_dict(), error.status_code, headers)
+
+
+def _methods_of_address(request: Request) -> list[str]:
+    """Return the methods that an address has; RFC 9110 asks every 405 for all of them."""
+    # Starlette knows those of the first route alone, and ours have a route a method.
+    return sorted(
+        {
+            method
+            for route in request.app.routes
+            if isinstance(route, Route) and route.path_regex.match(request.url.path)
+            for method in route.methods or ()
+        }
+    )
 
 
 def _invalid_request_response(request: Request, error: Exception) -> Response:

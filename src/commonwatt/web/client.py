@@ -137,7 +137,7 @@ class ConsoleClient:
         "csv": ("GET", "/{page}/tables/{table}.csv"),
         "report": ("GET", "/runs/{run_id}/report"),
         "works": ("GET", "/works"),
-        "start": ("POST", "/works/{kind}"),
+        "start": ("POST", "/works/{work}"),
         "work": ("GET", "/works/{work_id}/state"),
         "feed": ("GET", "/works/{work_id}/feed"),
         "stop": ("POST", "/works/{work_id}/stop"),
@@ -247,7 +247,7 @@ class ConsoleClient:
             ParameterError: A parameter is out of bounds.
         """
         return _dataclass_from_console_json(
-            TaskData, self._response_of_console_route("start", kind=kind, body=parameters).json()
+            TaskData, self._response_of_console_route("start", work=kind, body=parameters).json()
         )
 
     def task(self, task_id: str) -> TaskData:

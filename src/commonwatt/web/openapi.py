@@ -182,10 +182,17 @@ def form_body(*required: str, **fields: str) -> dict[str, Any]:
         fields: Each with what it means.
     """
     needed = {"required": list(required)} if required else {}
+    # People send forms, programs JSON; `posted_form_fields` reads either. What is required is
+    # written, and "" is as good as nothing.
     kinds = {
-        # People send forms, programs JSON; `posted_form_fields` reads either.
-        FORM: {name: {"type": "string", "description": each} for name, each in fields.items()},
-        JSON: {name: _JSON_FIELD | {"description": each} for name, each in fields.items()},
+        kind: {
+            name: (written if name in required else plain) | {"description": meaning}
+            for name, meaning in fields.items()
+        }
+        for kind, plain, written in (
+            (FORM, _TEXT, _WRITTEN),
+            (JSON, _JSON_FIELD, _WRITTEN_JSON),
+        )
     }
     content = {
         kind: {"schema": {"type": "object", "properties": properties} | needed}
@@ -194,10 +201,16 @@ def form_body(*required: str, **fields: str) -> dict[str, Any]:
     return {"requestBody": {"required": bool(required), "content": content}}
 
 
-_PLAIN: Final = ({"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "null"})
-_JSON_FIELD: Final[dict[str, Any]] = {
-    "anyOf": [*_PLAIN, {"type": "array", "items": {"anyOf": list(_PLAIN)}}]
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_WRITTEN: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+_LISTED: Final = {
+    "type": "array",
+    "items": {"anyOf": [_TEXT, {"type": "number"}, {"type": "null"}]},
 }
+_JSON_FIELD: Final[dict[str, Any]] = {
+    "anyOf": [_TEXT, {"type": "number"}, {"type": "null"}, _LISTED]
+}
+_WRITTEN_JSON: Final[dict[str, Any]] = {"anyOf": [_WRITTEN, {"type": "number"}, _LISTED]}
 
 
 def describe_console_api(app: FastAPI) -> Callable[[], dict[str, Any]]:

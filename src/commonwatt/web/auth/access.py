@@ -208,12 +208,19 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(name): _console_json_field_text(str(name), value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def _console_json_field_text(value: Any) -> str:
+def _console_json_field_text(name: str, value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ",".join(_plain_json_text(name, part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return _plain_json_text(name, value)
+
+
+def _plain_json_text(name: str, value: Any) -> str:
+    if isinstance(value, list | dict | bool):
+        # Its spelling in Python, such as "False", would be taken for what somebody wrote.
+        raise ParameterError(name[:40], wanted=Message("a text, a number, or a list of them"))
     return "" if value is None else str(value)
 
 

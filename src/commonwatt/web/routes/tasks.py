@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
@@ -29,7 +29,11 @@ from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
 
 TaskId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 RunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
-KindName = Annotated[str, InPath(pattern="^[a-z][a-z-]*$", max_length=40)]
+# OpenAPI knows an address by its form alone, so what is started and what is followed at
+# `/works/…` have one name there.
+_WORK: Final = "work"
+FollowedTaskId = Annotated[str, InPath(alias=_WORK, pattern="^[0-9a-f]{12}$")]
+KindName = Annotated[str, InPath(alias=_WORK, pattern="^[a-z][a-z-]*$", max_length=40)]
 
 LOAD_CHART = Chart(
     name="load",
@@ -48,14 +52,14 @@ def add_routes(app: FastAPI) -> None:
     followed = redirect_responses("To the page of the run that was started")
     app.get("/works", response_model=list[TaskData], **known)(list_newest_tasks)
     app.post(
-        "/works/{kind}",
+        "/works/{work}",
         status_code=201,
         response_model=TaskData,
         responses=followed,
         openapi_extra=form_body(**_task_parameter_meanings()),
         **known,
     )(start_console_task)
-    app.get("/works/{work_id}", response_class=HTMLResponse, **known)(task_page)
+    app.get("/works/{work}", response_class=HTMLResponse, **known)(task_page)
     app.get("/works/{work_id}/state", response_model=TaskData, **known)(task_state)
     app.get("/works/{work_id}/feed", response_model=LoadData, **known)(task_load_samples)
     app.get("/works/{work_id}/chart", response_model=dict[str, Any], **known)(task_load_chart)
@@ -121,7 +125,7 @@ def start_console_task(
     return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)), 201)
 
 
-def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
+def task_page(request: Request, context: SignedInContext, work_id: FollowedTaskId) -> Response:
     """Return the page of a work, which follows it until it is over."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     work = works.find_console_task(context.services, work_id)
