@@ -15,7 +15,7 @@ from commonwatt.core.notices import give_notice
 _MOST_BYTES: Final = 4096
 
 
-class DatabaseLocation(click.ParamType):
+class DatabaseLocation(click.types.StringParamType):
     """A path, a URL, or `@FILE` for a file whose one line is either.
 
     Everybody on a machine may read the words that a process was started with (`ps`), so a
@@ -45,7 +45,7 @@ DATABASE_LOCATION: Final = DatabaseLocation()
 
 
 def _stands_on_command_line(param: click.Parameter | None, ctx: click.Context | None) -> bool:
-    if param is None or ctx is None or param.name is None:
+    if param is None or ctx is None:
         return False
     return ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
 

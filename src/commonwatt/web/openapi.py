@@ -126,7 +126,7 @@ _RETRY_AFTER: Final = {
     "required": True,
     "schema": {"type": "integer", "minimum": 1},
 }
-_SIGNED_IN: Final = [{"token": []}, {"session": []}]
+_SIGNED_IN: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 _SCHEMES: Final = {
     "token": {
         "type": "http",
@@ -234,7 +234,7 @@ def _console_openapi_schema(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = _SCHEMES
     for route in routes:
         if route.include_in_schema:
-            for method in route.methods:
+            for method in route.methods or ():
                 _describe_operation(schema["paths"][route.path_format][method.lower()], route)
     # FastAPI's own form of a fault, which the console never sends.
     for name in ("HTTPValidationError", "ValidationError"):
@@ -252,7 +252,7 @@ def _describe_operation(operation: dict[str, Any], route: APIRoute) -> None:
         refusals |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if posted_form_fields in callables:
         refusals |= {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}
-    if "GET" in route.methods and signed_in_request_context in callables:
+    if "GET" in (route.methods or ()) and signed_in_request_context in callables:
         responses.setdefault("303", redirect_responses("To the page of sign-in")[303])
     # What an address says of a refusal of its own is the meaning; its form is everybody's.
     own = {HTTPStatus(int(code)): responses[code]["description"] for code in responses}
