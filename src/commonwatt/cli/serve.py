@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
@@ -27,9 +28,13 @@ _path = click.Path(path_type=Path)
 )  # fmt: skip
 @option("--workers", default=1, show_default=True, help="Processes that answer.")
 @option(
-    "--database", default="", envvar="COMMONWATT_DATABASE",
-    help="Path or URL of the database of accounts, ledger, rooms and models "
-    "(or COMMONWATT_DATABASE); beside the runs by default.",
+    "--requests-per-minute", default=1200, show_default=True, type=click.IntRange(min=0),
+    help="Requests of one account or address in a minute; 0 for any number.",
+)  # fmt: skip
+@option(
+    "--database", type=DATABASE_LOCATION, default="", envvar="COMMONWATT_DATABASE",
+    help="Path or URL of the database of accounts, ledger, rooms and models, or @FILE that holds "
+    "it (or COMMONWATT_DATABASE); beside the runs by default.",
 )  # fmt: skip
 @option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
@@ -55,11 +60,11 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     )
 
     # First, so that a port that is taken is said at once and not after the database was made.
-    sock = bind_console_socket(host, port)
-    settings = console_settings_for(store, sock, **given)
-    link = prepare_console_link(settings)
-    _print_cli_console_link(settings, link)
-    serve_console(settings, sock, workers)
+    with bind_console_socket(host, port) as sock:
+        settings = console_settings_for(store, sock, **given)
+        link = prepare_console_link(settings)
+        _print_cli_console_link(settings, link)
+        serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 

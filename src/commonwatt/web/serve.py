@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,13 @@ from urllib.parse import urlsplit
 from commonwatt.core.errors import UsageError
 from commonwatt.core.log import LOG_ENVIRONMENT, log_destination
 from commonwatt.core.messages import Message
+from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from commonwatt.web.services import Services
 
 
@@ -25,22 +27,16 @@ def bind_console_socket(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: The port is taken, or the address is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    # Connections of a console that has just stopped linger for a minute and would hold the port.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind((host, port))
-        sock.listen(2048)  # who comes before we are ready waits and is not refused
+        # Who comes before we are ready waits and is not refused.
+        return listening_tcp_socket(host, port, backlog=2048)
     except OSError as error:
-        sock.close()
         raise UsageError(
             f"--port {port}",
             found=error.strerror or "error",
             wanted=Message("a free port"),
             remedy=Message("Choose another with --port."),
         ) from None
-    return sock
 
 
 def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:

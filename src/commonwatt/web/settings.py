@@ -28,6 +28,7 @@ class Settings:
         requests_per_minute: Limit for one visitor; 0 for none.
         attempts: Sign-in attempts on one name or from one address in a quarter of an hour.
         works: Runs that are worked on at the same time.
+        patience_s: How long a page waits for what is made outside it, before it says so.
         sample: Programme that is run when the store is empty; "" for none.
         oidc_issuer: Address of an OpenID Connect provider; "" for none.
         oidc_client: Our name there.
@@ -46,6 +47,7 @@ class Settings:
     requests_per_minute: int = 1200
     attempts: int = 10
     works: int = 1
+    patience_s: float = 0.7
     sample: str = "harbour"
     oidc_issuer: str = ""
     oidc_client: str = ""

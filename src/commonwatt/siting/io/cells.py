@@ -6,7 +6,6 @@ canonical unit of its input and into the money of one year, explicitly.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,6 +16,7 @@ from commonwatt.catalogue.units import Unit, check_same_unit_kind, parse_unit
 from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
+from commonwatt.core.spreadsheets import read_spreadsheet_csv_rows
 from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell
 from commonwatt.siting.domain.cost_inputs import PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -67,9 +67,8 @@ def cost_library_site_names() -> tuple[str, ...]:
 
 def _read_cost_cell_rows(cost_cells_path: Path) -> list[dict[str, str]]:
     try:
-        with cost_cells_path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
+        return read_spreadsheet_csv_rows(cost_cells_path)[1]
+    except (OSError, UnicodeDecodeError) as error:
         raise CellsError(
             str(cost_cells_path),
             found=Message("no readable file"),

@@ -21,6 +21,7 @@ from commonwatt.core.errors import (
 )
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
 from commonwatt.fleet.io.traces import job_location_in_trace
@@ -538,7 +539,7 @@ def _programme_hourly_site_series(
 
 def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
+        return pl.read_parquet(file) if file.suffix == ".parquet" else read_spreadsheet_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(
             file.name,
