@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from playwright.sync_api import TimeoutError, sync_playwright
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ConsoleRole
+from commonwatt.web.tasks.supervisor import start_task
 from tests.proofs import PROOFS
+from tests.web.console import running
+from tests.web.sample import sample_store
 from tests.web.test_browser import CHROMIUM
 
 pytestmark = pytest.mark.slow
@@ -128,9 +132,7 @@ def _wait_until_charts_follow(page):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_page_is_wider_than_its_screen_and_no_text_is_cut_or_covered(
-    page_in, console, language
-):
+def test_no_page_is_wider_than_its_screen_and_no_text_is_cut_or_covered(page_in, console, language):
     page, faults = page_in(language), {}
     for address in ADDRESSES:
         page.goto(f"{console.address}/{address}")
@@ -195,3 +197,33 @@ def test_on_a_wide_screen_the_menu_stands_open(page_in, console):
     page = page_in(width=1280)
     page.goto(f"{console.address}/fleet")
     assert page.locator("nav.menu").get_by_role("link", name="Sites").is_visible()
+
+
+def test_a_live_axis_stands_in_the_zone_of_the_page_and_not_of_the_browser(browser, tmp_path):
+    sample_store(tmp_path)
+    at = datetime(2026, 11, 29, 20, 15, tzinfo=UTC).timestamp()
+    rows = [[at + i * 60, 0.5] for i in range(20)]
+    with running(tmp_path, time_zone="Asia/Hong_Kong") as console:
+        session = console.session(*ConsoleRole)
+        context = browser.new_context(timezone_id="America/New_York", reduced_motion="reduce")
+        name = session_cookie_name(console.desk.settings)
+        context.add_cookies([{"name": name, "value": session.secret, "url": console.address}])
+        page = context.new_page()
+        # What the axis draws is on a canvas; its words are heard on their way there.
+        page.add_init_script(
+            """const draw = CanvasRenderingContext2D.prototype.fillText; window.drawn = [];
+               CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+                 window.drawn.push(text); return draw.call(this, text, ...at); };"""
+        )
+        work = start_task(console.desk, "explain", {"job": "2400"}, "ada", now=datetime.now(UTC))
+        page.route(
+            "**/feed*",
+            lambda route: route.fulfill(json={"rows": rows, "since": len(rows), "over": True}),
+        )
+        page.goto(f"{console.address}/works/{work}")
+        page.wait_for_function("() => window.drawn.some((text) => /\\d:\\d\\d/.test(text))")
+        drawn = " ".join(page.evaluate("window.drawn"))
+        context.close()
+    # 20:15 UTC is 04:15 of the next day in Hong Kong and 15:15 in New York.
+    assert "4:20am" in drawn
+    assert "3:20pm" not in drawn

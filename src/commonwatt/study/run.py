@@ -20,6 +20,7 @@ from commonwatt.report import (
     report_sources_table,
 )
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs.titles import changed_title_message
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
@@ -238,7 +239,8 @@ class _StudyReport:
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        title = Message("Programme: {title}", {"title": file.title.translate(language)})
+        named = changed_title_message(file.title.translate(language), self.programme.changes)
+        title = Message("Programme: {title}", {"title": named.translate(language)})
         return Report(
             title=title.translate(language),
             language=language,

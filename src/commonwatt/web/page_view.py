@@ -214,11 +214,28 @@ def page_headline_fact_of_figure(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageSubject:
+    """The study that a page speaks of.
+
+    Args:
+        title: What it is called, with what was changed in a what-if.
+        what_if: Id of its run where it is a what-if, so that nobody takes it for its base.
+        public: Whether it is the study that was pinned as the public one.
+    """
+
+    title: Message
+    what_if: str = ""
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageView:
     """Everything that one page shows for its parameters.
 
     Args:
         lede: One or two sentences that say the answer.
+        subject: Of which study the page speaks, where it speaks of one: its title, with what
+            was changed in a what-if.
         facts: Headline figures.
         charts: Charts in order.
         tables: Tables in order, those behind charts included.
@@ -229,6 +246,7 @@ class PageView:
     """
 
     lede: Message
+    subject: PageSubject | None = None
     facts: Sequence[HeadlineFact] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[TableListing] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import commonwatt.web.pages.cluster as cluster
+import commonwatt.web.pages.comparison as comparison
 import commonwatt.web.pages.fleet as fleet
 import commonwatt.web.pages.ledger as ledger
 import commonwatt.web.pages.models as models
@@ -21,6 +22,7 @@ PAGES: Final[tuple[Page, ...]] = (
     fleet.PAGE,
     sites.PAGE,
     treasury.PAGE,
+    comparison.PAGE,
     origins.PAGE,
     rooms.PAGE,
     models.PAGE,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
+from commonwatt.web.instants import day_text, instant_text, zone_offset_text
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, roles_can_act
@@ -54,6 +55,24 @@ class RequestContext:
     def can(self, action: ConsoleAction) -> bool:
         """Return whether who looks may do this."""
         return roles_can_act(self.visitor.roles, action)
+
+    def instant(self, instant: datetime | str) -> str:
+        """Return an instant in the zone of this server, its offset beside it."""
+        return instant_text(instant, self.services.settings.zone)
+
+    def day(self, instant: datetime | str) -> str:
+        """Return the day of an instant in the zone of this server."""
+        return day_text(instant, self.services.settings.zone)
+
+    @property
+    def time_zone_note(self) -> Message:
+        """Which zone every time of a page is in."""
+        zone = self.services.settings.zone
+        offset = zone_offset_text(self.now.astimezone(zone))
+        # Etc/UTC and UTC are one zone under two names, of which people know the second.
+        if offset == zone.key.removeprefix("Etc/"):
+            return Message("Times are in {zone}.", {"zone": offset})
+        return Message("Times are in {zone}, {offset}.", {"zone": zone.key, "offset": offset})
 
     def translate(self, text: Message | str) -> str:
         """Return a text in the language of who looks."""

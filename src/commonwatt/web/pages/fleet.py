@@ -20,7 +20,13 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    run_choice_text,
+    page_subject_of_run,
+    page_without_study,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -40,7 +46,7 @@ def _fleet_comparison_options(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
     runs = context.services.runs.list_runs("fleet-compare")[:20]
     # With the minute, because runs of one programme share their title.
-    return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+    return [*own, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
 
 COMPARE = PageParameter(
@@ -63,6 +69,7 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
         context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
     )
     return PageView(
+        subject=page_subject_of_run(run),
         lede=_fleet_page_lede(run.headline, context.language),
         facts=_fleet_page_facts(run.headline, context.language),
         charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],

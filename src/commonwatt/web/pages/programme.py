@@ -41,6 +41,7 @@ from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     borrowing_currency_of_page_run,
     page_site_cost_headings,
+    page_subject_of_run,
     page_without_study,
     study_run_of_page,
 )
@@ -70,6 +71,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
         return page_without_study(context)
     query = values.query_string(run=run.run_id)
     return PageView(
+        subject=page_subject_of_run(run),
         lede=_programme_page_lede(run.headline),
         facts=_programme_page_facts(context, run, query),
         charts=_programme_page_charts(context, run),

@@ -32,7 +32,12 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    page_subject_of_run,
+    page_without_study,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -72,6 +77,7 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
     costs = context.services.runs.frame(run, "cost_sites")
     site = _page_site_or_first_costed(costs, values.text(TORNADO_SITE.name))
     return PageView(
+        subject=page_subject_of_run(run),
         lede=_sites_page_lede(costs),
         facts=_console_site_cost_facts(costs, context.language),
         charts=_site_cost_charts(context, run, site),

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
+from commonwatt.runs.titles import recipe_changes, run_title_message
 from commonwatt.siting.domain.tables import COST_SITES
-from commonwatt.web.page_view import ColumnHeading, PageView, console_column_headings_of
+from commonwatt.web.page_view import (
+    ColumnHeading,
+    PageSubject,
+    PageView,
+    console_column_headings_of,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import RequestContext
 
@@ -20,7 +26,7 @@ _CHOICES = 30
 def _study_run_options(context: RequestContext) -> Options:
     newest: Options = [("", Message("the newest study"))]
     runs = [run for run in context.services.runs.list_runs() if run.kind in KINDS][:_CHOICES]
-    return [*newest, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+    return [*newest, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
 
 RUN_OF_STUDY = PageParameter(
@@ -33,6 +39,12 @@ RUN_OF_STUDY = PageParameter(
 )
 
 
+def run_choice_text(context: RequestContext, run: Run) -> str:
+    """Return a run as a choice of a form: what it is called, and when it was made."""
+    title = context.translate(run_title_message(run.title, run.parameters))
+    return f"{title} · {context.instant(run.created_at)}"
+
+
 def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None:
     """Return the study that a page is asked for, or None where there is none yet.
 
@@ -40,6 +52,14 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
         RunNotFoundError: A run is named that is not there.
     """
     return context.services.runs.find_run(values.text(RUN_OF_STUDY.name), *KINDS)
+
+
+def page_subject_of_run(run: Run) -> PageSubject:
+    """Return what a page about a study says it is about."""
+    return PageSubject(
+        title=run_title_message(run.title, run.parameters),
+        what_if=run.run_id if recipe_changes(run.parameters) else "",
+    )
 
 
 def borrowing_currency_of_page_run(run: Run) -> str:
@@ -63,13 +83,17 @@ def page_site_cost_headings() -> list[ColumnHeading]:
 
 def page_without_study(context: RequestContext) -> PageView:
     """Return the page of a store without a study, and what is under way to make one."""
-    from commonwatt.web.tasks.supervisor import list_newest_tasks
+    from commonwatt.web.tasks.supervisor import list_newest_tasks, task_title_message
 
     return PageView(
         extra={
             # A new console is still making its sample; an empty page without this would read as a
             # fault.
-            "under_way": [work for work in list_newest_tasks(context.services, 5) if not work.over]
+            "under_way": [
+                (work, task_title_message(work))
+                for work in list_newest_tasks(context.services, 5)
+                if not work.over
+            ]
         },
         lede=Message(
             "There is no study yet. Start one on the page of runs, or with the command: "

@@ -44,6 +44,7 @@ from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
 from commonwatt.processes.identity import parse_process_identity, signal_process_group
 from commonwatt.processes.loop import ProcessWatchLoop, log_process_loop_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
+from commonwatt.runs.titles import run_title_message
 from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
@@ -123,6 +124,11 @@ def start_task(
         body = {"kind": kind, "by": account, "parameters": parameters}
         _make_task_move(services, tx, work_id, None, TaskState.WAITING, 0, row, body, now)
     return work_id
+
+
+def task_title_message(task: Task) -> Message:
+    """Return what people call a work, with what a what-if changes."""
+    return run_title_message(task.title, task.parameters)
 
 
 def stop_task(services: Services, task_id: str, account: str, *, now: datetime) -> None:
