@@ -24,7 +24,7 @@ def changed_title_message(title: str, changes: Sequence[str]) -> Message:
     """
     if not changes:
         # Not the name as a text of its own: it is no sentence that somebody translates.
-        return Message("{title}", {"title": title})
+        return Message(title)
     *others, last = [written_change(change) for change in changes]
     if not others:
         return Message("{title}, with {change}", {"title": title, "change": last})

@@ -43,6 +43,8 @@ from commonwatt.web.routes import (
     models,
     oidc,
     pages,
+    programmes,
+    studies,
 )
 from commonwatt.web.routes import (
     projects as rooms,
@@ -93,7 +95,7 @@ def console_app_on_services(services: Services) -> FastAPI:
         lifespan=_supervisor_lifespan(services),
     )
     app.state.services = services
-    for part in (files, account, oidc, works, rooms, models, cluster, pages):
+    for part in (files, account, oidc, works, programmes, studies, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(
         RequestGuardMiddleware,

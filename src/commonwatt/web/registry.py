@@ -11,6 +11,7 @@ import commonwatt.web.pages.ledger as ledger
 import commonwatt.web.pages.models as models
 import commonwatt.web.pages.origins as origins
 import commonwatt.web.pages.programme as programme
+import commonwatt.web.pages.programmes as programmes
 import commonwatt.web.pages.projects as rooms
 import commonwatt.web.pages.runs as runs
 import commonwatt.web.pages.sites as sites
@@ -28,5 +29,6 @@ PAGES: Final[tuple[Page, ...]] = (
     models.PAGE,
     ledger.PAGE,
     cluster.PAGE,
+    programmes.PAGE,
     runs.PAGE,
 )

@@ -208,8 +208,7 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         ProgrammeError: The file cannot be read, or holds faults; all are listed.
     """
     path = find_programme(name)
-    file = _parse_programme_file(path, changes)
-    _check_programme_references(path, file)
+    file = read_programme_file(path, changes)
     trace = InputFile.from_path(_file_beside_programme(path, file.demand.trace, "demand.trace"))
     mapping = file.demand.mapping and InputFile.from_path(
         _file_beside_programme(path, file.demand.mapping, "demand.mapping")
@@ -252,6 +251,22 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         country=country,
         country_files=country_files,
     )
+
+
+def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFile:
+    """Return what a programme file says, checked as `load_programme` does; nothing else is read.
+
+    Raises:
+        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+    """
+    file = _parse_programme_file(path, changes)
+    _check_programme_references(path, file)
+    return file
+
+
+def programme_faults_error(name: str, faults: Sequence[str]) -> ProgrammeError:
+    """Return the error of a programme file that holds these faults, each a sentence."""
+    return _programme_faults_error(Path(name), list(faults))
 
 
 def programme_funding_country_files(country: str) -> tuple[Path, ...]:
@@ -308,10 +323,17 @@ def find_programme(name: str | Path) -> Path:
 
 def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        # With or without a byte order mark: editors on Windows write one.
+        document = _toml_document(path.read_text(encoding="utf-8-sig"))
         return parse_programme(_changed_programme_document(path, document, changes))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+    except RecursionError:
+        raise ProgrammeError(
+            path.name,
+            found=Message("tables or lists nested hundreds of levels deep"),
+            wanted=Message("TOML in UTF-8"),
+        ) from None
     except OSError as error:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
     except ValidationError as error:
@@ -321,6 +343,16 @@ def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
             for e in error.errors()
         ]
         raise _programme_faults_error(path, faults) from None
+
+
+def _toml_document(text: str) -> Document:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    # The reader of TOML lets Python refuse a number of thousands of digits in its own words.
+    except ValueError as error:
+        raise tomllib.TOMLDecodeError(str(error)) from None
 
 
 def _changed_programme_document(path: Path, document: Document, changes: Sequence[str]) -> Document:

@@ -90,7 +90,7 @@ def build_comparison_page(context: RequestContext, values: PageValues) -> PageVi
     rows = comparison_rows(context, run)
     moved = [row for row in rows if row["changed"]]
     return PageView(
-        subject=page_subject_of_run(run),
+        subject=page_subject_of_run(context, run),
         lede=_comparison_lede(run, len(moved), len(rows)),
         facts=_comparison_facts(moved),
         tables=[

@@ -9,6 +9,7 @@ from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
+from commonwatt.runs.titles import recipe_changes
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
     Chart,
@@ -30,6 +31,7 @@ from commonwatt.web.pages.study import (
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
+from commonwatt.web.tasks.kinds import submitted_programmes_folder
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
@@ -69,7 +71,7 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
         context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
     )
     return PageView(
-        subject=page_subject_of_run(run),
+        subject=page_subject_of_run(context, run),
         lede=_fleet_page_lede(run.headline, context.language),
         facts=_fleet_page_facts(run.headline, context.language),
         charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],
@@ -300,9 +302,26 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
     return {
         "job": _job_headline_facts(exact[0], context.language) if exact else [],
         "name": name,
-        "programme": run.inputs[0]["name"].removesuffix(".toml"),
+        "programme": _startable_programme(context, run),
         "sentences": _job_explanation_sentences(context, run, name),
     }
+
+
+def _startable_programme(context: RequestContext, run: Run) -> str:
+    """Return the programme of a study as a form names it; empty where this server lacks it."""
+    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.submitted import submitted_programme_of_inputs
+
+    # Why a job waited is asked of the programme as written; in a what-if it may have waited for
+    # something else.
+    if recipe_changes(run.parameters):
+        return ""
+    name = run.inputs[0]["name"].removesuffix(".toml")
+    if name in shipped_programmes():
+        return name
+    folder = submitted_programmes_folder(context.services.settings.store)
+    own = submitted_programme_of_inputs(folder, run.inputs)
+    return own.key if own else ""
 
 
 def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
@@ -317,6 +336,8 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
 
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
+    if recipe_changes(run.parameters):
+        return []
     for explained in context.services.runs.list_runs("fleet-explain"):
         # One changed byte of an input may move the job, so an explanation of other inputs would be
         # of another job.

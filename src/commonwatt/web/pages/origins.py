@@ -61,7 +61,7 @@ def build_origins_page(context: RequestContext, values: PageValues) -> PageView:
     names = _origins_page_figure_names(run, values.text("figure"))
     figure = known[names[0]] if len(names) == 1 else None
     return PageView(
-        subject=page_subject_of_run(run),
+        subject=page_subject_of_run(context, run),
         lede=_origins_page_lede(run, figure),
         facts=_origins_page_headline_facts(run, figure, context.language) if figure else (),
         tables=[_figure_inputs_listing(run, figure, known)],

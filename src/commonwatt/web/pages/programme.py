@@ -71,7 +71,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
         return page_without_study(context)
     query = values.query_string(run=run.run_id)
     return PageView(
-        subject=page_subject_of_run(run),
+        subject=page_subject_of_run(context, run),
         lede=_programme_page_lede(run.headline),
         facts=_programme_page_facts(context, run, query),
         charts=_programme_page_charts(context, run),

@@ -19,6 +19,7 @@ from commonwatt.web.page_view import (
 )
 from commonwatt.web.pages.study import borrowing_currency_of_page_run, page_subject_of_run
 from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.public_study import STUDY, pinned_study_id
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
@@ -61,6 +62,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
     newest = runs[0].run_id if runs else "none"
     started = context.can(ConsoleAction.START_RUN)
     works = list_newest_tasks(context.services, 8)
+    pinned = pinned_study_id(context.services)
     return PageView(
         lede=Message(
             "Runs in the store: {count}. A run never changes: the same inputs, seed and "
@@ -80,7 +82,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
             )
         ],
         extra={
-            "runs": [(run, page_subject_of_run(run)) for run in runs[:12]],
+            "runs": [(run, page_subject_of_run(context, run, pinned)) for run in runs[:12]],
             "run_kinds": RUN_KIND_NAMES,
             "titles": {work.work_id: task_title_message(work) for work in works},
             "works": works,
@@ -133,6 +135,8 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
         sources=[run.run_id],
         extra={
             "run": run,
+            "may_pin": run.kind == STUDY and context.can(ConsoleAction.PIN_STUDY),
+            "pinned": run.run_id == pinned_study_id(context.services),
             "changed": run.kind == "study-what-if",
             "report": (context.services.runs.folder(run.run_id) / "report.html").is_file(),
         },

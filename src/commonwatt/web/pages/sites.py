@@ -39,6 +39,7 @@ from commonwatt.web.pages.study import (
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.public_study import public_study
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
@@ -51,7 +52,7 @@ _SHOWN = 12  # inputs of a tornado
 
 
 def _page_form_site_options(context: RequestContext) -> Options:
-    run = context.services.runs.find_run("", "study")
+    run = public_study(context.services)
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return []
     names = (
@@ -77,7 +78,7 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
     costs = context.services.runs.frame(run, "cost_sites")
     site = _page_site_or_first_costed(costs, values.text(TORNADO_SITE.name))
     return PageView(
-        subject=page_subject_of_run(run),
+        subject=page_subject_of_run(context, run),
         lede=_sites_page_lede(costs),
         facts=_console_site_cost_facts(costs, context.language),
         charts=_site_cost_charts(context, run, site),

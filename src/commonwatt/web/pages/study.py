@@ -14,6 +14,7 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.public_study import pinned_study_id, public_study
 from commonwatt.web.request_context import RequestContext
 
 if TYPE_CHECKING:
@@ -24,7 +25,14 @@ _CHOICES = 30
 
 
 def _study_run_options(context: RequestContext) -> Options:
-    newest: Options = [("", Message("the newest study"))]
+    first = Message("the newest study")
+    if pinned := pinned_study_id(context.services):
+        # A pin whose run is gone pins nothing; the newest study is then shown.
+        shown = public_study(context.services)
+        if shown is not None and shown.run_id == pinned:
+            title = context.translate(run_title_message(shown.title, shown.parameters))
+            first = Message("the public study, {title}", {"title": title})
+    newest: Options = [("", first)]
     runs = [run for run in context.services.runs.list_runs() if run.kind in KINDS][:_CHOICES]
     return [*newest, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
@@ -32,7 +40,9 @@ def _study_run_options(context: RequestContext) -> Options:
 RUN_OF_STUDY = PageParameter(
     name="run",
     label=Message("Study"),
-    meaning=Message("Id of the study's run; the newest study where nothing is given."),
+    meaning=Message(
+        "Id of the study's run; the public study where nothing is given, else the newest one."
+    ),
     kind=ParameterKind.CHOICE,
     options=_study_run_options,
     longest=16,
@@ -51,14 +61,27 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
     Raises:
         RunNotFoundError: A run is named that is not there.
     """
-    return context.services.runs.find_run(values.text(RUN_OF_STUDY.name), *KINDS)
+    run_id = values.text(RUN_OF_STUDY.name)
+    if not run_id:
+        return public_study(context.services)
+    return context.services.runs.find_run(run_id, *KINDS)
 
 
-def page_subject_of_run(run: Run) -> PageSubject:
-    """Return what a page about a study says it is about."""
+def page_subject_of_run(
+    context: RequestContext, run: Run, pinned: str | None = None
+) -> PageSubject:
+    """Return what a page about a study says it is about.
+
+    Args:
+        context: Who looks.
+        run: The study.
+        pinned: Id of the pinned study, where a list has asked for it already.
+    """
+    public = pinned_study_id(context.services) if pinned is None else pinned
     return PageSubject(
         title=run_title_message(run.title, run.parameters),
         what_if=run.run_id if recipe_changes(run.parameters) else "",
+        public=run.run_id == public,
     )
 
 

@@ -48,7 +48,7 @@ from commonwatt.runs.titles import run_title_message
 from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
-from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.kinds import KINDS, task_programme_title
 from commonwatt.web.tasks.lifecycle import (
     MOST_ATTEMPTS,
     TASK_BIRTH,
@@ -104,12 +104,12 @@ def start_task(
     """
     if kind not in KINDS:
         raise PageNotFoundError(kind[:40], found=Message("no such kind of run"))
-    parameters = KINDS[kind].checked_parameters(given_parameters)
+    parameters = KINDS[kind].checked_parameters(given_parameters, services.settings.store)
     work_id = secrets.token_hex(6)
     row = {
         "work_id": work_id,
         "kind": kind,
-        "title": parameters.get("programme", kind).capitalize(),
+        "title": task_programme_title(services.settings.store, parameters["programme"]),
         "parameters": json.dumps(parameters),
         "account": account,
         "state": TaskState.WAITING.value,
