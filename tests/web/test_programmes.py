@@ -316,8 +316,11 @@ def test_only_who_may_start_runs_hands_in_a_programme(console, small, role):
     may = role in ACTION_ROLES[ConsoleAction.START_RUN]
     with console.visitor(role) as visitor:
         assert (_upload(visitor, text, files).status_code == 303) is may
-        assert (visitor.get("/programmes", headers=HTML).status_code == 200) is may
-        assert (visitor.get("/programmes/harbour/file").status_code == 200) is may
+        sees = role in ACTION_ROLES[ConsoleAction.SEE_PLANS]
+        page = visitor.get("/programmes", headers=HTML)
+        assert (page.status_code == 200) is sees
+        assert ('action="/programmes"' in page.text) is may
+        assert (visitor.get("/programmes/harbour/file").status_code == 200) is sees
 
 
 def test_a_form_of_another_site_or_without_its_token_is_refused(console, small):

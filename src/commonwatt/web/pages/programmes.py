@@ -102,7 +102,7 @@ def programmes_page_view(
 PAGE = Page(
     name="programmes",
     title=Message("Own programmes"),
-    action=ConsoleAction.START_RUN,
+    action=ConsoleAction.SEE_PLANS,
     build=build_programmes_page,
     parameters=(ADDED,),
     template="programmes.html",
