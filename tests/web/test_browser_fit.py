@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import TimeoutError, sync_playwright
+from playwright.sync_api import TimeoutError as BrowserTimeoutError
+from playwright.sync_api import sync_playwright
 
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.registry import PAGES
@@ -33,7 +34,8 @@ ADDRESSES = (
 # A box is cut where its contents are wider than it and it neither scrolls nor lets them show. What
 # only screen readers read is one pixel wide on purpose. SVG has its own measure, with its charts.
 MEASURE = """() => {
-  const faults = [], shown = (e) => e.checkVisibility({opacityProperty: true, visibilityProperty: true});
+  const faults = [];
+  const shown = (e) => e.checkVisibility({opacityProperty: true, visibilityProperty: true});
   const name = (e) =>
     `${e.tagName.toLowerCase()}.${e.className} ${e.textContent.trim().slice(0, 40)}`;
   const over = document.documentElement.scrollWidth - innerWidth;
@@ -127,7 +129,7 @@ def page_in(browser, console):
 
 def _wait_until_charts_follow(page):
     """Let a live chart take the new width; where the page stays too wide, the measure says so."""
-    with suppress(TimeoutError):
+    with suppress(BrowserTimeoutError):
         page.wait_for_function(
             "() => document.documentElement.scrollWidth <= innerWidth", timeout=5000
         )

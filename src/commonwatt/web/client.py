@@ -51,6 +51,7 @@ class FactData:
     label: str
     value: str
     note: str
+    extent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,7 @@ class TableListing:
         rows: Where its rows come from.
         headings: The columns on screen, in order; files hold every column.
         note: What a reader should know, such as a definition.
+        extent: Of how many GPUs and how long its figures speak.
         folded: Shown only on its own page and under its chart.
     """
 
@@ -118,6 +119,7 @@ class TableListing:
     rows: TableRows
     headings: Sequence[ColumnHeading]
     note: Message | None = None
+    extent: Message | None = None
     folded: bool = False
 
 
@@ -182,12 +184,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlineFact:
-    """A headline figure: its definition in `note`, and where it leads."""
+    """A headline figure: its definition in `note`, of what in `extent`, and where it leads."""
 
     label: Message
     value: str
     note: Message | None = None
     link: str = ""
+    extent: Message | None = None
 
 
 def page_headline_fact_of_figure(
@@ -199,6 +202,7 @@ def page_headline_fact_of_figure(
     note: Message | None = None,
     link: str = "",
     currency: str = "",
+    extent: Message | None = None,
 ) -> HeadlineFact:
     """Return a headline figure with the label and the form that the catalogue gives it."""
     return HeadlineFact(
@@ -210,6 +214,7 @@ def page_headline_fact_of_figure(
         value=measure_value_text(value, figure, language, currency=currency),
         note=note,
         link=link,
+        extent=extent,
     )
 
 

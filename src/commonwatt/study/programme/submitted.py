@@ -170,8 +170,8 @@ def programme_reach_faults(file: ProgrammeFile, attached: frozenset[str]) -> Ite
                 f'file, or "{SHIPPED}NAME"'
             )
     if file.funding is not None and file.funding.country not in COUNTRIES.names():
-        names = ", ".join(COUNTRIES.names())
-        yield f"funding.country: {file.funding.country!r} is no shipped country, want one of {names}"
+        country, names = file.funding.country, ", ".join(COUNTRIES.names())
+        yield f"funding.country: {country!r} is no shipped country, want one of {names}"
 
 
 def _named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:
@@ -218,7 +218,7 @@ def _check_submission(name: str, text: bytes, attached: Mapping[str, bytes]) -> 
 
 
 def _checked_whole_programme(path: Path, attached: frozenset[str]) -> Programme:
-    """Return a programme; refuse faults of the programme and of each alternative, before any other file is read."""
+    """Return a programme; its faults, and those of each alternative, come before other files."""
     file = read_programme_file(path)
     changed = [read_programme_file(path, part.change) for part in file.alternatives.values()]
     faults = dict.fromkeys(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from commonwatt.catalogue.measures import TableColumn, measure_label_message, measure_value_text
+from commonwatt.catalogue.measures import (
+    NUMBER,
+    TableColumn,
+    measure_label_message,
+    measure_value_text,
+)
 from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
+from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95, SUBMITTED
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
 from commonwatt.runs.titles import recipe_changes
 from commonwatt.web.cache import TableQuery
@@ -18,14 +24,16 @@ from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
     TableListing,
+    console_column_heading_of,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
+from commonwatt.web.pages.headline import StudyExtent, study_extent
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
-    run_choice_text,
     page_subject_of_run,
     page_without_study,
+    run_choice_text,
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -41,6 +49,13 @@ JOB = PageParameter(
     label=Message("Job"),
     meaning=Message("A job's name in the trace; the page then says when it ran and why it waited."),
     longest=200,
+)
+
+
+# One unit a table: beside waits in hours, an instant in seconds would be read as hours, too.
+_SUBMITTED_H: Final = replace(
+    JOBS.column("submit_s"),
+    measure=replace(SUBMITTED, form=NUMBER.with_digits(2).with_shown_unit("h")),
 )
 
 
@@ -70,12 +85,13 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     compared = (
         context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
     )
+    extent = study_extent(context, run)
     return PageView(
         subject=page_subject_of_run(context, run),
         lede=_fleet_page_lede(run.headline, context.language),
-        facts=_fleet_page_facts(run.headline, context.language),
+        facts=_fleet_page_facts(run.headline, context.language, extent),
         charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],
-        tables=_fleet_page_tables(context, run, compared or run),
+        tables=_fleet_page_tables(context, run, compared or run, extent),
         extra=_job_page_template_data(context, run, values.text("job")),
         notes=[
             Message(
@@ -102,22 +118,30 @@ def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
     )
 
 
-def _fleet_page_facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _fleet_page_facts(
+    head: dict[str, Any], language: str, extent: StudyExtent
+) -> list[HeadlineFact]:
     return [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
         ),
         page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
         ),
-        page_headline_fact_of_figure(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
-        page_headline_fact_of_figure(ENERGY, head["energy_kwh"], language),
+        page_headline_fact_of_figure(
+            QUEUE_DELAY_P95, head["p95_queue_delay_s"], language, extent=extent.use_note
+        ),
+        page_headline_fact_of_figure(
+            ENERGY, head["energy_kwh"], language, extent=extent.energy_note
+        ),
     ]
 
 
@@ -212,29 +236,29 @@ def _page_chart_series_of_column(column: TableColumn) -> ChartSeries:
     return ChartSeries(column.name, measure_label_message(column))
 
 
-def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
+def _fleet_page_tables(
+    context: RequestContext, run: Run, compared: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="jobs",
             title=Message("Jobs"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_jobs"),
-            headings=console_column_headings_of(
-                JOBS,
-                "job_id",
-                "tenant",
-                "gpus",
-                "submit_s",
-                "queue_delay_s",
-                "pending_s",
-                "state",
-                "preemptions",
-            ),
-            note=Message("Instants are seconds from the trace's origin."),
+            headings=[
+                *console_column_headings_of(JOBS, "job_id", "tenant", "gpus"),
+                console_column_heading_of(_SUBMITTED_H),
+                *console_column_headings_of(
+                    JOBS, "queue_delay_s", "pending_s", "state", "preemptions"
+                ),
+            ],
+            note=Message("Instants are hours from the trace's origin; files hold seconds."),
         ),
         TableListing(
             name="policies",
             title=Message("Policies compared"),
+            extent=extent.use_note,
             rows=rows(compared, "fleet_policies"),
             headings=console_column_headings_of(
                 POLICIES,
@@ -250,6 +274,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="tenants",
             title=Message("Service by tenant"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_tenants"),
             headings=console_column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
@@ -258,6 +283,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="sites",
             title=Message("By site"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_sites"),
             headings=console_column_headings_of(
                 SITES,
@@ -274,6 +300,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(
                 USE, "day", "site", "allocated_gpus", "available_gpus"
@@ -283,6 +310,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="queue",
             title=Message("The queue over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_queue"),
             headings=console_column_headings_of(QUEUE),
             folded=True,

@@ -150,6 +150,20 @@ class StudyExtent:
         return self.energy_note if name in at_end else self.use_note
 
     @property
+    def both_note(self) -> Message:
+        """The extent of a table that sets the slice's use beside the whole programme's debt."""
+        values = {
+            "gpus": f"{self.slice_gpus:,}",
+            "days": f"{self.arrival_days:.1f}",
+            "all": f"{self.programme_gpus or 0:,.0f}",
+        }
+        return Message(
+            "Cost: each GPU-hour, over the life of the machines. Use, waits and carbon: {gpus} "
+            "GPUs, {days} days. Borrowing and debt: the whole programme, {all} GPUs.",
+            values,
+        )
+
+    @property
     def week_note(self) -> Message:
         """The extent of a placement: the slice, in the first week that is planned."""
         values = {"gpus": f"{self.slice_gpus:,}"}

@@ -37,6 +37,7 @@ from commonwatt.web.pages.fans import (
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
+from commonwatt.web.pages.headline import StudyExtent, study_extent
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     borrowing_currency_of_page_run,
@@ -108,13 +109,14 @@ def _programme_page_lede(head: dict[str, Any]) -> Message:
 
 
 def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
-    head = run.headline
+    head, extent = run.headline, study_extent(context, run)
     facts = [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
         page_headline_fact_of_figure(
@@ -122,6 +124,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             head["mean_queue_delay_s"],
             context.language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
     ]
@@ -132,15 +135,18 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             cost,
             context.language,
             subject=site,
-            note=Message("levelised over the life of the machines"),
+            note=Message("levelised cost"),
+            extent=extent.hour_note,
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_programme_debt_facts(context, run)]
+    return [*facts, *_programme_debt_facts(context, run, extent)]
 
 
-def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
+def _programme_debt_facts(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[HeadlineFact]:
     head, currency = run.headline, borrowing_currency_of_page_run(run)
     if not currency:
         return []
@@ -152,6 +158,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
+            extent=extent.capital_note,
             link=link,
             currency=currency,
         ),
@@ -159,6 +166,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
+            extent=extent.debt_note,
             # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
@@ -248,7 +256,9 @@ def _debt_fan_chart() -> Chart:
     )
 
 
-def _alternatives_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
+def _alternatives_table_listings(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows, currency = context.services.runs.rows, borrowing_currency_of_page_run(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
@@ -257,6 +267,7 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
             headings=console_column_headings_of(ALTERNATIVES, *shown, currency=currency),
+            extent=extent.both_note if currency else extent.use_note,
         ),
         TableListing(
             name="break-even",
@@ -274,6 +285,7 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
                 "source",
             ),
             note=Message("One input moves at a time; the nearest come first."),
+            extent=extent.hour_note,
         ),
     ]
 
@@ -289,12 +301,14 @@ def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
 
 def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
+    extent = study_extent(context, run)
     tables = [
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(USE, "day", "site", "allocated_gpus"),
+            extent=extent.energy_note,
             folded=True,
         )
     ]
@@ -305,10 +319,11 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
                 headings=page_site_cost_headings(),
+                extent=extent.hour_note,
             )
         )
     if has(run, "alternatives"):
-        tables += _alternatives_table_listings(context, run)
+        tables += _alternatives_table_listings(context, run, extent)
     if has(run, "funding_fan_with"):
         tables.append(
             TableListing(
@@ -316,6 +331,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("The fan with the programme"),
                 rows=_debt_fan_rows(context, run),
                 headings=page_debt_fan_headings(),
+                extent=extent.debt_note,
                 folded=True,
             )
         )
