@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import TimeoutError as BrowserTimeoutError
 from playwright.sync_api import sync_playwright
 
@@ -15,8 +16,8 @@ from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.supervisor import start_task
 from tests.proofs import PROOFS
 from tests.web.console import running
-from tests.web.sample import sample_store
-from tests.web.test_browser import CHROMIUM
+from tests.web.sample import sample_store, sample_what_if
+from tests.web.test_browser import CHROMIUM, RULES
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +117,8 @@ def page_in(browser, console):
             reduced_motion="reduce",
         )
         contexts.append(context)
+        # The first opening of Treasury compiles its engine; beside other loads that takes a while.
+        context.set_default_timeout(240_000)
         cookies = {"language": language, session_cookie_name(console.desk.settings): session.secret}
         context.add_cookies(
             [{"name": k, "value": v, "url": console.address} for k, v in cookies.items()]
@@ -231,3 +234,61 @@ def test_a_live_axis_stands_in_the_zone_of_the_page_and_not_of_the_browser(brows
     # 20:15 UTC is 04:15 of the next day in Hong Kong and 15:15 in New York.
     assert "4:20am" in drawn
     assert "3:20pm" not in drawn
+
+
+def _axe_findings(page):
+    violations = Axe().run(page, options=RULES).response["violations"]
+    return [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in violations]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_form_with_errors_is_whole_by_keyboard_and_for_a_screen_reader(
+    page_in, console, language
+):
+    page = page_in(language, width=1280)
+    page.goto(f"{console.address}/programmes")
+    page.locator("#h-name").focus()
+    page.keyboard.type("mine")
+    page.keyboard.press("Tab")  # the file
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "h-text"
+    page.keyboard.type("title = 'x'\nseed = -1\n")
+    page.keyboard.press("Tab")  # what is attached
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#faults")
+    # What was typed is there to be mended, the faults are announced, and each box leads to them.
+    assert "seed = -1" in page.locator("#h-text").input_value()
+    assert page.locator("#faults").get_attribute("role") == "alert"
+    assert "seed" in page.locator("#faults").inner_text()
+    for box in ("#h-name", "#h-text"):
+        assert page.locator(box).get_attribute("aria-invalid") == "true"
+        assert "faults" in page.locator(box).get_attribute("aria-describedby").split()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(MEASURE) == []
+    assert page.evaluate(COVERED) == []
+    assert _axe_findings(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert _axe_findings(page) == []
+
+
+def test_new_pages_have_no_accessibility_finding(browser, tmp_path):
+    run = sample_store(tmp_path)
+    changed = sample_what_if(tmp_path, ["sites.west.power_price=+50%"], energy_cost_usd=13_674.8)
+    with running(tmp_path, time_zone="Asia/Hong_Kong") as console:
+        session = console.session(*ConsoleRole)
+        context = browser.new_context(reduced_motion="reduce")
+        name = session_cookie_name(console.desk.settings)
+        context.add_cookies([{"name": name, "value": session.secret, "url": console.address}])
+        page, faults = context.new_page(), {}
+        for address in ("comparison", f"programme?run={changed.run_id}", f"runs?run={run.run_id}",
+                        "programmes"):  # fmt: skip
+            page.goto(f"{console.address}/{address}")
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 844})
+                _wait_until_charts_follow(page)
+                if found := page.evaluate(MEASURE) + _axe_findings(page):
+                    faults[address, width] = found
+        context.close()
+    assert not faults

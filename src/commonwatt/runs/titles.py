@@ -54,7 +54,7 @@ def written_change(change: str) -> str:
 
 def recipe_changes(parameters: Mapping[str, Any]) -> list[str]:
     """Return the changes that a run's parameters hold, as a list or as one text."""
-    changes = parameters.get(WHAT_IF_PARAMETER) or []
+    changes: str | list[str] = parameters.get(WHAT_IF_PARAMETER) or ""
     return changes.split() if isinstance(changes, str) else list(changes)
 
 

@@ -151,7 +151,8 @@ def _job_entry_body(tx: sa.Connection, project: str, step: str, job: str) -> dic
     subject = f"room/{project}/{part}/{job}"
     # The first entry says on what it runs; the second, how it ended.
     entries = ledger_entries_on(tx, kind=f"sandbox.{step}", subject=subject, limit=1)
-    return next((dict(entry.body) for entry in entries), {})
+    bodies: list[dict[str, Any]] = [dict(entry.body) for entry in entries]
+    return bodies[0] if bodies else {}
 
 
 def _visible_votes(

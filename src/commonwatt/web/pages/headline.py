@@ -191,9 +191,8 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
     arrival_s, end_s = context.services.cache.cached_text(
         f"run/{run.run_id}/extent", lambda: _first_to_last_s(context, run)
     ).split()
-    gpus = (
-        runs.frame(run, "funding_capital")["gpus"].sum() if runs.has(run, "funding_capital") else 0
-    )
+    sized = runs.has(run, "funding_capital")
+    sizes: list[float] = runs.frame(run, "funding_capital")["gpus"].to_list() if sized else []
     years = (
         runs.frame(run, "funding_years")["fiscal_year"].to_list()
         if runs.has(run, "funding_years")
@@ -203,7 +202,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
         slice_gpus=run.headline["gpus"],
         arrival_days=float(arrival_s) / 86_400,
         makespan_days=float(end_s) / 86_400,
-        programme_gpus=gpus or None,
+        programme_gpus=sum(sizes) or None,
         first_year=str(years[0]) if years else "",
         last_year=str(years[-1]) if years else "",
     )
