@@ -39,14 +39,23 @@ if TYPE_CHECKING:
     metavar="PATH=CHANGE",
     help="Change an input, as sites.west.power_price=+50% or fleet.order=qssf; may be repeated.",
 )
+@option(
+    "--pdf",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.pdf",
+    help="Print the report to this file, with page numbers; a Chromium must be installed.",
+)
 @store_option
-def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResult:
+def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Path) -> CommandResult:
     """Run a programme file, or a shipped one by its name, and write one report."""
+    from commonwatt.report.pdf import find_chromium, write_report_pdf
     from commonwatt.runs import RunStore
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.usecases import run_study
 
     load_programme(programme, what_if)  # a faulty file leaves no store behind
+    if pdf is not None:
+        find_chromium()  # before the study, which takes longer than to be told that none is there
     opened = RunStore(store)
     spoken = command_language(click.get_current_context())
     study_run = run_study(
@@ -56,6 +65,9 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
         what_if=what_if,
         report_progress=click_echo_message_to_stderr,
     )
+    if pdf is not None:
+        write_report_pdf(study_run.report, pdf)
+        click_echo_message_to_stderr(Message("Printed: {path}", {"path": fspath(pdf)}))
     return CommandResult(
         data=_command_json_of_study_run(study_run),
         text=lambda tongue: _study_run_terminal_text(study_run, tongue),

@@ -37,12 +37,21 @@ def save_frame_as_parquet_and_csv(
 
     Each file appears under its name only once it is complete.
     """
-    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
-    with file_draft(parquet, synced=synced) as draft:
-        frame.write_parquet(draft, compression="zstd", statistics=False)
+    csv = folder / f"{name}.csv"
+    parquet = save_frame_as_parquet(frame, folder, name, synced=synced)
     with file_draft(csv, synced=synced) as draft:
         frame.write_csv(draft)
     return parquet, csv
+
+
+def save_frame_as_parquet(
+    frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
+) -> Path:
+    """Write `frame` as `name`.parquet under `folder`, whole or not at all; return its path."""
+    parquet = folder / f"{name}.parquet"
+    with file_draft(parquet, synced=synced) as draft:
+        frame.write_parquet(draft, compression="zstd", statistics=False)
+    return parquet
 
 
 def save_text(text: str, path: Path, *, mode: int = 0o666, synced: bool = True) -> Path:

@@ -13,6 +13,7 @@ from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
 from commonwatt.study.stages.demand import programme_scheduling_policies
+from commonwatt.study.stages.effect import DEBT_EFFECT_STAGE, DebtEffectStageInputs
 from commonwatt.study.stages.fleet import fleet_stage, fleet_stage_headline_figures
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
@@ -44,6 +45,7 @@ class BaseCase:
         sites: Its sites with their costs; None where one has neither cells nor rent.
         capital_stage: Capital and running cost by site; None where there are no costs.
         variant_stage: What its cost is recomputed from; None likewise.
+        effect_stage: What its capital does to debt and reserves; None where nobody borrows.
     """
 
     programme: Programme
@@ -51,6 +53,7 @@ class BaseCase:
     sites: list[StudyCostedSite] | None
     capital_stage: StageResult | None
     variant_stage: StageResult | None
+    effect_stage: StageResult | None
 
     @property
     def capital(self) -> list[dict[str, Any]]:
@@ -60,7 +63,7 @@ class BaseCase:
     @property
     def stages(self) -> list[StageResult]:
         """Its stages, each once."""
-        every = (self.fleet, self.capital_stage, self.variant_stage)
+        every = (self.fleet, self.capital_stage, self.variant_stage, self.effect_stage)
         return [stage for stage in every if stage is not None]
 
 
@@ -96,7 +99,12 @@ def compute_base_case(
     sites = programme_costed_sites(programme, fleet.data["measured"])
     if sites is None:
         return BaseCase(
-            programme=programme, fleet=fleet, sites=None, capital_stage=None, variant_stage=None
+            programme=programme,
+            fleet=fleet,
+            sites=None,
+            capital_stage=None,
+            variant_stage=None,
+            effect_stage=None,
         )
     part = programme.file.funding
     capital_inputs = CapitalStageInputs.of(sites, fleet, part)
@@ -117,6 +125,11 @@ def compute_base_case(
         sites=sites,
         capital_stage=capital,
         variant_stage=stages.get_or_compute(VARIANT_STAGE, variant_inputs),
+        effect_stage=None
+        if part is None
+        else stages.get_or_compute(
+            DEBT_EFFECT_STAGE, DebtEffectStageInputs.of(capital, programme, part)
+        ),
     )
 
 
@@ -174,7 +187,8 @@ def _study_funding_stage(
     )
     # Added after the cache: running cost is part of it, decides no debt path here, and must not
     # make a new one.
-    return replace(funding, data=funding.data | {"capital": base.capital})
+    effect = base.effect_stage.data if base.effect_stage is not None else None
+    return replace(funding, data=funding.data | {"capital": base.capital, "effect": effect})
 
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:

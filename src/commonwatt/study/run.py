@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +16,32 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
+    ReportPageOne,
     ReportSection,
+    ReportStamp,
     ReportTable,
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import Run, RunDraft, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.runs.titles import changed_title_message
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
+    debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.formulas.cached import WrittenTable
+from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
+from commonwatt.study.sections.glossary import study_glossary
 from commonwatt.study.sections.stage import (
     ALTERNATIVES_SECTION_STAGE,
     COST_SECTION_STAGE,
@@ -41,10 +49,14 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    study_page_one_of_stage,
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet import (
+    fleet_metrics_of_stage,
+    is_schedule_of_programme_moved,
+)
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -102,20 +114,17 @@ def run_study(
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
+    written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
     # When jobs move, every alternative would have to be simulated again; both sides then leave them
     # out, so that the rows still compare.
-    alike = not changes or "schedule" not in stages.computed
+    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
     if not alike:
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
     findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = (
-        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
-        if changes
-        else []
-    )
+    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
@@ -137,10 +146,12 @@ class _StudyFindings:
     result: StudyResult
     comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    alternatives_left_out: bool = False
 
     def tables(self) -> dict[str, pl.DataFrame]:
         more = alternatives_tables(self.comparison) if self.comparison else {}
-        return study_tables(self.result) | more
+        effects = debt_effect_tables(self.result.base_case, self.comparison)
+        return study_tables(self.result) | more | effects
 
 
 def _compute_study_findings(
@@ -154,7 +165,8 @@ def _compute_study_findings(
         report_progress(Message(note["text"], note["values"]))
     compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
     more = alternatives_headline_figures(compared) if compared else {}
-    return _StudyFindings(drawn, compared, study_headline_figures(drawn) | more)
+    facts = study_headline_figures(drawn) | more
+    return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
 
 
 def _study_what_if_rows(
@@ -226,15 +238,15 @@ class _StudyReport:
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
-    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+    def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
         return study_figures(
             self.programme,
             findings.result,
             findings.comparison,
             basis,
-            tables,
-            self.stages.lineage_by_key,
+            written,
+            self.stages,
         )
 
     def report(self, figures: list[FigureNode]) -> Report:
@@ -250,7 +262,22 @@ class _StudyReport:
             origins=study_programme_figure_origins(
                 figures, self.programme.label_translations(language), language
             ),
+            page_one=self.page_one(),
+            glossary=study_glossary(language),
+            stamp=ReportStamp(day=_report_day(), version=__version__, run_id=self.recipe.run_id),
         )
+
+    def page_one(self) -> ReportPageOne:
+        findings = self.findings
+        summary = study_page_one_summary(
+            self.programme,
+            findings.result,
+            findings.comparison,
+            stages=self.stages,
+            language=self.language,
+            alternatives_left_out=findings.alternatives_left_out,
+        )
+        return study_page_one_of_stage(self.stages, summary, self.language)
 
     def sections(self) -> list[ReportSection]:
         sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
@@ -266,7 +293,7 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     words = study_report.programme.label_translations(language)
     drawn = study_report.findings.result
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(drawn, words, language),
+        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words),
                       language)
     ]  # fmt: skip
     for stage, answer in (
@@ -286,13 +313,15 @@ def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
 
 
 def _fleet_section_figures(
-    drawn: StudyResult, words: dict[str, str], language: str
+    study_report: _StudyReport, words: dict[str, str]
 ) -> tuple[FleetSummary, Tables]:
-    fleet = drawn.base_case.fleet
+    drawn = study_report.findings.result
+    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage(drawn.base_case.fleet)
     summary = FleetSummary(
         policy=fleet.data["policy"],
-        figures=fleet_metrics_of_stage(fleet),
-        notes=fleet.data["notes"][language],
+        figures=figures,
+        notes=fleet.data["notes"][study_report.language],
+        extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
     tables = study_tables(drawn)
     return summary, {
@@ -303,6 +332,13 @@ def _fleet_section_figures(
 def _alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> AlternativesSummary:
+    result, programme = study_report.findings.result, study_report.programme
+    extents = study_extents(
+        programme,
+        result.base_case.fleet,
+        [row["gpus"] for row in comparison.alternative_rows],
+        result.funding.data["years"][-1]["fiscal_year"] if result.funding is not None else "",
+    )
     return AlternativesSummary(
         rows=localise_programme_labels(comparison.alternative_rows, words),
         break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
@@ -310,22 +346,19 @@ def _alternatives_summary(
         second=comparison.second,
         best_cheaper_share=comparison.best_cheaper_share,
         currency=study_report.currency,
+        slice_extent=extents.arrivals,
+        programme_extent=extents.whole,
+        debt_extent=extents.debt,
     )
 
 
 def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
-    draft, tables = store.draft(study_report.recipe), study_report.tables()
+    draft = store.draft(study_report.recipe)
     try:
-        for name, table in tables.items():
-            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
-        for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(study_report.currency)
-            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
-            # of the run.
-            draft.add_table(name, declared.checked_frame(table), as_csv=False)
-        figures = study_report.figures(tables | dict(basis.tables), basis)
+        written = _write_study_tables(draft, study_report, basis)
+        figures = study_report.figures(written, basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
@@ -338,6 +371,40 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
     except BaseException:
         store.discard(draft)
         raise
+
+
+def _report_day() -> str:
+    """Return the day that a report bears: that of the run, as its manifest has it, too.
+
+    SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
+    bytes on another day (reproducible-builds.org).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return at.date().isoformat()
+
+
+def _write_study_tables(
+    draft: RunDraft, study_report: _StudyReport, basis: StudyBasis
+) -> dict[str, WrittenTable]:
+    currency = study_report.currency
+    shown = {
+        name: checked_study_table(name, table, currency)
+        for name, table in study_report.tables().items()
+    }
+    beneath = {
+        name: BASIS[name].in_currency(currency).checked_frame(table)
+        for name, table in basis.tables.items()
+    }
+    for name, frame in (shown | beneath).items():
+        # Parquet alone of the basis: nobody reads these rows, and some of these tables are among
+        # the largest of the run.
+        draft.add_table(name, frame, as_csv=name not in beneath)
+    digests = draft.parquet_sha256_by_table
+    return {
+        name: WrittenTable(name=name, sha256=digests[name], frame=frame)
+        for name, frame in (shown | beneath).items()
+    }
 
 
 def _programme_and_run_sources_table(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.measures import (
@@ -20,25 +19,12 @@ from commonwatt.catalogue.measures import (
     shown_measure_unit,
 )
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.catalogue.tables import TableSchema
-
-
-class ChartForm(StrEnum):
-    """How a chart is drawn; each has a drawing without script and one with."""
-
-    LINES = "lines"  # long series over a number: uPlot
-    AREAS = "areas"  # the same, stacked: uPlot
-    FAN = "fan"  # bands around a median over names: ECharts
-    BARS = "bars"  # horizontal, stacked, by name: ECharts
-    COLUMNS = "columns"  # vertical, stacked, by name: ECharts
-    RANGES = "ranges"  # from a low to a high by name, with a mark: ECharts
-    POINTS = "points"  # one mark a series by name, or x against y: ECharts
-    HEAT = "heat"  # a value by two names: ECharts
-    LIVE = "live"  # lines that grow while the page is open: uPlot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,65 +107,6 @@ class TableListing:
     note: Message | None = None
     extent: Message | None = None
     folded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ChartSeries:
-    """One line, bar part or mark of a chart: a column and what it is called.
-
-    Args:
-        column: Column of the chart's table.
-        label: What the legend says; a name from the data is a plain string.
-        where: For tables in long form: only rows whose column has this value.
-        low: For `FAN` and `RANGES`: the column of the lower edge.
-        high: The column of the upper edge.
-    """
-
-    column: str
-    label: Message | str
-    where: tuple[str, str] | None = None
-    low: str = ""
-    high: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A chart over one of the page's tables.
-
-    Args:
-        name: Its name in addresses.
-        title: Its heading.
-        caption: What it shows, under which definition, and what to see in it; also
-            what a screen reader says.
-        form: How it is drawn.
-        table: Name of the `TableListing` that it draws and that stands for it without eyes.
-        x: Column of the horizontal axis, or of the names in `BARS` and `RANGES`.
-        x_label: Label of the horizontal axis.
-        series: What is drawn.
-        unit: Unit of the values, as the axis says it, where no measure says it.
-        measure: What the values are: label, unit and conversion come from the catalogue.
-        currency: The money of the values, where they are in a country's own.
-        y: Column of the vertical names, for `HEAT`.
-        logarithmic: Whether values stand on a logarithmic axis.
-        line: A column drawn as a dashed line over stacked areas or columns.
-        feed: Address of new points, for `LIVE`.
-    """
-
-    name: str
-    title: Message
-    caption: Message
-    form: ChartForm
-    table: str
-    x: str
-    x_label: Message | str = ""
-    series: Sequence[ChartSeries]
-    unit: str = ""
-    measure: Measure | TableColumn | None = None
-    currency: str = ""
-    y: str = ""
-    logarithmic: bool = False
-    line: ChartSeries | None = None
-    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

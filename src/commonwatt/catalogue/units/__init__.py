@@ -15,6 +15,7 @@ from commonwatt.catalogue.units.convert import (
     convert,
     is_same_unit_kind,
     parse_quantity,
+    quantity_number_and_unit_text,
 )
 from commonwatt.catalogue.units.parse import parse_unit
 from commonwatt.catalogue.units.show import format_quantity, format_unit
@@ -29,4 +30,5 @@ __all__ = [
     "is_same_unit_kind",
     "parse_quantity",
     "parse_unit",
+    "quantity_number_and_unit_text",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ import polars as pl
 
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text, measure_label_text
 from commonwatt.catalogue.shared import DAY
-from commonwatt.catalogue.tables import TableSchema
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
     AUC,
@@ -33,11 +31,11 @@ from commonwatt.clinic.engines.evidence import (
 from commonwatt.clinic.engines.evidence.metrics import observed_over_expected
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 from commonwatt.clinic.usecases.charts import (
-    clinician_against_model_svg,
-    institution_funnel_svg,
-    model_over_time_svg,
-    monitor_evidence_svg,
-    patient_subgroups_svg,
+    clinician_against_model_chart,
+    institution_funnel_chart,
+    model_over_time_chart,
+    monitor_evidence_chart,
+    patient_subgroup_charts,
 )
 from commonwatt.clinic.usecases.example import (
     PATH_STEP_DAYS,
@@ -54,6 +52,7 @@ from commonwatt.report import (
     ReportTable,
     report_fact,
     report_figure,
+    report_panels_figure,
     report_table_of_rows,
 )
 
@@ -88,10 +87,7 @@ def clinic_models_section_and_tables(
             language,
         ),
         facts=_clinic_report_facts(example, comparison, language),
-        figures=[
-            _clinic_section_figure(drawn, frames[drawn.table.name], example, language)
-            for drawn in _DRAWN
-        ],
+        figures=_clinic_section_figures(frames, example, language),
         tables=[
             _clinic_models_table(example, language),
             _clinician_against_model_auc_table(comparison, language),
@@ -208,29 +204,37 @@ def _labelled_auc_estimates(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _ClinicChart:
-    """A chart of the section: the table that it draws, its words and what draws it."""
-
-    name: str
-    table: TableSchema
-    title: Message
-    caption: Message
-    draw: Callable[[pl.DataFrame, ClinicExample, str], str]
-
-
-def _clinic_section_figure(
-    drawn: _ClinicChart, frame: pl.DataFrame, example: ClinicExample, language: str
-) -> ReportFigure:
-    return report_figure(
-        f"clinic-{drawn.name}",
-        drawn.table,
-        frame,
-        language,
-        title=drawn.title,
-        caption=drawn.caption,
-        svg=drawn.draw(frame, example, language),
+def _clinic_section_figures(
+    frames: Mapping[str, pl.DataFrame], example: ClinicExample, language: str
+) -> list[ReportFigure]:
+    models = [model.name for model in example.models]
+    alarm_days = _monitor_alarm_days(example)
+    charts = (
+        (model_over_time_chart(models, alarm_days), tables.CLINIC_OVER_TIME),
+        (monitor_evidence_chart(models, alarm_days), tables.CLINIC_EVIDENCE),
+        (institution_funnel_chart(models), tables.CLINIC_FUNNEL),
+        (clinician_against_model_chart(), tables.CLINIC_VOICES),
     )
+    figures = [
+        report_figure(
+            f"clinic-{chart.name}",
+            chart,
+            table,
+            frames[table.name],
+            language,
+        )
+        for chart, table in charts
+    ]
+    subgroups = report_panels_figure(
+        "clinic-subgroups",
+        patient_subgroup_charts(),
+        tables.CLINIC_SUBGROUPS,
+        frames[tables.CLINIC_SUBGROUPS.name],
+        language,
+        title=Message("Groups of patients"),
+        caption=Message("Intervals at 95 %; a group with too few events is named and left empty."),
+    )
+    return [*figures[:2], subgroups, *figures[2:]]
 
 
 def _clinic_model_over_time_points(example: ClinicExample) -> pl.DataFrame:
@@ -243,10 +247,6 @@ def _clinic_model_over_time_points(example: ClinicExample) -> pl.DataFrame:
     )
 
 
-def _clinic_model_over_time_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
-    return model_over_time_svg(frame, _monitor_alarm_days(example), language)
-
-
 def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
@@ -257,20 +257,10 @@ def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
     )
 
 
-def _clinic_monitor_evidence_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
-    # Drawn on a logarithmic axis, which has no place for nought.
-    charted = frame.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
-    return monitor_evidence_svg(charted, _monitor_alarm_days(example), language)
-
-
-def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {"model": model.name, "day": int(model.monitor_result.alarm_at[0])}
-            for model in example.models
-        ],
-        schema={"model": pl.String, "day": pl.Int64},
-    ).filter(pl.col("day") >= 0)
+def _monitor_alarm_days(example: ClinicExample) -> list[int]:
+    days = [int(model.monitor_result.alarm_at[0]) for model in example.models]
+    # Below nought stands for a monitor that never rang.
+    return [day for day in days if day >= 0]
 
 
 def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
@@ -313,54 +303,6 @@ def _clinic_doctor_and_model_estimates(
             for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
         ]
     )
-
-
-_DRAWN: Final = (
-    _ClinicChart(
-        "over-time",
-        tables.CLINIC_OVER_TIME,
-        Message("Observed over expected by day"),
-        Message("Each point is one day of one model; the line marks the day of the alarm."),
-        _clinic_model_over_time_svg,
-    ),
-    _ClinicChart(
-        "evidence",
-        tables.CLINIC_EVIDENCE,
-        Message("Evidence of each monitor"),
-        Message(
-            "The highest that the evidence against a model has stood, over the limit of its"
-            " alarm; above one it has rung."
-        ),
-        _clinic_monitor_evidence_svg,
-    ),
-    _ClinicChart(
-        "subgroups",
-        tables.CLINIC_SUBGROUPS,
-        Message("Groups of patients"),
-        Message("Intervals at 95 %; a group with too few events is named and left empty."),
-        lambda frame, _, language: patient_subgroups_svg(frame, language),
-    ),
-    _ClinicChart(
-        "funnel",
-        tables.CLINIC_FUNNEL,
-        Message("Institutions"),
-        Message(
-            "By chance alone one institution in five hundred lies beyond the outer curves, and"
-            " one in twenty beyond the inner ones."
-        ),
-        lambda frame, _, language: institution_funnel_svg(frame, language),
-    ),
-    _ClinicChart(
-        "voices",
-        tables.CLINIC_VOICES,
-        Message("Model, doctor, and both together"),
-        Message(
-            "AUC for being alive after two months, with intervals at 95 %; what both know"
-            " together is lost where the doctor is not asked before the advice."
-        ),
-        lambda frame, _, language: clinician_against_model_svg(frame, language),
-    ),
-)
 
 
 def _observed_over_expected_of_day(sketch: ScoreSketch) -> float:

@@ -15,7 +15,7 @@ from typing import Annotated, Final, get_args
 from pydantic import BeforeValidator, Field
 
 from commonwatt.catalogue.errors import UnitError
-from commonwatt.catalogue.units import parse_quantity
+from commonwatt.catalogue.units import parse_quantity, quantity_number_and_unit_text
 
 # What people write where we count in another unit. A price without a unit is nearly always one
 # per kWh, and a remedy that named the MWh would be obeyed and wrong a thousandfold.
@@ -55,15 +55,18 @@ def scaled_programme_quantity(text: str, factor: float) -> str:
     """Return a quantity times `factor`, in the unit that it is written in.
 
     Raises:
-        ValueError: The text does not start with a number.
+        ValueError: The text has no number, or one that can be read in two ways.
 
-    >>> scaled_programme_quantity("0.056 USD/kWh", 1.5)
-    '0.084 USD/kWh'
+    >>> scaled_programme_quantity("0.056 USD/kWh", 1.5), scaled_programme_quantity("1 200 W", 2)
+    ('0.084 USD/kWh', '2400 W')
     """
-    parts = _NUMBER.fullmatch(text)
-    if parts is None:
-        raise ValueError(f"{text!r} is not a number with a unit")
-    return f"{float(parts[1]) * factor:.12g} {parts[2]}".strip()
+    # By the parser that reads the file: what takes the first digits alone for the number makes
+    # twice 1 200 W to 2 200 W.
+    try:
+        number, unit = quantity_number_and_unit_text(text)
+    except UnitError:
+        raise ValueError(f"{text!r} is not a number with a unit") from None
+    return f"{number * factor:.12g} {unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)

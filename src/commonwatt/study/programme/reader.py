@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,11 +12,19 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from commonwatt.core.errors import ProgrammeError, TableError, table_cell_location
+from commonwatt.core.errors import (
+    InputError,
+    ProgrammeError,
+    TableError,
+    TraceError,
+    table_cell_location,
+)
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
-from commonwatt.fleet.domain.workload import Bools, Workload
+from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
+from commonwatt.fleet.io.traces import job_location_in_trace
+from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.runs import InputFile
 from commonwatt.study.programme.changes import Document, apply_programme_changes
 from commonwatt.study.programme.localised import LocalisedText
@@ -72,7 +81,22 @@ class Programme:
             ProgrammeError: The alternative's changes leave faults; all are listed.
         """
         # Read anew with the changes, so that an alternative is checked as the edited file would be.
-        return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
+        with self.naming_alternative(name):
+            return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
+
+    @contextmanager
+    def naming_alternative(self, name: str) -> Generator[None]:
+        """Let an error inside name the alternative: the file as written has no such fault."""
+        try:
+            yield
+        except InputError as error:
+            where = error.where.removeprefix(self.path.name).lstrip(", ")
+            raise type(error)(
+                ": ".join(filter(None, (f"{self.path.name}, alternatives.{name}", where))),
+                found=error.found,
+                wanted=error.wanted,
+                remedy=error.remedy,
+            ) from error
 
     def fleet(self) -> Fleet:
         """Return the nodes, site by site in the order of the file; every tenant may use them."""
@@ -125,10 +149,61 @@ class Programme:
         return quota or None
 
     def workload_with_tenant_site_limits(self, workload: Workload) -> Workload:
-        """Return the jobs with the sites that their tenant's limits let them run at."""
+        """Return the jobs with the sites that their tenant's limits and their own let them run at.
+
+        Raises:
+            TraceError: A job names a site that is not declared, or only sites without nodes or
+                beyond its tenant's limits.
+        """
         masks = np.array(self.tenant_site_masks(workload.tenant_names), dtype=np.int64)
-        names = tuple(site.name for site in self.sites)
-        return replace(workload, sites=masks[workload.tenant], site_names=names)
+        by_tenant, names = masks[workload.tenant], tuple(site.name for site in self.sites)
+        # The trace may say of one job where its data may go; a programme that says nothing of its
+        # tenant takes nothing of that back.
+        own = self._site_masks_of_jobs(workload)
+        both = np.where(own == ANY, by_tenant, np.where(by_tenant == ANY, own, own & by_tenant))
+        # No bit left would read as no limit at all.
+        shut_out = (workload.sites != ANY) & ((own == ANY) | (both == ANY))
+        if shut_out.any():
+            at = int(shut_out.argmax())
+            open_to_it = int(by_tenant[at]) or (1 << len(names)) - 1
+            raise self._job_sites_error(
+                workload,
+                at,
+                _site_names_of_mask(int(workload.sites[at]), workload.site_names),
+                Message(
+                    "one of the built sites open to its tenant: {names}",
+                    {"names": ", ".join(_site_names_of_mask(open_to_it, names))},
+                ),
+            )
+        return replace(workload, sites=both, site_names=names)
+
+    def _site_masks_of_jobs(self, workload: Workload) -> I64:
+        """Return the built sites that each job itself names, as bits; 0: it names none."""
+        place = {site.name: i for i, site in enumerate(self.sites)}
+        declared = [site.name for site in self.file.sites]
+        masks = np.zeros(len(workload), np.int64)
+        for bit, name in enumerate(workload.site_names):
+            naming = (workload.sites & (1 << bit)) != 0
+            if name not in declared and naming.any():
+                raise self._job_sites_error(
+                    workload,
+                    int(naming.argmax()),
+                    [name],
+                    Message("one of {names}", {"names": ", ".join(declared)}),
+                )
+            if name in place:
+                masks |= np.where(naming, np.int64(1) << place[name], 0)
+        return masks
+
+    def _job_sites_error(
+        self, workload: Workload, at: int, names: list[str], wanted: Message
+    ) -> TraceError:
+        return TraceError(
+            job_location_in_trace(workload, at, self.trace.name, "sites"),
+            found=shown_trace_cell("|".join(names)),
+            wanted=wanted,
+            remedy=Message("Change the sites of the job, the limits of its tenant, or the nodes."),
+        )
 
     def resident_sites(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's data may go, shape (tenants, built sites)."""
@@ -338,7 +413,13 @@ def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
     except ValidationError as error:
         faults = [
-            f"{_dotted_field_path(e['loc'])}: {_programme_fault_text(e['msg'], e['input'])}"
+            # What is wrong with the whole file has no path, and its sentence names the place.
+            ": ".join(
+                filter(
+                    None,
+                    (_dotted_field_path(e["loc"]), _programme_fault_text(e["msg"], e["input"])),
+                )
+            )
             # All faults at once: a file with ten of them is not to be run ten times.
             for e in error.errors()
         ]
@@ -452,6 +533,10 @@ def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
             found=str(error).splitlines()[0],
             wanted=Message("a table in CSV or Parquet with one row an hour"),
         ) from None
+
+
+def _site_names_of_mask(mask: int, names: Sequence[str]) -> list[str]:
+    return [name for bit, name in enumerate(names) if mask >> bit & 1]
 
 
 def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:

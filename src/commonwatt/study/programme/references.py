@@ -22,9 +22,8 @@ class _NameUse:
 def programme_reference_faults(file: ProgrammeFile) -> list[str]:
     """Return a sentence for every name declared twice or used but not declared."""
     faults = [*_names_declared_twice(file), *_undeclared_name_faults(file)]
-    faults += (
-        [] if faults else _latency_limit_faults(file)
-    )  # a limit is asked of names that are known
+    # A limit is asked of names that are known.
+    faults += [] if faults else [*_residency_faults(file), *_latency_limit_faults(file)]
     if len(file.sites) > _MOST_SITES:
         faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
     return faults
@@ -48,12 +47,7 @@ def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[str]:
 def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
-    built = [site.name for site in file.built_sites()]
     for i, tenant in enumerate(file.tenants):
-        # The sites exist, and none has a node: an alternative may build them, but here such jobs
-        # could run nowhere.
-        if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
-            yield _NameUse(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
         yield from (_NameUse(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
         if tenant.origin is not None:
             yield _NameUse(f"tenants.{i}.origin", tenant.origin, sites)
@@ -62,6 +56,17 @@ def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     for i, site in enumerate(file.sites):
         for j, pool in enumerate(site.pools):
             yield _NameUse(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
+
+
+def _residency_faults(file: ProgrammeFile) -> Iterator[str]:
+    """Yield a sentence for each tenant whose data may go to no site that has a node."""
+    built = [site.name for site in file.built_sites()]
+    for i, tenant in enumerate(file.tenants):
+        # The sites exist, and none has a node: an alternative may build them, but here such jobs
+        # could run nowhere.
+        if tenant.sites and not set(tenant.sites) & set(built):
+            names = ", ".join(map(repr, tenant.sites))
+            yield f"tenants.{i}.sites: {names}: no node is built there; built: {', '.join(built)}"
 
 
 def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
@@ -73,6 +78,8 @@ def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
             continue
         where, origin = f"tenants.{i}.latency", tenant.origin or file.sites[0].name
         may = [s.name for s in file.built_sites() if not tenant.sites or s.name in tenant.sites]
+        if not may:
+            continue  # the residency rule says so
         away_ms = {s: 0.0 if s == origin else rtt_ms.get(frozenset({origin, s})) for s in may}
         unknown = [name for name, rtt in away_ms.items() if rtt is None]
         known = {name: rtt for name, rtt in away_ms.items() if rtt is not None}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -405,6 +405,60 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
     def built_sites(self) -> list[SitePart]:
         """Return the sites that have nodes; the others wait for an alternative."""
         return [site for site in self.sites if any(pool.nodes for pool in site.pools)]
+
+
+@dataclass(frozen=True, slots=True)
+class NumericKey:
+    """A key of the file whose value is a number, a quantity or a list of them.
+
+    Args:
+        path: Its place, `*` standing for each part of a list or of a table of named parts.
+        is_whole: Whether only whole numbers stand there.
+    """
+
+    path: tuple[str, ...]
+    is_whole: bool
+
+
+def numeric_programme_keys(
+    section: type[ProgrammeSection] = ProgrammeFile, path: tuple[str, ...] = ()
+) -> Iterator[NumericKey]:
+    """Yield every key of the schema that holds a number, in the order of the file.
+
+    >>> [".".join(key.path) for key in numeric_programme_keys(LatencyPart)]
+    ['rtt']
+    """
+    for name, about in section.model_fields.items():
+        numbers, below = _numbers_and_sections_in_type(about.annotation)
+        if numbers:
+            yield NumericKey((*path, name), is_whole=numbers == {int})
+        for part, is_many in below:
+            yield from numeric_programme_keys(part, (*path, name, *(["*"] if is_many else [])))
+
+
+def _numbers_and_sections_in_type(
+    annotation: object, *, is_many: bool = False
+) -> tuple[set[type], list[tuple[type[ProgrammeSection], bool]]]:
+    """Return the kinds of number in a type, and its sections with whether there may be many."""
+    if isinstance(annotation, type) and issubclass(annotation, ProgrammeSection):
+        return set(), [(annotation, is_many)]
+    if annotation in {int, float}:
+        return {cast("type", annotation)}, []
+    numbers, sections = set[type](), list[tuple[type[ProgrammeSection], bool]]()
+    # The first argument of Annotated is the type; what follows it are bounds and units.
+    inner = get_args(annotation)
+    inner = inner[:1] if get_origin(annotation) is Annotated else inner
+    many = is_many or get_origin(annotation) in {list, dict}
+    for each in inner if get_origin(annotation) is not Literal else ():
+        more_numbers, more_sections = _numbers_and_sections_in_type(each, is_many=many)
+        numbers |= more_numbers
+        sections += more_sections
+    return numbers, sections
+
+
+def whole_number_programme_keys() -> frozenset[str]:
+    """Return the names of the keys at which only whole numbers stand."""
+    return frozenset(key.path[-1] for key in numeric_programme_keys() if key.is_whole)
 
 
 def parse_programme(document: dict[str, Any]) -> ProgrammeFile:

@@ -7,7 +7,9 @@ from typing import Any
 
 from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
+from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.siting.usecases.report import siting_cost_section_body
+from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent
 from commonwatt.study.stages.sites import study_cost_input_text
 
 Answer = dict[str, Any]
@@ -19,6 +21,9 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
         siting_cost_section_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").translate(language),
         lede=_programme_gpu_hour_cost_lede(answer, language),
+        extent=Message(
+            EXTENT_TEXT[FigureExtent.GPU_HOUR].text, {"prices": str(PRICE_YEAR)}
+        ).translate(language),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "

@@ -11,7 +11,7 @@ import polars as pl
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64
-from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
+from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs, gpu_hour_cost_summary
 from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
 from commonwatt.study.programme.schema import RentPart
@@ -32,6 +32,7 @@ DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
 Answer = dict[str, Any]
 Row = dict[str, Any]
+DrawnCosts = tuple[str, F64, pl.DataFrame]  # a site, cost by draw, inputs of the first draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,30 +67,27 @@ class CostStageInputs:
 def compute_cost(inputs: CostStageInputs) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+    drawn: list[DrawnCosts] = []
     seed = inputs.seed
     for site in inputs.sites:
-        label = str(site.site.title)
         if site.cells is not None:
-            site_rows = measured_site_cost_rows(
-                site.cells, label=label, draws=inputs.draws, seed=seed
-            )
+            # Once for the summary and for the table of draws: they are what takes the time.
+            spread = draw_gpu_hour_costs(site.cells, draws=inputs.draws, seed=seed)
+            label = str(site.site.title)
+            site_rows = measured_site_cost_rows(site.cells, label=label, spread=spread)
+            drawn.append(study_drawn_site_costs(site.site.name, site.cells, spread.cost, seed))
         else:
             site_rows = _rented_site_cost_rows_by_table(site, seed)
+            drawn.append(_study_rented_site_drawn_costs(site, seed))
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    drawn = (_study_site_drawn_costs(site, inputs.draws, seed) for site in inputs.sites)
     return StageResult(data=rows, tables=study_basis_cost_draw_tables(drawn))
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
-def _study_site_drawn_costs(
-    site: StudyCostedSite, draws: int, seed: int
-) -> tuple[str, F64, pl.DataFrame]:
-    """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
-    if site.cells is not None:
-        return study_drawn_site_costs(site.site.name, site.cells, draws, seed)
+def _study_rented_site_drawn_costs(site: StudyCostedSite, seed: int) -> DrawnCosts:
     prices = _study_rent_price_draws_usd(site, seed)
     return study_rent_cost_draws_and_prices(
         site.site.name, prices, prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)

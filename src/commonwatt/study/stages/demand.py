@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.io.traces import check_jobs_fit_fleet, read_traces
 from commonwatt.fleet.io.traces.read import TracesRead
 from commonwatt.fleet.usecases.inputs import FleetInputs
+from commonwatt.runs import InputFile
 from commonwatt.study.programme.reader import Programme
 
 
@@ -24,15 +26,20 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
         TraceError: A job could never run.
         ProgrammeError: The demand names a tenant that the trace lacks.
     """
-    demand = programme.file.demand
-    mapping = programme.mapping and programme.mapping.path
-    read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
+    read = _traces_read(programme.trace, programme.file.demand.format, programme.mapping)
     fleet = programme.fleet()
     workload = workload_in_gpu_slices(
         programme.workload_with_tenant_site_limits(_jobs_of_named_tenants(programme, read)), fleet
     )
     check_jobs_fit_fleet(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
+
+
+# Every policy and alternative of a study runs the same trace. By its digest, so that a file that
+# was edited is read anew; the last one alone, because a trace may be large.
+@lru_cache(maxsize=1)
+def _traces_read(trace: InputFile, form: str | None, mapping: InputFile | None) -> TracesRead:
+    return read_traces([trace.path], format=form, mapping=mapping and mapping.path)
 
 
 def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:

@@ -13,10 +13,8 @@ from commonwatt.operate.domain.measures import (
     RUNNING_JOBS,
 )
 from commonwatt.operate.domain.tables import ACTIONS, HELD_OVER_TIME, JOBS, NODES, TENANTS
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     PageView,
     TableListing,
     console_column_headings_of,

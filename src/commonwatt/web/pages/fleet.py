@@ -5,22 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from commonwatt.catalogue.measures import (
-    NUMBER,
-    TableColumn,
-    measure_label_message,
-    measure_value_text,
-)
+from commonwatt.catalogue.measures import NUMBER, measure_value_text
 from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95, SUBMITTED
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
+from commonwatt.report.charts.specification import Chart
 from commonwatt.runs.titles import recipe_changes
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
@@ -90,7 +83,7 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
         subject=page_subject_of_run(context, run),
         lede=_fleet_page_lede(run.headline, context.language),
         facts=_fleet_page_facts(run.headline, context.language, extent),
-        charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],
+        charts=_fleet_page_charts(context, run),
         tables=_fleet_page_tables(context, run, compared or run, extent),
         extra=_job_page_template_data(context, run, values.text("job")),
         notes=[
@@ -145,95 +138,18 @@ def _fleet_page_facts(
     ]
 
 
-def _gpu_use_and_queue_charts(context: RequestContext, run: Run) -> list[Chart]:
+def _fleet_page_charts(context: RequestContext, run: Run) -> list[Chart]:
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.fleet.usecases import charts
+
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
-    days = Message("Days from the first submission")
     return [
-        Chart(
-            name="use",
-            title=Message("Allocated GPUs by site"),
-            caption=Message("Mean of each bin, stacked."),
-            form=ChartForm.AREAS,
-            table="use",
-            x="day",
-            x_label=days,
-            # A site's name comes from the programme and is never translated.
-            series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
-            unit="GPU",
-        ),
-        Chart(
-            name="queue",
-            title=Message("The queue"),
-            caption=Message("Jobs that waited and the GPUs that they requested, mean of each bin."),
-            form=ChartForm.LINES,
-            table="queue",
-            x="day",
-            x_label=days,
-            series=[
-                _page_chart_series_of_column(QUEUE.column("waiting_jobs")),
-                _page_chart_series_of_column(QUEUE.column("waiting_gpus")),
-            ],
-        ),
+        charts.gpu_use_chart(sites),
+        charts.queue_chart(),
+        charts.queue_delay_by_tenant_chart(),
+        charts.gpu_energy_by_site_chart(),
+        charts.queue_delay_by_policy_chart(),
     ]
-
-
-def _tenant_energy_policy_page_charts() -> list[Chart]:
-    return [
-        Chart(
-            name="tenants",
-            title=Message("Who waits"),
-            caption=Message(
-                "Queue delay by tenant: a bar from the median to the 95th percentile, "
-                "a dot at the mean."
-            ),
-            form=ChartForm.RANGES,
-            table="tenants",
-            x="tenant",
-            series=[
-                ChartSeries(
-                    "mean_h", measure_label_message(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"
-                ),
-            ],
-            measure=TableColumn.of(QUEUE_DELAY, unit="h"),
-        ),
-        Chart(
-            name="energy",
-            title=Message("Where the energy went"),
-            caption=Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-            form=ChartForm.BARS,
-            table="sites",
-            x="site",
-            measure=TableColumn.of(ENERGY, unit="MWh"),
-            series=[
-                _page_chart_series_of_column(SITES.column("busy_mwh")),
-                _page_chart_series_of_column(SITES.column("idle_mwh")),
-                _page_chart_series_of_column(SITES.column("overhead_mwh")),
-            ],
-        ),
-        Chart(
-            name="policies",
-            title=Message("Other policies on the same demand"),
-            caption=Message(
-                "Each policy replays the same trace on the same machines. The "
-                "shortest-job-first order knows every run time, as no real scheduler does; it "
-                "shows what could be won."
-            ),
-            form=ChartForm.POINTS,
-            table="policies",
-            x="policy",
-            series=[
-                _page_chart_series_of_column(POLICIES.column("mean_queue_delay_s")),
-                _page_chart_series_of_column(POLICIES.column("p95_queue_delay_s")),
-            ],
-            measure=QUEUE_DELAY,
-            logarithmic=True,
-        ),
-    ]
-
-
-def _page_chart_series_of_column(column: TableColumn) -> ChartSeries:
-    """Return a declared column as a line of a chart."""
-    return ChartSeries(column.name, measure_label_message(column))
 
 
 def _fleet_page_tables(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.shared import (
-    DEBT_GDP,
-    FISCAL_YEAR,
-    GPU_HOUR_COST,
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
     UTILISATION,
 )
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.tables import USE
+from commonwatt.report.charts.specification import Chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
     ALTERNATIVES_BREAK_EVEN,
@@ -22,9 +19,6 @@ from commonwatt.study.measures import (
     DEBT_GDP_LAST,
 )
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
@@ -33,7 +27,6 @@ from commonwatt.web.page_view import (
     page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
-    BANDS,
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
@@ -51,6 +44,8 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from commonwatt.runs import Run
 
 
@@ -175,85 +170,22 @@ def _programme_debt_facts(
 
 
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.fleet.usecases.charts import gpu_use_chart
+    from commonwatt.siting.usecases.charts import gpu_hour_cost_band_chart
+    from commonwatt.study.charts import study_alternatives_cost_chart
+    from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+
     has = context.services.runs.has
-    charts = [_gpu_use_chart(context, run)]
-    if has(run, "cost_sites"):
-        charts.append(_gpu_hour_cost_chart())
-    if has(run, "alternatives"):
-        charts.append(_programme_page_alternatives_cost_chart())
-    if has(run, "funding_fan_with"):
-        charts.append(_debt_fan_chart())
-    return charts
-
-
-def _gpu_use_chart(context: RequestContext, run: Run) -> Chart:
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
-    return Chart(
-        name="use",
-        title=Message("Allocated GPUs by site"),
-        caption=Message("Mean of each bin, stacked."),
-        form=ChartForm.AREAS,
-        table="use",
-        x="day",
-        x_label=Message("Days from the first submission"),
-        series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
-        unit="GPU",
-    )
-
-
-def _gpu_hour_cost_chart() -> Chart:
-    return Chart(
-        name="cost",
-        title=Message("What a GPU-hour costs"),
-        caption=Message(
-            "A bar from the 5th to the 95th percentile of all inputs, a dot at the median."
-        ),
-        form=ChartForm.RANGES,
-        table="cost",
-        x="site",
-        measure=GPU_HOUR_COST,
-        series=[
-            ChartSeries(
-                "p50_usd_per_gpu_hour", BAND_90.label,
-                low="p5_usd_per_gpu_hour", high="p95_usd_per_gpu_hour",
-            )
-        ],
-    )  # fmt: skip
-
-
-def _programme_page_alternatives_cost_chart() -> Chart:
-    return Chart(
-        name="alternatives",
-        title=Message("Other ways to build it"),
-        caption=Message(
-            "What a GPU-hour costs under each alternative: a bar from the 5th to the 95th "
-            "percentile of all inputs, a dot at the medians."
-        ),
-        form=ChartForm.RANGES,
-        table="alternatives",
-        x="alternative",
-        measure=GPU_HOUR_COST,
-        series=[
-            ChartSeries(
-                "cost_usd_per_gpu_hour", BAND_90.label,
-                low="cost_p5_usd_per_gpu_hour", high="cost_p95_usd_per_gpu_hour",
-            )
-        ],
-    )  # fmt: skip
-
-
-def _debt_fan_chart() -> Chart:
-    return Chart(
-        name="debt",
-        title=Message("Public debt over GDP, with the programme"),
-        caption=Message("The median, the middle half and nine tenths of the paths."),
-        form=ChartForm.FAN,
-        table="debt",
-        x="fiscal_year",
-        x_label=FISCAL_YEAR.label,
-        series=BANDS,
-        measure=DEBT_GDP,
-    )
+    charts = [gpu_use_chart(sites)]
+    if has(run, "cost_sites"):
+        charts.append(gpu_hour_cost_band_chart())
+    if has(run, "alternatives"):
+        charts.append(study_alternatives_cost_chart())
+    if has(run, "funding_fan_with"):
+        charts.append(debt_with_and_without_need_chart(suffix="_share"))
+    return charts
 
 
 def _alternatives_table_listings(
@@ -291,12 +223,16 @@ def _alternatives_table_listings(
 
 
 def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
-    return TableRows(
-        key=f"programme/fan/{run.run_id}",
-        load=lambda: page_fan_columns_named_as_shares(
-            context.services.runs.frame(run, "funding_fan_with")
-        ),
-    )
+    def load_debt_fan() -> pl.DataFrame:
+        from commonwatt.treasury.usecases.charts import debt_with_and_without_need_frame
+
+        frame = context.services.runs.frame
+        both = debt_with_and_without_need_frame(
+            frame(run, "funding_fan_with"), frame(run, "funding_fan_without")
+        )
+        return page_fan_columns_named_as_shares(both)
+
+    return TableRows(key=f"programme/fan/{run.run_id}", load=load_debt_fan)
 
 
 def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListing]:

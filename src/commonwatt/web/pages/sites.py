@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import measure_cell_text, measure_label_message
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import (
-    GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P50,
     GPU_HOUR_COST_P95,
@@ -16,6 +15,7 @@ from commonwatt.catalogue.shared import (
 )
 from commonwatt.catalogue.units import format_unit
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart
 from commonwatt.siting.domain.cost_inputs import INPUTS, RENT_INPUT, cost_input_label
 from commonwatt.siting.domain.tables import (
     COST_CELLS,
@@ -26,9 +26,6 @@ from commonwatt.siting.domain.tables import (
     PLACE_SITES,
 )
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     ColumnHeading,
     HeadlineFact,
     PageView,
@@ -157,79 +154,29 @@ def _console_site_cost_facts(
 
 
 def _site_cost_charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
-    parts = (
-        context.services.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
-    )
-    charts = [
-        Chart(
-            name="stack",
-            title=Message("What the cost is made of"),
-            caption=Message("Levelised cost by site at the medians of all inputs, stacked."),
-            form=ChartForm.BARS,
-            table="parts",
-            x="site",
-            measure=GPU_HOUR_COST,
-            series=[ChartSeries("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
-        ),
-        Chart(
-            name="tornado",
-            title=Message("What drives the cost at {site}", {"site": site}),
-            caption=Message(
-                "The cost when one input goes from its 5th to its 95th percentile and all others "
-                "stay at their medians; the twelve widest."
-            ),
-            form=ChartForm.RANGES,
-            table="tornado",
-            x="label",
-            measure=GPU_HOUR_COST,
-            series=[
-                ChartSeries(
-                    "median_usd_per_gpu_hour", BAND_90.label,
-                    low="low_usd_per_gpu_hour", high="high_usd_per_gpu_hour",
-                )
-            ],
-        ),
-    ]  # fmt: skip
-    if context.services.runs.has(run, "place_hourly"):
-        charts.append(_hourly_placement_chart(context, run))
-    return charts
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.siting.usecases import charts
 
-
-def _hourly_placement_chart(context: RequestContext, run: Run) -> Chart:
-    pools = context.services.runs.frame(run, "place_sites")["pool"].to_list()
-    return Chart(
-        name="hourly",
-        title=Message("Which load where, hour by hour"),
-        caption=Message("The optimal placement of a week under latency and residency, stacked."),
-        form=ChartForm.AREAS,
-        table="hourly",
-        x="hour",
-        x_label=measure_label_message(PLACE_HOURLY.column("hour")),
-        series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
-        unit="GPU",
-    )
+    runs = context.services.runs
+    parts = runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
+    drawn = [charts.gpu_hour_cost_stack_chart(parts), charts.siting_cost_tornado_chart(site)]
+    if runs.has(run, "place_hourly"):
+        pools = runs.frame(run, "place_sites")["pool"].to_list()
+        drawn.append(charts.siting_placement_load_chart(pools))
+    return drawn
 
 
 def _site_tornado_rows(context: RequestContext, run: Run, site: str) -> TableRows:
-    """Return the widest inputs of one site, low before high."""
+    """Return the widest inputs of one site."""
 
     def load_site_tornado() -> pl.DataFrame:
         import polars as pl
 
-        at = context.services.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
-        low, high = "cost_at_p5_usd_per_gpu_hour", "cost_at_p95_usd_per_gpu_hour"
         return (
             context.services.runs.frame(run, "cost_tornado")
             .filter(pl.col("site") == site)
             .sort("swing_usd_per_gpu_hour", descending=True)
             .head(_SHOWN)
-            .with_columns(
-                # A higher input may lower the cost, as more use does, so the cost at its 5th
-                # percentile may be the higher end.
-                low_usd_per_gpu_hour=pl.min_horizontal(low, high),
-                high_usd_per_gpu_hour=pl.max_horizontal(low, high),
-                median_usd_per_gpu_hour=pl.lit(at["at_medians_usd_per_gpu_hour"][0]),
-            )
             .pipe(lambda frame: _with_named_inputs(frame, context.language))
         )
 

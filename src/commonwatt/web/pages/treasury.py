@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import measure_label_message, measure_value_text
+from commonwatt.catalogue.measures import measure_value_text
 from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.treasury.domain.measures import (
     CEILING_CHANCE_EVER,
-    CHANGE_INTEREST,
     DEBT,
     FIRST_BREACH,
     RESERVES,
-    STEP_LEVEL,
 )
 from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
@@ -29,7 +26,6 @@ from commonwatt.web.page_view import (
     page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
-    BANDS,
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
@@ -188,60 +184,24 @@ def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[Headlin
 
 
 def _treasury_page_charts(explored: ChangedCountry) -> list[Chart]:
-    money = explored.country.money_column_name
-    year = FISCAL_YEAR.label
-    charts = [
-        Chart(
-            name="fan",
-            title=DEBT_GDP.label,
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.treasury.usecases import charts
+
+    drawn = [
+        replace(
+            charts.debt_fan_chart(DEBT_GDP, DEBT_GDP.label, suffix="_share"),
+            line=ChartSeries("planned_debt_gdp_share", Message("planned")),
             caption=Message(
                 "The median, the middle half and nine tenths of the paths. The planned path is "
                 "dashed."
             ),
-            form=ChartForm.FAN,
-            table="fan",
-            x="fiscal_year",
-            x_label=year,
-            series=BANDS,
-            line=ChartSeries("planned_debt_gdp_share", Message("planned")),
-            measure=DEBT_GDP,
         ),
-        Chart(
-            name="parts",
-            title=Message("What moves the ratio"),
-            caption=Message(
-                "Each year's change of debt over GDP, by what made it; the parts add up to the "
-                "change."
-            ),
-            form=ChartForm.COLUMNS,
-            table="years",
-            x="fiscal_year",
-            x_label=year,
-            series=[
-                ChartSeries(column.name, measure_label_message(column))
-                for column in CHANGED_YEARS.columns
-                if column.name.startswith("change_")
-            ],
-            measure=CHANGE_INTEREST,
-        ),
-        Chart(
-            name="bridge",
-            title=Message("From the published balance to income less expense"),
-            caption=Message(
-                "The first year. The published balance counts borrowed money and money from "
-                "other public pockets as income."
-            ),
-            form=ChartForm.BARS,
-            table="bridge",
-            x="step",
-            series=[ChartSeries(money("level"), STEP_LEVEL.label)],
-            measure=STEP_LEVEL,
-            currency=explored.country.currency,
-        ),
+        charts.debt_decomposition_chart(DEBT_GDP.label),
+        charts.balance_bridge_chart(explored.country.currency),
     ]
     if explored.country.reserves is not None:
-        charts.append(_debt_and_reserves_page_chart(explored, year))
-    return charts
+        drawn.append(_debt_and_reserves_page_chart(explored, FISCAL_YEAR.label))
+    return drawn
 
 
 def _debt_and_reserves_page_chart(explored: ChangedCountry, year: Message) -> Chart:

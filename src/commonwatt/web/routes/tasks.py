@@ -10,9 +10,9 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 import commonwatt.web.tasks.supervisor as works
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme
 from commonwatt.web.errors import PageNotFoundError
-from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
@@ -138,12 +138,13 @@ def task_load_samples(
 
 def task_load_chart(context: SignedInContext, work_id: TaskId) -> Response:
     """Return how the live chart is drawn."""
-    from commonwatt.web.chart_data import console_chart_data
+    from commonwatt.report.charts.points import chart_points
     from commonwatt.web.render import empty_page_chart_frame
 
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     works.find_console_task(context.services, work_id)
-    return JSONResponse(console_chart_data(LOAD_CHART, empty_page_chart_frame(), context.language))
+    points = chart_points(LOAD_CHART, empty_page_chart_frame(), context.language)
+    return JSONResponse(points.as_data())
 
 
 def stop_console_task(
