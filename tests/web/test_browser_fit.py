@@ -276,14 +276,17 @@ def test_a_form_with_errors_is_whole_by_keyboard_and_for_a_screen_reader(
 def test_new_pages_have_no_accessibility_finding(browser, tmp_path):
     run = sample_store(tmp_path)
     changed = sample_what_if(tmp_path, ["sites.west.power_price=+50%"], energy_cost_usd=13_674.8)
+    # No name is so long that it makes a page wider than a phone.
+    long = sample_what_if(tmp_path, [f"sites.{'w' * 200}.power_price=+50%"], energy_cost_usd=1.0)
     with running(tmp_path, time_zone="Asia/Hong_Kong") as console:
         session = console.session(*ConsoleRole)
         context = browser.new_context(reduced_motion="reduce")
         name = session_cookie_name(console.desk.settings)
         context.add_cookies([{"name": name, "value": session.secret, "url": console.address}])
         page, faults = context.new_page(), {}
-        for address in ("comparison", f"programme?run={changed.run_id}", f"runs?run={run.run_id}",
-                        "programmes"):  # fmt: skip
+        addresses = ["comparison", "programmes", "runs", f"programme?run={changed.run_id}"]
+        addresses += [f"runs?run={run.run_id}", f"comparison?run={long.run_id}"]
+        for address in addresses:
             page.goto(f"{console.address}/{address}")
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 844})

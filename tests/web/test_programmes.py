@@ -365,6 +365,10 @@ def test_a_job_of_ones_own_programme_can_be_explained(console, small):
         run_id = KINDS["study"].run(store, given, lambda _: None)
         job = RunStore(store).table(run_id, "fleet_jobs")["job_id"][5]
         page = visitor.get(f"/fleet?run={run_id}&job={job}", headers=HTML).text
+        # A copy of a shipped programme may keep its title; its file tells the two apart.
+        assert "own programme mine.toml" in page
+        assert "Small (mine.toml) · 20" in page
+        assert "own programme" not in visitor.get("/fleet", headers=HTML).text
         assert f'name="programme" value="{key}"' in page
         work = visitor.post("/works/explain", json={"programme": key, "job": job}).json()
         assert find_console_task(console.desk, work["work_id"]).title == "Small"
@@ -381,3 +385,30 @@ def test_nothing_half_written_is_ever_listed(small, tmp_path, monkeypatch):
         submit_programme(tmp_path / "kept", "mine", text.encode(), files, check=stop)
     assert submitted_programmes(tmp_path / "kept") == []
     assert submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+
+
+def test_a_form_that_is_no_form_and_files_of_one_name_are_refused(console, small):
+    text, files = small
+    twice = [("attached", ("jobs.csv", data, "text/csv")) for data in (files["jobs.csv"], b"x")]
+    once = [("attached", (name, data, "text/csv")) for name, data in files.items()]
+    many = [("attached", (f"j{i}.csv", b"x", "text/csv")) for i in range(40)]
+    file = ("file", ("mine.toml", text.encode(), "application/toml"))
+    broken = {"content-type": "multipart/form-data; boundary=x", **HTML}
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        for parts, status in ((twice, 422), (once, 303), (many, 400)):
+            answer = visitor.post("/programmes", files=[file, *parts], headers=HTML)
+            assert answer.status_code == status, answer.text[-500:]
+        assert visitor.post("/programmes", content=b"--y", headers=broken).status_code in {400, 403}
+
+
+def test_a_title_of_any_length_and_sign_is_shown_as_it_is(console, small):
+    text, files = small
+    title = "{x} <b>&amp; " + "m" * 300
+    named = text.replace('{ en = "Small", zh-Hant = "小型計劃" }', f"'{title}'")
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        page = visitor.get(_upload(visitor, named, files).headers["location"], headers=HTML)
+        assert page.status_code == 200
+        assert title in unescape(page.text)
+        assert "<b>&amp;" not in page.text
+        for address in ("runs", "programmes"):
+            assert visitor.get(f"/{address}", headers=HTML).status_code == 200

@@ -153,10 +153,13 @@ class PageSubject:
         title: What it is called, with what was changed in a what-if.
         what_if: Id of its run where it is a what-if, so that nobody takes it for its base.
         public: Whether it is the study that was pinned as the public one.
+        own: File of a programme of one's own, which may bear the title of the one it was drawn
+            up from; empty for a programme that comes with Commonwatt.
     """
 
     title: Message
     what_if: str = ""
+    own: str = ""
     public: bool = False
 
 

@@ -80,7 +80,8 @@ WHAT_IF_RUN: Final = PageParameter(
 def build_comparison_page(context: RequestContext, values: PageValues) -> PageView:
     """Return the figures of a what-if beside those of the programme as written."""
     run = context.services.runs.find_run(values.text(WHAT_IF_RUN.name), KIND)
-    if run is None:
+    # A run of an earlier version may lack the table; there is then nothing to set side by side.
+    if run is None or not context.services.runs.has(run, "what_if"):
         return PageView(
             lede=Message(
                 "There is no what-if yet. Start a study on the page of runs, with a change such as "

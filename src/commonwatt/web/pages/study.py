@@ -52,7 +52,8 @@ RUN_OF_STUDY = PageParameter(
 def run_choice_text(context: RequestContext, run: Run) -> str:
     """Return a run as a choice of a form: what it is called, and when it was made."""
     title = context.translate(run_title_message(run.title, run.parameters))
-    return f"{title} · {context.instant(run.created_at)}"
+    own = own_programme_file(run)
+    return f"{title}{f' ({own})' if own else ''} · {context.instant(run.created_at)}"
 
 
 def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None:
@@ -82,7 +83,19 @@ def page_subject_of_run(
         title=run_title_message(run.title, run.parameters),
         what_if=run.run_id if recipe_changes(run.parameters) else "",
         public=run.run_id == public,
+        own=own_programme_file(run),
     )
+
+
+def own_programme_file(run: Run) -> str:
+    """Return the file of a study's programme where it is none of the shipped ones."""
+    from commonwatt.study.programme.reader import shipped_programmes
+
+    if run.kind not in KINDS or not run.inputs:
+        return ""
+    # The programme is the first input of every study.
+    name: str = run.inputs[0]["name"]
+    return "" if name.removesuffix(".toml") in shipped_programmes() else name
 
 
 def borrowing_currency_of_page_run(run: Run) -> str:

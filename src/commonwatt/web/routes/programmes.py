@@ -27,7 +27,7 @@ from commonwatt.web.auth.access import (
     posted_form_fields,
     requested_theme,
 )
-from commonwatt.web.errors import PageNotFoundError
+from commonwatt.web.errors import PageNotFoundError, ParameterError
 from commonwatt.web.pages.programmes import PAGE, RefusedProgramme, programmes_page_view
 from commonwatt.web.parameters import parse_page_values
 from commonwatt.web.render import page_html
@@ -101,6 +101,7 @@ async def posted_programme(request: Request) -> PostedProgramme:
             if isinstance(part, UploadFile):
                 # A field that was left empty is sent as a file without a name.
                 if part.filename and name == "attached":
+                    _check_named_once(attached, _file_name(part.filename))
                     attached[_file_name(part.filename)] = await part.read()
                 elif part.filename:
                     files[name] = await part.read()
@@ -110,7 +111,7 @@ async def posted_programme(request: Request) -> PostedProgramme:
     # Browsers send the lines of a text box with CR LF; the digest of a programme shall be that of
     # the file which was pasted there.
     pasted = fields.get("text", "").replace("\r\n", "\n").encode("utf-8", "replace")
-    stem = files.get("name", b"").decode("utf-8", "replace").rpartition(".")[0].lower()
+    stem = Path(files.get("name", b"").decode("utf-8", "replace")).stem.lower()
     return PostedProgramme(
         name=fields.get("name", "").strip() or stem,
         text=files.get("file", pasted),
@@ -119,6 +120,16 @@ async def posted_programme(request: Request) -> PostedProgramme:
 
 
 PostedProgrammeFields = Annotated[PostedProgramme, Depends(posted_programme)]
+
+
+def _check_named_once(attached: Mapping[str, bytes], name: str) -> None:
+    # Of two files of one name the last would win, and nobody would learn of the other.
+    if name in attached:
+        raise ParameterError(
+            "attached",
+            found=Message("two files called {name}", {"name": repr(name[:60])}),
+            wanted=Message("each file once"),
+        )
 
 
 def _file_name(name: str) -> str:
