@@ -22,9 +22,7 @@ def written(name, **columns):
     """Return a table with the digest of its Parquet file, as a draft of a run has it."""
     frame, file = pl.DataFrame(columns), io.BytesIO()
     frame.write_parquet(file, compression="zstd", statistics=False)
-    return WrittenTable(
-        name=name, sha256=hashlib.sha256(file.getvalue()).hexdigest(), frame=frame
-    )
+    return WrittenTable(name=name, sha256=hashlib.sha256(file.getvalue()).hexdigest(), frame=frame)
 
 
 def tables(gpus=(8, 8), jobs=(1.0, 2.0)):

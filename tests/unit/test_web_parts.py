@@ -42,9 +42,9 @@ def test_a_change_never_names_a_file(text):
         parse_console_what_if_changes(text)
 
 
-def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer():
+def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer(tmp_path):
     with pytest.raises(ParameterError, match="programme"):
-        KINDS["study"].checked_parameters({"programme": "/etc/passwd"})
+        KINDS["study"].checked_parameters({"programme": "/etc/passwd"}, tmp_path)
 
 
 def test_every_state_of_a_run_has_a_name_for_people():

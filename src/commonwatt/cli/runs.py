@@ -242,12 +242,22 @@ def _show_run_command_data(run: Run) -> dict[str, Any]:
 
 def _run_list_terminal_text(stored_runs: list[Run], language: str) -> str:
     from commonwatt.runs.measures import RUNS
+    from commonwatt.runs.titles import run_title_message
 
     if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
     columns = [RUNS.column(name) for name in ("run", "made_at", "kind", "title")]
+    titles = {
+        run.run_id: run_title_message(run.title, run.parameters).translate(language)
+        for run in stored_runs
+    }
     rows = [
-        {"run": run.run_id, "made_at": run.created_at, "kind": run.kind, "title": run.title}
+        {
+            "run": run.run_id,
+            "made_at": run.created_at,
+            "kind": run.kind,
+            "title": titles[run.run_id],
+        }
         for run in stored_runs
     ]
     return terminal_table(columns, rows, language)
@@ -262,6 +272,7 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
         TABLES,
         VERSION,
     )
+    from commonwatt.runs.titles import run_title_message
 
     inputs = [file | {"sha256": file["sha256"][:16]} for file in run.inputs]
     tables = [table | {"sha256": table["parquet_sha256"][:16]} for table in run.tables]
@@ -269,7 +280,7 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
     ending = ((SEED, f"{run.seed}"), (VERSION, run.version), (RESULT_DIGEST, run.result_sha256))
     return "\n".join(
         [
-            f"{run.title} ({run.kind})",
+            f"{run_title_message(run.title, run.parameters).translate(language)} ({run.kind})",
             indented(f"{run.run_id}  {run.created_at}  {folder}"),
             translate("Inputs", language),
             indented(terminal_table(INPUTS.columns, inputs, language)),

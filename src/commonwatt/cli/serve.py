@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ _path = click.Path(path_type=Path)
     "--sample", default="harbour", show_default=True,
     help='Programme that is run when there is no run yet; "" for none.',
 )  # fmt: skip
+@option(
+    "--time-zone", default="", envvar="COMMONWATT_TIME_ZONE",
+    help="Zone of every time that pages show, such as Asia/Hong_Kong "
+    "(or COMMONWATT_TIME_ZONE); the zone of this machine by default.",
+)  # fmt: skip
 @option("--oidc-issuer", default="", help="Address of an OpenID Connect provider.")
 @option("--oidc-client", default="", help="Name of this console at the provider.")
 @option("--oidc-secret-file", default="", help="File that holds the console's secret there.")
@@ -59,8 +65,9 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         serve_console,
     )
 
-    # First, so that a port that is taken is said at once and not after the database was made.
-    with bind_console_socket(host, port) as sock:
+    # First, so that a port that is taken is said at once and not after the database was made;
+    # closed whatever happens, as an option that is refused leaves nobody to answer there.
+    with closing(bind_console_socket(host, port)) as sock:
         settings = console_settings_for(store, sock, **given)
         link = prepare_console_link(settings)
         _print_cli_console_link(settings, link)

@@ -33,6 +33,7 @@ from commonwatt.runs import (
     StageResult,
     StageStore,
 )
+from commonwatt.runs.titles import changed_title_message
 from commonwatt.study.absent import (
     ALTERNATIVES,
     COST,
@@ -291,7 +292,8 @@ class _StudyReport:
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        title = Message("Programme: {title}", {"title": file.title.translate(language)})
+        named = changed_title_message(file.title.translate(language), self.programme.changes)
+        title = Message("Programme: {title}", {"title": named.translate(language)})
         return Report(
             title=title.translate(language),
             language=language,

@@ -53,6 +53,8 @@ from commonwatt.web.routes import (
     models,
     oidc,
     pages,
+    programmes,
+    studies,
 )
 from commonwatt.web.routes import (
     projects as rooms,
@@ -108,7 +110,7 @@ def console_app_on_services(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.openapi = describe_console_api(app)
-    for part in (files, account, oidc, works, rooms, models, cluster, pages):
+    for part in (files, account, oidc, works, programmes, studies, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(
         RequestGuardMiddleware,

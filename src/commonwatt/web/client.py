@@ -51,6 +51,7 @@ class FactData:
     label: str
     value: str
     note: str
+    extent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class ConsoleClient:
         "report": ("GET", "/runs/{run_id}/report"),
         "works": ("GET", "/works"),
         "start": ("POST", "/works/{work}"),
+        "add_programme": ("POST", "/programmes"),
         "work": ("GET", "/works/{work_id}/state"),
         "feed": ("GET", "/works/{work_id}/feed"),
         "stop": ("POST", "/works/{work_id}/stop"),
@@ -249,6 +251,17 @@ class ConsoleClient:
         return _dataclass_from_console_json(
             TaskData, self._response_of_console_route("start", work=kind, body=parameters).json()
         )
+
+    def add_programme(self, name: str, text: str) -> str:
+        """Hand in a programme and return the key under which it is started.
+
+        Raises:
+            ForbiddenError: The token's account may not start runs.
+            ParameterError: The programme holds faults; nothing of it is kept.
+        """
+        body = {"name": name, "text": text}
+        answer = self._response_of_console_route("add_programme", body=body).json()
+        return str(answer["programme"])
 
     def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""

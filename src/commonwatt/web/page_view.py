@@ -96,6 +96,7 @@ class TableListing:
         rows: Where its rows come from.
         headings: The columns on screen, in order; files hold every column.
         note: What a reader should know, such as a definition.
+        extent: Of how many GPUs and how long its figures speak.
         folded: Shown only on its own page and under its chart.
     """
 
@@ -104,17 +105,19 @@ class TableListing:
     rows: TableRows
     headings: Sequence[ColumnHeading]
     note: Message | None = None
+    extent: Message | None = None
     folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlineFact:
-    """A headline figure: its definition in `note`, and where it leads."""
+    """A headline figure: its definition in `note`, of what in `extent`, and where it leads."""
 
     label: Message
     value: str
     note: Message | None = None
     link: str = ""
+    extent: Message | None = None
 
 
 def page_headline_fact_of_figure(
@@ -126,6 +129,7 @@ def page_headline_fact_of_figure(
     note: Message | None = None,
     link: str = "",
     currency: str = "",
+    extent: Message | None = None,
 ) -> HeadlineFact:
     """Return a headline figure with the label and the form that the catalogue gives it."""
     return HeadlineFact(
@@ -137,7 +141,26 @@ def page_headline_fact_of_figure(
         value=measure_value_text(value, figure, language, currency=currency),
         note=note,
         link=link,
+        extent=extent,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSubject:
+    """The study that a page speaks of.
+
+    Args:
+        title: What it is called, with what was changed in a what-if.
+        what_if: Id of its run where it is a what-if, so that nobody takes it for its base.
+        public: Whether it is the study that was pinned as the public one.
+        own: File of a programme of one's own, which may bear the title of the one it was drawn
+            up from; empty for a programme that comes with Commonwatt.
+    """
+
+    title: Message
+    what_if: str = ""
+    own: str = ""
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +169,8 @@ class PageView:
 
     Args:
         lede: One or two sentences that say the answer.
+        subject: Of which study the page speaks, where it speaks of one: its title, with what
+            was changed in a what-if.
         facts: Headline figures.
         charts: Charts in order.
         tables: Tables in order, those behind charts included.
@@ -156,6 +181,7 @@ class PageView:
     """
 
     lede: Message
+    subject: PageSubject | None = None
     facts: Sequence[HeadlineFact] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[TableListing] = ()

@@ -20,7 +20,8 @@ from commonwatt.report.charts.points import ChartPoints, chart_points
 from commonwatt.report.charts.specification import Chart, ChartForm
 from commonwatt.report.charts.svg import chart_html
 from commonwatt.web.cache import TableQuery
-from commonwatt.web.page_view import PageView, TableListing
+from commonwatt.web.instants import is_written_instant
+from commonwatt.web.page_view import ColumnHeading, PageView, TableListing
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.registry import PAGES
 from commonwatt.web.request_context import Page, RequestContext
@@ -199,11 +200,7 @@ def _listing_template_data(
         "listing": listing,
         "rows": [
             [
-                console_cell_text(value, heading.column)
-                if heading.of is None
-                else measure_cell_text(
-                    value, heading.of, context.language, currency=heading.currency
-                )
+                _listing_cell_text(context, value, heading)
                 for value, heading in zip(row, listing.headings, strict=True)
             ]
             for row in shown.frame.select(names).iter_rows()
@@ -217,6 +214,18 @@ def _listing_template_data(
         "height": shown.height,
         "ask": ask,
     }
+
+
+def _listing_cell_text(context: RequestContext, value: Any, heading: ColumnHeading) -> str:
+    # Files hold instants in UTC, as programs want them; a page names them in the zone of the
+    # server.
+    if isinstance(value, str) and is_written_instant(value):
+        return context.instant(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return context.instant(value)
+    if heading.of is None:
+        return console_cell_text(value, heading.column)
+    return measure_cell_text(value, heading.of, context.language, currency=heading.currency)
 
 
 def _page_parameter_options(

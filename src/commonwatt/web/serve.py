@@ -43,7 +43,8 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     """Return the settings that the options describe.
 
     Raises:
-        UsageError: The console would answer others over plain HTTP.
+        UsageError: The console would answer others over plain HTTP, or in a zone that there is
+            not.
     """
     # Asked of the socket, because with --port 0 only the system knows the port.
     host, port = sock.getsockname()[:2]
@@ -62,7 +63,10 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     # An option that was not given is "" and leaves the default; only for the sample does "" mean
     # none.
     chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
-    return Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
+    settings = Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
+    # Asked now: a name that nobody knows would otherwise fail in the middle of the first page.
+    _ = settings.zone
+    return settings
 
 
 def prepare_console_link(settings: Settings) -> str:

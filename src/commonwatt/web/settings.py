@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from commonwatt.web.instants import console_zone, server_zone_name
 
 ENVIRONMENT = "COMMONWATT_CONSOLE"  # how a worker process is told its settings
 
@@ -34,6 +37,7 @@ class Settings:
         oidc_client: Our name there.
         oidc_secret_file: File with our secret there.
         oidc_roles_claim: Claim of the provider that names roles; those that we know count.
+        time_zone: Zone in which every page names times; the server's own where none is given.
     """
 
     store: Path
@@ -55,6 +59,7 @@ class Settings:
     # inherits.
     oidc_secret_file: str = ""
     oidc_roles_claim: str = "roles"
+    time_zone: str = field(default_factory=server_zone_name)
 
     @classmethod
     def of(cls, store: Path, **changes: Any) -> Settings:
@@ -62,6 +67,15 @@ class Settings:
         state = store / ".console"
         plain = cls(store=store, database=str(state / "console.db"), state=state)
         return replace(plain, **changes)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which every page names times.
+
+        Raises:
+            UsageError: There is no such zone on this machine.
+        """
+        return console_zone(self.time_zone)
 
     @property
     def log_file(self) -> Path:

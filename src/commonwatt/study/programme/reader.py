@@ -364,6 +364,15 @@ def _load_checked_programme(
     )
 
 
+def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFile:
+    """Return what a programme file says, checked as `load_programme` does; nothing else is read.
+
+    Raises:
+        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+    """
+    return _checked_programme_file(path, _programme_document(path), changes)
+
+
 def programme_funding_country_files(country: str) -> tuple[Path, ...]:
     """Return every file that decides a country's accounts; none where nobody borrows."""
     return country_files(country) if country else ()
@@ -422,9 +431,16 @@ def find_programme(name: str | Path) -> Path:
 
 def _programme_document(path: Path) -> Document:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # With or without a byte order mark: editors on Windows write one.
+        return _toml_document(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+    except RecursionError:
+        raise ProgrammeError(
+            path.name,
+            found=Message("tables or lists nested hundreds of levels deep"),
+            wanted=Message("TOML in UTF-8"),
+        ) from None
     except OSError as error:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
 
@@ -466,6 +482,16 @@ def _check_programme_alternative(
             found=ErrorSentence("", {}, error),
             remedy=Message("Change these lines: {lines}", {"lines": "; ".join(lines)}),
         ) from None
+
+
+def _toml_document(text: str) -> Document:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    # The reader of TOML lets Python refuse a number of thousands of digits in its own words.
+    except ValueError as error:
+        raise tomllib.TOMLDecodeError(str(error)) from None
 
 
 def _changed_programme_document(path: Path, document: Document, changes: Sequence[str]) -> Document:

@@ -59,7 +59,7 @@ def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
                 "gpus": f"{status.gpus:,}",
                 "waiting": str(len(waiting)),
                 "engine": status.backend,
-                "at": status.seen_at or "–",
+                "at": context.instant(status.seen_at) if status.seen_at else "–",
             },
         ),
         facts=[

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from commonwatt.catalogue.measures import measure_value_text
+from commonwatt.catalogue.measures import NUMBER, measure_value_text
 from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
+from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95, SUBMITTED
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
 from commonwatt.report.charts.specification import Chart
+from commonwatt.runs.titles import recipe_changes
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
     TableListing,
+    console_column_heading_of,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.headline import StudyExtent, study_extent
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    page_subject_of_run,
+    page_without_study,
+    run_choice_text,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
+from commonwatt.web.tasks.kinds import submitted_programmes_folder
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
@@ -34,11 +45,18 @@ JOB = PageParameter(
 )
 
 
+# One unit a table: beside waits in hours, an instant in seconds would be read as hours, too.
+_SUBMITTED_H: Final = replace(
+    JOBS.column("submit_s"),
+    measure=replace(SUBMITTED, form=NUMBER.with_digits(2).with_shown_unit("h")),
+)
+
+
 def _fleet_comparison_options(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
     runs = context.services.runs.list_runs("fleet-compare")[:20]
     # With the minute, because runs of one programme share their title.
-    return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+    return [*own, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
 
 COMPARE = PageParameter(
@@ -60,11 +78,13 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     compared = (
         context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
     )
+    extent = study_extent(context, run)
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_fleet_page_lede(run.headline, context.language),
-        facts=_fleet_page_facts(run.headline, context.language),
+        facts=_fleet_page_facts(run.headline, context.language, extent),
         charts=_fleet_page_charts(context, run),
-        tables=_fleet_page_tables(context, run, compared or run),
+        tables=_fleet_page_tables(context, run, compared or run, extent),
         extra=_job_page_template_data(context, run, values.text("job")),
         notes=[
             Message(
@@ -91,22 +111,30 @@ def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
     )
 
 
-def _fleet_page_facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _fleet_page_facts(
+    head: dict[str, Any], language: str, extent: StudyExtent
+) -> list[HeadlineFact]:
     return [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
         ),
         page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
         ),
-        page_headline_fact_of_figure(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
-        page_headline_fact_of_figure(ENERGY, head["energy_kwh"], language),
+        page_headline_fact_of_figure(
+            QUEUE_DELAY_P95, head["p95_queue_delay_s"], language, extent=extent.use_note
+        ),
+        page_headline_fact_of_figure(
+            ENERGY, head["energy_kwh"], language, extent=extent.energy_note
+        ),
     ]
 
 
@@ -124,29 +152,29 @@ def _fleet_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     ]
 
 
-def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
+def _fleet_page_tables(
+    context: RequestContext, run: Run, compared: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="jobs",
             title=Message("Jobs"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_jobs"),
-            headings=console_column_headings_of(
-                JOBS,
-                "job_id",
-                "tenant",
-                "gpus",
-                "submit_s",
-                "queue_delay_s",
-                "pending_s",
-                "state",
-                "preemptions",
-            ),
-            note=Message("Instants are seconds from the trace's origin."),
+            headings=[
+                *console_column_headings_of(JOBS, "job_id", "tenant", "gpus"),
+                console_column_heading_of(_SUBMITTED_H),
+                *console_column_headings_of(
+                    JOBS, "queue_delay_s", "pending_s", "state", "preemptions"
+                ),
+            ],
+            note=Message("Instants are hours from the trace's origin; files hold seconds."),
         ),
         TableListing(
             name="policies",
             title=Message("Policies compared"),
+            extent=extent.use_note,
             rows=rows(compared, "fleet_policies"),
             headings=console_column_headings_of(
                 POLICIES,
@@ -162,6 +190,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="tenants",
             title=Message("Service by tenant"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_tenants"),
             headings=console_column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
@@ -170,6 +199,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="sites",
             title=Message("By site"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_sites"),
             headings=console_column_headings_of(
                 SITES,
@@ -186,6 +216,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(
                 USE, "day", "site", "allocated_gpus", "available_gpus"
@@ -195,6 +226,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="queue",
             title=Message("The queue over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_queue"),
             headings=console_column_headings_of(QUEUE),
             folded=True,
@@ -214,9 +246,26 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
     return {
         "job": _job_headline_facts(exact[0], context.language) if exact else [],
         "name": name,
-        "programme": run.inputs[0]["name"].removesuffix(".toml"),
+        "programme": _startable_programme(context, run),
         "sentences": _job_explanation_sentences(context, run, name),
     }
+
+
+def _startable_programme(context: RequestContext, run: Run) -> str:
+    """Return the programme of a study as a form names it; empty where this server lacks it."""
+    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.submitted import submitted_programme_of_inputs
+
+    # Why a job waited is asked of the programme as written; in a what-if it may have waited for
+    # something else.
+    if recipe_changes(run.parameters):
+        return ""
+    name = run.inputs[0]["name"].removesuffix(".toml")
+    if name in shipped_programmes():
+        return name
+    folder = submitted_programmes_folder(context.services.settings.store)
+    own = submitted_programme_of_inputs(folder, run.inputs)
+    return own.key if own else ""
 
 
 def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
@@ -231,6 +280,8 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
 
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
+    if recipe_changes(run.parameters):
+        return []
     for explained in context.services.runs.list_runs("fleet-explain"):
         # One changed byte of an input may move the job, so an explanation of other inputs would be
         # of another job.

@@ -30,10 +30,12 @@ from commonwatt.web.pages.fans import (
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
+from commonwatt.web.pages.headline import StudyExtent, study_extent
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     borrowing_currency_of_page_run,
     page_site_cost_headings,
+    page_subject_of_run,
     page_without_study,
     study_run_of_page,
 )
@@ -65,6 +67,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
         return page_without_study(context)
     query = values.query_string(run=run.run_id)
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_programme_page_lede(run.headline),
         facts=_programme_page_facts(context, run, query),
         charts=_programme_page_charts(context, run),
@@ -101,13 +104,14 @@ def _programme_page_lede(head: dict[str, Any]) -> Message:
 
 
 def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
-    head = run.headline
+    head, extent = run.headline, study_extent(context, run)
     facts = [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
         page_headline_fact_of_figure(
@@ -115,6 +119,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             head["mean_queue_delay_s"],
             context.language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
     ]
@@ -125,15 +130,18 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             cost,
             context.language,
             subject=site,
-            note=Message("levelised over the life of the machines"),
+            note=Message("levelised cost"),
+            extent=extent.hour_note,
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_programme_debt_facts(context, run)]
+    return [*facts, *_programme_debt_facts(context, run, extent)]
 
 
-def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
+def _programme_debt_facts(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[HeadlineFact]:
     head, currency = run.headline, borrowing_currency_of_page_run(run)
     if not currency:
         return []
@@ -145,6 +153,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
+            extent=extent.capital_note,
             link=link,
             currency=currency,
         ),
@@ -152,6 +161,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
+            extent=extent.debt_note,
             # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
@@ -178,7 +188,9 @@ def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     return charts
 
 
-def _alternatives_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
+def _alternatives_table_listings(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows, currency = context.services.runs.rows, borrowing_currency_of_page_run(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
@@ -187,6 +199,7 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
             headings=console_column_headings_of(ALTERNATIVES, *shown, currency=currency),
+            extent=extent.both_note if currency else extent.use_note,
         ),
         TableListing(
             name="break-even",
@@ -204,6 +217,7 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
                 "source",
             ),
             note=Message("One input moves at a time; the nearest come first."),
+            extent=extent.hour_note,
         ),
     ]
 
@@ -223,12 +237,14 @@ def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
 
 def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
+    extent = study_extent(context, run)
     tables = [
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(USE, "day", "site", "allocated_gpus"),
+            extent=extent.energy_note,
             folded=True,
         )
     ]
@@ -239,10 +255,11 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
                 headings=page_site_cost_headings(),
+                extent=extent.hour_note,
             )
         )
     if has(run, "alternatives"):
-        tables += _alternatives_table_listings(context, run)
+        tables += _alternatives_table_listings(context, run, extent)
     if has(run, "funding_fan_with"):
         tables.append(
             TableListing(
@@ -250,6 +267,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("The fan with the programme"),
                 rows=_debt_fan_rows(context, run),
                 headings=page_debt_fan_headings(),
+                extent=extent.debt_note,
                 folded=True,
             )
         )

@@ -188,6 +188,7 @@ def page_data(
                 "label": context.translate(fact.label),
                 "value": fact.value,
                 "note": context.translate(fact.note or ""),
+                "extent": context.translate(fact.extent or ""),
             }
             for fact in view.facts
         ],

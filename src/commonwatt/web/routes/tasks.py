@@ -139,6 +139,7 @@ def task_page(request: Request, context: SignedInContext, work_id: FollowedTaskI
         work=work,
         messages=messages,
         kind=KINDS[work.kind],
+        title=works.task_title_message(work),
         states=TASK_STATE_NAMES,
         load=LOAD_CHART,
     )

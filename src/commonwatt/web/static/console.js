@@ -42,12 +42,15 @@ function longOptions(data, box) {
     value: (_, v, k, at) => value(areas && k > 1 && v != null ? v - data.series[k - 2].values[at] : v),
   }));
   if (data.line) lines.push({ label: data.line.label, stroke: colour("--ink"), width: 1.3, dash: [5, 4], paths: data.step ? uPlot.paths.stepped({ align: 1 }) : undefined, points: { show: false }, value: (_, v) => value(v) });
+  // The zone of the server's own times, which stand on the same page; never the browser's.
+  const zone = document.documentElement.dataset.timeZone;
   return {
     width: box.clientWidth,
     height: 270,
+    tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), zone),
     scales: { x: { time: data.form === "live" }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.04 || 1] } },
     axes: [{ ...axis, size: 28, gap: 4, label: data.x_label || undefined, labelSize: 16, labelGap: 0, labelFont: "11px system-ui, sans-serif" }, { ...axis, size: 56 }],
-    series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString() : round(v)) }, ...lines],
+    series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString(document.documentElement.lang, { timeZone: zone }) : round(v)) }, ...lines],
     bands: areas ? data.series.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
     cursor: { drag: { x: true, y: false } },
     legend: { show: false },
