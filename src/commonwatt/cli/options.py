@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from commonwatt.cli.frame import option
-from commonwatt.core.shipped import shipped_data_file_or_local_path
+from commonwatt.core.shipped import DATA, shipped_data_file_or_local_path
 
 
 class DataPath(click.Path):
@@ -25,6 +26,21 @@ class DataPath(click.Path):
         # Resolved first, because click asks whether the file exists, and `shipped:NAME` is no path.
         place = shipped_data_file_or_local_path(fspath(cast("str | Path", value)), Path())
         return Path(fsdecode(super().convert(fspath(place), param, ctx)))
+
+
+class ProgrammeNameOrPath(click.ParamType):
+    """A programme file, or a shipped programme by its name; a shell may complete either."""
+
+    name = "programme"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the shipped names that begin so, and ask the shell for files."""
+        del ctx, param
+        names = sorted(path.stem for path in (DATA / "programmes").glob("*.toml"))
+        shipped = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return [*shipped, CompletionItem(incomplete, type="file")]
 
 
 store_option = option(
