@@ -170,10 +170,10 @@ class TenantPart(ProgrammeSection):
 class GpuPart(ProgrammeSection):
     """A model of GPU."""
 
-    name: Name
+    name: Name = Field(description="As the pools call it, and a trace that asks for one model.")
     idle: Watts = Field(description="Draw of an idle GPU with its share of the server.")
     busy: Watts = Field(description="Draw of an allocated GPU with its share of the server.")
-    memory_gib: float = Field(0.0, ge=0)
+    memory_gib: float = Field(0.0, ge=0, description="Memory of a GPU, for readers; binds nothing.")
     # NVIDIA's MIG divides a GPU into seven instances at most.
     slices: int = Field(0, ge=0, le=7, description="Parts of a MIG-like device; 0: free shares.")
     source: str = Field(description="Where the draw comes from, with its date.")
@@ -183,17 +183,21 @@ class PoolPart(ProgrammeSection):
     """Equal nodes of a site."""
 
     nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
-    gpus_per_node: int = Field(ge=0, le=64)
-    gpu: Name
-    cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
-    memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
+    gpus_per_node: int = Field(ge=0, le=64, description="A job of one node needs them all there.")
+    gpu: Name = Field(description="One of the models declared under gpus.")
+    cpu_cores: float = Field(
+        0.0, ge=0, description="CPU cores of a node; 0: unknown, binds nothing."
+    )
+    memory_gib: float = Field(0.0, ge=0, description="Memory of a node; 0: unknown, binds nothing.")
 
 
 class SeriesPart(ProgrammeSection):
     """An hourly series in a file."""
 
     file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
-    column: str
+    column: str = Field(
+        description="Its column, one row an hour: USD/MWh for a price, gCO2e/kWh for carbon."
+    )
     times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
 
 
@@ -227,7 +231,7 @@ class CellPart(ProgrammeSection):
 class RentPart(ProgrammeSection):
     """GPUs rented by the hour: nothing is built, power and building are in the price."""
 
-    price: UsdPerGpuHour
+    price: UsdPerGpuHour = Field(description="Most likely price of a rented GPU-hour.")
     low: UsdPerGpuHour | None = Field(None, description="Least; the price when absent.")
     high: UsdPerGpuHour | None = Field(None, description="Most; the price when absent.")
     paid: Literal["reserved", "used"] = Field(
@@ -251,8 +255,8 @@ class RentPart(ProgrammeSection):
 class SitePart(ProgrammeSection, StatesInputs):
     """A place with nodes."""
 
-    name: SiteName
-    label: Text | None = None
+    name: SiteName = Field(description="As tenants, links and changes call it.")
+    label: Text | None = Field(None, description="As the report shows it; the name when absent.")
     region: str = Field(description="Grid zone or country of price and carbon.")
     # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1.
     pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
@@ -272,7 +276,7 @@ class SitePart(ProgrammeSection, StatesInputs):
         None, description="Least and most of the PUE; no spread when absent."
     )
     rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
-    pools: list[PoolPart] = Field(min_length=1)
+    pools: list[PoolPart] = Field(min_length=1, description="Its nodes, alike in each pool.")
 
     @model_validator(mode="after")
     def _check_cost_cells_known(self) -> Self:
@@ -307,17 +311,21 @@ class SitePart(ProgrammeSection, StatesInputs):
 class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
-    order: str = "fifo"
-    place: str = "consolidate"
-    backfill: str = "none"
-    preemption: str = "none"
+    order: str = Field("fifo", description="Who is first: fifo, sjf, qssf, las, fair-share …")
+    place: str = Field(
+        "consolidate", description="Which node takes it: consolidate, best-fit, fgd …"
+    )
+    backfill: str = Field("none", description="Who may pass the first: none, easy, conservative.")
+    preemption: str = Field("none", description="Who may be stopped: none, priority, reclaim.")
 
 
 class LatencyPart(ProgrammeSection):
     """Round-trip time between two sites."""
 
-    between: Annotated[list[SiteName], Field(min_length=2, max_length=2)]
-    rtt: Milliseconds
+    between: Annotated[list[SiteName], Field(min_length=2, max_length=2)] = Field(
+        description="The two sites, in any order."
+    )
+    rtt: Milliseconds = Field(description="Round-trip time, out and back.")
     source: str = Field("", description="Where it comes from, with its date.")
 
 
@@ -328,8 +336,8 @@ class FundingPart(ProgrammeSection, StatesInputs):
     currency_per_usd: float = Field(gt=0, description="Exchange rate for the capital cost.")
     scale: float = Field(1.0, gt=0, description="GPUs built for each GPU simulated.")
     first_year: int = Field(ge=1990, le=2100, description="Calendar year the building starts.")
-    build_years: int = Field(3, ge=1, le=15)
-    steepness: float = Field(2.0, ge=1, le=10, description="Of the construction S-curve.")
+    build_years: int = Field(3, ge=1, le=15, description="Years of building.")
+    steepness: float = Field(2.0, ge=1, le=10, description="Steepness of the construction S-curve.")
     years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
     paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
     source: str = Field(description="Where scale, rate and years come from.")
@@ -358,7 +366,7 @@ class ModelsPart(ProgrammeSection):
 class AlternativePart(ProgrammeSection):
     """Another way to build the same programme."""
 
-    label: Text
+    label: Text = Field(description="As the report shows it.")
     change: list[str] = Field(
         default_factory=list[str],
         description='What differs, each as "sites.west.nodes=30" or "sites.west.pue=+5%".',
@@ -368,16 +376,24 @@ class AlternativePart(ProgrammeSection):
 class ProgrammeFile(ProgrammeSection, StatesInputs):
     """A public compute programme."""
 
-    title: Text
+    title: Text = Field(description="Name of the programme, at the top of the report.")
     summary: Text = Field(LocalisedText(""), description="One sentence for the top of the report.")
     # TOML promises 64-bit signed whole numbers and no more.
-    seed: int = Field(0, ge=0, lt=2**63)
-    demand: DemandPart
-    tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
-    gpus: list[GpuPart] = Field(min_length=1)
-    sites: list[SitePart] = Field(min_length=1)
-    latency: list[LatencyPart] = Field(default_factory=list[LatencyPart])
-    policy: PolicyPart = Field(default_factory=PolicyPart)
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all chance: same seed, same bytes.")
+    demand: DemandPart = Field(description="Where the jobs come from.")
+    tenants: list[TenantPart] = Field(
+        default_factory=list[TenantPart],
+        description="Who submits, and their limits; a tenant not named has none.",
+    )
+    gpus: list[GpuPart] = Field(min_length=1, description="Models of GPU that the pools hold.")
+    sites: list[SitePart] = Field(min_length=1, description="Where the nodes stand.")
+    latency: list[LatencyPart] = Field(
+        default_factory=list[LatencyPart],
+        description="Round trips between sites; a limit on one that is not given is refused.",
+    )
+    policy: PolicyPart = Field(
+        default_factory=PolicyPart, description="How jobs are ordered, placed and passed."
+    )
     funding: FundingPart | None = Field(None, description="Absent: no debt path.")
     compare: list[PolicyPart] = Field(
         default_factory=list[PolicyPart], description="Other policies, run on the same demand."
