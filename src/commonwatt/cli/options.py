@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from os import fsdecode, fspath
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,35 @@ class ProgrammeNameOrPath(click.ParamType):
         names = sorted(path.stem for path in (DATA / "programmes").glob("*.toml"))
         shipped = [CompletionItem(name) for name in names if name.startswith(incomplete)]
         return [*shipped, CompletionItem(incomplete, type="file")]
+
+
+class FileOrShippedName(click.ParamType):
+    """A path or `shipped:NAME` as it was written, for what is written down again."""
+
+    name = "file"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Ask the shell for files."""
+        del ctx, param
+        return [CompletionItem(incomplete, type="file")]
+
+
+class LibraryRegionName(click.ParamType):
+    """A region of the library; the use case refuses what is none, and names the closest."""
+
+    name = "region"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the regions that begin so, with what people call them."""
+        del ctx, param
+        # The table alone, and not the reader of the library: a shell waits for the answer.
+        with (DATA / "siting" / "grid_of_region.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["region"].startswith(incomplete)]
+        return [CompletionItem(row["region"], help=row["en"]) for row in rows]
 
 
 store_option = option(

@@ -62,7 +62,7 @@ _SIGN_OF_BOUND: Final = {"≥": "ge", ">": "gt", "≤": "le", "<": "lt"}
 _LARGEST_SHOWN: Final = 2**53
 _KIND_OF_TYPE: Final[Mapping[type, str]] = {
     str: "text",
-    bool: "true or false",
+    bool: "flag, true or false",
     int: "whole number",
     float: "number",
     date: "date",
@@ -293,7 +293,7 @@ def toml_key(key: str) -> str:
     >>> toml_key("hong-kong"), toml_key("rent a third")
     ('hong-kong', '"rent a third"')
     """
-    return key if _BARE.fullmatch(key) or not key else toml_value(key)
+    return key if _BARE.fullmatch(key) else toml_value(key)
 
 
 def toml_value(value: object) -> str:
@@ -413,6 +413,6 @@ def _is_table_of_tables(model: Model, key: str) -> bool:
 
 def _is_written_as_table(model: Model, key: str, value: object) -> bool:
     """Say whether a value is a table of its own; a text in two languages and a series are not."""
-    if not isinstance(value, dict | list) or not value:
+    if not isinstance(value, dict | list):
         return False
     return bool(set(_key_models(model, key)) - {SeriesPart})
