@@ -34,6 +34,7 @@ from commonwatt.study.programme.schema import ProgrammeFile, SeriesPart
 from commonwatt.study.stages.demand import programme_fleet_inputs
 from commonwatt.study.stages.sites import study_programme_site_cost_cells
 from commonwatt.study.usecases import ProgrammeStart, run_study, start_programme
+from commonwatt.treasury.usecases.fan import FanOptions, debt_fan_result
 from tests.small_programme import small_programme
 
 REGIONS = load_library_regions()
@@ -280,6 +281,21 @@ def test_a_country_of_ones_own_is_a_folder_and_needs_a_rate_that_the_library_kno
     assert run_main(root, ["new", *words]) == 2
     assert run_main(root, ["new", *words, "--currency-per-usd", "129"]) == 0
     assert load_programme(started.path).file.funding.currency_per_usd == 129
+
+
+def test_a_country_without_shocks_is_refused_until_it_borrows_some_by_name(folder, capsys):
+    shutil.copytree(DATA / "treasury" / "finland", folder / "own")
+    path = folder / "own" / "country.toml"
+    path.write_text(path.read_text().replace('"FIN"', '"KEN"'))
+    words = ["new", "my.toml", "--region", "hong-kong", "--country", "own"]
+    assert run_main(root, words) == 30
+    assert 'shocks_of = "FIN"' in capsys.readouterr().err
+    assert not (folder / "my.toml").exists()
+    path.write_text(path.read_text().replace('"KEN"', '"KEN"\nshocks_of = "FIN"'))
+    assert run_main(root, [*words, "--json"]) == 0
+    assert "funding.country" in json.loads(capsys.readouterr().out)["borrowed"]
+    fan = debt_fan_result("own", None, FanOptions(paths=200, years=2))
+    assert fan["estimation"]["source"].startswith("borrowed from FIN: ")
 
 
 FAULTS = {

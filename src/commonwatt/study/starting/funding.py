@@ -17,6 +17,7 @@ from commonwatt.study.starting.start import (
     path_beside_programme,
 )
 from commonwatt.treasury.domain.country import Country
+from commonwatt.treasury.engines.fan.shipped import check_country_shocks_shipped
 from commonwatt.treasury.io.country.folder import shipped_countries
 
 
@@ -27,8 +28,13 @@ def started_funding_part(
 
     Raises:
         UsageError: No rate is known for the country's currency.
+        CountryError: No shocks are known for it.
     """
+    # Asked here and not when the study draws the path: what is written runs.
+    check_country_shocks_shipped(country.shocks_of or country.iso3)
     rate, source = _exchange_rate(start, country)
+    if country.shocks_of:
+        file.note_borrowed("funding.country", country.shocks_of)
     file.note_assumption(
         "funding.scale",
         Message("the slice is the whole programme; larger where it stands for more."),
