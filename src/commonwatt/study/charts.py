@@ -57,7 +57,7 @@ def _alternative_measure_panel_chart(
         [
             {
                 "alternative": row["alternative"],
-                "value": measure_shown_value(row[name], column, currency=currency),
+                "value": measure_shown_value(row[name], column, language, currency=currency),
             }
             for row in alternative_rows
         ]

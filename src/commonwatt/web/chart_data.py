@@ -26,7 +26,7 @@ def console_chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict
         frame: The whole table behind it.
         language: Of its labels.
     """
-    frame = _console_chart_frame_in_shown_unit(chart, frame)
+    frame = _console_chart_frame_in_shown_unit(chart, frame, language)
     head = {
         "form": chart.form.value,
         "title": _translated_console_chart_text(chart.title, language),
@@ -74,12 +74,14 @@ def _console_chart_value_axis_label(chart: Chart, language: str) -> str:
     return measure_heading(chart.measure, language, currency=chart.currency)
 
 
-def _console_chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
+def _console_chart_frame_in_shown_unit(
+    chart: Chart, frame: pl.DataFrame, language: str
+) -> pl.DataFrame:
     """Return the table with the drawn columns in the unit that people are shown."""
     if chart.measure is None or _is_console_chart_in_percent(chart) or frame.is_empty():
         return frame
     # A unit is a factor here: no measure of ours is a temperature.
-    factor = measure_shown_value(1.0, chart.measure, currency=chart.currency)
+    factor = measure_shown_value(1.0, chart.measure, language, currency=chart.currency)
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     drawn = {name for series in every for name in (series.column, series.low, series.high) if name}
     return frame.with_columns(frame[name] * factor for name in sorted(drawn))

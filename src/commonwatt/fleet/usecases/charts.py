@@ -149,7 +149,7 @@ def queue_delay_by_policy_chart(policy_rows: pl.DataFrame, *, language: str) -> 
     long = policy_rows.unpivot(
         list(names), index="policy", variable_name="what", value_name="wait_s"
     )
-    in_hours = measure_shown_value(1, QUEUE_DELAY)
+    in_hours = measure_shown_value(1, QUEUE_DELAY, language)
     long = long.with_columns(
         what=pl.col("what").replace_strict(names),
         # A logarithmic axis has no nought: a second stands in for less, and the axis says so.

@@ -129,7 +129,7 @@ def break_even_map_chart(
             # Steps of a float end in 0.30000000000000004, which an axis of names would show in
             # full.
             "utilisation_share": round(
-                measure_shown_value(row["utilisation_share"], UTILISATION), 1
+                measure_shown_value(row["utilisation_share"], UTILISATION, language), 1
             )
         }
         for row in break_even_rows

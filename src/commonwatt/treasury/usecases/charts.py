@@ -176,7 +176,7 @@ def debt_decomposition_chart(projected_years: Rows, title: str = "") -> str:
         {
             "year": row["fiscal_year"],
             "part": measure_label_text(measure),
-            "points": measure_shown_value(row[name], measure),
+            "points": measure_shown_value(row[name], measure, "en"),
         }
         for row in projected_years
         for name, measure in _PARTS.items()
