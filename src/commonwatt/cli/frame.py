@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from commonwatt.cli.click_words import click_words_in
 from commonwatt.core.errors import BugError, CommonwattError
@@ -139,7 +140,16 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         params: list[click.Parameter] = [_language_command_option(), _log_command_option()]
         if version:
             params.append(_version_command_option(version))
-        super().__init__(name=name, help=help, params=params, no_args_is_help=True)
+        # Words alone, as `commonwatt` or `commonwatt --lang zh-Hant`, ask for help; click would
+        # call them a mistake, answer on stderr and leave with 2.
+        super().__init__(
+            name=name,
+            help=help,
+            params=params,
+            no_args_is_help=False,
+            invoke_without_command=True,
+            callback=_print_help_unless_a_command_follows,
+        )
         self.example = example
         self._lazy = dict(commands_by_name or {})
         self.renamed = dict(renamed or {})
@@ -212,10 +222,26 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         with formatter.section(translate("Commands", command_language(ctx))):
             formatter.write_dl(rows)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a shell may complete, importing no command."""
+        commands = [
+            CompletionItem(name, help=translate(self._command_summary(name), command_language(ctx)))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        # Not that of `click.Group`, which imports every command for the first line of its help.
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def _command_summary(self, name: str) -> str:
         if name in self._lazy:
             return self._lazy[name][1]
         return (self.commands[name].help or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _print_help_unless_a_command_follows() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def command(

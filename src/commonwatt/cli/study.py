@@ -15,7 +15,7 @@ from commonwatt.cli.frame import (
     command_language,
     option,
 )
-from commonwatt.cli.options import store_option
+from commonwatt.cli.options import ProgrammeNameOrPath, store_option
 from commonwatt.core.messages import Message, translate
 from commonwatt.core.stdout import library_output_to_stderr
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         "commonwatt study harbour --what-if sites.west.power_price=+50% --what-if fleet.order=qssf"
     ),
 )
-@click.argument("programme", metavar="PROGRAMME.toml")
+@click.argument("programme", metavar="PROGRAMME.toml", type=ProgrammeNameOrPath())
 @option(
     "--what-if",
     "what_if",

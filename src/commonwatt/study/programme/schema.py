@@ -212,10 +212,10 @@ class TenantPart(ProgrammeSection):
 class GpuPart(ProgrammeSection):
     """A model of GPU."""
 
-    name: Name = Field(description="As pools name it.")
+    name: Name = Field(description="As the pools call it, and a trace that asks for one model.")
     idle: Watts = Field(description="Draw of an idle GPU with its share of the server.")
     busy: Watts = Field(description="Draw of an allocated GPU with its share of the server.")
-    memory_gib: float = Field(0.0, ge=0, description="Memory of a GPU; 0: unknown.")
+    memory_gib: float = Field(0.0, ge=0, description="Memory of a GPU, for readers; binds nothing.")
     # NVIDIA's MIG divides a GPU into seven instances at most.
     slices: int = Field(0, ge=0, le=7, description="Parts of a MIG-like device; 0: free shares.")
     source: str = Field(description="Where the draw comes from, with its date.")
@@ -225,17 +225,21 @@ class PoolPart(ProgrammeSection):
     """Equal nodes of a site."""
 
     nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
-    gpus_per_node: int = Field(ge=0, le=64, description="GPUs of each node.")
-    gpu: Name = Field(description="A GPU of the file, by its name.")
-    cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
-    memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
+    gpus_per_node: int = Field(ge=0, le=64, description="A job of one node needs them all there.")
+    gpu: Name = Field(description="One of the models declared under gpus.")
+    cpu_cores: float = Field(
+        0.0, ge=0, description="CPU cores of a node; 0: unknown, binds nothing."
+    )
+    memory_gib: float = Field(0.0, ge=0, description="Memory of a node; 0: unknown, binds nothing.")
 
 
 class SeriesPart(ProgrammeSection):
     """An hourly series in a file."""
 
     file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
-    column: str = Field(description="Heading of its hours.")
+    column: str = Field(
+        description="Its column, one row an hour: USD/MWh for a price, gCO2e/kWh for carbon."
+    )
     times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
 
 
@@ -266,7 +270,7 @@ class CellPart(ProgrammeSection):
 class RentPart(ProgrammeSection):
     """GPUs rented by the hour: nothing is built, power and building are in the price."""
 
-    price: UsdPerGpuHour = Field(description="Most likely price of a GPU-hour.")
+    price: UsdPerGpuHour = Field(description="Most likely price of a rented GPU-hour.")
     low: UsdPerGpuHour | None = Field(None, description="Least; the price when absent.")
     high: UsdPerGpuHour | None = Field(None, description="Most; the price when absent.")
     paid: Literal["reserved", "used"] = Field(
@@ -283,8 +287,8 @@ class RentPart(ProgrammeSection):
 class SitePart(ProgrammeSection, StatesInputs):
     """A place with nodes."""
 
-    name: SiteName = Field(description="As tenants and links name it.")
-    label: Text | None = Field(None, description="As the report shows it.")
+    name: SiteName = Field(description="As tenants, links and changes call it.")
+    label: Text | None = Field(None, description="As the report shows it; the name when absent.")
     region: str = Field(description="Grid zone or country of price and carbon.")
     # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1;
     # the worst server rooms that were surveyed stand under 3.
@@ -305,7 +309,21 @@ class SitePart(ProgrammeSection, StatesInputs):
         None, description="Least and most of the PUE; no spread when absent."
     )
     rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
-    pools: list[PoolPart] = Field(min_length=1, description="Its nodes, by kind.")
+    pools: list[PoolPart] = Field(min_length=1, description="Its nodes, alike in each pool.")
+
+    @model_validator(mode="after")
+    def _check_cost_cells_known(self) -> Self:
+        for name, cell in self.cells.items():
+            if name not in NAMES:
+                raise ValueError(f"cells.{name} is no input of the cost model")
+            low, _, high = cell.low_value_high()
+            known = cost_input_spec(name)
+            if cell.value is not None and not known.low <= low <= high <= known.high:
+                raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
+        # Two prices for one GPU-hour: which of them held would be a guess.
+        if self.rent is not None and self.cost_cells is not None:
+            raise ValueError("want rent or cost_cells, not both")
+        return self
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
@@ -326,19 +344,21 @@ class SitePart(ProgrammeSection, StatesInputs):
 class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
-    order: str = Field(default="fifo", description="Who goes first.")
-    place: str = Field(default="consolidate", description="Which nodes a job gets.")
-    backfill: str = Field(default="none", description="Who may go before the first.")
-    preemption: str = Field(default="none", description="Who must give way.")
+    order: str = Field("fifo", description="Who is first: fifo, sjf, qssf, las, fair-share …")
+    place: str = Field(
+        "consolidate", description="Which node takes it: consolidate, best-fit, fgd …"
+    )
+    backfill: str = Field("none", description="Who may pass the first: none, easy, conservative.")
+    preemption: str = Field("none", description="Who may be stopped: none, priority, reclaim.")
 
 
 class LatencyPart(ProgrammeSection):
     """Round-trip time between two sites."""
 
     between: Annotated[list[SiteName], Field(min_length=2, max_length=2)] = Field(
-        description="The two sites."
+        description="The two sites, in any order."
     )
-    rtt: Milliseconds = Field(description="There and back.")
+    rtt: Milliseconds = Field(description="Round-trip time, out and back.")
     source: str = Field("", description="Where it comes from, with its date.")
 
 
@@ -349,8 +369,8 @@ class FundingPart(ProgrammeSection, StatesInputs):
     currency_per_usd: float = Field(gt=0, description="Exchange rate for the capital cost.")
     scale: float = Field(1.0, gt=0, description="GPUs built for each GPU simulated.")
     first_year: int = Field(ge=1990, le=2100, description="Calendar year the building starts.")
-    build_years: int = Field(3, ge=1, le=15, description="Years that the building takes.")
-    steepness: float = Field(2.0, ge=1, le=10, description="Of the construction S-curve.")
+    build_years: int = Field(3, ge=1, le=15, description="Years of building.")
+    steepness: float = Field(2.0, ge=1, le=10, description="Steepness of the construction S-curve.")
     years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
     paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
     source: str = Field(description="Where scale, rate and years come from.")
@@ -389,16 +409,24 @@ class AlternativePart(ProgrammeSection):
 class ProgrammeFile(ProgrammeSection, StatesInputs):
     """A public compute programme."""
 
-    title: Text = Field(description="What the report calls the programme.")
+    title: Text = Field(description="Name of the programme, at the top of the report.")
     summary: Text = Field(LocalisedText(""), description="One sentence for the top of the report.")
     # TOML promises 64-bit signed whole numbers and no more.
-    seed: int = Field(0, ge=0, lt=2**63, description="Of every draw.")
-    demand: DemandPart
-    tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
-    gpus: list[GpuPart] = Field(min_length=1)
-    sites: list[SitePart] = Field(min_length=1)
-    latency: list[LatencyPart] = Field(default_factory=list[LatencyPart])
-    policy: PolicyPart = Field(default_factory=PolicyPart)
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all chance: same seed, same bytes.")
+    demand: DemandPart = Field(description="Where the jobs come from.")
+    tenants: list[TenantPart] = Field(
+        default_factory=list[TenantPart],
+        description="Who submits, and their limits; a tenant not named has none.",
+    )
+    gpus: list[GpuPart] = Field(min_length=1, description="Models of GPU that the pools hold.")
+    sites: list[SitePart] = Field(min_length=1, description="Where the nodes stand.")
+    latency: list[LatencyPart] = Field(
+        default_factory=list[LatencyPart],
+        description="Round trips between sites; a limit on one that is not given is refused.",
+    )
+    policy: PolicyPart = Field(
+        default_factory=PolicyPart, description="How jobs are ordered, placed and passed."
+    )
     funding: FundingPart | None = Field(None, description="Absent: no debt path.")
     compare: list[PolicyPart] = Field(
         default_factory=list[PolicyPart], description="Other policies, run on the same demand."

@@ -11,6 +11,7 @@ from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
 from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.treasury.domain.measures import (
+    CEILING,
     CEILING_CHANCE_EVER,
     DEBT,
     FIRST_BREACH,
@@ -207,13 +208,15 @@ def _treasury_page_lede(explored: ChangedCountry) -> Message:
 def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
     if explored.ceiling is None:
         return []
-    ceiling = {"amount": f"{explored.country.ceiling:,.0f}", "currency": explored.country.currency}
+    ceiling = measure_value_text(
+        explored.country.ceiling, CEILING, language, currency=explored.country.currency
+    )
     return [
         page_headline_fact_of_figure(
             CEILING_CHANCE_EVER,
             explored.chances[-1]["debt_over_ceiling_probability"],
             language,
-            note=Message("ceiling {amount} bn {currency}", ceiling),
+            note=Message("ceiling {amount}", {"amount": ceiling}),
         ),
         page_headline_fact_of_figure(FIRST_BREACH, explored.ceiling["first_breach"], language),
     ]
