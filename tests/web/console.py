@@ -69,7 +69,9 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     settings = replace(settings, **changes)
     desk = open_console_services(settings, now=datetime.now(UTC))
     server = uvicorn.Server(
-        uvicorn.Config(console_app_on_services(desk), log_level="error", access_log=False)
+        uvicorn.Config(
+            console_app_on_services(desk), log_level="error", access_log=False, proxy_headers=False
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
