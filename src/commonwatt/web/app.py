@@ -152,6 +152,10 @@ def request_wants_html(request: Request) -> bool:
 def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, CommonwattError)
     status = http_status_of_error(error)
+    if isinstance(error, NotAdmittedError):
+        # That somebody was refused, and nothing of who: whoever keeps the console sees a rule that
+        # lets nobody in.
+        log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=status.value)
     headers = (
         {"retry-after": str(error.retry_after_s)} if isinstance(error, TooManyRequestsError) else {}
     )

@@ -224,6 +224,9 @@ def _request_path_with_query(request: Request) -> str:
     # What was posted has no page of its own to come back to.
     if request.method != "GET":
         return "/"
+    # Nor has a provider's answer, whose code and state would stand in links of the page.
+    if request.url.path.startswith("/oidc/"):
+        return "/sign-in"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
