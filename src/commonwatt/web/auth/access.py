@@ -207,11 +207,18 @@ async def _read_posted_fields(request: Request) -> dict[str, str]:
 def _fields_from_json_body(body: bytes) -> dict[str, str]:
     try:
         given: Any = json.loads(body or b"{}")
-    except ValueError:
+    # Brackets within brackets by the thousand are no object either.
+    except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    fields = {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    try:
+        "".join([*fields, *fields.values()]).encode()
+    except UnicodeEncodeError:
+        # JSON can name half of a pair (RFC 8259, section 8.2), which no database takes as text.
+        raise ParameterError("body", wanted=Message("text that UTF-8 can hold")) from None
+    return fields
 
 
 def _console_json_field_text(value: Any) -> str:
