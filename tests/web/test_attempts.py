@@ -17,7 +17,7 @@ from commonwatt.web.auth.attempts import (
 )
 from commonwatt.web.errors import SignInError, TooManyRequestsError
 from commonwatt.web.roles import ConsoleRole
-from tests.databases import postgresql
+from tests.databases import empty, postgresql
 from tests.web.console import HTML, running
 
 NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)
@@ -35,15 +35,21 @@ def quick_hashes(monkeypatch):
     accounts._hash_for_unknown_account.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def server():
+    with postgresql() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def office(request, tmp_path):
     """A console with twelve accounts, all of one office, on each database."""
-    if request.param == "sqlite":
-        with running(tmp_path / "runs") as made:
-            yield _with_accounts(made)
-    else:
-        with postgresql() as url, running(tmp_path / "runs", database=url) as made:
-            yield _with_accounts(made)
+    changes = {}
+    if request.param == "postgresql":
+        changes["database"] = request.getfixturevalue("server")
+        empty(changes["database"])
+    with running(tmp_path / "runs", **changes) as made:
+        yield _with_accounts(made)
 
 
 def _with_accounts(console):
@@ -162,15 +168,17 @@ def test_what_people_type_is_not_in_the_database(office):
     assert "192.0.2.77" not in rows
 
 
-@pytest.mark.parametrize("name", ["\x00", "a\x00b", "é" * 61, "a" * 5000, "' or 1=1 --", "\ud800"])
-def test_a_name_that_nobody_can_have_is_a_wrong_name(office, name):
-    fields = {"name": name, "password": WRONG}
+def test_a_name_that_nobody_can_have_is_a_wrong_name(office):
+    sent = {"content-type": "application/json"}
+    names = ["\x00", "a\x00b", "é" * 61, "a" * 5000, "' or 1=1 --", "p-0\n", "\ud800"]
     with office.stranger() as browser:
-        sent = {"content-type": "application/json"}
-        answer = browser.post("/sign-in", content=json.dumps(fields).encode(), headers=sent)
-        assert answer.status_code in {401, 422}, answer.text
-        if name.isprintable():
-            assert browser.post("/sign-in", data=fields).status_code == 401
+        for name in names:
+            fields = {"name": name, "password": WRONG}
+            answer = browser.post("/sign-in", content=json.dumps(fields), headers=sent)
+            assert answer.status_code == (422 if name == "\ud800" else 401), answer.text
+            if name != "\ud800":
+                # By another door of the office, as ten failures close this one.
+                assert _outcome(office, name, PASSWORD, "192.0.2.9") == 401
 
 
 def test_brackets_without_end_are_no_form(office):

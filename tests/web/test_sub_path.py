@@ -38,7 +38,7 @@ def below(tmp_path_factory):
 def proxy(request, below):
     """Who asks: through a proxy that keeps the path, or one that takes it off."""
     with below.visitor(*ConsoleRole) as visitor:
-        visitor.headers |= HTML
+        visitor.headers.update(HTML)
         if request.param == "taken off":
             visitor.base_url = f"http://127.0.0.1:{below.port}"
         yield visitor
