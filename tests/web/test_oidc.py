@@ -21,6 +21,7 @@ from commonwatt.web.auth.admission import (
     email_domain_of,
 )
 from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider
+from commonwatt.web.errors import SignInError
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.settings import Settings
 from tests.web.console import HTML, running
@@ -238,6 +239,26 @@ def test_without_a_rule_only_the_invited_come_in_with_the_roles_of_their_account
         with console.stranger() as browser:
             assert browser.get(f"/oidc/start?invitation={link}").status_code == 401
             assert _sign_in(browser).status_code == 403
+
+
+def test_an_invited_person_has_the_account_alone(there):
+    console, server = there
+    now = datetime.now(UTC)
+    server.login = Person("p-1", "ada")
+    accounts.make_account(console.desk, "shared", {ConsoleRole.VIEWER}, by="test", now=now)
+    first = accounts.make_welcome_link(console.desk, "shared", now=now)
+    accounts.use_welcome_link(console.desk, first, "shared", "correct horse", (), now=now)
+    token = accounts.make_api_token(console.desk, "shared", "script", now=now)
+    link = accounts.make_welcome_link(console.desk, "shared", now=now)
+    with console.stranger() as browser:
+        start = f"/oidc/start?invitation={link}"
+        led = browser.get(start, headers={"sec-fetch-site": "cross-site"})
+        assert led.status_code == 403
+        back = browser.get(browser.get(start).headers["location"])
+        assert browser.get(back.headers["location"]).status_code == 303
+    assert accounts.visitor_of_token(console.desk, token, now=now) is None
+    with pytest.raises(SignInError):
+        accounts.sign_in(console.desk, "shared", "correct horse", "here", now=now)
 
 
 def test_the_link_of_the_first_account_and_of_a_second_one_bind_nobody(there):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _path = click.Path(path_type=Path)
 
 
-class _RuleText(click.ParamType):
+class _RuleText(click.ParamType[str]):
     """A rule of admission; in the environment they are parted by semicolons.
 
     The names of groups hold spaces, and in a directory commas and signs of equality.

@@ -458,9 +458,11 @@ def accept_invitation(
         digest = console_secret_digest(secret)
         tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest))
         this = table.c.name == account
-        tx.execute(sa.update(table).where(this).values(subject=identity.subject))
-        # Whoever signed in as the account before is out.
-        tx.execute(sa.delete(schema.sessions).where(schema.sessions.c.account == account))
+        # The person alone has the account then: an invitation may be one that somebody else led
+        # them to, who still knows the password.
+        tx.execute(sa.update(table).where(this).values(subject=identity.subject, password=""))
+        for held in (schema.sessions, schema.tokens):
+            tx.execute(sa.delete(held).where(held.c.account == account))
         services.entry_writer.record(tx, "provider", f"account/{account}", {"by": "link"}, at=now)
     return account
 

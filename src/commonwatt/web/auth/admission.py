@@ -176,7 +176,7 @@ def _group_roles(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
         # A name alone is a group that is called as a role of ours.
         group = group.strip() if equals else rule.strip()
         names = roles if equals else group
-        granted = _roles_of_rule("--oidc-group", rule, names) if group else frozenset()
+        granted = _roles_of_rule("--oidc-group", rule, names) if group else frozenset[ConsoleRole]()
         if not granted:
             raise _rule_error("--oidc-group", rule, Message("GROUP=ROLE or GROUP=ROLE,ROLE"))
         groups[group] = groups.get(group, frozenset()) | granted

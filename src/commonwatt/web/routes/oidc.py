@@ -11,6 +11,7 @@ import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import (
     AnyContext,
+    check_same_site_request,
     local_redirect_path,
     requested_theme,
     services_of,
@@ -70,6 +71,8 @@ def start_oidc_sign_in(
     """Go to the provider."""
     provider = _oidc_provider(request, context)
     if invitation:
+        # A link on another site would bind whoever follows it to an account of its author's.
+        check_same_site_request(request)
         # Before the way there and back, which would end in the same refusal.
         accounts.account_of_welcome_link(context.services, invitation, now=context.now)
     url, pending = provider.begin_sign_in(
