@@ -85,8 +85,8 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
         notes=[
             Message(
                 "Keep a checkpoint outside this house: commonwatt ledger checkpoint "
-                "--ledger LEDGER --key KEY.pem. An export carries a verifier that needs nothing but Python: "
-                "commonwatt ledger export FOLDER --ledger LEDGER --key KEY.pem"
+                "--ledger LEDGER --key KEY.pem. An export carries a verifier that needs nothing "
+                "but Python: commonwatt ledger export FOLDER --ledger LEDGER --key KEY.pem"
             )
         ],
         extra=extra,
