@@ -152,6 +152,7 @@ class Server(AuthorizationServer):
         self.spoil = {}  # claims that a test wants wrong
         self.about = {}  # what it says of itself besides
         self.asked, self.ended = [], []  # parameters of its pages of sign-in and sign-out
+        self.keys = None  # what it shows for keys instead of its own
         self.known = {}  # who holds an access token
         self.register_grant(Grant, [CodeChallenge(required=True), Words(self)])
         self.register_token_generator("default", self._token)
@@ -232,6 +233,8 @@ class Handler(BaseHTTPRequestHandler):
                 }
             )
         if path.path == "/keys":
+            if server.keys is not None:
+                return self._json(server.keys)
             return self._json({"keys": [server.key.as_dict(private=False)]})
         given = dict(parse_qsl(path.query))
         if path.path == "/logout":

@@ -3,15 +3,19 @@
 import html
 import re
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import commonwatt.core.log as log
 import commonwatt.web.auth.accounts as accounts
+from commonwatt.cli import root
 from commonwatt.core.errors import UsageError
 from commonwatt.web.auth.admission import (
     AdmissionRules,
@@ -20,10 +24,11 @@ from commonwatt.web.auth.admission import (
     claimed_names,
     email_domain_of,
 )
-from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider
+from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider, _vouched_identity
 from commonwatt.web.errors import SignInError
 from commonwatt.web.roles import ConsoleRole
-from commonwatt.web.settings import Settings
+from commonwatt.web.serve import bind_console_socket, console_settings_for
+from commonwatt.web.settings import ENVIRONMENT, Settings
 from tests.web.console import HTML, running
 from tests.web.provider import CLIENT, SECRET, Person
 from tests.web.provider import Provider as RealProvider
@@ -131,7 +136,8 @@ UNKNOWN = [
     ({}, ["emperor", "Planner", "registrar"], "no group in the claim roles"),
     (VERIFIED | {"email_verified": False}, [], "has not verified"),
     ({"email": VERIFIED["email"]}, [], "has not verified"),
-    (VERIFIED | {"email_verified": 1.5}, [], "has not verified"),
+    (VERIFIED | {"email_verified": 1}, [], "has not verified"),
+    (VERIFIED | {"email_verified": "yes"}, [], "has not verified"),
     (VERIFIED | {"email": "ada@evil.example"}, [], "the domain of the e-mail"),
     (VERIFIED | {"email": "ada@sub.example.org"}, [], "the domain of the e-mail"),
     (VERIFIED | {"email": "ada@example.org.evil.example"}, [], "the domain of the e-mail"),
@@ -211,6 +217,46 @@ def test_a_claim_within_a_claim_and_one_that_is_asked_for_apart_are_found(tmp_pa
             assert _sign_in(browser).status_code == 401
 
 
+APART = [
+    # token, userinfo, whether that lets somebody of example.org in
+    (VERIFIED, {}, True),
+    ({}, VERIFIED, True),
+    ({"email": VERIFIED["email"]}, VERIFIED, True),
+    ({"email": VERIFIED["email"]}, {"email_verified": True}, False),
+    ({"email": VERIFIED["email"]}, VERIFIED | {"email": "ada@evil.example"}, False),
+    ({"email": "ada@evil.example"}, {"email_verified": True}, False),
+    (VERIFIED | {"email_verified": False}, VERIFIED, False),
+]
+
+
+@pytest.mark.parametrize(("token", "userinfo", "wanted"), APART)
+def test_an_address_and_the_word_on_it_come_from_one_place(token, userinfo, wanted):
+    identity = _vouched_identity({"iss": "i", "sub": "s"} | token, userinfo, "roles")
+    rules = AdmissionRules.of(Settings.of(Path(), oidc_domains=("example.org",)))
+    assert bool(rules.roles_of(identity)) == wanted
+
+
+@pytest.mark.parametrize(
+    "about", [{"token_endpoint": None}, {"jwks_uri": 7}, {"authorization_endpoint": None}]
+)
+def test_a_provider_that_says_half_of_itself_is_refused(there, about):
+    console, server = there
+    server.about = about
+    with console.stranger() as browser:
+        assert browser.get("/oidc/start").status_code == 401
+
+
+def test_keys_that_are_none_let_nobody_in(there):
+    console, server = there
+    server.login = Person("p-1", "ada", ["viewer"])
+    with console.stranger() as browser:
+        for keys in ({"keys": "x"}, {"keys": [{"kty": "RSA"}]}, {}, {"keys": []}):
+            server.keys = keys
+            assert _sign_in(browser).status_code == 401
+        server.keys = None
+        assert _sign_in(browser).status_code == 303
+
+
 def test_without_a_rule_only_the_invited_come_in_with_the_roles_of_their_account(tmp_path):
     now = datetime.now(UTC)
     with _console_with_provider(tmp_path) as (console, server):
@@ -261,22 +307,45 @@ def test_an_invited_person_has_the_account_alone(there):
         accounts.sign_in(console.desk, "shared", "correct horse", "here", now=now)
 
 
-def test_the_link_of_the_first_account_and_of_a_second_one_bind_nobody(there):
+def _open_with(browser, link):
+    start = browser.get("/oidc/start", params={"invitation": link})
+    back = browser.get(start.headers["location"])
+    return browser.get(back.headers["location"])
+
+
+def test_the_link_of_the_first_account_binds_nobody(there):
+    console, server = there
+    server.login = Person("p-1", "ada", ["viewer"])
+    link = accounts.make_welcome_link(console.desk, "", now=datetime.now(UTC))
+    with console.stranger() as browser:
+        assert _open_with(browser, link).status_code == 401
+    assert accounts.list_console_accounts(console.desk) == []
+
+
+def test_one_person_has_one_account(there):
     console, server = there
     now = datetime.now(UTC)
     server.login = Person("p-1", "ada", ["viewer"])
-    with console.stranger() as browser:
-        _sign_in(browser)
-    accounts.make_account(console.desk, "bo", {ConsoleRole.PLANNER}, by="test", now=now)
-    for account in ("", "bo"):
-        link = accounts.make_welcome_link(console.desk, account, now=now)
-        with console.stranger() as browser:
-            start = browser.get("/oidc/start", params={"invitation": link})
-            back = browser.get(start.headers["location"])
-            assert browser.get(back.headers["location"]).status_code == 401
-    made = {account.name: account for account in accounts.list_console_accounts(console.desk)}
-    assert not made["bo"].external
-    assert set(made) == {"ada", "bo"}
+    accounts.make_account(console.desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=now)
+    for name in ("bo", "cy"):
+        accounts.make_account(console.desk, name, {ConsoleRole.PLANNER}, by="test", now=now)
+    with console.stranger() as before, console.stranger() as browser:
+        assert _sign_in(before).status_code == 303
+        link = accounts.make_welcome_link(console.desk, "bo", now=now)
+        assert _open_with(browser, link).status_code == 303
+        # The account that a rule had made is closed in favour of the one of the invitation.
+        assert before.get("/account").status_code == 401
+        made = {account.name: account for account in accounts.list_console_accounts(console.desk)}
+        assert made["ada"].closed
+        assert made["bo"].external
+        link = accounts.make_welcome_link(console.desk, "cy", now=now)
+        refused = _open_with(browser, link)
+        assert refused.status_code == 401
+        assert "another account" in refused.json()["found"]
+        # The link was not used up by that.
+        assert accounts.account_of_welcome_link(console.desk, link, now=now) == "cy"
+        assert _sign_in(browser).status_code == 303
+        assert "<h1>bo</h1>" in browser.get("/account").text
 
 
 def test_a_closed_account_does_not_come_in_by_its_group(there):
@@ -568,3 +637,25 @@ def test_any_claim_is_read_without_a_fault_and_names_texts_only(claim):
     assert names is None if claim is None else all(isinstance(name, str) for name in names)
     domain = email_domain_of(claim)
     assert domain == "" or claim.lower().endswith(f"@{domain}")
+
+
+def test_rules_come_from_the_environment_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMMONWATT_OIDC_GROUPS", "Domain Users=viewer; cn=it,dc=org=operator;")
+    monkeypatch.setenv("COMMONWATT_OIDC_DOMAINS", "example.org")
+    monkeypatch.setenv("COMMONWATT_OIDC_ROLES_CLAIM", "realm_access.roles")
+    monkeypatch.setenv("COMMONWATT_TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")
+    command = root.get_command(click.Context(root), "serve")
+    given = command.make_context("serve", ["--oidc-issuer", "https://login.example"]).params
+    with bind_console_socket("127.0.0.1", 0) as sock:
+        given |= {"store": tmp_path, "sock": sock}
+        for name in ("host", "port", "workers", "language", "as_json"):
+            given.pop(name, None)
+        known = {field.name for field in fields(Settings)} | {"sock"}
+        settings = console_settings_for(**{k: v for k, v in given.items() if k in known})
+    assert settings.trusted_proxies == ("127.0.0.1", "10.0.0.0/8")
+    assert settings.oidc_roles_claim == "realm_access.roles"
+    rules = AdmissionRules.of(settings)
+    assert set(rules.groups) == {"Domain Users", "cn=it,dc=org"}
+    assert set(rules.domains) == {"example.org"}
+    # A worker is told the same.
+    assert Settings.from_environment({ENVIRONMENT: settings.as_text()}) == settings

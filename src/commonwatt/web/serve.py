@@ -70,6 +70,9 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     # An option that was not given is "" and leaves the default; only for the sample does "" mean
     # none.
     chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
+    for name in ("trusted_proxies", "oidc_groups", "oidc_domains"):
+        # A list in the environment may end in its separator.
+        chosen[name] = tuple(text.strip() for text in chosen.get(name, ()) if text.strip())
     secure = urlsplit(address).scheme == "https"
     settings = Settings.of(store, address=address, secure=secure, **chosen)
     for proxy in settings.trusted_proxies:

@@ -245,14 +245,7 @@ def close_account(services: Services, name: str, *, by: str, now: datetime) -> N
     """
     with services.ledger.transaction() as tx:
         _check_account_is_open(tx, name)
-        for role in sorted(roles_of_account(tx, name)):
-            _revoke_account_role(services, tx, name, role, now, by=by)
-        for table in (schema.sessions, schema.tokens, schema.links):
-            tx.execute(sa.delete(table).where(table.c.account == name))
-        table = schema.accounts
-        tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
-        services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
-        _check_registrar_account_left(tx)
+        _close_open_account(services, tx, name, now, by=by)
 
 
 def sign_in(
@@ -434,9 +427,11 @@ def accept_invitation(
 ) -> str:
     """Bind an account to a person whom a provider vouches for, by the account's one-time link.
 
+    An account that a rule made for the person before is closed: one person has one account.
+
     Raises:
-        SignInError: The link does not hold, is that of the first account, or the person has
-            another account.
+        SignInError: The link does not hold, is that of the first account, or the person was
+            invited to another account, or had one that was closed.
     """
     table = schema.accounts
     with services.ledger.transaction() as tx:
@@ -450,11 +445,14 @@ def accept_invitation(
             )
         row = tx.execute(sa.select(table).where(table.c.subject == identity.subject)).first()
         if row is not None and row.name != account:
-            raise SignInError(
-                "link",
-                found=Message("a person who has another account here"),
-                remedy=Message("Ask whoever keeps the accounts to give that one the roles."),
-            )
+            if row.closed or row.name not in accounts_of_provider(tx, row.name):
+                raise SignInError(
+                    "link",
+                    found=Message("a person who has another account here, or had one"),
+                    remedy=Message("Ask whoever keeps the accounts for a link to that one."),
+                )
+            _close_open_account(services, tx, row.name, now, by="invitation")
+            tx.execute(sa.update(table).where(table.c.name == row.name).values(subject=None))
         digest = console_secret_digest(secret)
         tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest))
         this = table.c.name == account
@@ -530,6 +528,19 @@ def _check_account_is_open(tx: sa.Connection, name: str) -> None:
     open_one = (table.c.name == name) & ~table.c.closed
     if tx.execute(sa.select(table.c.name).where(open_one)).first() is None:
         raise ParameterError("account", found=Message("no open account of that name"))
+
+
+def _close_open_account(
+    services: Services, tx: sa.Connection, name: str, now: datetime, *, by: str
+) -> None:
+    for role in sorted(roles_of_account(tx, name)):
+        _revoke_account_role(services, tx, name, role, now, by=by)
+    for table in (schema.sessions, schema.tokens, schema.links):
+        tx.execute(sa.delete(table).where(table.c.account == name))
+    table = schema.accounts
+    tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
+    services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
+    _check_registrar_account_left(tx)
 
 
 def _check_registrar_account_left(tx: sa.Connection) -> None:

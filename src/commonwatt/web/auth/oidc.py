@@ -52,7 +52,7 @@ class PendingSignIn:
         verifier: Of PKCE; shown to the provider with the code.
         next: Where the visitor wanted to go.
         invitation: Secret of the one-time link that they hold; "" for none.
-        asked_at: Since when the provider must have asked the person anew [s since 1970]; 0
+        prompted_at: Since when the provider must have asked the person anew [s since 1970]; 0
             where it may remember them.
     """
 
@@ -61,7 +61,7 @@ class PendingSignIn:
     verifier: str
     next: str
     invitation: str = ""
-    asked_at: int = 0
+    prompted_at: int = 0
 
     def as_text(self) -> str:
         """Return it for the cookie of this browser."""
@@ -77,14 +77,14 @@ class PendingSignIn:
         try:
             # Too few or too many parts is a ValueError as well, so anything else in the cookie ends
             # below.
-            state, nonce, verifier, next_, invitation, asked_at = map(str, json.loads(text))
+            state, nonce, verifier, next_, invitation, prompted_at = map(str, json.loads(text))
             return cls(
                 state=state,
                 nonce=nonce,
                 verifier=verifier,
                 next=next_,
                 invitation=invitation,
-                asked_at=int(asked_at),
+                prompted_at=int(prompted_at),
             )
         except (ValueError, TypeError):
             raise SignInError(
@@ -113,14 +113,14 @@ class OidcProvider:
         self._asked_at = float("-inf")
 
     def begin_sign_in(
-        self, next_: str, *, invitation: str = "", ask_anew: bool = False
+        self, next_: str, *, invitation: str = "", force_login: bool = False
     ) -> tuple[str, PendingSignIn]:
         """Return the provider's address to go to, and what to remember until then.
 
         Args:
             next_: Where to go on to.
             invitation: Secret of a one-time link; "" for none.
-            ask_anew: Whether the provider must ask who it is, though it may remember somebody.
+            force_login: Whether the provider must ask who it is, though it may remember somebody.
         """
         pending = PendingSignIn(
             # Against an answer that somebody else's browser was sent (RFC 6749, section 10.12).
@@ -131,9 +131,9 @@ class OidcProvider:
             verifier=secrets.token_urlsafe(48),
             next=next_,
             invitation=invitation,
-            asked_at=int(time.time()) if ask_anew else 0,
+            prompted_at=int(time.time()) if force_login else 0,
         )
-        prompt = {"prompt": "login"} if ask_anew else {}
+        prompt = {"prompt": "login"} if force_login else {}
         with self._oauth_client() as client:
             url, _ = client.create_authorization_url(
                 self._discovery_document()["authorization_endpoint"],
@@ -154,18 +154,9 @@ class OidcProvider:
             raise SignInError("oidc", found=Message("an answer to another sign-in"))
         answer = self._fetch_tokens(code, pending.verifier)
         claims = self._verified_token_claims(str(answer["id_token"]), pending.nonce)
-        _check_asked_anew(claims, pending.asked_at)
-        claims = self._with_userinfo(claims, str(answer.get("access_token", "")))
-        name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
-        identity = VouchedIdentity(
-            # Only both together name a person: `sub` is unique within one issuer.
-            subject=f"{claims['iss']} {claims['sub']}",
-            name=str(name),
-            groups=claimed_names(claim_at(claims, self._settings.oidc_roles_claim)),
-            email_domain=email_domain_of(claims.get("email")),
-            # A few providers write the word instead of the truth value.
-            email_verified=claims.get("email_verified") in (True, "true"),
-        )
+        _check_login_is_fresh(claims, pending.prompted_at)
+        more = self._userinfo_claims(claims, str(answer.get("access_token", "")))
+        identity = _vouched_identity(claims, more, self._settings.oidc_roles_claim)
         return OidcSignIn(identity=identity, id_token=str(answer["id_token"]))
 
     def sign_out_address(self, id_token: str) -> str:
@@ -177,13 +168,13 @@ class OidcProvider:
         endpoint = str(self._discovery_document().get("end_session_endpoint") or "")
         if not endpoint.startswith(("https://", "http://")):
             return ""
-        told = {
+        parameters = {
             "client_id": self._settings.oidc_client,
             "post_logout_redirect_uri": self._settings.address + SIGNED_OUT_PATH,
         }
         # By the token the provider knows whose session ends, and asks nobody whether to.
         hint = {"id_token_hint": id_token} if id_token else {}
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(hint | told)}"
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(hint | parameters)}"
 
     def _fetch_tokens(self, code: str, verifier: str) -> Mapping[str, Any]:
         """Return the tokens that the provider gives for the code."""
@@ -197,25 +188,25 @@ class OidcProvider:
             # Only the kind of fault is said: the library's text may quote the token or the code.
             raise _oidc_sign_in_error(type(error).__name__) from None
 
-    def _with_userinfo(self, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """Return the claims with those that the provider keeps out of its token.
+    def _userinfo_claims(self, claims: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
+        """Return the claims that the provider keeps out of its token; none where it holds all.
 
         Many send groups and e-mail addresses only where they are asked for them with the access
         token (OpenID Connect Core 1.0, section 5.4).
         """
         endpoint = self._discovery_document().get("userinfo_endpoint")
-        complete = "email" in claims and (
+        complete = "email_verified" in claims and (
             claim_at(claims, self._settings.oidc_roles_claim) is not None
         )
         if complete or not endpoint or not access_token:
-            return claims
+            return {}
         more = self._get_provider_json(
             str(endpoint), {"authorization": f"Bearer {access_token}", "accept": "application/json"}
         )
         # Section 5.3.2: an answer about somebody else must not be used.
         if more.get("sub") != claims["sub"]:
             raise _oidc_sign_in_error("sub")
-        return {**more, **claims}
+        return more
 
     def _verified_token_claims(self, token: str, nonce: str) -> dict[str, Any]:
         """Return the token's claims, whose signature, issuer, audience and times hold."""
@@ -225,7 +216,6 @@ class OidcProvider:
 
         # Fetched at each sign-in, so that a key that the provider has replaced is known at once.
         key_set = self._get_provider_json(self._discovery_document()["jwks_uri"])
-        keys = KeySet.import_key_set(key_set)  # pyright: ignore[reportArgumentType]
         rules = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
             iss={"essential": True, "value": self._discovery_document()["issuer"]},
@@ -236,9 +226,11 @@ class OidcProvider:
             nonce={"essential": True, "value": nonce},
         )
         try:
+            keys = KeySet.import_key_set(key_set)  # pyright: ignore[reportArgumentType]
             token_claims = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
             rules.validate(token_claims.claims)
-        except (JoseError, ValueError) as error:
+        # What the provider calls its keys may be none.
+        except (JoseError, ValueError, KeyError, TypeError) as error:
             raise _oidc_sign_in_error(type(error).__name__) from None
         return dict(token_claims.claims)
 
@@ -251,6 +243,9 @@ class OidcProvider:
             # slash at the end is forgiven, as people type it either way.
             if str(about.get("issuer", "")).rstrip("/") != issuer:
                 raise _oidc_sign_in_error("issuer")
+            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+                if not isinstance(about.get(name), str):
+                    raise _oidc_sign_in_error(name)
             self._about, self._asked_at = about, time.monotonic()
         return self._about
 
@@ -290,7 +285,30 @@ def _read_oidc_client_secret(path: str) -> str:
     return Path(path).read_text(encoding="utf-8").strip() if path else ""
 
 
-def _check_asked_anew(claims: Mapping[str, Any], asked_at: int) -> None:
+def _vouched_identity(
+    claims: Mapping[str, Any], more: Mapping[str, Any], roles_claim: str
+) -> VouchedIdentity:
+    """Return who a person is, by the claims of the token and, where it lacks them, by more."""
+    # Address and word on it from one place: the one says nothing of the other's.
+    email = claims if "email_verified" in claims else more if "email" in more else claims
+    groups = claim_at(claims, roles_claim)
+    name = claims.get("preferred_username") or more.get("preferred_username")
+    return VouchedIdentity(
+        # Only both together name a person: `sub` is unique within one issuer.
+        subject=f"{claims['iss']} {claims['sub']}",
+        name=str(name or email.get("email") or claims["sub"]),
+        groups=claimed_names(groups if groups is not None else claim_at(more, roles_claim)),
+        email_domain=email_domain_of(email.get("email")),
+        email_verified=_is_true(email.get("email_verified")),
+    )
+
+
+def _is_true(claim: Any) -> bool:
+    # A few providers write the word. Nothing else is taken for it, and 1 is equal to True.
+    return claim is True or claim == "true"
+
+
+def _check_login_is_fresh(claims: Mapping[str, Any], prompted_at: int) -> None:
     """Refuse an answer in which the provider remembered somebody whom it was to ask.
 
     Raises:
@@ -298,7 +316,7 @@ def _check_asked_anew(claims: Mapping[str, Any], asked_at: int) -> None:
     """
     at = claims.get("auth_time")
     # Few providers send it without being asked; where it is there it is believed.
-    if asked_at and isinstance(at, int | float) and at < asked_at - _LEEWAY_S:
+    if prompted_at and isinstance(at, int | float) and at < prompted_at - _LEEWAY_S:
         raise SignInError(
             "oidc",
             found=Message("a provider that let the last person in again without asking"),

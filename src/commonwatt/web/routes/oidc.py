@@ -78,7 +78,7 @@ def start_oidc_sign_in(
     url, pending = provider.begin_sign_in(
         local_redirect_path(next),
         invitation=invitation,
-        ask_anew=SIGNED_OUT_COOKIE in request.cookies,
+        force_login=SIGNED_OUT_COOKIE in request.cookies,
     )
     answer = RedirectResponse(url, 303)
     _set_oidc_cookie(answer, context, COOKIE, pending.as_text(), _PENDING_S)
