@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -31,13 +32,14 @@ from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_with_defa
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreError
 from commonwatt.web.auth.access import (
-    account_of_headers,
     request_context_of,
     requested_theme,
     stranger_request_context,
+    visitor_of_headers,
 )
 from commonwatt.web.errors import (
     ForbiddenError,
+    NotAdmittedError,
     PageNotFoundError,
     SignInError,
     StillMadeError,
@@ -71,6 +73,7 @@ from commonwatt.web.tasks.supervisor import TaskSupervisor
 STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (SignInError, HTTPStatus.UNAUTHORIZED),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
+    (NotAdmittedError, HTTPStatus.FORBIDDEN),
     (PageNotFoundError, HTTPStatus.NOT_FOUND),
     (RunNotFoundError, HTTPStatus.NOT_FOUND),
     (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
@@ -106,6 +109,7 @@ def console_app_on_services(services: Services) -> FastAPI:
         # policy for contents forbids both.
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": services.settings.root_path}] if services.settings.root_path else None,
         lifespan=_supervisor_lifespan(services),
     )
     app.state.services = services
@@ -115,7 +119,7 @@ def console_app_on_services(services: Services) -> FastAPI:
     app.add_middleware(
         RequestGuardMiddleware,
         settings=services.settings,
-        account_of=functools.partial(account_of_headers, services),
+        visitor_of=functools.partial(visitor_of_headers, services),
     )
     app.add_exception_handler(CommonwattError, _commonwatt_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)
@@ -169,16 +173,27 @@ def request_wants_html(request: Request) -> bool:
 def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, CommonwattError)
     status = http_status_of_error(error)
+    if isinstance(error, NotAdmittedError):
+        # That somebody was refused, and nothing of who: whoever keeps the console sees a rule that
+        # lets nobody in.
+        log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=status.value)
+    headers = (
+        {"retry-after": str(error.retry_after_s)} if isinstance(error, TooManyRequestsError) else {}
+    )
     if not request_wants_html(request):
-        return _with_retry_header(JSONResponse(error.as_dict(), status))
+        answer = JSONResponse(error.as_dict(), status)
+        _with_retry_header(answer).headers.update(headers)
+        return answer
     # Only what was read can be asked for again after signing in; the fields of a posted form are
     # gone by then.
-    if isinstance(error, SignInError) and request.method == "GET":
+    # A link or a provider's answer that does not hold is said: signing in would not mend it.
+    door = request.url.path.startswith(("/oidc/", "/welcome/"))
+    if isinstance(error, SignInError) and request.method == "GET" and not door:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(
-            str(request.url_for("sign_in").include_query_params(next=path)), 303
-        )
-    return _error_page_response(request, error, status)
+        return RedirectResponse(f"/sign-in?{urlencode({'next': path})}", 303)
+    answer = _error_page_response(request, error, status)
+    answer.headers.update(headers)
+    return answer
 
 
 def _http_error_response(request: Request, error: Exception) -> Response:

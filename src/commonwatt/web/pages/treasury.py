@@ -59,6 +59,7 @@ def _page_form_accounting_treatment_options(context: RequestContext) -> Options:
 COUNTRY = PageParameter(
     name="country", label=Message("Country"), meaning=Message("Whose debt is projected."),
     default="hongkong", kind=ParameterKind.CHOICE, options=_country_options,
+    closed=True,
 )  # fmt: skip
 YEARS = PageParameter(
     name="years", label=Message("Years ahead"), meaning=Message("How far the path goes."),
@@ -83,6 +84,7 @@ TREATMENT = PageParameter(
     name="balance", label=Message("Balance"),
     meaning=Message("Which balance the path headlines; the debt is the same under both."),
     default="published", kind=ParameterKind.CHOICE, options=_page_form_accounting_treatment_options,
+    closed=True,
 )  # fmt: skip
 
 

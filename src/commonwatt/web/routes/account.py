@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
@@ -15,6 +16,7 @@ from commonwatt.web.auth.access import (
     AnyContext,
     PostedFields,
     SignedInContext,
+    cookie_path,
     local_redirect_path,
     requested_theme,
     require_console_action,
@@ -30,8 +32,9 @@ from commonwatt.web.openapi import (
     redirect_responses,
 )
 from commonwatt.web.render import render_console_template
-from commonwatt.web.request_context import RequestContext
+from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
+from commonwatt.web.routes.oidc import forget_provider_token, provider_sign_out_response
 
 AccountManagerContext = Annotated[
     RequestContext, Depends(require_console_action(ConsoleAction.MANAGE_ACCOUNTS))
@@ -115,15 +118,21 @@ def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Resp
     # send the form again (RFC 9110, section 15.4.4).
     answer = RedirectResponse(local_redirect_path(fields.get("next", "/")), 303)
     set_session_cookie(answer, context.services.settings, session.secret)
+    forget_provider_token(answer, context)
     return answer
 
 
-def sign_out(context: SignedInContext, fields: PostedFields) -> Response:
-    """End the session."""
+def sign_out(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
+    """End the session, and that of the provider that let the visitor in."""
     del fields
+    settings = context.services.settings
     accounts.end_visitor_session(context.services, context.visitor, now=context.now)
-    answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(session_cookie_name(context.services.settings), path="/")
+    signed_out = replace(context, visitor=Visitor(), path="/sign-in")
+    answer = provider_sign_out_response(request, signed_out) or RedirectResponse("/sign-in", 303)
+    # With what it was set with: browsers leave a `__Host-` cookie alone otherwise.
+    answer.delete_cookie(
+        session_cookie_name(settings), path=cookie_path(settings), secure=settings.secure
+    )
     return answer
 
 
@@ -147,6 +156,7 @@ def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) 
     session = accounts.begin_account_session(context.services, name, now=context.now, how="link")
     answer = RedirectResponse("/", 303)
     set_session_cookie(answer, context.services.settings, session.secret)
+    forget_provider_token(answer, context)
     return answer
 
 
@@ -168,6 +178,7 @@ def set_preferences(
                 httponly=True,
                 samesite="lax",
                 secure=context.services.settings.secure,
+                path=cookie_path(context.services.settings),
             )
     return answer
 

@@ -176,11 +176,13 @@ def page_data(
     """Return a page's data: its figures, and where its charts and tables are."""
     query = values.query_string()
     ask = f"?{query}" if query else ""
-    base = f"/{page.name}"
+    # As a browser resolves them, who shows the host's root with this.
+    root_path = context.services.settings.root_path
+    base = f"{root_path}/{page.name}"
     return {
         "page": page.name,
         "title": context.translate(page.title),
-        "permanent": permanent_address(page, values, view),
+        "permanent": root_path + permanent_address(page, values, view),
         "parameters": dict(values.given_text),
         "lede": context.translate(view.lede),
         "facts": [
