@@ -130,7 +130,7 @@ def _with_costs(drawn: DrawnProgramme) -> DrawnProgramme:
 @pytest.mark.prove
 def test_a_whole_study_writes_rows_that_break_no_rule(tmp_path):
     written, number = 0, 0
-    while written < PROOFS.size(2, 60):
+    while written < PROOFS.size(1, 60):
         number += 1
         drawn = _with_costs(draw_programme(random.Random(f"whole {number}")))
         if any(verdict.faults for verdict in judge(drawn)):

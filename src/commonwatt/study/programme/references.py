@@ -23,6 +23,7 @@ def programme_reference_faults(file: ProgrammeFile) -> list[str]:
     """Return a sentence for every name declared twice or used but not declared."""
     faults = [*_names_declared_twice(file), *_undeclared_name_faults(file)]
     # A limit is asked of names that are known.
+    faults += _latency_link_faults(file)
     faults += [] if faults else [*_residency_faults(file), *_latency_limit_faults(file)]
     if len(file.sites) > _MOST_SITES:
         faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
@@ -67,6 +68,20 @@ def _residency_faults(file: ProgrammeFile) -> Iterator[str]:
         if tenant.sites and not set(tenant.sites) & set(built):
             names = ", ".join(map(repr, tenant.sites))
             yield f"tenants.{i}.sites: {names}: no node is built there; built: {', '.join(built)}"
+
+
+def _latency_link_faults(file: ProgrammeFile) -> Iterator[str]:
+    """Yield a sentence for each link of a site with itself, and each that is given twice."""
+    seen: set[frozenset[str]] = set()
+    for i, link in enumerate(file.latency):
+        ends = frozenset(link.between)
+        if len(ends) < 2:
+            yield f"latency.{i}.between: {link.between[0]!r} twice; want two sites"
+        # Two round trips between the same sites: which of them held would be a guess.
+        elif ends in seen:
+            first, other = link.between
+            yield f"latency.{i}.between: the round trip between {first!r} and {other!r} twice"
+        seen.add(ends)
 
 
 def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
