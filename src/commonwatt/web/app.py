@@ -37,6 +37,7 @@ from commonwatt.web.auth.access import (
     stranger_request_context,
 )
 from commonwatt.web.errors import (
+    BodyTooLargeError,
     ForbiddenError,
     PageNotFoundError,
     SignInError,
@@ -72,6 +73,7 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (PageNotFoundError, HTTPStatus.NOT_FOUND),
     (RunNotFoundError, HTTPStatus.NOT_FOUND),
     (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
+    (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),

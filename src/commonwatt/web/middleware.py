@@ -22,7 +22,7 @@ from starlette.types import Message as AsgiMessage
 from commonwatt.core.errors import CommonwattError, UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
-from commonwatt.web.errors import TooManyRequestsError
+from commonwatt.web.errors import BodyTooLargeError, TooManyRequestsError
 from commonwatt.web.rates import RequestRates
 from commonwatt.web.settings import Settings
 
@@ -73,7 +73,7 @@ class RequestGuardMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal_response(headers) or await self._rate_refusal(scope, headers)
+        refusal = self._refusal_response(scope, headers) or await self._rate_refusal(scope, headers)
         if refusal:
             log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=refusal.status_code)
             await refusal(scope, receive, self._send_with_security_headers(scope, send))
@@ -82,10 +82,14 @@ class RequestGuardMiddleware:
             scope, _receive_with_body_limit(receive), self._send_with_security_headers(scope, send)
         )
 
-    def _refusal_response(self, headers: Headers) -> Response | None:
+    def _refusal_response(self, scope: Scope, headers: Headers) -> Response | None:
         if headers.get("host", "").lower() not in self._hosts:
             wanted = Message("the name that the console was started with")
             return _refusal_in_kind(headers, HTTPStatus.MISDIRECTED_REQUEST, "host", wanted)
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+            # No name of ours has one, and PostgreSQL takes none in a text.
+            wanted = Message("an address without NUL")
+            return _refusal_in_kind(headers, HTTPStatus.BAD_REQUEST, "address", wanted)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             wanted = Message("at most 256 kB")
@@ -140,7 +144,8 @@ def _refusal_in_kind(headers: Headers, status: HTTPStatus, where: str, wanted: M
 
 
 _REFUSALS: Final[dict[HTTPStatus, type[CommonwattError]]] = {
-    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLargeError,
 }
 
 
@@ -184,6 +189,8 @@ def _receive_with_body_limit(receive: Receive) -> Receive:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if total > MOST_BYTES else message
+        if total > MOST_BYTES:
+            raise BodyTooLargeError("body", wanted=Message("at most 256 kB"))
+        return message
 
     return receive_limited_body
