@@ -15,7 +15,12 @@ from commonwatt.study.alternatives import (
     alternative_cost_stage,
     alternative_figures_row,
 )
-from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent, gpu_count_text
+from commonwatt.study.formulas.extents import (
+    EXTENT_TEXT,
+    FigureExtent,
+    day_count_text,
+    gpu_count_text,
+)
 from commonwatt.study.labels import localise_programme_labels
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
@@ -147,7 +152,7 @@ def study_extents(
     return StudyExtents(
         arrivals=Message(
             EXTENT_TEXT[FigureExtent.SLICE_WINDOW].text,
-            {"gpus": gpu_count_text(gpus), "days": f"{_arrival_window_days(fleet):.0f}"},
+            {"gpus": gpu_count_text(gpus), "days": day_count_text(_arrival_window_days(fleet))},
         ),
         whole=Message(
             EXTENT_TEXT[FigureExtent.PROGRAMME_BUILDING].text,

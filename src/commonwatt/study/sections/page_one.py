@@ -25,7 +25,7 @@ from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.effect_measures import NET_EFFECT_GDP
-from commonwatt.study.formulas.extents import gpu_count_text
+from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT
 from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
@@ -241,7 +241,7 @@ def _criteria_groups(
         ReportCriteriaGroup(
             extent=Message(
                 "Slice simulated: {gpus} GPUs, {days} days",
-                {"gpus": slice_gpus, "days": f"{summary.days:.0f}"},
+                {"gpus": slice_gpus, "days": day_count_text(summary.days)},
             ).translate(language),
             criteria=_criteria(summary, rows, _OF_SLICE, language),
         )
