@@ -125,7 +125,7 @@ def test_what_is_missing_is_named_with_what_to_write(part, language):
 
 def test_a_what_if_says_so_before_anything_else():
     page = study_page_one(_summary([_row("west", 2.0)], changes=["fleet.order=qssf"]), "en")
-    assert page.statements[0].label == "Changed"
+    assert page.statements[0].label == "Asked for"
     assert page.statements[0].text == "fleet.order=qssf"
 
 

@@ -103,16 +103,7 @@ class ReportSection:
             lede=data["lede"],
             extent=data["extent"],
             facts=[ReportFact(**fact) for fact in data["facts"]],
-            figures=[
-                ReportFigure(
-                    name=figure["name"],
-                    title=figure["title"],
-                    caption=figure["caption"],
-                    svg=figure["svg"],
-                    table=ReportTable(**figure["table"]),
-                )
-                for figure in data["figures"]
-            ],
+            figures=[_figure_from_data(figure) for figure in data["figures"]],
             tables=[ReportTable(**table) for table in data["tables"]],
             notes=data["notes"],
         )
@@ -207,9 +198,19 @@ class ReportPageOne:
             choices=data["choices"],
             groups=[_criteria_group_from_data(group) for group in data["groups"]],
             note=data["note"],
-            figure=figure and ReportFigure(**{**figure, "table": ReportTable(**figure["table"])}),
+            figure=_figure_from_data(figure) if figure else None,
             absent=[ReportStatement(**each) for each in data["absent"]],
         )
+
+
+def _figure_from_data(data: Mapping[str, Any]) -> ReportFigure:
+    return ReportFigure(
+        name=data["name"],
+        title=data["title"],
+        caption=data["caption"],
+        svg=data["svg"],
+        table=ReportTable(**data["table"]),
+    )
 
 
 def _criteria_group_from_data(data: Mapping[str, Any]) -> ReportCriteriaGroup:

@@ -10,7 +10,7 @@ import polars as pl
 from commonwatt.catalogue.measures import measure_shown_value
 from commonwatt.core.messages import Message, translate
 from commonwatt.report.theme import BAND, chart_colour_scale, report_chart_svg
-from commonwatt.study.effect_measures import NET_EFFECT_P5, NET_EFFECT_P50
+from commonwatt.study.measures import NET_EFFECT_P5, NET_EFFECT_P50
 
 Rows = list[dict[str, Any]]
 PAGE_ONE_CHART_WIDTH, PAGE_ONE_CHART_HEIGHT = 600, 150

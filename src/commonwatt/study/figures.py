@@ -21,7 +21,6 @@ from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
-from commonwatt.study.effect_measures import EFFECT_FIGURES
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
@@ -33,7 +32,7 @@ from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
     study_figure_extent_message,
 )
-from commonwatt.study.measures import FUNDING_EFFECT
+from commonwatt.study.measures import EFFECT_FIGURES, FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from commonwatt.catalogue.bands import BAND_90
@@ -19,8 +20,7 @@ from commonwatt.report import (
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
 from commonwatt.study.charts import study_alternatives_panel_chart
-from commonwatt.study.effect_measures import EFFECT_FIGURES
-from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
+from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
 from commonwatt.study.sections.summaries import AlternativesSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
@@ -151,7 +151,7 @@ _PROGRAMME_CRITERIA = ("capital_usd_mn", "running_usd_mn_a_year")
 
 
 def _alternatives_report_table(summary: AlternativesSummary, language: str) -> ReportTable:
-    groups = [
+    groups: list[tuple[Message, Sequence[str]]] = [
         (summary.slice_extent, _SLICE_CRITERIA),
         (summary.programme_extent, _PROGRAMME_CRITERIA),
     ]

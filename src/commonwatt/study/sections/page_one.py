@@ -24,9 +24,8 @@ from commonwatt.report import (
 from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
-from commonwatt.study.effect_measures import NET_EFFECT_GDP
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
-from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT
+from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
 from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
@@ -146,9 +145,6 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
 
 def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]:
     texts: list[tuple[str, Message]] = []
-    if summary.changes:
-        # The first thing to be said of a what-if: its page looks like that of the programme.
-        texts.append(("Changed", Message("{changes}", {"changes": "; ".join(summary.changes)})))
     first = summary.rows[0]
     if summary.effect_rows:
         texts.append(("Price and debt", _price_and_debt(summary, language)))
@@ -156,7 +152,11 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
         texts.append(("What would change it", _change(summary.break_even_rows, language)))
     if summary.doubt is not None and first.get(COST) is not None:
         texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
-    return [
+    # The first thing to be said of a what-if: its page looks like that of the programme.
+    changed = [
+        ReportStatement(label=translate("Asked for", language), text="; ".join(summary.changes))
+    ]
+    return (changed if summary.changes else []) + [
         ReportStatement(label=translate(label, language), text=text.translate(language))
         for label, text in texts
     ]
