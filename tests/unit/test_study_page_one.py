@@ -6,6 +6,7 @@ import re
 import polars as pl
 import pytest
 
+from commonwatt.core.errors import InputError
 from commonwatt.report import ReportPageOne, ReportStamp, render_report_html
 from commonwatt.report.model import Report, ReportTable
 from commonwatt.runs import RunStore
@@ -205,6 +206,13 @@ def test_a_change_that_moves_jobs_says_that_the_alternatives_are_left_out(tmp_pa
     page = study.report.read_text(encoding="utf-8")
     assert "fleet.order=sjf" in page[page.index("page-one") : page.index("contents-page")]
     assert "This change moves jobs" in page
+
+
+@pytest.mark.parametrize("epoch", ["", "soon", "1e9", "9" * 30])
+def test_a_day_that_cannot_be_is_refused(monkeypatch, epoch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
+        _report_day()
 
 
 def test_the_stamp_bears_the_day_that_reproducible_builds_ask_for(monkeypatch):
