@@ -229,6 +229,7 @@ def study_programme_figure_origins(
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
+            on_paper=_figure_group(node) in (GROUPS[CELL], GROUPS["country"]),
         )
         # What a reader looks for first stands first: the figures, then what was put in.
         for node in sorted(nodes, key=lambda node: list(GROUPS.values()).index(_figure_group(node)))

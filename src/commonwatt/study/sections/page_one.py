@@ -180,12 +180,12 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     if first["reserves_effect_bn"] is None:
         return Message(
             "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
-            "known. Running cost and user charges are left out.",
+            "known. Running cost and user charges left out.",
             values,
         )
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
-        "net {net}. Running cost and user charges are left out.",
+        "net {net}. Running cost and user charges left out.",
         values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
     )
 
@@ -218,7 +218,7 @@ def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     }
     if doubt["key"] == USE:
         return Message(
-            "Use: {use} % on the slice, of demand that may not come. At half: USD {at}.",
+            "Use: {use} % on the slice, of demand that may not come. At half that use: USD {at}.",
             {"use": f"{100 * doubt['high']:.0f}"} | usd,
         )
     return Message(
@@ -327,9 +327,7 @@ def _debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
         "Debt less reserves: {effect} by {year}",
         {"effect": effect, "year": last["fiscal_year"]},
     )
-    caption = Message(
-        "Whole programme of the first column, with less without it: median, 90 % band."
-    )
+    caption = Message("Whole programme, first column: median, 90 % band.")
     svg = study_debt_effect_chart(
         summary.effect_rows, language, f"{title.translate(language)}. {caption.translate(language)}"
     )
