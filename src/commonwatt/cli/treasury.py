@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, command_language, option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
@@ -74,7 +74,7 @@ def treasury_project_command(
         data=answer,
         text=lambda language: _debt_projection_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
-        files=charts.debt_projection_files(answer),
+        files=charts.debt_projection_files(answer, command_language(click.get_current_context())),
     )
 
 
@@ -140,7 +140,7 @@ def treasury_fan_command(
         data=answer,
         text=lambda language: _debt_fan_terminal_text(answer, language),
         tables=treasury_answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
-        files=charts.debt_fan_files(answer),
+        files=charts.debt_fan_files(answer, command_language(click.get_current_context())),
     )
 
 
@@ -235,6 +235,9 @@ def finance(
     centre: str, target: float, paths: int, seed: int, sovereign: str | None, route: str
 ) -> CommandResult:
     """Finance a compute centre, and show its three ways onto the public books."""
+    import polars as pl
+
+    from commonwatt.report.charts import chart_svg_file
     from commonwatt.treasury.usecases import charts
     from commonwatt.treasury.usecases.fan import FanOptions
     from commonwatt.treasury.usecases.finance import (
@@ -249,8 +252,13 @@ def finance(
         # At least a thousand: the outer quantiles of fewer paths rest on a handful of draws.
         options = FanOptions(paths=max(paths, 1000), seed=seed)
         answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
-        files["debt_with_and_without.svg"] = charts.debt_with_and_without_need_chart(
-            answer["sovereign"]
+        files["debt_with_and_without.svg"] = chart_svg_file(
+            charts.debt_with_and_without_need_chart(),
+            charts.debt_with_and_without_need_frame(
+                pl.DataFrame(answer["sovereign"]["fan_with"]),
+                pl.DataFrame(answer["sovereign"]["fan_without"]),
+            ),
+            command_language(click.get_current_context()),
         )
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(
@@ -367,9 +375,11 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
     names = ("fiscal_year", f"debt_{money}", "debt_gdp_share", *flows)
     steps = [row | {"step": translate(row["step"], language)} for row in answer["bridge"]]
     bridge = ("step", f"amount_{money}", f"level_{money}")
-    note = translate("Amounts in bn {currency}; debt on the {basis} basis.", language).format(
-        currency=currency, basis=translate(answer["treatment"]["debt_basis"], language)
-    )
+    values = {
+        "unit": _money_unit_text(YEARS.in_currency(currency).column(f"debt_{money}"), language),
+        "basis": translate(answer["treatment"]["debt_basis"], language),
+    }
+    note = Message("Amounts in {unit}; debt on the {basis} basis.", values).translate(language)
     return "\n\n".join(
         [
             _treasury_table_terminal_text(
@@ -381,6 +391,18 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
             note,
         ]
     )
+
+
+def _money_unit_text(column: TableColumn, language: str) -> str:
+    """Return the unit of a column of money, as its cells are shown."""
+    from commonwatt.catalogue.errors import UnitError
+    from commonwatt.catalogue.measures import shown_measure_unit
+
+    try:
+        return shown_measure_unit(column, language)
+    except UnitError:
+        # An economy of a WEO table may count in a currency that the units do not spell.
+        return column.unit
 
 
 def _treasury_table_terminal_text(

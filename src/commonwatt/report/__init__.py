@@ -22,6 +22,7 @@ from commonwatt.report.render import render_report_html
 from commonwatt.report.shown import (
     report_fact,
     report_figure,
+    report_panels_figure,
     report_sources_table,
     report_table_of_criteria,
     report_table_of_rows,
@@ -43,6 +44,7 @@ __all__ = [
     "render_report_html",
     "report_fact",
     "report_figure",
+    "report_panels_figure",
     "report_sources_table",
     "report_table_of_criteria",
     "report_table_of_rows",

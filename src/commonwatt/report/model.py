@@ -103,7 +103,7 @@ class ReportSection:
             lede=data["lede"],
             extent=data["extent"],
             facts=[ReportFact(**fact) for fact in data["facts"]],
-            figures=[_figure_from_data(figure) for figure in data["figures"]],
+            figures=[_report_figure_from_data(figure) for figure in data["figures"]],
             tables=[ReportTable(**table) for table in data["tables"]],
             notes=data["notes"],
         )
@@ -198,12 +198,12 @@ class ReportPageOne:
             choices=data["choices"],
             groups=[_criteria_group_from_data(group) for group in data["groups"]],
             note=data["note"],
-            figure=_figure_from_data(figure) if figure else None,
+            figure=_report_figure_from_data(figure) if figure else None,
             absent=[ReportStatement(**each) for each in data["absent"]],
         )
 
 
-def _figure_from_data(data: Mapping[str, Any]) -> ReportFigure:
+def _report_figure_from_data(data: Mapping[str, Any]) -> ReportFigure:
     return ReportFigure(
         name=data["name"],
         title=data["title"],

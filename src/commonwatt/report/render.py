@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import jinja2
+from markupsafe import Markup
 
 from commonwatt.core.messages import translate
+from commonwatt.report.charts.svg import chart_styles
 from commonwatt.report.model import FigureOrigin, Report
 
 
@@ -30,6 +32,8 @@ def render_report_html(report: Report) -> str:
         report=report,
         t=translate_report_word,
         known=known,
+        # Ours, and shipped with the package: nothing of a reader's stands in it.
+        chart_styles=Markup(chart_styles()),  # noqa: S704
         groups=_origins_by_group(report),
         faces={origin.name: origin.face for origin in report.origins},
         anchor=report_figure_origin_anchor,

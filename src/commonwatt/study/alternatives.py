@@ -146,10 +146,24 @@ def compare_alternatives(
     )
 
 
+def compute_alternative_base_case(
+    programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
+) -> BaseCase:
+    """Return the run and the costs of one alternative.
+
+    Raises:
+        ProgrammeError: Its changes leave faults; the alternative is named.
+        TraceError: A job could never run in it; likewise.
+    """
+    changed = programme.alternative(name)
+    with programme.naming_alternative(name):
+        return compute_base_case(changed, stages, report_progress, name)
+
+
 def _computed_alternative(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
-    base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
+    base_case = compute_alternative_base_case(programme, name, stages, report_progress)
     cost = alternative_cost_stage(base_case, programme.file.seed, stages)
     if cost is None:
         return None
@@ -199,13 +213,16 @@ def _debt_figures_row(base_case: BaseCase) -> Row:
     return {**base_case.variant_stage.data, **base_case.effect_stage.data["last"]}
 
 
-def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
-    """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
+def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
+    """Return the carbon of a GPU-hour in the window, idle draw included [g].
+
+    None where no GPU was held in the window: nought would call such an alternative clean.
+    """
     rows = [row for row in base_case.fleet.data["measured"] if row["held_gpu_h"]]
     # Weighted by the time held: the mean of the sites' rates would count an idle site like a busy
     # one.
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
-    return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
+    return grams / sum(row["held_gpu_h"] for row in rows) if rows else None
 
 
 def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:

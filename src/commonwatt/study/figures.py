@@ -16,12 +16,13 @@ from commonwatt.catalogue.measures import CURRENCY, measure_value_text
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import FigureOrigin
-from commonwatt.runs import StageResult
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
 from commonwatt.study.formulas.assembled import StudyBasis
+from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
@@ -176,8 +177,8 @@ def study_figures(
     result: StudyResult,
     compared: Comparison | None,
     basis: StudyBasis,
-    tables: Tables,
-    lineage_by_key: Mapping[str, StageResult],
+    written: Mapping[str, WrittenTable],
+    stages: StageStore,
 ) -> list[FigureNode]:
     """Return every figure and every input of a study; inputs of a node are among them.
 
@@ -186,12 +187,16 @@ def study_figures(
         result: What its stages computed.
         compared: Its alternatives.
         basis: What the figures are evaluated over.
-        tables: Every table of the run, those of the basis among them.
-        lineage_by_key: Every stage that the run opened, by its key.
+        written: Every table of the run as it was written, those of the basis among them.
+        stages: The stages that the run opened.
 
     Raises:
         IdentityError: A figure has no formula, or its formula gives another value.
     """
+    tables, lineage_by_key = (
+        {name: table.frame for name, table in written.items()},
+        stages.lineage_by_key,
+    )
     options = compared.alternatives if compared else []
     nodes = [
         *_programme_file_figure_nodes(programme),
@@ -207,7 +212,7 @@ def study_figures(
         *_study_stage_figure_nodes(result, compared, lineage_by_key, unique),
         *_example_figure_nodes(lineage_by_key),
         *_run_table_figure_nodes(tables, basis, result, compared, lineage_by_key, unique),
-        *_evaluated_figure_nodes(result, options, tables),
+        *_evaluated_figure_nodes(result, options, written, stages),
     ):
         unique[node.name] = node
     return list(unique.values())
@@ -326,9 +331,13 @@ def _programme_cost_input_figure_nodes(
 
 
 def _evaluated_figure_nodes(
-    result: StudyResult, options: list[Alternative], tables: Tables
+    result: StudyResult,
+    options: list[Alternative],
+    written: Mapping[str, WrittenTable],
+    stages: StageStore,
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
+    tables = {name: table.frame for name, table in written.items()}
     computed = _study_stage_figure_values_by_name(result, options)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in study_figure_formula_uses(tables)}
@@ -337,8 +346,13 @@ def _evaluated_figure_nodes(
     if set(uses) != set(computed):
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
+    # Books of its own over the same folder: a check is no stage of the study, in no lineage of it.
+    by_formula = study_figure_formula_values(
+        uses.values(), written, StageStore(stages.folder.parent)
+    )
     for name, use in uses.items():
-        check_figure_value(use, computed[name], tables)
+        # Cached is what the formula gives, and never that the two agree: that is asked each time.
+        check_figure_value(name, computed[name], by_formula[name])
         yield FigureNode(
             name=name,
             label=study_figure_label(use, tables),

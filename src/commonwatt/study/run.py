@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,26 @@ from commonwatt.report import (
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import (
+    Run,
+    RunDraft,
+    RunInput,
+    RunRecipe,
+    RunStore,
+    Stage,
+    StageResult,
+    StageStore,
+)
+from commonwatt.runs.titles import changed_title_message
+from commonwatt.study.absent import (
+    ALTERNATIVES,
+    COST,
+    FUNDING,
+    PLACEMENT,
+    AbsentPart,
+    absent_parts_error,
+    absent_study_parts,
+)
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
@@ -33,8 +52,10 @@ from commonwatt.study.alternatives import (
     debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
+from commonwatt.study.errors import AbsentPartError
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.formulas.cached import WrittenTable
 from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
@@ -48,11 +69,15 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    SectionStageInputs,
     study_page_one_of_stage,
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet import (
+    fleet_metrics_of_stage,
+    is_schedule_of_programme_moved,
+)
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -75,6 +100,7 @@ class StudyRun:
         report: The HTML page.
         what_if: Figures before and after the changes, in a what-if.
         stages: Names of the stages that were computed, and of those reused.
+        absent: The parts that could not be computed, and why.
     """
 
     run: Run
@@ -82,6 +108,11 @@ class StudyRun:
     report: Path
     what_if: list[dict[str, Any]]
     stages: StageStore
+    absent: list[AbsentPart]
+
+    def absent_parts_error(self) -> AbsentPartError | None:
+        """Return the error of what was asked for and is absent; None where nothing is."""
+        return absent_parts_error(self.run.title, self.absent)
 
 
 def run_study(
@@ -110,20 +141,17 @@ def run_study(
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
+    written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
     # When jobs move, every alternative would have to be simulated again; both sides then leave them
     # out, so that the rows still compare.
-    alike = not changes or "schedule" not in stages.computed
+    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
     if not alike:
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
     findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = (
-        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
-        if changes
-        else []
-    )
+    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
@@ -132,10 +160,18 @@ def run_study(
     )
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages)
+    absent = list(absent_study_parts(loaded, drawn, with_alternatives=alike))
+    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages, absent)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
-    return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
+    return StudyRun(
+        run=run,
+        folder=folder,
+        report=folder / REPORT,
+        what_if=rows,
+        stages=stages,
+        absent=[*absent, *(side.absent for side in beside if side.absent is not None)],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +198,13 @@ def _compute_study_findings(
 ) -> _StudyFindings:
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
-    compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
+    # The figures of the alternatives stand beside those of the programme; without its costs there
+    # is nothing to set them against.
+    compared = (
+        compare_alternatives(programme, stages, report_progress)
+        if alternatives and drawn.cost is not None
+        else None
+    )
     more = alternatives_headline_figures(compared) if compared else {}
     facts = study_headline_figures(drawn) | more
     return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
@@ -204,7 +246,7 @@ def _study_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -
     Without them in it, the same programme studied again after an extra was installed would
     be taken for the same run with other tables, which is refused.
     """
-    absent = [side.section.name for side in annexes if side.absent_because is not None]
+    absent = [side.section.name for side in annexes if side.absent is not None]
     if not absent:
         return recipe
     return replace(recipe, parameters={**recipe.parameters, "absent_sections": absent})
@@ -221,6 +263,7 @@ class _StudyReport:
     what_if: list[dict[str, Any]]
     annexes: list[Annex]
     stages: StageStore
+    absent: list[AbsentPart]
 
     @property
     def currency(self) -> str:
@@ -237,20 +280,21 @@ class _StudyReport:
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
-    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+    def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
         return study_figures(
             self.programme,
             findings.result,
             findings.comparison,
             basis,
-            tables,
-            self.stages.lineage_by_key,
+            written,
+            self.stages,
         )
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        title = Message("Programme: {title}", {"title": file.title.translate(language)})
+        named = changed_title_message(file.title.translate(language), self.programme.changes)
+        title = Message("Programme: {title}", {"title": named.translate(language)})
         return Report(
             title=title.translate(language),
             language=language,
@@ -286,28 +330,47 @@ class _StudyReport:
 
 
 def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
-    """Return the sections of the picture and of the alternatives, labels in the language."""
+    """Return the sections of the picture and of the alternatives, labels in the language.
+
+    A part that could not be computed stands in its place, with the reason.
+    """
     language, stages = study_report.language, study_report.stages
     words = study_report.programme.label_translations(language)
-    drawn = study_report.findings.result
+    drawn, comparison = study_report.findings.result, study_report.findings.comparison
+    absent = {part.part: part for part in study_report.absent}
+
+    def section_or_reason(
+        part: str, stage: Stage[SectionStageInputs[Any]], shown: object
+    ) -> ReportSection:
+        if shown is None:
+            return absent[part].section(language)
+        return study_section(stages, stage, shown, language)
+
+    def localised(answer: StageResult | None) -> object:
+        return answer and localise_programme_labels(answer.data, words)
+
+    summary = comparison and _alternatives_summary(study_report, comparison, words)
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words),
-                      language)
-    ]  # fmt: skip
-    for stage, answer in (
-        (COST_SECTION_STAGE, drawn.cost),
-        (PLACEMENT_SECTION_STAGE, drawn.placement),
-    ):
-        if answer is not None:
-            shown = localise_programme_labels(answer.data, words)
-            sections.append(study_section(stages, stage, shown, language))
-    if study_report.findings.comparison is not None:
-        summary = _alternatives_summary(study_report, study_report.findings.comparison, words)
-        sections.append(study_section(stages, ALTERNATIVES_SECTION_STAGE, summary, language))
-    if drawn.funding is not None:
-        shown = localise_programme_labels(drawn.funding.data, words)
-        sections.append(study_section(stages, FUNDING_SECTION_STAGE, shown, language))
-    return sections
+        study_section(
+            stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words), language
+        ),
+        section_or_reason(COST, COST_SECTION_STAGE, localised(drawn.cost)),
+        section_or_reason(PLACEMENT, PLACEMENT_SECTION_STAGE, localised(drawn.placement)),
+        section_or_reason(ALTERNATIVES, ALTERNATIVES_SECTION_STAGE, summary),
+        section_or_reason(FUNDING, FUNDING_SECTION_STAGE, localised(drawn.funding)),
+    ]
+    left_out = [part for name, part in absent.items() if name.startswith(f"{ALTERNATIVES}.")]
+    return [
+        replace(section, notes=[*section.notes, *_left_out_notes(left_out, language)])
+        if section.name == ALTERNATIVES
+        else section
+        for section in sections
+    ]
+
+
+def _left_out_notes(parts: list[AbsentPart], language: str) -> list[str]:
+    """Return a note for each single alternative that could not be computed."""
+    return [f"{part.part.partition('.')[2]}: {part.sentence(language)}" for part in parts]
 
 
 def _fleet_section_figures(
@@ -351,18 +414,12 @@ def _alternatives_summary(
 
 
 def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
-    draft, tables = store.draft(study_report.recipe), study_report.tables()
+    draft = store.draft(study_report.recipe)
     try:
-        for name, table in tables.items():
-            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
-        for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(study_report.currency)
-            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
-            # of the run.
-            draft.add_table(name, declared.checked_frame(table), as_csv=False)
-        figures = study_report.figures(tables | dict(basis.tables), basis)
+        written = _write_study_tables(draft, study_report, basis)
+        figures = study_report.figures(written, basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
@@ -395,6 +452,29 @@ def _report_day() -> str:
             found=epoch[:40],
             wanted=Message("seconds since 1970, as a whole number"),
         ) from None
+
+
+def _write_study_tables(
+    draft: RunDraft, study_report: _StudyReport, basis: StudyBasis
+) -> dict[str, WrittenTable]:
+    currency = study_report.currency
+    shown = {
+        name: checked_study_table(name, table, currency)
+        for name, table in study_report.tables().items()
+    }
+    beneath = {
+        name: BASIS[name].in_currency(currency).checked_frame(table)
+        for name, table in basis.tables.items()
+    }
+    for name, frame in (shown | beneath).items():
+        # Parquet alone of the basis: nobody reads these rows, and some of these tables are among
+        # the largest of the run.
+        draft.add_table(name, frame, as_csv=name not in beneath)
+    digests = draft.parquet_sha256_by_table
+    return {
+        name: WrittenTable(name=name, sha256=digests[name], frame=frame)
+        for name, frame in (shown | beneath).items()
+    }
 
 
 def _programme_and_run_sources_table(

@@ -99,19 +99,20 @@ _ALL_GPUS: Final = "there AS (SELECT SUM(gpus) AS gpus FROM basis_nodes WHERE ru
 _OF_GPUS: Final = """
 SELECT CASE WHEN {end} > first_s THEN gpu_s / (gpus * ({end} - first_s)) ELSE 0 END AS value
 FROM held CROSS JOIN there CROSS JOIN span"""
-# What is held beyond the last arrival is cut off and not dropped with the whole piece.
+# What is held beyond the last arrival is cut off and not dropped with the whole piece. A site or
+# a fleet that nothing ran on held nought, where the sum over no piece would be unknown.
 _USE: Final = f"""WITH {_SPAN},
 held AS (
-    SELECT SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)) AS gpu_s
+    SELECT COALESCE(SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)), 0) AS gpu_s
     FROM basis_pieces CROSS JOIN span WHERE run = :run),
 {_ALL_GPUS}{_OF_GPUS.format(end="last_s")}"""
 _USE_OF_MAKESPAN: Final = f"""WITH {_SPAN},
 held AS (
-    SELECT SUM(gpus * (LEAST(until_s, GREATEST(ended_s, last_s)) - from_s)) AS gpu_s
+    SELECT COALESCE(SUM(gpus * (LEAST(until_s, GREATEST(ended_s, last_s)) - from_s)), 0) AS gpu_s
     FROM basis_pieces CROSS JOIN span WHERE run = :run),
 {_ALL_GPUS}{_OF_GPUS.format(end="GREATEST(ended_s, last_s)")}"""
 _HELD_AT_SITE: Final = """held AS (
-    SELECT SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)) AS gpu_s,
+    SELECT COALESCE(SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)), 0) AS gpu_s,
         SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)
             * (d.busy_w - d.idle_w)) AS step_ws
     FROM basis_pieces AS p

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
+
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
+    ReportFigure,
     ReportSection,
     ReportTable,
     report_fact,
-    report_figure,
+    report_panels_figure,
     report_table_of_criteria,
     report_table_of_rows,
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
-from commonwatt.study.charts import study_alternatives_panel_chart
+from commonwatt.study.charts import cheapest_alternative, study_alternatives_panel_charts
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
 from commonwatt.study.sections.summaries import AlternativesSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
@@ -36,28 +39,34 @@ def study_alternatives_section(summary: AlternativesSummary, language: str) -> R
         title=translate("Choose: the alternatives side by side", language),
         lede=_study_alternatives_lede(summary, language),
         facts=[_study_alternative_cost_fact(row, language) for row in rows],
-        figures=[
-            report_figure(
-                "alternatives-trade-offs",
-                ALTERNATIVES,
-                rows,
-                language,
-                title=Message("Trade-offs"),
-                caption=Message(
-                    "Each panel is one criterion on its own scale; shorter is better in all "
-                    "but utilisation."
-                ),
-                svg=study_alternatives_panel_chart(rows, language, currency=currency),
-                # Where nobody borrows, no row has a debt.
-                columns=[name for name in rows[0] if name != "name" and name not in EFFECT_FIGURES],
-                currency=currency,
-            )
-        ],
+        figures=[_study_alternatives_figure(rows, currency, language)],
         tables=[
             _alternatives_report_table(summary, language),
             _study_alternatives_break_even_table(summary.break_even_rows, language),
         ],
         notes=[_study_alternatives_method_note(language)],
+    )
+
+
+def _study_alternatives_figure(rows: list[Row], currency: str, language: str) -> ReportFigure:
+    frame = pl.DataFrame(rows)
+    # Where nobody borrows, no row has a debt.
+    columns = [name for name in frame.columns if name != "name" and name not in EFFECT_FIGURES]
+    known = [name for name in columns if frame[name].null_count() == 0]
+    return report_panels_figure(
+        "alternatives-trade-offs",
+        study_alternatives_panel_charts(known, currency=currency),
+        ALTERNATIVES,
+        frame,
+        language,
+        title=Message("Trade-offs"),
+        finding=cheapest_alternative(frame, language),
+        caption=Message(
+            "Each panel is one criterion on its own scale; shorter is better in all "
+            "but utilisation."
+        ),
+        columns=columns,
+        currency=currency,
     )
 
 

@@ -328,17 +328,12 @@ def _debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
         {"effect": effect, "year": last["fiscal_year"]},
     )
     caption = Message("Whole programme, first column: median, 90 % band.")
-    svg = study_debt_effect_chart(
-        summary.effect_rows, language, f"{title.translate(language)}. {caption.translate(language)}"
-    )
     return report_figure(
         "page-one-effect",
+        study_debt_effect_chart(title, caption),
         FUNDING_EFFECT,
-        summary.effect_rows,
+        FUNDING_EFFECT.frame_from_rows(summary.effect_rows),
         language,
-        title=title,
-        caption=caption,
-        svg=svg,
         columns=[
             "fiscal_year",
             *(f"{side}_bn" for side in ("gross_debt_effect", "reserves_effect", NET)),

@@ -10,7 +10,6 @@ import polars as pl
 
 from commonwatt.core.messages import translations_sha256
 from commonwatt.report import ReportPageOne, ReportSection
-from commonwatt.report.chart_cache import charts_from_cache
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.sections.summaries import (
     AlternativesSummary,
@@ -41,13 +40,6 @@ class SectionStageInputs(Generic[Shown]):
     translations: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartStageInputs:
-    """What decides a drawing: its whole specification, figures and words among it."""
-
-    spec: str
-
-
 def study_section(
     stages: StageStore, stage: Stage[SectionStageInputs[Shown]], shown: Shown, language: str
 ) -> ReportSection:
@@ -68,16 +60,7 @@ def _drawn_part_data(
     inputs = SectionStageInputs(
         shown=shown, language=language, translations=translations_sha256(language)
     )
-
-    def cached_chart_svg(spec: str, draw: Callable[[str], str]) -> str:
-        def compute(chart: ChartStageInputs) -> StageResult:
-            return StageResult(data={"svg": draw(chart.spec)})
-
-        drawn = Stage(name="chart", compute=compute)
-        return stages.get_or_compute(drawn, ChartStageInputs(spec=spec)).data["svg"]
-
-    with charts_from_cache(cached_chart_svg):
-        return stages.get_or_compute(stage, inputs).data
+    return stages.get_or_compute(stage, inputs).data
 
 
 def _section_stage(

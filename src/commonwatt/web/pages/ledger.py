@@ -67,7 +67,7 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
     facts = [
         page_headline_fact_of_figure(ENTRIES, head.size, context.language),
         page_headline_fact_of_figure(LAST_LINK, head.link.hex()[:16], context.language),
-        page_headline_fact_of_figure(LAST_ENTRY, head.at[:19], context.language),
+        page_headline_fact_of_figure(LAST_ENTRY, context.instant(head.at), context.language),
     ]
     if values.text(VERIFY.name) == "yes":
         # The page is open to more roles than the proof: verifying keeps the server busy, and not
@@ -84,8 +84,9 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
         tables=[_ledger_entries_listing(context, values, head.size)],
         notes=[
             Message(
-                "Keep a checkpoint outside this house: commonwatt ledger checkpoint. An export "
-                "carries a verifier that needs nothing but Python: commonwatt ledger export"
+                "Keep a checkpoint outside this house: commonwatt ledger checkpoint "
+                "--ledger LEDGER --key KEY.pem. An export carries a verifier that needs nothing "
+                "but Python: commonwatt ledger export FOLDER --ledger LEDGER --key KEY.pem"
             )
         ],
         extra=extra,
