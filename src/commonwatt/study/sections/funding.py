@@ -19,12 +19,6 @@ from commonwatt.report import (
     report_figure,
     report_table_of_rows,
 )
-from commonwatt.study.effect_measures import (
-    GROSS_EFFECT_GDP,
-    NET_EFFECT_GDP,
-    PLANNED_EFFECTS,
-    RESERVES_EFFECT_GDP,
-)
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
     CEILING_CHANCE_WITHOUT,
@@ -34,7 +28,11 @@ from commonwatt.study.measures import (
     FUNDING_EFFECT,
     FUNDING_FAN_WITH,
     FUNDING_YEARS,
+    GROSS_EFFECT_GDP,
     NEED,
+    NET_EFFECT_GDP,
+    PLANNED_EFFECTS,
+    RESERVES_EFFECT_GDP,
 )
 from commonwatt.treasury.usecases.charts import (
     debt_with_and_without_need_chart,
