@@ -38,6 +38,7 @@ from commonwatt.core.licences import load_package_licence_table
 from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
+from commonwatt.study.programme.annotated import annotated_programme_template
 from commonwatt.study.programme.schema import ProgrammeFile
 from commonwatt.web.parameters import PageParameter
 from commonwatt.web.registry import PAGES
@@ -107,6 +108,11 @@ def settings() -> str:
     for title, model in SETTINGS.items():
         lines += [f"## {title}", "", *_settings(model, "", set())]
     return "\n".join(lines)
+
+
+def template() -> str:
+    """Return a programme that holds every key, each with meaning, unit and example."""
+    return f"```toml\n{annotated_programme_template()}```\n"
 
 
 def _settings(model: type[BaseModel], path: str, seen: set[type[BaseModel]]) -> Iterator[str]:
@@ -412,6 +418,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "glossary": glossary,
     "commands": commands,
     "settings": settings,
+    "template": template,
     "columns": columns,
     "measures": measures,
     "states": states,

@@ -68,6 +68,27 @@ def test_a_term_has_one_english_word(term):
         assert [p.name for p in ENGLISH if word.search(p.read_text("utf-8"))] == []
 
 
+# Nobody counts in 十億; a currency has a word, and its code stands in no sentence.
+FOREIGN_AMOUNT = re.compile(r"十億|(?:USD|HKD|EUR|CNY|\{currency\}) ?\{|\} ?(?:USD|HKD|EUR|CNY)\b")
+
+
+def _foreign_amounts(pairs):
+    return [(p, t) for p, _, t in pairs if FOREIGN_AMOUNT.search(NAMES_OF_CODE.sub("", t))]
+
+
+NAMES_OF_CODE = re.compile(r"`[^`]*`|「[^」]*」")
+
+
+def test_an_amount_in_a_chinese_sentence_is_told_as_the_language_counts():
+    assert _foreign_amounts(PAIRS) == []
+
+
+@pytest.mark.parametrize("text", ["上限 {amount} 十億", "需 {currency} {need}", "由 {low} USD 起"])
+def test_an_amount_that_is_told_as_in_english_is_found(text):
+    assert _foreign_amounts([("x", "", text)])
+    assert not _foreign_amounts([("x", "", "上限 {amount}，需 {need}{currency}，由 {low} 美元起")])
+
+
 def test_terms_stand_once_and_every_chinese_word_is_in_use():
     assert len({term.english for term in TERMS}) == len(TERMS)
     assert len({term.chinese for term in TERMS}) == len(TERMS)

@@ -6,7 +6,7 @@ from types import ModuleType
 import polars as pl
 import pytest
 
-from commonwatt.catalogue import collect
+from commonwatt.catalogue import collect, measures
 from commonwatt.catalogue.errors import CatalogueError, UnitError
 from commonwatt.catalogue.measures import (
     CHANGE,
@@ -29,6 +29,7 @@ from commonwatt.catalogue.measures import (
     shown_measure_unit,
 )
 from commonwatt.catalogue.tables import TableSchema
+from commonwatt.catalogue.units import convert
 from commonwatt.core.errors import TableError
 from commonwatt.core.messages import Message
 from commonwatt.report import report_fact, report_table_of_rows
@@ -88,13 +89,17 @@ def test_a_figure_is_written_in_chinese_too():
 def test_a_column_in_another_unit_is_shown_as_its_measure_is():
     stored_h = TableColumn.of(WAIT, "wait_h", unit="h")
     assert measure_value_text(4.93, stored_h) == measure_value_text(17748.0, WAIT) == "4.93 h"
-    assert measure_shown_value(17748.0, WAIT) == measure_shown_value(4.93, stored_h) == 4.93
+    assert (
+        measure_shown_value(17748.0, WAIT, "en")
+        == measure_shown_value(4.93, stored_h, "en")
+        == 4.93
+    )
     assert (stored_h.kind, stored_h.unit, stored_h.meaning) == ("number", "h", "A meaning")
 
 
 def test_a_figure_in_a_country_s_money_needs_the_country():
     assert measure_heading(NEED, currency="HKD") == "Need [HKD bn]"
-    assert measure_value_text(9.27, NEED, "zh-Hant", currency="HKD") == "92.70 億港元"
+    assert measure_value_text(9.27, NEED, "zh-Hant", currency="HKD") == "92.7 億港元"
     with pytest.raises(CatalogueError, match="the currency of the run"):
         measure_heading(NEED)
 
@@ -188,3 +193,56 @@ def test_the_catalogue_takes_what_is_declared_once_and_imported_twice(monkeypatc
     whole = collect.collect_catalogue()
     assert sorted(whole.measures) == ["tenant", "use", "wait"]
     assert list(whole.tables) == ["waits"]
+
+
+SHOWN_MONEY = [
+    # Of "USD bn": heading, cell and text, as each language counts.
+    (9.27188638, "en", "Need [HKD bn]", "9.27", "9.27 HKD bn"),
+    (9.27188638, "zh-Hant", "Need [億港元]", "92.7", "92.7 億港元"),
+    (900.0, "zh-Hant", "Need [億港元]", "9,000.0", "9,000.0 億港元"),
+    (0.0452, "zh-Hant", "Need [億港元]", "0.5", "4,520 萬港元"),
+    (-3.5, "zh-Hant", "Need [億港元]", "-35.0", "-35.0 億港元"),
+    (0.0, "zh-Hant", "Need [億港元]", "0.0", "0 港元"),
+]
+
+
+@pytest.mark.parametrize(("value", "language", "heading", "cell", "text"), SHOWN_MONEY)
+def test_money_is_told_in_the_scale_that_a_language_counts_in(value, language, heading, cell, text):
+    assert measure_heading(NEED, language, currency="HKD") == heading
+    assert measure_cell_text(value, NEED, language, currency="HKD") == cell
+    assert measure_value_text(value, NEED, language, currency="HKD") == text
+
+
+def test_tables_in_millions_stay_so_in_chinese_and_sentences_do_not():
+    capital = measure("capital", NUMBER.with_digits(1), "USD mn/year")
+    assert measure_heading(capital, "zh-Hant") == "Label [百萬美元/年]"
+    assert measure_cell_text(1188.7, capital, "zh-Hant") == "1,188.7"
+    assert measure_value_text(1188.7, capital, "zh-Hant") == "11.887 億美元/年"
+    assert measure_value_text(85.7, capital, "zh-Hant") == "8,570 萬美元/年"
+
+
+NUMBERS = [m for m in collect.collect_catalogue().measures.values() if m.form.kind == "number"]
+
+
+def check_heading_and_cell(of, value, language):
+    """Hold the number under a heading, times the unit in it, against the stored value."""
+    heading, cell = (
+        shown_measure_unit(of, language, currency="HKD"),
+        measure_shown_value(value, of, language, currency="HKD"),
+    )
+    stored = of.unit.replace("{currency}", "HKD") or "ratio"
+    assert convert(cell, heading or stored, stored) == pytest.approx(value), heading
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_no_figure_of_the_catalogue_is_off_by_the_scale_of_its_heading(language):
+    assert len([m for m in NUMBERS if " bn" in m.unit]) > 10
+    for each in NUMBERS:
+        check_heading_and_cell(each, 1234.5, language)
+
+
+def test_a_heading_in_another_scale_than_its_values_is_caught(monkeypatch):
+    monkeypatch.setattr(measures, "value_in_scale", lambda value, *_: value)
+    money = next(each for each in NUMBERS if " bn" in each.unit)
+    with pytest.raises(AssertionError):
+        check_heading_and_cell(money, 1234.5, "zh-Hant")

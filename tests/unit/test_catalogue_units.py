@@ -308,7 +308,9 @@ def test_a_quantity_is_shown_in_both_languages(value, unit, english, chinese):
 
 def test_a_quantity_is_shown_with_the_decimals_asked_for():
     assert format_quantity(1234.567, "USD/kWh", digits=2) == "1,234.57 USD/kWh"
-    assert format_quantity(0.9274, "HKD bn", "zh-Hant", digits=1) == "9.3 億港元"
+    # One decimal of a billion says as much as none of a hundred million.
+    assert format_quantity(0.9274, "HKD bn", "zh-Hant", digits=1) == "9 億港元"
+    assert format_quantity(0.9274, "HKD bn", "zh-Hant", digits=2) == "9.3 億港元"
 
 
 def test_a_heading_never_loses_the_scale_of_its_unit():

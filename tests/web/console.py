@@ -1,6 +1,10 @@
 """A console on a free port of the loopback address, and people who are signed in to it."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -54,22 +58,27 @@ class Console:
 
 
 @contextmanager
-def running(store: Path, **changes: object) -> Iterator[Console]:
-    """Run a console on a store until the block ends."""
+def running(store: Path, root_path: str = "", **changes: object) -> Iterator[Console]:
+    """Run a console on a store until the block ends, below a path of its host if given."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        with _running_at(sock, store, changes) as made:
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}{root_path}"
+        with _running_at(sock, store, {"address": address} | changes) as made:
             yield made
 
 
 @contextmanager
 def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Console]:
     port = sock.getsockname()[1]
-    settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
+    settings = Settings.of(store, requests_per_minute=0)
+    # No test waits for a page that says to wait, however slow the machine is.
+    settings = replace(settings, patience_s=600)
     settings = replace(settings, **changes)
     desk = open_console_services(settings, now=datetime.now(UTC))
     server = uvicorn.Server(
-        uvicorn.Config(console_app_on_services(desk), log_level="error", access_log=False)
+        uvicorn.Config(
+            console_app_on_services(desk), log_level="error", access_log=False, proxy_headers=False
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
@@ -81,6 +90,25 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def served_by_command(folder: Path, *words: str, link: bool = False) -> Iterator[str]:
+    """Start `commonwatt serve` in `folder` as a person does; yield its address, or its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "commonwatt", "serve", "--port", "0", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        printed = process.stdout.readline().strip()
+        yield printed if link else printed.split("/welcome")[0]
+    finally:
+        # Its own group: workers, and whatever they have begun, end with it.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        process.stdout.close()
 
 
 def everybody() -> Iterable[ConsoleRole]:

@@ -1,6 +1,7 @@
 """A real OpenID Connect provider on the loopback address, by Authlib's server side.
 
-It knows one client and says yes for whoever `login` names, as if they had signed in.
+It knows one client and says yes for whoever `login` names, as if they had signed in before; whom
+it has to ask is whoever sits `at_desk`.
 """
 
 import json
@@ -27,7 +28,9 @@ CLIENT, SECRET = "console", "not so secret"
 class Person:
     sub: str
     name: str
-    roles: list[str] = field(default_factory=list)
+    roles: object = field(default_factory=list)
+    claims: dict = field(default_factory=dict)  # more of the identity token
+    userinfo: dict = field(default_factory=dict)  # said at the endpoint for it alone
 
     def get_user_id(self):
         return self.sub
@@ -82,7 +85,7 @@ class Code:
         return self.nonce
 
     def get_auth_time(self):
-        return int(time.time())
+        return self.user.claims.get("auth_time", int(time.time()))
 
     def get_acr(self):
         return None
@@ -145,7 +148,12 @@ class Server(AuthorizationServer):
         self.issuer, self.client, self.codes = issuer, Client(back), {}
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
         self.login = Person("p-1", "Ada Chan")
+        self.at_desk = None
         self.spoil = {}  # claims that a test wants wrong
+        self.about = {}  # what it says of itself besides
+        self.asked, self.ended = [], []  # parameters of its pages of sign-in and sign-out
+        self.keys = None  # what it shows for keys instead of its own
+        self.known = {}  # who holds an access token
         self.register_grant(Grant, [CodeChallenge(required=True), Words(self)])
         self.register_token_generator("default", self._token)
 
@@ -153,7 +161,17 @@ class Server(AuthorizationServer):
         return self.client if client_id == CLIENT else None
 
     def save_token(self, token, request):
-        pass
+        self.known[token["access_token"]] = request.user
+
+    def end_session(self, given):
+        self.ended.append(given)
+        self.login = None
+
+    def sign_in(self, given):
+        self.asked.append(given)
+        if self.at_desk and (self.login is None or given.get("prompt") == "login"):
+            self.login = self.at_desk
+        return self.login
 
     def send_signal(self, name, *args, **kwargs):
         pass
@@ -192,7 +210,10 @@ class Words(OpenIDCode):
         return claims | self.mine.spoil
 
     def generate_user_info(self, user, scope):
-        return UserInfo(sub=user.sub, preferred_username=user.name, roles=user.roles)
+        claims = {"sub": user.sub, "preferred_username": user.name} | user.claims
+        if user.roles is not None:
+            claims["roles"] = user.roles
+        return UserInfo(**{name: claim for name, claim in claims.items() if name != "auth_time"})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -208,14 +229,25 @@ class Handler(BaseHTTPRequestHandler):
                     "authorization_endpoint": f"{server.issuer}/authorize",
                     "token_endpoint": f"{server.issuer}/token",
                     "jwks_uri": f"{server.issuer}/keys",
+                    **server.about,
                 }
             )
         if path.path == "/keys":
+            if server.keys is not None:
+                return self._json(server.keys)
             return self._json({"keys": [server.key.as_dict(private=False)]})
-        request = self._request(dict(parse_qsl(path.query)))
-        grant = server.get_consent_grant(request, end_user=server.login)
+        given = dict(parse_qsl(path.query))
+        if path.path == "/logout":
+            server.end_session(given)
+            return self._answer((302, "", [("Location", given["post_logout_redirect_uri"])]))
+        if path.path == "/userinfo":
+            token = self.headers["authorization"].removeprefix("Bearer ")
+            user = server.known[token]
+            return self._json({"sub": user.sub} | user.userinfo)
+        request, person = self._request(given), server.sign_in(given)
+        grant = server.get_consent_grant(request, end_user=person)
         return self._answer(
-            server.create_authorization_response(request, grant_user=server.login, grant=grant)
+            server.create_authorization_response(request, grant_user=person, grant=grant)
         )
 
     def do_POST(self):

@@ -1,16 +1,19 @@
 """Requests are counted by account or address, by all processes of a server together."""
 
+import ipaddress
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.web.middleware import request_rate_key
-from commonwatt.web.rates import RequestRates
+from commonwatt.web.rates import RequestRates, client_address
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 
@@ -79,3 +82,95 @@ def test_threads_share_one_count():
     for thread in threads:
         thread.join()
     assert refused.count(True) == 4 * 40 - 50
+
+
+def test_who_asks_too_often_is_told_when_to_come_again_in_their_language(tmp_path):
+    with running(tmp_path / "runs", requests_per_minute=1) as console, console.stranger() as caller:
+        page = {"accept": "text/html", "accept-language": "zh-HK"}
+        for headers, words in (({}, "one visitor"), (page, "上限")):
+            answers = [caller.get("/health", headers=headers) for _ in range(3)]
+            refused = answers[-1]
+            assert refused.status_code == 429
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+            assert words in refused.text
+        assert caller.get("/health").json()["error"] == "too-many-requests"
+
+
+CHAINS = [
+    # peer, header lines, trusted, whom it is
+    ("1.2.3.4", ["6.6.6.6"], [], "1.2.3.4"),
+    ("127.0.0.1", ["6.6.6.6"], [], "127.0.0.1"),
+    ("127.0.0.1", ["6.6.6.6"], ["127.0.0.1"], "6.6.6.6"),
+    ("127.0.0.1", ["6.6.6.6, 5.5.5.5"], ["127.0.0.1"], "5.5.5.5"),
+    ("127.0.0.1", ["6.6.6.6", "5.5.5.5"], ["127.0.0.1"], "5.5.5.5"),
+    ("127.0.0.1", ["6.6.6.6, 5.5.5.5, 10.0.0.7"], ["127.0.0.1", "10.0.0.0/8"], "5.5.5.5"),
+    ("1.2.3.4", ["6.6.6.6"], ["127.0.0.1"], "1.2.3.4"),
+    ("127.0.0.1", [], ["127.0.0.1"], "127.0.0.1"),
+    ("127.0.0.1", [""], ["127.0.0.1"], "127.0.0.1"),
+    ("127.0.0.1", ["unknown"], ["127.0.0.1"], "127.0.0.1"),
+    ("127.0.0.1", ["6.6.6.6, unknown"], ["127.0.0.1"], "127.0.0.1"),
+    ("127.0.0.1", ["127.0.0.1, 127.0.0.1"], ["127.0.0.1"], "127.0.0.1"),
+    ("127.0.0.1", ["6.6.6.6:4711"], ["127.0.0.1"], "6.6.6.6"),
+    ("127.0.0.1", ["[2001:db8::1]:4711"], ["127.0.0.1"], "2001:db8::1"),
+    ("127.0.0.1", ["2001:db8::1"], ["127.0.0.1"], "2001:db8::1"),
+    ("::ffff:127.0.0.1", ["6.6.6.6"], ["127.0.0.1"], "6.6.6.6"),
+    ("::1", ["6.6.6.6"], ["127.0.0.1", "::1"], "6.6.6.6"),
+    ("", ["6.6.6.6"], ["127.0.0.1"], ""),
+]
+
+
+@pytest.mark.parametrize(("peer", "forwarded", "trusted", "wanted"), CHAINS)
+def test_only_a_proxy_that_was_named_says_who_asks(peer, forwarded, trusted, wanted):
+    networks = [ipaddress.ip_network(text) for text in trusted]
+    assert client_address(peer, forwarded, networks) == wanted
+
+
+def test_a_caller_behind_no_named_proxy_does_not_choose_an_address(tmp_path):
+    def codes(**changes):
+        store = tmp_path / f"runs-{len(changes)}"
+        with (
+            running(store, requests_per_minute=5, **changes) as console,
+            console.stranger() as caller,
+        ):
+            began_s = time.monotonic()
+            answers = [
+                caller.get("/health", headers={"x-forwarded-for": f"6.6.6.{i}"}) for i in range(12)
+            ]
+            most = _allowed_since(began_s, 5)
+        return [answer.status_code for answer in answers], most
+
+    alone, most = codes()
+    assert 5 <= alone.count(200) <= most
+    behind, _ = codes(trusted_proxies=("127.0.0.1",))
+    assert behind == [200] * 12
+
+
+def test_an_account_is_counted_once_whatever_address_it_comes_from(tmp_path):
+    with (
+        running(tmp_path / "r", requests_per_minute=5, trusted_proxies=("127.0.0.1",)) as console,
+        console.visitor(ConsoleRole.VIEWER) as visitor,
+    ):
+        began_s = time.monotonic()
+        codes = [
+            visitor.get("/health", headers={"x-forwarded-for": f"6.6.6.{i}"}).status_code
+            for i in range(12)
+        ]
+        assert 5 <= codes.count(200) <= _allowed_since(began_s, 5)
+        assert visitor.get("/account", headers={"x-forwarded-for": "6.6.6.1"}).status_code == 429
+
+
+def test_the_session_is_read_once_a_request(tmp_path):
+    statements = []
+
+    def note(connection, cursor, statement, *rest):
+        statements.append(statement)
+
+    with (
+        running(tmp_path / "r", requests_per_minute=1000) as console,
+        console.visitor(ConsoleRole.VIEWER) as visitor,
+    ):
+        visitor.get("/account")
+        sa.event.listen(console.desk.database, "before_cursor_execute", note)
+        assert visitor.get("/account").status_code == 200
+        sa.event.remove(console.desk.database, "before_cursor_execute", note)
+    assert sum("FROM web_sessions" in statement for statement in statements) == 1

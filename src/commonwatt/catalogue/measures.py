@@ -18,8 +18,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, TypeGuard
 
-from commonwatt.catalogue.errors import CatalogueError
-from commonwatt.catalogue.units import convert, format_quantity, format_unit, parse_unit
+from commonwatt.catalogue.errors import CatalogueError, UnitError
+from commonwatt.catalogue.units import (
+    Unit,
+    convert,
+    digits_in_scale,
+    format_quantity,
+    format_unit,
+    parse_unit,
+    unit_in_scale_of_language,
+    value_in_scale,
+)
 from commonwatt.core.messages import Message
 
 ABSENT: Final = "–"
@@ -177,6 +186,8 @@ def measure_heading(of: Described, language: str = "en", *, currency: str = "") 
     >>> debt = Measure("debt", Message("Debt"), "{currency} bn", Message("Gross debt"), MONEY)
     >>> measure_heading(debt, currency="HKD"), measure_value_text(9.27, debt, currency="HKD")
     ('Debt [HKD bn]', '9.27 HKD bn')
+    >>> measure_heading(debt, "zh-Hant", currency="HKD").partition(" ")[2]
+    '[億港元]'
     """
     unit = shown_measure_unit(of, language, currency=currency)
     text = measure_label_text(of, language)
@@ -186,7 +197,10 @@ def measure_heading(of: Described, language: str = "en", *, currency: str = "") 
 def shown_measure_unit(of: Described, language: str = "en", *, currency: str = "") -> str:
     """Return the unit that a figure is shown in, as people read it; "" where it needs none."""
     unit = _shown_measure_unit(of, currency)
-    return format_unit(unit, language) if _needs_measure_unit_text(of, unit) else ""
+    if not _needs_measure_unit_text(of, unit):
+        return ""
+    scales = _measure_scales_of_heading(of, language, currency)
+    return format_unit(unit if scales is None else scales[1], language)
 
 
 def measure_value_text(
@@ -203,12 +217,14 @@ def measure_value_text(
     unit = _shown_measure_unit(of, currency)
     if not _needs_measure_unit_text(of, unit) or not _is_measure_cell_number(value):
         return measure_cell_text(value, of, language, currency=currency)
-    shown = measure_shown_value(value, of, currency=currency)
+    shown = _measure_value_in_shown_unit(value, of, currency)
     form = _measure_of_measure_or_column(of).form
     sign = "+" if form.signed and shown > 0 else ""
     # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
-        return f"{_measure_significant_digits_text(shown)} {format_unit(unit, language)}"
+        told = unit_in_scale_of_language(unit, language, value=shown)
+        number = _measure_significant_digits_text(value_in_scale(shown, parse_unit(unit), told))
+        return f"{number} {format_unit(told, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
 
 
@@ -229,20 +245,49 @@ def measure_cell_text(
     """
     if not _is_measure_cell_number(value):
         return _non_numeric_measure_text(value, language)
-    shown, form = (
-        measure_shown_value(value, of, currency=currency),
-        _measure_of_measure_or_column(of).form,
-    )
+    shown = measure_shown_value(value, of, language, currency=currency)
+    form = _measure_of_measure_or_column(of).form
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
         return sign + _measure_significant_digits_text(shown)
-    return sign + format(shown, f"{',' if form.grouped else ''}.{form.digits}f")
+    digits = _measure_digits_under_heading(of, form.digits, language, currency)
+    return sign + format(shown, f"{',' if form.grouped else ''}.{digits}f")
 
 
-def measure_shown_value(value: float, of: Described, *, currency: str = "") -> float:
-    """Return a stored value in the unit that people are shown, as a chart draws it."""
+def measure_shown_value(value: float, of: Described, language: str, *, currency: str = "") -> float:
+    """Return a stored value in the unit that its heading shows, as a chart draws it.
+
+    The language has no default: a heading in 億 above a value in billions would be wrong
+    tenfold, and nothing would show it.
+    """
+    shown = _measure_value_in_shown_unit(value, of, currency)
+    scales = _measure_scales_of_heading(of, language, currency)
+    return shown if scales is None else value_in_scale(shown, *scales)
+
+
+def _measure_value_in_shown_unit(value: float, of: Described, currency: str) -> float:
     stored, shown = _stored_measure_unit(of, currency), _shown_measure_unit(of, currency)
     return float(value) if stored == shown else convert(value, stored or "ratio", shown)
+
+
+def _measure_scales_of_heading(
+    of: Described, language: str, currency: str
+) -> tuple[Unit, Unit] | None:
+    """Return the unit that is shown and the one that the language counts in; None where equal."""
+    if language != "zh-Hant":
+        return None
+    try:
+        unit = parse_unit(_shown_measure_unit(of, currency) or "ratio")
+    except UnitError:
+        # An economy may count in a currency that the units do not spell; its heading says so.
+        return None
+    told = unit_in_scale_of_language(unit, language)
+    return None if told is unit else (unit, told)
+
+
+def _measure_digits_under_heading(of: Described, digits: int, language: str, currency: str) -> int:
+    scales = _measure_scales_of_heading(of, language, currency)
+    return digits if scales is None else digits_in_scale(digits, *scales)
 
 
 def _measure_of_measure_or_column(of: Described) -> Measure:

@@ -17,6 +17,7 @@ from commonwatt.cli.frame import LazyGroup, run_main
 # imported.
 COMMANDS = {
     "study": ("commonwatt.cli.study:study", "Run the whole picture of a programme: one report."),
+    "new": ("commonwatt.cli.new:new", "Write a first programme from one's own trace."),
     "serve": ("commonwatt.cli.serve:serve", "Answer in the browser, on this machine."),
     "fleet": ("commonwatt.cli.fleet:fleet", "Simulate which jobs run where and when."),
     "siting": ("commonwatt.cli.siting:siting", "Cost a GPU-hour by site; decide where to build."),

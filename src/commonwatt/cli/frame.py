@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from commonwatt.cli.click_words import click_words_in
 from commonwatt.core.errors import BugError, CommonwattError
@@ -51,12 +52,15 @@ class CommandResult:
         text: The same for a person, called only when it is shown.
         tables: Tables for `--out`, by name.
         files: Further files for `--out`, by name, as text.
+        shortfall: What the answer lacks of what was asked for: raised once it is written, so that
+            the exit code says so.
     """
 
     data: Mapping[str, Any]
     text: Callable[[str], str]
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, "pl.DataFrame"])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+    shortfall: CommonwattError | None = None
 
 
 class TranslatedOption(click.Option):
@@ -136,7 +140,16 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         params: list[click.Parameter] = [_language_command_option(), _log_command_option()]
         if version:
             params.append(_version_command_option(version))
-        super().__init__(name=name, help=help, params=params, no_args_is_help=True)
+        # Words alone, as `commonwatt` or `commonwatt --lang zh-Hant`, ask for help; click would
+        # call them a mistake, answer on stderr and leave with 2.
+        super().__init__(
+            name=name,
+            help=help,
+            params=params,
+            no_args_is_help=False,
+            invoke_without_command=True,
+            callback=_print_help_unless_a_command_follows,
+        )
         self.example = example
         self._lazy = dict(commands_by_name or {})
         self.renamed = dict(renamed or {})
@@ -209,10 +222,26 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         with formatter.section(translate("Commands", command_language(ctx))):
             formatter.write_dl(rows)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a shell may complete, importing no command."""
+        commands = [
+            CompletionItem(name, help=translate(self._command_summary(name), command_language(ctx)))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        # Not that of `click.Group`, which imports every command for the first line of its help.
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def _command_summary(self, name: str) -> str:
         if name in self._lazy:
             return self._lazy[name][1]
         return (self.commands[name].help or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _print_help_unless_a_command_follows() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def command(
@@ -255,13 +284,19 @@ option = functools.partial(click.option, cls=TranslatedOption)
 
 
 def write_command_result(answer: CommandResult, *, as_json: bool, out: Path | None) -> None:
-    """Write an answer where the user asked for it."""
+    """Write an answer where the user asked for it.
+
+    Raises:
+        CommonwattError: The answer lacks a part of what was asked for; it is written first.
+    """
     if out is not None:
         _save_command_result(answer, out)
     if as_json:
         click.echo(command_json_text(answer.data))
     else:
         click.echo(answer.text(command_language(click.get_current_context())))
+    if answer.shortfall is not None:
+        raise answer.shortfall
 
 
 def command_json_text(data: Mapping[str, Any]) -> str:

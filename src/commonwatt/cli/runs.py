@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.options import run_argument, store_option
 from commonwatt.cli.terminal_text import (
@@ -55,7 +56,13 @@ def runs_list_command(store: Path) -> CommandResult:
     "commonwatt runs migrate --database postgresql://me@db/commonwatt",
 )
 @store_option
-@option("--database", help="PostgreSQL that holds the rows from now on, for several hosts.")
+@option(
+    "--database",
+    type=DATABASE_LOCATION,
+    envvar="COMMONWATT_RUNS_DATABASE",
+    help="PostgreSQL that holds the rows from now on, for several hosts: its URL, or @FILE that "
+    "holds it (or COMMONWATT_RUNS_DATABASE).",
+)
 def runs_migrate_command(store: Path, database: str | None) -> CommandResult:
     """Bring the database of this store up to this version, or to a PostgreSQL."""
     from commonwatt.cli.migrations import command_result_of_database_migration

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
@@ -18,19 +19,34 @@ if TYPE_CHECKING:
 _path = click.Path(path_type=Path)
 
 
+class _RuleText(click.ParamType[str]):
+    """A rule of admission; in the environment they are parted by semicolons.
+
+    The names of groups hold spaces, and in a directory commas and signs of equality.
+    """
+
+    name = "text"
+    envvar_list_splitter = ";"
+
+
 @command(None, "serve", example="commonwatt serve\ncommonwatt serve --port 8900 --workers 2")
 @store_option
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @option("--port", default=8800, show_default=True, help="Port to listen on; 0 takes a free one.")
 @option(
     "--address", default="",
-    help="Address as people type it, where a proxy stands before the console.",
+    help="Address as people type it, where a proxy stands before the console; it may end in "
+    "a path, such as https://example.org/compute.",
 )  # fmt: skip
 @option("--workers", default=1, show_default=True, help="Processes that answer.")
 @option(
-    "--database", default="", envvar="COMMONWATT_DATABASE",
-    help="Path or URL of the database of accounts, ledger, rooms and models "
-    "(or COMMONWATT_DATABASE); beside the runs by default.",
+    "--requests-per-minute", default=1200, show_default=True, type=click.IntRange(min=0),
+    help="Requests of one account or address in a minute; 0 for any number.",
+)  # fmt: skip
+@option(
+    "--database", type=DATABASE_LOCATION, default="", envvar="COMMONWATT_DATABASE",
+    help="Path or URL of the database of accounts, ledger, rooms and models, or @FILE that holds "
+    "it (or COMMONWATT_DATABASE); beside the runs by default.",
 )  # fmt: skip
 @option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
@@ -48,9 +64,50 @@ _path = click.Path(path_type=Path)
     help="Zone of every time that pages show, such as Asia/Hong_Kong "
     "(or COMMONWATT_TIME_ZONE); the zone of this machine by default.",
 )  # fmt: skip
-@option("--oidc-issuer", default="", help="Address of an OpenID Connect provider.")
-@option("--oidc-client", default="", help="Name of this console at the provider.")
-@option("--oidc-secret-file", default="", help="File that holds the console's secret there.")
+@option(
+    "--trusted-proxy", "trusted_proxies", multiple=True, envvar="COMMONWATT_TRUSTED_PROXIES",
+    help="Address or network of a proxy whose X-Forwarded-For is believed; may be repeated "
+    "(or COMMONWATT_TRUSTED_PROXIES, separated by spaces).",
+)  # fmt: skip
+@option(
+    "--contact", default="", envvar="COMMONWATT_CONTACT",
+    help="Whom people ask who may not come in, such as a mail address (or COMMONWATT_CONTACT).",
+)  # fmt: skip
+@option(
+    "--oidc-issuer", default="", envvar="COMMONWATT_OIDC_ISSUER",
+    help="Address of an OpenID Connect provider (or COMMONWATT_OIDC_ISSUER).",
+)  # fmt: skip
+@option(
+    "--oidc-client", default="", envvar="COMMONWATT_OIDC_CLIENT",
+    help="Name of this console at the provider (or COMMONWATT_OIDC_CLIENT).",
+)  # fmt: skip
+@option(
+    "--oidc-secret-file", default="", envvar="COMMONWATT_OIDC_SECRET_FILE",
+    help="File that holds the console's secret there (or COMMONWATT_OIDC_SECRET_FILE).",
+)  # fmt: skip
+@option(
+    "--oidc-scope", default="openid profile email", show_default=True,
+    envvar="COMMONWATT_OIDC_SCOPE",
+    help="What of a person the provider is asked for (or COMMONWATT_OIDC_SCOPE).",
+)  # fmt: skip
+@option(
+    "--oidc-roles-claim", default="roles", show_default=True,
+    envvar="COMMONWATT_OIDC_ROLES_CLAIM",
+    help="Claim that names a person's groups or roles, such as realm_access.roles "
+    "(or COMMONWATT_OIDC_ROLES_CLAIM).",
+)  # fmt: skip
+@option(
+    "--oidc-group", "oidc_groups", multiple=True, type=_RuleText(),
+    envvar="COMMONWATT_OIDC_GROUPS", metavar="GROUP=ROLE,ROLE",
+    help="Group of the provider that may come in, with these roles; may be repeated "
+    "(or COMMONWATT_OIDC_GROUPS, separated by semicolons).",
+)  # fmt: skip
+@option(
+    "--oidc-domain", "oidc_domains", multiple=True, type=_RuleText(),
+    envvar="COMMONWATT_OIDC_DOMAINS", metavar="DOMAIN[=ROLE,ROLE]",
+    help="Domain of verified e-mail addresses that may come in, as viewers or with these roles; "
+    "may be repeated (or COMMONWATT_OIDC_DOMAINS, separated by semicolons).",
+)  # fmt: skip
 def serve(store: Path, host: str, port: int, workers: int, **given: object) -> CommandResult:
     """Answer on the loopback address and print one link."""
     from commonwatt.web.serve import (
@@ -58,6 +115,7 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         console_settings_for,
         prepare_console_link,
         serve_console,
+        start_notes,
     )
 
     # First, so that a port that is taken is said at once and not after the database was made;
@@ -66,6 +124,8 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         settings = console_settings_for(store, sock, **given)
         link = prepare_console_link(settings)
         _print_cli_console_link(settings, link)
+        for note in start_notes(settings):
+            click_echo_message_to_stderr(note)
         serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 

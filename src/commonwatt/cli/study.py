@@ -15,8 +15,9 @@ from commonwatt.cli.frame import (
     command_language,
     option,
 )
-from commonwatt.cli.options import store_option
+from commonwatt.cli.options import ProgrammeNameOrPath, store_option
 from commonwatt.core.messages import Message, translate
+from commonwatt.core.stdout import library_output_to_stderr
 
 if TYPE_CHECKING:
     from commonwatt.study.usecases import StudyRun
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         "commonwatt study harbour --what-if sites.west.power_price=+50% --what-if fleet.order=qssf"
     ),
 )
-@click.argument("programme", metavar="PROGRAMME.toml")
+@click.argument("programme", metavar="PROGRAMME.toml", type=ProgrammeNameOrPath())
 @option(
     "--what-if",
     "what_if",
@@ -58,13 +59,14 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
         find_chromium()  # before the study, which takes longer than to be told that none is there
     opened = RunStore(store)
     spoken = command_language(click.get_current_context())
-    study_run = run_study(
-        programme,
-        opened,
-        language=spoken,
-        what_if=what_if,
-        report_progress=click_echo_message_to_stderr,
-    )
+    with library_output_to_stderr():
+        study_run = run_study(
+            programme,
+            opened,
+            language=spoken,
+            what_if=what_if,
+            report_progress=click_echo_message_to_stderr,
+        )
     if pdf is not None:
         write_report_pdf(study_run.report, pdf)
         click_echo_message_to_stderr(Message("Printed: {path}", {"path": fspath(pdf)}))
@@ -76,6 +78,7 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
             for table in study_run.run.tables
         },
         files={"report.html": study_run.report.read_text(encoding="utf-8")},
+        shortfall=study_run.absent_parts_error(),
     )
 
 
@@ -84,6 +87,7 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
         "run_id": study_run.run.run_id,
         "title": study_run.run.title,
         "report": fspath(study_run.report),
+        "parts_absent": [part.as_dict() for part in study_run.absent],
         "what_if": study_run.what_if,
         "stages_computed": study_run.stages.computed,
         "stages_reused": study_run.stages.reused,
@@ -123,6 +127,12 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
             for measure, name in shown
         ),
         *_cost_and_debt_terminal_rows(figures, tongue),
+        *(
+            (part.title.translate(tongue), part.sentence(tongue))
+            for part in study_run.absent
+            # What was asked for is told at the end, with the exit code.
+            if not part.is_asked_for
+        ),
         (translate("Run", tongue), study_run.run.run_id),
         (translate("Report", tongue), fspath(study_run.report.resolve())),
     ]

@@ -375,9 +375,11 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
     names = ("fiscal_year", f"debt_{money}", "debt_gdp_share", *flows)
     steps = [row | {"step": translate(row["step"], language)} for row in answer["bridge"]]
     bridge = ("step", f"amount_{money}", f"level_{money}")
-    note = translate("Amounts in bn {currency}; debt on the {basis} basis.", language).format(
-        currency=currency, basis=translate(answer["treatment"]["debt_basis"], language)
-    )
+    values = {
+        "unit": _money_unit_text(YEARS.in_currency(currency).column(f"debt_{money}"), language),
+        "basis": translate(answer["treatment"]["debt_basis"], language),
+    }
+    note = Message("Amounts in {unit}; debt on the {basis} basis.", values).translate(language)
     return "\n\n".join(
         [
             _treasury_table_terminal_text(
@@ -389,6 +391,18 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
             note,
         ]
     )
+
+
+def _money_unit_text(column: TableColumn, language: str) -> str:
+    """Return the unit of a column of money, as its cells are shown."""
+    from commonwatt.catalogue.errors import UnitError
+    from commonwatt.catalogue.measures import shown_measure_unit
+
+    try:
+        return shown_measure_unit(column, language)
+    except UnitError:
+        # An economy of a WEO table may count in a currency that the units do not spell.
+        return column.unit
 
 
 def _treasury_table_terminal_text(

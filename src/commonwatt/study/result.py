@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
@@ -69,13 +70,14 @@ class BaseCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResult:
-    """Everything that is computed of a programme itself; None where it leaves a wing out."""
+    """Everything that is computed of a programme itself; `absent` says why a part is None."""
 
     base_case: BaseCase
     compared_fleets: list[StageResult]
     cost: StageResult | None
     placement: StageResult | None
     funding: StageResult | None
+    placement_error: InfeasibleError | None = None
 
 
 def compute_base_case(
@@ -141,11 +143,14 @@ def compute_study(
     compared = [
         fleet_stage(programme, policy, stages, report_progress) for policy in programme.file.compare
     ]
+    cost = _study_cost_stage(base, stages, report_progress)
+    placement, placement_error = _study_placement_stage(base, stages, report_progress)
     return StudyResult(
         base_case=base,
         compared_fleets=compared,
-        cost=_study_cost_stage(base, stages, report_progress),
-        placement=_study_placement_stage(base, stages, report_progress),
+        cost=cost,
+        placement=placement,
+        placement_error=placement_error,
         funding=_study_funding_stage(base, stages, report_progress),
     )
 
@@ -164,14 +169,20 @@ def _study_cost_stage(
 
 def _study_placement_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
-) -> StageResult | None:
+) -> tuple[StageResult | None, InfeasibleError | None]:
+    """Return the placement, or why there is none where its limits cannot all hold."""
     if base.sites is None or not can_run_placement_stage(base.fleet):
-        return None
-    return stages.get_or_compute(
-        PLACEMENT_STAGE,
-        PlacementStageInputs.of(base.programme, base.sites, base.fleet),
-        lambda: report_progress(Message("Placing the first week's load")),
-    )
+        return None, None
+    try:
+        placed = stages.get_or_compute(
+            PLACEMENT_STAGE,
+            PlacementStageInputs.of(base.programme, base.sites, base.fleet),
+            lambda: report_progress(Message("Placing the first week's load")),
+        )
+    except InfeasibleError as error:
+        # The other parts stand without it; the report says what could not hold together.
+        return None, error
+    return placed, None
 
 
 def _study_funding_stage(

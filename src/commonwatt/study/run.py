@@ -23,8 +23,26 @@ from commonwatt.report import (
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunDraft, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import (
+    Run,
+    RunDraft,
+    RunInput,
+    RunRecipe,
+    RunStore,
+    Stage,
+    StageResult,
+    StageStore,
+)
 from commonwatt.runs.titles import changed_title_message
+from commonwatt.study.absent import (
+    ALTERNATIVES,
+    COST,
+    FUNDING,
+    PLACEMENT,
+    AbsentPart,
+    absent_parts_error,
+    absent_study_parts,
+)
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
@@ -33,6 +51,7 @@ from commonwatt.study.alternatives import (
     debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
+from commonwatt.study.errors import AbsentPartError
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
 from commonwatt.study.formulas.cached import WrittenTable
@@ -49,6 +68,7 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    SectionStageInputs,
     study_page_one_of_stage,
     study_section,
 )
@@ -79,6 +99,7 @@ class StudyRun:
         report: The HTML page.
         what_if: Figures before and after the changes, in a what-if.
         stages: Names of the stages that were computed, and of those reused.
+        absent: The parts that could not be computed, and why.
     """
 
     run: Run
@@ -86,6 +107,11 @@ class StudyRun:
     report: Path
     what_if: list[dict[str, Any]]
     stages: StageStore
+    absent: list[AbsentPart]
+
+    def absent_parts_error(self) -> AbsentPartError | None:
+        """Return the error of what was asked for and is absent; None where nothing is."""
+        return absent_parts_error(self.run.title, self.absent)
 
 
 def run_study(
@@ -133,10 +159,18 @@ def run_study(
     )
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages)
+    absent = list(absent_study_parts(loaded, drawn, with_alternatives=alike))
+    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages, absent)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
-    return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
+    return StudyRun(
+        run=run,
+        folder=folder,
+        report=folder / REPORT,
+        what_if=rows,
+        stages=stages,
+        absent=[*absent, *(side.absent for side in beside if side.absent is not None)],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +197,13 @@ def _compute_study_findings(
 ) -> _StudyFindings:
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
-    compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
+    # The figures of the alternatives stand beside those of the programme; without its costs there
+    # is nothing to set them against.
+    compared = (
+        compare_alternatives(programme, stages, report_progress)
+        if alternatives and drawn.cost is not None
+        else None
+    )
     more = alternatives_headline_figures(compared) if compared else {}
     facts = study_headline_figures(drawn) | more
     return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
@@ -205,7 +245,7 @@ def _study_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -
     Without them in it, the same programme studied again after an extra was installed would
     be taken for the same run with other tables, which is refused.
     """
-    absent = [side.section.name for side in annexes if side.absent_because is not None]
+    absent = [side.section.name for side in annexes if side.absent is not None]
     if not absent:
         return recipe
     return replace(recipe, parameters={**recipe.parameters, "absent_sections": absent})
@@ -222,6 +262,7 @@ class _StudyReport:
     what_if: list[dict[str, Any]]
     annexes: list[Annex]
     stages: StageStore
+    absent: list[AbsentPart]
 
     @property
     def currency(self) -> str:
@@ -288,28 +329,47 @@ class _StudyReport:
 
 
 def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
-    """Return the sections of the picture and of the alternatives, labels in the language."""
+    """Return the sections of the picture and of the alternatives, labels in the language.
+
+    A part that could not be computed stands in its place, with the reason.
+    """
     language, stages = study_report.language, study_report.stages
     words = study_report.programme.label_translations(language)
-    drawn = study_report.findings.result
+    drawn, comparison = study_report.findings.result, study_report.findings.comparison
+    absent = {part.part: part for part in study_report.absent}
+
+    def section_or_reason(
+        part: str, stage: Stage[SectionStageInputs[Any]], shown: object
+    ) -> ReportSection:
+        if shown is None:
+            return absent[part].section(language)
+        return study_section(stages, stage, shown, language)
+
+    def localised(answer: StageResult | None) -> object:
+        return answer and localise_programme_labels(answer.data, words)
+
+    summary = comparison and _alternatives_summary(study_report, comparison, words)
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words),
-                      language)
-    ]  # fmt: skip
-    for stage, answer in (
-        (COST_SECTION_STAGE, drawn.cost),
-        (PLACEMENT_SECTION_STAGE, drawn.placement),
-    ):
-        if answer is not None:
-            shown = localise_programme_labels(answer.data, words)
-            sections.append(study_section(stages, stage, shown, language))
-    if study_report.findings.comparison is not None:
-        summary = _alternatives_summary(study_report, study_report.findings.comparison, words)
-        sections.append(study_section(stages, ALTERNATIVES_SECTION_STAGE, summary, language))
-    if drawn.funding is not None:
-        shown = localise_programme_labels(drawn.funding.data, words)
-        sections.append(study_section(stages, FUNDING_SECTION_STAGE, shown, language))
-    return sections
+        study_section(
+            stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words), language
+        ),
+        section_or_reason(COST, COST_SECTION_STAGE, localised(drawn.cost)),
+        section_or_reason(PLACEMENT, PLACEMENT_SECTION_STAGE, localised(drawn.placement)),
+        section_or_reason(ALTERNATIVES, ALTERNATIVES_SECTION_STAGE, summary),
+        section_or_reason(FUNDING, FUNDING_SECTION_STAGE, localised(drawn.funding)),
+    ]
+    left_out = [part for name, part in absent.items() if name.startswith(f"{ALTERNATIVES}.")]
+    return [
+        replace(section, notes=[*section.notes, *_left_out_notes(left_out, language)])
+        if section.name == ALTERNATIVES
+        else section
+        for section in sections
+    ]
+
+
+def _left_out_notes(parts: list[AbsentPart], language: str) -> list[str]:
+    """Return a note for each single alternative that could not be computed."""
+    return [f"{part.part.partition('.')[2]}: {part.sentence(language)}" for part in parts]
 
 
 def _fleet_section_figures(

@@ -2,9 +2,19 @@
 
 `run` leads; `cost`, `placement` and `funding` are the joints between wings, each from
 the measured output of the one before: use and energy give the cost and the placement,
-the cost gives the capital, the capital gives the debt path.
+the cost gives the capital, the capital gives the debt path. `start_programme` writes a
+first programme to run.
 """
 
+from commonwatt.study.programme.annotated import annotated_programme_template
 from commonwatt.study.run import StudyRun, run_study
+from commonwatt.study.starting import ProgrammeStart, StartedProgramme, start_programme
 
-__all__ = ["StudyRun", "run_study"]
+__all__ = [
+    "ProgrammeStart",
+    "StartedProgramme",
+    "StudyRun",
+    "annotated_programme_template",
+    "run_study",
+    "start_programme",
+]

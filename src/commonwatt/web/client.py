@@ -138,7 +138,7 @@ class ConsoleClient:
         "csv": ("GET", "/{page}/tables/{table}.csv"),
         "report": ("GET", "/runs/{run_id}/report"),
         "works": ("GET", "/works"),
-        "start": ("POST", "/works/{kind}"),
+        "start": ("POST", "/works/{work}"),
         "add_programme": ("POST", "/programmes"),
         "work": ("GET", "/works/{work_id}/state"),
         "feed": ("GET", "/works/{work_id}/feed"),
@@ -222,8 +222,13 @@ class ConsoleClient:
         return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
-        """Return a whole table as CSV."""
-        return self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        """Return a whole table as CSV, each text as a spreadsheet needs it.
+
+        `commonwatt.core.spreadsheets.read_spreadsheet_csv` gives each text as it was.
+        """
+        csv = self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        # The mark tells a spreadsheet the encoding, and would become part of the first name here.
+        return csv.removeprefix("\ufeff")
 
     def report(self, run_id: str) -> str:
         """Return the report of a run as HTML."""
@@ -244,7 +249,7 @@ class ConsoleClient:
             ParameterError: A parameter is out of bounds.
         """
         return _dataclass_from_console_json(
-            TaskData, self._response_of_console_route("start", kind=kind, body=parameters).json()
+            TaskData, self._response_of_console_route("start", work=kind, body=parameters).json()
         )
 
     def add_programme(self, name: str, text: str) -> str:

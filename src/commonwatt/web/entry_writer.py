@@ -7,6 +7,7 @@ of state and its entry are written on one connection: both are kept or neither.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from commonwatt.core.messages import Message
 from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerEntry, LedgerError, Person, actor_id_of
 from commonwatt.ledger.store import lock_chain_head
+from commonwatt.stores.engine import database_location_text
 
 ORGANISATION: Final = "this console"
 
@@ -99,9 +101,14 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
             "ledger",
             found=Message("others as registrars, and not this console"),
             remedy=Message(
-                "Enrol the console's key: commonwatt ledger enrol --by KEY --key {path} "
-                "--role registrar",
-                {"path": str(path)},
+                "Enrol the console's key with that of a registrar, in place of KEY.pem: "
+                "commonwatt ledger enrol --ledger {ledger} --by KEY.pem --key {path} "
+                "--name console --role registrar --organisation {organisation}",
+                {
+                    "ledger": shlex.quote(database_location_text(ledger.engine.url)),
+                    "path": shlex.quote(str(path)),
+                    "organisation": shlex.quote(ORGANISATION),
+                },
             ),
         )
     return EntryWriter(ledger=ledger, key=key, folder=folder)

@@ -36,6 +36,8 @@ class PageParameter:
         default: What holds where the address says nothing, as it would stand there.
         kind: What the form shows.
         options: For `CHOICE`: what can be chosen, as value and label, for one `Look`.
+        closed: For `CHOICE`: whether nothing but the options can be asked for. They are then the
+            same for everybody; a name that stands for a file is never looked up as a path.
         minimum: For numbers: the least.
         maximum: For numbers: the greatest.
         step: For numbers: the step of the form's control.
@@ -49,6 +51,7 @@ class PageParameter:
     default: str = ""
     kind: ParameterKind = ParameterKind.TEXT
     options: Callable[[Any], Options] | None = None
+    closed: bool = False
     minimum: float = -math.inf
     maximum: float = math.inf
     step: float = 1.0
@@ -59,7 +62,7 @@ class PageParameter:
         """Refuse a value that this parameter cannot have.
 
         Raises:
-            ParameterError: It is out of bounds, too long, or no number.
+            ParameterError: It is out of bounds, too long, no number, or none of the choices.
         """
         if self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}:
             self._check_number(text)
@@ -67,6 +70,8 @@ class PageParameter:
         elif len(text) > self.longest or not text.isprintable():
             most = Message("at most {longest} letters", {"longest": str(self.longest)})
             raise ParameterError(self.name, found=Message("another text"), wanted=most)
+        elif self.closed and self.options:
+            self._check_choice([value for value, _ in self.options(None)], text)
 
     def openapi_schema(self) -> dict[str, Any]:
         """Return what OpenAPI says of it."""
@@ -86,6 +91,12 @@ class PageParameter:
             "description": str(self.meaning),
             "schema": what,
         }
+
+    def _check_choice(self, choices: Sequence[str], text: str) -> None:
+        if text not in choices:
+            # The same for every other text: what lies on the server's disk is not said.
+            wanted = Message("one of {names}", {"names": ", ".join(choices)})
+            raise ParameterError(self.name, found=Message("another text"), wanted=wanted)
 
     def _check_number(self, text: str) -> None:
         try:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import ipaddress
 import mmap
 import os
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ _MINUTE: Final = struct.Struct("<q")
 _COUNT: Final = struct.Struct("<I")
 _BYTES: Final = _MINUTE.size + _ROWS * _PLACES * _COUNT.size
 _MOST_COUNT: Final = 2**32 - 1
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class RequestRates:
@@ -75,6 +78,10 @@ class RequestRates:
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
+    def seconds_to_next_minute(self) -> int:
+        """Return when the counts begin anew [s], at least 1."""
+        return 60 - int(self._clock() % 60)
+
     def _begin_minute(self, minute: int) -> None:
         if _MINUTE.unpack_from(self._counts)[0] != minute:
             self._counts[:] = bytes(_BYTES)
@@ -91,3 +98,66 @@ class RequestRates:
 def _request_counts_file_descriptor(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def network_of_address(address: str) -> str:
+    """Return what a visitor's address is counted as: itself, or the network that is all theirs.
+
+    >>> network_of_address("1.2.3.4"), network_of_address("::ffff:1.2.3.4")
+    ('1.2.3.4', '1.2.3.4')
+    >>> network_of_address("2001:db8::1")
+    '2001:db8::/64'
+    """
+    parsed = _parsed_address(address)
+    if parsed is None:
+        return address[:60]
+    if parsed.version == 4:
+        return str(parsed)
+    # The last 64 bits are the visitor's own to choose (RFC 4291, 2.5.4), as often as they like.
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
+
+
+def client_address(peer: str, forwarded: Iterable[str], trusted: Sequence[IpNetwork]) -> str:
+    """Return the address of who asks, as far as trusted proxies vouch for it.
+
+    Each proxy adds at the end of `X-Forwarded-For` whom it was asked by, and anybody can write
+    what stands before that. So it is read from the end, for as long as the one who wrote it is
+    trusted.
+
+    Args:
+        peer: Who opened the connection.
+        forwarded: The header, a text for each time that it was sent.
+        trusted: Proxies whose word is taken.
+
+    >>> proxy = [ipaddress.ip_network("10.0.0.0/8")]
+    >>> client_address("10.0.0.1", ["6.6.6.6, 1.2.3.4"], proxy)
+    '1.2.3.4'
+    >>> client_address("1.2.3.4", ["6.6.6.6"], proxy)
+    '1.2.3.4'
+    """
+    hops = [hop for line in forwarded for hop in line.split(",")] if trusted else []
+    address = _parsed_address(peer)
+    while hops and address is not None and any(address in network for network in trusted):
+        hop = _parsed_address(_forwarded_host(hops.pop()))
+        if hop is None:
+            break  # what is no address, such as "unknown", vouches for nothing before it
+        address, peer = hop, str(hop)
+    return peer
+
+
+def _forwarded_host(hop: str) -> str:
+    """Return a hop without the port that some proxies add."""
+    text = hop.strip()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _parsed_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # A socket for both families shows IPv4 as ::ffff:1.2.3.4, and all of IPv4 is one /64 there.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
@@ -31,6 +32,11 @@ from commonwatt.web.static import static_file_address
 if TYPE_CHECKING:
     import polars as pl
 
+# Attributes whose value is an address of ours; a second slash would be another host.
+_LINK: Final = re.compile(
+    r'(\s(?:href|src|action|formaction|data-src|data-feed|data-uplot|data-echarts|hx-get|hx-post)=")/'
+    r"(?!/)"
+)
 ROWS_SHOWN: Final = 12  # rows of a table on a page of several; its own page shows more
 ZOOMED_FORMS: Final = frozenset({ChartForm.LINES, ChartForm.AREAS, ChartForm.LIVE})
 GROUPS: Final[Mapping[str, Message]] = {
@@ -80,11 +86,24 @@ def render_console_template(
     def translate_message(text: Message | str) -> str:
         return context.translate(text)
 
-    return (
+    html = (
         _console_template_environment()
         .get_template(template)
         .render(context=context, t=translate_word, say=translate_message, theme=theme, **values)
     )
+    return _with_links_below_root(html, context.services.settings.root_path)
+
+
+def _with_links_below_root(html: str, root_path: str) -> str:
+    """Return a page whose links lead below the path at which people see the console.
+
+    Done once, on the whole page, so that no template can forget it. Text of people cannot look
+    like a link of ours, because quotes in it are escaped.
+
+    >>> _with_links_below_root('<a href="/fleet">/fleet</a> <input value="/fleet">', "/compute")
+    '<a href="/compute/fleet">/fleet</a> <input value="/fleet">'
+    """
+    return _LINK.sub(rf"\1{root_path}/", html) if root_path else html
 
 
 def page_html(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from commonwatt.web.instants import console_zone, server_zone_name
@@ -25,17 +26,24 @@ class Settings:
         state: Folder of keys, works and what is kept; beside the store by default.
         rooms: Folder of all data projects.
         operate: Folder of the controller of a live cluster.
-        address: Where it answers, as people type it: `http://127.0.0.1:8800`.
+        address: Where it answers, as people type it: `http://127.0.0.1:8800`, or below a path
+            of a host that it shares: `https://example.org/commonwatt`; no slash at its end.
         secure: Whether cookies are only for HTTPS; off on the loopback address only.
         session_hours: How long a sign-in lasts without use.
         requests_per_minute: Limit for one visitor; 0 for none.
-        attempts: Sign-in attempts on one name or from one address in a quarter of an hour.
+        attempts: Failed sign-ins on one name or from one address in a quarter of an hour.
+        trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-For` is believed.
         works: Runs that are worked on at the same time.
+        patience_s: How long a page waits for what is made outside it, before it says so.
         sample: Programme that is run when the store is empty; "" for none.
+        contact: Whom people ask who may not come in; "" for whoever keeps the accounts.
         oidc_issuer: Address of an OpenID Connect provider; "" for none.
         oidc_client: Our name there.
         oidc_secret_file: File with our secret there.
-        oidc_roles_claim: Claim of the provider that names roles; those that we know count.
+        oidc_scope: What of a person the provider is asked for.
+        oidc_roles_claim: Claim that names a person's groups or roles; full stops lead inwards.
+        oidc_groups: Groups that may come in, each as `GROUP=ROLE,ROLE`.
+        oidc_domains: E-mail domains that may come in, each as `DOMAIN` or `DOMAIN=ROLE,ROLE`.
         time_zone: Zone in which every page names times; the server's own where none is given.
     """
 
@@ -49,14 +57,20 @@ class Settings:
     session_hours: float = 12.0
     requests_per_minute: int = 1200
     attempts: int = 10
+    trusted_proxies: tuple[str, ...] = ()
     works: int = 1
+    patience_s: float = 0.7
     sample: str = "harbour"
+    contact: str = ""
     oidc_issuer: str = ""
     oidc_client: str = ""
     # The file and not the secret: settings go to workers by the environment, which every child
     # inherits.
     oidc_secret_file: str = ""
+    oidc_scope: str = "openid profile email"
     oidc_roles_claim: str = "roles"
+    oidc_groups: tuple[str, ...] = ()
+    oidc_domains: tuple[str, ...] = ()
     time_zone: str = field(default_factory=server_zone_name)
 
     @classmethod
@@ -80,6 +94,11 @@ class Settings:
         """Where the log goes unless another place was asked for."""
         return self.state / "log" / "console.jsonl"
 
+    @property
+    def root_path(self) -> str:
+        """Path below which people see the console; "" where it has the host to itself."""
+        return urlsplit(self.address).path.rstrip("/")
+
     def as_text(self) -> str:
         """Return the settings for the environment of a worker."""
         # `default` writes paths as text; `from_environment` makes them paths again.
@@ -92,4 +111,9 @@ class Settings:
         paths = {
             name: Path(given_settings[name]) for name in ("store", "state", "rooms", "operate")
         }
-        return cls(**(given_settings | paths))
+        # JSON knows lists only.
+        lists = {
+            name: tuple(given_settings[name])
+            for name in ("trusted_proxies", "oidc_groups", "oidc_domains")
+        }
+        return cls(**(given_settings | paths | lists))

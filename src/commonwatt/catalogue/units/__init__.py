@@ -18,17 +18,26 @@ from commonwatt.catalogue.units.convert import (
     quantity_number_and_unit_text,
 )
 from commonwatt.catalogue.units.parse import parse_unit
-from commonwatt.catalogue.units.show import format_quantity, format_unit
+from commonwatt.catalogue.units.show import (
+    digits_in_scale,
+    format_quantity,
+    format_unit,
+    unit_in_scale_of_language,
+    value_in_scale,
+)
 from commonwatt.catalogue.units.unit import Unit
 
 __all__ = [
     "Unit",
     "check_same_unit_kind",
     "convert",
+    "digits_in_scale",
     "format_quantity",
     "format_unit",
     "is_same_unit_kind",
     "parse_quantity",
     "parse_unit",
     "quantity_number_and_unit_text",
+    "unit_in_scale_of_language",
+    "value_in_scale",
 ]

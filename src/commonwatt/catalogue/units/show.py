@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -38,20 +39,20 @@ def format_quantity(
         value: Value in `unit`.
         unit: Its unit.
         language: "en" or "zh-Hant".
-        digits: Decimals to keep; all that the value has where none is said.
+        digits: Decimals to keep in `unit`, as many fewer as the scale is smaller; all that the
+            value has where none is said.
 
     >>> format_quantity(1234.5, "USD/GPU-hour"), format_quantity(0.3, "CNY/kWh", "zh-Hant")
     ('1,234.5 USD/GPU-hour', '0.3 人民幣/千瓦時')
+    >>> [format_quantity(n, "USD mn/year", "zh-Hant", digits=1) for n in (85.7, 1234.5)]
+    ['8,570 萬美元/年', '12.345 億美元/年']
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
-    scale = _unit_scale_in_language(parsed, language)
-    shown = value
-    if scale != parsed.scale and math.isfinite(value):
-        # In decimals, because 9.27 times ten in binary is 92.69999999999999.
-        ratio = parsed.scale / scale
-        shown = float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
-    number = f"{shown:,}" if digits is None else f"{shown:,.{digits}f}"
-    name = _unit_text(parsed, scale, language)
+    told = unit_in_scale_of_language(parsed, language, value=value)
+    shown = value_in_scale(value, parsed, told)
+    decimals = None if digits is None else digits_in_scale(digits, parsed, told)
+    number = f"{shown:,}" if decimals is None else f"{shown:,.{decimals}f}"
+    name = _unit_text(told, told.scale, language)
     # "5 1/kWh" would read as two numbers.
     return f"{number} {name[1:] if name.startswith('1/') else name}"
 
@@ -66,6 +67,56 @@ def format_unit(unit: str | Unit, language: str = "en") -> str:
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
     return _unit_text(parsed, parsed.scale, language)
+
+
+def unit_in_scale_of_language(
+    unit: str | Unit, language: str, *, value: float | None = None
+) -> Unit:
+    """Return a unit in the scale that readers of `language` count in.
+
+    Args:
+        unit: The unit.
+        language: "en" or "zh-Hant".
+        value: The one value that stands beside it; a heading has none, and its scale may not
+            hang on what happens to stand below it.
+
+    >>> [unit_in_scale_of_language("HKD bn", to).scale for to in ("en", "zh-Hant")]
+    [Fraction(1000000000, 1), Fraction(100000000, 1)]
+    """
+    parsed = parse_unit(unit) if isinstance(unit, str) else unit
+    scale = _unit_scale_in_language(parsed, language)
+    # Tables of Hong Kong's accounts are headed in 百萬; in a sentence nobody says so.
+    if value is not None and language == "zh-Hant" and parsed.currency and parsed.scale >= 10**6:
+        scale = _scale_of_chinese_amount(abs(value) * float(parsed.scale))
+    if scale == parsed.scale:
+        return parsed
+    return replace(parsed, scale=scale, ratio=parsed.ratio * scale / parsed.scale)
+
+
+def _scale_of_chinese_amount(amount: float) -> Fraction:
+    if amount >= 10**8:
+        return Fraction(10**8)
+    # Of nothing there are no 萬.
+    return Fraction(10**4 if amount else 1)
+
+
+def value_in_scale(value: float, unit: Unit, told: Unit) -> float:
+    """Return a value of `unit` in the same unit of another scale.
+
+    >>> bn = parse_unit("HKD bn")
+    >>> value_in_scale(9.27, bn, unit_in_scale_of_language(bn, "zh-Hant"))
+    92.7
+    """
+    if unit.scale == told.scale or not math.isfinite(value):
+        return value
+    # In decimals, because 9.27 times ten in binary is 92.69999999999999.
+    ratio = unit.scale / told.scale
+    return float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
+
+
+def digits_in_scale(digits: int, unit: Unit, told: Unit) -> int:
+    """Return the decimals that say as much in another scale as `digits` do in `unit`."""
+    return max(0, digits + round(math.log10(told.scale / unit.scale)))
 
 
 def _unit_scale_in_language(unit: Unit, language: str) -> Fraction:

@@ -19,6 +19,7 @@ from commonwatt.clinic.engines.evidence import (
 )
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 
 
 def model_evidence_of_table(
@@ -114,7 +115,7 @@ def read_patient_table(path: Path, columns: list[str]) -> pl.DataFrame:
         EvidenceError: The file cannot be read, or lacks a column.
     """
     try:
-        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else pl.read_csv
+        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else read_spreadsheet_csv
         frame = read(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise EvidenceError(str(path), found=type(error).__name__) from None

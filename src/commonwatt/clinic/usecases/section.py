@@ -40,6 +40,7 @@ from commonwatt.clinic.usecases.charts import (
 from commonwatt.clinic.usecases.example import (
     PATH_STEP_DAYS,
     ClinicExample,
+    ExampleModel,
     MonitoredModel,
     clinic_example,
 )
@@ -102,6 +103,8 @@ _NOTES: Final = (
     " classes and duties are computed from the rule set.",
     "Duties of a class rest on the rules named in the classification;"
     " see `commonwatt clinic model classify`.",
+    "A model that writes text scores nobody, so that neither AUC nor observed over expected nor"
+    " a monitor of scores applies to it; it is examined by `commonwatt clinic language`.",
     "The worth of the doctor's own estimate is measured on 7,456 patients of the SUPPORT"
     " study, whose doctors estimated without seeing the model; both together are the plain"
     " mean, nothing is fitted.",
@@ -121,8 +124,8 @@ def _clinic_report_facts(
 ) -> list[ReportFact]:
     book = load_rule_book()
     unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
-    alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.models)
-    gaps = {"alpha": f"{example.models[0].monitor_result.bound:g}"}
+    alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.scored_models)
+    gaps = {"alpha": f"{example.scored_models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
     gaps = {
         "model": measure_cell_text(comparison.model[0], AUC),
@@ -143,21 +146,30 @@ def _clinic_models_table(example: ClinicExample, language: str) -> ReportTable:
     return report_table_of_rows(tables.MODELS, rows, language, title=MODELS.label)
 
 
-def _clinic_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
-    estimates = evaluate_score_sketch(model.over_all_institutions, ["all"])
-    metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+def _clinic_model_row(model: ExampleModel, language: str) -> dict[str, str]:
     classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
     route = translate(model.ruling.route or "no route stated", language)
-    verdict = translate(model.monitor_result.verdicts[0], language)
-    at = int(model.monitor_result.alarm_at[0])
-    day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
     return {
         "model": model.name,
         "class_and_route": f"{classes} · {route}",
+        **_clinic_score_cells(model.scores, language),
+        "open_duties": ", ".join(model.open_duties) or ABSENT,
+    }
+
+
+def _clinic_score_cells(scores: MonitoredModel | None, language: str) -> dict[str, str]:
+    """Return what a model's scores came to; gaps where it has none."""
+    if scores is None:
+        return dict.fromkeys(("auc_interval", "ratio_interval", "monitor_verdict"), ABSENT)
+    estimates = evaluate_score_sketch(scores.over_all_institutions, ["all"])
+    metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+    verdict = translate(scores.monitor_result.verdicts[0], language)
+    at = int(scores.monitor_result.alarm_at[0])
+    day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
+    return {
         "auc_interval": _metric_interval_text(metrics["auc"]),
         "ratio_interval": _metric_interval_text(metrics["o_over_e"]),
         "monitor_verdict": verdict + day,
-        "open_duties": ", ".join(model.open_duties) or ABSENT,
     }
 
 
@@ -241,7 +253,7 @@ def _clinic_model_over_time_points(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "day": day, "o_over_e": _observed_over_expected_of_day(sketch)}
-            for model in example.models
+            for model in example.scored_models
             for day, sketch in enumerate(model.days)
         ]
     )
@@ -251,14 +263,14 @@ def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
-            for model in example.models
+            for model in example.scored_models
             for i, value in enumerate(model.path)
         ]
     )
 
 
 def _monitor_alarm_days(example: ClinicExample) -> list[int]:
-    days = [int(model.monitor_result.alarm_at[0]) for model in example.models]
+    days = [int(model.monitor_result.alarm_at[0]) for model in example.scored_models]
     # Below nought stands for a monitor that never rang.
     return [day for day in days if day >= 0]
 
@@ -266,7 +278,7 @@ def _monitor_alarm_days(example: ClinicExample) -> list[int]:
 def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
     by_model = [
         evaluate_score_sketch(model.groups, [f"{model.name}: {group}" for group in example.groups])
-        for model in example.models
+        for model in example.scored_models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
     names = [column.name for column in tables.CLINIC_SUBGROUPS.columns]
@@ -275,7 +287,7 @@ def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
 
 def _clinic_institution_funnel_points(example: ClinicExample) -> pl.DataFrame:
     return pl.concat(
-        [_institution_funnel_points(model, example.institutions) for model in example.models]
+        [_institution_funnel_points(model, example.institutions) for model in example.scored_models]
     )
 
 

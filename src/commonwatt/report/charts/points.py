@@ -144,7 +144,7 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         unit=_chart_unit_label(chart, language),
         x_label=_chart_x_axis_label(chart, language),
         y_label=_chart_y_axis_label(chart, language),
-        limit=(_shown(chart, chart.limit.value), _text(chart.limit.label, language))
+        limit=(_shown(chart, chart.limit.value, language), _text(chart.limit.label, language))
         if chart.limit
         else None,
         verticals=(list(chart.verticals.places), _text(chart.verticals.label, language))
@@ -155,7 +155,7 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         x_logarithmic=chart.x_logarithmic,
         step=chart.step,
         dots=chart.dots,
-        middle=None if chart.middle is None else _shown(chart, chart.middle),
+        middle=None if chart.middle is None else _shown(chart, chart.middle, language),
         are_values_written=chart.are_values_written,
         plot_height=chart.plot_height,
         feed=chart.feed,
@@ -166,7 +166,7 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         points.series = [SeriesPoints(label=_text(each.label, language)) for each in chart.series]
         return points
     written = frame if chart.are_values_written else None
-    frame = _frame_in_shown_unit(chart, frame)
+    frame = _frame_in_shown_unit(chart, frame, language)
     if chart.form in REDUCED_FORMS:
         _set_line_points(points, chart, frame, language)
     elif chart.form is ChartForm.HEAT:
@@ -224,18 +224,18 @@ def _values_axis_label(chart: Chart, measure: Measure | TableColumn, language: s
     return Message("{figure}, {note}", values).translate(language)
 
 
-def _shown(chart: Chart, value: float) -> float:
+def _shown(chart: Chart, value: float, language: str) -> float:
     if chart.measure is None or _is_chart_in_percent(chart):
         return value
-    return measure_shown_value(value, chart.measure, currency=chart.currency)
+    return measure_shown_value(value, chart.measure, language, currency=chart.currency)
 
 
-def _frame_in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
+def _frame_in_shown_unit(chart: Chart, frame: pl.DataFrame, language: str) -> pl.DataFrame:
     """Return the table with the drawn columns in the unit that people are shown."""
     if frame.is_empty():
         return frame
     # A unit is a factor here: no measure of ours is a temperature.
-    factor = _shown(chart, 1.0)
+    factor = _shown(chart, 1.0, language)
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     drawn = {
         name

@@ -207,7 +207,8 @@ def break_even_map_chart(first_site: str, second_site: str) -> Chart:
 def _named_break_even_cells(ratios: pl.DataFrame, language: str) -> pl.DataFrame:
     # Steps of a float end in 0.30000000000000004, which an axis of names would show in full.
     uses = [
-        f"{measure_shown_value(value, UTILISATION):.4g}" for value in ratios["utilisation_share"]
+        f"{measure_shown_value(value, UTILISATION, language):.4g}"
+        for value in ratios["utilisation_share"]
     ]
     prices = [
         measure_cell_text(value, HARDWARE_PRICE, language)

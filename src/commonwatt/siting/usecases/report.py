@@ -32,6 +32,7 @@ from commonwatt.report.shown import (
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.tables import (
     CONTEST,
+    COST_SITES,
     PARTS,
     PLACE_CLASSES,
     PLACE_SITES,
@@ -46,6 +47,7 @@ from commonwatt.siting.usecases.charts import (
 )
 
 Row = Mapping[str, Any]
+_BORROWED = ("cells_borrowed", "borrowed_from")
 
 
 def siting_cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
@@ -143,8 +145,10 @@ def _cost_swing_rows_with_labels(cost_swing_rows: list[Row], language: str) -> l
 
 
 def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
+    # Only a study knows where its sites lie, and so whose cells they borrow.
+    borrowed = [name for name in _BORROWED if name in site_cost_rows[0]]
     return report_table_of_rows(
-        SITES,
+        COST_SITES if borrowed else SITES,
         site_cost_rows,
         language,
         title=Message("Cost by site"),
@@ -157,6 +161,7 @@ def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
             "p50_usd_per_effective_pflop_hour",
             "cells_not_official",
             "cells",
+            *borrowed,
         ],
         note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",

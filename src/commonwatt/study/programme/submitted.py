@@ -21,10 +21,10 @@ from commonwatt.core.errors import ProgrammeError
 from commonwatt.core.files import folder_draft
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, SHIPPED
+from commonwatt.study.programme.faults import ProgrammeFault, programme_faults_error
 from commonwatt.study.programme.reader import (
     Programme,
     load_programme,
-    programme_faults_error,
     read_programme_file,
     shipped_programmes,
 )
@@ -151,8 +151,10 @@ def submitted_programme_of_inputs(
     return None
 
 
-def programme_reach_faults(file: ProgrammeFile, attached: frozenset[str]) -> Iterator[str]:
-    """Yield a sentence for every file that a programme names and may not.
+def programme_reach_faults(
+    file: ProgrammeFile, attached: frozenset[str]
+) -> Iterator[ProgrammeFault]:
+    """Yield a fault for every file that a programme names and may not.
 
     Args:
         file: The programme.
@@ -163,15 +165,25 @@ def programme_reach_faults(file: ProgrammeFile, attached: frozenset[str]) -> Ite
             known = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*")
                      if path.is_file()}  # fmt: skip
             if name.removeprefix(SHIPPED) not in known:
-                yield f"{where}: {name!r} is no shipped file, want one that the program carries"
+                yield ProgrammeFault(
+                    where=where,
+                    found=Message("{name} is no shipped file", {"name": repr(name)}),
+                    wanted=Message("one that the program carries"),
+                )
         elif name not in attached:
-            yield (
-                f"{where}: {name!r} did not come with the programme, want the name of an attached "
-                f'file, or "{SHIPPED}NAME"'
+            yield ProgrammeFault(
+                where=where,
+                found=Message("{name} did not come with the programme", {"name": repr(name)}),
+                wanted=Message(
+                    'the name of an attached file, or "{shipped}NAME"', {"shipped": SHIPPED}
+                ),
             )
     if file.funding is not None and file.funding.country not in COUNTRIES.names():
-        country, names = file.funding.country, ", ".join(COUNTRIES.names())
-        yield f"funding.country: {country!r} is no shipped country, want one of {names}"
+        yield ProgrammeFault(
+            where="funding.country",
+            found=Message("{name} is no shipped country", {"name": repr(file.funding.country)}),
+            wanted=Message("one of {names}", {"names": ", ".join(COUNTRIES.names())}),
+        )
 
 
 def _named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:
@@ -221,11 +233,12 @@ def _checked_whole_programme(path: Path, attached: frozenset[str]) -> Programme:
     """Return a programme; its faults, and those of each alternative, come before other files."""
     file = read_programme_file(path)
     changed = [read_programme_file(path, part.change) for part in file.alternatives.values()]
-    faults = dict.fromkeys(
-        fault for each in (file, *changed) for fault in programme_reach_faults(each, attached)
-    )
+    faults: list[ProgrammeFault] = []
+    for each in (file, *changed):
+        # What the programme names, its alternatives name, too; once is enough.
+        faults += [f for f in programme_reach_faults(each, attached) if f not in faults]
     if faults:
-        raise programme_faults_error(path.name, list(faults))
+        raise programme_faults_error(path.name, faults)
     return load_programme(path)
 
 

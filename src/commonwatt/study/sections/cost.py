@@ -25,6 +25,7 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
             EXTENT_TEXT[FigureExtent.GPU_HOUR].text, {"prices": str(PRICE_YEAR)}
         ).translate(language),
         notes=[
+            *_borrowed_cells_notes(answer, language),
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
                 "real money, at the use and the energy that the fleet run measured, and at the "
@@ -37,6 +38,29 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
             ).translate(language),
         ],
     )
+
+
+def _borrowed_cells_notes(answer: Answer, language: str) -> list[str]:
+    """Return a note for each site whose cells are another country's: its wages and taxes too."""
+    return [
+        Message(
+            "{site} borrows {count} of its {all} inputs from {owner}, a site of another country, "
+            "for want of its own: {names}.",
+            {
+                "site": row["site"],
+                "count": str(row["cells_borrowed"]),
+                "all": str(row["cells"]),
+                "owner": row["borrowed_from"],
+                "names": "; ".join(
+                    study_cost_input_text(cell["input"], language)
+                    for cell in answer["cells"]
+                    if cell["name"] == row["name"] and cell["borrowed_from"]
+                ),
+            },
+        ).translate(language)
+        for row in answer["sites"]
+        if row["cells_borrowed"]
+    ]
 
 
 def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:

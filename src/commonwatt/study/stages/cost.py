@@ -10,10 +10,12 @@ import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.siting.domain.cells import SiteCells, borrowed_cell_site
 from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs, gpu_hour_cost_summary
 from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
+from commonwatt.study.programme.regions import country_of_region
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
     study_basis_cost_draw_tables,
@@ -75,6 +77,7 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
             spread = draw_gpu_hour_costs(site.cells, draws=inputs.draws, seed=seed)
             label = str(site.site.title)
             site_rows = measured_site_cost_rows(site.cells, label=label, spread=spread)
+            site_rows = _rows_with_borrowed_cells(site_rows, site.site.region, site.cells)
             drawn.append(study_drawn_site_costs(site.site.name, site.cells, spread.cost, seed))
         else:
             site_rows = _rented_site_cost_rows_by_table(site, seed)
@@ -85,6 +88,25 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
+
+
+def _rows_with_borrowed_cells(
+    rows: dict[str, list[Row]], region: str, cells: SiteCells
+) -> dict[str, list[Row]]:
+    """Return the rows of a site with the cells marked that are another country's."""
+    country = country_of_region(region)
+    owners = [borrowed_cell_site(cell, country) for cell in cells.cells]
+    # One site of the library stands for one of a programme, so that there is one owner or none.
+    summary = {
+        "cells_borrowed": sum(map(bool, owners)),
+        "borrowed_from": next(filter(None, owners), ""),
+    }
+    return rows | {
+        "sites": [row | summary for row in rows["sites"]],
+        "cells": [
+            row | {"borrowed_from": owner} for row, owner in zip(rows["cells"], owners, strict=True)
+        ],
+    }
 
 
 def _study_rented_site_drawn_costs(site: StudyCostedSite, seed: int) -> DrawnCosts:
@@ -131,7 +153,10 @@ def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
         for name, cost in costs.items()
     }
     # A rent is a price that somebody quotes: its one input is never an official figure.
-    return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
+    return row | {
+        "utilisation_share": site.use, "cells_not_official": 1, "cells": 1,
+        "cells_borrowed": 0, "borrowed_from": "",
+    }  # fmt: skip
 
 
 def _study_rent_price_swing_row(site: StudyCostedSite, rent: RentPart) -> Row:
@@ -165,6 +190,7 @@ def _study_rent_price_cell_row(site: StudyCostedSite, rent: RentPart) -> Row:
         "dated": "",
         "confidence": "press",
         "note": "",
+        "borrowed_from": "",
     }
 
 

@@ -126,6 +126,7 @@ class Country:
         stocks: Published stocks of debt.
         cash_windows: Published bond cash between them.
         vintages: Past forecasts of reserves.
+        shocks_of: Whose shocks stand for the country's, where none were estimated for it.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Country:
     stocks: tuple[PublishedStock, ...] = ()
     cash_windows: tuple[CashWindow, ...] = ()
     vintages: tuple[ForecastVintage, ...] = ()
+    shocks_of: str = ""
 
     def fiscal_year_name(self, year: int) -> str:
         """Return a fiscal year's name from the calendar year in which it starts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,10 @@ def draw_country_debt_fan(
     country = projection.country
     slots = debt_currency_slots(country, projection.ladder)
     markets = load_market_shocks(country.currency, slots)
-    model = open_country_shock_model(country.iso3, markets, weo)
+    model = open_country_shock_model(country.shocks_of or country.iso3, markets, weo)
+    if country.shocks_of:
+        source = f"borrowed from {country.shocks_of}: {model.source}"
+        model = replace(model, source=source)
     inputs = debt_fan_inputs(
         projection,
         financing_share=options.financing_share,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 256 * 1024  # of a form
 THEMES: Final = ("light", "dark")
+# Where the guard before all pages leaves whom it found to be asking.
+VISITOR: Final = "commonwatt.visitor"
 
 
 def services_of(request: Request) -> Services:
@@ -42,9 +45,17 @@ def services_of(request: Request) -> Services:
 def session_cookie_name(settings: Settings) -> str:
     """Return the session cookie's name; ports of one machine share cookies, so it has ours."""
     port = urlsplit(settings.address).port
-    # Under this prefix browsers take a cookie only over HTTPS and for this host alone (RFC
-    # 6265bis), so a neighbouring host cannot plant one.
-    return "__Host-commonwatt" if settings.secure else f"commonwatt-{port or 80}"
+    if not settings.secure:
+        return f"commonwatt-{port or 80}"
+    # Under `__Host-` browsers take a cookie only over HTTPS and for this host alone (RFC 6265bis),
+    # so a neighbouring host cannot plant one. It is sent to the whole host, which other programs
+    # share where the console has only a path of it.
+    return "__Secure-commonwatt" if settings.root_path else "__Host-commonwatt"
+
+
+def cookie_path(settings: Settings) -> str:
+    """Return the path that the console's cookies are for: its own, where it shares the host."""
+    return settings.root_path or "/"
 
 
 def set_session_cookie(response: Response, settings: Settings, secret: str) -> None:
@@ -56,7 +67,7 @@ def set_session_cookie(response: Response, settings: Settings, secret: str) -> N
         # Strict would sign out whoever follows a link from a mail; forms have their token besides.
         samesite="lax",
         secure=settings.secure,
-        path="/",
+        path=cookie_path(settings),
     )
 
 
@@ -77,12 +88,18 @@ def requested_theme(request: Request) -> str:
 
 def request_context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    services, now = services_of(request), datetime.now(UTC)
+    context = stranger_request_context(request)
+    visitor = _visitor_of_request(request, context.services, context.now)
+    return replace(context, visitor=visitor) if visitor else context
+
+
+def stranger_request_context(request: Request) -> RequestContext:
+    """Return a look of nobody's, for which nothing is read of the database."""
     return RequestContext(
-        services=services,
-        visitor=_visitor_of_request(request, services, now) or Visitor(),
+        services=services_of(request),
+        visitor=Visitor(),
         language=requested_language(request),
-        now=now,
+        now=datetime.now(UTC),
         path=_request_path_with_query(request),
     )
 
@@ -197,16 +214,32 @@ async def _read_posted_fields(request: Request) -> dict[str, str]:
 def _fields_from_json_body(body: bytes) -> dict[str, str]:
     try:
         given: Any = json.loads(body or b"{}")
-    except ValueError:
+    # Brackets within brackets by the thousand are no object either.
+    except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    fields = {
+        str(name): _console_json_field_text(str(name), value) for name, value in given.items()
+    }  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    try:
+        "".join([*fields, *fields.values()]).encode()
+    except UnicodeEncodeError:
+        # JSON can name half of a pair (RFC 8259, section 8.2), which no database takes as text.
+        raise ParameterError("body", wanted=Message("text that UTF-8 can hold")) from None
+    return fields
 
 
-def _console_json_field_text(value: Any) -> str:
+def _console_json_field_text(name: str, value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ",".join(_plain_json_text(name, part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return _plain_json_text(name, value)
+
+
+def _plain_json_text(name: str, value: Any) -> str:
+    if isinstance(value, list | dict | bool):
+        # Its spelling in Python, such as "False", would be taken for what somebody wrote.
+        raise ParameterError(name[:40], wanted=Message("a text, a number, or a list of them"))
     return "" if value is None else str(value)
 
 
@@ -214,19 +247,21 @@ def _request_path_with_query(request: Request) -> str:
     # What was posted has no page of its own to come back to.
     if request.method != "GET":
         return "/"
+    # Nor has a provider's answer, whose code and state would stand in links of the page.
+    if request.url.path.startswith("/oidc/"):
+        return "/sign-in"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def account_of_headers(services: Services, headers: Headers) -> str:
-    """Return the account that the headers of a request prove; "" for none."""
-    now = datetime.now(UTC)
-    visitor = _visitor_of_credentials(
-        services, headers, cookie_parser(headers.get("cookie", "")), now
-    )
-    return visitor.name if visitor else ""
+def visitor_of_headers(services: Services, headers: Headers) -> Visitor | None:
+    """Return whom the headers of a request prove, or None for nobody."""
+    cookies = cookie_parser(headers.get("cookie", ""))
+    return _visitor_of_credentials(services, headers, cookies, datetime.now(UTC))
 
 
 def _visitor_of_request(request: Request, services: Services, now: datetime) -> Visitor | None:
+    if VISITOR in request.scope:
+        return request.scope[VISITOR]
     return _visitor_of_credentials(services, request.headers, request.cookies, now)
 
 

@@ -21,35 +21,55 @@ import commonwatt.web.schema as schema
 from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import ledger_instant_text
-from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
+from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
+from commonwatt.web.auth.attempts import (
+    SignInKeys,
+    check_sign_in_failures,
+    forget_failures_on_name,
+    has_too_many_failures,
+    record_sign_in_failure,
+    too_many_failures_error,
+)
+from commonwatt.web.errors import ParameterError, SignInError
 from commonwatt.web.request_context import Visitor
 from commonwatt.web.roles import ConsoleRole
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
+    from commonwatt.web.auth.admission import AdmissionRules, VouchedIdentity
     from commonwatt.web.services import Services
 
 LINK_HOURS: Final = 24
 TOKEN_DAYS: Final = 90
 LONGEST_SESSION: Final = timedelta(days=7)
+PROVIDER: Final = "provider"
 SHORTEST_PASSWORD: Final = 12
 # Far above the 64 that NIST SP 800-63B wants allowed, and short enough that nobody stalls the
 # server with one to hash.
 LONGEST_PASSWORD: Final = 200
 # A session is written at most this often: each write takes the one write lock that SQLite has.
 _SEEN_EVERY: Final = timedelta(minutes=5)
-_WINDOW_S: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleAccount:
-    """An account as the page of accounts shows it."""
+    """An account as the page of accounts shows it.
+
+    Args:
+        name: What it is called.
+        roles: What it may do follows from these.
+        closed: Whether it can sign in no more.
+        external: Whether its owner signs in with a provider.
+        by_rules: Whether its roles follow the provider, anew at each sign-in.
+        made_at: When.
+    """
 
     name: str
     roles: frozenset[ConsoleRole]
     closed: bool
     external: bool
+    by_rules: bool
     made_at: str
 
 
@@ -76,12 +96,14 @@ def list_console_accounts(services: Services) -> list[ConsoleAccount]:
     """Return every account with its roles, by name."""
     with services.ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.accounts).order_by(schema.accounts.c.name))
+        by_rules = accounts_of_provider(connection)
         return [
             ConsoleAccount(
                 name=row.name,
                 roles=roles_of_account(connection, row.name),
                 closed=row.closed,
                 external=row.subject is not None,
+                by_rules=row.name in by_rules,
                 made_at=row.made_at,
             )
             for row in rows.all()
@@ -223,14 +245,7 @@ def close_account(services: Services, name: str, *, by: str, now: datetime) -> N
     """
     with services.ledger.transaction() as tx:
         _check_account_is_open(tx, name)
-        for role in sorted(roles_of_account(tx, name)):
-            _revoke_account_role(services, tx, name, role, now, by=by)
-        for table in (schema.sessions, schema.tokens, schema.links):
-            tx.execute(sa.delete(table).where(table.c.account == name))
-        table = schema.accounts
-        tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
-        services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
-        _check_registrar_account_left(tx)
+        _close_open_account(services, tx, name, now, by=by)
 
 
 def sign_in(
@@ -239,33 +254,29 @@ def sign_in(
     """Return a new session for name and password.
 
     Raises:
-        TooManyError: Too many attempts on this name or from this address.
+        TooManyRequestsError: Too many failures on this name or from this address.
         SignInError: Name and password do not belong together; which is wrong is not said.
     """
-    # By name against many machines that guess at one account, by address against one that tries
-    # many names.
-    count_sign_in_attempt(services, f"name/{name[:60]}", now)
-    count_sign_in_attempt(services, f"address/{address[:60]}", now)
-    with services.ledger.reading() as connection:
-        table = schema.accounts
-        row = connection.execute(sa.select(table).where(table.c.name == name)).first()
-    # An account whose owner has not used the link yet, or who comes by a provider, has "" for a
-    # password.
-    known = row is not None and not row.closed and bool(row.password)
-    if (
-        not _password_matches_hash(
-            row.password if known and row else _hash_for_unknown_account(), password
-        )
-        or not known
-    ):
+    keys = SignInKeys.of(name, address)
+    check_sign_in_failures(services, keys, now)
+    matches = _password_belongs_to_account(services, name, password)
+    with services.ledger.transaction() as tx:
+        # A transaction of its own, which is kept although the sign-in is refused right after it.
+        # Right and wrong passwords pass the same test here, so that the refusal tells neither.
+        if matches:
+            refused = has_too_many_failures(tx, services, keys, now)
+        else:
+            refused = record_sign_in_failure(tx, services, keys, now)
+        if matches and not refused:
+            forget_failures_on_name(tx, keys)
+    if refused:
+        raise too_many_failures_error(now)
+    if not matches:
         raise SignInError(
             "sign-in",
             found=Message("a name and a password that do not belong together"),
             remedy=Message("Try again, or ask whoever keeps the accounts for a new link."),
         )
-    # The address stays counted: one person who signs in says nothing of others behind the same
-    # address.
-    forget_sign_in_attempts(services, f"name/{name[:60]}")
     return begin_account_session(services, name, now=now)
 
 
@@ -371,69 +382,101 @@ def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visit
         return Visitor(name=row.account, roles=roles_of_account(connection, row.account))
 
 
-def account_of_oidc_subject(
-    services: Services, subject: str, name: str, roles: Iterable[ConsoleRole], *, now: datetime
+def account_of_oidc_identity(
+    services: Services, identity: VouchedIdentity, rules: AdmissionRules, *, now: datetime
 ) -> str:
-    """Return the account of a person whom a provider vouches for, made at their first sign-in.
+    """Return the account of a person whom a provider vouches for, if they may come in.
 
-    The provider's roles are granted as they are told, each time; what it takes away
-    is taken away.
+    Who was invited has the roles of the account. Everybody else has those that the rules give,
+    anew each time: what they give no more is taken away, and who is let in no more has none.
 
     Raises:
         SignInError: The account was closed.
+        NotAdmittedError: No rule lets the person in.
     """
-    table, wanted = schema.accounts, frozenset(roles)
+    table, wanted = schema.accounts, rules.roles_of(identity)
     with services.ledger.transaction() as tx:
+        # Before the first look, or two windows of one person would both make the account.
+        lock_chain_head(tx)
         # By the subject and not the name: a name may change hands at the provider, a subject may
         # not (OpenID Connect Core 1.0, section 2).
-        row = tx.execute(sa.select(table).where(table.c.subject == subject)).first()
-        account = row.name if row else _free_account_name(tx, name)
+        row = tx.execute(sa.select(table).where(table.c.subject == identity.subject)).first()
         if row is not None and row.closed:
-            raise SignInError("sign-in", found=Message("a closed account"))
-        if row is None:
-            _insert_account(services, tx, account, "", subject, now, by="provider")
+            raise SignInError("oidc", found=Message("a closed account"))
+        if row is not None and row.name not in accounts_of_provider(tx, row.name):
+            return str(row.name)
+        account = ""
+        if row is not None:
+            account = str(row.name)
+        elif wanted:
+            account = _free_account_name(tx, identity.name)
+            _insert_account(services, tx, account, "", identity.subject, now, by=PROVIDER)
         had = roles_of_account(tx, account)
         for role in sorted(wanted - had):
-            _grant_account_role(services, tx, account, role, now, by="provider")
+            _grant_account_role(services, tx, account, role, now, by=PROVIDER)
         for role in sorted(had - wanted):
-            _revoke_account_role(services, tx, account, role, now, by="provider")
+            _revoke_account_role(services, tx, account, role, now, by=PROVIDER)
+    # After the transaction, which is kept: sessions and tokens of the account lose their roles.
+    if not wanted:
+        raise rules.refusal(identity)
     return account
 
 
-def count_sign_in_attempt(services: Services, key: str, now: datetime) -> None:
-    """Count an attempt to sign in.
+def accept_invitation(
+    services: Services, secret: str, identity: VouchedIdentity, *, now: datetime
+) -> str:
+    """Bind an account to a person whom a provider vouches for, by the account's one-time link.
+
+    An account that a rule made for the person before is closed: one person has one account.
 
     Raises:
-        TooManyError: There were too many in this quarter of an hour.
+        SignInError: The link does not hold, is that of the first account, or the person was
+            invited to another account, or had one that was closed.
     """
-    table, window = schema.attempts, int(now.timestamp()) // _WINDOW_S
-    this = (table.c.key == key) & (table.c.window == window)
+    table = schema.accounts
     with services.ledger.transaction() as tx:
-        # A transaction of its own, which is kept although the sign-in is refused right after it.
-        if not tx.execute(sa.update(table).where(this).values(count=table.c.count + 1)).rowcount:
-            # Old windows go when a new one begins, so the table stays as small as one quarter of an
-            # hour.
-            tx.execute(sa.delete(table).where(table.c.window < window))
-            tx.execute(sa.insert(table).values(key=key, window=window, count=1))
-        count = tx.execute(sa.select(table.c.count).where(this)).scalar_one()
-        # On record once for each window: who guesses must not be able to fill the ledger.
-        if count == services.settings.attempts + 1:
-            services.entry_writer.record(
-                tx, "attempts", "account/attempts", {"window": window}, at=now
+        account = _account_of_valid_link(tx, secret, now)
+        # The first account has no name yet, and whoever makes it must not need the provider.
+        if not account:
+            raise SignInError(
+                "link",
+                found=Message("the link of the first account"),
+                wanted=Message("a password, so that the console can be kept without the provider"),
             )
-    if count > services.settings.attempts:
-        raise TooManyRequestsError(
-            "sign-in",
-            found=Message("too many attempts"),
-            remedy=Message("Wait a quarter of an hour."),
-        )
+        row = tx.execute(sa.select(table).where(table.c.subject == identity.subject)).first()
+        if row is not None and row.name != account:
+            if row.closed or row.name not in accounts_of_provider(tx, row.name):
+                raise SignInError(
+                    "link",
+                    found=Message("a person who has another account here, or had one"),
+                    remedy=Message("Ask whoever keeps the accounts for a link to that one."),
+                )
+            _close_open_account(services, tx, row.name, now, by="invitation")
+            tx.execute(sa.update(table).where(table.c.name == row.name).values(subject=None))
+        digest = console_secret_digest(secret)
+        tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest))
+        this = table.c.name == account
+        # The person alone has the account then: an invitation may be one that somebody else led
+        # them to, who still knows the password.
+        tx.execute(sa.update(table).where(this).values(subject=identity.subject, password=""))
+        for held in (schema.sessions, schema.tokens):
+            tx.execute(sa.delete(held).where(held.c.account == account))
+        services.entry_writer.record(tx, "provider", f"account/{account}", {"by": "link"}, at=now)
+    return account
 
 
-def forget_sign_in_attempts(services: Services, key: str) -> None:
-    """Forget the attempts on a name that has signed in."""
-    table = schema.attempts
-    with services.ledger.transaction() as tx:
-        tx.execute(sa.delete(table).where(table.c.key == key))
+def accounts_of_provider(connection: sa.Connection, name: str = "") -> frozenset[str]:
+    """Return the accounts, or that of `name`, that a provider's rules made.
+
+    Who was invited afterwards is not among them. Read from the ledger, where it stands who made
+    each account.
+    """
+    subject = f"account/{name}" if name else ""
+    made = ledger_entries_on(connection, kind="console.account", subject=subject)
+    invited = ledger_entries_on(connection, kind="console.provider", subject=subject)
+    subjects = {entry.subject for entry in made if entry.body.get("by") == PROVIDER}
+    subjects -= {entry.subject for entry in invited}
+    return frozenset(subject.removeprefix("account/") for subject in subjects)
 
 
 def check_account_password(password: str) -> None:
@@ -485,6 +528,19 @@ def _check_account_is_open(tx: sa.Connection, name: str) -> None:
     open_one = (table.c.name == name) & ~table.c.closed
     if tx.execute(sa.select(table.c.name).where(open_one)).first() is None:
         raise ParameterError("account", found=Message("no open account of that name"))
+
+
+def _close_open_account(
+    services: Services, tx: sa.Connection, name: str, now: datetime, *, by: str
+) -> None:
+    for role in sorted(roles_of_account(tx, name)):
+        _revoke_account_role(services, tx, name, role, now, by=by)
+    for table in (schema.sessions, schema.tokens, schema.links):
+        tx.execute(sa.delete(table).where(table.c.account == name))
+    table = schema.accounts
+    tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
+    services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
+    _check_registrar_account_left(tx)
 
 
 def _check_registrar_account_left(tx: sa.Connection) -> None:
@@ -564,6 +620,21 @@ def _free_account_name(tx: sa.Connection, wanted: str) -> str:
     # One number more than there are names, so that one of them is free.
     numbers = (f"{plain}-{i}" for i in range(2, len(taken) + 3))
     return plain if plain not in taken else next(n for n in numbers if n not in taken)
+
+
+def _password_belongs_to_account(services: Services, name: str, password: str) -> bool:
+    row = None
+    # PostgreSQL refuses a text with a NUL outright, and no account is called so.
+    if name.isprintable():
+        with services.ledger.reading() as connection:
+            table = schema.accounts
+            row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    # An account whose owner has not used the link yet, or who comes by a provider, has "" for a
+    # password.
+    known = row is not None and not row.closed and bool(row.password)
+    password_hash = row.password if row is not None and known else _hash_for_unknown_account()
+    # Hashed for nobody, too, so that names that nobody has take as long as others.
+    return _password_matches_hash(password_hash, password) and known
 
 
 def _password_matches_hash(password_hash: str, password: str) -> bool:

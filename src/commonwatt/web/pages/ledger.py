@@ -84,8 +84,9 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
         tables=[_ledger_entries_listing(context, values, head.size)],
         notes=[
             Message(
-                "Keep a checkpoint outside this house: commonwatt ledger checkpoint. An export "
-                "carries a verifier that needs nothing but Python: commonwatt ledger export"
+                "Keep a checkpoint outside this house: commonwatt ledger checkpoint "
+                "--ledger LEDGER --key KEY.pem. An export carries a verifier that needs nothing "
+                "but Python: commonwatt ledger export FOLDER --ledger LEDGER --key KEY.pem"
             )
         ],
         extra=extra,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
 from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.treasury.domain.measures import (
+    CEILING,
     CEILING_CHANCE_EVER,
     DEBT,
     FIRST_BREACH,
@@ -36,7 +38,7 @@ from commonwatt.web.roles import ConsoleAction
 if TYPE_CHECKING:
     import polars as pl
 
-    from commonwatt.treasury.usecases.explore import ChangedCountry
+    from commonwatt.treasury.usecases.explore import ChangedCountry, CountryChange
 
 
 def _country_options(context: RequestContext) -> Options:
@@ -57,6 +59,7 @@ def _page_form_accounting_treatment_options(context: RequestContext) -> Options:
 COUNTRY = PageParameter(
     name="country", label=Message("Country"), meaning=Message("Whose debt is projected."),
     default="hongkong", kind=ParameterKind.CHOICE, options=_country_options,
+    closed=True,
 )  # fmt: skip
 YEARS = PageParameter(
     name="years", label=Message("Years ahead"), meaning=Message("How far the path goes."),
@@ -81,12 +84,13 @@ TREATMENT = PageParameter(
     name="balance", label=Message("Balance"),
     meaning=Message("Which balance the path headlines; the debt is the same under both."),
     default="published", kind=ParameterKind.CHOICE, options=_page_form_accounting_treatment_options,
+    closed=True,
 )  # fmt: skip
 
 
 def build_treasury_page(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    changed_country, language = _explored_country_debt(values), context.language
+    changed_country, language = _explored_country_debt(context, values), context.language
     last, first = changed_country.years[-1], changed_country.years[0]
     return PageView(
         lede=_treasury_page_lede(changed_country),
@@ -131,12 +135,48 @@ def build_treasury_page(context: RequestContext, values: PageValues) -> PageView
     )
 
 
-def _explored_country_debt(values: PageValues) -> ChangedCountry:
+def _explored_country_debt(context: RequestContext, values: PageValues) -> ChangedCountry:
+    key = f"country/{values.text(COUNTRY.name)}/{values.query_string()}"
+    return context.long_result(key, lambda: _load_or_explore_country(context, key, values))
+
+
+def _load_or_explore_country(
+    context: RequestContext, key: str, values: PageValues
+) -> ChangedCountry:
+    """Return a country's debt; without a change of the reader's, as it was explored before.
+
+    The plan itself is what everybody opens first. From its file it is there at once, in a
+    process that has never drawn a path and loads nothing for it.
+    """
+    from commonwatt.treasury.usecases.countries import open_treasury_country, shipped_countries
+    from commonwatt.treasury.usecases.explore import (
+        ChangedCountry,
+        changed_country,
+        explore_country_change,
+    )
+
+    name, change = values.text(COUNTRY.name), _country_change(values)
+    is_planned = not any(values.number(slider.name) for slider in (GROWTH, COUPON, SPENDING))
+    if not is_planned or name not in shipped_countries():
+        return explore_country_change(name, change)
+
+    def explored_as_text() -> str:
+        explored = explore_country_change(name, change)
+        return json.dumps({field: getattr(explored, field) for field in _EXPLORED})
+
+    explored = json.loads(context.services.cache.cached_text(key, explored_as_text))
+    return ChangedCountry(country=changed_country(open_treasury_country(name), change), **explored)
+
+
+_EXPLORED = ("years", "bridge", "fan", "chances", "ceiling")
+
+
+def _country_change(values: PageValues) -> CountryChange:
     from commonwatt.treasury.engines.projection import AccountingTreatment
-    from commonwatt.treasury.usecases.explore import CountryChange, explore_country_change
+    from commonwatt.treasury.usecases.explore import CountryChange
 
     published = values.text(TREATMENT.name) == "published"
-    change = CountryChange(
+    return CountryChange(
         # Sliders speak in points, the engines in shares.
         growth=values.number(GROWTH.name) / 100,
         coupon=values.number(COUPON.name) / 100,
@@ -145,7 +185,6 @@ def _explored_country_debt(values: PageValues) -> ChangedCountry:
         # A published balance counts both as income, though neither makes the public richer.
         treatment=AccountingTreatment(bonds_as_income=published, transfers_as_income=published),
     )
-    return explore_country_change(values.text(COUNTRY.name), change)
 
 
 def _page_percent_text(value: float) -> str:
@@ -171,13 +210,15 @@ def _treasury_page_lede(explored: ChangedCountry) -> Message:
 def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
     if explored.ceiling is None:
         return []
-    ceiling = {"amount": f"{explored.country.ceiling:,.0f}", "currency": explored.country.currency}
+    ceiling = measure_value_text(
+        explored.country.ceiling, CEILING, language, currency=explored.country.currency
+    )
     return [
         page_headline_fact_of_figure(
             CEILING_CHANCE_EVER,
             explored.chances[-1]["debt_over_ceiling_probability"],
             language,
-            note=Message("ceiling {amount} bn {currency}", ceiling),
+            note=Message("ceiling {amount}", {"amount": ceiling}),
         ),
         page_headline_fact_of_figure(FIRST_BREACH, explored.ceiling["first_breach"], language),
     ]

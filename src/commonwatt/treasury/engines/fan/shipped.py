@@ -63,6 +63,17 @@ def _fx_shock_sd_and_correlation(
     return spread, correlation
 
 
+def check_country_shocks_shipped(iso3: str) -> None:
+    """Raise the error of `load_country_shock_model` where none ships for a country.
+
+    Raises:
+        CountryError: None ships for it.
+    """
+    document = _read_shock_model_toml(FOLDER / "macro.toml")
+    if iso3 not in document:
+        raise _no_shipped_shocks_error(iso3, document)
+
+
 def load_country_shock_model(iso3: str, markets: MarketShocks) -> ShockModel:
     """Return the shipped shock model of a country.
 
@@ -71,13 +82,20 @@ def load_country_shock_model(iso3: str, markets: MarketShocks) -> ShockModel:
     """
     document = _read_shock_model_toml(FOLDER / "macro.toml")
     if iso3 not in document:
-        raise CountryError(
-            iso3,
-            found=Message("no shipped shocks"),
-            wanted=Message("one of {names}", {"names": ", ".join(sorted(document))}),
-            remedy=Message("Give a WEO table with --weo to estimate them."),
-        )
+        raise _no_shipped_shocks_error(iso3, document)
     return parse_macro_shock_model(document[iso3], markets)
+
+
+def _no_shipped_shocks_error(iso3: str, document: dict[str, Any]) -> CountryError:
+    return CountryError(
+        iso3,
+        found=Message("no shipped shocks"),
+        wanted=Message("one of {names}", {"names": ", ".join(sorted(document))}),
+        remedy=Message(
+            "Give a WEO table with --weo to estimate them, or name in country.toml the economy"
+            ' whose shocks stand for it: shocks_of = "FIN".'
+        ),
+    )
 
 
 def parse_macro_shock_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:

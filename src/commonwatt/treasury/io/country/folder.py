@@ -110,6 +110,8 @@ class CountryFile(_CountrySection):
     reserves: ReservesPart | None = None
     debt: DebtPart
     accounts: list[AccountPart]
+    # Shocks are estimated from decades of history; a country without them borrows by name.
+    shocks_of: str | None = Field(None, pattern="^[A-Z]{3}$")
     fx_change: dict[str, Share] = Field(default_factory=dict[str, float])
     quarters: list[QuarterPart] = Field(default_factory=list[QuarterPart])
 
@@ -171,6 +173,7 @@ def load_country(name_or_path: str) -> Country:
         stocks=load_published_debt_stocks(folder, file.currency),
         cash_windows=load_published_bond_cash_windows(folder, file.currency),
         vintages=load_budget_forecast_vintages(folder, file.currency),
+        shocks_of=file.shocks_of or "",
     )
 
 

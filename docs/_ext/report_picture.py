@@ -1,0 +1,40 @@
+"""Draw page one of a report, as it is printed on A4, for the front page.
+
+    commonwatt study harbour --store runs
+    python docs/_ext/report_picture.py runs/RUN/report.html docs/images/report-page-one.png
+
+Needs Chromium, as the browser tests do, and the development environment.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+CHROMIUM: Final = "/usr/bin/chromium"
+A4: Final = {"width": 794, "height": 1123}  # at 96 dots an inch
+
+
+def draw_page_one(report: Path, picture: Path) -> None:
+    """Write what the first sheet of a printed report shows."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport=A4, device_scale_factor=1.5)
+        page.emulate_media(media="print")
+        page.goto(report.resolve().as_uri())
+        page.wait_for_timeout(500)  # charts are drawn once the fonts are there
+        shot = page.screenshot(clip={"x": 0, "y": 0, **A4})
+        browser.close()
+    # Few colours are in it: a palette is a fifth of the bytes, in a repository that keeps them all.
+    image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    image.save(picture, optimize=True)
+
+
+if __name__ == "__main__":
+    draw_page_one(Path(sys.argv[1]), Path(sys.argv[2]))
