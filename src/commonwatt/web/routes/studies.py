@@ -9,6 +9,7 @@ from fastapi import Path as InPath
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.web.auth.access import PostedFields, SignedInContext
+from commonwatt.web.openapi import PublicStudyData, form_body, redirect_responses
 from commonwatt.web.public_study import (
     pin_public_study,
     pinned_study_id,
@@ -17,14 +18,18 @@ from commonwatt.web.public_study import (
 )
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
-from commonwatt.web.routes.account import openapi_form_body
 
 StudyRunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
 
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of the public study."""
-    known: dict[str, Any] = {"tags": ["runs"], "openapi_extra": openapi_form_body()}
+    known: dict[str, Any] = {
+        "tags": ["runs"],
+        "openapi_extra": form_body(),
+        "response_model": PublicStudyData,
+        "responses": redirect_responses("To the page of the run"),
+    }
     app.post("/runs/{run_id}/pin", **known)(pin_study)
     app.post("/runs/{run_id}/unpin", **known)(unpin_study)
 
