@@ -82,6 +82,21 @@ class NodeActionData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublicStudyData:
+    """Which study is pinned, and which one the console opens with."""
+
+    pinned: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedProgrammeData:
+    """The key under which a programme that was handed in is started."""
+
+    programme: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentDutiesData:
     """Who must be told of an incident by when."""
 

@@ -101,6 +101,21 @@ def programme_faults_error(file_name: str, faults: Sequence[ProgrammeFault]) -> 
     return ProgrammeError(file_name, found=_FaultList("", {}, tuple(faults)))
 
 
+def programme_faults_of_error(error: CommonwattError) -> list[ProgrammeFault]:
+    """Return the faults that an error of a programme file lists, each apart; one at the least."""
+    if isinstance(error.found, _FaultList):
+        return list(error.found.faults)
+    return [
+        ProgrammeFault(
+            # The file's name goes before a place within it, and stands alone without one.
+            where=error.where.partition(", ")[2] or error.where,
+            found=error.found,
+            wanted=error.wanted,
+            remedy=error.remedy,
+        )
+    ]
+
+
 def closest_name_remedy(name: str, known: Sequence[str]) -> Message | str:
     """Return which name was probably meant, or nothing where none is near."""
     near = get_close_matches(name, known, n=1)

@@ -162,9 +162,7 @@ def programme_reach_faults(
     """
     for where, name in _named_files(file):
         if name.startswith(SHIPPED):
-            known = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*")
-                     if path.is_file()}  # fmt: skip
-            if name.removeprefix(SHIPPED) not in known:
+            if name.removeprefix(SHIPPED) not in _shipped_data_files():
                 yield ProgrammeFault(
                     where=where,
                     found=Message("{name} is no shipped file", {"name": repr(name)}),
@@ -184,6 +182,15 @@ def programme_reach_faults(
             found=Message("{name} is no shipped country", {"name": repr(file.funding.country)}),
             wanted=Message("one of {names}", {"names": ", ".join(COUNTRIES.names())}),
         )
+
+
+@lru_cache(maxsize=1)
+def _shipped_data_files() -> frozenset[str]:
+    """Return the names of all files that the program carries, by their way from its data."""
+    # Compared with names and never opened by them: `shipped:../x` is no name of the list.
+    return frozenset(
+        path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.is_file()
+    )
 
 
 def _named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:

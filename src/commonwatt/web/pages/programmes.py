@@ -43,16 +43,20 @@ class RefusedProgramme:
     text: str
     error: CommonwattError
 
-    def faults(self) -> list[ProgrammeFormFault]:
-        """Return the faults one by one; one of the whole file has no key."""
-        found = self.error.found
-        listed = found.values.get("faults", "") if isinstance(found, Message) else ""
-        return [_form_fault(line.strip()) for line in listed.splitlines()]
+    def faults(self, language: str) -> list[ProgrammeFormFault]:
+        """Return the faults one by one, in the language of who reads them."""
+        from commonwatt.study.programme.faults import programme_faults_of_error
 
-
-def _form_fault(line: str) -> ProgrammeFormFault:
-    where, mark, sentence = line.partition(": ")
-    return ProgrammeFormFault(where, sentence) if mark else ProgrammeFormFault("", line)
+        return [
+            # Without the place, which the form sets before the sentence.
+            ProgrammeFormFault(
+                fault.where,
+                CommonwattError("", found=fault.found, wanted=fault.wanted, remedy=fault.remedy)
+                .translate(language)
+                .removeprefix(": "),
+            )
+            for fault in programme_faults_of_error(self.error)
+        ]
 
 
 def build_programmes_page(context: RequestContext, values: PageValues) -> PageView:

@@ -28,6 +28,7 @@ from commonwatt.web.auth.access import (
     requested_theme,
 )
 from commonwatt.web.errors import PageNotFoundError, ParameterError
+from commonwatt.web.openapi import AddedProgrammeData, file_responses, redirect_responses
 from commonwatt.web.pages.programmes import PAGE, RefusedProgramme, programmes_page_view
 from commonwatt.web.parameters import parse_page_values
 from commonwatt.web.render import page_html
@@ -61,8 +62,20 @@ class PostedProgramme:
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of programmes."""
     known: dict[str, Any] = {"tags": ["programmes"]}
-    app.post("/programmes", openapi_extra=_openapi_programme_body(), **known)(add_programme)
-    app.get("/programmes/{key}/file", response_class=FileResponse, **known)(programme_file)
+    app.post(
+        "/programmes",
+        status_code=201,
+        response_model=AddedProgrammeData,
+        responses=redirect_responses("To the page on which it is started"),
+        openapi_extra=_openapi_programme_body(),
+        **known,
+    )(add_programme)
+    app.get(
+        "/programmes/{key}/file",
+        response_class=FileResponse,
+        responses=file_responses("application/toml"),
+        **known,
+    )(programme_file)
 
 
 def _openapi_programme_body() -> dict[str, Any]:

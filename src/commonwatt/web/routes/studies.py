@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.web.auth.access import PostedFields, SignedInContext
-from commonwatt.web.openapi import form_body, redirect_responses
+from commonwatt.web.openapi import PublicStudyData, form_body, redirect_responses
 from commonwatt.web.public_study import (
     pin_public_study,
     pinned_study_id,
@@ -22,20 +22,13 @@ from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 StudyRunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
 
 
-class PublicStudyData(TypedDict):
-    """Which study the console opens with: the pinned one, and the one that is shown."""
-
-    pinned: str
-    shown: str
-
-
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of the public study."""
     known: dict[str, Any] = {
         "tags": ["runs"],
         "openapi_extra": form_body(),
         "response_model": PublicStudyData,
-        "responses": redirect_responses("To the run's own page"),
+        "responses": redirect_responses("To the page of the run"),
     }
     app.post("/runs/{run_id}/pin", **known)(pin_study)
     app.post("/runs/{run_id}/unpin", **known)(unpin_study)
