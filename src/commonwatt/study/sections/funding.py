@@ -7,7 +7,7 @@ from typing import Any
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.units import format_quantity, format_unit
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
     ReportFigure,
@@ -49,7 +49,10 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
                 "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
                 "capital is borrowed in full as it is spent; running cost and user charges are "
                 "not in this path. Both fans draw the same shocks.",
-                {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
+                {
+                    "basis": translate(answer["debt_basis"], language),
+                    "vintage": answer["gdp_vintage"],
+                },
             ).translate(language),
             answer["source"],
         ],
