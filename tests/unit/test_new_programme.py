@@ -71,11 +71,11 @@ def missing_keys(text, keys, language="en"):
     missing = []
     for key in keys:
         name = key.path.rpartition(".")[2]
-        said = key.remark(language).replace(" ", "") in squeezed or not key.unit
+        explained = key.remark(language).replace(" ", "") in squeezed or not key.unit
         shown = re.search(rf"(?m)^(# )?{name}( = |: )", text) or re.search(
             rf"(?m)^\[\[?{re.escape(key.path)}[\].]", text
         )
-        if not (said and shown and key.meaning):
+        if not (explained and shown and key.meaning):
             missing.append(key.path)
     return missing
 
@@ -319,11 +319,11 @@ def test_what_cannot_start_a_programme_is_refused_with_a_remedy_and_leaves_nothi
     name, folder, capsys
 ):
     before = sorted(folder.iterdir())
-    words, code, said = FAULTS[name]
+    words, code, sentences = FAULTS[name]
     assert run_main(root, ["new", "my.toml", *words]) == code
     answer = capsys.readouterr()
     assert answer.out == ""
-    for part in said:
+    for part in sentences:
         assert part in answer.err
     assert sorted(folder.iterdir()) == before
 
