@@ -17,7 +17,8 @@ FIRST_KERNELS := { $(BIN)/commonwatt siting cost cn-west --draws 100; \
   $(BIN)/commonwatt siting place --hours 192; } >/dev/null 2>&1
 
 run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run needs, run the shipped programme, then open the console
-	@$(FIRST_KERNELS) & $(BIN)/commonwatt study harbour; status=$$?; wait; exit $$status
+	@# 41: the run is kept, and an optional part of it is absent on this machine, as the report says.
+	@$(FIRST_KERNELS) & $(BIN)/commonwatt study harbour; status=$$?; wait; [ $$status -eq 41 ] || exit $$status
 	@if [ -t 1 ]; then exec $(BIN)/commonwatt serve; \
 	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 

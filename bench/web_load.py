@@ -1,39 +1,73 @@
-"""Two hundred people at once for a minute, against two workers on this machine.
+"""Two hundred people at once, on an empty cache, against two workers of the command.
 
 Each has a session of their own, reads a page, thinks for two to five seconds, and
-reads the next. The client shares the machine's cores with the server, and so does
-whatever else runs there: the load average is printed, and the time a page needs
-without anybody else is the peer to compare with. Memory must not grow between the
-first third and the end.
+reads the next; of a page that says that it is being computed, they wait for the
+contents. Nothing is opened before they come. In the middle of the cold part a study
+ends, so that every page is of another run, and cold again; in the warm part everything
+has been opened. The client shares the machine's cores with the server, and so does
+whatever else runs there: the load average is printed with the times.
 
-    python bench/web_load.py [SECONDS [USERS]]
+    python bench/web_load.py [SECONDS [USERS [sqlite|postgresql]]]
+
+SECONDS are of each of the two parts. Limits, on an idle machine of two cores: no
+error; the slowest of a hundred answers within 3 s cold and 1 s warm; memory grows by
+less than a tenth between the first third of the warm part and its end.
 """
 
+from __future__ import annotations
+
 import asyncio
-import os
 import random
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.databases import postgresql
 from tests.web.sample import long_queue, many_jobs, sample_store
+
+from web_server import ServedConsole, load_text, private_mb, served_console  # isort: skip
 
 PAGES = (
     "/programme",
     "/fleet",
     "/sites",
     "/treasury",
+    "/models",
     "/runs",
     "/fleet/tables/jobs?order=-queue_delay_s&first=5000",
     "/fleet/charts/queue.json",
     "/fleet.json",
 )
+ROWS = 1_000_000
+# Whoever made the second study did so in a process of its own, as the console's workers do.
+SECOND_STUDY = """
+import sys
+from pathlib import Path
+from tests.web.sample import many_jobs, sample_store
+sample_store(Path(sys.argv[1]), fleet_jobs=many_jobs(int(sys.argv[2])))
+"""
+
+
+@dataclass
+class Part:
+    """What one part of the measurement met.
+
+    Args:
+        times_s: How long each answer took.
+        statuses: How many answers had which status, or ended how.
+        waited_s: How long the contents took of pages that were being computed.
+    """
+
+    times_s: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    waited_s: list[float] = field(default_factory=list)
 
 
 class Browser:
@@ -56,82 +90,85 @@ class Browser:
         return int(head.split(" ")[1])
 
 
-async def person(address: str, cookie: str, seed: int, until: float, log: list) -> None:
-    chance, browser = random.Random(seed), Browser(address, cookie)
+async def person(console: ServedConsole, number: int, until: float, part: Part) -> None:
+    chance, cookie = random.Random(number), console.cookies[number]
+    browser = Browser(console.address, cookie)
     await asyncio.sleep(chance.uniform(0, 3.5))
     while time.monotonic() < until:
-        began = time.monotonic()
-        try:
-            status = await asyncio.wait_for(browser.get(chance.choice(PAGES)), 60)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            status = f"{type(error).__name__}"
-            browser = Browser(address, cookie)
-        log.append((status, time.monotonic() - began))
+        path, asked, computed = chance.choice(PAGES), time.monotonic(), False
+        while True:
+            began = time.monotonic()
+            try:
+                status = str(await asyncio.wait_for(browser.get(path), 60))
+            except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+                status, browser = type(error).__name__, Browser(console.address, cookie)
+            part.times_s.append(time.monotonic() - began)
+            part.statuses[status] += 1
+            if status != "202":
+                break
+            computed = True
+            await asyncio.sleep(1)
+        if computed:
+            part.waited_s.append(time.monotonic() - asked)
         await asyncio.sleep(chance.uniform(2, 5))
 
 
-def tree_mb(pid: int) -> float:
-    """Return the memory that a process and its children hold for themselves [MB]."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    own = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private"))
-    return own / 1024 + sum(tree_mb(int(child)) for child in children)
-
-
-async def crowd(address: str, cookies: list[str], seconds: float, pid: int) -> None:
-    warm = Browser(address, cookies[0])
-    alone: list[float] = []
-    for _ in range(6):
-        for path in PAGES:
-            began = time.monotonic()
-            assert await warm.get(path) == 200
-            alone.append(time.monotonic() - began)
-    log: list = []
-    until = time.monotonic() + seconds
+async def crowd(console: ServedConsole, seconds: float) -> tuple[Part, float]:
+    """Let everybody read for a while; return what they met, and memory after a third [MB]."""
+    part, until = Part(), time.monotonic() + seconds
     people = [
-        asyncio.create_task(person(address, cookie, seed, until, log))
-        for seed, cookie in enumerate(cookies)
+        asyncio.create_task(person(console, number, until, part))
+        for number in range(len(console.cookies))
     ]
     await asyncio.sleep(seconds / 3)
-    third = tree_mb(pid)
+    third_mb = private_mb(console.pid)
     await asyncio.gather(*people)
-    end = tree_mb(pid)
-    tell(log, seconds, alone[len(PAGES) :], third, end)
+    return part, third_mb
 
 
-def tell(log: list, seconds: float, alone: list[float], third: float, end: float) -> None:
-    times = sorted(took for _, took in log)
-    errors = [status for status, _ in log if status != 200]
-    middle, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
-    print(f"requests {len(log):,} in {seconds:.0f} s, {len(log) / seconds:.0f} a second")
-    print(f"errors {len(errors)} {sorted(set(map(str, errors)))}")
-    print(f"alone: median {statistics.median(alone) * 1000:.0f} ms")
-    print(
-        f"together: median {middle * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
-        f"slowest {times[-1] * 1000:.0f} ms"
+async def study_that_ends(store: Path, after_s: float) -> float:
+    """Put another study into the store, and return when it was there."""
+    words = [sys.executable, "-c", SECOND_STUDY, str(store), str(ROWS + 1)]
+    await asyncio.sleep(after_s)
+    done = await asyncio.create_subprocess_exec(*words, cwd=Path(__file__).parents[1])
+    assert await done.wait() == 0
+    return time.monotonic()
+
+
+async def both_parts(console: ServedConsole, store: Path, seconds: float) -> None:
+    began = time.monotonic()
+    (cold, _), ended = await asyncio.gather(
+        crowd(console, seconds), study_that_ends(store, seconds / 4)
     )
-    print(f"memory: {third:.0f} MB after a third, {end:.0f} MB at the end")
-    print(f"load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print_part("cold", cold, seconds)
+    print(f"  a study ended after {ended - began:.0f} s")
+    warm, third_mb = await crowd(console, seconds)
+    print_part("warm", warm, seconds)
+    end_mb = private_mb(console.pid)
+    print(f"  memory: {third_mb:.0f} MB after a third, {end_mb:.0f} MB at the end")
+
+
+def print_part(name: str, part: Part, seconds: float) -> None:
+    times = sorted(part.times_s)
+    errors = {status: n for status, n in part.statuses.items() if status not in {"200", "202"}}
+    middle, p99 = times[len(times) // 2] * 1e3, times[int(len(times) * 0.99)] * 1e3
+    print(f"{name}: {len(times):,} requests in {seconds:.0f} s, errors {errors or 0}")
+    print(f"  median {middle:.0f} ms, p99 {p99:.0f} ms, slowest {times[-1] * 1e3:.0f} ms")
+    if part.waited_s:
+        longest = max(part.waited_s)
+        print(f"  {len(part.waited_s)} waited for what was computed, at most {longest:.1f} s")
+    print(f"  {load_text()}", flush=True)
 
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     users = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name) / "runs"
-        sample_store(root, fleet_jobs=many_jobs(1_000_000), fleet_queue=long_queue(100_000))
-        script = str(Path(__file__).with_name("web_server.py"))
-        server = subprocess.Popen(
-            [sys.executable, script, str(root), "2", str(users)], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            assert server.stdout is not None
-            address, cookie, *secrets = server.stdout.readline().split()
-            cookies = [f"{cookie}={secret}" for secret in secrets]
-            asyncio.run(crowd(address, cookies, seconds, server.pid))
-        finally:
-            server.terminate()
-            server.wait(30)
+    database = postgresql() if "postgresql" in sys.argv[3:] else nullcontext("")
+    with tempfile.TemporaryDirectory() as name, database as url:
+        store = Path(name) / "runs"
+        sample_store(store, fleet_jobs=many_jobs(ROWS), fleet_queue=long_queue(100_000))
+        with served_console(store, workers=2, sessions=users, database=url) as console:
+            asyncio.run(both_parts(console, store, seconds))
 
 
 if __name__ == "__main__":

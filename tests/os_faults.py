@@ -114,7 +114,7 @@ def _key_whole(folder: Path) -> bool:
 
 
 def _columns(folder: Path):
-    return lambda: save_console_cached_columns(FRAME, folder / "c")
+    return lambda: save_console_cached_columns(lambda: FRAME, folder / "c")
 
 
 def _columns_whole(folder: Path) -> bool:

@@ -74,6 +74,9 @@ scale = 100
 first_year = 2026
 paths = 200
 source = "a test of funding"
+"""
+
+ALTERNATIVES = """\
 [alternatives.mixed]
 label = "As written"
 [alternatives.home]
@@ -83,6 +86,7 @@ change = ["sites.home.nodes=4", "sites.west.nodes=0"]
 label = "Rent"
 change = ["sites.west.nodes=0", "sites.rented.nodes=2"]
 """
+FILE += ALTERNATIVES
 
 MAPPING = """
 [columns]

@@ -79,7 +79,20 @@ def manifest_mutant(rng, manifest):
     """Return the manifest with one word of one figure changed, and what was done."""
     changed = copy.deepcopy(manifest)
     figure = rng.choice([entry for entry in changed["figures"] if entry["expression"]])
-    what = rng.choice(["value", "shown", "unit", "label", "formula", "expression", "table", "gone"])
+    what = rng.choice(
+        [
+            "value",
+            "shown",
+            "unit",
+            "label",
+            "formula",
+            "expression",
+            "table",
+            "gone",
+            "extent",
+            "basis",
+        ]
+    )
     if what == "value":
         figure["value"] = (figure["value"] or 0.0) * rng.choice(SCALES) + 1e-3
     elif what == "gone":
@@ -92,7 +105,15 @@ def manifest_mutant(rng, manifest):
         fitting = [swap for swap in swaps if swap[0] in figure[what]]
         figure[what] = figure[what].replace(*rng.choice(fitting), 1)
     else:
-        words = {"shown": "kW", "unit": "MWh", "label": "Ever", "formula": "Not", "table": "x"}
+        words = {
+            "shown": "kW",
+            "unit": "MWh",
+            "label": "Ever",
+            "formula": "Not",
+            "table": "x",
+            "extent": "Whole",
+            "basis": "planned",
+        }
         figure[what] = f"{words[what]} {figure[what]}"
     return changed, f"{what} of {figure['name']}"
 

@@ -21,7 +21,7 @@ from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 from commonwatt.study.stages.fleet import gpu_hours_beyond_programme_limits
 from tests.operate_cases import nodes, request
-from tests.small_programme import small_programme
+from tests.small_programme import ALTERNATIVES, small_programme
 
 RTT_MS = {"home": 0.0, "west": 30.0, "rented": 200.0}
 
@@ -35,6 +35,8 @@ class _Checked:
 def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) -> _Checked:
     with tempfile.TemporaryDirectory() as folder:
         changes = {'label = { en = "Universities", zh-Hant = "大學" }': limit} | (more or {})
+        # An alternative that cannot keep the limit is a fault of its own.
+        changes[ALTERNATIVES] = ""
         path = small_programme(Path(folder), changes=changes)
         programme = load_programme(path, [f"sites.rented.nodes={rented}"])
         run = _run(programme)

@@ -20,6 +20,8 @@ from commonwatt.fleet.engines.simulator.setup import (
 )
 from tests.fleet_cases import fleets, workloads
 
+ORDERS = ("fifo", "sjf", "priority", "las", "srtf", "fair-share")
+
 
 def setup_of(
     jobs: Workload, fleet: Fleet, policy: SchedulingPolicy, runtime: str = "oracle"
@@ -45,7 +47,7 @@ def assert_same(setup: ReplaySetup) -> None:
 
 
 @pytest.mark.parametrize("place", ["first-fit", "best-fit", "worst-fit", "consolidate"])
-@pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
+@pytest.mark.parametrize("order", ORDERS)
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=25, deadline=None)
 def test_a_strict_queue_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):
@@ -55,7 +57,7 @@ def test_a_strict_queue_gives_the_reference_s_schedule(order, place, jobs, fleet
 
 
 @pytest.mark.parametrize("place", ["first-fit", "best-fit", "worst-fit", "consolidate"])
-@pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
+@pytest.mark.parametrize("order", ORDERS)
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=40, deadline=None)
 def test_easy_backfill_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):

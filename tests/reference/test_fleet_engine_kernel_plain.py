@@ -76,7 +76,7 @@ def test_a_small_trace_has_the_same_schedule_compiled_or_not(jobs, fleet, words,
 
 @needs_compiler
 @given(jobs=workloads(), fleet=fleets(), words=st.tuples(
-    st.sampled_from(("fifo", "sjf", "priority")),
+    st.sampled_from(("fifo", "sjf", "priority", "las", "srtf", "fair-share")),
     st.sampled_from(("first-fit", "best-fit", "worst-fit", "consolidate")),
     st.sampled_from(BACKFILLS),
 ))  # fmt: skip
@@ -122,7 +122,8 @@ def test_work_that_finds_the_compiler_loaded_is_compiled():
     ("jobs", "nodes", "order", "small"),
     [
         (500, 16, "fifo", True), (501, 1, "fifo", False), (500, 17, "fifo", False),
-        (100, 80, "las", True), (101, 1, "las", False), (100, 81, "qssf", False),
+        (500, 16, "las", True), (501, 1, "fair-share", False), (500, 17, "srtf", False),
+        (100, 80, "qssf", True), (101, 1, "qssf", False), (100, 81, "qssf", False),
         (1, 8000, "fifo", True), (0, 9000, "fifo", True),
     ],
 )  # fmt: skip

@@ -8,14 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
+from commonwatt.fleet.domain.machines import (
+    SHARED,
+    SINGLE_SITE,
+    UNNAMED_GPU,
+    Fleet,
+    uniform_fleet,
+)
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
-from commonwatt.fleet.engines.simulator.fast import can_replay_fast
+from commonwatt.fleet.engines.simulator.fast import can_replay_fast, replay_on_fast_kernel
 from tests.fleet_cases import fleets, workloads
 from tests.reference.test_fleet_engine_kernel import assert_same, setup_of
 
-PLACES, ORDERS = ("first-fit", "best-fit", "worst-fit", "consolidate"), ("fifo", "sjf", "priority")
+PLACES = ("first-fit", "best-fit", "worst-fit", "consolidate")
+ORDERS = ("fifo", "sjf", "priority", "fair-share")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +67,25 @@ def wide_world(seed, nodes=150, jobs=40):
 
 @pytest.mark.parametrize("backfill", ["", "easy"])
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(len(ORDERS)))
 def test_more_nodes_than_a_word_has_bits_run_as_the_reference_says(seed, place, backfill):
     workload, fleet = wide_world(seed)
     words = (ORDERS[seed], place, backfill) if backfill else (ORDERS[seed], place)
     assert_same(setup_of(workload, fleet, parse_scheduling_policy(*words)))
+
+
+@pytest.mark.parametrize("newcomer_gpus", [8, 1])
+def test_a_start_out_of_turn_lets_another_tenant_be_first_at_the_next_submission(newcomer_gpus):
+    # One node of 8. A job of c runs; a's first is promised the whole node, and b's job would be
+    # in its way. Then a short job of a starts out of turn: a has a share now and b has none, so
+    # b's is the first when the next job comes, whatever that job requests.
+    tenants = ("c", "a", "b", "a", "c")
+    jobs = workload_from_columns(
+        [0, 1, 2, 3, 4], [100, 50, 200, 10, 300], [4, 8, 2, 1, newcomer_gpus],
+        tenant=np.array([sorted(set(tenants)).index(name) for name in tenants], np.int32),
+        tenant_names=("a", "b", "c"),
+    )  # fmt: skip
+    policy = parse_scheduling_policy("fair-share", "consolidate", "easy")
+    setup = setup_of(jobs, uniform_fleet(1, 8), policy)
+    assert_same(setup)
+    assert replay_on_fast_kernel(setup).start_ms.tolist()[:4] == [0, 204_000, 4_000, 3_000]

@@ -374,6 +374,46 @@ def fan_median(run, path):
     return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
 
 
+def _ends(run, variant, path):
+    """Return debt, reserves and GDP at the end of the last year of a planned path."""
+    ((reserves, gdp),) = run.rows(
+        """SELECT arg_max(reserves_bn, year), arg_max(gdp_bn, year) FROM basis_accounts
+        WHERE variant = ? AND path = ?""",
+        variant, path,
+    )  # fmt: skip
+    return debt_share(run, variant, path) * gdp, reserves, gdp
+
+
+def debt_effect(run, variant, side, *, over_gdp):
+    """Both sides of the balance from two paths, and their sum; without reserves debt is all."""
+    debt, reserves, gdp = _ends(run, variant, "with")
+    plain_debt, plain_reserves, _ = _ends(run, BASE, "without")
+    gross = debt - plain_debt
+    held = None if reserves is None else reserves - plain_reserves
+    effect = {"gross_debt": gross, "reserves": held, "net_debt": gross - (held or 0.0)}[side]
+    return effect if effect is None or not over_gdp else effect / gdp
+
+
+def debt_effect_band(run, variant, side, level):
+    """A percentile of the difference in each draw, and not the difference of two percentiles."""
+    rows = run.rows(
+        "SELECT gross_gdp_share, reserves_gdp_share FROM basis_effects WHERE variant = ?", variant
+    )
+    drawn = {
+        "gross_debt": [gross for gross, _ in rows],
+        "reserves": [held for _, held in rows],
+        "net_debt": [gross - (held or 0.0) for gross, held in rows],
+    }[side]
+    return None if None in drawn else float(np.percentile(np.array(drawn), level))
+
+
+def effect_by_key(run, variant, key):
+    side, _, what = key.partition("_effect_")
+    if what in ("bn", "gdp_share"):
+        return debt_effect(run, variant, side, over_gdp=what == "gdp_share")
+    return debt_effect_band(run, variant, side, {"p5_gdp_share": 5, "p95_gdp_share": 95}[what])
+
+
 def over_ceiling(run):
     ceiling = _term(run, "programme", "ceiling_bn")
     return run.one("SELECT avg((debt_with_bn > ?)::INT) FROM basis_paths", ceiling)
@@ -452,6 +492,10 @@ def recomputed(run, name):
             return kwh_of_gpu_hour(run, run.runs[variant], site)
         case ["alternative", variant, site, "capital_usd_mn"]:
             return capital_mn(run, variant, site)
+        case ["funding", key] if "_effect_" in key:
+            return effect_by_key(run, BASE, key)
+        case ["alternative", variant, key] if "_effect_" in key:
+            return effect_by_key(run, variant, key)
         case ["alternative", variant, key]:
             return OF_VARIANT[key](run, variant)
     raise AssertionError(f"nobody recomputes {name}")

@@ -15,18 +15,14 @@ from commonwatt.catalogue.shared import (
     UTILISATION,
 )
 from commonwatt.core.messages import Message
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_html, chart_points
 from commonwatt.study.measures import ALTERNATIVES
-from commonwatt.web.chart_data import console_chart_data
+from commonwatt.treasury.usecases.charts import debt_fan_chart
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     console_column_heading_of,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.fans import BANDS
-from commonwatt.web.svg import console_chart_svg
 
 
 def chart(measure, **more):
@@ -48,30 +44,26 @@ FRAME = pl.DataFrame({"site": ["east"], "value": [7200.0], "low": [3600.0], "hig
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_chart_is_in_the_unit_that_its_label_names(language):
-    data = console_chart_data(chart(QUEUE_DELAY_MEAN), FRAME, language)
-    assert data["x_label"] == measure_heading(QUEUE_DELAY_MEAN, language)
-    assert data["unit"] == {"en": "h", "zh-Hant": "小時"}[language]
-    assert data["series"][0] | {"label": ""} == {
-        "label": "",
-        "values": [2.0],
-        "low": [1.0],
-        "high": [None],
-    }
-    assert measure_heading(QUEUE_DELAY_MEAN, language) in console_chart_svg(data)
+    data = chart_points(chart(QUEUE_DELAY_MEAN), FRAME, language)
+    assert data.x_label == measure_heading(QUEUE_DELAY_MEAN, language)
+    assert data.unit == {"en": "h", "zh-Hant": "小時"}[language]
+    series = data.series[0]
+    assert (series.values, series.low, series.high) == ([2.0], [1.0], [None])
+    assert measure_heading(QUEUE_DELAY_MEAN, language) in chart_html(data)
 
 
 def test_a_share_keeps_its_value_because_the_axis_writes_percent():
     frame = pl.DataFrame({"site": ["east"], "value": [0.9], "low": [0.8], "high": [1.0]})
     for measure in (UTILISATION, DEBT_GDP):
-        data = console_chart_data(chart(measure), frame, "en")
-        assert (data["unit"], data["series"][0]["values"]) == ("%", [0.9])
-        assert "90%" in console_chart_svg(data)
+        data = chart_points(chart(measure), frame, "en")
+        assert (data.unit, data.series[0].values) == ("%", [0.9])
+        assert "90%" in chart_html(data)
 
 
 def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
     stored = TableColumn.of(ENERGY, "busy_mwh", unit="MWh")
-    data = console_chart_data(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
-    assert (data["unit"], data["series"][0]["values"]) == ("MWh", [3.0])
+    data = chart_points(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
+    assert (data.unit, data.series[0].values) == ("MWh", [3.0])
 
 
 @pytest.mark.parametrize(
@@ -80,15 +72,17 @@ def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
      (ChartForm.FAN, "", "Cost of a GPU-hour [USD/GPU-hour]")],
 )  # fmt: skip
 def test_the_label_of_the_values_stands_where_they_go(form, along, above):
-    data = console_chart_data(replace(chart(GPU_HOUR_COST), form=form), FRAME, "en")
-    assert (data["x_label"], data["y_label"]) == (along, above)
+    data = chart_points(replace(chart(GPU_HOUR_COST), form=form), FRAME, "en")
+    assert (data.x_label, data.y_label) == (along, above)
 
 
 def test_the_bands_of_a_fan_are_those_of_the_catalogue():
-    assert [(band.label, band.low, band.high) for band in BANDS] == [
-        (BAND_90.label, "q05_share", "q95_share"),
-        (BAND_50.label, "q25_share", "q75_share"),
-    ]
+    (series,) = debt_fan_chart(DEBT_GDP, DEBT_GDP.label, suffix="_share").series
+    assert (series.low, series.high, series.inner_low, series.inner_high) == tuple(
+        f"{name}_share"
+        for band in (BAND_90, BAND_50)
+        for name in band.measure_quantile_column_names
+    )
 
 
 def test_headings_and_facts_take_label_unit_and_form():

@@ -5,7 +5,6 @@ import pytest
 
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import measure_heading
-from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
     ReportSection,
@@ -13,7 +12,8 @@ from commonwatt.report import (
     render_report_html,
     report_figure,
 )
-from commonwatt.study.charts import study_alternatives_panel_chart
+from commonwatt.report.charts import chart_points
+from commonwatt.study.charts import PANELS, study_alternatives_panel_charts
 from commonwatt.study.measures import (
     ALTERNATIVES,
     FUNDING_YEARS,
@@ -71,20 +71,21 @@ def test_a_chart_of_the_report_names_units_as_the_tables_do(language):
         | dict.fromkeys((column.name for column in ALTERNATIVES.columns[3:]), 1.0)
         for name in ("one", "other")
     ]
-    drawn = study_alternatives_panel_chart(rows, language, currency="HKD")
-    assert measure_heading(ALTERNATIVES.column("borrowing_bn"), language, currency="HKD") in drawn
-    assert measure_heading(ALTERNATIVES.column("mean_queue_delay_h"), language) in drawn
+    frame = pl.DataFrame(rows)
+    charts = study_alternatives_panel_charts(frame.columns, currency="HKD")
+    labels = [chart_points(chart, frame, language).x_label for chart in charts]
+    assert labels == [
+        measure_heading(ALTERNATIVES.column(name), language, currency="HKD") for name in PANELS
+    ]
 
 
 def test_the_table_behind_a_chart_of_the_report_has_headings_for_people():
     figure = report_figure(
         "f",
+        study_alternatives_panel_charts(["utilisation_share"])[0],
         ALTERNATIVES,
-        [{"alternative": "one", "utilisation_share": 0.5}],
+        pl.DataFrame({"alternative": ["one"], "utilisation_share": [0.5]}),
         "en",
-        title=Message("F"),
-        caption="C",
-        svg="<svg/>",
         columns=["alternative", "utilisation_share"],
     )
     section = ReportSection(name="s", title="S", lede="L", figures=[figure])

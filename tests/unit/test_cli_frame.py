@@ -24,7 +24,7 @@ def test_help_starts_with_an_example(capsys):
 
 
 def test_top_help_imports_no_heavy_room():
-    heavy = "numpy,numba,polars,altair,sqlalchemy,pydantic,scipy,highspy"
+    heavy = "numpy,numba,polars,sqlalchemy,pydantic,scipy,highspy"
     script = (
         "import sys; from commonwatt.cli import root; from commonwatt.cli.frame import run_main;"
         "run_main(root, ['--help']);"

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
@@ -160,7 +161,28 @@ def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     assert made.tables[1].rows[2][1] == "0.844"
     last = tables["clinic_evidence"].group_by("model", maintain_order=True).last()
     path = last["over_limit"].to_list()
-    assert [over > 1 for over in path] == [row[4] != quiet for row in made.tables[0].rows]
+    scored = made.tables[0].rows[:2]
+    assert [over > 1 for over in path] == [row[4] != quiet for row in scored]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_model_that_writes_text_has_no_figure_of_a_score(language):
+    from datetime import date
+
+    from commonwatt.clinic.usecases.example import EXAMPLES
+    from commonwatt.clinic.usecases.section import clinic_models_section_and_tables
+
+    made, tables = clinic_models_section_and_tables(language=language, seed=1, on=date(2026, 3, 2))
+    entries = yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))["models"]
+    rows = {row[0]: row for row in made.tables[0].rows}
+    assert {entry["facts"]["technique"] for entry in entries} > {"generative"}
+    for entry in entries:
+        name, writes = entry["name"][language], entry["facts"]["technique"] == "generative"
+        assert (rows[name][2:5] == ["–"] * 3) == writes
+        for table in ("clinic_over_time", "clinic_evidence", "clinic_subgroups", "clinic_funnel"):
+            frame = tables[table]
+            shown = frame[frame.columns[0]].str.contains(name, literal=True).any()
+            assert shown != writes, table
 
 
 def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):

@@ -88,8 +88,8 @@ def test_a_gang_larger_than_the_fleet_is_named():
     with pytest.raises(TraceError) as raised:
         check_jobs_fit_fleet(jobs, uniform_fleet(2, 8), "jobs.csv")
     assert str(raised.value) == (
-        "jobs.csv, job 1, column gpus: found 17, wanted at most 16, all that the nodes open to it"
-        " hold. Add nodes, or leave such jobs out."
+        "jobs.csv, job 1, column gpus: found 17, wanted at most 16, all that equal nodes of one"
+        " site open to it hold. Add nodes, or leave such jobs out."
     )
 
 
@@ -107,12 +107,16 @@ def test_an_unknown_gpu_type_is_named():
         check_jobs_fit_fleet(jobs, uniform_fleet(1, 8))
 
 
-def test_a_gang_is_held_against_the_nodes_of_its_types(tmp_path):
+def test_a_gang_is_held_against_equal_nodes_of_one_of_its_types(tmp_path):
     fleet = read_node_list(written(tmp_path, "n.csv", NODES))
     names = {"gpu_type_names": ("T4", "H100")}
     check_jobs_fit_fleet(
-        workload_from_columns([0], [60], [12], gpu_types=np.array([3]), **names), fleet
+        workload_from_columns([0], [60], [8], gpu_types=np.array([3]), **names), fleet
     )
+    with pytest.raises(TraceError, match="found 12, wanted at most 8"):  # 8 of one, 4 of the other
+        check_jobs_fit_fleet(
+            workload_from_columns([0], [60], [12], gpu_types=np.array([3]), **names), fleet
+        )
     with pytest.raises(TraceError, match="found 5, wanted at most 4"):
         check_jobs_fit_fleet(
             workload_from_columns([0], [60], [5], gpu_types=np.array([1]), **names), fleet

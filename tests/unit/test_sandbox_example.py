@@ -55,7 +55,7 @@ def test_the_example_is_reported_in_both_languages(example, language):
 def test_the_example_is_reported_in_one_call_and_leaves_nothing_behind():
     made = example_project_report("en", now=datetime(2026, 11, 22, tzinfo=UTC))
     assert made.section.name == "sandbox"
-    assert not made.is_partial
+    assert made.no_job is None
     assert made.tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
 
 

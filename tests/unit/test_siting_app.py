@@ -152,7 +152,7 @@ def test_the_sections_of_a_report_are_whole(language):
         placement_result(choices=PlacementOptions(hours=24, explain=False)), language
     )
     assert len(cost.figures) == 3
-    assert all(figure.svg.startswith("<svg") for figure in (*cost.figures, *place.figures))
+    assert all(figure.svg.startswith("<svg ") for figure in (*cost.figures, *place.figures))
     assert len(cost.tables[0].rows) == 2
     assert place.tables[0].rows
     assert (cost.title == "What a GPU-hour costs") == (language == "en")

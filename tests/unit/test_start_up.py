@@ -13,7 +13,7 @@ from commonwatt.cli.frame import run_main
 code = run_main(root, sys.argv[1:])
 print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
-DRAWING = {"altair", "vl_convert", "jinja2"}
+DRAWING = {"commonwatt.report", "jinja2"}
 STATISTICS = {"scipy.special", "scipy.stats", "sklearn", "opendp"}
 COMPILER = {"numba", "llvmlite"}
 OTHERS = {"highspy", "ray", "fastapi", "weasyprint", "simpy", "pint", "presidio_analyzer"}
@@ -111,6 +111,6 @@ def test_a_command_imports_no_part_that_its_answer_does_not_need(words, home):
 
 def test_a_command_that_needs_a_part_imports_it(home):
     words = "siting cost cn-west --draws 100 --out here"
-    assert {"numba", "altair"} <= _modules_after(words.split(), home)
+    assert {"numba", "commonwatt.report.charts"} <= _modules_after(words.split(), home)
     words = "fleet simulate --trace large.csv --nodes 4 --gpus-per-node 8"
     assert "numba" in _modules_after(words.split(), home)

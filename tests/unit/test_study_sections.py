@@ -16,7 +16,7 @@ from commonwatt.runs import RunStore
 from commonwatt.study.usecases import run_study
 study = run_study(sys.argv[1], RunStore(Path(sys.argv[2])))
 assert not study.stages.computed, study.stages.computed
-print(*sorted({"altair", "vl_convert", "scipy.special"} & set(sys.modules)))
+print(*sorted({"commonwatt.fleet.usecases.charts", "scipy.special"} & set(sys.modules)))
 """
 
 

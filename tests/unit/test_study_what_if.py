@@ -56,6 +56,23 @@ def test_a_change_that_moves_jobs_leaves_the_alternatives_out_and_says_so(writte
     assert any("alternatives are left out" in sentence for sentence in messages)
 
 
+@pytest.mark.parametrize(
+    ("change", "compares"),
+    [("fleet.order=fair-share", False), ("sites.home.nodes=+1", False),
+     ("sites.home.power_price=+30%", True), ("funding.currency_per_usd=+5%", True)],
+)  # fmt: skip
+def test_the_same_what_if_has_the_same_tables_on_an_empty_and_on_a_full_store(
+    written, tmp_path, change, compares
+):
+    programme, store = written
+    first, again = (run_study(programme, store, what_if=[change]) for _ in range(2))
+    fresh = run_study(programme, RunStore(tmp_path / "runs"), what_if=[change])
+    assert again.stages.computed == []
+    assert first.run.result_sha256 == again.run.result_sha256 == fresh.run.result_sha256
+    assert first.run.run_id == fresh.run.run_id
+    assert ("alternative_cheapest" in fresh.run.headline) is compares
+
+
 def test_a_library_cell_may_be_moved_by_a_share(written):
     programme, store = written
     study = run_study(programme, store, what_if=["sites.home.cells.server_usd_per_gpu=+20%"])

@@ -3,15 +3,20 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
+from commonwatt.report.charts import chart_points
 from commonwatt.treasury.engines.finance.finance_answer import centre_debt_and_equity_need_bn
 from commonwatt.treasury.engines.track_record import forecast_sign_test_p_value
 from commonwatt.treasury.io.centre import find_debt_financed_centre_file, load_debt_financed_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+from commonwatt.treasury.usecases.charts import (
+    debt_with_and_without_need_chart,
+    debt_with_and_without_need_frame,
+)
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import funding_need_result
 from tests.shared_data import shared_data
@@ -95,7 +100,12 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     assert extra == pytest.approx(total, rel=0.4)
     assert len(funding["fan_with"]) == len(funding["fan_without"]) == 8
     assert funding["fan_with"][4]["q50"] > funding["fan_without"][4]["q50"]
-    assert "with the programme" in debt_with_and_without_need_chart(funding)
+    frames = (pl.DataFrame(funding[name]) for name in ("fan_with", "fan_without"))
+    points = chart_points(
+        debt_with_and_without_need_chart(), debt_with_and_without_need_frame(*frames), "en"
+    )
+    assert [series.label for series in points.series] == ["with the programme", "without it"]
+    assert points.series[1].values[-1] == pytest.approx(funding["fan_without"][-1]["q50"], rel=1e-5)
 
 
 @pytest.mark.shared_data

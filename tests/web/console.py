@@ -1,6 +1,10 @@
 """A console on a free port of the loopback address, and people who are signed in to it."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -66,6 +70,8 @@ def running(store: Path, **changes: object) -> Iterator[Console]:
 def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Console]:
     port = sock.getsockname()[1]
     settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
+    # No test waits for a page that says to wait, however slow the machine is.
+    settings = replace(settings, patience_s=600)
     settings = replace(settings, **changes)
     desk = open_console_services(settings, now=datetime.now(UTC))
     server = uvicorn.Server(
@@ -81,6 +87,25 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def served_by_command(folder: Path, *words: str, link: bool = False) -> Iterator[str]:
+    """Start `commonwatt serve` in `folder` as a person does; yield its address, or its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "commonwatt", "serve", "--port", "0", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        printed = process.stdout.readline().strip()
+        yield printed if link else printed.split("/welcome")[0]
+    finally:
+        # Its own group: workers, and whatever they have begun, end with it.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        process.stdout.close()
 
 
 def everybody() -> Iterable[ConsoleRole]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore
+from commonwatt.study.what_if import what_if_figure_change_rows, what_if_tables
 
 HARBOUR = Path(__file__).parent / "harbour"
 KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
@@ -30,6 +31,26 @@ def sample_store(root: Path, **tables: pl.DataFrame) -> Run:
         draft.add_table(path.stem, tables.get(path.stem, pl.read_parquet(path)))
     draft.add_text("report.html", "<!doctype html><title>Report</title>")
     return store.complete_run(draft, headline=about["headline"], figures=about["figures"])
+
+
+def sample_what_if(root: Path, changes: list[str], **moved: object) -> Run:
+    """Put a what-if of the kept study into a store; `moved` are its figures that differ."""
+    about = json.loads((HARBOUR / "study.json").read_text(encoding="utf-8"))
+    recipe = RunRecipe(
+        kind="study-what-if",
+        title=about["title"],
+        seed=about["seed"],
+        parameters=about["parameters"] | {"what_if": changes},
+        inputs=[RunInput(**run_input) for run_input in about["inputs"]],
+    )
+    headline = about["headline"] | moved
+    store = RunStore(root)
+    draft = store.draft(recipe)
+    for path in sorted(HARBOUR.glob("*.parquet")):
+        draft.add_table(path.stem, pl.read_parquet(path))
+    rows = what_if_figure_change_rows(about["headline"], headline)
+    draft.add_table("what_if", what_if_tables(rows)["what_if"])
+    return store.complete_run(draft, headline=headline, figures=about["figures"])
 
 
 def many_jobs(rows: int) -> pl.DataFrame:

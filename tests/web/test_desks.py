@@ -1,6 +1,7 @@
 """Rooms and models through the console: what is seen, voted, released and reported."""
 
 import hashlib
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Person
+from commonwatt.sandbox.domain.checks import CHECKS_OF_KIND
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.store import schema as rooms
@@ -67,6 +69,33 @@ def output(place):
     return done.outcome.outputs[0].sha256
 
 
+def test_a_checker_sees_what_the_decision_rests_on_and_nothing_of_a_person(place, output):
+    console, _ = place
+    page = f"/rooms?room=heart&output={output}"
+    code = hashlib.sha256(BY_SEX.encode()).hexdigest()
+    with console.visitor(ConsoleRole.CHECKER) as checker:
+        shown = checker.get(page, headers=HTML).text
+        for seen in ("Heart failure", "consent", code, "approvals: 0 / 2", "60 · safe (Patient)"):
+            assert seen in " ".join(shown.replace("</dt><dd>", " ").split()), seen
+        assert shown.count('class="chip good">passed<') == len(CHECKS_OF_KIND[OutputKind.CSV])
+        assert "No vote here" not in shown
+        chinese = checker.get(f"{page}&lang=zh-Hant", headers=HTML).text
+        assert chinese.count('class="chip good">通過<') == len(CHECKS_OF_KIND[OutputKind.CSV])
+        basis = checker.get(page.replace("/rooms?", "/rooms.json?")).json()["data"]["basis"]
+        assert basis["cells"] == 2
+        assert basis["smallest_cell"] == 30
+        assert basis["own_vote"] is None
+    # Whom each cell counts is known beside it by tokens, of which none stands on the page.
+    with console.desk.ledger.reading() as tx:
+        people = {
+            token for row in tx.execute(sa.select(rooms.cells)) for token in json.loads(row.people)
+        }
+    assert len(people) == 60
+    assert not [token for token in people if token in shown or token in str(basis)]
+    with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
+        assert "Only an output checker votes." in custodian.get(page, headers=HTML).text
+
+
 def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(place, output):
     console, _ = place
     page = f"/rooms?room=heart&output={output}"
@@ -79,11 +108,22 @@ def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(pla
         assert voted.json()["state"] == "waiting"
         again = first.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
         assert again.status_code == 409
+        after = first.get(page, headers=HTML).text
+        assert "Approve these bytes" not in after
+        assert "<strong>your vote:</strong> approved" in after
+        assert "You have voted on it; a vote is cast once." in after
     with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
         assert custodian.post(f"/rooms/heart/outputs/{output}/release").status_code == 409
     with console.visitor(ConsoleRole.CHECKER, ConsoleRole.REGULATOR) as second:
+        blind = second.get(page, headers=HTML).text
+        assert "approvals: 1 / 2" in blind
+        # How others voted is not shown to who has still to vote.
+        assert ConsoleRole.CHECKER.value + ":" not in blind
         voted = second.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
         assert voted.json()["state"] == "approved"
+        decided = second.get(page, headers=HTML).text
+        assert f"{ConsoleRole.CHECKER.value}: approved" in decided
+        assert "It is decided: approved." in decided
     with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
         left = custodian.post(f"/rooms/heart/outputs/{output}/release")
         assert left.content == b"gender,n\nfemale,30\nmale,30\n"

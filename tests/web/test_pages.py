@@ -38,9 +38,8 @@ def test_a_first_page_and_its_styles_are_small(console, name):
         page = visitor.get(f"/{name}", headers=HTML)
         sizes = [len(page.content)]
         for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text):
-            if not address.startswith(("/static/vendor/echarts",)):
-                answer = visitor.get(address, headers={"accept-encoding": "gzip"})
-                sizes.append(int(answer.headers["content-length"]))
+            answer = visitor.get(address, headers={"accept-encoding": "gzip"})
+            sizes.append(int(answer.headers["content-length"]))
     assert sum(sizes) <= LARGEST
 
 

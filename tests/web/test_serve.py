@@ -19,7 +19,7 @@ from commonwatt.web.tasks.supervisor import start_task
 from tests.web.console import running
 from tests.web.sample import sample_store
 
-HEAVY = ("numba", "altair", "scipy", "pyarrow", "highspy", "alembic", "argon2", "authlib")
+HEAVY = ("numba", "scipy", "pyarrow", "highspy", "alembic", "argon2", "authlib")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import option, raise_click_usage_error
 from commonwatt.core.messages import Message
 
@@ -22,10 +23,11 @@ PLACES = (
 ledger_option = option(
     "--ledger",
     "where",
+    type=DATABASE_LOCATION,
     default="ledger.db",
     envvar="COMMONWATT_LEDGER",
     show_default=True,
-    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
 )
 key_option = option(
     "--key",

@@ -52,12 +52,15 @@ class CommandResult:
         text: The same for a person, called only when it is shown.
         tables: Tables for `--out`, by name.
         files: Further files for `--out`, by name, as text.
+        shortfall: What the answer lacks of what was asked for: raised once it is written, so that
+            the exit code says so.
     """
 
     data: Mapping[str, Any]
     text: Callable[[str], str]
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, "pl.DataFrame"])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+    shortfall: CommonwattError | None = None
 
 
 class TranslatedOption(click.Option):
@@ -281,13 +284,19 @@ option = functools.partial(click.option, cls=TranslatedOption)
 
 
 def write_command_result(answer: CommandResult, *, as_json: bool, out: Path | None) -> None:
-    """Write an answer where the user asked for it."""
+    """Write an answer where the user asked for it.
+
+    Raises:
+        CommonwattError: The answer lacks a part of what was asked for; it is written first.
+    """
     if out is not None:
         _save_command_result(answer, out)
     if as_json:
         click.echo(command_json_text(answer.data))
     else:
         click.echo(answer.text(command_language(click.get_current_context())))
+    if answer.shortfall is not None:
+        raise answer.shortfall
 
 
 def command_json_text(data: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
 
@@ -24,10 +25,11 @@ _file = click.Path(dir_okay=False, path_type=Path)
 _where = option(
     "--ledger",
     "where",
+    type=DATABASE_LOCATION,
     default="ledger.db",
     envvar="COMMONWATT_LEDGER",
     show_default=True,
-    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
 )
 _key = option("--key", "key_file", type=_file, required=True, help="File of the key that signs.")
 _name = option("--name", required=True, help="Name of the member of staff or service.")
@@ -180,7 +182,12 @@ def ledger_export_command(where: str, key_file: Path, folder: Path) -> CommandRe
 
 
 _database = option(
-    "--database", default="", help="URL of a PostgreSQL that holds this home's ledger."
+    "--database",
+    type=DATABASE_LOCATION,
+    default="",
+    envvar="COMMONWATT_LEDGER_DATABASE",
+    help="URL of a PostgreSQL that holds this home's ledger, or @FILE that holds it "
+    "(or COMMONWATT_LEDGER_DATABASE).",
 )
 _keys_archive = option(
     "--keys", type=_file, help="File for the keys alone; without it no key is in the backup."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.options import run_argument, store_option
 from commonwatt.cli.terminal_text import (
@@ -55,7 +56,13 @@ def runs_list_command(store: Path) -> CommandResult:
     "commonwatt runs migrate --database postgresql://me@db/commonwatt",
 )
 @store_option
-@option("--database", help="PostgreSQL that holds the rows from now on, for several hosts.")
+@option(
+    "--database",
+    type=DATABASE_LOCATION,
+    envvar="COMMONWATT_RUNS_DATABASE",
+    help="PostgreSQL that holds the rows from now on, for several hosts: its URL, or @FILE that "
+    "holds it (or COMMONWATT_RUNS_DATABASE).",
+)
 def runs_migrate_command(store: Path, database: str | None) -> CommandResult:
     """Bring the database of this store up to this version, or to a PostgreSQL."""
     from commonwatt.cli.migrations import command_result_of_database_migration
@@ -235,12 +242,22 @@ def _show_run_command_data(run: Run) -> dict[str, Any]:
 
 def _run_list_terminal_text(stored_runs: list[Run], language: str) -> str:
     from commonwatt.runs.measures import RUNS
+    from commonwatt.runs.titles import run_title_message
 
     if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
     columns = [RUNS.column(name) for name in ("run", "made_at", "kind", "title")]
+    titles = {
+        run.run_id: run_title_message(run.title, run.parameters).translate(language)
+        for run in stored_runs
+    }
     rows = [
-        {"run": run.run_id, "made_at": run.created_at, "kind": run.kind, "title": run.title}
+        {
+            "run": run.run_id,
+            "made_at": run.created_at,
+            "kind": run.kind,
+            "title": titles[run.run_id],
+        }
         for run in stored_runs
     ]
     return terminal_table(columns, rows, language)
@@ -255,6 +272,7 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
         TABLES,
         VERSION,
     )
+    from commonwatt.runs.titles import run_title_message
 
     inputs = [file | {"sha256": file["sha256"][:16]} for file in run.inputs]
     tables = [table | {"sha256": table["parquet_sha256"][:16]} for table in run.tables]
@@ -262,7 +280,7 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
     ending = ((SEED, f"{run.seed}"), (VERSION, run.version), (RESULT_DIGEST, run.result_sha256))
     return "\n".join(
         [
-            f"{run.title} ({run.kind})",
+            f"{run_title_message(run.title, run.parameters).translate(language)} ({run.kind})",
             indented(f"{run.run_id}  {run.created_at}  {folder}"),
             translate("Inputs", language),
             indented(terminal_table(INPUTS.columns, inputs, language)),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import commonwatt.sandbox.domain.tables as answers
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.sandbox_text import (
@@ -55,8 +56,9 @@ sandbox.add_command(project)
 _path = click.Path(path_type=Path)
 _file = click.Path(dir_okay=False, path_type=Path)
 _ledger = option(
-    "--ledger", "where", default="ledger.db", envvar="COMMONWATT_LEDGER", show_default=True,
-    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+    "--ledger", "where", type=DATABASE_LOCATION, default="ledger.db",
+    envvar="COMMONWATT_LEDGER", show_default=True,
+    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
 )  # fmt: skip
 _rooms = option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."

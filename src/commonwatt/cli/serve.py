@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, click_echo_message_to_stderr, command, option
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
@@ -27,9 +29,13 @@ _path = click.Path(path_type=Path)
 )  # fmt: skip
 @option("--workers", default=1, show_default=True, help="Processes that answer.")
 @option(
-    "--database", default="", envvar="COMMONWATT_DATABASE",
-    help="Path or URL of the database of accounts, ledger, rooms and models "
-    "(or COMMONWATT_DATABASE); beside the runs by default.",
+    "--requests-per-minute", default=1200, show_default=True, type=click.IntRange(min=0),
+    help="Requests of one account or address in a minute; 0 for any number.",
+)  # fmt: skip
+@option(
+    "--database", type=DATABASE_LOCATION, default="", envvar="COMMONWATT_DATABASE",
+    help="Path or URL of the database of accounts, ledger, rooms and models, or @FILE that holds "
+    "it (or COMMONWATT_DATABASE); beside the runs by default.",
 )  # fmt: skip
 @option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
@@ -41,6 +47,11 @@ _path = click.Path(path_type=Path)
 @option(
     "--sample", default="harbour", show_default=True,
     help='Programme that is run when there is no run yet; "" for none.',
+)  # fmt: skip
+@option(
+    "--time-zone", default="", envvar="COMMONWATT_TIME_ZONE",
+    help="Zone of every time that pages show, such as Asia/Hong_Kong "
+    "(or COMMONWATT_TIME_ZONE); the zone of this machine by default.",
 )  # fmt: skip
 @option("--oidc-issuer", default="", help="Address of an OpenID Connect provider.")
 @option("--oidc-client", default="", help="Name of this console at the provider.")
@@ -54,12 +65,13 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         serve_console,
     )
 
-    # First, so that a port that is taken is said at once and not after the database was made.
-    sock = bind_console_socket(host, port)
-    settings = console_settings_for(store, sock, **given)
-    link = prepare_console_link(settings)
-    _print_cli_console_link(settings, link)
-    serve_console(settings, sock, workers)
+    # First, so that a port that is taken is said at once and not after the database was made;
+    # closed whatever happens, as an option that is refused leaves nobody to answer there.
+    with closing(bind_console_socket(host, port)) as sock:
+        settings = console_settings_for(store, sock, **given)
+        link = prepare_console_link(settings)
+        _print_cli_console_link(settings, link)
+        serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 

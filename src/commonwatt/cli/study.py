@@ -18,6 +18,7 @@ from commonwatt.cli.frame import (
 )
 from commonwatt.cli.options import ProgrammeNameOrPath, store_option
 from commonwatt.core.messages import Message, translate
+from commonwatt.core.stdout import library_output_to_stderr
 
 if TYPE_CHECKING:
     from commonwatt.study.programme.reader import Programme
@@ -41,23 +42,36 @@ if TYPE_CHECKING:
     metavar="PATH=CHANGE",
     help="Change an input, as sites.west.power_price=+50% or fleet.order=qssf; may be repeated.",
 )
+@option(
+    "--pdf",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.pdf",
+    help="Print the report to this file, with page numbers; a Chromium must be installed.",
+)
 @store_option
-def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResult:
+def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Path) -> CommandResult:
     """Run a programme file, or a shipped one by its name, and write one report."""
+    from commonwatt.report.pdf import find_chromium, write_report_pdf
     from commonwatt.runs import RunStore
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.usecases import run_study
 
     loaded = load_programme(programme, what_if)  # a faulty file leaves no store behind
+    if pdf is not None:
+        find_chromium()  # before the study, which takes longer than to be told that none is there
     opened = RunStore(store)
     spoken = command_language(click.get_current_context())
-    study_run = run_study(
-        programme,
-        opened,
-        language=spoken,
-        what_if=what_if,
-        report_progress=click_echo_message_to_stderr,
-    )
+    with library_output_to_stderr():
+        study_run = run_study(
+            programme,
+            opened,
+            language=spoken,
+            what_if=what_if,
+            report_progress=click_echo_message_to_stderr,
+        )
+    if pdf is not None:
+        write_report_pdf(study_run.report, pdf)
+        click_echo_message_to_stderr(Message("Printed: {path}", {"path": fspath(pdf)}))
     return CommandResult(
         data=_command_json_of_study_run(study_run),
         text=lambda tongue: _study_run_terminal_text(
@@ -68,6 +82,7 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
             for table in study_run.run.tables
         },
         files={"report.html": study_run.report.read_text(encoding="utf-8")},
+        shortfall=study_run.absent_parts_error(),
     )
 
 
@@ -76,6 +91,7 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
         "run_id": study_run.run.run_id,
         "title": study_run.run.title,
         "report": fspath(study_run.report),
+        "parts_absent": [part.as_dict() for part in study_run.absent],
         "what_if": study_run.what_if,
         "stages_computed": study_run.stages.computed,
         "stages_reused": study_run.stages.reused,
@@ -125,6 +141,12 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str, words: Mapping[st
             for measure, name in shown
         ),
         *_cost_and_debt_terminal_rows(figures, tongue, words),
+        *(
+            (part.title.translate(tongue), part.sentence(tongue))
+            for part in study_run.absent
+            # What was asked for is told at the end, with the exit code.
+            if not part.is_asked_for
+        ),
         (translate("Run", tongue), study_run.run.run_id),
         (translate("Report", tongue), fspath(study_run.report.resolve())),
     ]

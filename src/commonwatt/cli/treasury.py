@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, command_language, option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
@@ -74,7 +74,7 @@ def treasury_project_command(
         data=answer,
         text=lambda language: _debt_projection_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
-        files=charts.debt_projection_files(answer),
+        files=charts.debt_projection_files(answer, command_language(click.get_current_context())),
     )
 
 
@@ -140,7 +140,7 @@ def treasury_fan_command(
         data=answer,
         text=lambda language: _debt_fan_terminal_text(answer, language),
         tables=treasury_answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
-        files=charts.debt_fan_files(answer),
+        files=charts.debt_fan_files(answer, command_language(click.get_current_context())),
     )
 
 
@@ -235,6 +235,9 @@ def finance(
     centre: str, target: float, paths: int, seed: int, sovereign: str | None, route: str
 ) -> CommandResult:
     """Finance a compute centre, and show its three ways onto the public books."""
+    import polars as pl
+
+    from commonwatt.report.charts import chart_svg_file
     from commonwatt.treasury.usecases import charts
     from commonwatt.treasury.usecases.fan import FanOptions
     from commonwatt.treasury.usecases.finance import (
@@ -249,8 +252,13 @@ def finance(
         # At least a thousand: the outer quantiles of fewer paths rest on a handful of draws.
         options = FanOptions(paths=max(paths, 1000), seed=seed)
         answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
-        files["debt_with_and_without.svg"] = charts.debt_with_and_without_need_chart(
-            answer["sovereign"]
+        files["debt_with_and_without.svg"] = chart_svg_file(
+            charts.debt_with_and_without_need_chart(),
+            charts.debt_with_and_without_need_frame(
+                pl.DataFrame(answer["sovereign"]["fan_with"]),
+                pl.DataFrame(answer["sovereign"]["fan_without"]),
+            ),
+            command_language(click.get_current_context()),
         )
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(

@@ -24,8 +24,9 @@
     │   ├── NetworkError           37   regions that must meet are not connected
     │   ├── SeriesError            38   an hourly series lacks hours or years
     │   ├── ClaimsError            39   a claims file cannot be audited
-    │   └── (wings add theirs below, 41 and up)
+    │   └── (wings add theirs below, 42 and up)
     ├── InfeasibleError            40   the limits cannot all hold
+    ├── AbsentPartError            41   a part of a study was asked for and is absent
     ├── IdentityError              50   a conservation law did not close (a bug)
     ├── CatalogueError             51   a figure or a column is declared twice or not at all
     ├── StoreError                 56   a database cannot be opened or read

@@ -20,7 +20,6 @@ DISTRIBUTION_OF_MODULE = {
     "multipart": "python-multipart",
     "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",
-    "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
 }
 _PACKAGE = "commonwatt"

@@ -221,12 +221,19 @@ def _fault_of_exception(error: BaseException) -> MachineFault | None:
     is_thread_refused = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
     if is_thread_refused or isinstance(error, MemoryError):
         return MachineFault.NO_PROCESS
+    return _fault_of_library_error(error)
+
+
+def _fault_of_library_error(error: BaseException) -> MachineFault | None:
     # By name: core imports no database, and a library that is not loaded has raised nothing.
     match type(error).__module__.partition(".")[0]:
         case "sqlite3":
             return _FAULT_OF_SQLITE_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         case "psycopg":
             return _fault_of_postgresql_error(error)
+        case "sqlalchemy":
+            # Every connection of the pool is in use, and has been for as long as is waited.
+            return MachineFault.UNREACHABLE if type(error).__name__ == "TimeoutError" else None
         case "polars" | "builtins":
             number = _RUST_OS_ERROR.search(str(error))
             return _FAULT_OF_ERRNO.get(int(number[1])) if number else None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from commonwatt.core.errors import StorageError
 from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, machine_faults_as_storage_errors
 from commonwatt.core.log import LogEvent, log_event
+from commonwatt.core.spreadsheets import write_spreadsheet_csv
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,14 +36,24 @@ def save_frame_as_parquet_and_csv(
 ) -> tuple[Path, Path]:
     """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.
 
-    Each file appears under its name only once it is complete.
+    Each file appears under its name only once it is complete. No text in the CSV runs as a
+    formula where a spreadsheet opens it.
     """
-    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    csv = folder / f"{name}.csv"
+    parquet = save_frame_as_parquet(frame, folder, name, synced=synced)
+    with file_draft(csv, synced=synced) as draft:
+        write_spreadsheet_csv(frame, draft)
+    return parquet, csv
+
+
+def save_frame_as_parquet(
+    frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
+) -> Path:
+    """Write `frame` as `name`.parquet under `folder`, whole or not at all; return its path."""
+    parquet = folder / f"{name}.parquet"
     with file_draft(parquet, synced=synced) as draft:
         frame.write_parquet(draft, compression="zstd", statistics=False)
-    with file_draft(csv, synced=synced) as draft:
-        frame.write_csv(draft)
-    return parquet, csv
+    return parquet
 
 
 def save_text(text: str, path: Path, *, mode: int = 0o666, synced: bool = True) -> Path:

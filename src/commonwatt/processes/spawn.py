@@ -38,6 +38,7 @@ class ProcessKind(StrEnum):
     ISOLATED_JOB = "isolated-job"
     NODE_RESET = "node-reset"
     NODE_TEST = "node-test"
+    REPORT_PRINT = "report-print"
     SCHEDULER = "scheduler"
     TEXT_RECOGNITION = "text-recognition"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import jinja2
+from markupsafe import Markup
 
 from commonwatt.core.messages import translate
-from commonwatt.report.model import Report
+from commonwatt.report.charts.svg import chart_styles
+from commonwatt.report.model import FigureOrigin, Report
 
 
 def render_report_html(report: Report) -> str:
@@ -30,8 +32,20 @@ def render_report_html(report: Report) -> str:
         report=report,
         t=translate_report_word,
         known=known,
+        # Ours, and shipped with the package: nothing of a reader's stands in it.
+        chart_styles=Markup(chart_styles()),  # noqa: S704
+        groups=_origins_by_group(report),
+        faces={origin.name: origin.face for origin in report.origins},
         anchor=report_figure_origin_anchor,
     )
+
+
+def _origins_by_group(report: Report) -> dict[str, list[FigureOrigin]]:
+    """Return the origins under the names of their groups, in the order that these come first."""
+    groups: dict[str, list[FigureOrigin]] = {}
+    for origin in report.origins:
+        groups.setdefault(origin.group, []).append(origin)
+    return groups
 
 
 def report_figure_origin_anchor(name: str) -> str:

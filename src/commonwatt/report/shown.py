@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import polars as pl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.measures import (
     Measure,
@@ -18,7 +16,11 @@ from commonwatt.catalogue.measures import (
 from commonwatt.catalogue.shared import SOURCE
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
+from commonwatt.report.charts import Chart, chart_html, chart_panels_html, chart_points
 from commonwatt.report.model import ReportFact, ReportFigure, ReportTable
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -78,7 +80,7 @@ def report_table_of_rows(
         currency: The money of the run, where a column is in a country's own.
     """
     # Taken into a list, because rows may be an iterator and are gone through twice.
-    records = list(rows.iter_rows(named=True)) if isinstance(rows, pl.DataFrame) else list(rows)
+    records = _records_of_rows(rows)
     shown = [table.column(name) for name in columns] or list(table.columns)
     known = cells_of or {}
     return ReportTable(
@@ -103,16 +105,64 @@ def report_table_of_rows(
     )
 
 
-def report_figure(
-    name: str,
+def report_table_of_criteria(
     table: TableSchema,
-    rows: pl.DataFrame | Rows,
+    rows: Sequence[Mapping[str, Any]],
     language: str,
     *,
     title: Message,
-    caption: str | Message,
-    svg: str,
+    choices: Sequence[str],
+    groups: Sequence[tuple[str, Sequence[str]]],
+    origin: Callable[[Mapping[str, Any], str], str],
+    note: str | Message = "",
+    currency: str = "",
+) -> ReportTable:
+    """Return a table turned on its side: a row for each criterion, a column for each choice.
+
+    So set, a dozen criteria fit on paper, and each group of them has what it is of above it.
+
+    Args:
+        table: The declaration of the table.
+        rows: Its rows, one for each choice.
+        language: The reader's language.
+        title: What the reader is shown above it.
+        choices: Headings of the columns.
+        groups: What the figures are of, and the columns of the declaration that are of it.
+        origin: Gives the origin of a cell from its row and its column.
+        note: What stands below it.
+        currency: The money of the run, where a column is in a country's own.
+    """
+    columns = [(extent, name) for extent, names in groups for name in names]
+    starts = {names[0]: extent for extent, names in groups if names}
+    return ReportTable(
+        title=title.translate(language),
+        headings=["", *choices],
+        rows=[
+            [
+                measure_heading(table.column(name), language, currency=currency),
+                *(
+                    measure_cell_text(row[name], table.column(name), language, currency=currency)
+                    for row in rows
+                ),
+            ]
+            for _, name in columns
+        ],
+        note=_report_note_text(note, language),
+        of=f"table.{table.name}",
+        cells_of=[["", *(origin(row, name) for row in rows)] for _, name in columns],
+        extents=[starts.get(name, "") for _, name in columns],
+    )
+
+
+def report_figure(
+    name: str,
+    chart: Chart,
+    table: TableSchema,
+    frame: pl.DataFrame,
+    language: str,
+    *,
     columns: Sequence[str] = (),
+    listed: pl.DataFrame | Rows | None = None,
     of: str = "",
     currency: str = "",
 ) -> ReportFigure:
@@ -120,23 +170,72 @@ def report_figure(
 
     Args:
         name: Its anchor on the page.
-        table: The declaration of the table that it draws.
-        rows: What it draws, labels already in the reader's language.
+        chart: How its table is drawn.
+        table: The declaration of the table.
+        frame: What it draws, labels already in the reader's language.
         language: The reader's language.
-        title: Its heading.
-        caption: What it shows, and under which definition.
-        svg: The drawing.
+        columns: Names of the columns to list, in order; all where none is said.
+        listed: What is listed behind the chart, where that is not what it draws.
+        of: Its name among the run's origins; `table.<name>` where none is said.
+        currency: The money of the run, where a column is in a country's own.
+    """
+    points = chart_points(chart, frame, language)
+    return ReportFigure(
+        name=name,
+        title=points.heading,
+        caption=points.caption,
+        svg=chart_html(points),
+        table=report_table_of_rows(
+            table,
+            frame if listed is None else listed,
+            language,
+            title=chart.title,
+            columns=columns,
+            of=of,
+            currency=currency,
+        ),
+    )
+
+
+def report_panels_figure(
+    name: str,
+    charts: Sequence[Chart],
+    table: TableSchema,
+    frame: pl.DataFrame,
+    language: str,
+    *,
+    title: Message,
+    finding: Message | None = None,
+    caption: Message,
+    columns: Sequence[str] = (),
+    of: str = "",
+    currency: str = "",
+) -> ReportFigure:
+    """Return several small charts over one table as one figure, with the table behind it.
+
+    Args:
+        name: Its anchor on the page.
+        charts: One for each panel.
+        table: The declaration of the table.
+        frame: What they draw, labels already in the reader's language.
+        language: The reader's language.
+        title: What they are of.
+        finding: What is to be seen in them; the heading where there is one.
+        caption: What is drawn, under which definition.
         columns: Names of the columns to list, in order; all where none is said.
         of: Its name among the run's origins; `table.<name>` where none is said.
         currency: The money of the run, where a column is in a country's own.
     """
+    panels = [chart_points(chart, frame, language) for chart in charts]
+    heading = (finding or title).translate(language)
+    words = caption.translate(language)
     return ReportFigure(
         name=name,
-        title=title.translate(language),
-        caption=_report_note_text(caption, language),
-        svg=svg,
+        title=heading,
+        caption=words,
+        svg=chart_panels_html(panels, heading, words),
         table=report_table_of_rows(
-            table, rows, language, title=title, columns=columns, of=of, currency=currency
+            table, frame, language, title=title, columns=columns, of=of, currency=currency
         ),
     )
 
@@ -161,3 +260,10 @@ def report_sources_table(
 
 def _report_note_text(note: str | Message, language: str) -> str:
     return note.translate(language) if isinstance(note, Message) else note
+
+
+def _records_of_rows(rows: pl.DataFrame | Rows) -> list[Mapping[str, Any]]:
+    # Late: the console starts without what reads tables.
+    import polars as pl  # noqa: PLC0415
+
+    return list(rows.iter_rows(named=True) if isinstance(rows, pl.DataFrame) else rows)

@@ -32,7 +32,13 @@ import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.faults import machine_faults_as_storage_errors
-from commonwatt.core.files import save_frame_as_parquet_and_csv, save_text, sync_folder, sync_tree
+from commonwatt.core.files import (
+    save_frame_as_parquet,
+    save_frame_as_parquet_and_csv,
+    save_text,
+    sync_folder,
+    sync_tree,
+)
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
@@ -132,16 +138,24 @@ class RunDraft:
 
     def add_table(self, name: str, frame: pl.DataFrame, *, as_csv: bool = True) -> None:
         """Write a table as Parquet under `tables/`, and as CSV where people read it."""
-        parquet, csv = save_frame_as_parquet_and_csv(frame, self.folder / "tables", name)
-        if not as_csv:
-            csv.unlink()
+        folder = self.folder / "tables"
+        # Not forced to the device one by one: the whole draft is, before it is given its name.
+        if as_csv:
+            parquet, _ = save_frame_as_parquet_and_csv(frame, folder, name, synced=False)
+        else:
+            parquet = save_frame_as_parquet(frame, folder, name, synced=False)
         self.tables.append(
             {"name": name, "rows": frame.height, "parquet_sha256": file_sha256(parquet)}
         )
 
+    @property
+    def parquet_sha256_by_table(self) -> dict[str, str]:
+        """The digest of each table that was written."""
+        return {table["name"]: table["parquet_sha256"] for table in self.tables}
+
     def add_text(self, name: str, text: str) -> None:
         """Write a text file such as the report."""
-        path = save_text(text, self.folder / name)
+        path = save_text(text, self.folder / name, synced=False)
         self.texts.append({"name": name, "sha256": file_sha256(path)})
 
 

@@ -18,13 +18,15 @@ from commonwatt.study.comparison import (
     BreakEvenStageInputs,
     break_even_points_of_stage,
 )
-from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
+from commonwatt.study.effect_measures import EFFECT_FIGURES
+from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage
 from commonwatt.study.stages.sites import (
     study_cost_input_site_titles,
 )
+from commonwatt.study.tables import PROGRAMME
 
 ALTERNATIVE_FIGURES = (
     "cost_usd_per_gpu_hour",
@@ -35,7 +37,12 @@ ALTERNATIVE_FIGURES = (
     "capital_usd_mn",
     "running_usd_mn_a_year",
 )
-DEBT_FIGURES = ("borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_share")
+DEBT_FIGURES = (
+    "borrowing_bn",
+    "debt_gdp_share",
+    "debt_running_borrowed_gdp_share",
+    *EFFECT_FIGURES,
+)
 FIGURES = (*ALTERNATIVE_FIGURES, *DEBT_FIGURES)
 Row = dict[str, Any]
 ReportProgress = Callable[[Message], None]
@@ -135,48 +142,83 @@ def compare_alternatives(
     )
 
 
+def compute_alternative_base_case(
+    programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
+) -> BaseCase:
+    """Return the run and the costs of one alternative.
+
+    Raises:
+        ProgrammeError: Its changes leave faults; the alternative is named.
+        TraceError: A job could never run in it; likewise.
+    """
+    changed = programme.alternative(name)
+    with programme.naming_alternative(name):
+        return compute_base_case(changed, stages, report_progress, name)
+
+
 def _computed_alternative(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
-    base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
-    if base_case.sites is None:
+    base_case = compute_alternative_base_case(programme, name, stages, report_progress)
+    cost = alternative_cost_stage(base_case, programme.file.seed, stages)
+    if cost is None:
         return None
     label = str(programme.file.alternatives[name].label)
-    cost = stages.get_or_compute(
-        ALTERNATIVE_COST_STAGE,
-        AlternativeCostStageInputs(
-            sites=tuple(base_case.sites),
-            measured=base_case.fleet.value("measured"),
-            seed=programme.file.seed,
-        ),
-    )
-    row = {"name": name, "alternative": label} | _alternative_figures_row(base_case, cost)
+    row = {"name": name, "alternative": label} | alternative_figures_row(base_case, cost)
     return Alternative(name=name, label=label, base_case=base_case, cost_stage=cost, row=row)
 
 
-def _alternative_figures_row(base_case: BaseCase, cost: StageResult) -> Row:
+def alternative_cost_stage(
+    base_case: BaseCase, seed: int, stages: StageStore
+) -> StageResult | None:
+    """Return the cost of a GPU-hour over all sites, or None where a site has no cost."""
+    if base_case.sites is None:
+        return None
+    return stages.get_or_compute(
+        ALTERNATIVE_COST_STAGE,
+        AlternativeCostStageInputs(
+            sites=tuple(base_case.sites), measured=base_case.fleet.value("measured"), seed=seed
+        ),
+    )
+
+
+def alternative_figures_row(base_case: BaseCase, cost: StageResult | None) -> Row:
+    """Return the figures of an alternative, or of the programme; without cost those of its run."""
     figures = fleet_metrics_of_stage(base_case.fleet)
-    return {
-        "gpus": figures.gpus,
+    costs = cost and {
         "cost_usd_per_gpu_hour": cost.data["at_medians"],
         "cost_p5_usd_per_gpu_hour": cost.data["p5"],
         "cost_p95_usd_per_gpu_hour": cost.data["p95"],
+    }
+    return {
+        "gpus": figures.gpus,
+        **(costs or {}),
         "utilisation_share": figures.utilisation_share,
         "mean_queue_delay_h": figures.all.mean_queue_delay_s / 3600,
         "mean_rtt_ms": base_case.fleet.data["mean_rtt_ms"],
         "carbon_g_per_gpu_hour": _carbon_g_per_gpu_hour(base_case),
         "capital_usd_mn": sum(row["capital_usd_mn"] for row in base_case.capital),
         "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in base_case.capital),
-    } | (base_case.variant_stage.data if base_case.variant_stage is not None else {})
+    } | _debt_figures_row(base_case)
 
 
-def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
-    """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
+def _debt_figures_row(base_case: BaseCase) -> Row:
+    """Return debt and both sides of its change; empty where nobody borrows."""
+    if base_case.variant_stage is None or base_case.effect_stage is None:
+        return {}
+    return {**base_case.variant_stage.data, **base_case.effect_stage.data["last"]}
+
+
+def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
+    """Return the carbon of a GPU-hour in the window, idle draw included [g].
+
+    None where no GPU was held in the window: nought would call such an alternative clean.
+    """
     rows = [row for row in base_case.fleet.data["measured"] if row["held_gpu_h"]]
     # Weighted by the time held: the mean of the sites' rates would count an idle site like a busy
     # one.
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
-    return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
+    return grams / sum(row["held_gpu_h"] for row in rows) if rows else None
 
 
 def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
@@ -214,6 +256,21 @@ def alternatives_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
             comparison.break_even_rows
         ),
     }
+
+
+def debt_effect_tables(
+    base_case: BaseCase, comparison: Comparison | None
+) -> dict[str, pl.DataFrame]:
+    """Return what the programme and its alternatives do to debt and reserves, year by year."""
+    cases = [(PROGRAMME, base_case)]
+    cases += [(each.name, each.base_case) for each in comparison.alternatives] if comparison else []
+    rows = [
+        {"variant": name} | year
+        for name, case in cases
+        if case.effect_stage is not None
+        for year in case.effect_stage.data["years"]
+    ]
+    return {FUNDING_EFFECT.name: FUNDING_EFFECT.frame_from_rows(rows)} if rows else {}
 
 
 def alternatives_headline_figures(comparison: Comparison) -> Row:

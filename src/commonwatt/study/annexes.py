@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from commonwatt.core.messages import Message, translations_sha256
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.runs.inputs import StatesInputs
+from commonwatt.study.absent import AbsentPart
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 
@@ -33,12 +35,12 @@ class Annex:
     Args:
         section: What the report shows.
         tables: Its tables, by name.
-        absent_because: Why this machine could not make it; the section then says the same.
+        absent: What of it this machine could not make; the section then says the same.
     """
 
     section: ReportSection
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
-    absent_because: Message | None = None
+    absent: AbsentPart | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +85,23 @@ def programme_project_and_model_annexes(
             on=on, seed=programme.file.seed, language=language, translations=words, part=part
         )
         result = stages.get_or_compute(stage, inputs, partial(report_progress, progress))
-        annex = _annex_of_stage(result)
-        if annex.absent_because is not None:
-            report_progress(annex.absent_because)
-        yield annex
+        yield _annex_of_stage(result, part)
 
 
-def _annex_of_stage(stage: StageResult) -> Annex:
-    absent = stage.data["absent_because"]
+def _annex_of_stage(stage: StageResult, part: str) -> Annex:
+    absent = stage.data["absent"]
     section = ReportSection.from_data(stage.data["section"])
     return Annex(
         section=_study_section_with_lineage_links(section, next(iter(stage.tables), "")),
         tables=stage.tables,
-        absent_because=None if absent is None else Message(absent["text"], absent["values"]),
+        absent=absent
+        and AbsentPart(
+            part=part,
+            title=Message("{title}", {"title": section.title}),
+            reason=Message(**absent["reason"]),
+            remedy=Message(**absent["remedy"]),
+            is_asked_for=True,
+        ),
     )
 
 
@@ -111,10 +117,14 @@ def _example_project_stage_result(inputs: AnnexStageInputs) -> StageResult:
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         title = Message("Use data without seeing it: a data project")
         return _absent_annex_stage_result(title, "sandbox", error, inputs.language)
+    reason = Message("No job was run: this machine cannot isolate one. {why}")
     return StageResult(
-        data={"section": made.section.as_data(), "absent_because": None},
+        data={
+            "section": made.section.as_data(),
+            "absent": made.no_job and _absence_data(reason, made.no_job, inputs.language),
+        },
         tables=made.tables,
-        is_partial=made.is_partial,
+        is_partial=made.no_job is not None,
     )
 
 
@@ -129,7 +139,7 @@ def _example_models_stage_result(inputs: AnnexStageInputs) -> StageResult:
         return _absent_annex_stage_result(
             Message("Medical models"), "clinic", error, inputs.language
         )
-    return StageResult(data={"section": section.as_data(), "absent_because": None}, tables=tables)
+    return StageResult(data={"section": section.as_data(), "absent": None}, tables=tables)
 
 
 PROJECT_STAGE = Stage(name=EXAMPLE_PROJECT, compute=_example_project_stage_result)
@@ -141,16 +151,31 @@ def _absent_annex_stage_result(
 ) -> StageResult:
     if isinstance(error, ModuleNotFoundError):
         error = missing_extra_error(error)
-    # Of a foreign error only the kind: its words may quote what it was reading.
-    why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
-    reason = Message("This section could not be made on this machine: {why}", {"why": why})
+    reason = Message("This section could not be made on this machine: {why}")
+    absence = _absence_data(reason, error, language)
     section = ReportSection(
-        name=name, title=title.translate(language), lede=reason.translate(language)
+        name=name,
+        title=title.translate(language),
+        lede=" ".join(Message(**absence[key]).translate(language) for key in ("reason", "remedy")),
     )
     # Not kept: what is missing today may be installed tomorrow.
-    return StageResult(
-        data={"section": section.as_data(), "absent_because": asdict(reason)}, is_partial=True
-    )
+    return StageResult(data={"section": section.as_data(), "absent": absence}, is_partial=True)
+
+
+def _absence_data(reason: Message, error: Exception, language: str) -> dict[str, Any]:
+    """Return reason and remedy of what is absent, as plain values."""
+    remedy = Message("Study the programme on another machine, or leave it out.")
+    # Of a foreign error only the kind: its words may quote what it was reading.
+    why = type(error).__name__
+    if isinstance(error, CommonwattError):
+        cause = CommonwattError(error.where, found=error.found, wanted=error.wanted)
+        why = cause.translate(language)
+        if error.remedy:
+            remedy = error.remedy if isinstance(error.remedy, Message) else Message(error.remedy)
+    return {
+        "reason": asdict(Message(reason.text, {"why": why})),
+        "remedy": asdict(remedy),
+    }
 
 
 def _study_section_with_lineage_links(section: ReportSection, table: str) -> ReportSection:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import measure_heading, measure_shown_value, measure_value_text
+from commonwatt.catalogue.measures import measure_label_message, measure_value_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
-from commonwatt.core.messages import translate
-from commonwatt.report.theme import PALETTE, report_chart_svg
+from commonwatt.core.messages import Message
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries
 from commonwatt.study.measures import ALTERNATIVES
 
-Rows = list[dict[str, Any]]
 PANELS = (
     "cost_usd_per_gpu_hour",
     "utilisation_share",
@@ -24,54 +22,72 @@ PANELS = (
     "running_usd_mn_a_year",
     "debt_running_borrowed_gdp_share",
 )
-PANEL_WIDTH = 215
 
 
-def study_alternatives_panel_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
+def study_alternatives_panel_charts(columns: Sequence[str], *, currency: str = "") -> list[Chart]:
     """Return the alternatives in one small panel for each criterion.
 
     Args:
-        rows: Their figures, labels in the reader's language.
-        language: The reader's language.
+        columns: Criteria that every alternative has; an absent bar reads as the best of all.
         currency: The money that is borrowed; empty where nobody borrows.
     """
-    # A criterion that one alternative lacks is left out whole: an absent bar reads as the best of
-    # all.
-    known = [name for name in PANELS if all(row.get(name) is not None for row in rows)]
-    panels = [_alternative_measure_panel_chart(rows, name, language, currency) for name in known]
-    lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
-    costs = "; ".join(
-        f"{row['alternative']} "
-        f"{measure_value_text(row['cost_usd_per_gpu_hour'], GPU_HOUR_COST, language)}"
-        for row in rows
-    )
-    head = translate("Trade-offs of the alternatives:", language)
-    return report_chart_svg(alt.vconcat(*lines), description=f"{head} {costs}")
+    return [
+        Chart(
+            name=f"alternatives-{name.replace('_', '-')}",
+            title=measure_label_message(ALTERNATIVES.column(name)),
+            caption=Message("One criterion on its own scale."),
+            # The debt is large and the difference small: a place, and no length from nought.
+            form=ChartForm.POINTS if name == "debt_running_borrowed_gdp_share" else ChartForm.BARS,
+            table="alternatives",
+            x="alternative",
+            series=[ChartSeries(name, "")],
+            measure=ALTERNATIVES.column(name),
+            currency=currency,
+            are_values_written=True,
+        )
+        for name in PANELS
+        if name in columns
+    ]
 
 
-def _alternative_measure_panel_chart(
-    alternative_rows: Rows, name: str, language: str, currency: str
-) -> Any:
-    column = ALTERNATIVES.column(name)
-    frame = pl.DataFrame(
-        [
-            {
-                "alternative": row["alternative"],
-                "value": measure_shown_value(row[name], column, language, currency=currency),
-            }
-            for row in alternative_rows
-        ]
+def study_alternatives_cost_chart() -> Chart:
+    """Return what a GPU-hour costs under each alternative, with its band."""
+    return Chart(
+        name="alternatives",
+        title=Message("Other ways to build it"),
+        caption=Message(
+            "What a GPU-hour costs under each alternative: a bar from the 5th to the 95th "
+            "percentile of all inputs, a dot at the medians."
+        ),
+        form=ChartForm.RANGES,
+        table="alternatives",
+        x="alternative",
+        measure=GPU_HOUR_COST,
+        series=[
+            ChartSeries(
+                "cost_usd_per_gpu_hour",
+                Message("at the medians, with its 90 % interval"),
+                low="cost_p5_usd_per_gpu_hour",
+                high="cost_p95_usd_per_gpu_hour",
+            )
+        ],
+        finding=cheapest_alternative,
     )
-    title = measure_heading(column, language, currency=currency)
-    narrow = name == "debt_running_borrowed_gdp_share"  # the debt is large, the difference small
-    x = alt.X("value:Q", title=title, scale=alt.Scale(zero=not narrow))
-    # In the order of the file in each panel; Vega would sort by name.
-    y = alt.Y("alternative:N", sort=None, title=None)
-    base = alt.Chart(frame)
-    drawn = base.mark_point(filled=True, size=70) if narrow else base.mark_bar(height=12)
-    colour = alt.Color(
-        "alternative:N", sort=None, legend=None, scale=alt.Scale(range=list(PALETTE))
+
+
+def cheapest_alternative(alternatives: pl.DataFrame, language: str) -> Message | None:
+    """Return which alternative is cheapest, before which other."""
+    if alternatives.height < 2:
+        return None
+    first, second = (
+        alternatives.sort("cost_usd_per_gpu_hour", maintain_order=True)
+        .head(2)
+        .iter_rows(named=True)
     )
-    return drawn.encode(x=x, y=y, color=colour).properties(
-        width=PANEL_WIDTH, height=24 * len(alternative_rows)
-    )
+    values = {
+        "best": first["alternative"],
+        "low": measure_value_text(first["cost_usd_per_gpu_hour"], GPU_HOUR_COST, language),
+        "second": second["alternative"],
+        "high": measure_value_text(second["cost_usd_per_gpu_hour"], GPU_HOUR_COST, language),
+    }
+    return Message("“{best}” is cheapest at {low}, before “{second}” at {high}", values)

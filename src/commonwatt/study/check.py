@@ -32,6 +32,11 @@ from commonwatt.study.formulas.evaluate import (
     study_figure_formula_value,
     study_figure_label,
 )
+from commonwatt.study.formulas.extents import (
+    study_figure_basis_message,
+    study_figure_extent_message,
+    study_figure_face_text,
+)
 from commonwatt.study.formulas.identities import study_table_law_differences
 from commonwatt.study.tables import BASIS, BASIS_SITES
 
@@ -58,6 +63,10 @@ HEADLINE: Final[Mapping[str, str]] = {  # key of the headline: the figure that i
 # pass.
 _LINK: Final = re.compile(r'<a class="of" href="#([^"]+)">([^<]*)</a>')
 _FACT: Final = re.compile(r'<dt>([^<]*)</dt><dd><a class="of" href="#([^"]+)">')
+# A fact without a face is matched by the empty one, which no figure has.
+_FACT_FACE: Final = re.compile(
+    r'</dt><dd><a class="of" href="#([^"]+)">[^<]*</a></dd>(?:<dd class="face">([^<]*)</dd>)?'
+)
 _ORIGIN: Final = re.compile(r'<div class="came" id="([^"]+)">(.*?)</dl></div>', re.DOTALL)
 
 
@@ -151,14 +160,16 @@ def _study_figure_faults(
             "label": str(study_figure_label(use, tables)),
             "shown": measure_value_text(value, use.formula.form, currency=currency),
             "unit": use.unit.replace(CURRENCY, currency),
+            "extent": str(study_figure_extent_message(use, tables)),
+            "basis": str(study_figure_basis_message(use)),
             "formula": use.formula.sentence.translate("en"),
             "expression": use.expression,
             "tables": list(use.formula.tables),
             "table": use.formula.holds,
         }
         for what, right in wanted.items():
-            if figure[what] != right:
-                yield _figure_differs_fault(use.name, what, figure[what], right)
+            if figure.get(what) != right:
+                yield _figure_differs_fault(use.name, what, figure.get(what), right)
         if not is_same_study_figure_value(figure["value"], value):
             yield _figure_differs_fault(use.name, "value", figure["value"], value)
 
@@ -255,6 +266,11 @@ def _study_report_page_figure_faults(
         yield from _figure_origin_faults(
             use, html.unescape(origins[at]), values[use.name], language, currency, tables
         )
+    for at, text in _FACT_FACE.findall(page_html):
+        if at in by_anchor:
+            face = study_figure_face_text(by_anchor[at], tables, language)
+            if html.unescape(text) != face:
+                yield _study_page_figure_mismatch(by_anchor[at].name, text, face)
     # In Chinese a label takes words of the programme file, which a run names by its digest and does
     # not hold.
     if language == "en":
@@ -276,6 +292,7 @@ def _figure_origin_faults(
     shown = measure_value_text(value, use.formula.form, language, currency=currency)
     wanted = [
         f": {shown}</a>",
+        f"<dd>{study_figure_face_text(use, tables, language)}</dd>",
         f"<dd>{use.formula.sentence.translate(language)}</dd>",
         f"<code>{use.expression}</code>",
     ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
+from commonwatt.study.doubt import largest_cost_doubt
 from commonwatt.study.mix import study_site_mix
 from commonwatt.study.stages.sites import StudyCostedSite
 
@@ -54,7 +55,14 @@ def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
     """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
     mix = study_site_mix(list(inputs.sites))
     drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed))
-    return StageResult(data={"at_medians": mix.gpu_hour_usd(), "p5": drawn.p5, "p95": drawn.p95})
+    return StageResult(
+        data={
+            "at_medians": mix.gpu_hour_usd(),
+            "p5": drawn.p5,
+            "p95": drawn.p95,
+            "doubt": asdict(largest_cost_doubt(inputs.sites)),
+        }
+    )
 
 
 def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -16,18 +16,25 @@ from commonwatt.catalogue.measures import CURRENCY, measure_value_text
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import FigureOrigin
-from commonwatt.runs import StageResult
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
+from commonwatt.study.effect_measures import EFFECT_FIGURES
 from commonwatt.study.formulas.assembled import StudyBasis
+from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
     study_figure_formula_uses,
     study_figure_label,
 )
+from commonwatt.study.formulas.extents import (
+    study_figure_basis_message,
+    study_figure_extent_message,
+)
+from commonwatt.study.measures import FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
@@ -76,6 +83,17 @@ TABLE_SENTENCES: Mapping[str, Message] = {
 OF_EXAMPLES = Message(
     "What the example data project and the example models showed when they were run."
 )
+# By the first part of a node's name, in the order of the appendix.
+GROUPS: Final[Mapping[str, Message]] = {
+    "figure": Message("Figures and their formulas"),
+    CELL: Message("Inputs of the cost, with their sources"),
+    ROOT: Message("What the programme file states"),
+    "country": Message("Sources of the country's accounts"),
+    "input": Message("Files that were read"),
+    "shipped": Message("Examples that are shipped"),
+    "table": Message("Tables of the run"),
+    "stage": Message("Steps of the computation"),
+}
 Tables = Mapping[str, pl.DataFrame]
 
 
@@ -95,6 +113,7 @@ class FigureNode:
         source: Where an input comes from.
         dated: Date of that source.
         confidence: How far an input may be trusted.
+        extent: How much it is of and of which time; None for an input.
         inputs: Names of what it was computed from.
     """
 
@@ -109,7 +128,15 @@ class FigureNode:
     source: str = ""
     dated: str = ""
     confidence: str = ""
+    extent: Message | None = None
     inputs: list[str] = field(default_factory=list[str])
+
+    def face_text(self, language: str = "en") -> str:
+        """Return scale, period and basis, as they stand beside the value; nothing for an input."""
+        if self.use is None or self.extent is None:
+            return ""
+        basis = study_figure_basis_message(self.use).translate(language)
+        return f"{self.extent.translate(language)}; {basis}"
 
     def shown_text(self, language: str = "en") -> str:
         """Return the value with its unit, as the report shows it."""
@@ -133,6 +160,8 @@ class FigureNode:
             "value": self.value,
             "shown": self.shown_text(),
             "unit": use.unit.replace(CURRENCY, self.currency) if use else "",
+            "extent": str(self.extent or ""),
+            "basis": str(study_figure_basis_message(use)) if use else "",
             "formula": self.formula_sentence(),
             "expression": use.expression if use else "",
             "tables": list(use.formula.tables) if use else [],
@@ -149,8 +178,8 @@ def study_figures(
     result: StudyResult,
     compared: Comparison | None,
     basis: StudyBasis,
-    tables: Tables,
-    lineage_by_key: Mapping[str, StageResult],
+    written: Mapping[str, WrittenTable],
+    stages: StageStore,
 ) -> list[FigureNode]:
     """Return every figure and every input of a study; inputs of a node are among them.
 
@@ -159,12 +188,16 @@ def study_figures(
         result: What its stages computed.
         compared: Its alternatives.
         basis: What the figures are evaluated over.
-        tables: Every table of the run, those of the basis among them.
-        lineage_by_key: Every stage that the run opened, by its key.
+        written: Every table of the run as it was written, those of the basis among them.
+        stages: The stages that the run opened.
 
     Raises:
         IdentityError: A figure has no formula, or its formula gives another value.
     """
+    tables, lineage_by_key = (
+        {name: table.frame for name, table in written.items()},
+        stages.lineage_by_key,
+    )
     options = compared.alternatives if compared else []
     nodes = [
         *_programme_file_figure_nodes(programme),
@@ -180,7 +213,7 @@ def study_figures(
         *_study_stage_figure_nodes(result, compared, lineage_by_key, unique),
         *_example_figure_nodes(lineage_by_key),
         *_run_table_figure_nodes(tables, basis, result, compared, lineage_by_key, unique),
-        *_evaluated_figure_nodes(result, options, tables),
+        *_evaluated_figure_nodes(result, options, written, stages),
     ):
         unique[node.name] = node
     return list(unique.values())
@@ -194,15 +227,27 @@ def study_programme_figure_origins(
     return [
         FigureOrigin(
             name=node.name,
+            group=_figure_group(node).translate(language),
             label=labels[node.name],
             shown=node.shown_text(language),
+            face=node.face_text(language),
             formula=node.formula_sentence(language),
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
         )
-        for node in nodes
+        # What a reader looks for first stands first: the figures, then what was put in.
+        for node in sorted(nodes, key=lambda node: list(GROUPS.values()).index(_figure_group(node)))
     ]
+
+
+def _figure_group(node: FigureNode) -> Message:
+    """Return what kind of thing a node is."""
+    if node.use is not None:
+        return GROUPS["figure"]
+    # The change of an alternative is written in the programme file as everything else there is.
+    kind = node.name.split(".", maxsplit=1)[0]
+    return GROUPS.get(kind, GROUPS[ROOT])
 
 
 def _study_figure_label_text(node: FigureNode, words: Mapping[str, str], language: str) -> str:
@@ -286,9 +331,13 @@ def _programme_cost_input_figure_nodes(
 
 
 def _evaluated_figure_nodes(
-    result: StudyResult, options: list[Alternative], tables: Tables
+    result: StudyResult,
+    options: list[Alternative],
+    written: Mapping[str, WrittenTable],
+    stages: StageStore,
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
+    tables = {name: table.frame for name, table in written.items()}
     computed = _study_stage_figure_values_by_name(result, options)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in study_figure_formula_uses(tables)}
@@ -297,8 +346,13 @@ def _evaluated_figure_nodes(
     if set(uses) != set(computed):
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
+    # Books of its own over the same folder: a check is no stage of the study, in no lineage of it.
+    by_formula = study_figure_formula_values(
+        uses.values(), written, StageStore(stages.folder.parent)
+    )
     for name, use in uses.items():
-        check_figure_value(use, computed[name], tables)
+        # Cached is what the formula gives, and never that the two agree: that is asked each time.
+        check_figure_value(name, computed[name], by_formula[name])
         yield FigureNode(
             name=name,
             label=study_figure_label(use, tables),
@@ -306,6 +360,7 @@ def _evaluated_figure_nodes(
             use=use,
             currency=currency,
             table=use.formula.holds,
+            extent=study_figure_extent_message(use, tables),
             inputs=[f"table.{table}" for table in use.formula.tables],
         )
 
@@ -328,6 +383,9 @@ def _study_stage_figure_values_by_name(
         values |= _study_funding_figure_values_by_name(result.funding.data)
         for row in result.base_case.capital:
             values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
+    if result.base_case.effect_stage is not None:
+        last = result.base_case.effect_stage.data["last"]
+        values |= {f"funding.{key}": last[key] for key in EFFECT_FIGURES}
     for option in options:
         above = f"alternative.{option.name}"
         values |= _study_site_use_figure_values_by_name(above, option.base_case)
@@ -488,14 +546,25 @@ def _run_table_figure_nodes(
         "fleet": [result.base_case.fleet, *result.compared_fleets],
         "cost": [result.cost],
         "place": [result.placement],
-        "funding": [result.funding, result.base_case.capital_stage],
+        "funding": [
+            result.funding,
+            result.base_case.capital_stage,
+        ],
+        # Its rows are of every variant, and the wing's other tables are of the programme alone.
+        FUNDING_EFFECT.name: [
+            case.effect_stage
+            for case in (
+                result.base_case,
+                *(option.base_case for option in (compared.alternatives if compared else [])),
+            )
+        ],
         "alternatives": list(compared.stages) if compared else [],
         "sandbox": [each for each in lineage_by_key.values() if each.name == EXAMPLE_PROJECT],
         "clinic": [each for each in lineage_by_key.values() if each.name == EXAMPLE_MODELS],
     }
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
-        wrote = basis.stages.get(name, tuple(of_wing.get(wing, [])))
+        wrote = basis.stages.get(name, tuple(of_wing.get(name, of_wing.get(wing, []))))
         stages = dict.fromkeys(stage_figure_name(stage.name, stage.key) for stage in wrote if stage)
         yield FigureNode(
             name=f"table.{name}",

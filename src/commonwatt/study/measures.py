@@ -50,6 +50,7 @@ from commonwatt.fleet.domain.measures import ALLOCATED_GPUS
 from commonwatt.runs.measures import FIGURE
 from commonwatt.sandbox.domain.measures import ATTACKS
 from commonwatt.siting.domain import tables as siting
+from commonwatt.study.effect_measures import EFFECT_BANDS, EFFECT_MEDIANS, PLANNED_EFFECTS
 from commonwatt.treasury.domain.tables import FAN_DEBT
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ ALTERNATIVES: Final = TableSchema(
         TableColumn.of(BORROWING, "borrowing_bn"),
         TableColumn.of(DEBT_GDP_LAST, "debt_gdp_share"),
         TableColumn.of(DEBT_RUNNING_BORROWED, "debt_running_borrowed_gdp_share"),
+        *PLANNED_EFFECTS,
+        *EFFECT_BANDS,
     ),
 )
 ALTERNATIVES_BREAK_EVEN: Final = TableSchema(
@@ -303,6 +306,21 @@ FUNDING_YEARS: Final = TableSchema(
         TableColumn.of(DEBT_GDP_WITH, "debt_with_gdp_share"),
     ),
 )
+FUNDING_EFFECT: Final = TableSchema(
+    "funding_effect",
+    "What the programme and each alternative add to gross debt, reserves and both, by year.",
+    (
+        TableColumn.of(
+            ALTERNATIVE_NAME,
+            "variant",
+            meaning="Name of the alternative, or `programme` for the programme as it is written",
+        ),
+        TableColumn.of(FISCAL_YEAR),
+        *PLANNED_EFFECTS,
+        *EFFECT_BANDS,
+        *EFFECT_MEDIANS,
+    ),
+)
 FUNDING_FAN_WITH: Final = FAN_DEBT.under_name(
     "funding_fan_with", meaning="Debt over GDP on the stochastic paths, the capital borrowed."
 )
@@ -341,6 +359,7 @@ TABLES: Final[Mapping[str, TableSchema]] = {
         ALTERNATIVES_BREAK_EVEN,
         FUNDING_CAPITAL,
         FUNDING_YEARS,
+        FUNDING_EFFECT,
         FUNDING_FAN_WITH,
         FUNDING_FAN_WITHOUT,
         WHAT_IF,

@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
 from commonwatt.study.stages.demand import programme_scheduling_policies
+from commonwatt.study.stages.effect import DEBT_EFFECT_STAGE, DebtEffectStageInputs
 from commonwatt.study.stages.fleet import fleet_stage, fleet_stage_headline_figures
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
@@ -44,6 +46,7 @@ class BaseCase:
         sites: Its sites with their costs; None where one has neither cells nor rent.
         capital_stage: Capital and running cost by site; None where there are no costs.
         variant_stage: What its cost is recomputed from; None likewise.
+        effect_stage: What its capital does to debt and reserves; None where nobody borrows.
     """
 
     programme: Programme
@@ -51,6 +54,7 @@ class BaseCase:
     sites: list[StudyCostedSite] | None
     capital_stage: StageResult | None
     variant_stage: StageResult | None
+    effect_stage: StageResult | None
 
     @property
     def capital(self) -> list[dict[str, Any]]:
@@ -60,19 +64,20 @@ class BaseCase:
     @property
     def stages(self) -> list[StageResult]:
         """Its stages, each once."""
-        every = (self.fleet, self.capital_stage, self.variant_stage)
+        every = (self.fleet, self.capital_stage, self.variant_stage, self.effect_stage)
         return [stage for stage in every if stage is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResult:
-    """Everything that is computed of a programme itself; None where it leaves a wing out."""
+    """Everything that is computed of a programme itself; `absent` says why a part is None."""
 
     base_case: BaseCase
     compared_fleets: list[StageResult]
     cost: StageResult | None
     placement: StageResult | None
     funding: StageResult | None
+    placement_error: InfeasibleError | None = None
 
 
 def compute_base_case(
@@ -96,7 +101,12 @@ def compute_base_case(
     sites = programme_costed_sites(programme, fleet.data["measured"])
     if sites is None:
         return BaseCase(
-            programme=programme, fleet=fleet, sites=None, capital_stage=None, variant_stage=None
+            programme=programme,
+            fleet=fleet,
+            sites=None,
+            capital_stage=None,
+            variant_stage=None,
+            effect_stage=None,
         )
     part = programme.file.funding
     capital_inputs = CapitalStageInputs.of(sites, fleet, part)
@@ -117,6 +127,11 @@ def compute_base_case(
         sites=sites,
         capital_stage=capital,
         variant_stage=stages.get_or_compute(VARIANT_STAGE, variant_inputs),
+        effect_stage=None
+        if part is None
+        else stages.get_or_compute(
+            DEBT_EFFECT_STAGE, DebtEffectStageInputs.of(capital, programme, part)
+        ),
     )
 
 
@@ -128,11 +143,14 @@ def compute_study(
     compared = [
         fleet_stage(programme, policy, stages, report_progress) for policy in programme.file.compare
     ]
+    cost = _study_cost_stage(base, stages, report_progress)
+    placement, placement_error = _study_placement_stage(base, stages, report_progress)
     return StudyResult(
         base_case=base,
         compared_fleets=compared,
-        cost=_study_cost_stage(base, stages, report_progress),
-        placement=_study_placement_stage(base, stages, report_progress),
+        cost=cost,
+        placement=placement,
+        placement_error=placement_error,
         funding=_study_funding_stage(base, stages, report_progress),
     )
 
@@ -151,14 +169,20 @@ def _study_cost_stage(
 
 def _study_placement_stage(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
-) -> StageResult | None:
+) -> tuple[StageResult | None, InfeasibleError | None]:
+    """Return the placement, or why there is none where its limits cannot all hold."""
     if base.sites is None or not can_run_placement_stage(base.fleet):
-        return None
-    return stages.get_or_compute(
-        PLACEMENT_STAGE,
-        PlacementStageInputs.of(base.programme, base.sites, base.fleet),
-        lambda: report_progress(Message("Placing the first week's load")),
-    )
+        return None, None
+    try:
+        placed = stages.get_or_compute(
+            PLACEMENT_STAGE,
+            PlacementStageInputs.of(base.programme, base.sites, base.fleet),
+            lambda: report_progress(Message("Placing the first week's load")),
+        )
+    except InfeasibleError as error:
+        # The other parts stand without it; the report says what could not hold together.
+        return None, error
+    return placed, None
 
 
 def _study_funding_stage(
@@ -174,7 +198,8 @@ def _study_funding_stage(
     )
     # Added after the cache: running cost is part of it, decides no debt path here, and must not
     # make a new one.
-    return replace(funding, data=funding.data | {"capital": base.capital})
+    effect = base.effect_stage.data if base.effect_stage is not None else None
+    return replace(funding, data=funding.data | {"capital": base.capital, "effect": effect})
 
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +16,51 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
+    ReportPageOne,
     ReportSection,
+    ReportStamp,
     ReportTable,
     render_report_html,
     report_sources_table,
 )
-from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
+from commonwatt.runs import (
+    Run,
+    RunDraft,
+    RunInput,
+    RunRecipe,
+    RunStore,
+    Stage,
+    StageResult,
+    StageStore,
+)
+from commonwatt.runs.titles import changed_title_message
+from commonwatt.study.absent import (
+    ALTERNATIVES,
+    COST,
+    FUNDING,
+    PLACEMENT,
+    AbsentPart,
+    absent_parts_error,
+    absent_study_parts,
+)
 from commonwatt.study.alternatives import (
     Comparison,
     alternatives_headline_figures,
     alternatives_tables,
     compare_alternatives,
+    debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
+from commonwatt.study.errors import AbsentPartError
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
+from commonwatt.study.formulas.cached import WrittenTable
+from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
+from commonwatt.study.sections.glossary import study_glossary
 from commonwatt.study.sections.stage import (
     ALTERNATIVES_SECTION_STAGE,
     COST_SECTION_STAGE,
@@ -40,10 +68,15 @@ from commonwatt.study.sections.stage import (
     FLEET_SECTION_TABLES,
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
+    SectionStageInputs,
+    study_page_one_of_stage,
     study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.stages.fleet import (
+    fleet_metrics_of_stage,
+    is_schedule_of_programme_moved,
+)
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
@@ -66,6 +99,7 @@ class StudyRun:
         report: The HTML page.
         what_if: Figures before and after the changes, in a what-if.
         stages: Names of the stages that were computed, and of those reused.
+        absent: The parts that could not be computed, and why.
     """
 
     run: Run
@@ -73,6 +107,11 @@ class StudyRun:
     report: Path
     what_if: list[dict[str, Any]]
     stages: StageStore
+    absent: list[AbsentPart]
+
+    def absent_parts_error(self) -> AbsentPartError | None:
+        """Return the error of what was asked for and is absent; None where nothing is."""
+        return absent_parts_error(self.run.title, self.absent)
 
 
 def run_study(
@@ -101,20 +140,17 @@ def run_study(
     began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
+    written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
     # When jobs move, every alternative would have to be simulated again; both sides then leave them
     # out, so that the rows still compare.
-    alike = not changes or "schedule" not in stages.computed
+    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
     if not alike:
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
     findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = (
-        _study_what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
-        if changes
-        else []
-    )
+    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
@@ -123,10 +159,18 @@ def run_study(
     )
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages)
+    absent = list(absent_study_parts(loaded, drawn, with_alternatives=alike))
+    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages, absent)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
-    return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
+    return StudyRun(
+        run=run,
+        folder=folder,
+        report=folder / REPORT,
+        what_if=rows,
+        stages=stages,
+        absent=[*absent, *(side.absent for side in beside if side.absent is not None)],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +180,12 @@ class _StudyFindings:
     result: StudyResult
     comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    alternatives_left_out: bool = False
 
     def tables(self) -> dict[str, pl.DataFrame]:
         more = alternatives_tables(self.comparison) if self.comparison else {}
-        return study_tables(self.result) | more
+        effects = debt_effect_tables(self.result.base_case, self.comparison)
+        return study_tables(self.result) | more | effects
 
 
 def _compute_study_findings(
@@ -151,9 +197,16 @@ def _compute_study_findings(
 ) -> _StudyFindings:
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
-    compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
+    # The figures of the alternatives stand beside those of the programme; without its costs there
+    # is nothing to set them against.
+    compared = (
+        compare_alternatives(programme, stages, report_progress)
+        if alternatives and drawn.cost is not None
+        else None
+    )
     more = alternatives_headline_figures(compared) if compared else {}
-    return _StudyFindings(drawn, compared, study_headline_figures(drawn) | more)
+    facts = study_headline_figures(drawn) | more
+    return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
 
 
 def _study_what_if_rows(
@@ -192,7 +245,7 @@ def _study_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -
     Without them in it, the same programme studied again after an extra was installed would
     be taken for the same run with other tables, which is refused.
     """
-    absent = [side.section.name for side in annexes if side.absent_because is not None]
+    absent = [side.section.name for side in annexes if side.absent is not None]
     if not absent:
         return recipe
     return replace(recipe, parameters={**recipe.parameters, "absent_sections": absent})
@@ -209,6 +262,7 @@ class _StudyReport:
     what_if: list[dict[str, Any]]
     annexes: list[Annex]
     stages: StageStore
+    absent: list[AbsentPart]
 
     @property
     def currency(self) -> str:
@@ -225,20 +279,21 @@ class _StudyReport:
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
-    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+    def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
         return study_figures(
             self.programme,
             findings.result,
             findings.comparison,
             basis,
-            tables,
-            self.stages.lineage_by_key,
+            written,
+            self.stages,
         )
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        title = Message("Programme: {title}", {"title": file.title.translate(language)})
+        named = changed_title_message(file.title.translate(language), self.programme.changes)
+        title = Message("Programme: {title}", {"title": named.translate(language)})
         return Report(
             title=title.translate(language),
             language=language,
@@ -248,7 +303,22 @@ class _StudyReport:
             origins=study_programme_figure_origins(
                 figures, self.programme.label_translations(language), language
             ),
+            page_one=self.page_one(),
+            glossary=study_glossary(language),
+            stamp=ReportStamp(day=_report_day(), version=__version__, run_id=self.recipe.run_id),
         )
+
+    def page_one(self) -> ReportPageOne:
+        findings = self.findings
+        summary = study_page_one_summary(
+            self.programme,
+            findings.result,
+            findings.comparison,
+            stages=self.stages,
+            language=self.language,
+            alternatives_left_out=findings.alternatives_left_out,
+        )
+        return study_page_one_of_stage(self.stages, summary, self.language)
 
     def sections(self) -> list[ReportSection]:
         sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
@@ -259,38 +329,59 @@ class _StudyReport:
 
 
 def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
-    """Return the sections of the picture and of the alternatives, labels in the language."""
+    """Return the sections of the picture and of the alternatives, labels in the language.
+
+    A part that could not be computed stands in its place, with the reason.
+    """
     language, stages = study_report.language, study_report.stages
     words = study_report.programme.label_translations(language)
-    drawn = study_report.findings.result
+    drawn, comparison = study_report.findings.result, study_report.findings.comparison
+    absent = {part.part: part for part in study_report.absent}
+
+    def section_or_reason(
+        part: str, stage: Stage[SectionStageInputs[Any]], shown: object
+    ) -> ReportSection:
+        if shown is None:
+            return absent[part].section(language)
+        return study_section(stages, stage, shown, language)
+
+    def localised(answer: StageResult | None) -> object:
+        return answer and localise_programme_labels(answer.data, words)
+
+    summary = comparison and _alternatives_summary(study_report, comparison, words)
     sections = [
-        study_section(stages, FLEET_SECTION_STAGE, _fleet_section_figures(drawn, words, language),
-                      language)
-    ]  # fmt: skip
-    for stage, answer in (
-        (COST_SECTION_STAGE, drawn.cost),
-        (PLACEMENT_SECTION_STAGE, drawn.placement),
-    ):
-        if answer is not None:
-            shown = localise_programme_labels(answer.data, words)
-            sections.append(study_section(stages, stage, shown, language))
-    if study_report.findings.comparison is not None:
-        summary = _alternatives_summary(study_report, study_report.findings.comparison, words)
-        sections.append(study_section(stages, ALTERNATIVES_SECTION_STAGE, summary, language))
-    if drawn.funding is not None:
-        shown = localise_programme_labels(drawn.funding.data, words)
-        sections.append(study_section(stages, FUNDING_SECTION_STAGE, shown, language))
-    return sections
+        study_section(
+            stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words), language
+        ),
+        section_or_reason(COST, COST_SECTION_STAGE, localised(drawn.cost)),
+        section_or_reason(PLACEMENT, PLACEMENT_SECTION_STAGE, localised(drawn.placement)),
+        section_or_reason(ALTERNATIVES, ALTERNATIVES_SECTION_STAGE, summary),
+        section_or_reason(FUNDING, FUNDING_SECTION_STAGE, localised(drawn.funding)),
+    ]
+    left_out = [part for name, part in absent.items() if name.startswith(f"{ALTERNATIVES}.")]
+    return [
+        replace(section, notes=[*section.notes, *_left_out_notes(left_out, language)])
+        if section.name == ALTERNATIVES
+        else section
+        for section in sections
+    ]
+
+
+def _left_out_notes(parts: list[AbsentPart], language: str) -> list[str]:
+    """Return a note for each single alternative that could not be computed."""
+    return [f"{part.part.partition('.')[2]}: {part.sentence(language)}" for part in parts]
 
 
 def _fleet_section_figures(
-    drawn: StudyResult, words: dict[str, str], language: str
+    study_report: _StudyReport, words: dict[str, str]
 ) -> tuple[FleetSummary, Tables]:
-    fleet = drawn.base_case.fleet
+    drawn = study_report.findings.result
+    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage(drawn.base_case.fleet)
     summary = FleetSummary(
         policy=fleet.data["policy"],
-        figures=fleet_metrics_of_stage(fleet),
-        notes=fleet.data["notes"][language],
+        figures=figures,
+        notes=fleet.data["notes"][study_report.language],
+        extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
     tables = study_tables(drawn)
     return summary, {
@@ -301,6 +392,13 @@ def _fleet_section_figures(
 def _alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> AlternativesSummary:
+    result, programme = study_report.findings.result, study_report.programme
+    extents = study_extents(
+        programme,
+        result.base_case.fleet,
+        [row["gpus"] for row in comparison.alternative_rows],
+        result.funding.data["years"][-1]["fiscal_year"] if result.funding is not None else "",
+    )
     return AlternativesSummary(
         rows=localise_programme_labels(comparison.alternative_rows, words),
         break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
@@ -308,22 +406,19 @@ def _alternatives_summary(
         second=comparison.second,
         best_cheaper_share=comparison.best_cheaper_share,
         currency=study_report.currency,
+        slice_extent=extents.arrivals,
+        programme_extent=extents.whole,
+        debt_extent=extents.debt,
     )
 
 
 def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
-    draft, tables = store.draft(study_report.recipe), study_report.tables()
+    draft = store.draft(study_report.recipe)
     try:
-        for name, table in tables.items():
-            draft.add_table(name, checked_study_table(name, table, study_report.currency))
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
-        for name, table in basis.tables.items():
-            declared = BASIS[name].in_currency(study_report.currency)
-            # Parquet alone: nobody reads these rows, and some of these tables are among the largest
-            # of the run.
-            draft.add_table(name, declared.checked_frame(table), as_csv=False)
-        figures = study_report.figures(tables | dict(basis.tables), basis)
+        written = _write_study_tables(draft, study_report, basis)
+        figures = study_report.figures(written, basis)
         draft.add_text(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
         return store.complete_run(
@@ -336,6 +431,40 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
     except BaseException:
         store.discard(draft)
         raise
+
+
+def _report_day() -> str:
+    """Return the day that a report bears: that of the run, as its manifest has it, too.
+
+    SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
+    bytes on another day (reproducible-builds.org).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return at.date().isoformat()
+
+
+def _write_study_tables(
+    draft: RunDraft, study_report: _StudyReport, basis: StudyBasis
+) -> dict[str, WrittenTable]:
+    currency = study_report.currency
+    shown = {
+        name: checked_study_table(name, table, currency)
+        for name, table in study_report.tables().items()
+    }
+    beneath = {
+        name: BASIS[name].in_currency(currency).checked_frame(table)
+        for name, table in basis.tables.items()
+    }
+    for name, frame in (shown | beneath).items():
+        # Parquet alone of the basis: nobody reads these rows, and some of these tables are among
+        # the largest of the run.
+        draft.add_table(name, frame, as_csv=name not in beneath)
+    digests = draft.parquet_sha256_by_table
+    return {
+        name: WrittenTable(name=name, sha256=digests[name], frame=frame)
+        for name, frame in (shown | beneath).items()
+    }
 
 
 def _programme_and_run_sources_table(

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from commonwatt.catalogue.measures import COUNT, FLAG, MONEY, NUMBER, SHARE, TEXT, Measure
+from commonwatt.catalogue.measures import (
+    CHANGE,
+    COUNT,
+    FLAG,
+    MONEY,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Measure,
+)
 from commonwatt.catalogue.shared import (
     FISCAL_YEAR,
     GPU_HOUR_COST,
@@ -33,6 +42,7 @@ from commonwatt.treasury.domain.measures import (
     GROSS_ISSUANCE,
     INTEREST,
     REDEMPTION,
+    RESERVES,
 )
 
 PROGRAMME: Final = "programme"  # in the column `variant`: the programme as it is written
@@ -220,6 +230,22 @@ PATH_DEBT_WITH: Final = Measure(
     "{currency} bn",
     Message("Gross debt in the last year of one stochastic path, the need borrowed"),
     MONEY,
+)
+PATH_GROSS_EFFECT: Final = Measure(
+    "path_gross_effect",
+    Message("Change of gross debt over GDP on the path"),
+    "share of GDP",
+    Message("Debt of one stochastic path with the programme, less that of the same path without"),
+    CHANGE.with_digits(3).with_shown_unit("% of GDP"),
+)
+PATH_RESERVES_EFFECT: Final = Measure(
+    "path_reserves_effect",
+    Message("Change of reserves over GDP on the path"),
+    "share of GDP",
+    Message(
+        "Reserves of one stochastic path with the programme, less those of the same path without"
+    ),
+    CHANGE.with_digits(3).with_shown_unit("% of GDP"),
 )
 PLAN_SIZE: Final = Measure(
     "plan_size", Message("GPUs planned"), "GPU", Message("GPUs that the plan builds"), NUMBER
@@ -429,6 +455,9 @@ BASIS_ACCOUNTS: Final = TableSchema(
         TableColumn.of(REDEMPTION, "redemption_bn"),
         TableColumn.of(INTEREST, "interest_bn"),
         TableColumn.of(DEBT, "debt_bn"),
+        TableColumn.of(
+            RESERVES, "reserves_bn", meaning="At the year's end; nothing where a country has none"
+        ),
     ),
 )
 BASIS_PATHS: Final = TableSchema(
@@ -439,6 +468,16 @@ BASIS_PATHS: Final = TableSchema(
         TableColumn.of(PATH_DEBT_GDP_WITH, "debt_with_gdp_share"),
         TableColumn.of(PATH_DEBT_GDP_WITHOUT, "debt_without_gdp_share"),
         TableColumn.of(PATH_DEBT_WITH, "debt_with_bn"),
+    ),
+)
+BASIS_EFFECTS: Final = TableSchema(
+    "basis_effects",
+    "What each variant adds to gross debt and to reserves in the last year of every path.",
+    (
+        _VARIANT,
+        TableColumn.of(PATH_NUMBER, "path"),
+        TableColumn.of(PATH_GROSS_EFFECT, "gross_gdp_share"),
+        TableColumn.of(PATH_RESERVES_EFFECT, "reserves_gdp_share"),
     ),
 )
 BASIS_SIZES: Final = TableSchema(
@@ -489,6 +528,7 @@ BASIS: Final[Mapping[str, TableSchema]] = {
         BASIS_TERMS,
         BASIS_ACCOUNTS,
         BASIS_PATHS,
+        BASIS_EFFECTS,
         BASIS_SIZES,
         BASIS_LOADS,
         BASIS_RATES,

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from commonwatt import __version__
 from commonwatt.core.errors import (
@@ -27,14 +29,22 @@ from commonwatt.core.errors import (
 from commonwatt.core.faults import machine_fault_error
 from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_with_default_file
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import account_of_headers, request_context_of, requested_theme
+from commonwatt.stores.errors import StoreError
+from commonwatt.web.auth.access import (
+    account_of_headers,
+    request_context_of,
+    requested_theme,
+    stranger_request_context,
+)
 from commonwatt.web.errors import (
     ForbiddenError,
     PageNotFoundError,
     SignInError,
+    StillMadeError,
     TooManyRequestsError,
 )
 from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
+from commonwatt.web.openapi import describe_console_api
 from commonwatt.web.render import render_console_template
 from commonwatt.web.routes import (
     account,
@@ -43,6 +53,8 @@ from commonwatt.web.routes import (
     models,
     oidc,
     pages,
+    programmes,
+    studies,
 )
 from commonwatt.web.routes import (
     projects as rooms,
@@ -66,9 +78,13 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StillMadeError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ProcessError, HTTPStatus.SERVICE_UNAVAILABLE),
     (CommonwattError, HTTPStatus.CONFLICT),
 )
+# How long to wait before the next try [s]: a database that is started again is there by then.
+RETRY_AFTER_S: Final = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.TOO_MANY_REQUESTS: 60}
 DESCRIPTION: Final = (
     "Every page of the console has its data as JSON, each table as CSV, Parquet and JSON. "
     "Programs sign in with a token: `Authorization: Bearer cw_…`."
@@ -93,7 +109,8 @@ def console_app_on_services(services: Services) -> FastAPI:
         lifespan=_supervisor_lifespan(services),
     )
     app.state.services = services
-    for part in (files, account, oidc, works, rooms, models, cluster, pages):
+    app.openapi = describe_console_api(app)
+    for part in (files, account, oidc, works, programmes, studies, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(
         RequestGuardMiddleware,
@@ -104,6 +121,10 @@ def console_app_on_services(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error_response)
     # FastAPI's own answer to a fault has none of the parts that our errors have.
     app.add_exception_handler(RequestValidationError, _invalid_request_response)
+    # Apart from `Exception`, after whose handler Starlette raises the error anew: the server would
+    # write a traceback for each request and cut the visitor's connection.
+    app.add_exception_handler(SQLAlchemyError, _machine_fault_response)
+    app.add_exception_handler(OSError, _machine_fault_response)
     app.add_exception_handler(Exception, _bug_error_response)
     return app
 
@@ -149,7 +170,7 @@ def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, CommonwattError)
     status = http_status_of_error(error)
     if not request_wants_html(request):
-        return JSONResponse(error.as_dict(), status)
+        return _with_retry_header(JSONResponse(error.as_dict(), status))
     # Only what was read can be asked for again after signing in; the fields of a posted form are
     # gone by then.
     if isinstance(error, SignInError) and request.method == "GET":
@@ -169,10 +190,27 @@ def _http_error_response(request: Request, error: Exception) -> Response:
         )
     else:
         refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
+    headers = {name.lower(): header for name, header in (error.headers or {}).items()}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = ", ".join(_methods_of_address(request))
     if request_wants_html(request):
-        return _error_page_response(request, refusal, HTTPStatus(error.status_code))
-    # Among the headers is Allow, which RFC 9110 asks of every 405.
-    return JSONResponse(refusal.as_dict(), error.status_code, error.headers)
+        answer = _error_page_response(request, refusal, HTTPStatus(error.status_code))
+        answer.headers.update(headers)
+        return answer
+    return JSONResponse(refusal.as_dict(), error.status_code, headers)
+
+
+def _methods_of_address(request: Request) -> list[str]:
+    """Return the methods that an address has; RFC 9110 asks every 405 for all of them."""
+    # Starlette knows those of the first route alone, and ours have a route a method.
+    return sorted(
+        {
+            method
+            for route in request.app.routes
+            if isinstance(route, Route) and route.path_regex.match(request.url.path)
+            for method in route.methods or ()
+        }
+    )
 
 
 def _invalid_request_response(request: Request, error: Exception) -> Response:
@@ -184,14 +222,19 @@ def _invalid_request_response(request: Request, error: Exception) -> Response:
     return _commonwatt_error_response(request, usage_error)
 
 
+def _machine_fault_response(request: Request, error: Exception) -> Response:
+    """Say that the machine or the database failed; what is a fault of ours is raised on."""
+    # A visitor learns of a full disk that it is one, and not where: paths are the server's own.
+    fault_error = machine_fault_error(error, "console")
+    if fault_error is None:
+        raise error
+    return _commonwatt_error_response(request, fault_error)
+
+
 def _bug_error_response(request: Request, error: Exception) -> Response:
     """Say what failed; what happened is in the server's log, not on the page."""
-    # A visitor learns of a full disk that it is one, and not where: paths are the server's own.
     bug = machine_fault_error(error, "console") or _bug_error(request, error)
-    status = http_status_of_error(bug)
-    answer: Response = JSONResponse(bug.as_dict(), status)
-    if request_wants_html(request):
-        answer = _error_page_response(request, bug, status)
+    answer = _commonwatt_error_response(request, bug)
     # Starlette answers an unforeseen error outside all middleware, so the headers that protect must
     # be set here.
     answer.headers.update(HEADERS)
@@ -212,8 +255,19 @@ def _bug_error(request: Request, error: Exception) -> BugError:
 
 
 def _error_page_response(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
-    context = request_context_of(request)
+    try:
+        context = request_context_of(request)
+    except (CommonwattError, SQLAlchemyError, OSError):
+        # What failed may be the very database that knows who asks: the page is a stranger's then.
+        context = stranger_request_context(request)
     text = render_console_template(
         context, "error.html", requested_theme(request), error=error, status=status
     )
-    return Response(text, status, media_type="text/html")
+    return _with_retry_header(Response(text, status, media_type="text/html"))
+
+
+def _with_retry_header(answer: Response) -> Response:
+    """Return an answer that says when to ask again, where that may help (RFC 9110, 10.2.3)."""
+    if seconds := RETRY_AFTER_S.get(HTTPStatus(answer.status_code)):
+        answer.headers["retry-after"] = str(seconds)
+    return answer

@@ -1,8 +1,10 @@
 """What was derived from a run once and is kept beside it: reductions, orders, columns.
 
 A table of a million rows is kept as bare columns, with one file a sorted column, so
-that a page of fifty rows reads fifty rows. Everything here can be deleted at any time
-and is made again when it is asked for.
+that a page of fifty rows reads fifty rows. Each file is named by what it is made of, and
+is made once, under its own lock, by whichever thread of whichever process comes first;
+the others wait for it. Everything here can be deleted at any time and is made again when
+it is asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.files import file_draft
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import LANGUAGES, Message, translations_sha256
+from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
+from commonwatt.runs.source import run_source_digest
 from commonwatt.web.columns import Columns, Places, save_console_cached_columns
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.page_view import TableRows
@@ -26,7 +31,10 @@ from commonwatt.web.runs import RecentCache
 if TYPE_CHECKING:
     import polars as pl
 
-CACHE_VERSION = "1"  # changes whenever what is kept changes its form
+CACHE_VERSION = "2"  # changes whenever what is kept changes its form
+# A derived file of a million rows takes seconds, and more beside other work: as long as a proxy
+# waits for an answer, and longer than any of them takes.
+DERIVED_FILE_WAIT_S = 120.0
 LARGE_TABLE_ROWS = 20_000  # rows from which a table's columns and orders are kept on disk
 
 # Four bytes a row: an order of a million rows is 4 MB on disk.
@@ -127,6 +135,31 @@ class TableCache:
         Raises:
             ParameterError: The table has no such column.
         """
+        try:
+            return self._table_page(rows, query)
+        except FileNotFoundError:
+            # Somebody emptied the folder while we had a table of it open.
+            self._sources.forget(rows.key)
+            return self._table_page(rows, query)
+
+    def spreadsheet_csv(self, rows: TableRows) -> Path | bytes:
+        """Return a whole table as CSV for spreadsheets: its file, or its bytes where none is kept.
+
+        A run's own CSV has no mark, which programs that read it by themselves do not expect.
+        """
+        if not rows.key.startswith("run/"):
+            return frame_as_spreadsheet_csv(self.load_frame(rows), marked=True)
+        path = self._console_cache_file_path(f"{rows.key}/download", "csv")
+        if not path.exists():
+            self._write_console_cache_file_once(
+                path,
+                lambda draft: draft.write_bytes(
+                    frame_as_spreadsheet_csv(self.load_frame(rows), marked=True)
+                ),
+            )
+        return path
+
+    def _table_page(self, rows: TableRows, query: TableQuery) -> TablePage:
         source = self._cached_row_source(rows)
         check_page_table_query_columns(source.schema, query)
         if query.starts and query.column:
@@ -150,8 +183,7 @@ class TableCache:
             return InMemoryRows(rows.load())
         folder = self._console_cache_file_path(rows.key, "columns")
         if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            save_console_cached_columns(rows.load(), folder)
+            save_console_cached_columns(rows.load, folder, wait_s=DERIVED_FILE_WAIT_S)
         return Columns(folder)
 
     def _row_numbers_starting_with(
@@ -185,7 +217,7 @@ class TableCache:
         if not path.exists():
             # The draft's name ends as the file's does: np.save would add .npy to any other and the
             # rename would miss it.
-            self._write_console_cache_file(
+            self._write_console_cache_file_once(
                 path,
                 lambda draft: _save_sorted_page_row_numbers(
                     draft, _page_row_numbers_sorted_by_column(rows.load(), by)
@@ -195,16 +227,23 @@ class TableCache:
         return np.load(path, mmap_mode="r")
 
     def _page_text_cached_on_disk(self, key: str, make: Callable[[], str]) -> str:
-        # A sealed run never changes. Any other key stands for a state that is soon gone and would
-        # leave a file behind for ever.
-        if not key.startswith("run/"):
+        # A sealed run never changes, and a shipped country changes with the program. Any other key
+        # stands for a state that is soon gone and would leave a file behind for ever.
+        if not key.startswith(("run/", "country/")):
             return make()
-        path = self._console_cache_file_path(key, "txt")
-        if path.exists():
-            return path.read_text(encoding="utf-8")
-        made = make()
-        self._write_console_cache_file(path, lambda draft: draft.write_text(made, encoding="utf-8"))
-        return made
+        # How a text is drawn and in which words is the program's: after an upgrade the same run
+        # is drawn anew.
+        path = self._console_cache_file_path(f"{key}/{_console_drawing_digest()}", "txt")
+        drawn = _read_digested_text(path)
+        if drawn is not None:
+            return drawn
+        # Not synced: a page derives dozens, and one that a power cut spoils is known by its digest.
+        with file_draft(path, synced=False, wait_s=DERIVED_FILE_WAIT_S) as draft:
+            drawn = _read_digested_text(path)
+            if drawn is None:
+                drawn = make()
+            draft.write_bytes(f"{_text_digest(drawn)}\n{drawn}".encode())
+        return drawn
 
     def _console_cache_file_path(self, key: str, ending: str) -> Path:
         # A key holds whatever a column is called, so it cannot be a file's name itself.
@@ -213,10 +252,40 @@ class TableCache:
         # together.
         return self._folder / key.split("/")[1] / f"{digest}.{ending}"
 
-    def _write_console_cache_file(self, path: Path, write: Callable[[Path], object]) -> None:
-        """Write a file whole or not at all; two processes may do so at once."""
-        with file_draft(path, synced=False) as draft:
-            write(draft)
+    def _write_console_cache_file_once(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a file whole or not at all, unless another process has just done so."""
+        try:
+            with file_draft(path, wait_s=DERIVED_FILE_WAIT_S) as draft:
+                # Asked again under the lock: whom we waited for was making this very file.
+                if path.exists():
+                    raise _AlreadyDerivedError
+                write(draft)
+        except _AlreadyDerivedError:
+            pass
+
+
+class _AlreadyDerivedError(Exception):
+    """Leaves the block of a draft that is not needed any more."""
+
+
+@cache
+def _console_drawing_digest() -> str:
+    """Return a digest of all that a drawn text is made of beside the run: program and words."""
+    parts = [run_source_digest(), *(translations_sha256(language) for language in LANGUAGES)]
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_digested_text(path: Path) -> str | None:
+    """Return the text of a file that begins with its digest; None where it is not whole."""
+    try:
+        digest, _, text = path.read_bytes().decode().partition("\n")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if digest == _text_digest(text) else None
 
 
 def check_page_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:

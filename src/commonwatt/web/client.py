@@ -51,6 +51,7 @@ class FactData:
     label: str
     value: str
     note: str
+    extent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,8 @@ class ConsoleClient:
         "csv": ("GET", "/{page}/tables/{table}.csv"),
         "report": ("GET", "/runs/{run_id}/report"),
         "works": ("GET", "/works"),
-        "start": ("POST", "/works/{kind}"),
+        "start": ("POST", "/works/{work}"),
+        "add_programme": ("POST", "/programmes"),
         "work": ("GET", "/works/{work_id}/state"),
         "feed": ("GET", "/works/{work_id}/feed"),
         "stop": ("POST", "/works/{work_id}/stop"),
@@ -220,8 +222,13 @@ class ConsoleClient:
         return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
-        """Return a whole table as CSV."""
-        return self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        """Return a whole table as CSV, each text as a spreadsheet needs it.
+
+        `commonwatt.core.spreadsheets.read_spreadsheet_csv` gives each text as it was.
+        """
+        csv = self._response_of_console_route("csv", page=page, table=table, ask=parameters).text
+        # The mark tells a spreadsheet the encoding, and would become part of the first name here.
+        return csv.removeprefix("\ufeff")
 
     def report(self, run_id: str) -> str:
         """Return the report of a run as HTML."""
@@ -242,8 +249,19 @@ class ConsoleClient:
             ParameterError: A parameter is out of bounds.
         """
         return _dataclass_from_console_json(
-            TaskData, self._response_of_console_route("start", kind=kind, body=parameters).json()
+            TaskData, self._response_of_console_route("start", work=kind, body=parameters).json()
         )
+
+    def add_programme(self, name: str, text: str) -> str:
+        """Hand in a programme and return the key under which it is started.
+
+        Raises:
+            ForbiddenError: The token's account may not start runs.
+            ParameterError: The programme holds faults; nothing of it is kept.
+        """
+        body = {"name": name, "text": text}
+        answer = self._response_of_console_route("add_programme", body=body).json()
+        return str(answer["programme"])
 
     def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""

@@ -9,6 +9,7 @@ well under one.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.files import folder_draft
+from commonwatt.core.files import LOCK_WAIT_S, folder_draft
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,24 +27,38 @@ Places = npt.NDArray[np.integer[Any]]
 DESCRIPTION_FILE = "columns.json"
 
 
-def save_console_cached_columns(frame: pl.DataFrame, folder: Path) -> None:
-    """Write a table's columns into a folder, whole or not at all."""
+def save_console_cached_columns(
+    load: Callable[[], pl.DataFrame], folder: Path, *, wait_s: float = LOCK_WAIT_S
+) -> None:
+    """Write a table's columns into a folder, whole or not at all, unless it is there by then.
+
+    Args:
+        load: Reads the table; called under the folder's lock, so that one process does.
+        folder: Where.
+        wait_s: How long another process that writes it is waited for [s].
+    """
+    with suppress(FileExistsError), folder_draft(folder, wait_s=wait_s) as draft:
+        # Whom we waited for was writing these very columns.
+        if folder.exists():
+            raise FileExistsError
+        frame = load()
+        kinds = {name: _console_cached_name_of_dtype(dtype) for name, dtype in frame.schema.items()}
+        for i, column in enumerate(frame.get_columns()):
+            _save_console_table_column(column, draft, i)
+        about = json.dumps({"height": frame.height, "kinds": kinds})
+        (draft / DESCRIPTION_FILE).write_text(about)
+
+
+def _save_console_table_column(column: pl.Series, folder: Path, i: int) -> None:
     import polars as pl
 
-    kinds = {name: _console_cached_name_of_dtype(dtype) for name, dtype in frame.schema.items()}
-    about = json.dumps({"height": frame.height, "kinds": kinds})
-    # Another process may be quicker; its columns are the same.
-    with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
-        for i, column in enumerate(frame.get_columns()):
-            if column.dtype == pl.String:
-                _save_console_text_column(column, draft, i)
-            else:
-                _save_console_table_array(
-                    column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy"
-                )
-            if column.null_count():
-                _save_console_table_array(column.is_null().to_numpy(), draft / f"{i}.null.npy")
-        (draft / DESCRIPTION_FILE).write_text(about)
+    if column.dtype == pl.String:
+        _save_console_text_column(column, folder, i)
+    else:
+        values = column.to_physical().fill_null(0).to_numpy()
+        _save_console_table_array(values, folder / f"{i}.npy")
+    if column.null_count():
+        _save_console_table_array(column.is_null().to_numpy(), folder / f"{i}.null.npy")
 
 
 class Columns:
@@ -52,7 +67,7 @@ class Columns:
     >>> import polars as pl, tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "t"
     >>> frame = pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]})
-    >>> save_console_cached_columns(frame, folder)
+    >>> save_console_cached_columns(lambda: frame, folder)
     >>> Columns(folder).take(np.array([2, 1])).rows()
     [(3, None), (None, '字')]
     """

@@ -35,6 +35,12 @@ class TooManyRequestsError(CommonwattError):
     code, exit_code = "too-many-requests", 114
 
 
+class StillMadeError(CommonwattError):
+    """What a page shows is still being made; the page says so and asks again."""
+
+    code, exit_code = "still-made", 119
+
+
 class TaskError(CommonwattError):
     """A run that the console started did not come to its end."""
 

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
 
+from commonwatt.core.errors import CommonwattError, UsageError
 from commonwatt.core.log import LogEvent, log_event
+from commonwatt.core.messages import Message
+from commonwatt.web.errors import TooManyRequestsError
 from commonwatt.web.rates import RequestRates
 from commonwatt.web.settings import Settings
 
@@ -76,15 +82,17 @@ class RequestGuardMiddleware:
             scope, _receive_with_body_limit(receive), self._send_with_security_headers(scope, send)
         )
 
-    def _refusal_response(self, headers: Headers) -> PlainTextResponse | None:
+    def _refusal_response(self, headers: Headers) -> Response | None:
         if headers.get("host", "").lower() not in self._hosts:
-            return PlainTextResponse("This console does not answer to that name.\n", 421)
+            wanted = Message("the name that the console was started with")
+            return _refusal_in_kind(headers, HTTPStatus.MISDIRECTED_REQUEST, "host", wanted)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
-            return PlainTextResponse("More was sent than a form can hold.\n", 413)
+            wanted = Message("at most 256 kB")
+            return _refusal_in_kind(headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body", wanted)
         return None
 
-    async def _rate_refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    async def _rate_refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Return what is answered to a visitor who asks too often.
 
         Who shows an account is counted by it, so that a hospital behind one address does
@@ -94,13 +102,20 @@ class RequestGuardMiddleware:
             return None
         account = ""
         if "cookie" in headers or "authorization" in headers:
-            account = await run_in_threadpool(self._account_of, headers)
+            try:
+                account = await run_in_threadpool(self._account_of, headers)
+            except (CommonwattError, SQLAlchemyError, OSError):
+                # Whoever cannot be looked up is counted by address; the page itself then says
+                # that the database does not answer.
+                account = ""
         if not self._rates.exceeds_limit_with_request(request_rate_key(scope, account)):
             return None
-        return PlainTextResponse("Too many requests; wait a minute.\n", 429, {"retry-after": "60"})
+        most = {"most": str(self._settings.requests_per_minute)}
+        wanted = Message("at most {most} requests a minute", most)
+        return _refusal_in_kind(headers, HTTPStatus.TOO_MANY_REQUESTS, "requests", wanted)
 
     def _send_with_security_headers(self, scope: Scope, send: Send) -> Send:
-        async def send_security_headers(message: Message) -> None:
+        async def send_security_headers(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -112,6 +127,21 @@ class RequestGuardMiddleware:
             await send(message)
 
         return send_security_headers
+
+
+def _refusal_in_kind(headers: Headers, status: HTTPStatus, where: str, wanted: Message) -> Response:
+    """Return a refusal as JSON for a program, as a line of text for a browser."""
+    # A page of ours would need language, session and database, which this spares.
+    refusal = _REFUSALS.get(status, UsageError)(where, wanted=wanted)
+    extra = {"retry-after": "60"} if status is HTTPStatus.TOO_MANY_REQUESTS else {}
+    if "text/html" in headers.get("accept", ""):
+        return PlainTextResponse(f"{refusal.translate('en')}\n", status, extra)
+    return JSONResponse(refusal.as_dict(), status, extra)
+
+
+_REFUSALS: Final[dict[HTTPStatus, type[CommonwattError]]] = {
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError
+}
 
 
 def _allowed_http_hosts(address: str) -> frozenset[str]:
@@ -150,7 +180,7 @@ def _receive_with_body_limit(receive: Receive) -> Receive:
     """Cut off a body that grows beyond any form without having said its length."""
     total = 0
 
-    async def receive_limited_body() -> Message:
+    async def receive_limited_body() -> AsgiMessage:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.measures import (
@@ -20,25 +19,12 @@ from commonwatt.catalogue.measures import (
     shown_measure_unit,
 )
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.catalogue.tables import TableSchema
-
-
-class ChartForm(StrEnum):
-    """How a chart is drawn; each has a drawing without script and one with."""
-
-    LINES = "lines"  # long series over a number: uPlot
-    AREAS = "areas"  # the same, stacked: uPlot
-    FAN = "fan"  # bands around a median over names: ECharts
-    BARS = "bars"  # horizontal, stacked, by name: ECharts
-    COLUMNS = "columns"  # vertical, stacked, by name: ECharts
-    RANGES = "ranges"  # from a low to a high by name, with a mark: ECharts
-    POINTS = "points"  # one mark a series by name, or x against y: ECharts
-    HEAT = "heat"  # a value by two names: ECharts
-    LIVE = "live"  # lines that grow while the page is open: uPlot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +96,7 @@ class TableListing:
         rows: Where its rows come from.
         headings: The columns on screen, in order; files hold every column.
         note: What a reader should know, such as a definition.
+        extent: Of how many GPUs and how long its figures speak.
         folded: Shown only on its own page and under its chart.
     """
 
@@ -118,76 +105,19 @@ class TableListing:
     rows: TableRows
     headings: Sequence[ColumnHeading]
     note: Message | None = None
+    extent: Message | None = None
     folded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ChartSeries:
-    """One line, bar part or mark of a chart: a column and what it is called.
-
-    Args:
-        column: Column of the chart's table.
-        label: What the legend says; a name from the data is a plain string.
-        where: For tables in long form: only rows whose column has this value.
-        low: For `FAN` and `RANGES`: the column of the lower edge.
-        high: The column of the upper edge.
-    """
-
-    column: str
-    label: Message | str
-    where: tuple[str, str] | None = None
-    low: str = ""
-    high: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A chart over one of the page's tables.
-
-    Args:
-        name: Its name in addresses.
-        title: Its heading.
-        caption: What it shows, under which definition, and what to see in it; also
-            what a screen reader says.
-        form: How it is drawn.
-        table: Name of the `TableListing` that it draws and that stands for it without eyes.
-        x: Column of the horizontal axis, or of the names in `BARS` and `RANGES`.
-        x_label: Label of the horizontal axis.
-        series: What is drawn.
-        unit: Unit of the values, as the axis says it, where no measure says it.
-        measure: What the values are: label, unit and conversion come from the catalogue.
-        currency: The money of the values, where they are in a country's own.
-        y: Column of the vertical names, for `HEAT`.
-        logarithmic: Whether values stand on a logarithmic axis.
-        line: A column drawn as a dashed line over stacked areas or columns.
-        feed: Address of new points, for `LIVE`.
-    """
-
-    name: str
-    title: Message
-    caption: Message
-    form: ChartForm
-    table: str
-    x: str
-    x_label: Message | str = ""
-    series: Sequence[ChartSeries]
-    unit: str = ""
-    measure: Measure | TableColumn | None = None
-    currency: str = ""
-    y: str = ""
-    logarithmic: bool = False
-    line: ChartSeries | None = None
-    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlineFact:
-    """A headline figure: its definition in `note`, and where it leads."""
+    """A headline figure: its definition in `note`, of what in `extent`, and where it leads."""
 
     label: Message
     value: str
     note: Message | None = None
     link: str = ""
+    extent: Message | None = None
 
 
 def page_headline_fact_of_figure(
@@ -199,6 +129,7 @@ def page_headline_fact_of_figure(
     note: Message | None = None,
     link: str = "",
     currency: str = "",
+    extent: Message | None = None,
 ) -> HeadlineFact:
     """Return a headline figure with the label and the form that the catalogue gives it."""
     return HeadlineFact(
@@ -210,7 +141,26 @@ def page_headline_fact_of_figure(
         value=measure_value_text(value, figure, language, currency=currency),
         note=note,
         link=link,
+        extent=extent,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSubject:
+    """The study that a page speaks of.
+
+    Args:
+        title: What it is called, with what was changed in a what-if.
+        what_if: Id of its run where it is a what-if, so that nobody takes it for its base.
+        public: Whether it is the study that was pinned as the public one.
+        own: File of a programme of one's own, which may bear the title of the one it was drawn
+            up from; empty for a programme that comes with Commonwatt.
+    """
+
+    title: Message
+    what_if: str = ""
+    own: str = ""
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +169,8 @@ class PageView:
 
     Args:
         lede: One or two sentences that say the answer.
+        subject: Of which study the page speaks, where it speaks of one: its title, with what
+            was changed in a what-if.
         facts: Headline figures.
         charts: Charts in order.
         tables: Tables in order, those behind charts included.
@@ -229,6 +181,7 @@ class PageView:
     """
 
     lede: Message
+    subject: PageSubject | None = None
     facts: Sequence[HeadlineFact] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[TableListing] = ()

@@ -16,20 +16,23 @@ from markupsafe import Markup
 
 from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.core.messages import Message, translate
+from commonwatt.report.charts.points import ChartPoints, chart_points
+from commonwatt.report.charts.specification import Chart, ChartForm
+from commonwatt.report.charts.svg import chart_html
 from commonwatt.web.cache import TableQuery
-from commonwatt.web.chart_data import console_chart_data
-from commonwatt.web.page_view import Chart, PageView, TableListing
+from commonwatt.web.instants import is_written_instant
+from commonwatt.web.page_view import ColumnHeading, PageView, TableListing
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.registry import PAGES
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.static import static_file_address
-from commonwatt.web.svg import console_chart_svg
 
 if TYPE_CHECKING:
     import polars as pl
 
 ROWS_SHOWN: Final = 12  # rows of a table on a page of several; its own page shows more
+ZOOMED_FORMS: Final = frozenset({ChartForm.LINES, ChartForm.AREAS, ChartForm.LIVE})
 GROUPS: Final[Mapping[str, Message]] = {
     "plan": Message("Plan"),
     "govern": Message("Govern"),
@@ -138,30 +141,37 @@ def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
 
 def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     """Return a chart's data for scripts, reduced once."""
-    listing = view.table(chart.table)
-    key = _chart_cache_key(chart, listing, context.language)
+    key = _chart_cache_key(chart, view.table(chart.table), context.language)
 
     def make_chart_json() -> str:
-        frame = (
-            context.services.cache.load_frame(listing.rows) if listing else empty_page_chart_frame()
-        )
-        return json.dumps(console_chart_data(chart, frame, context.language), ensure_ascii=False)
+        points = _chart_points_of_page(context, view, chart)
+        return json.dumps(points.as_data(), ensure_ascii=False)
 
     return context.services.cache.cached_text(f"{key}/json", make_chart_json)
 
 
+def _chart_points_of_page(context: RequestContext, view: PageView, chart: Chart) -> ChartPoints:
+    listing = view.table(chart.table)
+    frame = context.services.cache.load_frame(listing.rows) if listing else empty_page_chart_frame()
+    return chart_points(chart, frame, context.language)
+
+
 def _chart_template_data(context: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
     key = _chart_cache_key(chart, view.table(chart.table), context.language)
-    text = chart_json(context, view, chart)
-    svg = context.services.cache.cached_text(
-        f"{key}/svg", lambda: console_chart_svg(json.loads(text))
-    )
+
+    def draw_chart() -> str:
+        points = _chart_points_of_page(context, view, chart)
+        words = {"heading": points.heading, "caption": points.caption, "svg": chart_html(points)}
+        return json.dumps(words, ensure_ascii=False)
+
+    drawn = json.loads(context.services.cache.cached_text(f"{key}/drawn", draw_chart))
     return {
         "chart": chart,
-        "y_label": json.loads(text)["y_label"],
-        "svg": Markup(svg),  # noqa: S704  every text in it is escaped where it is drawn
-        "legend": [context.translate(series.label) for series in chart.series],
-        "line": context.translate(chart.line.label) if chart.line else "",
+        "heading": drawn["heading"],
+        "caption": drawn["caption"],
+        "svg": Markup(drawn["svg"]),  # noqa: S704  every text in it is escaped where it is drawn
+        # Long series can be zoomed into with a script; everything else is whole as it is drawn.
+        "is_zoomed": chart.form in ZOOMED_FORMS and not (chart.dots or chart.logarithmic),
     }
 
 
@@ -190,11 +200,7 @@ def _listing_template_data(
         "listing": listing,
         "rows": [
             [
-                console_cell_text(value, heading.column)
-                if heading.of is None
-                else measure_cell_text(
-                    value, heading.of, context.language, currency=heading.currency
-                )
+                _listing_cell_text(context, value, heading)
                 for value, heading in zip(row, listing.headings, strict=True)
             ]
             for row in shown.frame.select(names).iter_rows()
@@ -208,6 +214,18 @@ def _listing_template_data(
         "height": shown.height,
         "ask": ask,
     }
+
+
+def _listing_cell_text(context: RequestContext, value: Any, heading: ColumnHeading) -> str:
+    # Files hold instants in UTC, as programs want them; a page names them in the zone of the
+    # server.
+    if isinstance(value, str) and is_written_instant(value):
+        return context.instant(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return context.instant(value)
+    if heading.of is None:
+        return console_cell_text(value, heading.column)
+    return measure_cell_text(value, heading.of, context.language, currency=heading.currency)
 
 
 def _page_parameter_options(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from commonwatt.core.messages import Message
+from commonwatt.web.instants import day_text, instant_text, zone_offset_text
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, roles_can_act
 
 if TYPE_CHECKING:
     from commonwatt.web.services import Services
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class RequestContext:
         language: "en" or "zh-Hant".
         now: The time of the request.
         path: What was asked for, to come back to after a choice of language or theme.
+        patience_s: How long a result of `long_result` is waited for; None for as long as it
+            takes, as a program does.
     """
 
     services: Services
@@ -50,10 +55,37 @@ class RequestContext:
     language: str
     now: datetime
     path: str = "/"
+    patience_s: float | None = None
 
     def can(self, action: ConsoleAction) -> bool:
         """Return whether who looks may do this."""
         return roles_can_act(self.visitor.roles, action)
+
+    def long_result(self, key: str, make: Callable[[], T]) -> T:
+        """Return what takes longer than a page may; `key` names all that it is made of.
+
+        Raises:
+            StillMadeError: It is not there yet, and who looks is told so.
+        """
+        return self.services.background.result(key, make, self.patience_s)
+
+    def instant(self, instant: datetime | str) -> str:
+        """Return an instant in the zone of this server, its offset beside it."""
+        return instant_text(instant, self.services.settings.zone)
+
+    def day(self, instant: datetime | str) -> str:
+        """Return the day of an instant in the zone of this server."""
+        return day_text(instant, self.services.settings.zone)
+
+    @property
+    def time_zone_note(self) -> Message:
+        """Which zone every time of a page is in."""
+        zone = self.services.settings.zone
+        offset = zone_offset_text(self.now.astimezone(zone))
+        # Etc/UTC and UTC are one zone under two names, of which people know the second.
+        if offset == zone.key.removeprefix("Etc/"):
+            return Message("Times are in {zone}.", {"zone": offset})
+        return Message("Times are in {zone}, {offset}.", {"zone": zone.key, "offset": offset})
 
     def translate(self, text: Message | str) -> str:
         """Return a text in the language of who looks."""

@@ -43,6 +43,7 @@ class ConsoleAction(StrEnum):
     SEE_CLUSTER = "see-cluster"
     START_RUN = "start-run"
     STOP_RUN = "stop-run"
+    PIN_STUDY = "pin-study"
     DRAIN_NODE = "drain-node"
     QUERY_PROJECT = "ask-room"
     VOTE_OUTPUT = "vote-output"
@@ -67,6 +68,8 @@ ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
     ConsoleAction.SEE_CLUSTER: frozenset({_R.VIEWER, _R.PLANNER, _R.OPERATOR}),
     ConsoleAction.START_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
     ConsoleAction.STOP_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
+    # What everybody opens with is chosen by who plans; who keeps the accounts can step in.
+    ConsoleAction.PIN_STUDY: frozenset({_R.PLANNER, _R.REGISTRAR}),
     ConsoleAction.DRAIN_NODE: frozenset({_R.OPERATOR}),
     ConsoleAction.QUERY_PROJECT: frozenset({_R.RESEARCHER}),
     # Two roles, so that no single one can let an output leave.
@@ -102,6 +105,7 @@ ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
     ConsoleAction.SEE_CLUSTER: Message("See the live cluster"),
     ConsoleAction.START_RUN: Message("Start a run"),
     ConsoleAction.STOP_RUN: Message("Stop a run"),
+    ConsoleAction.PIN_STUDY: Message("Choose the study that the console opens with"),
     ConsoleAction.DRAIN_NODE: Message("Drain a node"),
     ConsoleAction.QUERY_PROJECT: Message("Send a request into a room"),
     ConsoleAction.VOTE_OUTPUT: Message("Vote on an output"),

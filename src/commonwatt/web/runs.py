@@ -23,27 +23,60 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _MakersTurn:
+    """The lock of who makes one thing, and how many hold it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock, self.threads = Lock(), 0
+
+
 class RecentCache(Generic[T]):
     """The last few things made, by key; safe to share between threads."""
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, Lock()
-        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._cached: OrderedDict[str, T] = OrderedDict()
+        self._turns: dict[str, _MakersTurn] = {}
 
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """Return what is kept under `key`, or make and keep it."""
+        """Return what is cached under `key`, or make and cache it.
+
+        Of threads that ask for one key at once, one makes it and the others wait: on a cold
+        cache a crowd would otherwise do the same work as often as it has people. `make` may
+        ask for other keys, and never for its own.
+        """
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        # Made outside the lock, so that one slow table does not stop every other page. Two threads
-        # may then make the same thing; both are right.
+            if key in self._cached:
+                self._cached.move_to_end(key)
+                return self._cached[key]
+            turn = self._turns.setdefault(key, _MakersTurn())
+            turn.threads += 1
+        try:
+            # One lock a key, so that one slow table does not stop every other page.
+            with turn.lock:
+                return self._cached_or_made(key, make)
+        finally:
+            with self._lock:
+                turn.threads -= 1
+                if not turn.threads:
+                    del self._turns[key]
+
+    def forget(self, key: str) -> None:
+        """Let go of what is cached under `key`, if anything is."""
+        with self._lock:
+            self._cached.pop(key, None)
+
+    def _cached_or_made(self, key: str, make: Callable[[], T]) -> T:
+        with self._lock:
+            # Whoever had the turn before us has made it, unless it failed.
+            if key in self._cached:
+                return self._cached[key]
         made = make()
         with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self._most:
+            self._cached[key] = made
+            while len(self._cached) > self._most:
                 # The one that was asked for longest ago: `move_to_end` above keeps this order.
-                self._kept.popitem(last=False)
+                self._cached.popitem(last=False)
         return made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,13 @@ from urllib.parse import urlsplit
 from commonwatt.core.errors import UsageError
 from commonwatt.core.log import LOG_ENVIRONMENT, log_destination
 from commonwatt.core.messages import Message
+from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from commonwatt.web.services import Services
 
 
@@ -25,29 +27,24 @@ def bind_console_socket(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: The port is taken, or the address is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    # Connections of a console that has just stopped linger for a minute and would hold the port.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind((host, port))
-        sock.listen(2048)  # who comes before we are ready waits and is not refused
+        # Who comes before we are ready waits and is not refused.
+        return listening_tcp_socket(host, port, backlog=2048)
     except OSError as error:
-        sock.close()
         raise UsageError(
             f"--port {port}",
             found=error.strerror or "error",
             wanted=Message("a free port"),
             remedy=Message("Choose another with --port."),
         ) from None
-    return sock
 
 
 def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
     """Return the settings that the options describe.
 
     Raises:
-        UsageError: The console would answer others over plain HTTP.
+        UsageError: The console would answer others over plain HTTP, or in a zone that there is
+            not.
     """
     # Asked of the socket, because with --port 0 only the system knows the port.
     host, port = sock.getsockname()[:2]
@@ -66,7 +63,10 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     # An option that was not given is "" and leaves the default; only for the sample does "" mean
     # none.
     chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
-    return Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
+    settings = Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
+    # Asked now: a name that nobody knows would otherwise fail in the middle of the first page.
+    _ = settings.zone
+    return settings
 
 
 def prepare_console_link(settings: Settings) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from commonwatt.web.background import BackgroundResults
 from commonwatt.web.cache import TableCache
 from commonwatt.web.runs import ConsoleRuns
 from commonwatt.web.settings import Settings
@@ -26,6 +27,7 @@ class Services:
         ledger: The record; its database holds the console's tables, too.
         runs: The run store.
         cache: What was derived from runs.
+        background: Results that take longer than a page may.
         entry_writer: Signs the console's own entries.
     """
 
@@ -33,6 +35,7 @@ class Services:
     ledger: Ledger
     runs: ConsoleRuns
     cache: TableCache
+    background: BackgroundResults
     entry_writer: EntryWriter
 
     @property
@@ -58,5 +61,6 @@ def open_console_services(settings: Settings, *, now: datetime) -> Services:
         ledger=ledger,
         runs=ConsoleRuns(RunStore(settings.store)),
         cache=TableCache(settings.state / "kept"),
+        background=BackgroundResults(64),
         entry_writer=open_console_entry_writer(ledger, settings.state / "keys", now=now),
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from commonwatt.web.instants import console_zone, server_zone_name
 
 ENVIRONMENT = "COMMONWATT_CONSOLE"  # how a worker process is told its settings
 
@@ -28,11 +31,13 @@ class Settings:
         requests_per_minute: Limit for one visitor; 0 for none.
         attempts: Sign-in attempts on one name or from one address in a quarter of an hour.
         works: Runs that are worked on at the same time.
+        patience_s: How long a page waits for what is made outside it, before it says so.
         sample: Programme that is run when the store is empty; "" for none.
         oidc_issuer: Address of an OpenID Connect provider; "" for none.
         oidc_client: Our name there.
         oidc_secret_file: File with our secret there.
         oidc_roles_claim: Claim of the provider that names roles; those that we know count.
+        time_zone: Zone in which every page names times; the server's own where none is given.
     """
 
     store: Path
@@ -46,6 +51,7 @@ class Settings:
     requests_per_minute: int = 1200
     attempts: int = 10
     works: int = 1
+    patience_s: float = 0.7
     sample: str = "harbour"
     oidc_issuer: str = ""
     oidc_client: str = ""
@@ -53,6 +59,7 @@ class Settings:
     # inherits.
     oidc_secret_file: str = ""
     oidc_roles_claim: str = "roles"
+    time_zone: str = field(default_factory=server_zone_name)
 
     @classmethod
     def of(cls, store: Path, **changes: Any) -> Settings:
@@ -60,6 +67,15 @@ class Settings:
         state = store / ".console"
         plain = cls(store=store, database=str(state / "console.db"), state=state)
         return replace(plain, **changes)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which every page names times.
+
+        Raises:
+            UsageError: There is no such zone on this machine.
+        """
+        return console_zone(self.time_zone)
 
     @property
     def log_file(self) -> Path:

@@ -9,7 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from commonwatt.report.charts.svg import chart_styles
+
 ROOT: Final = Path(__file__).parent / "static"
+# The styles of charts stand where charts are drawn, so that a report has the very same.
+CHART_STYLES: Final = "chart.css"
 KINDS: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -26,16 +30,21 @@ class StaticAsset:
 @cache
 def static_asset(name: str) -> StaticAsset | None:
     """Return a file below `static`, or None where there is none that may be sent."""
+    if name == CHART_STYLES:
+        return _packed_asset(chart_styles().encode(), ".css")
     # Resolved first: `..` and links are followed before it is asked whether the file lies in the
     # folder.
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
         return None
-    plain = path.read_bytes()
+    return _packed_asset(path.read_bytes(), path.suffix)
+
+
+def _packed_asset(plain: bytes, suffix: str) -> StaticAsset:
     # gzip writes the time into its head; at zero all workers send the same bytes under one tag.
     packed = gzip.compress(plain, 9, mtime=0)
     tag = hashlib.sha256(plain).hexdigest()[:16]
-    return StaticAsset(KINDS[path.suffix], plain, packed, tag)
+    return StaticAsset(KINDS[suffix], plain, packed, tag)
 
 
 @cache

@@ -18,6 +18,7 @@ from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import Unit
 from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import row_of_spreadsheet_cells
 from commonwatt.siting.domain.errors import ClaimsError
 
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
@@ -54,8 +55,9 @@ def parse_claims(text: str, name: str) -> list[PublishedClaim]:
             wanted=Message("the columns {names}", {"names": ", ".join(COLUMNS)}),
         )
     # From 2, as a spreadsheet counts: the first row holds the names.
+    rows = (row_of_spreadsheet_cells(cells) for cells in reader)
     claims = [
-        _published_claim_of_row(row, name, number) for number, row in enumerate(reader, start=2)
+        _published_claim_of_row(row, name, number) for number, row in enumerate(rows, start=2)
     ]
     _check_claim_ids(claims, name)
     return claims

@@ -15,6 +15,7 @@ from commonwatt.catalogue.units.convert import (
     convert,
     is_same_unit_kind,
     parse_quantity,
+    quantity_number_and_unit_text,
 )
 from commonwatt.catalogue.units.parse import parse_unit
 from commonwatt.catalogue.units.show import (
@@ -36,6 +37,7 @@ __all__ = [
     "is_same_unit_kind",
     "parse_quantity",
     "parse_unit",
+    "quantity_number_and_unit_text",
     "unit_in_scale_of_language",
     "value_in_scale",
 ]

@@ -67,6 +67,22 @@ def parse_quantity(
         raise fault.error_at(where, shown) from None
 
 
+def quantity_number_and_unit_text(text: str) -> tuple[float, str]:
+    """Return the number of a quantity and the text of its unit, in any spelling that is read.
+
+    Raises:
+        UnitError: There is no number, or one whose separators can be read in two ways.
+
+    >>> quantity_number_and_unit_text("1 200 W"), quantity_number_and_unit_text("US$0.12/kWh")
+    ((1200.0, 'W'), (0.12, 'US$ /kWh'))
+    """
+    try:
+        digits, power, spelled = _quantity_digits_power_and_unit_text(text)
+    except UnitFault as fault:
+        raise fault.error_at("", text) from None
+    return float(f"{digits}e{power}"), spelled
+
+
 def convert(value: float, source: str | Unit, target: str | Unit, *, where: str = "") -> float:
     """Return `value` of the unit `source` in the unit `target`.
 

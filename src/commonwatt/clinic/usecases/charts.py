@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
-from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.catalogue.measures import measure_label_text
+from commonwatt.catalogue.measures import measure_label_message, measure_value_text
 from commonwatt.catalogue.shared import DAY
 from commonwatt.clinic.domain.measures import (
     AUC,
@@ -18,73 +16,93 @@ from commonwatt.clinic.domain.measures import (
     EXPECTED_EVENTS,
     OBSERVED_OVER_EXPECTED,
 )
-from commonwatt.core.messages import translate
-from commonwatt.report.theme import (
-    ALARM,
-    chart_at_report_size,
-    chart_colour_scale,
-    report_chart_svg,
+from commonwatt.core.messages import Message
+from commonwatt.report.charts import (
+    Chart,
+    ChartCurve,
+    ChartForm,
+    ChartLimit,
+    ChartSeries,
+    ChartVerticals,
 )
 
-# SciPy ships no complete types; what is used of it is small.
-stats: Any = untyped_stats
-_SOFT = "#888"
+_INTERVAL = Message("estimate, with its 95 % interval")
+# Outer and inner limits of chance, exact Poisson.
+_LIMITS = {
+    "low_99_8": 0.001,
+    "high_99_8": 0.999,
+    "low_95": 0.025,
+    "high_95": 0.975,
+}
+CURVE_POINTS = 60
 
 
-def model_over_time_svg(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
+def model_over_time_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
     """Return observed over expected by day and model, with a line at each alarm.
 
     Args:
-        points: Columns model, day and o_over_e.
-        alarms: Columns model and day.
-        language: Of the axis titles.
+        models: Names of the models, in their order.
+        alarm_days: Days on which a monitor rang.
     """
-    title = measure_label_text(OBSERVED_OVER_EXPECTED, language)
-    dots = _medical_model_line_chart_base(points, "o_over_e", title, language).mark_point(
-        size=18, filled=True
-    )
-    description = translate("Observed over expected by day", language)
-    return report_chart_svg(
-        chart_at_report_size(dots + _monitor_alarm_chart_lines(alarms)), description=description
+    return Chart(
+        name="over-time",
+        title=Message("Observed over expected by day"),
+        caption=Message("Each point is one day of one model; the line marks the day of the alarm."),
+        form=ChartForm.LINES,
+        table="watched",
+        x="day",
+        x_label=measure_label_message(DAY),
+        series=[ChartSeries("o_over_e", model, where=("model", model)) for model in models],
+        measure=OBSERVED_OVER_EXPECTED,
+        # Nothing holds between two days of cases.
+        dots=True,
+        verticals=_alarms(alarm_days),
     )
 
 
-def monitor_evidence_svg(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
+def monitor_evidence_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
     """Return how far each monitor's evidence has come to its limit, on a logarithmic scale.
 
     Args:
-        points: Columns model, day and over_limit, which is above one in alarm.
-        alarms: Columns model and day.
-        language: Of the axis titles.
+        models: Names of the models, in their order.
+        alarm_days: Days on which a monitor rang.
     """
-    title = measure_label_text(EVIDENCE_OVER_LIMIT, language)
-    lines = _medical_model_line_chart_base(
-        points, "over_limit", title, language, log=True
-    ).mark_line()
-    limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
-    description = translate(
-        "Evidence against each model by day, and the limit of its alarm", language
+    return Chart(
+        name="evidence",
+        title=Message("Evidence of each monitor"),
+        caption=Message(
+            "The highest that the evidence against a model has stood, over the limit of its"
+            " alarm; above one it has rung. The chance of a false alarm is bounded."
+        ),
+        form=ChartForm.LINES,
+        table="evidence",
+        x="day",
+        x_label=measure_label_message(DAY),
+        series=[ChartSeries("over_limit", model, where=("model", model)) for model in models],
+        measure=EVIDENCE_OVER_LIMIT,
+        logarithmic=True,
+        # A model that is right would fall out of sight: evidence against it goes to nought.
+        least=1e-6,
+        limit=ChartLimit(1.0, Message("limit of the alarm")),
+        verticals=_alarms(alarm_days),
+        finding=_models_in_alarm,
     )
-    layers = lines + limit.encode(y="over_limit:Q") + _monitor_alarm_chart_lines(alarms)
-    return report_chart_svg(chart_at_report_size(layers), description=description)
 
 
-def _medical_model_line_chart_base(
-    points: pl.DataFrame, column: str, title: str, language: str, *, log: bool = False
-) -> Any:
-    models = points["model"].unique(maintain_order=True).to_list()
-    return alt.Chart(points).encode(
-        x=alt.X("day:Q", title=measure_label_text(DAY, language)),
-        y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(type="log" if log else "linear")),
-        color=alt.Color("model:N", title=None, scale=chart_colour_scale(models)),
-    )
+def _alarms(days: Sequence[float]) -> ChartVerticals | None:
+    return ChartVerticals(sorted(days), Message("day of an alarm")) if days else None
 
 
-def _monitor_alarm_chart_lines(alarms: pl.DataFrame) -> Any:
-    return alt.Chart(alarms).mark_rule(color=ALARM, strokeDash=[4, 3]).encode(x="day:Q")
+def _models_in_alarm(evidence: pl.DataFrame, language: str) -> Message:
+    del language
+    highest = evidence.group_by("model", maintain_order=True).agg(pl.col("over_limit").max())
+    rung = highest.filter(pl.col("over_limit") >= 1.0)["model"].to_list()
+    if not rung:
+        return Message("No monitor has rung")
+    return Message("In alarm: {models}", {"models": ", ".join(rung)})
 
 
-def institution_funnel_svg(points: pl.DataFrame, language: str) -> str:
+def institution_funnel_chart(models: Sequence[str]) -> Chart:
     """Return observed over expected of each institution against its expected events.
 
     An institution beyond the outer curves, which is named, is one in five hundred by chance
@@ -92,32 +110,60 @@ def institution_funnel_svg(points: pl.DataFrame, language: str) -> str:
     exact Poisson.
 
     Args:
-        points: Columns model, institution, expected and o_over_e.
-        language: Of the axis titles.
+        models: Names of the models, in their order.
     """
-    models = points["model"].unique(maintain_order=True).to_list()
-    # Institutions differ by orders of magnitude; on a linear axis the small ones, where chance is
-    # largest, would be one blot.
-    log = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("expected:Q", title=measure_label_text(EXPECTED_EVENTS, language), scale=log)
-    title = measure_label_text(OBSERVED_OVER_EXPECTED, language)
-    y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
-    colour: Any = alt.Color("model:N", title=None, scale=chart_colour_scale(models))
-    dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
-    names = alt.Chart(clinic_institutions_outside_funnel_limits(points)).mark_text(
-        dx=8, align="left", fontSize=11
+    return Chart(
+        name="funnel",
+        title=Message("Institutions"),
+        caption=Message(
+            "By chance alone one institution in five hundred lies beyond the outer curves, and"
+            " one in twenty beyond the inner ones."
+        ),
+        form=ChartForm.SCATTER,
+        table="funnel",
+        x="expected",
+        x_label=measure_label_message(EXPECTED_EVENTS),
+        series=[ChartSeries("o_over_e", model, where=("model", model)) for model in models],
+        measure=OBSERVED_OVER_EXPECTED,
+        names="named",
+        # Institutions differ by orders of magnitude; on a linear axis the small ones, where chance
+        # is largest, would be one blot.
+        x_logarithmic=True,
+        curves=[ChartCurve(name, is_dashed=name.endswith("_95")) for name in _LIMITS],
+        prepare=_institutions_with_limits,
+        finding=_institutions_beyond_limits,
     )
-    limits = institution_funnel_limits(points["expected"].to_list())
-    dash: Any = alt.StrokeDash("level:N", legend=None, scale=alt.Scale(range=[[4, 3], [1, 0]]))
-    curves = alt.Chart(limits).mark_line(color=_SOFT, strokeWidth=1)
-    edges = curves.encode(x=x, y=y, detail="side:N", strokeDash=dash)
-    description = translate(
-        "Observed over expected by institution, with limits of chance", language
+
+
+def _institutions_with_limits(institutions: pl.DataFrame, language: str) -> pl.DataFrame:
+    """Return the institutions and the points of the curves between them, by expected events."""
+    del language
+    # Where nothing is expected nothing can be divided by it.
+    known = institutions.filter(pl.col("expected") > 0)
+    # By row and not by name: an institution may lie outside for one model and inside for another.
+    marked = known.with_columns(
+        named=pl.when(_is_outside_funnel_limits(known)).then(pl.col("institution"))
     )
-    return report_chart_svg(
-        chart_at_report_size(edges + dots + names.encode(x=x, y=y, text="institution:N")),
-        description=description,
+    expected = known["expected"].to_numpy()
+    low, high = float(expected.min()), float(expected.max())
+    between = pl.DataFrame(
+        {"expected": np.geomspace(max(low, 0.5), max(high, 1.0), CURVE_POINTS).tolist()}
     )
+    # With a point at every institution, so that a dot never lies on the other side of a curve than
+    # of its own limit.
+    every = pl.concat([marked, between], how="diagonal").sort("expected", maintain_order=True)
+    at = every["expected"].to_numpy()
+    return every.with_columns(
+        pl.Series(name, _clinic_funnel_poisson_limit(at, tail)) for name, tail in _LIMITS.items()
+    )
+
+
+def _institutions_beyond_limits(institutions: pl.DataFrame, language: str) -> Message:
+    del language
+    named = institutions["named"].drop_nulls().unique(maintain_order=True).to_list()
+    if not named:
+        return Message("No institution lies beyond the outer limits of chance")
+    return Message("Beyond the outer limits of chance: {names}", {"names": ", ".join(named)})
 
 
 def clinic_institutions_outside_funnel_limits(points: pl.DataFrame) -> pl.DataFrame:
@@ -127,91 +173,82 @@ def clinic_institutions_outside_funnel_limits(points: pl.DataFrame) -> pl.DataFr
     >>> clinic_institutions_outside_funnel_limits(given)["o_over_e"].to_list()
     [1.5]
     """
+    return points.filter(_is_outside_funnel_limits(points))
+
+
+def _is_outside_funnel_limits(points: pl.DataFrame) -> pl.Series:
     low, high = (
         _clinic_funnel_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
     )
     ratio = points["o_over_e"].to_numpy()
-    return points.filter(pl.Series((ratio < low) | (ratio > high)))
+    return pl.Series((ratio < low) | (ratio > high))
 
 
 def _clinic_funnel_poisson_limit(expected: Any, tail: float) -> Any:
     # Exact, because the normal limits of most funnels are wrong just where institutions are small
     # and outliers are looked for.
+    #
+    # Late: loading it takes longer than any other chart does.
+    from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
+
+    # SciPy ships no complete types; what is used of it is small.
+    stats: Any = untyped_stats
     return stats.poisson.ppf(tail, expected) / expected
 
 
-def institution_funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
-    """Return exact Poisson limits of observed over expected at 95 % and 99.8 %.
-
-    >>> found = institution_funnel_limits([10.0, 100.0])
-    >>> found.filter(level="99.8 %", side="high", expected=100.0)["o_over_e"].round(2).to_list()
-    [1.32]
-    """
-    reach = np.geomspace(max(min(expected), 0.5), max(*expected, 1.0), 60)
-    # With a point at every institution, so that a dot never lies on the other side of a curve than
-    # of its own limit.
-    at = np.unique(np.concatenate([reach, np.asarray(expected, np.float64)]))
-    parts = [
-        pl.DataFrame(
-            {"expected": at, "o_over_e": _clinic_funnel_poisson_limit(at, tail)}
-        ).with_columns(level=pl.lit(level), side=pl.lit(side))
-        for level, tails in (("95 %", (0.025, 0.975)), ("99.8 %", (0.001, 0.999)))
-        for side, tail in zip(("low", "high"), tails, strict=True)
-    ]
-    return pl.concat(parts)
-
-
-def patient_subgroups_svg(estimates: pl.DataFrame, language: str) -> str:
+def patient_subgroup_charts() -> list[Chart]:
     """Return AUC and observed over expected of each group with intervals, side by side.
 
     Groups with too few events are named and left empty, so that nobody takes a gap for
     a good result.
-
-    Args:
-        estimates: Columns group, metric, estimate, low, high, and verdict.
-        language: Of the axis titles.
     """
-    titles = {
-        "auc": measure_label_text(AUC, language),
-        "o_over_e": measure_label_text(OBSERVED_OVER_EXPECTED, language),
-    }
-    groups = estimates["group"].unique(maintain_order=True).to_list()
-    few = translate("too few to say", language)
-    panels = [
-        _subgroup_metric_panel(estimates.filter(pl.col("metric") == metric), title, groups, few)
-        for metric, title in titles.items()
+    return [
+        Chart(
+            name=f"groups-{metric.replace('_', '-')}",
+            title=measure_label_message(measure),
+            caption=Message("Intervals at 95 %; a group with too few events is named and empty."),
+            form=ChartForm.RANGES,
+            table="groups",
+            x="group",
+            series=[ChartSeries("estimate", _INTERVAL, low="low", high="high")],
+            measure=measure,
+            absent=Message("too few to say"),
+            prepare=_rows_of_metric(metric),
+        )
+        for metric, measure in (("auc", AUC), ("o_over_e", OBSERVED_OVER_EXPECTED))
     ]
-    description = translate("How well the model does in each group, with intervals", language)
-    return report_chart_svg(alt.hconcat(*panels), description=description)
 
 
-def _subgroup_metric_panel(rows: pl.DataFrame, title: str, groups: list[str], few: str) -> Any:
-    y: Any = alt.Y("group:N", title=None, sort=groups, axis=alt.Axis(labelLimit=220))
-    chart = alt.Chart(rows.filter(pl.col("estimate").is_not_null()))
-    axis = alt.Axis(tickCount=5)
-    x = alt.X("estimate:Q", title=title, scale=alt.Scale(zero=False), axis=axis)
-    dots = chart.mark_point(filled=True, size=40).encode(x=x, y=y)
-    bars = chart.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
-    missing = alt.Chart(rows.filter(pl.col("estimate").is_null()))
-    words = missing.mark_text(align="left", color=_SOFT, fontSize=10, text=few)
-    return (bars + dots + words.encode(y=y, x=alt.value(4))).properties(
-        width=230, height=22 * max(len(groups), 2)
+def _rows_of_metric(metric: str) -> Any:
+    def rows_of_metric(estimates: pl.DataFrame, language: str) -> pl.DataFrame:
+        del language
+        return estimates.filter(pl.col("metric") == metric)
+
+    return rows_of_metric
+
+
+def clinician_against_model_chart() -> Chart:
+    """Return the AUC of model, doctor and both, with intervals."""
+    return Chart(
+        name="voices",
+        title=Message("Model, doctor, and both together"),
+        caption=Message(
+            "AUC for being alive after two months, with intervals at 95 %; what both know"
+            " together is lost where the doctor is not asked before the advice."
+        ),
+        form=ChartForm.RANGES,
+        table="voices",
+        x="voice",
+        series=[ChartSeries("estimate", _INTERVAL, low="low", high="high")],
+        measure=AUC,
+        finding=_best_voice,
     )
 
 
-def clinician_against_model_svg(estimates: pl.DataFrame, language: str) -> str:
-    """Return the AUC of model, doctor and both, with intervals.
-
-    Args:
-        estimates: Columns voice, estimate, low and high.
-        language: Of the description.
-    """
-    names = estimates["voice"].to_list()
-    y: Any = alt.Y("voice:N", title=None, sort=names)
-    chart = alt.Chart(estimates)
-    title = measure_label_text(AUC, language)
-    x = alt.X("estimate:Q", title=title, scale=alt.Scale(zero=False))
-    bars = chart.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
-    dots = chart.mark_point(filled=True, size=50).encode(x=x, y=y)
-    description = translate("AUC of the model, of the doctor, and of both together", language)
-    return report_chart_svg(chart_at_report_size(bars + dots, height=110), description=description)
+def _best_voice(voices: pl.DataFrame, language: str) -> Message | None:
+    known = voices.drop_nulls("estimate")
+    if known.height < 2:
+        return None
+    best = known.sort("estimate", descending=True, maintain_order=True).row(0, named=True)
+    auc = measure_value_text(best["estimate"], AUC, language)
+    return Message("Highest AUC: {voice}, {auc}", {"voice": best["voice"], "auc": auc})

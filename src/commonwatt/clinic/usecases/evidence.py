@@ -18,7 +18,8 @@ from commonwatt.clinic.engines.evidence import (
     sketch_model_scores,
 )
 from commonwatt.core.hashes import file_sha256
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 
 
 def model_evidence_of_table(
@@ -59,9 +60,18 @@ def model_evidence_figures(
     Raises:
         EvidenceError: The table lacks a column.
     """
-    from commonwatt.clinic.usecases.charts import institution_funnel_svg, patient_subgroups_svg
+    from commonwatt.clinic.usecases.charts import institution_funnel_chart, patient_subgroup_charts
+    from commonwatt.report.charts import chart_panels_svg_file, chart_points, chart_svg_file
 
-    figures = {"subgroups.svg": patient_subgroups_svg(estimates, language)}
+    figures = {
+        "subgroups.svg": chart_panels_svg_file(
+            [chart_points(chart, estimates, language) for chart in patient_subgroup_charts()],
+            translate("How well the model does in each group, with intervals", language),
+            translate(
+                "Intervals at 95 %; a group with too few events is named and left empty.", language
+            ),
+        )
+    }
     if institution:
         frame = read_patient_table(path, [score, label, institution])
         institutions = frame.group_by(
@@ -75,7 +85,9 @@ def model_evidence_figures(
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
             .sort("institution")
         )
-        figures["funnel.svg"] = institution_funnel_svg(points, language)
+        figures["funnel.svg"] = chart_svg_file(
+            institution_funnel_chart([path.stem]), points, language
+        )
     return figures
 
 
@@ -103,7 +115,7 @@ def read_patient_table(path: Path, columns: list[str]) -> pl.DataFrame:
         EvidenceError: The file cannot be read, or lacks a column.
     """
     try:
-        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else pl.read_csv
+        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else read_spreadsheet_csv
         frame = read(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise EvidenceError(str(path), found=type(error).__name__) from None

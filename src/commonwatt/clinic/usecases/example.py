@@ -19,33 +19,30 @@ from commonwatt.core.shipped import DATA
 
 F64 = npt.NDArray[np.float64]
 EXAMPLES: Final = DATA / "clinic" / "example_models.yaml"
+TEXT_GENERATOR: Final = "generative"  # a technique of the facts of a product
 DAYS: Final = 120
 PATH_STEP_DAYS: Final = 5  # days between two points of the evidence's path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoredModel:
-    """One model of the programme, as far as it was computed.
+    """One model that scores patients, with what its scores came to.
 
     Args:
         name: In the reader's language.
-        ruling: Its class in Hong Kong.
         days: Sketch of each day.
         institutions: One group for each institution.
         groups: One group for each group of patients.
         monitor_result: What its monitor says.
         path: Evidence over its limit after every `PATH_STEP_DAYS` days.
-        open_duties: Duties of its class that are not met.
     """
 
     name: str
-    ruling: ProductRuling
     days: tuple[ScoreSketch, ...]
     institutions: ScoreSketch
     groups: ScoreSketch
     monitor_result: MonitorResult
     path: tuple[float, ...]
-    open_duties: tuple[str, ...]
 
     @property
     def over_all_institutions(self) -> ScoreSketch:
@@ -54,12 +51,35 @@ class MonitoredModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleModel:
+    """One model of the programme, as far as it was computed.
+
+    Args:
+        name: In the reader's language.
+        ruling: Its class in Hong Kong.
+        open_duties: Duties of its class that are not met.
+        scores: What its scores came to; None of a model that writes text and scores nobody, to
+            which neither discrimination nor calibration applies.
+    """
+
+    name: str
+    ruling: ProductRuling
+    open_duties: tuple[str, ...]
+    scores: MonitoredModel | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicExample:
     """Every model, and what its institutions and groups are called."""
 
-    models: tuple[MonitoredModel, ...]
+    models: tuple[ExampleModel, ...]
     institutions: tuple[str, ...]
     groups: tuple[str, ...]
+
+    @property
+    def scored_models(self) -> list[MonitoredModel]:
+        """The models that score patients, in the order of the file."""
+        return [model.scores for model in self.models if model.scores is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +102,29 @@ def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
     """
     file = cast("dict[str, Any]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
     return ClinicExample(
-        models=tuple(
-            _example_monitored_model(entry, file, language, seed, on) for entry in file["models"]
-        ),
+        models=tuple(_example_model(entry, file, language, seed, on) for entry in file["models"]),
         institutions=tuple(file["institutions"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
     )
 
 
-def _example_monitored_model(
+def _example_model(
     entry: dict[str, Any], file: dict[str, Any], language: str, seed: int, on: date
+) -> ExampleModel:
+    facts: dict[str, str] = entry["facts"]
+    ruling = classify_product(load_rule_book(), facts, jurisdiction="hk", on=on)
+    writes_text = facts["technique"] == TEXT_GENERATOR
+    return ExampleModel(
+        name=entry["name"][language],
+        ruling=ruling,
+        open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
+        scores=None if writes_text else _example_monitored_model(entry, file, language, seed),
+    )
+
+
+def _example_monitored_model(
+    entry: dict[str, Any], file: dict[str, Any], language: str, seed: int
 ) -> MonitoredModel:
-    ruling = classify_product(load_rule_book(), entry["facts"], jurisdiction="hk", on=on)
     rows = _draw_daily_patient_rows(entry, file, seed)
     days = tuple(sketch_model_scores(day.score, day.label) for day in rows)
     counts = np.stack([day.counts for day in days])
@@ -102,7 +133,6 @@ def _example_monitored_model(
     )
     return MonitoredModel(
         name=entry["name"][language],
-        ruling=ruling,
         days=days,
         institutions=_merged_score_sketch(
             [(day, day.institution) for day in rows], len(file["institutions"])
@@ -110,7 +140,6 @@ def _example_monitored_model(
         groups=_merged_score_sketch([(day, day.group) for day in rows], len(file["groups"])),
         monitor_result=monitor_daily_score_counts(counts, plan),
         path=_monitor_evidence_over_limit_by_day(counts, plan),
-        open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
     )
 
 

@@ -27,6 +27,7 @@ from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
+from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.ledger import Key, Ledger, actor_id_of
 
 if TYPE_CHECKING:
@@ -126,16 +127,9 @@ def serve_cds_hooks(
     Raises:
         UsageError: The address cannot be bound.
     """
-    import socket
-
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    # A service that restarts must not wait minutes for the kernel to give its port back.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
-        bound.listen(128)
+        bound = listening_tcp_socket(host, port, backlog=128)
     except OSError as error:
-        bound.close()
         # Bound here and not by the server, whose own failure would be a traceback after it said
         # that it serves.
         raise UsageError(f"{host}:{port}", found=error.strerror or "", wanted=_FREE) from None

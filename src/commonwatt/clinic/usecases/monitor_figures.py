@@ -14,9 +14,10 @@ from commonwatt.clinic.domain.tables import OVER_TIME
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
 from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
 from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_daily_score_counts
-from commonwatt.clinic.usecases.charts import model_over_time_svg, monitor_evidence_svg
+from commonwatt.clinic.usecases.charts import model_over_time_chart, monitor_evidence_chart
 from commonwatt.clinic.usecases.evidence import read_patient_table
 from commonwatt.clinic.usecases.monitor import daily_score_counts
+from commonwatt.report.charts import chart_svg_file
 
 I64 = npt.NDArray[np.int64]
 POINTS: Final = 40  # most points of a line
@@ -49,21 +50,21 @@ def monitor_figures(
             counts, names, ends, _monitor_plan_of_answer(counts, answer)
         )
     )
-    alarms = pl.DataFrame(
-        [
-            {"model": stream["stream"], "day": days.index(stream["alarm_on"])}
-            for stream in answer["streams"][:MOST_STREAMS_DRAWN]
-            if stream["alarm_on"]
-        ],
-        schema={"model": pl.String, "day": pl.Int64},
-    )
+    alarm_days = [
+        days.index(stream["alarm_on"])
+        for stream in answer["streams"][:MOST_STREAMS_DRAWN]
+        if stream["alarm_on"]
+    ]
     charted = points.filter(pl.col("model").is_in(names[:MOST_STREAMS_DRAWN]))
     with_ratio = charted.filter(pl.col("o_over_e").is_not_null())
-    # Drawn on a logarithmic axis, where a model that is right would fall out of sight.
-    evidence = charted.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    models = charted["model"].unique(maintain_order=True).to_list()
     return points, {
-        "over-time.svg": model_over_time_svg(with_ratio, alarms, language),
-        "evidence.svg": monitor_evidence_svg(evidence, alarms, language),
+        "over-time.svg": chart_svg_file(
+            model_over_time_chart(models, alarm_days), with_ratio, language
+        ),
+        "evidence.svg": chart_svg_file(
+            monitor_evidence_chart(models, alarm_days), charted, language
+        ),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from heapq import merge
 from typing import Any
 
@@ -183,8 +184,12 @@ def reporting_duty_rows(ledger_location: str) -> list[dict[str, Any]]:
     return [asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")} for duty in owed]
 
 
+@cache
 def reporting_periods() -> Clocks:
-    """Return the reporting periods of the rule book by jurisdiction and severity."""
+    """Return the reporting periods of the rule book by jurisdiction and severity.
+
+    Read once a process: the book is shipped, and reading it takes longer than any page may.
+    """
     rules = load_rule_book().rules
     return {
         (rule.jurisdiction, rule.clock.event): (rule.clock.days, rule.clock.working, rule.rule_id)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ import polars as pl
 
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text, measure_label_text
 from commonwatt.catalogue.shared import DAY
-from commonwatt.catalogue.tables import TableSchema
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
     AUC,
@@ -33,15 +31,16 @@ from commonwatt.clinic.engines.evidence import (
 from commonwatt.clinic.engines.evidence.metrics import observed_over_expected
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 from commonwatt.clinic.usecases.charts import (
-    clinician_against_model_svg,
-    institution_funnel_svg,
-    model_over_time_svg,
-    monitor_evidence_svg,
-    patient_subgroups_svg,
+    clinician_against_model_chart,
+    institution_funnel_chart,
+    model_over_time_chart,
+    monitor_evidence_chart,
+    patient_subgroup_charts,
 )
 from commonwatt.clinic.usecases.example import (
     PATH_STEP_DAYS,
     ClinicExample,
+    ExampleModel,
     MonitoredModel,
     clinic_example,
 )
@@ -54,6 +53,7 @@ from commonwatt.report import (
     ReportTable,
     report_fact,
     report_figure,
+    report_panels_figure,
     report_table_of_rows,
 )
 
@@ -88,10 +88,7 @@ def clinic_models_section_and_tables(
             language,
         ),
         facts=_clinic_report_facts(example, comparison, language),
-        figures=[
-            _clinic_section_figure(drawn, frames[drawn.table.name], example, language)
-            for drawn in _DRAWN
-        ],
+        figures=_clinic_section_figures(frames, example, language),
         tables=[
             _clinic_models_table(example, language),
             _clinician_against_model_auc_table(comparison, language),
@@ -106,6 +103,8 @@ _NOTES: Final = (
     " classes and duties are computed from the rule set.",
     "Duties of a class rest on the rules named in the classification;"
     " see `commonwatt clinic model classify`.",
+    "A model that writes text scores nobody, so that neither AUC nor observed over expected nor"
+    " a monitor of scores applies to it; it is examined by `commonwatt clinic language`.",
     "The worth of the doctor's own estimate is measured on 7,456 patients of the SUPPORT"
     " study, whose doctors estimated without seeing the model; both together are the plain"
     " mean, nothing is fitted.",
@@ -125,8 +124,8 @@ def _clinic_report_facts(
 ) -> list[ReportFact]:
     book = load_rule_book()
     unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
-    alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.models)
-    gaps = {"alpha": f"{example.models[0].monitor_result.bound:g}"}
+    alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.scored_models)
+    gaps = {"alpha": f"{example.scored_models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
     gaps = {
         "model": measure_cell_text(comparison.model[0], AUC),
@@ -147,21 +146,30 @@ def _clinic_models_table(example: ClinicExample, language: str) -> ReportTable:
     return report_table_of_rows(tables.MODELS, rows, language, title=MODELS.label)
 
 
-def _clinic_model_row(model: MonitoredModel, language: str) -> dict[str, str]:
-    estimates = evaluate_score_sketch(model.over_all_institutions, ["all"])
-    metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+def _clinic_model_row(model: ExampleModel, language: str) -> dict[str, str]:
     classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
     route = translate(model.ruling.route or "no route stated", language)
-    verdict = translate(model.monitor_result.verdicts[0], language)
-    at = int(model.monitor_result.alarm_at[0])
-    day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
     return {
         "model": model.name,
         "class_and_route": f"{classes} · {route}",
+        **_clinic_score_cells(model.scores, language),
+        "open_duties": ", ".join(model.open_duties) or ABSENT,
+    }
+
+
+def _clinic_score_cells(scores: MonitoredModel | None, language: str) -> dict[str, str]:
+    """Return what a model's scores came to; gaps where it has none."""
+    if scores is None:
+        return dict.fromkeys(("auc_interval", "ratio_interval", "monitor_verdict"), ABSENT)
+    estimates = evaluate_score_sketch(scores.over_all_institutions, ["all"])
+    metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+    verdict = translate(scores.monitor_result.verdicts[0], language)
+    at = int(scores.monitor_result.alarm_at[0])
+    day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
+    return {
         "auc_interval": _metric_interval_text(metrics["auc"]),
         "ratio_interval": _metric_interval_text(metrics["o_over_e"]),
         "monitor_verdict": verdict + day,
-        "open_duties": ", ".join(model.open_duties) or ABSENT,
     }
 
 
@@ -208,75 +216,69 @@ def _labelled_auc_estimates(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _ClinicChart:
-    """A chart of the section: the table that it draws, its words and what draws it."""
-
-    name: str
-    table: TableSchema
-    title: Message
-    caption: Message
-    draw: Callable[[pl.DataFrame, ClinicExample, str], str]
-
-
-def _clinic_section_figure(
-    drawn: _ClinicChart, frame: pl.DataFrame, example: ClinicExample, language: str
-) -> ReportFigure:
-    return report_figure(
-        f"clinic-{drawn.name}",
-        drawn.table,
-        frame,
-        language,
-        title=drawn.title,
-        caption=drawn.caption,
-        svg=drawn.draw(frame, example, language),
+def _clinic_section_figures(
+    frames: Mapping[str, pl.DataFrame], example: ClinicExample, language: str
+) -> list[ReportFigure]:
+    models = [model.name for model in example.models]
+    alarm_days = _monitor_alarm_days(example)
+    charts = (
+        (model_over_time_chart(models, alarm_days), tables.CLINIC_OVER_TIME),
+        (monitor_evidence_chart(models, alarm_days), tables.CLINIC_EVIDENCE),
+        (institution_funnel_chart(models), tables.CLINIC_FUNNEL),
+        (clinician_against_model_chart(), tables.CLINIC_VOICES),
     )
+    figures = [
+        report_figure(
+            f"clinic-{chart.name}",
+            chart,
+            table,
+            frames[table.name],
+            language,
+        )
+        for chart, table in charts
+    ]
+    subgroups = report_panels_figure(
+        "clinic-subgroups",
+        patient_subgroup_charts(),
+        tables.CLINIC_SUBGROUPS,
+        frames[tables.CLINIC_SUBGROUPS.name],
+        language,
+        title=Message("Groups of patients"),
+        caption=Message("Intervals at 95 %; a group with too few events is named and left empty."),
+    )
+    return [*figures[:2], subgroups, *figures[2:]]
 
 
 def _clinic_model_over_time_points(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "day": day, "o_over_e": _observed_over_expected_of_day(sketch)}
-            for model in example.models
+            for model in example.scored_models
             for day, sketch in enumerate(model.days)
         ]
     )
-
-
-def _clinic_model_over_time_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
-    return model_over_time_svg(frame, _monitor_alarm_days(example), language)
 
 
 def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
-            for model in example.models
+            for model in example.scored_models
             for i, value in enumerate(model.path)
         ]
     )
 
 
-def _clinic_monitor_evidence_svg(frame: pl.DataFrame, example: ClinicExample, language: str) -> str:
-    # Drawn on a logarithmic axis, which has no place for nought.
-    charted = frame.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
-    return monitor_evidence_svg(charted, _monitor_alarm_days(example), language)
-
-
-def _monitor_alarm_days(example: ClinicExample) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {"model": model.name, "day": int(model.monitor_result.alarm_at[0])}
-            for model in example.models
-        ],
-        schema={"model": pl.String, "day": pl.Int64},
-    ).filter(pl.col("day") >= 0)
+def _monitor_alarm_days(example: ClinicExample) -> list[int]:
+    days = [int(model.monitor_result.alarm_at[0]) for model in example.scored_models]
+    # Below nought stands for a monitor that never rang.
+    return [day for day in days if day >= 0]
 
 
 def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
     by_model = [
         evaluate_score_sketch(model.groups, [f"{model.name}: {group}" for group in example.groups])
-        for model in example.models
+        for model in example.scored_models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
     names = [column.name for column in tables.CLINIC_SUBGROUPS.columns]
@@ -285,7 +287,7 @@ def _clinic_patient_subgroup_estimates(example: ClinicExample) -> pl.DataFrame:
 
 def _clinic_institution_funnel_points(example: ClinicExample) -> pl.DataFrame:
     return pl.concat(
-        [_institution_funnel_points(model, example.institutions) for model in example.models]
+        [_institution_funnel_points(model, example.institutions) for model in example.scored_models]
     )
 
 
@@ -313,54 +315,6 @@ def _clinic_doctor_and_model_estimates(
             for name, (e, low, high) in _labelled_auc_estimates(comparison, language)
         ]
     )
-
-
-_DRAWN: Final = (
-    _ClinicChart(
-        "over-time",
-        tables.CLINIC_OVER_TIME,
-        Message("Observed over expected by day"),
-        Message("Each point is one day of one model; the line marks the day of the alarm."),
-        _clinic_model_over_time_svg,
-    ),
-    _ClinicChart(
-        "evidence",
-        tables.CLINIC_EVIDENCE,
-        Message("Evidence of each monitor"),
-        Message(
-            "The highest that the evidence against a model has stood, over the limit of its"
-            " alarm; above one it has rung."
-        ),
-        _clinic_monitor_evidence_svg,
-    ),
-    _ClinicChart(
-        "subgroups",
-        tables.CLINIC_SUBGROUPS,
-        Message("Groups of patients"),
-        Message("Intervals at 95 %; a group with too few events is named and left empty."),
-        lambda frame, _, language: patient_subgroups_svg(frame, language),
-    ),
-    _ClinicChart(
-        "funnel",
-        tables.CLINIC_FUNNEL,
-        Message("Institutions"),
-        Message(
-            "By chance alone one institution in five hundred lies beyond the outer curves, and"
-            " one in twenty beyond the inner ones."
-        ),
-        lambda frame, _, language: institution_funnel_svg(frame, language),
-    ),
-    _ClinicChart(
-        "voices",
-        tables.CLINIC_VOICES,
-        Message("Model, doctor, and both together"),
-        Message(
-            "AUC for being alive after two months, with intervals at 95 %; what both know"
-            " together is lost where the doctor is not asked before the advice."
-        ),
-        lambda frame, _, language: clinician_against_model_svg(frame, language),
-    ),
-)
 
 
 def _observed_over_expected_of_day(sketch: ScoreSketch) -> float:

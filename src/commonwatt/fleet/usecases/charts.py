@@ -2,184 +2,190 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import measure_heading, measure_label_text, measure_shown_value
-from commonwatt.catalogue.shared import ENERGY
-from commonwatt.core.messages import Message, translate
-from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
-from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES
-from commonwatt.report.theme import (
-    ALARM,
-    chart_at_report_size,
-    chart_colour_scale,
-    report_chart_svg,
+from commonwatt.catalogue.measures import (
+    TableColumn,
+    measure_label_message,
+    measure_value_text,
 )
+from commonwatt.catalogue.shared import ENERGY, QUEUE_DELAY_MEAN, UTILISATION
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
+from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES, TENANTS
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries
+
+_DAYS = Message("Days from the first submission")
+_ALL_SITES = "all_available_gpus"
 
 
-def gpu_use_over_time_chart(gpu_use: pl.DataFrame, *, language: str) -> str:
+def gpu_use_chart(sites: Sequence[str]) -> Chart:
     """Return allocated GPUs by site over time, with the available GPUs as a line.
 
     Args:
-        gpu_use: Columns `day`, `site`, `allocated_gpus`; one row per bin and site.
-        language: "en" or "zh-Hant".
+        sites: Names of the sites, in the programme's order.
     """
-    sites = gpu_use["site"].unique(maintain_order=True).to_list()
-    total = gpu_use.group_by("day", maintain_order=True).agg(pl.col("available_gpus").sum())
-    areas = (
-        alt.Chart(gpu_use)
+    return Chart(
+        name="use",
+        title=Message("Use over time"),
+        caption=Message(
+            "GPUs allocated by site, each bin its exact mean; the dashed line is what was there."
+        ),
+        form=ChartForm.AREAS,
+        table="use",
+        x="day",
+        x_label=_DAYS,
+        series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
+        line=ChartSeries(_ALL_SITES, Message("available"), where=("site", sites[0])),
+        measure=ALLOCATED_GPUS,
         # A bin holds one value until the next; slopes would draw use that never was.
-        .mark_area(interpolate="step-after", opacity=0.85)
-        .encode(
-            x=_fleet_chart_days_from_first_job_axis(language),
-            y=alt.Y(
-                "allocated_gpus:Q", title=measure_heading(ALLOCATED_GPUS, language), stack=True
-            ),
-            color=alt.Color("site:N", title=None, scale=chart_colour_scale(sites), sort=sites),
-            # The rank stacks the sites in the programme's order, which is also the legend's.
-            order=alt.Order("rank:Q"),
-        )
-    )
-    line = (
-        alt.Chart(total)
-        .mark_line(color="#1c1c1c", strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="day:Q", y="available_gpus:Q")
-    )
-    description = translate(
-        "Allocated GPUs by site over time; the dashed line is what was there.", language
-    )
-    return report_chart_svg(chart_at_report_size(alt.layer(areas, line)), description=description)
-
-
-def queue_over_time_chart(queue: pl.DataFrame, *, language: str) -> str:
-    """Return waiting jobs and the GPUs that they request over time.
-
-    Args:
-        queue: Columns `day`, `waiting_jobs`, `waiting_gpus`.
-        language: "en" or "zh-Hant".
-    """
-    names = {
-        name: measure_label_text(QUEUE.column(name), language)
-        for name in ("waiting_jobs", "waiting_gpus")
-    }
-    long = queue.unpivot(list(names), index="day", variable_name="what")
-    long = long.with_columns(pl.col("what").replace_strict(names))
-    order = list(names.values())
-    chart = (
-        alt.Chart(long)
-        .mark_line(interpolate="step-after")
-        .encode(
-            x=_fleet_chart_days_from_first_job_axis(language),
-            y=alt.Y("value:Q", title=None),
-            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
-        )
-    )
-    description = translate("Jobs waiting, and the GPUs that they request, over time.", language)
-    return report_chart_svg(chart_at_report_size(chart), description=description)
-
-
-def queue_delay_by_tenant_chart(tenants: pl.DataFrame, *, language: str) -> str:
-    """Return the spread of queue delay by tenant: median to 95th percentile, and mean.
-
-    Args:
-        tenants: Columns `tenant`, `p50_h`, `p95_h`, `mean_h`.
-        language: "en" or "zh-Hant".
-    """
-    order = tenants["tenant"].to_list()
-    base = alt.Chart(tenants).encode(y=alt.Y("tenant:N", title=None, sort=order))
-    axis = alt.X("p50_h:Q", title=measure_heading(QUEUE_DELAY, language))
-    bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
-    mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
-    description = translate(
-        "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
-        language,
-    )
-    return report_chart_svg(
-        chart_at_report_size(alt.layer(bars, mean), height=max(60, 24 * len(order))),
-        description=description,
+        step=True,
+        prepare=_with_available_gpus_of_all_sites,
+        finding=_busiest_site,
     )
 
 
-def fleet_gpu_energy_by_site_chart(energy: pl.DataFrame, *, language: str) -> str:
-    """Return where the energy went: busy GPUs, idle GPUs and overhead, by site.
+def _with_available_gpus_of_all_sites(gpu_use: pl.DataFrame, language: str) -> pl.DataFrame:
+    del language
+    return gpu_use.with_columns(pl.col("available_gpus").sum().over("day").alias(_ALL_SITES))
 
-    Args:
-        energy: Columns `site`, `busy_mwh`, `idle_mwh`, `overhead_mwh`.
-        language: "en" or "zh-Hant".
-    """
-    names = {
-        name: measure_label_text(SITES.column(name), language)
-        for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
-    }
-    long = energy.unpivot(list(names), index="site", variable_name="what", value_name="mwh")
-    # By column and not by words: the order of the stack must not change with the language.
-    ranks = pl.col("what").replace_strict({name: i for i, name in enumerate(names)})
-    long = long.with_columns(rank=ranks, what=pl.col("what").replace_strict(names))
-    order = list(names.values())
-    chart = (
-        alt.Chart(long)
-        .mark_bar(height=18)
-        .encode(
-            y=alt.Y("site:N", title=None, sort=energy["site"].to_list()),
-            x=alt.X("mwh:Q", title=measure_heading(ENERGY, language), stack=True),
-            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
-            order=alt.Order("rank:Q"),
-        )
-    )
-    description = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
-    return report_chart_svg(
-        chart_at_report_size(chart, height=max(60, 34 * energy.height)), description=description
+
+def _busiest_site(gpu_use: pl.DataFrame, language: str) -> Message | None:
+    by_site = gpu_use.group_by("site", maintain_order=True).agg(pl.col("allocated_gpus").sum())
+    most = by_site.sort("allocated_gpus", descending=True, maintain_order=True).row(0, named=True)
+    total = by_site["allocated_gpus"].sum()
+    if by_site.height == 1 or not total:
+        return None
+    share = measure_value_text(most["allocated_gpus"] / total, UTILISATION, language)
+    return Message(
+        "{site} carries most: {share} of the allocated GPU time",
+        {"site": most["site"], "share": share},
     )
 
 
-def queue_delay_by_policy_chart(policy_rows: pl.DataFrame, *, language: str) -> str:
-    """Return mean and 95th percentile of queue delay by policy, on a logarithmic scale.
-
-    Args:
-        policy_rows: Columns `policy`, `mean_queue_delay_s`, `p95_queue_delay_s`.
-        language: "en" or "zh-Hant".
-    """
-    names = {
-        name: measure_label_text(POLICIES.column(name), language)
-        for name in ("mean_queue_delay_s", "p95_queue_delay_s")
-    }
-    long = policy_rows.unpivot(
-        list(names), index="policy", variable_name="what", value_name="wait_s"
+def queue_chart() -> Chart:
+    """Return waiting jobs and the GPUs that they request over time."""
+    return Chart(
+        name="queue",
+        title=Message("Queue over time"),
+        caption=Message("Jobs that wait, and the GPUs that they ask for."),
+        form=ChartForm.LINES,
+        table="queue",
+        x="day",
+        x_label=_DAYS,
+        series=[_series_of(QUEUE.column(name)) for name in ("waiting_jobs", "waiting_gpus")],
+        step=True,
+        finding=_longest_queue,
     )
-    in_hours = measure_shown_value(1, QUEUE_DELAY, language)
-    long = long.with_columns(
-        what=pl.col("what").replace_strict(names),
+
+
+def _longest_queue(queue: pl.DataFrame, language: str) -> Message:
+    at = queue.sort("waiting_jobs", descending=True, maintain_order=True).row(0, named=True)
+    return Message(
+        "Up to {jobs} jobs wait at once, on day {day}",
+        {
+            "jobs": measure_value_text(at["waiting_jobs"], QUEUE.column("waiting_jobs"), language),
+            "day": f"{at['day']:.1f}",
+        },
+    )
+
+
+def queue_delay_by_tenant_chart() -> Chart:
+    """Return the spread of queue delay by tenant: median to 95th percentile, and mean."""
+    return Chart(
+        name="tenants",
+        title=Message("Waiting by tenant"),
+        caption=Message("Median to 95th percentile of queue delay; the dot is the mean."),
+        form=ChartForm.RANGES,
+        table="tenants",
+        x="tenant",
+        series=[
+            ChartSeries(
+                "mean_h", measure_label_message(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"
+            )
+        ],
+        measure=TableColumn.of(QUEUE_DELAY, unit="h"),
+        finding=_tenant_that_waits_longest,
+    )
+
+
+def _tenant_that_waits_longest(tenants: pl.DataFrame, language: str) -> Message | None:
+    known = tenants.drop_nulls("mean_h")
+    if known.height < 2:
+        return None
+    most = known.sort("mean_h", descending=True, maintain_order=True).row(0, named=True)
+    wait = measure_value_text(most["mean_h"], TENANTS.column("mean_h"), language)
+    return Message(
+        "{tenant} waits longest: {wait} on average", {"tenant": most["tenant"], "wait": wait}
+    )
+
+
+def gpu_energy_by_site_chart() -> Chart:
+    """Return where the energy went: busy GPUs, idle GPUs and overhead, by site."""
+    return Chart(
+        name="energy",
+        title=Message("Where the energy went"),
+        caption=Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
+        form=ChartForm.BARS,
+        table="sites",
+        x="site",
+        measure=TableColumn.of(ENERGY, unit="MWh"),
+        series=[
+            _series_of(SITES.column(name)) for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
+        ],
+        finding=_energy_share_of_held_gpus,
+    )
+
+
+def _energy_share_of_held_gpus(energy: pl.DataFrame, language: str) -> Message | None:
+    busy, idle, overhead = (
+        float(energy[f"{part}_mwh"].sum()) for part in ("busy", "idle", "overhead")
+    )
+    total = busy + idle + overhead
+    if not total:
+        return None
+    share = measure_value_text(busy / total, UTILISATION, language)
+    return Message("{share} of the energy goes into GPUs that a job holds", {"share": share})
+
+
+def queue_delay_by_policy_chart() -> Chart:
+    """Return mean and 95th percentile of queue delay by policy, on a logarithmic scale."""
+    return Chart(
+        name="policies",
+        title=Message("Other policies on the same demand"),
+        caption=Message(
+            "Each policy replays the same trace on the same machines. The shortest-job-first "
+            "order knows every run time, as no real scheduler does; it shows what could be won."
+        ),
+        form=ChartForm.POINTS,
+        table="policies",
+        x="policy",
+        axis_note=Message("logarithmic; a second at the least"),
+        series=[
+            _series_of(POLICIES.column(name))
+            for name in ("mean_queue_delay_s", "p95_queue_delay_s")
+        ],
+        measure=QUEUE_DELAY,
+        logarithmic=True,
         # A logarithmic axis has no nought: a second stands in for less, and the axis says so.
-        wait_h=(pl.col("wait_s") * in_hours).clip(lower_bound=in_hours),
-    )
-    order = list(names.values())
-    chart = (
-        alt.Chart(long)
-        .mark_point(filled=True, size=80, opacity=0.9)
-        .encode(
-            y=alt.Y("policy:N", title=None, sort=policy_rows["policy"].to_list()),
-            x=alt.X(
-                "wait_h:Q",
-                title=Message(
-                    "{figure}, logarithmic; a second at the least",
-                    {"figure": measure_heading(QUEUE_DELAY, language)},
-                ).translate(language),
-                scale=alt.Scale(type="log"),
-            ),
-            color=alt.Color("what:N", title=None, scale=chart_colour_scale(order), sort=order),
-            # By shape as well, for readers who cannot tell the colours apart (WCAG 2.2, 1.4.1).
-            shape=alt.Shape("what:N", legend=None, sort=order),
-        )
-    )
-    description = translate("Mean and 95th percentile of queue delay by policy.", language)
-    return report_chart_svg(
-        chart_at_report_size(chart, height=max(70, 28 * policy_rows.height)),
-        description=description,
+        least=1.0,
+        finding=_policy_with_shortest_wait,
     )
 
 
-def _fleet_chart_days_from_first_job_axis(language: str) -> Any:
-    return alt.X("day:Q", title=translate("Days from the first submission", language))
+def _policy_with_shortest_wait(policies: pl.DataFrame, language: str) -> Message | None:
+    known = policies.drop_nulls("mean_queue_delay_s")
+    if known.height < 2:
+        return None
+    best = known.sort("mean_queue_delay_s", maintain_order=True).row(0, named=True)
+    wait = measure_value_text(best["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language)
+    return Message(
+        "Jobs wait least under {policy}: {wait} on average",
+        {"policy": best["policy"], "wait": wait},
+    )
+
+
+def _series_of(column: TableColumn) -> ChartSeries:
+    return ChartSeries(column.name, measure_label_message(column))

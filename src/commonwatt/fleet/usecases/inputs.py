@@ -11,6 +11,7 @@ import polars as pl
 
 from commonwatt.core.errors import TableError, UsageError, table_cell_location
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
 from commonwatt.fleet.domain.policies.place import workload_in_gpu_slices
 from commonwatt.fleet.domain.workload import Workload
@@ -157,7 +158,9 @@ def load_tenant_quotas(path: Path, workload: Workload) -> dict[str, float]:
 
 def _tenant_quota_frame(path: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64})
+        frame = read_spreadsheet_csv(
+            path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64}
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         wanted = Message("a CSV file with the columns tenant,gpus")
         # Only the kind of fault: the parser's own words quote the file.

@@ -11,6 +11,7 @@ import polars as pl
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
 from commonwatt.operate.domain.tables import SCORES
 from commonwatt.operate.engines.care.checkpoints import advise_gang_checkpoints
@@ -135,7 +136,7 @@ def care_replay_result(
 def _node_faults_of_table(
     path: Path, setting: ReplaySetting, watched: int, counts_days: float
 ) -> list[NodeFault]:
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    frame = pl.read_parquet(path) if path.suffix == ".parquet" else read_spreadsheet_csv(path)
     if "cause" not in frame.columns:
         return node_faults_drawn_from_trace(
             path, nodes=setting.nodes, days=setting.days, watched=watched, seed=setting.seed
@@ -175,7 +176,7 @@ def lemon_nodes_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str
     Raises:
         CareSettingsError: There is no such column, or fewer nodes are said than failed.
     """
-    frame = pl.read_parquet(faults) if faults.suffix == ".parquet" else pl.read_csv(faults)
+    frame = pl.read_parquet(faults) if faults.suffix == ".parquet" else read_spreadsheet_csv(faults)
     if "node" not in frame.columns:
         raise CareSettingsError(str(faults), wanted=Message("a column node"))
     counts = {str(node): int(n) for node, n in frame.group_by("node").len().sort("node").rows()}

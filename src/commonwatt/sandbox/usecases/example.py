@@ -90,12 +90,12 @@ class ExampleProjectReport:
     Args:
         section: Its section.
         tables: What a run keeps of it, by name.
-        is_partial: No job was run, because this machine cannot isolate one.
+        no_job: Why no job was run, where this machine cannot isolate one.
     """
 
     section: ReportSection
     tables: dict[str, pl.DataFrame]
-    is_partial: bool
+    no_job: CommonwattError | None
 
 
 def run_example(folder: Path, *, now: datetime) -> SandboxExample:
@@ -157,7 +157,7 @@ def example_project_report(language: str, *, now: datetime) -> ExampleProjectRep
     return ExampleProjectReport(
         section=example_project_section(example, language),
         tables=sandbox_example_attack_tables(example),
-        is_partial=example.no_job is not None,
+        no_job=example.no_job,
     )
 
 
@@ -338,14 +338,19 @@ def _example_reidentification_risk_facts(
 
 
 def _example_project_figures_table(example: SandboxExample, language: str) -> ReportTable:
+    # Where no job could be run nothing was counted, and a nought would look like a count.
+    collected = released = None
+    if example.no_job is None:
+        collected = sum(len(job.outcome.outputs) for job in example.jobs)
+        released = len(example.released)
     figures = (
         (measures.IMPORTED_ROWS, sum(example.raw.rows.values())),
         (measures.QUARANTINED_ROWS, _quarantined_count(example.raw)),
         (measures.SYNTHETIC_ROWS, sum(frame.height for frame in example.synthetic.values())),
         (measures.NOISY_PEOPLE, example.people_count.values[0]),
         (measures.SPENT, example.spent),
-        (measures.COLLECTED_OUTPUTS, sum(len(job.outcome.outputs) for job in example.jobs)),
-        (measures.RELEASED_OUTPUTS, len(example.released)),
+        (measures.COLLECTED_OUTPUTS, collected),
+        (measures.RELEASED_OUTPUTS, released),
         (measures.LEDGER_ENTRIES, example.entries),
     )
     rows = [

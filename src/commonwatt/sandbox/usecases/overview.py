@@ -71,8 +71,7 @@ def data_project_state(ledger: Ledger, folder: Path, project: str, now: datetime
     Raises:
         ProjectError: There is no such project.
     """
-    _prepare_missing_project_tables(ledger)
-    state = Project(ledger, folder / project, project).status()
+    state = _opened_project(ledger, folder, project).status()
     with ledger.reading() as tx:
         try:
             balance = account.privacy_budget_balance(tx, project)
@@ -98,8 +97,7 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     Raises:
         ProjectError: There is no such output, or its bytes are not those collected.
     """
-    _prepare_missing_project_tables(ledger)
-    project = Project(ledger, folder / name, name)
+    project = _opened_project(ledger, folder, name)
     data = project.stored_output_bytes(output)
     rows = project.status()["outputs"]
     row = next(candidate for candidate in rows if candidate["output"] == output)
@@ -129,7 +127,7 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
 
 def project_output_bytes(ledger: Ledger, folder: Path, project: str, output: str) -> bytes:
     """Return the exact bytes of an output; see `Project.bytes_of`."""
-    return Project(ledger, folder / project, project).stored_output_bytes(output)
+    return _opened_project(ledger, folder, project).stored_output_bytes(output)
 
 
 def vote_on_output(
@@ -137,9 +135,8 @@ def vote_on_output(
     approve: bool, by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Vote on an output and return its state; see `Project.vote`."""
-    return (
-        Project(ledger, folder / project, project).vote(output, approve=approve, by=by, at=at).value
-    )
+    opened = _opened_project(ledger, folder, project)
+    return opened.vote(output, approve=approve, by=by, at=at).value
 
 
 def recall_output(
@@ -147,17 +144,21 @@ def recall_output(
     by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Take an approved output back and return its state; see `Project.recall_output`."""
-    recalled = Project(ledger, folder / project, project).recall_output(
-        output, reason, by=by, at=at
-    )
-    return recalled.value
+    opened = _opened_project(ledger, folder, project)
+    return opened.recall_output(output, reason, by=by, at=at).value
 
 
 def release_output(
     ledger: Ledger, folder: Path, project: str, output: str, to: Path, *, by: Signer, at: datetime
 ) -> Path:
     """Release an approved output into a folder; see `Project.release`."""
-    return Project(ledger, folder / project, project).release(output, to, by=by, at=at)
+    return _opened_project(ledger, folder, project).release(output, to, by=by, at=at)
+
+
+def _opened_project(ledger: Ledger, folder: Path, project: str) -> Project:
+    """Return a project; on a new database nobody may have looked at any page of projects yet."""
+    _prepare_missing_project_tables(ledger)
+    return Project(ledger, folder / project, project)
 
 
 def _prepare_missing_project_tables(ledger: Ledger) -> None:
@@ -165,8 +166,8 @@ def _prepare_missing_project_tables(ledger: Ledger) -> None:
     # A person who only looks must not wait behind a running release, so the lock is taken once in
     # the life of a database.
     with ledger.reading() as connection:
-        exists = sa.inspect(connection).has_table(schema.projects.name)
-    if not exists:
+        tables = set(sa.inspect(connection).get_table_names())
+    if not tables.issuperset({*schema.metadata.tables, *account.metadata.tables}):
         prepare_project_tables(ledger)
 
 

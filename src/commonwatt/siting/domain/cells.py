@@ -16,6 +16,20 @@ from commonwatt.siting.domain.errors import CellsError
 PRICE_YEAR: Final = 2025
 
 
+# Country of each site of the shipped library, by ISO 3166: a site elsewhere that reads its cells
+# pays the wages and the taxes of that country.
+COUNTRY_OF_LIBRARY_SITE: Final = {
+    "us-virginia": "US",
+    "us-texas": "US",
+    "us-iowa": "US",
+    "cn-west": "CN",
+    "cn-east": "CN",
+    "hong-kong": "HK",
+    "eu-germany": "DE",
+    "eu-sweden": "SE",
+}
+
+
 class CellConfidence(StrEnum):
     """How far a cell may be trusted; the last two are marked wherever they are shown."""
 
@@ -63,6 +77,21 @@ class CostCell:
     confidence: CellConfidence
     note: str = ""
     origin: CellOrigin = CellOrigin.LIBRARY
+
+
+def borrowed_cell_site(cell: CostCell, country: str) -> str:
+    """Return the library's site that a cell is borrowed from; empty where it is not.
+
+    A cell is borrowed where it is the library's own for a site of another country. What all
+    sites share is nobody's own, and what a programme or a run states is not the library's.
+
+    Args:
+        cell: The cell.
+        country: Code of the country that it is used in.
+    """
+    owner = COUNTRY_OF_LIBRARY_SITE.get(cell.site)
+    is_borrowed = cell.origin is CellOrigin.LIBRARY and owner not in (None, country)
+    return cell.site if is_borrowed else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

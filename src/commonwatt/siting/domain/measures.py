@@ -67,6 +67,20 @@ CELLS: Final = Measure(
     Message("Inputs that the cost model takes, each with one sourced value"),
     COUNT,
 )
+CELLS_BORROWED: Final = Measure(
+    "cells_borrowed",
+    Message("Borrowed inputs"),
+    "",
+    Message("Inputs that are cells of a site in another country, for want of the country's own"),
+    COUNT,
+)
+BORROWED_FROM: Final = Measure(
+    "borrowed_from",
+    Message("Borrowed from"),
+    "",
+    Message("Site of the library, in another country, whose cell stands for the site's own"),
+    TEXT,
+)
 PART: Final = Measure(
     "cost_part",
     Message("Part of the cost"),

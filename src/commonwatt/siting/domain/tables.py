@@ -26,10 +26,12 @@ from commonwatt.catalogue.shared import (
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.siting.domain.measures import (
     AGAINST,
+    BORROWED_FROM,
     CARBON_CEILING,
     CARBON_OVER_HINDSIGHT,
     CASE,
     CELLS,
+    CELLS_BORROWED,
     CELLS_NOT_OFFICIAL,
     CONTEST_CASE,
     COST_AT_P5,
@@ -241,10 +243,12 @@ DAY_AHEAD: Final = TableSchema(
     ),
 )
 # In a study a site has a title for people and a name for the programme.
-COST_SITES: Final = SITES.under_name("cost_sites", _NAME)
+COST_SITES: Final = SITES.under_name(
+    "cost_sites", TableColumn.of(CELLS_BORROWED), TableColumn.of(BORROWED_FROM), _NAME
+)
 COST_PARTS: Final = PARTS.under_name("cost_parts", _NAME)
 COST_TORNADO: Final = TORNADO.under_name("cost_tornado", _NAME)
-COST_CELLS: Final = CELLS_TABLE.under_name("cost_cells", _NAME)
+COST_CELLS: Final = CELLS_TABLE.under_name("cost_cells", TableColumn.of(BORROWED_FROM), _NAME)
 
 # What `siting cost`, `siting cost --contest`, `siting place` and its `--day-ahead` write.
 COST_TABLES: Final = {

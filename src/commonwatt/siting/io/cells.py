@@ -6,9 +6,9 @@ canonical unit of its input and into the money of one year, explicitly.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from commonwatt.catalogue.units import Unit, check_same_unit_kind, parse_unit
 from commonwatt.core.errors import table_cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
+from commonwatt.core.spreadsheets import read_spreadsheet_csv_rows
 from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell
 from commonwatt.siting.domain.cost_inputs import PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -56,11 +57,18 @@ def load_cost_cells(
     ]
 
 
+@cache
+def cost_library_site_names() -> tuple[str, ...]:
+    """Return the sites of the shipped library, in the order of the file."""
+    # Off the column alone: whoever only checks a name needs no money and no units.
+    names = dict.fromkeys(row["site"] for row in _read_cost_cell_rows(DATA / "cells.csv"))
+    return tuple(name for name in names if name != "all")
+
+
 def _read_cost_cell_rows(cost_cells_path: Path) -> list[dict[str, str]]:
     try:
-        with cost_cells_path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
+        return read_spreadsheet_csv_rows(cost_cells_path)[1]
+    except (OSError, UnicodeDecodeError) as error:
         raise CellsError(
             str(cost_cells_path),
             found=Message("no readable file"),

@@ -12,6 +12,7 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.core.shipped import share_alike_data_file
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.domain.market import F64, PowerMarket
 
@@ -98,7 +99,7 @@ def read_power_market(folder: Path, year: int, *, leave_out: Sequence[str] = ())
 def _read_power_market_csv(series_path: Path) -> pl.DataFrame:
     if not series_path.exists():
         raise SeriesError(str(series_path), found=Message("no such file"))
-    return pl.read_csv(series_path, infer_schema_length=None)
+    return read_spreadsheet_csv(series_path, infer_schema_length=None)
 
 
 def _cloud_region_by_grid_zone(
@@ -145,7 +146,7 @@ def load_region_rtt_ms(path: Path, names: tuple[str, ...]) -> F64:
     table = np.full((len(names), len(names)), np.nan)
     # Directed: a route out and the way back are measured apart and may differ.
     np.fill_diagonal(table, 0.0)
-    frame = pl.read_csv(path)
+    frame = read_spreadsheet_csv(path)
     for row in frame.to_dicts():
         origin, target = str(row["from_region"]), str(row["to_region"])
         if origin in place and target in place:

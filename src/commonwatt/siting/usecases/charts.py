@@ -2,177 +2,270 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.measures import measure_heading, measure_shown_value
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import (
+    measure_cell_text,
+    measure_heading,
+    measure_label_message,
+    measure_shown_value,
+    measure_value_text,
+)
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
-from commonwatt.core.messages import translate
-from commonwatt.report.theme import BAND, chart_at_report_size, chart_colour_scale, report_chart_svg
+from commonwatt.core.messages import Message, translate
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_file
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
 
 Rows = list[dict[str, Any]]
-BARS = 12
+WIDEST_INPUTS = 12
+HOURS_DRAWN = 336  # two weeks; a year has more hours than the chart has pixels
 
 
 def site_cost_svg_files_by_name(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting cost` as SVG files by name."""
+    parts, sites = (pl.DataFrame(answer[name]) for name in ("parts", "sites"))
     files = {
-        "cost_by_site.svg": gpu_hour_cost_stack_chart(answer["parts"], language),
-        "cost_bands.svg": gpu_hour_cost_band_chart(answer["sites"], language),
+        "cost_by_site.svg": chart_svg_file(
+            gpu_hour_cost_stack_chart(parts["part"].unique(maintain_order=True).to_list()),
+            parts,
+            language,
+        ),
+        "cost_bands.svg": chart_svg_file(gpu_hour_cost_band_chart(), sites, language),
     }
-    for site in [row["site"] for row in answer["sites"]]:
-        bars = [row for row in answer["tornado"] if row["site"] == site]
-        files[f"tornado_{site}.svg"] = siting_cost_tornado_chart(bars, language)
+    for site in sites["site"].to_list():
+        bars = pl.DataFrame([row for row in answer["tornado"] if row["site"] == site])
+        files[f"tornado_{site}.svg"] = chart_svg_file(
+            siting_cost_tornado_chart(site), bars, language
+        )
     return files
 
 
-def gpu_hour_cost_stack_chart(cost_part_rows: Rows, language: str = "en") -> str:
-    """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
-    rows_shown = [row | {"part_label": translate(row["part"], language)} for row in cost_part_rows]
+def gpu_hour_cost_stack_chart(parts: Sequence[str]) -> Chart:
+    """Return the cost of a GPU-hour by site, stacked by part, at the medians.
+
+    Args:
+        parts: Names of the parts that the table has.
+    """
     # In the model's order, so that a part has the same colour in every chart of costs.
-    parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in cost_part_rows)]))
-    names = [translate(part, language) for part in parts]
-    order = {part: index for index, part in enumerate(parts)}
-    frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in rows_shown])
-    chart = (
-        alt.Chart(frame)
-        .mark_bar()
-        .encode(
-            x=alt.X("usd_per_gpu_hour:Q", title=measure_heading(GPU_HOUR_COST, language)),
-            # In the order given; Vega-Lite sorts names unless told not to.
-            y=alt.Y("site:N", sort=None, title=None),
-            color=alt.Color(
-                "part_label:N", scale=chart_colour_scale(names), title=None, sort=names
-            ),
-            # Without it the stack goes by name, and not as the legend reads.
-            order=alt.Order("order:Q"),
-        )
+    ordered = [part for part in PARTS if part in parts]
+    ordered += [part for part in parts if part not in PARTS]
+    return Chart(
+        name="stack",
+        title=Message("What the cost consists of"),
+        caption=Message("Levelised cost by site at the medians of all inputs, stacked."),
+        form=ChartForm.BARS,
+        table="parts",
+        x="site",
+        series=[
+            ChartSeries("usd_per_gpu_hour", Message(part), where=("part", part)) for part in ordered
+        ],
+        measure=GPU_HOUR_COST,
+        finding=_largest_part_of_cost,
     )
-    description = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
-    return report_chart_svg(chart_at_report_size(chart), description=description)
 
 
-def gpu_hour_cost_band_chart(site_cost_rows: Rows, language: str = "en") -> str:
+def _largest_part_of_cost(parts: pl.DataFrame, language: str) -> Message | None:
+    by_part = parts.group_by("part", maintain_order=True).agg(pl.col("usd_per_gpu_hour").sum())
+    total = by_part["usd_per_gpu_hour"].sum()
+    most = by_part.sort("usd_per_gpu_hour", descending=True, maintain_order=True).row(0, named=True)
+    if not total:
+        return None
+    share = measure_value_text(most["usd_per_gpu_hour"] / total, UTILISATION, language)
+    return Message(
+        "Over all sites the largest part is: {part} ({share})",
+        {"part": translate(most["part"], language), "share": share},
+    )
+
+
+def gpu_hour_cost_band_chart() -> Chart:
     """Return the 5th to 95th percentile and the median of the cost by site."""
-    base = alt.Chart(pl.DataFrame(site_cost_rows))
-    y = alt.Y("site:N", sort=None, title=None)
-    title = measure_heading(GPU_HOUR_COST, language)
-    bars = base.mark_bar(opacity=0.35, color=BAND, height=14).encode(
-        x=alt.X("p5_usd_per_gpu_hour:Q", title=title), x2="p95_usd_per_gpu_hour:Q", y=y
-    )
-    ticks = base.mark_tick(color=BAND, thickness=3, size=18).encode(
-        x=alt.X("p50_usd_per_gpu_hour:Q", title=title), y=y
-    )
-    # The drawing says nothing to a screen reader, so the numbers stand in its description.
-    description = "; ".join(
-        f"{row['site']} {row['p5_usd_per_gpu_hour']:.2f} – {row['p50_usd_per_gpu_hour']:.2f} – "
-        f"{row['p95_usd_per_gpu_hour']:.2f}"
-        for row in site_cost_rows
-    )
-    return report_chart_svg(chart_at_report_size(alt.layer(bars, ticks)), description=description)
-
-
-def siting_cost_tornado_chart(cost_swing_rows: Rows, language: str = "en") -> str:
-    """Return how far each input moves the cost, widest first."""
-    rows_shown = [
-        row
-        | {
-            "input": cost_input_label(row["input"]).translate(language),
-            "low": min(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
-            "high": max(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
-        }
-        for row in cost_swing_rows[:BARS]
-    ]
-    chart = (
-        alt.Chart(pl.DataFrame(rows_shown))
-        .mark_bar()
-        .encode(
-            x=alt.X(
-                "low:Q",
-                title=measure_heading(GPU_HOUR_COST, language),
-                # A bar is the range of an input and not an amount; from zero the ranges would be
-                # slivers.
-                scale=alt.Scale(zero=False),
-            ),
-            x2="high:Q",
-            y=alt.Y("input:N", sort=[row["input"] for row in rows_shown], title=None),
-        )
-    )
-    description = ", ".join(
-        f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in rows_shown[:6]
-    )
-    return report_chart_svg(
-        chart_at_report_size(chart, height=260),
-        description=f"{cost_swing_rows[0]['site']}: {description}",
-    )
-
-
-def break_even_map_chart(
-    break_even_rows: Rows, first_site: str, second_site: str, language: str = "en"
-) -> str:
-    """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
-    colour = alt.Color(
-        "cost_ratio:Q",
-        # Equal cost is where the two colours meet, whatever range of ratios the map holds.
-        scale=alt.Scale(scheme="blueorange", domainMid=1.0),
-        title=measure_heading(COST_RATIO, language),
-    )
-    shares_shown = [
-        row
-        | {
-            # Steps of a float end in 0.30000000000000004, which an axis of names would show in
-            # full.
-            "utilisation_share": round(
-                measure_shown_value(row["utilisation_share"], UTILISATION, language), 1
+    return Chart(
+        name="cost",
+        title=Message("Cost by site, with its band"),
+        caption=Message("5th to 95th percentile of correlated draws; the dot is the median."),
+        form=ChartForm.RANGES,
+        table="cost",
+        x="site",
+        series=[
+            ChartSeries(
+                "p50_usd_per_gpu_hour",
+                Message("median, with its 90 % interval"),
+                low="p5_usd_per_gpu_hour",
+                high="p95_usd_per_gpu_hour",
             )
-        }
-        for row in break_even_rows
-    ]
-    chart = (
-        alt.Chart(pl.DataFrame(shares_shown))
-        .mark_rect()
-        .encode(
-            x=alt.X("utilisation_share:O", title=measure_heading(UTILISATION, language)),
-            y=alt.Y(
-                "hardware_price_ratio:O",
-                sort="descending",
-                title=measure_heading(HARDWARE_PRICE, language),
-            ),
-            color=colour,
-        )
+        ],
+        measure=GPU_HOUR_COST,
+        finding=_cheapest_site,
     )
-    description = f"{first_site} / {second_site}"
-    return report_chart_svg(chart_at_report_size(chart, height=300), description=description)
+
+
+def _cheapest_site(sites: pl.DataFrame, language: str) -> Message | None:
+    if sites.height < 2:
+        return None
+    first, second = (
+        sites.sort("p50_usd_per_gpu_hour", maintain_order=True).head(2).iter_rows(named=True)
+    )
+    values = {
+        "site": first["site"],
+        "other": second["site"],
+        "cost": measure_value_text(first["p50_usd_per_gpu_hour"], GPU_HOUR_COST, language),
+    }
+    # A band that reaches into the next is no order of the two, and the heading must not give one.
+    if first["p95_usd_per_gpu_hour"] > second["p5_usd_per_gpu_hour"]:
+        return Message(
+            "{site} is cheapest at the median, {cost}; its band reaches into that of {other}",
+            values,
+        )
+    return Message("{site} is cheapest, {cost} at the median, over the whole band", values)
+
+
+def siting_cost_tornado_chart(site: str) -> Chart:
+    """Return how far each input moves the cost of a site, widest first."""
+    return Chart(
+        name="tornado",
+        title=Message("What moves the cost at {site}", {"site": site}),
+        caption=Message(
+            "The cost when one input goes from its 5th to its 95th percentile and all others "
+            "stay at their medians; the twelve widest."
+        ),
+        form=ChartForm.RANGES,
+        table="tornado",
+        x="input",
+        # A bar is the range of an input and not an amount, so it has no mark of its own.
+        series=[ChartSeries("", BAND_90.label, low="low", high="high")],
+        measure=GPU_HOUR_COST,
+        prepare=_widest_cost_ranges,
+        finding=_widest_cost_input,
+    )
+
+
+def _widest_cost_ranges(swings: pl.DataFrame, language: str) -> pl.DataFrame:
+    low, high = "cost_at_p5_usd_per_gpu_hour", "cost_at_p95_usd_per_gpu_hour"
+    widest = swings.sort("swing_usd_per_gpu_hour", descending=True, maintain_order=True)
+    names = [
+        cost_input_label(name).translate(language) for name in widest["input"].head(WIDEST_INPUTS)
+    ]
+    return widest.head(WIDEST_INPUTS).with_columns(
+        pl.Series("input", names, pl.String),
+        # A higher input may lower the cost, as more use does, so the cost at its 5th percentile
+        # may be the higher end.
+        low=pl.min_horizontal(low, high),
+        high=pl.max_horizontal(low, high),
+    )
+
+
+def _widest_cost_input(widest: pl.DataFrame, language: str) -> Message:
+    first = widest.row(0, named=True)
+    values = {
+        "input": first["input"],
+        "low": measure_cell_text(first["low"], GPU_HOUR_COST, language),
+        "high": measure_value_text(first["high"], GPU_HOUR_COST, language),
+    }
+    return Message("{input} moves the cost most: from {low} to {high}", values)
+
+
+def break_even_map_chart(first_site: str, second_site: str) -> Chart:
+    """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
+
+    def where_first_site_is_cheaper(ratios: pl.DataFrame, language: str) -> Message:
+        del language
+        values = {
+            "site": first_site,
+            "other": second_site,
+            "count": f"{ratios.filter(pl.col('cost_ratio') < 1).height:,}",
+            "all": f"{ratios.height:,}",
+        }
+        return Message("{site} is cheaper than {other} in {count} of {all} cases", values)
+
+    return Chart(
+        name="break-even",
+        title=Message("{site} over {other}", {"site": first_site, "other": second_site}),
+        caption=Message(
+            "Cost of one site over that of the other, by use and price of hardware; the colours "
+            "meet where both cost the same."
+        ),
+        form=ChartForm.HEAT,
+        table="break-even-map",
+        x="utilisation",
+        y="hardware_price",
+        x_label=measure_heading(UTILISATION),
+        y_label=measure_label_message(HARDWARE_PRICE),
+        series=[ChartSeries("cost_ratio", measure_label_message(COST_RATIO))],
+        measure=COST_RATIO,
+        middle=1.0,
+        prepare=_named_break_even_cells,
+        finding=where_first_site_is_cheaper,
+    )
+
+
+def _named_break_even_cells(ratios: pl.DataFrame, language: str) -> pl.DataFrame:
+    # Steps of a float end in 0.30000000000000004, which an axis of names would show in full.
+    uses = [
+        f"{measure_shown_value(value, UTILISATION, language):.4g}"
+        for value in ratios["utilisation_share"]
+    ]
+    prices = [
+        measure_cell_text(value, HARDWARE_PRICE, language)
+        for value in ratios["hardware_price_ratio"]
+    ]
+    named = ratios.with_columns(
+        pl.Series("utilisation", uses, pl.String), pl.Series("hardware_price", prices, pl.String)
+    )
+    # The dearest hardware stands above, as on an axis.
+    return named.sort(
+        ["hardware_price_ratio", "utilisation_share"],
+        descending=[True, False],
+        maintain_order=True,
+    )
 
 
 def placement_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of `siting place` as SVG files by name."""
-    return {"load_by_hour.svg": siting_placement_load_chart(answer["hourly"], language)}
+    hours = pl.DataFrame(answer["hourly"])
+    chart = siting_placement_load_chart(hours["pool"].unique(maintain_order=True).to_list())
+    return {"load_by_hour.svg": chart_svg_file(chart, hours, language)}
 
 
-def siting_placement_load_chart(hourly_load_rows: Rows, language: str = "en") -> str:
-    """Return the load of each pool, hour by hour, of the first two weeks."""
-    # A year has more hours than the chart has pixels.
-    rows_shown = [row for row in hourly_load_rows if row["hour"] < 336]
-    names = list(dict.fromkeys(row["pool"] for row in rows_shown))
-    chart = (
-        alt.Chart(pl.DataFrame(rows_shown))
-        .mark_area()
-        .encode(
-            x=alt.X(
-                "hour:Q", title=measure_heading(PLAN_HOUR, language), scale=alt.Scale(nice=False)
-            ),
-            y=alt.Y("load_gpus:Q", stack=True, title=measure_heading(POOL_LOAD, language)),
-            color=alt.Color(
-                "pool:N", scale=chart_colour_scale(names), title=None, legend=alt.Legend(columns=4)
-            ),
-        )
+def siting_placement_load_chart(pools: Sequence[str]) -> Chart:
+    """Return the load of each pool, hour by hour, of the first two weeks.
+
+    Args:
+        pools: Names of the pools, in their order.
+    """
+    return Chart(
+        name="hourly",
+        title=Message("Load by hour"),
+        caption=Message("The optimal placement under latency and residency, stacked."),
+        form=ChartForm.AREAS,
+        table="hourly",
+        x="hour",
+        x_label=measure_label_message(PLAN_HOUR),
+        series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
+        measure=POOL_LOAD,
+        step=True,
+        prepare=_first_two_weeks,
+        finding=_busiest_pool,
     )
-    description = translate("Where the load runs, hour by hour.", language)
-    return report_chart_svg(chart_at_report_size(chart, height=260), description=description)
+
+
+def _first_two_weeks(hours: pl.DataFrame, language: str) -> pl.DataFrame:
+    del language
+    return hours.filter(pl.col("hour") < HOURS_DRAWN)
+
+
+def _busiest_pool(hours: pl.DataFrame, language: str) -> Message | None:
+    by_pool = hours.group_by("pool", maintain_order=True).agg(pl.col("load_gpus").sum())
+    total = by_pool["load_gpus"].sum()
+    if by_pool.height < 2 or not total:
+        return None
+    most = by_pool.sort("load_gpus", descending=True, maintain_order=True).row(0, named=True)
+    share = measure_value_text(most["load_gpus"] / total, UTILISATION, language)
+    return Message(
+        "{pool} carries most of the load: {share}", {"pool": most["pool"], "share": share}
+    )

@@ -29,6 +29,7 @@ from commonwatt.siting.domain.cooling import (
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.chance import (
+    CostDraws,
     cost_sobol_indices,
     draw_gpu_hour_costs,
     gpu_hour_cost_summary,
@@ -182,7 +183,9 @@ def site_gpu_hour_cost_at_measured_use(
         utilisation=utilisation,
         kwh_per_gpu_hour=kwh_per_gpu_hour,
     )
-    return _site_cost_summary_row(cells, "measured", draws, seed)
+    return _site_cost_summary_row(
+        cells, "measured", draw_gpu_hour_costs(cells, draws=draws, seed=seed)
+    )
 
 
 def gpu_hour_cost_result(
@@ -236,7 +239,10 @@ def gpu_hour_cost_result(
         "achieved_share": ACHIEVED_SHARE,
         "seed": seed,
         "draws": draws,
-        "sites": [_site_cost_summary_row(each, case, draws, seed) for each in chosen],
+        "sites": [
+            _site_cost_summary_row(each, case, draw_gpu_hour_costs(each, draws=draws, seed=seed))
+            for each in chosen
+        ],
         "parts": [row for each in chosen for row in _site_cost_part_rows(each)],
         "tornado": [row for each in chosen for row in _site_cost_tornado_rows(each)],
         "sobol": [row for each in chosen for row in _site_cost_sobol_rows(each, sobol_draws, seed)],
@@ -316,8 +322,7 @@ def _site_cost_comparison_row(
     return row | {"other_cheaper_share": float((costs_of_second < costs_of_first).mean())}
 
 
-def _site_cost_summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
-    spread = draw_gpu_hour_costs(cells, draws=draws, seed=seed)
+def _site_cost_summary_row(cells: SiteCells, case: str, spread: CostDraws) -> Row:
     medians = cells.median_cost_inputs()
     marked = sum(cell.confidence in MARKED_CONFIDENCES for cell in cells.cells)
     effective = [
@@ -437,18 +442,17 @@ def break_even_map_rows(first_site: str, second_site: str) -> list[Row]:
 
 
 def measured_site_cost_rows(
-    cells: SiteCells, *, label: str, draws: int, seed: int
+    cells: SiteCells, *, label: str, spread: CostDraws
 ) -> dict[str, list[Row]]:
     """Return cost, parts, tornado and cells of a site that a fleet run was measured at.
 
     Args:
         cells: Its inputs, the measured ones among them.
         label: What the rows call it.
-        draws: Draws of the correlated inputs.
-        seed: Seed of the draws.
+        spread: Its cost in draws of the correlated inputs.
     """
     rows = {
-        "sites": [_site_cost_summary_row(cells, "measured", draws, seed)],
+        "sites": [_site_cost_summary_row(cells, "measured", spread)],
         "parts": _site_cost_part_rows(cells),
         "tornado": _site_cost_tornado_rows(cells),
         "cells": _siting_cost_cell_rows(cells),

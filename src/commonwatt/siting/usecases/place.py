@@ -13,6 +13,7 @@ import polars as pl
 
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError, table_cell_location
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import read_spreadsheet_csv_rows
 from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, site_hourly_pue
 from commonwatt.siting.domain.market import PowerMarket
@@ -149,9 +150,8 @@ def load_placement_class_rows(path: Path) -> list[Row]:
         "class", "origin", "gpus", "latency_ms", "residency", "types", "defer_h", "gb_per_gpu_hour",
     )  # fmt: skip
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows: list[Row] = list(csv.DictReader(file))
-    except OSError as error:
+        rows: list[Row] = [{**row} for row in read_spreadsheet_csv_rows(path)[1]]
+    except (OSError, UnicodeDecodeError) as error:
         raise TableError(str(path), found=Message("no readable file")) from error
     if not rows or any(name not in rows[0] for name in wanted):
         raise TableError(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
@@ -30,6 +32,7 @@ from commonwatt.report.shown import (
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.tables import (
     CONTEST,
+    COST_SITES,
     PARTS,
     PLACE_CLASSES,
     PLACE_SITES,
@@ -44,6 +47,7 @@ from commonwatt.siting.usecases.charts import (
 )
 
 Row = Mapping[str, Any]
+_BORROWED = ("cells_borrowed", "borrowed_from")
 
 
 def siting_cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
@@ -107,38 +111,30 @@ def _site_cost_band_and_part_figures(
     # One tornado, of the site that the others are compared with.
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
+    sites, parts = pl.DataFrame(answer["sites"]), pl.DataFrame(answer["parts"])
+    parts_in_order = parts["part"].unique(maintain_order=True).to_list()
     return [
         report_figure(
-            "cost-bands",
-            SITES,
-            answer["sites"],
-            language,
-            title=Message("Cost by site, with its band"),
-            caption=Message("5th to 95th percentile of correlated draws; the tick is the median."),
-            svg=gpu_hour_cost_band_chart(answer["sites"], language),
-            of="table.cost_sites",
+            "cost-bands", gpu_hour_cost_band_chart(), SITES, sites, language, of="table.cost_sites"
         ),
         report_figure(
-            "cost-stack",
-            PARTS,
-            answer["parts"],
-            language,
-            title=Message("What the cost consists of"),
-            caption=Message("At the median of every input."),
-            svg=gpu_hour_cost_stack_chart(answer["parts"], language),
+            "cost-stack", gpu_hour_cost_stack_chart(parts_in_order), PARTS, parts, language,
             of="table.cost_parts",
         ),
-        report_figure(
-            "cost-tornado",
-            TORNADO,
-            _cost_swing_rows_with_labels(bars, language),
-            language,
-            title=Message("What moves the cost at {site}", {"site": first}),
-            caption=Message("Each input at its 5th and 95th percentile, the others at the median."),
-            svg=siting_cost_tornado_chart(bars, language),
-            of="table.cost_tornado",
-        ),
-    ]
+        _site_cost_tornado_figure(first, bars, language),
+    ]  # fmt: skip
+
+
+def _site_cost_tornado_figure(site: str, bars: list[Row], language: str) -> ReportFigure:
+    return report_figure(
+        "cost-tornado",
+        siting_cost_tornado_chart(site),
+        TORNADO,
+        pl.DataFrame(bars),
+        language,
+        listed=_cost_swing_rows_with_labels(bars, language),
+        of="table.cost_tornado",
+    )
 
 
 def _cost_swing_rows_with_labels(cost_swing_rows: list[Row], language: str) -> list[Row]:
@@ -149,8 +145,10 @@ def _cost_swing_rows_with_labels(cost_swing_rows: list[Row], language: str) -> l
 
 
 def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
+    # Only a study knows where its sites lie, and so whose cells they borrow.
+    borrowed = [name for name in _BORROWED if name in site_cost_rows[0]]
     return report_table_of_rows(
-        SITES,
+        COST_SITES if borrowed else SITES,
         site_cost_rows,
         language,
         title=Message("Cost by site"),
@@ -163,6 +161,7 @@ def _siting_cost_table(site_cost_rows: list[Row], language: str) -> ReportTable:
             "p50_usd_per_effective_pflop_hour",
             "cells_not_official",
             "cells",
+            *borrowed,
         ],
         note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",
@@ -183,12 +182,11 @@ def site_comparison_report_section(answer: Mapping[str, Any], language: str) -> 
         figures=[
             report_figure(
                 "contest-drivers",
+                siting_cost_tornado_chart(answer["other"]),
                 TORNADO,
-                _cost_swing_rows_with_labels(answer["tornado"], language),
+                pl.DataFrame(answer["tornado"]),
                 language,
-                title=Message("What drives it"),
-                caption=answer["other"],
-                svg=siting_cost_tornado_chart(answer["tornado"], language),
+                listed=_cost_swing_rows_with_labels(answer["tornado"], language),
             )
         ],
         tables=[
@@ -259,14 +257,16 @@ def _placement_pool_fact(pool_row: Row, language: str) -> ReportFact:
 
 
 def _placement_load_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
+    hours = pl.DataFrame(answer["hourly"])
+    pools = hours["pool"].unique(maintain_order=True).to_list()
     return report_figure(
         "placement-hours",
+        siting_placement_load_chart(pools),
         PLACE_SITES,
-        answer["sites"],
+        hours,
         language,
-        title=Message("Load by hour"),
-        caption=Message("Where the load runs, hour by hour."),
-        svg=siting_placement_load_chart(answer["hourly"], language),
+        # A year of hours is no table to read; the sizes behind them are.
+        listed=answer["sites"],
         of="table.place_hourly",
     )
 

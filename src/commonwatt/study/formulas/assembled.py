@@ -12,7 +12,7 @@ from commonwatt.runs import StageResult
 from commonwatt.study.alternatives import Comparison
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.basis import study_basis_with_run_column
-from commonwatt.study.tables import BASIS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
+from commonwatt.study.tables import BASIS, BASIS_EFFECTS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
 
 _FLEET_TABLES = tuple(table.name for table in FLEET_BASIS)
 
@@ -54,6 +54,13 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
         if base.variant_stage is not None:
             for name, frame in base.variant_stage.tables.items():
                 add_basis_frame(name, frame, base.variant_stage)
+        if base.effect_stage is not None:
+            drawn = base.effect_stage.tables[BASIS_EFFECTS.name]
+            add_basis_frame(
+                BASIS_EFFECTS.name,
+                drawn.with_columns(variant=pl.lit(variant)),
+                base.effect_stage,
+            )
     for stage in (result.cost, result.placement, result.funding):
         if stage is not None:
             for name, frame in stage.tables.items():

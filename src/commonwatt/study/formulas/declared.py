@@ -8,12 +8,12 @@ the tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from commonwatt.catalogue.measures import Described
+from commonwatt.catalogue.measures import Described, TableColumn
 from commonwatt.catalogue.shared import (
     CARBON,
     ENERGY,
@@ -99,19 +99,20 @@ _ALL_GPUS: Final = "there AS (SELECT SUM(gpus) AS gpus FROM basis_nodes WHERE ru
 _OF_GPUS: Final = """
 SELECT CASE WHEN {end} > first_s THEN gpu_s / (gpus * ({end} - first_s)) ELSE 0 END AS value
 FROM held CROSS JOIN there CROSS JOIN span"""
-# What is held beyond the last arrival is cut off and not dropped with the whole piece.
+# What is held beyond the last arrival is cut off and not dropped with the whole piece. A site or
+# a fleet that nothing ran on held nought, where the sum over no piece would be unknown.
 _USE: Final = f"""WITH {_SPAN},
 held AS (
-    SELECT SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)) AS gpu_s
+    SELECT COALESCE(SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)), 0) AS gpu_s
     FROM basis_pieces CROSS JOIN span WHERE run = :run),
 {_ALL_GPUS}{_OF_GPUS.format(end="last_s")}"""
 _USE_OF_MAKESPAN: Final = f"""WITH {_SPAN},
 held AS (
-    SELECT SUM(gpus * (LEAST(until_s, GREATEST(ended_s, last_s)) - from_s)) AS gpu_s
+    SELECT COALESCE(SUM(gpus * (LEAST(until_s, GREATEST(ended_s, last_s)) - from_s)), 0) AS gpu_s
     FROM basis_pieces CROSS JOIN span WHERE run = :run),
 {_ALL_GPUS}{_OF_GPUS.format(end="GREATEST(ended_s, last_s)")}"""
 _HELD_AT_SITE: Final = """held AS (
-    SELECT SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)) AS gpu_s,
+    SELECT COALESCE(SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)), 0) AS gpu_s,
         SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)
             * (d.busy_w - d.idle_w)) AS step_ws
     FROM basis_pieces AS p
@@ -224,6 +225,26 @@ SELECT SUM(CASE WHEN year = first_year THEN debt_before_bn ELSE 0 END
         + revaluation_bn + issuance_bn - redemption_bn)
     / SUM(CASE WHEN year = last_year THEN gdp_bn ELSE 0 END) AS value
 FROM basis_accounts CROSS JOIN span WHERE variant = :variant AND path = :path"""
+# Both sides from their flows and levels of the two paths; a country without reserves has no rows to
+# sum, and its debt is the whole effect.
+_EFFECT: Final = """WITH span AS (
+    SELECT MIN(year) AS first_year, MAX(year) AS last_year FROM basis_accounts
+    WHERE variant = :variant AND path = 'with'),
+paths AS (
+    SELECT CASE WHEN path = 'with' THEN 1.0 ELSE -1.0 END AS sign, year, debt_before_bn,
+        revaluation_bn, issuance_bn, redemption_bn, reserves_bn, gdp_bn
+    FROM basis_accounts WHERE (variant = :variant AND path = 'with')
+        OR (variant = 'programme' AND path = 'without')),
+sides AS (
+    SELECT SUM(sign * (CASE WHEN year = first_year THEN debt_before_bn ELSE 0 END
+            + revaluation_bn + issuance_bn - redemption_bn)) AS gross_bn,
+        SUM(CASE WHEN year = last_year THEN sign * reserves_bn ELSE 0 END) AS reserves_bn,
+        COUNT(reserves_bn) AS known,
+        MAX(CASE WHEN year = last_year THEN gdp_bn END) AS gdp_bn
+    FROM paths CROSS JOIN span)
+SELECT {law} AS value FROM sides"""
+_EFFECT_OF_DRAWS: Final = """SELECT QUANTILE_CONT({law}, {level}) AS value FROM basis_effects
+WHERE variant = :variant"""
 # A country without a ceiling has an infinite one, over which no path goes.
 _OVER_CEILING: Final = """WITH terms AS (
     SELECT value AS ceiling_bn FROM basis_terms
@@ -262,6 +283,14 @@ _SAYS_NEED: Final = Message(
 _SAYS_DEBT: Final = Message(
     "Debt of the last year over its GDP; each year debt grows by gross issuance less "
     "redemptions, and the need is borrowed as it is spent."
+)
+_SAYS_EFFECT: Final = Message(
+    "With the programme less without it, at the end of the last year of the planned path; the "
+    "net effect is what is added to debt less what is added to reserves."
+)
+_SAYS_EFFECT_BAND: Final = Message(
+    "Percentile of the difference between a path with the programme and the same path without "
+    "it, over all stochastic paths."
 )
 _SAYS_FAN: Final = Message("Median of debt over GDP in the last year of the stochastic paths.")
 _SAYS_PLAN: Final = Message(
@@ -551,6 +580,50 @@ def _funding_figure_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
+def _debt_effect_laws() -> Iterator[tuple[TableColumn, Message, str, tuple[str, ...]]]:
+    """Yield each side of the change of debt and reserves, its band after it."""
+    planned = {
+        "gross_debt_effect": "gross_bn",
+        "reserves_effect": "CASE WHEN known > 0 THEN reserves_bn END",
+        "net_debt_effect": "gross_bn - CASE WHEN known > 0 THEN reserves_bn ELSE 0 END",
+    }
+    drawn = {
+        "gross_debt_effect": "gross_gdp_share",
+        "reserves_effect": "reserves_gdp_share",
+        "net_debt_effect": "gross_gdp_share - COALESCE(reserves_gdp_share, 0)",
+    }
+    for side, law in planned.items():
+        for key, whole in ((f"{side}_bn", law), (f"{side}_gdp_share", f"({law}) / gdp_bn")):
+            sql = _EFFECT.format(law=whole)
+            yield ALTERNATIVES.column(key), _SAYS_EFFECT, sql, ("basis_accounts",)
+    for side, law in drawn.items():
+        for name, level in (("p5", "0.05"), ("p95", "0.95")):
+            sql = _EFFECT_OF_DRAWS.format(law=law, level=level)
+            key = f"{side}_{name}_gdp_share"
+            yield ALTERNATIVES.column(key), _SAYS_EFFECT_BAND, sql, ("basis_effects",)
+
+
+def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
+    """Return both sides of the change for the programme, and for each alternative."""
+    return tuple(
+        FigureFormula(
+            name=f"{above}.{form.name}",
+            scope=scope,
+            subject=subject,
+            form=form,
+            sentence=sentence,
+            sql=sql,
+            tables=tables,
+            holds=holds,
+        )
+        for above, scope, subject, holds in (
+            ("funding", FormulaScope.PROGRAMME, FigureSubject.YEAR, "funding_effect"),
+            ("alternative.{variant}", FormulaScope.VARIANT, FigureSubject.VARIANT, "alternatives"),
+        )
+        for form, sentence, sql, tables in _debt_effect_laws()
+    )
+
+
 def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
     says_mix = Message(
         "Cost of a useful GPU-hour at each site at the medians, weighted by the GPU time that "
@@ -601,5 +674,6 @@ FORMULAS: Final[Mapping[str, FigureFormula]] = {
         *_study_placement_figure_formulas(),
         *_funding_figure_formulas(),
         *_alternative_figure_formulas(),
+        *_debt_effect_formulas(),
     )
 }

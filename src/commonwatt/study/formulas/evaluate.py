@@ -174,16 +174,15 @@ def is_same_study_figure_value(first: float | None, other: float | None) -> bool
     return abs(first - other) <= max(TOLERANCE * max(abs(first), abs(other)), ROUNDING)
 
 
-def check_figure_value(use: FormulaUse, value: float | None, tables: Tables) -> None:
+def check_figure_value(name: str, value: float | None, by_formula: float | None) -> None:
     """Raise unless the formula of a figure gives the value that was computed.
 
     Raises:
         IdentityError: It gives another one: a bug, and nothing of the study is kept.
     """
-    by_formula = study_figure_formula_value(use, tables)
     if not is_same_study_figure_value(by_formula, value):
         raise IdentityError(
-            use.name,
+            name,
             found=Message(
                 "{value} computed, and {found} by its formula",
                 {"value": str(value), "found": str(by_formula)},

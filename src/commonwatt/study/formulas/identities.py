@@ -56,6 +56,11 @@ _LEVELS: Final = (
     ("q95", 0.95),
 )  # fmt: skip
 
+_EFFECT_OF_PATH: Final = (
+    ("gross_debt_effect", "gross_gdp_share"),
+    ("net_debt_effect", "gross_gdp_share - COALESCE(reserves_gdp_share, 0)"),
+)
+
 
 def _study_fan_equals_paths_law(path: str) -> TableLaw:
     column = f"debt_{path}_gdp_share"
@@ -343,6 +348,29 @@ LAWS: Final = (
     ),
     _study_fan_equals_paths_law("with"),
     _study_fan_equals_paths_law("without"),
+    TableLaw(
+        # Of the last year alone, of which every path is kept.
+        "the effect by year ends with that of the draws",
+        ("funding_effect", "basis_effects"),
+        f"""WITH drawn AS (SELECT variant, {
+            ", ".join(
+                f"QUANTILE_CONT({law}, {level}) AS {side}_{name}"
+                for side, law in _EFFECT_OF_PATH
+                for name, level in _QUANTILES
+            )
+        } FROM basis_effects GROUP BY variant),
+        ends AS (SELECT MAX(fiscal_year) AS fiscal_year FROM funding_effect)
+        SELECT {
+            _largest_difference_sql(
+                *(
+                    (f"f.{side}_{name}_gdp_share", f"d.{side}_{name}")
+                    for side, _ in _EFFECT_OF_PATH
+                    for name, _ in _QUANTILES
+                )
+            )
+        } AS value FROM funding_effect AS f JOIN ends AS e ON f.fiscal_year = e.fiscal_year
+        JOIN drawn AS d ON f.variant = d.variant""",
+    ),
     TableLaw(
         "the sites of the plan",
         ("place_sites", "basis_sizes", "basis_loads", "basis_rates", "basis_sites", "basis_runs"),

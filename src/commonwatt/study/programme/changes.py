@@ -10,19 +10,16 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from commonwatt.study.programme.quantities import scaled_programme_quantity
+from commonwatt.study.programme.schema import whole_number_programme_keys
 
 Document = dict[str, Any]
 ALIASES = {"fleet": "policy"}  # people say fleet.order; the file says policy.order
-WHOLE_NUMBER_KEYS = (
-    "nodes",
-    "gpus_per_node",
-    "quota_gpus",
-    "defer_h",
-    "paths",
-)  # rounded after a factor
+# Rounded after a factor, as read in the schema itself: a key that a list forgot would take 4.5
+# years and be refused, where the nodes beside it take 4.
+WHOLE_NUMBER_KEYS: Final = whole_number_programme_keys()
 
 # A figure and the range that stands beside it are one statement of the file: half as dear
 # again, the tariff's least and most are half as dear again, too. By name of the figure.
@@ -33,7 +30,9 @@ RANGES_BESIDE = {
     "value": ("low", "high"),
 }
 
-_LINE = re.compile(r"\s*([A-Za-z0-9 _-]+(?:\.[A-Za-z0-9 _-]+)+)\s*=\s*(.+?)\s*")
+# A name with a dot stands in quotes, as TOML has it: sites."eu.north".pue.
+_STEP = re.compile(r'\s*(?:"([^"]+)"|([A-Za-z0-9_@+:-][A-Za-z0-9 _@+:-]*?))\s*\.')
+_LINE = re.compile(r'((?:"[^"]+"|[^="])+)=\s*(.+?)\s*')
 _SHARE = re.compile(r"([+-]\d+(?:\.\d*)?)\s*%")
 _TIMES = re.compile(r"[x*×]\s*(\d+(?:\.\d*)?)")
 
@@ -59,9 +58,8 @@ def apply_programme_changes(document: Document, change_lines: Iterable[str]) -> 
 def _make_programme_change(document: Document, change_line: str) -> None:
     change = _LINE.fullmatch(change_line)
     if change is None:
-        raise ValueError(f"{change_line!r} is not of the form sites.west.power_price=+50%")
-    # Names may hold spaces, so that only those around them are none of theirs.
-    first, *steps = (step.strip() for step in change[1].split("."))
+        raise _change_form_error(change_line)
+    first, *steps = _steps_of_change_path(change[1], change_line)
     path = [ALIASES.get(first, first), *steps]
     # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
@@ -71,9 +69,30 @@ def _make_programme_change(document: Document, change_line: str) -> None:
             "nodes",
         ]
     *way, last = path
+    # A whole table or list has no figure to change; the seed and the title have no table.
+    if not way and isinstance(document.get(last), dict | list):
+        raise _change_form_error(change_line)
     _set_programme_value(
         _walk_to_programme_part(document, way, change_line), last, change[2], change_line
     )
+
+
+def _change_form_error(change_line: str) -> ValueError:
+    return ValueError(f"{change_line!r} is not of the form sites.west.power_price=+50%")
+
+
+def _steps_of_change_path(path: str, change_line: str) -> list[str]:
+    # Names may hold spaces, so that only those around them are none of theirs.
+    steps, at = list[str](), 0
+    # Each step then ends with a dot, and one that is missing before a dot is not of the form.
+    path += "."
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            raise _change_form_error(change_line)
+        steps.append(step[1] or step[2])
+        at = step.end()
+    return steps
 
 
 def _walk_to_programme_part(document: Document, path: list[str], change_line: str) -> Any:
@@ -91,7 +110,7 @@ def _programme_list_part_by_name_or_index(list_part: Any, step: str, change_line
     parts = cast("list[Any]", list_part)
     for part in parts:
         # A name goes before a place, as somebody may call a site "2".
-        if isinstance(part, dict) and cast("Document", part).get("name") == step:
+        if step in _names_of_programme_part(part):
             return cast("Document", part)
     if step.isdigit() and int(step) < len(parts):
         return parts[int(step)]
@@ -99,8 +118,23 @@ def _programme_list_part_by_name_or_index(list_part: Any, step: str, change_line
     raise ValueError(f"{change_line!r}: there is no {step!r}, only {names}")
 
 
+def _names_of_programme_part(part: Any) -> list[str]:
+    """Return what a part of a list may be called: its name, or the two sites that it joins."""
+    if not isinstance(part, dict):
+        return []
+    table = cast("Document", part)
+    if "name" in table:
+        return [str(table["name"])]
+    # A link has no direction. The lineage calls it by the order of the file.
+    ends = table.get("between")
+    if not isinstance(ends, list) or len(cast("list[object]", ends)) != 2:
+        return []
+    first, other = map(str, cast("list[object]", ends))
+    return [f"{first}-{other}", f"{other}-{first}"]
+
+
 def _programme_part_name_or_index(part: Any, i: int) -> str:
-    return str(cast("Document", part).get("name", i)) if isinstance(part, dict) else str(i)
+    return next(iter(_names_of_programme_part(part)), str(i))
 
 
 def _programme_table_part(table_part: Any, step: str, change_line: str) -> Any:

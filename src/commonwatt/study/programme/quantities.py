@@ -15,11 +15,14 @@ from typing import Annotated, Final, get_args
 from pydantic import BeforeValidator, Field
 
 from commonwatt.catalogue.errors import UnitError
-from commonwatt.catalogue.units import parse_quantity
+from commonwatt.catalogue.units import parse_quantity, quantity_number_and_unit_text
+from commonwatt.core.messages import Message
+from commonwatt.study.programme.faults import ErrorSentence, ProgrammeValueError
+from commonwatt.study.programme.plausible import (
+    check_programme_quantity_plausible,
+    programme_quantity_example,
+)
 
-# What people write where we count in another unit. A price without a unit is nearly always one
-# per kWh, and a remedy that named the MWh would be obeyed and wrong a thousandfold.
-_USUAL: Final = {"USD/MWh": "USD/kWh", "gCO2e/kWh": "g/kWh"}
 # A number and the rest: the rest is somebody's unit and stays as it is written.
 _NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
@@ -28,7 +31,8 @@ def read_programme_quantity(text: object, unit: str) -> float:
     """Return the value of `text` in `unit`.
 
     Raises:
-        ValueError: No number, no unit, or a unit of another kind; pydantic adds the path.
+        ProgrammeValueError: No number, no unit, a unit of another kind, or a value that cannot
+            be; pydantic adds the path.
 
     >>> (
     ...     read_programme_quantity("0.12 USD/kWh", "USD/MWh"),
@@ -38,32 +42,55 @@ def read_programme_quantity(text: object, unit: str) -> float:
     >>> read_programme_quantity(0.16, "USD/MWh")
     Traceback (most recent call last):
     ...
-    ValueError: 0.16 has no unit; write for example "0.16 USD/kWh"
+    commonwatt.study.programme.faults.ProgrammeValueError: 0.16 has no unit. \
+Write for example "0.16 USD/kWh".
     """
     number = _NUMBER.fullmatch(text) if isinstance(text, str) else None
     if not isinstance(text, str) or (number is not None and not number[2]):
-        raise ValueError(
-            f'{text!r} has no unit; write for example "{text} {_USUAL.get(unit, unit)}"'
-        )
+        # The number again, in the unit that it is likely in: a price without a unit is nearly
+        # always one per kWh, and a remedy that named the MWh would be obeyed and wrong a
+        # thousandfold.
+        value = _plain_number(number[1] if number else text)
+        given = Message("{given} has no unit", {"given": repr(text)[:40]})
+        raise ProgrammeValueError(given, remedy=_quantity_remedy(value, unit))
     try:
-        return parse_quantity(text, unit)
+        quantity = parse_quantity(text, unit)
     except UnitError as error:
-        raise ValueError(str(error)) from error
+        # Without the number, which stands in another unit or in none that is known.
+        sentence = ErrorSentence("", {}, error)
+        raise ProgrammeValueError(sentence, remedy=_quantity_remedy(None, unit)) from error
+    check_programme_quantity_plausible(quantity, unit)
+    return quantity
+
+
+def _quantity_remedy(value: float | None, unit: str) -> Message:
+    example = programme_quantity_example(value, unit)
+    return Message('Write for example "{example}".', {"example": example})
+
+
+def _plain_number(given: object) -> float | None:
+    try:
+        return None if isinstance(given, bool) else float(str(given))
+    except ValueError:
+        return None
 
 
 def scaled_programme_quantity(text: str, factor: float) -> str:
     """Return a quantity times `factor`, in the unit that it is written in.
 
     Raises:
-        ValueError: The text does not start with a number.
+        ValueError: The text has no number, or one that can be read in two ways.
 
-    >>> scaled_programme_quantity("0.056 USD/kWh", 1.5)
-    '0.084 USD/kWh'
+    >>> scaled_programme_quantity("0.056 USD/kWh", 1.5), scaled_programme_quantity("1 200 W", 2)
+    ('0.084 USD/kWh', '2400 W')
     """
-    parts = _NUMBER.fullmatch(text)
-    if parts is None:
-        raise ValueError(f"{text!r} is not a number with a unit")
-    return f"{float(parts[1]) * factor:.12g} {parts[2]}".strip()
+    # By the parser that reads the file: what takes the first digits alone for the number makes
+    # twice 1 200 W to 2 200 W.
+    try:
+        number, unit = quantity_number_and_unit_text(text)
+    except UnitError:
+        raise ValueError(f"{text!r} is not a number with a unit") from None
+    return f"{number * factor:.12g} {unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)

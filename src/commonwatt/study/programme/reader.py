@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,14 +12,32 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from commonwatt.core.errors import ProgrammeError, TableError, table_cell_location
+from commonwatt.core.errors import (
+    InputError,
+    ProgrammeError,
+    TableError,
+    TraceError,
+    table_cell_location,
+)
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
-from commonwatt.fleet.domain.workload import Bools, Workload
+from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
+from commonwatt.fleet.io.traces import job_location_in_trace
+from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.runs import InputFile
 from commonwatt.study.programme.changes import Document, apply_programme_changes
+from commonwatt.study.programme.faults import (
+    ErrorSentence,
+    ProgrammeFault,
+    closest_name_remedy,
+    programme_faults_error,
+    programme_validation_faults,
+)
+from commonwatt.study.programme.funding import programme_funding_faults
 from commonwatt.study.programme.localised import LocalisedText
+from commonwatt.study.programme.ranges import programme_range_faults
 from commonwatt.study.programme.references import programme_reference_faults
 from commonwatt.study.programme.schema import (
     PolicyPart,
@@ -28,9 +47,11 @@ from commonwatt.study.programme.schema import (
     TenantPart,
     parse_programme,
 )
-from commonwatt.treasury.io.country.folder import COUNTRIES, country_files
+from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
+from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
 SHIPPED = "shipped:"
+_SERIES_UNITS = {"power_price": "USD/MWh", "carbon": "gCO2e/kWh"}  # of the hours of a file
 PROGRAMMES = ShippedCollection(DATA / "programmes", "*.toml")
 
 
@@ -72,7 +93,27 @@ class Programme:
             ProgrammeError: The alternative's changes leave faults; all are listed.
         """
         # Read anew with the changes, so that an alternative is checked as the edited file would be.
-        return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
+        with self.naming_alternative(name):
+            return _load_checked_programme(
+                self.path,
+                [*self.changes, *self.file.alternatives[name].change],
+                # Of one alternative: the others are made of the programme, and not of this one.
+                with_alternatives=False,
+            )
+
+    @contextmanager
+    def naming_alternative(self, name: str) -> Generator[None]:
+        """Let an error inside name the alternative: the file as written has no such fault."""
+        try:
+            yield
+        except InputError as error:
+            where = error.where.removeprefix(self.path.name).lstrip(", ")
+            raise type(error)(
+                ": ".join(filter(None, (f"{self.path.name}, alternatives.{name}", where))),
+                found=error.found,
+                wanted=error.wanted,
+                remedy=error.remedy,
+            ) from error
 
     def fleet(self) -> Fleet:
         """Return the nodes, site by site in the order of the file; every tenant may use them."""
@@ -125,10 +166,61 @@ class Programme:
         return quota or None
 
     def workload_with_tenant_site_limits(self, workload: Workload) -> Workload:
-        """Return the jobs with the sites that their tenant's limits let them run at."""
+        """Return the jobs with the sites that their tenant's limits and their own let them run at.
+
+        Raises:
+            TraceError: A job names a site that is not declared, or only sites without nodes or
+                beyond its tenant's limits.
+        """
         masks = np.array(self.tenant_site_masks(workload.tenant_names), dtype=np.int64)
-        names = tuple(site.name for site in self.sites)
-        return replace(workload, sites=masks[workload.tenant], site_names=names)
+        by_tenant, names = masks[workload.tenant], tuple(site.name for site in self.sites)
+        # The trace may say of one job where its data may go; a programme that says nothing of its
+        # tenant takes nothing of that back.
+        own = self._site_masks_of_jobs(workload)
+        both = np.where(own == ANY, by_tenant, np.where(by_tenant == ANY, own, own & by_tenant))
+        # No bit left would read as no limit at all.
+        shut_out = (workload.sites != ANY) & ((own == ANY) | (both == ANY))
+        if shut_out.any():
+            at = int(shut_out.argmax())
+            open_to_it = int(by_tenant[at]) or (1 << len(names)) - 1
+            raise self._job_sites_error(
+                workload,
+                at,
+                _site_names_of_mask(int(workload.sites[at]), workload.site_names),
+                Message(
+                    "one of the built sites open to its tenant: {names}",
+                    {"names": ", ".join(_site_names_of_mask(open_to_it, names))},
+                ),
+            )
+        return replace(workload, sites=both, site_names=names)
+
+    def _site_masks_of_jobs(self, workload: Workload) -> I64:
+        """Return the built sites that each job itself names, as bits; 0: it names none."""
+        place = {site.name: i for i, site in enumerate(self.sites)}
+        declared = [site.name for site in self.file.sites]
+        masks = np.zeros(len(workload), np.int64)
+        for bit, name in enumerate(workload.site_names):
+            naming = (workload.sites & (1 << bit)) != 0
+            if name not in declared and naming.any():
+                raise self._job_sites_error(
+                    workload,
+                    int(naming.argmax()),
+                    [name],
+                    Message("one of {names}", {"names": ", ".join(declared)}),
+                )
+            if name in place:
+                masks |= np.where(naming, np.int64(1) << place[name], 0)
+        return masks
+
+    def _job_sites_error(
+        self, workload: Workload, at: int, names: list[str], wanted: Message
+    ) -> TraceError:
+        return TraceError(
+            job_location_in_trace(workload, at, self.trace.name, "sites"),
+            found=shown_trace_cell("|".join(names)),
+            wanted=wanted,
+            remedy=Message("Change the sites of the job, the limits of its tenant, or the nodes."),
+        )
 
     def resident_sites(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's data may go, shape (tenants, built sites)."""
@@ -205,29 +297,45 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         changes: Changes to make before it is checked, as `scenario.changes` reads them.
 
     Raises:
-        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+        ProgrammeError: The file or one of its alternatives cannot be read, or holds faults; all
+            are listed.
+        TableError: An hourly series of a site cannot be.
     """
-    path = find_programme(name)
-    file = _parse_programme_file(path, changes)
-    _check_programme_references(path, file)
+    return _load_checked_programme(find_programme(name), changes, with_alternatives=True)
+
+
+def _load_checked_programme(
+    path: Path, changes: Sequence[str], *, with_alternatives: bool
+) -> Programme:
+    document = _programme_document(path)
+    file = _checked_programme_file(path, document, changes)
+    # Before anything is simulated: a slip in the last alternative would else be met minutes later.
+    for alternative in file.alternatives if with_alternatives else ():
+        _check_programme_alternative(path, document, changes, file, alternative)
     trace = InputFile.from_path(_file_beside_programme(path, file.demand.trace, "demand.trace"))
     mapping = file.demand.mapping and InputFile.from_path(
         _file_beside_programme(path, file.demand.mapping, "demand.mapping")
     )
     built = tuple(file.built_sites())
     # Sites without nodes are read, too: an alternative may build them, and its run is this run.
-    series = [p for site in file.sites for p in (site.power_price, site.carbon)]
+    series = [
+        (f"sites.{i}.{key}.file", getattr(site, key))
+        for i, site in enumerate(file.sites)
+        for key in _SERIES_UNITS
+    ]
     files = [trace, *([mapping] if mapping else [])]
     files += [
-        InputFile.from_path(_file_beside_programme(path, p.file, "sites"))
-        for p in series
-        if isinstance(p, SeriesPart)
+        InputFile.from_path(_file_beside_programme(path, part.file, where))
+        for where, part in series
+        if isinstance(part, SeriesPart)
     ]
     country = _programme_country_name_or_folder(path, file.funding.country) if file.funding else ""
     country_files = tuple(
         InputFile.from_path(each, f"{each.parent.name}/{each.name}")
         for each in programme_funding_country_files(country)
     )
+    if file.funding is not None:
+        _raise_programme_faults(path, programme_funding_faults(file.funding, country_files))
     return Programme(
         file=file,
         path=path,
@@ -236,7 +344,9 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         # Each file once: sites often read columns of one series.
         inputs=tuple(dict.fromkeys([InputFile.from_path(path), *files, *country_files])),
         built=built,
-        sites=tuple(_fleet_site_of_part(path, site) for site in built),
+        sites=tuple(
+            _fleet_site_of_part(path, i, site) for i, site in enumerate(file.sites) if site in built
+        ),
         gpu_types=tuple(
             GpuType(
                 name=gpu.name,
@@ -252,6 +362,15 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
         country=country,
         country_files=country_files,
     )
+
+
+def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFile:
+    """Return what a programme file says, checked as `load_programme` does; nothing else is read.
+
+    Raises:
+        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+    """
+    return _checked_programme_file(path, _programme_document(path), changes)
 
 
 def programme_funding_country_files(country: str) -> tuple[Path, ...]:
@@ -277,9 +396,13 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
                 "one of {names}, or a country folder beside the programme",
                 {"names": ", ".join(COUNTRIES.names())},
             ),
+            remedy=closest_name_remedy(name, COUNTRIES.names()),
         )
     # A file of the folder stands for the folder, as people name either.
-    return str(folder if folder.is_dir() else folder.parent)
+    country = str(folder if folder.is_dir() else folder.parent)
+    # Asked before anything is simulated; the shipped ones are known to be whole.
+    load_country(country)
+    return country
 
 
 def shipped_programmes() -> list[str]:
@@ -306,21 +429,69 @@ def find_programme(name: str | Path) -> Path:
     return path
 
 
-def _parse_programme_file(path: Path, changes: Sequence[str]) -> ProgrammeFile:
+def _programme_document(path: Path) -> Document:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return parse_programme(_changed_programme_document(path, document, changes))
+        # With or without a byte order mark: editors on Windows write one.
+        return _toml_document(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+    except RecursionError:
+        raise ProgrammeError(
+            path.name,
+            found=Message("tables or lists nested hundreds of levels deep"),
+            wanted=Message("TOML in UTF-8"),
+        ) from None
     except OSError as error:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
+
+
+def _checked_programme_file(
+    path: Path, document: Document, changes: Sequence[str]
+) -> ProgrammeFile:
+    """Return the file with the changes made, its names known and its figures possible.
+
+    Raises:
+        ProgrammeError: It is not so; all faults are listed.
+    """
+    try:
+        file = parse_programme(_changed_programme_document(path, document, changes))
     except ValidationError as error:
-        faults = [
-            f"{_dotted_field_path(e['loc'])}: {_programme_fault_text(e['msg'], e['input'])}"
-            # All faults at once: a file with ten of them is not to be run ten times.
-            for e in error.errors()
-        ]
-        raise _programme_faults_error(path, faults) from None
+        faults = programme_validation_faults(error.errors(), ProgrammeFile)
+        raise programme_faults_error(path.name, faults) from None
+    _raise_programme_faults(
+        path, [*programme_range_faults(file), *programme_reference_faults(file)]
+    )
+    return file
+
+
+def _raise_programme_faults(path: Path, faults: Iterable[ProgrammeFault]) -> None:
+    if every := list(faults):
+        raise programme_faults_error(path.name, every)
+
+
+def _check_programme_alternative(
+    path: Path, document: Document, changes: Sequence[str], file: ProgrammeFile, name: str
+) -> None:
+    """Raise where an alternative could not be read, as the fault of its own lines."""
+    lines = file.alternatives[name].change
+    try:
+        _checked_programme_file(path, document, [*changes, *lines])
+    except ProgrammeError as error:
+        raise ProgrammeError(
+            f"{path.name}, alternatives.{name}.change",
+            found=ErrorSentence("", {}, error),
+            remedy=Message("Change these lines: {lines}", {"lines": "; ".join(lines)}),
+        ) from None
+
+
+def _toml_document(text: str) -> Document:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    # The reader of TOML lets Python refuse a number of thousands of digits in its own words.
+    except ValueError as error:
+        raise tomllib.TOMLDecodeError(str(error)) from None
 
 
 def _changed_programme_document(path: Path, document: Document, changes: Sequence[str]) -> Document:
@@ -334,34 +505,6 @@ def _changed_programme_document(path: Path, document: Document, changes: Sequenc
         ) from None
 
 
-def _dotted_field_path(place: tuple[int | str, ...]) -> str:
-    # Pydantic puts the kind of a validator into the path, which stands in nobody's file.
-    return ".".join(str(part) for part in place if not str(part).startswith("function-"))
-
-
-def _programme_fault_text(message: str, given_value: object) -> str:
-    # Pydantic puts these words before the message of every ValueError of ours.
-    sentence = message.removeprefix("Value error, ")
-    plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
-    return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
-
-
-def _programme_faults_error(path: Path, faults: list[str]) -> ProgrammeError:
-    return ProgrammeError(
-        path.name,
-        found=Message(
-            "{count} faults:\n{faults}",
-            {"count": str(len(faults)), "faults": "\n".join(f"  {fault}" for fault in faults)},
-        ),
-    )
-
-
-def _check_programme_references(path: Path, file: ProgrammeFile) -> None:
-    faults = programme_reference_faults(file)
-    if faults:
-        raise _programme_faults_error(path, faults)
-
-
 def _file_beside_programme(path: Path, name: str, where: str) -> Path:
     place = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
     if not place.is_file():
@@ -373,30 +516,35 @@ def _file_beside_programme(path: Path, name: str, where: str) -> Path:
     return place
 
 
-def _fleet_site_of_part(path: Path, part: SitePart) -> Site:
+def _fleet_site_of_part(path: Path, index: int, part: SitePart) -> Site:
+    where = f"sites.{index}"
+    price = _programme_hourly_site_series(path, where, "power_price", part.power_price)
+    if isinstance(part.power_price, SeriesPart) and part.price_range is not None:
+        _raise_programme_faults(
+            path, hourly_price_range_faults(f"{where}.price_range", part.price_range, price)
+        )
     return Site(
         name=part.name,
         region=part.region,
         pue=part.pue,
-        price_usd_per_mwh=_programme_hourly_site_series(
-            path, f"sites.{part.name}.power_price", part.power_price
-        ),
-        carbon_g_per_kwh=_programme_hourly_site_series(
-            path, f"sites.{part.name}.carbon", part.carbon
-        ),
+        price_usd_per_mwh=price,
+        carbon_g_per_kwh=_programme_hourly_site_series(path, where, "carbon", part.carbon),
     )
 
 
-def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPart) -> F64:
+def _programme_hourly_site_series(
+    path: Path, where: str, key: str, part: float | SeriesPart
+) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
-    series_file = _file_beside_programme(path, part.file, where)
+    series_file = _file_beside_programme(path, part.file, f"{where}.{key}.file")
     frame = _load_programme_hourly_series_table(series_file)
     if part.column not in frame.columns:
         raise TableError(
             table_cell_location(series_file.name, column=part.column),
             found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
             wanted=Message("an hourly column of that name"),
+            remedy=closest_name_remedy(part.column, frame.columns),
         )
     # Not strict: a word becomes a gap here and is refused below with its row, which Polars would
     # not name.
@@ -408,18 +556,26 @@ def _programme_hourly_site_series(path: Path, where: str, part: float | SeriesPa
             found=Message("no finite number"),
             wanted=Message("a value for every hour"),
         )
-    return values.astype(np.float64) * part.times
+    hourly = values.astype(np.float64) * part.times
+    _raise_programme_faults(
+        path, hourly_series_faults(f"{where}.{key}", hourly, _SERIES_UNITS[key])
+    )
+    return hourly
 
 
 def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
+        return pl.read_parquet(file) if file.suffix == ".parquet" else read_spreadsheet_csv(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(
             file.name,
             found=str(error).splitlines()[0],
             wanted=Message("a table in CSV or Parquet with one row an hour"),
         ) from None
+
+
+def _site_names_of_mask(mask: int, names: Sequence[str]) -> list[str]:
+    return [name for bit, name in enumerate(names) if mask >> bit & 1]
 
 
 def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:

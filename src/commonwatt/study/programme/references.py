@@ -1,13 +1,30 @@
-"""Names that a programme file uses must be declared in it, once."""
+"""Names that a programme file uses must be declared in it, once, or be known to the program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from commonwatt.study.programme.schema import ProgrammeFile
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS
+from commonwatt.siting.domain.cost_inputs import NAMES
+from commonwatt.siting.io.cells import cost_library_site_names
+from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy
+from commonwatt.study.programme.regions import (
+    COUNTRY_CODES,
+    country_of_region,
+    region_remedy,
+)
+from commonwatt.study.programme.schema import ProgrammeFile, SitePart
 
 _MOST_SITES = 62  # site masks are bits of a signed 64-bit number
+_POLICY_NAMES: Final = {
+    "order": tuple(ORDERS),
+    "place": tuple(PLACES),
+    "backfill": tuple(BACKFILLS),
+    "preemption": tuple(PREEMPTS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,44 +33,91 @@ class _NameUse:
 
     where: str
     name: str
-    known: list[str]
+    known: Sequence[str]
 
 
-def programme_reference_faults(file: ProgrammeFile) -> list[str]:
-    """Return a sentence for every name declared twice or used but not declared."""
-    faults = [*_names_declared_twice(file), *_undeclared_name_faults(file)]
-    faults += (
-        [] if faults else _latency_limit_faults(file)
-    )  # a limit is asked of names that are known
+def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
+    """Return a fault for every name that is declared twice, not declared or not known."""
+    faults = [
+        *_names_declared_twice(file),
+        *_undeclared_name_faults(file),
+        *_unknown_name_faults(file),
+        *_region_faults(file.sites),
+    ]
+    # A limit is asked of names that are known.
+    if not faults:
+        faults += [
+            *_site_titles_given_twice(file.sites),
+            *_link_faults(file),
+            *_unbuilt_residency_faults(file),
+        ]
+    faults += [] if faults else _latency_limit_faults(file)
     if len(file.sites) > _MOST_SITES:
-        faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
+        faults.append(
+            ProgrammeFault(
+                where="sites",
+                found=Message("{count} sites", {"count": str(len(file.sites))}),
+                wanted=Message("at most {count}", {"count": str(_MOST_SITES)}),
+            )
+        )
     return faults
 
 
-def _names_declared_twice(file: ProgrammeFile) -> Iterator[str]:
+def unknown_name_fault(where: str, name: str, known: Iterable[str]) -> ProgrammeFault:
+    """Return the fault of a name that is none of those known."""
+    names = list(known)
+    return ProgrammeFault(
+        where=where,
+        found=name or repr(name),
+        wanted=Message("one of {names}", {"names": ", ".join(names)}),
+        remedy=closest_name_remedy(name, names),
+    )
+
+
+def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for table in ("gpus", "sites", "tenants"):
         names = [part.name for part in getattr(file, table)]
         for i, name in enumerate(names):
             if name in names[:i]:
-                yield f"{table}.{i}.name: {name!r} is named twice"
+                yield ProgrammeFault(
+                    where=f"{table}.{i}.name",
+                    found=Message("{name} is named twice", {"name": repr(name)}),
+                    remedy=Message("Give each its own name, or take one of the two out."),
+                )
 
 
-def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[str]:
+def _site_titles_given_twice(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each site that is called like another: a reader could not tell them."""
+    titles = [str(site.title) for site in sites]
+    for i, title in enumerate(titles):
+        # The same name is a fault of its own.
+        if title in titles[:i] and sites[i].label is not None:
+            yield ProgrammeFault(
+                where=f"sites.{i}.label",
+                found=Message("{name} is named twice", {"name": repr(title)}),
+                remedy=Message("Give each its own name, or take one of the two out."),
+            )
+
+
+def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for use in _programme_name_uses(file):
         if use.name not in use.known:
             known = ", ".join(use.known) or "none"
-            yield f"{use.where}: {use.name!r} is not declared; known: {known}"
+            yield ProgrammeFault(
+                where=use.where,
+                found=Message(
+                    "{name} is not declared; known: {known}",
+                    {"name": repr(use.name), "known": known},
+                ),
+                remedy=closest_name_remedy(use.name, use.known)
+                or Message("Write a name that the file declares."),
+            )
 
 
 def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
-    built = [site.name for site in file.built_sites()]
     for i, tenant in enumerate(file.tenants):
-        # The sites exist, and none has a node: an alternative may build them, but here such jobs
-        # could run nowhere.
-        if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
-            yield _NameUse(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
         yield from (_NameUse(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
         if tenant.origin is not None:
             yield _NameUse(f"tenants.{i}.origin", tenant.origin, sites)
@@ -64,8 +128,76 @@ def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
             yield _NameUse(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
 
 
-def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
-    """Yield a sentence for each latency limit that cannot be asked, or that no site keeps."""
+def _unbuilt_residency_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each tenant all of whose sites have no node.
+
+    An alternative may build them, but in the programme as it is written such jobs could run
+    nowhere.
+    """
+    built = [site.name for site in file.built_sites()]
+    for i, tenant in enumerate(file.tenants):
+        if tenant.sites and not set(tenant.sites) & set(built):
+            yield ProgrammeFault(
+                where=f"tenants.{i}.sites",
+                found=Message("no node at {names}", {"names": ", ".join(tenant.sites)}),
+                wanted=Message("a site that is built: {names}", {"names": ", ".join(built)}),
+                remedy=Message("Name such a site, or build nodes at one of these."),
+            )
+
+
+def _unknown_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each name that the program itself would have to know."""
+    for use in _library_name_uses(file):
+        if use.name not in use.known:
+            yield unknown_name_fault(use.where, use.name, use.known)
+
+
+def _library_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
+    for i, policy in enumerate((file.policy, *file.compare)):
+        where = f"compare.{i - 1}" if i else "policy"
+        for key, known in _POLICY_NAMES.items():
+            yield _NameUse(f"{where}.{key}", getattr(policy, key), known)
+    for i, site in enumerate(file.sites):
+        if site.cost_cells is not None:
+            yield _NameUse(f"sites.{i}.cost_cells", site.cost_cells, cost_library_site_names())
+        for name in site.cells:
+            yield _NameUse(f"sites.{i}.cells.{name}", name, NAMES)
+
+
+def _region_faults(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
+    for i, site in enumerate(sites):
+        if country_of_region(site.region) not in COUNTRY_CODES:
+            yield ProgrammeFault(
+                where=f"sites.{i}.region",
+                found=repr(site.region),
+                wanted=Message("a region that begins with a country's code (ISO 3166)"),
+                remedy=region_remedy(site.region),
+            )
+
+
+def _link_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each link that goes nowhere or is given twice."""
+    pairs = [frozenset(link.between) for link in file.latency]
+    for i, pair in enumerate(pairs):
+        if len(pair) == 1:
+            yield ProgrammeFault(
+                where=f"latency.{i}.between",
+                found=Message("{name} twice", {"name": repr(min(pair))}),
+                wanted=Message("two sites"),
+                remedy=Message("Name the two sites, or take the table out."),
+            )
+        elif pair in pairs[:i]:
+            # The last would count in silence, and the two may differ.
+            names = " – ".join(sorted(pair))
+            yield ProgrammeFault(
+                where=f"latency.{i}.between",
+                found=Message("{names} is given twice", {"names": names}),
+                remedy=Message("Take one of the two tables out."),
+            )
+
+
+def _latency_limit_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each latency limit that cannot be asked, or that no site keeps."""
     # A link has no direction.
     rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}
     for i, tenant in enumerate(file.tenants):
@@ -73,17 +205,43 @@ def _latency_limit_faults(file: ProgrammeFile) -> Iterator[str]:
             continue
         where, origin = f"tenants.{i}.latency", tenant.origin or file.sites[0].name
         may = [s.name for s in file.built_sites() if not tenant.sites or s.name in tenant.sites]
+        if not may:
+            continue  # the residency rule says so
         away_ms = {s: 0.0 if s == origin else rtt_ms.get(frozenset({origin, s})) for s in may}
         unknown = [name for name, rtt in away_ms.items() if rtt is None]
         known = {name: rtt for name, rtt in away_ms.items() if rtt is not None}
         if unknown:
-            yield (
-                f"{where}: the round trip between {origin!r} and {unknown[0]!r} is not given; "
-                f"want a [[latency]] table, or sites without {unknown[0]!r}"
-            )
+            yield _unknown_round_trip_fault(where, origin, unknown[0])
         elif min(known.values()) > tenant.latency:
             name, rtt = min(known.items(), key=lambda item: item[1])
-            yield (
-                f"{where}: no built site lies within {tenant.latency:g} ms of {origin!r}; "
-                f"the nearest, {name!r}, is {rtt:g} ms away"
+            yield ProgrammeFault(
+                where=where,
+                found=Message(
+                    "no built site lies within {limit} ms of {origin}; the nearest, {name}, is "
+                    "{rtt} ms away",
+                    {
+                        "limit": f"{tenant.latency:g}",
+                        "origin": repr(origin),
+                        "name": repr(name),
+                        "rtt": f"{rtt:g}",
+                    },
+                ),
+                remedy=Message(
+                    'Write at least "{rtt} ms", or build at a nearer site.', {"rtt": f"{rtt:g}"}
+                ),
             )
+
+
+def _unknown_round_trip_fault(where: str, origin: str, name: str) -> ProgrammeFault:
+    return ProgrammeFault(
+        where=where,
+        found=Message(
+            "the round trip between {origin} and {name} is not given",
+            {"origin": repr(origin), "name": repr(name)},
+        ),
+        wanted=Message("a [[latency]] table, or sites without {name}", {"name": repr(name)}),
+        remedy=Message(
+            'Write a table [[latency]] with between = ["{origin}", "{name}"] and the rtt measured.',
+            {"origin": origin, "name": name},
+        ),
+    )

@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
@@ -20,8 +29,9 @@ from commonwatt.core.identifiers import (
     IdentifierKind,
     identifier_fault_sentence,
 )
+from commonwatt.core.messages import Message
 from commonwatt.runs.inputs import StatesInputs
-from commonwatt.siting.domain.cost_inputs import NAMES, cost_input_spec
+from commonwatt.study.programme.faults import ProgrammeValueError
 from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
     GramsPerKwh,
@@ -52,6 +62,8 @@ Name = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+# Before the first and after the last no law of ours stands; a year of two digits is a slip.
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 ROOT: Final = "programme"  # of the names of stated inputs
 # Names and remarks: they tell a reader something and decide no figure.
 _REMARKS: Final = frozenset({"title", "summary", "label", "name", "source", "description"})
@@ -88,6 +100,26 @@ class ProgrammeSection(BaseModel):
     # TOML can spell inf and nan; neither is a figure of a programme.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     _withheld: frozenset[str] = PrivateAttr(frozenset())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_no_truth_value_for_a_number(cls, given: object, info: ValidationInfo) -> object:
+        """Refuse `true` where it would be read as 1, as Python has it."""
+        field = cls.model_fields[str(info.field_name)]
+        parts = cast("list[object]", given) if isinstance(given, list) else [given]
+        if field.annotation is not bool and any(isinstance(part, bool) for part in parts):
+            raise ProgrammeValueError(
+                Message("true or false"),
+                wanted=Message("no truth value"),
+                remedy=Message(
+                    "Write {key} as it is meant: {meaning}.",
+                    {
+                        "key": str(info.field_name),
+                        "meaning": (field.description or "").removesuffix("."),
+                    },
+                ),
+            )
+        return cast("object", given)
 
     def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
@@ -166,6 +198,16 @@ class TenantPart(ProgrammeSection):
     )
     defer_h: int = Field(0, ge=0, le=24, description="Hours that its load may wait in a plan.")
 
+    def rules(self) -> list[str]:
+        """Return the keys that decide something; a label does not."""
+        # By their values: a view states keys, too, and at their defaults.
+        return [
+            key
+            for key, field in type(self).model_fields.items()
+            if key not in _REMARKS
+            and getattr(self, key) != field.get_default(call_default_factory=True)
+        ]
+
 
 class GpuPart(ProgrammeSection):
     """A model of GPU."""
@@ -210,15 +252,12 @@ class CellPart(ProgrammeSection):
     times: float = Field(1.0, ge=0, description="Factor, on the library's cell when no value.")
     source: str = Field("", description="Where it comes from, with its date.")
 
-    @model_validator(mode="after")
-    def _check_cell_bounds_order(self) -> Self:
-        low, value, high = self.low_value_high()
-        # A range around nothing would be read as one around nought.
-        if self.value is None and not (self.low is None and self.high is None):
-            raise ValueError("low and high need a value between them")
-        if not low <= value <= high:
-            raise ValueError(f"want low, value, high in order, found {low}, {value}, {high}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _value_alone(cls, given: Any) -> Any:
+        """Take a bare number for a value without spread, as a change writes it."""
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        return {"value": given} if is_number else given
 
     def low_value_high(self) -> tuple[float, float, float]:
         """Return low, value and high, times the factor; zeros where no value is given."""
@@ -239,13 +278,6 @@ class RentPart(ProgrammeSection):
     )
     source: str = Field(description="Where the price comes from, with its date.")
 
-    @model_validator(mode="after")
-    def _check_rent_bounds_order(self) -> Self:
-        low, high = self.low_and_high_price()
-        if not low <= self.price <= high:
-            raise ValueError(f"want low, price, high in order, found {low}, {self.price}, {high}")
-        return self
-
     def low_and_high_price(self) -> tuple[float, float]:
         """Return the least and the most of the price."""
         low = self.price if self.low is None else self.low
@@ -258,8 +290,9 @@ class SitePart(ProgrammeSection, StatesInputs):
     name: SiteName = Field(description="As tenants, links and changes call it.")
     label: Text | None = Field(None, description="As the report shows it; the name when absent.")
     region: str = Field(description="Grid zone or country of price and carbon.")
-    # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1.
-    pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
+    # ISO/IEC 30134-2: the facility draws at least what its servers draw, so PUE is never below 1;
+    # the worst server rooms that were surveyed stand under 3.
+    pue: float = Field(ge=1, le=3, description="Facility draw over IT draw.")
     power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
     carbon: GramsPerKwh | SeriesPart = Field(description="Carbon intensity of the grid.")
     source: str = Field(description="Where these figures come from, with dates.")
@@ -352,7 +385,7 @@ class ProjectsPart(ProgrammeSection):
     """Data projects whose state the report shows."""
 
     example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
-    on: date = Field(description="The day of its first step.")
+    on: date = Field(ge=_FIRST_DAY, le=_LAST_DAY, description="The day of its first step.")
 
 
 class ModelsPart(ProgrammeSection):
@@ -360,7 +393,7 @@ class ModelsPart(ProgrammeSection):
 
     examples: bool = Field(False, description="Show the shipped example models.")
     # Stated and not today: the same file must give the same report when the law has moved on.
-    on: date = Field(description="The day whose law applies.")
+    on: date = Field(ge=_FIRST_DAY, le=_LAST_DAY, description="The day whose law applies.")
 
 
 class AlternativePart(ProgrammeSection):
@@ -405,15 +438,6 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
     rooms: ProjectsPart | None = Field(None, description="Absent: no section on data projects.")
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
 
-    @model_validator(mode="after")
-    def _check_some_site_built(self) -> Self:
-        # Asked here: the length of a text in two languages is nothing that a field can bound.
-        if not self.title.english:
-            raise ValueError("title: want at least 1 character")
-        if not any(site.gpus for site in self.sites):
-            raise ValueError("sites: no site has a node with a GPU")
-        return self
-
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
         yield from ((each.name, each.value_with_unit) for each in self.stated_values(ROOT))
@@ -421,6 +445,60 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
     def built_sites(self) -> list[SitePart]:
         """Return the sites that have nodes; the others wait for an alternative."""
         return [site for site in self.sites if any(pool.nodes for pool in site.pools)]
+
+
+@dataclass(frozen=True, slots=True)
+class NumericKey:
+    """A key of the file whose value is a number, a quantity or a list of them.
+
+    Args:
+        path: Its place, `*` standing for each part of a list or of a table of named parts.
+        is_whole: Whether only whole numbers stand there.
+    """
+
+    path: tuple[str, ...]
+    is_whole: bool
+
+
+def numeric_programme_keys(
+    section: type[ProgrammeSection] = ProgrammeFile, path: tuple[str, ...] = ()
+) -> Iterator[NumericKey]:
+    """Yield every key of the schema that holds a number, in the order of the file.
+
+    >>> [".".join(key.path) for key in numeric_programme_keys(LatencyPart)]
+    ['rtt']
+    """
+    for name, about in section.model_fields.items():
+        numbers, below = _numbers_and_sections_in_type(about.annotation)
+        if numbers:
+            yield NumericKey((*path, name), is_whole=numbers == {int})
+        for part, is_many in below:
+            yield from numeric_programme_keys(part, (*path, name, *(["*"] if is_many else [])))
+
+
+def _numbers_and_sections_in_type(
+    annotation: object, *, is_many: bool = False
+) -> tuple[set[type], list[tuple[type[ProgrammeSection], bool]]]:
+    """Return the kinds of number in a type, and its sections with whether there may be many."""
+    if isinstance(annotation, type) and issubclass(annotation, ProgrammeSection):
+        return set(), [(annotation, is_many)]
+    if annotation in {int, float}:
+        return {cast("type", annotation)}, []
+    numbers, sections = set[type](), list[tuple[type[ProgrammeSection], bool]]()
+    # The first argument of Annotated is the type; what follows it are bounds and units.
+    inner = get_args(annotation)
+    inner = inner[:1] if get_origin(annotation) is Annotated else inner
+    many = is_many or get_origin(annotation) in {list, dict}
+    for each in inner if get_origin(annotation) is not Literal else ():
+        more_numbers, more_sections = _numbers_and_sections_in_type(each, is_many=many)
+        numbers |= more_numbers
+        sections += more_sections
+    return numbers, sections
+
+
+def whole_number_programme_keys() -> frozenset[str]:
+    """Return the names of the keys at which only whole numbers stand."""
+    return frozenset(key.path[-1] for key in numeric_programme_keys() if key.is_whole)
 
 
 def parse_programme(document: dict[str, Any]) -> ProgrammeFile:

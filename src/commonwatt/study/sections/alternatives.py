@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text
@@ -10,14 +13,17 @@ from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
+    ReportFigure,
     ReportSection,
     ReportTable,
     report_fact,
-    report_figure,
+    report_panels_figure,
+    report_table_of_criteria,
     report_table_of_rows,
 )
-from commonwatt.study.alternatives import ALTERNATIVE_FIGURES, DEBT_FIGURES
-from commonwatt.study.charts import study_alternatives_panel_chart
+from commonwatt.study.alternatives import DEBT_FIGURES
+from commonwatt.study.charts import cheapest_alternative, study_alternatives_panel_charts
+from commonwatt.study.effect_measures import EFFECT_FIGURES
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
 from commonwatt.study.sections.summaries import AlternativesSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
@@ -34,28 +40,34 @@ def study_alternatives_section(summary: AlternativesSummary, language: str) -> R
         title=translate("Choose: the alternatives side by side", language),
         lede=_study_alternatives_lede(summary, language),
         facts=[_study_alternative_cost_fact(row, language) for row in rows],
-        figures=[
-            report_figure(
-                "alternatives-trade-offs",
-                ALTERNATIVES,
-                rows,
-                language,
-                title=Message("Trade-offs"),
-                caption=Message(
-                    "Each panel is one criterion on its own scale; shorter is better in all "
-                    "but utilisation."
-                ),
-                svg=study_alternatives_panel_chart(rows, language, currency=currency),
-                # Where nobody borrows, no row has a debt.
-                columns=[name for name in rows[0] if name != "name"],
-                currency=currency,
-            )
-        ],
+        figures=[_study_alternatives_figure(rows, currency, language)],
         tables=[
-            _alternatives_report_table(rows, currency, language),
+            _alternatives_report_table(summary, language),
             _study_alternatives_break_even_table(summary.break_even_rows, language),
         ],
         notes=[_study_alternatives_method_note(language)],
+    )
+
+
+def _study_alternatives_figure(rows: list[Row], currency: str, language: str) -> ReportFigure:
+    frame = pl.DataFrame(rows)
+    # Where nobody borrows, no row has a debt.
+    columns = [name for name in frame.columns if name != "name" and name not in EFFECT_FIGURES]
+    known = [name for name in columns if frame[name].null_count() == 0]
+    return report_panels_figure(
+        "alternatives-trade-offs",
+        study_alternatives_panel_charts(known, currency=currency),
+        ALTERNATIVES,
+        frame,
+        language,
+        title=Message("Trade-offs"),
+        finding=cheapest_alternative(frame, language),
+        caption=Message(
+            "Each panel is one criterion on its own scale; shorter is better in all "
+            "but utilisation."
+        ),
+        columns=columns,
+        currency=currency,
     )
 
 
@@ -136,22 +148,41 @@ def _study_alternative_cost_fact(alternative_row: Row, language: str) -> ReportF
     )
 
 
-def _alternatives_report_table(
-    alternative_rows: list[Row], currency: str, language: str
-) -> ReportTable:
+_SLICE_CRITERIA = (
+    "cost_usd_per_gpu_hour",
+    "cost_p5_usd_per_gpu_hour",
+    "cost_p95_usd_per_gpu_hour",
+    "utilisation_share",
+    "mean_queue_delay_h",
+    "mean_rtt_ms",
+    "carbon_g_per_gpu_hour",
+)
+_PROGRAMME_CRITERIA = ("capital_usd_mn", "running_usd_mn_a_year")
+
+
+def _alternatives_report_table(summary: AlternativesSummary, language: str) -> ReportTable:
+    groups: list[tuple[Message, Sequence[str]]] = [
+        (summary.slice_extent, _SLICE_CRITERIA),
+        (summary.programme_extent, _PROGRAMME_CRITERIA),
+    ]
     # Who borrows is stated once for the programme, so one row tells for all.
-    shown = (*ALTERNATIVE_FIGURES, *(DEBT_FIGURES if "borrowing_bn" in alternative_rows[0] else ()))
-    return report_table_of_rows(
+    if "borrowing_bn" in summary.rows[0]:
+        groups.append((summary.debt_extent, DEBT_FIGURES))
+    return report_table_of_criteria(
         ALTERNATIVES,
-        alternative_rows,
+        summary.rows,
         language,
         title=Message("Side by side"),
-        columns=("alternative", *shown),
-        cells_of={
-            name: [f"alternative.{row['name']}.{name}" for row in alternative_rows]
-            for name in shown
-        },
-        currency=currency,
+        choices=[row["alternative"] for row in summary.rows],
+        groups=[(extent.translate(language), names) for extent, names in groups],
+        origin=lambda row, name: f"alternative.{row['name']}.{name}",
+        note=Message(
+            "Gross debt, reserves and the net effect are planned changes of the capital alone; "
+            "their percentiles are of the difference draw by draw."
+        )
+        if summary.currency
+        else "",
+        currency=summary.currency,
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
+from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.siting.usecases.report import siting_cost_section_body
+from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent
 from commonwatt.study.stages.sites import study_cost_input_text
 
 Answer = dict[str, Any]
@@ -19,7 +21,11 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
         siting_cost_section_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").translate(language),
         lede=_programme_gpu_hour_cost_lede(answer, language),
+        extent=Message(
+            EXTENT_TEXT[FigureExtent.GPU_HOUR].text, {"prices": str(PRICE_YEAR)}
+        ).translate(language),
         notes=[
+            *_borrowed_cells_notes(answer, language),
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
                 "real money, at the use and the energy that the fleet run measured, and at the "
@@ -32,6 +38,29 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
             ).translate(language),
         ],
     )
+
+
+def _borrowed_cells_notes(answer: Answer, language: str) -> list[str]:
+    """Return a note for each site whose cells are another country's: its wages and taxes too."""
+    return [
+        Message(
+            "{site} borrows {count} of its {all} inputs from {owner}, a site of another country, "
+            "for want of its own: {names}.",
+            {
+                "site": row["site"],
+                "count": str(row["cells_borrowed"]),
+                "all": str(row["cells"]),
+                "owner": row["borrowed_from"],
+                "names": "; ".join(
+                    study_cost_input_text(cell["input"], language)
+                    for cell in answer["cells"]
+                    if cell["name"] == row["name"] and cell["borrowed_from"]
+                ),
+            },
+        ).translate(language)
+        for row in answer["sites"]
+        if row["cells_borrowed"]
+    ]
 
 
 def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -23,21 +22,21 @@ from commonwatt.fleet.domain.measures import (
 from commonwatt.fleet.domain.tables import SITES
 from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
-    fleet_gpu_energy_by_site_chart,
-    gpu_use_over_time_chart,
+    gpu_energy_by_site_chart,
+    gpu_use_chart,
+    queue_chart,
     queue_delay_by_policy_chart,
     queue_delay_by_tenant_chart,
-    queue_over_time_chart,
 )
 from commonwatt.report import (
     ReportFact,
-    ReportFigure,
     ReportSection,
     ReportTable,
     report_fact,
     report_figure,
     report_table_of_rows,
 )
+from commonwatt.report.charts import Chart
 from commonwatt.study.measures import TABLES
 from commonwatt.study.sections.summaries import FleetSummary
 
@@ -47,15 +46,14 @@ def study_fleet_section(
 ) -> ReportSection:
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
-        _study_fleet_section_figure(drawn, tables[drawn.table], language)
-        for drawn in _DRAWN
-        # A policy alone is compared with nothing.
-        if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
+        report_figure(f"fleet-{chart.name}", chart, TABLES[name], tables[name], language)
+        for name, chart in _study_fleet_section_charts(tables).items()
     ]
     return ReportSection(
         name="fleet",
         title=Message("Run it: use, waits and energy").translate(language),
         lede=_study_fleet_section_lede(summary, language),
+        extent=summary.extent.translate(language),
         facts=_study_fleet_section_facts(summary.figures, language),
         figures=figures,
         tables=[_study_fleet_section_by_site_table(tables["fleet_sites"], language)],
@@ -63,73 +61,19 @@ def study_fleet_section(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _SectionChart:
-    """A chart of the section: its table, its words and what draws it."""
-
-    name: str
-    table: str
-    title: Message
-    caption: Message
-    draw: Callable[..., str]
-
-
-_DRAWN = (
-    _SectionChart(
-        "use",
-        "fleet_use",
-        Message("Use over time"),
-        Message(
-            "GPUs allocated by site, each bin its exact mean; the dashed line is what was there."
-        ),
-        gpu_use_over_time_chart,
-    ),
-    _SectionChart(
-        "queue",
-        "fleet_queue",
-        Message("Queue over time"),
-        Message("Jobs that wait, and the GPUs that they ask for."),
-        queue_over_time_chart,
-    ),
-    _SectionChart(
-        "tenants",
-        "fleet_tenants",
-        Message("Waiting by tenant"),
-        Message("Median to 95th percentile of queue delay; the dot is the mean."),
-        queue_delay_by_tenant_chart,
-    ),
-    _SectionChart(
-        "energy",
-        "fleet_sites",
-        Message("Where the energy went"),
-        Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-        fleet_gpu_energy_by_site_chart,
-    ),
-    _SectionChart(
-        "policies",
-        "fleet_policies",
-        Message("Other policies on the same demand"),
-        Message(
-            "Each policy replays the same trace on the same machines. The shortest-job-first "
-            "order knows every run time, as no real scheduler does; it shows what could be won."
-        ),
-        queue_delay_by_policy_chart,
-    ),
-)
-
-
-def _study_fleet_section_figure(
-    drawn: _SectionChart, data: pl.DataFrame, language: str
-) -> ReportFigure:
-    return report_figure(
-        f"fleet-{drawn.name}",
-        TABLES[drawn.table],
-        data,
-        language,
-        title=drawn.title,
-        caption=drawn.caption,
-        svg=drawn.draw(data, language=language),
-    )
+def _study_fleet_section_charts(tables: Mapping[str, pl.DataFrame]) -> dict[str, Chart]:
+    """Return the charts of the section by the name of their table."""
+    sites = tables["fleet_use"]["site"].unique(maintain_order=True).to_list()
+    charts = {
+        "fleet_use": gpu_use_chart(sites),
+        "fleet_queue": queue_chart(),
+        "fleet_tenants": queue_delay_by_tenant_chart(),
+        "fleet_sites": gpu_energy_by_site_chart(),
+    }
+    # A policy alone is compared with nothing.
+    if tables["fleet_policies"].height > 1:
+        charts["fleet_policies"] = queue_delay_by_policy_chart()
+    return charts
 
 
 def _study_fleet_section_lede(fleet_summary: FleetSummary, language: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.units import format_quantity, format_unit
@@ -17,17 +19,27 @@ from commonwatt.report import (
     report_figure,
     report_table_of_rows,
 )
+from commonwatt.study.effect_measures import (
+    GROSS_EFFECT_GDP,
+    NET_EFFECT_GDP,
+    PLANNED_EFFECTS,
+    RESERVES_EFFECT_GDP,
+)
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
     CEILING_CHANCE_WITHOUT,
     DEBT_GDP_WITH_MEDIAN,
     DEBT_GDP_WITHOUT_MEDIAN,
     FUNDING_CAPITAL,
+    FUNDING_EFFECT,
     FUNDING_FAN_WITH,
     FUNDING_YEARS,
     NEED,
 )
-from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+from commonwatt.treasury.usecases.charts import (
+    debt_with_and_without_need_chart,
+    debt_with_and_without_need_frame,
+)
 
 Answer = dict[str, Any]
 
@@ -38,17 +50,23 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
         name="funding",
         title=Message("Pay for it: the bonds and the public debt").translate(language),
         lede=_programme_capital_and_debt_lede(answer, language),
+        extent=Message(
+            "Whole programme of {whole} GPUs",
+            {"whole": f"{sum(row['gpus'] for row in answer['capital']):,.0f}"},
+        ).translate(language),
         facts=_study_funding_facts(answer, language),
         figures=[_study_funding_section_debt_figure(answer, language)],
         tables=[
             _study_funding_section_capital_table(answer, language),
             _study_debt_by_year_table(answer, language),
+            _study_debt_effect_table(answer, language),
         ],
         notes=[
             Message(
-                "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
-                "capital is borrowed in full as it is spent; running cost and user charges are "
-                "not in this path. Both fans draw the same shocks.",
+                "Debt is on the {basis} basis, over GDP of the vintage {vintage}. The capital is "
+                "borrowed in full as it is spent; running cost and user charges are not in this "
+                "path. Bonds of the programme that fall due while the plan fixes what is issued "
+                "are repaid from reserves. Both fans draw the same shocks.",
                 {
                     "basis": translate(answer["debt_basis"], language),
                     "vintage": answer["gdp_vintage"],
@@ -72,11 +90,32 @@ def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
         "without": f"{100 * last['debt_without_gdp_share']:.2f}",
     }
-    return Message(
-        "Building it takes {currency} {need}. On the planned path the public debt in {year} is "
-        "{with} % of GDP with the programme and {without} % without it.",
+    levels = Message(
+        "Building it takes {currency} {need}. On the planned path the gross public debt in {year} "
+        "is {with} % of GDP with the programme and {without} % without it.",
         values,
-    ).translate(language)
+    )
+    # Level and effect are set apart in one sentence: planned, median and band of the level lie
+    # further from one another than the whole effect is large.
+    bridge = Message(
+        "Over the stochastic paths the median with it is {median} % (90 %: {low} to {high}), as "
+        "growth and interest vary; that is the uncertainty of the debt itself. The programme "
+        "changes gross debt by {gross}, reserves by {reserves} and debt less reserves by {net}.",
+        {
+            "median": f"{100 * answer['fan_with'][-1]['q50']:.2f}",
+            "low": f"{100 * answer['fan_with'][-1]['q05']:.2f}",
+            "high": f"{100 * answer['fan_with'][-1]['q95']:.2f}",
+        }
+        | {
+            side: measure_value_text(answer["effect"]["last"][f"{key}_gdp_share"], form, language)
+            for side, key, form in (
+                ("gross", "gross_debt_effect", GROSS_EFFECT_GDP),
+                ("reserves", "reserves_effect", RESERVES_EFFECT_GDP),
+                ("net", "net_debt_effect", NET_EFFECT_GDP),
+            )
+        },
+    )
+    return f"{levels.translate(language)} {bridge.translate(language)}"
 
 
 def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
@@ -110,7 +149,32 @@ def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
             of="funding.fan_without_gdp_share",
         ),
         *_study_debt_ceiling_chance_facts(answer, language),
+        *_study_debt_effect_facts(answer, language),
     ]
+
+
+def _study_debt_effect_facts(answer: Answer, language: str) -> list[ReportFact]:
+    """Return what the programme does to gross debt, to reserves, and to both together."""
+    last = answer["effect"]["last"]
+    year = _study_last_debt_path_year(answer)["fiscal_year"]
+    facts: list[ReportFact] = []
+    for column in PLANNED_EFFECTS[3:]:
+        side = column.name.removesuffix("_gdp_share")
+        bounds = [
+            measure_cell_text(last[f"{side}_{level}_gdp_share"], column, language)
+            for level in ("p5", "p95")
+        ]
+        facts.append(
+            report_fact(
+                column,
+                last[column.name],
+                language,
+                subject=year,
+                note=BAND_90.measure_interval_note(*bounds),
+                of=f"funding.{column.name}",
+            )
+        )
+    return facts
 
 
 def _study_debt_ceiling_chance_facts(answer: Answer, language: str) -> list[ReportFact]:
@@ -150,12 +214,12 @@ def study_funding_amount_text(bn: float, language: str = "en") -> str:
 def _study_funding_section_debt_figure(answer: Answer, language: str) -> ReportFigure:
     return report_figure(
         "funding-path",
+        debt_with_and_without_need_chart(),
         FUNDING_FAN_WITH,
-        answer["fan_with"],
+        debt_with_and_without_need_frame(
+            pl.DataFrame(answer["fan_with"]), pl.DataFrame(answer["fan_without"])
+        ),
         language,
-        title=Message("Debt with and without the programme"),
-        caption=Message("Medians of the fans, and the 90 % interval with the programme."),
-        svg=debt_with_and_without_need_chart(answer, language),
     )
 
 
@@ -176,6 +240,21 @@ def _study_funding_section_capital_table(answer: Answer, language: str) -> Repor
             "capital_usd_mn": [f"funding.{row['name']}.capital_usd_mn" for row in answer["capital"]]
         },
         note=Message("At the median of every cell of the cost library."),
+    )
+
+
+def _study_debt_effect_table(answer: Answer, language: str) -> ReportTable:
+    return report_table_of_rows(
+        FUNDING_EFFECT.in_currency(answer["currency"]),
+        answer["effect"]["years"],
+        language,
+        title=Message("What the programme adds, year by year"),
+        columns=("fiscal_year", *(column.name for column in PLANNED_EFFECTS)),
+        note=Message(
+            "On the planned path, with the programme less without it. The net effect is what is "
+            "added to gross debt less what is added to reserves."
+        ),
+        currency=answer["currency"],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from commonwatt.core.messages import Message
 from commonwatt.report import ReportSection
 from commonwatt.siting.usecases.report import siting_placement_section_body
+from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent
 from commonwatt.study.stages.placement import CARBON_USD_PER_T
 
 Answer = dict[str, Any]
@@ -36,5 +37,6 @@ def study_placement_section(answer: Answer, language: str) -> ReportSection:
         siting_placement_section_body(answer | {"limits": []}, language),
         title=Message("Place it: which site runs what").translate(language),
         lede=lede.translate(language),
+        extent=EXTENT_TEXT[FigureExtent.SLICE_WEEK].translate(language),
         notes=[*limits, hard.translate(language)],
     )

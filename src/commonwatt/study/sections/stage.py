@@ -9,10 +9,13 @@ from typing import Any, Generic, TypeVar
 import polars as pl
 
 from commonwatt.core.messages import translations_sha256
-from commonwatt.report import ReportSection
-from commonwatt.report.chart_cache import charts_from_cache
+from commonwatt.report import ReportPageOne, ReportSection
 from commonwatt.runs import Stage, StageResult, StageStore
-from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
+from commonwatt.study.sections.summaries import (
+    AlternativesSummary,
+    FleetSummary,
+    PageOneSummary,
+)
 
 Shown = TypeVar("Shown")
 Answer = dict[str, Any]
@@ -37,34 +40,31 @@ class SectionStageInputs(Generic[Shown]):
     translations: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartStageInputs:
-    """What decides a drawing: its whole specification, figures and words among it."""
-
-    spec: str
-
-
 def study_section(
     stages: StageStore, stage: Stage[SectionStageInputs[Shown]], shown: Shown, language: str
 ) -> ReportSection:
     """Return a section of the report, drawn only where it has not been drawn of these figures."""
+    return ReportSection.from_data(_drawn_part_data(stages, stage, shown, language))
+
+
+def study_page_one_of_stage(
+    stages: StageStore, summary: PageOneSummary, language: str
+) -> ReportPageOne:
+    """Return page one, drawn only where it has not been drawn of these figures."""
+    return ReportPageOne.from_data(_drawn_part_data(stages, PAGE_ONE_STAGE, summary, language))
+
+
+def _drawn_part_data(
+    stages: StageStore, stage: Stage[SectionStageInputs[Shown]], shown: Shown, language: str
+) -> Mapping[str, Any]:
     inputs = SectionStageInputs(
         shown=shown, language=language, translations=translations_sha256(language)
     )
-
-    def cached_chart_svg(spec: str, draw: Callable[[str], str]) -> str:
-        def compute(chart: ChartStageInputs) -> StageResult:
-            return StageResult(data={"svg": draw(chart.spec)})
-
-        drawn = Stage(name="chart", compute=compute)
-        return stages.get_or_compute(drawn, ChartStageInputs(spec=spec)).data["svg"]
-
-    with charts_from_cache(cached_chart_svg):
-        return ReportSection.from_data(stages.get_or_compute(stage, inputs).data)
+    return stages.get_or_compute(stage, inputs).data
 
 
 def _section_stage(
-    name: str, draw: Callable[[Shown, str], ReportSection]
+    name: str, draw: Callable[[Shown, str], ReportSection | ReportPageOne]
 ) -> Stage[SectionStageInputs[Shown]]:
     def compute(inputs: SectionStageInputs[Shown]) -> StageResult:
         return StageResult(data=draw(inputs.shown, inputs.language).as_data())
@@ -107,6 +107,13 @@ def _draw_funding_section(answer: Answer, language: str) -> ReportSection:
     return study_funding_section(answer, language)
 
 
+def _draw_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
+    from commonwatt.study.sections.page_one import study_page_one
+
+    return study_page_one(summary, language)
+
+
+PAGE_ONE_STAGE = _section_stage("page-one-section", _draw_page_one)
 FLEET_SECTION_STAGE = _section_stage("fleet-section", _draw_fleet_section)
 COST_SECTION_STAGE = _section_stage("cost-section", _draw_cost_section)
 PLACEMENT_SECTION_STAGE = _section_stage("placement-section", _draw_placement_section)

@@ -20,7 +20,6 @@ from commonwatt.siting.engines.cost.chance import (
     BLOCK,
     SCORE_CUT,
     STEPS,
-    draw_gpu_hour_costs,
     site_cost_sampler,
 )
 from commonwatt.study.programme.reader import Programme
@@ -245,14 +244,20 @@ def study_basis_cost_draw_tables(
 
 
 def study_drawn_site_costs(
-    name: str, cells: SiteCells, draws: int, seed: int
+    name: str, cells: SiteCells, costs: np.ndarray[Any, Any], seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
 
     The inputs are read from the same scores by the same table as the kernel reads them, so
     that the law can be recomputed from them without either.
+
+    Args:
+        name: The site.
+        cells: Its inputs.
+        costs: What `draw_gpu_hour_costs` gives of the cells and the seed, shape (draws,).
+        seed: The seed.
     """
-    costs = draw_gpu_hour_costs(cells, draws=draws, seed=seed).cost
+    draws = len(costs)
     count = min(draws, DRAWS_WITH_INPUTS)
     # The shape of the kernel's first block: the same stream gives the same numbers only when it
     # fills the same array.
@@ -348,6 +353,7 @@ def study_debt_path_basis_frame(
             "redemption_bn": year.redemption,
             "interest_bn": year.interest,
             "debt_bn": year.debt,
+            "reserves_bn": year.reserves,
         }
         for year in projection.years
     )

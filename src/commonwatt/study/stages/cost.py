@@ -10,10 +10,12 @@ import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.siting.domain.cells import SiteCells, borrowed_cell_site
 from commonwatt.siting.domain.placement import F64
-from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
+from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs, gpu_hour_cost_summary
 from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
+from commonwatt.study.programme.regions import country_of_region
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
     study_basis_cost_draw_tables,
@@ -32,6 +34,7 @@ DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
 Answer = dict[str, Any]
 Row = dict[str, Any]
+DrawnCosts = tuple[str, F64, pl.DataFrame]  # a site, cost by draw, inputs of the first draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,30 +69,47 @@ class CostStageInputs:
 def compute_cost(inputs: CostStageInputs) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+    drawn: list[DrawnCosts] = []
     seed = inputs.seed
     for site in inputs.sites:
-        label = str(site.site.title)
         if site.cells is not None:
-            site_rows = measured_site_cost_rows(
-                site.cells, label=label, draws=inputs.draws, seed=seed
-            )
+            # Once for the summary and for the table of draws: they are what takes the time.
+            spread = draw_gpu_hour_costs(site.cells, draws=inputs.draws, seed=seed)
+            label = str(site.site.title)
+            site_rows = measured_site_cost_rows(site.cells, label=label, spread=spread)
+            site_rows = _rows_with_borrowed_cells(site_rows, site.site.region, site.cells)
+            drawn.append(study_drawn_site_costs(site.site.name, site.cells, spread.cost, seed))
         else:
             site_rows = _rented_site_cost_rows_by_table(site, seed)
+            drawn.append(_study_rented_site_drawn_costs(site, seed))
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    drawn = (_study_site_drawn_costs(site, inputs.draws, seed) for site in inputs.sites)
     return StageResult(data=rows, tables=study_basis_cost_draw_tables(drawn))
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
-def _study_site_drawn_costs(
-    site: StudyCostedSite, draws: int, seed: int
-) -> tuple[str, F64, pl.DataFrame]:
-    """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
-    if site.cells is not None:
-        return study_drawn_site_costs(site.site.name, site.cells, draws, seed)
+def _rows_with_borrowed_cells(
+    rows: dict[str, list[Row]], region: str, cells: SiteCells
+) -> dict[str, list[Row]]:
+    """Return the rows of a site with the cells marked that are another country's."""
+    country = country_of_region(region)
+    owners = [borrowed_cell_site(cell, country) for cell in cells.cells]
+    # One site of the library stands for one of a programme, so that there is one owner or none.
+    summary = {
+        "cells_borrowed": sum(map(bool, owners)),
+        "borrowed_from": next(filter(None, owners), ""),
+    }
+    return rows | {
+        "sites": [row | summary for row in rows["sites"]],
+        "cells": [
+            row | {"borrowed_from": owner} for row, owner in zip(rows["cells"], owners, strict=True)
+        ],
+    }
+
+
+def _study_rented_site_drawn_costs(site: StudyCostedSite, seed: int) -> DrawnCosts:
     prices = _study_rent_price_draws_usd(site, seed)
     return study_rent_cost_draws_and_prices(
         site.site.name, prices, prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
@@ -133,7 +153,10 @@ def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
         for name, cost in costs.items()
     }
     # A rent is a price that somebody quotes: its one input is never an official figure.
-    return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
+    return row | {
+        "utilisation_share": site.use, "cells_not_official": 1, "cells": 1,
+        "cells_borrowed": 0, "borrowed_from": "",
+    }  # fmt: skip
 
 
 def _study_rent_price_swing_row(site: StudyCostedSite, rent: RentPart) -> Row:
@@ -167,6 +190,7 @@ def _study_rent_price_cell_row(site: StudyCostedSite, rent: RentPart) -> Row:
         "dated": "",
         "confidence": "press",
         "note": "",
+        "borrowed_from": "",
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,7 +16,14 @@ from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.io.traces import check_jobs_fit_fleet, read_traces
 from commonwatt.fleet.io.traces.read import TracesRead
 from commonwatt.fleet.usecases.inputs import FleetInputs
+from commonwatt.runs import InputFile
+from commonwatt.study.programme.faults import (
+    ProgrammeFault,
+    closest_name_remedy,
+    programme_faults_error,
+)
 from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.references import unknown_name_fault
 
 
 def programme_fleet_inputs(programme: Programme) -> FleetInputs:
@@ -22,11 +31,28 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
 
     Raises:
         TraceError: A job could never run.
-        ProgrammeError: The demand names a tenant that the trace lacks.
+        ProgrammeError: The demand names a tenant that the trace lacks, or a rule is of one.
     """
     demand = programme.file.demand
-    mapping = programme.mapping and programme.mapping.path
-    read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
+    mapping = programme.mapping
+    if mapping is not None and demand.format not in (None, "table"):
+        raise ProgrammeError(
+            f"{programme.path.name}, demand.format",
+            found=str(demand.format),
+            wanted=Message("table, because mapping describes one"),
+            remedy=Message('Write format = "table", or take mapping out.'),
+        )
+    try:
+        read = _traces_read(programme.trace, demand.format, mapping)
+    except UsageError as error:
+        # The fleet's reader speaks of options of the command line; here the same word is a key of
+        # the file.
+        raise ProgrammeError(
+            f"{programme.path.name}, demand.{error.where.removeprefix('--')}",
+            found=error.found,
+            wanted=error.wanted,
+            remedy=error.remedy,
+        ) from None
     fleet = programme.fleet()
     workload = workload_in_gpu_slices(
         programme.workload_with_tenant_site_limits(_jobs_of_named_tenants(programme, read)), fleet
@@ -35,16 +61,22 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
 
 
+# Every policy and alternative of a study runs the same trace. By its digest, so that a file that
+# was edited is read anew; the last one alone, because a trace may be large.
+@lru_cache(maxsize=1)
+def _traces_read(trace: InputFile, form: str | None, mapping: InputFile | None) -> TracesRead:
+    return read_traces([trace.path], format=form, mapping=mapping and mapping.path)
+
+
 def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     """Return the jobs of the tenants that the demand names; of all where it names none."""
     wanted, jobs = programme.file.demand.tenants, trace.workload
     unknown = [name for name in wanted if name not in jobs.tenant_names]
     if unknown:
-        raise ProgrammeError(
-            f"{programme.path.name}, demand.tenants",
-            found=repr(unknown[0]),
-            wanted=Message("one of {names}", {"names": ", ".join(jobs.tenant_names)}),
+        raise unknown_name_fault("demand.tenants", unknown[0], jobs.tenant_names).error_in(
+            programme.path.name
         )
+    _check_rules_name_somebody(programme, jobs.tenant_names)
     if not wanted:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
@@ -52,6 +84,33 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
     wanted_jobs = jobs.take_jobs(np.flatnonzero(place[jobs.tenant] >= 0))
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
+
+
+def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]) -> None:
+    """Raise where a rule is of a tenant whom the trace never names.
+
+    Nobody would keep it: a slip of one letter would let a hospital's jobs run anywhere. Asked
+    of the whole trace, as a programme may use some of its tenants and have rules for all.
+    """
+    declared = {part.name for part in programme.file.tenants}
+    # A name that has a table of its own is not the one that was meant.
+    free = [name for name in tenant_names if name not in declared]
+    faults = [
+        ProgrammeFault(
+            where=f"tenants.{i}.name",
+            found=Message(
+                "{name}, of whom the trace holds no job; its {rules} would bind nobody",
+                {"name": repr(part.name), "rules": ", ".join(rules)},
+            ),
+            wanted=Message("one of {names}", {"names": ", ".join(tenant_names)}),
+            remedy=closest_name_remedy(part.name, free)
+            or Message("Write the name as the trace spells it, or take the table out."),
+        )
+        for i, part in enumerate(programme.file.tenants)
+        if part.name not in tenant_names and (rules := part.rules())
+    ]
+    if faults:
+        raise programme_faults_error(programme.path.name, faults)
 
 
 def programme_scheduling_policies(programme: Programme) -> list[SchedulingPolicy]:

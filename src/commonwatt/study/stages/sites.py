@@ -113,12 +113,17 @@ class StudyCostedSite(StatesInputs):
         return levelised_cost_of_compute(self.cells.median_cost_inputs()._replace(**changed))
 
 
+def programme_sites_without_costs(programme: Programme) -> list[SitePart]:
+    """Return the built sites that have neither cells nor rent."""
+    return [site for site in programme.built if not (site.cost_cells or site.rent)]
+
+
 def programme_costed_sites(
     programme: Programme, measured: list[dict[str, Any]]
 ) -> list[StudyCostedSite] | None:
     """Return every built site with its inputs, or None where one has neither cells nor rent."""
     sites = programme.built
-    if not all(site.cost_cells or site.rent for site in sites):
+    if programme_sites_without_costs(programme):
         return None
     return [
         StudyCostedSite(

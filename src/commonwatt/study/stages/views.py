@@ -90,8 +90,11 @@ def programme_view_of_placement_stage(programme: Programme) -> Programme:
 
 
 def programme_site_view_of_cost_stage(site: SitePart) -> SitePart:
-    """Return what of a site decides its cost beside its cells and its measured use."""
-    return site.with_withheld_keys(power_price=0.0, carbon=0.0, region="", pools=[])
+    """Return what of a site decides its cost beside its cells and its measured use.
+
+    Its region is in it, since that says whether its cells are those of its own country.
+    """
+    return site.with_withheld_keys(power_price=0.0, carbon=0.0, pools=[])
 
 
 def funding_part_with_scale_only(part: FundingPart) -> FundingPart:

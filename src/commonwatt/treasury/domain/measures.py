@@ -89,6 +89,14 @@ PRIMARY_BALANCE: Final = _fiscal_budget_bn_measure(
 RESERVES: Final = _fiscal_budget_bn_measure(
     "reserves", Message("Fiscal reserves"), Message("Reserves at the end of the period")
 )
+RESERVES_GDP: Final = Measure(
+    "reserves_gdp",
+    Message("Reserves over GDP"),
+    _OF_GDP,
+    Message("Fiscal reserves at the year's end over that year's GDP"),
+    _GDP,
+    "reserves / gdp",
+)
 RESERVES_LESS_DEBT: Final = _fiscal_budget_bn_measure(
     "reserves_less_debt",
     Message("Reserves less debt"),

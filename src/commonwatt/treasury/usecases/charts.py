@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import altair as alt
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
 from commonwatt.catalogue.measures import (
-    measure_heading,
+    Measure,
+    measure_label_message,
     measure_label_text,
-    measure_shown_value,
-    shown_measure_unit,
+    measure_value_text,
 )
-from commonwatt.catalogue.shared import DEBT_GDP
-from commonwatt.core.messages import Message, translate
-from commonwatt.report.theme import BAND, chart_at_report_size, chart_colour_scale, report_chart_svg
+from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
+from commonwatt.core.messages import Message
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_file
 from commonwatt.treasury.domain.measures import (
     BALANCE_BEFORE_BONDS_AND_TRANSFERS,
     CHANGE_EXCHANGE_RATE,
@@ -25,143 +24,164 @@ from commonwatt.treasury.domain.measures import (
     CHANGE_INTEREST,
     CHANGE_PRIMARY_BALANCE,
     CHANGE_STOCK_FLOW,
-    RESERVES,
+    RESERVES_GDP,
+    STEP_LEVEL,
 )
 
 Rows = list[dict[str, Any]]
+_MEDIAN_AND_BANDS = Message("median, with the middle half and nine tenths of the paths")
 
 
-def debt_projection_files(answer: Mapping[str, Any]) -> dict[str, str]:
+def debt_projection_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of a projection as SVG files by name."""
+    currency, stock = answer["currency"], debt_stock_chart_heading(answer)
     return {
-        "bridge.svg": balance_bridge_chart(answer["bridge"], answer["currency"]),
-        "decomposition.svg": debt_decomposition_chart(
-            answer["years"], debt_stock_chart_heading(answer)
+        "bridge.svg": chart_svg_file(
+            balance_bridge_chart(currency), pl.DataFrame(answer["bridge"]), language
+        ),
+        "decomposition.svg": chart_svg_file(
+            debt_decomposition_chart(stock), pl.DataFrame(answer["years"]), language
         ),
     }
 
 
-def balance_bridge_chart(bridge_steps: Rows, currency: str) -> str:
-    """Return the bridge from the published balance to the balance before bonds and transfers."""
+def balance_bridge_chart(currency: str) -> Chart:
+    """Return the bridge from the published balance to the balance before bonds and transfers.
+
+    Args:
+        currency: The money of the ledger.
+    """
     unit = f"{currency.lower()}_bn"
-    bars = [
-        _fiscal_bridge_bar_bounds(row, unit, first=k == 0) for k, row in enumerate(bridge_steps)
-    ]
-    # The last bar stands on the ground again, so that the two balances can be compared by eye.
-    last = bridge_steps[-1][f"level_{unit}"]
-    total = BALANCE_BEFORE_BONDS_AND_TRANSFERS.label.text.lower()
-    bars.append({"step": total, "low": 0.0, "high": last, "kind": "level"})
-    for bar in bars:
-        # Above the higher end, because a step may lead down.
-        bar |= {"top": max(bar["low"], bar["high"]), "label": f"{bar['high']:+,.1f}"}
-    frame = pl.DataFrame(bars)
-    # A bridge is read in the order of its steps; Vega-Lite would sort them by name.
-    order = [bar["step"] for bar in bars]
-    base = alt.Chart(frame).encode(
-        x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25))
+    levels, steps = Message("balance"), Message("what a step adds")
+
+    def bridge_bars(bridge: pl.DataFrame, language: str) -> pl.DataFrame:
+        bars = [
+            {
+                "step": row["step"],
+                "low": 0.0 if k == 0 else row[f"level_{unit}"] - row[f"amount_{unit}"],
+                "high": row[f"level_{unit}"],
+                "level": row[f"level_{unit}"],
+                "kind": "level" if k == 0 else "step",
+            }
+            for k, row in enumerate(bridge.iter_rows(named=True))
+        ]
+        # The last bar stands on the ground again, so that the two balances can be compared by eye.
+        last = bars[-1]["level"]
+        total = measure_label_text(BALANCE_BEFORE_BONDS_AND_TRANSFERS, language)
+        bars.append({"step": total, "low": 0.0, "high": last, "level": last, "kind": "level"})
+        return pl.DataFrame(bars)
+
+    def balances_of_bridge(bars: pl.DataFrame, language: str) -> Message:
+        first, last = bars["level"][0], bars["level"][-1]
+        values = {
+            "published": measure_value_text(first, STEP_LEVEL, language, currency=currency),
+            "before": measure_value_text(last, STEP_LEVEL, language, currency=currency),
+        }
+        return Message(
+            "Published: {published}; without borrowed money and transfers: {before}", values
+        )
+
+    return Chart(
+        name="bridge",
+        title=Message("From the published balance to income less expense"),
+        caption=Message(
+            "The first year, from the ledger. The published balance counts borrowed money and "
+            "money from other public pockets as income."
+        ),
+        form=ChartForm.RANGES,
+        table="bridge",
+        x="step",
+        series=[
+            ChartSeries("", levels, where=("kind", "level"), low="low", high="high"),
+            ChartSeries("", steps, where=("kind", "step"), low="low", high="high"),
+        ],
+        measure=STEP_LEVEL,
+        currency=currency,
+        prepare=bridge_bars,
+        finding=balances_of_bridge,
     )
-    boxes = base.mark_bar().encode(
-        y=alt.Y("low:Q", title=f"bn {currency}"),
-        y2="high:Q",
-        color=alt.Color("kind:N", scale=chart_colour_scale(["level", "step"]), title=None),
-    )
-    labels = base.mark_text(dy=-7).encode(y="top:Q", text="label:N")
-    title = f"{bridge_steps[0]['fiscal_year']}: balance after each step, from the ledger"
-    chart = alt.layer(boxes, labels).properties(title=title)
-    steps = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
-    return report_chart_svg(
-        chart_at_report_size(chart),
-        description=f"Bridge of the balance {bridge_steps[0]['fiscal_year']}: {steps}.",
-    )
 
 
-def _fiscal_bridge_bar_bounds(
-    bridge_step: dict[str, Any], unit: str, *, first: bool
-) -> dict[str, Any]:
-    level, amount = bridge_step[f"level_{unit}"], bridge_step[f"amount_{unit}"]
-    low = 0.0 if first else level - amount
-    return {
-        "step": bridge_step["step"],
-        "low": low,
-        "high": level,
-        "kind": "level" if first else "step",
-    }
-
-
-def debt_stock_chart_heading(answer: Mapping[str, Any]) -> str:
+def debt_stock_chart_heading(answer: Mapping[str, Any]) -> Message:
     """Return which stock of debt an answer shows, for the heading of a chart."""
     treatment = answer["treatment"]
     named = treatment["programmes"]
-    programmes = "all programmes" if named == "all" else ", ".join(named)
-    return f"{answer['country']}: gross debt, {programmes}, {treatment['debt_basis']} basis"
+    return Message(
+        "{country}: gross debt, programmes: {programmes}, basis: {basis}",
+        {
+            "country": answer["country"],
+            "programmes": named if named == "all" else ", ".join(named),
+            "basis": treatment["debt_basis"],
+        },
+    )
 
 
-def debt_fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
+def debt_fan_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
     """Return the charts of a fan as SVG files by name."""
     fans = answer["fan"]
+    stock = debt_stock_chart_heading(answer)
     files = {
-        "fan_debt.svg": debt_fan_chart(
-            fans["debt_gdp_share"],
-            measure_heading(DEBT_GDP),
-            title=debt_stock_chart_heading(answer),
+        "fan_debt.svg": chart_svg_file(
+            debt_fan_chart(DEBT_GDP, stock), pl.DataFrame(fans["debt_gdp_share"]), language
         )
     }
     # A country without reserves has zero throughout, and a flat line would look like a finding.
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
-        files["fan_reserves.svg"] = debt_fan_chart(
-            fans["reserves_gdp_share"],
-            f"{measure_label_text(RESERVES)} [{shown_measure_unit(DEBT_GDP)}]",
+        files["fan_reserves.svg"] = chart_svg_file(
+            debt_fan_chart(RESERVES_GDP, measure_label_message(RESERVES_GDP)),
+            pl.DataFrame(fans["reserves_gdp_share"]),
+            language,
         )
     return files
 
 
-def debt_with_and_without_need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
+def debt_with_and_without_need_chart(*, suffix: str = "") -> Chart:
     """Return the debt path with and without a need: two medians and the band with it.
 
+    Its table is that of `debt_with_and_without_need_frame`.
+
     Args:
-        answer: The answer of `need_answer`.
-        language: "en" or "zh-Hant".
+        suffix: What the names of the quantiles' columns end with, as in `q50_share`.
     """
-    fan_keys = {
-        translate("with the programme", language): "fan_with",
-        translate("without it", language): "fan_without",
-    }
-    low, high = BAND_90.measure_quantile_column_names
-    long = [
-        {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
-        for name, key in fan_keys.items()
-        for row in answer[key]
-    ]
-    band = [
-        {"fiscal_year": r["fiscal_year"], "low": 100 * r[low], "high": 100 * r[high]}
-        for r in answer["fan_with"]
-    ]
-    x = alt.X("fiscal_year:O", title=None)
-    area = (
-        alt.Chart(pl.DataFrame(band))
-        .mark_area(opacity=0.2, color=BAND)
-        .encode(x=x, y=alt.Y("low:Q", title=measure_heading(DEBT_GDP, language)), y2="high:Q")
-    )
-    lines = (
-        alt.Chart(pl.DataFrame(long))
-        .mark_line()
-        .encode(
-            x=x,
-            y="median:Q",
-            color=alt.Color("path:N", scale=chart_colour_scale(list(fan_keys)), title=None),
+    low, high = (f"{name}{suffix}" for name in BAND_90.measure_quantile_column_names)
+    middle, without = f"q50{suffix}", f"without_q50{suffix}"
+
+    def debt_in_last_year(fan: pl.DataFrame, language: str) -> Message:
+        last = fan.row(-1, named=True)
+        values = {
+            "year": last["fiscal_year"],
+            "with": measure_value_text(last[middle], DEBT_GDP, language),
+            "without": measure_value_text(last[without], DEBT_GDP, language),
+        }
+        return Message(
+            "Median debt in {year}: {with} with the programme, {without} without it", values
         )
-    )
-    last = [answer[key][-1]["q50"] for key in fan_keys.values()]
-    shares = {"with": f"{100 * last[0]:.2f}", "without": f"{100 * last[1]:.2f}"}
-    description = Message(
-        "Median debt {with} % of GDP with the programme, {without} without.", shares
-    )
-    return report_chart_svg(
-        chart_at_report_size(alt.layer(area, lines)), description=description.translate(language)
+
+    return Chart(
+        name="debt",
+        title=Message("Debt with and without the programme"),
+        caption=Message("Medians of the fans, and the 90 % interval with the programme."),
+        form=ChartForm.FAN,
+        table="debt",
+        x="fiscal_year",
+        x_label=FISCAL_YEAR.label,
+        series=[
+            ChartSeries(middle, Message("with the programme"), low=low, high=high),
+            ChartSeries(without, Message("without it")),
+        ],
+        measure=DEBT_GDP,
+        finding=debt_in_last_year,
     )
 
 
-_PARTS = {
+def debt_with_and_without_need_frame(
+    fan_with: pl.DataFrame, fan_without: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the fan with a need, and beside it the median without it, year by year."""
+    return fan_with.with_columns(without_q50=fan_without["q50"])
+
+
+_CHANGES = {
     "change_interest_share": CHANGE_INTEREST,
     "change_growth_share": CHANGE_GROWTH,
     "change_primary_balance_share": CHANGE_PRIMARY_BALANCE,
@@ -170,66 +190,82 @@ _PARTS = {
 }
 
 
-def debt_decomposition_chart(projected_years: Rows, title: str = "") -> str:
-    """Return what moved the debt ratio, stacked by year, in points of GDP."""
-    parts = [
-        {
-            "year": row["fiscal_year"],
-            "part": measure_label_text(measure),
-            "points": measure_shown_value(row[name], measure, "en"),
-        }
-        for row in projected_years
-        for name, measure in _PARTS.items()
-    ]
-    names = [measure_label_text(measure) for measure in _PARTS.values()]
-    bars = (
-        alt.Chart(pl.DataFrame(parts))
-        .mark_bar()
-        .encode(
-            x=alt.X("year:O", title=None),
-            # Parts of one year stack, so every part must be in the one unit of the axis.
-            y=alt.Y("points:Q", title=shown_measure_unit(CHANGE_INTEREST)),
-            color=alt.Color("part:N", scale=chart_colour_scale(names), title=None),
-        )
-    )
-    return report_chart_svg(
-        chart_at_report_size(bars.properties(title=title)),
-        description="What changed the debt ratio each year, in points of GDP.",
+def debt_decomposition_chart(stock: Message) -> Chart:
+    """Return what moved the debt ratio, stacked by year, in points of GDP.
+
+    Args:
+        stock: Which stock of debt it is.
+    """
+    return Chart(
+        name="parts",
+        title=Message("What moves the ratio"),
+        caption=Message(
+            "Each year's change of debt over GDP, by what made it; the parts add up to the change."
+        ),
+        form=ChartForm.COLUMNS,
+        table="years",
+        x="fiscal_year",
+        x_label=FISCAL_YEAR.label,
+        series=[
+            ChartSeries(name, measure_label_message(measure)) for name, measure in _CHANGES.items()
+        ],
+        # Parts of one year stack, so every part must be in the one unit of the axis.
+        measure=CHANGE_INTEREST,
+        y_label=stock,
+        finding=_what_moves_debt_most,
     )
 
 
-def debt_fan_chart(debt_quantile_rows: Rows, axis: str, *, title: str = "") -> str:
+def _what_moves_debt_most(years: pl.DataFrame, language: str) -> Message:
+    sums = {name: years[name].fill_null(0.0).sum() for name in _CHANGES}
+    name = max(sums, key=lambda each: abs(sums[each]))
+    values = {
+        "part": measure_label_text(_CHANGES[name], language),
+        "points": measure_value_text(sums[name], _CHANGES[name], language),
+    }
+    return Message("Over all years the debt ratio is moved most by: {part} ({points})", values)
+
+
+def debt_fan_chart(measure: Measure, stock: Message, *, suffix: str = "") -> Chart:
     """Return a fan: the bands of the catalogue, and the median.
 
     Args:
-        debt_quantile_rows: One a year: `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
-        axis: What the ratio is, with its unit.
-        title: Which stock is drawn.
+        measure: What the ratio is.
+        stock: Which stock is drawn.
+        suffix: What the names of the quantiles' columns end with, as in `q50_share`.
     """
-    percents = pl.DataFrame(
-        [
-            {name: (100 * v if name.startswith("q") else v) for name, v in row.items()}
-            for row in debt_quantile_rows
-        ]
+    wide, inner = (
+        [f"{name}{suffix}" for name in band.measure_quantile_column_names]
+        for band in (BAND_90, BAND_50)
     )
-    x = alt.X("fiscal_year:O", title=None)
-    base = alt.Chart(percents)
-    # The wide band first: what is drawn later lies on top.
-    layers: list[Any] = [
-        base.mark_area(opacity=0.22, color=BAND).encode(
-            x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"
+
+    def fan_in_last_year(fan: pl.DataFrame, language: str) -> Message:
+        last = fan.row(-1, named=True)
+        values = {
+            "year": last["fiscal_year"],
+            "median": measure_value_text(last[f"q50{suffix}"], measure, language),
+            "low": measure_value_text(last[wide[0]], measure, language),
+            "high": measure_value_text(last[wide[1]], measure, language),
+        }
+        return Message(
+            "{year}: {median} at the median; nine paths of ten lie between {low} and {high}",
+            values,
         )
-        for low, high in (
-            BAND_90.measure_quantile_column_names,
-            BAND_50.measure_quantile_column_names,
-        )
-    ]
-    layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
-    last, (low, high) = percents.row(-1, named=True), BAND_90.measure_quantile_column_names
-    description = (
-        f"{axis}: in {last['fiscal_year']} median {last['q50']:.1f}, "
-        f"{BAND_90.measure_interval_note(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
-    )
-    return report_chart_svg(
-        chart_at_report_size(alt.layer(*layers).properties(title=title)), description=description
-    )
+
+    return Chart(
+        name="fan",
+        title=stock,
+        caption=Message("The median, the middle half and nine tenths of the paths."),
+        form=ChartForm.FAN,
+        table="fan",
+        x="fiscal_year",
+        x_label=FISCAL_YEAR.label,
+        series=[
+            ChartSeries(
+                f"q50{suffix}", _MEDIAN_AND_BANDS, low=wide[0], high=wide[1],
+                inner_low=inner[0], inner_high=inner[1],
+            )
+        ],
+        measure=measure,
+        finding=fan_in_last_year,
+    )  # fmt: skip

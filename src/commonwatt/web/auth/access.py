@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -77,12 +78,18 @@ def requested_theme(request: Request) -> str:
 
 def request_context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    services, now = services_of(request), datetime.now(UTC)
+    context = stranger_request_context(request)
+    visitor = _visitor_of_request(request, context.services, context.now)
+    return replace(context, visitor=visitor) if visitor else context
+
+
+def stranger_request_context(request: Request) -> RequestContext:
+    """Return a look of nobody's, for which nothing is read of the database."""
     return RequestContext(
-        services=services,
-        visitor=_visitor_of_request(request, services, now) or Visitor(),
+        services=services_of(request),
+        visitor=Visitor(),
         language=requested_language(request),
-        now=now,
+        now=datetime.now(UTC),
         path=_request_path_with_query(request),
     )
 
@@ -201,12 +208,19 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
-    return {str(name): _console_json_field_text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {str(name): _console_json_field_text(str(name), value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def _console_json_field_text(value: Any) -> str:
+def _console_json_field_text(name: str, value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ",".join(_plain_json_text(name, part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return _plain_json_text(name, value)
+
+
+def _plain_json_text(name: str, value: Any) -> str:
+    if isinstance(value, list | dict | bool):
+        # Its spelling in Python, such as "False", would be taken for what somebody wrote.
+        raise ParameterError(name[:40], wanted=Message("a text, a number, or a list of them"))
     return "" if value is None else str(value)
 
 

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from commonwatt.web.request_context import RequestContext
 
 
+def visitor_actor_id(context: RequestContext, role: ConsoleRole) -> str:
+    """Return the actor under which who looks acts in a role; empty where they lack the role."""
+    table = schema.grants
+    query = sa.select(table.c.actor_id).where(
+        table.c.account == context.visitor.name, table.c.role == role.value
+    )
+    with context.services.ledger.reading() as connection:
+        return connection.execute(query).scalar() or ""
+
+
 def visitor_signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
     """Return the key under which who looks acts in the first of `roles` that they hold.
 

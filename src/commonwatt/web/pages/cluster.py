@@ -13,10 +13,8 @@ from commonwatt.operate.domain.measures import (
     RUNNING_JOBS,
 )
 from commonwatt.operate.domain.tables import ACTIONS, HELD_OVER_TIME, JOBS, NODES, TENANTS
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     PageView,
     TableListing,
     console_column_headings_of,
@@ -61,7 +59,7 @@ def build_cluster_page(context: RequestContext, values: PageValues) -> PageView:
                 "gpus": f"{status.gpus:,}",
                 "waiting": str(len(waiting)),
                 "engine": status.backend,
-                "at": status.seen_at or "–",
+                "at": context.instant(status.seen_at) if status.seen_at else "–",
             },
         ),
         facts=[

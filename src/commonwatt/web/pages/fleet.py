@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from commonwatt.catalogue.measures import TableColumn, measure_label_message, measure_value_text
+from commonwatt.catalogue.measures import NUMBER, measure_value_text
 from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
+from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95, SUBMITTED
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
+from commonwatt.report.charts.specification import Chart
+from commonwatt.runs.titles import recipe_changes
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
+    console_column_heading_of,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.headline import StudyExtent, study_extent
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    page_subject_of_run,
+    page_without_study,
+    run_choice_text,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
+from commonwatt.web.tasks.kinds import submitted_programmes_folder
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
@@ -36,11 +45,18 @@ JOB = PageParameter(
 )
 
 
+# One unit a table: beside waits in hours, an instant in seconds would be read as hours, too.
+_SUBMITTED_H: Final = replace(
+    JOBS.column("submit_s"),
+    measure=replace(SUBMITTED, form=NUMBER.with_digits(2).with_shown_unit("h")),
+)
+
+
 def _fleet_comparison_options(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
     runs = context.services.runs.list_runs("fleet-compare")[:20]
     # With the minute, because runs of one programme share their title.
-    return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+    return [*own, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
 
 COMPARE = PageParameter(
@@ -62,11 +78,13 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     compared = (
         context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
     )
+    extent = study_extent(context, run)
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_fleet_page_lede(run.headline, context.language),
-        facts=_fleet_page_facts(run.headline, context.language),
-        charts=[*_gpu_use_and_queue_charts(context, run), *_tenant_energy_policy_page_charts()],
-        tables=_fleet_page_tables(context, run, compared or run),
+        facts=_fleet_page_facts(run.headline, context.language, extent),
+        charts=_fleet_page_charts(context, run),
+        tables=_fleet_page_tables(context, run, compared or run, extent),
         extra=_job_page_template_data(context, run, values.text("job")),
         notes=[
             Message(
@@ -93,139 +111,70 @@ def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
     )
 
 
-def _fleet_page_facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _fleet_page_facts(
+    head: dict[str, Any], language: str, extent: StudyExtent
+) -> list[HeadlineFact]:
     return [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
         ),
         page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
         ),
-        page_headline_fact_of_figure(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
-        page_headline_fact_of_figure(ENERGY, head["energy_kwh"], language),
+        page_headline_fact_of_figure(
+            QUEUE_DELAY_P95, head["p95_queue_delay_s"], language, extent=extent.use_note
+        ),
+        page_headline_fact_of_figure(
+            ENERGY, head["energy_kwh"], language, extent=extent.energy_note
+        ),
     ]
 
 
-def _gpu_use_and_queue_charts(context: RequestContext, run: Run) -> list[Chart]:
+def _fleet_page_charts(context: RequestContext, run: Run) -> list[Chart]:
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.fleet.usecases import charts
+
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
-    days = Message("Days from the first submission")
     return [
-        Chart(
-            name="use",
-            title=Message("Allocated GPUs by site"),
-            caption=Message("Mean of each bin, stacked."),
-            form=ChartForm.AREAS,
-            table="use",
-            x="day",
-            x_label=days,
-            # A site's name comes from the programme and is never translated.
-            series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
-            unit="GPU",
-        ),
-        Chart(
-            name="queue",
-            title=Message("The queue"),
-            caption=Message("Jobs that waited and the GPUs that they requested, mean of each bin."),
-            form=ChartForm.LINES,
-            table="queue",
-            x="day",
-            x_label=days,
-            series=[
-                _page_chart_series_of_column(QUEUE.column("waiting_jobs")),
-                _page_chart_series_of_column(QUEUE.column("waiting_gpus")),
-            ],
-        ),
+        charts.gpu_use_chart(sites),
+        charts.queue_chart(),
+        charts.queue_delay_by_tenant_chart(),
+        charts.gpu_energy_by_site_chart(),
+        charts.queue_delay_by_policy_chart(),
     ]
 
 
-def _tenant_energy_policy_page_charts() -> list[Chart]:
-    return [
-        Chart(
-            name="tenants",
-            title=Message("Who waits"),
-            caption=Message(
-                "Queue delay by tenant: a bar from the median to the 95th percentile, "
-                "a dot at the mean."
-            ),
-            form=ChartForm.RANGES,
-            table="tenants",
-            x="tenant",
-            series=[
-                ChartSeries(
-                    "mean_h", measure_label_message(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"
-                ),
-            ],
-            measure=TableColumn.of(QUEUE_DELAY, unit="h"),
-        ),
-        Chart(
-            name="energy",
-            title=Message("Where the energy went"),
-            caption=Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-            form=ChartForm.BARS,
-            table="sites",
-            x="site",
-            measure=TableColumn.of(ENERGY, unit="MWh"),
-            series=[
-                _page_chart_series_of_column(SITES.column("busy_mwh")),
-                _page_chart_series_of_column(SITES.column("idle_mwh")),
-                _page_chart_series_of_column(SITES.column("overhead_mwh")),
-            ],
-        ),
-        Chart(
-            name="policies",
-            title=Message("Other policies on the same demand"),
-            caption=Message(
-                "Each policy replays the same trace on the same machines. The "
-                "shortest-job-first order knows every run time, as no real scheduler does; it "
-                "shows what could be won."
-            ),
-            form=ChartForm.POINTS,
-            table="policies",
-            x="policy",
-            series=[
-                _page_chart_series_of_column(POLICIES.column("mean_queue_delay_s")),
-                _page_chart_series_of_column(POLICIES.column("p95_queue_delay_s")),
-            ],
-            measure=QUEUE_DELAY,
-            logarithmic=True,
-        ),
-    ]
-
-
-def _page_chart_series_of_column(column: TableColumn) -> ChartSeries:
-    """Return a declared column as a line of a chart."""
-    return ChartSeries(column.name, measure_label_message(column))
-
-
-def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
+def _fleet_page_tables(
+    context: RequestContext, run: Run, compared: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="jobs",
             title=Message("Jobs"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_jobs"),
-            headings=console_column_headings_of(
-                JOBS,
-                "job_id",
-                "tenant",
-                "gpus",
-                "submit_s",
-                "queue_delay_s",
-                "pending_s",
-                "state",
-                "preemptions",
-            ),
-            note=Message("Instants are seconds from the trace's origin."),
+            headings=[
+                *console_column_headings_of(JOBS, "job_id", "tenant", "gpus"),
+                console_column_heading_of(_SUBMITTED_H),
+                *console_column_headings_of(
+                    JOBS, "queue_delay_s", "pending_s", "state", "preemptions"
+                ),
+            ],
+            note=Message("Instants are hours from the trace's origin; files hold seconds."),
         ),
         TableListing(
             name="policies",
             title=Message("Policies compared"),
+            extent=extent.use_note,
             rows=rows(compared, "fleet_policies"),
             headings=console_column_headings_of(
                 POLICIES,
@@ -241,6 +190,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="tenants",
             title=Message("Service by tenant"),
+            extent=extent.use_note,
             rows=rows(run, "fleet_tenants"),
             headings=console_column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
@@ -249,6 +199,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="sites",
             title=Message("By site"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_sites"),
             headings=console_column_headings_of(
                 SITES,
@@ -265,6 +216,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(
                 USE, "day", "site", "allocated_gpus", "available_gpus"
@@ -274,6 +226,7 @@ def _fleet_page_tables(context: RequestContext, run: Run, compared: Run) -> list
         TableListing(
             name="queue",
             title=Message("The queue over time"),
+            extent=extent.energy_note,
             rows=rows(run, "fleet_queue"),
             headings=console_column_headings_of(QUEUE),
             folded=True,
@@ -293,9 +246,26 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
     return {
         "job": _job_headline_facts(exact[0], context.language) if exact else [],
         "name": name,
-        "programme": run.inputs[0]["name"].removesuffix(".toml"),
+        "programme": _startable_programme(context, run),
         "sentences": _job_explanation_sentences(context, run, name),
     }
+
+
+def _startable_programme(context: RequestContext, run: Run) -> str:
+    """Return the programme of a study as a form names it; empty where this server lacks it."""
+    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.submitted import submitted_programme_of_inputs
+
+    # Why a job waited is asked of the programme as written; in a what-if it may have waited for
+    # something else.
+    if recipe_changes(run.parameters):
+        return ""
+    name = run.inputs[0]["name"].removesuffix(".toml")
+    if name in shipped_programmes():
+        return name
+    folder = submitted_programmes_folder(context.services.settings.store)
+    own = submitted_programme_of_inputs(folder, run.inputs)
+    return own.key if own else ""
 
 
 def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
@@ -310,6 +280,8 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
 
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
+    if recipe_changes(run.parameters):
+        return []
     for explained in context.services.runs.list_runs("fleet-explain"):
         # One changed byte of an input may move the job, so an explanation of other inputs would be
         # of another job.

@@ -67,7 +67,7 @@ def build_ledger_page(context: RequestContext, values: PageValues) -> PageView:
     facts = [
         page_headline_fact_of_figure(ENTRIES, head.size, context.language),
         page_headline_fact_of_figure(LAST_LINK, head.link.hex()[:16], context.language),
-        page_headline_fact_of_figure(LAST_ENTRY, head.at[:19], context.language),
+        page_headline_fact_of_figure(LAST_ENTRY, context.instant(head.at), context.language),
     ]
     if values.text(VERIFY.name) == "yes":
         # The page is open to more roles than the proof: verifying keeps the server busy, and not

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import measure_label_message
-from commonwatt.catalogue.shared import DAY
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.measures import (
-    ESTIMATE,
     EVIDENCE_RECORDS,
     NEXT_DUE,
-    OBSERVED_OVER_EXPECTED,
     PRODUCTS,
     VERSIONS,
 )
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
-    TableRows,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
@@ -34,8 +27,6 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from commonwatt.runs import Run
 
 CLINIC_OVER_TIME = "clinic_over_time"
@@ -128,66 +119,14 @@ def _model_monitor_charts(context: RequestContext, run: Run | None) -> list[Char
         .unique(maintain_order=True)
         .to_list()
     )
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.clinic.usecases import charts
+
     return [
-        Chart(
-            name="watched",
-            title=Message("Observed over expected events, by day"),
-            caption=Message("The example models of the newest study; one is right on average."),
-            form=ChartForm.LINES,
-            table="watched",
-            x="day",
-            x_label=measure_label_message(DAY),
-            series=[ChartSeries("o_over_e", name, where=("model", name)) for name in names],
-        ),
-        Chart(
-            name="evidence",
-            title=Message("Evidence of each monitor"),
-            caption=Message(
-                "The highest that the evidence against a model has stood, in powers of ten of the "
-                "limit of its alarm; above zero it has rung. The chance of a false alarm is "
-                "bounded."
-            ),
-            form=ChartForm.LINES,
-            table="evidence",
-            x="day",
-            x_label=measure_label_message(DAY),
-            series=[ChartSeries("log10_over_limit", name, where=("model", name)) for name in names],
-        ),
-        Chart(
-            name="groups",
-            title=Message("Groups of patients"),
-            caption=Message(
-                "Observed over expected events with intervals at 95 %; a group with too few "
-                "events is named and left empty."
-            ),
-            form=ChartForm.RANGES,
-            table="groups",
-            x="group",
-            x_label=measure_label_message(OBSERVED_OVER_EXPECTED),
-            series=[
-                ChartSeries(
-                    "estimate", measure_label_message(ESTIMATE), where=("metric", "o_over_e"),
-                    low="low", high="high",
-                )
-            ],
-        ),
-    ]  # fmt: skip
-
-
-def _models_page_monitor_evidence_rows(context: RequestContext, run: Run) -> TableRows:
-    def load_monitor_evidence() -> pl.DataFrame:
-        import polars as pl
-
-        # Evidence may be nought, which has no logarithm; six powers of ten below the limit is as
-        # good as none.
-        over = pl.col("over_limit").clip(lower_bound=1e-6)
-        return context.services.runs.frame(run, EVIDENCE).with_columns(
-            log10_over_limit=over.log10()
-        )
-
-    # Not a key that begins with run/: such a table is sent as the run's own file, which lacks the
-    # column made here.
-    return TableRows(key=f"models/evidence/{run.run_id}", load=load_monitor_evidence)
+        charts.model_over_time_chart(names),
+        charts.monitor_evidence_chart(names),
+        charts.patient_subgroup_charts()[1],
+    ]
 
 
 def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[TableListing]:
@@ -205,7 +144,7 @@ def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[Tabl
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
-            rows=_models_page_monitor_evidence_rows(context, run),
+            rows=rows(run, EVIDENCE),
             headings=console_column_headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),

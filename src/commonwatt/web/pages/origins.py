@@ -17,7 +17,12 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    page_subject_of_run,
+    page_without_study,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -56,6 +61,7 @@ def build_origins_page(context: RequestContext, values: PageValues) -> PageView:
     names = _origins_page_figure_names(run, values.text("figure"))
     figure = known[names[0]] if len(names) == 1 else None
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_origins_page_lede(run, figure),
         facts=_origins_page_headline_facts(run, figure, context.language) if figure else (),
         tables=[_figure_inputs_listing(run, figure, known)],

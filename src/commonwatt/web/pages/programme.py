@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.shared import (
-    DEBT_GDP,
-    FISCAL_YEAR,
-    GPU_HOUR_COST,
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
     UTILISATION,
 )
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.tables import USE
+from commonwatt.report.charts.specification import Chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
     ALTERNATIVES_BREAK_EVEN,
@@ -22,9 +19,6 @@ from commonwatt.study.measures import (
     DEBT_GDP_LAST,
 )
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
@@ -33,14 +27,15 @@ from commonwatt.web.page_view import (
     page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
-    BANDS,
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
+from commonwatt.web.pages.headline import StudyExtent, study_extent
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     borrowing_currency_of_page_run,
     page_site_cost_headings,
+    page_subject_of_run,
     page_without_study,
     study_run_of_page,
 )
@@ -49,6 +44,8 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from commonwatt.runs import Run
 
 
@@ -70,6 +67,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
         return page_without_study(context)
     query = values.query_string(run=run.run_id)
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_programme_page_lede(run.headline),
         facts=_programme_page_facts(context, run, query),
         charts=_programme_page_charts(context, run),
@@ -106,13 +104,14 @@ def _programme_page_lede(head: dict[str, Any]) -> Message:
 
 
 def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
-    head = run.headline
+    head, extent = run.headline, study_extent(context, run)
     facts = [
         page_headline_fact_of_figure(
             UTILISATION,
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
         page_headline_fact_of_figure(
@@ -120,6 +119,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             head["mean_queue_delay_s"],
             context.language,
             note=Message("first start minus submission"),
+            extent=extent.use_note,
             link=f"/fleet?{query}",
         ),
     ]
@@ -130,15 +130,18 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             cost,
             context.language,
             subject=site,
-            note=Message("levelised over the life of the machines"),
+            note=Message("levelised cost"),
+            extent=extent.hour_note,
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_programme_debt_facts(context, run)]
+    return [*facts, *_programme_debt_facts(context, run, extent)]
 
 
-def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
+def _programme_debt_facts(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[HeadlineFact]:
     head, currency = run.headline, borrowing_currency_of_page_run(run)
     if not currency:
         return []
@@ -150,6 +153,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
+            extent=extent.capital_note,
             link=link,
             currency=currency,
         ),
@@ -157,6 +161,7 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
             context.language,
+            extent=extent.debt_note,
             # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
@@ -165,88 +170,27 @@ def _programme_debt_facts(context: RequestContext, run: Run) -> list[HeadlineFac
 
 
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.fleet.usecases.charts import gpu_use_chart
+    from commonwatt.siting.usecases.charts import gpu_hour_cost_band_chart
+    from commonwatt.study.charts import study_alternatives_cost_chart
+    from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
+
     has = context.services.runs.has
-    charts = [_gpu_use_chart(context, run)]
+    sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
+    charts = [gpu_use_chart(sites)]
     if has(run, "cost_sites"):
-        charts.append(_gpu_hour_cost_chart())
+        charts.append(gpu_hour_cost_band_chart())
     if has(run, "alternatives"):
-        charts.append(_programme_page_alternatives_cost_chart())
+        charts.append(study_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
-        charts.append(_debt_fan_chart())
+        charts.append(debt_with_and_without_need_chart(suffix="_share"))
     return charts
 
 
-def _gpu_use_chart(context: RequestContext, run: Run) -> Chart:
-    sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
-    return Chart(
-        name="use",
-        title=Message("Allocated GPUs by site"),
-        caption=Message("Mean of each bin, stacked."),
-        form=ChartForm.AREAS,
-        table="use",
-        x="day",
-        x_label=Message("Days from the first submission"),
-        series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
-        unit="GPU",
-    )
-
-
-def _gpu_hour_cost_chart() -> Chart:
-    return Chart(
-        name="cost",
-        title=Message("What a GPU-hour costs"),
-        caption=Message(
-            "A bar from the 5th to the 95th percentile of all inputs, a dot at the median."
-        ),
-        form=ChartForm.RANGES,
-        table="cost",
-        x="site",
-        measure=GPU_HOUR_COST,
-        series=[
-            ChartSeries(
-                "p50_usd_per_gpu_hour", BAND_90.label,
-                low="p5_usd_per_gpu_hour", high="p95_usd_per_gpu_hour",
-            )
-        ],
-    )  # fmt: skip
-
-
-def _programme_page_alternatives_cost_chart() -> Chart:
-    return Chart(
-        name="alternatives",
-        title=Message("Other ways to build it"),
-        caption=Message(
-            "What a GPU-hour costs under each alternative: a bar from the 5th to the 95th "
-            "percentile of all inputs, a dot at the medians."
-        ),
-        form=ChartForm.RANGES,
-        table="alternatives",
-        x="alternative",
-        measure=GPU_HOUR_COST,
-        series=[
-            ChartSeries(
-                "cost_usd_per_gpu_hour", BAND_90.label,
-                low="cost_p5_usd_per_gpu_hour", high="cost_p95_usd_per_gpu_hour",
-            )
-        ],
-    )  # fmt: skip
-
-
-def _debt_fan_chart() -> Chart:
-    return Chart(
-        name="debt",
-        title=Message("Public debt over GDP, with the programme"),
-        caption=Message("The median, the middle half and nine tenths of the paths."),
-        form=ChartForm.FAN,
-        table="debt",
-        x="fiscal_year",
-        x_label=FISCAL_YEAR.label,
-        series=BANDS,
-        measure=DEBT_GDP,
-    )
-
-
-def _alternatives_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
+def _alternatives_table_listings(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows, currency = context.services.runs.rows, borrowing_currency_of_page_run(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
@@ -255,6 +199,7 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
             headings=console_column_headings_of(ALTERNATIVES, *shown, currency=currency),
+            extent=extent.both_note if currency else extent.use_note,
         ),
         TableListing(
             name="break-even",
@@ -272,27 +217,34 @@ def _alternatives_table_listings(context: RequestContext, run: Run) -> list[Tabl
                 "source",
             ),
             note=Message("One input moves at a time; the nearest come first."),
+            extent=extent.hour_note,
         ),
     ]
 
 
 def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
-    return TableRows(
-        key=f"programme/fan/{run.run_id}",
-        load=lambda: page_fan_columns_named_as_shares(
-            context.services.runs.frame(run, "funding_fan_with")
-        ),
-    )
+    def load_debt_fan() -> pl.DataFrame:
+        from commonwatt.treasury.usecases.charts import debt_with_and_without_need_frame
+
+        frame = context.services.runs.frame
+        both = debt_with_and_without_need_frame(
+            frame(run, "funding_fan_with"), frame(run, "funding_fan_without")
+        )
+        return page_fan_columns_named_as_shares(both)
+
+    return TableRows(key=f"programme/fan/{run.run_id}", load=load_debt_fan)
 
 
 def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
+    extent = study_extent(context, run)
     tables = [
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(USE, "day", "site", "allocated_gpus"),
+            extent=extent.energy_note,
             folded=True,
         )
     ]
@@ -303,10 +255,11 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
                 headings=page_site_cost_headings(),
+                extent=extent.hour_note,
             )
         )
     if has(run, "alternatives"):
-        tables += _alternatives_table_listings(context, run)
+        tables += _alternatives_table_listings(context, run, extent)
     if has(run, "funding_fan_with"):
         tables.append(
             TableListing(
@@ -314,6 +267,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("The fan with the programme"),
                 rows=_debt_fan_rows(context, run),
                 headings=page_debt_fan_headings(),
+                extent=extent.debt_note,
                 folded=True,
             )
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import commonwatt.sandbox.domain.measures as measures
 from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.checks import CHECK_OUTCOME_NAMES
+from commonwatt.web.auth.signing_keys import visitor_actor_id
 from commonwatt.web.page_view import (
     ColumnHeading,
     PageView,
@@ -18,7 +20,10 @@ from commonwatt.web.page_view import (
 from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
-from commonwatt.web.roles import ConsoleAction, check_roles_can_act
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
+
+if TYPE_CHECKING:
+    from commonwatt.sandbox.usecases.basis import OutputBasis
 
 
 def _project_options(context: RequestContext) -> Options:
@@ -171,9 +176,13 @@ def _project_page_tables(
 
 
 def _output_review_page(context: RequestContext, room: str, output: str) -> PageView:
+    from commonwatt.sandbox.usecases.basis import output_basis
     from commonwatt.sandbox.usecases.overview import output_review
 
-    review = output_review(context.services.ledger, context.services.settings.rooms, room, output)
+    ledger, folder = context.services.ledger, context.services.settings.rooms
+    review = output_review(ledger, folder, room, output)
+    checker = visitor_actor_id(context, ConsoleRole.CHECKER)
+    basis = output_basis(ledger, folder, room, output, checker=checker, at=context.now)
     return PageView(
         lede=Message(
             "{name}, {bytes} bytes, {state}. These bytes and no others would leave.",
@@ -186,17 +195,45 @@ def _output_review_page(context: RequestContext, room: str, output: str) -> Page
         extra={
             "room": room,
             "review": review,
+            "basis": basis,
+            "outcomes": CHECK_OUTCOME_NAMES,
             # These only decide which buttons are shown; the routes and the project's own table are
             # asked again.
-            "may_vote": context.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
+            "may_vote": basis.cannot_vote is None,
             "may_recall": context.can(ConsoleAction.RECALL_OUTPUT)
             and review.row["state"] == "approved",
             "recall_reasons": list(RECALL_REASON_NAMES.items()),
             "may_release": context.can(ConsoleAction.RELEASE_OUTPUT)
             and review.row["state"] in {"approved", "released"},
         },
-        data={"output": output, "state": review.row["state"], "changes": review.changes},
+        data={
+            "output": output,
+            "state": review.row["state"],
+            "changes": review.changes,
+            "basis": _output_basis_data(basis),
+        },
     )
+
+
+def _output_basis_data(basis: OutputBasis) -> dict[str, Any]:
+    """Return what a decision rests on, for programs."""
+    return {
+        "purpose": basis.purpose,
+        "legal_basis": basis.legal_basis,
+        "scope": basis.scope,
+        "job": basis.job,
+        "code_sha256": basis.code_sha256,
+        "dataset": basis.dataset,
+        "tables": list(basis.tables),
+        "people": basis.people,
+        "cells": basis.cells,
+        "smallest_cell": basis.smallest_cell,
+        "checks": {check.rule: check.outcome.value for check in basis.checks},
+        "approvals": basis.approvals,
+        "votes_needed": basis.votes_needed,
+        "own_vote": next((vote.approves for vote in basis.votes if vote.own), None),
+        "cannot_vote": str(basis.cannot_vote) if basis.cannot_vote else "",
+    }
 
 
 PAGE = Page(

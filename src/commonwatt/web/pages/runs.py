@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.runs.measures import INPUTS, RESULT_DIGEST, RUN_KIND, RUNS, SEED, VERSION
+from commonwatt.runs.titles import run_title_message
 from commonwatt.web.page_view import (
     ColumnHeading,
     PageView,
@@ -15,18 +17,27 @@ from commonwatt.web.page_view import (
     console_headings_of_names,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import borrowing_currency_of_page_run
+from commonwatt.web.pages.study import borrowing_currency_of_page_run, page_subject_of_run
 from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.public_study import STUDY, pinned_study_id
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
-from commonwatt.web.tasks.supervisor import list_newest_tasks
+from commonwatt.web.tasks.supervisor import list_newest_tasks, task_title_message
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.runs import Run
+
+RUN_KIND_NAMES: Final[Mapping[str, Message]] = {
+    "study": Message("study"),
+    "study-what-if": Message("what-if"),
+    "fleet-compare": Message("comparison of policies"),
+    "fleet-explain": Message("why a job waited"),
+}
+"""What people call the kinds of run that the console starts; others go by their own name."""
 
 RUN = PageParameter(
     name="run",
@@ -50,6 +61,8 @@ def _all_runs_page(context: RequestContext) -> PageView:
     runs = context.services.runs.list_runs()
     newest = runs[0].run_id if runs else "none"
     started = context.can(ConsoleAction.START_RUN)
+    works = list_newest_tasks(context.services, 8)
+    pinned = pinned_study_id(context.services)
     return PageView(
         lede=Message(
             "Runs in the store: {count}. A run never changes: the same inputs, seed and "
@@ -61,14 +74,18 @@ def _all_runs_page(context: RequestContext) -> PageView:
                 name="runs",
                 title=Message("Runs"),
                 rows=TableRows(
-                    key=f"runs/{len(runs)}-{newest}", load=lambda: _runs_page_frame(runs)
+                    # With the language: titles say in words what was changed.
+                    key=f"runs/{len(runs)}-{newest}/{context.language}",
+                    load=lambda: _runs_page_frame(context, runs),
                 ),
                 headings=console_column_headings_of(RUNS),
             )
         ],
         extra={
-            "runs": runs[:12],
-            "works": list_newest_tasks(context.services, 8),
+            "runs": [(run, page_subject_of_run(context, run, pinned)) for run in runs[:12]],
+            "run_kinds": RUN_KIND_NAMES,
+            "titles": {work.work_id: task_title_message(work) for work in works},
+            "works": works,
             "states": TASK_STATE_NAMES,
             # Without a form for whoever may not start a run; the route refuses them in any case.
             "kinds": KINDS if started else {},
@@ -82,8 +99,8 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
         lede=Message(
             "{title}, made on {day} from {inputs} files into {tables} tables.",
             {
-                "title": run.title,
-                "day": run.created_at[:10],
+                "title": context.translate(run_title_message(run.title, run.parameters)),
+                "day": context.day(run.created_at),
                 "inputs": str(len(run.inputs)),
                 "tables": str(len(run.tables)),
             },
@@ -118,6 +135,9 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
         sources=[run.run_id],
         extra={
             "run": run,
+            "may_pin": run.kind == STUDY and context.can(ConsoleAction.PIN_STUDY),
+            "pinned": run.run_id == pinned_study_id(context.services),
+            "changed": run.kind == "study-what-if",
             "report": (context.services.runs.folder(run.run_id) / "report.html").is_file(),
         },
         data={
@@ -142,13 +162,15 @@ def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[C
     return console_column_headings_of(declared, currency=borrowing_currency_of_page_run(run))
 
 
-def _runs_page_frame(runs: list[Run]) -> pl.DataFrame:
+def _runs_page_frame(context: RequestContext, runs: list[Run]) -> pl.DataFrame:
     import polars as pl
 
     return pl.DataFrame(
         {
             "run": [run.run_id for run in runs],
-            "title": [run.title for run in runs],
+            "title": [
+                context.translate(run_title_message(run.title, run.parameters)) for run in runs
+            ],
             "kind": [run.kind for run in runs],
             "made_at": [run.created_at for run in runs],
             # As text: a seed is a name, and 20261130 must not be shown as 20,261,130.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import measure_cell_text, measure_label_message
+from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.catalogue.shared import (
-    GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P50,
     GPU_HOUR_COST_P95,
+    INPUT,
+    UNIT,
 )
+from commonwatt.catalogue.units import format_unit
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart
+from commonwatt.siting.domain.cost_inputs import INPUTS, RENT_INPUT, cost_input_label
 from commonwatt.siting.domain.tables import (
     COST_CELLS,
     COST_PARTS,
@@ -22,9 +26,7 @@ from commonwatt.siting.domain.tables import (
     PLACE_SITES,
 )
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
+    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
@@ -32,8 +34,15 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_run_of_page
+from commonwatt.web.pages.headline import StudyExtent, study_extent
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    page_subject_of_run,
+    page_without_study,
+    study_run_of_page,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.public_study import public_study
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
@@ -45,8 +54,14 @@ if TYPE_CHECKING:
 _SHOWN = 12  # inputs of a tornado
 
 
+# The unit of the model's values. The unit that a source writes stands in a column of its own, and
+# is another wherever the value was converted.
+_INPUT_UNITS: Final = {spec.name: spec.unit for spec in (*INPUTS, RENT_INPUT)}
+_NAMED_INPUT: Final = (ColumnHeading("label", INPUT.label), ColumnHeading("unit", UNIT.label))
+
+
 def _page_form_site_options(context: RequestContext) -> Options:
-    run = context.services.runs.find_run("", "study")
+    run = public_study(context.services)
     if run is None or not context.services.runs.has(run, "cost_sites"):
         return []
     names = (
@@ -71,11 +86,13 @@ def build_sites_page(context: RequestContext, values: PageValues) -> PageView:
         return page_without_study(context)
     costs = context.services.runs.frame(run, "cost_sites")
     site = _page_site_or_first_costed(costs, values.text(TORNADO_SITE.name))
+    extent = study_extent(context, run)
     return PageView(
+        subject=page_subject_of_run(context, run),
         lede=_sites_page_lede(costs),
-        facts=_console_site_cost_facts(costs, context.language),
+        facts=_console_site_cost_facts(costs, context.language, extent),
         charts=_site_cost_charts(context, run, site),
-        tables=_site_cost_tables(context, run, site),
+        tables=_site_cost_tables(context, run, site, extent),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, at the "
@@ -117,13 +134,16 @@ def _sites_page_lede(costs: pl.DataFrame) -> Message:
     )
 
 
-def _console_site_cost_facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
+def _console_site_cost_facts(
+    costs: pl.DataFrame, language: str, extent: StudyExtent
+) -> list[HeadlineFact]:
     return [
         page_headline_fact_of_figure(
             GPU_HOUR_COST_P50,
             row["p50_usd_per_gpu_hour"],
             language,
             subject=row["site"],
+            extent=extent.hour_note,
             note=BAND_90.measure_interval_note(
                 measure_cell_text(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
                 measure_cell_text(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
@@ -134,90 +154,78 @@ def _console_site_cost_facts(costs: pl.DataFrame, language: str) -> list[Headlin
 
 
 def _site_cost_charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
-    parts = (
-        context.services.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
-    )
-    charts = [
-        Chart(
-            name="stack",
-            title=Message("What the cost is made of"),
-            caption=Message("Levelised cost by site at the medians of all inputs, stacked."),
-            form=ChartForm.BARS,
-            table="parts",
-            x="site",
-            measure=GPU_HOUR_COST,
-            series=[ChartSeries("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
-        ),
-        Chart(
-            name="tornado",
-            title=Message("What drives the cost at {site}", {"site": site}),
-            caption=Message(
-                "The cost when one input goes from its 5th to its 95th percentile and all others "
-                "stay at their medians; the twelve widest."
-            ),
-            form=ChartForm.RANGES,
-            table="tornado",
-            x="input",
-            measure=GPU_HOUR_COST,
-            series=[
-                ChartSeries(
-                    "median_usd_per_gpu_hour", BAND_90.label,
-                    low="low_usd_per_gpu_hour", high="high_usd_per_gpu_hour",
-                )
-            ],
-        ),
-    ]  # fmt: skip
-    if context.services.runs.has(run, "place_hourly"):
-        charts.append(_hourly_placement_chart(context, run))
-    return charts
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.siting.usecases import charts
 
-
-def _hourly_placement_chart(context: RequestContext, run: Run) -> Chart:
-    pools = context.services.runs.frame(run, "place_sites")["pool"].to_list()
-    return Chart(
-        name="hourly",
-        title=Message("Which load where, hour by hour"),
-        caption=Message("The optimal placement of a week under latency and residency, stacked."),
-        form=ChartForm.AREAS,
-        table="hourly",
-        x="hour",
-        x_label=measure_label_message(PLACE_HOURLY.column("hour")),
-        series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
-        unit="GPU",
-    )
+    runs = context.services.runs
+    parts = runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
+    drawn = [charts.gpu_hour_cost_stack_chart(parts), charts.siting_cost_tornado_chart(site)]
+    if runs.has(run, "place_hourly"):
+        pools = runs.frame(run, "place_sites")["pool"].to_list()
+        drawn.append(charts.siting_placement_load_chart(pools))
+    return drawn
 
 
 def _site_tornado_rows(context: RequestContext, run: Run, site: str) -> TableRows:
-    """Return the widest inputs of one site, low before high."""
+    """Return the widest inputs of one site."""
 
     def load_site_tornado() -> pl.DataFrame:
         import polars as pl
 
-        at = context.services.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
-        low, high = "cost_at_p5_usd_per_gpu_hour", "cost_at_p95_usd_per_gpu_hour"
         return (
             context.services.runs.frame(run, "cost_tornado")
             .filter(pl.col("site") == site)
             .sort("swing_usd_per_gpu_hour", descending=True)
             .head(_SHOWN)
-            .with_columns(
-                # A higher input may lower the cost, as more use does, so the cost at its 5th
-                # percentile may be the higher end.
-                low_usd_per_gpu_hour=pl.min_horizontal(low, high),
-                high_usd_per_gpu_hour=pl.max_horizontal(low, high),
-                median_usd_per_gpu_hour=pl.lit(at["at_medians_usd_per_gpu_hour"][0]),
-            )
+            .pipe(lambda frame: _with_named_inputs(frame, context.language))
         )
 
-    return TableRows(key=f"sites/tornado/{run.run_id}/{site}", load=load_site_tornado)
+    # With the language: an input is called by its label and not by its name in the model.
+    key = f"sites/tornado/{run.run_id}/{site}/{context.language}"
+    return TableRows(key=key, load=load_site_tornado)
 
 
-def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
+def _cost_input_rows(context: RequestContext, run: Run) -> TableRows:
+    """Return every input, called by its label, with the unit that its values are in."""
+
+    def load_cost_inputs() -> pl.DataFrame:
+        return _with_named_inputs(context.services.runs.frame(run, "cost_cells"), context.language)
+
+    return TableRows(key=f"sites/inputs/{run.run_id}/{context.language}", load=load_cost_inputs)
+
+
+def _with_named_inputs(frame: pl.DataFrame, language: str) -> pl.DataFrame:
+    import polars as pl
+
+    names = frame["input"].to_list()
+    return frame.with_columns(
+        pl.Series("label", [_input_label(name).translate(language) for name in names], pl.String),
+        pl.Series("unit", [_input_unit(name, language) for name in names], pl.String),
+    )
+
+
+def _input_label(name: str) -> Message:
+    # A run of an earlier version may hold an input that the model has no more.
+    return cost_input_label(name) if name in _INPUT_UNITS else Message(name)
+
+
+def _input_unit(name: str, language: str) -> str:
+    unit = _INPUT_UNITS.get(name, "")
+    # As a unit a share is a bare ratio, which tells a reader less than the word.
+    if unit == "share":
+        return Message("share of one").translate(language)
+    return format_unit(unit, language) if unit else ""
+
+
+def _site_cost_tables(
+    context: RequestContext, run: Run, site: str, extent: StudyExtent
+) -> list[TableListing]:
     rows, has = context.services.runs.rows, context.services.runs.has
     tables = [
         TableListing(
             name="costs",
             title=Message("Cost by site"),
+            extent=extent.hour_note,
             rows=rows(run, "cost_sites"),
             headings=console_column_headings_of(
                 COST_SITES,
@@ -234,20 +242,24 @@ def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[Tabl
         TableListing(
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
+            extent=extent.hour_note,
             rows=_site_tornado_rows(context, run, site),
-            headings=console_column_headings_of(
-                COST_TORNADO,
-                "input",
-                "at_p5",
-                "at_p95",
-                "cost_at_p5_usd_per_gpu_hour",
-                "cost_at_p95_usd_per_gpu_hour",
-            ),
+            headings=[
+                *_NAMED_INPUT,
+                *console_column_headings_of(
+                    COST_TORNADO,
+                    "at_p5",
+                    "at_p95",
+                    "cost_at_p5_usd_per_gpu_hour",
+                    "cost_at_p95_usd_per_gpu_hour",
+                ),
+            ],
             folded=True,
         ),
         TableListing(
             name="parts",
             title=Message("Parts of the cost"),
+            extent=extent.hour_note,
             rows=rows(run, "cost_parts"),
             headings=console_column_headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
             folded=True,
@@ -255,32 +267,38 @@ def _site_cost_tables(context: RequestContext, run: Run, site: str) -> list[Tabl
         TableListing(
             name="inputs",
             title=Message("Every input with its source"),
-            rows=rows(run, "cost_cells"),
-            headings=console_column_headings_of(
-                COST_CELLS,
-                "site",
-                "input",
-                "p5",
-                "median",
-                "p95",
-                "source_unit",
-                "source",
-                "dated",
-                "confidence",
-            ),
+            rows=_cost_input_rows(context, run),
+            headings=[
+                *console_column_headings_of(COST_CELLS, "site"),
+                *_NAMED_INPUT,
+                *console_column_headings_of(
+                    COST_CELLS,
+                    "p5",
+                    "median",
+                    "p95",
+                    "source",
+                    "source_unit",
+                    "dated",
+                    "confidence",
+                ),
+            ],
+            note=Message("Values stand in the unit beside them, whatever unit the source writes."),
         ),
     ]
     if has(run, "place_hourly"):
-        tables += _placement_table_listings(context, run)
+        tables += _placement_table_listings(context, run, extent)
     return tables
 
 
-def _placement_table_listings(context: RequestContext, run: Run) -> list[TableListing]:
+def _placement_table_listings(
+    context: RequestContext, run: Run, extent: StudyExtent
+) -> list[TableListing]:
     rows = context.services.runs.rows
     return [
         TableListing(
             name="placement",
             title=Message("Where to build"),
+            extent=extent.week_note,
             rows=rows(run, "place_sites"),
             headings=console_column_headings_of(
                 PLACE_SITES,
@@ -300,6 +318,7 @@ def _placement_table_listings(context: RequestContext, run: Run) -> list[TableLi
         TableListing(
             name="hourly",
             title=Message("Load by hour"),
+            extent=extent.week_note,
             rows=rows(run, "place_hourly"),
             headings=console_column_headings_of(PLACE_HOURLY),
             folded=True,

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
+from commonwatt.runs.titles import recipe_changes, run_title_message
 from commonwatt.siting.domain.tables import COST_SITES
-from commonwatt.web.page_view import ColumnHeading, PageView, console_column_headings_of
+from commonwatt.web.page_view import (
+    ColumnHeading,
+    PageSubject,
+    PageView,
+    console_column_headings_of,
+)
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.public_study import pinned_study_id, public_study
 from commonwatt.web.request_context import RequestContext
 
 if TYPE_CHECKING:
@@ -18,19 +25,35 @@ _CHOICES = 30
 
 
 def _study_run_options(context: RequestContext) -> Options:
-    newest: Options = [("", Message("the newest study"))]
+    first = Message("the newest study")
+    if pinned := pinned_study_id(context.services):
+        # A pin whose run is gone pins nothing; the newest study is then shown.
+        shown = public_study(context.services)
+        if shown is not None and shown.run_id == pinned:
+            title = context.translate(run_title_message(shown.title, shown.parameters))
+            first = Message("the public study, {title}", {"title": title})
+    newest: Options = [("", first)]
     runs = [run for run in context.services.runs.list_runs() if run.kind in KINDS][:_CHOICES]
-    return [*newest, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+    return [*newest, *((run.run_id, run_choice_text(context, run)) for run in runs)]
 
 
 RUN_OF_STUDY = PageParameter(
     name="run",
     label=Message("Study"),
-    meaning=Message("Id of the study's run; the newest study where nothing is given."),
+    meaning=Message(
+        "Id of the study's run; the public study where nothing is given, else the newest one."
+    ),
     kind=ParameterKind.CHOICE,
     options=_study_run_options,
     longest=16,
 )
+
+
+def run_choice_text(context: RequestContext, run: Run) -> str:
+    """Return a run as a choice of a form: what it is called, and when it was made."""
+    title = context.translate(run_title_message(run.title, run.parameters))
+    own = own_programme_file(run)
+    return f"{title}{f' ({own})' if own else ''} · {context.instant(run.created_at)}"
 
 
 def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None:
@@ -39,7 +62,40 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
     Raises:
         RunNotFoundError: A run is named that is not there.
     """
-    return context.services.runs.find_run(values.text(RUN_OF_STUDY.name), *KINDS)
+    run_id = values.text(RUN_OF_STUDY.name)
+    if not run_id:
+        return public_study(context.services)
+    return context.services.runs.find_run(run_id, *KINDS)
+
+
+def page_subject_of_run(
+    context: RequestContext, run: Run, pinned: str | None = None
+) -> PageSubject:
+    """Return what a page about a study says it is about.
+
+    Args:
+        context: Who looks.
+        run: The study.
+        pinned: Id of the pinned study, where a list has asked for it already.
+    """
+    public = pinned_study_id(context.services) if pinned is None else pinned
+    return PageSubject(
+        title=run_title_message(run.title, run.parameters),
+        what_if=run.run_id if recipe_changes(run.parameters) else "",
+        public=run.run_id == public,
+        own=own_programme_file(run),
+    )
+
+
+def own_programme_file(run: Run) -> str:
+    """Return the file of a study's programme where it is none of the shipped ones."""
+    from commonwatt.study.programme.reader import shipped_programmes
+
+    if run.kind not in KINDS or not run.inputs:
+        return ""
+    # The programme is the first input of every study.
+    name: str = run.inputs[0]["name"]
+    return "" if name.removesuffix(".toml") in shipped_programmes() else name
 
 
 def borrowing_currency_of_page_run(run: Run) -> str:
@@ -63,13 +119,17 @@ def page_site_cost_headings() -> list[ColumnHeading]:
 
 def page_without_study(context: RequestContext) -> PageView:
     """Return the page of a store without a study, and what is under way to make one."""
-    from commonwatt.web.tasks.supervisor import list_newest_tasks
+    from commonwatt.web.tasks.supervisor import list_newest_tasks, task_title_message
 
     return PageView(
         extra={
             # A new console is still making its sample; an empty page without this would read as a
             # fault.
-            "under_way": [work for work in list_newest_tasks(context.services, 5) if not work.over]
+            "under_way": [
+                (work, task_title_message(work))
+                for work in list_newest_tasks(context.services, 5)
+                if not work.over
+            ]
         },
         lede=Message(
             "There is no study yet. Start one on the page of runs, or with the command: "

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import measure_label_message, measure_value_text
+from commonwatt.catalogue.measures import measure_value_text
 from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.treasury.domain.measures import (
     CEILING,
     CEILING_CHANCE_EVER,
-    CHANGE_INTEREST,
     DEBT,
     FIRST_BREACH,
     RESERVES,
-    STEP_LEVEL,
 )
 from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
 from commonwatt.web.page_view import (
-    Chart,
-    ChartForm,
-    ChartSeries,
     HeadlineFact,
     PageView,
     TableListing,
@@ -30,7 +28,6 @@ from commonwatt.web.page_view import (
     page_headline_fact_of_figure,
 )
 from commonwatt.web.pages.fans import (
-    BANDS,
     page_debt_fan_headings,
     page_fan_columns_named_as_shares,
 )
@@ -41,7 +38,7 @@ from commonwatt.web.roles import ConsoleAction
 if TYPE_CHECKING:
     import polars as pl
 
-    from commonwatt.treasury.usecases.explore import ChangedCountry
+    from commonwatt.treasury.usecases.explore import ChangedCountry, CountryChange
 
 
 def _country_options(context: RequestContext) -> Options:
@@ -91,7 +88,7 @@ TREATMENT = PageParameter(
 
 def build_treasury_page(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    changed_country, language = _explored_country_debt(values), context.language
+    changed_country, language = _explored_country_debt(context, values), context.language
     last, first = changed_country.years[-1], changed_country.years[0]
     return PageView(
         lede=_treasury_page_lede(changed_country),
@@ -136,12 +133,48 @@ def build_treasury_page(context: RequestContext, values: PageValues) -> PageView
     )
 
 
-def _explored_country_debt(values: PageValues) -> ChangedCountry:
+def _explored_country_debt(context: RequestContext, values: PageValues) -> ChangedCountry:
+    key = f"country/{values.text(COUNTRY.name)}/{values.query_string()}"
+    return context.long_result(key, lambda: _load_or_explore_country(context, key, values))
+
+
+def _load_or_explore_country(
+    context: RequestContext, key: str, values: PageValues
+) -> ChangedCountry:
+    """Return a country's debt; without a change of the reader's, as it was explored before.
+
+    The plan itself is what everybody opens first. From its file it is there at once, in a
+    process that has never drawn a path and loads nothing for it.
+    """
+    from commonwatt.treasury.usecases.countries import open_treasury_country, shipped_countries
+    from commonwatt.treasury.usecases.explore import (
+        ChangedCountry,
+        changed_country,
+        explore_country_change,
+    )
+
+    name, change = values.text(COUNTRY.name), _country_change(values)
+    is_planned = not any(values.number(slider.name) for slider in (GROWTH, COUPON, SPENDING))
+    if not is_planned or name not in shipped_countries():
+        return explore_country_change(name, change)
+
+    def explored_as_text() -> str:
+        explored = explore_country_change(name, change)
+        return json.dumps({field: getattr(explored, field) for field in _EXPLORED})
+
+    explored = json.loads(context.services.cache.cached_text(key, explored_as_text))
+    return ChangedCountry(country=changed_country(open_treasury_country(name), change), **explored)
+
+
+_EXPLORED = ("years", "bridge", "fan", "chances", "ceiling")
+
+
+def _country_change(values: PageValues) -> CountryChange:
     from commonwatt.treasury.engines.projection import AccountingTreatment
-    from commonwatt.treasury.usecases.explore import CountryChange, explore_country_change
+    from commonwatt.treasury.usecases.explore import CountryChange
 
     published = values.text(TREATMENT.name) == "published"
-    change = CountryChange(
+    return CountryChange(
         # Sliders speak in points, the engines in shares.
         growth=values.number(GROWTH.name) / 100,
         coupon=values.number(COUPON.name) / 100,
@@ -150,7 +183,6 @@ def _explored_country_debt(values: PageValues) -> ChangedCountry:
         # A published balance counts both as income, though neither makes the public richer.
         treatment=AccountingTreatment(bonds_as_income=published, transfers_as_income=published),
     )
-    return explore_country_change(values.text(COUNTRY.name), change)
 
 
 def _page_percent_text(value: float) -> str:
@@ -191,60 +223,24 @@ def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[Headlin
 
 
 def _treasury_page_charts(explored: ChangedCountry) -> list[Chart]:
-    money = explored.country.money_column_name
-    year = FISCAL_YEAR.label
-    charts = [
-        Chart(
-            name="fan",
-            title=DEBT_GDP.label,
+    # Late: charts load what reads tables, and most requests are answered from what was kept.
+    from commonwatt.treasury.usecases import charts
+
+    drawn = [
+        replace(
+            charts.debt_fan_chart(DEBT_GDP, DEBT_GDP.label, suffix="_share"),
+            line=ChartSeries("planned_debt_gdp_share", Message("planned")),
             caption=Message(
                 "The median, the middle half and nine tenths of the paths. The planned path is "
                 "dashed."
             ),
-            form=ChartForm.FAN,
-            table="fan",
-            x="fiscal_year",
-            x_label=year,
-            series=BANDS,
-            line=ChartSeries("planned_debt_gdp_share", Message("planned")),
-            measure=DEBT_GDP,
         ),
-        Chart(
-            name="parts",
-            title=Message("What moves the ratio"),
-            caption=Message(
-                "Each year's change of debt over GDP, by what made it; the parts add up to the "
-                "change."
-            ),
-            form=ChartForm.COLUMNS,
-            table="years",
-            x="fiscal_year",
-            x_label=year,
-            series=[
-                ChartSeries(column.name, measure_label_message(column))
-                for column in CHANGED_YEARS.columns
-                if column.name.startswith("change_")
-            ],
-            measure=CHANGE_INTEREST,
-        ),
-        Chart(
-            name="bridge",
-            title=Message("From the published balance to income less expense"),
-            caption=Message(
-                "The first year. The published balance counts borrowed money and money from "
-                "other public pockets as income."
-            ),
-            form=ChartForm.BARS,
-            table="bridge",
-            x="step",
-            series=[ChartSeries(money("level"), STEP_LEVEL.label)],
-            measure=STEP_LEVEL,
-            currency=explored.country.currency,
-        ),
+        charts.debt_decomposition_chart(DEBT_GDP.label),
+        charts.balance_bridge_chart(explored.country.currency),
     ]
     if explored.country.reserves is not None:
-        charts.append(_debt_and_reserves_page_chart(explored, year))
-    return charts
+        drawn.append(_debt_and_reserves_page_chart(explored, FISCAL_YEAR.label))
+    return drawn
 
 
 def _debt_and_reserves_page_chart(explored: ChangedCountry, year: Message) -> Chart:

@@ -22,6 +22,13 @@ from commonwatt.web.auth.access import (
     set_session_cookie,
 )
 from commonwatt.web.errors import ParameterError
+from commonwatt.web.openapi import (
+    HTML,
+    Responses,
+    content_responses,
+    form_body,
+    redirect_responses,
+)
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
@@ -35,47 +42,58 @@ Secret = Annotated[str, InPath(max_length=100)]
 _LONGEST_SHOWN_ROLE: Final = 40
 
 
-def openapi_form_body(**fields: str) -> dict[str, Any]:
-    """Return what OpenAPI says of a form with these fields and their meaning."""
-    known = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
-    schema = {"schema": {"type": "object", "properties": known}}
-    # People send forms, programs JSON; `posted_form_fields` reads either.
-    kinds = ("application/x-www-form-urlencoded", "application/json")
-    return {"requestBody": {"required": False, "content": dict.fromkeys(kinds, schema)}}
+_PAGE: Final = content_responses(200, "The page", HTML)
+_SIGNED_IN: Final = redirect_responses("To where the visitor wanted to go")
+_DONE: Final = redirect_responses("To the page that shows it done")
 
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of accounts."""
+    _add_sign_in_routes(app)
+    own: dict[str, Any] = {"tags": ["accounts"]}
+    app.get("/preferences", **_redirecting(_DONE), **own)(set_preferences)
+    app.get("/account", response_class=HTMLResponse, **own)(account_page)
+    label = form_body(label="What it is for")
+    app.post(
+        "/account/tokens", response_class=HTMLResponse, responses=_PAGE, openapi_extra=label, **own
+    )(make_token)
+    app.post(
+        "/account/tokens/{digest}/drop", openapi_extra=form_body(), **_redirecting(_DONE), **own
+    )(drop_token)
+    app.get("/accounts", response_class=HTMLResponse, **own)(accounts_page)
+    fields = form_body("name", name="Of the new account", roles="Its roles, joined by commas")
+    app.post("/accounts", response_class=HTMLResponse, openapi_extra=fields, **own)(make_account)
+    roles = form_body(roles="All its roles")
+    app.post("/accounts/{name}/roles", openapi_extra=roles, **_redirecting(_DONE), **own)(set_roles)
+    app.post(
+        "/accounts/{name}/link", response_class=HTMLResponse, openapi_extra=form_body(), **own
+    )(make_link)
+    app.post("/accounts/{name}/close", openapi_extra=form_body(), **_redirecting(_DONE), **own)(
+        close_account
+    )
+
+
+def _add_sign_in_routes(app: FastAPI) -> None:
     known: dict[str, Any] = {"tags": ["accounts"]}
     app.get("/sign-in", name="sign_in", response_class=HTMLResponse, **known)(sign_in_page)
-    app.post(
-        "/sign-in",
-        openapi_extra=openapi_form_body(name="Account", password="Its password"),  # noqa: S106
-        **known,
-    )(sign_in)
-    app.post("/sign-out", openapi_extra=openapi_form_body(), **known)(sign_out)
-    app.get("/welcome/{secret}", response_class=HTMLResponse, **known)(welcome_page)
-    app.post(
+    fields = form_body("name", "password", name="Account", password="Its password")  # noqa: S106
+    app.post("/sign-in", openapi_extra=fields, **_redirecting(_SIGNED_IN), **known)(sign_in)
+    app.post("/sign-out", openapi_extra=form_body(), **_redirecting(_SIGNED_IN), **known)(sign_out)
+    app.get(
         "/welcome/{secret}",
-        openapi_extra=openapi_form_body(name="Of the first account", password="The new one"),  # noqa: S106
+        response_class=HTMLResponse,
+        responses=content_responses(401, "No such link"),
         **known,
-    )(use_welcome_link)
-    app.get("/preferences", **known)(set_preferences)
-    app.get("/account", response_class=HTMLResponse, **known)(account_page)
-    app.post("/account/tokens", openapi_extra=openapi_form_body(label="What it is for"), **known)(
-        make_token
+    )(welcome_page)
+    fields = form_body("password", name="Of the first account", password="The new one")  # noqa: S106
+    app.post("/welcome/{secret}", openapi_extra=fields, **_redirecting(_SIGNED_IN), **known)(
+        use_welcome_link
     )
-    app.post("/account/tokens/{digest}/drop", openapi_extra=openapi_form_body(), **known)(
-        drop_token
-    )
-    app.get("/accounts", response_class=HTMLResponse, **known)(accounts_page)
-    fields = openapi_form_body(name="Of the new account", roles="Its roles, joined by commas")
-    app.post("/accounts", openapi_extra=fields, **known)(make_account)
-    app.post(
-        "/accounts/{name}/roles", openapi_extra=openapi_form_body(roles="All its roles"), **known
-    )(set_roles)
-    app.post("/accounts/{name}/link", openapi_extra=openapi_form_body(), **known)(make_link)
-    app.post("/accounts/{name}/close", openapi_extra=openapi_form_body(), **known)(close_account)
+
+
+def _redirecting(responses: Responses) -> dict[str, Any]:
+    """Return what FastAPI needs to know of an address that always sends a browser on."""
+    return {"status_code": 303, "response_class": RedirectResponse, "responses": responses}
 
 
 def sign_in_page(request: Request, context: AnyContext, next: str = "/") -> Response:  # noqa: A002

@@ -11,18 +11,27 @@ from commonwatt.core.identifiers import OPERATOR_NAME
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.errors import ParameterError
+from commonwatt.web.openapi import NodeActionData, form_body, redirect_responses
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
-from commonwatt.web.routes.account import openapi_form_body
 
 
 def add_routes(app: FastAPI) -> None:
     """Add what is done to nodes."""
-    fields = openapi_form_body(
-        act="drain or resume", node="Name of the node", reason="Why, for the record"
+    fields = form_body(
+        "act",
+        "node",
+        act="drain or resume",
+        node="Name of the node",
+        reason="Why, for the record",
     )
     known: dict[str, Any] = {"tags": ["cluster"], "openapi_extra": fields}
-    app.post("/cluster/nodes", **known)(drain_or_resume_node)
+    app.post(
+        "/cluster/nodes",
+        response_model=NodeActionData,
+        responses=redirect_responses("To the page of the cluster"),
+        **known,
+    )(drain_or_resume_node)
 
 
 def drain_or_resume_node(

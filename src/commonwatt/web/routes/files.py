@@ -12,6 +12,7 @@ from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import services_of
 from commonwatt.web.errors import PageNotFoundError
+from commonwatt.web.openapi import HealthData
 from commonwatt.web.static import static_asset
 
 
@@ -19,7 +20,12 @@ def add_routes(app: FastAPI) -> None:
     """Add the addresses of files and health."""
     # Open to strangers, as the page of sign-in needs its styles.
     app.get("/static/{name:path}", include_in_schema=False)(static_file)
-    app.get("/health", tags=["server"], summary="Whether store and database answer")(console_health)
+    app.get(
+        "/health",
+        tags=["server"],
+        summary="Whether store and database answer",
+        response_model=HealthData,
+    )(console_health)
 
 
 def static_file(request: Request, name: str) -> Response:

@@ -13,8 +13,8 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
+from commonwatt.web.openapi import IncidentDutiesData, form_body, redirect_responses
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
-from commonwatt.web.routes.account import openapi_form_body
 
 # A code and no sentence: free text about an incident soon holds a name or a date of birth, and the
 # ledger never forgets.
@@ -34,13 +34,24 @@ def add_routes(app: FastAPI) -> None:
     """Add what is done about models."""
     known: dict[str, Any] = {"tags": ["models"]}
     app.get("/models/dossier", response_class=HTMLResponse, **known)(model_dossier)
-    fields = openapi_form_body(
+    fields = form_body(
+        "deployment",
+        "severity",
+        "jurisdiction",
+        "code",
         deployment="Name of the deployment",
         severity="public-health-threat, death, serious or other",
         jurisdiction="Whose clock runs, such as hk",
         code="What happened, as a code; never a value of a person",
     )
-    app.post("/models/incidents", openapi_extra=fields, **known)(report_model_incident)
+    app.post(
+        "/models/incidents",
+        status_code=201,
+        response_model=IncidentDutiesData,
+        responses=redirect_responses("To the page of models"),
+        openapi_extra=fields,
+        **known,
+    )(report_model_incident)
 
 
 def model_dossier(context: SignedInContext, version: VersionName) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +12,7 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import AnyContext, local_redirect_path, set_session_cookie
 from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider, PendingSignIn
 from commonwatt.web.errors import PageNotFoundError
+from commonwatt.web.openapi import content_responses, redirect_responses
 
 COOKIE: Final = "oidc"
 Short = Annotated[str, Query(max_length=2000)]
@@ -21,8 +22,19 @@ def add_routes(app: FastAPI) -> None:
     """Add the two steps; the provider is asked only when somebody signs in with it."""
     # A console whose provider is away still starts and lets people in by password.
     app.state.provider = OidcProvider(app.state.services.settings)
-    app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start_oidc_sign_in)
-    app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(finish_oidc_sign_in)
+    known: dict[str, Any] = {
+        "tags": ["accounts"], "status_code": 303, "response_class": RedirectResponse,
+    }  # fmt: skip
+    app.get(
+        "/oidc/start", name="oidc_start", responses=redirect_responses("To the provider"), **known
+    )(start_oidc_sign_in)
+    app.get(
+        CALLBACK_PATH,
+        name="oidc_back",
+        responses=redirect_responses("To where the visitor wanted to go")
+        | content_responses(401, "The provider's answer does not hold"),
+        **known,
+    )(finish_oidc_sign_in)
 
 
 def start_oidc_sign_in(request: Request, context: AnyContext, next: Short = "/") -> Response:  # noqa: A002

@@ -5,27 +5,41 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
 
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import SignedInContext, requested_theme
 from commonwatt.web.cache import TableQuery
-from commonwatt.web.errors import ForbiddenError, PageNotFoundError
+from commonwatt.web.client import PageData, RowsData
+from commonwatt.web.errors import ForbiddenError, PageNotFoundError, StillMadeError
+from commonwatt.web.openapi import HTML, Responses, content_responses, file_responses
 from commonwatt.web.page_view import PageView, TableListing
 from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
-from commonwatt.web.render import chart_json, page_html, permanent_address, table_html
+from commonwatt.web.render import (
+    chart_json,
+    page_html,
+    permanent_address,
+    render_console_template,
+    table_html,
+)
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
 
-if TYPE_CHECKING:
-    import polars as pl
-
 _Answer = Callable[..., Response]
+_WAITING_ID: Final = "page-waiting"  # as `waiting.html` calls it
+_CSV_FORM, _PARQUET_FORM = "csv", "parquet"
 NAME: Final = InPath(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)
 First = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows passed over.")]
 Count = Annotated[int, Query(ge=1, le=1000, description="Rows wanted.")]
@@ -34,12 +48,6 @@ Ordered = Annotated[
 ]
 Searched = Annotated[str, Query(max_length=80, description="Column of text that is searched.")]
 Starts = Annotated[str, Query(max_length=100, description="How its values must begin.")]
-FAULTS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"description": "Nobody is signed in"},
-    403: {"description": "No role of who asks may see this"},
-    404: {"description": "No such page, table, chart or run"},
-    422: {"description": "A parameter is out of bounds"},
-}
 
 
 def add_routes(app: FastAPI) -> None:
@@ -70,47 +78,46 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
     # Not part of OpenAPI, which lets names that begin with x- be added.
     may = {"x-roles": sorted(ACTION_ROLES[page.action])}
-    common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
     parameters = [parameter.openapi_schema() for parameter in page.parameters]
 
     def add_page_route(
-        path: str, answer: _Answer, name: str, summary: str, kind: type[Response]
+        path: str, answer: _Answer, name: str, summary: str, responses: Responses, model: Any = None
     ) -> None:
         app.get(
             f"/{page.name}{path}",
             name=f"{page.name}_{name}",
             operation_id=f"{page.name}_{name}",
             summary=summary,
-            response_class=kind,
+            # The kinds of content stand in `responses`, but for JSON, whose form is the model's.
+            response_class=_Json if model else Response,
+            response_model=model,
+            responses=responses,
             openapi_extra={"parameters": parameters, **may},
-            **common,
+            tags=[page.name],
         )(answer)
 
-    add_page_route("", _page_html_route(page), "html", f"{page.title}: the page", HTMLResponse)
-    add_page_route(".json", _page_json_route(page), "json", f"{page.title}: its data", _Json)
+    title, shown = page.title, content_responses(200, "The page", HTML)
+    shown |= content_responses(202, "The page is being made; ask again", HTML)
+    add_page_route("", _page_html_route(page), "html", f"{title}: the page", shown)
+    add_page_route(".json", _page_json_route(page), "json", f"{title}: its data", {}, PageData)
+    charts, tables = "/charts/{chart}.json", "/tables/{table}"
     add_page_route(
-        "/charts/{chart}.json", _page_chart_route(page), "chart", "A chart as it is drawn", _Json
+        charts, _page_chart_route(page), "chart", "A chart as it is drawn", {}, dict[str, Any]
     )
-    add_page_route(
-        "/tables/{table}.csv", _page_table_file_route(page, "csv"), "csv", "A whole table", _Csv
-    )
-    add_page_route(
-        "/tables/{table}.parquet",
-        _page_table_file_route(page, "parquet"),
-        "parquet",
-        "A whole table",
-        _Parquet,
-    )
-    add_page_route(
-        "/tables/{table}.json", _page_table_json_route(page), "rows", "Some rows of a table", _Json
-    )
-    add_page_route(
-        "/tables/{table}", _page_table_html_route(page), "table", "A table to read", HTMLResponse
-    )
+    for form, kind in ((_CSV_FORM, _Csv), (_PARQUET_FORM, _Parquet)):
+        answer, files = _page_table_file_route(page, form), file_responses(kind.media_type)
+        add_page_route(f"{tables}.{form}", answer, form, "A whole table", files)
+    rows = _page_table_json_route(page)
+    add_page_route(f"{tables}.json", rows, "rows", "Some rows of a table", {}, RowsData)
+    add_page_route(tables, _page_table_html_route(page), "table", "A table to read", shown)
 
 
-class _Json(Response):
-    media_type = "application/json"
+class _Json(JSONResponse):
+    """JSON that is text already; FastAPI types an answer of this class only."""
+
+    def render(self, content: str) -> bytes:
+        """Return the text's bytes."""
+        return content.encode()
 
 
 class _Csv(Response):
@@ -132,10 +139,27 @@ def _page_values_and_view(
 
 def _page_html_route(page: Page) -> Callable[..., Response]:
     def answer_page_html(request: Request, context: SignedInContext) -> Response:
-        values, view = _page_values_and_view(request, page, context)
+        context = _with_patience_of_page(context)
+        try:
+            values, view = _page_values_and_view(request, page, context)
+        except StillMadeError:
+            return _waiting_page_response(request, page, context)
+        if request.headers.get("hx-target") == _WAITING_ID:
+            # The waiting page asked: it is loaded anew, whole, with the scripts of this page.
+            return Response(headers={"hx-refresh": "true"}, media_type=HTML)
         return HTMLResponse(page_html(context, page, values, view, requested_theme(request)))
 
     return answer_page_html
+
+
+def _with_patience_of_page(context: RequestContext) -> RequestContext:
+    return replace(context, patience_s=context.services.settings.patience_s)
+
+
+def _waiting_page_response(request: Request, page: Page, context: RequestContext) -> Response:
+    """Return the page that says that its contents are being made, and asks for them again."""
+    theme = requested_theme(request)
+    return HTMLResponse(render_console_template(context, "waiting.html", theme, page=page), 202)
 
 
 def _page_json_route(page: Page) -> Callable[..., Response]:
@@ -164,6 +188,7 @@ def page_data(
                 "label": context.translate(fact.label),
                 "value": fact.value,
                 "note": context.translate(fact.note or ""),
+                "extent": context.translate(fact.extent or ""),
             }
             for fact in view.facts
         ],
@@ -216,7 +241,11 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        values, listing = _page_values_and_listing(request, page, context, table)
+        context = _with_patience_of_page(context)
+        try:
+            values, listing = _page_values_and_listing(request, page, context, table)
+        except StillMadeError:
+            return _waiting_page_response(request, page, context)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
         return HTMLResponse(
             table_html(context, page, values, listing, ask, requested_theme(request))
@@ -260,27 +289,28 @@ def _page_table_file_route(page: Page, form: str) -> Callable[..., Response]:
 def _table_file_response(
     context: RequestContext, page: Page, listing: TableListing, form: str
 ) -> Response:
-    """Return a whole table as a file; a run's own file is sent as it lies there."""
+    """Return a whole table as a file; a run's own Parquet is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
-    kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
+    if form == _CSV_FORM:
+        csv = context.services.cache.spreadsheet_csv(listing.rows)
+        if isinstance(csv, bytes):
+            return _downloaded_bytes_response(csv, _Csv.media_type, name)
+        return FileResponse(csv, media_type=_Csv.media_type, filename=name)
     parts = listing.rows.key.split("/")
     # Keys of this form are made by `RunCatalogue.rows` alone, so id and table come from a manifest
     # and not from the address.
     if parts[0] == "run" and len(parts) == 3:
         path = context.services.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
         if path.is_file():
-            return FileResponse(path, media_type=kind, filename=name)
-    frame = context.services.cache.load_frame(listing.rows)
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(_download_bytes_of_table(frame, form), 200, headers, kind)
-
-
-def _download_bytes_of_table(frame: pl.DataFrame, form: str) -> bytes:
-    if form == "csv":
-        return frame.write_csv().encode()
+            return FileResponse(path, media_type=_Parquet.media_type, filename=name)
     buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
+    context.services.cache.load_frame(listing.rows).write_parquet(buffer)
+    return _downloaded_bytes_response(buffer.getvalue(), _Parquet.media_type, name)
+
+
+def _downloaded_bytes_response(content: bytes, media_type: str, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, 200, headers, media_type)
 
 
 def _json_response(data: dict[str, Any]) -> Response:

@@ -15,9 +15,16 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
+from commonwatt.web.openapi import (
+    BYTES,
+    OutputStateData,
+    content_responses,
+    file_responses,
+    form_body,
+    redirect_responses,
+)
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
-from commonwatt.web.routes.account import openapi_form_body
 
 ProjectName = Annotated[
     str,
@@ -36,12 +43,30 @@ def add_routes(app: FastAPI) -> None:
     """Add what is done to an output."""
     known: dict[str, Any] = {"tags": ["rooms"]}
     base = "/rooms/{room}/outputs/{output}"
-    app.get(f"{base}/bytes", response_class=Response, **known)(output_bytes_response)
-    fields = openapi_form_body(approve='"yes" or "no"')
-    app.post(f"{base}/vote", openapi_extra=fields, **known)(vote_on_output)
-    app.post(f"{base}/release", openapi_extra=openapi_form_body(), **known)(release_output)
-    reasons = openapi_form_body(reason="Why, as `sandbox project recall --because` lists it")
-    app.post(f"{base}/recall", openapi_extra=reasons, **known)(recall_output)
+    kinds = (*_KINDS.values(), _PICTURE, BYTES)
+    app.get(
+        f"{base}/bytes",
+        response_class=Response,
+        # Text of a project is JSON as its programs wrote it, of whatever form.
+        responses=content_responses(200, "The bytes", *kinds, schema={})
+        | content_responses(409, "There is no such output"),
+        **known,
+    )(output_bytes_response)
+    stated: dict[str, Any] = known | {
+        "response_model": OutputStateData,
+        "responses": redirect_responses("To the page of the project"),
+    }
+    fields = form_body("approve", approve='"yes" or "no"')
+    app.post(f"{base}/vote", openapi_extra=fields, **stated)(vote_on_output)
+    app.post(
+        f"{base}/release",
+        response_class=FileResponse,
+        responses=file_responses(BYTES),
+        openapi_extra=form_body(),
+        **known,
+    )(release_output)
+    reasons = form_body("reason", reason="Why, as `sandbox project recall --because` lists it")
+    app.post(f"{base}/recall", openapi_extra=reasons, **stated)(recall_output)
 
 
 def output_bytes_response(context: SignedInContext, room: ProjectName, output: Output) -> Response:

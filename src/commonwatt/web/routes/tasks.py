@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
@@ -10,19 +10,30 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 import commonwatt.web.tasks.supervisor as works
 from commonwatt.core.messages import Message
+from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme
+from commonwatt.web.client import TaskData
 from commonwatt.web.errors import PageNotFoundError
-from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
+from commonwatt.web.openapi import (
+    HTML,
+    LoadData,
+    file_responses,
+    form_body,
+    redirect_responses,
+)
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
-from commonwatt.web.routes.account import openapi_form_body
 from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
 
 TaskId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 RunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
-KindName = Annotated[str, InPath(pattern="^[a-z][a-z-]*$", max_length=40)]
+# OpenAPI knows an address by its form alone, so what is started and what is followed at
+# `/works/…` have one name there.
+_WORK: Final = "work"
+FollowedTaskId = Annotated[str, InPath(alias=_WORK, pattern="^[0-9a-f]{12}$")]
+KindName = Annotated[str, InPath(alias=_WORK, pattern="^[a-z][a-z-]*$", max_length=40)]
 
 LOAD_CHART = Chart(
     name="load",
@@ -38,16 +49,33 @@ LOAD_CHART = Chart(
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of works."""
     known: dict[str, Any] = {"tags": ["works"]}
-    app.get("/works", **known)(list_newest_tasks)
+    followed = redirect_responses("To the page of the run that was started")
+    app.get("/works", response_model=list[TaskData], **known)(list_newest_tasks)
     app.post(
-        "/works/{kind}", openapi_extra=openapi_form_body(**_task_parameter_meanings()), **known
+        "/works/{work}",
+        status_code=201,
+        response_model=TaskData,
+        responses=followed,
+        openapi_extra=form_body(**_task_parameter_meanings()),
+        **known,
     )(start_console_task)
-    app.get("/works/{work_id}", response_class=HTMLResponse, **known)(task_page)
-    app.get("/works/{work_id}/state", **known)(task_state)
-    app.get("/works/{work_id}/feed", **known)(task_load_samples)
-    app.get("/works/{work_id}/chart", **known)(task_load_chart)
-    app.post("/works/{work_id}/stop", openapi_extra=openapi_form_body(), **known)(stop_console_task)
-    app.get("/runs/{run_id}/report", response_class=FileResponse, tags=["runs"])(run_report_file)
+    app.get("/works/{work}", response_class=HTMLResponse, **known)(task_page)
+    app.get("/works/{work_id}/state", response_model=TaskData, **known)(task_state)
+    app.get("/works/{work_id}/feed", response_model=LoadData, **known)(task_load_samples)
+    app.get("/works/{work_id}/chart", response_model=dict[str, Any], **known)(task_load_chart)
+    app.post(
+        "/works/{work_id}/stop",
+        response_model=TaskData,
+        responses=followed,
+        openapi_extra=form_body(),
+        **known,
+    )(stop_console_task)
+    app.get(
+        "/runs/{run_id}/report",
+        response_class=FileResponse,
+        responses=file_responses(HTML),
+        tags=["runs"],
+    )(run_report_file)
 
 
 def _task_parameter_meanings() -> dict[str, str]:
@@ -97,7 +125,7 @@ def start_console_task(
     return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)), 201)
 
 
-def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
+def task_page(request: Request, context: SignedInContext, work_id: FollowedTaskId) -> Response:
     """Return the page of a work, which follows it until it is over."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     work = works.find_console_task(context.services, work_id)
@@ -111,6 +139,7 @@ def task_page(request: Request, context: SignedInContext, work_id: TaskId) -> Re
         work=work,
         messages=messages,
         kind=KINDS[work.kind],
+        title=works.task_title_message(work),
         states=TASK_STATE_NAMES,
         load=LOAD_CHART,
     )
@@ -137,12 +166,13 @@ def task_load_samples(
 
 def task_load_chart(context: SignedInContext, work_id: TaskId) -> Response:
     """Return how the live chart is drawn."""
-    from commonwatt.web.chart_data import console_chart_data
+    from commonwatt.report.charts.points import chart_points
     from commonwatt.web.render import empty_page_chart_frame
 
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     works.find_console_task(context.services, work_id)
-    return JSONResponse(console_chart_data(LOAD_CHART, empty_page_chart_frame(), context.language))
+    points = chart_points(LOAD_CHART, empty_page_chart_frame(), context.language)
+    return JSONResponse(points.as_data())
 
 
 def stop_console_task(

@@ -1,5 +1,5 @@
-// Charts come alive: each stands on the page as SVG from the server and is drawn again,
-// with a pointer that reads values, once it is about to be seen. Without this script,
+// Long series come alive: each stands on the page as SVG from the server and is drawn again,
+// with a pointer that reads values and a way to zoom, once it is about to be seen. Without this script,
 // and in print, the SVG stays. Colours are those of the styles, so dark mode follows.
 
 const assets = document.getElementById("console-script").dataset;
@@ -25,8 +25,6 @@ const alpha = (hex, share) => hex + Math.round(share * 255).toString(16).padStar
 const round = (v) => (Math.abs(v) >= 1000 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(4)));
 const said = (data) => (v) => (v == null ? "–" : data.unit === "%" ? `${+(v * 100).toPrecision(4)}%` : `${round(v)}${data.unit ? ` ${data.unit}` : ""}`);
 
-const LONG = new Set(["lines", "areas", "live"]);
-
 // uPlot: long series over a number, and live ones.
 function longOptions(data, box) {
   const ink = colour("--soft");
@@ -39,16 +37,20 @@ function longOptions(data, box) {
     stroke: series(i),
     width: areas ? 1 : 1.6,
     fill: areas ? alpha(series(i), 0.8) : undefined,
+    paths: data.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
     points: { show: false },
     value: (_, v, k, at) => value(areas && k > 1 && v != null ? v - data.series[k - 2].values[at] : v),
   }));
-  if (data.line) lines.push({ label: data.line.label, stroke: colour("--ink"), width: 1.3, dash: [5, 4], points: { show: false }, value: (_, v) => value(v) });
+  if (data.line) lines.push({ label: data.line.label, stroke: colour("--ink"), width: 1.3, dash: [5, 4], paths: data.step ? uPlot.paths.stepped({ align: 1 }) : undefined, points: { show: false }, value: (_, v) => value(v) });
+  // The zone of the server's own times, which stand on the same page; never the browser's.
+  const zone = document.documentElement.dataset.timeZone;
   return {
     width: box.clientWidth,
     height: 270,
+    tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), zone),
     scales: { x: { time: data.form === "live" }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.04 || 1] } },
     axes: [{ ...axis, size: 28, gap: 4, label: data.x_label || undefined, labelSize: 16, labelGap: 0, labelFont: "11px system-ui, sans-serif" }, { ...axis, size: 56 }],
-    series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString() : round(v)) }, ...lines],
+    series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString(document.documentElement.lang, { timeZone: zone }) : round(v)) }, ...lines],
     bands: areas ? data.series.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
     cursor: { drag: { x: true, y: false } },
     legend: { show: false },
@@ -94,71 +96,19 @@ function drawLive(data, box, feed) {
   return () => { clearInterval(timer); plot.destroy(); };
 }
 
-// ECharts: everything by name.
-function namedOptions(data) {
-  const soft = colour("--soft"), grid = colour("--grid"), ink = colour("--ink"), value = said(data);
-  const flat = ["bars", "ranges", "points"].includes(data.form);
-  const font = { color: soft, fontSize: 11, fontFamily: "system-ui, sans-serif" };
-  const names = { type: "category", data: data.x, axisLabel: { ...font, hideOverlap: true, width: 200, overflow: "truncate" }, axisTick: { show: false }, axisLine: { lineStyle: { color: grid } }, inverse: flat };
-  const free = ["fan", "ranges", "points"].includes(data.form);
-  const values = {
-    type: data.logarithmic ? "log" : "value", scale: free, axisLabel: { ...font, formatter: (v) => (data.unit === "%" ? `${+(v * 100).toPrecision(3)}%` : round(v)) },
-    splitLine: { lineStyle: { color: grid } }, name: flat ? data.x_label : "", nameLocation: "middle", nameGap: 26, nameTextStyle: font,
-  };
-  const options = {
-    animation: false, aria: { enabled: false }, textStyle: { fontFamily: "system-ui, sans-serif" },
-    grid: { left: 8, right: 20, top: 12, bottom: 30, containLabel: true },
-    tooltip: { renderMode: "richText", trigger: data.form === "heat" ? "item" : "axis", axisPointer: { type: "shadow", shadowStyle: { color: alpha(colour("--s6"), 0.12) } }, backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: ink, fontSize: 12 }, valueFormatter: value, confine: true },
-    xAxis: flat ? values : names, yAxis: flat ? names : values,
-  };
-  options.series = data.series.flatMap((one, i) => marks(data, one, i, value));
-  if (data.line) options.series.push({ type: "line", name: data.line.label, data: data.line.values, symbol: "none", lineStyle: { color: ink, type: "dashed", width: 1.4 }, itemStyle: { color: ink } });
-  if (data.form === "heat") heat(options, data, font, value);
-  return options;
-}
-
-function marks(data, one, i, value) {
-  const tone = series(i);
-  const bar = { type: "bar", name: one.label, data: one.values, stack: "all", barMaxWidth: data.form === "bars" ? 18 : 56, itemStyle: { color: tone } };
-  if (data.form === "bars" || data.form === "columns") return [bar];
-  const dot = { type: "scatter", name: one.label, data: one.values, symbolSize: 10, itemStyle: { color: tone }, z: 3 };
-  if (data.form === "points" || !one.low) {
-    return data.form === "fan" ? [{ type: "line", name: one.label, data: one.values, symbol: "none", lineStyle: { color: tone, width: 2 }, itemStyle: { color: tone } }] : [dot];
+// Which colour stands for what: the drawing that is replaced carried it.
+function legend(data) {
+  const list = document.createElement("ul");
+  list.className = "legend";
+  const entries = data.series.map((one, i) => [`s${i % 9}`, one.label]);
+  if (data.line) entries.push(["dashed", data.line.label]);
+  for (const [kind, label] of entries) {
+    const item = document.createElement("li"), swatch = document.createElement("span");
+    swatch.className = `swatch ${kind}`;
+    item.append(swatch, label);
+    list.append(item);
   }
-  const base = one.low.map((low, k) => (low == null ? null : Math.min(low, one.high[k])));
-  const span = one.low.map((low, k) => (low == null ? null : Math.abs(one.high[k] - low)));
-  const clear = { color: "transparent" };
-  const tip = { valueFormatter: (v) => value(v) };
-  if (data.form === "fan") {
-    const hidden = { type: "line", stack: `band${i}`, symbol: "none", lineStyle: { opacity: 0 }, tooltip: { show: false }, silent: true };
-    return [
-      { ...hidden, data: base }, { ...hidden, data: span, areaStyle: { color: tone, opacity: 0.16 } },
-      { type: "line", name: one.label, data: one.values, symbol: "none", lineStyle: { color: tone, width: 2 }, itemStyle: { color: tone }, tooltip: tip },
-    ];
-  }
-  return [
-    { type: "bar", stack: `range${i}`, data: base, itemStyle: clear, barWidth: 12, tooltip: { show: false }, silent: true },
-    { type: "bar", stack: `range${i}`, data: span, itemStyle: { color: tone, opacity: 0.42, borderRadius: 2 }, barWidth: 12, tooltip: { show: false } }, dot,
-  ];
-}
-
-function heat(options, data, font, value) {
-  options.yAxis = { type: "category", data: data.y, axisLabel: font, axisTick: { show: false } };
-  options.series = [{ type: "heatmap", data: data.series[0].cells, name: data.series[0].label }];
-  const most = Math.max(...data.series[0].cells.map((cell) => cell[2] ?? 0));
-  options.visualMap = { show: false, min: 0, max: most || 1, inRange: { color: [colour("--tint"), colour("--s0")] } };
-  options.tooltip.formatter = (p) => `${data.x[p.value[0]]} · ${data.y[p.value[1]]}: ${value(p.value[2])}`;
-}
-
-function drawNamed(data, box) {
-  const flat = ["bars", "ranges", "points"].includes(data.form);
-  const high = flat ? Math.max(120, 30 * data.x.length + 56) : data.form === "heat" ? Math.max(160, 26 * data.y.length + 50) : 280;
-  box.style.height = `${high}px`;
-  const plot = echarts.init(box);
-  plot.setOption(namedOptions(data));
-  const watch = new ResizeObserver(() => plot.resize());
-  watch.observe(box);
-  return () => { watch.disconnect(); plot.dispose(); };
+  return list;
 }
 
 async function draw(figure) {
@@ -166,17 +116,17 @@ async function draw(figure) {
   const answer = await fetch(figure.dataset.src, { headers: { accept: "application/json" } });
   if (!answer.ok) return;
   const data = await answer.json();
-  const long = LONG.has(data.form);
-  await load(long ? assets.uplot : assets.echarts);
-  const still = plot.querySelector("svg");
+  await load(assets.uplot);
+  const still = [...plot.childNodes];
   const box = document.createElement("div");
   box.className = "live";
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", `${data.title}. ${data.caption}`);
+  box.setAttribute("aria-label", `${data.heading} ${data.caption}`);
   plot.replaceChildren(box);
-  if (long) plot.insertAdjacentHTML("afterend", '<p class="readout" aria-hidden="true"></p>');
+  if (data.series.length > 1 || data.line) plot.before(legend(data));
+  plot.insertAdjacentHTML("afterend", '<p class="readout" aria-hidden="true"></p>');
   const entry = { plot, still, redraw: null, end: null };
-  entry.redraw = () => { entry.end?.(); box.replaceChildren(); entry.end = data.form === "live" ? drawLive(data, box, plot.dataset.feed) : long ? drawLong(data, box) : drawNamed(data, box); };
+  entry.redraw = () => { entry.end?.(); box.replaceChildren(); entry.end = data.form === "live" ? drawLive(data, box, plot.dataset.feed) : drawLong(data, box); };
   entry.redraw();
   drawings.add(entry);
   figure.dataset.drawn = "";
@@ -192,8 +142,8 @@ const seen = new IntersectionObserver((entries) => {
 document.querySelectorAll("figure.chart[data-src]").forEach((figure) => seen.observe(figure));
 
 // Paper gets the drawing without script, which fits any width.
-addEventListener("beforeprint", () => drawings.forEach((one) => { if (one.still) { one.box = one.plot.firstChild; one.plot.replaceChildren(one.still); } }));
-addEventListener("afterprint", () => drawings.forEach((one) => { if (one.still && one.box) one.plot.replaceChildren(one.box); }));
+addEventListener("beforeprint", () => drawings.forEach((one) => { if (one.still.length) { one.box = one.plot.firstChild; one.plot.replaceChildren(...one.still); } }));
+addEventListener("afterprint", () => drawings.forEach((one) => { if (one.still.length && one.box) one.plot.replaceChildren(one.box); }));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawings.forEach((one) => one.redraw()));
 
 // A slider says its value while it moves, and the page follows when it is let go.

@@ -37,15 +37,19 @@ class TaskKind:
     parameters: tuple[PageParameter, ...]
     run: Callable[[Path, Mapping[str, str], ReportProgress], str]
 
-    def checked_parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
+    def checked_parameters(self, parameters: Mapping[str, str], store: Path) -> dict[str, str]:
         """Return the parameters of a work, checked.
+
+        Args:
+            parameters: What was asked for.
+            store: Folder of the run store, where programmes lie that were handed in.
 
         Raises:
             ParameterError: One is out of bounds or not of the form.
         """
         given_text = dict(parse_page_values(self.parameters, parameters).given_text)
         for parameter in self.parameters:
-            known = [value for value, _ in parameter.options(None)] if parameter.options else None
+            known = [value for value, _ in parameter.options(store)] if parameter.options else None
             if known is not None and given_text[parameter.name] not in known:
                 names = Message("one of {names}", {"names": ", ".join(known)})
                 raise ParameterError(parameter.name, wanted=names)
@@ -72,10 +76,40 @@ def parse_console_what_if_changes(text: str) -> list[str]:
     return changes
 
 
-def _task_form_programme_options(_: Any) -> Options:
-    from commonwatt.study.programme.reader import shipped_programmes
+def submitted_programmes_folder(store: Path) -> Path:
+    """Return where programmes lie that were handed in at the console."""
+    # Its dot keeps it apart from the runs, of which each is a folder of the store, too.
+    return store / ".programmes"
 
-    return [(name, name.capitalize()) for name in shipped_programmes()]
+
+def task_programme_options(store: Path) -> Options:
+    """Return the programmes that can be run: those that come with the program, then one's own."""
+    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.submitted import submitted_programmes
+
+    shipped = [(name, name.capitalize()) for name in shipped_programmes()]
+    own = submitted_programmes(submitted_programmes_folder(store))
+    return [*shipped, *((each.key, f"{each.title} · {each.key}") for each in own)]
+
+
+def task_programme_title(store: Path, key: str) -> str:
+    """Return what people call a programme of the list."""
+    own = dict(task_programme_options(store))
+    title = own.get(key, key)
+    return str(title).partition(" · ")[0] if "@" in key else key.capitalize()
+
+
+def task_programme_file(store: Path, key: str) -> str | Path:
+    """Return the shipped name or the file that a programme of the list stands for.
+
+    Raises:
+        ProgrammeError: It was handed in, and its files are gone or were changed since.
+    """
+    from commonwatt.study.programme.submitted import find_submitted_programme
+
+    if "@" not in key:
+        return key
+    return find_submitted_programme(submitted_programmes_folder(store), key).path
 
 
 def _run_study_task(store: Path, given: Mapping[str, str], report_progress: ReportProgress) -> str:
@@ -83,7 +117,7 @@ def _run_study_task(store: Path, given: Mapping[str, str], report_progress: Repo
     from commonwatt.study.usecases import run_study
 
     done = run_study(
-        given["programme"],
+        task_programme_file(store, given["programme"]),
         RunStore(store),
         language=given["language"],
         what_if=parse_console_what_if_changes(given["what_if"]),
@@ -101,7 +135,7 @@ def _run_console_job_wait_task(
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 
-    programme = load_programme(given["programme"])
+    programme = load_programme(task_programme_file(store, given["programme"]))
     inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
     report_progress(Message("Simulating {policy}", {"policy": policy.name}))
     quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
@@ -131,7 +165,7 @@ def _run_compare_task(
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.demand import programme_fleet_inputs
 
-    programme = load_programme(given["programme"])
+    programme = load_programme(task_programme_file(store, given["programme"]))
     inputs = programme_fleet_inputs(programme)
     quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
     runs: list[Any] = []
@@ -181,7 +215,7 @@ _PROGRAMME: Final = PageParameter(
     meaning=Message("The programme file that is run."),
     default="harbour",
     kind=ParameterKind.CHOICE,
-    options=_task_form_programme_options,
+    options=task_programme_options,
 )
 
 KINDS: Final[Mapping[str, TaskKind]] = {

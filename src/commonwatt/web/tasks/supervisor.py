@@ -44,10 +44,11 @@ from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
 from commonwatt.processes.identity import parse_process_identity, signal_process_group
 from commonwatt.processes.loop import ProcessWatchLoop, log_process_loop_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
+from commonwatt.runs.titles import run_title_message
 from commonwatt.web.entry_writer import console_entry_time_after_last
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
-from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.kinds import KINDS, task_programme_title
 from commonwatt.web.tasks.lifecycle import (
     MOST_ATTEMPTS,
     TASK_BIRTH,
@@ -103,12 +104,12 @@ def start_task(
     """
     if kind not in KINDS:
         raise PageNotFoundError(kind[:40], found=Message("no such kind of run"))
-    parameters = KINDS[kind].checked_parameters(given_parameters)
+    parameters = KINDS[kind].checked_parameters(given_parameters, services.settings.store)
     work_id = secrets.token_hex(6)
     row = {
         "work_id": work_id,
         "kind": kind,
-        "title": parameters.get("programme", kind).capitalize(),
+        "title": task_programme_title(services.settings.store, parameters["programme"]),
         "parameters": json.dumps(parameters),
         "account": account,
         "state": TaskState.WAITING.value,
@@ -123,6 +124,11 @@ def start_task(
         body = {"kind": kind, "by": account, "parameters": parameters}
         _make_task_move(services, tx, work_id, None, TaskState.WAITING, 0, row, body, now)
     return work_id
+
+
+def task_title_message(task: Task) -> Message:
+    """Return what people call a work, with what a what-if changes."""
+    return run_title_message(task.title, task.parameters)
 
 
 def stop_task(services: Services, task_id: str, account: str, *, now: datetime) -> None:

@@ -30,24 +30,35 @@ def highest_bit_of_simulator_word(word: int) -> int:
     return 63 - leading_zeros(word)
 
 
-def empty_job_queue_bitset_and_floors(size: int) -> tuple[I64, I64]:
-    """Return an empty set over 0..size-1 as a tower of words, and where its floors begin.
+def empty_job_queue_bitsets_and_floors(sizes: list[int]) -> tuple[I64, I64]:
+    """Return empty sets over 0..size-1 as towers of words, and where their floors begin.
 
     Each bit of a floor says whether a word of the floor below holds anything, so
-    that the least member is found in as many steps as there are floors.
+    that the least member is found in as many steps as there are floors. All towers have as
+    many floors as the highest needs.
 
-    >>> words, floors = empty_job_queue_bitset_and_floors(5000)
+    >>> words, floors = empty_job_queue_bitsets_and_floors([5000, 64])
     >>> len(words), floors.tolist()
-    (82, [0, 79, 81, 82])
+    (85, [[0, 79, 81, 82], [82, 83, 84, 85]])
     """
-    floors = [0]
-    words = max(-(-size // 64), 1)
-    while True:
-        floors.append(floors[-1] + words)
-        if words == 1:
-            break
-        words = -(-words // 64)
-    return np.zeros(floors[-1], np.int64), np.array(floors, np.int64)
+    heights = [_words_by_floor(size) for size in sizes]
+    most = max(len(words) for words in heights)
+    begins = [0]
+    rows: list[list[int]] = []
+    for words in heights:
+        row = [begins[-1]]
+        for count in words + [1] * (most - len(words)):
+            row.append(row[-1] + count)
+        rows.append(row)
+        begins.append(row[-1])
+    return np.zeros(begins[-1], np.int64), np.array(rows, np.int64)
+
+
+def _words_by_floor(size: int) -> list[int]:
+    words = [max(-(-size // 64), 1)]
+    while words[-1] > 1:
+        words.append(-(-words[-1] // 64))
+    return words
 
 
 @njit(bare=True, hot=True)

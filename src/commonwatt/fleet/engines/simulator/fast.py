@@ -10,15 +10,16 @@ import numpy.typing as npt
 from commonwatt.core.errors import TraceError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES
+from commonwatt.fleet.domain.policies.order import fair_share
 from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.simulator.bits import empty_job_queue_bitset_and_floors
 from commonwatt.fleet.engines.simulator.estimates import empty_runtime_estimates
 from commonwatt.fleet.engines.simulator.gangs import HeldPlaces
 from commonwatt.fleet.engines.simulator.identities import check_simulation_law
 from commonwatt.fleet.engines.simulator.kernel import (
     BITS,
+    BY_SHARE,
     EASY,
     FAULTS,
     MODE,
@@ -30,6 +31,11 @@ from commonwatt.fleet.engines.simulator.kernel import (
     replay_kernel,
 )
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_node_sets
+from commonwatt.fleet.engines.simulator.queues import (
+    WaitingQueues,
+    empty_queue_of_all_jobs,
+    empty_queues_by_tenant,
+)
 from commonwatt.fleet.engines.simulator.releases import idle_fleet_releases
 from commonwatt.fleet.engines.simulator.setup import ReplaySetup, initial_queue_state
 from commonwatt.fleet.engines.simulator.shapes import (
@@ -44,7 +50,10 @@ T = TypeVar("T", bound=np.generic)
 
 def can_replay_fast(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs at once."""
-    return setup.policy.order.fixed and can_compiled_kernel_replay_ranked_jobs(setup)
+    order = setup.policy.order
+    return (order.fixed or order is fair_share.POLICY) and can_compiled_kernel_replay_ranked_jobs(
+        setup
+    )
 
 
 def can_compiled_kernel_replay_ranked_jobs(setup: ReplaySetup) -> bool:
@@ -52,7 +61,7 @@ def can_compiled_kernel_replay_ranked_jobs(setup: ReplaySetup) -> bool:
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
         # The kernel counts whole GPUs only. CPU and memory keep it out where both jobs and nodes
-        # name them; where either side is silent they bind nothing.
+        # name them; where either side is silent they bind nothing, and nobody has a share of them.
         policy.place.name in WHOLE_GPU_POLICIES
         and policy.backfill.name in ("none", "easy")
         and policy.preempt.name == "none"
@@ -65,20 +74,27 @@ def can_compiled_kernel_replay_ranked_jobs(setup: ReplaySetup) -> bool:
 
 def replay_on_fast_kernel(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup` by the compiled kernel."""
+    work, order = setup.workload, setup.policy.order
+    if order is fair_share.POLICY:
+        queues = empty_queues_by_tenant(
+            work.tenant, len(work.tenant_names), setup.fleet.gpu_capacity_milli
+        )
+        return _checked_replay_kernel_result(setup, queues)
     # Jobs already stand in order of submission: there is nothing to rank.
-    if setup.policy.order.name == "fifo":
-        jobs = np.arange(len(setup.workload))
-        return _checked_replay_kernel_result(setup, jobs, jobs)
+    if order.name == "fifo":
+        jobs = np.arange(len(work))
+        return _checked_replay_kernel_result(setup, empty_queue_of_all_jobs(jobs, jobs))
     return replay_ranked_on_fast_kernel(setup, _queue_order_keys(setup))
 
 
 def replay_ranked_on_fast_kernel(setup: ReplaySetup, keys: I64) -> SimulationResult:
     """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
-    return _checked_replay_kernel_result(setup, *_queue_ranks_and_jobs_by_rank(keys))
+    queue = empty_queue_of_all_jobs(*_queue_ranks_and_jobs_by_rank(keys))
+    return _checked_replay_kernel_result(setup, queue)
 
 
-def _checked_replay_kernel_result(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
-    kernel = _initial_kernel_state(setup, rank, by_rank)
+def _checked_replay_kernel_result(setup: ReplaySetup, queues: WaitingQueues) -> SimulationResult:
+    kernel = _initial_kernel_state(setup, queues)
     replay_kernel(kernel)
     if kernel.note[TOO_LATE]:
         wanted = Message("submissions and run times that fit in a few thousand years")
@@ -89,33 +105,30 @@ def _checked_replay_kernel_result(setup: ReplaySetup, rank: I64, by_rank: I64) -
     return _simulation_result_of_kernel(setup, kernel)
 
 
-def _initial_kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
+def _initial_kernel_state(setup: ReplaySetup, queues: WaitingQueues) -> KernelState:
     work, easy = setup.workload, setup.policy.backfill.name == "easy"
     group = node_groups_of_fleet(setup.fleet)
     shapes = gang_shapes_of_jobs(work, setup.fleet, group)
     sets = idle_node_sets(group, setup.fleet.gpus.astype(np.int64))
-    queue, floors = empty_job_queue_bitset_and_floors(len(work))
     wide_at, places = _wide_gang_place_offsets_by_job_and_count(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
     note = np.zeros(NOTES, np.int64)
     note[PROMISED_TO] = NOBODY
     note[EASY], note[MODE] = easy, setup.policy.place.code
+    note[BY_SHARE] = len(queues.of_job) > 0
     note[BITS] = max(len(work) - 1, 1).bit_length()
     return KernelState(
         submit=work.submit_ms,
         runtime=work.runtime_ms,
         believed=setup.believed_ms,
-        rank=rank,
-        by_rank=by_rank,
         start=np.full(len(work), -1, np.int64),
         shapes=shapes,
         sets=sets,
         held=HeldPlaces(np.full(len(work), -1, np.int64), wide_at, np.zeros(places, np.int64)),
-        queue=queue,
-        floors=floors,
+        queues=queues,
         ends=np.empty(len(work) + 1, np.int64),
         releases=idle_fleet_releases(sets, used=easy),
-        estimates=empty_runtime_estimates(shapes, by_rank, used=easy),
+        estimates=empty_runtime_estimates(shapes, queues, used=easy),
         lean=sets.many.copy(),
         promised=np.zeros(widest, np.int64),
         promised_gpus=np.zeros(widest, np.int64),

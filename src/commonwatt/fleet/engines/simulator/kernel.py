@@ -1,4 +1,4 @@
-"""The compiled event loop for gangs of whole GPUs in an order known at submission.
+"""The compiled event loop for gangs of whole GPUs, in an order known at submission or by share.
 
 Events are taken one at a time: at one instant releases come first, by the job's
 number, then submissions, in the order of the workload; after each event the queue
@@ -24,9 +24,6 @@ from commonwatt.fleet.engines.simulator.bits import (
     NONE,
     ONE,
     ZERO,
-    add_to_job_queue_bitset,
-    drop_from_job_queue_bitset,
-    least_in_job_queue_bitset,
 )
 from commonwatt.fleet.engines.simulator.estimates import (
     Estimates,
@@ -42,6 +39,16 @@ from commonwatt.fleet.engines.simulator.gangs import (
 )
 from commonwatt.fleet.engines.simulator.heap import pop_job_end_off_heap, push_job_end_on_heap
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, set_free_gpus_of_place
+from commonwatt.fleet.engines.simulator.queues import (
+    WaitingQueues,
+    add_gpus_to_share,
+    add_waiting_job,
+    begin_pass_over_queue,
+    drop_waiting_job,
+    first_waiting_job,
+    job_goes_before_other,
+    job_goes_before_other_in_pass,
+)
 from commonwatt.fleet.engines.simulator.releases import (
     Releases,
     add_piece_to_release,
@@ -55,9 +62,9 @@ from commonwatt.fleet.engines.simulator.releases import (
 from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
 # Numbers that change during a replay, by their place in `KernelState.note`.
-ENDING, WAITING, NOW, PROMISED_TO, PROMISED_AT, PROMISES, TOO_LATE, FAULTS = range(8)
-EASY, MODE, BITS = range(8, 11)  # set once
-NOTES = 11
+ENDING, WAITING, NOW, PROMISED_TO, PROMISED_AT, PROMISES, TOO_LATE, FAULTS, REORDERED = range(9)
+EASY, MODE, BITS, BY_SHARE = range(9, 13)  # set once
+NOTES = 13
 NOBODY, NOTHING = NONE, NONE + NONE
 
 
@@ -68,14 +75,11 @@ class KernelState(NamedTuple):
         submit: Submissions [ms], shape (jobs,).
         runtime: Run times [ms], shape (jobs,).
         believed: Run times that the scheduler believes, at least the run time [ms].
-        rank: Place of each job in the queue's order, shape (jobs,).
-        by_rank: Job at each place of that order, shape (jobs,).
         start: Starts [ms], -1 before, shape (jobs,).
         shapes: What the jobs request.
         sets: Free GPUs.
         held: Which places hold which job.
-        queue: Waiting jobs by rank, a tower of words.
-        floors: Floors of that tower.
+        queues: Waiting jobs in order.
         ends: Heap of end times, each packed with its job.
         releases: Earliest times, for EASY.
         estimates: Waiting jobs by shape, for EASY.
@@ -89,14 +93,11 @@ class KernelState(NamedTuple):
     submit: I64
     runtime: I64
     believed: I64
-    rank: I64
-    by_rank: I64
     start: I64
     shapes: GangShapes
     sets: NodeSets
     held: HeldPlaces
-    queue: I64
-    floors: I64
+    queues: WaitingQueues
     ends: I64
     releases: Releases
     estimates: Estimates
@@ -140,28 +141,30 @@ def _job_if_startable_else_queue_it(state: KernelState, job: int) -> int:
     shape, easy = state.shapes.of_job[job], state.note[EASY] == 1
     if shape == NEVER_FITS:
         return NOTHING
-    first = least_in_job_queue_bitset(state.queue, state.floors)
-    ahead = first < 0 or first > state.rank[job]
+    first = first_waiting_job(state.queues)
+    ahead = first < 0 or job_goes_before_other(state.queues, job, first)
     if ahead and gang_fits(state.sets.many, state.sets, state.shapes, shape):
         return job
-    add_to_job_queue_bitset(state.queue, state.floors, state.rank[job])
+    add_waiting_job(state.queues, job)
     state.note[WAITING] += 1
     if easy:
-        set_runtime_estimate(state.estimates, shape, job, state.believed[job])
-        if not ahead:
-            _backfill_job_if_no_delay(state, job, state.by_rank[first])
-    return NOBODY if easy and ahead else NOTHING
+        set_runtime_estimate(state.estimates, job, state.believed[job])
+        if not ahead and state.note[REORDERED] == 0:
+            _backfill_job_if_no_delay(state, job, first)
+            return NOTHING
+    return NOBODY if easy else NOTHING
 
 
 @njit(bare=True, hot=True)
 def _start_waiting_jobs(state: KernelState, first: int) -> None:
     """Start `first`, if it is somebody, and then from the head of the queue what fits."""
     job = first
+    state.note[REORDERED] = 0
     while True:
         if job < 0:
             if state.note[WAITING] == 0:
                 return
-            job = state.by_rank[least_in_job_queue_bitset(state.queue, state.floors)]
+            job = first_waiting_job(state.queues)
             if not gang_fits(state.sets.many, state.sets, state.shapes, state.shapes.of_job[job]):
                 if state.note[EASY] == 1 and state.note[WAITING] > 1:
                     _promise_nodes_to_job(state, job)
@@ -175,10 +178,10 @@ def _start_waiting_jobs(state: KernelState, first: int) -> None:
 
 @njit(bare=True, hot=True)
 def _remove_job_from_queue(state: KernelState, job: int) -> None:
-    drop_from_job_queue_bitset(state.queue, state.floors, state.rank[job])
+    drop_waiting_job(state.queues, job)
     state.note[WAITING] -= 1
     if state.note[EASY] == 1:
-        set_runtime_estimate(state.estimates, state.shapes.of_job[job], job, LATER)
+        set_runtime_estimate(state.estimates, job, LATER)
 
 
 @njit(bare=True, hot=True)
@@ -192,6 +195,7 @@ def _start_job(state: KernelState, job: int) -> None:
         place = node_place_for_one_node_gang(state.sets, state.shapes, shape, state.note[MODE])
         state.held.place[job] = place
         _set_free_gpus_of_place(state, place, state.sets.free[place] - need)
+    add_gpus_to_share(state.queues, job, need)
     state.start[job] = now
     end = now + state.runtime[job]
     # An end too large to share its word with the job's number would come off the heap as another
@@ -223,6 +227,7 @@ def _release_gpus_of_job(state: KernelState, job: int) -> None:
             _set_free_gpus_of_place(state, at, state.sets.free[at] + min(size, need - i * size))
     elif need > 0:
         _set_free_gpus_of_place(state, place, state.sets.free[place] + need)
+    add_gpus_to_share(state.queues, job, -need)
     if state.note[EASY] == 1:
         believed_end = state.start[job] + state.believed[job]
         if believed_end > state.note[NOW]:
@@ -409,15 +414,19 @@ def _backfill_job_if_no_delay(state: KernelState, job: int, first: int) -> None:
 @njit(bare=True)
 def _backfill_waiting_jobs(state: KernelState) -> None:
     """Start, in queue order, every job behind the first that delays no promise."""
+    begin_pass_over_queue(state.queues)
     while True:
-        best, chosen = LATER, NOBODY
+        chosen = NOBODY
         for shape in range(len(state.shapes.need)):
             limit = _longest_backfill_runtime_of_shape(state, shape)
             if limit < 0:
                 continue
-            job = first_waiting_job_within_runtime(state.estimates, shape, limit)
-            if job >= 0 and state.rank[job] < best:
-                best, chosen = state.rank[job], job
+            for kind in range(state.estimates.kind_at[shape], state.estimates.kind_at[shape + 1]):
+                job = first_waiting_job_within_runtime(state.estimates, kind, limit)
+                if job >= 0 and (
+                    chosen < 0 or job_goes_before_other_in_pass(state.queues, job, chosen)
+                ):
+                    chosen = job
         if chosen < 0:
             return
         _start_backfilled_job(state, chosen)
@@ -427,6 +436,9 @@ def _backfill_waiting_jobs(state: KernelState) -> None:
 @njit(bare=True)
 def _start_backfilled_job(state: KernelState, job: int) -> None:
     _remove_job_from_queue(state, job)
+    # A start out of turn adds to its tenant's share: at the next event another may be the first,
+    # and may fit, so that it is not enough to look at the job that comes in.
+    state.note[REORDERED] = state.note[BY_SHARE]
     if state.note[NOW] + state.believed[job] <= state.note[PROMISED_AT]:
         _start_job(state, job)
         return

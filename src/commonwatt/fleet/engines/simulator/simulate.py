@@ -99,14 +99,14 @@ def is_replay_small(
 ) -> bool:
     """Return whether one replay takes plain Python less time than loading the compiler.
 
-    Orders that are not known at submission look at nodes for each job again and again,
-    so that fewer jobs are small there.
+    Orders that rest on predictions are replayed in rounds, and preemption looks at nodes for
+    each job again and again, so that fewer jobs are small there.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
     >>> from commonwatt.fleet.domain.policies import parse_scheduling_policy
     >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> jobs = workload_from_columns([0] * 200, [10] * 200, [8] * 200)
-    >>> orders = [parse_scheduling_policy(order) for order in ("fifo", "las")]
+    >>> orders = [parse_scheduling_policy(order) for order in ("fifo", "qssf")]
     >>> [is_replay_small(jobs, uniform_fleet(16, 8), order) for order in orders]
     [True, False]
     """

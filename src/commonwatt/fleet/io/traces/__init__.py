@@ -5,7 +5,11 @@ counts what its format's own documentation lets it leave out, and guesses nothin
 `read_trace` finds the format by content; the modules below each describe one.
 """
 
-from commonwatt.fleet.io.traces.fits import check_jobs_fit_fleet, jobs_that_fit_fleet
+from commonwatt.fleet.io.traces.fits import (
+    check_jobs_fit_fleet,
+    job_location_in_trace,
+    jobs_that_fit_fleet,
+)
 from commonwatt.fleet.io.traces.read import TraceRead, TracesRead, read_trace, read_traces
 from commonwatt.fleet.io.traces.registry import FORMATS
 from commonwatt.fleet.io.traces.requests import RequestTrace
@@ -18,6 +22,7 @@ __all__ = [
     "TraceRead",
     "TracesRead",
     "check_jobs_fit_fleet",
+    "job_location_in_trace",
     "jobs_that_fit_fleet",
     "read_trace",
     "read_traces",

@@ -12,6 +12,7 @@ import polars as pl
 
 from commonwatt.core.errors import InputError, table_cell_location
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import text_of_spreadsheet_cell, texts_of_spreadsheet_cells
 from commonwatt.fleet.io.traces.rows import TraceRows, shown_trace_cell
 from commonwatt.fleet.io.traces.source import TraceSource, check_trace_is_text
 
@@ -199,7 +200,7 @@ def _text_trace_column_names(source: TraceSource, separator: str) -> list[str]:
 
 def _trace_header_fields(header_line: str, separator: str) -> list[str]:
     fields = next(csv.reader([header_line], delimiter=separator), list[str]())
-    return [name.strip() for name in fields]
+    return [text_of_spreadsheet_cell(name.strip()) for name in fields]
 
 
 def _trace_bytes_after_header(source: TraceSource) -> tuple[bytes, int]:
@@ -232,7 +233,8 @@ def _parsed_trace_frame(body: TableBody) -> pl.DataFrame:
     # them; a count that is off only for quoted ones is cleared by the slow pass.
     if body.data.count(body.separator.encode()) != (len(body.names) - 1) * frame.height:
         _check_trace_field_counts(body)
-    return frame
+    # Our own tables come back as traces, with an apostrophe before a name such as "=1+1".
+    return texts_of_spreadsheet_cells(frame) if body.quote else frame
 
 
 def _check_trace_field_counts(body: TableBody) -> None:

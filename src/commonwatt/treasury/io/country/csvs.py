@@ -17,6 +17,7 @@ from pathlib import Path
 from commonwatt.catalogue.units import convert
 from commonwatt.core.errors import InputError, table_cell_location
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import row_of_spreadsheet_cells
 from commonwatt.treasury.domain.errors import CountryError
 
 _MONEY_SUFFIX = re.compile(r"_(?P<currency>[a-z]{3})_(?P<scale>mn|bn)")
@@ -113,7 +114,7 @@ def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvR
     """
     if not path.is_file():
         raise CountryError(path.name, found=Message("no such file"), wanted=Message("a CSV file"))
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in columns if name not in (reader.fieldnames or [])]
         if missing:
@@ -124,8 +125,7 @@ def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvR
             )
         # The header is line 1, so that a fault is named by the line that an editor shows.
         for number, cells in enumerate(reader, start=2):
-            # A row with more cells than the header keeps the rest under None.
-            yield CountryCsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
+            yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
 
 
 def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:

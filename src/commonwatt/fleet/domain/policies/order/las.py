@@ -43,6 +43,8 @@ POLICY = OrderPolicy(
     Message("the least attained GPU time first, in levels"),
     las_order_keys,
     "Gu et al. 2019",
+    # A job that never ran has attained nothing: without preemption all wait on the first level.
+    fixed=True,
     urgency=las_order_keys,
     wake=next_las_level_drop_ms,
 )

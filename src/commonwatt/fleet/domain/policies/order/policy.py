@@ -34,8 +34,8 @@ class OrderPolicy:
         about: What it does, in a sentence.
         keys: Whole-number keys of the jobs in question, shape (jobs in question,).
         source: Where the rule comes from.
-        fixed: A job's key is known at submission and does not change, so that
-            compiled code may rank all jobs beforehand.
+        fixed: A job's key is known at submission and does not change before it starts, so
+            that compiled code, which stops no job, may rank all of them beforehand.
         urgency: Keys by which a waiting job may displace running ones of larger key.
         wake: Next instant at which keys change without an event [ms].
     """

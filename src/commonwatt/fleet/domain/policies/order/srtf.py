@@ -14,5 +14,10 @@ def srtf_order_keys(state: QueueState, jobs: I64) -> I64:
 
 
 POLICY = OrderPolicy(
-    "srtf", Message("the shortest remaining time first"), srtf_order_keys, urgency=srtf_order_keys
+    "srtf",
+    Message("the shortest remaining time first"),
+    srtf_order_keys,
+    # What is left of a job that never ran is all of it.
+    fixed=True,
+    urgency=srtf_order_keys,
 )

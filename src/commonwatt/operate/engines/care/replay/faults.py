@@ -17,6 +17,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
@@ -92,7 +93,7 @@ def node_faults_drawn_from_trace(
     Raises:
         CareSettingsError: A column is missing, or there is no fault.
     """
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    frame = pl.read_parquet(path) if path.suffix == ".parquet" else read_spreadsheet_csv(path)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing or frame.is_empty():
         names = ", ".join(missing) or "-"

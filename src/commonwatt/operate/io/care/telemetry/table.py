@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.core.messages import Message
+from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.operate.domain.care.errors import TelemetryError
 from commonwatt.operate.domain.care.findings import TelemetrySample
 
@@ -82,7 +83,7 @@ def _load_telemetry_frame(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema_length=10_000)
+        return read_spreadsheet_csv(path, infer_schema_length=10_000)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TelemetryError(
             str(path), found=type(error).__name__, wanted=Message("a CSV or Parquet table")

@@ -1,0 +1,79 @@
+"""Small shapes of a chart: paths through points, and marks that are told apart without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+Place = tuple[float, float]
+SHAPES = 4
+
+
+def svg_path(places: Sequence[Place | None], *, step: bool = False) -> str:
+    """Return a path through places; a missing one breaks it.
+
+    Args:
+        places: Where it goes, in order.
+        step: Whether it holds its height until the next place.
+
+    >>> svg_path([(0, 1), None, (2, 3), (4, 5)])
+    'M0 1M2 3L4 5'
+    >>> svg_path([(0, 1), (2, 3)], step=True)
+    'M0 1H2V3'
+    """
+    out: list[str] = []
+    broken = True
+    for place in places:
+        if place is not None:
+            x, y = place
+            if broken:
+                out.append(f"M{x:g} {y:g}")
+            else:
+                out.append(f"H{x:g}V{y:g}" if step else f"L{x:g} {y:g}")
+        broken = place is None
+    return "".join(out)
+
+
+def svg_mark(x: float, y: float, series: int, text: str = "", size: float = 4.5) -> str:
+    """Return the mark of a series: its shape as well as its colour says whose it is.
+
+    Args:
+        x: Its middle.
+        y: Its middle.
+        series: Place of its series in the chart.
+        text: What a pointer on it is told.
+        size: Half its width.
+    """
+    tip = f"<title>{escape(text)}</title>" if text else ""
+    kind = f'class="dot s{series % 9}"'
+    shape = series % SHAPES
+    if shape == 0:
+        return f'<circle {kind} cx="{x:g}" cy="{y:g}" r="{size:g}">{tip}</circle>'
+    a = size
+    corners = {
+        1: [(x, y - 1.3 * a), (x + 1.3 * a, y), (x, y + 1.3 * a), (x - 1.3 * a, y)],
+        2: [(x, y - 1.2 * a), (x + 1.2 * a, y + a), (x - 1.2 * a, y + a)],
+        3: [(x - a, y - a), (x + a, y - a), (x + a, y + a), (x - a, y + a)],
+    }[shape]
+    way = "L".join(f"{round(px, 1):g} {round(py, 1):g}" for px, py in corners)
+    return f'<path {kind} d="M{way}Z">{tip}</path>'
+
+
+def svg_box(kind: str, first: Place, last: Place, text: str = "", *, radius: float = 0.0) -> str:
+    """Return a rectangle between two corners.
+
+    Args:
+        kind: Its class in the styles.
+        first: One corner.
+        last: The opposite corner.
+        text: What a pointer on it is told.
+        radius: Of its corners.
+    """
+    tip = f"<title>{escape(text)}</title>" if text else ""
+    (ax, ay), (bx, by) = first, last
+    round_corners = f' rx="{radius:g}"' if radius else ""
+    return (
+        f'<rect class="{kind}" x="{min(ax, bx):g}" y="{min(ay, by):g}" '
+        f'width="{round(abs(bx - ax), 1):g}" height="{round(abs(by - ay), 1):g}"{round_corners}>'
+        f"{tip}</rect>"
+    )

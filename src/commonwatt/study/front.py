@@ -1,0 +1,179 @@
+"""From a study's findings to what page one needs to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commonwatt.core.messages import Message
+from commonwatt.runs import StageResult, StageStore
+from commonwatt.siting.domain.cells import PRICE_YEAR
+from commonwatt.study.alternatives import (
+    Alternative,
+    Comparison,
+    alternative_cost_stage,
+    alternative_figures_row,
+)
+from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent, gpu_count_text
+from commonwatt.study.labels import localise_programme_labels
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.result import BaseCase, StudyResult
+from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
+from commonwatt.study.stages.sites import study_cost_input_site_titles
+from commonwatt.study.tables import PROGRAMME
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """The columns of page one: the alternatives, the cheapest first, or the programme alone."""
+
+    rows: list[dict[str, Any]]
+    above: str
+    first: BaseCase
+    cost: StageResult | None
+
+
+def study_page_one_summary(
+    programme: Programme,
+    result: StudyResult,
+    comparison: Comparison | None,
+    *,
+    stages: StageStore,
+    language: str,
+    alternatives_left_out: bool,
+) -> PageOneSummary:
+    """Return what page one needs to know, labels in the reader's language.
+
+    Args:
+        programme: The programme.
+        result: What its stages computed.
+        comparison: Its alternatives; None where it has none, or where they were left out.
+        stages: The stages cached from before.
+        language: The reader's language.
+        alternatives_left_out: Whether a change moved jobs, so that none was computed.
+    """
+    words = programme.label_translations(language)
+    choices = (
+        _choices_of_alternatives(comparison)
+        if comparison is not None
+        else _programme_alone(programme, result.base_case, stages)
+    )
+    doubt = choices.cost.data["doubt"] if choices.cost is not None else None
+    effect, funding = choices.first.effect_stage, programme.file.funding
+    return PageOneSummary(
+        title=programme.file.title.translate(language),
+        changes=list(programme.changes),
+        rows=localise_programme_labels(choices.rows, words),
+        above=choices.above,
+        all_count=len(choices.rows),
+        best_cheaper_share=comparison.best_cheaper_share if comparison else None,
+        break_even_rows=localise_programme_labels(
+            comparison.break_even_rows if comparison else [], words
+        ),
+        doubt=doubt,
+        doubt_site=localise_programme_labels(
+            study_cost_input_site_titles(doubt["key"], programme.file.sites), words
+        )
+        if doubt
+        else "",
+        effect_rows=[{"variant": PROGRAMME} | row for row in effect.data["years"]]
+        if effect is not None
+        else [],
+        days=_arrival_window_days(choices.first.fleet),
+        scale=funding.scale if funding is not None else 1.0,
+        currency=result.funding.data["currency"] if result.funding is not None else "",
+        absent=_absent_parts(programme, result, comparison, alternatives_left_out),
+    )
+
+
+def _choices_of_alternatives(comparison: Comparison) -> _Choices:
+    def by_cost(alternative: Alternative) -> tuple[float, str]:
+        return alternative.gpu_hour_usd, alternative.name
+
+    ordered = sorted(comparison.alternatives, key=by_cost)
+    return _Choices(
+        [each.row for each in ordered],
+        "alternative",
+        ordered[0].base_case,
+        ordered[0].cost_stage,
+    )
+
+
+def _programme_alone(programme: Programme, base_case: BaseCase, stages: StageStore) -> _Choices:
+    cost = alternative_cost_stage(base_case, programme.file.seed, stages)
+    row = {
+        "name": PROGRAMME,
+        "alternative": str(programme.file.title),
+    } | alternative_figures_row(base_case, cost)
+    return _Choices([row], "", base_case, cost)
+
+
+def _arrival_window_days(fleet: StageResult) -> float:
+    submit_s = fleet.tables["basis_jobs"]["submit_s"]
+    return (submit_s.max() - submit_s.min()) / DAY_S  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyExtents:
+    """What the figures of a section are of: its scale and its period.
+
+    Args:
+        arrivals: Use and waits of the slice.
+        whole: Capital of the whole programme.
+        debt: Debt and reserves at the end of the path; nothing where nobody borrows.
+    """
+
+    arrivals: Message
+    whole: Message
+    debt: Message
+
+
+def study_extents(
+    programme: Programme, fleet: StageResult, gpus: Sequence[float], last_year: str
+) -> StudyExtents:
+    """Return what the figures of some alternatives are of, or of the programme alone.
+
+    Args:
+        programme: The programme, which says how much larger it is than its slice.
+        fleet: The run, which has the window of arrivals.
+        gpus: GPUs simulated, of each alternative.
+        last_year: Last fiscal year of the path; empty where nobody borrows.
+    """
+    scale = programme.file.funding.scale if programme.file.funding is not None else 1.0
+    whole = gpu_count_text([count * scale for count in gpus])
+    return StudyExtents(
+        arrivals=Message(
+            EXTENT_TEXT[FigureExtent.SLICE_WINDOW].text,
+            {"gpus": gpu_count_text(gpus), "days": f"{_arrival_window_days(fleet):.0f}"},
+        ),
+        whole=Message(
+            EXTENT_TEXT[FigureExtent.PROGRAMME_BUILDING].text,
+            {"whole": whole, "prices": str(PRICE_YEAR)},
+        ),
+        debt=Message(
+            EXTENT_TEXT[FigureExtent.PROGRAMME_LAST_YEAR].text,
+            {"whole": whole, "year": last_year},
+        ),
+    )
+
+
+def _absent_parts(
+    programme: Programme,
+    result: StudyResult,
+    comparison: Comparison | None,
+    alternatives_left_out: bool,
+) -> list[AbsentPart]:
+    """Return what page one lacks, what is needed for the others first."""
+    absent: list[AbsentPart] = []
+    if result.base_case.sites is None:
+        absent.append(AbsentPart.COST)
+    if comparison is None:
+        absent.append(
+            AbsentPart.ALTERNATIVES_OF_CHANGE if alternatives_left_out else AbsentPart.ALTERNATIVES
+        )
+    if programme.file.funding is None:
+        absent.append(AbsentPart.FUNDING)
+    return absent

@@ -1,0 +1,236 @@
+"""What is wrong with a programme file: place, found, wanted and remedy, each apart.
+
+Faults are gathered and raised together, because a file with ten of them is not to be run ten
+times. Pydantic's own words are English; ours are said in the reader's language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from commonwatt.core.errors import CommonwattError, ProgrammeError
+from commonwatt.core.messages import Message
+
+_NOT_A_NUMBER_OR_TEXT = ("model_type", "model_attributes_type", "dict_type")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgrammeFault:
+    """One fault of a programme file.
+
+    Args:
+        where: Path of the key in the file, as `sites.0.pue`.
+        found: What stands there.
+        wanted: What is wanted instead.
+        remedy: What to write; where it quotes a text, that text is accepted.
+    """
+
+    where: str
+    found: str | Message = ""
+    wanted: str | Message = ""
+    remedy: str | Message = ""
+
+    def error_in(self, file_name: str) -> ProgrammeError:
+        """Return the fault as an error, its place within the file behind the file's name."""
+        place = f"{file_name}, {self.where}" if self.where else file_name
+        return ProgrammeError(place, found=self.found, wanted=self.wanted, remedy=self.remedy)
+
+    def translate(self, language: str) -> str:
+        """Return the fault as a sentence, without the name of the file."""
+        error = ProgrammeError(self.where, found=self.found, wanted=self.wanted, remedy=self.remedy)
+        return error.translate(language)
+
+
+class ProgrammeValueError(ValueError):
+    """A value of a programme file cannot be; pydantic adds the path.
+
+    Args:
+        found: What stands there.
+        wanted: What is wanted instead.
+        remedy: What to write.
+    """
+
+    def __init__(
+        self, found: str | Message, wanted: str | Message = "", remedy: str | Message = ""
+    ) -> None:
+        self.found, self.wanted, self.remedy = found, wanted, remedy
+        fault = ProgrammeFault(where="", found=found, wanted=wanted, remedy=remedy)
+        super().__init__(fault.translate("en").removeprefix(": "))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSentence(Message):
+    """The sentence of another error, in the language that is asked for."""
+
+    error: CommonwattError | None = None
+
+    def translate(self, language: str) -> str:
+        """Return the error's sentence without the full stop, which its new place gives."""
+        return "" if self.error is None else self.error.translate(language).removesuffix(".")
+
+    def __str__(self) -> str:
+        return self.translate("en")
+
+
+@dataclass(frozen=True, slots=True)
+class _FaultList(Message):
+    """Many faults, a line each."""
+
+    faults: tuple[ProgrammeFault, ...] = ()
+
+    def translate(self, language: str) -> str:
+        lines = "\n".join(f"  {fault.translate(language)}" for fault in self.faults)
+        values = {"count": str(len(self.faults)), "faults": lines.removesuffix(".")}
+        return Message("{count} faults:\n{faults}", values).translate(language)
+
+    def __str__(self) -> str:
+        return self.translate("en")
+
+
+def programme_faults_error(file_name: str, faults: Sequence[ProgrammeFault]) -> ProgrammeError:
+    """Return one error for all faults of a file."""
+    # The parts of a single fault stay apart, for whoever reads the error as JSON.
+    if len(faults) == 1:
+        return faults[0].error_in(file_name)
+    return ProgrammeError(file_name, found=_FaultList("", {}, tuple(faults)))
+
+
+def closest_name_remedy(name: str, known: Sequence[str]) -> Message | str:
+    """Return which name was probably meant, or nothing where none is near."""
+    near = get_close_matches(name, known, n=1)
+    return Message('Did you mean "{name}"?', {"name": near[0]}) if near else ""
+
+
+def programme_validation_faults(
+    errors: Sequence[Mapping[str, Any]], model: type[BaseModel]
+) -> list[ProgrammeFault]:
+    """Return pydantic's errors as faults, each place once.
+
+    Args:
+        errors: As `ValidationError.errors` lists them.
+        model: The model that was read.
+    """
+    return [_validation_fault(error, model) for error in errors if not _is_of_other_form(error)]
+
+
+def _is_of_other_form(error: Mapping[str, Any]) -> bool:
+    """Return whether the error is of a form that the writer did not choose.
+
+    A price may be a text or a table of a series. Whoever wrote a text made one fault, and not
+    also that of writing no table.
+    """
+    loc = error["loc"]
+    is_table = isinstance(error["input"], dict)
+    if any(str(step) == "SeriesPart" for step in loc):
+        return not is_table and error["type"] in _NOT_A_NUMBER_OR_TEXT
+    return is_table and any(str(step).startswith("function-") for step in loc)
+
+
+def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> ProgrammeFault:
+    # Pydantic puts the kind of a validator and the form of a price into the path; neither stands
+    # in anybody's file.
+    path = [
+        step
+        for step in error["loc"]
+        if step != "SeriesPart" and not str(step).startswith("function-")
+    ]
+    where = ".".join(str(step) for step in path)
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, ProgrammeValueError):
+        return ProgrammeFault(
+            where=where, found=cause.found, wanted=cause.wanted, remedy=cause.remedy
+        )
+    return ProgrammeFault(
+        where=where,
+        found=_validation_sentence(error["msg"], error["input"]),
+        remedy=_validation_remedy(error, path, model),
+    )
+
+
+def _validation_sentence(message: str, given_value: object) -> str:
+    # Pydantic puts these words before the message of every ValueError of ours.
+    sentence = message.removeprefix("Value error, ")
+    plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
+    return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
+
+
+def _validation_remedy(
+    error: Mapping[str, Any], path: list[int | str], model: type[BaseModel]
+) -> str | Message:
+    table, field = _table_and_field_at(model, path)
+    if not path or table is None:
+        return ""
+    key = str(next(step for step in reversed(path) if isinstance(step, str)))
+    if error["type"] == "extra_forbidden":
+        known = list(table.model_fields)
+        return closest_name_remedy(key, known) or Message(
+            "Take it out; this table takes {names}.", {"names": ", ".join(known)}
+        )
+    if field is None:
+        return ""
+    bounds, meaning = _bounds_text(field), field.description or key
+    values = {"key": key, "bounds": bounds, "meaning": meaning.removesuffix(".")}
+    if error["type"] == "missing":
+        is_table = _part_of_annotation(field.annotation)[0] is not None
+        return (
+            Message("Write a table {key} into the file.", {"key": key})
+            if is_table
+            else Message("Write a line {key} = … there ({meaning}).", values)
+        )
+    return (
+        Message("Write {key} {bounds} ({meaning}).", values)
+        if bounds
+        else Message("Write {key} as it is meant: {meaning}.", values)
+    )
+
+
+def _bounds_text(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = (
+        (sign, getattr(each, name, None)) for each in field.metadata for name, sign in signs.items()
+    )
+    return ", ".join(
+        # A date takes no comma between thousands.
+        f"{sign} {bound:,}" if isinstance(bound, int | float) else f"{sign} {bound}"
+        for sign, bound in bounds
+        if bound is not None
+    )
+
+
+def _table_and_field_at(
+    model: type[BaseModel], path: Sequence[int | str]
+) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """Return the table that a path ends in, and the field there; None where it has none."""
+    table: type[BaseModel] | None = model
+    below: type[BaseModel] | None = model
+    field, is_named = None, False
+    for step in path:
+        if isinstance(step, int):
+            continue
+        if is_named:  # the name of a part, such as an alternative's
+            is_named = False
+            continue
+        table, field = below, None
+        if table is None or step not in table.model_fields:
+            return table, None
+        field = table.model_fields[step]
+        below, is_named = _part_of_annotation(field.annotation)
+    return table, field
+
+
+def _part_of_annotation(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the table that a field holds, and whether it holds several by their names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    is_named = get_origin(annotation) is dict
+    for part in get_args(annotation):
+        below, deeper = _part_of_annotation(part)
+        if below is not None:
+            return below, is_named or deeper
+    return None, False

@@ -1,0 +1,345 @@
+"""Page one of the report: the choice, its price, what it does to the debt, and what may be wrong.
+
+A reader who sees no other page must not be misled by this one. So every group of figures names
+its extent above them, debt stands beside reserves and the two together, and each sentence that
+quotes a figure says what is left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
+from commonwatt.core.messages import Message, translate
+from commonwatt.report import (
+    ReportCellFigure,
+    ReportCriteriaGroup,
+    ReportCriterion,
+    ReportFigure,
+    ReportPageOne,
+    ReportStatement,
+    report_figure,
+)
+from commonwatt.siting.domain.cells import PRICE_YEAR
+from commonwatt.study.doubt import USE
+from commonwatt.study.effect_chart import study_debt_effect_chart
+from commonwatt.study.effect_measures import NET_EFFECT_GDP
+from commonwatt.study.formulas.extents import gpu_count_text
+from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT
+from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
+from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
+
+Row = dict[str, Any]
+MOST_CHOICES_SHOWN: Final = 4  # a fifth column is cut on a telephone
+COST: Final = "cost_usd_per_gpu_hour"
+NET: Final = "net_debt_effect"
+# The figures of a criterion that share a cell, and where their bands stand in the row.
+_OF_SLICE: Final = (
+    (Message("Cost of a GPU-hour [USD of {year}]", {"year": str(PRICE_YEAR)}), (COST,)),
+    (Message("Use [%]; mean wait [h]"), ("utilisation_share", "mean_queue_delay_h")),
+    (
+        Message("Round trip [ms]; carbon [g/GPU-hour]"),
+        ("mean_rtt_ms", "carbon_g_per_gpu_hour"),
+    ),
+)
+_OF_PROGRAMME: Final = (
+    (Message("Gross debt"), ("gross_debt_effect_gdp_share",)),
+    (Message("Reserves"), ("reserves_effect_gdp_share",)),
+    (Message("Net effect"), ("net_debt_effect_gdp_share",)),
+)
+_BANDS: Final = {
+    COST: ("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour"),
+    **{
+        f"{side}_gdp_share": (f"{side}_p5_gdp_share", f"{side}_p95_gdp_share")
+        for side in ("gross_debt_effect", "reserves_effect", NET)
+    },
+}
+# Where the one row is the programme as written: names of its figures among the origins.
+_OF_ORIGIN: Final = {
+    "utilisation_share": "fleet.utilisation_share",
+    "mean_queue_delay_h": "fleet.mean_queue_delay_s",
+    "mean_rtt_ms": "fleet.mean_rtt_ms",
+}
+
+
+def study_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
+    """Return the page that answers, in the reader's language."""
+    rows = summary.rows[:MOST_CHOICES_SHOWN]
+    return ReportPageOne(
+        question=_question_text(summary, language),
+        answer=_answer_text(summary, language),
+        statements=_statements(summary, language),
+        choices=[row["alternative"] for row in rows],
+        groups=_criteria_groups(summary, rows, language),
+        note=_table_note(summary, len(rows), language),
+        figure=_debt_effect_figure(summary, language) if summary.effect_rows else None,
+        absent=[
+            ReportStatement(
+                label=translate(_ABSENT[part][0], language),
+                text=translate(_ABSENT[part][1], language),
+            )
+            for part in summary.absent
+        ],
+    )
+
+
+_ABSENT: Final = {
+    AbsentPart.COST: (
+        "No cost of a GPU-hour",
+        "Give every site cost_cells or rent.",
+    ),
+    AbsentPart.ALTERNATIVES: (
+        "No choice",
+        "Name two or more ways to build it under [alternatives.NAME].",
+    ),
+    AbsentPart.ALTERNATIVES_OF_CHANGE: (
+        "No choice",
+        "This change moves jobs: make it in the programme file and study that, for each "
+        "alternative to be run again.",
+    ),
+    AbsentPart.FUNDING: (
+        "No debt effect",
+        "Say who borrows under [funding]: country, currency_per_usd, first_year, source.",
+    ),
+}
+
+
+def _question_text(summary: PageOneSummary, language: str) -> str:
+    if len(summary.rows) > 1:
+        return Message(
+            "Which of {count} ways to build {title}?",
+            {"count": str(summary.all_count), "title": summary.title},
+        ).translate(language)
+    return Message("What does {title} cost, and who pays?", {"title": summary.title}).translate(
+        language
+    )
+
+
+def _answer_text(summary: PageOneSummary, language: str) -> str:
+    first = summary.rows[0]
+    if first.get(COST) is None:
+        return Message("No answer yet: the cost of a GPU-hour is not known.").translate(language)
+    low, high = _BANDS[COST]
+    values = {
+        "best": first["alternative"],
+        "cost": _cell(first, COST, language),
+        "low": _cell(first, low, language),
+        "high": _cell(first, high, language),
+    }
+    if len(summary.rows) == 1 or summary.best_cheaper_share is None:
+        return Message(
+            "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}).", values
+        ).translate(language)
+    second = summary.rows[1]
+    values |= {
+        "second": second["alternative"],
+        "other": _cell(second, COST, language),
+        "share": f"{100 * summary.best_cheaper_share:.0f}",
+    }
+    return Message(
+        "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}). Next: “{second}”, "
+        "{other}; dearer in {share} % of draws.",
+        values,
+    ).translate(language)
+
+
+def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]:
+    texts: list[tuple[str, Message]] = []
+    if summary.changes:
+        # The first thing to be said of a what-if: its page looks like that of the programme.
+        texts.append(("Changed", Message("{changes}", {"changes": "; ".join(summary.changes)})))
+    first = summary.rows[0]
+    if summary.effect_rows:
+        texts.append(("Price and debt", _price_and_debt(summary, language)))
+    if len(summary.rows) > 1:
+        texts.append(("What would change it", _change(summary.break_even_rows, language)))
+    if summary.doubt is not None and first.get(COST) is not None:
+        texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
+    return [
+        ReportStatement(label=translate(label, language), text=text.translate(language))
+        for label, text in texts
+    ]
+
+
+def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
+    first, year = summary.rows[0], summary.effect_rows[-1]["fiscal_year"]
+
+    def amount(key: str, *, with_unit: bool = True) -> str:
+        column = ALTERNATIVES.column(key)
+        text = measure_value_text(first[key], column, language, currency=summary.currency)
+        # One unit stands behind the three sides of the balance.
+        return text if with_unit else text.split(" ", maxsplit=1)[0]
+
+    values = {
+        "capital": amount("borrowing_bn"),
+        "year": year,
+        "gross": amount("gross_debt_effect_bn", with_unit=first["reserves_effect_bn"] is None),
+        "net": amount("net_debt_effect_bn"),
+    }
+    if first["reserves_effect_bn"] is None:
+        return Message(
+            "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
+            "known. Running cost and user charges are left out.",
+            values,
+        )
+    return Message(
+        "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
+        "net {net}. Running cost and user charges are left out.",
+        values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
+    )
+
+
+def _change(break_even_rows: Sequence[Row], language: str) -> Message:
+    nearest = break_even_rows[0] if break_even_rows else None
+    if nearest is None or nearest["flips_at"] is None:
+        return Message("No single input of the cost, however far it moves.")
+    values = {
+        "input": study_cost_input_text(nearest["input"], language),
+        "site": translate(nearest["site"], language),
+        "from": study_input_four_digit_text(nearest["median"]),
+        "to": study_input_four_digit_text(nearest["flips_at"]),
+        "count": str(sum(row["within_range"] for row in break_even_rows)),
+        "all": str(len(break_even_rows)),
+    }
+    if nearest["within_range"]:
+        return Message(
+            "{count} of {all} inputs alone; nearest: {input} ({site}), {from} to {to}.", values
+        )
+    return Message(
+        "No input alone within its range; nearest: {input} ({site}), {from} to {to}.",
+        values,
+    )
+
+
+def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
+    usd = {
+        name: f"{doubt[key]:.2f}" for name, key in (("at", "at_low_usd"), ("top", "at_high_usd"))
+    }
+    if doubt["key"] == USE:
+        return Message(
+            "Use: {use} % on the slice, of demand that may not come. At half: USD {at}.",
+            {"use": f"{100 * doubt['high']:.0f}"} | usd,
+        )
+    return Message(
+        "{input} ({site}): from {low} to {high} the cost moves from USD {at} to {top}.",
+        {
+            "input": study_cost_input_text(doubt["key"].split(".", maxsplit=1)[1], language),
+            "site": translate(summary.doubt_site, language),
+            "low": study_input_four_digit_text(doubt["low"]),
+            "high": study_input_four_digit_text(doubt["high"]),
+        }
+        | usd,
+    )
+
+
+def _criteria_groups(
+    summary: PageOneSummary, rows: Sequence[Row], language: str
+) -> list[ReportCriteriaGroup]:
+    slice_gpus = gpu_count_text([row["gpus"] for row in rows])
+    groups = [
+        ReportCriteriaGroup(
+            extent=Message(
+                "Slice simulated: {gpus} GPUs, {days} days",
+                {"gpus": slice_gpus, "days": f"{summary.days:.0f}"},
+            ).translate(language),
+            criteria=_criteria(summary, rows, _OF_SLICE, language),
+        )
+    ]
+    if summary.effect_rows:
+        whole = Message(
+            "Whole programme: {gpus} GPUs, planned change by {year} [% of GDP]",
+            {
+                "gpus": gpu_count_text([row["gpus"] * summary.scale for row in rows]),
+                "year": summary.effect_rows[-1]["fiscal_year"],
+            },
+        )
+        groups.append(
+            ReportCriteriaGroup(
+                extent=whole.translate(language),
+                criteria=_criteria(summary, rows, _OF_PROGRAMME, language),
+            )
+        )
+    return groups
+
+
+def _criteria(
+    summary: PageOneSummary,
+    rows: Sequence[Row],
+    criteria: Sequence[tuple[Message, tuple[str, ...]]],
+    language: str,
+) -> list[ReportCriterion]:
+    return [
+        ReportCriterion(
+            label=label.translate(language),
+            cells=[[_cell_figure(summary, row, key, language) for key in keys] for row in rows],
+        )
+        for label, keys in criteria
+        # A programme without costs has no such row, rather than a row of dashes.
+        if any(key in rows[0] for key in keys)
+    ]
+
+
+def _cell_figure(summary: PageOneSummary, row: Row, key: str, language: str) -> ReportCellFigure:
+    low, high = _BANDS.get(key, ("", ""))
+    # A band of which one end is unknown is none.
+    banded = bool(low) and row.get(low) is not None and row.get(high) is not None
+    return ReportCellFigure(
+        text=_cell(row, key, language),
+        of=_origin(summary, row, key),
+        low=_cell(row, low, language) if banded else "",
+        low_of=_origin(summary, row, low) if banded else "",
+        high=_cell(row, high, language) if banded else "",
+        high_of=_origin(summary, row, high) if banded else "",
+    )
+
+
+def _origin(summary: PageOneSummary, row: Row, key: str) -> str:
+    if summary.above:
+        return f"{summary.above}.{row['name']}.{key}"
+    return _OF_ORIGIN.get(key, f"funding.{key}")
+
+
+def _cell(row: Row, key: str, language: str) -> str:
+    return measure_cell_text(row.get(key), ALTERNATIVES.column(key), language)
+
+
+def _table_note(summary: PageOneSummary, shown: int, language: str) -> str:
+    parts = [
+        Message(
+            "Brackets: 90 % interval; of debt, over paired draws of the economy, capital at its "
+            "median."
+        )
+        if summary.effect_rows
+        else Message("Brackets: 90 % interval.")
+    ]
+    if summary.all_count > shown:
+        parts.append(
+            Message("The other {count} are below.", {"count": str(summary.all_count - shown)})
+        )
+    return " ".join(part.translate(language) for part in parts)
+
+
+def _debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
+    last = summary.effect_rows[-1]
+    effect = measure_value_text(last["net_debt_effect_gdp_share"], NET_EFFECT_GDP, language)
+    title = Message(
+        "Debt less reserves: {effect} by {year}",
+        {"effect": effect, "year": last["fiscal_year"]},
+    )
+    caption = Message(
+        "Whole programme of the first column, with less without it: median, 90 % band."
+    )
+    return report_figure(
+        "page-one-effect",
+        study_debt_effect_chart(title, caption),
+        FUNDING_EFFECT,
+        FUNDING_EFFECT.frame_from_rows(summary.effect_rows),
+        language,
+        columns=[
+            "fiscal_year",
+            *(f"{side}_bn" for side in ("gross_debt_effect", "reserves_effect", NET)),
+            *(f"{NET}_{name}_gdp_share" for name in ("p5", "p50", "p95")),
+        ],
+        currency=summary.currency,
+    )

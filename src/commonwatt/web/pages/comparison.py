@@ -1,0 +1,280 @@
+"""Before and after: every figure that a what-if moved, beside the one of its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from commonwatt.catalogue.measures import TableColumn, measure_label_text, measure_value_text
+from commonwatt.core.messages import Message
+from commonwatt.runs.measures import FIGURE
+from commonwatt.runs.titles import recipe_changes, written_change
+from commonwatt.study.measures import AFTER, BEFORE, CHANGE_SHARE
+from commonwatt.web.page_view import (
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+    console_column_heading_of,
+)
+from commonwatt.web.pages.headline import (
+    BEYOND_RULES,
+    CHEAPER_SHARE,
+    HeadlineFigure,
+    StudyExtent,
+    headline_figures,
+    study_extent,
+)
+from commonwatt.web.pages.study import (
+    borrowing_currency_of_page_run,
+    page_subject_of_run,
+    run_choice_text,
+)
+from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.runs import Run
+
+KIND: Final = "study-what-if"
+_CHOICES: Final = 30
+_FACTS: Final = ("cost_usd_per_gpu_hour", "energy_cost_usd", "mean_queue_delay_s", "capital_",
+                 "debt_with_gdp_share")  # fmt: skip
+_SCHEMA: Final = {
+    "figure": "String",
+    "label": "String",
+    "before": "String",
+    "after": "String",
+    "difference": "String",
+    "change_share": "Float64",
+    "extent": "String",
+    "before_value": "Float64",
+    "after_value": "Float64",
+    "changed": "Boolean",
+}
+_CHANGE_COLUMN: Final = TableColumn.of(CHANGE_SHARE, "change_share")
+DIFFERENCE: Final = Message("Difference")
+EXTENT: Final = Message("Of what")
+
+
+def _what_if_run_options(context: RequestContext) -> Options:
+    newest: Options = [("", Message("the newest what-if"))]
+    runs = context.services.runs.list_runs(KIND)[:_CHOICES]
+    return [*newest, *((run.run_id, run_choice_text(context, run)) for run in runs)]
+
+
+WHAT_IF_RUN: Final = PageParameter(
+    name="run",
+    label=Message("What-if"),
+    meaning=Message("Id of a what-if's run; the newest what-if where nothing is given."),
+    kind=ParameterKind.CHOICE,
+    options=_what_if_run_options,
+    longest=16,
+)
+
+
+def build_comparison_page(context: RequestContext, values: PageValues) -> PageView:
+    """Return the figures of a what-if beside those of the programme as written."""
+    run = context.services.runs.find_run(values.text(WHAT_IF_RUN.name), KIND)
+    # A run of an earlier version may lack the table; there is then nothing to set side by side.
+    if run is None or not context.services.runs.has(run, "what_if"):
+        return PageView(
+            lede=Message(
+                "There is no what-if yet. Start a study on the page of runs, with a change such as "
+                "sites.west.power_price=+50%."
+            )
+        )
+    rows = comparison_rows(context, run)
+    moved = [row for row in rows if row["changed"]]
+    return PageView(
+        subject=page_subject_of_run(context, run),
+        lede=_comparison_lede(run, len(moved), len(rows)),
+        facts=_comparison_facts(moved),
+        tables=[
+            _comparison_listing(
+                context, run, "moved", Message("Figures that the change moves"), moved
+            ),
+            _comparison_listing(context, run, "all", Message("Every figure"), rows, folded=True),
+        ],
+        notes=[
+            Message(
+                "Before is the programme as written, after the same programme with the change made "
+                "in its file. A difference of shares is in points."
+            )
+        ],
+        sources=[run.run_id],
+        extra={"run": run},
+        data={"changes": recipe_changes(run.parameters), "figures": rows},
+    )
+
+
+def _comparison_lede(run: Run, moved: int, every: int) -> Message:
+    changes = "; ".join(written_change(change) for change in recipe_changes(run.parameters))
+    values = {"changes": changes, "count": f"{moved:,}", "all": f"{every:,}"}
+    if not moved:
+        return Message("With {changes} none of {all} figures moves.", values)
+    return Message("With {changes} {count} of {all} figures move.", values)
+
+
+def comparison_rows(context: RequestContext, run: Run) -> list[dict[str, Any]]:
+    """Return one row a figure, each side with its unit, and the difference."""
+    extent = study_extent(context, run)
+    after = {figure.key: figure for figure in headline_figures(run.headline)}
+    table = context.services.runs.frame(run, "what_if").to_dicts()
+    return [_comparison_row(context, row, after.get(row["figure"]), extent, run) for row in table]
+
+
+def _comparison_row(
+    context: RequestContext,
+    row: Mapping[str, Any],
+    figure: HeadlineFigure | None,
+    extent: StudyExtent,
+    run: Run,
+) -> dict[str, Any]:
+    known = figure or _absent_figure(row["figure"], run)
+    before, after = _both_values(row, figure)
+    return {
+        "figure": row["figure"],
+        "label": _figure_label(context, known),
+        "before": _side_text(context, known, row["before"], before),
+        "after": _side_text(context, known, row["after"], after),
+        "difference": _difference_text(context, known, before, after),
+        "change_share": row["change_share"],
+        "extent": context.translate(extent.note_of(known.key)),
+        "before_value": before,
+        "after_value": after,
+        "changed": row["changed"],
+    }
+
+
+def _absent_figure(key: str, run: Run) -> HeadlineFigure:
+    """Return what is known of a figure that the change took away."""
+    name, _, part = key.partition(".")
+    (figure,) = headline_figures({name: None})
+    currency = figure.currency or borrowing_currency_of_page_run(run)
+    return HeadlineFigure(f"{name}.{part}" if part else name, figure.measure, None, currency)
+
+
+def _both_values(
+    row: Mapping[str, Any], figure: HeadlineFigure | None
+) -> tuple[float | None, float | None]:
+    after = figure.value if figure is not None and _is_number(figure.value) else None
+    if after is None:
+        return _number_of_text(row["before"]), None
+    share = row["change_share"]
+    if not row["changed"]:
+        return after, after
+    # The table writes six digits; the share beside them was computed from all, and gives them back.
+    before = after / (1 + share) if share not in (None, -1) else _number_of_text(row["before"])
+    return before, after
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number_of_text(text: str) -> float | None:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _figure_label(context: RequestContext, figure: HeadlineFigure) -> str:
+    if figure.measure is not None:
+        return measure_label_text(figure.measure, context.language, subject=figure.subject)
+    named = {"gpu_hours_beyond_rules": BEYOND_RULES, "alternative_cheaper_share": CHEAPER_SHARE}
+    return context.translate(named.get(figure.key, figure.key))
+
+
+def _side_text(
+    context: RequestContext, figure: HeadlineFigure, written: str, value: float | None
+) -> str:
+    if value is None:
+        return written
+    if figure.measure is None:
+        return f"{value:.1%}" if figure.key.endswith("_share") else f"{value:,.4g}"
+    return measure_value_text(value, figure.measure, context.language, currency=figure.currency)
+
+
+def _difference_text(
+    context: RequestContext, figure: HeadlineFigure, before: float | None, after: float | None
+) -> str:
+    if before is None or after is None:
+        return "–"
+    difference = after - before
+    sign = "+" if difference > 0 else "−" if difference < 0 else ""
+    if _is_share(figure):
+        # Points of a share: "+0.11 %" could be read as a share of the share.
+        points = Message("{points} points", {"points": f"{sign}{abs(difference) * 100:.2f}"})
+        return context.translate(points)
+    return sign + _side_text(context, figure, "–", abs(difference))
+
+
+def _is_share(figure: HeadlineFigure) -> bool:
+    if figure.measure is None:
+        return figure.key.endswith("_share")
+    return figure.measure.unit.startswith("share")
+
+
+def _comparison_facts(moved: list[dict[str, Any]]) -> list[HeadlineFact]:
+    """Return the moved figures that people quote first, each with what it was."""
+    quoted = [row for key in _FACTS for row in moved if row["figure"].startswith(key)]
+    return [
+        HeadlineFact(
+            label=Message(row["label"]),
+            value=row["after"],
+            note=Message(
+                "{difference}, was {before}; {extent}",
+                {name: row[name] for name in ("difference", "before", "extent")},
+            ),
+        )
+        for row in quoted[:6]
+    ]
+
+
+def _comparison_listing(
+    context: RequestContext,
+    run: Run,
+    name: str,
+    title: Message,
+    rows: list[dict[str, Any]],
+    *,
+    folded: bool = False,
+) -> TableListing:
+    def load_comparison() -> pl.DataFrame:
+        import polars as pl
+
+        return pl.DataFrame(rows, schema={key: getattr(pl, kind) for key, kind in _SCHEMA.items()})
+
+    return TableListing(
+        name=name,
+        title=title,
+        # With the language: labels and units are words of the page.
+        rows=TableRows(
+            key=f"comparison/{run.run_id}/{name}/{context.language}", load=load_comparison
+        ),
+        headings=[
+            ColumnHeading("label", FIGURE.label),
+            ColumnHeading("before", BEFORE.label),
+            ColumnHeading("after", AFTER.label),
+            ColumnHeading("difference", DIFFERENCE),
+            console_column_heading_of(_CHANGE_COLUMN),
+            ColumnHeading("extent", EXTENT),
+        ],
+        folded=folded,
+    )
+
+
+PAGE = Page(
+    name="comparison",
+    title=Message("Before and after"),
+    action=ConsoleAction.SEE_PLANS,
+    build=build_comparison_page,
+    parameters=(WHAT_IF_RUN,),
+    template="comparison.html",
+)

@@ -1,0 +1,110 @@
+"""Programmes: those that come with the program, and those that were handed in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.messages import Message
+from commonwatt.web.page_view import PageView
+from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
+from commonwatt.web.tasks.kinds import KINDS, submitted_programmes_folder
+
+ADDED: Final = PageParameter(
+    name="added",
+    label=Message("Programme"),
+    meaning=Message("Key of a programme that is to be started next; none where nothing is given."),
+    longest=60,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeFormFault:
+    """One fault of a programme: the key at fault, and what is wrong there."""
+
+    where: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedProgramme:
+    """What somebody handed in that holds faults, so that the form can show it again.
+
+    Args:
+        name: What it should be called.
+        text: The file.
+        error: What is wrong.
+    """
+
+    name: str
+    text: str
+    error: CommonwattError
+
+    def faults(self) -> list[ProgrammeFormFault]:
+        """Return the faults one by one; one of the whole file has no key."""
+        found = self.error.found
+        listed = found.values.get("faults", "") if isinstance(found, Message) else ""
+        return [_form_fault(line.strip()) for line in listed.splitlines()]
+
+
+def _form_fault(line: str) -> ProgrammeFormFault:
+    where, mark, sentence = line.partition(": ")
+    return ProgrammeFormFault(where, sentence) if mark else ProgrammeFormFault("", line)
+
+
+def build_programmes_page(context: RequestContext, values: PageValues) -> PageView:
+    """Return the programmes that can be started, and the form that takes another."""
+    return programmes_page_view(context, values.text(ADDED.name))
+
+
+def programmes_page_view(
+    context: RequestContext, added: str = "", refused: RefusedProgramme | None = None
+) -> PageView:
+    """Return the page, with what was refused beside its form.
+
+    Args:
+        context: Who looks.
+        added: Key of the programme that was just taken.
+        refused: What was not taken, and why.
+    """
+    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.submitted import LARGEST_BYTES, submitted_programmes
+
+    own = submitted_programmes(submitted_programmes_folder(context.services.settings.store))
+    shipped = shipped_programmes()
+    return PageView(
+        lede=Message(
+            "{shipped} programmes come with Commonwatt and {own} were handed in here. A programme "
+            "is one TOML file; it is checked in full before it is kept, and is never changed.",
+            {"shipped": str(len(shipped)), "own": f"{len(own):,}"},
+        ),
+        extra={
+            "own": own,
+            "shipped": shipped,
+            "added": next((each for each in own if each.key == added), None),
+            "refused": refused,
+            "study": KINDS["study"],
+            "largest": f"{LARGEST_BYTES:,}",
+        },
+        notes=[
+            Message(
+                "A programme may name files that the program carries, as shipped:NAME, and files "
+                "that are handed in with it; never another file of this server."
+            )
+        ],
+        data={"shipped": list(shipped), "own": [each.key for each in own]},
+    )
+
+
+PAGE = Page(
+    name="programmes",
+    title=Message("Own programmes"),
+    action=ConsoleAction.SEE_PLANS,
+    build=build_programmes_page,
+    parameters=(ADDED,),
+    template="programmes.html",
+    group="run",
+)

@@ -1,0 +1,117 @@
+"""A programme with one fault is refused at its place; one that is only unusual is read."""
+
+import copy
+import difflib
+import re
+import tomllib
+
+import pytest
+
+from commonwatt.core.errors import CommonwattError, ProgrammeError
+from tests.programme_kinds import (
+    FAULTS,
+    UNUSUAL,
+    base_document,
+    drawn_kinds,
+    read_whole,
+    write_programme,
+)
+from tests.proofs import PROOFS
+
+# What a remedy says to write, where it quotes it.
+QUOTED = re.compile(
+    r"(?:for example|at least|at most|Write|write) (?:(\w+) = )?"
+    r"(\"[^\"]*\"|\[(?:\"[^\"]*\"|[\d., -])+\]|-?\d[\d.]*\d|\d(?! in))"
+)
+MEANT = re.compile(r'Did you mean "([^"]+)"')
+FAULT_COUNT, UNUSUAL_COUNT = len(FAULTS), len(UNUSUAL)
+
+
+def _named(count, full, kinds):
+    size = PROOFS.size(count, full)
+    return [
+        pytest.param(kind, chance, id=f"{i}-{kind.__name__.strip('_')}")
+        for i, (kind, chance) in enumerate(drawn_kinds(kinds, size, seed=14))
+    ]
+
+
+def _at(document, steps):
+    for step in steps:
+        document = document.get(step) if isinstance(document, dict) else document[int(step)]
+    return document
+
+
+def followed(document, where, remedy):
+    """Return the document as somebody would mend it who follows a remedy; None if it quotes none.
+
+    A remedy quotes a value for the key at fault, for a key beside it or below it, or the name
+    that was meant.
+    """
+    document, (*way, last) = copy.deepcopy(document), where.split(".")
+    table, meant, written = _at(document, way), MEANT.search(remedy), QUOTED.search(remedy)
+    if meant is not None:
+        _rename(table, last, meant[1])
+    elif written is not None:
+        value = tomllib.loads(f"value = {written[2]}")["value"]
+        below = {"low", "high", "value", "times"}  # keys of a cell or of a series
+        if isinstance(table.get(last), dict) and (written[1] or "value") in below:
+            table[last][written[1] or "value"] = value
+        else:
+            table[written[1] or last] = value
+    else:
+        return None
+    return document
+
+
+def _rename(table, last, name):
+    if isinstance(table[last], list):  # the one of the list that is nearest to what was meant
+        (near,) = difflib.get_close_matches(name, table[last], n=1)
+        table[last] = [name if each == near else each for each in table[last]]
+    elif isinstance(table[last], dict) or name in table:  # the key itself was mistyped
+        table[name] = table.pop(last)
+    else:
+        table[last] = name
+
+
+def test_the_base_of_both_sides_is_read(tmp_path):
+    read_whole(write_programme(tmp_path, base_document()))
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("kind", "chance"), _named(FAULT_COUNT, 3 * FAULT_COUNT, FAULTS))
+def test_one_fault_is_one_error_with_its_path_and_a_remedy_that_can_be_followed(
+    kind, chance, tmp_path
+):
+    document = base_document()
+    where = kind(document, chance)
+    path = write_programme(tmp_path, document)
+    with pytest.raises(CommonwattError) as caught:
+        read_whole(path)
+    error = caught.value
+    assert isinstance(error, ProgrammeError)
+    assert error.where == f"drawn.toml, {where}", str(error)
+    assert str(error.found)
+    assert str(error.remedy) or str(error.wanted), str(error)
+    assert "{" not in error.translate("zh-Hant").replace("{'", "")
+    mended = followed(document, where, str(error.remedy))
+    if mended is not None:
+        read_whole(write_programme(tmp_path, mended))
+
+
+def test_most_remedies_quote_what_can_be_written(tmp_path):
+    quoted = 0
+    for kind, chance in drawn_kinds(FAULTS, len(FAULTS), seed=14):
+        document = base_document()
+        where = kind(document, chance)
+        with pytest.raises(ProgrammeError) as caught:
+            read_whole(write_programme(tmp_path, document))
+        quoted += followed(document, where, str(caught.value.remedy)) is not None
+    assert quoted > len(FAULTS) / 2
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("kind", "chance"), _named(UNUSUAL_COUNT, 3 * UNUSUAL_COUNT, UNUSUAL))
+def test_what_is_unusual_and_sound_is_read(kind, chance, tmp_path):
+    document = base_document()
+    kind(document, chance)
+    read_whole(write_programme(tmp_path, document))

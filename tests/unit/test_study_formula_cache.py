@@ -1,0 +1,91 @@
+"""Values of formulas are read back only where query, tables and engine are what they were."""
+
+import hashlib
+import io
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.runs import StageStore
+from commonwatt.study.formulas import cached
+from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
+from commonwatt.study.formulas.declared import FORMULAS
+from commonwatt.study.formulas.evaluate import FormulaUse, check_figure_value
+
+NODES = next(f for f in FORMULAS.values() if f.name == "fleet.gpus")
+JOBS = next(f for f in FORMULAS.values() if f.name == "fleet.jobs")
+
+
+def written(name, **columns):
+    """Return a table with the digest of its Parquet file, as a draft of a run has it."""
+    frame, file = pl.DataFrame(columns), io.BytesIO()
+    frame.write_parquet(file, compression="zstd", statistics=False)
+    return WrittenTable(name=name, sha256=hashlib.sha256(file.getvalue()).hexdigest(), frame=frame)
+
+
+def tables(gpus=(8, 8), jobs=(1.0, 2.0)):
+    runs = ["programme"] * 2
+    return {
+        "basis_nodes": written("basis_nodes", run=runs, gpus=list(gpus)),
+        "basis_jobs": written("basis_jobs", run=runs, submit_s=list(jobs), job=[0, 1]),
+    }
+
+
+def uses(*formulas):
+    return [
+        FormulaUse(formula=f, bound={"run": "programme", "variant": "programme"}) for f in formulas
+    ]
+
+
+def evaluated(store, *formulas, over=None):
+    """Return the values, and how many times a formula was evaluated for them."""
+    stages = StageStore(store)
+    values = study_figure_formula_values(uses(*formulas), over or tables(), stages)
+    return values, len(stages.computed)
+
+
+def test_formulas_over_the_same_tables_are_evaluated_once(tmp_path):
+    first, computed = evaluated(tmp_path, NODES, JOBS)
+    assert first == {"fleet.gpus": 16.0, "fleet.jobs": 2.0}
+    assert computed == 2
+    assert evaluated(tmp_path, NODES, JOBS) == (first, 0)
+
+
+def test_a_table_of_other_bytes_is_evaluated_anew_and_the_other_read_back(tmp_path):
+    evaluated(tmp_path, NODES, JOBS)
+    values, computed = evaluated(tmp_path, NODES, JOBS, over=tables(gpus=(8, 4)))
+    assert (values["fleet.gpus"], computed) == (12.0, 1)
+
+
+def test_another_query_over_the_same_tables_is_evaluated_anew(tmp_path):
+    evaluated(tmp_path, NODES)
+    halved = replace(NODES, sql=NODES.sql.replace("SUM(gpus)", "SUM(gpus) / 2"))
+    assert halved.sql != NODES.sql
+    assert evaluated(tmp_path, halved) == ({"fleet.gpus": 8.0}, 1)
+    elsewhere = [replace(use, bound={"run": "other"}) for use in uses(NODES)]
+    assert study_figure_formula_values(elsewhere, tables(), StageStore(tmp_path)) == {
+        "fleet.gpus": None
+    }
+
+
+def test_another_version_of_the_engine_evaluates_anew(tmp_path, monkeypatch):
+    evaluated(tmp_path, NODES)
+    monkeypatch.setattr(cached.pl, "__version__", "0.0.1")
+    assert evaluated(tmp_path, NODES)[1] == 1
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, float("inf"), -1 / 3, 5e-324, 1.7976931348623157e308])
+def test_every_bit_of_a_value_comes_back(tmp_path, value):
+    over = {"basis_nodes": written("basis_nodes", run=["programme"], gpus=[value])}
+    first, again = (evaluated(tmp_path, NODES, over=over)[0]["fleet.gpus"] for _ in range(2))
+    assert (first.hex(), again.hex()) == (value.hex(), value.hex())
+
+
+def test_a_value_that_was_read_back_is_still_held_against_the_figure(tmp_path):
+    for _ in range(2):
+        by_formula = evaluated(tmp_path, NODES)[0]["fleet.gpus"]
+        check_figure_value("fleet.gpus", 16.0, by_formula)
+        with pytest.raises(IdentityError):
+            check_figure_value("fleet.gpus", 15.0, by_formula)
