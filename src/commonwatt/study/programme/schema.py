@@ -311,20 +311,6 @@ class SitePart(ProgrammeSection, StatesInputs):
     rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
     pools: list[PoolPart] = Field(min_length=1, description="Its nodes, alike in each pool.")
 
-    @model_validator(mode="after")
-    def _check_cost_cells_known(self) -> Self:
-        for name, cell in self.cells.items():
-            if name not in NAMES:
-                raise ValueError(f"cells.{name} is no input of the cost model")
-            low, _, high = cell.low_value_high()
-            known = cost_input_spec(name)
-            if cell.value is not None and not known.low <= low <= high <= known.high:
-                raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
-        # Two prices for one GPU-hour: which of them held would be a guess.
-        if self.rent is not None and self.cost_cells is not None:
-            raise ValueError("want rent or cost_cells, not both")
-        return self
-
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
         stated = self.stated_values(f"{ROOT}.sites.{self.name}")
