@@ -9,7 +9,7 @@ import polars as pl
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.units import format_quantity, format_unit
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
     ReportFigure,
@@ -65,7 +65,10 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
                 "borrowed in full as it is spent; running cost and user charges are not in this "
                 "path. Bonds of the programme that fall due while the plan fixes what is issued "
                 "are repaid from reserves. Both fans draw the same shocks.",
-                {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
+                {
+                    "basis": translate(answer["debt_basis"], language),
+                    "vintage": answer["gdp_vintage"],
+                },
             ).translate(language),
             answer["source"],
         ],
