@@ -20,8 +20,9 @@ One file, one line, and no drawing. `pages/fleet.py` is the pattern.
      `desk.runs.rows(run, "fleet_jobs")` gives those of a run. Other rows take a key
      that names what they depend on, such as `f"treasury/{values.query()}"`; they are
      kept in memory only, so the key must change when the rows do.
-   * A chart names the table that it draws, a `Form`, and its columns. Everything else
-     is made from that: the SVG without script, uPlot or ECharts with it, the table.
+   * A chart is a specification of the wing whose figures it draws (`usecases/charts.py`), and
+     names the table that it draws; drawing, heading and the series that a script zooms into
+     are made from that by `report/charts`.
    * Heavy rooms are imported inside functions, so that the first page stays quick.
      A page takes at most 30 ms of the server's CPU; what takes longer is a run
      (`work.py`), and the page shows its result.
