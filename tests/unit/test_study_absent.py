@@ -69,21 +69,21 @@ def _study(programme, store, capsys, *more):
 
 @pytest.mark.parametrize("name", ABSENT)
 def test_every_absent_part_is_named_and_one_asked_for_is_no_success(name, tmp_path, store, capsys):
-    changes, absent, asked = ABSENT[name]
+    changes, absent, requested = ABSENT[name]
     code, answer, err = _study(small_programme(tmp_path, changes=changes), store, capsys)
     rows = {row["part"]: row for row in answer["parts_absent"]}
     assert {part: row["reason"] for part, row in rows.items()} == absent
-    assert {part for part, row in rows.items() if row["asked_for"]} == asked
+    assert {part for part, row in rows.items() if row["asked_for"]} == requested
     assert all(row["remedy"] for row in rows.values())
-    assert code == (41 if asked else 0)
+    assert code == (41 if requested else 0)
     page = Path(answer["report"]).read_text(encoding="utf-8")
     for part, reason in absent.items():
         assert html.escape(f"Not computed: {reason}.") in page
         assert f'id="{part.partition(".")[0]}"' in page
-    if asked:
+    if requested:
         fault = json.loads(err.splitlines()[-1])
         assert fault["error"] == "part-absent"
-        assert all(f"({part})" in fault["found"] for part in asked)
+        assert all(f"({part})" in fault["found"] for part in requested)
 
 
 def test_a_placement_that_cannot_be_stands_with_its_reason(tmp_path, monkeypatch):

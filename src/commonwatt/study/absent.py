@@ -104,11 +104,11 @@ def absent_parts_error(where: str, parts: Sequence[AbsentPart]) -> AbsentPartErr
         where: The programme.
         parts: Its absent parts.
     """
-    asked = tuple(each for each in parts if each.is_asked_for)
-    if not asked:
+    requested = tuple(each for each in parts if each.is_asked_for)
+    if not requested:
         return None
     remedy = Message("The report is kept without them, and says so.")
-    return AbsentPartError(where, found=_EveryPart("", {}, asked), remedy=remedy)
+    return AbsentPartError(where, found=_EveryPart("", {}, requested), remedy=remedy)
 
 
 def absent_study_parts(
