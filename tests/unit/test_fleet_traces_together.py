@@ -154,6 +154,12 @@ def test_a_pod_must_find_all_it_asks_for_on_one_node(tmp_path):
     )
 
 
+def test_a_fleet_without_gpus_holds_no_job_that_asks_for_them(tmp_path):
+    fleet = read_node_list(written(tmp_path, "n.csv", "gpus,cpu_milli\n0,4000\n"))
+    jobs = workload_from_columns([0, 1], [60, 60], [0, 1])
+    assert jobs_that_fit_fleet(jobs, fleet).tolist() == [True, False]
+
+
 def test_a_pod_must_find_a_node_of_its_tenant(tmp_path):
     fleet = read_node_list(written(tmp_path, "n.csv", "gpus,tenant\n8,y\n4,\n"), tenants=("x", "y"))
     names = {"tenant_names": ("x", "y"), "single_node": np.array([True, True])}

@@ -260,9 +260,9 @@ def _jobs_that_nodes_hold(workload: Workload, fleet: Fleet) -> Bools:
     whole nodes of one group, and one more for what is left over.
     """
     # What no node states binds nothing; the fewer the columns, the fewer are the distinct jobs.
-    stated = tuple(name for name in _RESOURCES if getattr(fleet, name).any())
-    jobs, row_of_job = _distinct_rows(workload, (*_KIND, *stated))
-    gpus = jobs.setdefault("gpus", np.zeros(len(jobs["tenant"]), np.int64))
+    stated = tuple(name for name in ("cpu_milli", "memory_mib") if getattr(fleet, name).any())
+    jobs, row_of_job = _distinct_rows(workload, (*_KIND, "gpus", *stated))
+    gpus = jobs["gpus"]
     takes_one = (jobs["single_node"] == 1) | (gpus == 0)
     held = np.zeros(len(gpus), np.bool_)
     rooms: dict[tuple[int, ...], _GroupRoom] = {}
