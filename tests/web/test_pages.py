@@ -98,7 +98,7 @@ def test_a_table_is_sorted_searched_and_paged(console):
         ("/fleet/tables/jobs.json?order=nothing", 422),
         ("/fleet/tables/jobs.json?column=gpus&starts=1", 422),
         ("/fleet/tables/jobs.json?first=-1", 422),
-        ("/fleet?run=%00", 422),
+        ("/fleet?run=%00", 400),
         ("/nothing", 404),
     ],
 )
