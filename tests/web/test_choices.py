@@ -36,6 +36,7 @@ def test_a_country_is_a_name_and_no_folder_of_the_server(console, tmp_path):
         "",
     ]
     with console.visitor(ConsoleRole.VIEWER) as visitor:
+        visitor.timeout = None  # the first page of a process compiles
         answers = {
             text: visitor.get(path, params={"country": text})
             for text in texts
@@ -56,6 +57,7 @@ def test_a_country_is_a_name_and_no_folder_of_the_server(console, tmp_path):
 
 def test_every_shipped_country_can_be_chosen(console):
     with console.visitor(ConsoleRole.VIEWER) as visitor:
+        visitor.timeout = None  # the first page of a process compiles
         for name in shipped_countries():
             assert visitor.get("/treasury.json", params={"country": name}).status_code == 200
 
@@ -65,6 +67,7 @@ def test_every_shipped_country_can_be_chosen(console):
 )
 def test_a_word_that_is_no_choice_is_refused_and_every_choice_is_taken(console, page, parameter):
     with console.visitor(*ConsoleRole) as visitor:
+        visitor.timeout = None  # the first page of a process compiles
         for text in ("nonsense", parameter.default.upper(), f"{parameter.default} "):
             answer = visitor.get(f"/{page}.json", params={parameter.name: text})
             assert answer.status_code == 422
