@@ -21,7 +21,7 @@ KEPT = BENCH.parent / "tests" / "golden" / "bench.json"
 WORSE = 1.05  # a ratio to a peer or a bound: less is better in each of these
 RATIOS = {
     "clinic_evidence.py": r"ratio to one logarithm a row +(?P<ratio>[\d.]+) x",
-    "study_what_if.py": r"(?P<name>what if: .+?|same study again)  .*? (?P<ratio>[\d.]+) of the",
+    "study_what_if.py": r"(?P<name>what if: .+?|\w+ study\b.*?)  .*? (?P<ratio>[\d.]+) x i",
 }
 # Left out: those that need data beside the checkout, a cluster or a browser, that take more
 # than a minute, or that print no ratio.

@@ -77,7 +77,7 @@ def replay_on_fast_kernel(setup: ReplaySetup) -> SimulationResult:
     work, order = setup.workload, setup.policy.order
     if order is fair_share.POLICY:
         queues = empty_queues_by_tenant(
-            work.tenant, len(work.tenant_names), setup.fleet.gpu_capacity_milli
+            work.tenant.astype(np.int64), len(work.tenant_names), setup.fleet.gpu_capacity_milli
         )
         return _checked_replay_kernel_result(setup, queues)
     # Jobs already stand in order of submission: there is nothing to rank.

@@ -75,7 +75,7 @@ def empty_queues_by_tenant(tenant: I64, tenants: int, capacity_milli: int) -> Wa
     rank = np.empty_like(by_rank)
     rank[by_rank] = np.arange(len(by_rank))
     lengths = np.bincount(tenant, minlength=tenants)
-    return _empty_queues(rank, by_rank, tenant.astype(np.int64), lengths, capacity_milli)
+    return _empty_queues(rank, by_rank, tenant, lengths, capacity_milli)
 
 
 def _empty_queues(
