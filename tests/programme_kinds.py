@@ -154,8 +154,9 @@ def _cells_unknown(document, chance):
 
 
 def _cell_unknown(document, chance):
-    name = _typed(chance.choice([each.name for each in INPUTS]), chance)
-    document["sites"][1]["cells"][name] = {"value": 1.0}
+    known = chance.choice(INPUTS)
+    name = _typed(known.name, chance)
+    document["sites"][1]["cells"][name] = {"value": (known.low + known.high) / 2}
     return f"sites.1.cells.{name}"
 
 

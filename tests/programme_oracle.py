@@ -454,9 +454,9 @@ def _size_rules_broken_at(job: Job, group: NodeGroup) -> set[Rule]:
     for column, there in (("cpu_milli", group.cpu_milli), ("memory_mib", group.memory_mib)):
         if there and job[column] > there:
             broken.add(Rule.NODE_SIZE)
-    # Whole nodes of one group, and one more for what is left over.
-    nodes_wanted = -(-job["gpus"] // group.gpus)
-    if nodes_wanted > (1 if job["single_node"] else group.nodes):
+    # Whole nodes of one group, and one more for what is left over; none for a job without GPUs.
+    room = group.gpus * (1 if job["single_node"] else group.nodes)
+    if job["gpus"] > room:
         broken.add(Rule.GANG)
     return broken
 

@@ -17,18 +17,20 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CHROMIUM: Final = "/usr/bin/chromium"
-A4: Final = {"width": 794, "height": 1123}  # at 96 dots an inch
+WIDTH, HEIGHT = 794, 1123  # A4 at 96 dots an inch
 
 
 def draw_page_one(report: Path, picture: Path) -> None:
     """Write what the first sheet of a printed report shows."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport=A4, device_scale_factor=1.5)
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5
+        )
         page.emulate_media(media="print")
         page.goto(report.resolve().as_uri())
         page.wait_for_timeout(500)  # charts are drawn once the fonts are there
-        shot = page.screenshot(clip={"x": 0, "y": 0, **A4})
+        shot = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT})
         browser.close()
     # Few colours are in it: a palette is a fifth of the bytes, in a repository that keeps them all.
     image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64)

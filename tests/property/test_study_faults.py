@@ -65,7 +65,8 @@ def followed(document, where, remedy):
 
 def _rename(table, last, name):
     if isinstance(table[last], list):  # the one of the list that is nearest to what was meant
-        (near,) = difflib.get_close_matches(name, table[last], n=1)
+        others = [each for each in table[last] if each != name]
+        (near,) = difflib.get_close_matches(name, others, n=1)
         table[last] = [name if each == near else each for each in table[last]]
     elif isinstance(table[last], dict) or name in table:  # the key itself was mistyped
         table[name] = table.pop(last)

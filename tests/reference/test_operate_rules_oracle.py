@@ -120,7 +120,7 @@ def _run_live(drawn: DrawnProgramme, folder: Path) -> tuple[int, set[str]]:
 @pytest.mark.prove
 def test_no_live_placement_breaks_a_rule_and_every_job_with_a_site_ends(tmp_path):
     checked, shut_out = 0, 0
-    for number in range(PROOFS.size(15, 400)):
+    for number in range(PROOFS.size(10, 400)):
         drawn = draw_programme(random.Random(f"live {number}"))
         if not node_groups(drawn.document):
             continue

@@ -107,6 +107,7 @@ FAULTS = [
     ("latency", [{"between": ["home"], "rtt": "1 ms"}], "latency.0.between: List should"),
     ("latency", [{"between": ["home", "x"], "rtt": "1 ms"}], "between: 'x' is not declared"),
     ("latency", [{"between": ["home", "home"], "rtt": "1 km"}], "found a value in km, wanted a"),
+    ("latency", [{"between": ["home", "home"], "rtt": "1 ms"}], "0.between: 'home' twice; want"),
     ("policy", {"order": 3}, "policy.order: Input should be a valid string"),
 ]  # fmt: skip
 
@@ -138,6 +139,28 @@ def test_a_file_that_is_no_programme_is_refused(tmp_path, junk):
 def test_a_missing_programme_names_those_that_are_shipped():
     with pytest.raises(ProgrammeError, match="wanted a programme file"):
         load_programme("atlantis")
+
+
+def test_a_round_trip_given_twice_is_refused_in_either_order(tmp_path):
+    document = copy.deepcopy(GOOD)
+    document["sites"].append({**document["sites"][0], "name": "west"})
+    document["latency"] = [{"between": ["home", "west"], "rtt": "30 ms"}]
+    load_programme(_write(tmp_path, document))
+    document["latency"].append({"between": ["west", "home"], "rtt": "5 ms"})
+    with pytest.raises(ProgrammeError, match=r"latency\.1\.between: the round trip between 'west'"):
+        load_programme(_write(tmp_path, document))
+
+
+def test_sites_without_nodes_are_told_apart_from_sites_that_nobody_declared(tmp_path):
+    document = copy.deepcopy(GOOD)
+    unbuilt = {**document["sites"][0], "name": "west"}
+    unbuilt["pools"] = [{**unbuilt["pools"][0], "nodes": 0}]
+    document["sites"].append(unbuilt)
+    document["tenants"][0]["sites"] = ["home", "west"]
+    load_programme(_write(tmp_path, document))
+    document["tenants"][0]["sites"] = ["west"]
+    with pytest.raises(ProgrammeError, match=r"tenants\.0\.sites: 'west': no node is built there"):
+        load_programme(_write(tmp_path, document))
 
 
 def test_two_sites_of_one_name_are_refused(tmp_path):

@@ -42,7 +42,7 @@ def test_a_table_that_differs_or_that_nobody_declared_is_not_written(name):
 
 
 def test_every_table_of_a_study_is_declared():
-    assert len(TABLES) == 27
+    assert len(TABLES) == 28
 
 
 def test_a_table_in_a_country_s_money_is_checked_with_its_currency():

@@ -8,11 +8,19 @@ import polars as pl
 import pytest
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.runs import StageStore
+from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.formulas import cached
 from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
 from commonwatt.study.formulas.declared import FORMULAS
-from commonwatt.study.formulas.evaluate import FormulaUse, check_figure_value
+from commonwatt.study.formulas.evaluate import (
+    FormulaUse,
+    check_figure_value,
+    is_same_study_figure_value,
+    study_figure_formula_uses,
+    study_figure_formula_value,
+)
+from commonwatt.study.usecases import run_study
+from tests.small_programme import small_programme
 
 NODES = next(f for f in FORMULAS.values() if f.name == "fleet.gpus")
 JOBS = next(f for f in FORMULAS.values() if f.name == "fleet.jobs")
@@ -89,3 +97,23 @@ def test_a_value_that_was_read_back_is_still_held_against_the_figure(tmp_path):
         check_figure_value("fleet.gpus", 16.0, by_formula)
         with pytest.raises(IdentityError):
             check_figure_value("fleet.gpus", 15.0, by_formula)
+
+
+def test_a_law_of_costs_that_figures_share_gives_each_what_its_whole_query_gives(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    run = run_study(small_programme(tmp_path), store).run
+    over = store.tables(run)
+    uses = list(study_figure_formula_uses(over))
+    laws = {}
+    for use in uses:
+        whole, shared = (study_figure_formula_value(use, over, each) for each in (None, laws))
+        assert is_same_study_figure_value(whole, shared), use.name
+    # As many laws as variants have figures of cost, and more figures than laws rest on them.
+    assert len(laws) == len({use.cost_law for use in uses} - {""}) == 4
+    assert sum(bool(use.cost_law) for use in uses) > 2 * len(laws)
+    # Another variant has another law, and other tables have other values.
+    moved = over | {"basis_inputs": over["basis_inputs"].with_columns(value=pl.col("value") * 1.5)}
+    capital = next(use for use in uses if use.name == "funding.home.capital_usd_mn")
+    assert study_figure_formula_value(capital, moved, {}) != study_figure_formula_value(
+        capital, over, laws
+    )

@@ -219,3 +219,14 @@ def test_a_period_a_date_or_a_column_that_cannot_be_read_is_refused(file, old, n
     edit(mine / file, old, new)
     with pytest.raises(CountryError, match=file.replace(".", r"\.")):
         load_country(str(mine))
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name for folder, name, _, _ in CHANGES if folder == HONG_KONG})
+)
+def test_a_file_that_is_no_text_is_refused_by_its_name(name, tmp_path):
+    path = copy_of(HONG_KONG, tmp_path) / name
+    load_country(path.parent)
+    path.write_bytes(b"\xf0" + path.read_bytes()[1:])
+    with pytest.raises(CountryError, match=re.escape(name)):
+        load_country(path.parent)

@@ -1,5 +1,6 @@
 """The API: its schema, its client, and whatever a machine thinks of sending it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -191,3 +192,66 @@ def test_what_is_refused_before_any_page_is_typed_for_programs(
         answer = http.post("/sign-in", headers=headers | {"accept": "text/html"}, content=content)
         kind = answer.headers["content-type"]
         assert (answer.status_code, kind) == (status, "text/plain; charset=utf-8")
+
+
+# What JSON can spell and no database takes, what a parser cannot follow, what is no column.
+JSON = {"content-type": "application/json"}
+UNWRITABLE = {"surrogate": "\ud800", "half inside": "a\udfffb", "nul": "a\0b"}
+DEEP = {"lists": b"[" * 100_000, "objects": b'{"a":' * 50_000, "digits": b'{"a":' + b"9" * 6000}
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/accounts", "/account/tokens", "/works/study"])
+@pytest.mark.parametrize("text", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_a_text_that_cannot_be_kept_is_refused_before_anything_is_read(console, path, text):
+    headers = {"authorization": f"Bearer {_token(console, *ConsoleRole)}"}
+    with console.stranger() as http:
+        for name, value in (("name", text), (text, "a")):
+            # Spelt with `\\u`, as every JSON may be; as letters it has no bytes.
+            content = json.dumps({name: value, "password": "p"})
+            answer = http.post(path, headers=headers | JSON, content=content)
+            assert (answer.status_code, answer.json()["error"]) == (422, "parameter-invalid")
+            assert "without NUL" in answer.json()["wanted"]
+        # Its twin: whatever can be written comes as far as its meaning.
+        answer = http.post(path, headers=headers, json={"label": "衞生 \U0001f3e5", "name": "-"})
+        assert "without NUL" not in answer.text
+        assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
+def test_json_that_no_parser_follows_is_refused(console, content):
+    with console.stranger() as http:
+        answer = http.post("/sign-in", headers=JSON, content=content)
+    assert (answer.status_code, answer.json()["wanted"]) == (422, "a JSON object")
+
+
+@pytest.mark.parametrize(("pieces", "status"), [(1, 401), (10, 413)])
+def test_a_body_that_does_not_say_its_length_is_cut_off_where_it_is_too_long(
+    console, pieces, status
+):
+    content = (b"name=" + b"x" * 40_000 for _ in range(pieces))
+    with console.stranger() as http:
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        assert http.post("/sign-in", headers=headers, content=content).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("order=-", 422), ("order=--gpus", 422), ("order=-gpus", 200), ("order=", 200),
+     ("column=job_id&starts=%00", 400), ("column=job_id&starts=%2500", 200)],
+)  # fmt: skip
+def test_odd_words_in_an_address_are_refused_and_sound_ones_are_not(console, query, status):
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
+        assert visitor.get(f"/fleet/tables/jobs.json?{query}").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [("bytes=0-9", 206), ("bytes=0-1,4-5", 206), ("bytes=999999999-", 416), ("bytes=a", 400)],
+)
+def test_a_part_of_a_file_is_sent_as_the_schema_says(console, schema, asked, status):
+    path = "/fleet/tables/{table}.csv"
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
+        answer = visitor.get(path.format(table="jobs"), headers={"range": asked})
+    assert answer.status_code == status
+    known = schema["paths"][path]["get"]["responses"][str(status)]["content"]
+    assert answer.headers["content-type"].split(";")[0] in known

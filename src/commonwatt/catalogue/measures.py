@@ -222,9 +222,9 @@ def measure_value_text(
     sign = "+" if form.signed and shown > 0 else ""
     # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
-        told = unit_in_scale_of_language(unit, language, value=shown)
-        number = _measure_significant_digits_text(value_in_scale(shown, parse_unit(unit), told))
-        return f"{number} {format_unit(told, language)}"
+        counted = unit_in_scale_of_language(unit, language, value=shown)
+        number = _measure_significant_digits_text(value_in_scale(shown, parse_unit(unit), counted))
+        return f"{number} {format_unit(counted, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
 
 
@@ -281,8 +281,8 @@ def _measure_scales_of_heading(
     except UnitError:
         # An economy may count in a currency that the units do not spell; its heading says so.
         return None
-    told = unit_in_scale_of_language(unit, language)
-    return None if told is unit else (unit, told)
+    counted = unit_in_scale_of_language(unit, language)
+    return None if counted is unit else (unit, counted)
 
 
 def _measure_digits_under_heading(of: Described, digits: int, language: str, currency: str) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "new",
     example=(
         "commonwatt new my.toml --trace jobs.csv --region hong-kong --country hongkong\n"
-        'commonwatt new my.toml --trace jobs.csv --region us-iowa --place "Nairobi, Kenya"\n'
+        'commonwatt new my.toml --region us-iowa --place "Nairobi, Kenya" --zone KE\n'
         "commonwatt new --template"
     ),
 )
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help="The place, where the library lacks it; the region's figures are then marked borrowed.",
 )
+@option("--zone", default="", metavar="CODE", help="Country of the place, as KE, or KE-ZONE.")
 @option("--country", default="", metavar="NAME", help="Who borrows: a shipped country or a folder.")
 @option(
     "--currency-per-usd",
@@ -65,6 +66,7 @@ def new(
     mapping: Path | None,
     region: str | None,
     place: str,
+    zone: str,
     country: str,
     currency_per_usd: float | None,
     force: bool,
@@ -88,6 +90,7 @@ def new(
             path=Path(programme),
             region=region or "",
             place=place.strip(),
+            zone=zone,
             format=trace_format,
             mapping=mapping,
             country=country,

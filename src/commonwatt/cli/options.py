@@ -29,7 +29,7 @@ class DataPath(click.Path):
         return Path(fsdecode(super().convert(fspath(place), param, ctx)))
 
 
-class ProgrammeNameOrPath(click.ParamType):
+class ProgrammeNameOrPath(click.types.StringParamType):
     """A programme file, or a shipped programme by its name; a shell may complete either."""
 
     name = "programme"
@@ -44,7 +44,7 @@ class ProgrammeNameOrPath(click.ParamType):
         return [*shipped, CompletionItem(incomplete, type="file")]
 
 
-class FileOrShippedName(click.ParamType):
+class FileOrShippedName(click.types.StringParamType):
     """A path or `shipped:NAME` as it was written, for what is written down again."""
 
     name = "file"
@@ -57,7 +57,7 @@ class FileOrShippedName(click.ParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
-class LibraryRegionName(click.ParamType):
+class LibraryRegionName(click.types.StringParamType):
     """A region of the library; the use case refuses what is none, and names the closest."""
 
     name = "region"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from commonwatt.core.messages import Message, translate
 from commonwatt.core.stdout import library_output_to_stderr
 
 if TYPE_CHECKING:
+    from commonwatt.study.programme.reader import Programme
     from commonwatt.study.usecases import StudyRun
 
 
@@ -54,7 +56,7 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.usecases import run_study
 
-    load_programme(programme, what_if)  # a faulty file leaves no store behind
+    loaded = load_programme(programme, what_if)  # a faulty file leaves no store behind
     if pdf is not None:
         find_chromium()  # before the study, which takes longer than to be told that none is there
     opened = RunStore(store)
@@ -72,7 +74,9 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
         click_echo_message_to_stderr(Message("Printed: {path}", {"path": fspath(pdf)}))
     return CommandResult(
         data=_command_json_of_study_run(study_run),
-        text=lambda tongue: _study_run_terminal_text(study_run, tongue),
+        text=lambda tongue: _study_run_terminal_text(
+            study_run, tongue, _names_in_language(loaded, tongue)
+        ),
         tables={
             table["name"]: opened.table(study_run.run.run_id, table["name"])
             for table in study_run.run.tables
@@ -97,7 +101,17 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
     }
 
 
-def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
+def _names_in_language(programme: Programme, tongue: str) -> dict[str, str]:
+    """Return what the reader's language calls the title, the sites and the alternatives."""
+    file = programme.file
+    words = programme.label_translations(tongue) | {str(file.title): file.title.translate(tongue)}
+    # In English an alternative is called as a change names it, and so it stays.
+    if tongue != "en":
+        words |= {name: part.label.translate(tongue) for name, part in file.alternatives.items()}
+    return words
+
+
+def _study_run_terminal_text(study_run: StudyRun, tongue: str, words: Mapping[str, str]) -> str:
     # Whoever asks for a change wants to know what it moves, and not the whole picture again.
     if study_run.what_if:
         return _what_if_terminal_text(study_run, tongue)
@@ -118,7 +132,7 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
         (shared.CARBON, "carbon_kg"),
     )
     rows = [
-        (translate("Programme", tongue), study_run.run.title),
+        (translate("Programme", tongue), words.get(study_run.run.title, study_run.run.title)),
         *(
             (
                 measure_label_text(measure, tongue),
@@ -126,7 +140,7 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str) -> str:
             )
             for measure, name in shown
         ),
-        *_cost_and_debt_terminal_rows(figures, tongue),
+        *_cost_and_debt_terminal_rows(figures, tongue, words),
         *(
             (part.title.translate(tongue), part.sentence(tongue))
             for part in study_run.absent
@@ -162,7 +176,9 @@ def _what_if_terminal_text(study_run: StudyRun, tongue: str) -> str:
     )
 
 
-def _cost_and_debt_terminal_rows(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
+def _cost_and_debt_terminal_rows(
+    figures: dict[str, Any], tongue: str, words: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Return the lines of the wings that the programme uses."""
     from commonwatt.catalogue.measures import Measure, measure_cell_text, measure_heading
     from commonwatt.catalogue.shared import GPU_HOUR_COST, GPU_HOUR_COST_P50
@@ -170,7 +186,8 @@ def _cost_and_debt_terminal_rows(figures: dict[str, Any], tongue: str) -> list[t
 
     def figures_text_by_name(measure: Measure, values: dict[str, float]) -> str:
         return "; ".join(
-            f"{name} {measure_cell_text(value, measure, tongue)}" for name, value in values.items()
+            f"{words.get(name, name)} {measure_cell_text(value, measure, tongue)}"
+            for name, value in values.items()
         )
 
     rows: list[tuple[str, str]] = []

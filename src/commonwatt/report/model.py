@@ -255,6 +255,8 @@ class FigureOrigin:
         expression: The formula as a query over the run's tables; empty for an input.
         source: Where an input comes from, with its date and how far it may be trusted.
         inputs: Names and labels of what it was computed from.
+        on_paper: Whether its group is printed: on paper nobody follows a link, and an input
+            with its source can be asked for in a library.
     """
 
     name: str
@@ -266,6 +268,7 @@ class FigureOrigin:
     expression: str
     source: str
     inputs: list[tuple[str, str]]
+    on_paper: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

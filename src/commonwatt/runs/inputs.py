@@ -165,6 +165,7 @@ def run_stage_lineage(inputs: object) -> RunStageLineage:
     return RunStageLineage(edges=tuple(sorted(edges)), files=tuple(files), stated=tuple(stated))
 
 
+_SHORT: Final = 4096  # bytes that are joined to their head rather than hashed apart
 _PLAIN: Final = (str, int, float, bool, bytes, type(None))
 
 
@@ -304,5 +305,10 @@ def _hash_run_input_text(update: Update, tag: str, value: object) -> None:
 
 def _hash_run_input_bytes(update: Update, tag: bytes, content: bytes) -> None:
     # Lengths first, as in a netstring: no content can then pass for a tag and the next content.
-    update(b"%d:%s:%d:" % (len(tag), tag, len(content)))
-    update(content)
+    head = b"%d:%s:%d:" % (len(tag), tag, len(content))
+    # A study hashes tens of thousands of short texts, and each call of the hash has its price.
+    if len(content) < _SHORT:
+        update(head + content)
+    else:
+        update(head)
+        update(content)

@@ -18,8 +18,12 @@ from commonwatt.study.comparison import (
     BreakEvenStageInputs,
     break_even_points_of_stage,
 )
-from commonwatt.study.effect_measures import EFFECT_FIGURES
-from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, FUNDING_EFFECT
+from commonwatt.study.measures import (
+    ALTERNATIVES,
+    ALTERNATIVES_BREAK_EVEN,
+    EFFECT_FIGURES,
+    FUNDING_EFFECT,
+)
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import fleet_metrics_of_stage

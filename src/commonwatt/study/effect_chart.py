@@ -5,7 +5,7 @@ from __future__ import annotations
 from commonwatt.catalogue.shared import FISCAL_YEAR
 from commonwatt.core.messages import Message
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries
-from commonwatt.study.effect_measures import NET_EFFECT_P50
+from commonwatt.study.measures import NET_EFFECT_P50
 
 
 def study_debt_effect_chart(title: Message, caption: Message) -> Chart:

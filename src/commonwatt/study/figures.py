@@ -21,7 +21,6 @@ from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
-from commonwatt.study.effect_measures import EFFECT_FIGURES
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
 from commonwatt.study.formulas.evaluate import (
@@ -34,7 +33,7 @@ from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
     study_figure_extent_message,
 )
-from commonwatt.study.measures import FUNDING_EFFECT
+from commonwatt.study.measures import EFFECT_FIGURES, FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
@@ -235,6 +234,7 @@ def study_programme_figure_origins(
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
+            on_paper=_figure_group(node) in (GROUPS[CELL], GROUPS["country"]),
         )
         # What a reader looks for first stands first: the figures, then what was put in.
         for node in sorted(nodes, key=lambda node: list(GROUPS.values()).index(_figure_group(node)))

@@ -15,7 +15,12 @@ from commonwatt.study.alternatives import (
     alternative_cost_stage,
     alternative_figures_row,
 )
-from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent, gpu_count_text
+from commonwatt.study.formulas.extents import (
+    EXTENT_TEXT,
+    FigureExtent,
+    day_count_text,
+    gpu_count_text,
+)
 from commonwatt.study.labels import localise_programme_labels
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
@@ -59,7 +64,7 @@ def study_page_one_summary(
     choices = (
         _choices_of_alternatives(comparison)
         if comparison is not None
-        else _programme_alone(programme, result.base_case, stages)
+        else _programme_alone(programme, result, stages)
     )
     doubt = choices.cost.data["doubt"] if choices.cost is not None else None
     effect, funding = choices.first.effect_stage, programme.file.funding
@@ -102,12 +107,15 @@ def _choices_of_alternatives(comparison: Comparison) -> _Choices:
     )
 
 
-def _programme_alone(programme: Programme, base_case: BaseCase, stages: StageStore) -> _Choices:
+def _programme_alone(programme: Programme, result: StudyResult, stages: StageStore) -> _Choices:
+    base_case, funding = result.base_case, result.funding
     cost = alternative_cost_stage(base_case, programme.file.seed, stages)
     row = {
         "name": PROGRAMME,
         "alternative": str(programme.file.title),
     } | alternative_figures_row(base_case, cost)
+    if funding is not None:
+        row["borrowing_bn"] = funding.data["total_bn"]
     return _Choices([row], "", base_case, cost)
 
 
@@ -147,7 +155,7 @@ def study_extents(
     return StudyExtents(
         arrivals=Message(
             EXTENT_TEXT[FigureExtent.SLICE_WINDOW].text,
-            {"gpus": gpu_count_text(gpus), "days": f"{_arrival_window_days(fleet):.0f}"},
+            {"gpus": gpu_count_text(gpus), "days": day_count_text(_arrival_window_days(fleet))},
         ),
         whole=Message(
             EXTENT_TEXT[FigureExtent.PROGRAMME_BUILDING].text,

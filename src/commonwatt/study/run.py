@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt import __version__
+from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     Report,
@@ -439,9 +440,18 @@ def _report_day() -> str:
     SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
     bytes on another day (reproducible-builds.org).
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    at = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
-    return at.date().isoformat()
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat()
+    # Another day than the one that was asked for would be a wrong one.
+    except (ValueError, OverflowError, OSError):
+        raise InputError(
+            "SOURCE_DATE_EPOCH",
+            found=epoch[:40],
+            wanted=Message("seconds since 1970, as a whole number"),
+        ) from None
 
 
 def _write_study_tables(

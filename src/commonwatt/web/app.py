@@ -38,6 +38,7 @@ from commonwatt.web.auth.access import (
     visitor_of_headers,
 )
 from commonwatt.web.errors import (
+    BodyTooLargeError,
     ForbiddenError,
     NotAdmittedError,
     PageNotFoundError,
@@ -77,6 +78,7 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (PageNotFoundError, HTTPStatus.NOT_FOUND),
     (RunNotFoundError, HTTPStatus.NOT_FOUND),
     (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
+    (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),

@@ -297,7 +297,7 @@ def check_page_table_query_columns(schema: Mapping[str, pl.DataType], query: Tab
     import polars as pl
 
     for name, column in (("order", query.order.removeprefix("-")), ("column", query.column)):
-        if column and column not in schema:
+        if (column or query.order == "-") and column not in schema:
             wanted = Message("a column of the table")
             raise ParameterError(name, found=Message("another name"), wanted=wanted)
     if query.column and schema[query.column] != pl.String:

@@ -32,6 +32,12 @@ class ParameterError(UsageError):
     code, exit_code = "parameter-invalid", 113
 
 
+class BodyTooLargeError(ParameterError):
+    """More was sent than a form can hold."""
+
+    code, exit_code = "body-too-large", 118
+
+
 class TooManyRequestsError(CommonwattError):
     """Too many requests or failed attempts in too short a time.
 

@@ -24,7 +24,7 @@ from commonwatt.core.errors import CommonwattError, UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import VISITOR, requested_language
-from commonwatt.web.errors import TooManyRequestsError
+from commonwatt.web.errors import BodyTooLargeError, TooManyRequestsError
 from commonwatt.web.rates import RequestRates, client_address, network_of_address
 from commonwatt.web.request_context import Visitor
 from commonwatt.web.settings import Settings
@@ -79,7 +79,7 @@ class RequestGuardMiddleware:
         headers = Headers(scope=scope)
         scope = self._scope_without_proxies(scope, headers)
         send = self._send_with_security_headers(scope, send)
-        refusal = self._refusal_response(headers) or await self._rate_refusal(scope, headers)
+        refusal = self._refusal_response(scope, headers) or await self._rate_refusal(scope, headers)
         if refusal:
             log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=refusal.status_code)
             await refusal(scope, receive, send)
@@ -93,10 +93,14 @@ class RequestGuardMiddleware:
         path = _path_below_root(scope["path"], self._settings.root_path)
         return {**scope, "client": (address, port), "path": path}
 
-    def _refusal_response(self, headers: Headers) -> Response | None:
+    def _refusal_response(self, scope: Scope, headers: Headers) -> Response | None:
         if headers.get("host", "").lower() not in self._hosts:
             wanted = Message("the name that the console was started with")
             return _refusal_in_kind(headers, HTTPStatus.MISDIRECTED_REQUEST, "host", wanted)
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+            # No name of ours has one, and PostgreSQL takes none in a text.
+            wanted = Message("an address without NUL")
+            return _refusal_in_kind(headers, HTTPStatus.BAD_REQUEST, "address", wanted)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             wanted = Message("at most 256 kB")
@@ -191,7 +195,8 @@ def _refusal_in_kind(headers: Headers, status: HTTPStatus, where: str, wanted: M
 
 
 _REFUSALS: Final[dict[HTTPStatus, type[CommonwattError]]] = {
-    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLargeError,
 }
 
 
@@ -227,6 +232,8 @@ def _receive_with_body_limit(receive: Receive) -> Receive:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if total > MOST_BYTES else message
+        if total > MOST_BYTES:
+            raise BodyTooLargeError("body", wanted=Message("at most 256 kB"))
+        return message
 
     return receive_limited_body

@@ -48,11 +48,11 @@ def format_quantity(
     ['8,570 萬美元/年', '12.345 億美元/年']
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
-    told = unit_in_scale_of_language(parsed, language, value=value)
-    shown = value_in_scale(value, parsed, told)
-    decimals = None if digits is None else digits_in_scale(digits, parsed, told)
+    counted = unit_in_scale_of_language(parsed, language, value=value)
+    shown = value_in_scale(value, parsed, counted)
+    decimals = None if digits is None else digits_in_scale(digits, parsed, counted)
     number = f"{shown:,}" if decimals is None else f"{shown:,.{decimals}f}"
-    name = _unit_text(told, told.scale, language)
+    name = _unit_text(counted, counted.scale, language)
     # "5 1/kWh" would read as two numbers.
     return f"{number} {name[1:] if name.startswith('1/') else name}"
 
@@ -100,27 +100,27 @@ def _scale_of_chinese_amount(amount: float) -> Fraction:
     return Fraction(10**4 if amount else 1)
 
 
-def value_in_scale(value: float, unit: Unit, told: Unit) -> float:
+def value_in_scale(value: float, unit: Unit, counted: Unit) -> float:
     """Return a value of `unit` in the same unit of another scale.
 
     >>> bn = parse_unit("HKD bn")
     >>> value_in_scale(9.27, bn, unit_in_scale_of_language(bn, "zh-Hant"))
     92.7
     """
-    if unit.scale == told.scale or not math.isfinite(value):
+    if unit.scale == counted.scale or not math.isfinite(value):
         return value
     # In decimals, because 9.27 times ten in binary is 92.69999999999999.
-    ratio = unit.scale / told.scale
+    ratio = unit.scale / counted.scale
     return float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
 
 
-def digits_in_scale(digits: int, unit: Unit, told: Unit) -> int:
+def digits_in_scale(digits: int, unit: Unit, counted: Unit) -> int:
     """Return the decimals that say as much in another scale as `digits` do in `unit`."""
-    return max(0, digits + round(math.log10(told.scale / unit.scale)))
+    return max(0, digits + round(math.log10(counted.scale / unit.scale)))
 
 
 def _unit_scale_in_language(unit: Unit, language: str) -> Fraction:
-    # Cents and thousandths are not told in myriads.
+    # Cents and thousandths are not counted in myriads.
     if unit.scale.denominator != 1:
         return unit.scale
     return Fraction(_RESCALED[language].get(int(unit.scale), unit.scale))

@@ -57,7 +57,10 @@ def compute_formula_values(inputs: FormulaStageInputs) -> StageResult:
         IdentityError: A formula cannot be evaluated, or gives more than one number: a bug.
     """
     frames = {table.name: table.frame for table in inputs.tables}
-    values = {name: study_figure_formula_value(use, frames) for name, use in inputs.uses.items()}
+    laws: dict[str, pl.DataFrame] = {}
+    values = {
+        name: study_figure_formula_value(use, frames, laws) for name, use in inputs.uses.items()
+    }
     # As hexadecimal text: every bit, and an infinity, which JSON cannot hold, comes back, too.
     return StageResult(
         data={name: None if value is None else value.hex() for name, value in values.items()}

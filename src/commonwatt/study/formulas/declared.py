@@ -189,10 +189,11 @@ SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
 _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
-_LAW: Final = study_cost_law_ctes_sql("basis_inputs", "site", "variant = :variant")
+COST_LAW: Final = study_cost_law_ctes_sql("basis_inputs", "site", "variant = :variant")
+"""The parts of the cost of each site of a variant, as `law`, at the head of each figure of cost."""
 # A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
 # use, as in the engine.
-_SITE_COSTS: Final = f"""WITH {_LAW},
+_SITE_COSTS: Final = f"""WITH {COST_LAW},
 sites AS (
     SELECT c.site AS site, c.gpus * c.scale AS gpus, c.held_gpu_h AS held_gpu_h,
         c.rented AS rented, c.utilisation_share AS used,

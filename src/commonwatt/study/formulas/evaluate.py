@@ -13,7 +13,13 @@ import polars as pl
 from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.study.formulas.declared import FORMULAS, FigureFormula, FigureSubject, FormulaScope
+from commonwatt.study.formulas.declared import (
+    COST_LAW,
+    FORMULAS,
+    FigureFormula,
+    FigureSubject,
+    FormulaScope,
+)
 from commonwatt.study.tables import PROGRAMME
 
 # The sums of the engines and of the expressions run in other orders; a cell that is wrong is
@@ -45,9 +51,16 @@ class FormulaUse:
     @property
     def expression(self) -> str:
         """The formula's query with everything bound in it."""
-        return re.sub(
-            r":([a-z]+)\b", lambda at: _study_sql_text_literal(self.bound[at[1]]), self.formula.sql
-        )
+        return self._with_values_bound(self.formula.sql)
+
+    @property
+    def cost_law(self) -> str:
+        """The law of costs that its query begins with; empty where it does not."""
+        starts = self.formula.sql.startswith(f"WITH {COST_LAW},")
+        return self._with_values_bound(COST_LAW) if starts else ""
+
+    def _with_values_bound(self, sql: str) -> str:
+        return re.sub(r":([a-z]+)\b", lambda at: _study_sql_text_literal(self.bound[at[1]]), sql)
 
     @property
     def unit(self) -> str:
@@ -135,8 +148,17 @@ def study_figure_label(use: FormulaUse, tables: Tables) -> Message:
     return Message("{label}: {subject}", {"label": label.text, "subject": subject})
 
 
-def study_figure_formula_value(use: FormulaUse, tables: Tables) -> float | None:
+def study_figure_formula_value(
+    use: FormulaUse, tables: Tables, laws: dict[str, pl.DataFrame] | None = None
+) -> float | None:
     """Return the value of a figure, from its expression and the tables that it names alone.
+
+    Args:
+        use: The figure.
+        tables: Tables by name.
+        laws: What laws of costs gave over these very tables, by their text; those of a variant
+            stand at the head of each of its figures, and take nearly all of the time. Without
+            it the expression is evaluated in one piece.
 
     Raises:
         IdentityError: The expression cannot be evaluated, or gives more than one number: a
@@ -144,9 +166,13 @@ def study_figure_formula_value(use: FormulaUse, tables: Tables) -> float | None:
     """
     # Only the tables that the formula declares: one that read another would show a reader too few
     # of its inputs.
-    context = pl.SQLContext({name: tables[name] for name in use.formula.tables}, eager=True)
     try:
-        frame = context.execute(use.expression)
+        named, query = {name: tables[name] for name in use.formula.tables}, use.expression
+        if laws is not None and (law := use.cost_law):
+            if law not in laws:
+                laws[law] = _study_query_frame(named, f"WITH {law}\nSELECT * FROM law")
+            named["law"], query = laws[law], f"WITH {query.removeprefix(f'WITH {law},')}"
+        frame = _study_query_frame(named, query)
     except (pl.exceptions.PolarsError, KeyError) as error:
         raise IdentityError(
             use.name, found=Message("a formula that fails: {error}", {"error": str(error)[:200]})
@@ -155,6 +181,10 @@ def study_figure_formula_value(use: FormulaUse, tables: Tables) -> float | None:
         raise IdentityError(use.name, found=Message("a formula that gives no single number"))
     value = frame.item()
     return None if value is None or math.isnan(value) else float(value)
+
+
+def _study_query_frame(tables: Tables, query: str) -> pl.DataFrame:
+    return pl.SQLContext(dict(tables), eager=True).execute(query)
 
 
 def is_same_study_figure_value(first: float | None, other: float | None) -> bool:

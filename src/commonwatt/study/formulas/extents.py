@@ -106,7 +106,7 @@ def study_figure_extent_message(use: FormulaUse, tables: Tables) -> Message:
     run, variant = use.bound["run"], use.bound.get("variant", "programme")
     values: dict[str, Callable[[], str]] = {
         "gpus": lambda: f"{_slice_gpus(tables, run, use.bound.get('site')):,.0f}",
-        "days": lambda: f"{_days(tables, run, extent):.0f}",
+        "days": lambda: day_count_text(_days(tables, run, extent)),
         "whole": lambda: f"{_whole_gpus(tables, variant, use.bound.get('site')):,.0f}",
         "year": lambda: str(tables["basis_accounts"].sort("year")["fiscal_year"][-1]),
         "prices": lambda: str(PRICE_YEAR),
@@ -125,6 +125,15 @@ def study_figure_face_text(use: FormulaUse, tables: Tables, language: str) -> st
     """Return scale, period and basis of a figure, as they stand beside its value."""
     extent = study_figure_extent_message(use, tables).translate(language)
     return f"{extent}; {study_figure_basis_message(use).translate(language)}"
+
+
+def day_count_text(days: float) -> str:
+    """Return a number of days; of a few, the tenth as well.
+
+    >>> day_count_text(10.3), day_count_text(0.41)
+    ('10', '0.4')
+    """
+    return f"{days:.0f}" if days >= 9.5 else f"{days:.1f}"
 
 
 def gpu_count_text(counts: Sequence[float]) -> str:

@@ -373,7 +373,7 @@ def _programme_key_bounds(annotation: Any, metadata: Sequence[object]) -> str:
         for sign, name in _SIGN_OF_BOUND.items()
         for each in known
         # Of the largest whole number that TOML promises nobody wants to read.
-        if (limit := getattr(each, name, None)) is not None and limit < _LARGEST_SHOWN
+        if isinstance(limit := getattr(each, name, None), int | float) and limit < _LARGEST_SHOWN
     ]
     return " ".join(dict.fromkeys(signed))
 

@@ -23,8 +23,7 @@ from commonwatt.report import (
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
 from commonwatt.study.charts import cheapest_alternative, study_alternatives_panel_charts
-from commonwatt.study.effect_measures import EFFECT_FIGURES
-from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
+from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
 from commonwatt.study.sections.summaries import AlternativesSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 

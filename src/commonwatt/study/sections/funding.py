@@ -9,7 +9,7 @@ import polars as pl
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.units import format_quantity, format_unit
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
     ReportFigure,
@@ -18,12 +18,6 @@ from commonwatt.report import (
     report_fact,
     report_figure,
     report_table_of_rows,
-)
-from commonwatt.study.effect_measures import (
-    GROSS_EFFECT_GDP,
-    NET_EFFECT_GDP,
-    PLANNED_EFFECTS,
-    RESERVES_EFFECT_GDP,
 )
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
@@ -34,7 +28,11 @@ from commonwatt.study.measures import (
     FUNDING_EFFECT,
     FUNDING_FAN_WITH,
     FUNDING_YEARS,
+    GROSS_EFFECT_GDP,
     NEED,
+    NET_EFFECT_GDP,
+    PLANNED_EFFECTS,
+    RESERVES_EFFECT_GDP,
 )
 from commonwatt.treasury.usecases.charts import (
     debt_with_and_without_need_chart,
@@ -67,7 +65,10 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
                 "borrowed in full as it is spent; running cost and user charges are not in this "
                 "path. Bonds of the programme that fall due while the plan fixes what is issued "
                 "are repaid from reserves. Both fans draw the same shocks.",
-                {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
+                {
+                    "basis": translate(answer["debt_basis"], language),
+                    "vintage": answer["gdp_vintage"],
+                },
             ).translate(language),
             answer["source"],
         ],

@@ -24,9 +24,8 @@ from commonwatt.report import (
 from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
-from commonwatt.study.effect_measures import NET_EFFECT_GDP
-from commonwatt.study.formulas.extents import gpu_count_text
-from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT
+from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
+from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
 from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
@@ -146,9 +145,6 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
 
 def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]:
     texts: list[tuple[str, Message]] = []
-    if summary.changes:
-        # The first thing to be said of a what-if: its page looks like that of the programme.
-        texts.append(("Changed", Message("{changes}", {"changes": "; ".join(summary.changes)})))
     first = summary.rows[0]
     if summary.effect_rows:
         texts.append(("Price and debt", _price_and_debt(summary, language)))
@@ -156,7 +152,11 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
         texts.append(("What would change it", _change(summary.break_even_rows, language)))
     if summary.doubt is not None and first.get(COST) is not None:
         texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
-    return [
+    # The first thing to be said of a what-if: its page looks like that of the programme.
+    changed = [
+        ReportStatement(label=translate("Asked for", language), text="; ".join(summary.changes))
+    ]
+    return (changed if summary.changes else []) + [
         ReportStatement(label=translate(label, language), text=text.translate(language))
         for label, text in texts
     ]
@@ -180,12 +180,12 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     if first["reserves_effect_bn"] is None:
         return Message(
             "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
-            "known. Running cost and user charges are left out.",
+            "known. Running cost and user charges left out.",
             values,
         )
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
-        "net {net}. Running cost and user charges are left out.",
+        "net {net}. Running cost and user charges left out.",
         values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
     )
 
@@ -218,7 +218,7 @@ def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     }
     if doubt["key"] == USE:
         return Message(
-            "Use: {use} % on the slice, of demand that may not come. At half: USD {at}.",
+            "Use: {use} % on the slice, of demand that may not come. At half that use: USD {at}.",
             {"use": f"{100 * doubt['high']:.0f}"} | usd,
         )
     return Message(
@@ -241,7 +241,7 @@ def _criteria_groups(
         ReportCriteriaGroup(
             extent=Message(
                 "Slice simulated: {gpus} GPUs, {days} days",
-                {"gpus": slice_gpus, "days": f"{summary.days:.0f}"},
+                {"gpus": slice_gpus, "days": day_count_text(summary.days)},
             ).translate(language),
             criteria=_criteria(summary, rows, _OF_SLICE, language),
         )
@@ -327,9 +327,7 @@ def _debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
         "Debt less reserves: {effect} by {year}",
         {"effect": effect, "year": last["fiscal_year"]},
     )
-    caption = Message(
-        "Whole programme of the first column, with less without it: median, 90 % band."
-    )
+    caption = Message("Whole programme, first column: median, 90 % band.")
     return report_figure(
         "page-one-effect",
         study_debt_effect_chart(title, caption),

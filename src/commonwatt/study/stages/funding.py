@@ -26,6 +26,7 @@ from commonwatt.study.measures import (
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import funding_basis_tables
+from commonwatt.study.stages.money import CurrencyPerUsd, currency_bn, usd_mn_total
 from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.stages.views import funding_part_with_scale_only
 from commonwatt.study.tables import PROGRAMME
@@ -134,7 +135,10 @@ def programme_capital_need_bn_by_year(
     Raises:
         IdentityError: The years do not add up to the whole: a bug.
     """
-    total = sum(row["capital_usd_mn"] for row in capital) * part.currency_per_usd / 1000
+    total = currency_bn(
+        usd_mn_total(row["capital_usd_mn"] for row in capital),
+        CurrencyPerUsd(part.currency_per_usd),
+    )
     curve = financed_construction_s_curve_shares(part.build_years, part.steepness)
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
     check_study_parts_add_up("capital by year", sum(need.values()), total)
@@ -204,7 +208,10 @@ def study_need_with_running_cost_bn(
     need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""
-    yearly = sum(row["running_usd_mn_a_year"] for row in capital) * part.currency_per_usd / 1000
+    yearly = currency_bn(
+        usd_mn_total(row["running_usd_mn_a_year"] for row in capital),
+        CurrencyPerUsd(part.currency_per_usd),
+    )
     # Nothing runs, and so nothing is paid for running, before the building is done.
     opened = part.first_year + part.build_years
     years = range(opened, part.first_year + part.years)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from commonwatt.runs.inputs import StatesInputs
@@ -139,7 +140,7 @@ def programme_costed_sites(
 def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
     """Return a site's inputs: the library's, then the programme's, then what was measured."""
     name = str(site.cost_cells)
-    known = site_cost_cells_under_case(load_cost_cells(), name, "audited", name)
+    known = site_cost_cells_under_case(_shipped_cost_cells(), name, "audited", name)
     known = site_cost_cells_with_measured_use(
         known,
         utilisation=measured["utilisation_share"],
@@ -154,6 +155,13 @@ def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
         own = {input_name: _programme_cell_distribution(known[input_name], part)}
         known = known.with_cost_values(own, _programme_cell_source_text(part), CellOrigin.CALLER)
     return known
+
+
+@cache
+def _shipped_cost_cells() -> list[CostCell]:
+    # Shipped with the code, like which it does not change while we run; a study asks for it once
+    # for each site of each alternative.
+    return load_cost_cells()
 
 
 def _programme_tariff_and_pue_distributions(

@@ -44,11 +44,12 @@ def started_hall_part(
     _note_library_value(file, f"{path}.power_price", tariff, owner)
     if start.place:
         file.note_borrowed(f"{path}.carbon", owner)
+    _remark_library_cells(file, f"{path}.cost_cells", cells, owner)
     english, chinese = start.place or region.english, start.place or region.chinese
     return {
         "name": name,
         "label": {"en": english, "zh-Hant": chinese},
-        "region": start.place or region.zone,
+        "region": start.zone or region.zone,
         "pue": round(pue.value.mode, 3),
         "pue_range": [round(bound, 3) for bound in (pue.value.low, pue.value.high)],
         "power_price": f"{tariff.value.mode:.4g} USD/kWh",
@@ -56,7 +57,6 @@ def started_hall_part(
         "carbon": f"{region.carbon_g_per_kwh:g} g/kWh",
         "source": _hall_source(file, start, region, cells, owner),
         "cost_cells": region.cost_site,
-        "cells": _hall_cells(file, path, cells, owner),
         "pools": _pool_parts(file, path, pools),
     }
 
@@ -100,24 +100,20 @@ def _cell_source(cell: CostCell) -> str:
     return f"{cell.source} ({cell.dated}, {cell.confidence})"
 
 
-def _hall_cells(
-    file: StartedFile, path: str, cells: SiteCells, owner: str
-) -> dict[str, dict[str, Any]]:
-    """Return the cells that are borrowed; of one's own the library's are listed, and hold."""
+def _remark_library_cells(file: StartedFile, path: str, cells: SiteCells, owner: str) -> None:
+    """List the library's cells that hold for the hall; those of another place say whose."""
     own = [cell for cell in cells.cells if cell.site != "all" and cell.input not in _NOT_CELLS]
     if owner:
-        return {cell.input: _borrowed_cell_part(file, path, cell, owner) for cell in own}
-    where = f"{path}.cost_cells"
+        file.note_borrowed(path, owner)
     file.add_remark(
-        where,
+        path,
         Message(
-            "The library's cells of this place, in USD of {year}; a value of your own goes before"
-            " it, as [sites.cells.NAME] with value, low, high and source:",
+            "These cells of the library hold, in USD of {year}; a value of your own goes before"
+            " them, as [sites.cells.NAME] with value, low, high and source:",
             {"year": str(PRICE_YEAR)},
         ),
     )
-    file.before[where] += [_library_cell_line(file, cell) for cell in own]
-    return {}
+    file.before[path] += [_library_cell_line(file, cell) for cell in own]
 
 
 def _library_cell_line(file: StartedFile, cell: CostCell) -> str:
@@ -128,26 +124,6 @@ def _library_cell_line(file: StartedFile, cell: CostCell) -> str:
     if value.high >= 1000:
         bounds = f" ({value.low:,.0f} – {value.high:,.0f})" if value.low < value.high else ""
     return f"- {cell.input}: {mode}{bounds} {known.unit}. {label}. {_cell_source(cell)}"
-
-
-def _borrowed_cell_part(file: StartedFile, path: str, cell: CostCell, owner: str) -> dict[str, Any]:
-    where = f"{path}.cells.{cell.input}"
-    known, value = cost_input_spec(cell.input), cell.value
-    label = cost_input_label(cell.input).translate(file.language)
-    money = f", {PRICE_YEAR}" if "USD" in known.unit else ""
-    file.before[where] = [f"{label} [{known.unit}{money}]"]
-    file.note_borrowed(where, owner)
-    part: dict[str, Any] = {"value": _four_digits(value.mode)}
-    if value.low < value.high:
-        part |= {"low": _four_digits(value.low), "high": _four_digits(value.high)}
-    source = Message(
-        "borrowed from {owner}: {source}", {"owner": owner, "source": _cell_source(cell)}
-    )
-    return part | {"source": file.text(source)}
-
-
-def _four_digits(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 def _pool_parts(file: StartedFile, path: str, pools: Sequence[StartedPool]) -> list[dict[str, Any]]:

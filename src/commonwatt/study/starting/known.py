@@ -10,6 +10,11 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.library_region import LibraryRegion
 from commonwatt.siting.io.library_regions import load_library_regions
+from commonwatt.study.programme.regions import (
+    COUNTRY_CODES,
+    country_of_region,
+    region_remedy,
+)
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.io.country.folder import load_country, shipped_countries
 
@@ -40,12 +45,12 @@ def _remedy_for_unknown_region(name: str, regions: Iterable[LibraryRegion]) -> M
     if closest:
         return Message(
             "Closest: {closest}. For a place that the library does not hold, name the region most"
-            ' like it and the place: --region us-iowa --place "{name}"',
+            ' like it and the place: --region us-iowa --place "{name}" --zone KE',
             values,
         )
     return Message(
         "For a place that the library does not hold, name the region most like it and the place:"
-        ' --region us-iowa --place "{name}"',
+        ' --region us-iowa --place "{name}" --zone KE',
         values,
     )
 
@@ -57,6 +62,27 @@ def _names_of_region(region: LibraryRegion) -> tuple[str, ...]:
 def _closest_names(name: str, names: dict[str, str]) -> list[str]:
     close = difflib.get_close_matches(name.casefold()[:40], names, n=3, cutoff=0.6)
     return [names[each] for each in close]
+
+
+def check_place_has_country(place: str, zone: str) -> None:
+    """Raise where a place outside of the library does not say in which country it lies.
+
+    Raises:
+        UsageError: No zone, a zone of no country, or a zone without a place.
+    """
+    if zone and not place:
+        raise UsageError(
+            "--zone",
+            found=repr(zone),
+            wanted=Message("the place with it, as --place, or neither"),
+        )
+    if place and country_of_region(zone) not in COUNTRY_CODES:
+        raise UsageError(
+            "--zone",
+            found=repr(zone) if zone else Message("no country of the place"),
+            wanted=Message("a region that begins with a country's code (ISO 3166)"),
+            remedy=region_remedy(zone),
+        )
 
 
 def country_called(name: str) -> Country | None:

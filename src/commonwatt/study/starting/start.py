@@ -22,6 +22,7 @@ class ProgrammeStart:
         region: A region of the library.
         place: The place itself, where the library does not hold it; all of the region's
             figures are then borrowed.
+        zone: Country of that place by its code, alone or with a grid zone: `KE`.
         trace: A trace file, or `shipped:NAME`; the shipped slice where none is named.
         format: Format of the trace; found by itself where none is named.
         mapping: Mapping file of a generic trace.
@@ -34,6 +35,7 @@ class ProgrammeStart:
     path: Path
     region: str
     place: str = ""
+    zone: str = ""
     trace: str = SHIPPED_TRACE
     format: str | None = None
     mapping: Path | None = None

@@ -29,7 +29,11 @@ from commonwatt.study.starting.hall import (
     started_rented_part,
     started_site_name,
 )
-from commonwatt.study.starting.known import country_called, library_region_called
+from commonwatt.study.starting.known import (
+    check_place_has_country,
+    country_called,
+    library_region_called,
+)
 from commonwatt.study.starting.start import ProgrammeStart, StartedFile, StartedProgramme
 
 
@@ -43,6 +47,7 @@ def start_programme(start: ProgrammeStart) -> StartedProgramme:
     """
     _check_programme_path(start)
     region = library_region_called(start.region)
+    check_place_has_country(start.place, start.zone)
     country = country_called(start.country)
     workload = workload_of_start(start)
     pools = pools_for_demand(workload)

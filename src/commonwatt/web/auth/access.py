@@ -144,6 +144,8 @@ async def posted_form_fields(request: Request) -> Mapping[str, str]:
     """
     check_same_site_request(request)
     fields = await _read_posted_fields(request)
+    for name, text in fields.items():
+        _check_text_can_be_kept(name, text)
     # This may skip the test below only because `_visitor_of_request` never falls back to the
     # cookie.
     if request.headers.get("authorization"):
@@ -196,6 +198,18 @@ def local_redirect_path(requested_path: str) -> str:
         and not requested_path.startswith("//")
     )
     return requested_path if plain and not parts.scheme and not parts.netloc else "/"
+
+
+def _check_text_can_be_kept(name: str, text: str) -> None:
+    """Refuse what no database takes: half of a surrogate pair, which JSON can spell, and NUL."""
+    try:
+        writable = "\0" not in f"{name}{text}".encode().decode()
+    except UnicodeEncodeError:
+        writable = False
+    if not writable:
+        # Shown as it can be written: the name may be what cannot.
+        where = name[:40].encode("ascii", "backslashreplace").decode()
+        raise ParameterError(where, wanted=Message("a text in UTF-8 without NUL"))
 
 
 async def _read_posted_fields(request: Request) -> dict[str, str]:

@@ -311,10 +311,10 @@ def last_gpu_price_by_placement_pool(
         worth, cost = float(plan.capacity_usd[j].sum()), float(problem.size_usd[j])
         full = int((plan.capacity_usd[j] > 1e-9).sum())
         text = Message(
-            "The last GPU of {name} costs {cost} USD and saves {worth} USD, "
+            "The last GPU of {pool} costs {cost} USD and saves {worth} USD, "
             "in {full} of {hours} hours when the pool is full.",
             {
-                "name": problem.pool_names[j],
+                "pool": problem.pool_names[j],
                 "cost": f"{cost:,.2f}",
                 "worth": f"{worth:,.2f}",
                 "full": f"{full:,}",

@@ -9,6 +9,7 @@ is a factor of a thousand.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -110,22 +111,31 @@ def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvR
     """Yield the rows of a CSV file that has at least these columns.
 
     Raises:
-        CountryError: The file is missing or lacks a column.
+        CountryError: The file is missing, is no text in UTF-8 or lacks a column.
     """
+    reader = csv.DictReader(io.StringIO(_country_csv_text(path), newline=""))
+    missing = [name for name in columns if name not in (reader.fieldnames or [])]
+    if missing:
+        raise CountryError(
+            table_cell_location(path.name, 1),
+            found=Message("no column {names}", {"names": ", ".join(missing)}),
+            wanted=Message("columns {names}", {"names": ", ".join(columns)}),
+        )
+    # The header is line 1, so that a fault is named by the line that an editor shows.
+    for number, cells in enumerate(reader, start=2):
+        # A row with more cells than the header keeps the rest under None.
+        yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
+
+
+def _country_csv_text(path: Path) -> str:
+    wanted = Message("a CSV file")
     if not path.is_file():
-        raise CountryError(path.name, found=Message("no such file"), wanted=Message("a CSV file"))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in columns if name not in (reader.fieldnames or [])]
-        if missing:
-            raise CountryError(
-                table_cell_location(path.name, 1),
-                found=Message("no column {names}", {"names": ", ".join(missing)}),
-                wanted=Message("columns {names}", {"names": ", ".join(columns)}),
-            )
-        # The header is line 1, so that a fault is named by the line that an editor shows.
-        for number, cells in enumerate(reader, start=2):
-            yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
+        raise CountryError(path.name, found=Message("no such file"), wanted=wanted)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as failure:
+        raise CountryError(path.name, found=str(failure), wanted=wanted) from None
 
 
 def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:

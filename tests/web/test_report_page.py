@@ -1,0 +1,149 @@
+"""The report as it is read: on a screen, on a telephone and on paper, nothing cut or covered."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from commonwatt.report.pdf import page_numbers_by_anchor, write_report_pdf
+from commonwatt.runs import RunStore
+from commonwatt.study.usecases import run_study
+from tests.small_programme import small_programme
+
+CHROMIUM = "/usr/bin/chromium"
+BOXES = Path(__file__).with_name("report_boxes.js").read_text(encoding="utf-8")
+# Other charts are drawn elsewhere and measured there.
+SVGS = "#page-one svg"
+WIDTHS = (1280, 768, 390)
+A4_MM, A4_LANDSCAPE_MM, MARGIN_MM = 210, 297, 15
+LONG = {
+    'label = "As written"': 'label = "Mixed: home hall, the western hub and everything in between"',
+    'label = "Home alone"': 'label = "Donaudampfschifffahrtsgesellschaftskapitaenswitwe"',
+}
+LANGUAGES = ("en", "zh-Hant")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is missing in CI: apt install chromium")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """A study with everything in it, and labels that no column was made for."""
+    folder = tmp_path_factory.mktemp("report")
+    programme, store = small_programme(folder, changes=LONG), RunStore(folder / "runs")
+    return {
+        language: run_study(programme, store, language=language).report for language in LANGUAGES
+    }
+
+
+def _open(browser, report, width, *, unfolded=True, **context):
+    page = browser.new_page(viewport={"width": width, "height": 900}, **context)
+    page.goto(report.as_uri())
+    if unfolded:
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    return page
+
+
+def _measured(page, *, scrolls):
+    measured = page.evaluate(BOXES, {"svgs": SVGS, "scrolls": scrolls})
+    # A page of which nothing was measured has no fault either.
+    assert measured["seen"] > 300
+    return measured["faults"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_cut_or_covered_on_a_screen(browser, reports, language, width):
+    page = _open(browser, reports[language], width)
+    assert _measured(page, scrolls=True) == []
+    page.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_cut_on_paper(browser, reports, language):
+    for wide, mm in ((False, A4_MM), (True, A4_LANDSCAPE_MM)):
+        width = round((mm - 2 * MARGIN_MM) / 25.4 * 96)
+        page = _open(browser, reports[language], width, unfolded=False)
+        page.emulate_media(media="print")
+        # Each table is measured on the page that it is printed on.
+        page.evaluate(
+            "wide => document.querySelectorAll('.titled').forEach("
+            "each => { if (each.classList.contains('wide') !== wide) each.remove() })",
+            wide,
+        )
+        assert _measured(page, scrolls=False) == []
+        page.close()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        ".answer { white-space: nowrap }",
+        ".choices td { white-space: nowrap }",
+        "#page-one { overflow: hidden } .statements { margin-left: -3rem }",
+        "#page-one svg text { font-size: 60px !important }",
+    ],
+)
+def test_what_is_cut_or_covered_is_seen(browser, reports, harm):
+    page = _open(browser, reports["en"], 390)
+    page.add_style_tag(content=harm)
+    assert _measured(page, scrolls=True) != []
+    page.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_one_is_one_page_of_paper_and_short(browser, reports, language, tmp_path):
+    page = _open(browser, reports[language], 1280, unfolded=False)
+    text = page.locator("#page-one").inner_text()
+    # A word of Chinese has about one and two thirds characters.
+    chinese = len(re.findall(r"[\u4e00-\u9fff]", text)) / 1.67
+    rest = re.sub(r"[\u3000-\u9fff\uff00-\uffef]", " ", text)
+    assert len(re.findall(r"[^\s]*\w[^\s]*", rest)) + chinese < 250
+    target = tmp_path / "report.pdf"
+    target.write_bytes(page.pdf(prefer_css_page_size=True))
+    assert page_numbers_by_anchor(target.read_bytes())["fleet"] == 3
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_accessibility_finding_in_either_theme(browser, reports, theme):
+    page = _open(browser, reports["en"], 1280, color_scheme=theme)
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found] == []
+    page.close()
+
+
+def test_a_figure_leads_to_its_origin_though_its_group_is_folded(browser, reports):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(reports["en"].as_uri())
+    link = page.locator("#page-one table a.of").first
+    target = page.locator(f"[id='{link.get_attribute('href')[1:]}'] dl")
+    assert not target.is_visible()
+    link.click()
+    assert target.is_visible()
+    page.close()
+
+
+def test_the_contents_of_a_printed_report_name_the_page_of_every_section(reports, tmp_path):
+    target = tmp_path / "report.pdf"
+    write_report_pdf(reports["en"], target)
+    numbers = page_numbers_by_anchor(target.read_bytes())
+    text = reports["en"].read_text(encoding="utf-8")
+    wanted = re.findall(r'data-page="([^"]+)"', text)
+    assert [numbers[name] for name in wanted] == sorted(numbers[name] for name in wanted)
+    assert numbers["fleet"] == 3
+    assert len({numbers[name] for name in wanted}) == len(wanted)
