@@ -110,16 +110,19 @@ async def posted_programme(request: Request) -> PostedProgramme:
         # read here with its files, the form is not read again below.
         await request.body()
         form = await request.form(max_files=_MOST_FILES, max_fields=20)
-        for name, part in form.multi_items():
-            if isinstance(part, UploadFile):
+        try:
+            for name, part in form.multi_items():
                 # A field that was left empty is sent as a file without a name.
-                if part.filename and name == "attached":
+                if not isinstance(part, UploadFile) or not part.filename:
+                    continue
+                if name == "attached":
                     _check_named_once(attached, _file_name(part.filename))
                     attached[_file_name(part.filename)] = await part.read()
-                elif part.filename:
+                else:
                     files[name] = await part.read()
                     files.setdefault("name", _file_name(part.filename).encode())
-                await part.close()
+        finally:
+            await form.close()
     fields = await posted_form_fields(request)
     # Browsers send the lines of a text box with CR LF; the digest of a programme shall be that of
     # the file which was pasted there.
