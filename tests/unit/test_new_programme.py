@@ -233,7 +233,7 @@ def test_a_trace_that_names_models_of_gpu_gets_a_pool_of_each(folder):
         {"place": "內羅畢（肯尼亞）", "zone": "KE"},
         {"place": "rented", "zone": "KE"},
         {"place": "  é  ", "zone": "KE"},
-        {"place": "x" * 250, "zone": "KE"},
+        {"place": "x" * 200, "zone": "KE"},
         {"region": "asia-northeast1", "country": "finland"},
         {"country": "hongkong", "currency_per_usd": 7.75},
         {"language": "zh-Hant", "country": "hongkong"},
@@ -296,6 +296,12 @@ FAULTS = {
     "place of no known country": (["--region", "us-iowa", "--place", "X", "--zone", "UK"], 2,
                                   ['"GB"']),
     "country without its place": (["--region", "us-iowa", "--zone", "KE"], 2, ["--place"]),
+    "place longer than a title": (["--region", "us-iowa", "--place", "x" * 201, "--zone", "KE"], 2,
+                                  ["201 characters"]),
+    "place of two lines": (["--region", "us-iowa", "--place", "a\nb", "--zone", "KE"], 2,
+                           ["one line"]),
+    "rate without end": (["--region", "us-iowa", "--country", "finland",
+                          "--currency-per-usd", "inf"], 2, ["finite"]),
     "unknown country": (["--region", "hong-kong", "--country", "kenya"], 2, ["finland, hongkong"]),
     "misspelt country": (["--region", "hong-kong", "--country", "hong-kong"], 2,
                          ["Closest: hongkong"]),
@@ -325,6 +331,12 @@ def test_what_cannot_start_a_programme_is_refused_with_a_remedy_and_leaves_nothi
 def test_a_file_that_study_would_not_take_for_a_path_is_refused(path, folder, capsys):
     assert run_main(root, ["new", path, "--region", "hong-kong"]) == 2
     assert ".toml" in capsys.readouterr().err
+
+
+def test_a_folder_is_never_replaced(folder, capsys):
+    (folder / "my.toml").mkdir()
+    assert run_main(root, ["new", "my.toml", "--region", "hong-kong", "--force"]) == 2
+    assert "a new name" in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_replaced_only_when_asked(folder, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,13 @@ def _country_as_programme_names_it(start: ProgrammeStart) -> str:
 def _exchange_rate(start: ProgrammeStart, country: Country) -> tuple[float, Message]:
     """Return units of the currency for a US dollar, and where that comes from."""
     if start.currency_per_usd is not None:
+        # An option of the command line takes inf and nan for numbers.
+        if not math.isfinite(start.currency_per_usd):
+            raise UsageError(
+                "--currency-per-usd",
+                found=str(start.currency_per_usd),
+                wanted=Message("a finite number above 0"),
+            )
         return start.currency_per_usd, Message("stated with --currency-per-usd")
     if country.currency == "USD":
         return 1.0, Message("none, the amounts are in US dollars")

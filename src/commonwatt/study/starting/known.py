@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
@@ -17,6 +18,8 @@ from commonwatt.study.programme.regions import (
 )
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.io.country.folder import load_country, shipped_countries
+
+_LONGEST_PLACE: Final = 200  # a title takes 300, and says more than the place
 
 
 def library_region_called(name: str) -> LibraryRegion:
@@ -68,8 +71,17 @@ def check_place_has_country(place: str, zone: str) -> None:
     """Raise where a place outside of the library does not say in which country it lies.
 
     Raises:
-        UsageError: No zone, a zone of no country, or a zone without a place.
+        UsageError: No zone, a zone of no country, a zone without a place, or a place that no
+            title could hold.
     """
+    if len(place) > _LONGEST_PLACE or not place.isprintable():
+        raise UsageError(
+            "--place",
+            found=Message("{count} characters", {"count": str(len(place))}),
+            wanted=Message(
+                "at most {count} characters in one line", {"count": str(_LONGEST_PLACE)}
+            ),
+        )
     if zone and not place:
         raise UsageError(
             "--zone",

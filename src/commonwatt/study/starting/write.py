@@ -86,7 +86,8 @@ def _check_programme_path(start: ProgrammeStart) -> None:
             found=Message("a name that does not end in .toml"),
             wanted=Message("a file such as {name}", {"name": f"{start.path.stem or 'my'}.toml"}),
         )
-    if start.path.exists() and not start.replace:
+    # A folder is nobody's programme, whatever may be replaced.
+    if start.path.is_dir() or (start.path.exists() and not start.replace):
         raise _file_is_there_error(start.path)
 
 
