@@ -42,27 +42,17 @@ def test_a_what_if_gives_what_a_study_of_the_changed_file_gives(written, tmp_pat
     text = {"pue = 1.3": "pue = 1.5", "[funding]": '[policy]\norder = "sjf"\n[funding]'}
     by_hand = run_study(small_programme(tmp_path, changes=text), RunStore(tmp_path / "runs"))
     mine, theirs = changed.run.headline, by_hand.run.headline
-    assert mine == {key: value for key, value in theirs.items() if key in mine}
-
-
-def test_a_change_that_moves_jobs_leaves_the_alternatives_out_and_says_so(written):
-    programme, store = written
-    messages = []
-    changes = ["fleet.order=qssf"]
-    study = run_study(
-        programme, store, what_if=changes, report_progress=lambda m: messages.append(str(m))
-    )
-    assert "alternative_cheapest" not in study.run.headline
-    assert any("alternatives are left out" in sentence for sentence in messages)
+    assert mine == {key: theirs[key] for key in mine}
+    assert set(theirs) - set(mine) == set()
 
 
 @pytest.mark.parametrize(
-    ("change", "compares"),
-    [("fleet.order=fair-share", False), ("sites.home.nodes=+1", False),
-     ("sites.home.power_price=+30%", True), ("funding.currency_per_usd=+5%", True)],
+    "change",
+    ["fleet.order=fair-share", "sites.home.nodes=+1", "sites.home.power_price=+30%",
+     "funding.currency_per_usd=+5%"],
 )  # fmt: skip
 def test_the_same_what_if_has_the_same_tables_on_an_empty_and_on_a_full_store(
-    written, tmp_path, change, compares
+    written, tmp_path, change
 ):
     programme, store = written
     first, again = (run_study(programme, store, what_if=[change]) for _ in range(2))
@@ -70,7 +60,7 @@ def test_the_same_what_if_has_the_same_tables_on_an_empty_and_on_a_full_store(
     assert again.stages.computed == []
     assert first.run.result_sha256 == again.run.result_sha256 == fresh.run.result_sha256
     assert first.run.run_id == fresh.run.run_id
-    assert ("alternative_cheapest" in fresh.run.headline) is compares
+    assert "alternative_cheapest" in fresh.run.headline
 
 
 def test_a_library_cell_may_be_moved_by_a_share(written):

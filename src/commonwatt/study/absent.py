@@ -111,16 +111,12 @@ def absent_parts_error(where: str, parts: Sequence[AbsentPart]) -> AbsentPartErr
     return AbsentPartError(where, found=_EveryPart("", {}, requested), remedy=remedy)
 
 
-def absent_study_parts(
-    programme: Programme, study: StudyResult, *, with_alternatives: bool
-) -> Iterator[AbsentPart]:
+def absent_study_parts(programme: Programme, study: StudyResult) -> Iterator[AbsentPart]:
     """Yield the parts that are not in a study, in the order of the report.
 
     Args:
         programme: The programme.
         study: What was computed of it.
-        with_alternatives: Whether the alternatives were to be computed; a what-if that moves
-            jobs leaves them out.
     """
     file = programme.file
     wants_costs = (
@@ -133,10 +129,10 @@ def absent_study_parts(
         yield _part_without_costs(COST, uncosted, is_asked_for=wants_costs)
     if study.placement is None:
         yield _absent_placement(study, uncosted)
-    if file.alternatives and with_alternatives and study.cost is None:
+    if file.alternatives and study.cost is None:
         yield _part_without_costs(ALTERNATIVES, uncosted, is_asked_for=True)
     else:
-        yield from _absent_alternatives(programme, with_alternatives=with_alternatives)
+        yield from _absent_alternatives(programme)
     if file.funding is None:
         yield _absent_part(
             FUNDING,
@@ -199,19 +195,13 @@ def _part_of_error(part: str, error: CommonwattError) -> AbsentPart:
     )
 
 
-def _absent_alternatives(programme: Programme, *, with_alternatives: bool) -> Iterator[AbsentPart]:
+def _absent_alternatives(programme: Programme) -> Iterator[AbsentPart]:
     names = list(programme.file.alternatives)
     if not names:
         yield _absent_part(
             ALTERNATIVES,
             Message("the programme has no alternatives"),
             Message("Write two or more tables [alternatives.NAME]."),
-        )
-    elif not with_alternatives:
-        yield _absent_part(
-            ALTERNATIVES,
-            Message("the change moves jobs, and every alternative would be simulated again"),
-            Message("Write the change into the file and study the file."),
         )
     else:
         yield from _uncosted_alternatives(programme, names)

@@ -48,7 +48,6 @@ def study_page_one_summary(
     *,
     stages: StageStore,
     language: str,
-    alternatives_left_out: bool,
 ) -> PageOneSummary:
     """Return what page one needs to know, labels in the reader's language.
 
@@ -58,7 +57,6 @@ def study_page_one_summary(
         comparison: Its alternatives; None where it has none, or where they were left out.
         stages: The stages cached from before.
         language: The reader's language.
-        alternatives_left_out: Whether a change moved jobs, so that none was computed.
     """
     words = programme.label_translations(language)
     choices = (
@@ -90,7 +88,7 @@ def study_page_one_summary(
         days=_arrival_window_days(choices.first.fleet),
         scale=funding.scale if funding is not None else 1.0,
         currency=result.funding.data["currency"] if result.funding is not None else "",
-        absent=_absent_parts(programme, result, comparison, alternatives_left_out),
+        absent=_absent_parts(programme, result, comparison),
     )
 
 
@@ -172,16 +170,13 @@ def _absent_parts(
     programme: Programme,
     result: StudyResult,
     comparison: Comparison | None,
-    alternatives_left_out: bool,
 ) -> list[AbsentPart]:
     """Return what page one lacks, what is needed for the others first."""
     absent: list[AbsentPart] = []
     if result.base_case.sites is None:
         absent.append(AbsentPart.COST)
     if comparison is None:
-        absent.append(
-            AbsentPart.ALTERNATIVES_OF_CHANGE if alternatives_left_out else AbsentPart.ALTERNATIVES
-        )
+        absent.append(AbsentPart.ALTERNATIVES)
     if programme.file.funding is None:
         absent.append(AbsentPart.FUNDING)
     return absent

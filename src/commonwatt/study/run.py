@@ -76,7 +76,6 @@ from commonwatt.study.sections.stage import (
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
 from commonwatt.study.stages.fleet import (
     fleet_metrics_of_stage,
-    is_schedule_of_programme_moved,
 )
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
@@ -143,15 +142,8 @@ def run_study(
     loaded = load_programme(programme, changes)
     written = load_programme(programme) if changes else loaded
     drawn = compute_study(loaded, stages, report_progress)
-    # When jobs move, every alternative would have to be simulated again; both sides then leave them
-    # out, so that the rows still compare.
-    alike = not (changes and is_schedule_of_programme_moved(loaded, written))
-    if not alike:
-        report_progress(
-            Message("The change moves jobs; the alternatives are left out of this what-if")
-        )
-    findings = _compute_study_findings(loaded, drawn, stages, report_progress, alike)
-    rows = _study_what_if_rows(findings, written, stages, report_progress, alike) if changes else []
+    findings = _compute_study_findings(loaded, drawn, stages, report_progress)
+    rows = _study_what_if_rows(findings, written, stages, report_progress) if changes else []
     # The example project and models hang on no input that a change could name.
     beside = (
         []
@@ -160,7 +152,7 @@ def run_study(
     )
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    absent = list(absent_study_parts(loaded, drawn, with_alternatives=alike))
+    absent = list(absent_study_parts(loaded, drawn))
     whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages, absent)
     run = _write_study_run(store, whole, began)
     folder = store.folder(run.run_id)
@@ -181,7 +173,6 @@ class _StudyFindings:
     result: StudyResult
     comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
-    alternatives_left_out: bool = False
 
     def tables(self) -> dict[str, pl.DataFrame]:
         more = alternatives_tables(self.comparison) if self.comparison else {}
@@ -194,20 +185,17 @@ def _compute_study_findings(
     drawn: StudyResult,
     stages: StageStore,
     report_progress: ReportProgress,
-    alternatives: bool,
 ) -> _StudyFindings:
     for note in drawn.base_case.fleet.data["warnings"]:
         report_progress(Message(note["text"], note["values"]))
     # The figures of the alternatives stand beside those of the programme; without its costs there
     # is nothing to set them against.
     compared = (
-        compare_alternatives(programme, stages, report_progress)
-        if alternatives and drawn.cost is not None
-        else None
+        compare_alternatives(programme, stages, report_progress) if drawn.cost is not None else None
     )
     more = alternatives_headline_figures(compared) if compared else {}
     facts = study_headline_figures(drawn) | more
-    return _StudyFindings(drawn, compared, facts, alternatives_left_out=not alternatives)
+    return _StudyFindings(drawn, compared, facts)
 
 
 def _study_what_if_rows(
@@ -215,7 +203,6 @@ def _study_what_if_rows(
     written: Programme,
     stages: StageStore,
     report_progress: ReportProgress,
-    alternatives: bool,
 ) -> list[dict[str, Any]]:
     """Return the figures of the programme as written beside those that were found."""
     before = _compute_study_findings(
@@ -223,7 +210,6 @@ def _study_what_if_rows(
         compute_study(written, stages, report_progress),
         stages,
         report_progress,
-        alternatives,
     )
     return what_if_figure_change_rows(before.facts, findings.facts)
 
@@ -317,7 +303,6 @@ class _StudyReport:
             findings.comparison,
             stages=self.stages,
             language=self.language,
-            alternatives_left_out=findings.alternatives_left_out,
         )
         return study_page_one_of_stage(self.stages, summary, self.language)
 

@@ -92,11 +92,6 @@ _ABSENT: Final = {
         "No choice",
         "Name two or more ways to build it under [alternatives.NAME].",
     ),
-    AbsentPart.ALTERNATIVES_OF_CHANGE: (
-        "No choice",
-        "This change moves jobs: make it in the programme file and study that, for each "
-        "alternative to be run again.",
-    ),
     AbsentPart.FUNDING: (
         "No debt effect",
         "Say who borrows under [funding]: country, currency_per_usd, first_year, source.",

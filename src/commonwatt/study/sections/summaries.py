@@ -62,7 +62,6 @@ class AbsentPart(StrEnum):
 
     COST = "cost"
     ALTERNATIVES = "alternatives"
-    ALTERNATIVES_OF_CHANGE = "alternatives-of-change"
     FUNDING = "funding"
 
 

@@ -28,7 +28,6 @@ from commonwatt.fleet.usecases.series import (
 )
 from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.runs import Stage, StageResult, StageStore
-from commonwatt.runs.inputs import run_stage_inputs_sha256
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
 from commonwatt.study.stages.basis import study_fleet_run_basis_tables
@@ -99,19 +98,6 @@ def fleet_stage(
     )
     view = programme_view_of_fleet_stage(programme, policy)
     return stages.get_or_compute(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
-
-
-def is_schedule_of_programme_moved(programme: Programme, written: Programme) -> bool:
-    """Return whether a changed programme decides when and where jobs run otherwise than before.
-
-    Asked of what decides the schedules, and not of whether one lies in the cache: the same
-    what-if must give the same tables on an empty store and on a full one.
-    """
-    first, second = (
-        ScheduleStageInputs(programme=programme_view_of_schedule_stage(each, each.file.policy))
-        for each in (programme, written)
-    )
-    return run_stage_inputs_sha256(first) != run_stage_inputs_sha256(second)
 
 
 def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
