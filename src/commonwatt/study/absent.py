@@ -62,7 +62,7 @@ class AbsentPart:
     def sentence(self, language: str) -> str:
         """Return reason and remedy as sentences."""
         values = {
-            "reason": self.reason.translate(language).removesuffix("."),
+            "reason": self.reason.translate(language).rstrip(".。"),
             "remedy": self.remedy.translate(language),
         }
         return Message("Not computed: {reason}. {remedy}", values).translate(language)
@@ -90,7 +90,7 @@ class _EveryPart(Message):
                 f"{each.title.translate(language)} ({each.part})"
             )
         lines = [f"  {'; '.join(names)}\n    {why}" for why, names in titles.items()]
-        values = {"parts": "\n".join(lines).removesuffix(".")}
+        values = {"parts": "\n".join(lines).rstrip(".。")}
         return Message("parts that were asked for are absent:\n{parts}", values).translate(language)
 
     def __str__(self) -> str:

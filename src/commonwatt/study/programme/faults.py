@@ -72,7 +72,7 @@ class ErrorSentence(Message):
 
     def translate(self, language: str) -> str:
         """Return the error's sentence without the full stop, which its new place gives."""
-        return "" if self.error is None else self.error.translate(language).removesuffix(".")
+        return "" if self.error is None else self.error.translate(language).rstrip(".。")
 
     def __str__(self) -> str:
         return self.translate("en")
@@ -86,7 +86,7 @@ class _FaultList(Message):
 
     def translate(self, language: str) -> str:
         lines = "\n".join(f"  {fault.translate(language)}" for fault in self.faults)
-        values = {"count": str(len(self.faults)), "faults": lines.removesuffix(".")}
+        values = {"count": str(len(self.faults)), "faults": lines.rstrip(".。")}
         return Message("{count} faults:\n{faults}", values).translate(language)
 
     def __str__(self) -> str:
