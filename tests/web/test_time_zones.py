@@ -50,6 +50,8 @@ def test_every_time_of_every_page_names_the_one_zone(console, language):
     addresses = [page.name for page in PAGES]
     addresses += ["account", "accounts", "runs/tables/runs", "ledger/tables/entries"]
     with console.visitor(*ConsoleRole) as visitor:
+        # The first opening of Treasury compiles its engine; beside other loads that takes a while.
+        visitor.timeout = 600
         run = visitor.get("/programme.json").json()["runs"][0]
         work = visitor.get("/works").json()[0]["work_id"]
         addresses += [f"runs?run={run}", f"works/{work}"]
