@@ -330,12 +330,18 @@ class SitePart(ProgrammeSection, StatesInputs):
 class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
-    order: str = Field("fifo", description="Who is first: fifo, sjf, qssf, las, fair-share …")
-    place: str = Field(
-        "consolidate", description="Which node takes it: consolidate, best-fit, fgd …"
+    order: str = Field(
+        default="fifo", description="Who is first: fifo, sjf, qssf, las, fair-share …"
     )
-    backfill: str = Field("none", description="Who may pass the first: none, easy, conservative.")
-    preemption: str = Field("none", description="Who may be stopped: none, priority, reclaim.")
+    place: str = Field(
+        default="consolidate", description="Which node takes it: consolidate, best-fit, fgd …"
+    )
+    backfill: str = Field(
+        default="none", description="Who may pass the first: none, easy, conservative."
+    )
+    preemption: str = Field(
+        default="none", description="Who may be stopped: none, priority, reclaim."
+    )
 
 
 class LatencyPart(ProgrammeSection):
