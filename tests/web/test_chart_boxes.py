@@ -43,7 +43,7 @@ MEASURE = """() => {
     const frame = svg.getBoundingClientRect();
     const texts = [...svg.querySelectorAll("text")];
     const boxes = texts.map((text) => text.getBoundingClientRect());
-    const air = 0.28 * 12 * frame.width / svg.viewBox.baseVal.width;
+    const air = 0.12 * 12 * frame.width / svg.viewBox.baseVal.width;
     boxes.forEach((box, i) => {
       const across = box.left < frame.left - 0.5 || box.right > frame.right + 0.5;
       if (across || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)

@@ -14,8 +14,9 @@ from commonwatt.report.charts.text_width import text_width, wrapped_text_lines
 TYPE_SIZE = 12.0  # of every text in a chart, in the units of its drawing
 LINE_HEIGHT = 15.0
 EDGE = 4.0  # nothing is drawn nearer to the edge of the drawing
-TICK_ROOM = 18.0  # a row of tick labels
+TICK_ROOM = 22.0  # a row of tick labels
 ABOUT_TICKS = 5
+LABEL_DROP = 19.0  # of a tick's base line below the axis: clear of the lowest tick beside it
 LABEL_GAP = 8.0  # between two labels of one axis
 MOST_LABEL_SHARE = 0.3  # of the width, for a name that is wider than its column
 
@@ -178,7 +179,7 @@ def vertical_value_grid(x: PlaceOf, texts: Sequence[tuple[float, str]], box: Plo
 
 def number_axis_labels(x: PlaceOf, texts: Sequence[tuple[float, str]], box: PlotBox) -> str:
     """Return the labels of a horizontal axis of numbers."""
-    return "".join(svg_text(x(t), box.bottom + 15, text, "middle") for t, text in texts)
+    return "".join(svg_text(x(t), box.bottom + LABEL_DROP, text, "middle") for t, text in texts)
 
 
 def number_ticks_that_fit(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from commonwatt.report.charts.axes import (
     EDGE,
+    LABEL_DROP,
     LINE_HEIGHT,
     TICK_ROOM,
     TYPE_SIZE,
@@ -70,10 +71,10 @@ def _plot_with_axes(points: ChartPoints, width: float, top: float) -> UprightPlo
     x, place_of_name, below, below_height, box = _horizontal_axis(points, box, width)
     y = AxisScale(ticks[0], ticks[-1], bottom, plot_top, is_logarithmic=points.logarithmic)
     foot, foot_height = svg_text_block(
-        width / 2, bottom + below_height + 5, points.x_label, width - 2 * EDGE, anchor="middle"
+        width / 2, bottom + below_height + 9, points.x_label, width - 2 * EDGE, anchor="middle"
     )
     axes = head + horizontal_value_grid(points, y, ticks, box) + below + foot
-    return UprightPlot(box, y, x, place_of_name, axes, bottom + below_height + foot_height + 9)
+    return UprightPlot(box, y, x, place_of_name, axes, bottom + below_height + foot_height + 13)
 
 
 def _horizontal_axis(
@@ -81,7 +82,9 @@ def _horizontal_axis(
 ) -> tuple[AxisScale | None, Callable[[int], float], str, float, PlotBox]:
     if points.form in {ChartForm.FAN, ChartForm.COLUMNS}:
         place = _name_places(points.x, box)
-        drawn, height = name_axis_labels(points.x, place, box.bottom + 4, width)
+        drawn, height = name_axis_labels(
+            points.x, place, box.bottom + LABEL_DROP - TYPE_SIZE, width
+        )
         return None, place, drawn, height, box
     low, high = _x_range(points)
     ticks = number_ticks_that_fit(
@@ -260,7 +263,7 @@ class TextBox:
     def covers(self, other: TextBox) -> bool:
         """Return whether it lies over another."""
         return (
-            abs(self.base - other.base) < LINE_HEIGHT
+            abs(self.base - other.base) < LINE_HEIGHT + 1
             and self.left < other.right
             and other.left < self.right
         )
