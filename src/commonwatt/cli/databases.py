@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from os import fspath
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import click
 from click.core import ParameterSource
@@ -32,16 +33,21 @@ class DatabaseLocation(click.types.StringParamType):
         Raises:
             UsageError: The file cannot be read, or holds anything but one line.
         """
-        text = str(value)
+        text = fspath(cast("str", value))
         option = param.opts[0] if param else "--database"
         if text.startswith("@"):
             return _database_location_in_file(Path(text[1:]), option)
         if _stands_on_command_line(param, ctx) and _holds_password(text):
-            give_notice(_shown_password(option, str(param.envvar or "") if param else ""))
+            give_notice(_shown_password(option, _environment_name(param)))
         return text
 
 
 DATABASE_LOCATION: Final = DatabaseLocation()
+
+
+def _environment_name(param: click.Parameter | None) -> str:
+    name = param.envvar if param else None
+    return name if isinstance(name, str) else ""
 
 
 def _stands_on_command_line(param: click.Parameter | None, ctx: click.Context | None) -> bool:
@@ -86,11 +92,13 @@ def _database_location_in_file(path: Path, option: str) -> str:
             lines = file.read(_MOST_BYTES + 1).decode("utf-8-sig").split("\n")
     except (OSError, ValueError):
         raise UsageError(
-            option, found=Message("no readable file: {path}", {"path": str(path)}), wanted=wanted
+            option, found=Message("no readable file: {path}", {"path": fspath(path)}), wanted=wanted
         ) from None
     # The line itself is never shown: it is a secret more often than not.
     written = [line.strip() for line in lines if line.strip()]
     if len(written) != 1 or len(written[0]) > _MOST_BYTES:
-        count = Message("{count} lines in {path}", {"count": str(len(written)), "path": str(path)})
+        count = Message(
+            "{count} lines in {path}", {"count": str(len(written)), "path": fspath(path)}
+        )
         raise UsageError(option, found=count, wanted=wanted)
     return written[0]

@@ -104,7 +104,8 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
 def _names_in_language(programme: Programme, tongue: str) -> dict[str, str]:
     """Return what the reader's language calls the title, the sites and the alternatives."""
     file = programme.file
-    words = programme.label_translations(tongue) | {str(file.title): file.title.translate(tongue)}
+    title = file.title.translate("en")
+    words = programme.label_translations(tongue) | {title: file.title.translate(tongue)}
     # In English an alternative is called as a change names it, and so it stays.
     if tongue != "en":
         words |= {name: part.label.translate(tongue) for name, part in file.alternatives.items()}

@@ -218,6 +218,12 @@ BEFORE: Final = Measure(
 AFTER: Final = Measure(
     "after", Message("After"), "", Message("The figure with the changes asked for"), TEXT
 )
+DIFFERENCE: Final = Measure(
+    "difference", Message("Difference"), "", Message("The figure after, less the one before"), TEXT
+)
+EXTENT: Final = Measure(
+    "extent", Message("Of what"), "", Message("Scale, period and basis of a figure"), TEXT
+)
 IS_CHANGED: Final = Measure(
     "changed", Message("Changed"), "", Message("Whether the two figures differ"), FLAG
 )

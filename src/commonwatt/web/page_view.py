@@ -163,6 +163,11 @@ class PageSubject:
     public: bool = False
 
 
+def page_headline_fact_of_texts(label: str, value: str, note: Message) -> HeadlineFact:
+    """Return a headline figure of texts that the catalogue has made, in the reader's language."""
+    return HeadlineFact(label=Message(label), value=value, note=note)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageView:
     """Everything that one page shows for its parameters.

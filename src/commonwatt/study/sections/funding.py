@@ -8,7 +8,7 @@ import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
-from commonwatt.catalogue.units import format_quantity, format_unit
+from commonwatt.catalogue.units import format_quantity
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import (
     ReportFact,
@@ -82,14 +82,13 @@ def _study_last_debt_path_year(answer: Answer) -> dict[str, Any]:
 def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
     last = _study_last_debt_path_year(answer)
     values = {
-        "need": study_funding_amount_text(answer["total_bn"], language),
-        "currency": format_unit(answer["currency"], language),
+        "need": study_funding_amount_text(answer["total_bn"], answer["currency"], language),
         "year": last["fiscal_year"],
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
         "without": f"{100 * last['debt_without_gdp_share']:.2f}",
     }
     levels = Message(
-        "Building it takes {currency} {need}. On the planned path the gross public debt in {year} "
+        "Building it takes {need}. On the planned path the gross public debt in {year} "
         "is {with} % of GDP with the programme and {without} % without it.",
         values,
     )
@@ -194,19 +193,18 @@ def _study_debt_ceiling_chance_facts(answer: Answer, language: str) -> list[Repo
     ]
 
 
-def study_funding_amount_text(bn: float, language: str = "en") -> str:
+def study_funding_amount_text(bn: float, currency: str, language: str = "en") -> str:
     """Return an amount as people say it, small ones in millions; in Chinese in 億 and 萬.
 
-    >>> study_funding_amount_text(8.014), study_funding_amount_text(0.0452)
-    ('8.01 bn', '45.2 mn')
-    >>> study_funding_amount_text(8.014, "zh-Hant"), study_funding_amount_text(0.0452, "zh-Hant")
-    ('80.1 億', '4,520 萬')
+    >>> study_funding_amount_text(8.014, "HKD"), study_funding_amount_text(0.0452, "HKD")
+    ('HKD 8.01 bn', 'HKD 45.2 mn')
+    >>> study_funding_amount_text(8.014, "HKD", "zh-Hant")
+    '80.1 億港元'
     """
     if language == "zh-Hant":
-        # The catalogue's own amount without its currency, which the sentence names.
-        amount = format_quantity(bn, "HKD bn", language, digits=2)
-        return amount.removesuffix(format_unit("HKD", language))
-    return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
+        return format_quantity(bn, f"{currency} bn", language, digits=2)
+    amount = f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
+    return f"{currency} {amount}"
 
 
 def _study_funding_section_debt_figure(answer: Answer, language: str) -> ReportFigure:

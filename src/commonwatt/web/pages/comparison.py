@@ -9,14 +9,14 @@ from commonwatt.catalogue.measures import TableColumn, measure_label_text, measu
 from commonwatt.core.messages import Message
 from commonwatt.runs.measures import FIGURE
 from commonwatt.runs.titles import recipe_changes, written_change
-from commonwatt.study.measures import AFTER, BEFORE, CHANGE_SHARE
+from commonwatt.study.measures import AFTER, BEFORE, CHANGE_SHARE, DIFFERENCE, EXTENT
 from commonwatt.web.page_view import (
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
     console_column_heading_of,
+    page_headline_fact_of_texts,
 )
 from commonwatt.web.pages.headline import (
     BEYOND_RULES,
@@ -57,8 +57,6 @@ _SCHEMA: Final = {
     "changed": "Boolean",
 }
 _CHANGE_COLUMN: Final = TableColumn.of(CHANGE_SHARE, "change_share")
-DIFFERENCE: Final = Message("Difference")
-EXTENT: Final = Message("Of what")
 
 
 def _what_if_run_options(context: RequestContext) -> Options:
@@ -225,10 +223,10 @@ def _comparison_facts(moved: list[dict[str, Any]]) -> list[HeadlineFact]:
     """Return the moved figures that people quote first, each with what it was."""
     quoted = [row for key in _FACTS for row in moved if row["figure"].startswith(key)]
     return [
-        HeadlineFact(
-            label=Message(row["label"]),
-            value=row["after"],
-            note=Message(
+        page_headline_fact_of_texts(
+            row["label"],
+            row["after"],
+            Message(
                 "{difference}, was {before}; {extent}",
                 {name: row[name] for name in ("difference", "before", "extent")},
             ),
@@ -259,12 +257,12 @@ def _comparison_listing(
             key=f"comparison/{run.run_id}/{name}/{context.language}", load=load_comparison
         ),
         headings=[
-            ColumnHeading("label", FIGURE.label),
-            ColumnHeading("before", BEFORE.label),
-            ColumnHeading("after", AFTER.label),
-            ColumnHeading("difference", DIFFERENCE),
+            console_column_heading_of(TableColumn.of(FIGURE, "label")),
+            console_column_heading_of(TableColumn.of(BEFORE)),
+            console_column_heading_of(TableColumn.of(AFTER)),
+            console_column_heading_of(TableColumn.of(DIFFERENCE)),
             console_column_heading_of(_CHANGE_COLUMN),
-            ColumnHeading("extent", EXTENT),
+            console_column_heading_of(TableColumn.of(EXTENT)),
         ],
         folded=folded,
     )

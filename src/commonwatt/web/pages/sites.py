@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import measure_cell_text
+from commonwatt.catalogue.measures import TableColumn, measure_cell_text
 from commonwatt.catalogue.shared import (
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P50,
@@ -26,11 +26,11 @@ from commonwatt.siting.domain.tables import (
     PLACE_SITES,
 )
 from commonwatt.web.page_view import (
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
+    console_column_heading_of,
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
@@ -57,7 +57,10 @@ _SHOWN = 12  # inputs of a tornado
 # The unit of the model's values. The unit that a source writes stands in a column of its own, and
 # is another wherever the value was converted.
 _INPUT_UNITS: Final = {spec.name: spec.unit for spec in (*INPUTS, RENT_INPUT)}
-_NAMED_INPUT: Final = (ColumnHeading("label", INPUT.label), ColumnHeading("unit", UNIT.label))
+_NAMED_INPUT: Final = (
+    console_column_heading_of(TableColumn.of(INPUT, "label")),
+    console_column_heading_of(TableColumn.of(UNIT)),
+)
 
 
 def _page_form_site_options(context: RequestContext) -> Options:
