@@ -49,7 +49,7 @@ def test_every_chart_and_table_has_all_its_forms(console, name):
         about = visitor.get(f"/{name}.json").json()
         for address in about["charts"].values():
             chart = visitor.get(address).json()
-            assert chart["title"]
+            assert chart["heading"]
             assert chart["series"]
         for forms in about["tables"].values():
             csv = pl.read_csv(io.BytesIO(visitor.get(forms["csv"]).content), infer_schema=False)

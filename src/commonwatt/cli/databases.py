@@ -97,8 +97,6 @@ def _database_location_in_file(path: Path, option: str) -> str:
     # The line itself is never shown: it is a secret more often than not.
     written = [line.strip() for line in lines if line.strip()]
     if len(written) != 1 or len(written[0]) > _MOST_BYTES:
-        count = Message(
-            "{count} lines in {path}", {"count": str(len(written)), "path": fspath(path)}
-        )
+        count = Message("more or less than one line in {path}", {"path": fspath(path)})
         raise UsageError(option, found=count, wanted=wanted)
     return written[0]

@@ -23,13 +23,18 @@ def svg_path(places: Sequence[Place | None], *, step: bool = False) -> str:
     """
     out: list[str] = []
     broken = True
-    for place in places:
+    height, last = 0.0, len(places) - 1
+    for i, place in enumerate(places):
         if place is not None:
             x, y = place
             if broken:
                 out.append(f"M{x:g} {y:g}")
-            else:
-                out.append(f"H{x:g}V{y:g}" if step else f"L{x:g} {y:g}")
+            elif not step:
+                out.append(f"L{x:g} {y:g}")
+            # A step that goes nowhere is drawn with the next.
+            elif y != height or i == last or places[i + 1] is None:
+                out.append(f"H{x:g}V{y:g}" if y != height else f"H{x:g}")
+            height = y
         broken = place is None
     return "".join(out)
 
@@ -57,6 +62,27 @@ def svg_mark(x: float, y: float, series: int, text: str = "", size: float = 4.5)
     }[shape]
     way = "L".join(f"{round(px, 1):g} {round(py, 1):g}" for px, py in corners)
     return f'<path {kind} d="M{way}Z">{tip}</path>'
+
+
+def svg_small_marks(places: Sequence[Place], series: int) -> str:
+    """Return many small marks of one series as one path; a name for each would outweigh them.
+
+    >>> svg_small_marks([(1, 2), (3, 4)], 1)
+    '<path class="dot s1" d="M1 -1l3 3-3 3-3-3zM3 1l3 3-3 3-3-3z"/>'
+    """
+    move, shape = _SMALL_SHAPES[series % SHAPES]
+    way = "".join(f"M{x:g} {round(y - move, 1):g}{shape}" for x, y in places)
+    return f'<path class="dot s{series % 9}" d="{way}"/>'
+
+
+# How far above its middle each shape begins, and the way from there: round, as a diamond, a
+# triangle and a square.
+_SMALL_SHAPES = (
+    (2.6, "a2.6 2.6 0 1 0 .1 0z"),
+    (3, "l3 3-3 3-3-3z"),
+    (3, "l2.8 5h-5.6z"),
+    (2.4, "h2.4v4.8h-4.8v-4.8z"),
+)
 
 
 def svg_box(kind: str, first: Place, last: Place, text: str = "", *, radius: float = 0.0) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ALONG_X = frozenset({ChartForm.BARS, ChartForm.RANGES, ChartForm.POINTS})
 REDUCED_FORMS = frozenset({ChartForm.LINES, ChartForm.AREAS})
 Values = list[float | None]
+NARROW_POINTS = 200  # of a line in the narrow drawing, which is about as many pixels wide
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,6 +177,21 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
     else:
         _set_category_points(points, chart, frame, language, written)
     return points
+
+
+def thinned_points(points: ChartPoints) -> ChartPoints:
+    """Return a long series in as many points as a narrow drawing can show, spikes kept."""
+    if points.form not in REDUCED_FORMS or points.dots or len(points.x) <= NARROW_POINTS:
+        return points
+    every = [*points.series, *([points.line] if points.line else [])]
+    columns = [np.array(each.values, dtype=np.float64) for each in every]
+    x, columns = reduce_chart_series(np.array(points.x), columns, NARROW_POINTS)
+    thinned = [
+        replace(each, values=_rounded_values(values))
+        for each, values in zip(every, columns, strict=True)
+    ]
+    line = thinned.pop() if points.line else None
+    return replace(points, x=_rounded_values(x), series=thinned, line=line)
 
 
 def _heading_and_caption(chart: Chart, frame: pl.DataFrame, language: str) -> tuple[str, str]:

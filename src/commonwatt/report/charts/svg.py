@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from commonwatt.report.charts.axes import EDGE, LINE_HEIGHT, TYPE_SIZE, svg_text_block
 from commonwatt.report.charts.lying import lying_chart, map_chart
 from commonwatt.report.charts.marks import svg_box, svg_mark
-from commonwatt.report.charts.points import ALONG_X, ChartPoints, chart_points
+from commonwatt.report.charts.points import ALONG_X, ChartPoints, chart_points, thinned_points
 from commonwatt.report.charts.specification import Chart, ChartForm
 from commonwatt.report.charts.text_width import text_width
 from commonwatt.report.charts.upright import upright_chart
@@ -75,7 +75,8 @@ def _both_widths(panels: list[ChartPoints], heading: str, caption: str) -> str:
         return ""
     drawn: list[str] = []
     for kind, width in (("wide", WIDE), ("narrow", NARROW)):
-        body, height = _panels(shown, width, 2.0)
+        every = shown if width == WIDE else [thinned_points(points) for points in shown]
+        body, height = _panels(every, width, 2.0)
         drawn.append(_svg_element(body, width, height, heading, caption, kind=kind))
     return "".join(drawn)
 

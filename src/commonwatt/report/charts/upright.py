@@ -23,14 +23,14 @@ from commonwatt.report.charts.axes import (
     tick_text,
     value_axis_ticks,
 )
-from commonwatt.report.charts.marks import Place, svg_box, svg_mark, svg_path
+from commonwatt.report.charts.marks import Place, svg_box, svg_mark, svg_path, svg_small_marks
 from commonwatt.report.charts.points import ChartPoints, SeriesPoints, Values
 from commonwatt.report.charts.specification import ChartForm
 from commonwatt.report.charts.stacks import stacked_parts
 from commonwatt.report.charts.text_width import text_width
 
 WIDEST_COLUMN = 56.0
-MOST_TIPS = 400  # marks that carry a word for the pointer; more would weigh more than the chart
+MOST_TIPS = 120  # marks that carry a word for the pointer; more would weigh more than the chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,42 +147,36 @@ def _line_chart(points: ChartPoints, plot: UprightPlot) -> str:
 
 
 def _dots(points: ChartPoints, series: SeriesPoints, i: int, plot: UprightPlot) -> str:
-    are_few = len(series.values) * len(points.series) <= MOST_TIPS
-    size = 4.5 if are_few else 2.6
+    places = [
+        (plot.place_of_name(k), plot.y(value))
+        for k, value in enumerate(series.values)
+        if value is not None
+    ]
+    if len(series.values) * len(points.series) > MOST_TIPS:
+        return svg_small_marks(places, i)
     marks: list[str] = []
     for k, value in enumerate(series.values):
         if value is None:
             continue
         name = f", {series.names[k]}" if series.names and series.names[k] else ""
-        tip = f"{series.label}{name}: {tick_text(value, points)}" if are_few else ""
-        marks.append(svg_mark(plot.place_of_name(k), plot.y(value), i, tip, size))
+        tip = f"{series.label}{name}: {tick_text(value, points)}"
+        marks.append(svg_mark(plot.place_of_name(k), plot.y(value), i, tip))
     return "".join(marks)
 
 
 def _area_chart(points: ChartPoints, plot: UprightPlot) -> str:
-    below: list[float] = [0.0] * len(points.x)
-    parts: list[str] = []
-    for i, series in enumerate(points.series):
-        top = [v or 0.0 for v in series.values]
-        parts.append(f'<path class="area s{i % 9}" d="{_area_path(points, top, below, plot)}"/>')
-        # The next area comes back along this line, so areas never lie over each other.
-        below = top
-    return "".join(parts)
+    # The highest first, each down to the ground and the next over it: so no line is drawn twice.
+    return "".join(
+        f'<path class="area s{i % 9}" d="{_area_path(points, points.series[i].values, plot)}"/>'
+        for i in range(len(points.series) - 1, -1, -1)
+    )
 
 
-def _area_path(
-    points: ChartPoints, top: Sequence[float], below: Sequence[float], plot: UprightPlot
-) -> str:
-    places = [plot.place_of_name(i) for i in range(len(top))]
-    up = svg_path([(x, plot.y(v)) for x, v in zip(places, top, strict=True)], step=points.step)
-    if not points.step:
-        pairs = zip(reversed(places), reversed(below), strict=True)
-        return up + "".join(f"L{x:g} {plot.y(v):g}" for x, v in pairs) + "Z"
-    # Backwards a height changes first and its stretch follows: the mirror of a step.
-    back = [f"V{plot.y(below[-1]):g}"]
-    for i in range(len(places) - 2, -1, -1):
-        back.append(f"V{plot.y(below[i]):g}H{places[i]:g}")
-    return up + "".join(back) + "Z"
+def _area_path(points: ChartPoints, top: Values, plot: UprightPlot) -> str:
+    places = [(plot.place_of_name(i), plot.y(v or 0.0)) for i, v in enumerate(top)]
+    if not places:
+        return ""
+    return f"{svg_path(places, step=points.step)}V{plot.y(0.0):g}H{places[0][0]:g}Z"
 
 
 def _fan_chart(points: ChartPoints, plot: UprightPlot) -> str:
