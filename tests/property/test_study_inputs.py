@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.shipped import DATA
 from commonwatt.runs import RunStore
+from commonwatt.study.programme.changes import WHOLE_NUMBER_KEYS
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.run import study_recipe
 from commonwatt.study.usecases import run_study
@@ -81,8 +82,8 @@ EDITS = {
     "jobs.csv": ("\n", {"schedule", "fleet"}),
     "jobs.toml": ("\n", {"schedule", "fleet"}),
     "prices.csv": ("24,100\n", {"fleet"}),
-    "mine/country.toml": ("\n# a remark\n", {"funding", "variant"}),
-    "mine/sources.csv": ("\n", {"funding", "variant"}),
+    "mine/country.toml": ("\n# a remark\n", {"funding", "variant", "debt-effect"}),
+    "mine/sources.csv": ("\n", {"funding", "variant", "debt-effect"}),
 }
 
 
@@ -180,7 +181,7 @@ def _times(value, factor, key):
     if isinstance(value, str):
         number, unit = value.split(" ", 1)
         return f"{float(number) * factor:.12g} {unit}"
-    whole = key in {"nodes", "gpus_per_node", "quota_gpus", "defer_h", "paths"}
+    whole = key in WHOLE_NUMBER_KEYS
     return round(value * factor) if whole else float(f"{value * factor:.12g}")
 
 

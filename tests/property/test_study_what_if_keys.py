@@ -240,7 +240,7 @@ SPELLINGS = [
     ("1,200 W", "W"), ("1,200.5 W", "W"), ("1 200 W", "W"), ("1\u202f200 W", "W"),
     ("US$0.12/kWh", "USD/MWh"), ("USD 0.12 /kWh", "USD/MWh"), ("12 US cents/kWh", "USD/MWh"),
     ("0.12 USD per kWh", "USD/MWh"), (".5 ms", "ms"), ("5. ms", "ms"), ("5ms", "ms"),
-    ("+5 ms", "ms"), ("1e3 W", "W"), ("2.5e-2 s", "ms"), ("1 million W", "W"), ("１２ ms", "ms"),
+    ("+5 ms", "ms"), ("1e3 W", "W"), ("2.5e-2 s", "ms"), ("0.01 million W", "W"), ("１２ ms", "ms"),
     ("400 g CO2/kWh", "gCO2e/kWh"),
 ]  # fmt: skip
 

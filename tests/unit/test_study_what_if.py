@@ -48,7 +48,7 @@ def test_a_what_if_gives_what_a_study_of_the_changed_file_gives(written, tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    ["fleet.order=fair-share", "sites.home.nodes=+1", "sites.home.power_price=+30%",
+    ["fleet.order=fair-share", "sites.home.nodes=x2", "sites.home.power_price=+30%",
      "funding.currency_per_usd=+5%"],
 )  # fmt: skip
 def test_the_same_what_if_has_the_same_tables_on_an_empty_and_on_a_full_store(

@@ -242,7 +242,12 @@ def describe_console_api(app: FastAPI) -> Callable[[], dict[str, Any]]:
 def _console_openapi_schema(app: FastAPI) -> dict[str, Any]:
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     schema = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=routes
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=routes,
+        # Where people see the console, which is below a path where a proxy puts it there.
+        servers=app.servers,
     )
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["ErrorData"] = _error_schema()

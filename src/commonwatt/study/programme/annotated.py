@@ -300,7 +300,7 @@ def toml_value(value: object) -> str:
     r"""Return a value as TOML spells it, a table in one line.
 
     >>> toml_value({"en": 'A "hall"', "on": date(2026, 3, 1), "n": [1, 2.5, True]})
-    '{ en = "A \\\\"hall\\\\"", on = 2026-03-01, n = [1, 2.5, true] }'
+    '{ en = "A \\"hall\\"", on = 2026-03-01, n = [1, 2.5, true] }'
     """
     if isinstance(value, bool):
         return "true" if value else "false"

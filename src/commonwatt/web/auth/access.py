@@ -240,7 +240,7 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
         "".join([*fields, *fields.values()]).encode()
     except UnicodeEncodeError:
         # JSON can name half of a pair (RFC 8259, section 8.2), which no database takes as text.
-        raise ParameterError("body", wanted=Message("text that UTF-8 can hold")) from None
+        raise ParameterError("body", wanted=Message("a text in UTF-8 without NUL")) from None
     return fields
 
 
