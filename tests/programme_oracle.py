@@ -329,6 +329,9 @@ def _drop_impossible_alternatives(drawn: DrawnProgramme) -> None:
     for verdict in judge(drawn):
         if verdict.faults and verdict.way != WRITTEN:
             del drawn.document["alternatives"][verdict.way]
+    # One alone is compared with nothing, which the programme's reader refuses.
+    if len(drawn.document["alternatives"]) == 1:
+        drawn.document["alternatives"]["written"] = {"label": "As written"}
 
 
 def document_with_changes(document: Document, changes: Sequence[str]) -> Document:

@@ -380,7 +380,9 @@ def test_a_console_run_moves_as_a_plain_rule_says(tmp_path):
     now, tried, made = datetime(2026, 11, 23, tzinfo=UTC), 0, set()
     for role in LedgerRole:
         writer = EntryWriter(ledger=ledger, key=KEYS[role], folder=tmp_path)
-        services = SimpleNamespace(ledger=ledger, entry_writer=writer)
+        services = SimpleNamespace(
+            ledger=ledger, entry_writer=writer, settings=SimpleNamespace(store=tmp_path)
+        )
         begun = allowed(start_task, services, "explain", {"job": "j"}, "a", now=now)
         assert begun is (role == "registrar"), role
         made |= {(None, "waiting")} if begun else set()

@@ -74,7 +74,7 @@ def _both_widths(panels: list[ChartPoints], heading: str, caption: str) -> str:
     if not shown:
         return ""
     drawn: list[str] = []
-    for kind, width in (("wide", WIDE), ("narrow", NARROW)):
+    for kind, width in (("in-wide", WIDE), ("in-narrow", NARROW)):
         every = shown if width == WIDE else [thinned_points(points) for points in shown]
         body, height = _panels(every, width, 2.0)
         drawn.append(_svg_element(body, width, height, heading, caption, kind=kind))
