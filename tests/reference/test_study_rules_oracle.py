@@ -36,7 +36,7 @@ LEAST_FEASIBLE_SHARE = 0.6
 SENTENCES = {
     Rule.NOTHING_BUILT: r"sites: no site has a node with a GPU{place}",
     Rule.RESIDENCY: r"tenants\.{place}\.sites: found no node at",
-    Rule.ROUND_TRIP_MISSING: r"tenants\.{place}\.latency: found the round trip between .* is not given",
+    Rule.ROUND_TRIP_MISSING: r"tenants\.{place}\.latency: found the round trip .* is not given",
     Rule.LATENCY: r"tenants\.{place}\.latency: no built site lies within",
     Rule.JOB_RESIDENCY: r"jobs\.csv, job {place}, column sites: ",
     Rule.GPU_TYPE: r"jobs\.csv, job {place}, column gpu_types: ",
