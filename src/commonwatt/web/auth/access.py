@@ -233,9 +233,10 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
         given = None
     if not isinstance(given, dict):
         raise ParameterError("body", wanted=Message("a JSON object"))
+    members: dict[Any, Any] = given  # pyright: ignore[reportUnknownVariableType]
     fields = {
-        str(name): _console_json_field_text(str(name), value) for name, value in given.items()
-    }  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        str(name): _console_json_field_text(str(name), value) for name, value in members.items()
+    }
     try:
         "".join([*fields, *fields.values()]).encode()
     except UnicodeEncodeError:
