@@ -35,7 +35,10 @@ def draw_page_one(report: Path, picture: Path) -> None:
         shot = page.locator("#page-one").screenshot()
         browser.close()
     # Few colours are in it: a palette is a fifth of the bytes, in a repository that keeps them all.
-    image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(128)
+    drawn = Image.open(io.BytesIO(shot)).convert("RGB")
+    sheet = Image.new("RGB", (drawn.width, round(drawn.width * HEIGHT / WIDTH)), "white")
+    sheet.paste(drawn, (0, 0))
+    image = sheet.quantize(128)
     picture.parent.mkdir(parents=True, exist_ok=True)
     image.save(picture, optimize=True)
 

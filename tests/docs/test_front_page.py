@@ -50,6 +50,12 @@ def claims(headline, tables):
         f" {years['fiscal_year'][-1]}: {100 * with_it:.2f} % of GDP instead of"
         f" {100 * without:.2f} %"
     )
+    at = ways["name"].index(best)
+    # One side of a balance would be half of the truth.
+    yield (
+        f"takes {-100 * ways['reserves_effect_gdp_share'][at]:.2f} points from the reserves besides,"
+        f" so that debt less reserves rises by {100 * ways['net_debt_effect_gdp_share'][at]:.2f} points"
+    )
     gpus = sum(tables["funding_capital"]["gpus"])
     yield f"Where should Hong Kong build {gpus:,.0f} GPUs?"
     yield f"simulated on {headline['gpus']} GPUs"
