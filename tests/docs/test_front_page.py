@@ -53,8 +53,10 @@ def claims(headline, tables):
     at = ways["name"].index(best)
     # One side of a balance would be half of the truth.
     yield (
-        f"takes {-100 * ways['reserves_effect_gdp_share'][at]:.2f} points from the reserves besides,"
-        f" so that debt less reserves rises by {100 * ways['net_debt_effect_gdp_share'][at]:.2f} points"
+        f"takes {-100 * ways['reserves_effect_gdp_share'][at]:.2f} points from the reserves"
+        " besides,"
+        " so that debt less reserves rises by"
+        f" {100 * ways['net_debt_effect_gdp_share'][at]:.2f} points"
     )
     gpus = sum(tables["funding_capital"]["gpus"])
     yield f"Where should Hong Kong build {gpus:,.0f} GPUs?"
