@@ -76,7 +76,8 @@ def _summary(rows, **changes):
 def test_the_choice_stands_first_with_its_cost_its_interval_and_the_next():
     page = study_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
     assert page.answer == (
-        "“West”: USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40). Next: “Home”, 2.50; dearer "
+        "Cheapest: “West”, USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40). Next: “Home”, 2.50; "
+        "dearer "
         "in 90 % of draws."
     )
     assert page.choices == ["West", "Home"]
@@ -86,7 +87,7 @@ def test_debt_stands_beside_reserves_and_both_together_and_says_what_is_left_out
     page = study_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
     (debt,) = [each.text for each in page.statements if each.label == "Price and debt"]
     assert "gross debt +0.00, reserves -0.00, net +0.00 HKD bn" in debt
-    assert "Running cost and user charges left out." in debt
+    assert "Running cost, rent and user charges left out." in debt
     whole = page.groups[1]
     assert [row.label for row in whole.criteria] == ["Gross debt", "Reserves", "Net effect"]
     assert [row.cells[0][0].text for row in whole.criteria] == ["+0.200", "-0.100", "+0.300"]

@@ -132,8 +132,8 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
         "share": f"{100 * summary.best_cheaper_share:.0f}",
     }
     return Message(
-        "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}). Next: “{second}”, "
-        "{other}; dearer in {share} % of draws.",
+        "Cheapest: “{best}”, USD {cost} per useful GPU-hour (90 %: {low} to {high}). Next: "
+        "“{second}”, {other}; dearer in {share} % of draws.",
         values,
     ).translate(language)
 
@@ -175,12 +175,12 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     if first["reserves_effect_bn"] is None:
         return Message(
             "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
-            "known. Running cost and user charges left out.",
+            "known. Running cost, rent and user charges left out.",
             values,
         )
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
-        "net {net}. Running cost and user charges left out.",
+        "net {net}. Running cost, rent and user charges left out.",
         values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
     )
 
@@ -202,7 +202,7 @@ def _change(break_even_rows: Sequence[Row], language: str) -> Message:
             "{count} of {all} inputs alone; nearest: {input} ({site}), {from} to {to}.", values
         )
     return Message(
-        "No input alone within its range; nearest: {input} ({site}), {from} to {to}.",
+        "No single input within its range; nearest: {input} ({site}), {from} to {to}.",
         values,
     )
 
