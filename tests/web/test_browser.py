@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.registry import PAGES
@@ -20,23 +19,10 @@ from tests.web.sample import long_queue, sample_store
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images" / "console"
 RENEW = "COMMONWATT_SCREENSHOTS"  # set: the images of the docs are written anew
-CHROMIUM = "/usr/bin/chromium"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 OTHERS = ("sign-in", "account", "accounts", "fleet/tables/jobs", "fleet?job=2400", "nothing")
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing in CI: apt install chromium")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,11 @@
 """Every console page on three screens: nothing wider than the screen, no text cut or covered."""
 
-import os
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import TimeoutError as BrowserTimeoutError
-from playwright.sync_api import sync_playwright
 
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.registry import PAGES
@@ -17,7 +14,7 @@ from commonwatt.web.tasks.supervisor import start_task
 from tests.proofs import PROOFS
 from tests.web.console import running
 from tests.web.sample import sample_store, sample_what_if
-from tests.web.test_browser import CHROMIUM, RULES
+from tests.web.test_browser import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -90,18 +87,6 @@ COVERED = """() => {
   scrollTo(0, 0);
   return faults.slice(0, 6);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing in CI: apt install chromium")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 Names are drawn at random, long and short, in both scripts; each form is drawn of each set.
 """
 
-import os
 import random
-from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import sync_playwright
 
 from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message
@@ -27,7 +24,6 @@ from commonwatt.report.charts import (
 )
 from tests.proofs import PROOFS
 
-CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (1280, 768, 390, 320)
 WORDS = (
     "Eastern core (Greater Bay)", "Home", "Research institutes of the region", "a/b-c_d",
@@ -61,18 +57,6 @@ MEASURE = """() => {
 }"""
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing in CI: apt install chromium")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 def _drawn_chart(rng, form):

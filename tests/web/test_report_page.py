@@ -1,19 +1,16 @@
 """The report as it is read: on a screen, on a telephone and on paper, nothing cut or covered."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from commonwatt.report.pdf import page_numbers_by_anchor, write_report_pdf
 from commonwatt.runs import RunStore
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
-CHROMIUM = "/usr/bin/chromium"
 BOXES = Path(__file__).with_name("report_boxes.js").read_text(encoding="utf-8")
 SVGS = "svg.chart-svg"
 WIDTHS = (1280, 768, 390)
@@ -25,18 +22,6 @@ LONG = {
 LANGUAGES = ("en", "zh-Hant")
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing in CI: apt install chromium")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from commonwatt.core.log import (
     logging_to,
     open_log,
 )
-from commonwatt.core.messages import Message, message_language, translate
+from commonwatt.core.messages import Message, message_language, translate, translated_text
 from commonwatt.core.notices import notices_to
 
 if TYPE_CHECKING:
@@ -309,8 +309,7 @@ def command_json_text(data: Mapping[str, Any]) -> str:
 def click_echo_message_to_stderr(message: Message | str) -> None:
     """Talk to the person on stderr, in their language."""
     ctx = click.get_current_context(silent=True)
-    text = message.translate(command_language(ctx)) if isinstance(message, Message) else message
-    click.echo(text, err=True)
+    click.echo(translated_text(message, command_language(ctx)), err=True)
 
 
 @contextmanager

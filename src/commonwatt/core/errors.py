@@ -68,7 +68,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from commonwatt.core.messages import Message, translate
+from commonwatt.core.messages import Message, translate, translated_text
 
 
 class CommonwattError(Exception):
@@ -119,8 +119,8 @@ class CommonwattError(Exception):
 
     def _error_sentence_without_remedy(self, language: str) -> str:
         found_text, wanted_text = (
-            _translated_error_part(self.found, language),
-            _translated_error_part(self.wanted, language),
+            translated_text(self.found, language),
+            translated_text(self.wanted, language),
         )
         if found_text and wanted_text:
             form = Message("{where}: found {found}, wanted {wanted}.")
@@ -135,11 +135,7 @@ class CommonwattError(Exception):
         )
 
     def _remedy_sentence(self, language: str) -> str:
-        return _translated_error_part(self.remedy, language)
-
-
-def _translated_error_part(part: str | Message, language: str) -> str:
-    return part.translate(language) if isinstance(part, Message) else part
+        return translated_text(self.remedy, language)
 
 
 class UsageError(CommonwattError):

@@ -39,6 +39,15 @@ class Message:
         return self.translate("en")
 
 
+def translated_text(text: Message | str, language: str) -> str:
+    """Return a sentence in `language`; a plain text, such as a name from data, as it is.
+
+    >>> translated_text(Message("{count} jobs", {"count": "3"}), "en"), translated_text("x", "en")
+    ('3 jobs', 'x')
+    """
+    return text.translate(language) if isinstance(text, Message) else text
+
+
 def translate(text: str, language: str) -> str:
     """Return `text` in `language`, or itself where no translation exists."""
     # gettext answers the empty string with the header of its catalogue.

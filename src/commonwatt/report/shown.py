@@ -15,7 +15,7 @@ from commonwatt.catalogue.measures import (
 )
 from commonwatt.catalogue.shared import SOURCE
 from commonwatt.catalogue.tables import TableSchema
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translated_text
 from commonwatt.report.charts import Chart, chart_html, chart_panels_html, chart_points
 from commonwatt.report.model import ReportFact, ReportFigure, ReportTable
 
@@ -49,7 +49,7 @@ def report_fact(
     return ReportFact(
         label=measure_label_text(figure, language, subject=subject),
         value=measure_value_text(value, figure, language, currency=currency),
-        note=_report_note_text(note, language),
+        note=translated_text(note, language),
         of=of,
     )
 
@@ -93,7 +93,7 @@ def report_table_of_rows(
             ]
             for row in records
         ],
-        note=_report_note_text(note, language),
+        note=translated_text(note, language),
         # Every table leads to an origin, so that no cell stands on a page without one.
         of=of or f"table.{table.name}",
         cells_of=[
@@ -147,7 +147,7 @@ def report_table_of_criteria(
             ]
             for _, name in columns
         ],
-        note=_report_note_text(note, language),
+        note=translated_text(note, language),
         of=f"table.{table.name}",
         cells_of=[["", *(origin(row, name) for row in rows)] for _, name in columns],
         extents=[starts.get(name, "") for _, name in columns],
@@ -256,10 +256,6 @@ def report_sources_table(
         headings=[Message("What").translate(language), measure_label_text(SOURCE, language)],
         rows=[list(row) for row in rows],
     )
-
-
-def _report_note_text(note: str | Message, language: str) -> str:
-    return note.translate(language) if isinstance(note, Message) else note
 
 
 def _records_of_rows(rows: pl.DataFrame | Rows) -> list[Mapping[str, Any]]:

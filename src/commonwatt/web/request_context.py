@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translated_text
 from commonwatt.web.instants import day_text, instant_text, zone_offset_text
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
@@ -89,7 +89,7 @@ class RequestContext:
 
     def translate(self, text: Message | str) -> str:
         """Return a text in the language of who looks."""
-        return text.translate(self.language) if isinstance(text, Message) else text
+        return translated_text(text, self.language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from commonwatt.catalogue.measures import (
     measure_shown_value,
     shown_measure_unit,
 )
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translated_text
 from commonwatt.report.charts.reduce import F64, reduce_chart_series
 from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 
@@ -145,13 +145,16 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         unit=_chart_unit_label(chart, language),
         x_label=_chart_x_axis_label(chart, language),
         y_label=_chart_y_axis_label(chart, language),
-        limit=(_shown(chart, chart.limit.value, language), _text(chart.limit.label, language))
+        limit=(
+            _shown(chart, chart.limit.value, language),
+            translated_text(chart.limit.label, language),
+        )
         if chart.limit
         else None,
-        verticals=(list(chart.verticals.places), _text(chart.verticals.label, language))
+        verticals=(list(chart.verticals.places), translated_text(chart.verticals.label, language))
         if chart.verticals and chart.verticals.places
         else None,
-        absent=_text(chart.absent, language) if chart.absent else "",
+        absent=translated_text(chart.absent, language) if chart.absent else "",
         logarithmic=chart.logarithmic,
         x_logarithmic=chart.x_logarithmic,
         step=chart.step,
@@ -164,7 +167,9 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
     # Points come from the feed once the page is open; what was measured before is asked for from
     # row 0 on.
     if chart.form is ChartForm.LIVE:
-        points.series = [SeriesPoints(label=_text(each.label, language)) for each in chart.series]
+        points.series = [
+            SeriesPoints(label=translated_text(each.label, language)) for each in chart.series
+        ]
         return points
     written = frame if chart.are_values_written else None
     frame = _frame_in_shown_unit(chart, frame, language)
@@ -213,7 +218,7 @@ def _chart_unit_label(chart: Chart, language: str) -> str:
 
 def _chart_x_axis_label(chart: Chart, language: str) -> str:
     """Return the label of the horizontal axis: the values' own, where they lie along it."""
-    label = _text(chart.x_label, language)
+    label = translated_text(chart.x_label, language)
     if chart.measure is None or chart.form not in ALONG_X or label:
         return label
     return _values_axis_label(chart, chart.measure, language)
@@ -222,7 +227,7 @@ def _chart_x_axis_label(chart: Chart, language: str) -> str:
 def _chart_y_axis_label(chart: Chart, language: str) -> str:
     """Return what stands above a chart whose values go upwards; empty where they lie along x."""
     if chart.y_label:
-        return _text(chart.y_label, language)
+        return translated_text(chart.y_label, language)
     if chart.form in ALONG_X or chart.form is ChartForm.HEAT:
         return ""
     if chart.measure is None:
@@ -285,7 +290,7 @@ def _set_line_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, lan
         lines[: len(chart.series)] = _stacked_lines(lines[: len(chart.series)])
     x, lines = reduce_chart_series(x, lines)
     series = [
-        SeriesPoints(label=_text(each.label, language), values=_rounded_values(values))
+        SeriesPoints(label=translated_text(each.label, language), values=_rounded_values(values))
         for each, values in zip(every, lines, strict=True)
     ]
     # The dashed line was the last of `every`, so that it went through the same places as the
@@ -343,7 +348,7 @@ def _category_series(
         return [value_of_name.get(name) for name in names]
 
     return SeriesPoints(
-        label=_text(series.label, language),
+        label=translated_text(series.label, language),
         values=values_of(series.column) or [None] * len(names),
         low=values_of(series.low),
         high=values_of(series.high),
@@ -382,7 +387,7 @@ def _set_map_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, lang
         )
     ]
     points.x, points.rows = names, rows
-    points.series = [SeriesPoints(label=_text(series.label, language), cells=cells)]
+    points.series = [SeriesPoints(label=translated_text(series.label, language), cells=cells)]
 
 
 def _set_scatter_points(
@@ -398,7 +403,7 @@ def _set_scatter_points(
         names = (
             [name or "" for name in frame[chart.names].cast(str).to_list()] if chart.names else []
         )
-        label = _text(series.label, language)
+        label = translated_text(series.label, language)
         points.series.append(SeriesPoints(label=label, values=values, names=names))
     for curve in chart.curves:
         values = _rounded_values(_column_numbers(frame[curve.column]))
@@ -436,7 +441,3 @@ def _rounded_values(values: F64) -> Values:
     """Return numbers of six significant digits, which is more than a screen shows."""
     # JSON has no NaN. Python would write the word all the same, and a browser's parser refuses it.
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
-
-
-def _text(text: Message | str, language: str) -> str:
-    return text.translate(language) if isinstance(text, Message) else text
