@@ -4,7 +4,7 @@ import pytest
 
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.roles import ConsoleRole
-from tests.web.test_browser import _findings, _walk_down, browser
+from tests.web.test_browser import _findings, _walk_down
 from tests.web.test_desks import output, place
 
 __all__ = ["browser", "output", "place"]  # fixtures of other modules, used below
