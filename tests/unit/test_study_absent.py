@@ -77,7 +77,10 @@ def test_every_absent_part_is_named_and_one_asked_for_is_no_success(name, tmp_pa
     assert all(row["remedy"] for row in rows.values())
     assert code == (41 if requested else 0)
     page = Path(answer["report"]).read_text(encoding="utf-8")
+    first = page[page.index('id="page-one"') : page.index('id="contents-page"')]
     for part, reason in absent.items():
+        # Where the hours of a plan go is no part of the answer; a price or a choice is.
+        assert (html.escape(reason) in first) == (part != "placement" or reason != SHORT)
         assert html.escape(f"Not computed: {reason}.") in page
         assert f'id="{part.partition(".")[0]}"' in page
     if requested:

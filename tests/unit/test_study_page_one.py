@@ -14,17 +14,12 @@ from commonwatt.study.doubt import USE, largest_cost_doubt
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.run import _report_day
 from commonwatt.study.sections.page_one import MOST_CHOICES_SHOWN, study_page_one
-from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
+from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import programme_costed_sites
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
 SIDES = ("gross_debt_effect", "reserves_effect", "net_debt_effect")
-EVERY_ABSENT = {
-    AbsentPart.COST: "cost_cells",
-    AbsentPart.ALTERNATIVES: "[alternatives.NAME]",
-    AbsentPart.FUNDING: "[funding]",
-}
 
 
 def _row(name, cost, *, reserves=-0.001):
@@ -115,13 +110,10 @@ def test_at_most_six_rows_and_four_choices_under_their_extent(count):
     assert ("The other 8 are below." in page.note) == (count == 12)
 
 
-@pytest.mark.parametrize("language", ["en", "zh-Hant"])
-@pytest.mark.parametrize("part", AbsentPart)
-def test_what_is_missing_is_named_with_what_to_write(part, language):
-    page = study_page_one(_summary([_row("west", 2.0)], effect_rows=[], absent=[part]), language)
-    (absent,) = page.absent
-    assert absent.label
-    assert language == "zh-Hant" or EVERY_ABSENT[part] in absent.text
+def test_what_is_missing_is_named_with_why_and_what_to_write():
+    lacks = [("Pay for it (funding)", "Not computed: nobody borrows. Write [funding].")]
+    page = study_page_one(_summary([_row("west", 2.0)], effect_rows=[], absent=lacks), "en")
+    assert [(each.label, each.text) for each in page.absent] == lacks
 
 
 def test_a_what_if_says_so_before_anything_else():
@@ -196,7 +188,7 @@ def test_a_programme_without_alternatives_and_funding_has_its_own_column(tmp_pat
     page = study.report.read_text(encoding="utf-8")
     assert "What does Small cost, and who pays?" in page
     assert "[alternatives.NAME]" in page
-    assert "Say who borrows under [funding]" in page
+    assert "Write [funding] with country" in page
 
 
 def test_a_change_that_moves_jobs_has_a_choice_too(tmp_path):

@@ -7,7 +7,7 @@ from commonwatt.web.roles import ConsoleRole
 from tests.web.test_browser import _findings, _walk_down
 from tests.web.test_desks import output, place
 
-__all__ = ["browser", "output", "place"]  # fixtures of other modules, used below
+__all__ = ["output", "place"]  # fixtures of other modules, used below
 
 pytestmark = pytest.mark.slow
 

@@ -83,18 +83,29 @@ class _EveryPart(Message):
     parts: tuple[AbsentPart, ...] = ()
 
     def translate(self, language: str) -> str:
-        titles: dict[str, list[str]] = {}
-        # Parts that are absent for one reason are named together, and it is said once.
-        for each in self.parts:
-            titles.setdefault(each.sentence(language), []).append(
-                f"{each.title.translate(language)} ({each.part})"
-            )
-        lines = [f"  {'; '.join(names)}\n    {why}" for why, names in titles.items()]
+        lines = [f"  {names}\n    {why}" for names, why in absent_part_lines(self.parts, language)]
         values = {"parts": "\n".join(lines).rstrip(".。")}
         return Message("parts that were asked for are absent:\n{parts}", values).translate(language)
 
     def __str__(self) -> str:
         return self.translate("en")
+
+
+def absent_part_lines(parts: Sequence[AbsentPart], language: str) -> list[tuple[str, str]]:
+    """Return names and sentence of absent parts; those absent for one reason share a line."""
+    names: dict[str, list[str]] = {}
+    for each in parts:
+        title = f"{each.title.translate(language)} ({each.part})"
+        names.setdefault(each.sentence(language), []).append(title)
+    return [("; ".join(titles), sentence) for sentence, titles in names.items()]
+
+
+def parts_of_answer(parts: Sequence[AbsentPart]) -> list[AbsentPart]:
+    """Return the absent parts without which a study's answer is not whole.
+
+    Which site runs what, hour by hour, is none of them: price, choice and debt hold without it.
+    """
+    return [each for each in parts if each.part != PLACEMENT]
 
 
 def absent_parts_error(where: str, parts: Sequence[AbsentPart]) -> AbsentPartError | None:

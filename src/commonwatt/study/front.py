@@ -9,6 +9,7 @@ from typing import Any
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.siting.domain.cells import PRICE_YEAR
+from commonwatt.study.absent import AbsentPart, absent_part_lines, parts_of_answer
 from commonwatt.study.alternatives import (
     Alternative,
     Comparison,
@@ -24,7 +25,7 @@ from commonwatt.study.formulas.extents import (
 from commonwatt.study.labels import localise_programme_labels
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
+from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_site_titles
 from commonwatt.study.tables import PROGRAMME
 
@@ -45,6 +46,7 @@ def study_page_one_summary(
     programme: Programme,
     result: StudyResult,
     comparison: Comparison | None,
+    absent: Sequence[AbsentPart],
     *,
     stages: StageStore,
     language: str,
@@ -54,7 +56,8 @@ def study_page_one_summary(
     Args:
         programme: The programme.
         result: What its stages computed.
-        comparison: Its alternatives; None where it has none, or where they were left out.
+        comparison: Its alternatives; None where it has none.
+        absent: The parts that could not be computed.
         stages: The stages cached from before.
         language: The reader's language.
     """
@@ -88,7 +91,7 @@ def study_page_one_summary(
         days=_arrival_window_days(choices.first.fleet),
         scale=funding.scale if funding is not None else 1.0,
         currency=result.funding.data["currency"] if result.funding is not None else "",
-        absent=_absent_parts(programme, result, comparison),
+        absent=absent_part_lines(parts_of_answer(absent), language),
     )
 
 
@@ -164,19 +167,3 @@ def study_extents(
             {"whole": whole, "year": last_year},
         ),
     )
-
-
-def _absent_parts(
-    programme: Programme,
-    result: StudyResult,
-    comparison: Comparison | None,
-) -> list[AbsentPart]:
-    """Return what page one lacks, what is needed for the others first."""
-    absent: list[AbsentPart] = []
-    if result.base_case.sites is None:
-        absent.append(AbsentPart.COST)
-    if comparison is None:
-        absent.append(AbsentPart.ALTERNATIVES)
-    if programme.file.funding is None:
-        absent.append(AbsentPart.FUNDING)
-    return absent

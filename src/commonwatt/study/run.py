@@ -301,6 +301,7 @@ class _StudyReport:
             self.programme,
             findings.result,
             findings.comparison,
+            self.absent,
             stages=self.stages,
             language=self.language,
         )

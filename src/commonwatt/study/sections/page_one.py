@@ -26,7 +26,7 @@ from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
-from commonwatt.study.sections.summaries import AbsentPart, PageOneSummary
+from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
 Row = dict[str, Any]
@@ -73,30 +73,8 @@ def study_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
         groups=_criteria_groups(summary, rows, language),
         note=_table_note(summary, len(rows), language),
         figure=_debt_effect_figure(summary, language) if summary.effect_rows else None,
-        absent=[
-            ReportStatement(
-                label=translate(_ABSENT[part][0], language),
-                text=translate(_ABSENT[part][1], language),
-            )
-            for part in summary.absent
-        ],
+        absent=[ReportStatement(label=names, text=why) for names, why in summary.absent],
     )
-
-
-_ABSENT: Final = {
-    AbsentPart.COST: (
-        "No cost of a GPU-hour",
-        "Give every site cost_cells or rent.",
-    ),
-    AbsentPart.ALTERNATIVES: (
-        "No choice",
-        "Name two or more ways to build it under [alternatives.NAME].",
-    ),
-    AbsentPart.FUNDING: (
-        "No debt effect",
-        "Say who borrows under [funding]: country, currency_per_usd, first_year, source.",
-    ),
-}
 
 
 def _question_text(summary: PageOneSummary, language: str) -> str:

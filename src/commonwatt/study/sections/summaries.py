@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from commonwatt.core.messages import Message
@@ -57,14 +56,6 @@ class AlternativesSummary:
     debt_extent: Message
 
 
-class AbsentPart(StrEnum):
-    """What page one may lack, each with its own remedy."""
-
-    COST = "cost"
-    ALTERNATIVES = "alternatives"
-    FUNDING = "funding"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageOneSummary:
     """What page one needs to know, labels in the reader's language.
@@ -84,7 +75,7 @@ class PageOneSummary:
         days: Length of the window from the first to the last arrival.
         scale: GPUs built for each GPU simulated.
         currency: Of the borrowing; empty where nobody borrows.
-        absent: What is left out.
+        absent: Names of what the answer lacks, and why and what would mend it.
     """
 
     title: str
@@ -100,4 +91,4 @@ class PageOneSummary:
     days: float
     scale: float
     currency: str
-    absent: list[AbsentPart]
+    absent: list[tuple[str, str]]
