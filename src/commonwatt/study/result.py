@@ -14,13 +14,13 @@ from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
 from commonwatt.study.stages.demand import programme_scheduling_policies
-from commonwatt.study.stages.effect import DEBT_EFFECT_STAGE, DebtEffectStageInputs
+from commonwatt.study.stages.effect import DEBT_EFFECT_STAGE
 from commonwatt.study.stages.fleet import fleet_stage, fleet_stage_headline_figures
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
     FUNDING_STAGE,
     CapitalStageInputs,
-    FundingStageInputs,
+    DebtPathStageInputs,
     funding_stage_tables,
 )
 from commonwatt.study.stages.placement import (
@@ -130,7 +130,7 @@ def compute_base_case(
         effect_stage=None
         if part is None
         else stages.get_or_compute(
-            DEBT_EFFECT_STAGE, DebtEffectStageInputs.of(capital, programme, part)
+            DEBT_EFFECT_STAGE, DebtPathStageInputs.of(capital, programme, part)
         ),
     )
 
@@ -193,7 +193,7 @@ def _study_funding_stage(
         return None
     funding = stages.get_or_compute(
         FUNDING_STAGE,
-        FundingStageInputs.of(base.capital_stage, base.programme, part),
+        DebtPathStageInputs.of(base.capital_stage, base.programme, part),
         lambda: report_progress(Message("Drawing the debt path with and without the programme")),
     )
     # Added after the cache: running cost is part of it, decides no debt path here, and must not

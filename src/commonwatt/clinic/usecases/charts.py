@@ -25,6 +25,7 @@ from commonwatt.report.charts import (
     ChartSeries,
     ChartVerticals,
 )
+from commonwatt.report.charts.findings import leading_row
 
 _INTERVAL = Message("estimate, with its 95 % interval")
 # Outer and inner limits of chance, exact Poisson.
@@ -246,9 +247,8 @@ def clinician_against_model_chart() -> Chart:
 
 
 def _best_voice(voices: pl.DataFrame, language: str) -> Message | None:
-    known = voices.drop_nulls("estimate")
-    if known.height < 2:
+    best = leading_row(voices, "estimate", is_most=True)
+    if best is None:
         return None
-    best = known.sort("estimate", descending=True, maintain_order=True).row(0, named=True)
     auc = measure_value_text(best["estimate"], AUC, language)
     return Message("Highest AUC: {voice}, {auc}", {"voice": best["voice"], "auc": auc})

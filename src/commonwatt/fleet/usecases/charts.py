@@ -16,6 +16,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
 from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES, TENANTS
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries
+from commonwatt.report.charts.findings import largest_part, leading_row
 
 _DAYS = Message("Days from the first submission")
 _ALL_SITES = "all_available_gpus"
@@ -53,15 +54,13 @@ def _with_available_gpus_of_all_sites(gpu_use: pl.DataFrame, language: str) -> p
 
 
 def _busiest_site(gpu_use: pl.DataFrame, language: str) -> Message | None:
-    by_site = gpu_use.group_by("site", maintain_order=True).agg(pl.col("allocated_gpus").sum())
-    most = by_site.sort("allocated_gpus", descending=True, maintain_order=True).row(0, named=True)
-    total = by_site["allocated_gpus"].sum()
-    if by_site.height == 1 or not total:
+    most = largest_part(gpu_use, "site", "allocated_gpus")
+    if most is None:
         return None
-    share = measure_value_text(most["allocated_gpus"] / total, UTILISATION, language)
+    site, share = most
     return Message(
         "{site} carries most: {share} of the allocated GPU time",
-        {"site": most["site"], "share": share},
+        {"site": site, "share": measure_value_text(share, UTILISATION, language)},
     )
 
 
@@ -112,10 +111,9 @@ def queue_delay_by_tenant_chart() -> Chart:
 
 
 def _tenant_that_waits_longest(tenants: pl.DataFrame, language: str) -> Message | None:
-    known = tenants.drop_nulls("mean_h")
-    if known.height < 2:
+    most = leading_row(tenants, "mean_h", is_most=True)
+    if most is None:
         return None
-    most = known.sort("mean_h", descending=True, maintain_order=True).row(0, named=True)
     wait = measure_value_text(most["mean_h"], TENANTS.column("mean_h"), language)
     return Message(
         "{tenant} waits longest: {wait} on average", {"tenant": most["tenant"], "wait": wait}
@@ -176,10 +174,9 @@ def queue_delay_by_policy_chart() -> Chart:
 
 
 def _policy_with_shortest_wait(policies: pl.DataFrame, language: str) -> Message | None:
-    known = policies.drop_nulls("mean_queue_delay_s")
-    if known.height < 2:
+    best = leading_row(policies, "mean_queue_delay_s", is_most=False)
+    if best is None:
         return None
-    best = known.sort("mean_queue_delay_s", maintain_order=True).row(0, named=True)
     wait = measure_value_text(best["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language)
     return Message(
         "Jobs wait least under {policy}: {wait} on average",

@@ -233,7 +233,7 @@ def _names_beside_marks(points: ChartPoints, plot: UprightPlot) -> str:
 
     A name without room is left to the heading, the table, and the mark's own word.
     """
-    taken: list[TextBox] = []
+    taken: list[LabelBox] = []
     texts: list[str] = []
     for series in points.series:
         for k, (value, name) in enumerate(zip(series.values, series.names, strict=False)):
@@ -247,14 +247,14 @@ def _names_beside_marks(points: ChartPoints, plot: UprightPlot) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TextBox:
+class LabelBox:
     """Where a line of text lies: its two ends and its base line."""
 
     left: float
     right: float
     base: float
 
-    def covers(self, other: TextBox) -> bool:
+    def covers(self, other: LabelBox) -> bool:
         """Return whether it lies over another."""
         return (
             abs(self.base - other.base) < LINE_HEIGHT + 1
@@ -264,13 +264,13 @@ class TextBox:
 
 
 def _free_text_box(
-    plot: UprightPlot, x: float, y: float, name: str, taken: Sequence[TextBox]
-) -> TextBox | None:
+    plot: UprightPlot, x: float, y: float, name: str, taken: Sequence[LabelBox]
+) -> LabelBox | None:
     wide = text_width(name, TYPE_SIZE)
     for drop in (0.0, LINE_HEIGHT, -LINE_HEIGHT, 2 * LINE_HEIGHT, -2 * LINE_HEIGHT):
         # To the left of the mark where there is no room to its right.
         for left in (x + 8, x - 8 - wide):
-            box = TextBox(left, left + wide, y + 4 + drop)
+            box = LabelBox(left, left + wide, y + 4 + drop)
             is_inside = (
                 left >= plot.box.left
                 and box.right <= plot.box.right

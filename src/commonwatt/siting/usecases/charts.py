@@ -18,6 +18,7 @@ from commonwatt.catalogue.measures import (
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import Message, translate
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_file
+from commonwatt.report.charts.findings import largest_part
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
@@ -71,15 +72,16 @@ def gpu_hour_cost_stack_chart(parts: Sequence[str]) -> Chart:
 
 
 def _largest_part_of_cost(parts: pl.DataFrame, language: str) -> Message | None:
-    by_part = parts.group_by("part", maintain_order=True).agg(pl.col("usd_per_gpu_hour").sum())
-    total = by_part["usd_per_gpu_hour"].sum()
-    most = by_part.sort("usd_per_gpu_hour", descending=True, maintain_order=True).row(0, named=True)
-    if not total:
+    most = largest_part(parts, "part", "usd_per_gpu_hour")
+    if most is None:
         return None
-    share = measure_value_text(most["usd_per_gpu_hour"] / total, UTILISATION, language)
+    part, share = most
     return Message(
         "Over all sites the largest part is: {part} ({share})",
-        {"part": translate(most["part"], language), "share": share},
+        {
+            "part": translate(part, language),
+            "share": measure_value_text(share, UTILISATION, language),
+        },
     )
 
 
@@ -260,12 +262,11 @@ def _first_two_weeks(hours: pl.DataFrame, language: str) -> pl.DataFrame:
 
 
 def _busiest_pool(hours: pl.DataFrame, language: str) -> Message | None:
-    by_pool = hours.group_by("pool", maintain_order=True).agg(pl.col("load_gpus").sum())
-    total = by_pool["load_gpus"].sum()
-    if by_pool.height < 2 or not total:
+    most = largest_part(hours, "pool", "load_gpus")
+    if most is None:
         return None
-    most = by_pool.sort("load_gpus", descending=True, maintain_order=True).row(0, named=True)
-    share = measure_value_text(most["load_gpus"] / total, UTILISATION, language)
+    pool, share = most
     return Message(
-        "{pool} carries most of the load: {share}", {"pool": most["pool"], "share": share}
+        "{pool} carries most of the load: {share}",
+        {"pool": pool, "share": measure_value_text(share, UTILISATION, language)},
     )

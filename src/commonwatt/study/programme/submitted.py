@@ -109,9 +109,9 @@ def submitted_programmes(folder: Path) -> list[SubmittedProgramme]:
     """Return the programmes that were handed in, the newest first."""
     if not folder.is_dir():
         return []
-    kept = [path for path in folder.iterdir() if _KEY.fullmatch(path.name)]
-    kept.sort(key=lambda path: (-path.stat().st_mtime_ns, path.name))
-    return [_kept_programme(path) for path in kept]
+    folders = [path for path in folder.iterdir() if _KEY.fullmatch(path.name)]
+    folders.sort(key=lambda path: (-path.stat().st_mtime_ns, path.name))
+    return [_kept_programme(path) for path in folders]
 
 
 def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:

@@ -8,21 +8,16 @@ net effect is what debt rises by and reserves fall by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
-from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.funding import programme_capital_need_bn_by_year
+from commonwatt.runs import Stage, StageResult
+from commonwatt.study.stages.funding import DebtPathStageInputs
 from commonwatt.study.tables import BASIS_EFFECTS
 from commonwatt.treasury.engines.projection import Projection
-from commonwatt.treasury.usecases.countries import open_treasury_country
-from commonwatt.treasury.usecases.fan import FanOptions
-from commonwatt.treasury.usecases.finance import FundingPaths, debt_paths_with_funding_need
+from commonwatt.treasury.usecases.finance import FundingPaths
 
 F64 = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -30,44 +25,12 @@ SIDES: Final = ("gross_debt_effect", "reserves_effect", "net_debt_effect")
 QUANTILES: Final = (("p5", 0.05), ("p50", 0.5), ("p95", 0.95))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebtEffectStageInputs:
-    """What decides what a capital need does to debt and reserves.
+def compute_debt_effect(inputs: DebtPathStageInputs) -> StageResult:
+    """Return the effect by year, its figures in the last year, and that year of every path.
 
-    No name of an alternative is among it, so that two that borrow the same are drawn once.
-
-    Args:
-        capital: Capital need of each site; running cost is not in this path.
-        part: Who borrows, and when.
-        country: Every file of the country's folder.
-        seed: Seed of the stochastic paths.
+    No name of an alternative decides it, so that two that borrow the same are drawn once.
     """
-
-    capital: StageOutput[list[dict[str, Any]]]
-    part: FundingPart
-    country: tuple[InputFile, ...]
-    seed: int
-
-    @classmethod
-    def of(cls, capital: StageResult, programme: Programme, part: FundingPart) -> Self:
-        """Return the inputs that the capital of the sites leaves."""
-        return cls(
-            capital=capital.value("borrowed"),
-            part=part,
-            country=programme.country_files,
-            seed=programme.file.seed,
-        )
-
-
-def compute_debt_effect(inputs: DebtEffectStageInputs) -> StageResult:
-    """Return the effect by year, its figures in the last year, and that year of every path."""
-    part = inputs.part
-    country = open_treasury_country(str(inputs.country[0].path.parent))
-    paths = debt_paths_with_funding_need(
-        country,
-        programme_capital_need_bn_by_year(inputs.capital.value, part),
-        FanOptions(paths=part.paths, years=part.years, seed=inputs.seed),
-    )
+    paths = inputs.debt_paths()
     years = debt_effect_rows(paths)
     last = {key: value for key, value in years[-1].items() if key != "fiscal_year"}
     gross, reserves = _drawn_effects_gdp_share(paths, len(years) - 1)

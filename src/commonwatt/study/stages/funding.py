@@ -34,6 +34,7 @@ from commonwatt.treasury.engines.finance.construction import financed_constructi
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import (
+    FundingPaths,
     country_debt_with_and_without_need,
     debt_paths_with_funding_need,
 )
@@ -156,8 +157,8 @@ def check_study_parts_add_up(what: str, parts: float, whole: float) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FundingStageInputs:
-    """What decides the debt path with and without a programme.
+class DebtPathStageInputs:
+    """What decides the debt path with and without a programme's capital.
 
     Args:
         capital: Capital need of each site, as its stage left it; running cost is not in this
@@ -182,21 +183,30 @@ class FundingStageInputs:
             seed=programme.file.seed,
         )
 
+    def need_bn_by_year(self) -> dict[int, float]:
+        """Return the capital need of each year, in bn of the country's currency."""
+        return programme_capital_need_bn_by_year(self.capital.value, self.part)
 
-def compute_funding(inputs: FundingStageInputs) -> StageResult:
+    def debt_paths(self) -> FundingPaths:
+        """Return the planned path and every drawn one, with the need and without it."""
+        part = self.part
+        return debt_paths_with_funding_need(
+            open_treasury_country(str(self.country[0].path.parent)),
+            self.need_bn_by_year(),
+            FanOptions(paths=part.paths, years=part.years, seed=self.seed),
+        )
+
+
+def compute_funding(inputs: DebtPathStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
-    part = inputs.part
-    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
-    choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
-    country = open_treasury_country(str(inputs.country[0].path.parent))
-    paths = debt_paths_with_funding_need(country, need, choices)
+    part, paths = inputs.part, inputs.debt_paths()
     answer = country_debt_with_and_without_need(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
         answer[name] = [row for row in answer[name] if row["fiscal_year"] != EVER]
     return StageResult(
-        data=answer | {"total_bn": sum(need.values()), "source": part.source},
+        data=answer | {"total_bn": sum(inputs.need_bn_by_year().values()), "source": part.source},
         tables=funding_basis_tables(PROGRAMME, paths, part),
     )
 

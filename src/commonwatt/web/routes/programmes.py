@@ -191,7 +191,7 @@ def _kept_programme_key(context: RequestContext, posted: PostedProgramme) -> str
     from commonwatt.study.stages.demand import programme_scheduling_policies
 
     folder = submitted_programmes_folder(context.services.settings.store)
-    kept = submit_programme(
+    submitted = submit_programme(
         folder,
         posted.name,
         posted.text,
@@ -200,10 +200,10 @@ def _kept_programme_key(context: RequestContext, posted: PostedProgramme) -> str
         check=programme_scheduling_policies,
     )
     services = context.services
-    body = {"by": context.visitor.name, "files": [path.name for path in kept.files]}
+    body = {"by": context.visitor.name, "files": [path.name for path in submitted.files]}
     with services.ledger.transaction() as tx:
-        services.entry_writer.record(tx, "programme", f"programme/{kept.key}", body, at=context.now)
-    return kept.key
+        services.entry_writer.record(tx, "programme", f"programme/{submitted.key}", body, at=context.now)
+    return submitted.key
 
 
 def _refused_programme_page(
