@@ -136,7 +136,9 @@ def test_a_figure_of_the_report_is_found_in_three_clicks(console):
         figure_page = visitor.get(f"{first}&{figure_query}").text
         assert "Formula" in figure_page
         assert "SELECT" in figure_page  # the expression that was evaluated
-        second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', figure_page).group(1)
+        # From the list of inputs on: the permanent link of the page leads to the figure itself.
+        inputs = figure_page[figure_page.index('id="from"') :]
+        second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', inputs).group(1)
         source = visitor.get(second.replace("&amp;", "&"), headers=HTML).text
         assert "Used by" in source
         about = visitor.get(f"{first.replace('/origins', '/origins.json')}&{figure_query}").json()

@@ -202,7 +202,8 @@ def _kept_programme_key(context: RequestContext, posted: PostedProgramme) -> str
     services = context.services
     body = {"by": context.visitor.name, "files": [path.name for path in submitted.files]}
     with services.ledger.transaction() as tx:
-        services.entry_writer.record(tx, "programme", f"programme/{submitted.key}", body, at=context.now)
+        subject = f"programme/{submitted.key}"
+        services.entry_writer.record(tx, "programme", subject, body, at=context.now)
     return submitted.key
 
 
