@@ -22,6 +22,7 @@ from commonwatt.siting.io.series import (
     load_power_market,
     read_power_market,
 )
+from commonwatt.siting.usecases.place import open_power_market
 from tests.shared_data import shared_data
 
 MARKET = load_power_market()
@@ -134,6 +135,27 @@ def test_a_zone_with_a_missing_hour_is_named_and_may_be_left_out(tmp_path):
     with pytest.raises(SeriesError, match="BB.*--leave-out BB"):
         read_power_market(folder, 2031)
     assert read_power_market(folder, 2031, leave_out=["BB"]).names == ("a",)
+
+
+def test_a_zone_to_be_left_out_that_there_is_none_of_is_refused(tmp_path):
+    folder = yearly(tmp_path)
+    for unknown in (["ZZ"], ["BB", "aa"], ["b"]):
+        with pytest.raises(SeriesError, match="--leave-out: found (ZZ|aa|b), wanted one of AA, BB"):
+            read_power_market(folder, 2031, leave_out=unknown)
+    for known in ([], ["AA"], ["BB"], ["BB", "BB"]):
+        assert len(read_power_market(folder, 2031, leave_out=known).names) == 2 - len(set(known))
+
+
+def test_a_zone_of_the_shipped_regions_is_left_out_too():
+    whole = open_power_market(2023, None)
+    for zone, name in zip(whole.zones, whole.names, strict=True):
+        left = open_power_market(2023, None, [zone])
+        assert set(whole.names) - set(left.names) == {name}
+        kept = [name in left.names for name in whole.names]
+        assert np.array_equal(left.price_usd_per_mwh, whole.price_usd_per_mwh[kept])
+        assert np.array_equal(left.rtt_ms, whole.rtt_ms[kept][:, kept])
+    with pytest.raises(SeriesError, match="--leave-out: found ZZ, wanted one of"):
+        open_power_market(2023, None, ["ZZ"])
 
 
 def test_a_year_without_files_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,19 @@ class PowerMarket:
     temp_c: F64
     rh_pct: F64
     rtt_ms: F64
+
+    def without_zones(self, left_out: Collection[str]) -> PowerMarket:
+        """Return the regions of all other grid zones."""
+        others = np.array([zone not in left_out for zone in self.zones])
+        return PowerMarket(
+            names=tuple(name for name, is_in in zip(self.names, others, strict=True) if is_in),
+            zones=tuple(zone for zone in self.zones if zone not in left_out),
+            price_usd_per_mwh=self.price_usd_per_mwh[others],
+            carbon_g_per_kwh=self.carbon_g_per_kwh[others],
+            temp_c=self.temp_c[others],
+            rh_pct=self.rh_pct[others],
+            rtt_ms=self.rtt_ms[np.ix_(others, others)],
+        )
 
     def market_window(self, first: int, count: int) -> PowerMarket:
         """Return the same regions over `count` hours from hour `first`."""

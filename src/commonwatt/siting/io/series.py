@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +20,17 @@ DATA: Final = SHIPPED / "siting" / "regions"
 YEARS: Final = (2023,)
 
 
-def load_power_market(year: int = 2023) -> PowerMarket:
-    """Return the regions of `year`.
+def load_power_market(year: int = 2023, *, leave_out: Sequence[str] = ()) -> PowerMarket:
+    """Return the shipped regions of `year`.
+
+    Args:
+        year: Year of prices and carbon.
+        leave_out: Zones not to use.
 
     Raises:
         MissingExtraError: The package of the hourly table is not installed.
-        SeriesError: There is no table for that year, or an hour of it is missing.
+        SeriesError: There is no table for that year, an hour of it is missing, or a zone to be
+            left out is none.
 
     >>> market = load_power_market()
     >>> len(market.names), market.price_usd_per_mwh.shape[1]
@@ -40,15 +45,18 @@ def load_power_market(year: int = 2023) -> PowerMarket:
         )
     frame = pl.read_parquet(path)
     names = tuple(frame["region"].unique(maintain_order=True).to_list())
-    return PowerMarket(
+    zones = tuple(frame["zone"].unique(maintain_order=True).to_list())
+    _check_zones_known(leave_out, zones)
+    market = PowerMarket(
         names=names,
-        zones=tuple(frame["zone"].unique(maintain_order=True).to_list()),
+        zones=zones,
         price_usd_per_mwh=_region_by_hour_matrix(frame, "price_usd_per_mwh", len(names)),
         carbon_g_per_kwh=_region_by_hour_matrix(frame, "carbon_g_per_kwh", len(names)),
         temp_c=_region_by_hour_matrix(frame, "temp_c", len(names), holes=True),
         rh_pct=_region_by_hour_matrix(frame, "rh_pct", len(names), holes=True),
         rtt_ms=load_region_rtt_ms(DATA / "rtt_ms.csv", names),
     )
+    return market.without_zones(leave_out) if leave_out else market
 
 
 # Names that price and carbon files give to the zone of a cloud region.
@@ -69,7 +77,8 @@ def read_power_market(folder: Path, year: int, *, leave_out: Sequence[str] = ())
         leave_out: Zones not to use.
 
     Raises:
-        SeriesError: A file is missing, or a zone has missing hours and is not left out.
+        SeriesError: A file is missing, a zone has missing hours and is not left out, or a zone to
+            be left out is none.
     """
     price = _read_power_market_csv(folder / "energy" / f"price_usd_per_mwh_{year}.csv.gz")
     carbon = _read_power_market_csv(folder / "energy" / f"carbon_g_per_kwh_{year}.csv.gz")
@@ -102,6 +111,17 @@ def _read_power_market_csv(series_path: Path) -> pl.DataFrame:
     return read_spreadsheet_csv(series_path, infer_schema_length=None)
 
 
+def _check_zones_known(leave_out: Sequence[str], zones: Collection[str]) -> None:
+    # A slip of a letter would leave the zone in the plan, and nobody would see it.
+    for name in leave_out:
+        if name not in zones:
+            raise SeriesError(
+                "--leave-out",
+                found=name,
+                wanted=Message("one of {names}", {"names": ", ".join(sorted(zones))}),
+            )
+
+
 def _cloud_region_by_grid_zone(
     path: Path, price: pl.DataFrame, carbon: pl.DataFrame, leave_out: Sequence[str]
 ) -> dict[str, str]:
@@ -110,9 +130,10 @@ def _cloud_region_by_grid_zone(
         zone = ALIASES.get(str(row["grid_zone"]), str(row["grid_zone"]))
         has_series = zone in price.columns and f"{zone}|direct" in carbon.columns
         # One cloud region for each grid zone: a second one would have the same price and carbon.
-        if has_series and zone not in zones and zone not in leave_out:
+        if has_series and zone not in zones:
             zones[zone] = str(row["gcp_region"])
-    return zones
+    _check_zones_known(leave_out, zones)
+    return {zone: region for zone, region in zones.items() if zone not in leave_out}
 
 
 def _grid_zone_hourly_series(zone_hours: pl.DataFrame, hour_column: str, zone: str) -> F64:

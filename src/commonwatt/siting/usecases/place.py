@@ -121,7 +121,7 @@ def placement_result(
 def open_power_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> PowerMarket:
     """Return the shipped market of a year, or that of a folder of yearly files."""
     if folder is None:
-        return load_power_market(year)
+        return load_power_market(year, leave_out=leave_out)
     return read_power_market(folder, year, leave_out=leave_out)
 
 
