@@ -348,7 +348,9 @@ def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
         if parameter.name == name:
             raise UsageError(
                 _parameter_on_command_line(parameter),
-                found=Message("an option that does nothing without {partner}", {"partner": partner}),
+                found=Message(
+                    "an option that does nothing without {partner}", {"partner": partner}
+                ),
                 remedy=Message("Leave it out, or give {partner}, too.", {"partner": partner}),
             )
 
