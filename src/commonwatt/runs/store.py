@@ -19,7 +19,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -227,7 +227,7 @@ class RunStore:
                 abandoned.
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
-        save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
+        save_text(json.dumps(_run_row(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
         with machine_faults_as_storage_errors(self.folder(run.run_id)):
             sync_tree(draft.folder)
             # Renewed just before the rename, so that nobody sweeps what is being given its name.
@@ -339,7 +339,7 @@ class RunStore:
             return
 
     def _insert_run_rows(self, run: Run) -> None:
-        row = asdict(run)
+        row = _run_row(run)
         known = {column.name for column in schema.runs.columns}
         text = {key: _run_column_json(value) for key, value in row.items() if key in known}
         with database_write_transaction(self._engine) as connection:
@@ -349,6 +349,11 @@ class RunStore:
                 connection.execute(sa.insert(schema.inputs).values(**values))
             for table in run.tables:
                 connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **table))
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    """Return the fields of a run, which hold plain values: `asdict` would copy each of them."""
+    return {each.name: getattr(run, each.name) for each in fields(run)}
 
 
 def _run_column_json(value: object) -> object:

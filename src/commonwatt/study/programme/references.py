@@ -44,14 +44,15 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
         *_unknown_name_faults(file),
         *_region_faults(file.sites),
     ]
-    # A limit is asked of names that are known.
+    # A limit is asked of names that are known, and of links that are given once.
     if not faults:
+        links = list(_link_faults(file))
         faults += [
             *_site_titles_given_twice(file.sites),
-            *_link_faults(file),
+            *links,
             *_unbuilt_residency_faults(file),
+            *([] if links else _latency_limit_faults(file)),
         ]
-    faults += [] if faults else _latency_limit_faults(file)
     if len(file.sites) > _MOST_SITES:
         faults.append(
             ProgrammeFault(
