@@ -103,3 +103,18 @@ def with_live(**changes: Any) -> RegistryWriter:
     move(writer, DeploymentStatus.APPROVED, "committee-chair")
     move(writer, DeploymentStatus.LIVE, "clinical-lead")
     return writer
+
+
+def under_guide(writer: RegistryWriter, guide: str) -> None:
+    """Put the product on record for the use of another department, down to its deployment."""
+    put(writer, "intended-use", guide, BODIES["intended-use"] | {"guide": guide})
+    law = BODIES["ruling"] | {"intended_use": f"intended-use/{guide}"}
+    put(writer, "ruling", guide, law)
+    # A later approval for the same place takes the place of an earlier one, so that each use is of
+    # a version of its own.
+    put(writer, "version", guide, BODIES["version"])
+    put(writer, "evidence", guide, BODIES["evidence"] | {"version": f"version/{guide}"})
+    approval = {"version": f"version/{guide}", "ruling": f"ruling/{guide}"}
+    put(writer, "determination", guide, BODIES["determination"] | approval)
+    run = {"version": f"version/{guide}", "determination": f"determination/{guide}"}
+    put(writer, "deployment", guide, BODIES["deployment"] | run | {"guide": guide})

@@ -204,7 +204,8 @@ def _again(draw, history, _):
     return _inserted(draw, history, draw(st.sampled_from(records)))
 
 
-EDITS = [_decide, _decide, _harmless, _harmless, _harmless, _move, _move, _drop, _swap, _rule, _place,
+EDITS = [_decide, _decide, _harmless, _harmless, _harmless, _move, _move, _drop, _swap, _rule,
+         _place,
          _stranger, _again]  # fmt: skip
 
 

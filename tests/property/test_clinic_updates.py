@@ -88,7 +88,7 @@ def test_an_update_is_deployed_only_inside_its_plan():
 
 
 def computed(change):
-    """The change that is on record, whatever its maker says of it: a threshold that moved is one."""
+    """The change that is on record, whatever its maker says: a threshold that moved is one."""
     moved = ["threshold"] if change["threshold_shift"] != 0 else []
     return change | {"kinds": [*change["kinds"], *moved]}
 

@@ -84,8 +84,8 @@ def ruled(**changes):
 
 def used(facts, law="hk", **deployment):
     """Return a history of a product with other facts, ruled on as the rules give."""
-    return [PRODUCT, VERSION, step("intended-use", facts=facts), step("ruling", **ruling(law, facts)),
-            EVIDENCE, APPROVAL, step("deployment", **deployment)]  # fmt: skip
+    use, law_of_it = step("intended-use", facts=facts), step("ruling", **ruling(law, facts))
+    return [PRODUCT, VERSION, use, law_of_it, EVIDENCE, APPROVAL, step("deployment", **deployment)]
 
 
 def run(**changes):
