@@ -5,6 +5,7 @@ ruling that they give, evidence as its class asks, the committee's approval and 
 """
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -260,7 +261,7 @@ def test_sound_dossiers_reach_live_and_answer_and_none_with_a_fault_does():
         rules[rule] += 1
     assert "gate.allowed" not in rules
     assert len(rules) >= PROOFS.size(10, 14), rules
-    print(f"{PROOFS.size(60, 2_000)} of either: {dict(rules)}")
+    sys.stderr.write(f"\n{PROOFS.size(60, 2_000)} of either: {dict(rules)}\n")
 
 
 def test_the_smallest_dossier_is_the_one_that_other_tests_begin_with():

@@ -227,16 +227,14 @@ def clinic_model_evidence_command(
             institution=institution,
             language=command_language(ctx),
         )
-    data = answer | {"estimates": frame.to_dicts()}
+    data: dict[str, Any] = answer | {"estimates": frame.to_dicts()}
+    entry: dict[str, Any] | None = None
     if record is not None:
-        data |= {
-            "entry": _recorded_evidence_entry(
-                record, version, data, design, guideline, where, key_file
-            )
-        }
+        entry = _recorded_evidence_entry(record, version, data, design, guideline, where, key_file)
+        data["entry"] = entry
     return CommandResult(
         data=data,
-        text=lambda language: _model_evidence_terminal_text(frame, language, data.get("entry")),
+        text=lambda language: _model_evidence_terminal_text(frame, language, entry),
         tables={"estimates": frame},
         files=charts,
     )

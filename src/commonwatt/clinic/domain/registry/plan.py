@@ -163,10 +163,10 @@ def monitor_plan_fault(monitor: Any) -> Message | None:
         return Message("named values are missing")
     plan = cast("Mapping[str, Any]", monitor)
     for name, most in (("band", math.inf), ("alpha", 1.0)):
-        value = plan.get(name)
+        value: Any = plan.get(name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         # Strictly within: a bound of nothing or of everything promises nothing.
-        if not is_number or not 0 < value < most:
+        if not (is_number and 0 < value < most):
             return Message("{name} is {found}", {"name": name, "found": repr(value)})
     action = plan.get("on_alarm", "signal")
     if action not in ALARM_ACTIONS:
