@@ -50,6 +50,16 @@ def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
             remedy=Message("Write scale of at most {most}.", {"most": f"{_MOST_GPUS // gpus}"}),
         )
+    for i, tenant in enumerate(file.tenants):
+        if (tenant.quota_gpus or 0) > _MOST_GPUS:
+            yield ProgrammeFault(
+                where=f"tenants.{i}.quota_gpus",
+                found=Message("{count} GPUs in all", {"count": f"{tenant.quota_gpus:,}"}),
+                wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
+                remedy=Message(
+                    "Write for example {example}.", {"example": str(min(gpus, _MOST_GPUS) or 1)}
+                ),
+            )
     if len(file.alternatives) == 1:
         name = next(iter(file.alternatives))
         yield ProgrammeFault(

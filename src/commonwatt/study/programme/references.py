@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.io.cells import cost_library_site_names
 from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy
+from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.regions import (
     COUNTRY_CODES,
     country_of_region,
     region_remedy,
 )
 from commonwatt.study.programme.schema import ProgrammeFile, SitePart
+from commonwatt.study.tables import PROGRAMME
 
 _MOST_SITES = 62  # site masks are bits of a signed 64-bit number
 _POLICY_NAMES: Final = {
@@ -47,7 +50,9 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     # A limit is asked of names that are known.
     if not faults:
         faults += [
-            *_site_titles_given_twice(file.sites),
+            *_titles_given_twice(file),
+            *_labels_in_two_translations(file),
+            *_taken_alternative_names(file),
             *_link_faults(file),
             *_unbuilt_residency_faults(file),
         ]
@@ -86,17 +91,92 @@ def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                 )
 
 
-def _site_titles_given_twice(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
-    """Yield a fault for each site that is called like another: a reader could not tell them."""
-    titles = [str(site.title) for site in sites]
-    for i, title in enumerate(titles):
-        # The same name is a fault of its own.
-        if title in titles[:i] and sites[i].label is not None:
-            yield ProgrammeFault(
-                where=f"sites.{i}.label",
-                found=Message("{name} is named twice", {"name": repr(title)}),
-                remedy=Message("Give each its own name, or take one of the two out."),
+def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each part that is called like another: a reader could not tell them.
+
+    Tables and the headline call a part by its title, and a part without a label has its name
+    for one: two that are alike would be added up or set in each other's place.
+    """
+    titled: dict[str, list[tuple[str, LocalisedText]]] = {
+        table: [
+            (
+                f"{table}.{i}.{'label' if part.label else 'name'}",
+                part.label or LocalisedText(part.name),
             )
+            for i, part in enumerate(parts)
+        ]
+        for table, parts in (("sites", file.sites), ("tenants", file.tenants))
+    }
+    titled["alternatives"] = [
+        (f"alternatives.{name}.label", part.label) for name, part in file.alternatives.items()
+    ]
+    for parts in titled.values():
+        seen: dict[tuple[str, str], str] = {}
+        for where, title in parts:
+            words = {language: title.translate(language) for language in LANGUAGES}
+            alike = [
+                (language, text)
+                for language, text in words.items()
+                if (language, _as_read(text)) in seen
+            ]
+            if alike:
+                yield _title_fault(where, alike[0][1], seen[alike[0][0], _as_read(alike[0][1])])
+            seen |= {(language, _as_read(text)): text for language, text in words.items()}
+
+
+def _as_read(text: str) -> str:
+    """Return a text as two that look alike have it: one form, one case, one blank."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
+    return ProgrammeFault(
+        where=where,
+        found=Message("{name} is named twice", {"name": repr(text)})
+        if text == other
+        else Message("{name}, which reads like {other}", {"name": repr(text), "other": repr(other)}),
+        remedy=Message("Give each a label of its own, or take one of the two out."),
+    )
+
+
+def _labels_in_two_translations(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each label that stands elsewhere with another translation.
+
+    A report in Chinese finds the words of a table by their English: of two translations one
+    would stand for both.
+    """
+    chinese: dict[str, str] = {}
+    for where, label in _labels_of_programme(file):
+        text, given = str(label), label.translate("zh-Hant")
+        if chinese.setdefault(text, given) != given:
+            yield ProgrammeFault(
+                where=where,
+                found=Message(
+                    "{label} is {other} in one place and {chinese} in another",
+                    {"label": repr(text), "other": repr(chinese[text]), "chinese": repr(given)},
+                ),
+                wanted=Message("one translation of a label"),
+                remedy=Message("Write zh-Hant alike in both, or another text for en."),
+            )
+
+
+def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, LocalisedText]]:
+    for table, parts in (("sites", file.sites), ("tenants", file.tenants)):
+        for i, part in enumerate(parts):
+            if part.label is not None:
+                yield f"{table}.{i}.label", part.label
+    for name, part in file.alternatives.items():
+        yield f"alternatives.{name}.label", part.label
+
+
+def _taken_alternative_names(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    if PROGRAMME in file.alternatives:
+        yield ProgrammeFault(
+            where=f"alternatives.{PROGRAMME}",
+            found=Message("an alternative of that name"),
+            wanted=Message("another name; the tables call the programme as written so"),
+            remedy=Message('Write for example [alternatives."{name}"].', {"name": "as written"}),
+        )
 
 
 def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
