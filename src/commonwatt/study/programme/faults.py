@@ -179,6 +179,13 @@ def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> Progr
             wanted=SPELLING_WITH_BLANKS.wanted,
             remedy=Message("Write a short name in these letters; label takes any text."),
         )
+    if str(error["type"]).startswith("date_"):
+        return ProgrammeFault(
+            where=where,
+            found=_shown_form(error["input"]),
+            wanted=Message("a day"),
+            remedy=Message("Write for example {example}.", {"example": '"2026-03-02"'}),
+        )
     if (wanted := _FORMS.get(error["type"])) is not None:
         return ProgrammeFault(
             where=where,
@@ -216,7 +223,7 @@ def _form_remedy(
                 "Write for example {example}.",
                 {"example": json.dumps([given], ensure_ascii=False)},
             )
-            if isinstance(given, str) and not _has_least_length(field.annotation)
+            if isinstance(given, str) and not _takes_several(field)
             else Message(
                 "Write {key} as it is meant: {meaning}.",
                 {"key": key, "meaning": (field.description or key).removesuffix(".")},
@@ -231,18 +238,25 @@ def _form_remedy(
     return Message("Write [{path}] above its keys, in single brackets.", {"path": spelled})
 
 
-def _has_least_length(annotation: Any) -> bool:
+def _takes_several(field: FieldInfo) -> bool:
     """Return whether a list must have more than one member, wherever its type says so."""
-    own = getattr(annotation, "__metadata__", ())
-    infos = [each for info in own for each in getattr(info, "metadata", (info,))]
-    least = [getattr(each, "min_length", 0) or 0 for each in infos]
-    return max(least, default=0) > 1 or any(map(_has_least_length, get_args(annotation)))
+    infos = [*field.metadata, *_metadata_of_type(field.annotation)]
+    return any((getattr(info, "min_length", 0) or 0) > 1 for info in infos)
+
+
+def _metadata_of_type(annotation: Any) -> list[object]:
+    own = [
+        part
+        for info in getattr(annotation, "__metadata__", ())
+        for part in getattr(info, "metadata", (info,))
+    ]
+    return own + [part for below in get_args(annotation) for part in _metadata_of_type(below)]
 
 
 def _validation_sentence(message: str, given_value: object) -> str:
     # Pydantic puts these words before the message of every ValueError of ours.
     sentence = message.removeprefix("Value error, ")
-    if isinstance(given_value, list | Mapping) and "items" not in sentence:
+    if isinstance(given_value, list | Mapping) and sentence.startswith("Input should"):
         return f"{sentence} (found {_shown_form(cast('object', given_value))})"
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence

@@ -49,8 +49,8 @@ from commonwatt.study.programme.schema import (
     TenantPart,
     parse_programme,
 )
-from commonwatt.study.programme.spelling import programme_toml_fault
 from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
+from commonwatt.study.programme.spelling import programme_toml_fault
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
 SHIPPED = "shipped:"
@@ -571,6 +571,8 @@ def _nearest_file_remedy(path: Path, name: str) -> Message | str:
     # Beside the programme or below it alone: of other folders an error must tell nothing.
     is_below = not inner.is_absolute() and ".." not in inner.parts
     there = sorted(folder.iterdir()) if is_below and _is_folder(folder) else []
+    if _is_folder(path.parent / inner):
+        return _NAME_A_FILE
     files = [(inner.parent / each.name).as_posix() for each in there if each.is_file()]
     return closest_name_remedy(name[:LONGEST_SHOWN], files) or _NAME_A_FILE
 

@@ -134,39 +134,43 @@ def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
         where=where,
         found=Message("{name} is named twice", {"name": repr(text)})
         if text == other
-        else Message("{name}, which reads like {other}", {"name": repr(text), "other": repr(other)}),
+        else Message(
+            "{name}, which reads like {other}", {"name": repr(text), "other": repr(other)}
+        ),
         remedy=Message("Give each a label of its own, or take one of the two out."),
     )
 
 
 def _labels_in_two_translations(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
-    """Yield a fault for each label that stands elsewhere with another translation.
+    """Yield a fault for each label that a table of another kind has with another translation.
 
     A report in Chinese finds the words of a table by their English: of two translations one
-    would stand for both.
+    would stand for both. Two of one kind that are alike are a fault already.
     """
-    chinese: dict[str, str] = {}
-    for where, label in _labels_of_programme(file):
-        text, given = str(label), label.translate("zh-Hant")
-        if chinese.setdefault(text, given) != given:
+    chinese: dict[str, tuple[str, str]] = {}
+    for table, where, label in _labels_of_programme(file):
+        text, own = str(label), (table, label.translate("zh-Hant"))
+        other = chinese.setdefault(text, own)
+        if other[0] != own[0] and other[1] != own[1]:
             yield ProgrammeFault(
                 where=where,
                 found=Message(
                     "{label} is {other} in one place and {chinese} in another",
-                    {"label": repr(text), "other": repr(chinese[text]), "chinese": repr(given)},
+                    {"label": repr(text), "other": repr(other[1]), "chinese": repr(own[1])},
                 ),
                 wanted=Message("one translation of a label"),
                 remedy=Message("Write zh-Hant alike in both, or another text for en."),
             )
 
 
-def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, LocalisedText]]:
+def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, str, LocalisedText]]:
+    """Yield table, place and text of each label; a part without one has its name for it."""
     for table, parts in (("sites", file.sites), ("tenants", file.tenants)):
         for i, part in enumerate(parts):
             if part.label is not None:
-                yield f"{table}.{i}.label", part.label
+                yield table, f"{table}.{i}.label", part.label
     for name, part in file.alternatives.items():
-        yield f"alternatives.{name}.label", part.label
+        yield "alternatives", f"alternatives.{name}.label", part.label
 
 
 def _taken_alternative_names(file: ProgrammeFile) -> Iterator[ProgrammeFault]:

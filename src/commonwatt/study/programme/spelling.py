@@ -70,9 +70,7 @@ def programme_toml_fault(text: str, error: tomllib.TOMLDecodeError) -> Programme
     reason = _PLACE.sub("", sentence)
     return ProgrammeFault(
         where=f"line {number}",
-        found=Message(
-            "{line}: {reason}", {"line": line[:_SHOWN] or "''", "reason": reason}
-        ),
+        found=Message("{line}: {reason}", {"line": line[:_SHOWN] or "''", "reason": reason}),
         wanted=Message("TOML in UTF-8"),
         remedy=_slip_remedy(line, reason),
     )
