@@ -1,4 +1,4 @@
-"""A programme with one fault is refused at its place; one that is only unusual is read."""
+"""A programme with one fault is refused at its place; one that is only unusual is studied."""
 
 import copy
 import difflib
@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from commonwatt.core.errors import CommonwattError, ProgrammeError
+from commonwatt.runs import RunStore
+from commonwatt.study.check import study_run_faults
+from commonwatt.study.usecases import run_study
 from tests.programme_kinds import (
     FAULTS,
     UNUSUAL,
@@ -18,6 +21,7 @@ from tests.programme_kinds import (
     read_whole,
     write_programme,
 )
+from tests.programme_rules import broken_programme_rules
 from tests.proofs import PROOFS
 
 # What a remedy says to write, where it quotes it.
@@ -126,9 +130,43 @@ def test_most_remedies_quote_what_can_be_written(tmp_path):
     assert quoted > len(FAULTS) / 2
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One store for all: what a kind leaves as it is need not be computed again."""
+    return RunStore(tmp_path_factory.mktemp("store"))
+
+
 @pytest.mark.prove
 @pytest.mark.parametrize(("kind", "chance"), _named(UNUSUAL_COUNT, 3 * UNUSUAL_COUNT, UNUSUAL))
-def test_what_is_unusual_and_sound_is_read(kind, chance, tmp_path):
+def test_what_is_unusual_and_sound_runs_to_the_end_and_keeps_its_rules(
+    kind, chance, tmp_path, store
+):
     document = base_document()
     kind(document, chance)
-    read_whole(write_programme(tmp_path, document))
+    study = run_study(write_programme(tmp_path, document), store)
+    assert study.absent_parts_error() is None
+    assert broken_programme_rules(document, study.folder) == []
+    # Every figure anew from the tables: as long again as the study, and so not of each.
+    if PROOFS.full or chance.random() < 0.2:
+        assert study_run_faults(study.folder) == []
+
+
+def test_a_rule_that_a_table_breaks_is_named(tmp_path, store):
+    document = base_document()
+    study = run_study(write_programme(tmp_path, document), store)
+    document["tenants"][0]["sites"] = ["rented"]
+    document["sites"][0]["pools"][0]["nodes"] = 3
+    document["funding"]["years"] = 11
+    broken = "; ".join(broken_programme_rules(document, study.folder))
+    for part in ("a job of a at", "the programme has", "funding_years has 10 rows, and not 11"):
+        assert part in broken
+
+
+def test_there_are_kinds_enough_and_each_does_something_of_its_own():
+    assert len(FAULTS) >= 60
+    assert len(UNUSUAL) >= 60
+    for kind, chance in drawn_kinds([*FAULTS, *UNUSUAL], len(FAULTS) + len(UNUSUAL), seed=1):
+        document = base_document()
+        kind(document, chance)
+        spelled = document.spell("probe\n") != "probe\n"
+        assert document != base_document() or document.beside or spelled, kind.__name__

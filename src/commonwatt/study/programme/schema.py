@@ -45,7 +45,7 @@ from commonwatt.study.programme.quantities import (
     programme_schema_field_unit,
 )
 
-_NAME_REMEDY: Final = (
+_NAME_REMEDY: Final = Message(
     "Write a short name in these letters wherever it is named; label takes any text."
 )
 
@@ -56,7 +56,7 @@ def _programme_identifier(kind: IdentifierKind) -> AfterValidator:
         try:
             return check_identifier(kind, name, "")
         except IdentifierError as error:
-            raise ProgrammeValueError(error.found, error.wanted, Message(_NAME_REMEDY)) from error
+            raise ProgrammeValueError(error.found, error.wanted, _NAME_REMEDY) from error
 
     return AfterValidator(checked_identifier)
 
