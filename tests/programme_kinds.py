@@ -706,6 +706,12 @@ def _trace_without_a_job(document, chance):
     return Beside("jobs.csv")
 
 
+def _trace_that_holds_no_gpu(document, chance):
+    runtime, gpus = chance.choice([(60, 0), (0, 1), (0, 0)])
+    document.jobs(*(f"0,{runtime},{gpus},{tenant}" for tenant in "abc"))
+    return "demand.trace"
+
+
 def _trace_cell_off(document, chance):
     column, cell = chance.choice([
         ("gpus", "8x"), ("gpus", "1.5"), ("gpus", "-1"), ("runtime", "nan"), ("runtime", ""),
@@ -1361,7 +1367,7 @@ def jobs_all_at_one_moment(document, chance):
 
 def one_job_alone(document, chance):
     document["tenants"] = []
-    document.jobs(f"0,{chance.choice([0, 1, 86400])},{chance.choice([1, 16])},a")
+    document.jobs(f"0,{chance.choice([1, 86400])},{chance.choice([1, 16])},a")
 
 
 def jobs_of_no_length(document, chance):
@@ -1370,7 +1376,7 @@ def jobs_of_no_length(document, chance):
 
 
 def jobs_without_gpus(document, chance):
-    every = chance.choice([1, 3])
+    every = chance.choice([2, 3])
     document.jobs(*(f"{i * 60},600,{0 if i % every == 0 else 1},{'abc'[i % 3]}" for i in range(20)))
 
 

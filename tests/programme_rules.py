@@ -51,6 +51,8 @@ def _jobs_at_forbidden_sites(document, tables):
     allowed = _allowed_sites(document)
     wanted = document["demand"].get("tenants", [])
     for piece in tables["basis_pieces"]:
+        if not piece["gpus"]:  # a job without a GPU stands on no node
+            continue
         tenant, site = tenant_of[piece["job"]], site_of[piece["node"]]
         if site not in allowed.get(tenant, {site}):
             yield f"a job of {tenant} at {site}"
@@ -68,8 +70,8 @@ def _allowed_sites(document):
         sites = tenant.get("sites") or [site["name"] for site in document["sites"]]
         if "latency" in tenant:
             limit, origin = parse_quantity(tenant["latency"], "ms"), tenant.get("origin", first)
-            away = {s: 0.0 if s == origin else rtt_ms[frozenset({s, origin})] for s in sites}
-            sites = [site for site, ms in away.items() if ms <= round(limit, 6)]
+            away = {s: 0.0 if s == origin else rtt_ms.get(frozenset({s, origin})) for s in sites}
+            sites = [site for site, ms in away.items() if ms is not None and ms <= round(limit, 6)]
         allowed[tenant["name"]] = set(sites)
     return allowed
 
@@ -77,7 +79,7 @@ def _allowed_sites(document):
 def _nodes_beyond_their_gpus(tables):
     gpus_of = {node["node"]: node["gpus"] for node in tables["basis_nodes"]}
     moves = defaultdict(list)
-    for piece in tables["basis_pieces"]:
+    for piece in filter(lambda piece: piece["gpus"], tables["basis_pieces"]):
         moves[piece["node"]] += [
             (piece["from_s"], piece["gpus"]),
             (piece["until_s"], -piece["gpus"]),
