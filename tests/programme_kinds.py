@@ -652,10 +652,8 @@ def _key_in_the_wrong_table(document, chance):
 
 
 def _table_one_level_too_deep(document, chance):
-    key = chance.choice(["funding", "latency", "policy", "alternatives"])
+    key = chance.choice(["funding", "policy", "alternatives"])
     document["demand"][key] = document.pop(key, {"order": "sjf"})
-    if key == "latency":
-        document["tenants"][2].pop("latency")
     return f"demand.{key}"
 
 

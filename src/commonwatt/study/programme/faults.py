@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, cast, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -256,8 +256,9 @@ def _metadata_of_type(annotation: Any) -> list[object]:
 def _validation_sentence(message: str, given_value: object) -> str:
     # Pydantic puts these words before the message of every ValueError of ours.
     sentence = message.removeprefix("Value error, ")
-    if isinstance(given_value, list | Mapping) and sentence.startswith("Input should"):
-        return f"{sentence} (found {_shown_form(cast('object', given_value))})"
+    shown = _shown_form(given_value)
+    if isinstance(shown, Message) and sentence.startswith("Input should"):
+        return f"{sentence} (found {shown})"
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 

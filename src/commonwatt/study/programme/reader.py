@@ -692,7 +692,7 @@ def _check_hourly_series_headings(file: Path, column: str) -> None:
             found=Message("text in UTF-16"),
             wanted=Message("text in UTF-8; save the file again as UTF-8"),
         )
-    heads = next(csv.reader([first.decode("utf-8-sig", errors="replace")]), [])
+    heads = next(csv.reader([first.decode("utf-8-sig", errors="replace")]), list[str]())
     if heads.count(column) > 1:
         raise TableError(
             table_cell_location(file.name, column=column),

@@ -110,18 +110,20 @@ def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     titled["alternatives"] = [
         (f"alternatives.{name}.label", part.label) for name, part in file.alternatives.items()
     ]
-    for parts in titled.values():
-        seen: dict[tuple[str, str], str] = {}
+    for table, parts in titled.items():
+        seen: dict[tuple[str, str], tuple[str, bool]] = {}
         for where, title in parts:
-            words = {language: title.translate(language) for language in LANGUAGES}
+            # Two tenants without labels are apart as the trace has them, by case or a blank, too.
+            is_free = table != "tenants" or where.endswith("label")
+            texts = {(each, _as_read(t := title.translate(each))): t for each in LANGUAGES}
             alike = [
-                (language, text)
-                for language, text in words.items()
-                if (language, _as_read(text)) in seen
+                (text, seen[key][0])
+                for key, text in texts.items()
+                if key in seen and (is_free or seen[key][1])
             ]
             if alike:
-                yield _title_fault(where, alike[0][1], seen[alike[0][0], _as_read(alike[0][1])])
-            seen |= {(language, _as_read(text)): text for language, text in words.items()}
+                yield _title_fault(where, *alike[0])
+            seen |= {key: (text, is_free) for key, text in texts.items()}
 
 
 def _as_read(text: str) -> str:

@@ -124,7 +124,7 @@ class ProgrammeSection(BaseModel):
             if fault := _kind_of_value_fault(key, field, part):
                 raise fault
         # A nought below nought is one that a report would show with its sign.
-        return 0.0 if isinstance(given, float) and given == 0 else cast("object", given)
+        return given + 0.0 if isinstance(given, float) else cast("object", given)
 
     def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
@@ -490,7 +490,7 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
 
     @field_validator("alternatives", mode="before")
     @classmethod
-    def _check_alternatives_are_named(cls, given: Any) -> Any:
+    def _check_alternatives_are_named(cls, given: object) -> object:
         """Refuse keys of one alternative that stand where the names of all would."""
         own = cast("dict[str, object]", given) if isinstance(given, dict) else {}
         keys = [key for key, part in own.items() if not isinstance(part, dict)]
@@ -500,7 +500,7 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
                 wanted=Message("a table for each alternative, with its name"),
                 remedy=Message("Write [alternatives.NAME] above these keys."),
             )
-        return given
+        return cast("object", given)
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
