@@ -45,7 +45,8 @@ def estimates(
     """Return estimates as `model evidence` computes them: all patients, and two groups."""
     return [
         {"group": group, "metric": "auc", "estimate": auc, "low": max(0.0, auc - width / 2),
-         "high": min(max(auc, 1.0), auc + width / 2), "rows": rows // part, "events": events // part}
+         "high": min(max(auc, 1.0), auc + width / 2), "rows": rows // part,
+         "events": events // part}
         for group, part in (("all", 1), ("sex = women", 2), ("sex = men", 2))
     ]  # fmt: skip
 
