@@ -18,6 +18,11 @@ FACTS = {
     "significance": "drive", "condition": "serious", "autonomy": "informs", "change": "planned",
     "technique": "deep", "offering": "product", "user": "clinician",
 }  # fmt: skip
+# An encounter that the guide of medical imaging lets through.
+GOOD = {
+    "modality": "ct", "body_region": "chest", "age_years": "50", "quality": "good",
+    "series_complete": "yes", "metal_in_view": "no", "postoperative": "no",
+}  # fmt: skip
 PLAN = {"kinds": ["retrain", "threshold"], "floors": {"auc": 0.8}, "dataset_sha256": DIGEST,
         "most_threshold_shift": 0.05}  # fmt: skip
 
@@ -38,7 +43,8 @@ def desk(url: str = "sqlite://", at: datetime = NOW) -> RegistryWriter:
 BODIES: dict[str, dict[str, Any]] = {
     "product": {"name": "Chest", "manufacturer": "M"},
     "version": {"product": "product/p", "artefact_sha256": DIGEST},
-    "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging"},
+    "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging",
+                     "indications": ["modality in ct, xray"]},
     "ruling": {"intended_use": "intended-use/u", "jurisdiction": "hk", "rule_set_sha256": DIGEST,
                "classes": {"device": "II"}, "route": "approval"},
     "evidence": {"version": "version/v1", "design": "external", "dataset_sha256": DIGEST,

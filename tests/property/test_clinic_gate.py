@@ -20,7 +20,7 @@ from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
 from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify_ledger
-from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
+from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, move, put, with_deployment
 from tests.proofs import PROOFS
 
 GUIDES = load_department_guides()
@@ -107,7 +107,6 @@ def test_a_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(name)
     assert {ALLOWED, "gate.missing-fact", "gate.contraindicated"} <= rules <= {ALLOWED, *RULES}
 
 
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 disclose("imaging", "told")
 PATHWAY = Pathway(
     name="chest", deployments=frozenset({"deployment/imaging", "deployment/oncology"}),

@@ -6,9 +6,7 @@ import pytest
 
 from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner, sign_human_step
 from commonwatt.clinic.engines.gateway.mcp import McpServer
-from tests.clinic_factories import KEYS, NOW, put, with_live
-
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+from tests.clinic_factories import GOOD, KEYS, NOW, put, with_live
 
 
 @pytest.fixture

@@ -11,21 +11,13 @@ from commonwatt.clinic.engines.gateway.agents import (
     sign_human_step,
 )
 from commonwatt.clinic.engines.gateway.gate import AdviceGate, GateVerdict, ScoringModel
-from commonwatt.clinic.engines.gateway.guides import (
-    DepartmentGuide,
-    load_department_guide,
-    load_department_guides,
-)
 
 __all__ = [
     "AdviceGate",
-    "DepartmentGuide",
     "GateVerdict",
     "Pathway",
     "PathwayRunner",
     "ScoringModel",
     "StepDecision",
-    "load_department_guide",
-    "load_department_guides",
     "sign_human_step",
 ]

@@ -24,7 +24,6 @@ from commonwatt.clinic.engines.gateway.gate import (
     SettledAdvice,
 )
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
-from commonwatt.clinic.engines.gateway.guides import load_department_guide
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.ledger import Signer
@@ -70,13 +69,22 @@ class CdsHooksService:
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
         live = self.gate.writer.registry.live_deployments(self.gate.institution, self.clock())
-        may_advise = [
-            each.deployment for each in live if not self.gate.deployment_refusal(each.deployment)
-        ]
-        return JSONResponse({"services": [self._cds_service_entry(name) for name in may_advise]})
+        refusals = {each.deployment: self.gate.deployment_refusal(each.deployment) for each in live}
+        services = [self._cds_service_entry(name) for name, no in refusals.items() if no is None]
+        answer: dict[str, Any] = {"services": services}
+        unavailable = [_unavailable_service_entry(no) for no in refusals.values() if no]
+        faults = self.gate.writer.guides.faults
+        # What is out of use is said, with its rule: a service that is only missing looks as if it
+        # had never been there.
+        if unavailable or faults:
+            guides = [{"guide": name, "fault": str(fault)} for name, fault in faults.items()]
+            extension = {"unavailable": unavailable, "guides": guides}
+            answer["extension"] = {EXTENSION: extension}
+        return JSONResponse(answer)
 
     def _cds_service_entry(self, deployment: str) -> dict[str, Any]:
-        guide = load_department_guide(self.gate.writer.registry.records[deployment].body["guide"])
+        writer = self.gate.writer
+        guide = writer.guides.guides[writer.registry.records[deployment].body["guide"]]
         return {
             "hook": "patient-view",
             "id": deployment.removeprefix("deployment/"),
@@ -140,6 +148,11 @@ class CdsHooksService:
             writer.write_registry_record(tx, "decision", decided, body, by=signer, at=self.clock())
 
 
+def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
+    name = refusal.deployment.removeprefix("deployment/")
+    return {"id": name, "rule": refusal.rule, "detail": refusal.detail}
+
+
 def _parse_cds_advice_request(
     name: str, encounter: str, extension: Mapping[str, Any]
 ) -> AdviceRequest:
@@ -149,11 +162,19 @@ def _parse_cds_advice_request(
         deployment=f"deployment/{name}",
         encounter_id=encounter,
         facts={
-            str(key): str(value)
+            str(key): _cds_fact_text(value)
             for key, value in _cds_object_or_empty(extension.get("facts")).items()
         },
         own_estimate=float(cast("float", estimate)) if number else None,
     )
+
+
+def _cds_fact_text(value: Any) -> str:
+    """Return a fact of JSON as a guide spells it; a list or an object is none and is refused."""
+    # `str(True)` is "True", which no guide has.
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
@@ -163,6 +184,7 @@ def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]
         return {"cards": [], "extension": {EXTENSION: refused}}
     if verdict.score is None:
         return {"cards": [], "extension": {EXTENSION: extension}}
+    extension |= {"finding": verdict.finding, "threshold": verdict.threshold}
     words = verdict.words.get(language) or verdict.words["en"]
     # CDS Hooks allows a summary of 140 characters at most. Never "warning" or "critical": a score
     # is not an alarm.
