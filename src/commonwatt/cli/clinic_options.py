@@ -36,6 +36,15 @@ key_option = option(
     required=True,
     help="File of the key that signs.",
 )
+guides_option = option(
+    "--guides",
+    "guide_folders",
+    multiple=True,
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    envvar="COMMONWATT_CLINIC_GUIDES",
+    help="Folder with guides of your own, one .yaml each; may repeat"
+    " (or COMMONWATT_CLINIC_GUIDES).",
+)
 
 
 def parse_name_value_fact_options(facts: tuple[str, ...]) -> dict[str, str]:

@@ -53,8 +53,9 @@ class GuideLibrary:
             raise self.faults[name]
         if name not in self.guides:
             wanted = Message("one of the guides {values}", {"values": ", ".join(self.guides)})
-            remedy = Message("Name the folder of your own guides in the institution file, or in"
-                             " COMMONWATT_GUIDES.")  # fmt: skip
+            remedy = Message(
+                "Name the folder of your own guides: guides in the institution file, or --guides."
+            )  # fmt: skip
             raise RulesError(
                 where or f"guide {name[:60]}", found=repr(name[:60]), wanted=wanted, remedy=remedy
             )

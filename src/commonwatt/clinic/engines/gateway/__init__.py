@@ -5,6 +5,7 @@ pathways both ask it, and every answer is in the ledger before it is given.
 """
 
 from commonwatt.clinic.engines.gateway.agents import (
+    AgentCall,
     Pathway,
     PathwayRunner,
     StepDecision,
@@ -14,6 +15,7 @@ from commonwatt.clinic.engines.gateway.gate import AdviceGate, GateVerdict, Scor
 
 __all__ = [
     "AdviceGate",
+    "AgentCall",
     "GateVerdict",
     "Pathway",
     "PathwayRunner",

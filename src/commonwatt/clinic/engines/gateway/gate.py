@@ -12,7 +12,7 @@ before is judged again inside.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -34,6 +34,11 @@ from commonwatt.clinic.domain.guides.judge import (
 )
 from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.rules.predicate import Predicate
+from commonwatt.clinic.engines.gateway.disclosure import (
+    DisclosureReceipt,
+    encounter_pseudonym,
+    record_encounter_disclosure,
+)
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
     PRECONDITIONS,
@@ -182,9 +187,20 @@ class AdviceGate:
 
     def encounter_pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
-        # Encounter numbers are short and guessable; without the salt anybody with the ledger could
-        # try them all. Eighty bits keep two encounters apart.
-        return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
+        return encounter_pseudonym(self._salt, encounter_id)
+
+    def record_disclosure(
+        self, deployment: str, encounter_id: str, language: str, *, by: Signer, at: datetime
+    ) -> DisclosureReceipt:
+        """Put on record that a patient was told; after it the gate may answer."""
+        return record_encounter_disclosure(
+            self.writer, self.institution, deployment, encounter_id, language,
+            salt=self._salt, by=by, at=at,
+        )  # fmt: skip
+
+    def keyed_digest(self, message: bytes) -> str:
+        """Return a digest of something that nobody without the institution's secret can try out."""
+        return hmac.digest(self._salt, message, "sha256").hex()
 
     def advice_verdict(
         self, deployment: str, encounter: str, facts: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""A CDS Hooks service: discovery, advice, feedback.
+"""A CDS Hooks service: discovery, advice, feedback, and that a patient was told.
 
 Source: HL7 CDS Hooks 2.0. What the standard has no place for (facts of the
 encounter, the doctor's own estimate, the rule of a refusal) travels in its
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -61,6 +62,9 @@ class CdsHooksService:
         application.add_api_route("/cds-services", self.discover, methods=["GET"])
         application.add_api_route("/cds-services/{name}", self.advise, methods=["POST"])
         application.add_api_route("/cds-services/{name}/feedback", self.feedback, methods=["POST"])
+        application.add_api_route(
+            "/cds-services/{name}/disclosure", self.disclose, methods=["POST"], status_code=201
+        )
         return application
 
     async def discover(self) -> JSONResponse:
@@ -121,11 +125,9 @@ class CdsHooksService:
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
         extension = _cds_extension(await _cds_request_body(request))
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        signer = self.signer_of(str(extension.get("clinician", "")), token)
-        # One answer for an unknown clinician and for a false token, or names could be tried.
+        signer = self._bearer_signer(request, extension)
         if signer is None:
-            return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
+            return _unsigned_response()
         # Feedback comes after the card by its nature, whatever a client claims.
         body: dict[str, Any] = {"advice": str(extension.get("advice", "")), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
@@ -139,6 +141,33 @@ class CdsHooksService:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
+    async def disclose(self, name: str, request: Request) -> JSONResponse:
+        """Record that the patient of an encounter was told, under the clinician's own key."""
+        body = await _cds_request_body(request)
+        encounter = _cds_text_at(body, "context", "encounterId")
+        extension = _cds_extension(body)
+        signer = self._bearer_signer(request, extension)
+        if signer is None:
+            return _unsigned_response()
+        if not encounter:
+            return _advice_gateway_bad_request_response("context.encounterId")
+        language = str(extension.get("language", ""))
+        try:
+            receipt = await self._group.run_between_advice_groups(
+                lambda: self.gate.record_disclosure(
+                    f"deployment/{name}", encounter, language, by=signer, at=self.clock()
+                )
+            )
+        except CommonwattError as error:
+            return JSONResponse(error.as_dict(), status_code=422)
+        return JSONResponse({"extension": {EXTENSION: asdict(receipt)}}, status_code=201)
+
+    def _bearer_signer(self, request: Request, extension: Mapping[str, Any]) -> Signer | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return self.signer_of(str(extension.get("clinician", "")), token)
+
     def _record_clinician_decision(
         self, name: str, body: Mapping[str, Any], signer: Signer
     ) -> None:
@@ -146,6 +175,11 @@ class CdsHooksService:
         with writer.transaction() as tx:
             decided = f"{name}-{writer.registry.entries_applied}"
             writer.write_registry_record(tx, "decision", decided, body, by=signer, at=self.clock())
+
+
+def _unsigned_response() -> JSONResponse:
+    # One answer for an unknown clinician and for a false token, or names could be tried.
+    return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
 
 
 def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
