@@ -1,5 +1,6 @@
 """What a gate once got wrong, each as its user would meet it."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,8 +9,11 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from tests.clinic_factories import BODIES, NAMES
-from tests.clinic_institution import FACTS, hospital, put_in_old_words
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
+from tests.clinic_factories import BODIES, NAMES, NOW, move
+from tests.clinic_institution import FACTS, KEYS, LINEAR, hospital, put_in_old_words
+from tests.unit.test_clinic_hooks import Client
 
 GIVEN = ("--institution", "qmh.toml", "--key", "gateway.pem")
 
@@ -46,15 +50,66 @@ def test_a_patient_is_told_by_a_command_and_the_gate_answers_after_it(folder, ca
     assert ask() == 0
 
 
-def test_below_the_approved_threshold_there_is_no_finding(folder, capsys):
+def enrol_everybody():
+    organisation = ("--organisation", "HA")
+    init = ("--key", "registrar.pem", "--name", "Wong", *organisation)
+    assert run_main(root, ["ledger", "init", *init]) == 0
+    for role in ("manufacturer", "regulatory-officer", "evaluator", "committee-chair",
+                 "clinical-lead", "gateway", "clinician"):  # fmt: skip
+        person = ("--key", f"{role}.pem", "--name", role, "--role", role, *organisation)
+        assert run_main(root, ["ledger", "enrol", "--by", "registrar.pem", *person]) == 0
+
+
+SIGNERS = {
+    "product": "manufacturer", "version": "manufacturer", "intended-use": "manufacturer",
+    "ruling": "regulatory-officer", "evidence": "evaluator", "determination": "committee-chair",
+    "deployment": "clinical-lead",
+}  # fmt: skip
+
+
+def test_from_the_first_key_to_an_answer_that_is_allowed_by_commands_alone(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    enrol_everybody()
+    (tmp_path / "model.json").write_text(LINEAR)
+    digest = hashlib.sha256(LINEAR.encode()).hexdigest()
+    for kind, body in BODIES.items():
+        whole = body | ({"artefact_sha256": digest} if kind == "version" else {})
+        whole |= {"threshold": 0.45} if kind == "deployment" else {}
+        (tmp_path / "body.json").write_text(json.dumps(whole))
+        signer = f"{SIGNERS[kind]}.pem"
+        assert run("model", "register", kind, NAMES[kind], "body.json", "--key", signer) == 0
+    assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
+    assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
+    file = 'institution = "qmh"\n[models."deployment/x"]\nlinear = "model.json"\n'
+    (tmp_path / "qmh.toml").write_text(file)
+    assert ask() == 70
+    assert "gate.not-disclosed" in capsys.readouterr().err
     assert disclose() == 0
+    assert disclose("e2", "gateway.pem") == 0
     capsys.readouterr()
-    # -1 + 0.02 years on the logit: 0.32 at 12 years more than 0.30, so 18 years score 0.35.
-    (folder / "model.json").write_text((folder / "model.json").read_text())
-    assert ask("--json") == 0
-    above = json.loads(capsys.readouterr().out)
-    assert (above["finding"], above["threshold"], above["score"]) == (True, 0.3, 0.5)
-    assert "Suspected finding" in above["words"]["en"]
+    # -1 + 0.02 a year on the logit.
+    for encounter, age, score, finding in (("e1", 50, 0.5, True), ("e2", 20, 0.354, False)):
+        assert ask("--json", facts=FACTS | {"age_years": f"{age}"}, encounter=encounter) == 0
+        advice = json.loads(capsys.readouterr().out)
+        assert (advice["finding"], advice["threshold"]) == (finding, 0.45)
+        assert advice["score"] == pytest.approx(score, abs=1e-3)
+        assert ("No finding" in advice["words"]["en"]) is not finding
+    assert run_main(root, ["ledger", "verify"]) == 0
+
+
+@pytest.mark.parametrize("role", ["manufacturer", "committee-chair", "monitor"])
+def test_nobody_else_says_that_a_patient_was_told_and_of_no_other_hospitals_model(
+    folder, capsys, role
+):
+    assert disclose(key=f"{role}.pem") != 0
+    assert ask() == 70
+    file = folder / "qmh.toml"
+    file.write_text(file.read_text().replace('institution = "qmh"', 'institution = "pmh"'))
+    capsys.readouterr()
+    assert disclose() == 70
+    assert "gate.wrong-institution" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("age", ["inf", "nan", "-1", "1e400", "131", "old", "50 kg", "4e3 months"])
@@ -85,19 +140,10 @@ def test_an_unknown_guide_is_refused_when_it_is_registered(folder, capsys, kind)
 
 
 def test_an_older_deployment_under_an_unknown_guide_leaves_the_others_their_gate(tmp_path, capsys):
-    from tests.clinic_factories import move
-
     writer = hospital(tmp_path)
     put_in_old_words(writer, "old", BODIES["deployment"] | {"guide": "no-such-guide"})
     move(writer, "approved", "committee-chair", name="old")
     move(writer, "live", "clinical-lead", name="old")
-    writer.ledger.engine.dispose()
-    from commonwatt.clinic.engines.gateway import AdviceGate
-    from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
-    from tests.clinic_factories import NOW
-    from tests.clinic_institution import KEYS
-    from tests.unit.test_clinic_hooks import Client
-
     gate = AdviceGate(
         writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in ("x", "old")},
         by=KEYS["gateway"], salt=b"s",
