@@ -157,12 +157,12 @@ def serve_agent_pathway(gate: OpenedGate, pathway: str, plan: str, clock: Clock)
         InputError: The institution file has no such pathway.
         MissingExtraError: The protocol's library is not installed.
     """
-    import anyio
+    import asyncio
 
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
     runner = PathwayRunner(gate.gate, gate.institution.agent_pathway(pathway), plan)
-    anyio.run(McpServer(runner, clock).serve_standard_streams)
+    asyncio.run(McpServer(runner, clock).serve_standard_streams())
 
 
 def request_model_advice(
