@@ -28,9 +28,8 @@ from commonwatt.clinic.engines.gateway.institution import (
 )
 from commonwatt.clinic.engines.gateway.service import EXTENSION
 from tests.clinic_factories import BODIES, KEYS, NAMES, NOW, desk, move, put
+from tests.clinic_factories import GOOD as FACTS
 from tests.clinic_institution import EARLY, hospital
-
-FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
 
 
 def clinic(folder: Path):

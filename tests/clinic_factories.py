@@ -19,6 +19,11 @@ FACTS = {
     "significance": "drive", "condition": "serious", "autonomy": "informs", "change": "planned",
     "technique": "deep", "offering": "product", "user": "clinician",
 }  # fmt: skip
+# An encounter that the guide of medical imaging lets through.
+GOOD = {
+    "modality": "ct", "body_region": "chest", "age_years": "50", "quality": "good",
+    "series_complete": "yes", "metal_in_view": "no", "postoperative": "no",
+}  # fmt: skip
 PLAN = {"kinds": ["retrain", "threshold"], "floors": {"auc": 0.8}, "dataset_sha256": DIGEST,
         "most_threshold_shift": 0.05}  # fmt: skip
 
@@ -59,7 +64,8 @@ def ruling(place: str, facts: dict[str, str] = FACTS, on: date | None = None) ->
 BODIES: dict[str, dict[str, Any]] = {
     "product": {"name": "Chest", "manufacturer": "M"},
     "version": {"product": "product/p", "artefact_sha256": DIGEST},
-    "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging"},
+    "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging",
+                     "indications": ["modality in ct, xray"]},
     "ruling": ruling("hk"),
     "evidence": {"version": "version/v1", "design": "external", "dataset_sha256": DIGEST,
                  "estimates": estimates(), "threshold": 0.3, "evaluator": "E",
@@ -104,18 +110,3 @@ def with_live(**changes: Any) -> RegistryWriter:
     move(writer, DeploymentStatus.APPROVED, "committee-chair")
     move(writer, DeploymentStatus.LIVE, "clinical-lead")
     return writer
-
-
-def under_guide(writer: RegistryWriter, guide: str) -> None:
-    """Put the product on record for the use of another department, down to its deployment."""
-    put(writer, "intended-use", guide, BODIES["intended-use"] | {"guide": guide})
-    law = BODIES["ruling"] | {"intended_use": f"intended-use/{guide}"}
-    put(writer, "ruling", guide, law)
-    # A later approval for the same place takes the place of an earlier one, so that each use is of
-    # a version of its own.
-    put(writer, "version", guide, BODIES["version"])
-    put(writer, "evidence", guide, BODIES["evidence"] | {"version": f"version/{guide}"})
-    approval = {"version": f"version/{guide}", "ruling": f"ruling/{guide}"}
-    put(writer, "determination", guide, BODIES["determination"] | approval)
-    run = {"version": f"version/{guide}", "determination": f"determination/{guide}"}
-    put(writer, "deployment", guide, BODIES["deployment"] | run | {"guide": guide})

@@ -11,10 +11,11 @@ from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import EntryDraft
+from tests import clinic_factories
 from tests.clinic_factories import BODIES, BY, DIGEST, KEYS, NAMES, NOW
 
 Step = tuple[str, str, Any]
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+GOOD = clinic_factories.GOOD
 MOVER = {"approved": "committee-chair", "live": "clinical-lead", "paused": "safety-officer",
          "retired": "clinical-lead"}  # fmt: skip
 INSIDE = {"kinds": ["retrain"], "metrics": {"auc": 0.9}, "dataset_sha256": DIGEST,

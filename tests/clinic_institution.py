@@ -8,10 +8,10 @@ from typing import Any
 
 from commonwatt.ledger import EntryDraft, Key
 from tests.clinic_factories import BODIES, KEYS, NAMES, ROLES, desk, move, put
+from tests.clinic_factories import GOOD as FACTS
 
 EARLY = datetime(2020, 1, 1, tzinfo=UTC)  # before any clock that the commands read
 LINEAR = json.dumps({"intercept": -1.0, "weights": {"age_years": 0.02}})
-FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
 TOKEN = "a token of dr-lee"
 INSTITUTION = """
 institution = "qmh"

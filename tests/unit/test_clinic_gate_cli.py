@@ -1,7 +1,9 @@
 """The gate on the command line: one question, a served institution, an agent's session, lots."""
 
+import asyncio
 import http.client
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,11 +12,11 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import pytest
+from mcp import Client, StdioServerParameters
 
 import commonwatt.ledger.actors as actors
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.engines.gateway import sign_human_step
 from commonwatt.clinic.engines.gateway.institution import (
     encounter_salt,
     load_or_make_clinic_institution_secret,
@@ -90,7 +92,7 @@ def test_advice_is_given_and_a_refusal_names_its_rule_in_the_readers_language(fo
     assert "gate.not-disclosed" in stderr
     assert "你可要求不使用" in stderr
     assert run("gate", "ask", "deployment/x", "e1", *GIVEN, "--fact", "modality=ct") == 70
-    assert "gate.missing-fact (age_years, quality)" in capsys.readouterr().err
+    assert "gate.missing-fact (age_years, metal_in_view" in capsys.readouterr().err
 
 
 def test_weights_that_are_not_those_on_record_do_not_run(folder, capsys):
@@ -205,34 +207,40 @@ def test_a_port_that_is_taken_is_said_so(served, folder):
     assert run("gate", "serve", *GIVEN, "--port", str(served.port)) == 2
 
 
-def session(folder, *requests, plan="p1"):
-    words = [sys.executable, "-m", "commonwatt", "clinic", "gate", "serve", *GIVEN]
-    lines = "".join(json.dumps(request) + "\n" for request in requests)
-    done = subprocess.run([*words, "--mcp", "chest", "--plan", plan], cwd=folder, input=lines,
-                          capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def session(folder, *steps, plan="p1"):
+    """Let the official client start the command, as an agent does, and make calls."""
+    words = ["-m", "commonwatt", "clinic", "gate", "serve", *GIVEN, "--mcp", "chest"]
+    server = StdioServerParameters(
+        command=sys.executable, args=[*words, "--plan", plan], cwd=folder, env=dict(os.environ)
+    )
+
+    async def conversation():
+        async with Client(server) as client:
+            return [
+                (await client.call_tool("deployment/x", arguments(signed_by_command(step, plan))))
+                .structured_content["rule"]
+                for step in steps
+            ]  # fmt: skip
+
+    return asyncio.run(conversation())
 
 
-def call(number, plan="p1", step=0):
-    signed = sign_human_step(plan, step, "go", KEYS["clinician"])
-    statement = {"plan_id": plan, "step": step, "answer": "go"}
-    statement |= {"public_key": signed.public_key.hex(), "signature": signed.signature.hex()}
-    arguments = {"encounter": "e1", "facts": FACTS, "statement": statement}
-    params = {"name": "deployment/x", "arguments": arguments}
-    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+def signed_by_command(step, plan):
+    """The statement that `gate sign` prints."""
+    words = ["-m", "commonwatt", "clinic", "gate", "sign", "deployment/x", "e1", "--plan", plan]
+    words += ["--step", str(step), "--answer", "yes", "--key", "clinician.pem", *WORDS, "--json"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60,
+                          check=True)  # fmt: skip
+    return json.loads(done.stdout)
 
 
-def rule(answer):
-    return json.loads(answer["result"]["content"][0]["text"])["rule"]
+def arguments(statement):
+    return {"encounter": "e1", "facts": FACTS, "statement": statement}
 
 
 def test_an_agent_is_served_on_stdin_and_a_new_session_of_its_plan_goes_on_where_it_stopped(folder):
-    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
-    greeted, first = session(folder, hello, call(2))
-    assert greeted["result"]["serverInfo"]["name"] == "commonwatt-clinic"
-    assert rule(first) == "gate.allowed"
-    second, third = session(folder, call(1, step=1), call(2, step=2))
-    assert (rule(second), rule(third)) == ("gate.allowed", "agent.budget-spent")
+    assert session(folder, 0) == ["gate.allowed"]
+    assert session(folder, 1, 2) == ["gate.allowed", "agent.budget-spent"]
 
 
 def test_an_agents_session_needs_its_plan_and_a_pathway_of_the_institution(folder):

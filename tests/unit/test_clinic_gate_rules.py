@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
+from commonwatt.clinic.domain.guides import judge_encounter_facts, product_indications
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.preconditions import (
     PROHIBITED,
@@ -18,15 +19,13 @@ from commonwatt.clinic.engines.gateway.gate import (
     REFUSAL,
     AdviceRequest,
     GateVerdict,
-    department_guide_refusal,
 )
-from commonwatt.clinic.engines.gateway.guides import load_department_guide
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
+from commonwatt.clinic.io.guides import shipped_guide_library
 from commonwatt.ledger import EntryDraft
 from commonwatt.ledger.entries import LONGEST_NAME
-from tests.clinic_factories import KEYS, NOW, put, with_deployment, with_live
+from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, put, with_deployment, with_live
 
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 ALWAYS = EncounterLottery(secret=b"s" * 32, share=1.0)
 
 
@@ -61,10 +60,52 @@ def test_an_allowed_advice_has_score_words_and_its_record():
     body = gate.writer.registry.records[verdict.advice].body
     assert body == {
         "deployment": "deployment/x", "encounter": pseudonym, "score": 0.4, "shown": True,
-        "asker": "clinician",
+        "asker": "clinician", "threshold": 0.3, "finding": True,
     }  # fmt: skip
     # A second question of one encounter is a record of its own.
     assert _ask(gate).advice != verdict.advice
+
+
+def test_below_the_approved_threshold_there_is_no_finding_and_the_record_says_which_it_was():
+    for score, finding, words in (
+        (0.3, True, "Suspected finding: score 0.30, threshold 0.30"),
+        (0.2999, False, "No finding: score 0.2999 is below the threshold 0.3000"),
+        (0.02, False, "No finding: score 0.02 is below the threshold 0.30"),
+        (0.98, True, "Suspected finding: score 0.98, threshold 0.30"),
+    ):
+        gate = _gate(model=lambda _, score=score: score)
+        verdict = _ask(gate)
+        assert (verdict.rule, verdict.finding, verdict.threshold) == (ALLOWED, finding, 0.3)
+        assert verdict.score == score
+        assert words in verdict.words["en"]
+        assert ("未見病徵" in verdict.words["zh-Hant"]) is not finding
+        body = gate.writer.registry.records[verdict.advice].body
+        assert (body["threshold"], body["finding"]) == (0.3, finding)
+
+
+@pytest.mark.parametrize("name", sorted(shipped_guide_library().guides))
+def test_every_shipped_guide_has_words_for_both_answers_and_asks_what_a_department_asks(name):
+    guide = shipped_guide_library().guide(name)
+    assert len(guide.facts) >= 5
+    assert len(guide.contraindications) >= 5
+    for words in (guide.finding, guide.no_finding):
+        assert set(words) == {"en", "zh-Hant"}
+    assert all(guide.finding[each] != guide.no_finding[each] for each in guide.finding)
+    assert "xample" in guide.source
+
+
+def test_a_second_record_of_a_deployment_that_came_by_another_way_changes_no_threshold():
+    gate = _gate()
+    drafts = [("clinic.deployment", BODIES["deployment"] | {"threshold": 0.9})]
+    drafts += [("clinic.move", {"to": to}) for to in ("approved", "live")]
+    for kind, body in drafts:
+        draft = EntryDraft(kind=kind, subject="deployment/x", body=body)
+        with gate.writer.transaction() as tx:
+            gate.writer.ledger.append(tx, [draft], by=KEYS["clinical-lead"], at=NOW)
+        gate.writer.refresh_registry()
+        # First it is proposed anew; then no path of moves leads through a second proposal.
+        moved = len(gate.writer.registry.moves["deployment/x"]) - 3
+        assert _ask(gate).rule == ("gate.not-live" if moved < 3 else "gate.move-not-permitted")
 
 
 def test_a_refusal_is_on_record_with_its_rule_and_says_it_in_its_error():
@@ -95,28 +136,36 @@ def test_a_name_that_is_none_is_cut_so_that_its_refusal_can_be_recorded():
 
 @pytest.mark.parametrize(
     ("age", "rule"),
-    [("50", ALLOWED), ("5e1", ALLOWED), ("nan", "gate.missing-fact"), ("old", "gate.missing-fact"),
-     ("", "gate.missing-fact"), ("1", "gate.contraindicated"), ("18", ALLOWED)],
+    [("50", ALLOWED), ("5e1", ALLOWED), ("nan", "gate.invalid-fact"), ("old", "gate.invalid-fact"),
+     ("", "gate.invalid-fact"), ("1", "gate.contraindicated"), ("18", ALLOWED), ("130", ALLOWED),
+     ("130.1", "gate.invalid-fact"), ("0", "gate.contraindicated"), ("-1", "gate.invalid-fact"),
+     ("600 months", ALLOWED), ("6 months", "gate.contraindicated"), ("50 kg", "gate.invalid-fact")],
 )  # fmt: skip
-def test_a_fact_that_ought_to_be_a_number_and_is_none_counts_as_missing(age, rule):
+def test_a_fact_that_ought_to_be_a_number_and_is_none_is_refused_by_name(age, rule):
     verdict = _ask(_gate(), GOOD | {"age_years": age})
     assert verdict.rule == rule
-    if rule == "gate.missing-fact":
+    if rule == "gate.invalid-fact":
         assert verdict.detail == "age_years"
+        # What was given is a patient's, and is not repeated.
+        assert verdict.words["en"] == "age_years: a number from 0 to 130 year"
 
 
 def test_what_is_missing_is_named_all_at_once_and_in_order():
-    guide = load_department_guide("imaging")
-    assert department_guide_refusal(guide, {}) == (
-        "gate.missing-fact", "age_years, modality, quality", {},
-    )  # fmt: skip
-    outside = department_guide_refusal(guide, GOOD | {"modality": "other"})
-    assert outside == ("gate.outside-indications", guide.guide_id, {})
-    against = department_guide_refusal(guide, GOOD | {"quality": "poor"})
-    assert against is not None
-    assert against[0] == "gate.contraindicated"
-    assert set(against[2]) >= {"en"}
-    assert department_guide_refusal(guide, GOOD) is None
+    guide = shipped_guide_library().guide("imaging")
+    product = product_indications(["modality in ct, xray"], guide, "here")
+    missing = judge_encounter_facts(guide, product, {"colour": "red"})
+    assert (missing.rule, missing.detail) == (
+        "gate.missing-fact",
+        "age_years, metal_in_view, modality, postoperative, quality, series_complete",
+    )
+    outside = judge_encounter_facts(guide, product, GOOD | {"modality": "other"})
+    assert (outside.rule, outside.detail) == ("gate.outside-indications", "imaging")
+    other = judge_encounter_facts(guide, product, GOOD | {"modality": "mri"})
+    assert (other.rule, other.detail) == ("gate.outside-indications", "product")
+    against = judge_encounter_facts(guide, product, GOOD | {"quality": "poor"})
+    assert (against.rule, set(against.words)) == ("gate.contraindicated", {"en", "zh-Hant"})
+    good = judge_encounter_facts(guide, product, GOOD | {"age_years": "600 months"})
+    assert (good.rule, good.facts) == ("", GOOD)
 
 
 def test_a_patient_who_was_not_told_is_refused_in_words_and_never_scored():
@@ -124,7 +173,7 @@ def test_a_patient_who_was_not_told_is_refused_in_words_and_never_scored():
     gate = _gate(model=lambda facts: scored.append(facts) or 0.4, tell=False)
     verdict = _ask(gate)
     assert verdict.rule == "gate.not-disclosed"
-    assert verdict.words == load_department_guide("imaging").notice
+    assert verdict.words == shipped_guide_library().guide("imaging").notice
     assert scored == []
 
 

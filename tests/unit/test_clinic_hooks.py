@@ -7,9 +7,7 @@ import pytest
 
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
-from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, put, with_live
-
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+from tests.clinic_factories import BODIES, GOOD, HOUR, KEYS, NOW, put, with_live
 
 
 class Client:
@@ -74,7 +72,10 @@ def test_discovery_lists_what_is_live_here(made):
 def test_discovery_leaves_out_what_is_live_and_lost_its_approval(made):
     desk, client = made
     put(desk, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
-    assert client.get("/cds-services").json() == {"services": []}
+    listed = client.get("/cds-services").json()
+    assert listed["services"] == []
+    [unavailable] = listed["extension"][EXTENSION]["unavailable"]
+    assert (unavailable["id"], unavailable["rule"]) == ("x", "gate.approval-withdrawn")
     assert told(ask(client))["rule"] == "gate.approval-withdrawn"
 
 

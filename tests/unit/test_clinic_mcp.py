@@ -1,26 +1,33 @@
-"""The agents' server over its protocol."""
+"""The agents' server as the official client meets it, over every version of the protocol."""
 
-import json
+import asyncio
 
 import pytest
+from mcp import Client
+from mcp.client.session import ClientSession
+from mcp.shared.exceptions import MCPError
+from mcp.shared.memory import create_client_server_memory_streams
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner, sign_human_step
+from commonwatt.clinic.engines.gateway import (
+    AdviceGate,
+    AgentCall,
+    Pathway,
+    PathwayRunner,
+    sign_human_step,
+)
+from commonwatt.clinic.engines.gateway.agents import AGENT_CALL
 from commonwatt.clinic.engines.gateway.mcp import McpServer
-from tests.clinic_factories import KEYS, NOW, put, with_live
+from tests.clinic_factories import GOOD, KEYS, NOW, with_live
 
-GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+CALL = AgentCall("deployment/x", "e", GOOD)
 
 
 @pytest.fixture
-def server():
+def made():
     desk = with_live()
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    disclosure = {
-        "deployment": "deployment/x",
-        "encounter": gate.encounter_pseudonym("e"),
-        "language": "en",
-    }
-    put(desk, "disclosure", "d", disclosure)
+    gate.record_disclosure("deployment/x", "e", "en", by=KEYS["clinician"], at=NOW)
     pathway = Pathway(
         name="p",
         deployments=frozenset({"deployment/x"}),
@@ -28,52 +35,135 @@ def server():
         roles=frozenset({"clinician"}),
         most_calls=9,
     )
-    return McpServer(PathwayRunner(gate, pathway, "plan"), lambda: NOW)
+    return gate, McpServer(PathwayRunner(gate, pathway, "plan"), lambda: NOW)
 
 
-def ask(server, method, **params):
-    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-    return server.agent_request_response(line)
+def talk(server, conversation):
+    async def session():
+        async with Client(server.mcp_protocol_server()) as client:
+            return await conversation(client)
+
+    return asyncio.run(session())
 
 
-def call(server, statement=None, name="deployment/x", **arguments):
-    given = {"encounter": "e", "facts": GOOD} | arguments
-    if statement:
-        given["statement"] = {
-            "plan_id": statement.plan_id, "step": statement.step, "answer": statement.answer,
-            "public_key": statement.public_key.hex(), "signature": statement.signature.hex(),
-        }  # fmt: skip
-    result = ask(server, "tools/call", name=name, arguments=given)["result"]
-    return json.loads(result["content"][0]["text"]), result["isError"]
+def signed(step=0, answer="yes", call=CALL):
+    return sign_human_step("plan", step, call, answer, KEYS["clinician"], at=NOW).as_dict()
 
 
-def test_an_agent_sees_only_what_its_pathway_lists(server):
-    assert ask(server, "initialize")["result"]["capabilities"] == {"tools": {}}
-    [tool] = ask(server, "tools/list")["result"]["tools"]
-    assert (tool["name"], tool["description"]) == ("deployment/x", "needs a signed human step")
+def call(server, *arguments):
+    async def conversation(client):
+        return [await client.call_tool("deployment/x", each) for each in arguments]
+
+    return [(r.structured_content, r.is_error) for r in talk(server, conversation)]
 
 
-def test_a_call_with_a_signed_human_step_is_answered(server):
-    answer, refused = call(server, sign_human_step("plan", 0, "go", KEYS["clinician"]))
-    assert (answer["score"], refused) == (0.42, False)
+def test_an_agent_sees_only_what_its_pathway_lists_and_which_facts_it_asks_for(made):
+    async def conversation(client):
+        return (await client.list_tools()).tools
+
+    [tool] = talk(made[1], conversation)
+    assert (tool.name, tool.description) == ("deployment/x", "needs a signed human step")
+    facts = tool.input_schema["properties"]["facts"]
+    assert facts["properties"]["quality"]["enum"] == ["good", "adequate", "poor"]
+    assert "130 year" in facts["properties"]["age_years"]["description"]
+    assert facts["additionalProperties"] is False
 
 
-def test_calls_are_refused_by_the_rule_named(server):
-    assert call(server) == (
-        {"rule": "agent.human-step-missing", "score": None, "advice": "", "detail": "",
-         "sign_off": False}, True)  # fmt: skip
-    assert call(server, name="deployment/y")[0]["rule"] == "agent.tool-not-listed"
-    assert call(server, facts="all")[0]["rule"] == "agent.malformed"
-    assert call(server, extra=1)[0]["rule"] == "agent.malformed"
+def test_a_call_with_a_signed_human_step_is_answered(made):
+    arguments = {"encounter": "e", "facts": GOOD, "statement": signed()}
+    [(answer, refused)] = call(made[1], arguments)
+    assert (answer["score"], answer["threshold"], answer["finding"]) == (0.42, 0.3, True)
+    assert not refused
 
 
-@pytest.mark.parametrize(("line", "code"), [("x", -32700), ("[]", -32600), ("{}", -32600),
-                                            ('{"id": 1, "method": "run"}', -32601)])  # fmt: skip
-def test_lines_that_are_no_request_are_answered_as_errors(server, line, code):
-    assert server.agent_request_response(line)["error"]["code"] == code
+def test_calls_are_refused_by_the_rule_named(made):
+    plain = {"encounter": "e", "facts": GOOD}
+    answers = call(
+        made[1],
+        plain,
+        plain | {"statement": signed(1, "no")},
+        plain | {"statement": signed(2, call=CALL._replace(encounter="f"))},
+        plain | {"facts": "all"},
+        plain | {"extra": 1},
+        {},
+    )
+    assert all(refused for _, refused in answers)
+    assert [answer["rule"] for answer, _ in answers] == [
+        "agent.human-step-missing", "agent.human-refused", "agent.statement-of-another-call",
+        "agent.malformed", "agent.malformed", "agent.malformed",
+    ]  # fmt: skip
+    assert {answer["score"] for answer, _ in answers} == {None}
 
 
-def test_a_notification_gets_no_answer(server):
-    assert list(server.serve_agent_requests(['{"method": "notifications/initialized"}', "x"])) == [
-        '{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "not JSON"}}'
-    ]
+def test_a_tool_that_is_not_listed_is_an_error_of_the_protocol_and_on_record(made):
+    gate, server = made
+
+    async def conversation(client):
+        await client.call_tool("deployment/y", {"encounter": "e", "facts": GOOD})
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        talk(server, conversation)
+    [error] = leaves(raised.value)
+    assert isinstance(error, MCPError)
+    assert (error.error.code, error.error.data) == (-32602, {"rule": "agent.tool-not-listed"})
+    assert list(gate.writer.ledger.entries(kind=AGENT_CALL))[-1].body["rule"] == (
+        "agent.tool-not-listed"
+    )
+
+
+def leaves(error):
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves(each)]
+    return [error]
+
+
+@pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
+def test_every_version_of_the_protocol_is_spoken_and_pinged(made, version):
+    """The methods that an agent needs, in the raw words of each version."""
+    handshake = {"protocolVersion": version, "capabilities": {},
+                 "clientInfo": {"name": "agent", "version": "1"}}  # fmt: skip
+    answers = raw(
+        made[1],
+        ("ping", {}),  # even before the handshake
+        ("initialize", handshake),
+        ("ping", {}),
+        ("tools/list", {}),
+        ("tools/call", {"name": "deployment/x", "arguments": {"encounter": "e", "facts": GOOD}}),
+        ("no/such", {}),
+    )
+    assert answers[0]["result"] == answers[2]["result"] == {}
+    assert answers[1]["result"]["protocolVersion"] == version
+    assert answers[1]["result"]["serverInfo"]["name"] == "commonwatt-clinic"
+    assert [tool["name"] for tool in answers[3]["result"]["tools"]] == ["deployment/x"]
+    assert answers[4]["result"]["isError"] is True
+    assert answers[5]["error"]["code"] == -32601
+
+
+def raw(server, *requests):
+    from mcp.shared.message import SessionMessage
+    from mcp_types import JSONRPCNotification, JSONRPCRequest
+
+    async def session():
+        answers = []
+        async with create_client_server_memory_streams() as (client, other):
+            protocol = server.mcp_protocol_server()
+            running = asyncio.create_task(
+                protocol.run(*other, protocol.create_initialization_options())
+            )
+            read, write = client
+            for number, (method, params) in enumerate(requests):
+                request = JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=params)
+                await write.send(SessionMessage(request))
+                answer = await read.receive()
+                answers.append(answer.message.model_dump(by_alias=True, exclude_unset=True))
+                if method == "initialize":
+                    told = JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")
+                    await write.send(SessionMessage(told))
+            running.cancel()
+        return answers
+
+    return asyncio.run(session())
+
+
+def test_the_official_client_session_is_the_one_that_is_imported():
+    assert ClientSession.__module__.startswith("mcp.")

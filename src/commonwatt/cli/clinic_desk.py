@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
+from commonwatt.cli.clinic_options import PLACES, guides_option, key_option, ledger_option
 from commonwatt.cli.clinic_queries import duties_terminal_text
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.frame import CommandResult, command, command_language, option
@@ -49,12 +49,24 @@ def _add_model_register_command() -> None:
     @click.argument("kind", type=click.Choice(_KINDS))
     @click.argument("name")
     @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
-    def register(where: str, key_file: Path, kind: str, name: str, body: Path) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+    @guides_option
+    def register(
+        where: str, key_file: Path, kind: str, name: str, body: Path,
+        guide_folders: tuple[Path, ...],
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]  # fmt: skip
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
         return command_result_of_registry_entry(
-            app.register_record_file(where, key_file, kind, name, body, now=_command_utc_now())
+            app.register_record_file(
+                where,
+                key_file,
+                kind,
+                name,
+                body,
+                now=_command_utc_now(),
+                guide_folders=guide_folders,
+            )
         )
 
 

@@ -1,16 +1,21 @@
-"""`commonwatt clinic gate serve|ask|lots`: the gate at the point of care."""
+"""`commonwatt clinic gate serve|ask|disclose|sign|guides|lottery`: the gate at the bedside."""
 
 from __future__ import annotations
 
-import sys
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import key_option, ledger_option, parse_name_value_fact_options
+from commonwatt.cli.clinic_options import (
+    guides_option,
+    key_option,
+    ledger_option,
+    parse_name_value_fact_options,
+)
 from commonwatt.cli.frame import (
     CommandResult,
     click_echo_message_to_stderr,
@@ -21,6 +26,9 @@ from commonwatt.cli.frame import (
 from commonwatt.cli.terminal_text import figure_sentence, indented
 from commonwatt.core.log import open_log_with_default_file
 from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.clinic.io.guides import GuideLibrary
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -46,6 +54,9 @@ def add_advice_gate_click_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
     _add_serve_command()
     _add_gate_ask_command()
+    _add_gate_disclose_command()
+    _add_gate_sign_command()
+    _add_gate_guides_command()
     _add_gate_lottery_audit_command()
 
 
@@ -100,12 +111,15 @@ def _add_serve_command() -> None:
                 click_echo_message_to_stderr(
                     Message("{deployment}: what runs is taken on trust, not checked", gaps)
                 )
+            # One bad file takes no other guide down, and is no secret either.
+            for fault in opened.institution.guides.faults.values():
+                click_echo_message_to_stderr(
+                    Message("Guide not available: {fault}", {"fault": f"{fault}"})
+                )
             if mcp is not None:
                 # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
                 # to stderr.
-                _click_echo_agent_answer_lines(
-                    app.serve_agent_pathway(opened, mcp, plan, _command_utc_now, sys.stdin)
-                )
+                app.serve_agent_pathway(opened, mcp, plan, _command_utc_now)
             else:
                 server = app.cds_hooks_server(opened, host, port, _command_utc_now)
                 app.serve_cds_hooks(server, host, port, _print_gate_address_on_terminal)
@@ -117,11 +131,6 @@ def _print_gate_address_on_terminal(address: str) -> None:
     click_echo_message_to_stderr(
         Message("Serving at {address}; stop with Ctrl-C", {"address": address})
     )
-
-
-def _click_echo_agent_answer_lines(lines: Any) -> None:
-    for line in lines:
-        click.echo(line)
 
 
 def _add_gate_ask_command() -> None:
@@ -168,6 +177,115 @@ def _add_gate_ask_command() -> None:
         return CommandResult(
             data=advice, text=lambda language: _model_advice_terminal_text(advice, language)
         )
+
+
+def _add_gate_disclose_command() -> None:
+    @command(
+        groups.gate,
+        "disclose",
+        example="commonwatt clinic gate disclose deployment/x e-17 --language zh-Hant"
+        " --institution qmh.toml --key clinician.pem",
+    )
+    @ledger_option
+    @key_option
+    @_institution
+    @_secret
+    @click.argument("deployment", metavar="DEPLOYMENT")
+    @click.argument("encounter")
+    @option("--language", "notice_language", required=True,
+            type=click.Choice(("en", "zh-Hant", "zh-Hans", "other")),
+            help="In which language the patient was told.")  # fmt: skip
+    def disclose(
+        where: str,
+        key_file: Path,
+        institution_file: Path,
+        secret_file: Path,
+        deployment: str,
+        encounter: str,
+        notice_language: str,
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+        """Put on record that a patient was told of a model; the notice is printed."""
+        from commonwatt.clinic.usecases import gateway as app
+
+        receipt = app.disclose_to_patient(
+            where,
+            key_file,
+            institution_file,
+            secret_file,
+            deployment,
+            encounter,
+            notice_language,
+            now=_command_utc_now(),
+        )
+        return CommandResult(
+            data=receipt, text=lambda _: f"{receipt['notice']}\n{receipt['disclosure']}".strip()
+        )
+
+
+def _add_gate_sign_command() -> None:
+    @command(
+        groups.gate,
+        "sign",
+        example="commonwatt clinic gate sign deployment/x e-17 --plan p1 --step 0 --answer yes"
+        " --key clinician.pem --fact modality=ct --json",
+    )
+    @key_option
+    @click.argument("deployment", metavar="DEPLOYMENT")
+    @click.argument("encounter")
+    @option("--plan", required=True, help="Name of the agent's plan.")
+    @option("--step", type=click.IntRange(0), required=True, help="Step of the plan, from 0.")
+    @option("--answer", type=click.Choice(("yes", "no")), required=True,
+            help="Whether the agent may make this call.")  # fmt: skip
+    @option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A fact; may repeat.")
+    def sign(
+        key_file: Path,
+        deployment: str,
+        encounter: str,
+        plan: str,
+        step: int,
+        answer: str,
+        facts: tuple[str, ...],
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+        """Sign a person's yes or no to one call of an agent, on these facts and no other."""
+        from commonwatt.clinic.engines.gateway import AgentCall
+        from commonwatt.clinic.usecases import gateway as app
+
+        call = AgentCall(deployment, encounter, parse_name_value_fact_options(facts))
+        statement = app.signed_human_step(
+            key_file, plan, step, call, answer, now=_command_utc_now()
+        )
+        return CommandResult(data=statement, text=lambda _: json.dumps(statement))
+
+
+def _add_gate_guides_command() -> None:
+    @command(
+        groups.gate,
+        "guides",
+        example="commonwatt clinic gate guides --guides my-guides",
+    )
+    @guides_option
+    def guides(guide_folders: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+        """List the guides, the facts that each asks for, and files that are no guides."""
+        from commonwatt.clinic.io.guides import load_guide_library
+        from commonwatt.clinic.usecases import gateway as app
+
+        library = load_guide_library(guide_folders)
+        return CommandResult(
+            data=app.guide_rows(library),
+            text=lambda language: _guide_library_terminal_text(library, language),
+        )
+
+
+def _guide_library_terminal_text(library: GuideLibrary, language: str) -> str:
+    lines: list[str] = []
+    for guide in library.guides.values():
+        lines.append(f"{guide.guide_id}  {guide.names[language]}")
+        for fact in guide.facts.values():
+            wanted = fact.wanted().translate(language)
+            lines.append(indented(f"{fact.name}  {fact.meaning[language]}: {wanted}"))
+    for name, fault in library.faults.items():
+        lines.append(f"{name}: {fault.translate(language)}")
+    return "\n".join(lines)
 
 
 def _model_advice_terminal_text(advice: dict[str, Any], language: str) -> str:

@@ -41,6 +41,15 @@ record_option = option("--record", "record", metavar="NAME", help="Also put it o
 record_key_option = option(
     "--key", "key_file", type=_key_file, help="File of the key that signs the record."
 )
+guides_option = option(
+    "--guides",
+    "guide_folders",
+    multiple=True,
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    envvar="COMMONWATT_CLINIC_GUIDES",
+    help="Folder with guides of your own, one .yaml each; may repeat"
+    " (or COMMONWATT_CLINIC_GUIDES).",
+)
 
 
 def parse_name_value_fact_options(facts: tuple[str, ...]) -> dict[str, str]:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.clinic.engines.gateway import AdviceGate, PathwayRunner
+from commonwatt.clinic.engines.gateway import (
+    AdviceGate,
+    AgentCall,
+    PathwayRunner,
+    sign_human_step,
+)
+from commonwatt.clinic.engines.gateway.disclosure import record_encounter_disclosure
 from commonwatt.clinic.engines.gateway.institution import (
     ClinicInstitution,
     encounter_lottery_of_institution,
     encounter_lottery_secret,
     encounter_salt,
     load_clinic_institution,
+    load_institution_name_and_guides,
     load_or_make_clinic_institution_secret,
     read_clinic_institution_secret,
 )
@@ -23,12 +30,13 @@ from commonwatt.clinic.engines.gateway.lottery import (
     audit_encounter_lottery,
     record_lottery_commitment,
 )
-from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.clinic.io.guides import GuideLibrary
+from commonwatt.clinic.io.registry import Registry, RegistryWriter
 from commonwatt.core.errors import UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.core.sockets import listening_tcp_socket
-from commonwatt.ledger import Key, Ledger, actor_id_of
+from commonwatt.ledger import Key, Ledger, Signer, actor_id_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -76,7 +84,7 @@ def open_advice_gate(
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        writer = RegistryWriter(ledger)
+        writer = RegistryWriter(ledger, institution.guides)
         writer.check_institution(institution.name, f"{institution_file}, institution")
         # Before the first question: a gate with the wrong weights does not open, rather than refuse
         # patient by patient.
@@ -142,18 +150,19 @@ def serve_cds_hooks(
 _FREE = Message("an address of this machine with a free port")
 
 
-def serve_agent_pathway(
-    gate: OpenedGate, pathway: str, plan: str, clock: Clock, lines: Iterable[str]
-) -> Iterator[str]:
-    """Yield the MCP server's answer to each line of one agent's plan.
+def serve_agent_pathway(gate: OpenedGate, pathway: str, plan: str, clock: Clock) -> None:
+    """Serve one agent's plan over the Model Context Protocol on stdin and stdout.
 
     Raises:
         InputError: The institution file has no such pathway.
+        MissingExtraError: The protocol's library is not installed.
     """
+    import asyncio
+
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
     runner = PathwayRunner(gate.gate, gate.institution.agent_pathway(pathway), plan)
-    yield from McpServer(runner, clock).serve_agent_requests(lines)
+    asyncio.run(McpServer(runner, clock).serve_standard_streams())
 
 
 def request_model_advice(
@@ -175,6 +184,102 @@ def request_model_advice(
     )
     verdict.check_allows_advice()
     return asdict(verdict) | {"words": dict(verdict.words)}
+
+
+def disclose_to_patient(
+    ledger_location: str,
+    key_file: Path,
+    institution_file: Path,
+    secret_file: Path,
+    deployment: str,
+    encounter: str,
+    language: str,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Put on record that the patient of an encounter was told, and return the words of the notice.
+
+    Args:
+        ledger_location: Path or URL of the ledger.
+        key_file: Of a clinician, or of the gateway.
+        institution_file: Whose encounter it is; no model of it is loaded.
+        secret_file: Of the institution's secret; made where there is none.
+        deployment: Of which model the patient was told.
+        encounter: The hospital's name of it, which never reaches the record.
+        language: Of the notice.
+        now: The instant.
+
+    Raises:
+        InputError: The institution file, the secret or the encounter's name is at fault.
+        AdviceRefusedError: The deployment is another institution's.
+        ActorError: The key may not say so.
+    """
+    key = Key.load(key_file)
+    ledger = Ledger.open(ledger_location, create=False)
+    try:
+        return disclose_on_ledger(
+            ledger, institution_file, secret_file, deployment, encounter, language, by=key, at=now
+        )
+    finally:
+        ledger.engine.dispose()
+
+
+def disclose_on_ledger(
+    ledger: Ledger, institution_file: Path, secret_file: Path, deployment: str, encounter: str,
+    language: str, *, by: Signer, at: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """Do the same over an open ledger, under a key that is in hand."""
+    institution, guides = load_institution_name_and_guides(institution_file)
+    salt = encounter_salt(load_or_make_clinic_institution_secret(secret_file))
+    receipt = record_encounter_disclosure(
+        RegistryWriter(ledger, guides), institution, deployment, encounter, language,
+        salt=salt, by=by, at=at,
+    )  # fmt: skip
+    return asdict(receipt)
+
+
+def notices_of_live_deployments(
+    registry: Registry, institution_file: Path, now: datetime
+) -> list[dict[str, Any]]:
+    """Return what is live at an institution, with what a patient is told of it by language."""
+    institution, guides = load_institution_name_and_guides(institution_file)
+    rows: list[dict[str, Any]] = []
+    for live in registry.live_deployments(institution, now):
+        guide = guides.guides.get(str(registry.records[live.deployment].body["guide"]))
+        rows.append({"deployment": live.deployment, "notice": dict(guide.notice) if guide else {}})
+    return rows
+
+
+def signed_human_step(
+    key_file: Path,
+    plan: str,
+    step: int,
+    call: AgentCall,
+    answer: str,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return a person's signed answer to a call of an agent, as the agent carries it."""
+    return sign_human_step(plan, step, call, answer, Key.load(key_file), at=now).as_dict()
+
+
+def guide_rows(guides: GuideLibrary) -> dict[str, Any]:
+    """Return what each guide asks of an encounter, and which files are no guides."""
+    return {
+        "guides": [
+            {
+                "guide": guide.guide_id,
+                "sha256": guide.sha256,
+                "source": guide.source,
+                "facts": {name: str(fact.wanted()) for name, fact in guide.facts.items()},
+                "contraindications": [each.name for each in guide.contraindications],
+            }
+            for guide in guides.guides.values()
+        ],
+        "unavailable": [
+            {"guide": name, "fault": str(fault)} for name, fault in guides.faults.items()
+        ],
+    }
 
 
 def encounter_lottery_audit(

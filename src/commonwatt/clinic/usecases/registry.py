@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -12,6 +12,7 @@ from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.clinic.usecases.queries import reporting_periods
@@ -36,9 +37,25 @@ def with_registry_writer(ledger_location: str, use: Callable[[RegistryWriter], T
 
 
 def register_record_file(
-    ledger_location: str, key_file: Path, kind: str, name: str, body_file: Path, *, now: datetime
+    ledger_location: str,
+    key_file: Path,
+    kind: str,
+    name: str,
+    body_file: Path,
+    *,
+    now: datetime,
+    guide_folders: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Put the record in a JSON file on file.
+
+    Args:
+        ledger_location: Path or URL of the ledger.
+        key_file: Of whoever answers for the record.
+        kind: Of the record.
+        name: Of the record.
+        body_file: The JSON file.
+        now: The instant.
+        guide_folders: Of guides beside the shipped ones.
 
     Raises:
         StatusMoveError: The file is not a JSON object, the record is refused, or it is of a kind
@@ -50,9 +67,9 @@ def register_record_file(
             found=Message("a record that is computed and never typed"),
             remedy=Message("Compute it: {command}", {"command": COMPUTED_BY[kind]}),
         )
-    return record_in_registry(
-        ledger_location, key_file, kind, name, _load_registry_record_body(body_file), now=now
-    )
+    body = _load_registry_record_body(body_file)
+    guides = load_guide_library(guide_folders)
+    return record_in_registry(ledger_location, key_file, kind, name, body, now=now, guides=guides)
 
 
 def record_in_registry(
@@ -63,8 +80,9 @@ def record_in_registry(
     body: dict[str, Any],
     *,
     now: datetime,
+    guides: GuideLibrary | None = None,
 ) -> dict[str, Any]:
-    """Put a record on file."""
+    """Put a record on file; `guides` are those that it may name, the shipped ones by default."""
     key = Key.load(key_file)
 
     def write_record_entry(writer: RegistryWriter) -> dict[str, Any]:
@@ -73,7 +91,9 @@ def record_in_registry(
                 writer.write_registry_record(tx, kind, name, body, by=key, at=now)
             )
 
-    return with_registry_writer(ledger_location, write_record_entry)
+    return with_ledger(
+        ledger_location, lambda ledger: write_record_entry(RegistryWriter(ledger, guides))
+    )
 
 
 def record_computed_ruling(

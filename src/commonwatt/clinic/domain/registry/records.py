@@ -62,6 +62,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         _registry_reference_field("product", "product"),
         RecordField("facts", "map", "The facts that rules speak of."),
         RecordField("guide", "text", "The scenario guide that it is used under."),
+        RecordField("indications", "list", "Sentences over the guide's facts that must all hold."),
     ),
     "ruling": (
         _registry_reference_field("intended_use", "intended-use"),
@@ -94,6 +95,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("mode", "code", "How far it may go.", MODES),
         RecordField("threshold", "share", "Score from which it advises."),
         RecordField("guide", "text", "The scenario guide."),
+        RecordField("guide_sha256", "digest", "Digest of the guide as it was registered.",
+                    needed=False),
         RecordField("monitor", "map", "Band, error and subgroups of its monitor."),
     ),
     # Whether a patient was told is a record of its own, kept by deployment and encounter:
@@ -114,6 +117,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
                     needed=False),
         RecordField("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
         RecordField("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
+        RecordField("threshold", "share", "The approved threshold that was used.", needed=False),
+        RecordField("finding", "flag", "Whether the score reached it.", needed=False),
     ),
     "decision": (
         _registry_reference_field("advice", "advice"),

@@ -218,10 +218,18 @@ class Registry:
             if record.body.get("sign_off") and record.name not in self.decision_of
         ]
 
+    def approved_ruling(self, deployment: str) -> RegistryRecord:
+        """Return the ruling behind a deployment's approval."""
+        determination = self.records[self.records[deployment].body["determination"]]
+        return self.records[determination.body["ruling"]]
+
+    def approved_intended_use(self, deployment: str) -> RegistryRecord:
+        """Return the intended use that a deployment was approved for."""
+        return self.records[self.approved_ruling(deployment).body["intended_use"]]
+
     def approved_product_classes(self, deployment: str) -> frozenset[str]:
         """Return the classes that the ruling behind a deployment's approval gives."""
-        determination = self.records[self.records[deployment].body["determination"]]
-        ruling = self.records[determination.body["ruling"]]
+        ruling = self.approved_ruling(deployment)
         # Every scheme's class: a guide names the classes that want a signature without saying by
         # which scheme, and the strictest reading is the safe one.
         return frozenset(str(klass) for klass in ruling.body["classes"].values())

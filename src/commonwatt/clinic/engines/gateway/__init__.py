@@ -5,27 +5,21 @@ pathways both ask it, and every answer is in the ledger before it is given.
 """
 
 from commonwatt.clinic.engines.gateway.agents import (
+    AgentCall,
     Pathway,
     PathwayRunner,
     StepDecision,
     sign_human_step,
 )
 from commonwatt.clinic.engines.gateway.gate import AdviceGate, GateVerdict, ScoringModel
-from commonwatt.clinic.engines.gateway.guides import (
-    DepartmentGuide,
-    load_department_guide,
-    load_department_guides,
-)
 
 __all__ = [
     "AdviceGate",
-    "DepartmentGuide",
+    "AgentCall",
     "GateVerdict",
     "Pathway",
     "PathwayRunner",
     "ScoringModel",
     "StepDecision",
-    "load_department_guide",
-    "load_department_guides",
     "sign_human_step",
 ]

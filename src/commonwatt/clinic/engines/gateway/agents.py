@@ -1,17 +1,20 @@
 """Pathways of agents: a plan may call only what its pathway lists, and each call is judged anew.
 
-Everything is denied that no rule allows. A human step is an answer that a
-person in the right role signed with their own key, for this plan and this step
-and no other. What an agent says of itself is never evidence.
+Everything is denied that no rule allows. A human step is a yes that a person in the
+right role signed with their own key, lately, for this plan, this step, this deployment
+and the digest of this encounter and these facts. A signed no is on record and lets
+nothing through. What an agent says of itself is never evidence.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, cast
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 
@@ -35,12 +38,25 @@ RULES: Final = (
     "agent.budget-spent",
     "agent.tool-not-listed",
     "agent.human-step-missing",
+    "agent.statement-of-another-call",
     "agent.signature-false",
+    "agent.statement-used",
     "agent.signer-unknown",
     "agent.signer-wrong-role",
-    "agent.statement-used",
+    "agent.statement-expired",
+    "agent.human-refused",
 )
 _UNCOUNTED: Final = ("agent.malformed", "agent.budget-spent")
+STATEMENT_MINUTES: Final = 30
+"""How long a signed answer holds unless the pathway says otherwise."""
+_CLOCKS_APART: Final = timedelta(minutes=5)
+
+
+class HumanAnswer(StrEnum):
+    """What a person may answer to a step; a sentence is no answer."""
+
+    YES = "yes"
+    NO = "no"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +69,7 @@ class Pathway:
         needs_human: Before which of them a signed human step stands.
         roles: Who may take a human step.
         most_calls: Calls that one plan may make.
+        statement_minutes: How long a signed answer holds.
     """
 
     name: str
@@ -60,33 +77,103 @@ class Pathway:
     needs_human: frozenset[str]
     roles: frozenset[str]
     most_calls: int
+    statement_minutes: int = STATEMENT_MINUTES
+
+
+class AgentCall(NamedTuple):
+    """What an agent asks for: a model, about an encounter, on some facts."""
+
+    deployment: str
+    encounter: str
+    facts: Mapping[str, str]
+
+    def subject_sha256(self) -> str:
+        """Return the digest of encounter and facts, letter by letter as they are sent."""
+        # As sent and not as read: "50" and "50 years" are one age, and what a person saw on the
+        # screen is one of the two.
+        text = json.dumps([self.encounter, dict(self.facts)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDecision:
-    """A person's signed answer to one step of one plan."""
+    """A person's signed answer to one call of one step of one plan.
+
+    Args:
+        plan_id: Of the agent.
+        step: Its number in the plan, from 0.
+        deployment: Which model may be asked.
+        subject_sha256: Digest of encounter and facts.
+        answer: "yes" or "no".
+        signed_at: When, in ISO 8601 with a zone.
+        public_key: Of whoever signed.
+        signature: Over all of the above but the key.
+    """
 
     plan_id: str
     step: int
+    deployment: str
+    subject_sha256: str
     answer: str
+    signed_at: str
     public_key: bytes
     signature: bytes
 
+    def signed_message(self) -> bytes:
+        """Return what the person signed."""
+        # Lengths stand before the texts, so that no text can run into the next and give two
+        # statements one signature.
+        texts = (self.plan_id, f"{self.step}", self.deployment, self.subject_sha256, self.answer,
+                 self.signed_at)  # fmt: skip
+        lines = [f"{len(text)}:{text}" for text in texts]
+        return ("commonwatt human step v2\n" + "\n".join(lines)).encode("utf-8", "surrogatepass")
 
-def human_step_message(plan_id: str, step: int, answer: str) -> bytes:
-    """Return what a person signs."""
-    # Lengths stand before the texts, so that no plan's name can run into the answer and give two
-    # statements one signature.
-    parts = (f"{len(plan_id)}:{plan_id}", str(step), f"{len(answer)}:{answer}")
-    return ("commonwatt human step v1\n" + "\n".join(parts)).encode()
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as an agent carries it."""
+        return {
+            "plan_id": self.plan_id, "step": self.step, "deployment": self.deployment,
+            "subject_sha256": self.subject_sha256, "answer": self.answer,
+            "signed_at": self.signed_at, "public_key": self.public_key.hex(),
+            "signature": self.signature.hex(),
+        }  # fmt: skip
 
 
-def sign_human_step(plan_id: str, step: int, answer: str, by: Signer) -> StepDecision:
-    """Return the answer signed by `by`."""
-    signature = by.sign(human_step_message(plan_id, step, answer))
-    return StepDecision(
-        plan_id=plan_id, step=step, answer=answer, public_key=by.public_key, signature=signature
-    )
+def sign_human_step(
+    plan_id: str, step: int, call: AgentCall, answer: str, by: Signer, *, at: datetime
+) -> StepDecision:
+    """Return the answer to a call, signed by `by`.
+
+    Raises:
+        ValueError: The answer is neither "yes" nor "no".
+    """
+    unsigned = StepDecision(
+        plan_id=plan_id, step=step, deployment=call.deployment,
+        subject_sha256=call.subject_sha256(), answer=HumanAnswer(answer).value,
+        signed_at=at.astimezone(UTC).isoformat(timespec="seconds"), public_key=by.public_key,
+        signature=b"",
+    )  # fmt: skip
+    return replace(unsigned, signature=by.sign(unsigned.signed_message()))
+
+
+def parse_step_decision(supplied: Any) -> StepDecision | None:
+    """Return the statement that an agent carries; one that is not of the form is as good as none.
+
+    Exactly its members: what it says further was not signed.
+    """
+    if not isinstance(supplied, dict):
+        return None
+    members = cast("dict[str, Any]", supplied)
+    texts = ("plan_id", "deployment", "subject_sha256", "answer", "signed_at", "public_key",
+             "signature")  # fmt: skip
+    if set(members) != {"step", *texts} or type(members["step"]) is not int:
+        return None
+    if not all(isinstance(members[name], str) and len(members[name]) <= 500 for name in texts):
+        return None
+    try:
+        keys = {name: bytes.fromhex(members[name]) for name in ("public_key", "signature")}
+    except ValueError:
+        return None
+    return StepDecision(**(members | keys))
 
 
 class PathwayRunner:
@@ -98,7 +185,8 @@ class PathwayRunner:
 
     def __init__(self, gate: AdviceGate, pathway: Pathway, plan_id: str) -> None:
         self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
-        self.calls, self.steps, self._entries_read, self._statement_used = 0, 0, 0, ""
+        self.calls, self.steps, self._entries_read = 0, 0, 0
+        self._statement_used, self._human_answer = "", dict[str, str]()
         self._statements_used = set[str]()
         with gate.writer.ledger.reading() as connection:
             self._read_recorded_agent_calls(connection)
@@ -137,10 +225,10 @@ class PathwayRunner:
         self, number: int, step: Any, statement: StepDecision | None, *, at: datetime
     ) -> GateVerdict:
         """Return the verdict on one step; the call is on record whatever it is."""
-        self._statement_used = ""
+        self._statement_used, self._human_answer = "", {}
         # Outside the transaction, because it may call a model; what could have changed meanwhile is
         # judged again inside.
-        judged = self._judge_agent_call(number, step, statement)
+        judged = self._judge_agent_call(number, step, statement, at)
         writer = self.gate.writer
         with writer.transaction() as tx:
             late = self._judge_agent_call_again(tx, judged)
@@ -190,16 +278,18 @@ class PathwayRunner:
         body: dict[str, Any] = {"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
         if self._statement_used:
             body["statement"] = self._statement_used
+            # Who said yes or no, in their role, stands beside what came of it.
+            body |= self._human_answer
         return EntryDraft(kind=AGENT_CALL, subject=f"pathway/{self.pathway.name}", body=body)
 
     def _judge_agent_call(
-        self, number: int, step: Any, statement: StepDecision | None
+        self, number: int, step: Any, statement: StepDecision | None, at: datetime
     ) -> GateVerdict | PreparedAdvice:
         """Return the rule of the pathway that a step breaks, or the gate's question."""
-        call = _agent_deployment_encounter_facts(step)
+        call = _parse_agent_call(step)
         if call is None:
             return GateVerdict(rule="agent.malformed", deployment="")
-        deployment, encounter, facts = call
+        deployment = call.deployment
         # Before the gate is asked: an agent in a loop must not keep a model busy.
         if self.calls >= self.pathway.most_calls:
             return GateVerdict(rule="agent.budget-spent", deployment=deployment)
@@ -208,31 +298,64 @@ class PathwayRunner:
         if deployment not in self.pathway.deployments:
             return GateVerdict(rule="agent.tool-not-listed", deployment=deployment)
         if deployment in self.pathway.needs_human:
-            fault = self._human_step_fault(number, statement)
+            fault = self._human_step_fault(number, call, statement, at)
             if fault:
                 return GateVerdict(rule=fault, deployment=deployment)
         question = AdviceRequest(
-            deployment=deployment, encounter_id=encounter, facts=facts, asker="agent"
+            deployment=deployment, encounter_id=call.encounter, facts=call.facts, asker="agent"
         )
         return self.gate.prepare_advice(question)
 
-    def _human_step_fault(self, number: int, statement: StepDecision | None) -> str:
+    def _human_step_fault(
+        self, number: int, call: AgentCall, statement: StepDecision | None, at: datetime
+    ) -> str:
         """Return the rule that a human step breaks; empty if it stands."""
+        fault = self._statement_subject_fault(number, call, statement)
+        if fault or statement is None:
+            return fault
+        message = statement.signed_message()
+        name = self.gate.keyed_digest(message + statement.public_key)
+        if not actor_signature_holds(statement.public_key, statement.signature, message):
+            fault = "agent.signature-false"
+        elif name in self._statements_used:
+            fault = "agent.statement-used"
+        else:
+            fault = self._human_signer_fault(statement)
+        if not fault and not self._is_signed_lately(statement, at):
+            fault = "agent.statement-expired"
+        if fault:
+            return fault
+        self._statements_used.add(name)
+        self._statement_used = name
+        signer = actor_id_of(statement.public_key)
+        self._human_answer = {"answer": statement.answer, "signer": signer}
+        return "" if statement.answer == HumanAnswer.YES else "agent.human-refused"
+
+    def _statement_subject_fault(
+        self, number: int, call: AgentCall, statement: StepDecision | None
+    ) -> str:
+        """Return the rule by which a statement is not one on this call."""
         # A statement for another step is as good as none, however well it is signed: a person
         # agreed to something else.
         if statement is None or (statement.plan_id, statement.step) != (self.plan_id, number):
             return "agent.human-step-missing"
-        message = human_step_message(statement.plan_id, statement.step, statement.answer)
-        if not actor_signature_holds(statement.public_key, statement.signature, message):
-            return "agent.signature-false"
-        name = hashlib.sha256(message + statement.public_key).hexdigest()
-        if name in self._statements_used:
-            return "agent.statement-used"
-        fault = self._human_signer_fault(statement)
-        if not fault:
-            self._statements_used.add(name)
-            self._statement_used = name
-        return fault
+        if statement.answer not in {answer.value for answer in HumanAnswer}:
+            return "agent.human-step-missing"
+        # What is compared is computed from the call itself; the agent's word for it is not read.
+        subject = (statement.deployment, statement.subject_sha256)
+        computed = (call.deployment, call.subject_sha256())
+        return "" if subject == computed else "agent.statement-of-another-call"
+
+    def _is_signed_lately(self, statement: StepDecision, at: datetime) -> bool:
+        try:
+            signed_at = datetime.fromisoformat(statement.signed_at)
+        except ValueError:
+            return False
+        if signed_at.tzinfo is None:
+            return False
+        # Yesterday's consent was to yesterday's patient, whatever stands in the facts.
+        longest = timedelta(minutes=self.pathway.statement_minutes)
+        return -_CLOCKS_APART <= at - signed_at <= longest
 
     def _human_signer_fault(self, statement: StepDecision) -> str:
         try:
@@ -246,7 +369,7 @@ class PathwayRunner:
         return "" if actor.person.role in self.pathway.roles else "agent.signer-wrong-role"
 
 
-def _agent_deployment_encounter_facts(agent_step: Any) -> tuple[str, str, dict[str, str]] | None:
+def _parse_agent_call(agent_step: Any) -> AgentCall | None:
     if not isinstance(agent_step, dict):
         return None
     members = cast("dict[Any, Any]", agent_step)
@@ -260,7 +383,7 @@ def _agent_deployment_encounter_facts(agent_step: Any) -> tuple[str, str, dict[s
     texts = [members["deployment"], members["encounter"], *facts, *facts.values()]
     if not all(isinstance(text, str) and len(text) <= 500 for text in texts):
         return None
-    return members["deployment"], members["encounter"], facts
+    return AgentCall(members["deployment"], members["encounter"], facts)
 
 
 # A rule of that name would let its refusal through.

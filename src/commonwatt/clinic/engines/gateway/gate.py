@@ -1,8 +1,9 @@
 """The gate: deny unless every rule lets the call through, and name the first that does not.
 
 Order of the rules, as `RULES` has it: is it live at this institution; does all still hold
-that must be true first (approval, ruling, evidence); are the facts there; is the
-encounter inside the guide's indications and outside its contraindications; was the
+that must be true first (approval, ruling, evidence); is the guide there as it was approved;
+are the facts there, and each what the guide says that it may be; is the encounter inside
+the indications of guide and product and outside the contraindications; was the
 patient told; does the lot say that the doctor gives an own estimate first. Then the
 model is asked, and its advice is on record before anybody is shown it. The model is
 asked outside the transaction, so that a slow one holds up nobody; what was judged
@@ -11,7 +12,7 @@ before is judged again inside.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,9 +20,25 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from commonwatt.clinic.domain.errors import AdviceRefusedError
-from commonwatt.clinic.domain.rules.predicate import Comparator, Predicate, rule_predicate_leaves
-from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_department_guide
+from commonwatt.clinic.domain.errors import AdviceRefusedError, RulesError
+from commonwatt.clinic.domain.guides import (
+    DepartmentGuide,
+    judge_encounter_facts,
+    product_indications,
+)
+from commonwatt.clinic.domain.guides.judge import (
+    CONTRAINDICATED,
+    INVALID_FACT,
+    MISSING_FACT,
+    OUTSIDE,
+)
+from commonwatt.clinic.domain.registry.state import RegistryRecord
+from commonwatt.clinic.domain.rules.predicate import Predicate
+from commonwatt.clinic.engines.gateway.disclosure import (
+    DisclosureReceipt,
+    encounter_pseudonym,
+    record_encounter_disclosure,
+)
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
     PRECONDITIONS,
@@ -43,9 +60,13 @@ RULES: Final = (
     # Between standing and facts, because an approval that was withdrawn is the stronger answer: it
     # holds for every patient, and no missing fact could mend it.
     *(row.rule for row in PRECONDITIONS),
-    "gate.missing-fact",
-    "gate.outside-indications",
-    "gate.contraindicated",
+    "gate.guide-unavailable",
+    "gate.guide-changed",
+    "gate.no-indications",
+    MISSING_FACT,
+    INVALID_FACT,
+    OUTSIDE,
+    CONTRAINDICATED,
     "gate.not-disclosed",
     "gate.no-model",
     "gate.own-estimate-first",
@@ -54,6 +75,11 @@ RULES: Final = (
 ALLOWED: Final = "gate.allowed"
 REFUSAL: Final = "gate.refusal"
 _ESTIMATE_FIRST: Final = Message("Give your own estimate first; then the advice is shown.")
+_GUIDE_UNAVAILABLE: Final = Message("The guide of this deployment is not available here.")
+_GUIDE_CHANGED: Final = Message("The guide is not the one that the deployment was approved under.")
+_NO_INDICATIONS: Final = Message(
+    "The product's own indications are not on record, or not over the facts of this guide."
+)
 
 
 class ScoringModel(Protocol):
@@ -66,13 +92,15 @@ class ScoringModel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """What the gate says; `score` and `advice` only where it is allowed and shown."""
+    """What the gate says; score, threshold and finding only where it is allowed and shown."""
 
     rule: str
     deployment: str
     detail: str = ""
     words: Mapping[str, str] = field(default_factory=dict[str, str])
     score: float | None = None
+    threshold: float | None = None
+    finding: bool | None = None
     advice: str = ""
     sign_off: bool = False
 
@@ -153,37 +181,61 @@ class AdviceGate:
     ) -> None:
         self.writer, self.institution, self.models = writer, institution, models
         self.by, self._salt, self.sample = by, salt, sample
+        self._indications_read: dict[tuple[int, str], Predicate] = {}
         # Reads the rules now, so that the first patient does not wait for it.
         regulatory_product_routes_by_place()
 
     def encounter_pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
-        # Encounter numbers are short and guessable; without the salt anybody with the ledger could
-        # try them all. Eighty bits keep two encounters apart.
-        return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
+        return encounter_pseudonym(self._salt, encounter_id)
+
+    def record_disclosure(
+        self, deployment: str, encounter_id: str, language: str, *, by: Signer, at: datetime
+    ) -> DisclosureReceipt:
+        """Put on record that a patient was told; after it the gate may answer."""
+        return record_encounter_disclosure(
+            self.writer, self.institution, deployment, encounter_id, language,
+            salt=self._salt, by=by, at=at,
+        )  # fmt: skip
+
+    def keyed_digest(self, message: bytes) -> str:
+        """Return a digest of something that nobody without the institution's secret can try out."""
+        return hmac.digest(self._salt, message, "sha256").hex()
 
     def advice_verdict(
         self, deployment: str, encounter: str, facts: Mapping[str, str]
     ) -> GateVerdict:
         """Return whether the model may be asked; nothing is written."""
+        return self._judge_encounter(deployment, encounter, facts)[0]
+
+    def _judge_encounter(
+        self, deployment: str, encounter: str, facts: Mapping[str, str]
+    ) -> tuple[GateVerdict, Mapping[str, str]]:
+        """Return whether the model may be asked, and the facts as it is to be given them."""
         fault = self.deployment_refusal(deployment)
         if fault:
-            return fault
+            return fault, {}
         registry = self.writer.registry
         record = registry.records[deployment]
-        guide = load_department_guide(record.body["guide"])
-        outside = department_guide_refusal(guide, facts)
-        if outside:
-            rule, detail, words = outside
-            return GateVerdict(rule=rule, deployment=deployment, detail=detail, words=words)
+        guide = self.writer.guides.guides[record.body["guide"]]
+        judgement = judge_encounter_facts(guide, self._indications(record, guide), facts)
+        if judgement.rule:
+            refusal = GateVerdict(
+                rule=judgement.rule,
+                deployment=deployment,
+                detail=judgement.detail,
+                words=judgement.words,
+            )
+            return refusal, {}
         # In shadow mode nobody is shown anything, so there is nothing to disclose yet.
         if (deployment, encounter) not in registry.disclosed and record.body["mode"] != "shadow":
-            return GateVerdict(rule="gate.not-disclosed", deployment=deployment, words=guide.notice)
+            rule = "gate.not-disclosed"
+            return GateVerdict(rule=rule, deployment=deployment, words=guide.notice), {}
         # Last, so that a gate that is set up wrongly never hides a rule that refuses for the
         # patient's sake.
         if deployment not in self.models:
-            return GateVerdict(rule="gate.no-model", deployment=deployment)
-        return GateVerdict(rule=ALLOWED, deployment=deployment)
+            return GateVerdict(rule="gate.no-model", deployment=deployment), {}
+        return GateVerdict(rule=ALLOWED, deployment=deployment), judgement.facts
 
     def deployment_refusal(self, deployment: str) -> GateVerdict | None:
         """Return the refusal of whatever is asked of this deployment; `None` if it may advise.
@@ -201,9 +253,43 @@ class AdviceGate:
             return GateVerdict(rule="gate.not-live", deployment=deployment)
         fault = fault_of_deployment(registry, record)
         if fault is None:
-            return None
-        words = {language: fault.sentence.translate(language) for language in LANGUAGES}
+            return self._guide_refusal(record)
+        words = _in_all_languages(fault.sentence)
         return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
+
+    def _guide_refusal(self, record: RegistryRecord) -> GateVerdict | None:
+        """Refuse under a guide that is not there, not the approved one, or without indications."""
+        name = str(record.body["guide"])
+        guide = self.writer.guides.guides.get(name)
+        rule, sentence, detail = "", _GUIDE_UNAVAILABLE, name[:60]
+        if guide is None:
+            rule = "gate.guide-unavailable"
+        # What was registered before digests were has none.
+        elif record.body.get("guide_sha256", guide.sha256) != guide.sha256:
+            rule, sentence = "gate.guide-changed", _GUIDE_CHANGED
+        else:
+            try:
+                self._indications(record, guide)
+            except RulesError as error:
+                rule, sentence, detail = "gate.no-indications", _NO_INDICATIONS, error.where
+        if not rule:
+            return None
+        words = _in_all_languages(sentence)
+        return GateVerdict(rule=rule, deployment=record.name, detail=detail, words=words)
+
+    def _indications(self, record: RegistryRecord, guide: DepartmentGuide) -> Predicate:
+        """Return the indications of the product that a deployment runs.
+
+        Raises:
+            RulesError: None are on record, or not over the facts of the guide.
+        """
+        use = self.writer.registry.approved_intended_use(record.name)
+        key = (use.index, guide.sha256)
+        # Parsed once: the gate asks at every question.
+        if key not in self._indications_read:
+            sentences = use.body.get("indications")
+            self._indications_read[key] = product_indications(sentences, guide, use.name)
+        return self._indications_read[key]
 
     def request_advice(
         self,
@@ -235,11 +321,8 @@ class AdviceGate:
         )
         # A model is asked only where its answer may be used: to score a patient who was not told is
         # itself a use of the model.
-        return (
-            self._with_model_score(prepared)
-            if self._judge_prepared_advice(prepared).allows_advice
-            else prepared
-        )
+        verdict, facts = self._judge_prepared_advice(prepared)
+        return self._with_model_score(prepared, facts) if verdict.allows_advice else prepared
 
     def record_prepared_advice(
         self, prepared: Sequence[PreparedAdvice], *, at: datetime
@@ -264,11 +347,10 @@ class AdviceGate:
 
         `note` says what else stands under the same signature, once the answer is known.
         """
-        verdict = self._judge_prepared_advice(prepared)
+        verdict, facts = self._judge_prepared_advice(prepared)
         if verdict.allows_advice and prepared.score is None and not prepared.failed:
-            prepared = self._with_model_score(
-                prepared
-            )  # let through only by what was written meanwhile
+            # Let through only by what was written meanwhile.
+            prepared = self._with_model_score(prepared, facts)
         if verdict.allows_advice and prepared.failed:
             verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
@@ -283,18 +365,22 @@ class AdviceGate:
             return error
         return verdict
 
-    def _judge_prepared_advice(self, prepared: PreparedAdvice) -> GateVerdict:
+    def _judge_prepared_advice(
+        self, prepared: PreparedAdvice
+    ) -> tuple[GateVerdict, Mapping[str, str]]:
+        """Return the verdict on a question, and the facts as the model is to be given them."""
         question = prepared.question
-        verdict = self.advice_verdict(question.deployment, prepared.encounter, question.facts)
+        verdict, facts = self._judge_encounter(
+            question.deployment, prepared.encounter, question.facts
+        )
         if (
             verdict.allows_advice
             and question.own_estimate is None
             and self._asks_clinician_first(prepared)
         ):
-            words = {language: _ESTIMATE_FIRST.translate(language) for language in LANGUAGES}
-            rule = "gate.own-estimate-first"
-            return GateVerdict(rule=rule, deployment=question.deployment, words=words)
-        return verdict
+            words, rule = _in_all_languages(_ESTIMATE_FIRST), "gate.own-estimate-first"
+            return GateVerdict(rule=rule, deployment=question.deployment, words=words), {}
+        return verdict, facts
 
     def _asks_clinician_first(self, prepared: PreparedAdvice) -> bool:
         """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
@@ -307,10 +393,14 @@ class AdviceGate:
             question.deployment, prepared.encounter
         )
 
-    def _with_model_score(self, prepared: PreparedAdvice) -> PreparedAdvice:
+    def _with_model_score(
+        self, prepared: PreparedAdvice, facts: Mapping[str, str]
+    ) -> PreparedAdvice:
         question = prepared.question
+        # In the guide's units and spellings: a model must not meet "600 months" for the first time
+        # in use.
         try:
-            score = float(self.models[question.deployment](question.facts))
+            score = float(self.models[question.deployment](facts))
         except Exception as error:  # whatever goes wrong in a model, the gate answers
             return replace(prepared, failed=type(error).__name__)
         return (
@@ -323,20 +413,27 @@ class AdviceGate:
         self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, note: EntriesOf
     ) -> GateVerdict:
         deployment, score = prepared.question.deployment, prepared.score
+        assert score is not None, "a verdict that lets advice through comes with a score"
         record = self.writer.registry.records[deployment]
-        guide, shown = load_department_guide(record.body["guide"]), record.body["mode"] != "shadow"
+        guide = self.writer.guides.guides[record.body["guide"]]
+        # The deployment's record is the approved one: it cannot be written twice, and moved to
+        # live only from approved.
+        shown, threshold = record.body["mode"] != "shadow", float(record.body["threshold"])
+        finding = score >= threshold
         # Named by its place in the ledger: one encounter may be advised on more than once, and the
         # transaction holds the head.
         name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
-        body = self._advice_body(prepared, shown)
-        words = {
-            language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
-        }
+        body = self._advice_body(prepared, shown) | {"threshold": threshold, "finding": finding}
+        figures = shown_score_and_threshold(score, threshold)
+        wording = guide.finding if finding else guide.no_finding
+        words = {language: text.format_map(figures) for language, text in wording.items()}
         verdict = GateVerdict(
             rule=ALLOWED,
             deployment=deployment,
             words=words if shown else {},
             score=score if shown else None,
+            threshold=threshold if shown else None,
+            finding=finding if shown else None,
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
@@ -368,7 +465,7 @@ class AdviceGate:
         """Return whether mode or class asks for a doctor's signed decision."""
         registry = self.writer.registry
         record = registry.records[deployment]
-        guide = load_department_guide(record.body["guide"])
+        guide = self.writer.guides.guides[record.body["guide"]]
         classes = registry.approved_product_classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
@@ -389,39 +486,21 @@ class AdviceGate:
         )
 
 
-def department_guide_refusal(
-    guide: DepartmentGuide, facts: Mapping[str, str]
-) -> tuple[str, str, Mapping[str, str]] | None:
-    """Return rule, detail and words if the encounter is outside the guide, else `None`."""
-    predicates = [
-        guide.indications,
-        *(contraindication.when for contraindication in guide.contraindications),
-    ]
-    missing = sorted(
-        {name for predicate in predicates for name in _missing_guide_facts(predicate, facts)}
-    )
-    if missing:
-        return "gate.missing-fact", ", ".join(missing), {}
-    if not guide.indications.holds(facts):
-        return "gate.outside-indications", guide.guide_id, {}
-    for contraindication in guide.contraindications:
-        if contraindication.when.holds(facts):
-            return "gate.contraindicated", contraindication.name, contraindication.words
-    return None
+def shown_score_and_threshold(score: float, threshold: float) -> dict[str, str]:
+    """Return score and threshold with as many decimals as show on which side the score is.
+
+    >>> shown_score_and_threshold(0.5, 0.3)
+    {'score': '0.50', 'threshold': '0.30'}
+    >>> shown_score_and_threshold(0.2999, 0.3)
+    {'score': '0.2999', 'threshold': '0.3000'}
+    """
+    for decimals in range(2, 18):
+        figures = f"{score:.{decimals}f}", f"{threshold:.{decimals}f}"
+        # Rounded alike, 0.2999 would be shown as 0.30 and called below 0.30.
+        if (float(figures[0]) >= float(figures[1])) == (score >= threshold):
+            return {"score": figures[0], "threshold": figures[1]}
+    return {"score": repr(score), "threshold": repr(threshold)}
 
 
-def _missing_guide_facts(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
-    return [
-        leaf.fact
-        for leaf in rule_predicate_leaves(predicate)
-        if leaf.fact not in facts
-        or (isinstance(leaf, Comparator) and not _is_guide_fact_number(facts[leaf.fact]))
-    ]
-
-
-def _is_guide_fact_number(text: str) -> bool:
-    try:
-        # NaN is spelt as a number and orders with none; it would pass under every upper limit.
-        return float(text) == float(text)
-    except ValueError:
-        return False
+def _in_all_languages(sentence: Message) -> dict[str, str]:
+    return {language: sentence.translate(language) for language in LANGUAGES}

@@ -4,6 +4,7 @@
 
     institution = "qmh"
     sample_share = 0.1                    # of encounters on which the doctor is asked first
+    guides = ["guides"]                   # folders of guides of one's own, beside the shipped ones
 
     [models."deployment/chest"]
     linear = "chest.json"                 # or python = "module:function", or url = "http://…"
@@ -17,6 +18,7 @@
     needs_human = ["deployment/chest"]
     roles = ["clinician"]
     most_calls = 10
+    statement_minutes = 30                # how long a signed answer holds
 
 The institution's one secret, 32 bytes, stands in a file of its own; what hides encounters
 and what draws the lots are derived from it, so that telling the one for an audit
@@ -39,9 +41,10 @@ from commonwatt.clinic.domain.registry.old_words import (
     OLD_SECRET_FILE,
     new_input_in_todays_words_with_notice,
 )
-from commonwatt.clinic.engines.gateway.agents import Pathway
+from commonwatt.clinic.engines.gateway.agents import STATEMENT_MINUTES, Pathway
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
+from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
 from commonwatt.core.files import save_bytes
@@ -50,10 +53,14 @@ from commonwatt.core.notices import give_notice
 from commonwatt.ledger import Key, Ledger, Signer
 from commonwatt.ledger.roles import check_known_role
 
-_FIELDS: Final = frozenset({"institution", "sample_share", "models", "clinicians", "pathways"})
+_FIELDS: Final = frozenset(
+    {"institution", "sample_share", "guides", "models", "clinicians", "pathways"}
+)
 SECRET_FILE: Final = "institution.secret"  # noqa: S105  a name, no secret
 """What the secret is called where nobody names it."""
 _PATHWAY: Final[frozenset[str]] = frozenset({"deployments", "needs_human", "roles", "most_calls"})
+_STATEMENT_MINUTES: Final = "statement_minutes"
+_LONGEST_STATEMENT_MINUTES: Final = 24 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class ClinicInstitution:
     models: Mapping[str, LoadedModel]
     clinicians: Mapping[str, Clinician]
     pathways: Mapping[str, Pathway]
+    guides: GuideLibrary
 
     def clinician_signer(self, name: str, token: str) -> Signer | None:
         """Return the key of a clinician whose client sent the right token."""
@@ -141,27 +149,10 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
     Raises:
         InputError: It cannot be read, or a value is at fault; its place is named.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
-    file = new_input_in_todays_words_with_notice(document, str(path))
-    unknown = sorted(set(file) - _FIELDS)
-    # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
-    # silence.
-    if unknown:
-        raise InputError(
-            f"{path}, {unknown[0]}", wanted=_allowed_clinic_institution_fields_message(_FIELDS)
-        )
+    file = _read_clinic_institution_file(path)
     share = file.get("sample_share", 0.0)
     _check_institution_file_field(
         isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE
-    )
-    _check_institution_file_field(
-        isinstance(file.get("institution"), str),
-        path,
-        "institution",
-        Message("the name of an institution"),
     )
     folder = path.parent
     return ClinicInstitution(
@@ -179,7 +170,45 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
             name: _parse_agent_pathway(name, entry, f"{path}, pathways.{name}")
             for name, entry in _clinic_institution_file_tables(file, "pathways", path).items()
         },
+        guides=_load_institution_guides(file, path),
     )
+
+
+def load_institution_name_and_guides(path: Path) -> tuple[str, GuideLibrary]:
+    """Return the name in an institution file and the guides in force there, and load no model.
+
+    Raises:
+        InputError: It cannot be read, or one of the two is at fault.
+    """
+    file = _read_clinic_institution_file(path)
+    return file["institution"], _load_institution_guides(file, path)
+
+
+def _read_clinic_institution_file(path: Path) -> Mapping[str, Any]:
+    """Return the tables of an institution file, all of whose keys are known.
+
+    Raises:
+        InputError: It is no TOML, a key is unknown, or it names no institution.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
+    file = new_input_in_todays_words_with_notice(document, str(path))
+    unknown = sorted(set(file) - _FIELDS)
+    # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
+    # silence.
+    if unknown:
+        raise InputError(
+            f"{path}, {unknown[0]}", wanted=_allowed_clinic_institution_fields_message(_FIELDS)
+        )
+    _check_institution_file_field(
+        isinstance(file.get("institution"), str),
+        path,
+        "institution",
+        Message("the name of an institution"),
+    )
+    return file
 
 
 _SHARE: Final = Message("a share between 0 and 1")
@@ -261,6 +290,16 @@ def _clinic_institution_file_tables(
     return tables
 
 
+def _load_institution_guides(file: Mapping[str, Any], path: Path) -> GuideLibrary:
+    named: Any = file.get("guides", [])
+    listed: Any = [named] if isinstance(named, str) else named
+    _check_institution_file_field(
+        _is_pathway_name_list(listed), path, "guides", Message("a list of folders")
+    )
+    # Relative to the file, like everything that it names.
+    return load_guide_library([path.parent / folder for folder in listed])
+
+
 def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
     match dict(entry):
         case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
@@ -271,15 +310,26 @@ def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: 
 
 def _parse_agent_pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
     names = ("deployments", "needs_human", "roles")
-    if sorted(entry) != sorted(_PATHWAY) or not all(
+    minutes = entry.get(_STATEMENT_MINUTES, STATEMENT_MINUTES)
+    if set(entry) - {_STATEMENT_MINUTES} != _PATHWAY or not all(
         _is_pathway_name_list(entry[field]) for field in names
     ):
         raise InputError(where, wanted=_allowed_clinic_institution_fields_message(_PATHWAY))
+    unlisted = sorted(set(entry["needs_human"]) - set(entry["deployments"]))
+    # A misspelt name would let the real one go without its human step, in silence.
+    if unlisted:
+        gaps = {"values": ", ".join(sorted(entry["deployments"]))}
+        wanted = Message("one of {values}", gaps)
+        raise InputError(f"{where}.needs_human", found=repr(unlisted[0]), wanted=wanted)
     # `isinstance` would take `true` for one call.
     if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
         raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
+    if type(minutes) is not int or not 0 < minutes <= _LONGEST_STATEMENT_MINUTES:
+        gaps = {"count": str(_LONGEST_STATEMENT_MINUTES)}
+        wanted = Message("a whole number from 1 to {count}", gaps)
+        raise InputError(f"{where}.{_STATEMENT_MINUTES}", wanted=wanted)
     listed: dict[str, frozenset[str]] = {field: frozenset(entry[field]) for field in names}
-    return Pathway(name=name, most_calls=entry["most_calls"], **listed)
+    return Pathway(name=name, most_calls=entry["most_calls"], statement_minutes=minutes, **listed)
 
 
 def _is_pathway_name_list(value: Any) -> bool:

@@ -1,33 +1,34 @@
-"""A Model Context Protocol server over lines of JSON: agents see only what their pathway lists.
+"""A Model Context Protocol server: an agent sees only what its pathway lists.
 
-The three methods that an agent needs (initialize, tools/list, tools/call),
-spoken in JSON-RPC 2.0 on stdin and stdout. Each call goes through `PathwayRunner`.
+The protocol itself (handshake, versions, ping, errors) is the official library's; here
+stand the tools, one for each deployment that the pathway lists, and each call goes
+through `PathwayRunner`.
 
-Source: Model Context Protocol, specification 2025-06-18.
+Source: Model Context Protocol, specifications 2024-11-05 to 2026-07-28, as the library
+`mcp` speaks them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from commonwatt.clinic.engines.gateway.agents import PathwayRunner, StepDecision
+import mcp.types as types
+from mcp.server.lowlevel.server import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+
+import commonwatt
+from commonwatt.clinic.domain.guides import DepartmentGuide, GuideFactKind
+from commonwatt.clinic.engines.gateway.agents import PathwayRunner, parse_step_decision
 from commonwatt.clinic.engines.gateway.gate import GateVerdict
 
-PROTOCOL: Final = "2025-06-18"
-_PARSE, _REQUEST, _METHOD = -32700, -32600, -32601
-
-_SCHEMA: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "properties": {
-        "encounter": {"type": "string"},
-        "facts": {"type": "object", "additionalProperties": {"type": "string"}},
-        "statement": {"type": "object"},
-    },
-    "required": ["encounter", "facts"],
-}
+SERVER_NAME: Final = "commonwatt-clinic"
+NOT_LISTED: Final = "agent.tool-not-listed"
 
 
 class McpServer:
@@ -35,86 +36,102 @@ class McpServer:
 
     def __init__(self, runner: PathwayRunner, clock: Callable[[], datetime]) -> None:
         self._runner, self._clock, self._step = runner, clock, runner.steps
+        # One thread: the steps of a plan have an order, and a ping is answered while a model
+        # takes its time. A call that was begun goes to its end even if the agent takes it back,
+        # because it is on record.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agent")
 
-    def serve_agent_requests(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield an answer for each request; notifications get none."""
-        for line in lines:
-            answer = self.agent_request_response(line)
-            if answer is not None:
-                yield json.dumps(answer, ensure_ascii=False)
+    def mcp_protocol_server(self) -> Server[Any]:
+        """Return the library's server with the pathway's tools."""
+        return Server(
+            SERVER_NAME,
+            version=commonwatt.__version__,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+        )
 
-    def agent_request_response(self, line: str) -> dict[str, Any] | None:
-        """Return the answer to one line."""
-        try:
-            message: Any = json.loads(line)
-        except ValueError:
-            return _mcp_error_response(None, _PARSE, "not JSON")
-        if not isinstance(message, dict) or not isinstance(message.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
-            return _mcp_error_response(None, _REQUEST, "not a request")
-        request = cast("dict[str, Any]", message)
-        # JSON-RPC: a message without an id is a notification, to which an answer is an error.
-        if "id" not in request:
-            return None
-        method = {
-            "initialize": self._initialize_response,
-            "tools/list": self._pathway_tools_response,
-            "tools/call": self._model_advice_response,
-        }.get(request["method"])
-        if method is None:
-            return _mcp_error_response(request["id"], _METHOD, "no such method")
-        parameters: Any = request.get("params")
-        params = cast("dict[str, Any]", parameters) if isinstance(parameters, dict) else {}
-        return {"jsonrpc": "2.0", "id": request["id"], "result": method(params)}
+    async def serve_standard_streams(self) -> None:
+        """Serve until the agent closes its end."""
+        server = self.mcp_protocol_server()
+        async with stdio_server() as (read_stream, write_stream):
+            await server.run(read_stream, write_stream, server.create_initialization_options())
 
-    def _initialize_response(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        server = {"name": "commonwatt-clinic", "version": "1"}
-        return {"protocolVersion": PROTOCOL, "capabilities": {"tools": {}}, "serverInfo": server}
+    async def _list_tools(self, _context: Any, _params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=self._pathway_tools())
 
-    def _pathway_tools_response(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        pathway = self._runner.pathway
-        tools = [
-            {
-                "name": name,
-                "description": "needs a signed human step" if name in pathway.needs_human else "",
-                "inputSchema": _SCHEMA,
-            }
-            for name in sorted(pathway.deployments)
-        ]
-        return {"tools": tools}
+    def _pathway_tools(self) -> list[types.Tool]:
+        pathway, writer = self._runner.pathway, self._runner.gate.writer
+        tools: list[types.Tool] = []
+        for name in sorted(pathway.deployments):
+            record = writer.registry.records.get(name)
+            guide = writer.guides.guides.get(str(record.body.get("guide", ""))) if record else None
+            needs_human = name in pathway.needs_human
+            tools.append(
+                types.Tool(
+                    name=name,
+                    description="needs a signed human step" if needs_human else "",
+                    input_schema=_tool_input_schema(guide, needs_human),
+                )
+            )
+        return tools
 
-    def _model_advice_response(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        supplied: Any = params.get("arguments")
-        arguments = dict(cast("dict[str, Any]", supplied)) if isinstance(supplied, dict) else {}
-        statement = _parse_signed_human_step_decision(arguments.pop("statement", None))
-        step = {"deployment": params.get("name")} | arguments
+    async def _call_tool(
+        self, _context: Any, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        verdict = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._tool_call_verdict, params.name, dict(params.arguments or {})
+        )
+        if verdict.rule == NOT_LISTED:
+            # By the standard an unknown tool is an error of the protocol and no result.
+            raise MCPError(
+                types.INVALID_PARAMS, f"Unknown tool: {params.name[:80]}", {"rule": verdict.rule}
+            )
+        return _mcp_verdict_result(verdict)
+
+    def _tool_call_verdict(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
+        statement = parse_step_decision(arguments.pop("statement", None))
+        step = {"deployment": name} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
         number, self._step = self._step, self._step + 1
-        return _mcp_verdict_content(
-            self._runner.call_pathway_step(number, step, statement, at=self._clock())
-        )
+        return self._runner.call_pathway_step(number, step, statement, at=self._clock())
 
 
-def _parse_signed_human_step_decision(supplied_step: Any) -> StepDecision | None:
-    """Return the statement in a request; one that is not of the form is as good as none."""
-    try:
-        return StepDecision(
-            plan_id=str(supplied_step["plan_id"]),
-            step=int(supplied_step["step"]),
-            answer=str(supplied_step["answer"]),
-            public_key=bytes.fromhex(supplied_step["public_key"]),
-            signature=bytes.fromhex(supplied_step["signature"]),
-        )
-    except (TypeError, KeyError, ValueError):
-        return None
+def _tool_input_schema(guide: DepartmentGuide | None, needs_human: bool) -> dict[str, Any]:
+    """Return what an agent sends, with the facts that the guide declares."""
+    facts: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+    if guide is not None:
+        properties = {
+            fact.name: {"type": "string", "description": f"{fact.meaning['en']}: {fact.wanted()}"}
+            | ({} if fact.kind is GuideFactKind.NUMBER else {"enum": list(fact.words)})
+            for fact in guide.facts.values()
+        }
+        facts = {"type": "object", "properties": properties, "additionalProperties": False}
+    statement = {
+        "type": "object",
+        "description": "A person's signed answer to this call, from `clinic gate sign`.",
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "encounter": {"type": "string"},
+            "facts": facts,
+            **({"statement": statement} if needs_human else {}),
+        },
+        "required": ["encounter", "facts", *(["statement"] if needs_human else [])],
+        "additionalProperties": False,
+    }
 
 
-def _mcp_verdict_content(verdict: GateVerdict) -> dict[str, Any]:
-    content = {"rule": verdict.rule, "score": verdict.score, "advice": verdict.advice}
-    content |= {"detail": verdict.detail, "sign_off": verdict.sign_off}
+def _mcp_verdict_result(verdict: GateVerdict) -> types.CallToolResult:
+    content: Mapping[str, Any] = {
+        "rule": verdict.rule, "score": verdict.score, "threshold": verdict.threshold,
+        "finding": verdict.finding, "advice": verdict.advice, "detail": verdict.detail,
+        "words": dict(verdict.words), "sign_off": verdict.sign_off,
+    }  # fmt: skip
     text = json.dumps(content, ensure_ascii=False)
-    return {"content": [{"type": "text", "text": text}], "isError": not verdict.allows_advice}
-
-
-def _mcp_error_response(name: Any, code: int, message: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": name, "error": {"code": code, "message": message}}
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)],
+        structured_content=content,
+        is_error=not verdict.allows_advice,
+    )

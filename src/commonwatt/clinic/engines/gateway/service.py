@@ -1,4 +1,4 @@
-"""A CDS Hooks service: discovery, advice, feedback.
+"""A CDS Hooks service: discovery, advice, feedback, and that a patient was told.
 
 Source: HL7 CDS Hooks 2.0. What the standard has no place for (facts of the
 encounter, the doctor's own estimate, the rule of a refusal) travels in its
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -24,7 +25,6 @@ from commonwatt.clinic.engines.gateway.gate import (
     SettledAdvice,
 )
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
-from commonwatt.clinic.engines.gateway.guides import load_department_guide
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.ledger import Signer
@@ -62,6 +62,9 @@ class CdsHooksService:
         application.add_api_route("/cds-services", self.discover, methods=["GET"])
         application.add_api_route("/cds-services/{name}", self.advise, methods=["POST"])
         application.add_api_route("/cds-services/{name}/feedback", self.feedback, methods=["POST"])
+        application.add_api_route(
+            "/cds-services/{name}/disclosure", self.disclose, methods=["POST"], status_code=201
+        )
         return application
 
     async def discover(self) -> JSONResponse:
@@ -70,13 +73,22 @@ class CdsHooksService:
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
         live = self.gate.writer.registry.live_deployments(self.gate.institution, self.clock())
-        may_advise = [
-            each.deployment for each in live if not self.gate.deployment_refusal(each.deployment)
-        ]
-        return JSONResponse({"services": [self._cds_service_entry(name) for name in may_advise]})
+        refusals = {each.deployment: self.gate.deployment_refusal(each.deployment) for each in live}
+        services = [self._cds_service_entry(name) for name, no in refusals.items() if no is None]
+        answer: dict[str, Any] = {"services": services}
+        unavailable = [_unavailable_service_entry(no) for no in refusals.values() if no]
+        faults = self.gate.writer.guides.faults
+        # What is out of use is said, with its rule: a service that is only missing looks as if it
+        # had never been there.
+        if unavailable or faults:
+            guides = [{"guide": name, "fault": str(fault)} for name, fault in faults.items()]
+            extension = {"unavailable": unavailable, "guides": guides}
+            answer["extension"] = {EXTENSION: extension}
+        return JSONResponse(answer)
 
     def _cds_service_entry(self, deployment: str) -> dict[str, Any]:
-        guide = load_department_guide(self.gate.writer.registry.records[deployment].body["guide"])
+        writer = self.gate.writer
+        guide = writer.guides.guides[writer.registry.records[deployment].body["guide"]]
         return {
             "hook": "patient-view",
             "id": deployment.removeprefix("deployment/"),
@@ -113,11 +125,9 @@ class CdsHooksService:
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
         extension = _cds_extension(await _cds_request_body(request))
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        signer = self.signer_of(str(extension.get("clinician", "")), token)
-        # One answer for an unknown clinician and for a false token, or names could be tried.
+        signer = self._bearer_signer(request, extension)
         if signer is None:
-            return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
+            return _unsigned_response()
         # Feedback comes after the card by its nature, whatever a client claims.
         body: dict[str, Any] = {"advice": str(extension.get("advice", "")), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
@@ -131,6 +141,33 @@ class CdsHooksService:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
+    async def disclose(self, name: str, request: Request) -> JSONResponse:
+        """Record that the patient of an encounter was told, under the clinician's own key."""
+        body = await _cds_request_body(request)
+        encounter = _cds_text_at(body, "context", "encounterId")
+        extension = _cds_extension(body)
+        signer = self._bearer_signer(request, extension)
+        if signer is None:
+            return _unsigned_response()
+        if not encounter:
+            return _advice_gateway_bad_request_response("context.encounterId")
+        language = str(extension.get("language", ""))
+        try:
+            receipt = await self._group.run_between_advice_groups(
+                lambda: self.gate.record_disclosure(
+                    f"deployment/{name}", encounter, language, by=signer, at=self.clock()
+                )
+            )
+        except CommonwattError as error:
+            return JSONResponse(error.as_dict(), status_code=422)
+        return JSONResponse({"extension": {EXTENSION: asdict(receipt)}}, status_code=201)
+
+    def _bearer_signer(self, request: Request, extension: Mapping[str, Any]) -> Signer | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return self.signer_of(str(extension.get("clinician", "")), token)
+
     def _record_clinician_decision(
         self, name: str, body: Mapping[str, Any], signer: Signer
     ) -> None:
@@ -138,6 +175,16 @@ class CdsHooksService:
         with writer.transaction() as tx:
             decided = f"{name}-{writer.registry.entries_applied}"
             writer.write_registry_record(tx, "decision", decided, body, by=signer, at=self.clock())
+
+
+def _unsigned_response() -> JSONResponse:
+    # One answer for an unknown clinician and for a false token, or names could be tried.
+    return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
+
+
+def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
+    name = refusal.deployment.removeprefix("deployment/")
+    return {"id": name, "rule": refusal.rule, "detail": refusal.detail}
 
 
 def _parse_cds_advice_request(
@@ -149,11 +196,19 @@ def _parse_cds_advice_request(
         deployment=f"deployment/{name}",
         encounter_id=encounter,
         facts={
-            str(key): str(value)
+            str(key): _cds_fact_text(value)
             for key, value in _cds_object_or_empty(extension.get("facts")).items()
         },
         own_estimate=float(cast("float", estimate)) if number else None,
     )
+
+
+def _cds_fact_text(value: Any) -> str:
+    """Return a fact of JSON as a guide spells it; a list or an object is none and is refused."""
+    # `str(True)` is "True", which no guide has.
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
@@ -163,6 +218,7 @@ def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]
         return {"cards": [], "extension": {EXTENSION: refused}}
     if verdict.score is None:
         return {"cards": [], "extension": {EXTENSION: extension}}
+    extension |= {"finding": verdict.finding, "threshold": verdict.threshold}
     words = verdict.words.get(language) or verdict.words["en"]
     # CDS Hooks allows a summary of 140 characters at most. Never "warning" or "critical": a score
     # is not an alarm.

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.guides import product_indications
 from commonwatt.clinic.domain.registry.evidence import evidence_form_fault
 from commonwatt.clinic.domain.registry.lifecycle import (
     DEPLOYMENT_LIFECYCLE,
@@ -34,6 +35,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
 from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
+from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
 from commonwatt.core.messages import Message
@@ -60,10 +62,15 @@ class AlarmResponse:
 
 
 class RegistryWriter:
-    """Writes the clinic's entries to one ledger."""
+    """Writes the clinic's entries to one ledger.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    Args:
+        ledger: Of the registry.
+        guides: Those under which something may be used; the shipped ones by default.
+    """
+
+    def __init__(self, ledger: Ledger, guides: GuideLibrary | None = None) -> None:
+        self.ledger, self.guides = ledger, guides or shipped_guide_library()
         self.registry = Registry()
         self.refresh_registry()
 
@@ -109,6 +116,8 @@ class RegistryWriter:
             IdentifierError: No record, or no institution, may be called so.
             InputError: It names its institution twice, in the old word and the new one.
             StatusMoveError: It is not of the form, names what is not on record, or may not be.
+            RulesError: It names a guide that there is none of, or indications that cannot be read
+                under it.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
         check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
@@ -122,6 +131,7 @@ class RegistryWriter:
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_record_references(kind, body)
+        body = self._bound_to_guide(kind, body, subject)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
         record = RegistryRecord(
             name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
@@ -300,6 +310,23 @@ class RegistryWriter:
         for field in FIELDS[kind]:
             if field.kind == "ref" and field.name in body:
                 self.registry.registered_record(body[field.name], field.codes[0])
+
+    def _bound_to_guide(
+        self, kind: str, body: Mapping[str, Any], subject: str
+    ) -> Mapping[str, Any]:
+        """Return a record with the digest of the guide that it names, which must be there."""
+        if kind not in ("intended-use", "deployment"):
+            return body
+        guide = self.guides.guide(body["guide"], f"{subject}, guide")
+        if kind == "intended-use":
+            product_indications(body["indications"], guide, f"{subject}, indications")
+            return body
+        # Computed here and never typed: what the committee approves is this content of the guide,
+        # and another one under the same name is another guide.
+        if body.get("guide_sha256", guide.sha256) != guide.sha256:
+            wanted = Message("the digest of the guide, or none")
+            raise StatusMoveError(f"{subject}, guide_sha256", wanted=wanted)
+        return {**body, "guide_sha256": guide.sha256}
 
     def _check_record_fits_registry(self, record: RegistryRecord) -> None:
         """Refuse what makes no sense beside what is on record."""

@@ -1,0 +1,30 @@
+"""Scenario guides: which facts of an encounter a department asks for, and where a model may advise.
+
+A guide declares its facts with their kind (a number with unit and range, a word of a closed
+list, a flag; never free text), and bounds the use of a model by predicates over them. A product's
+own indications, on record with its intended use, are read under the same declarations.
+"""
+
+from commonwatt.clinic.domain.guides.facts import GuideFact, GuideFactKind, parse_guide_fact
+from commonwatt.clinic.domain.guides.guide import (
+    Contraindication,
+    DepartmentGuide,
+    parse_department_guide,
+)
+from commonwatt.clinic.domain.guides.judge import (
+    EncounterJudgement,
+    judge_encounter_facts,
+    product_indications,
+)
+
+__all__ = [
+    "Contraindication",
+    "DepartmentGuide",
+    "EncounterJudgement",
+    "GuideFact",
+    "GuideFactKind",
+    "judge_encounter_facts",
+    "parse_department_guide",
+    "parse_guide_fact",
+    "product_indications",
+]
