@@ -59,7 +59,7 @@ def a_ledger():
     with ledger.transaction() as tx:
         lee = Person(name="B. Lee", role="gateway", organisation="HA", device="card-2")
         actor = ledger.enrol(tx, lee, other.public_key, by=KEY, at=AT)
-        draft = EntryDraft(kind="clinic.product", subject="product/chest", body={"name": "字"})
+        draft = EntryDraft(kind="demo.product", subject="product/chest", body={"name": "字"})
         ledger.append(tx, [draft], by=KEY, at=AT)
         ledger.revoke(tx, actor.actor_id, reason="left", by=KEY, at=AT)
     return ledger
