@@ -196,7 +196,9 @@ def test_what_is_noted_stands_under_the_signature_of_the_answer():
     gate = _gate()
 
     def note(verdict):
-        return [EntryDraft(kind="demo.note", subject="institution/qmh", body={"rule": verdict.rule})]
+        return [
+            EntryDraft(kind="demo.note", subject="institution/qmh", body={"rule": verdict.rule})
+        ]
 
     question = AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
     for facts, rule in ((GOOD, ALLOWED), ({}, "gate.missing-fact")):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from commonwatt.ledger.roles import LedgerRole
 
@@ -122,11 +122,14 @@ def parse_permissions(body: Mapping[str, Any]) -> WritePermissions:
     Raises:
         ValueError: It is none.
     """
-    roles, committee = body["roles"], body["committee"]
-    lists = [committee, *roles.values()]
-    if not all(isinstance(names, list) and all(isinstance(n, str) for n in names)
-               for names in lists):  # fmt: skip
-        raise ValueError
+    roles: dict[str, Any] = body["roles"]
     return WritePermissions(
-        {key: frozenset(names) for key, names in roles.items()}, frozenset(committee)
+        {key: _role_names(names) for key, names in roles.items()}, _role_names(body["committee"])
     )
+
+
+def _role_names(names: Any) -> frozenset[str]:
+    # A bare text would be read as the set of its letters.
+    if not isinstance(names, list):
+        raise ValueError
+    return frozenset(map(str, cast("list[Any]", names)))

@@ -77,7 +77,9 @@ def _rows_of_kind(connection: sa.Connection, head: VerifiedHead, kind: str) -> I
         if folds != wanted:
             raise TamperedError(
                 "ledger_entries",
-                found=Message("other entries of the kind {kind} than were verified", {"kind": kind}),
+                found=Message(
+                    "other entries of the kind {kind} than were verified", {"kind": kind}
+                ),
                 remedy=_RESTORE,
             )
 

@@ -60,9 +60,7 @@ class ChainState:
 
     def copy(self) -> ChainState:
         """Return a state that may change without this one."""
-        return ChainState(
-            dict(self.actors), self.permissions, dict(self.consents), self.witnesses
-        )
+        return ChainState(dict(self.actors), self.permissions, dict(self.consents), self.witnesses)
 
     def write_fault(
         self, actor_id: str, kind: str, body: Mapping[str, Any], digest: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -515,9 +516,7 @@ def _check_own_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) 
     if draft.kind == actors.REVOKE:
         known = state.actors.get(subject_id)
         if known is None:
-            raise ActorError(
-                f"actor {subject_id}", found=Message("nobody enrolled under this key")
-            )
+            raise ActorError(f"actor {subject_id}", found=Message("nobody enrolled under this key"))
         actors.check_actor_active(known)
 
 

@@ -218,9 +218,7 @@ def _seen_in(connection: sa.Connection, transaction: Any) -> _SeenInTransaction 
     return None
 
 
-def _base_head(
-    connection: sa.Connection, memory: LedgerMemory, stored: ChainHead
-) -> VerifiedHead:
+def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHead) -> VerifiedHead:
     """Return the newest head known before that the chain must continue."""
     if not memory.heads and (kept := _kept_head(connection, memory, stored)) is not None:
         memory.remember(kept)
@@ -370,7 +368,9 @@ def _check_witnesses_now_and_then(
 ) -> None:
     """Ask the witnesses when a ledger is opened, and every half minute while it is open."""
     now_s = time.monotonic()
-    if not head.size or (memory.witnesses_at_s and now_s - memory.witnesses_at_s < _WITNESS_PERIOD_S):
+    if not head.size or (
+        memory.witnesses_at_s and now_s - memory.witnesses_at_s < _WITNESS_PERIOD_S
+    ):
         return
     # An older snapshot than what this process wrote meanwhile is behind its own notes.
     if memory.heads and memory.heads[-1].size > head.size:

@@ -211,7 +211,7 @@ class ChainWalk:
                 Message("an entry that is not of the form, or contradicts the chain")
             ) from None
         if fault:
-            gaps = {"kind": entry.kind, "fault": fault.found}
+            gaps: dict[str, str | Message] = {"kind": entry.kind, "fault": fault.found}
             raise self.tampered_error(Message("{kind}, written by {fault}", gaps))
         if own:
             self._allowed.clear()
@@ -220,8 +220,8 @@ class ChainWalk:
 
     def _has_states(self, kind: str) -> bool:
         """Return whether who may write a kind hangs on the state that its body moves to."""
-        roles = self.state.permissions.roles if self.state.permissions else {}
-        return any(key.startswith(f"{kind}>") for key in roles)
+        table = self.state.permissions
+        return table is not None and any(key.startswith(f"{kind}>") for key in table.roles)
 
     def _apply_own_entry(self, entry: LedgerEntry, digest: str) -> None:
         if entry.kind == CLOCK:
@@ -236,9 +236,7 @@ class ChainWalk:
     def check_batch_signature(self, batch: Mapping[str, Any]) -> None:
         """Raise unless the signature over the entries just taken holds."""
         actor = self.state.actors.get(batch["actor_id"])
-        message = entry_batch_message(
-            self.start.origin, batch["first"], batch["last"], self.link
-        )
+        message = entry_batch_message(self.start.origin, batch["first"], batch["last"], self.link)
         key = actor.public_key if actor else b""
         if not actor_signature_holds(key, bytes(batch["signature"]), message):
             raise self.tampered_error(Message("a signature that does not hold"))
