@@ -57,7 +57,10 @@ def check_not_ahead(connection: sa.Connection, at: datetime) -> None:
             found=at.isoformat(timespec="seconds"),
             wanted=Message(
                 "an instant at most {minutes} minutes after {now}",
-                {"minutes": MOST_AHEAD.seconds // 60, "now": now.isoformat(timespec="seconds")},
+                {
+                    "minutes": f"{MOST_AHEAD.seconds // 60}",
+                    "now": now.isoformat(timespec="seconds"),
+                },
             ),
             remedy=Message(
                 "Set this machine's clock. Where the last entry itself lies in the future, let the"

@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from commonwatt.ledger.state import ChainState
 from commonwatt.ledger.walk import KindFold, VerifiedHead
 from commonwatt.stores.engine import is_memory_database
 
-_SECRET: Final = "secret"
+_SEAL_KEY_FILE: Final = "secret"
 _HEAD: Final = "head.json"
 _LEDGER: Final = "ledger.txt"
 
@@ -78,6 +79,19 @@ class KeptState:
                 path.unlink(missing_ok=True)
             save_bytes(first_link.hex().encode(), self.folder / _LEDGER, synced=False)
 
+    def set_aside(self) -> Path | None:
+        """Lay what was remembered of this place beside it; return where, None if nothing was."""
+        place = self.folder.with_name(f"{self.folder.name}.aside-{secrets.token_hex(4)}")
+        try:
+            return self.folder.rename(place)
+        except FileNotFoundError:
+            return None
+
+    def put_back(self, place: Path) -> None:
+        """Take back what was laid aside."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        place.rename(self.folder)
+
     def save_head(self, head: VerifiedHead) -> None:
         """Keep a verified head; that it cannot be kept costs time and no safety."""
         body = json.dumps(_head_as_json(head), sort_keys=True)
@@ -99,7 +113,7 @@ class KeptState:
             return None
 
     def _secret(self) -> bytes:
-        path = self.folder.parent / _SECRET
+        path = self.folder.parent / _SEAL_KEY_FILE
         with suppress(OSError):
             return path.read_bytes()
         with suppress(FileExistsError):

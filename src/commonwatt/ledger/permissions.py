@@ -93,8 +93,10 @@ class WritePermissions:
         >>> table = WritePermissions({"a.": frozenset({"x"}), "a.b>c": frozenset({"y"})})
         >>> [*table.roles_that_may_write("a.b", {"to": "c"})]
         ['y']
-        >>> [*table.roles_that_may_write("a.b", {"to": "d"})], [*table.roles_that_may_write("b", {})]
-        (['x'], [])
+        >>> [*table.roles_that_may_write("a.b", {"to": "d"})]
+        ['x']
+        >>> [*table.roles_that_may_write("b", {})]
+        []
         """
         prefixes = [kind[: at + 1] for at, letter in enumerate(kind) if letter == "."]
         for key in (f"{kind}>{body.get('to')}", kind, *reversed(prefixes)):

@@ -661,9 +661,9 @@ def _check_chain_clock(head: ChainHead, instant: str) -> None:
             found=instant,
             wanted=Message("an instant not before {last}", {"last": head.at}),
             remedy=Message(
-                "Set this machine's clock, or wait until it has caught up. Where the last entry lies"
-                " in the future, let the registrar correct it: commonwatt ledger clock --by KEY.pem"
-                " --reason TEXT."
+                "Set this machine's clock, or wait until it has caught up. Where the last entry"
+                " lies in the future, let the registrar correct it: commonwatt ledger clock"
+                " --by KEY.pem --reason TEXT."
             ),
         )
 

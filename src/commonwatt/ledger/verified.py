@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -198,6 +200,24 @@ def begin_ledger_here(engine: sa.Engine, first_link: bytes) -> None:
         memory.heads.clear()
         if memory.kept is not None:
             memory.kept.begin(first_link)
+
+
+@contextmanager
+def loss_accepted(engine: sa.Engine) -> Generator[None]:
+    """Let a ledger be what it is now, however much more was known of it here.
+
+    What was remembered is laid aside and not removed: it is what shows which entries are gone.
+    It is taken back where the block fails.
+    """
+    memory = memory_of_engine(engine)
+    aside = memory.kept.set_aside() if memory.kept else None
+    memory.heads.clear()
+    try:
+        yield
+    except BaseException:
+        if memory.kept and aside:
+            memory.kept.put_back(aside)
+        raise
 
 
 def witness_reports(connection: sa.Connection) -> list[WitnessReport]:
@@ -400,6 +420,7 @@ __all__ = [
     "actors_do_not_follow_error",
     "begin_ledger_here",
     "edited_row_error",
+    "loss_accepted",
     "memory_of_engine",
     "push_checkpoint",
     "remember_committed",

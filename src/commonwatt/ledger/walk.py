@@ -211,7 +211,7 @@ class ChainWalk:
                 Message("an entry that is not of the form, or contradicts the chain")
             ) from None
         if fault:
-            gaps: dict[str, str | Message] = {"kind": entry.kind, "fault": fault.found}
+            gaps = {"kind": entry.kind, "fault": str(fault.found)}
             raise self.tampered_error(Message("{kind}, written by {fault}", gaps))
         if own:
             self._allowed.clear()
