@@ -149,7 +149,8 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
 
 
 def test_expiry_asks_for_closing_and_then_for_deletion(sandbox, monkeypatch):
-    monkeypatch.setattr(clock, "reference_instant", lambda _: datetime(2027, 1, 3, tzinfo=UTC))
+    for name in ("reference_instant", "reading_instant"):
+        monkeypatch.setattr(clock, name, lambda _: datetime(2027, 1, 3, tzinfo=UTC))
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
     assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
     duties = project_retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)

@@ -16,6 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from commonwatt.core.messages import Message
+from commonwatt.ledger.entries import ledger_instant_text
 from commonwatt.ledger.errors import ClockError
 from commonwatt.stores.engine import is_memory_database
 
@@ -42,6 +43,37 @@ def reference_instant(connection: sa.Connection) -> datetime:
     if is_memory_database(connection.engine.url):
         return utc_now()
     return _file_system_instant(Path(str(connection.engine.url.database)).parent)
+
+
+def reading_instant(connection: sa.Connection) -> datetime:
+    """Return the time for a reader, who may not write beside the database."""
+    if connection.dialect.name == "postgresql":
+        return reference_instant(connection)
+    return utc_now()
+
+
+def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
+    """Refuse a chain whose last entry lies in the future: nothing after it could be dated.
+
+    Args:
+        connection: Sees the chain.
+        at: Instant of its last entry.
+        index: Of that entry.
+
+    Raises:
+        ClockError: It lies more than five minutes ahead.
+    """
+    latest = reading_instant(connection) + MOST_AHEAD
+    if at > ledger_instant_text(latest):
+        raise ClockError(
+            f"entry {index:,}",
+            found=at,
+            wanted=Message("an instant that has come"),
+            remedy=Message(
+                "If this machine's clock is right, let the registrar correct the entry:"
+                " commonwatt ledger clock --by KEY.pem --reason TEXT."
+            ),
+        )
 
 
 def check_not_ahead(connection: sa.Connection, at: datetime) -> None:

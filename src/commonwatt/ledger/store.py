@@ -294,6 +294,8 @@ class Ledger:
             ActorError: `by` may not say so.
             ClockError: No entry lies in the future.
         """
+        lock_chain_head(tx)
+        verified_head(tx, future_may_be_corrected=True)
         at = instant_after_lock(at)
         draft = clock_draft(tx, ledger_instant_text(at), reason)
         return self.append_own(tx, [draft], by=by, at=at)[0]

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
+from commonwatt.ledger.clock import check_last_instant
 from commonwatt.ledger.entries import merkle_leaf_hash, parse_ledger_entry
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.head import ChainHead, read_chain_head
@@ -117,12 +118,20 @@ def memory_of_engine(engine: sa.Engine) -> LedgerMemory:
         return memory
 
 
-def verified_head(connection: sa.Connection) -> VerifiedHead:
+def verified_head(
+    connection: sa.Connection, *, future_may_be_corrected: bool = False
+) -> VerifiedHead:
     """Return the head of the chain as `connection` sees it, verified.
 
     Costs what was written since the last time, and once a transaction the enrolments.
 
+    Args:
+        connection: Sees the chain.
+        future_may_be_corrected: Whether the last entry may lie in the future, because the
+            caller is about to correct that.
+
     Raises:
+        ClockError: The last entry lies in the future.
         TamperedError: Something was changed, removed or put in another order; an older copy was
             restored; or the table of actors does not follow from the chain.
     """
@@ -139,6 +148,8 @@ def verified_head(connection: sa.Connection) -> VerifiedHead:
             return head
         base = _base_head(connection, memory, stored)
         head = _continued_head(connection, base, stored)
+        if head.size and not future_may_be_corrected:
+            check_last_instant(connection, head.at, head.size - 1)
         _check_actor_rows(connection, head)
         _check_own_entries(connection, head)
         _check_witnesses_now_and_then(connection, memory, head)

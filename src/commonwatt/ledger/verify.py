@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.clock import check_last_instant
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.head import ChainHead, read_chain_head
 from commonwatt.ledger.people import ledger_actor_row
@@ -74,6 +75,7 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
     Raises:
         TamperedError: Something was changed, removed, put in another order, or written by who
             may not.
+        ClockError: The last entry lies in the future.
     """
     with ledger.reading() as connection:
         head = read_chain_head(connection)
@@ -82,6 +84,8 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
         checkpoints = _checked_ledger_checkpoints(connection, pinned)
         _walk_with_checkpoints(connection, walk, checkpoints)
         _check_chain_head(head, walk)
+        if walk.tree.size:
+            check_last_instant(connection, walk.at, walk.tree.size - 1)
         _check_merkle_nodes(connection, walk.tree.done)
         _check_ledger_actors(connection, walk)
         _check_checkpoint_signers(checkpoints, walk)
