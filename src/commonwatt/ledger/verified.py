@@ -24,7 +24,7 @@ from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
 from commonwatt.ledger.clock import check_last_instant
 from commonwatt.ledger.entries import merkle_leaf_hash, parse_ledger_entry
 from commonwatt.ledger.errors import TamperedError
-from commonwatt.ledger.head import ChainHead, read_chain_head
+from commonwatt.ledger.head import ChainHead, lock_chain_head, read_chain_head
 from commonwatt.ledger.inclusion import check_rows_included, edited_row_error
 from commonwatt.ledger.kept import KeptState, kept_state_of
 from commonwatt.ledger.keys import Signer
@@ -46,7 +46,11 @@ from commonwatt.ledger.witness import (
     named_witness_places,
     witness_names_of_environment,
 )
-from commonwatt.stores.engine import database_read_transaction, is_memory_database
+from commonwatt.stores.engine import (
+    database_read_transaction,
+    is_memory_database,
+    is_read_transaction,
+)
 
 _SEEN: Final = "commonwatt_ledger_seen"
 _HEADS_REMEMBERED: Final = 64
@@ -138,7 +142,10 @@ def verified_head(
     memory = memory_of_engine(connection.engine)
     transaction = connection.get_transaction()
     with memory.lock:
-        stored = read_chain_head(connection)
+        # A writer's transaction sees what others commit between two of its queries, unless it
+        # holds the lock; it will want it anyway.
+        is_reader = is_read_transaction(connection)
+        stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
         seen = _seen_in(connection, transaction)
         if seen is not None:
             head = _continued_head(connection, seen.head, stored)
