@@ -1,6 +1,8 @@
 """Put the checkout on the path, so that tests share helpers as `tests.x`; size the proofs."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("any-machine", deadline=None)
     settings.load_profile("any-machine")
     PROOFS.full = config.getoption("--prove")
+    # What a user's programs remember of ledgers must not come from, or get into, a tester's home.
+    state = tempfile.TemporaryDirectory(prefix="commonwatt-state-")
+    config.add_cleanup(state.cleanup)
+    os.environ["XDG_STATE_HOME"] = state.name
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

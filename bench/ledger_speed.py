@@ -41,7 +41,7 @@ def fill(ledger: Ledger, count: int) -> float:
     for start in range(0, count, BATCH):
         drafts = [
             EntryDraft(
-                kind="clinic.advice",
+                kind="demo.advice",
                 subject=f"deployment/{i % 97}",
                 body={"score": i / count, "n": i},
             )

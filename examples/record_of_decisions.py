@@ -17,9 +17,9 @@ ledger.enrol_first_registrar(
 who = Person(name="B. Lee", role="output-checker", organisation="HA", device="card-2")
 with ledger.transaction() as transaction:
     ledger.enrol(transaction, who, checker.public_key, by=registrar, at=NOW)
-    release = EntryDraft(kind="sandbox.release", subject="output/7", body={"checks": 4})
+    vote = EntryDraft(kind="sandbox.vote", subject="output/7", body={"checks": 4})
     (entry, *_) = ledger.append(
-        transaction, [release], by=checker, at=NOW, roles=frozenset({"output-checker"})
+        transaction, [vote], by=checker, at=NOW, roles=frozenset({"output-checker"})
     )
 print(f"entry {entry.index} of {ledger.head().size}")
 print(f"it is in the record: {ledger.inclusion(entry.index).holds()}")

@@ -59,7 +59,7 @@ def a_ledger():
     with ledger.transaction() as tx:
         lee = Person(name="B. Lee", role="gateway", organisation="HA", device="card-2")
         actor = ledger.enrol(tx, lee, other.public_key, by=KEY, at=AT)
-        draft = EntryDraft(kind="clinic.product", subject="product/chest", body={"name": "字"})
+        draft = EntryDraft(kind="demo.product", subject="product/chest", body={"name": "字"})
         ledger.append(tx, [draft], by=KEY, at=AT)
         ledger.revoke(tx, actor.actor_id, reason="left", by=KEY, at=AT)
     return ledger
@@ -115,7 +115,7 @@ GOLDEN = {
     "rule set": (lambda: load_rule_book().digest, RULES),
     "ledger": (
         lambda: root_of(a_ledger()),
-        "6a0e6c7a6f599582a31f7977c5bc2d6a843f22529f09640d1f1167fa26f2bd2c",
+        "df6fde294fc96efd61f0d64b0c6b812e826a5a627c64e16a4ca9506a75970737",
     ),
     "seal": (
         lambda: a_seal().evidence_statement_sha256(),

@@ -245,7 +245,9 @@ def test_what_is_noted_stands_under_the_signature_of_the_answer():
     gate = _gate()
 
     def note(verdict):
-        return [EntryDraft(kind="note", subject="institution/qmh", body={"rule": verdict.rule})]
+        return [
+            EntryDraft(kind="demo.note", subject="institution/qmh", body={"rule": verdict.rule})
+        ]
 
     question = AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
     for facts, rule in ((GOOD, ALLOWED), ({}, "gate.missing-fact")):
@@ -253,7 +255,7 @@ def test_what_is_noted_stands_under_the_signature_of_the_answer():
         with gate.writer.transaction() as tx:
             verdict = gate.record_prepared_advice_on(tx, prepared, at=NOW, note=note)
         assert verdict.rule == rule
-        assert (_last(gate).kind, _last(gate).body) == ("note", {"rule": rule})
+        assert (_last(gate).kind, _last(gate).body) == ("demo.note", {"rule": rule})
 
 
 def test_only_what_is_live_here_and_has_a_model_may_be_asked():

@@ -286,7 +286,7 @@ def journals(tmp_path):
     late = OvertakenLedger.open(where)
 
     def clock():
-        return datetime(2026, 12, 1, tzinfo=UTC)
+        return datetime(2026, 11, 25, tzinfo=UTC)
 
     yield LedgerJournal(late, keys["care"], clock), LedgerJournal(ledger, keys["operator"], clock)
     late.engine.dispose()

@@ -43,7 +43,7 @@ def _ledger(where):
 
 
 def _append(ledger, count=1):
-    drafts = [EntryDraft(kind="note", subject=f"n/{i}", body={"n": i}) for i in range(count)]
+    drafts = [EntryDraft(kind="demo.note", subject=f"n/{i}", body={"n": i}) for i in range(count)]
     at = NOW + timedelta(seconds=ledger.head().size)
     with ledger.transaction() as tx:
         ledger.append(tx, drafts, by=KEY, at=at)

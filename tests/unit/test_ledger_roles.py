@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import commonwatt.ledger.actors as actors
+import commonwatt.ledger.people as people
 from commonwatt.core.errors import InputError
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
 from commonwatt.ledger.roles import LedgerRole, check_known_role
@@ -20,8 +20,8 @@ AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROOT, OTHER = Key.from_seed(bytes(32)), Key.from_seed(bytes([7]) * 32)
 
 
-def _person(role: str) -> Person:
-    return Person(name="A. Chan", role=role, organisation="HA", device="card-1")
+def _person(role: str, name: str = "A. Chan") -> Person:
+    return Person(name=name, role=role, organisation="HA", device="card-1")
 
 
 def _misspelt(role: str) -> st.SearchStrategy[str]:
@@ -58,7 +58,8 @@ def test_the_roles_of_the_tables_are_enrolled_and_all_others_refused():
         size, key = ledger.head().size, Key.generate()
         if role in set(LedgerRole):
             with ledger.transaction() as tx:
-                assert ledger.enrol(tx, _person(role), key.public_key, by=ROOT, at=AT)
+                person = _person(role, f"N. {examples.drawn}")
+                assert ledger.enrol(tx, person, key.public_key, by=ROOT, at=AT)
             assert ledger.head().size == size + 1
         else:
             with pytest.raises(InputError) as error, ledger.transaction() as tx:
@@ -79,7 +80,7 @@ def test_the_roles_of_the_tables_are_enrolled_and_all_others_refused():
 
 
 def test_a_chain_of_an_older_version_with_a_role_of_its_own_is_read_verified_and_signed(ledger):
-    with mock.patch.object(actors, "check_known_role"), ledger.transaction() as tx:
+    with mock.patch.object(people, "check_known_role"), ledger.transaction() as tx:
         ledger.enrol(tx, _person("clerk"), OTHER.public_key, by=ROOT, at=AT)
     with pytest.raises(InputError, match="'clerk'"):
         check_known_role("clerk", "role")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import commonwatt.ledger.clock as clock
 from commonwatt.ledger import actor_id_of
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.lifecycle import ProjectState
@@ -147,7 +148,9 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
     assert json.loads(text)["thresholds"]["night_jobs"] == 5
 
 
-def test_expiry_asks_for_closing_and_then_for_deletion(sandbox):
+def test_expiry_asks_for_closing_and_then_for_deletion(sandbox, monkeypatch):
+    for name in ("reference_instant", "reading_instant"):
+        monkeypatch.setattr(clock, name, lambda _: datetime(2027, 1, 3, tzinfo=UTC))
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
     assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
     duties = project_retention_duties(sandbox.ledger, folder, "harbour", late, keep_days=30)

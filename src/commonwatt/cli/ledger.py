@@ -10,6 +10,8 @@ import click
 
 from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.ledger_keys import add_ledger_key_commands
+from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -53,10 +55,11 @@ def ledger_init_command(
     """Make a ledger and enrol its first registrar."""
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
+    from commonwatt.ledger.clock import utc_now
 
     # The first must be a registrar: only a registrar can enrol the next.
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
-    actor = app.init_ledger(where, key_file, who, now=datetime.now(UTC))
+    actor = app.init_ledger(where, key_file, who, now=utc_now)
     return CommandResult(
         data=actor, text=lambda language: _enrolled_actor_terminal_text(actor, language)
     )
@@ -65,12 +68,13 @@ def ledger_init_command(
 @command(
     ledger,
     "enrol",
-    example="commonwatt ledger enrol --by me.pem --key lee.pem --name Lee --role clinician"
-    " --organisation HA",
+    example="commonwatt ledger enrol --by me.pem --public-key lee.pem.pub --name Lee"
+    " --role clinician --organisation HA",
 )
 @_where
 @option("--by", "by_file", type=_file, required=True, help="Key file of the registrar.")
-@option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
+@option("--public-key", "public_file", type=_file, help="File of the person's public key.")
+@option("--key", "key_file", type=_file, help="Key file; made if there is none.")
 @_name
 @option("--role", required=True, help="Role that permissions speak of.")
 @_organisation
@@ -78,7 +82,8 @@ def ledger_init_command(
 def ledger_enrol_command(
     where: str,
     by_file: Path,
-    key_file: Path,
+    public_file: Path | None,
+    key_file: Path | None,
     name: str,
     role: str,
     organisation: str,
@@ -87,9 +92,15 @@ def ledger_enrol_command(
     """Enrol a person in a role under a key."""
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
+    from commonwatt.ledger.clock import utc_now
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
-    actor = app.enrol_ledger_actor(where, by_file, key_file, who, now=datetime.now(UTC))
+    if public_file and not key_file:
+        actor = app.enrol_public_key_file(where, by_file, public_file, who, now=utc_now)
+    elif key_file and not public_file:
+        actor = app.enrol_ledger_actor(where, by_file, key_file, who, now=utc_now)
+    else:
+        raise UsageError("ledger enrol", wanted=Message("either --public-key or --key"))
     return CommandResult(
         data=actor, text=lambda language: _enrolled_actor_terminal_text(actor, language)
     )
@@ -331,6 +342,10 @@ def _command_result_of_checkpoint_note(note: Checkpoint) -> CommandResult:
 
 
 def _enrolled_actor_terminal_text(actor: dict[str, Any], language: str) -> str:
+    if actor.get("waits_for_second"):
+        return Message(
+            "Agreed, and not in force yet: another of the committee must run the same command."
+        ).translate(language)
     gaps = {key: actor[key] for key in ("name", "role", "organisation", "actor_id", "key_file")}
     sentence = Message(
         "{name} ({organisation}) is enrolled as {role}: {actor_id}, key in {key_file}", gaps
@@ -353,9 +368,16 @@ def _ledger_verification_terminal_text(verification: dict[str, Any], language: s
         "actors": measures.ACTORS,
         "checkpoints": measures.CHECKPOINTS,
     }
-    return figure_sentence(
+    whole = figure_sentence(
         sentence, language, {gap: (of, verification[gap]) for gap, of in counted.items()}
     )
+    if verification["roles_checked"]:
+        return whole
+    unsaid = Message(
+        "This ledger does not say who may write what, so no role was checked but a registrar's."
+        " A registrar puts the table in force: commonwatt ledger permissions --shipped --by KEY.pem"
+    )
+    return f"{whole}\n{unsaid.translate(language)}"
 
 
 def _ledger_entries_terminal_text(listing: dict[str, Any], language: str) -> str:
@@ -390,3 +412,7 @@ def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
     return "\n".join(
         [first, terminal_figures(figures, language), *(indented(step) for step in proof["path"])]
     )
+
+
+# After the commands above, because help lists commands in the order in which they are added.
+add_ledger_key_commands(ledger)

@@ -18,9 +18,9 @@ transaction, because both are written on the caller's connection.
 >>> with ledger.transaction() as tx:             # a sqlalchemy.Connection; commits or rolls back
 ...     actor = ledger.enrol(tx, who, checker.public_key, by=registrar, at=now)
 ...     # … the caller's own INSERTs and UPDATEs on `tx` …
-...     release = EntryDraft(kind="sandbox.release", subject="output/7", body={"checks": 4})
+...     vote = EntryDraft(kind="sandbox.vote", subject="output/7", body={"checks": 4})
 ...     may = frozenset({"output-checker"})
-...     entries = ledger.append(tx, [release], by=checker, at=now, roles=may)
+...     entries = ledger.append(tx, [vote], by=checker, at=now, roles=may)
 >>> entries[0].index, ledger.head().size
 (2, 3)
 >>> ledger.inclusion(2).holds(), ledger.consistency(1).holds()

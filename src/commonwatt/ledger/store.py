@@ -6,8 +6,8 @@ and the keys that it is given and touches nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ import commonwatt.ledger.tiles as tiles
 from commonwatt.core.faults import machine_fault
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
+from commonwatt.ledger.clock import Instant, check_not_ahead, instant_after_lock
 from commonwatt.ledger.entries import (
     EntryDraft,
     LedgerEntry,
@@ -31,10 +32,31 @@ from commonwatt.ledger.entries import (
     ledger_entry_line,
     ledger_instant_text,
     merkle_leaf_hash,
-    parse_ledger_entry,
 )
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
+from commonwatt.ledger.head import ChainHead, lock_chain_head, read_chain_head
 from commonwatt.ledger.keys import Signer, actor_id_of, actor_signature_holds, entry_batch_message
+from commonwatt.ledger.permissions import OWN_PREFIX, WritePermissions, shipped_permissions
+from commonwatt.ledger.reads import ledger_entries_on
+from commonwatt.ledger.state import (
+    CLOCK,
+    CONSENT,
+    PERMISSIONS,
+    WITNESS,
+    ChainState,
+    WriteFault,
+    entry_digest,
+)
+from commonwatt.ledger.verified import (
+    begin_ledger_here,
+    memory_of_engine,
+    push_checkpoint,
+    remember_committed,
+    verified_head,
+    verified_head_after_writing,
+    written_in_transaction,
+)
+from commonwatt.ledger.witness import check_witness_name
 from commonwatt.stores.engine import (
     database_error_of_fault,
     database_read_transaction,
@@ -45,20 +67,8 @@ from commonwatt.stores.errors import StoreError
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import LEDGER
 
-_RESERVED = frozenset({actors.ENROL, actors.REVOKE})
-_PAGE = 10_000
 _COLUMNS = tuple(schema.entries.columns.keys())
 _Row = tuple[int, str, str, str, str, str, bytes]  # in the order of the columns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainHead:
-    """The end of the chain: how many entries, the last link and the last instant."""
-
-    origin: str
-    size: int
-    link: bytes
-    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,18 +157,37 @@ class Ledger:
             engine.dispose()
             raise
 
-    def transaction(self) -> AbstractContextManager[sa.Connection]:
-        """Give a connection that writes a state change and its entry together or not at all."""
-        return database_write_transaction(self.engine)
+    @contextmanager
+    def transaction(self) -> Generator[sa.Connection]:
+        """Give a connection that writes a state change and its entry together or not at all.
+
+        When it is committed, a signed checkpoint goes to the witnesses.
+        """
+        with database_write_transaction(self.engine) as connection:
+            yield connection
+            written = written_in_transaction(connection)
+        if written:
+            remember_committed(self.engine, *written)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection for queries, which waits for no writer."""
         return database_read_transaction(self.engine)
 
     def enrol_first_registrar(
-        self, key: Signer, person: actors.Person, *, at: datetime
+        self,
+        key: Signer,
+        person: actors.Person,
+        *,
+        at: Instant,
+        permissions: WritePermissions | None = None,
     ) -> actors.Actor:
         """Enrol the first registrar, who signs their own enrolment, into an empty ledger.
+
+        Args:
+            key: By which they sign.
+            person: Who they are.
+            at: When.
+            permissions: Who may write what from now on; the shipped table by default.
 
         Raises:
             LedgerError: The ledger has entries already.
@@ -168,15 +197,17 @@ class Ledger:
         # The first entry is signed by the key that it enrols: trust in it comes from outside, from
         # whoever keeps that key's name.
         actors.check_actor_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
+        table = (permissions or shipped_permissions()).as_entry_body()
+        draft = actors.enrolment_draft(person, key.public_key, table)
         with self.transaction() as tx:
             head = lock_chain_head(tx)
             if head.size:
                 raise LedgerError(
                     "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
                 )
-            _append_signed_entries(
-                tx, head, [actors.enrolment_draft(person, key.public_key)], actor, key, at
-            )
+            begin_ledger_here(self.engine, b"")
+            [entry] = _append_signed_entries(tx, head, [draft], actor, key, at)
+            begin_ledger_here(self.engine, entry.link)
             return actors.find_ledger_actor(tx, actor.actor_id)
 
     def enrol(
@@ -186,40 +217,119 @@ class Ledger:
         public_key: bytes,
         *,
         by: Signer,
-        at: datetime,
+        at: Instant,
     ) -> actors.Actor:
         """Put on record that `person` signs with `public_key`.
 
         Raises:
-            ActorError: `by` is no registrar, or the key is enrolled already.
+            ActorError: `by` may not enrol, the key is enrolled already, or somebody of that name
+                is in force in that role.
             IdentifierError: Nobody may be called so.
             InputError: No rule knows the role.
         """
-        head = lock_chain_head(tx)
-        registrar = permitted_ledger_signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
-        actor_id = actor_id_of(public_key)
-        same_key = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
-        if tx.execute(same_key).first():
-            raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
-        _append_signed_entries(
-            tx, head, [actors.enrolment_draft(person, public_key)], registrar, by, at
-        )
-        return actors.find_ledger_actor(tx, actor_id)
+        _check_may_change_chain(tx, by, actors.ENROL)
+        draft = actors.enrolment_draft(person, public_key)
+        self.append_own(tx, [draft], by=by, at=at)
+        return actors.find_ledger_actor(tx, actor_id_of(public_key))
 
     def revoke(
-        self, tx: sa.Connection, actor_id: str, *, reason: str, by: Signer, at: datetime
+        self, tx: sa.Connection, actor_id: str, *, reason: str, by: Signer, at: Instant
     ) -> None:
         """Put on record that `actor_id` may sign no more.
 
         Raises:
-            ActorError: `by` is no registrar, or the actor is unknown or revoked already.
+            ActorError: `by` may not revoke, or the actor is unknown or revoked already.
+        """
+        self.append_own(tx, [actors.revocation_draft(actor_id, reason)], by=by, at=at)
+
+    def rotate(
+        self, tx: sa.Connection, actor_id: str, public_key: bytes, *, reason: str, by: Signer,
+        at: Instant,
+    ) -> actors.Actor:  # fmt: skip
+        """Revoke a key and enrol another for the same person in the same role, as one act.
+
+        Raises:
+            ActorError: `by` may not enrol, the actor is unknown or revoked, or the new key is
+                enrolled already.
+        """
+        person = actors.find_ledger_actor(tx, actor_id).person
+        drafts = [
+            actors.revocation_draft(actor_id, reason), actors.enrolment_draft(person, public_key)
+        ]  # fmt: skip
+        self.append_own(tx, drafts, by=by, at=at)
+        return actors.find_ledger_actor(tx, actor_id_of(public_key))
+
+    def set_permissions(
+        self, tx: sa.Connection, permissions: WritePermissions, *, by: Signer, at: Instant
+    ) -> LedgerEntry:
+        """Put on record who may write what from now on.
+
+        Raises:
+            ActorError: `by` may not say so.
+        """
+        return self.append_own(tx, [permissions_draft(permissions)], by=by, at=at)[0]
+
+    def set_witnesses(
+        self, tx: sa.Connection, names: Sequence[str], *, reason: str, by: Signer, at: Instant
+    ) -> LedgerEntry:
+        """Put on record at which folders and addresses checkpoints of this ledger lie.
+
+        Raises:
+            ActorError: `by` may not say so.
+            LedgerError: A name is neither a whole path nor a safe address.
+        """
+        for name in names:
+            check_witness_name(name)
+        return self.append_own(tx, [witnesses_draft(names, reason)], by=by, at=at)[0]
+
+    def correct_clock(
+        self, tx: sa.Connection, *, reason: str, by: Signer, at: Instant
+    ) -> LedgerEntry:
+        """Put on record that the last entries bear a time that lies in the future.
+
+        Entries after it are held to its own time again. It follows the last entry whose time
+        has come.
+
+        Raises:
+            ActorError: `by` may not say so.
+            ClockError: No entry lies in the future.
+        """
+        lock_chain_head(tx)
+        verified_head(tx, future_may_be_corrected=True)
+        at = instant_after_lock(at)
+        draft = clock_draft(tx, ledger_instant_text(at), reason)
+        return self.append_own(tx, [draft], by=by, at=at)[0]
+
+    def consent(
+        self, tx: sa.Connection, draft: EntryDraft, *, by: Signer, at: Instant
+    ) -> LedgerEntry:
+        """Put on record that `by`, of the committee, agrees that another of it writes `draft`.
+
+        Raises:
+            ActorError: `by` is not of the committee.
+        """
+        body = {"entry": draft_digest(draft), "kind": draft.kind, "subject": draft.subject}
+        agreed = EntryDraft(kind=CONSENT, subject=draft.subject, body=body)
+        return self.append_own(tx, [agreed], by=by, at=at)[0]
+
+    def append_own(
+        self, tx: sa.Connection, drafts: Sequence[EntryDraft], *, by: Signer, at: Instant
+    ) -> list[LedgerEntry]:
+        """Put entries about the chain itself on record: enrolments, permissions and the like.
+
+        Raises:
+            ActorError: `by` may not write one, or it contradicts who is enrolled.
         """
         head = lock_chain_head(tx)
-        registrar = permitted_ledger_signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
-        actors.check_actor_active(actors.find_ledger_actor(tx, actor_id))
-        _append_signed_entries(
-            tx, head, [actors.revocation_draft(actor_id, reason)], registrar, by, at
-        )
+        state = verified_head(tx).state.copy()
+        actor = permitted_ledger_signer(tx, by, None, drafts[0].kind)
+        for index, draft in enumerate(drafts, head.size):
+            _check_own_draft(state, actor, draft)
+            digest = draft_digest(draft)
+            state.apply_own_entry(
+                index, actor.actor_id, draft.kind, draft.subject, draft.body, digest
+            )
+        return _append_signed_entries(tx, head, drafts, actor, by, at)
 
     def append(
         self,
@@ -227,7 +337,7 @@ class Ledger:
         drafts: Sequence[EntryDraft],
         *,
         by: Signer,
-        at: datetime,
+        at: Instant,
         roles: frozenset[str] | None = None,
     ) -> list[LedgerEntry]:
         """Put `drafts` on record in order, under one signature, in the caller's transaction.
@@ -236,25 +346,37 @@ class Ledger:
             tx: A connection of this ledger's database, from `transaction()`.
             drafts: What happened; none is written if one is refused.
             by: Whoever answers for them.
-            at: When; not before the last entry.
-            roles: The roles that may do this, from the caller's table; `None` lets every role.
+            at: When, or a clock that is read when the lock is held; not before the last entry,
+                and not ahead of the time.
+            roles: The roles that may do this, from the caller's table; `None` leaves it to the
+                table in the chain, which is asked in any case.
 
         Raises:
             ActorError: The signer is unknown, revoked, in the wrong role, or signs falsely.
-            ClockError: `at` is before the last entry.
+            ClockError: `at` is before the last entry, or more than five minutes ahead.
             EntryError: A draft cannot be written.
         """
         # Otherwise any wing with a table of roles of its own could enrol a registrar.
-        reserved = next((draft for draft in drafts if draft.kind in _RESERVED), None)
+        reserved = next((draft for draft in drafts if draft.kind.startswith(OWN_PREFIX)), None)
         if reserved:
             raise EntryError(
-                reserved.kind, wanted=Message("enrolment and revocation through their own calls")
+                reserved.kind,
+                wanted=Message("entries about the ledger itself through their own calls"),
             )
         if not drafts:
             return []
         head = lock_chain_head(tx)
         actor = permitted_ledger_signer(tx, by, roles, drafts[0].kind)
+        state = verified_head(tx).state
+        for draft in drafts:
+            checked_entry_body(draft)
+            _raise_write_fault(state, actor, draft)
         return _append_signed_entries(tx, head, drafts, actor, by, at)
+
+    def permissions(self) -> WritePermissions | None:
+        """Return who may write what; None in a chain that does not say so yet."""
+        with self.reading() as connection:
+            return verified_head(connection).state.permissions
 
     def head(self) -> ChainHead:
         """Return the end of the chain."""
@@ -263,9 +385,9 @@ class Ledger:
 
     def actors(self) -> list[actors.Actor]:
         """Return everybody ever enrolled, in the order of enrolment."""
-        query = sa.select(schema.actors).order_by(schema.actors.c.enrolled_in)
         with self.reading() as connection:
-            return [actors.ledger_actor_of_row(row) for row in connection.execute(query).mappings()]
+            enrolled = verified_head(connection).state.actors.values()
+        return sorted(enrolled, key=lambda actor: actor.enrolled_in)
 
     def entries(
         self, first: int = 0, *, kind: str = "", subject: str = "", limit: int | None = None
@@ -318,39 +440,16 @@ class Ledger:
     def checkpoint(self, *, by: Signer) -> Checkpoint:
         """Return the size and root of now, signed and stored, for outsiders to pin."""
         with self.transaction() as tx:
-            head = lock_chain_head(tx)
+            lock_chain_head(tx)
+            head = verified_head(tx)
             permitted_ledger_signer(tx, by, None, "checkpoint")
-            root = merkle.merkle_range_root(tiles.StoredSubtreeHashes(tx), 0, head.size)
-            checkpoint = sign_ledger_checkpoint(head.origin, head.size, root, by)
+            checkpoint = sign_ledger_checkpoint(head.origin, head.size, head.merkle_root(), by)
             table = schema.checkpoints
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
                 row = {"size": checkpoint.size, "root": checkpoint.root, "note": checkpoint.note}
                 tx.execute(sa.insert(table), [row])
-            return checkpoint
-
-
-def ledger_entries_on(
-    connection: sa.Connection,
-    first: int = 0,
-    *,
-    kind: str = "",
-    subject: str = "",
-    limit: int | None = None,
-) -> Iterator[LedgerEntry]:
-    """Yield entries as one connection sees them; see `Ledger.entries`."""
-    query = sa.select(schema.entries.c.text, schema.entries.c.link)
-    query = query.where(schema.entries.c.position >= first, *_ledger_entry_filters(kind, subject))
-    query = query.order_by(schema.entries.c.position).limit(limit)
-    for text, link in connection.execute(query).yield_per(_PAGE):
-        yield parse_ledger_entry(text, bytes(link))
-
-
-def lock_chain_head(tx: sa.Connection) -> ChainHead:
-    """Return the end of the chain and keep other writers from moving it."""
-    # PostgreSQL's row lock; on SQLite the transaction has taken the one write lock already. Two
-    # writers must never compute their link from the same head.
-    row = tx.execute(sa.select(schema.head).with_for_update()).mappings().one()
-    return _chain_head_of_row(row)
+        push_checkpoint(checkpoint, memory_of_engine(self.engine).witness_places(head))
+        return checkpoint
 
 
 def permitted_ledger_signer(
@@ -363,16 +462,124 @@ def permitted_ledger_signer(
     return actor
 
 
+def permissions_draft(permissions: WritePermissions) -> EntryDraft:
+    """Return the entry by which a table of permissions comes into force."""
+    body = permissions.as_entry_body()
+    return EntryDraft(kind=PERMISSIONS, subject="ledger/permissions", body=body)
+
+
+def witnesses_draft(names: Sequence[str], reason: str) -> EntryDraft:
+    """Return the entry that names where checkpoints lie."""
+    body = {"witnesses": list(names), "reason": reason}
+    return EntryDraft(kind=WITNESS, subject="ledger/witnesses", body=body)
+
+
+def clock_draft(tx: sa.Connection, instant: str, reason: str) -> EntryDraft:
+    """Return the entry that goes on after the last entry whose time has come.
+
+    Raises:
+        ClockError: The time of every entry has come.
+    """
+    size, table = read_chain_head(tx).size, schema.entries
+    query = sa.select(sa.func.max(table.c.position)).where(table.c.at <= instant)
+    after = tx.execute(query).scalar()
+    if after is None or after == size - 1:
+        raise ClockError(
+            "ledger clock",
+            found=Message("no entry that lies in the future"),
+            wanted=Message("an entry whose time has not come"),
+        )
+    return EntryDraft(kind=CLOCK, subject="ledger/clock", body={"after": after, "reason": reason})
+
+
+def draft_digest(draft: EntryDraft) -> str:
+    """Return the digest of what an entry will say, whoever writes it and whenever."""
+    body = checked_entry_body(draft)
+    return entry_digest(f'"kind":"{draft.kind}","subject":"{draft.subject}","body":{body}}}')
+
+
+def _check_may_change_chain(tx: sa.Connection, by: Signer, step: str) -> None:
+    """Raise unless `by` is a registrar, or of the committee, where a second must have agreed."""
+    state = verified_head(tx).state
+    committee = state.permissions.committee if state.permissions else frozenset[str]()
+    actor = permitted_ledger_signer(tx, by, None, step)
+    if actor.person.role not in committee:
+        actors.check_actor_role(actor, frozenset({actors.REGISTRAR}), step)
+
+
+def _check_own_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
+    """Raise unless `actor` may write an entry about the chain that makes sense in it."""
+    _raise_write_fault(state, actor, draft)
+    subject_id = draft.subject.removeprefix("actor/")
+    if draft.kind == actors.ENROL:
+        if subject_id in state.actors:
+            raise ActorError(f"actor {subject_id}", found=Message("this key enrolled already"))
+        _check_name_is_free(state, draft)
+    if draft.kind == actors.REVOKE:
+        known = state.actors.get(subject_id)
+        if known is None:
+            raise ActorError(f"actor {subject_id}", found=Message("nobody enrolled under this key"))
+        actors.check_actor_active(known)
+
+
+def _check_name_is_free(state: ChainState, draft: EntryDraft) -> None:
+    """Raise if somebody of that name signs in that role already.
+
+    One person may have a role each under several keys; two in one role could not be told apart
+    where a page shows who approved.
+    """
+    name, role = str(draft.body["name"]), draft.body["role"]
+    for actor in state.actors.values():
+        same = actors.same_person_key(actor.person.name) == actors.same_person_key(name)
+        if same and actor.person.role == role and actor.revoked_in is None:
+            raise ActorError(
+                "name",
+                found=Message(
+                    "{name}, enrolled as {role} already in entry {index}",
+                    {"name": repr(name), "role": role, "index": f"{actor.enrolled_in:,}"},
+                ),
+                wanted=Message("a name that nobody in force has in that role"),
+                remedy=Message(
+                    "For a new key of the same person: commonwatt ledger rotate {actor_id}"
+                    " --public-key FILE --by KEY.pem. For another person: a name that tells them"
+                    " apart.",
+                    {"actor_id": actor.actor_id},
+                ),
+            )
+
+
+def _raise_write_fault(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
+    digest = draft_digest(draft) if draft.kind.startswith(OWN_PREFIX) else ""
+    fault = state.write_fault(actor.actor_id, draft.kind, draft.body, digest)
+    if fault is not None:
+        raise _write_fault_error(actor, draft.kind, fault)
+
+
+def _write_fault_error(actor: actors.Actor, kind: str, fault: WriteFault) -> ActorError:
+    return ActorError(
+        f"actor {actor.actor_id}, {kind}",
+        found=fault.found,
+        wanted=fault.wanted,
+        remedy=Message(
+            "Who may write what stands in the ledger; a registrar, or two of the committee, may"
+            " change it: commonwatt ledger permissions."
+        ),
+    )
+
+
 def _append_signed_entries(
     tx: sa.Connection,
     head: ChainHead,
     drafts: Sequence[EntryDraft],
     actor: actors.Actor,
     by: Signer,
-    at: datetime,
+    at: Instant,
 ) -> list[LedgerEntry]:
+    at = instant_after_lock(at)
     instant = ledger_instant_text(at)
-    _check_chain_clock(head, instant)
+    check_not_ahead(tx, at)
+    if drafts[0].kind != CLOCK:
+        _check_chain_clock(head, instant)
     rows: list[_Row] = []
     entries: list[LedgerEntry] = []
     link = head.link
@@ -392,8 +599,10 @@ def _append_signed_entries(
         entries.append(_ledger_entry_of_row(at, draft, values))
     _save_ledger_entry_rows(tx, head, rows, _batch_signature_row(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
-        if draft.kind in _RESERVED:
+        if draft.kind in (actors.ENROL, actors.REVOKE):
             actors.save_ledger_actor(tx, index, draft)
+    # Walked as any reader will: what would not verify is refused here, and not kept.
+    verified_head_after_writing(tx, by)
     return entries
 
 
@@ -453,17 +662,12 @@ def _check_chain_clock(head: ChainHead, instant: str) -> None:
             "at",
             found=instant,
             wanted=Message("an instant not before {last}", {"last": head.at}),
-            remedy=Message("Set this machine's clock, or wait until it has caught up."),
+            remedy=Message(
+                "Set this machine's clock, or wait until it has caught up. Where the last entry"
+                " lies in the future, let the registrar correct it: commonwatt ledger clock"
+                " --by KEY.pem --reason TEXT."
+            ),
         )
-
-
-def read_chain_head(connection: sa.Connection) -> ChainHead:
-    """Return the end of the chain as `connection` sees it."""
-    return _chain_head_of_row(connection.execute(sa.select(schema.head)).mappings().one())
-
-
-def _chain_head_of_row(row: Any) -> ChainHead:
-    return ChainHead(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
 
 
 def _checked_ledger_size(connection: sa.Connection, size: int | None) -> int:
@@ -475,19 +679,6 @@ def _checked_ledger_size(connection: sa.Connection, size: int | None) -> int:
 
 def _ledger_range_error(where: str, size: int) -> LedgerError:
     return LedgerError(where, wanted=Message("at most {size}", {"size": f"{size:,}"}))
-
-
-def _ledger_entry_filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
-    pairs = ((schema.entries.c.kind, kind, "."), (schema.entries.c.subject, subject, "/"))
-    return [
-        _ledger_entry_name_condition(column, name, mark) for column, name, mark in pairs if name
-    ]
-
-
-def _ledger_entry_name_condition(
-    column: sa.Column[Any], name: str, mark: str
-) -> sa.ColumnElement[bool]:
-    return column.startswith(name, autoescape=True) if name.endswith(mark) else column == name
 
 
 def _unenrolled_ledger_actor(public_key: bytes, person: actors.Person) -> actors.Actor:

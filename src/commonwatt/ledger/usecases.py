@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from commonwatt.core.errors import UsageError
+from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.ledger import (
     Actor,
+    ActorError,
     Checkpoint,
+    EntryDraft,
     Key,
     Ledger,
     LedgerEntry,
     Person,
+    actor_id_of,
     parse_checkpoint_note,
 )
-from commonwatt.ledger.actors import check_person_can_be_enrolled
+from commonwatt.ledger.actors import (
+    check_person_can_be_enrolled,
+    enrolment_draft,
+    find_ledger_actor,
+    revocation_draft,
+)
+from commonwatt.ledger.clock import Instant
+from commonwatt.ledger.keys import key_password, load_public_key, public_key_pem
+from commonwatt.ledger.permissions import WritePermissions, parse_permissions, shipped_permissions
+from commonwatt.ledger.store import (
+    draft_digest,
+    permissions_draft,
+    permitted_ledger_signer,
+    witnesses_draft,
+)
+from commonwatt.ledger.verified import loss_accepted, verified_head, witness_reports
+from commonwatt.ledger.witness import WitnessReport, check_witness_name
+
+if TYPE_CHECKING:
+    from commonwatt.ledger.verify import VerificationResult
 
 T = TypeVar("T")
 
@@ -44,7 +68,7 @@ def load_or_make_signing_key(path: Path) -> tuple[Key, bool]:
 
 
 def init_ledger(
-    ledger_location: str, key_file: Path, person: Person, *, now: datetime
+    ledger_location: str, key_file: Path, person: Person, *, now: Instant
 ) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
     check_person_can_be_enrolled(person)  # before a key is made for nobody
@@ -57,22 +81,223 @@ def init_ledger(
     return ledger_actor_dict(actor) | {"key_file": str(key_file), "key_made": is_new}
 
 
+def make_key_pair(key_file: Path, *, locked: bool = True) -> dict[str, Any]:
+    """Make a pair of keys: the private one in a new file, the public one beside it.
+
+    Args:
+        key_file: New file of the private key; the public one lies at its name with `.pub`.
+        locked: Whether a password locks it: of the environment, or as typed.
+
+    Raises:
+        ActorError: A password is wanted and there is none, or a file is there already.
+    """
+    password = key_password(key_file, twice=True) if locked else None
+    if locked and not password:
+        raise ActorError(
+            str(key_file),
+            found=Message("no password"),
+            wanted=Message("one in a terminal, a file or the environment"),
+            remedy=Message(
+                "Set COMMONWATT_KEY_PASSWORD_FILE to a file that holds it. For a key of a service"
+                " without one: --no-password."
+            ),
+        )
+    key, public_file = Key.generate(), key_file.with_name(f"{key_file.name}.pub")
+    try:
+        key.save(key_file, password)
+    except FileExistsError:
+        raise ActorError(
+            str(key_file), found=Message("something there already"), wanted=Message("a new file")
+        ) from None
+    save_bytes(public_key_pem(key.public_key), public_file)
+    return {
+        "actor_id": actor_id_of(key.public_key),
+        "public_key": key.public_key.hex(),
+        "key_file": str(key_file),
+        "public_key_file": str(public_file),
+        "locked": locked,
+    }
+
+
 def enrol_ledger_actor(
-    ledger_location: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
+    ledger_location: str, by_file: Path, key_file: Path, person: Person, *, now: Instant
 ) -> dict[str, Any]:
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
     check_person_can_be_enrolled(person)  # before a key is made for nobody
     registrar = Key.load(by_file)
     key, is_new = load_or_make_signing_key(key_file)
+    enrolled = _enrol_public_key(ledger_location, registrar, key.public_key, person, now)
+    return enrolled | {"key_file": str(key_file), "key_made": is_new}
 
-    def enrol_person(ledger: Ledger) -> Actor:
+
+def enrol_public_key_file(
+    ledger_location: str, by_file: Path, public_file: Path, person: Person, *, now: Instant
+) -> dict[str, Any]:
+    """Enrol a person under the public key in a file; nobody but them holds the private one."""
+    check_person_can_be_enrolled(person)
+    public_key, registrar = load_public_key(public_file), Key.load(by_file)
+    enrolled = _enrol_public_key(ledger_location, registrar, public_key, person, now)
+    return enrolled | {"key_file": str(public_file), "key_made": False}
+
+
+def _enrol_public_key(
+    ledger_location: str, by: Key, public_key: bytes, person: Person, now: Instant
+) -> dict[str, Any]:
+    drafts = [enrolment_draft(person, public_key)]
+    agreed = _write_own_entries(ledger_location, by, lambda _ledger: drafts, now)
+    if agreed["waits_for_second"]:
+        return asdict(person) | {"actor_id": actor_id_of(public_key)} | agreed
+    return _actor_dict_in(ledger_location, actor_id_of(public_key)) | agreed
+
+
+def revoke_ledger_actor(
+    ledger_location: str, by_file: Path, actor_id: str, reason: str, *, now: Instant
+) -> dict[str, Any]:
+    """Revoke a key."""
+    drafts = [revocation_draft(actor_id, reason)]
+    agreed = _write_own_entries(ledger_location, Key.load(by_file), lambda _ledger: drafts, now)
+    return _actor_dict_in(ledger_location, actor_id) | agreed
+
+
+def rotate_ledger_actor(
+    ledger_location: str, by_file: Path, actor_id: str, public_file: Path, reason: str,
+    *, now: Instant,
+) -> dict[str, Any]:  # fmt: skip
+    """Revoke a key and enrol another for the same person in the same role, as one act."""
+    public_key = load_public_key(public_file)
+
+    def drafts_of_rotation(ledger: Ledger) -> list[EntryDraft]:
+        with ledger.reading() as connection:
+            person = find_ledger_actor(connection, actor_id).person
+        return [revocation_draft(actor_id, reason), enrolment_draft(person, public_key)]
+
+    agreed = _write_own_entries(ledger_location, Key.load(by_file), drafts_of_rotation, now)
+    of = actor_id if agreed["waits_for_second"] else actor_id_of(public_key)
+    return _actor_dict_in(ledger_location, of) | agreed | {"replaces": actor_id}
+
+
+def _actor_dict_in(ledger_location: str, actor_id: str) -> dict[str, Any]:
+    def actor_dict_of(ledger: Ledger) -> dict[str, Any]:
+        with ledger.reading() as connection:
+            return ledger_actor_dict(find_ledger_actor(connection, actor_id))
+
+    return with_ledger(ledger_location, actor_dict_of)
+
+
+def _write_own_entries(
+    ledger_location: str, by: Key, drafts_of: Callable[[Ledger], list[EntryDraft]], now: Instant
+) -> dict[str, Any]:
+    """Write entries about the chain, or the agreement of the first of two of the committee."""
+
+    def write_or_agree(ledger: Ledger) -> dict[str, Any]:
+        drafts = drafts_of(ledger)
         with ledger.transaction() as tx:
-            return ledger.enrol(tx, person, key.public_key, by=registrar, at=now)
+            actor = permitted_ledger_signer(tx, by, None, drafts[0].kind)
+            state = verified_head(tx).state
+            committee = state.permissions.committee if state.permissions else frozenset[str]()
+            waits = actor.person.role in committee and not all(
+                state.has_other_consent(actor, draft_digest(draft)) for draft in drafts
+            )
+            if waits:
+                for draft in drafts:
+                    ledger.consent(tx, draft, by=by, at=now)
+            else:
+                ledger.append_own(tx, drafts, by=by, at=now)
+            return {"waits_for_second": waits}
 
-    return ledger_actor_dict(with_ledger(ledger_location, enrol_person)) | {
-        "key_file": str(key_file),
-        "key_made": is_new,
-    }
+    return with_ledger(ledger_location, write_or_agree)
+
+
+def ledger_permissions_at(ledger_location: str) -> dict[str, Any]:
+    """Return who may write what, as the chain says; empty in a chain that does not say so yet."""
+    table = with_ledger(ledger_location, lambda ledger: ledger.permissions())
+    return table.as_entry_body() if table else {"roles": {}, "committee": []}
+
+
+def set_ledger_permissions(
+    ledger_location: str, by_file: Path, table_file: Path | None, *, now: Instant
+) -> dict[str, Any]:
+    """Put a table of permissions in force: that of a JSON file, or that of this program.
+
+    Raises:
+        UsageError: The file holds no such table.
+    """
+    table = _load_permissions(table_file) if table_file else shipped_permissions()
+    drafts = [permissions_draft(table)]
+    agreed = _write_own_entries(ledger_location, Key.load(by_file), lambda _ledger: drafts, now)
+    return ledger_permissions_at(ledger_location) | agreed
+
+
+def _load_permissions(path: Path) -> WritePermissions:
+    try:
+        return parse_permissions(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(
+            str(path), wanted=Message('a JSON object with "roles" (lists by kind) and "committee"')
+        ) from None
+
+
+def correct_ledger_clock(
+    ledger_location: str, by_file: Path, reason: str, *, now: Instant
+) -> dict[str, Any]:
+    """Put on record that the last entries bear a time that lies in the future."""
+    key = Key.load(by_file)
+
+    def correct(ledger: Ledger) -> dict[str, Any]:
+        with ledger.transaction() as tx:
+            return ledger_entry_dict(ledger.correct_clock(tx, reason=reason, by=key, at=now))
+
+    return with_ledger(ledger_location, correct)
+
+
+def ledger_witness_rows(ledger_location: str) -> dict[str, Any]:
+    """Return what each witness knows of a ledger, which none of them contradicts."""
+
+    def witness_rows_of(ledger: Ledger) -> dict[str, Any]:
+        with ledger.reading() as connection:
+            reports = witness_reports(connection)
+            size = verified_head(connection).size
+        return {"entries": size, "witnesses": [asdict(report) for report in reports]}
+
+    return with_ledger(ledger_location, witness_rows_of)
+
+
+def change_ledger_witnesses(
+    ledger_location: str, by_file: Path, add: Sequence[str], remove: Sequence[str], reason: str,
+    *, now: Instant,
+) -> dict[str, Any]:  # fmt: skip
+    """Name further folders and addresses that hold checkpoints, or fewer."""
+    for name in add:
+        check_witness_name(name)
+
+    def witness_drafts(ledger: Ledger) -> list[EntryDraft]:
+        with ledger.reading() as connection:
+            names = [*verified_head(connection).state.witnesses, *add]
+        left = [name for name in dict.fromkeys(names) if name not in remove]
+        return [witnesses_draft(left, reason)]
+
+    agreed = _write_own_entries(ledger_location, Key.load(by_file), witness_drafts, now)
+    return ledger_witness_rows(ledger_location) | agreed
+
+
+def accept_loss_of_entries(
+    ledger_location: str, by_file: Path, reason: str, *, now: Instant
+) -> dict[str, Any]:
+    """Put on record that entries are lost, and go on from what is left.
+
+    What was known here of the lost ones is laid aside. A witness elsewhere that knows more
+    must be told so by whoever keeps it.
+    """
+    key = Key.load(by_file)
+
+    def accept(ledger: Ledger) -> dict[str, Any]:
+        with loss_accepted(ledger.engine), ledger.transaction() as tx:
+            head = verified_head(tx)
+            full = f"{reason} (entries from {head.size:,} on are lost)"
+            names = head.state.witnesses
+            return ledger_entry_dict(ledger.set_witnesses(tx, names, reason=full, by=key, at=now))
+
+    return with_ledger(ledger_location, accept)
 
 
 def verify_ledger_at(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
@@ -81,7 +306,13 @@ def verify_ledger_at(ledger_location: str, pinned: Path | None) -> dict[str, Any
 
     # A checkpoint from outside is what a thief of keys and database together cannot rewrite.
     note = parse_checkpoint_note(pinned.read_text(encoding="utf-8")) if pinned else None
-    done = with_ledger(ledger_location, lambda ledger: check(ledger, pinned=note))
+
+    def verify_with_witnesses(ledger: Ledger) -> tuple[VerificationResult, list[WitnessReport]]:
+        whole = check(ledger, pinned=note)
+        with ledger.reading() as connection:
+            return whole, witness_reports(connection)
+
+    done, witnesses = with_ledger(ledger_location, verify_with_witnesses)
     return {
         "whole": True,
         "entries": done.entries,
@@ -89,6 +320,8 @@ def verify_ledger_at(ledger_location: str, pinned: Path | None) -> dict[str, Any
         "actors": done.actors,
         "checkpoints": done.checkpoints,
         "root": done.root.hex(),
+        "roles_checked": done.roles_checked,
+        "witnesses": [asdict(report) for report in witnesses],
         "pinned": str(pinned) if pinned else None,
     }
 

@@ -206,3 +206,8 @@ def database_read_transaction(engine: sa.Engine) -> Generator[sa.Connection]:
     with engine.connect().execution_options(**options) as connection:
         yield connection
         connection.rollback()
+
+
+def is_read_transaction(connection: sa.Connection) -> bool:
+    """Return whether a connection was given for queries alone, and sees one state."""
+    return bool(connection.get_execution_options().get(_READ, False))

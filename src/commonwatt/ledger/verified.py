@@ -1,0 +1,449 @@
+"""Verified reads: nothing of the chain is believed that was not verified, and not twice.
+
+For each engine the last verified head is remembered, and in the user's folder of state the
+last one of the place; what was written since is walked, and what was cut, forked or laid there
+from an older copy does not continue it. Once a transaction, too, the enrolments and the table
+that indexes them are compared with what was verified.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+import commonwatt.ledger.schema as schema
+from commonwatt.core.messages import Message
+from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
+from commonwatt.ledger.clock import check_last_instant
+from commonwatt.ledger.entries import merkle_leaf_hash, parse_ledger_entry
+from commonwatt.ledger.errors import TamperedError
+from commonwatt.ledger.head import ChainHead, lock_chain_head, read_chain_head
+from commonwatt.ledger.inclusion import check_rows_included, edited_row_error
+from commonwatt.ledger.kept import KeptState, kept_state_of
+from commonwatt.ledger.keys import Signer
+from commonwatt.ledger.people import ledger_actor_row
+from commonwatt.ledger.permissions import OWN_PREFIX
+from commonwatt.ledger.state import ChainState, entry_digest
+from commonwatt.ledger.walk import (
+    ChainWalk,
+    KindFold,
+    VerifiedHead,
+    head_of_nothing,
+    walk_chain,
+)
+from commonwatt.ledger.witness import (
+    WitnessFolder,
+    WitnessPlace,
+    WitnessReport,
+    check_witness_notes,
+    named_witness_places,
+    witness_names_of_environment,
+)
+from commonwatt.stores.engine import (
+    database_read_transaction,
+    is_memory_database,
+    is_read_transaction,
+)
+
+_SEEN: Final = "commonwatt_ledger_seen"
+_HEADS_REMEMBERED: Final = 64
+_WITNESS_PERIOD_S: Final = 30.0
+_KEEP_PERIOD_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _SeenInTransaction:
+    """What one transaction has verified.
+
+    Args:
+        transaction: Of SQLAlchemy; a connection of the pool serves many.
+        head: How far.
+        signer: Who signed the entries that it wrote; None if it wrote none.
+    """
+
+    transaction: Any
+    head: VerifiedHead
+    signer: Signer | None = None
+
+
+@dataclass(slots=True)
+class LedgerMemory:
+    """What this process knows of the ledger behind one engine.
+
+    Args:
+        kept: What lies in the user's folder of state; None in memory.
+    """
+
+    kept: KeptState | None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    heads: list[VerifiedHead] = field(default_factory=list[VerifiedHead])
+    kept_at_s: float = 0.0
+    witnesses_at_s: float = 0.0
+
+    def remember(self, head: VerifiedHead) -> None:
+        """Take a head of what is committed; the newest are remembered."""
+        if not self.heads or head.size > self.heads[-1].size:
+            self.heads.append(head)
+            del self.heads[:-_HEADS_REMEMBERED]
+
+    def keep(self) -> None:
+        """Keep the newest head for the next program, at most once in a few seconds."""
+        if self.kept is None or not self.heads or not self.heads[-1].size:
+            return
+        if time.monotonic() - self.kept_at_s < _KEEP_PERIOD_S and self.kept_at_s:
+            return
+        self.kept_at_s = time.monotonic()
+        self.kept.save_head(self.heads[-1])
+
+    def witness_places(self, head: VerifiedHead) -> list[WitnessPlace]:
+        """Return where checkpoints of this ledger lie: here, and wherever chain or machine say."""
+        names = [*head.state.witnesses, *witness_names_of_environment()]
+        own: list[WitnessPlace] = [WitnessFolder(self.kept.witness_folder)] if self.kept else []
+        return own + named_witness_places(names, head.first_link)
+
+
+_MEMORIES: WeakKeyDictionary[sa.Engine, LedgerMemory] = WeakKeyDictionary()
+_MEMORIES_LOCK: Final = threading.Lock()
+
+
+def memory_of_engine(engine: sa.Engine) -> LedgerMemory:
+    """Return what this process knows of the ledger behind an engine."""
+    with _MEMORIES_LOCK:
+        memory = _MEMORIES.get(engine)
+        if memory is None:
+            memory = _MEMORIES[engine] = LedgerMemory(kept_state_of(engine))
+        return memory
+
+
+def verified_head(
+    connection: sa.Connection, *, future_may_be_corrected: bool = False
+) -> VerifiedHead:
+    """Return the head of the chain as `connection` sees it, verified.
+
+    Costs what was written since the last time, and once a transaction the enrolments.
+
+    Args:
+        connection: Sees the chain.
+        future_may_be_corrected: Whether the last entry may lie in the future, because the
+            caller is about to correct that.
+
+    Raises:
+        ClockError: The last entry lies in the future.
+        TamperedError: Something was changed, removed or put in another order; an older copy was
+            restored; or the table of actors does not follow from the chain.
+    """
+    memory = memory_of_engine(connection.engine)
+    transaction = connection.get_transaction()
+    with memory.lock:
+        # A writer's transaction sees what others commit between two of its queries, unless it
+        # holds the lock; it will want it anyway.
+        is_reader = is_read_transaction(connection)
+        stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
+        seen = _seen_in(connection, transaction)
+        if seen is not None:
+            head = _continued_head(connection, seen.head, stored)
+            connection.info[_SEEN] = replace(seen, head=head)
+            if seen.signer is None:
+                memory.remember(head)
+            return head
+        base = _base_head(connection, memory, stored)
+        head = _continued_head(connection, base, stored)
+        if head.size and not future_may_be_corrected:
+            check_last_instant(connection, head.at, head.size - 1)
+        _check_actor_rows(connection, head)
+        _check_own_entries(connection, head)
+        _check_witnesses_now_and_then(connection, memory, head)
+        memory.remember(head)
+        memory.keep()
+        # What begins a transaction is committed; what it writes itself is remembered apart.
+        transaction = connection.get_transaction()
+        connection.info[_SEEN] = _SeenInTransaction(transaction, head)
+        return head
+
+
+def verified_head_after_writing(connection: sa.Connection, signer: Signer) -> VerifiedHead:
+    """Return the head after entries were written in this transaction, which are not kept yet."""
+    memory = memory_of_engine(connection.engine)
+    with memory.lock:
+        seen = _seen_in(connection, connection.get_transaction())
+        before = seen.head if seen else head_of_nothing(read_chain_head(connection).origin)
+        connection.info[_SEEN] = _SeenInTransaction(connection.get_transaction(), before, signer)
+        return verified_head(connection)
+
+
+def written_in_transaction(connection: sa.Connection) -> tuple[VerifiedHead, Signer] | None:
+    """Return the head and the last signer if this transaction wrote entries."""
+    seen = _seen_in(connection, connection.get_transaction())
+    return (seen.head, seen.signer) if seen and seen.signer is not None else None
+
+
+def remember_committed(engine: sa.Engine, head: VerifiedHead, signer: Signer) -> None:
+    """Take a head whose transaction was committed, and push its checkpoint to the witnesses."""
+    memory = memory_of_engine(engine)
+    with memory.lock:
+        memory.remember(head)
+        if memory.kept is not None and not memory.kept.ledger_here():
+            memory.kept.begin(head.first_link)
+        memory.keep()
+        places = memory.witness_places(head)
+    if places:
+        root = head.merkle_root()
+        push_checkpoint(sign_ledger_checkpoint(head.origin, head.size, root, signer), places)
+
+
+def push_checkpoint(checkpoint: Checkpoint, places: list[WitnessPlace]) -> list[str]:
+    """Hand a checkpoint to each place; return those that could not be reached."""
+    away: list[str] = []
+    for place in places:
+        try:
+            place.push(checkpoint)
+        except OSError:
+            # The entry is on record already. A witness that is away is behind, and
+            # `ledger witness` says so; the next write hands over a newer checkpoint.
+            away.append(place.name)
+    return away
+
+
+def begin_ledger_here(engine: sa.Engine, first_link: bytes) -> None:
+    """Let what is remembered of this place begin with a new ledger."""
+    memory = memory_of_engine(engine)
+    with memory.lock:
+        memory.heads.clear()
+        if memory.kept is not None:
+            memory.kept.begin(first_link)
+
+
+@contextmanager
+def loss_accepted(engine: sa.Engine) -> Generator[None]:
+    """Let a ledger be what it is now, however much more was known of it here.
+
+    What was remembered is laid aside and not removed: it is what shows which entries are gone.
+    It is taken back where the block fails.
+    """
+    memory = memory_of_engine(engine)
+    aside = memory.kept.set_aside() if memory.kept else None
+    memory.heads.clear()
+    try:
+        yield
+    except BaseException:
+        if memory.kept and aside:
+            memory.kept.put_back(aside)
+        raise
+
+
+def witness_reports(connection: sa.Connection) -> list[WitnessReport]:
+    """Return what each witness says of the ledger behind a connection.
+
+    Raises:
+        TamperedError: One contradicts it.
+    """
+    head = verified_head(connection)
+    places = memory_of_engine(connection.engine).witness_places(head)
+    return check_witness_notes(connection, head, places, goes_further_now)
+
+
+def _seen_in(connection: sa.Connection, transaction: Any) -> _SeenInTransaction | None:
+    seen = connection.info.get(_SEEN)
+    if isinstance(seen, _SeenInTransaction) and seen.transaction is transaction is not None:
+        return seen
+    return None
+
+
+def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHead) -> VerifiedHead:
+    """Return the newest head known before that the chain must continue."""
+    if not memory.heads and (kept := _kept_head(connection, memory, stored)) is not None:
+        memory.remember(kept)
+    if not memory.heads:
+        return head_of_nothing(stored.origin)
+    newest = memory.heads[-1]
+    if newest.size > stored.size and not goes_further_now(connection, newest.size):
+        raise _shorter_chain_error(stored.size, newest.size)
+    fitting = [head for head in memory.heads if head.size <= stored.size]
+    return fitting[-1] if fitting else head_of_nothing(stored.origin)
+
+
+def _kept_head(
+    connection: sa.Connection, memory: LedgerMemory, stored: ChainHead
+) -> VerifiedHead | None:
+    """Return the head that the last program kept, its state folded anew."""
+    if memory.kept is None:
+        return None
+    _check_same_ledger_here(connection, memory.kept)
+    kept = memory.kept.load_head()
+    if kept is None:
+        return None
+    if kept.size > stored.size:
+        if goes_further_now(connection, kept.size):
+            return None
+        raise _shorter_chain_error(stored.size, kept.size)
+    return replace(kept, state=_folded_state(connection, kept))
+
+
+def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
+    """Raise if another ledger stands where one was seen before."""
+    known = kept.ledger_here()
+    table = schema.entries
+    first = connection.execute(sa.select(table.c.link).where(table.c.position == 0)).scalar()
+    if known and first is not None and bytes(first).hex() != known:
+        raise TamperedError(
+            "ledger",
+            found=Message("another ledger than the one that was here"),
+            remedy=Message(
+                "Restore the ledger that was here. If it was replaced on purpose, remove what is"
+                " remembered of it: {folder}",
+                {"folder": str(kept.folder)},
+            ),
+        )
+
+
+def _continued_head(
+    connection: sa.Connection, base: VerifiedHead, stored: ChainHead
+) -> VerifiedHead:
+    """Return `base`, or the head after a walk over what was written since."""
+    if stored.size == base.size:
+        head = base
+    else:
+        walk = ChainWalk(start=base, instant_of=lambda index: _instant_of(connection, base, index))
+        walk_chain(connection, walk)
+        head = walk.verified_head()
+    if (stored.size, stored.link, stored.at) != (head.size, head.link, head.at):
+        raise TamperedError(
+            f"entry {head.size:,}",
+            found=Message("a chain that ends elsewhere than its head says"),
+            remedy=Message("Restore the ledger from a copy that agrees with a kept checkpoint."),
+        )
+    return head
+
+
+def _instant_of(connection: sa.Connection, base: VerifiedHead, index: int) -> str:
+    table = schema.entries
+    row = connection.execute(sa.select(table).where(table.c.position == index)).first()
+    if row is None:
+        raise ValueError
+    if index < base.size:
+        check_rows_included(connection, base, [row])
+    return str(row.at)
+
+
+def goes_further_now(connection: sa.Connection, size: int) -> bool:
+    """Return whether the database holds `size` entries, though this transaction sees fewer.
+
+    Another process may have written, and told a witness, after this transaction began.
+    """
+    if is_memory_database(connection.engine.url):
+        return False
+    with database_read_transaction(connection.engine) as fresh:
+        return read_chain_head(fresh).size >= size
+
+
+def _folded_state(connection: sa.Connection, head: VerifiedHead) -> ChainState:
+    """Return the state at a kept head, from the entries that speak of the chain itself."""
+    state = ChainState()
+    for entry in _checked_own_entries(connection, head):
+        digest = entry_digest(entry.text)
+        state.apply_own_entry(
+            entry.index, entry.actor_id, entry.kind, entry.subject, entry.body, digest
+        )
+    return state
+
+
+def _check_own_entries(connection: sa.Connection, head: VerifiedHead) -> None:
+    _own_entry_texts(connection, head)
+
+
+def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[Any]:
+    return [parse_ledger_entry(text, b"") for text in _own_entry_texts(connection, head)]
+
+
+def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]:
+    """Return the lines about the chain itself, which must be those that were verified."""
+    table = schema.entries
+    query = sa.select(table.c.position, table.c.kind, table.c.text)
+    query = query.where(table.c.kind.startswith(OWN_PREFIX), table.c.position < head.size)
+    folds: dict[str, KindFold] = {}
+    texts: list[str] = []
+    for _, kind, text in connection.execute(query.order_by(table.c.position)):
+        link = merkle_leaf_hash(text.encode())
+        folds[kind] = folds.get(kind, KindFold()).with_link(link)
+        texts.append(text)
+    if folds != {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}:
+        raise TamperedError(
+            "ledger_entries",
+            found=Message("enrolments that were changed after they were verified"),
+            remedy=Message("Restore the ledger from a copy that agrees with a kept checkpoint."),
+        )
+    return texts
+
+
+def _check_actor_rows(connection: sa.Connection, head: VerifiedHead) -> None:
+    """Raise unless the table of actors says what the enrolments say."""
+    rows = connection.execute(sa.select(schema.actors)).mappings()
+    in_table = {row["actor_id"]: dict(row) for row in rows}
+    for row in in_table.values():
+        row["public_key"] = bytes(row["public_key"])
+    if in_table != {name: ledger_actor_row(actor) for name, actor in head.state.actors.items()}:
+        raise actors_do_not_follow_error()
+
+
+def actors_do_not_follow_error() -> TamperedError:
+    """Return the error of a table of actors that was edited."""
+    return TamperedError(
+        "ledger_actors",
+        found=Message("actors who do not follow from entries"),
+        remedy=Message("Restore the ledger from a copy that agrees with a kept checkpoint."),
+    )
+
+
+def _check_witnesses_now_and_then(
+    connection: sa.Connection, memory: LedgerMemory, head: VerifiedHead
+) -> None:
+    """Ask the witnesses when a ledger is opened, and every half minute while it is open."""
+    now_s = time.monotonic()
+    if not head.size or (
+        memory.witnesses_at_s and now_s - memory.witnesses_at_s < _WITNESS_PERIOD_S
+    ):
+        return
+    # An older snapshot than what this process wrote meanwhile is behind its own notes.
+    if memory.heads and memory.heads[-1].size > head.size:
+        return
+    places = memory.witness_places(head)
+    check_witness_notes(connection, head, places, goes_further_now)
+    memory.witnesses_at_s = now_s
+
+
+def _shorter_chain_error(here: int, known: int) -> TamperedError:
+    return TamperedError(
+        "ledger",
+        found=Message(
+            "{here} entries, where {known} were verified before",
+            {"here": f"{here:,}", "known": f"{known:,}"},
+        ),
+        remedy=Message(
+            "The tail was cut, or an older copy restored: restore one that holds all of them. If"
+            " entries are lost for good, let the registrar put that on record: commonwatt ledger"
+            " witness --accept-loss --by KEY.pem --reason TEXT."
+        ),
+    )
+
+
+__all__ = [
+    "LedgerMemory",
+    "actors_do_not_follow_error",
+    "begin_ledger_here",
+    "edited_row_error",
+    "loss_accepted",
+    "memory_of_engine",
+    "push_checkpoint",
+    "remember_committed",
+    "verified_head",
+    "verified_head_after_writing",
+    "witness_reports",
+    "written_in_transaction",
+]
