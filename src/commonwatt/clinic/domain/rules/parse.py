@@ -242,12 +242,12 @@ def _parse_rule_case(
 ) -> RuleCase | None:
     if section is None:
         return None
-    section.check_keys(("with", "flip", "on"))
+    section.check_keys(("with", "flip", "day"))
     own = section.optional_section("with")
     return RuleCase(
         facts={**base_facts, **(own.fact_values() if own else {})},
         flip=section.section("flip").fact_values(),
-        on=section.day("on") if "on" in section.entries else CASE_DAY,
+        on=section.day("day") if "day" in section.entries else CASE_DAY,
     )
 
 
