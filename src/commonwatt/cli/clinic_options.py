@@ -10,16 +10,16 @@ from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import option, raise_click_usage_error
 from commonwatt.core.messages import Message
 
-PLACES = (
-    "hk",
-    "imdrf",
-    "eu",
-    "us",
-    "cn",
-    "uk",
-    "sg",
-    "house",
-)  # house: institution rules
+# Places are files, and which there are is known when a command runs: no list of them is typed here.
+PLACE_METAVAR = "PLACE"
+rules_option = option(
+    "--rules",
+    "rule_folders",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with rules of your own, one .yaml a place; may repeat"
+    " (or COMMONWATT_CLINIC_RULES).",
+)
 ledger_option = option(
     "--ledger",
     "where",

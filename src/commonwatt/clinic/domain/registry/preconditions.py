@@ -26,7 +26,7 @@ from commonwatt.clinic.domain.registry.plan import (
     model_change_of_version,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
-from commonwatt.clinic.domain.rules.book import RULE_PLACES, load_rule_book
+from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
 
@@ -161,12 +161,12 @@ def regulatory_product_routes_by_place() -> Mapping[str, frozenset[str]]:
     ... )
     (['approval', 'exempt'], [])
     """
-    rules = load_rule_book().rules
+    book = load_rule_book()
     # Read from the rules rather than listed here: a place whose law gains a route must not wait for
     # a release of ours.
     return {
-        place: frozenset({r.route for r in rules if r.jurisdiction == place} - {"", PROHIBITED})
-        for place in RULE_PLACES
+        name: frozenset({rule.route for rule in place.rules} - {"", PROHIBITED})
+        for name, place in book.places.items()
     }
 
 

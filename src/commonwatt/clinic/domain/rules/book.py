@@ -223,9 +223,7 @@ def _load_shared_facts(
     file = read_rule_file(folder / FACTS_FILE)
     file.check_keys(("axes", "others"))
     axes = parse_product_facts(file.section("axes"), axes=True)
-    others = parse_product_facts(
-        file.section("others"), axes=False, table_folders=site_folders
-    )
+    others = parse_product_facts(file.section("others"), axes=False, table_folders=site_folders)
     return axes, others
 
 

@@ -157,9 +157,7 @@ def _parse_regulatory_rules(
     return tuple(rules)
 
 
-def _defaults_of_rule(
-    section: RuleFileSection, defaults: RuleFileSection | None
-) -> dict[str, Any]:
+def _defaults_of_rule(section: RuleFileSection, defaults: RuleFileSection | None) -> dict[str, Any]:
     """Return what a rule takes from the defaults of its file.
 
     The classes under which duties hold are no default of a rule that gives a class: it would
@@ -343,4 +341,3 @@ def _check_rule_names(file: RuleFileSection, rules: list[RegulatoryRule]) -> Non
                 "rules", number, "supersedes",
                 found=repr(rule.supersedes), wanted=Message("the name of a rule in the file"),
             )  # fmt: skip
-
