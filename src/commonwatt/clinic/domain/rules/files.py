@@ -244,14 +244,18 @@ def read_rule_file(path: Path) -> RuleFileSection:
     Raises:
         RulesError: The file cannot be read, is no YAML, names a key twice, or is no mapping.
     """
+    text = ""
     try:
         # Undecodable bytes are the file's fault as much as a missing bracket.
-        loader = _LOADER(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        loader = _LOADER(text)
         root = loader.get_single_node()
         _check_unique_yaml_keys(path, root)
         document: Any = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        # A bracket that is never closed is found at the end, on a line that no editor shows.
+        last = max(1, len(text.splitlines()))
+        line = min(error.problem_mark.line + 1, last) if error.problem_mark else last
         where = f"{path}, line {line}"
         raise RulesError(where, found=str(error.problem), remedy=_MEND) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
