@@ -17,7 +17,7 @@ import polars as pl
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.domain.rules.parse import ClassificationScheme
 from commonwatt.clinic.domain.rules.predicate import Columns, Mask
-from commonwatt.clinic.domain.rules.rule import RegulatoryRule
+from commonwatt.clinic.domain.rules.rule import OUTSIDE, RegulatoryRule
 
 I16 = npt.NDArray[np.int16]
 NO_CLASS = -1  # the scheme applies and no rule gives a class
@@ -116,7 +116,10 @@ def _masks_under_classes(
         mask = masks[rule.rule_id]
         for scheme, asked in rule.given.items():
             if scheme in classes:
-                indices = [named[scheme].index(klass) for klass in asked]
+                indices = [
+                    OUT_OF_SCOPE if klass == OUTSIDE else named[scheme].index(klass)
+                    for klass in asked
+                ]
                 mask = mask & np.isin(classes[scheme], indices)
             else:
                 mask = np.zeros_like(mask)

@@ -18,6 +18,7 @@ from commonwatt.clinic.domain.rules.predicate import (
 )
 from commonwatt.clinic.domain.rules.rule import (
     MANUFACTURER,
+    OUTSIDE,
     RegulatoryRule,
     ReportingDeadline,
     RuleCase,
@@ -264,7 +265,7 @@ def _check_regulatory_rule(
         # A scheme is decided before those that stand after it, so that a class never hangs on
         # itself.
         later = bool(rule.klass) and scheme in order[order.index(rule.scheme) :]
-        if later or not set(asked) <= set(classes.get(scheme, ())):
+        if scheme not in classes or later or not set(asked) <= {*classes[scheme], OUTSIDE}:
             wanted = Message("classes of a scheme that is decided before")
             raise entry.fault("given", scheme, found=", ".join(asked), wanted=wanted)
     reporter = declared.get("reporter")

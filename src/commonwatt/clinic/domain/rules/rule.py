@@ -9,6 +9,7 @@ from datetime import date
 from commonwatt.clinic.domain.rules.predicate import Predicate
 
 MANUFACTURER = "manufacturer"  # who reports, unless a rule says otherwise
+OUTSIDE = "outside"  # the class of what a scheme does not apply to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,8 @@ class RegulatoryRule:
     """One rule; `valid_to` is the first day on which it no longer holds.
 
     Args:
-        given: Classes of schemes under which the rule holds, by scheme: duties of a class.
+        given: Classes of schemes under which the rule holds, by scheme: duties of a class;
+            `outside` stands for what the scheme does not apply to.
         special: Whether its route takes the place of the general one, as an exemption by name.
         quote: The law's own words, as they were read; empty where nobody read them.
         label_zh: What the rule is about, in Traditional Chinese.
@@ -104,5 +106,6 @@ class RegulatoryRule:
             class_of_scheme: What was decided; a scheme that does not apply has no class.
         """
         return all(
-            class_of_scheme.get(scheme, "") in classes for scheme, classes in self.given.items()
+            class_of_scheme.get(scheme, OUTSIDE) in classes
+            for scheme, classes in self.given.items()
         )
