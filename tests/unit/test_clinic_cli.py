@@ -14,8 +14,21 @@ def run(*words: str) -> int:
     return run_main(root, ["clinic", *words])
 
 
+AXES = {
+    "significance": "diagnose", "condition": "critical", "autonomy": "informs",
+    "change": "locked", "technique": "deep", "offering": "product", "user": "clinician",
+}  # fmt: skip
+
+
+def stated(**changes):
+    """Return the options that state every axis."""
+    return [
+        word for name, value in (AXES | changes).items() for word in ("--fact", f"{name}={value}")
+    ]
+
+
 def test_a_product_is_classified_with_reasons_in_both_languages(capsys):
-    facts = ("--fact", "significance=diagnose", "--fact", "condition=critical")
+    facts = stated()
     assert run("model", "classify", *facts, "--place", "imdrf", "--on", "2026-11-22") == 0
     assert "category: IV\n    imdrf.n12.iv.i" in capsys.readouterr().out
     assert run("model", "classify", *facts, "--place", "hk", "--lang", "zh-Hant") == 0
@@ -23,11 +36,102 @@ def test_a_product_is_classified_with_reasons_in_both_languages(capsys):
 
 
 def test_a_contested_class_names_both_rules(capsys):
-    facts = ("--fact", "significance=inform", "--fact", "condition=critical")
-    assert run("model", "classify", *facts, "--place", "eu", "--on", "2026-11-22", "--json") == 0
+    words = ("model", "classify", *stated(), "--place", "in", "--on", "2026-11-22", "--json")
+    assert run(*words) == 0
     [ruling] = json.loads(capsys.readouterr().out)["rulings"]
-    assert ruling["classes"][0]["class"] == "III"
-    assert ruling["classes"][0]["against"] == ["eu.mdcg2019.ii"]
+    assert ruling["classes"][0]["class"] == "C"
+    assert ruling["classes"][0]["against"] == ["in.sched.b"]
+
+
+def test_an_axis_that_nobody_stated_is_asked_for_and_every_other_assumption_is_named(capsys):
+    assert run("model", "classify", *stated()[:4], "--place", "imdrf") == 66
+    refused = capsys.readouterr().err
+    assert "no fact autonomy, change, technique, offering, user" in refused
+    assert "autonomy=informs|confirms|acts" in refused
+    assert run("model", "classify", *stated(), "--place", "us") == 0
+    assert re.search("Not stated, assumed: .*product_code=none", capsys.readouterr().out)
+
+
+def test_the_help_s_own_example_of_a_moved_date_is_the_same_on_every_day(capsys):
+    words = ("rules", "show", "--move", "eu.aia.art6-1=2027-08-02", "--json")
+    assert run(*words) == 0
+    moved = json.loads(capsys.readouterr().out)["moved"]
+    # On the first and on the last day between both dates, and on no day that hangs on today.
+    assert {row["on"] for row in moved} == {"2027-08-02", "2028-08-01"}
+    assert len(moved) == 2 * 486
+
+
+def test_an_incident_keeps_the_working_days_of_a_hospital_apart(capsys):
+    words = ("model", "classify", *stated(), "--place", "us", "--on", "2026-11-22", "--json")
+    assert run(*words, "--fact", "reporter=user-facility") == 0
+    [ruling] = json.loads(capsys.readouterr().out)["rulings"]
+    assert [(p["event"], p["working_days"], p["calendar_days"]) for p in ruling["report_within"]] == [
+        ("death", 10, None), ("serious", 10, None),
+    ]  # fmt: skip
+    assert run(*words) == 0
+    [ruling] = json.loads(capsys.readouterr().out)["rulings"]
+    periods = {p["event"]: (p["working_days"], p["calendar_days"]) for p in ruling["report_within"]}
+    assert periods == {
+        "death": (None, 30), "serious": (None, 30), "other": (None, 30),
+        "public-health-threat": (5, None),
+    }  # fmt: skip
+
+
+def test_a_folder_of_the_site_brings_a_place_and_a_faulty_file_takes_no_other_with_it(
+    tmp_path, capsys
+):
+    (tmp_path / "zz.yaml").write_text(OWN_PLACE)
+    (tmp_path / "yy.yaml").write_text("rules: [")
+    words = ("model", "classify", *stated(), "--on", "2026-11-22", "--rules", str(tmp_path))
+    assert run(*words, "--place", "zz") == 0
+    assert "zz: filing\n  risk: high\n    zz.high" in capsys.readouterr().out
+    assert run(*words, "--place", "yy") == 66
+    assert re.search(r"yy\.yaml, line 1.*Mend the line", capsys.readouterr().err)
+    assert run(*words, "--place", "xx") == 66
+    assert re.search("one of au, .*zz", capsys.readouterr().err)
+    # Asked for all places, the fault is said and the others answer.
+    assert run(*words, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer["faults"]) == ["yy"]
+    assert {"zz", "hk"} < {ruling["jurisdiction"] for ruling in answer["rulings"]}
+    assert run("rules", "list", "--rules", str(tmp_path)) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"zz +Elsewhere +law +1 +100", listed)
+    assert "yy.yaml" in listed
+    assert run("rules", "list", "--rules", str(tmp_path / "none")) == 66
+
+
+def test_the_listing_of_the_rules_says_on_how_much_primary_text_each_rests(capsys):
+    assert run("rules", "list", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["faults"] == {}
+    assert len([row for row in answer["places"] if row["kind"] == "law"]) >= 16
+    for row in answer["places"]:
+        assert 0 <= row["primary_share"] <= 1
+        assert row["place_name_zh_hant"]
+    assert run("rules", "list", "--lang", "zh-Hant") == 0
+    assert "瑞士" in capsys.readouterr().out
+
+
+OWN_PLACE = """
+name: Elsewhere
+schemes:
+  risk: {classes: [low, high], scope: "offering = product"}
+sources:
+  law: {title: Law, date: 2020-01-01, checked: primary, against: the gazette}
+rules:
+  - id: zz.high
+    source: law
+    article: "1"
+    text: Whatever diagnoses is of high risk.
+    status: in force
+    binding: true
+    from: 2020-01-01
+    when: significance = diagnose
+    scheme: risk
+    class: high
+    route: filing
+"""
 
 
 def test_the_rules_are_looked_at_whole_and_a_moved_date_shows_its_cells(capsys):
@@ -43,7 +147,9 @@ def test_the_rules_are_looked_at_whole_and_a_moved_date_shows_its_cells(capsys):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("model", "classify", "--fact", "colour=red"), 66),
+        (("model", "classify", *stated(), "--fact", "colour=red"), 66),
+        (("model", "classify", *stated(), "--place", "atlantis"), 66),
+        (("rules", "show", "--fact", "colour=red"), 66),
         (("model", "classify", "--fact", "colour"), 2),
         (("rules", "show", "--move", "no.rule=2027-01-01"), 66),
         (("rules", "show", "--move", "eu.aia.art6-1=soon"), 2),

@@ -12,7 +12,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     PROHIBITED,
     regulatory_product_routes_by_place,
 )
-from commonwatt.clinic.domain.rules.book import RULE_PLACES
+from commonwatt.clinic.domain.rules import load_rule_book
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.gate import (
     ALLOWED,
@@ -277,7 +277,7 @@ def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
     assert all(not {"", PROHIBITED} & permitted for permitted in routes.values())
     assert routes["hk"] == {"approval", "exempt"}
     assert routes["imdrf"] == frozenset()
-    assert set(routes) == set(RULE_PLACES)
+    assert set(routes) == set(load_rule_book().places)
 
 
 def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():

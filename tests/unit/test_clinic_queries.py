@@ -140,5 +140,9 @@ def test_whether_the_advice_was_seen_first_is_on_record(folder, capsys):
 
 
 def test_who_must_be_told_by_when_follows_the_rule_book(folder, capsys):
-    [duty] = asked(capsys, "incident", "duties")["duties"]
-    assert (duty["rule"], duty["severity"]) == ("cn.ae.death", "death")
+    duties = asked(capsys, "incident", "duties")["duties"]
+    # The maker and the hospital have a duty each.
+    assert [(duty["rule"], duty["reporter"], duty["severity"]) for duty in duties] == [
+        ("cn.ae.death", "manufacturer", "death"),
+        ("cn.ae.user.death", "user-facility", "death"),
+    ]

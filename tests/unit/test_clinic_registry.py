@@ -3,6 +3,7 @@
 import pytest
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.clinic.io.registry import (
     FIELDS,
@@ -102,12 +103,29 @@ def test_who_must_be_told_by_when_soonest_first():
         body = {"deployment": "deployment/x", "type": "incident", "severity": severity,
                 "jurisdiction": place, "code": "missed-finding"}  # fmt: skip
         put(made, "event", name, body)
-    clocks = {("us", "serious"): (5.0, True, "a"), ("cn", "death"): (7.0, False, "b")}
-    duties = made.registry.reporting_duties(clocks)
-    assert [(d.jurisdiction, d.due_at.day, d.rule) for d in duties] == [
-        ("us", 27, "a"),
-        ("cn", 29, "b"),
+    week = {"event": "serious", "days": 5.0, "working": True, "rule": "a"}
+    periods = {
+        ("us", "serious"): [
+            ReportingPeriod(**week, reporter="user-facility"),
+            ReportingPeriod(**week | {"days": 30.0, "working": False}, reporter="manufacturer"),
+        ],
+        ("cn", "death"): [
+            ReportingPeriod(
+                event="death", days=7.0, working=False, reporter="manufacturer", rule="b"
+            )
+        ],
+    }
+    duties = made.registry.reporting_duties(periods)
+    assert [(d.jurisdiction, d.reporter, d.due_at.day, d.rule) for d in duties] == [
+        ("us", "user-facility", 27, "a"),
+        ("cn", "manufacturer", 29, "b"),
+        ("us", "manufacturer", 22, "a"),
     ]
+    # An event that names who reports gives a duty to that one alone.
+    body |= {"jurisdiction": "us", "severity": "serious", "reporter": "user-facility"}
+    put(made, "event", "3", body)
+    own = [d for d in made.registry.reporting_duties(periods) if d.event == "event/3"]
+    assert [(d.reporter, d.due_at.day) for d in own] == [("user-facility", 27)]
 
 
 def test_a_move_that_is_not_in_the_table_is_refused_with_those_that_are():

@@ -1,6 +1,7 @@
 """A rule book of a few rules, so that every class, route, gap and clash is worked by hand."""
 
 import copy
+import re
 from datetime import date
 
 import pytest
@@ -8,8 +9,8 @@ import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.book import RECORDED_ON, RULE_PLACES
 from commonwatt.clinic.domain.rules.check import check_rule_book, product_fact_grid
+from commonwatt.clinic.domain.rules.parse import RECORDED_ON
 from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate, rule_predicate_leaves
 
 DAY = date(2026, 1, 1)
@@ -24,7 +25,6 @@ DEFAULTS = {
     "text": "t", "source": "law", "article": "1", "status": "in force", "binding": True,
     "from": date(2020, 1, 1), "scheme": "device",
 }  # fmt: skip
-EMPTY = {"schemes": {}, "sources": {}, "defaults": {}, "rules": []}
 
 
 def rule(name, when, **more):
@@ -58,10 +58,17 @@ HK = {
 def book(folder, **changes):
     """Return the book in a folder, with some parts of the place replaced."""
     place = copy.deepcopy(HK) | {k: v for k, v in changes.items() if k != "facts"}
-    texts = dict.fromkeys(RULE_PLACES, EMPTY) | {"hk": place, "facts": changes.get("facts", FACTS)}
+    texts = {"hk": place, "facts": changes.get("facts", FACTS)}
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(text), "utf-8")
-    return load_rule_book(folder)
+    return load_rule_book(folder, ())
+
+
+def sound(folder, **changes):
+    """Return the book, in which no file is at fault."""
+    made = book(folder, **changes)
+    assert made.faults == {}
+    return made
 
 
 def ruled(made, risk, offering="product", on=DAY, **facts):
@@ -103,7 +110,9 @@ def test_a_ruling_names_its_duties_clocks_and_what_nobody_confirmed(tmp_path):
     mid = ruled(made, "mid")
     assert mid.obligations == {"log": ("mid",), "report": ("mid", "rest")}
     assert list(mid.obligations) == ["log", "report"]
-    assert (mid.clocks, ruled(made, "high").clocks) == ({}, {"harm": 10})
+    [period] = ruled(made, "high").periods
+    assert (mid.periods, period.event, period.days, period.rule) == ((), "harm", 10, "clock")
+    assert (period.working, period.reporter) == (False, "manufacturer")
     assert ruled(made, "low").unconfirmed == ()
     young = ruled(made, "low", age="10")
     assert young.unconfirmed == ("young",)
@@ -123,7 +132,8 @@ def test_a_rule_holds_from_its_first_day_to_the_day_before_its_end(tmp_path, on,
     holds = holds and status != "proposed"
     assert made.rule("x").in_force(on) is holds
     assert [each.rule_id for each in made.rules_in_force("hk", on)] == ["x"] * holds
-    assert made.rules_in_force("eu", on) == []
+    with pytest.raises(RulesError, match="place eu.*one of hk"):
+        made.rules_in_force("eu", on)
 
 
 def test_a_rule_is_read_with_the_defaults_of_its_place(tmp_path):
@@ -146,19 +156,29 @@ def test_a_rule_is_read_with_the_defaults_of_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [
-        ({"class": "D"}, {"class": "A"}, "x, class"),
-        ({"class": "X"}, {"class": "X", "scheme": "other"}, "x, class"),
-        ({"class": "A", "scheme": "none"}, {"scheme": "none"}, "x, class"),
-        ({"route": "by-pass"}, {"route": "filing"}, "x, route"),
-        ({"status": "rumoured"}, {"status": "adopted"}, "x, status"),
-        ({"supersedes": "none"}, {"supersedes": "y"}, "x, supersedes"),
-        ({"when": "colour = red"}, {"when": HIGH}, "colour.*facts? that rules"),
-        ({"when": "colour < 3"}, {"when": "age < 3"}, "x, colour"),
+        ({"class": "D"}, {"class": "A"}, "class: found 'D'"),
+        ({"class": "X"}, {"class": "X", "scheme": "other"}, "class: found 'X'"),
+        ({"class": "A", "scheme": "none"}, {"scheme": "none"}, "class: found 'A'"),
+        ({"route": "by-pass"}, {"route": "filing"}, "route: found 'by-pass'"),
+        ({"status": "rumoured"}, {"status": "adopted"}, "status: found 'rumoured'"),
+        ({"supersedes": "none"}, {"supersedes": "y"}, "supersedes: found 'none'"),
+        ({"when": "colour = red"}, {"when": HIGH}, "colour.*a fact that rules"),
+        ({"when": "colour < 3"}, {"when": "age < 3"}, "when: found 'colour'"),
+        ({"when": "risk < 3"}, {"when": "age < 3"}, "a fact of numbers"),
         ({"when": "risk in low, none"}, {"when": "risk in low, mid"}, "low, none"),
-        ({"when": {"not": "risk = none"}}, {"when": {"not": "risk = low"}}, "x, risk"),
+        ({"when": {"not": "risk = none"}}, {"when": {"not": "risk = low"}}, "risk: none"),
+        ({"given": {"device": ["Z"]}}, {"given": {"device": ["A"]}}, "device: found Z"),
+        ({"class": "X", "scheme": "other", "given": {"other": ["X"]}},
+         {"class": "X", "scheme": "other", "given": {"device": ["A"]}}, "decided before"),
+        ({"case": {"flip": {"risk": "none"}}}, {"case": {"flip": {"risk": "low"}}}, "risk = none"),
+        ({"clock": {"event": "e", "days": 0}}, {"clock": {"event": "e", "days": 0.5}}, "above zero"),
+        ({"clock": {"event": "e", "day": 1}}, {"clock": {"event": "e", "days": 1}}, "'day'"),
+        ({"obligation": ["log"]}, {"obligations": ["log"]}, "found 'obligation'"),
+        ({"obligations": "log"}, {"obligations": ["log"]}, "a list of texts"),
+        ({"from": "soon"}, {"from": DAY}, "YYYY-MM-DD"),
         ({"when": "risk is low"}, {"when": "risk != low"}, "fact, sign and value"),
         ({"when": "age < old"}, {"when": "age < 18"}, "a number"),
-        ({"source": "none"}, {"source": "page"}, "the part"),
+        ({"source": "none"}, {"source": "page"}, "source: found 'none', wanted one of law, page"),
         ({"id": "y"}, {"id": "z"}, "two rules of one name"),
     ],
 )  # fmt: skip
@@ -166,33 +186,89 @@ def test_a_book_with_an_undeclared_name_is_refused_where_it_is_read(tmp_path, wr
     def rules(changes):
         return [rule("x", HIGH) | changes, rule("y", LOW)]
 
-    assert len(book(tmp_path, rules=rules(right)).rules) == 2
-    with pytest.raises(RulesError, match=words):
-        book(tmp_path, rules=rules(wrong))
+    assert len(sound(tmp_path, rules=rules(right)).rules) == 2
+    faulty = book(tmp_path, rules=rules(wrong))
+    with pytest.raises(RulesError, match=words) as refused:
+        ruled(faulty, "low")
+    # File, line and remedy, whatever is wrong.
+    assert re.search(r"hk\.yaml, line \d+.*Mend the line, or take the file", str(refused.value))
 
 
 def test_what_a_rule_rests_on_has_one_of_three_spellings(tmp_path):
     for checked in ("primary", "secondary", "unconfirmed"):
         law = HK["sources"]["law"] | {"checked": checked}
-        book(tmp_path, sources={"law": law, "page": law})
-    with pytest.raises(RulesError, match="law.*rumour"):
-        book(tmp_path, sources=HK["sources"] | {"law": law | {"checked": "rumour"}})
-
-
-def test_a_missing_or_broken_file_is_named(tmp_path):
-    book(tmp_path)
-    (tmp_path / "eu.yaml").write_text("a: [", "utf-8")
-    with pytest.raises(RulesError, match=r"eu\.yaml"):
-        load_rule_book(tmp_path)
-    (tmp_path / "eu.yaml").unlink()
-    with pytest.raises(RulesError, match=r"eu\.yaml.*FileNotFoundError"):
-        load_rule_book(tmp_path)
+        sound(tmp_path, sources={"law": law, "page": law})
+    faulty = book(tmp_path, sources=HK["sources"] | {"law": law | {"checked": "rumour"}})
+    assert "'rumour'" in str(faulty.faults["hk"])
 
 
 def test_a_missing_part_of_a_rule_is_named(tmp_path):
     short = {key: value for key, value in DEFAULTS.items() if key != "article"}
-    with pytest.raises(RulesError, match=r"hk\.yaml, x.*article"):
-        book(tmp_path, defaults=short, rules=[rule("x", HIGH)])
+    fault = book(tmp_path, defaults=short, rules=[rule("x", HIGH)]).faults["hk"]
+    assert re.search(r"hk\.yaml, line \d+, rules.*the part 'article'", str(fault))
+
+
+def test_a_duty_follows_the_class_and_an_exemption_by_name_beats_the_general_route(tmp_path):
+    rules = [
+        rule("low", LOW, **{"class": "A"}), rule("mid", MID, **{"class": "B"}),
+        rule("general", {"all": []}, route="approval", obligations=["register"],
+             given={"device": ["B", "C"]}),
+        rule("named", "age = 10", route="exempt", special=True),
+    ]  # fmt: skip
+    made = sound(tmp_path, rules=rules)
+    low, mid, high = (ruled(made, risk) for risk in ("low", "mid", "high"))
+    assert (low.route, low.obligations) == ("", {})
+    assert (mid.route, list(mid.obligations)) == ("approval", ["register"])
+    # No class, no duty of a class.
+    assert (high.route, high.obligations, high.gaps) == ("", {}, ("device", "other"))
+    young = ruled(made, "mid", age="10")
+    assert (young.route, young.route_reasons) == ("exempt", ("named",))
+    # The arrays of the check know the classes, too: duties are none of theirs, routes are.
+    assert check_rule_book(made, [DAY]).unruled_services["unruled"].to_list() == [1]
+
+
+def test_a_rule_of_a_special_case_takes_the_place_of_the_strictest(tmp_path):
+    rules = [
+        rule("strict", {"all": []}, **{"class": "C", "route": "approval"}),
+        rule("named", LOW, **{"class": "A", "special": True, "route": "exempt"}),
+    ]
+    made = sound(tmp_path, rules=rules)
+    [verdict] = ruled(made, "low").verdicts
+    assert (verdict.klass, verdict.reasons, verdict.against) == ("A", ("named",), ())
+    assert (ruled(made, "low").route, ruled(made, "mid").route) == ("exempt", "approval")
+    cells = check_rule_book(made, [DAY]).cells.filter(scheme="device")["class"].to_list()
+    assert cells[:3] == ["A", "C", "C"]
+
+
+def test_who_reports_is_a_fact_and_working_days_stay_working_days(tmp_path):
+    who = {"values": ["manufacturer", "user-facility"], "default": "manufacturer", "meaning": "m"}
+    facts = copy.deepcopy(FACTS)
+    facts["others"]["reporter"] = who
+    rules = [
+        rule("maker", HIGH, clock={"event": "harm", "days": 30}),
+        rule("hospital", HIGH,
+             clock={"event": "harm", "days": 10, "working": True, "by": "user-facility"}),
+        rule("sooner", HIGH,
+             clock={"event": "harm", "days": 12, "by": "user-facility"}),
+    ]  # fmt: skip
+    made = sound(tmp_path, rules=rules, facts=facts)
+    [maker] = ruled(made, "high").periods
+    assert (maker.days, maker.working, maker.rule) == (30, False, "maker")
+    # Ten working days are two weeks at least, so that twelve days of the calendar end first.
+    [hospital] = ruled(made, "high", reporter="user-facility").periods
+    assert (hospital.days, hospital.working, hospital.rule) == (12, False, "sooner")
+    [alone] = ruled(sound(tmp_path, rules=rules[:2], facts=facts), "high",
+                    reporter="user-facility").periods  # fmt: skip
+    assert (alone.days, alone.working, alone.rule) == (10, True, "hospital")
+    unknown = [rule("x", HIGH, clock={"event": "e", "days": 1, "by": "nobody"})]
+    assert "'nobody'" in str(book(tmp_path, rules=unknown, facts=facts).faults["hk"])
+
+
+def test_what_nobody_stated_is_named_where_a_rule_turns_on_it(tmp_path):
+    made = sound(tmp_path)
+    assert ruled(made, "low").assumed == ("age",)
+    assert ruled(made, "low", age="30").assumed == ()
+    assert ruled(sound(tmp_path, rules=HK["rules"][:3]), "low").assumed == ()
 
 
 def test_the_check_of_every_combination_finds_gaps_clashes_and_unruled_services(tmp_path):
@@ -235,7 +311,7 @@ def test_rules_contradict_where_both_hold_and_their_classes_differ(
     rules = [rule(f"r{n}", when, **{"class": klass})
              for n, (when, klass) in enumerate(zip(conditions, classes, strict=True))]  # fmt: skip
     rules.append(rule("else", {"all": []}, **{"class": "C", "fallback": True}))
-    findings = check_rule_book(book(tmp_path, rules=rules), [DAY], jurisdictions=["hk"])
+    findings = check_rule_book(sound(tmp_path, rules=rules), [DAY], jurisdictions=["hk"])
     assert findings.contradictions.height == (clashes if meet else 0)
 
 
@@ -272,7 +348,8 @@ def test_a_service_is_ruled_by_a_route_or_by_a_class_of_devices(tmp_path, rules,
 def test_facts_are_complete_and_declared(tmp_path, given_facts, words):
     made = book(tmp_path)
     complete = made.complete_product_facts({"risk": "low", "offering": "product"})
-    assert complete == {"risk": "low", "offering": "product", "age": "30"}
+    assert complete.facts == {"risk": "low", "offering": "product", "age": "30"}
+    assert complete.assumed == ("age",)
     with pytest.raises(RulesError, match=words):
         made.complete_product_facts(given_facts)
 

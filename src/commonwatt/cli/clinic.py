@@ -17,13 +17,19 @@ from commonwatt.cli.clinic_language import add_language_model_commands
 from commonwatt.cli.clinic_options import (
     DESIGNS,
     GUIDELINES,
-    PLACES,
+    PLACE_METAVAR,
     ledger_option,
     parse_name_value_fact_options,
     record_key_option,
     record_option,
+    rules_option,
 )
 from commonwatt.cli.clinic_queries import add_registry_query_commands
+from commonwatt.cli.clinic_rules_text import (
+    product_rulings_terminal_text,
+    rule_book_findings_terminal_text,
+    rule_places_terminal_text,
+)
 from commonwatt.cli.clinic_sealed import add_sealed_evaluation_commands
 from commonwatt.cli.clinic_text import (
     command_result_of_registry_entry,
@@ -43,18 +49,15 @@ from commonwatt.cli.frame import (
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.terminal_text import (
     figure_sentence,
-    indented,
     interval_terminal_text,
-    labelled_text,
     terminal_table,
 )
 from commonwatt.core.errors import UsageError
-from commonwatt.core.messages import Message, translate
+from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from commonwatt.catalogue.tables import TableSchema
 
 clinic = groups.clinic
 
@@ -62,33 +65,29 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 # Before the EU's AI Act applies, in between, and the day after its duties for devices begin (2
 # August 2028): a gap may open or close on the way.
 _DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
-# What a model is unless the user says otherwise: a locked, deep product for clinicians.
-_COMMON = {
-    "significance": "drive",
-    "condition": "serious",
-    "autonomy": "informs",
-    "change": "locked",
-    "technique": "deep",
-    "offering": "product",
-    "user": "clinician",
-}
 _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A fact; may repeat.")
+
+
+_WISH = (
+    "--fact significance=diagnose --fact condition=critical --fact autonomy=informs"
+    " --fact change=locked --fact technique=deep --fact offering=product --fact user=clinician"
+)
 
 
 @command(
     groups.model,
     "classify",
-    example="commonwatt clinic model classify --fact significance=diagnose"
-    " --fact condition=critical --place hk --place eu",
+    example=f"commonwatt clinic model classify {_WISH} --place hk --place eu",
 )
 @_facts
 @option(
     "--place",
     "places",
     multiple=True,
-    type=click.Choice(PLACES),
+    metavar=PLACE_METAVAR,
     help="Default: all; house stands for the institution rules.",
 )
+@rules_option
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
 @record_option
 @option("--use", help="Intended use on record whose facts are ruled on, as intended-use/NAME.")
@@ -97,6 +96,7 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
 def clinic_model_classify_command(
     facts: tuple[str, ...],
     places: tuple[str, ...],
+    rule_folders: tuple[Path, ...],
     on: datetime | None,
     record: str | None,
     use: str | None,
@@ -113,11 +113,31 @@ def clinic_model_classify_command(
         refuse_option_without(name, "--record", given=False)
     # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
+    # Nothing is filled in: an axis that nobody stated would decide the class in silence.
     answer = app.classify_in_jurisdictions(
-        _COMMON | parse_name_value_fact_options(facts), places or PLACES, day
+        parse_name_value_fact_options(facts), places, day, app.RuleFolders(folders=rule_folders)
     )
     return CommandResult(
-        data=answer, text=lambda language: _product_rulings_terminal_text(answer, language)
+        data=answer, text=lambda language: product_rulings_terminal_text(answer, language)
+    )
+
+
+@command(groups.rules, "list", example="commonwatt clinic rules list --rules our-rules")
+@rules_option
+def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
+    """Show whose rules there are, on how much primary text they rest, and faulty files."""
+    from commonwatt.clinic.domain.tables import RULE_PLACES
+    from commonwatt.clinic.usecases import rules as app
+
+    answer = app.rule_place_rows(app.RuleFolders(folders=rule_folders))
+    names = [column.name for column in RULE_PLACES.columns]
+    frame = RULE_PLACES.frame_from_rows(
+        {name: place[name] for name in names} for place in answer["places"]
+    )
+    return CommandResult(
+        data=answer,
+        text=lambda language: rule_places_terminal_text(answer, language),
+        tables={"places": frame},
     )
 
 
@@ -143,31 +163,36 @@ def _command_result_of_recorded_ruling(
 )
 @option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
 @_facts
+@rules_option
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
 def clinic_rules_show_command(
-    days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None
+    days: tuple[datetime, ...],
+    facts: tuple[str, ...],
+    rule_folders: tuple[Path, ...],
+    move: str | None,
 ) -> CommandResult:
     """Look at every combination of the axes: gaps, contradictions, moved dates."""
     from commonwatt.clinic.usecases import rules as app
 
-    checked_days = [day.date() for day in days] or list(_DAYS)
+    asked_days = [day.date() for day in days]
+    folders = app.RuleFolders(folders=rule_folders)
     if move:
         rule_id, _, moved_to = move.partition("=")
         tables = {
             "moved": app.product_class_cells_of_moved_rule(
-                rule_id, _parse_day_argument(moved_to), checked_days
+                rule_id, _parse_day_argument(moved_to), asked_days, folders
             )
         }
     else:
         tables = app.regulatory_rule_book_finding_tables(
-            checked_days, parse_name_value_fact_options(facts)
+            asked_days or list(_DAYS), parse_name_value_fact_options(facts), folders
         )
     # All 1,296 combinations of the axes: for --out, not for a terminal or for JSON.
     shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return CommandResult(
         data=data,
-        text=lambda language: _rule_book_findings_terminal_text(shown, language),
+        text=lambda language: rule_book_findings_terminal_text(shown, language),
         tables=tables,
     )
 
@@ -436,88 +461,6 @@ def _parse_day_argument(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise_click_usage_error(Message("A date is written YYYY-MM-DD."))
-
-
-_ROUTES = {
-    "approval": Message("approval"),
-    "filing": Message("filing"),
-    "exempt": Message("exempt"),
-    "prohibited": Message("prohibited"),
-    # The law of most places is silent on services; silence is said and not taken for an exemption.
-    "": Message("no route stated"),
-}
-
-
-def _product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str:
-    lines: list[str] = []
-    for ruling in answer["rulings"]:
-        lines += _product_ruling_terminal_lines(ruling, answer["rules"], language)
-    gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
-    return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
-
-
-def _product_ruling_terminal_lines(
-    ruling: dict[str, Any], rules: dict[str, Any], language: str
-) -> list[str]:
-    lines = [labelled_text(ruling["jurisdiction"], _ROUTES[ruling["route"]].translate(language))]
-    for verdict in ruling["classes"]:
-        lines.append(indented(labelled_text(verdict["scheme"], verdict["class"])))
-        lines += [
-            indented(_ruling_reason_terminal_text(name, rules[name]), 2)
-            for name in verdict["because"]
-        ]
-        # A rule that says otherwise is shown and not resolved: which of two laws yields is a
-        # lawyer's decision.
-        contested = translate("contradicted by", language)
-        lines += [
-            indented(f"{contested} {_ruling_reason_terminal_text(name, rules[name])}", 2)
-            for name in verdict["against"]
-        ]
-    silent = translate("no rule gives a class", language)
-    lines += [indented(labelled_text(scheme, silent)) for scheme in ruling["gaps"]]
-    duties = ", ".join(ruling["obligations"]) or "–"
-    return [*lines, indented(labelled_text(translate("Duties", language), duties))]
-
-
-def _ruling_reason_terminal_text(name: str, rule: dict[str, Any]) -> str:
-    # With the day on which somebody last read the source: law changes, and a reader must see how
-    # old this reading is.
-    text, source, article, checked = (rule[key] for key in ("text", "source", "article", "checked"))
-    return labelled_text(name, f"{text} [{source}, {article}; {checked}]")
-
-
-def _rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: str) -> str:
-    from commonwatt.catalogue.measures import measure_cell_text
-    from commonwatt.clinic.domain import tables as declared
-    from commonwatt.clinic.domain.measures import RULE_FINDINGS
-
-    headings = {
-        "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
-        "contradictions": Message("Rules that give different classes to the same combinations"),
-        "unruled_services": Message("Services for which there is neither class nor route"),
-        "moved": Message("Cells that change"),
-    }
-    schemas = {
-        schema.name: schema
-        for schema in (
-            declared.GAPS, declared.CONTRADICTIONS, declared.UNRULED_SERVICES, declared.MOVED,
-        )
-    }  # fmt: skip
-    blocks: list[str] = []
-    for name, frame in tables.items():
-        count = measure_cell_text(frame.height, RULE_FINDINGS, language)
-        blocks.append(labelled_text(headings[name].translate(language), count))
-        if not frame.is_empty():
-            blocks[-1] += "\n" + _terminal_rows_text(schemas[name], frame, language)
-    return "\n\n".join(blocks)
-
-
-def _terminal_rows_text(
-    schema: TableSchema, frame: pl.DataFrame, language: str, most: int = 60
-) -> str:
-    rows = frame.head(most).iter_rows(named=True)
-    lines = [terminal_table(schema.columns, rows, language)]
-    return indented("\n".join([*lines, *(["…"] if frame.height > most else [])]))
 
 
 # After the commands above, because help lists commands in the order in which they are added.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import PLACES, guides_option, key_option, ledger_option
+from commonwatt.cli.clinic_options import PLACE_METAVAR, guides_option, key_option, ledger_option
 from commonwatt.cli.clinic_queries import duties_terminal_text
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.frame import CommandResult, command, command_language, option
@@ -139,7 +139,12 @@ def _add_incident_command() -> None:
     @click.argument("name")
     @option("--severity", required=True, help="How grave it is.",
             type=click.Choice(["public-health-threat", "death", "serious", "other"]))  # fmt: skip
-    @option("--place", required=True, type=click.Choice(PLACES), help="Whose clock runs.")
+    @option("--place", required=True, metavar=PLACE_METAVAR, help="Whose clock runs.")
+    @option(
+        "--reporter",
+        type=click.Choice(["manufacturer", "importer", "user-facility", "professional"]),
+        help="Who reports (default: everybody who must).",
+    )
     # A code, because the ledger keeps every word for ever and free text would hold somebody's
     # history.
     @option("--code", required=True, help="What happened, as a code; never about a person.")
@@ -150,14 +155,19 @@ def _add_incident_command() -> None:
         name: str,
         severity: str,
         place: str,
+        reporter: str | None,
         code: str,
     ) -> CommandResult:
-        """Report an incident and show who must be told by when."""
+        """Report an incident and show who must report it by when."""
         from commonwatt.clinic.usecases import queries
         from commonwatt.clinic.usecases import registry as app
+        from commonwatt.clinic.usecases.rules import check_rule_place
 
+        # Before it is on record for ever: under a misspelt place no clock would run.
+        check_rule_place(place)
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
+        body |= {"reporter": reporter} if reporter else {}
         entry = app.record_in_registry(where, key_file, "event", name, body, now=_command_utc_now())
         # Read back from the record, so that the deadlines shown are those that the record gives.
         duties = queries.reporting_duty_rows(where)

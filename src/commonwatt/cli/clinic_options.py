@@ -10,19 +10,19 @@ from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import option, raise_click_usage_error
 from commonwatt.core.messages import Message
 
-PLACES = (
-    "hk",
-    "imdrf",
-    "eu",
-    "us",
-    "cn",
-    "uk",
-    "sg",
-    "house",
-)  # house: institution rules
 # Spelled here, as the registry's own table would be loaded for every line of help.
 DESIGNS = ("retrospective", "external", "prospective", "randomised")  # third-party: from a seal
 GUIDELINES = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
+# Places are files, and which there are is known when a command runs: no list of them is typed here.
+PLACE_METAVAR = "PLACE"
+rules_option = option(
+    "--rules",
+    "rule_folders",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with rules of your own, one .yaml a place; may repeat"
+    " (or COMMONWATT_CLINIC_RULES).",
+)
 ledger_option = option(
     "--ledger",
     "where",

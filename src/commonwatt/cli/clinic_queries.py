@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import PLACES, ledger_option
+from commonwatt.cli.clinic_options import PLACE_METAVAR, ledger_option
 from commonwatt.cli.clinic_text import judges_terminal_text, registry_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.cli.terminal_text import figure_sentence, indented
@@ -68,11 +68,13 @@ def _add_product_rulings_command() -> None:
     )
     @ledger_option
     @click.argument("product")
-    @option("--place", type=click.Choice(PLACES), required=True, help="Whose law.")
+    @option("--place", metavar=PLACE_METAVAR, required=True, help="Whose law.")
     def rulings(where: str, product: str, place: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show which rule sets gave a product its class."""
         from commonwatt.clinic.usecases import queries as app
+        from commonwatt.clinic.usecases.rules import check_rule_place
 
+        check_rule_place(place)
         rulings_found = app.product_ruling_rows(where, product, place)
         return CommandResult(
             data={"rulings": rulings_found},
@@ -160,7 +162,7 @@ def duties_terminal_text(duties: list[dict[str, Any]], language: str) -> str:
     """Return who must be told of which event by when, or that nobody must."""
     from commonwatt.clinic.domain.tables import DUTIES
 
-    names = ("event", "jurisdiction", "severity", "due_at", "rule")
+    names = ("event", "jurisdiction", "severity", "reporter", "due_at", "rule")
     return registry_rows_terminal_text([DUTIES.column(name) for name in names], duties, language)
 
 

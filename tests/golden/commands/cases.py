@@ -34,8 +34,9 @@ DUE = ((r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\+00:?00", "<due>"),)
 ITP = "--trace shipped:traces/itp_ten_days.parquet --nodes 72 --gpus-per-node 8"
 SWF = "--trace shipped:traces/examples/log.swf --nodes 4 --gpus-per-node 8"
 SCORES = "shipped:clinic/examples/scores.csv"
-FACTS = "--fact significance=diagnose --fact condition=critical"
-WISH = "--fact significance=drive --fact condition=serious"
+_AXES = "--fact autonomy=informs --fact change=locked --fact technique=deep --fact user=clinician"
+FACTS = f"--fact significance=diagnose --fact condition=critical --fact offering=product {_AXES}"
+WISH = f"--fact significance=drive --fact condition=serious {_AXES}"
 
 Step = str | tuple[str, dict[str, str]]
 
@@ -186,7 +187,7 @@ AUDIT = [
 ]
 
 CLINIC = [
-    one("clinic-classify", f"clinic model classify {WISH} --place hk --place eu --on 2026-11-22"),
+    one("clinic-classify", f"clinic model classify {WISH} --fact offering=product --place hk --place eu --on 2026-11-22"),
     one("clinic-classify-all", f"clinic model classify {FACTS} --on 2026-11-22", text=False),
     one("clinic-classify-house",
         f"clinic model classify --fact offering=service {WISH} --place house --on 2026-11-22"),
@@ -397,7 +398,7 @@ WRONG = [
     wrong("names", "study nowhere", "treasury project atlantis", "treasury finance nowhere",
           "siting cost atlantis", "fleet explain 999999 " + SWF,
           f"fleet simulate {SWF} --order nothing", f"fleet simulate {SWF} --place nothing",
-          "treasury assess atlantis --rules mac-dsa", "clinic model classify --fact colour=red",
+          "treasury assess atlantis --rules mac-dsa", f"clinic model classify {FACTS} --fact colour=red",
           "runs show nothing", "runs show latest", "runs trace latest cost"),
     wrong("files", "study none.toml", "fleet describe --trace none.swf", "audit none.csv",
           "fleet describe --trace shipped:none", "siting place none.csv", "ledger verify",

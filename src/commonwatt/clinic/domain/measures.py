@@ -306,6 +306,11 @@ NEXT_DUE: Final = _clinic_text_measure(
 SEVERITY: Final = _clinic_text_measure(
     "severity", Message("Severity"), Message("How grave an event is")
 )
+REPORTER: Final = _clinic_text_measure(
+    "reporter",
+    Message("Who reports"),
+    Message("Maker, importer, hospital or professional: each has a period of its own"),
+)
 EVENT: Final = _clinic_text_measure(
     "event", Message("Event"), Message("A signal, an incident or an action")
 )
@@ -370,6 +375,42 @@ DOCTOR_RIGHT: Final = Measure(
     "share",
     Message("Share of these cases in which the doctor was right"),
     SHARE,
+)
+RULE_PLACE_NAME: Final = _clinic_text_measure(
+    "rule_place_name", Message("Name of the place"), Message("Whose rules a file holds")
+)
+RULE_PLACE_KIND: Final = _clinic_text_measure(
+    "rule_place_kind",
+    Message("Kind of rules"),
+    Message("Law, guidance of a forum, or an institution's own rules"),
+)
+RULES_OF_PLACE: Final = _clinic_count_measure(
+    "rules_of_place", Message("Rules"), Message("Rules of a place, proposed ones too")
+)
+PRIMARY_TEXT_SHARE: Final = Measure(
+    "primary_text_share",
+    Message("Primary text"),
+    "share",
+    Message("Share of the rules of a place that were checked against the text itself"),
+    SHARE,
+)
+QUOTED_RULE_SHARE: Final = Measure(
+    "quoted_rule_share",
+    Message("Quoted"),
+    "share",
+    Message("Share of the rules of a place that carry the words that were read"),
+    SHARE,
+)
+UNCONFIRMED_RULES: Final = _clinic_count_measure(
+    "unconfirmed_rules",
+    Message("Unconfirmed"),
+    Message("Rules named from general knowledge, to be looked up before anybody relies on them"),
+)
+PROPOSED_RULES: Final = _clinic_count_measure(
+    "proposed_rules", Message("Proposed"), Message("Rules that are no law yet and decide nothing")
+)
+RULE_FILE: Final = _clinic_text_measure(
+    "rule_file", Message("Rule file"), Message("The file that holds the rules of a place")
 )
 RULE_FINDINGS: Final = Measure(
     "rule_findings",

@@ -139,6 +139,21 @@ CONTRADICTIONS: Final = TableSchema(
         _of(m.OTHER_SOURCE),
     ),
 )
+RULE_PLACES: Final = TableSchema(
+    "rule_places",
+    "Whose rules there are, and on how much primary text they rest.",
+    (
+        _PLACE,
+        _of(m.RULE_PLACE_NAME, "place_name"),
+        _of(m.RULE_PLACE_KIND, "kind"),
+        _of(m.RULES_OF_PLACE, "rules"),
+        _of(m.PRIMARY_TEXT_SHARE, "primary_share"),
+        _of(m.QUOTED_RULE_SHARE, "quoted_share"),
+        _of(m.UNCONFIRMED_RULES, "unconfirmed"),
+        _of(m.PROPOSED_RULES, "proposed"),
+        _of(m.RULE_FILE, "file"),
+    ),
+)
 UNRULED_SERVICES: Final = TableSchema(
     "unruled_services",
     "Services for which there is neither class nor route.",
@@ -208,7 +223,7 @@ DEPLOYMENTS: Final = TableSchema(
 DUTIES: Final = TableSchema(
     "clinic_duties",
     "Who must be told of incidents by when.",
-    (_of(m.DUE_AT), _PLACE, _SEVERITY, _EVENT, _RULE),
+    (_of(m.DUE_AT), _PLACE, _SEVERITY, _of(m.REPORTER), _EVENT, _RULE),
 )
 RULINGS: Final = TableSchema(
     "clinic_rulings",

@@ -150,11 +150,19 @@ def _dossier_duties_html(
 ) -> str:
     ours = {record.name for record in records["event"]}
     rows = [
-        [duty.event, duty.jurisdiction, duty.severity, f"{duty.due_at:%Y-%m-%d %H:%M%z}", duty.rule]
+        [
+            duty.event,
+            duty.jurisdiction,
+            duty.severity,
+            duty.reporter,
+            f"{duty.due_at:%Y-%m-%d %H:%M%z}",
+            duty.rule,
+        ]
         for duty in duties
         if duty.event in ours
     ]
-    columns = map(tables.DUTIES.column, ("event", "jurisdiction", "severity", "due_at", "rule"))
+    names = ("event", "jurisdiction", "severity", "reporter", "due_at", "rule")
+    columns = map(tables.DUTIES.column, names)
     grid = _dossier_table_html([measure_label(column, language) for column in columns], rows)
     return _dossier_section_html("Who must be told by when", grid, bool(rows), language)
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
-from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry
-from commonwatt.clinic.domain.rules import load_rule_book
+from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, ReportingPeriods
+from commonwatt.clinic.domain.rules import ReportingPeriod, load_rule_book
+from commonwatt.clinic.domain.rules.classify import reporting_periods_of_rules
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
 from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.usecases import with_ledger
 
-Clocks = dict[tuple[str, str], tuple[float, bool, str]]
 _STANDING = ("deployment", "move")
 
 
@@ -185,17 +185,23 @@ def reporting_duty_rows(ledger_location: str) -> list[dict[str, Any]]:
 
 
 @cache
-def reporting_periods() -> Clocks:
+def reporting_periods() -> ReportingPeriods:
     """Return the reporting periods of the rule book by jurisdiction and severity.
+
+    A hospital and a maker have periods of their own; an incident gives each of them a duty,
+    because who reports is for neither of them to leave to the other. Of several rules for one
+    event and reporter, the one that ends first is taken: what was foreseen in the maker's risk
+    file is seldom known on the day.
 
     Read once a process: the book is shipped, and reading it takes longer than any page may.
     """
-    rules = load_rule_book().rules
-    return {
-        (rule.jurisdiction, rule.clock.event): (rule.clock.days, rule.clock.working, rule.rule_id)
-        for rule in rules
-        if rule.clock
-    }
+    by_place = load_rule_book().places
+    periods: dict[tuple[str, str], list[ReportingPeriod]] = {}
+    for name, place in by_place.items():
+        in_force = [rule for rule in place.rules if rule.status != "proposed"]
+        for period in reporting_periods_of_rules(in_force, None):
+            periods.setdefault((name, period.event), []).append(period)
+    return periods
 
 
 def _query_clinic_registry(

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.clinic.domain.rules import (
     ProductRuling,
+    RegulatoryRule,
+    RegulatoryRuleBook,
+    ReportingPeriod,
     check_rule_book,
     classify_product,
     load_rule_book,
     product_class_cells_changed_by_rule_date,
 )
+from commonwatt.clinic.domain.rules.book import site_rule_folders
+from commonwatt.clinic.domain.rules.parse import RulePlace
 from commonwatt.clinic.domain.tables import (
     CELLS,
     CONTRADICTIONS,
@@ -25,28 +32,76 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFolders:
+    """Folders of rules that a command adds to those that the site has named."""
+
+    folders: tuple[Path, ...] = ()
+
+    def load(self) -> RegulatoryRuleBook:
+        """Return the rule book with them.
+
+        Raises:
+            RulesError: A folder is missing, or the file of facts is at fault.
+        """
+        return load_rule_book(site_folders=(*site_rule_folders(), *self.folders))
+
+
+SHIPPED: Final = RuleFolders()
+
+
 def classify_in_jurisdictions(
-    facts: Mapping[str, str], jurisdictions: Sequence[str], on: date
+    facts: Mapping[str, str],
+    jurisdictions: Sequence[str],
+    on: date,
+    folders: RuleFolders = SHIPPED,
 ) -> dict[str, Any]:
-    """Return class, route and duties of a product in each place."""
-    book = load_rule_book()
-    rulings = [classify_product(book, facts, jurisdiction=place, on=on) for place in jurisdictions]
+    """Return class, route and duties of a product in each place, in all of them by default.
+
+    Raises:
+        RulesError: A fact is missing or unknown, or the file of a place is at fault; asked for
+            all places, one at fault is named among the `faults` and answers nothing.
+    """
+    book = folders.load()
+    places = jurisdictions or tuple(book.places)
+    rulings = [classify_product(book, facts, jurisdiction=place, on=on) for place in places]
     sources = {rule.rule_id: rule for ruling in rulings for rule in ruling.rules}
     return {
         "on": on.isoformat(),
         "rule_set_sha256": book.digest,
+        "faults": {} if jurisdictions else rule_file_faults(book),
         "rulings": [product_ruling_dict(ruling) for ruling in rulings],
-        "rules": {
-            name: {
-                "text": rule.text,
-                "source": rule.source.title,
-                "article": rule.article,
-                "checked": rule.source.checked,
-                "against": rule.source.against,
-                "binding": rule.binding,
-            }
-            for name, rule in sources.items()
-        },
+        "rules": {name: regulatory_rule_dict(rule) for name, rule in sources.items()},
+    }
+
+
+def check_rule_place(place: str, folders: RuleFolders = SHIPPED) -> None:
+    """Refuse a place of which there are no rules.
+
+    Raises:
+        RulesError: There is none of that name, or its file is at fault.
+    """
+    folders.load().place(place)
+
+
+def rule_file_faults(book: RegulatoryRuleBook) -> dict[str, str]:
+    """Return what is wrong with the files that could not be read, by name."""
+    return {name: str(fault) for name, fault in book.faults.items()}
+
+
+def regulatory_rule_dict(rule: RegulatoryRule) -> dict[str, Any]:
+    """Return what a rule says and rests on as plain values."""
+    return {
+        "text": rule.text,
+        "text_zh_hant": rule.label_zh,
+        "quote": rule.quote,
+        "source": rule.source.title,
+        "source_date": rule.source.dated.isoformat(),
+        "article": rule.article,
+        "in_force_from": rule.valid_from.isoformat(),
+        "checked": rule.source.checked,
+        "against": rule.source.against,
+        "binding": rule.binding,
     }
 
 
@@ -55,6 +110,7 @@ def product_ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
     return {
         "jurisdiction": ruling.jurisdiction,
         "facts": dict(ruling.facts),
+        "assumed": {name: ruling.facts[name] for name in ruling.assumed},
         "classes": [
             {"scheme": v.scheme, "class": v.klass, "because": v.reasons, "against": v.against}
             for v in ruling.verdicts
@@ -63,16 +119,61 @@ def product_ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
         "route": ruling.route,
         "route_because": list(ruling.route_reasons),
         "obligations": {duty: list(rules) for duty, rules in ruling.obligations.items()},
-        "report_within_days": dict(ruling.clocks),
+        "report_within": [reporting_period_dict(period) for period in ruling.periods],
         "unconfirmed": list(ruling.unconfirmed),
     }
 
 
+def reporting_period_dict(period: ReportingPeriod) -> dict[str, Any]:
+    """Return a period as plain values, in the unit of the law: the other one is empty."""
+    return {
+        "event": period.event,
+        "reporter": period.reporter,
+        "calendar_days": None if period.working else period.days,
+        "working_days": period.days if period.working else None,
+        "rule": period.rule,
+    }
+
+
+def rule_place_rows(folders: RuleFolders = SHIPPED) -> dict[str, Any]:
+    """Return whose rules there are, on how much primary text they rest, and faulty files."""
+    book = folders.load()
+    primary = sum(rule.source.checked == "primary" for rule in book.rules)
+    return {
+        "rule_set_sha256": book.digest,
+        "primary_share": primary / len(book.rules) if book.rules else None,
+        "places": [_rule_place_row(place) for place in book.places.values()],
+        "faults": rule_file_faults(book),
+    }
+
+
+def _rule_place_row(place: RulePlace) -> dict[str, Any]:
+    count = len(place.rules)
+    primary = sum(rule.source.checked == "primary" for rule in place.rules)
+    quoted = sum(bool(rule.quote) for rule in place.rules)
+    return {
+        "jurisdiction": place.place,
+        "place_name": place.name,
+        "place_name_zh_hant": place.name_zh,
+        "kind": place.kind,
+        "rules": count,
+        "primary_share": primary / count if count else None,
+        "quoted_share": quoted / count if count else None,
+        "unconfirmed": sum(rule.source.checked == "unconfirmed" for rule in place.rules),
+        "proposed": sum(rule.status == "proposed" for rule in place.rules),
+        "file": str(place.path),
+    }
+
+
 def regulatory_rule_book_finding_tables(
-    days: Sequence[date], others: Mapping[str, str]
+    days: Sequence[date], others: Mapping[str, str], folders: RuleFolders = SHIPPED
 ) -> dict[str, pl.DataFrame]:
-    """Return gaps, contradictions and unruled services over every combination."""
-    findings = check_rule_book(load_rule_book(), days, others=others)
+    """Return gaps, contradictions and unruled services over every combination.
+
+    Raises:
+        RulesError: A folder or a fact is at fault.
+    """
+    findings = check_rule_book(folders.load(), days, others=others)
     return {
         "gaps": GAPS.checked_frame(findings.gaps),
         "contradictions": CONTRADICTIONS.checked_frame(findings.contradictions),
@@ -82,9 +183,34 @@ def regulatory_rule_book_finding_tables(
 
 
 def product_class_cells_of_moved_rule(
-    rule_id: str, valid_from: date, days: Sequence[date]
+    rule_id: str, valid_from: date, days: Sequence[date], folders: RuleFolders = SHIPPED
 ) -> pl.DataFrame:
-    """Return the cells whose class changes when the date of a rule moves."""
+    """Return the cells whose class changes when the date of a rule moves.
+
+    Args:
+        rule_id: The rule.
+        valid_from: The day from which it would hold.
+        days: On which the class is asked; by default the days on which the move can change
+            anything: the earlier of both dates, and the day before the later one.
+        folders: Of rules, beside those of the site.
+
+    Raises:
+        RulesError: There is no such rule.
+    """
+    book = folders.load()
+    # Derived from the rule and from nothing else, so that the same question has the same answer
+    # on every day of the year.
+    asked = days or days_of_rule_move(book.rule(rule_id).valid_from, valid_from)
     return MOVED.checked_frame(
-        product_class_cells_changed_by_rule_date(load_rule_book(), rule_id, valid_from, days)
+        product_class_cells_changed_by_rule_date(book, rule_id, valid_from, asked)
     )
+
+
+def days_of_rule_move(before: date, after: date) -> tuple[date, ...]:
+    """Return the first and the last day on which a moved date makes a difference.
+
+    >>> [str(day) for day in days_of_rule_move(date(2028, 8, 2), date(2027, 8, 2))]
+    ['2027-08-02', '2028-08-01']
+    """
+    first, last = min(before, after), max(before, after) - timedelta(days=1)
+    return tuple(sorted({first, max(first, last)}))

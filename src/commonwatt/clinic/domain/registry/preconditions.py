@@ -29,13 +29,14 @@ from commonwatt.clinic.domain.registry.plan import (
     monitor_plan_fault,
 )
 from commonwatt.clinic.domain.registry.rulings import (
+    INSTITUTION,
     has_law_of_its_own,
     product_risk_class,
     product_ruling_on_day,
     ruling_fault,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
-from commonwatt.clinic.domain.rules.book import INSTITUTION, RULE_PLACES, load_rule_book
+from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
 
@@ -182,12 +183,12 @@ def regulatory_product_routes_by_place() -> Mapping[str, frozenset[str]]:
     ... )
     (['approval', 'exempt'], [])
     """
-    rules = load_rule_book().rules
+    book = load_rule_book()
     # Read from the rules rather than listed here: a place whose law gains a route must not wait for
     # a release of ours.
     return {
-        place: frozenset({r.route for r in rules if r.jurisdiction == place} - {"", PROHIBITED})
-        for place in RULE_PLACES
+        name: frozenset({rule.route for rule in place.rules} - {"", PROHIBITED})
+        for name, place in book.places.items()
     }
 
 
@@ -450,9 +451,13 @@ def _ruling_name_of_another_place(basis: ApprovalBasis) -> str:
     place = str(deployment.body["place"])
     if basis.jurisdiction == place:
         return ""
-    if basis.jurisdiction != INSTITUTION or place not in RULE_PLACES:
+    try:
+        stands_in = basis.jurisdiction == INSTITUTION and not has_law_of_its_own(
+            basis.use, place, basis.approved_on
+        )
+    except RulesError:  # a place without rules, or facts that no rule knows
         return basis.ruling.name
-    return basis.ruling.name if has_law_of_its_own(basis.use, place, basis.approved_on) else ""
+    return "" if stands_in else basis.ruling.name
 
 
 def _deployment_name_with_other_guide(basis: ApprovalBasis) -> str:

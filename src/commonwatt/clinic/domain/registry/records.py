@@ -39,6 +39,7 @@ def _registry_reference_field(name: str, to: str, *, needed: bool = True) -> Rec
 MODES: Final = ("shadow", "advisory", "confirm", "supervised")
 DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "third-party")
 GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
+REPORTERS: Final = ("manufacturer", "importer", "user-facility", "professional")
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
 # Names and codes in this table are what the ledger holds; they may be added to and never renamed,
@@ -139,6 +140,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("type", "code", "What it is.", ("signal", "incident", "action")),
         RecordField("severity", "code", "How grave.", SEVERITIES),
         RecordField("jurisdiction", "text", "Whose clock runs.", needed=False),
+        RecordField("reporter", "code", "Who reports; everybody who must, where it is not given.",
+                    REPORTERS, needed=False),
         RecordField("code", "text", "What happened, as a code."),
     ),
 }  # fmt: skip

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.registry.state import RegistryRecord
-from commonwatt.clinic.domain.rules.book import INSTITUTION, RULE_PLACES, load_rule_book
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
 from commonwatt.core.messages import Message
 
+INSTITUTION: Final = "house"
+"""The place of the institution's own rules, which are not law."""
 RISK_SCHEME: Final = "service-risk"
 """The scheme of the institution's own rules, which gives every product and service a class."""
 
@@ -41,7 +43,7 @@ def computed_ruling_body(
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
-        "rule_set_sha256": ruling.digest,
+        "rule_set_sha256": _rule_book_in_force().digests_by_place[place],
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
@@ -53,18 +55,20 @@ def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> Pro
     Raises:
         RulesError: The place has no rules, or a fact is missing, unknown or no text.
     """
-    if place not in RULE_PLACES:
-        raise RulesError(
-            place, wanted=Message("one of {values}", {"values": ", ".join(RULE_PLACES)})
-        )
     # Sorted, so that the same facts are computed once, in whatever order they stand.
     return _product_ruling(tuple(sorted(facts.items(), key=str)), place, on)
+
+
+@cache
+def _rule_book_in_force() -> RegulatoryRuleBook:
+    """Return the rules as they stood when this process first asked; a gate reads them at start."""
+    return load_rule_book()
 
 
 @lru_cache(maxsize=4096)
 def _product_ruling(facts: tuple[tuple[str, Any], ...], place: str, on: date) -> ProductRuling:
     # The gate asks this at every question, and a product has the same facts all its life.
-    return classify_product(load_rule_book(), dict(facts), jurisdiction=place, on=on)
+    return classify_product(_rule_book_in_force(), dict(facts), jurisdiction=place, on=on)
 
 
 def ruling_fault(ruling: RegistryRecord, use: RegistryRecord, on: date) -> Message | None:
@@ -103,7 +107,7 @@ def check_intended_use_facts(facts: Mapping[str, Any]) -> None:
     Raises:
         RulesError: A fact is missing or unknown; it is named.
     """
-    load_rule_book().complete_product_facts(facts)
+    _rule_book_in_force().complete_product_facts(facts)
 
 
 def product_risk_class(use: RegistryRecord, on: date) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import in_todays_words
+from commonwatt.clinic.domain.rules.classify import ReportingPeriod
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
@@ -54,13 +55,18 @@ class LiveDeployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportingDuty:
-    """Somebody who must be told, by when, by which rule."""
+    """Somebody who must be told, by whom, by when, by which rule."""
 
     event: str
     jurisdiction: str
     severity: str
+    reporter: str
     due_at: datetime
     rule: str
+
+
+# By jurisdiction and severity: the period of everybody who must report.
+ReportingPeriods = Mapping[tuple[str, str], Sequence[ReportingPeriod]]
 
 
 class Registry:
@@ -267,31 +273,40 @@ class Registry:
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
-    def reporting_duties(
-        self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]
-    ) -> list[ReportingDuty]:
-        """Return who must be told of incidents by when, soonest first.
+    def reporting_duties(self, periods: ReportingPeriods) -> list[ReportingDuty]:
+        """Return who must report incidents by when, soonest first.
 
         Args:
-            clocks: By jurisdiction and severity: days, whether they are working days, rule.
+            periods: By jurisdiction and severity, one for everybody who must report; an event
+                that names its reporter gives a duty to that one alone.
         """
         duties: list[ReportingDuty] = []
         for name in self.by_kind["event"]:
             record = self.records[name]
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
-            if record.body["type"] == "incident" and key in clocks:
-                days, working, rule = clocks[key]
-                due = reporting_due_at(record.at, days, working=working)
-                duties.append(
-                    ReportingDuty(
-                        event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule
-                    )
-                )
-        return sorted(duties, key=lambda duty: (duty.due_at, duty.event))
+            if record.body["type"] != "incident":
+                continue
+            for period in periods.get(key, ()):
+                if record.body.get("reporter", period.reporter) == period.reporter:
+                    duties.append(_duty_of_period(name, record.at, key[0], period))
+        return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
 
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
+
+
+def _duty_of_period(
+    event: str, since: datetime, jurisdiction: str, period: ReportingPeriod
+) -> ReportingDuty:
+    return ReportingDuty(
+        event=event,
+        jurisdiction=jurisdiction,
+        severity=period.event,
+        reporter=period.reporter,
+        due_at=reporting_due_at(since, period.days, working=period.working),
+        rule=period.rule,
+    )
 
 
 def reporting_due_at(since: datetime, days: float, *, working: bool) -> datetime:

@@ -10,12 +10,17 @@ from commonwatt.clinic.domain.rules.check import (
     check_rule_book,
     product_class_cells_changed_by_rule_date,
 )
-from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
+from commonwatt.clinic.domain.rules.classify import (
+    ProductRuling,
+    ReportingPeriod,
+    classify_product,
+)
 
 __all__ = [
     "ProductRuling",
     "RegulatoryRule",
     "RegulatoryRuleBook",
+    "ReportingPeriod",
     "RuleBookFindings",
     "check_rule_book",
     "classify_product",

@@ -1,5 +1,9 @@
 """The rule book: every rule with its source, and the facts that rules speak of.
 
+A place is a file: whatever `*.yaml` lies in a folder of rules is the law, or the own rules, of
+the place that the file is named after, and no name of a place stands in code. A file at fault is
+reported and takes no other with it; a question about its place is refused.
+
 A rule says what it rests on: `primary` (the text itself), `secondary` (a page
 that reports it) or `unconfirmed` (named from general knowledge, to be looked
 up before anybody relies on it).
@@ -7,73 +11,119 @@ up before anybody relies on it).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, cast
-
-import yaml
+from typing import Final
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules.digest import rule_set_sha256
-from commonwatt.clinic.domain.rules.predicate import (
-    Comparator,
-    OneOf,
-    Predicate,
-    parse_rule_predicate,
-    rule_predicate_leaves,
+from commonwatt.clinic.domain.rules.facts import (
+    CompletedFacts,
+    ProductFact,
+    check_known_facts,
+    complete_facts,
+    parse_product_facts,
 )
-from commonwatt.clinic.domain.rules.rule import RegulatoryRule, ReportingDeadline, RuleSource
+from commonwatt.clinic.domain.rules.files import read_rule_file
+from commonwatt.clinic.domain.rules.parse import (
+    ROUTES,
+    ClassificationScheme,
+    RulePlace,
+    parse_rule_file,
+)
+from commonwatt.clinic.domain.rules.rule import RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
+__all__ = [
+    "FOLDER", "ROUTES", "RULES_VARIABLE", "ClassificationScheme", "RegulatoryRule",
+    "RegulatoryRuleBook", "load_rule_book", "site_rule_folders",
+]  # fmt: skip
+
 FOLDER: Final = DATA / "clinic" / "rules"
-JURISDICTIONS: Final = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
-INSTITUTION: Final = "house"  # institution rules: not law, and never silent
-RULE_PLACES: Final = (*JURISDICTIONS, INSTITUTION)
-STATUSES: Final = ("in force", "adopted", "proposed")
-CHECKED: Final = ("primary", "secondary", "unconfirmed")
-ROUTES: Final = ("approval", "filing", "exempt", "prohibited")
-RECORDED_ON: Final = date(2026, 11, 23)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassificationScheme:
-    """An order of classes, the least strict first, and to what it applies."""
-
-    name: str
-    classes: tuple[str, ...]
-    conflict: str
-    scope: Predicate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductFact:
-    """A fact, its values and what it means; an axis has no default."""
-
-    name: str
-    values: tuple[str, ...]
-    default: str
-    meaning: str
+RULES_VARIABLE: Final = "COMMONWATT_CLINIC_RULES"
+FACTS_FILE: Final = "facts.yaml"
 
 
 # No slots: the digest is cached on the object, because every ruling cites it and spelling every
 # rule takes longer than to classify.
 @dataclass(frozen=True, kw_only=True)
 class RegulatoryRuleBook:
-    """Every rule, scheme and fact."""
+    """Every place with its schemes and rules, and every fact.
 
-    rules: tuple[RegulatoryRule, ...]
-    schemes: Mapping[str, tuple[ClassificationScheme, ...]]
+    Args:
+        places: By name of the place.
+        axes: Facts without a default, of which every combination is checked.
+        other_facts: Facts with a default, those of single places included.
+        faults: By name of the place, what is wrong with a file that could not be read.
+    """
+
+    places: Mapping[str, RulePlace]
     axes: tuple[ProductFact, ...]
     other_facts: tuple[ProductFact, ...]
+    faults: Mapping[str, RulesError]
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the rules, the name by which a ruling cites them."""
-        return rule_set_sha256(self.rules)
+        """SHA-256 over facts, schemes and rules, the name by which a ruling cites them."""
+        return rule_set_sha256(self.axes, self.other_facts, tuple(self.places.values()))
+
+    @cached_property
+    def digests_by_place(self) -> Mapping[str, str]:
+        """SHA-256 over all that decides in each place, by which a ruling there is on record.
+
+        A file that a site adds for one place leaves the rulings of every other as they were.
+        """
+        own = {name: {fact.name for fact in place.facts} for name, place in self.places.items()}
+        digests: dict[str, str] = {}
+        for name, place in self.places.items():
+            elsewhere = set[str]().union(*(own[other] for other in own if other != name))
+            facts = [
+                fact
+                for fact in self.other_facts
+                if fact.name in own[name] or fact.name not in elsewhere
+            ]
+            digests[name] = rule_set_sha256(self.axes, facts, (place,))
+        return digests
+
+    @cached_property
+    def rules(self) -> tuple[RegulatoryRule, ...]:
+        """Every rule, place by place."""
+        return tuple(rule for place in self.places.values() for rule in place.rules)
+
+    @property
+    def schemes(self) -> Mapping[str, tuple[ClassificationScheme, ...]]:
+        """Orders of classes by place."""
+        return {name: place.schemes for name, place in self.places.items()}
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """The places whose rules are not those of an institution, in order."""
+        return tuple(name for name, each in self.places.items() if each.kind != "institution")
+
+    def place(self, name: str) -> RulePlace:
+        """Return a place.
+
+        Raises:
+            RulesError: There is none of that name, or its file is at fault.
+        """
+        if name in self.faults:
+            raise self.faults[name]
+        if name not in self.places:
+            raise RulesError(
+                f"place {name}",
+                wanted=Message("one of {values}", {"values": ", ".join(self.places)}),
+                remedy=Message(
+                    "For a place of your own, put {file} into a folder of rules and name the"
+                    " folder with --rules.",
+                    {"file": f"{name}.yaml"},
+                ),
+            )
+        return self.places[name]
 
     def rule(self, rule_id: str) -> RegulatoryRule:
         """Return one rule.
@@ -87,194 +137,137 @@ class RegulatoryRuleBook:
         raise RulesError(rule_id, wanted=Message("the name of a rule in the book"))
 
     def rules_in_force(self, jurisdiction: str, on: date) -> list[RegulatoryRule]:
-        """Return the rules of a place that hold on a day."""
-        return [r for r in self.rules if r.jurisdiction == jurisdiction and r.in_force(on)]
+        """Return the rules of a place that hold on a day.
+
+        Raises:
+            RulesError: There is no such place, or its file is at fault.
+        """
+        return [rule for rule in self.place(jurisdiction).rules if rule.in_force(on)]
 
     def with_rule_date_moved(self, rule_id: str, valid_from: date) -> RegulatoryRuleBook:
         """Return the book with the date of one rule moved."""
-        moved = replace(self.rule(rule_id), valid_from=valid_from)
-        rules = tuple(moved if r.rule_id == rule_id else r for r in self.rules)
-        return replace(self, rules=rules)
+        return self.with_rule_changed(replace(self.rule(rule_id), valid_from=valid_from))
 
-    def complete_product_facts(self, facts: Mapping[str, str]) -> dict[str, str]:
+    def with_rule_changed(self, changed: RegulatoryRule) -> RegulatoryRuleBook:
+        """Return the book with the rule of that name in another form."""
+        place = self.place(changed.jurisdiction)
+        rules = tuple(changed if r.rule_id == changed.rule_id else r for r in place.rules)
+        places = {**self.places, place.place: replace(place, rules=rules)}
+        return replace(self, places=places)
+
+    def check_facts(self, facts: Mapping[str, str]) -> None:
+        """Refuse facts that are not declared, and values that they have not.
+
+        Raises:
+            RulesError: There is one.
+        """
+        check_known_facts((*self.axes, *self.other_facts), facts)
+
+    def complete_product_facts(self, facts: Mapping[str, str]) -> CompletedFacts:
         """Return every fact, with defaults for those that are not axes.
 
         Raises:
-            RulesError: An axis is missing, or a fact or value is unknown.
+            RulesError: An axis is missing, a fact or value is unknown, or two contradict.
         """
-        completed = {fact.name: fact.default for fact in self.other_facts} | dict(facts)
-        declared = {fact.name: fact for fact in (*self.axes, *self.other_facts)}
-        for name in (*declared, *facts):
-            _check_product_fact(name, completed.get(name), declared.get(name))
-        return completed
+        return complete_facts(self.axes, self.other_facts, facts)
 
 
-def _check_product_fact(name: str, value: str | None, fact: ProductFact | None) -> None:
-    # Raise rather than ignore: a fact under a misspelt name would leave the real one at its
-    # default, and the product in another class.
-    if fact is None:
-        raise RulesError(f"fact {name}", wanted=Message("a fact that rules speak of"))
-    if value not in fact.values:
-        raise RulesError(
-            f"fact {name}",
-            found=repr(value),
-            wanted=Message("one of {values}", {"values": ", ".join(fact.values)}),
-        )
+def site_rule_folders(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the folders of rules that the site has named, beside those that are shipped.
+
+    >>> site_rule_folders({"COMMONWATT_CLINIC_RULES": ""})
+    ()
+    """
+    named = environment.get(RULES_VARIABLE, "")
+    return tuple(Path(folder) for folder in named.split(os.pathsep) if folder)
 
 
-def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
-    """Return the rule book in a folder.
+def load_rule_book(
+    folder: Path = FOLDER, site_folders: Sequence[Path] | None = None
+) -> RegulatoryRuleBook:
+    """Return the rule book of a folder, with what the site's own folders add.
+
+    Args:
+        folder: Holds `facts.yaml` and one file a place.
+        site_folders: Further folders; those that the site has named where it is not given.
 
     Raises:
-        RulesError: A file is missing or a rule in it is not of the form.
+        RulesError: A folder is missing, or the file of facts is at fault. A file of a place
+            that is at fault is named among the `faults`.
 
     >>> book = load_rule_book()
-    >>> len(book.rules) >= 120, len({rule.jurisdiction for rule in book.rules})
-    (True, 8)
+    >>> len(book.rules) >= 250, len(book.jurisdictions) >= 16, dict(book.faults)
+    (True, True, {})
     """
-    facts = _load_rule_yaml(folder / "facts.yaml")
-    axes = tuple(_parse_product_fact(name, entry) for name, entry in facts["axes"].items())
-    others = tuple(_parse_product_fact(name, entry) for name, entry in facts["others"].items())
-    files = {name: _load_rule_yaml(folder / f"{name}.yaml") for name in RULE_PLACES}
-    rules = tuple(
-        rule for name, file in files.items() for rule in _parse_regulatory_rules(name, file)
-    )
-    schemes = {name: _parse_classification_schemes(name, file) for name, file in files.items()}
-    book = RegulatoryRuleBook(rules=rules, schemes=schemes, axes=axes, other_facts=others)
-    _check_rule_book(book)
-    return book
-
-
-def _load_rule_yaml(path: Path) -> dict[str, Any]:
-    try:
-        loaded: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
-    except (OSError, yaml.YAMLError) as error:
-        raise RulesError(str(path), found=type(error).__name__) from None
-    return cast("dict[str, Any]", loaded)
-
-
-# The C loader reads the same subset (no objects) ten times as fast.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _parse_product_fact(name: str, entry: Mapping[str, Any]) -> ProductFact:
-    values = tuple(str(value) for value in entry["values"])
-    default = str(entry.get("default", ""))
-    return ProductFact(name=name, values=values, default=default, meaning=entry["meaning"])
-
-
-def _parse_classification_schemes(
-    jurisdiction: str, rule_file: Mapping[str, Any]
-) -> tuple[ClassificationScheme, ...]:
-    return tuple(
-        ClassificationScheme(
-            name=scheme,
-            classes=tuple(entry["classes"]),
-            conflict=entry["conflict"],
-            scope=parse_rule_predicate(entry["scope"], f"{jurisdiction}.yaml, {scheme}"),
-        )
-        for scheme, entry in rule_file["schemes"].items()
+    others_folders = site_rule_folders() if site_folders is None else tuple(site_folders)
+    axes, others = _load_shared_facts(folder, others_folders)
+    shared = {fact.name: fact for fact in (*axes, *others)}
+    places: dict[str, RulePlace] = {}
+    faults: dict[str, RulesError] = {}
+    for each in (folder, *others_folders):
+        for path in _place_files(each):
+            try:
+                place = parse_rule_file(path, shared)
+                _check_place_is_new(place, places)
+            except RulesError as error:
+                # A file that was to take the place of another leaves neither: to fall back on the
+                # shipped law in silence would be an answer by rules that the site has set aside.
+                places.pop(path.stem, None)
+                faults[path.stem] = error
+            else:
+                faults.pop(path.stem, None)
+                places[place.place] = place
+    # A table of the site's own that cannot be read is a fault like that of a place.
+    faults |= {fact.as_of: fact.fault for fact in others if fact.fault is not None}
+    own = tuple(fact for place in places.values() for fact in place.facts)
+    return RegulatoryRuleBook(
+        places=places, axes=tuple(axes), other_facts=(*others, *own), faults=faults
     )
 
 
-def _parse_regulatory_rules(
-    jurisdiction: str, rule_file: Mapping[str, Any]
-) -> list[RegulatoryRule]:
-    sources = {key: _parse_rule_source(key, entry) for key, entry in rule_file["sources"].items()}
-    return [
-        _parse_regulatory_rule(jurisdiction, rule_file["defaults"] | entry, sources)
-        for entry in rule_file["rules"]
-    ]
-
-
-def _parse_rule_source(key: str, entry: Mapping[str, Any]) -> RuleSource:
-    # What a rule rests on is shown beside every ruling, so a spelling of its own would hide a rule
-    # that nobody confirmed.
-    if entry["checked"] not in CHECKED:
-        raise RulesError(f"source {key}", found=repr(entry["checked"]))
-    return RuleSource(
-        title=entry["title"],
-        dated=entry["date"],
-        checked=entry["checked"],
-        against=entry["against"],
-    )
-
-
-def _parse_regulatory_rule(
-    jurisdiction: str, entry: Mapping[str, Any], sources: Mapping[str, RuleSource]
-) -> RegulatoryRule:
-    where = f"{jurisdiction}.yaml, {entry.get('id', '?')}"
-    try:
-        return RegulatoryRule(
-            rule_id=entry["id"],
-            jurisdiction=jurisdiction,
-            text=entry["text"],
-            source=sources[entry["source"]],
-            article=entry["article"],
-            status=entry["status"],
-            binding=entry["binding"],
-            valid_from=entry["from"],
-            valid_to=entry.get("to"),
-            # When the rule came into the book, which is not when it came into force: a court asks
-            # what could have been known on a day.
-            recorded_on=entry.get("recorded_on", RECORDED_ON),
-            when=parse_rule_predicate(entry["when"], where),
-            scheme=entry.get("scheme", ""),
-            klass=entry.get("class", ""),
-            fallback=entry.get("fallback", False),
-            route=entry.get("route", ""),
-            obligations=tuple(entry.get("obligations", ())),
-            clock=_parse_reporting_deadline(entry.get("clock")),
-            supersedes=entry.get("supersedes", ""),
-        )
-    except KeyError as missing:
-        raise RulesError(where, wanted=Message("the part {name}", {"name": str(missing)})) from None
-
-
-def _parse_reporting_deadline(entry: Mapping[str, Any] | None) -> ReportingDeadline | None:
-    if entry is None:
-        return None
-    return ReportingDeadline(
-        event=entry["event"], days=entry["days"], working=entry.get("working", False)
-    )
-
-
-def _check_rule_book(book: RegulatoryRuleBook) -> None:
-    names = [rule.rule_id for rule in book.rules]
-    if len(set(names)) != len(names):
-        raise RulesError("rules", found=Message("two rules of one name"))
-    declared = {fact.name: fact for fact in (*book.axes, *book.other_facts)}
-    for rule in book.rules:
-        _check_regulatory_rule(rule, book, names)
-        # Checked when the book is read: a predicate over an unknown fact would raise in the middle
-        # of one classification and never in the others.
-        for leaf in rule_predicate_leaves(rule.when):
-            _check_rule_predicate_leaf(rule.rule_id, leaf, declared)
-
-
-def _check_regulatory_rule(
-    rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[str]
-) -> None:
-    classes = {scheme.name: scheme.classes for scheme in book.schemes[rule.jurisdiction]}
-    faults = {
-        "class": bool(rule.klass) and rule.klass not in classes.get(rule.scheme, ()),
-        "route": bool(rule.route) and rule.route not in ROUTES,
-        "status": rule.status not in STATUSES,
-        "supersedes": bool(rule.supersedes) and rule.supersedes not in names,
-    }
-    for part, wrong in faults.items():
-        if wrong:
-            raise RulesError(f"{rule.rule_id}, {part}", wanted=Message("a name that is declared"))
-
-
-def _check_rule_predicate_leaf(
-    where: str, leaf: OneOf | Comparator, declared: Mapping[str, ProductFact]
-) -> None:
-    if leaf.fact not in declared:
-        raise RulesError(f"{where}, {leaf.fact}", wanted=Message("a fact that rules speak of"))
-    if isinstance(leaf, OneOf) and not set(leaf.values) <= set(declared[leaf.fact].values):
+def _place_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
         raise RulesError(
-            f"{where}, {leaf.fact}",
-            found=", ".join(leaf.values),
-            wanted=Message("values of the fact"),
+            str(folder), wanted=Message("a folder of rule files"),
+            remedy=Message("Give the folder in which the files lie, one .yaml a place."),
+        )  # fmt: skip
+    paths = [*folder.glob("*.yaml"), *folder.glob("*.yml")]
+    return sorted(path for path in paths if path.name != FACTS_FILE)
+
+
+def _load_shared_facts(
+    folder: Path, site_folders: Sequence[Path]
+) -> tuple[list[ProductFact], list[ProductFact]]:
+    file = read_rule_file(folder / FACTS_FILE)
+    file.check_keys(("axes", "others"))
+    axes = parse_product_facts(file.section("axes"), axes=True)
+    others = parse_product_facts(file.section("others"), axes=False, table_folders=site_folders)
+    return axes, others
+
+
+def _check_place_is_new(place: RulePlace, places: Mapping[str, RulePlace]) -> None:
+    """Refuse a file that would quietly take the place of another, or share a name with it."""
+    where = str(place.path)
+    before = places.get(place.place)
+    if before and not place.replaces:
+        raise RulesError(
+            where,
+            found=Message("a second file of {place}", {"place": place.place}),
+            remedy=Message(
+                "Write `replaces: true` at its top if it is to take the place of {file}.",
+                {"file": str(before.path)},
+            ),
+        )
+    elsewhere = [each for name, each in places.items() if name != place.place]
+    taken = {rule.rule_id for each in elsewhere for rule in each.rules}
+    facts = {fact.name for each in elsewhere for fact in each.facts}
+    twice = sorted(
+        ({rule.rule_id for rule in place.rules} & taken)
+        | ({fact.name for fact in place.facts} & facts)
+    )
+    if twice:
+        raise RulesError(
+            where,
+            found=Message("a name that another file has: {names}", {"names": ", ".join(twice)}),
+            remedy=Message("Begin the names of a file with the name of its place."),
         )

@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.clinic.domain.rules.book import (
-    JURISDICTIONS,
-    ClassificationScheme,
-    RegulatoryRule,
-    RegulatoryRuleBook,
-)
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
+from commonwatt.clinic.domain.rules.parse import ClassificationScheme
 from commonwatt.clinic.domain.rules.predicate import Columns, Mask
+from commonwatt.clinic.domain.rules.rule import OUTSIDE, RegulatoryRule
 
 I16 = npt.NDArray[np.int16]
 NO_CLASS = -1  # the scheme applies and no rule gives a class
@@ -48,7 +45,12 @@ class RuleBookFindings:
 def product_fact_grid(
     rule_book: RegulatoryRuleBook, others: Mapping[str, str] | None = None
 ) -> dict[str, npt.NDArray[np.str_]]:
-    """Return every combination of the axes, one column a fact, shape (combinations,)."""
+    """Return every combination of the axes, one column a fact, shape (combinations,).
+
+    Raises:
+        RulesError: One of `others` is no fact, or a value that it has not.
+    """
+    rule_book.check_facts(others or {})
     values = [axis.values for axis in rule_book.axes]
     rows = list(itertools.product(*values))
     columns = {
@@ -66,12 +68,14 @@ def scheme_class_of_cells(
 ) -> I16:
     """Return the index of the class in each cell, `NO_CLASS` or `OUT_OF_SCOPE`, shape (cells,)."""
     class_of_cell = np.full(len(scope), NO_CLASS, np.int16)
-    # Firm rules first over the whole grid; a fallback only fills what they left free, whatever its
-    # class. One pass over both would let a strict fallback overrule a firm rule.
-    for fallback in (False, True):
+    # Rules of special cases first, then firm ones over what is left, and a fallback only fills
+    # what both left free, whatever its class. One pass over all would let a strict fallback
+    # overrule a firm rule.
+    voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
+    for rank in range(3):
         free = class_of_cell == NO_CLASS
-        for rule in rules:
-            if rule.scheme == scheme.name and rule.klass and rule.fallback == fallback:
+        for rule in voting:
+            if (2 if rule.fallback else not rule.special) == rank:
                 cells = masks[rule.rule_id] & free
                 # Classes are indexed from the least strict, so the maximum is the strictest, as
                 # `classify` has it.
@@ -81,28 +85,81 @@ def scheme_class_of_cells(
     return np.where(scope, class_of_cell, np.int16(OUT_OF_SCOPE)).astype(np.int16)
 
 
+def classes_of_place_cells(
+    schemes: Sequence[ClassificationScheme],
+    rules: Sequence[RegulatoryRule],
+    masks: Mapping[str, Mask],
+    columns: Columns,
+) -> tuple[dict[str, I16], dict[str, Mask]]:
+    """Return the classes of a place by scheme, and the cells in which each rule holds.
+
+    A rule that asks for a class of an earlier scheme holds only where that class was given.
+    """
+    classes: dict[str, I16] = {}
+    named = {scheme.name: scheme.classes for scheme in schemes}
+    for scheme in schemes:
+        held = _masks_under_classes(rules, masks, classes, named)
+        classes[scheme.name] = scheme_class_of_cells(
+            scheme, rules, held, scheme.scope.mask(columns)
+        )
+    return classes, _masks_under_classes(rules, masks, classes, named)
+
+
+def _masks_under_classes(
+    rules: Sequence[RegulatoryRule],
+    masks: Mapping[str, Mask],
+    classes: Mapping[str, I16],
+    named: Mapping[str, Sequence[str]],
+) -> dict[str, Mask]:
+    held: dict[str, Mask] = {}
+    for rule in rules:
+        mask = masks[rule.rule_id]
+        for scheme, asked in rule.given.items():
+            if scheme in classes:
+                indices = [
+                    OUT_OF_SCOPE if klass == OUTSIDE else named[scheme].index(klass)
+                    for klass in asked
+                ]
+                mask = mask & np.isin(classes[scheme], indices)
+            else:
+                mask = np.zeros_like(mask)
+        held[rule.rule_id] = mask
+    return held
+
+
 def check_rule_book(
     rule_book: RegulatoryRuleBook,
     days: Iterable[date],
     *,
-    jurisdictions: Sequence[str] = JURISDICTIONS,
+    jurisdictions: Sequence[str] | None = None,
     others: Mapping[str, str] | None = None,
 ) -> RuleBookFindings:
-    """Return the findings over all combinations, places and days."""
+    """Return the findings over all combinations, places and days.
+
+    Args:
+        rule_book: The rules.
+        days: Whose law is asked.
+        jurisdictions: Places; all but those of institutions where they are not given.
+        others: Facts that are no axes, where they are not to take their default.
+    """
+    days = list(days)
     columns = product_fact_grid(rule_book, others)
     masks = {rule.rule_id: rule.when.mask(columns) for rule in rule_book.rules}
     cells: list[pl.DataFrame] = []
     gaps: list[dict[str, object]] = []
     clashes: list[dict[str, object]] = []
     services: list[dict[str, object]] = []
-    for day, place in itertools.product(days, jurisdictions):
+    places = rule_book.jurisdictions if jurisdictions is None else jurisdictions
+    for day, place in itertools.product(days, places):
         rules = rule_book.rules_in_force(place, day)
-        services.append(_unruled_clinic_services_row(place, day, rules, masks, columns))
-        for scheme in rule_book.schemes[place]:
-            class_of_cell = scheme_class_of_cells(scheme, rules, masks, scheme.scope.mask(columns))
+        schemes = rule_book.place(place).schemes
+        classes, held = classes_of_place_cells(schemes, rules, masks, columns)
+        services.append(_unruled_clinic_services_row(place, day, rules, held, columns))
+        for scheme in schemes:
+            class_of_cell = classes[scheme.name]
             cells.append(_product_class_cells_of_scheme(place, day, scheme, class_of_cell))
             gaps.append(_silent_rule_cells_row(place, day, scheme, class_of_cell, columns))
-            clashes += _rule_contradiction_rows(place, day, scheme, rules, masks)
+            clashes += _rule_contradiction_rows(place, day, scheme, rules, held)
     return RuleBookFindings(
         cells=pl.concat(cells),
         gaps=pl.DataFrame(gaps).filter(pl.col("combinations") > 0),
@@ -182,7 +239,10 @@ def _rule_contradiction_rows(
 ) -> list[dict[str, object]]:
     # Fallbacks are left out: that they give way to firm rules is their meaning, not a
     # contradiction.
-    voting = [r for r in rules if r.scheme == scheme.name and r.klass and not r.fallback]
+    # A rule of a special case is left out for the same reason.
+    voting = [
+        r for r in rules if r.scheme == scheme.name and r.klass and not (r.fallback or r.special)
+    ]
     clashes: list[dict[str, object]] = []
     for first, second in itertools.combinations(voting, 2):
         both = int((masks[first.rule_id] & masks[second.rule_id]).sum())

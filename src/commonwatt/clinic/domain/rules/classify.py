@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from commonwatt.clinic.domain.rules.book import (
-    ROUTES,
-    ClassificationScheme,
-    RegulatoryRule,
-    RegulatoryRuleBook,
-)
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
+from commonwatt.clinic.domain.rules.parse import ROUTES, ClassificationScheme
+from commonwatt.clinic.domain.rules.predicate import rule_predicate_leaves
+from commonwatt.clinic.domain.rules.rule import RegulatoryRule
+
+_WEEK, _WORKING_WEEK = 7, 5  # days
+REPORTER = "reporter"  # the fact that says who reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,32 @@ class SchemeClass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportingPeriod:
+    """How soon an event must be reported, by whom and by which rule.
+
+    Args:
+        event: What happened.
+        reporter: Whose duty it is.
+        days: The period [days], of the calendar unless `working`.
+        working: Whether only working days count.
+        rule: The rule that says so.
+    """
+
+    event: str
+    reporter: str
+    days: float
+    working: bool
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProductRuling:
-    """What the rules of a place say; `gaps` name the schemes that apply and give no class."""
+    """What the rules of a place say; `gaps` name the schemes that apply and give no class.
+
+    Args:
+        periods: One an event, for the reporter that the facts name.
+        assumed: Facts that nobody stated and on which a rule of the place turns.
+    """
 
     jurisdiction: str
     on: date
@@ -39,7 +64,8 @@ class ProductRuling:
     route: str
     route_reasons: tuple[str, ...]
     obligations: Mapping[str, tuple[str, ...]]
-    clocks: Mapping[str, float]
+    periods: tuple[ReportingPeriod, ...]
+    assumed: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     digest: str
     rules: tuple[RegulatoryRule, ...] = field(default=(), repr=False)
@@ -52,23 +78,25 @@ def classify_product(
 
     The strictest class wins where the scheme says so, as MDR Annex VIII 3.5 does;
     elsewhere a contradiction leaves the strictest standing, too, and is named in
-    `against`. The route that asks most (prohibited, approval, filing) wins over
-    an exemption only if no rule exempts by name of the same class.
+    `against`. Duties, route and periods hold under the classes that their rules ask for: what
+    is no device has no duty of a device. The route that asks most (prohibited, approval,
+    filing) wins over an exemption, except one by name, or by a rule that gave the class.
 
     Raises:
-        RulesError: A fact is missing or unknown.
+        RulesError: A fact is missing or unknown, or there is no such place.
     """
-    facts = rule_book.complete_product_facts(given_facts)
-    rules = tuple(
-        rule for rule in rule_book.rules_in_force(jurisdiction, on) if rule.when.holds(facts)
-    )
-    by_scheme = [
-        _scheme_class_by_rules(s, rules)
-        for s in rule_book.schemes[jurisdiction]
-        if s.scope.holds(facts)
-    ]
+    place = rule_book.place(jurisdiction)
+    completed = rule_book.complete_product_facts(given_facts)
+    facts = completed.facts
+    in_force = [rule for rule in place.rules if rule.in_force(on)]
+    holding = [rule for rule in in_force if rule.when.holds(facts)]
+    by_scheme = _classes_of_schemes(place.schemes, holding, facts)
+    decided = {verdict.scheme: verdict.klass for verdict in by_scheme}
+    given = tuple(rule for rule in holding if rule.holds_given(decided))
+    rules = _without_rules_that_a_special_one_replaces(given)
     verdicts = tuple(verdict for verdict in by_scheme if verdict.klass)
     route, reasons = product_route_and_rules(rules, verdicts)
+    turning = _facts_rules_turn_on(place.schemes, in_force)
     return ProductRuling(
         jurisdiction=jurisdiction,
         on=on,
@@ -78,26 +106,57 @@ def classify_product(
         route=route,
         route_reasons=reasons,
         obligations=_rules_by_obligation(rules),
-        clocks={r.clock.event: r.clock.days for r in rules if r.clock},
+        periods=reporting_periods_of_rules(rules, facts.get(REPORTER)),
+        assumed=tuple(name for name in completed.assumed if name in turning),
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
         digest=rule_book.digest,
         rules=rules,
     )
 
 
+def _classes_of_schemes(
+    schemes: Iterable[ClassificationScheme],
+    holding: list[RegulatoryRule],
+    facts: Mapping[str, str],
+) -> list[SchemeClass]:
+    """Return the class under each scheme that applies; an earlier one may decide a later one."""
+    by_scheme: list[SchemeClass] = []
+    decided: dict[str, str] = {}
+    for scheme in schemes:
+        if scheme.scope.holds(facts):
+            voting = [rule for rule in holding if rule.holds_given(decided)]
+            verdict = _scheme_class_by_rules(scheme, voting)
+            by_scheme.append(verdict)
+            decided[scheme.name] = verdict.klass
+    return by_scheme
+
+
 def _scheme_class_by_rules(
-    scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]
+    scheme: ClassificationScheme, rules: Iterable[RegulatoryRule]
 ) -> SchemeClass:
     voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
     # A fallback is what a law says "otherwise"; it votes only where no firm rule does.
     firm = [rule for rule in voting if not rule.fallback] or voting
+    # A rule by name of a special case, such as software that is no device at all, takes the place
+    # of the general ones.
+    special = [rule for rule in firm if rule.special]
     # MDR Annex VIII 3.5 and its kin: where several rules apply, the strictest one does.
-    klass = max((rule.klass for rule in firm), key=scheme.classes.index, default="")
+    klass = max((rule.klass for rule in special or firm), key=scheme.classes.index, default="")
     return SchemeClass(
         scheme=scheme.name,
         klass=klass,
-        reasons=tuple(rule.rule_id for rule in firm if rule.klass == klass),
-        against=tuple(rule.rule_id for rule in firm if rule.klass != klass),
+        reasons=tuple(rule.rule_id for rule in special or firm if rule.klass == klass),
+        against=tuple(rule.rule_id for rule in special or firm if rule.klass != klass),
+    )
+
+
+def _without_rules_that_a_special_one_replaces(
+    rules: tuple[RegulatoryRule, ...],
+) -> tuple[RegulatoryRule, ...]:
+    """Return the rules without those whose class a rule of a special case took the place of."""
+    special = {rule.scheme for rule in rules if rule.special and rule.klass}
+    return tuple(
+        rule for rule in rules if rule.special or not (rule.klass and rule.scheme in special)
     )
 
 
@@ -113,14 +172,67 @@ def product_route_and_rules(
     lost = {name for verdict in verdicts for name in verdict.against}
     routing = [rule for rule in rules if rule.route and rule.rule_id not in lost]
     order = ("prohibited", "approval", "filing", "exempt")
+    prohibited = [rule for rule in routing if rule.route == "prohibited"]
+    # An exemption by name, of in-house devices or of a ministry's order, is written against the
+    # general rule and therefore beats it; nothing beats a prohibition.
+    special = [rule for rule in routing if rule.special and rule.route != "prohibited"]
+    if special and not prohibited:
+        routing = special
     exempt = [rule for rule in routing if rule.route == "exempt"]
     decided = {name for verdict in verdicts for name in verdict.reasons}
     by_class = [rule for rule in exempt if rule.rule_id in decided]
     # An exemption counts only from a rule that also decided the class; a general one must not beat
     # an approval that the class calls for.
-    route = "exempt" if by_class else min((r.route for r in routing), key=order.index, default="")
+    route = min((r.route for r in routing), key=order.index, default="")
+    if by_class and not prohibited:
+        route = "exempt"
     assert route in (*ROUTES, "")
     return route, tuple(rule.rule_id for rule in routing if rule.route == route)
+
+
+def reporting_periods_of_rules(
+    rules: Iterable[RegulatoryRule], reporter: str | None
+) -> tuple[ReportingPeriod, ...]:
+    """Return the shortest period of each event and reporter, in the order of the rules.
+
+    Args:
+        rules: Those that hold.
+        reporter: Who reports; everybody where it is None.
+    """
+    shortest: dict[tuple[str, str], ReportingPeriod] = {}
+    for rule in rules:
+        clock = rule.clock
+        if clock is None or reporter not in (None, clock.reporter):
+            continue
+        period = ReportingPeriod(
+            event=clock.event,
+            reporter=clock.reporter,
+            days=clock.days,
+            working=clock.working,
+            rule=rule.rule_id,
+        )
+        key = (clock.event, clock.reporter)
+        if key not in shortest or _least_calendar_days(period) < _least_calendar_days(
+            shortest[key]
+        ):
+            shortest[key] = period
+    return tuple(shortest.values())
+
+
+def _least_calendar_days(period: ReportingPeriod) -> float:
+    # Only to tell which of two periods ends first; what is shown and recorded keeps its unit.
+    return period.days * _WEEK / _WORKING_WEEK if period.working else period.days
+
+
+def _facts_rules_turn_on(
+    schemes: Iterable[ClassificationScheme], rules: Iterable[RegulatoryRule]
+) -> set[str]:
+    named: set[str] = set()
+    for predicate in (*(s.scope for s in schemes), *(r.when for r in rules)):
+        named |= {leaf.fact for leaf in rule_predicate_leaves(predicate)}
+    if any(rule.clock for rule in rules):
+        named.add(REPORTER)
+    return named
 
 
 def _rules_by_obligation(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from commonwatt.clinic.domain.rules.predicate import Predicate
+
+MANUFACTURER = "manufacturer"  # who reports, unless a rule says otherwise
+OUTSIDE = "outside"  # the class of what a scheme does not apply to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,16 +24,49 @@ class RuleSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportingDeadline:
-    """How soon an event must be reported."""
+    """How soon an event must be reported, and by whom.
+
+    Args:
+        event: What happened.
+        days: The period [days], of the calendar unless `working`.
+        working: Whether only working days count; they are never turned into calendar days here,
+            because which days are holidays is a fact of place and year.
+        reporter: Whose duty it is.
+    """
 
     event: str
     days: float
     working: bool
+    reporter: str = MANUFACTURER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleCase:
+    """A case that turns on one rule.
+
+    Args:
+        facts: Facts of a product to which the rule applies.
+        flip: One fact changed, by which the outcome is another.
+        on: The day whose law is asked.
+    """
+
+    facts: Mapping[str, str]
+    flip: Mapping[str, str]
+    on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegulatoryRule:
-    """One rule; `valid_to` is the first day on which it no longer holds."""
+    """One rule; `valid_to` is the first day on which it no longer holds.
+
+    Args:
+        given: Classes of schemes under which the rule holds, by scheme: duties of a class;
+            `outside` stands for what the scheme does not apply to.
+        special: Whether its route takes the place of the general one, as an exemption by name.
+        quote: The law's own words, as they were read; empty where nobody read them.
+        label_zh: What the rule is about, in Traditional Chinese.
+        case: A case that turns on the rule.
+    """
 
     rule_id: str
     jurisdiction: str
@@ -49,6 +86,11 @@ class RegulatoryRule:
     obligations: tuple[str, ...]
     clock: ReportingDeadline | None
     supersedes: str
+    given: Mapping[str, tuple[str, ...]]
+    special: bool = False
+    quote: str = ""
+    label_zh: str = ""
+    case: RuleCase | None = None
 
     def in_force(self, on: date) -> bool:
         """Return whether the rule holds on that day; a proposal never does."""
@@ -56,3 +98,14 @@ class RegulatoryRule:
         # A proposal is in the book so that its effect can be looked at with a moved date; it is
         # never law.
         return self.status != "proposed" and self.valid_from <= on and not ended
+
+    def holds_given(self, class_of_scheme: Mapping[str, str]) -> bool:
+        """Return whether the classes that the rule asks for are those that were given.
+
+        Args:
+            class_of_scheme: What was decided; a scheme that does not apply has no class.
+        """
+        return all(
+            class_of_scheme.get(scheme, OUTSIDE) in classes
+            for scheme, classes in self.given.items()
+        )

@@ -1,0 +1,162 @@
+"""What the commands of the rule books show in the terminal: rulings, places, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from commonwatt.cli.terminal_text import (
+    figure_sentence,
+    indented,
+    labelled_text,
+    terminal_table,
+)
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.catalogue.tables import TableSchema
+
+_ROUTES = {
+    "approval": Message("approval"),
+    "filing": Message("filing"),
+    "exempt": Message("exempt"),
+    "prohibited": Message("prohibited"),
+    # The law of most places is silent on services; silence is said and not taken for an exemption.
+    "": Message("no route stated"),
+}
+
+
+def product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str:
+    """Return class, route, duties and periods in each place, with the rules that give them."""
+    lines = _rule_file_fault_lines(answer["faults"], language)
+    for ruling in answer["rulings"]:
+        lines += _product_ruling_terminal_lines(ruling, answer["rules"], language)
+    gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
+    return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
+
+
+def _product_ruling_terminal_lines(
+    ruling: dict[str, Any], rules: dict[str, Any], language: str
+) -> list[str]:
+    lines = [labelled_text(ruling["jurisdiction"], _ROUTES[ruling["route"]].translate(language))]
+    for verdict in ruling["classes"]:
+        lines.append(indented(labelled_text(verdict["scheme"], verdict["class"])))
+        lines += [
+            indented(_ruling_reason_terminal_text(name, rules[name], language), 2)
+            for name in verdict["because"]
+        ]
+        # A rule that says otherwise is shown and not resolved: which of two laws yields is a
+        # lawyer's decision.
+        contested = translate("contradicted by", language)
+        lines += [
+            indented(f"{contested} {_ruling_reason_terminal_text(name, rules[name], language)}", 2)
+            for name in verdict["against"]
+        ]
+    silent = translate("no rule gives a class", language)
+    lines += [indented(labelled_text(scheme, silent)) for scheme in ruling["gaps"]]
+    duties = ", ".join(ruling["obligations"]) or "–"
+    lines.append(indented(labelled_text(translate("Duties", language), duties)))
+    for period in ruling["report_within"]:
+        lines.append(indented(_reporting_period_terminal_text(period, language)))
+    # What nobody stated is said beside what it led to.
+    assumed = ", ".join(f"{name}={value}" for name, value in ruling["assumed"].items())
+    if assumed:
+        lines.append(indented(labelled_text(translate("Not stated, assumed", language), assumed)))
+    return lines
+
+
+_CALENDAR = Message("{event}: reported by {reporter} within {days} days")
+_WORKING = Message("{event}: reported by {reporter} within {days} working days")
+_HOURS = Message("{event}: reported by {reporter} within {hours} hours")
+
+
+def _reporting_period_terminal_text(period: Mapping[str, Any], language: str) -> str:
+    gaps = {"event": period["event"], "reporter": period["reporter"]}
+    calendar, working = period["calendar_days"], period["working_days"]
+    # Working days are never turned into days of the calendar: which of them are holidays is a
+    # fact of place and year. A part of a day is written in hours, as the laws do.
+    if working is not None:
+        message = Message(_WORKING.text, gaps | {"days": f"{working:g}"})
+    elif calendar < 1:
+        message = Message(_HOURS.text, gaps | {"hours": f"{calendar * 24:g}"})
+    else:
+        message = Message(_CALENDAR.text, gaps | {"days": f"{calendar:g}"})
+    return f"{message.translate(language)} ({period['rule']})"
+
+
+def _ruling_reason_terminal_text(name: str, rule: Mapping[str, Any], language: str) -> str:
+    # With what somebody read the source in: law changes, and a reader must see what a rule rests
+    # on. The law keeps its own language; its label is in the reader's.
+    text = rule["text"] if language == "en" else rule["text_zh_hant"] or rule["text"]
+    source, article, checked = (rule[key] for key in ("source", "article", "checked"))
+    quote = f"“{rule['quote']}”" if rule["quote"] else translate("no quotation read", language)
+    return labelled_text(name, f"{text} [{source}, {article}; {checked}; {quote}]")
+
+
+_PRIMARY = Message("{share} of all rules were checked against the text of the law itself")
+
+
+def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
+    """Return whose rules there are, on what they rest, and which files are at fault."""
+    from commonwatt.clinic.domain.measures import PRIMARY_TEXT_SHARE
+    from commonwatt.clinic.domain.tables import RULE_PLACES
+
+    share = answer["primary_share"]
+    rows = [
+        place
+        if language == "en"
+        else {**place, "place_name": place["place_name_zh_hant"] or place["place_name"]}
+        for place in answer["places"]
+    ]
+    shown = [column for column in RULE_PLACES.columns if column.name != "file"]
+    gaps = {"digest": answer["rule_set_sha256"][:16]}
+    return "\n".join(
+        [
+            *_rule_file_fault_lines(answer["faults"], language),
+            terminal_table(shown, rows, language),
+            figure_sentence(_PRIMARY, language, {"share": (PRIMARY_TEXT_SHARE, share)}),
+            Message("Rule set {digest}", gaps).translate(language),
+        ]
+    )
+
+
+def _rule_file_fault_lines(faults: Mapping[str, str], language: str) -> list[str]:
+    heading = translate("A file of rules is at fault, and its place answers nothing", language)
+    return [labelled_text(heading, fault) for fault in faults.values()]
+
+
+def rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: str) -> str:
+    """Return gaps, contradictions, unruled services or moved cells, a block each."""
+    from commonwatt.catalogue.measures import measure_cell_text
+    from commonwatt.clinic.domain import tables as declared
+    from commonwatt.clinic.domain.measures import RULE_FINDINGS
+
+    headings = {
+        "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
+        "contradictions": Message("Rules that give different classes to the same combinations"),
+        "unruled_services": Message("Services for which there is neither class nor route"),
+        "moved": Message("Cells that change"),
+    }
+    schemas = {
+        schema.name: schema
+        for schema in (
+            declared.GAPS, declared.CONTRADICTIONS, declared.UNRULED_SERVICES, declared.MOVED,
+        )
+    }  # fmt: skip
+    blocks: list[str] = []
+    for name, frame in tables.items():
+        count = measure_cell_text(frame.height, RULE_FINDINGS, language)
+        blocks.append(labelled_text(headings[name].translate(language), count))
+        if not frame.is_empty():
+            blocks[-1] += "\n" + _terminal_rows_text(schemas[name], frame, language)
+    return "\n\n".join(blocks)
+
+
+def _terminal_rows_text(
+    schema: TableSchema, frame: pl.DataFrame, language: str, most: int = 60
+) -> str:
+    rows = frame.head(most).iter_rows(named=True)
+    lines = [terminal_table(schema.columns, rows, language)]
+    return indented("\n".join([*lines, *(["…"] if frame.height > most else [])]))
