@@ -89,7 +89,9 @@ def test_an_update_is_deployed_only_inside_its_plan():
 
 def computed(change):
     """The change that is on record, whatever its maker says: a threshold that moved is one."""
-    moved = ["threshold"] if change["threshold_shift"] != 0 else []
+    threshold = BODIES["deployment"]["threshold"]
+    # As it is on record: a shift may be too small to change a threshold at all.
+    moved = ["threshold"] if threshold + change["threshold_shift"] != threshold else []
     return change | {"kinds": [*change["kinds"], *moved]}
 
 

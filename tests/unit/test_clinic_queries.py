@@ -73,7 +73,7 @@ def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
     [ruling] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
     assert (ruling["classes"], ruling["rule_set_sha256"]) == (
         {"device": "II"},
-        load_rule_book().digest,
+        load_rule_book().digests_by_place["hk"],
     )
     assert asked(capsys, "rules", "rulings", "product/p", "--place", "eu")["rulings"] == []
 

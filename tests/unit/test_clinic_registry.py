@@ -57,7 +57,7 @@ def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
     roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
     assert roles[entry.actor_id] == "committee-chair"
     [ruling] = made.registry.product_rulings("product/p", "hk")
-    assert ruling.body["rule_set_sha256"] == load_rule_book().digest
+    assert ruling.body["rule_set_sha256"] == load_rule_book().digests_by_place["hk"]
 
 
 def test_whether_the_doctor_saw_the_advice_first():
