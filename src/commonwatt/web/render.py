@@ -76,9 +76,35 @@ def _console_template_environment() -> jinja2.Environment:
 
 
 def render_console_template(
-    context: RequestContext, template: str, theme: str = "", **values: Any
+    context: RequestContext,
+    template: str,
+    theme: str = "",
+    *,
+    tools: Markup | None = None,
+    **values: Any,
 ) -> str:
-    """Return a template filled for who looks."""
+    """Return a template filled for who looks.
+
+    Args:
+        context: Who looks.
+        template: Its name.
+        theme: Which theme was chosen.
+        tools: What stands in the place of who looks, on a page that is made for many.
+        values: What the template shows.
+    """
+    if tools is None:
+        tools = Markup(page_tools_html(context, theme))  # noqa: S704  from a template of ours
+    html = _filled_template(context, template, theme=theme, tools=tools, **values)
+    return _with_links_below_root(html, context.services.settings.root_path)
+
+
+def page_tools_html(context: RequestContext, theme: str) -> str:
+    """Return the head of a page that is for who looks alone: name, sign-out, way back."""
+    html = _filled_template(context, "tools.html", theme=theme)
+    return _with_links_below_root(html, context.services.settings.root_path)
+
+
+def _filled_template(context: RequestContext, template: str, **values: Any) -> str:
 
     def translate_word(text: str) -> str:
         return translate(text, context.language)
@@ -86,12 +112,11 @@ def render_console_template(
     def translate_message(text: Message | str) -> str:
         return context.translate(text)
 
-    html = (
+    return (
         _console_template_environment()
         .get_template(template)
-        .render(context=context, t=translate_word, say=translate_message, theme=theme, **values)
+        .render(context=context, t=translate_word, say=translate_message, **values)
     )
-    return _with_links_below_root(html, context.services.settings.root_path)
 
 
 def _with_links_below_root(html: str, root_path: str) -> str:
@@ -107,9 +132,15 @@ def _with_links_below_root(html: str, root_path: str) -> str:
 
 
 def page_html(
-    context: RequestContext, page: Page, values: PageValues, view: PageView, theme: str = ""
+    context: RequestContext,
+    page: Page,
+    values: PageValues,
+    view: PageView,
+    theme: str = "",
+    *,
+    tools: Markup | None = None,
 ) -> str:
-    """Return the whole page."""
+    """Return the whole page; `tools` as `render_console_template` takes them."""
     parts = {
         listing.name: _listing_template_data(context, listing, TableQuery(count=ROWS_SHOWN))
         for listing in view.tables
@@ -118,6 +149,7 @@ def page_html(
         context,
         page.template,
         theme,
+        tools=tools,
         page=page,
         values=values,
         view=view,
@@ -136,12 +168,15 @@ def table_html(
     listing: TableListing,
     query: TableQuery,
     theme: str = "",
+    *,
+    tools: Markup | None = None,
 ) -> str:
-    """Return the page of one table."""
+    """Return the page of one table; `tools` as `render_console_template` takes them."""
     return render_console_template(
         context,
         "table.html",
         theme,
+        tools=tools,
         page=page,
         values=values,
         query=values.query_string(),

@@ -31,11 +31,18 @@ class _MakersTurn:
 
 
 class RecentCache(Generic[T]):
-    """The last few things made, by key; safe to share between threads."""
+    """The last few things made, by key; safe to share between threads.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: How much is kept, in the unit of `weight`.
+        weight: How much one thing counts, such as its bytes; 1 for each where none is given.
+    """
+
+    def __init__(self, most: int, weight: Callable[[T], int] | None = None) -> None:
         self._most, self._lock = most, Lock()
+        self._weight = weight or (lambda _: 1)
         self._cached: OrderedDict[str, T] = OrderedDict()
+        self._total = 0
         self._turns: dict[str, _MakersTurn] = {}
 
     def get(self, key: str, make: Callable[[], T]) -> T:
@@ -64,7 +71,7 @@ class RecentCache(Generic[T]):
     def forget(self, key: str) -> None:
         """Let go of what is cached under `key`, if anything is."""
         with self._lock:
-            self._cached.pop(key, None)
+            self._drop(key)
 
     def _cached_or_made(self, key: str, make: Callable[[], T]) -> T:
         with self._lock:
@@ -73,11 +80,18 @@ class RecentCache(Generic[T]):
                 return self._cached[key]
         made = make()
         with self._lock:
+            if self._weight(made) > self._most:
+                return made
             self._cached[key] = made
-            while len(self._cached) > self._most:
+            self._total += self._weight(made)
+            while self._total > self._most:
                 # The one that was asked for longest ago: `move_to_end` above keeps this order.
-                self._cached.popitem(last=False)
+                self._drop(next(iter(self._cached)))
         return made
+
+    def _drop(self, key: str) -> None:
+        if key in self._cached:
+            self._total -= self._weight(self._cached.pop(key))
 
 
 class ConsoleRuns:

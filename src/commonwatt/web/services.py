@@ -10,6 +10,7 @@ from commonwatt.web.background import BackgroundResults
 from commonwatt.web.cache import TableCache
 from commonwatt.web.runs import ConsoleRuns
 from commonwatt.web.settings import Settings
+from commonwatt.web.shared_pages import SharedPages
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -27,6 +28,7 @@ class Services:
         ledger: The record; its database holds the console's tables, too.
         runs: The run store.
         cache: What was derived from runs.
+        shared_pages: Pages that were made once for all with the same roles.
         background: Results that take longer than a page may.
         entry_writer: Signs the console's own entries.
     """
@@ -35,6 +37,7 @@ class Services:
     ledger: Ledger
     runs: ConsoleRuns
     cache: TableCache
+    shared_pages: SharedPages
     background: BackgroundResults
     entry_writer: EntryWriter
 
@@ -61,6 +64,7 @@ def open_console_services(settings: Settings, *, now: datetime) -> Services:
         ledger=ledger,
         runs=ConsoleRuns(RunStore(settings.store)),
         cache=TableCache(settings.state / "kept"),
+        shared_pages=SharedPages(),
         background=BackgroundResults(64),
         entry_writer=open_console_entry_writer(ledger, settings.state / "keys", now=now),
     )

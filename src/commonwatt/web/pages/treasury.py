@@ -140,6 +140,13 @@ def _explored_country_debt(context: RequestContext, values: PageValues) -> Chang
     return context.long_result(key, lambda: _load_or_explore_country(context, key, values))
 
 
+def _treasury_content_key(context: RequestContext, values: PageValues) -> str:
+    # Waited for here, by each who asks for as long as they have patience: the page itself is
+    # made by one while the others wait for that one.
+    _explored_country_debt(context, values)
+    return "country"  # a shipped country changes with the program, and a change is in the address
+
+
 def _load_or_explore_country(
     context: RequestContext, key: str, values: PageValues
 ) -> ChangedCountry:
@@ -343,4 +350,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_TREASURY,
     build=build_treasury_page,
     parameters=(COUNTRY, YEARS, GROWTH, COUPON, SPENDING, TREATMENT),
+    content_key=_treasury_content_key,
 )
