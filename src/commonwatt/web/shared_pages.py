@@ -2,12 +2,14 @@
 
 A page about a sealed run is the same for everybody who may see the same things. It is made for
 nobody in particular: the one who builds and draws it gets a context without a name, a session
-or a token, so that nothing of an account can stand in it. Only the head of the page is for one
-person; its place is left open, and is filled for each who asks.
+or a token, so that nothing of an account can stand in it. Only the head of the page, and the
+token of its forms, are for one person; their places are left open, and are filled for each who
+asks.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,25 +29,41 @@ _MOST_VIEWS: Final = 64
 _MOST_BYTES: Final = 24_000_000
 """Of drawn pages that a process keeps: some five hundred."""
 _ANYBODY: Final = "anybody"
-# Nobody knows it, so no text of a run, a programme or an address can look like it.
-_OPEN_PLACE: Final = f"<!--{secrets.token_hex(16)}-->"
+# Nobody knows them, so no text of a run, a programme or an address can look like one.
+_TOOLS_PLACE: Final = f"tools-{secrets.token_hex(16)}"
+_CSRF_PLACE: Final = f"csrf-{secrets.token_hex(16)}"
+_PLACES: Final = re.compile(f"({_TOOLS_PLACE}|{_CSRF_PLACE})".encode())
 
 
 @dataclass(frozen=True, slots=True)
 class SharedPageText:
-    """A drawn page with one open place."""
+    """A drawn page with open places.
 
-    before: bytes
-    after: bytes
+    Args:
+        pieces: Its text; every second piece is the name of a place.
+    """
 
-    def filled(self, tools: str) -> bytes:
-        """Return the page for one who asks; `tools` is its head, as HTML."""
-        return b"".join((self.before, tools.encode(), self.after))
+    pieces: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, html: str) -> SharedPageText:
+        """Return a page that was drawn for nobody in particular."""
+        return cls(tuple(_PLACES.split(html.encode())))
+
+    def filled(self, tools: str, csrf: str) -> bytes:
+        """Return the page for one who asks.
+
+        Args:
+            tools: Its head, as HTML.
+            csrf: The token of their session, escaped.
+        """
+        texts = {_TOOLS_PLACE.encode(): tools.encode(), _CSRF_PLACE.encode(): csrf.encode()}
+        return b"".join(texts[piece] if at % 2 else piece for at, piece in enumerate(self.pieces))
 
     @property
     def size(self) -> int:
         """Its bytes."""
-        return len(self.before) + len(self.after)
+        return sum(len(piece) for piece in self.pieces)
 
 
 class _NotLastingError(Exception):
@@ -80,9 +98,7 @@ class SharedPages:
         """
 
         def draw_text() -> SharedPageText:
-            html = draw(Markup(_OPEN_PLACE))  # noqa: S704  a comment of ours
-            before, after = html.encode().split(_OPEN_PLACE.encode())
-            return SharedPageText(before, after)
+            return SharedPageText.of(draw(Markup(_TOOLS_PLACE)))  # noqa: S704  letters of ours
 
         try:
             return self._texts.get(f"{shared.key}/{part}", lambda: shared.lasting(draw_text()))
@@ -141,7 +157,7 @@ def shared_page_of(context: RequestContext, page: Page, values: PageValues) -> S
         return None
     anybody = replace(
         context,
-        visitor=Visitor(name=_ANYBODY, roles=context.visitor.roles),
+        visitor=Visitor(name=_ANYBODY, roles=context.visitor.roles, csrf=_CSRF_PLACE),
         path="/",
     )
     return SharedPage(page=page, values=values, context=anybody, content=content)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -181,7 +181,8 @@ def _drawn_page_response(
     text = context.services.shared_pages.text(
         shared, f"{theme}/{part}", lambda tools: draw(shared.context, theme, tools)
     )
-    return HTMLResponse(text.filled(page_tools_html(context, theme)))
+    csrf = str(escape(context.visitor.csrf))
+    return HTMLResponse(text.filled(page_tools_html(context, theme), csrf))
 
 
 def _page_html_route(page: Page) -> Callable[..., Response]:
