@@ -131,7 +131,7 @@ def test_a_text_that_a_power_cut_spoilt_is_made_again(tmp_path, left):
 
 def test_a_program_that_draws_otherwise_shows_no_older_drawing(tmp_path, monkeypatch):
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "old") == "old"
-    monkeypatch.setattr("commonwatt.web.cache._console_drawing_digest", lambda: "newer")
+    monkeypatch.setattr("commonwatt.web.cache.console_drawing_digest", lambda: "newer")
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "new") == "new"
 
 

@@ -142,7 +142,8 @@ def _save_console_text_column(column: pl.Series, folder: Path, i: int) -> None:
     # three.
     lengths = texts.str.len_bytes().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    joined = "".join(texts.to_list()).encode()
+    # Joined by Polars, outside the interpreter, which other pages need meanwhile.
+    joined = (texts.str.join("").item() or "").encode()
     _save_console_table_array(bounds, folder / f"{i}.bounds.npy")
     _save_console_table_array(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
 

@@ -75,6 +75,13 @@ def _console_template_environment() -> jinja2.Environment:
     return made
 
 
+def compile_console_templates() -> None:
+    """Make every template ready, so that no page waits for it."""
+    environment = _console_template_environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def render_console_template(
     context: RequestContext,
     template: str,

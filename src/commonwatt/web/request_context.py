@@ -106,7 +106,8 @@ class Page:
         group: Under which heading of the menu it stands: "plan", "govern" or "run".
         content_key: Returns a text that names all that the page is made of beside the program,
             its parameters, the language and the roles of who looks: such a page is made once for
-            all who have the same roles, so nothing of an account stands in it. "" where it is made anew for each who asks, as without this.
+            all who have the same roles, so nothing of an account stands in it. "" where it is
+            made anew for each who asks, as without this.
     """
 
     name: str

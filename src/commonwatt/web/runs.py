@@ -167,9 +167,9 @@ class ConsoleRuns:
         """Return whether a run has a table of that name."""
         return any(row["name"] == table for row in run.tables)
 
-    def frame(self, run: Run, table: str) -> pl.DataFrame:
-        """Return a whole table of a run; for small ones."""
-        return self._store.table(run.run_id, table)
+    def frame(self, run: Run, table: str, *columns: str) -> pl.DataFrame:
+        """Return a whole table of a run, for small ones; or the named columns of any."""
+        return self._store.table(run.run_id, table, *columns)
 
     def _runs_of_kind(self, kind: str) -> Iterator[Run]:
         every = (self._cached_run(run_id) for run_id in self._store.ids())

@@ -259,7 +259,7 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
 
 def _startable_programme(context: RequestContext, run: Run) -> str:
     """Return the programme of a study as a form names it; empty where this server lacks it."""
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
     from commonwatt.study.programme.submitted import submitted_programme_of_inputs
 
     # Why a job waited is asked of the programme as written; in a what-if it may have waited for

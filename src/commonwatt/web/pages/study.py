@@ -101,7 +101,7 @@ def page_subject_of_run(
 
 def own_programme_file(run: Run) -> str:
     """Return the file of a study's programme where it is none of the shipped ones."""
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
 
     if run.kind not in KINDS or not run.inputs:
         return ""

@@ -18,6 +18,7 @@ from commonwatt.treasury.domain.measures import (
     RESERVES,
 )
 from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
+from commonwatt.web.explored import explored_country_text
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
@@ -167,15 +168,9 @@ def _load_or_explore_country(
     if not is_planned or name not in shipped_countries():
         return explore_country_change(name, change)
 
-    def explored_as_text() -> str:
-        explored = explore_country_change(name, change)
-        return json.dumps({field: getattr(explored, field) for field in _EXPLORED})
-
-    explored = json.loads(context.services.cache.cached_text(key, explored_as_text))
+    text = context.services.cache.cached_text(key, lambda: explored_country_text(name, change))
+    explored = json.loads(text)
     return ChangedCountry(country=changed_country(open_treasury_country(name), change), **explored)
-
-
-_EXPLORED = ("years", "bridge", "fan", "chances", "ceiling")
 
 
 def _country_change(values: PageValues) -> CountryChange:
