@@ -64,7 +64,9 @@ def _console_template_environment() -> jinja2.Environment:
     tools: dict[str, Any] = {
         "asset": static_file_address,
         "groups": GROUPS,
-        "pages": PAGES,
+        "pages_by_group": {
+            group: [page for page in PAGES if page.group == group] for group in GROUPS
+        },
         "Action": ConsoleAction,
         "Kind": ParameterKind,
         # For hidden fields: a form sent with GET replaces the query of its address, and the page's
@@ -255,26 +257,41 @@ def _listing_template_data(
     context: RequestContext, listing: TableListing, ask: TableQuery
 ) -> dict[str, Any]:
     shown = context.services.cache.table_page(listing.rows, ask)
-    names = [heading.column for heading in listing.headings]
-    kinds = dict(zip(shown.frame.columns, shown.frame.dtypes, strict=True))
+    # Columns of text stand to the left and can be searched; numbers stand to the right, digit
+    # under digit.
+    text = [
+        heading.column
+        for heading in listing.headings
+        if str(shown.frame[heading.column].dtype) == "String"
+    ]
+    columns = [
+        _listing_column_cells(context, shown.frame[heading.column], heading, text)
+        for heading in listing.headings
+    ]
     return {
         "listing": listing,
-        "rows": [
-            [
-                _listing_cell_text(context, value, heading)
-                for value, heading in zip(row, listing.headings, strict=True)
-            ]
-            for row in shown.frame.select(names).iter_rows()
-        ],
-        # Columns of text stand to the left and can be searched; numbers stand to the right, digit
-        # under digit.
-        "text": [name for name in names if str(kinds[name]) == "String"],
+        "rows": list(zip(*columns, strict=True)),
+        "text": text,
         "units": {
             heading.column: heading.shown_unit(context.language) for heading in listing.headings
         },
         "height": shown.height,
         "ask": ask,
     }
+
+
+def _listing_column_cells(
+    context: RequestContext, column: pl.Series, heading: ColumnHeading, text: list[str]
+) -> list[tuple[Markup, str]]:
+    """Return the cells of a column: what stands in the tag of each, and its text."""
+    attribute = Markup(' class="text"') if heading.column in text else Markup("")
+    values = column.to_list()
+    # What cannot be looked up is written one by one, and so are floats: −0 and 0 are equal.
+    if column.dtype.is_nested() or column.dtype.is_float():
+        return [(attribute, _listing_cell_text(context, value, heading)) for value in values]
+    # Names, states and counts come again and again in a column; each is written once.
+    texts = {value: _listing_cell_text(context, value, heading) for value in set(values)}
+    return [(attribute, texts[value]) for value in values]
 
 
 def _listing_cell_text(context: RequestContext, value: Any, heading: ColumnHeading) -> str:
