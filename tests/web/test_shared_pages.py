@@ -12,6 +12,7 @@ import commonwatt.web.public_study as public_study
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageValues, parse_page_values
+from commonwatt.web.pages.models import _clinic_registry_tables
 from commonwatt.web.registry import PAGES
 from commonwatt.web.render import page_html
 from commonwatt.web.request_context import RequestContext, Visitor
@@ -211,3 +212,13 @@ def test_a_cache_of_a_bounded_size_lets_go_of_what_was_asked_for_longest_ago():
     cache.forget("a")
     cache.forget("never there")
     assert (list(cache._cached), cache._total) == (["b"], 4)
+
+
+def test_a_table_of_deployments_follows_them_while_the_ledger_stands_still():
+    live, lapsed = [{"deployment": "ward-7", "status": status} for status in ("live", "lapsed")]
+    keys = {
+        tuple(table.rows.key for table in _clinic_registry_tables("9-ab", [row], [], [], []))
+        for row in (live, lapsed, dict(live))
+    }
+    assert len(keys) == 2
+    assert len({key[1:] for key in keys}) == 1

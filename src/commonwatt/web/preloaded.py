@@ -6,9 +6,11 @@ fork would have the locks of such threads, and not the threads that release them
 
 from __future__ import annotations
 
-import commonwatt.web.app  # noqa: F401  so that it is loaded
+from commonwatt.web.app import from_environment
 from commonwatt.web.cache import console_drawing_digest
 from commonwatt.web.render import compile_console_templates
+
+__all__ = ["from_environment"]  # what a worker begins with
 
 compile_console_templates()
 console_drawing_digest()

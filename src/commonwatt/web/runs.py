@@ -40,7 +40,7 @@ class RecentCache(Generic[T]):
 
     def __init__(self, most: int, weight: Callable[[T], int] | None = None) -> None:
         self._most, self._lock = most, Lock()
-        self._weight = weight or (lambda _: 1)
+        self._weight: Callable[[T], int] = weight or _one_each
         self._cached: OrderedDict[str, T] = OrderedDict()
         self._total = 0
         self._turns: dict[str, _MakersTurn] = {}
@@ -92,6 +92,11 @@ class RecentCache(Generic[T]):
     def _drop(self, key: str) -> None:
         if key in self._cached:
             self._total -= self._weight(self._cached.pop(key))
+
+
+def _one_each(made: object) -> int:
+    del made
+    return 1
 
 
 class ConsoleRuns:
