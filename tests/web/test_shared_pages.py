@@ -11,8 +11,8 @@ import commonwatt.web.auth.accounts as accounts
 import commonwatt.web.public_study as public_study
 from commonwatt.web.auth.access import session_cookie_name
 from commonwatt.web.page_view import PageView
-from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.pages.models import _clinic_registry_tables
+from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
 from commonwatt.web.render import page_html
 from commonwatt.web.request_context import RequestContext, Visitor
