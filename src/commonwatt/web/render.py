@@ -102,7 +102,9 @@ def render_console_template(
         values: What the template shows.
     """
     if tools is None:
-        tools = Markup(page_tools_html(context, theme))  # noqa: S704  from a template of ours
+        # Its links are taken below the root with those of the page.
+        head = _filled_template(context, "tools.html", theme=theme)
+        tools = Markup(head)  # noqa: S704  from a template of ours
     html = _filled_template(context, template, theme=theme, tools=tools, **values)
     return _with_links_below_root(html, context.services.settings.root_path)
 
