@@ -4,7 +4,7 @@ Each has a session of their own, reads a page, thinks for two to five seconds, a
 reads the next; of a page that says that it is being computed, they wait for the
 contents. Nothing is opened before they come. In the middle of the cold part a study
 ends, so that every page is of another run, and cold again; in the warm part everything
-has been opened, by a crowd between the two where that study came late. The client shares
+has been opened, by a crowd between the two that is not measured. The client shares
 the machine's cores with the server, and so does whatever else runs there: the load average
 is printed with the times.
 
