@@ -22,7 +22,7 @@ from commonwatt.core.errors import (
     table_cell_location,
 )
 from commonwatt.core.messages import Message
-from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.shipped import DATA
 from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
@@ -50,6 +50,7 @@ from commonwatt.study.programme.schema import (
     parse_programme,
 )
 from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
+from commonwatt.study.programme.shipped import PROGRAMMES, shipped_programmes
 from commonwatt.study.programme.spelling import programme_toml_fault
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
@@ -58,7 +59,6 @@ LONGEST_SHOWN = 100  # letters of a path in an error
 _NAME_A_FILE = Message("Name a file that is there, by its path from the programme's folder.")
 _COUNTRY_FILE = "country.toml"
 _SERIES_UNITS = {"power_price": "USD/MWh", "carbon": "gCO2e/kWh"}  # of the hours of a file
-PROGRAMMES = ShippedCollection(DATA / "programmes", "*.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,11 +420,6 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
     # Asked before anything is simulated; the shipped ones are known to be whole.
     load_country(country)
     return country
-
-
-def shipped_programmes() -> list[str]:
-    """Return the names of the programmes that come with the package."""
-    return list(PROGRAMMES.names())
 
 
 def find_programme(name: str | Path) -> Path:
