@@ -120,7 +120,9 @@ def test_nowhere_has_what_is_no_device_a_duty_period_or_route_of_a_device(place)
     on = RULES["cn.n47.iii"].case.on
     base = RULES["cn.n47.iii"].case.facts
     device = classify_product(BOOK, base, jurisdiction=place, on=on)
-    nothing = classify_product(BOOK, base | {"purpose": "administration"}, jurisdiction=place, on=on)
+    nothing = classify_product(
+        BOOK, base | {"purpose": "administration"}, jurisdiction=place, on=on
+    )
     assert device.verdicts[0].klass != "not-a-device"
     assert device.route in ("approval", "filing")
     assert nothing.verdicts[0].klass == "not-a-device"
