@@ -65,7 +65,8 @@ def test_an_incident_keeps_the_working_days_of_a_hospital_apart(capsys):
     words = ("model", "classify", *stated(), "--place", "us", "--on", "2026-11-22", "--json")
     assert run(*words, "--fact", "reporter=user-facility") == 0
     [ruling] = json.loads(capsys.readouterr().out)["rulings"]
-    assert [(p["event"], p["working_days"], p["calendar_days"]) for p in ruling["report_within"]] == [
+    hospital = ruling["report_within"]
+    assert [(p["event"], p["working_days"], p["calendar_days"]) for p in hospital] == [
         ("death", 10, None), ("serious", 10, None),
     ]  # fmt: skip
     assert run(*words) == 0

@@ -68,16 +68,10 @@ _DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
 _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A fact; may repeat.")
 
 
-_WISH = (
-    "--fact significance=diagnose --fact condition=critical --fact autonomy=informs"
-    " --fact change=locked --fact technique=deep --fact offering=product --fact user=clinician"
-)
-
-
 @command(
     groups.model,
     "classify",
-    example=f"commonwatt clinic model classify {_WISH} --place hk --place eu",
+    example=groups.CLASSIFY_EXAMPLE,
 )
 @_facts
 @option(

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from commonwatt.cli.frame import LazyGroup
 
+# Every axis is stated: an example that is refused teaches nothing.
+CLASSIFY_EXAMPLE = (
+    "commonwatt clinic model classify --fact significance=diagnose --fact condition=critical"
+    " --fact autonomy=informs --fact change=locked --fact technique=deep --fact offering=product"
+    " --fact user=clinician --place hk --place eu"
+)
 rules = LazyGroup(
     name="rules",
     help="What the law says: the rule sets, and which of them a ruling rests on.",
@@ -14,8 +20,7 @@ rules = LazyGroup(
 model = LazyGroup(
     name="model",
     help="A medical model from its class to its dossier: classify, evidence, approve, deploy.",
-    example="commonwatt clinic model classify --fact significance=diagnose"
-    " --fact condition=serious",
+    example=CLASSIFY_EXAMPLE,
 )
 monitor = LazyGroup(
     name="monitor",
@@ -49,8 +54,7 @@ sealed = LazyGroup(
 clinic = LazyGroup(
     name="clinic",
     help="Say whether a medical model may touch a patient, and whether it is still good.",
-    example="commonwatt clinic model classify --fact significance=diagnose"
-    " --fact condition=serious\ncommonwatt clinic rules show",
+    example=f"{CLASSIFY_EXAMPLE}\ncommonwatt clinic rules show",
     # Names are a contract: an old one is answered with the new one and never runs something else in
     # silence.
     renamed={

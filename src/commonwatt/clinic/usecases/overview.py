@@ -10,6 +10,7 @@ from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.queries import replay_clinic_registry, reporting_periods
+from commonwatt.clinic.usecases.rules import check_rule_place
 from commonwatt.ledger import Ledger, Signer
 
 _KINDS: Final = (
@@ -108,9 +109,12 @@ def report_model_incident(
     """Put an incident on record and return who must be told of it by when.
 
     Raises:
+        RulesError: There is no such place, or its file is at fault.
         StatusMoveError: The deployment is not on record, or a field is not of the form.
         ActorError: The signer may not report.
     """
+    # Before it is on record for ever: under a misspelt place no clock would run.
+    check_rule_place(jurisdiction)
     body = {
         "deployment": deployment, "type": "incident", "severity": severity,
         "jurisdiction": jurisdiction, "code": code,

@@ -129,11 +129,14 @@ class RuleFileSection:
         entry = self._entry(key, default)
         if entry is default:
             return cast("tuple[str, ...]", entry)
-        listed = cast("Sequence[Any]", entry if isinstance(entry, list) else [entry])
-        if not isinstance(entry, list) or not all(isinstance(each, str) for each in listed):
-            raise self.fault(key, found=repr(entry), wanted=Message("a list of texts"))
+        found = repr(cast("object", entry))
+        if not isinstance(entry, list):
+            raise self.fault(key, found=found, wanted=Message("a list of texts"))
+        listed = cast("list[Any]", entry)
+        if not all(isinstance(each, str) for each in listed):
+            raise self.fault(key, found=found, wanted=Message("a list of texts"))
         if len(set(listed)) != len(listed):
-            raise self.fault(key, found=repr(entry), wanted=Message("a list that repeats nothing"))
+            raise self.fault(key, found=found, wanted=Message("a list that repeats nothing"))
         return tuple(listed)
 
     def fact_values(self) -> dict[str, str]:
