@@ -17,6 +17,10 @@ from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
+ALARM = "calibration-alarm"
+"""Code of the event of an alarm."""
+MONITOR_RUN = "monitor-run"
+"""Code of the event by which a run of a monitor puts on record what it has counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +58,25 @@ class LiveDeployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportingDuty:
-    """Somebody who must be told, by when, by which rule."""
+    """Somebody who must be told, by when, by which rule.
+
+    Args:
+        event: The incident.
+        jurisdiction: Whose law.
+        severity: How grave it is.
+        due_at: End of the period.
+        rule: That gives the period.
+        aware_at: When the institution became aware, from which the period runs.
+        report_number: Number of the report that closed it; empty while it is open.
+    """
 
     event: str
     jurisdiction: str
     severity: str
     due_at: datetime
     rule: str
+    aware_at: datetime
+    report_number: str = ""
 
 
 class Registry:
@@ -80,6 +96,8 @@ class Registry:
         # The gate asks for these at every question: a scan of all records would grow with them.
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[int]] = defaultdict(list)
+        self.closed_by: dict[str, str] = {}
+        self.monitor_runs: dict[str, RegistryRecord] = {}
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
@@ -138,6 +156,11 @@ class Registry:
                 self.decision_of[body["advice"]] = record.name
             case "outcome":
                 self.outcome_of[body["advice"]] = body["label"]
+            case "event" if "closes" in body:
+                # The first report counts: a later one is a follow-up and moves no date.
+                self.closed_by.setdefault(body["closes"], record.name)
+            case "event" if body["code"] == MONITOR_RUN:
+                self.monitor_runs[body["deployment"]] = record
             case _:
                 pass
 
@@ -260,30 +283,52 @@ class Registry:
         ]
 
     def reporting_duties(
-        self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]
+        self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]], *, closed: bool = False
     ) -> list[ReportingDuty]:
         """Return who must be told of incidents by when, soonest first.
 
         Args:
             clocks: By jurisdiction and severity: days, whether they are working days, rule.
+            closed: Whether those that a report has closed are returned, too.
         """
-        duties: list[ReportingDuty] = []
-        for name in self.by_kind["event"]:
-            record = self.records[name]
-            key = (record.body.get("jurisdiction", ""), record.body["severity"])
-            if record.body["type"] == "incident" and key in clocks:
-                days, working, rule = clocks[key]
-                due = reporting_due_at(record.at, days, working=working)
-                duties.append(
-                    ReportingDuty(
-                        event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule
-                    )
-                )
-        return sorted(duties, key=lambda duty: (duty.due_at, duty.event))
+        duties = [
+            self._reporting_duty(self.records[name], clocks)
+            for name in self.by_kind["event"]
+            if closed or name not in self.closed_by
+        ]
+        return sorted((duty for duty in duties if duty), key=lambda duty: (duty.due_at, duty.event))
+
+    def _reporting_duty(
+        self, record: RegistryRecord, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]
+    ) -> ReportingDuty | None:
+        key = (record.body.get("jurisdiction", ""), record.body["severity"])
+        if record.body["type"] != "incident" or key not in clocks:
+            return None
+        days, working, rule = clocks[key]
+        aware_at = incident_awareness(record)
+        report = self.closed_by.get(record.name)
+        return ReportingDuty(
+            event=record.name,
+            jurisdiction=key[0],
+            severity=key[1],
+            due_at=reporting_due_at(aware_at, days, working=working),
+            rule=rule,
+            aware_at=aware_at,
+            report_number=self.records[report].body.get("report_number", "") if report else "",
+        )
 
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
+
+
+def incident_awareness(record: RegistryRecord) -> datetime:
+    """Return when the institution became aware of an incident.
+
+    Entries from before awareness was asked for have the moment in which they were written.
+    """
+    aware_at = record.body.get("aware_at")
+    return datetime.fromisoformat(aware_at) if aware_at else record.at
 
 
 def reporting_due_at(since: datetime, days: float, *, working: bool) -> datetime:
