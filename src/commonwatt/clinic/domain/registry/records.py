@@ -176,6 +176,10 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     "event": frozenset({_R.MONITOR, _R.SAFETY_OFFICER, _R.CLINICIAN}),
 }
 
+# Whoever may see an incident may report it; that the authority was told is said by whoever answers
+# for telling it.
+INCIDENT_CLOSERS: Final = frozenset({_R.SAFETY_OFFICER})
+
 
 def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:
     """Refuse a record that is not of the form.

@@ -30,7 +30,12 @@ from commonwatt.clinic.domain.registry.preconditions import (
     fault_of_approval,
     fault_of_deployment,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
+from commonwatt.clinic.domain.registry.records import (
+    FIELDS,
+    INCIDENT_CLOSERS,
+    RECORD_ROLES,
+    check_registry_record,
+)
 from commonwatt.clinic.domain.registry.state import (
     ALARM,
     MOVE,
@@ -144,7 +149,8 @@ class RegistryWriter:
             return self._make_deployment_move(
                 tx, subject, None, request, kind, facts, [draft, *also], by, at
             )
-        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=RECORD_ROLES[kind])
+        roles = INCIDENT_CLOSERS if "closes" in body else RECORD_ROLES[kind]
+        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
         return self._apply_new_entries(entries)
 
     def check_institution(self, institution: str, where: str) -> None:
