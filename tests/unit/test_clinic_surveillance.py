@@ -81,7 +81,9 @@ def status(capsys):
 
 def test_an_alarm_is_put_on_record_and_pauses_what_rang_from_the_command(folder, capsys):
     rows = table(shift=2.0)
-    early = monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-15")), "--as-of", "2026-01-15")
+    early = monitor(
+        capsys, write(folder / "t.csv", up_to(rows, "2026-01-15")), "--as-of", "2026-01-15"
+    )
     assert (early["new_alarms"], early["status"]) == ([], "live")
     late = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
     assert "site = b" in {alarm["stream"] for alarm in late["new_alarms"]}
@@ -98,7 +100,12 @@ def test_looks_of_any_number_give_what_one_look_gives(folder, capsys):
     days = [FIRST + timedelta(days=number) for number in (5, 6, 13, 13, 30, 40)]
     added = 0
     for day in days:
-        seen = monitor(capsys, write(folder / "t.csv", up_to(rows, day.isoformat())), "--as-of", day.isoformat())
+        seen = monitor(
+            capsys,
+            write(folder / "t.csv", up_to(rows, day.isoformat())),
+            "--as-of",
+            day.isoformat(),
+        )
         added += seen["rows_added"]
     (folder / "ledger.db.monitor" / "x.json").unlink()
     once = monitor(capsys, write(folder / "t.csv", rows), "--as-of", days[-1].isoformat())
@@ -230,8 +237,8 @@ def test_a_plan_on_record_is_read_or_its_fault_is_named(wrong, right):
 
 
 def test_the_digest_of_a_plan_covers_every_field():
-    plans = [{}, {"band": 0.2}, {"alpha": 0.2}, {"horizon_rows": 9}, {"middle": 1}, {"by": {"a": ["b"]}},
-             {"day_effect_sd": 0.1}, {"maturity_days": 1}, {"columns": {"score": "p"}}]  # fmt: skip
+    plans = [{}, {"band": 0.2}, {"alpha": 0.2}, {"horizon_rows": 9}, {"middle": 1},
+             {"by": {"a": ["b"]}}, {"day_effect_sd": 0.1}, {"maturity_days": 1}, {"columns": {"score": "p"}}]  # fmt: skip
     digests = {surveillance_plan_of_deployment(plan, "x").sha256 for plan in plans}
     assert len(digests) == len(plans)
     assert surveillance_plan_of_deployment({"on_alarm": "pause"}, "x").sha256 in digests

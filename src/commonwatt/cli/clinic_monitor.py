@@ -47,7 +47,7 @@ def add_monitor_click_commands() -> None:
         "--label-date",
         "known_on",
         default="",
-        help="Column with the day on which the outcome became known.",
+        help="Column with the day on which the outcome was known.",
     )
     @option(
         "--patient", default="", help="Column with the patient's opaque name: each counts once."
@@ -71,29 +71,34 @@ def add_monitor_click_commands() -> None:
     @option(
         "--horizon",
         type=click.IntRange(1),
-        help="Rows that the bound is for (default: of the plan, or ten years as busy as the first week, at least 50,000).",
+        help="Rows that the bound is for (default: of the plan, or ten years as busy as the first"
+        " week, at least 50,000).",
     )
     @option(
         "--middle",
         type=float,
-        help="Logit about which slopes turn (default: of the plan, or of the mean score of the first week).",
+        help="Logit about which slopes turn (default: of the plan, or of the mean score of the first"
+        " week).",
     )
     @option(
         "--day-effect",
         "day_effect_sd",
         type=float,
-        help="Standard deviation of what the rows of one day may share, on the logit scale (default: of the plan, or 0.3).",
+        help="Standard deviation of what the rows of one day may share, on the logit scale"
+        " (default: of the plan, or 0.3).",
     )
     @option(
         "--maturity",
         "maturity_days",
         type=click.IntRange(0, 366),
-        help="Days that every row waits for its outcome (default: of the plan; or 30 with --label-date, 0 without).",
+        help="Days that every row waits for its outcome (default: of the plan; or 30 with"
+        " --label-date, 0 without).",
     )
     @option(
         "--as-of",
         type=_DAY,
-        help="Day of the run: what counts on it or later waits (default: today with --deployment, the day after the last otherwise).",
+        help="Day of the run: what counts on it or later waits (default: today with --deployment,"
+        " the day after the last otherwise).",
     )
     @option(
         "--deployment",

@@ -199,8 +199,8 @@ def _middle_of_first_days(frame: pl.DataFrame) -> float:
     Of the scores and not of the outcomes, and of the first week only: whatever moved with
     each look would give each look a test of its own.
     """
-    day = frame["day"]
-    first = frame.filter(pl.col("day") < day.min() + timedelta(days=REFERENCE_DAYS))
+    since = pl.col("day").sub(pl.col("day").min())
+    first = frame.filter(since < timedelta(days=REFERENCE_DAYS))
     # A rate of zero or one has no logit; slopes must turn somewhere.
     rate = min(max(float(first["score"].mean() or 0.0), 1e-3), 1 - 1e-3)  # pyright: ignore[reportArgumentType]
     return float(np.log(rate / (1 - rate)))
@@ -215,8 +215,8 @@ def _plan_with_table_horizon(
     """Return the plan with a horizon of ten years at the pace of the first week."""
     horizon = options.horizon_rows
     if horizon is None:
-        end = pl.col("counted_on").min() + timedelta(days=REFERENCE_DAYS)
-        week = rows.filter(pl.col("counted_on") < end).height
+        first = pl.col("counted_on").min()
+        week = rows.filter(pl.col("counted_on").sub(first) < timedelta(days=REFERENCE_DAYS)).height
         # A look a week on a table that grows must not have a horizon that grows with it.
         horizon = max(HORIZON_ROWS, _WEEKS_OF_TEN_YEARS * week)
     return replace(plan, horizon_rows=horizon, groups=groups)
@@ -236,7 +236,7 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
         counts: Rows of the first week and of what follows it, or of each day, by label and bin,
             shape (2 or days, 2, BINS).
     """
-    first = REFERENCE_DAYS if len(counts) > 2 else 1  # noqa: PLR2004
+    first = REFERENCE_DAYS if len(counts) > 2 else 1
     before, after = counts[:first].sum(axis=0), counts[first:].sum(axis=0)
     # Neither a line fitted on three events nor an AUC over three is shown beside one another.
     if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS:

@@ -105,7 +105,7 @@ class MonitorAssumption:
 
 def assumption_sentence(name: str, figures: Mapping[str, str], language: str) -> str:
     """Return the sentence of an assumption in the reader's language."""
-    return Message(ASSUMPTIONS[name].text, figures).translate(language)
+    return Message(ASSUMPTIONS[name].text, dict(figures)).translate(language)
 
 
 def monitor_assumptions(

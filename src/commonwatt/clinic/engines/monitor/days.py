@@ -173,8 +173,11 @@ def day_squares_and_variances(cells: DailyScoreCells, band: float) -> tuple[F64,
     chance = 1 / (1 + np.exp(-x))
     edges = np.stack([x - band, x + band])
     least = (1 / (2 + np.exp(edges) + np.exp(-edges))).min(axis=0)
-    excess = np.bincount(first.day, rows * (first.label - chance), minlength=cells.days)
-    return excess**2, np.bincount(first.day, rows * least, minlength=cells.days)
+    excess: F64 = np.zeros(cells.days)
+    variance: F64 = np.zeros(cells.days)
+    np.add.at(excess, first.day, rows * (first.label - chance))
+    np.add.at(variance, first.day, rows * least)
+    return excess**2, variance
 
 
 def _monitor_alarms_and_peaks(
@@ -233,8 +236,7 @@ def _daily_alarm_kernel(
     alarm: I64,
     peak: F64,
 ) -> None:
-    alternatives = len(shares)
-    state = np.empty(alternatives)
+    state = np.empty(len(shares))
     bins = np.empty(len(rows), np.int64)
     totals = np.empty(len(rows))
     low, high = np.empty(len(rows)), np.empty(len(rows))
@@ -243,32 +245,22 @@ def _daily_alarm_kernel(
         end = begin
         while end < len(rows) and stream[end] == stream[begin] and day[end] == day[begin]:
             end += 1
-        g = stream[begin]
+        g, sd = stream[begin], float(sds[day[begin]])
         if g != current:
             current = g
             state[:] = head
         if alarm[g] < 0:
-            sd = sds[day[begin]]
-            count, used, known = 0.0, 0, 0.0
-            for i in range(begin, end):
-                count += rows[i]
-                b = score_bin[i]
-                if b == 0 or b == len(information) - 1:
-                    continue
-                known += rows[i] * information[b]
-                if used > 0 and bins[used - 1] == b:
-                    totals[used - 1] += rows[i]
-                else:
-                    bins[used], totals[used] = b, rows[i]
-                    used += 1
+            used = _informative_bins(score_bin, rows, begin, end, len(information), bins, totals)
+            known = 0.0
+            for k in range(used):
+                known += totals[k] * information[bins[k]]
             power = 1.0 / (1.0 + known * sd * sd)
-            best = -np.inf
-            for j in range(alternatives):
+            count = np.log(rows[begin:end].sum())
+            for j in range(len(shares)):
                 gain = 0.0
                 for i in range(begin, end):
-                    ratio = with_event[j, score_bin[i]] if label[i] == 1 else (
-                        without_event[j, score_bin[i]])  # fmt: skip
-                    gain += rows[i] * ratio
+                    ratios = with_event if label[i] == 1 else without_event
+                    gain += rows[i] * ratios[j, score_bin[i]]
                 if sd > 0.0:
                     for k in range(used):
                         low[k] = np.exp(power * without_event[j, bins[k]])
@@ -276,21 +268,42 @@ def _daily_alarm_kernel(
                     gain = power * gain - _largest_log_expectation(
                         bins, totals, used, low, high, edge_odds[j], sd, nodes, log_weights
                     )
-                a, c = state[j], np.log(count)
-                top = max(a, c)
-                state[j] = top + np.log(np.exp(a - top) + np.exp(c - top)) + gain
-                best = max(best, state[j] + shares[j])
-            # In logarithms: the ratio of one busy day alone can lie below or above what a double
-            # can hold.
-            total = 0.0
-            for j in range(alternatives):
-                if best > -np.inf:
-                    total += np.exp(state[j] + shares[j] - best)
-            reached = best + np.log(total) if total > 0.0 else -np.inf
+                state[j] = _log_sum(state[j], count) + gain
+            reached = -np.inf
+            for j in range(len(shares)):
+                reached = _log_sum(reached, state[j] + shares[j])
             peak[g] = max(peak[g], reached)
             if reached >= limit:
                 alarm[g] = day[begin]
         begin = end
+
+
+@njit(cache=True)
+def _log_sum(a: float, b: float) -> float:
+    """Return log(exp a + exp b)."""
+    # In logarithms: the ratio of one busy day alone can lie below or above what a double can hold.
+    top = max(a, b)
+    if top == -np.inf:
+        return top
+    return top + np.log(np.exp(a - top) + np.exp(b - top))
+
+
+@njit(cache=True)
+def _informative_bins(
+    score_bin: I64, rows: F64, begin: int, end: int, bin_count: int, bins: I64, totals: F64
+) -> int:
+    """Write the bins of a day that tell something, and their rows, and return how many they are."""
+    used = 0
+    for i in range(begin, end):
+        b = score_bin[i]
+        if b == 0 or b == bin_count - 1:
+            continue
+        if used > 0 and bins[used - 1] == b:
+            totals[used - 1] += rows[i]
+        else:
+            bins[used], totals[used] = b, rows[i]
+            used += 1
+    return used
 
 
 @njit(cache=True)
