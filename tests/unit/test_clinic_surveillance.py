@@ -238,7 +238,8 @@ def test_a_plan_on_record_is_read_or_its_fault_is_named(wrong, right):
 
 def test_the_digest_of_a_plan_covers_every_field():
     plans = [{}, {"band": 0.2}, {"alpha": 0.2}, {"horizon_rows": 9}, {"middle": 1},
-             {"by": {"a": ["b"]}}, {"day_effect_sd": 0.1}, {"maturity_days": 1}, {"columns": {"score": "p"}}]  # fmt: skip
+             {"by": {"a": ["b"]}}, {"day_effect_sd": 0.1}, {"maturity_days": 1},
+             {"columns": {"score": "p"}}]  # fmt: skip
     digests = {surveillance_plan_of_deployment(plan, "x").sha256 for plan in plans}
     assert len(digests) == len(plans)
     assert surveillance_plan_of_deployment({"on_alarm": "pause"}, "x").sha256 in digests

@@ -77,8 +77,8 @@ def add_monitor_click_commands() -> None:
     @option(
         "--middle",
         type=float,
-        help="Logit about which slopes turn (default: of the plan, or of the mean score of the first"
-        " week).",
+        help="Logit about which slopes turn (default: of the plan, or of the first week's mean"
+        " score).",
     )
     @option(
         "--day-effect",
