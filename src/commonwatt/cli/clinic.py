@@ -14,6 +14,7 @@ from commonwatt.cli.clinic_explain import add_model_explain_click_command
 from commonwatt.cli.clinic_gate import add_advice_gate_click_commands
 from commonwatt.cli.clinic_imports import add_device_record_import_command
 from commonwatt.cli.clinic_language import add_language_model_commands
+from commonwatt.cli.clinic_monitor import add_monitor_click_commands
 from commonwatt.cli.clinic_options import (
     DESIGNS,
     GUIDELINES,
@@ -50,7 +51,6 @@ from commonwatt.cli.options import DataPath
 from commonwatt.cli.terminal_text import (
     figure_sentence,
     interval_terminal_text,
-    terminal_table,
 )
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
@@ -286,115 +286,6 @@ def _recorded_evidence_entry(
 
 
 @command(
-    groups.monitor,
-    "run",
-    example="commonwatt clinic monitor run scores.csv --day date --by institution --band 0.1",
-)
-@click.argument("table", type=DataPath())
-@option("--score", default="score", show_default=True, help="Column with the model's probability.")
-@option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
-@option("--day", default="day", show_default=True, help="Column with the day, as YYYY-MM-DD.")
-@option("--by", multiple=True, help="Column with subgroups; may repeat.")
-@option(
-    "--band", type=float, default=0.1, show_default=True, help="Tolerated drift on the logit scale."
-)
-@option(
-    "--alpha",
-    type=float,
-    default=0.1,
-    show_default=True,
-    help="Bound on the probability of any false alarm.",
-)
-@option(
-    "--horizon", type=click.IntRange(1), help="Rows that the bound is for (default: those given)."
-)
-@click.pass_context
-def monitor(
-    ctx: click.Context,
-    table: Path,
-    score: str,
-    label: str,
-    day: str,
-    by: tuple[str, ...],
-    band: float,
-    alpha: float,
-    horizon: int | None,
-) -> CommandResult:
-    """Watch a model's calibration with a guaranteed false-alarm bound."""
-    from commonwatt.clinic.usecases.monitor import monitor_verdicts_by_stream
-
-    columns = (score, label, day)
-    answer = monitor_verdicts_by_stream(
-        table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon
-    )
-    tables: dict[str, pl.DataFrame] = {}
-    files: dict[str, str] = {}
-    if ctx.params.get("out"):
-        from commonwatt.clinic.usecases.monitor_figures import monitor_figures
-
-        points, files = monitor_figures(
-            table, answer, columns=columns, by=by, language=command_language(ctx)
-        )
-        tables = {"over_time": points}
-    return CommandResult(
-        data=answer,
-        text=lambda language: _monitor_verdicts_terminal_text(answer, language),
-        tables=tables,
-        files=files,
-    )
-
-
-_VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
-
-
-def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> str:
-    from commonwatt.clinic.domain import measures
-    from commonwatt.clinic.domain.tables import STREAMS
-
-    streams = [
-        stream | {"verdict": _monitor_verdict_text(stream, language)}
-        for stream in answer["streams"]
-    ]
-    # With the number of streams: the bound is for all of them together and not for each.
-    bound = figure_sentence(
-        Message("False alarm in any of {streams} streams: at most {alpha}"),
-        language,
-        {
-            "streams": (measures.STREAMS, len(streams)),
-            "alpha": (measures.FALSE_ALARM_BOUND, answer["alpha"]),
-        },
-    )
-    table = terminal_table(STREAMS.columns, streams, language)
-    return "\n".join([table, bound, *_label_free_auc_terminal_lines(answer["companion"], language)])
-
-
-def _monitor_verdict_text(stream: dict[str, Any], language: str) -> str:
-    verdict = _VERDICTS[stream["verdict"]].translate(language)
-    if not stream["alarm_on"]:
-        return verdict
-    gaps = {"verdict": verdict, "day": stream["alarm_on"]}
-    return Message("{verdict} on {day}", gaps).translate(language)
-
-
-def _label_free_auc_terminal_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
-    from commonwatt.clinic.domain import measures
-
-    if companion is None:
-        return []
-    # The estimate without labels is shown beside its assumption, because it fails where that fails;
-    # on COVID-19 it did.
-    sentence = Message(
-        "AUC after the first week {real}; scores alone would say {said}, which assumes that"
-        " the chance of the event at each score has not changed"
-    )
-    figures = {
-        "real": (measures.AUC, companion["realised_auc"]),
-        "said": (measures.LABEL_FREE_AUC, companion["label_free_auc"]),
-    }
-    return [figure_sentence(sentence, language, figures)]
-
-
-@command(
     groups.model,
     "joint",
     example="commonwatt clinic model joint cases.csv --model p --doctor own --label died",
@@ -458,6 +349,7 @@ def _parse_day_argument(text: str) -> date:
 
 
 # After the commands above, because help lists commands in the order in which they are added.
+add_monitor_click_commands()
 add_registry_click_commands()
 add_advice_gate_click_commands()
 add_registry_query_commands()

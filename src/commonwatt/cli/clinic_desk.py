@@ -22,6 +22,7 @@ _KINDS = (
     "disclosure", "advice", "decision", "outcome", "event",
 )  # fmt: skip
 _file = click.Path(dir_okay=False, path_type=Path)
+_INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
 _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
@@ -31,6 +32,7 @@ def add_registry_click_commands() -> None:
     _add_model_register_command()
     _add_deployment_commands()
     _add_incident_command()
+    _add_incident_close_command()
     _add_version_dossier_command()
 
 
@@ -148,6 +150,11 @@ def _add_incident_command() -> None:
     # A code, because the ledger keeps every word for ever and free text would hold somebody's
     # history.
     @option("--code", required=True, help="What happened, as a code; never about a person.")
+    @option("--aware", type=_INSTANT, help="When the institution became aware, with its offset from"
+            " UTC: periods run from then (default: now).")  # fmt: skip
+    @option("--narrative", default="", help="What happened, in words; never about a person.")
+    @option("--device-problem", default="", help="Device problem code of IMDRF annex A.")
+    @option("--report-number", default="", help="Number of a report to the authority.")
     def incident(  # pyright: ignore[reportUnusedFunction]
         where: str,
         key_file: Path,
@@ -157,6 +164,8 @@ def _add_incident_command() -> None:
         place: str,
         reporter: str | None,
         code: str,
+        aware: datetime | None,
+        **described: str,
     ) -> CommandResult:
         """Report an incident and show who must report it by when."""
         from commonwatt.clinic.usecases import queries
@@ -166,14 +175,36 @@ def _add_incident_command() -> None:
         # Before it is on record for ever: under a misspelt place no clock would run.
         check_rule_place(place)
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
-        body |= {"jurisdiction": place, "code": code}
+        now = _command_utc_now()
+        body |= {"jurisdiction": place, "code": code, "aware_at": (aware or now).isoformat()}
         body |= {"reporter": reporter} if reporter else {}
-        entry = app.record_in_registry(where, key_file, "event", name, body, now=_command_utc_now())
+        body |= {field: text for field, text in described.items() if text}
+        entry = app.record_in_registry(where, key_file, "event", name, body, now=now)
         # Read back from the record, so that the deadlines shown are those that the record gives.
         duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
         return CommandResult(
             data=data, text=lambda language: duties_terminal_text(duties, language)
+        )
+
+
+def _add_incident_close_command() -> None:
+    @command(
+        groups.incident,
+        "close",
+        example="commonwatt clinic incident close event/e1 --report-number HK-2026-17"
+        " --key officer.pem",
+    )
+    @ledger_option
+    @key_option
+    @click.argument("event")
+    @option("--report-number", required=True, help="Number of the report to the authority.")
+    def close(where: str, key_file: Path, event: str, report_number: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+        """Put on record that an incident was reported, which closes its duty."""
+        from commonwatt.clinic.usecases import registry as app
+
+        return _command_result_of_registry_entry(
+            app.close_incident(where, key_file, event, report_number, now=_command_utc_now())
         )
 
 

@@ -148,11 +148,12 @@ _SEEN = {
 def _add_duties_command() -> None:
     @command(groups.incident, "duties", example="commonwatt clinic incident duties --json")
     @ledger_option
-    def duties(where: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
+    @option("--closed", is_flag=True, help="Also those that a report has closed.")
+    def duties(where: str, closed: bool) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""
         from commonwatt.clinic.usecases import queries as app
 
-        owed = app.reporting_duty_rows(where)
+        owed = app.reporting_duty_rows(where, closed=closed)
         return CommandResult(
             data={"duties": owed}, text=lambda language: duties_terminal_text(owed, language)
         )

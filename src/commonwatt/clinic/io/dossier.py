@@ -14,7 +14,12 @@ from typing import Any, Final, cast
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text
 from commonwatt.catalogue.measures import measure_label_text as measure_label
 from commonwatt.clinic.domain import tables
-from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord, ReportingDuty
+from commonwatt.clinic.domain.registry.state import (
+    MONITOR_RUN,
+    Registry,
+    RegistryRecord,
+    ReportingDuty,
+)
 from commonwatt.core.messages import Message, translate
 
 _HEADINGS = {
@@ -67,7 +72,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
         "evidence": lambda r: r.body["version"] == version,
         "determination": lambda r: r.body["version"] == version,
         "deployment": lambda r: r.name in placed,
-        "event": lambda r: r.body["deployment"] in placed,
+        "event": lambda r: r.body["deployment"] in placed and r.body["code"] != MONITOR_RUN,
     }
     return {
         kind: [r for r in _registry_records_of_kind(registry, kind) if belongs(r)]

@@ -11,12 +11,14 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
+    ScoreSketch,
     compare_clinician_and_model,
     evaluate_score_sketch,
     model_net_benefit,
     recalibrate_model_scores,
     sketch_model_scores,
 )
+from commonwatt.clinic.io.patient_table import UNKNOWN, PatientColumns, read_scored_patients
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
 from commonwatt.core.spreadsheets import read_spreadsheet_csv
@@ -27,17 +29,22 @@ def model_evidence_of_table(
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what a table says of a model, overall and by each column in `by`.
 
+    What needs events and non-events is `None` where one of them is missing.
+
     Raises:
-        EvidenceError: The table cannot be read, or lacks a column.
+        EvidenceError: The table cannot be read, lacks a column, or holds a value out of bounds.
     """
-    frame = read_patient_table(path, [score, label, *by])
-    scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
+    read, reading = read_scored_patients(
+        path, PatientColumns(score=score, label=label, by=tuple(by))
+    )
+    frame = read.drop_nulls("label")
+    scores, labels = frame["score"].to_numpy(), frame["label"].to_numpy()
     overall = sketch_model_scores(scores, labels, threshold=threshold)
     tables = [evaluate_score_sketch(overall, ["all"])]
-    for column in by:
+    for number, column in enumerate(by):
         # A patient of unknown group is still a patient: dropped rows would make the groups look
         # better than the whole.
-        codes = frame[column].cast(pl.String).fill_null("unknown")
+        codes = frame[f"by {number}"]
         names = codes.unique().sort().to_list()
         group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
         sketch = sketch_model_scores(scores, labels, group, groups=len(names), threshold=threshold)
@@ -46,10 +53,22 @@ def model_evidence_of_table(
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,
         "threshold": threshold,
-        "net_benefit": float(model_net_benefit(overall)[0]),
-        "recalibration": asdict(recalibrate_model_scores(overall)),
+        "net_benefit": float(model_net_benefit(overall)[0]) if frame.height else None,
+        "recalibration": _recalibration_dict(overall),
+        "missing": dict(reading.missing),
     }
     return answer, pl.concat(tables)
+
+
+def _recalibration_dict(sketch: ScoreSketch) -> dict[str, float] | None:
+    """Return the line through the scores; `None` where there are not both outcomes and two scores.
+
+    The other figures stand without it, and one that is undefined refuses none of them.
+    """
+    try:
+        return asdict(recalibrate_model_scores(sketch))
+    except EvidenceError:
+        return None
 
 
 def model_evidence_figures(
@@ -73,14 +92,11 @@ def model_evidence_figures(
         )
     }
     if institution:
-        frame = read_patient_table(path, [score, label, institution])
-        institutions = frame.group_by(
-            pl.col(institution).cast(pl.String).fill_null("unknown").alias("institution")
-        )
+        columns = PatientColumns(score=score, label=label, by=(institution,))
+        frame = read_scored_patients(path, columns)[0].drop_nulls("label")
         points = (
-            institutions.agg(
-                expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum()
-            )
+            frame.group_by(pl.col("by 0").alias("institution"))
+            .agg(expected=pl.col("score").sum(), observed=pl.col("label").cast(pl.Int64).sum())
             .filter(pl.col("expected") > 0)
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
             .sort("institution")
@@ -99,11 +115,20 @@ def clinician_against_model_result(
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    frame = read_patient_table(path, [model, label, doctor]).drop_nulls()
-    model_scores, doctor_estimates = frame[model].to_numpy(), frame[doctor].to_numpy()
+    read, _ = read_scored_patients(path, PatientColumns(score=model, label=label, by=(doctor,)))
+    # The doctor's estimate is a second score, read as one: missing where it is spelled so.
+    frame = read.drop_nulls("label").with_columns(
+        doctor=pl.col("by 0").cast(pl.Float64, strict=False)
+    )
+    unread = frame.filter(pl.col("doctor").is_null() & (pl.col("by 0") != UNKNOWN))
+    if unread.height:
+        raise EvidenceError(
+            f"{path}, row {unread['row'][0]:,}, {doctor}", wanted=Message("a score from 0 to 1")
+        )
+    frame = frame.drop_nulls("doctor")
     return asdict(
         compare_clinician_and_model(
-            model_scores, doctor_estimates, frame[label].cast(pl.Int8).to_numpy()
+            frame["score"].to_numpy(), frame["doctor"].to_numpy(), frame["label"].to_numpy()
         )
     )
 

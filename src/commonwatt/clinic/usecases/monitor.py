@@ -1,9 +1,10 @@
-"""Monitoring from a table of scores, labels and days."""
+"""Monitoring from a table of scores, outcomes and days, without a record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,61 +13,218 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.domain.surveillance import (
+    ALL_PATIENTS,
+    HORIZON_ROWS,
+    OTHER_GROUP,
+    SurveillancePlan,
+)
 from commonwatt.clinic.engines.evidence import ScoreSketch, recalibrate_model_scores
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
-from commonwatt.clinic.engines.evidence.sketch import BINS, sketch_model_scores
 from commonwatt.clinic.engines.monitor import (
+    DailyScoreCells,
     MonitorPlan,
     MonitorResult,
     label_free_auc,
-    monitor_daily_score_counts,
+    monitor_daily_score_cells,
+)
+from commonwatt.clinic.engines.monitor.cells import (
+    cell_frame,
+    daily_cells_of_frame,
+    groups_of_table,
 )
 from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
-from commonwatt.clinic.usecases.evidence import read_patient_table
+from commonwatt.clinic.engines.monitor.maturity import MatureRows, mature_rows
+from commonwatt.clinic.io.patient_table import (
+    PatientColumns,
+    TableReading,
+    read_scored_patients,
+)
+from commonwatt.clinic.usecases.monitor_assumptions import monitor_assumptions
 from commonwatt.core.messages import Message
 
 REFERENCE_DAYS: Final = 7
+_WEEKS_OF_TEN_YEARS: Final = 522
 
 
-def monitor_verdicts_by_stream(
-    path: Path,
-    *,
-    columns: tuple[str, str, str],
-    by: Sequence[str],
-    band: float,
-    alpha: float,
-    horizon: int | None,
-) -> dict[str, Any]:
-    """Return the verdict on each stream: all rows, and each value of each column in `by`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorOptions:
+    """What a run says; what it leaves out is `None` and comes from the plan or the table.
 
     Args:
-        path: A CSV or Parquet file.
-        columns: Names of score, label and day.
-        by: Columns whose values are streams of their own.
-        band: What is tolerated, on the logit scale.
+        columns: Names of the columns.
+        band: Half width of what is tolerated, on the logit scale.
         alpha: Bound on the probability of any false alarm.
-        horizon: Rows that the bound is for.
+        horizon_rows: Rows that the bound is for.
+        middle: Logit about which slopes turn.
+        day_effect_sd: What the rows of one day may share.
+        maturity_days: Wait of every row for its outcome.
+        as_of: The day of the run: rows that count on it or later wait.
+    """
+
+    columns: PatientColumns
+    band: float | None = None
+    alpha: float | None = None
+    horizon_rows: int | None = None
+    middle: float | None = None
+    day_effect_sd: float | None = None
+    maturity_days: int | None = None
+    as_of: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoredTable:
+    """A table as it was read, what of it counts, and by which plan."""
+
+    plan: SurveillancePlan
+    reading: TableReading
+    mature: MatureRows
+    cells: pl.DataFrame
+
+
+def monitor_verdicts_by_stream(path: Path, options: MonitorOptions) -> dict[str, Any]:
+    """Return the verdict on each stream: all rows, and each value of each group.
 
     Raises:
         EvidenceError: The table lacks a column or holds a value out of bounds.
         MonitorError: The plan promises nothing, or a day is not one.
     """
-    frame = read_patient_table(path, [*columns, *by])
-    days, counts, names = daily_score_counts(frame, columns, by)
-    events = int(frame[columns[1]].cast(pl.Int64).sum())
-    # A rate of zero or one has no logit; slopes must turn somewhere.
-    rate = min(max(events / max(frame.height, 1), 1e-3), 1 - 1e-3)
-    plan = MonitorPlan(
-        band=band,
-        alpha=alpha,
-        horizon=horizon or frame.height,
-        middle=float(np.log(rate / (1 - rate))),
+    table = monitored_table(path, options)
+    return monitor_answer(table, fixed=False)
+
+
+def monitored_table(
+    path: Path, options: MonitorOptions, plan: SurveillancePlan | None = None
+) -> MonitoredTable:
+    """Return what of a table counts, by a plan or, without one, by what the table suggests."""
+    frame, reading = read_scored_patients(path, options.columns)
+    if "day" not in frame.columns or frame["day"].null_count() == frame.height:
+        raise MonitorError(str(path), wanted=Message("rows with a day and a score"))
+    by_table = plan or _plan_of_table(frame, options)
+    through = options.as_of - timedelta(days=1) if options.as_of else _last_day(frame)
+    mature = mature_rows(frame, maturity_days=by_table.maturity_days, through=through)
+    if plan is None:
+        groups = groups_of_table(mature.frame, options.columns.by)
+        by_table = _plan_with_table_horizon(by_table, mature.frame, options, groups)
+    return MonitoredTable(
+        plan=by_table,
+        reading=reading,
+        mature=mature,
+        cells=cell_frame(mature.frame, by_table.groups),
     )
-    result = monitor_daily_score_counts(counts, plan)
-    return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
-        "streams": [_monitor_stream_dict(i, name, result, days) for i, name in enumerate(names)],
-        "companion": realised_and_label_free_model_auc(counts[:, 0]),
+
+
+def monitor_answer(
+    table: MonitoredTable, *, fixed: bool, cells: pl.DataFrame | None = None
+) -> dict[str, Any]:
+    """Return what a monitor says, what it rests on, and what of that was checked.
+
+    Args:
+        table: What counts.
+        fixed: Whether the plan was fixed in a deployment before the first look.
+        cells: What counts where it is more than the table holds.
+    """
+    plan = table.plan
+    days, daily, result = monitor_result_of_cells(table.cells if cells is None else cells, plan)
+    first = daily.of_stream(0)
+    assumptions = monitor_assumptions(plan, table.mature, result, daily, fixed=fixed)
+    return {
+        "alpha": plan.alpha,
+        "bound": result.bound,
+        "band": plan.band,
+        "middle_logit": plan.middle,
+        "horizon_rows": plan.horizon_rows,
+        "horizon_used": float(result.rows[0] / plan.horizon_rows) if len(days) else 0.0,
+        "day_effect_sd": plan.day_effect_sd,
+        "day_effect_sd_learned": result.day_effect_sd,
+        "maturity_days": plan.maturity_days,
+        "plan_sha256": plan.sha256,
+        "days": len(days),
+        "through": days[-1].isoformat() if days else None,
+        "streams": [
+            _monitor_stream_dict(number, name, result, days)
+            for number, name in _shown_streams(plan, result)
+        ],
+        "read": table.reading.as_dict() | _counts_of_mature_rows(table.mature),
+        "assumptions": [each.as_dict() for each in assumptions],
+        "companion": realised_and_label_free_model_auc(
+            np.stack([first.counts_of_days(0, REFERENCE_DAYS),
+                      first.counts_of_days(REFERENCE_DAYS, len(days))])
+        ),
+    }  # fmt: skip
+
+
+def monitor_result_of_cells(
+    cells: pl.DataFrame, plan: SurveillancePlan
+) -> tuple[list[date], DailyScoreCells, MonitorResult]:
+    """Return the days on which rows counted, their cells, and what the monitor says of them."""
+    days, daily = daily_cells_of_frame(cells, len(plan.stream_names))
+    return days, daily, monitor_daily_score_cells(daily, statistic_plan(plan))
+
+
+def statistic_plan(plan: SurveillancePlan) -> MonitorPlan:
+    """Return the plan of the statistic behind a plan of surveillance."""
+    return MonitorPlan(
+        band=plan.band,
+        alpha=plan.alpha,
+        horizon=plan.horizon_rows,
+        middle=plan.middle,
+        day_effect_sd=plan.day_effect_sd,
+    )
+
+
+def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> SurveillancePlan:
+    """Return the plan of a run without a deployment; horizon and groups are still missing."""
+    columns = options.columns
+    plan = SurveillancePlan(
+        columns={
+            "score": columns.score, "label": columns.label, "day": columns.day,
+            "known_on": columns.known_on, "patient": columns.patient, "row_key": columns.row_key,
+        },
+        # Where outcomes have a date of their own, they come late; a month is what hospitals need.
+        maturity_days=30 if columns.known_on else 0,
+        middle=_middle_of_first_days(frame),
+    )  # fmt: skip
+    given = {
+        name: getattr(options, name)
+        for name in ("band", "alpha", "middle", "day_effect_sd", "maturity_days")
+        if getattr(options, name) is not None
     }
+    return replace(plan, **given)
+
+
+def _middle_of_first_days(frame: pl.DataFrame) -> float:
+    """Return the logit of the mean score of the first week.
+
+    Of the scores and not of the outcomes, and of the first week only: whatever moved with
+    each look would give each look a test of its own.
+    """
+    since = pl.col("day").sub(pl.col("day").min())
+    first = frame.filter(since < timedelta(days=REFERENCE_DAYS))
+    # A rate of zero or one has no logit; slopes must turn somewhere.
+    rate = min(max(float(first["score"].mean() or 0.0), 1e-3), 1 - 1e-3)  # pyright: ignore[reportArgumentType]
+    return float(np.log(rate / (1 - rate)))
+
+
+def _plan_with_table_horizon(
+    plan: SurveillancePlan,
+    rows: pl.DataFrame,
+    options: MonitorOptions,
+    groups: dict[str, tuple[str, ...]],
+) -> SurveillancePlan:
+    """Return the plan with a horizon of ten years at the pace of the first week."""
+    horizon = options.horizon_rows
+    if horizon is None:
+        first = pl.col("counted_on").min()
+        week = rows.filter(pl.col("counted_on").sub(first) < timedelta(days=REFERENCE_DAYS)).height
+        # A look a week on a table that grows must not have a horizon that grows with it.
+        horizon = max(HORIZON_ROWS, _WEEKS_OF_TEN_YEARS * week)
+    return replace(plan, horizon_rows=horizon, groups=groups)
+
+
+def _last_day(frame: pl.DataFrame) -> date:
+    dates = [frame[name].max() for name in ("day", "known_on") if name in frame.columns]
+    return max(day for day in dates if isinstance(day, date))
 
 
 def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
@@ -75,9 +233,11 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
     `None` where the first week or what follows it holds too few events.
 
     Args:
-        counts: Rows by day, label and bin, shape (days, 2, BINS).
+        counts: Rows of the first week and of what follows it, or of each day, by label and bin,
+            shape (2 or days, 2, BINS).
     """
-    before, after = counts[:REFERENCE_DAYS].sum(axis=0), counts[REFERENCE_DAYS:].sum(axis=0)
+    first = REFERENCE_DAYS if len(counts) > 2 else 1
+    before, after = counts[:first].sum(axis=0), counts[first:].sum(axis=0)
     # Neither a line fitted on three events nor an AUC over three is shown beside one another.
     if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS:
         return None
@@ -93,53 +253,37 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
     }
 
 
-def daily_score_counts(
-    frame: pl.DataFrame, columns: tuple[str, str, str], by: Sequence[str]
-) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
-    """Return days, counts by day, stream, label and bin, and the streams' names."""
-    score, label, day = columns
-    dates = frame[day].cast(pl.String)
-    days = dates.unique().sort().to_list()
-    _check_monitor_days_are_dates(days)
-    which_day = dates.replace_strict(days, list(range(len(days)))).to_numpy()
-    blocks: list[npt.NDArray[np.int64]] = []
-    names = ["all"]
-    codes: list[tuple[npt.NDArray[np.int64], int]] = [(np.zeros(frame.height, np.int64), 1)]
-    for column in by:
-        text = frame[column].cast(pl.String).fill_null("unknown")
-        values = text.unique().sort().to_list()
-        codes.append(
-            (text.replace_strict(values, list(range(len(values)))).to_numpy(), len(values))
-        )
-        names += [f"{column} = {value}" for value in values]
-    for code, size in codes:
-        sketch = sketch_model_scores(
-            frame[score].to_numpy(),
-            frame[label].cast(pl.Int8).to_numpy(),
-            which_day * size + code,
-            groups=len(days) * size,
-        )
-        blocks.append(sketch.counts.reshape(len(days), size, 2, BINS))
-    return days, np.concatenate(blocks, axis=1), names
-
-
-def _check_monitor_days_are_dates(days: list[str | None]) -> None:
-    for day in days:
-        try:
-            date.fromisoformat(str(day)[:10])
-        except ValueError:
-            raise MonitorError("day", wanted=Message("A date is written YYYY-MM-DD.")) from None
+def _shown_streams(plan: SurveillancePlan, result: MonitorResult) -> list[tuple[int, str]]:
+    """Return the streams that are shown; a rest into which nobody came is left out."""
+    return [
+        (number, name)
+        for number, name in enumerate(plan.stream_names)
+        if name == ALL_PATIENTS or result.rows[number] or not name.endswith(f" = {OTHER_GROUP}")
+    ]
 
 
 def _monitor_stream_dict(
-    stream_number: int, name: str, result: MonitorResult, days: list[str]
+    stream_number: int, name: str, result: MonitorResult, days: Sequence[date]
 ) -> dict[str, Any]:
     at = int(result.alarm_at[stream_number])
     return {
         "stream": name,
         "verdict": result.verdicts[stream_number],
-        "alarm_on": days[at] if at >= 0 else None,
+        "alarm_on": days[at].isoformat() if at >= 0 else None,
         "statistic_over_limit": float(result.statistic[stream_number]),
         "rows": int(result.rows[stream_number]),
         "events": int(result.events[stream_number]),
+        "rows_without_information": int(result.uninformative[stream_number]),
+    }
+
+
+def _counts_of_mature_rows(mature: MatureRows) -> dict[str, int]:
+    return {
+        "rows_counted": mature.frame.height,
+        "rows_waiting": mature.waiting,
+        "rows_without_day": mature.without_day,
+        "rows_without_patient": mature.without_patient,
+        "rows_of_patients_counted_before": mature.repeated_patients,
+        "rows_without_outcome": mature.without_label,
+        "rows_with_late_outcome": mature.late_labels,
     }

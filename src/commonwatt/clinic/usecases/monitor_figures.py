@@ -13,45 +13,49 @@ import polars as pl
 from commonwatt.clinic.domain.tables import OVER_TIME
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
 from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
-from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_daily_score_counts
+from commonwatt.clinic.engines.monitor import (
+    DailyScoreCells,
+    MonitorPlan,
+    monitor_daily_score_cells,
+)
+from commonwatt.clinic.engines.monitor.cells import daily_cells_of_frame
 from commonwatt.clinic.usecases.charts import model_over_time_chart, monitor_evidence_chart
-from commonwatt.clinic.usecases.evidence import read_patient_table
-from commonwatt.clinic.usecases.monitor import daily_score_counts
+from commonwatt.clinic.usecases.monitor import MonitorOptions, monitored_table, statistic_plan
 from commonwatt.report.charts import chart_svg_file
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 POINTS: Final = 40  # most points of a line
 MOST_STREAMS_DRAWN: Final = 9  # streams that are drawn; all are in the table
 
 
 def monitor_figures(
-    path: Path,
-    answer: dict[str, Any],
-    *,
-    columns: tuple[str, str, str],
-    by: Sequence[str],
-    language: str,
+    path: Path, options: MonitorOptions, answer: dict[str, Any], *, language: str
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """Return how each stream did over time, and its charts.
 
     Args:
         path: The table that was monitored.
+        options: What the run said.
         answer: What the monitor said of it.
-        columns: Names of score, label and day.
-        by: Columns whose values are streams of their own.
         language: Of the charts.
     """
-    days, counts, names = daily_score_counts(read_patient_table(path, [*columns, *by]), columns, by)
+    table = monitored_table(path, options)
+    shown = {stream["stream"] for stream in answer["streams"]}
+    days, cells = daily_cells_of_frame(table.cells, len(table.plan.stream_names))
+    streams = [
+        (number, name) for number, name in enumerate(table.plan.stream_names) if name in shown
+    ]
     # Rounded up, so that a line never has more than `POINTS` points, however many days there are.
-    step = -(-len(days) // POINTS)
+    step = -(-max(len(days), 1) // POINTS)
     ends = sorted({*range(step, len(days) + 1, step), len(days)})
     points = OVER_TIME.build_frame(
-        **_monitor_figure_columns_by_stretch(
-            counts, names, ends, _monitor_plan_of_answer(counts, answer)
-        )
+        **_monitor_figure_columns_by_stretch(cells, streams, ends, statistic_plan(table.plan))
     )
+    names = [name for _, name in streams]
+    day_numbers = {day.isoformat(): number for number, day in enumerate(days)}
     alarm_days = [
-        days.index(stream["alarm_on"])
+        day_numbers[stream["alarm_on"]]
         for stream in answer["streams"][:MOST_STREAMS_DRAWN]
         if stream["alarm_on"]
     ]
@@ -68,40 +72,47 @@ def monitor_figures(
     }
 
 
-def _monitor_plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
-    """Return the plan behind an answer; its middle is the rate of events."""
-    none, some = (int(n) for n in counts[:, 0].sum(axis=(0, 2)))
-    rate = min(max(some / max(none + some, 1), 1e-3), 1 - 1e-3)
-    return MonitorPlan(
-        band=answer["band"],
-        alpha=answer["alpha"],
-        horizon=answer["horizon_rows"],
-        middle=float(np.log(rate / (1 - rate))),
-    )
-
-
 def _monitor_figure_columns_by_stretch(
-    counts: I64, names: Sequence[str], ends: Sequence[int], plan: MonitorPlan
+    cells: DailyScoreCells,
+    streams: Sequence[tuple[int, str]],
+    ends: Sequence[int],
+    plan: MonitorPlan,
 ) -> dict[str, Any]:
     """Return a column of values for each stretch of each stream, stream by stream."""
     starts = [0, *ends[:-1]]
-    parts = np.stack([counts[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)], axis=1)
-    flat = parts.reshape(-1, *parts.shape[2:])  # (streams × stretches, 2, bins)
-    rows, events = flat.sum(axis=(1, 2)), flat[:, 1].sum(axis=1)
-    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-model_score_bin_middle_logits())))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = events / expected
-    area = auc_with_interval(flat, 0.0)[0]
-    few = np.minimum(events, rows - events) < FEWEST_EVENTS
+    ordered = cells.in_stream_order()
+    columns: dict[str, list[F64]] = {name: [] for name in ("rows", "events", "o_over_e", "auc")}
+    for number, _ in streams:
+        # Stream by stream: the counts of all of a thousand sites at once fill the memory.
+        own = ordered.of_stream(number)
+        parts = np.stack([own.counts_of_days(a, b) for a, b in zip(starts, ends, strict=True)])
+        for name, values in _stretch_figures(parts).items():
+            columns[name].append(values)
+    joined = {name: np.concatenate(values) for name, values in columns.items()}
     path = np.stack(
-        [monitor_daily_score_counts(counts[:end], plan).statistic for end in ends], axis=1
+        [monitor_daily_score_cells(cells.first_days(end), plan).statistic for end in ends], axis=1
     )
     return {
-        "model": [name for name in names for _ in ends],
-        "day": list(ends) * len(names),
-        "rows": rows,
-        "events": events,
-        "o_over_e": pl.Series(np.where(rows > 0, ratio, np.nan), nan_to_null=True),
-        "auc": pl.Series(np.where(few, np.nan, area), nan_to_null=True),
-        "over_limit": path.ravel(),
+        "model": [name for _, name in streams for _ in ends],
+        "day": list(ends) * len(streams),
+        "rows": joined["rows"].astype(np.int64),
+        "events": joined["events"].astype(np.int64),
+        "o_over_e": pl.Series(joined["o_over_e"], nan_to_null=True),
+        "auc": pl.Series(joined["auc"], nan_to_null=True),
+        "over_limit": path[[number for number, _ in streams]].ravel(),
+    }
+
+
+def _stretch_figures(parts: I64) -> dict[str, F64]:
+    """Return rows, events, observed over expected and AUC of each stretch of one stream."""
+    rows, events = parts.sum(axis=(1, 2)), parts[:, 1].sum(axis=1)
+    expected = parts.sum(axis=1) @ (1 / (1 + np.exp(-model_score_bin_middle_logits())))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(rows > 0, events / expected, np.nan)
+    few = np.minimum(events, rows - events) < FEWEST_EVENTS
+    return {
+        "rows": rows.astype(np.float64),
+        "events": events.astype(np.float64),
+        "o_over_e": ratio,
+        "auc": np.where(few, np.nan, auc_with_interval(parts, 0.0)[0]),
     }

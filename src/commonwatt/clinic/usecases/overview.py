@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
+from commonwatt.clinic.domain.registry.state import MONITOR_RUN, Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.registry import RegistryWriter
-from commonwatt.clinic.usecases.queries import replay_clinic_registry, reporting_periods
+from commonwatt.clinic.usecases.queries import (
+    replay_clinic_registry,
+    reporting_duty_dict,
+    reporting_periods,
+)
 from commonwatt.clinic.usecases.rules import check_rule_place
 from commonwatt.ledger import Ledger, Signer
 
@@ -70,6 +73,8 @@ def safety_event_rows(registry: Registry) -> list[dict[str, Any]]:
             "code": event.body["code"],
         }
         for event in reversed(_registry_records_of_kind(registry, "event"))
+        # One a day from each monitor: the record of its counting, which is no news.
+        if event.body["code"] != MONITOR_RUN
     ]
 
 
@@ -90,10 +95,7 @@ def product_class_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
 
 def reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
-    return [
-        asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")}
-        for duty in registry.reporting_duties(reporting_periods())
-    ]
+    return [reporting_duty_dict(duty) for duty in registry.reporting_duties(reporting_periods())]
 
 
 def report_model_incident(

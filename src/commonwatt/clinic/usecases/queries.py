@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
-from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, ReportingPeriods
+from commonwatt.clinic.domain.registry.state import (
+    MOVE,
+    PREFIX,
+    Registry,
+    ReportingDuty,
+    ReportingPeriods,
+)
 from commonwatt.clinic.domain.rules import ReportingPeriod, load_rule_book
 from commonwatt.clinic.domain.rules.classify import reporting_periods_of_rules
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
@@ -176,12 +182,26 @@ def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None
     )
 
 
-def reporting_duty_rows(ledger_location: str) -> list[dict[str, Any]]:
-    """Return who must be told of incidents by when, soonest first."""
+def reporting_duty_rows(ledger_location: str, *, closed: bool = False) -> list[dict[str, Any]]:
+    """Return who must be told of incidents by when, soonest first.
+
+    Args:
+        ledger_location: Path or URL of the ledger.
+        closed: Whether those that a report has closed are returned, too.
+    """
     owed = _query_clinic_registry(
-        ledger_location, ("event",), lambda registry: registry.reporting_duties(reporting_periods())
+        ledger_location,
+        ("event",),
+        lambda registry: registry.reporting_duties(reporting_periods(), closed=closed),
     )
-    return [asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")} for duty in owed]
+    return [reporting_duty_dict(duty) for duty in owed]
+
+
+def reporting_duty_dict(duty: ReportingDuty) -> dict[str, Any]:
+    """Return a duty as plain values, with its instants to the minute."""
+    return asdict(duty) | {
+        name: getattr(duty, name).isoformat(timespec="minutes") for name in ("due_at", "aware_at")
+    }
 
 
 @cache

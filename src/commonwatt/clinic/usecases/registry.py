@@ -165,6 +165,33 @@ def record_computed_evidence(
     return with_registry_writer(ledger_location, write_evidence_entry)
 
 
+def close_incident(
+    ledger_location: str, key_file: Path, event: str, report_number: str, *, now: datetime
+) -> dict[str, Any]:
+    """Put on record that an incident was reported to the authority, which closes its duty.
+
+    Raises:
+        StatusMoveError: There is no such incident, or a report on it is on record already.
+        ActorError: The signer is no safety officer.
+    """
+    key = Key.load(key_file)
+
+    def write_report_entry(writer: RegistryWriter) -> dict[str, Any]:
+        with writer.transaction() as tx:
+            incident = writer.registry.registered_record(event, "event")
+            body = {
+                "deployment": incident.body["deployment"], "type": "action",
+                "severity": incident.body["severity"], "code": "report-sent", "closes": event,
+                "report_number": report_number,
+            }  # fmt: skip
+            name = f"{event.removeprefix('event/')}-report"
+            return ledger_entry_dict(
+                writer.write_registry_record(tx, "event", name, body, by=key, at=now)
+            )
+
+    return with_registry_writer(ledger_location, write_report_entry)
+
+
 def move_deployment(
     ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
 ) -> dict[str, Any]:

@@ -10,20 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
+from commonwatt.clinic.domain.registry.narrative import personal_data_in_narrative
 from commonwatt.core.messages import Message
 from commonwatt.ledger.roles import LedgerRole
 
 # Lower case only: one artefact must not have two names that compare as different.
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+# Annex A counts its terms in up to three levels of two digits each.
+_DEVICE_PROBLEM: Final = re.compile(r"A(\d\d){1,3}")
+LONGEST_NARRATIVE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class RecordField:
-    """One field: `kind` is text, code, share, flag, digest, list, map, or ref."""
+    """One field: `kind` is a key of `_WANTED`."""
 
     name: str
     kind: str
@@ -143,6 +148,20 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("reporter", "code", "Who reports; everybody who must, where it is not given.",
                     REPORTERS, needed=False),
         RecordField("code", "text", "What happened, as a code."),
+        # Duties run from the day on which somebody of the institution knew, and not from the hour
+        # in which somebody else typed it; entries from before it was asked have the entry's own.
+        RecordField("aware_at", "instant", "When the institution became aware.", needed=False),
+        RecordField("narrative", "narrative", "What happened, in words, without a person.",
+                    needed=False),
+        RecordField("device_problem", "device-problem", "IMDRF annex A code of what failed.",
+                    needed=False),
+        RecordField("report_number", "text", "Number of the report to the authority.",
+                    needed=False),
+        _registry_reference_field("closes", "event", needed=False),
+        RecordField("stream", "text", "The group of patients whose monitor rang.", needed=False),
+        RecordField("plan_sha256", "digest", "Plan of the monitor that ran.", needed=False),
+        RecordField("state_sha256", "digest", "What the monitor had counted.", needed=False),
+        RecordField("through", "text", "Last day that the monitor counted.", needed=False),
     ),
 }  # fmt: skip
 
@@ -166,6 +185,10 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     # people report.
     "event": frozenset({_R.MONITOR, _R.SAFETY_OFFICER, _R.CLINICIAN}),
 }
+
+# Whoever may see an incident may report it; that the authority was told is said by whoever answers
+# for telling it.
+INCIDENT_CLOSERS: Final = frozenset({_R.SAFETY_OFFICER})
 
 
 def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:
@@ -232,6 +255,25 @@ def _is_registry_flag(field_value: Any) -> bool:
     return isinstance(field_value, bool)
 
 
+def _is_registry_instant(field_value: Any) -> bool:
+    try:
+        instant = datetime.fromisoformat(field_value)
+    except (TypeError, ValueError):
+        return False
+    # Without its offset nobody could say when a clock ends.
+    return instant.tzinfo is not None
+
+
+def _is_device_problem_code(field_value: Any) -> bool:
+    return isinstance(field_value, str) and bool(_DEVICE_PROBLEM.fullmatch(field_value))
+
+
+def _is_registry_narrative(field_value: Any) -> bool:
+    if not isinstance(field_value, str) or not 0 < len(field_value) <= LONGEST_NARRATIVE:
+        return False
+    return personal_data_in_narrative(field_value) is None
+
+
 def _is_registry_sha256(field_value: Any) -> bool:
     return isinstance(field_value, str) and bool(_DIGEST.fullmatch(field_value))
 
@@ -253,6 +295,15 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "digest": (
         _is_registry_sha256,
         Message("a SHA-256 of 64 hexadecimal digits"),
+    ),
+    "instant": (_is_registry_instant, Message("a date and time with its offset from UTC")),
+    "device-problem": (
+        _is_device_problem_code,
+        Message("a device problem code of IMDRF annex A, such as A1102"),
+    ),
+    "narrative": (
+        _is_registry_narrative,
+        Message("1 to 2,000 letters on what happened, without names, numbers or dates of a person"),
     ),
     "list": (_is_registry_list, Message("a list")),
     "map": (_is_registry_map, Message("named values")),

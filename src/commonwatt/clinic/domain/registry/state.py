@@ -18,6 +18,10 @@ from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
+ALARM = "calibration-alarm"
+"""Code of the event of an alarm."""
+MONITOR_RUN = "monitor-run"
+"""Code of the event by which a run of a monitor puts on record what it has counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,18 @@ class LiveDeployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportingDuty:
-    """Somebody who must be told, by whom, by when, by which rule."""
+    """Somebody who must be told, by whom, by when, by which rule.
+
+    Args:
+        event: The incident.
+        jurisdiction: Whose law.
+        severity: How grave it is.
+        reporter: Who must report it.
+        due_at: End of the period.
+        rule: That gives the period.
+        aware_at: When the institution became aware, from which the period runs.
+        report_number: Number of the report that closed it; empty while it is open.
+    """
 
     event: str
     jurisdiction: str
@@ -63,6 +78,8 @@ class ReportingDuty:
     reporter: str
     due_at: datetime
     rule: str
+    aware_at: datetime
+    report_number: str = ""
 
 
 # By jurisdiction and severity: the period of everybody who must report.
@@ -86,6 +103,8 @@ class Registry:
         # The gate asks for these at every question: a scan of all records would grow with them.
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
+        self.closed_by: dict[str, str] = {}
+        self.monitor_runs: dict[str, RegistryRecord] = {}
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
@@ -144,6 +163,11 @@ class Registry:
                 self.decision_of[body["advice"]] = record.name
             case "outcome":
                 self.outcome_of[body["advice"]] = body["label"]
+            case "event" if "closes" in body:
+                # The first report counts: a later one is a follow-up and moves no date.
+                self.closed_by.setdefault(body["closes"], record.name)
+            case "event" if body["code"] == MONITOR_RUN:
+                self.monitor_runs[body["deployment"]] = record
             case _:
                 pass
 
@@ -273,40 +297,54 @@ class Registry:
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
-    def reporting_duties(self, periods: ReportingPeriods) -> list[ReportingDuty]:
+    def reporting_duties(
+        self, periods: ReportingPeriods, *, closed: bool = False
+    ) -> list[ReportingDuty]:
         """Return who must report incidents by when, soonest first.
 
         Args:
             periods: By jurisdiction and severity, one for everybody who must report; an event
                 that names its reporter gives a duty to that one alone.
+            closed: Whether those that a report has closed are returned, too.
         """
         duties: list[ReportingDuty] = []
         for name in self.by_kind["event"]:
             record = self.records[name]
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
-            if record.body["type"] != "incident":
+            if record.body["type"] != "incident" or (name in self.closed_by and not closed):
                 continue
             for period in periods.get(key, ()):
                 if record.body.get("reporter", period.reporter) == period.reporter:
-                    duties.append(_duty_of_period(name, record.at, key[0], period))
+                    duties.append(self._duty_of_period(record, key[0], period))
         return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
+
+    def _duty_of_period(
+        self, record: RegistryRecord, jurisdiction: str, period: ReportingPeriod
+    ) -> ReportingDuty:
+        aware_at, report = incident_awareness(record), self.closed_by.get(record.name)
+        return ReportingDuty(
+            event=record.name,
+            jurisdiction=jurisdiction,
+            severity=period.event,
+            reporter=period.reporter,
+            due_at=reporting_due_at(aware_at, period.days, working=period.working),
+            rule=period.rule,
+            aware_at=aware_at,
+            report_number=self.records[report].body.get("report_number", "") if report else "",
+        )
 
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
 
 
-def _duty_of_period(
-    event: str, since: datetime, jurisdiction: str, period: ReportingPeriod
-) -> ReportingDuty:
-    return ReportingDuty(
-        event=event,
-        jurisdiction=jurisdiction,
-        severity=period.event,
-        reporter=period.reporter,
-        due_at=reporting_due_at(since, period.days, working=period.working),
-        rule=period.rule,
-    )
+def incident_awareness(record: RegistryRecord) -> datetime:
+    """Return when the institution became aware of an incident.
+
+    Entries from before awareness was asked for have the moment in which they were written.
+    """
+    aware_at = record.body.get("aware_at")
+    return datetime.fromisoformat(aware_at) if aware_at else record.at
 
 
 def reporting_due_at(since: datetime, days: float, *, working: bool) -> datetime:

@@ -33,7 +33,8 @@ def evaluate_score_sketch(
         sketch: The counted rows.
         names: The name of each group, in order.
         level: Coverage of the intervals.
-        fewest: Events and non-events that a group needs before anything is said of it.
+        fewest: Events and non-events that a group needs before anything is said of it; a group
+            with twice as many rows of one outcome only is told what needs no other.
     """
     z = float(stats.norm.ppf((1 + level) / 2))
     n = sketch.counts.sum(axis=2)
@@ -55,11 +56,14 @@ def evaluate_score_sketch(
     )  # (metric, 3, group)
     # All metrics of a small group go, not only those that need many rows: a share that stays beside
     # gaps would be read as the group's result, and could be counted back.
-    values[:, :, ~enough] = np.nan
+    # Where one outcome is missing altogether, what needs one of them only is answered all the same.
+    single = (none + some >= 2 * fewest) & ((none == 0) | (some == 0))
+    values[0, :, ~enough] = np.nan
+    values[:, :, ~(enough | single)] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
     exact[0] = np.where(enough, auc_error_of_score_bins(sketch.counts), 0.0)
-    verdict = np.where(enough, "estimated", "too few to say")
+    verdict = np.where(np.isnan(columns[0]), "too few to say", "estimated")
     return ESTIMATES.build_frame(
         group=names * metrics,
         metric=[name for name in metrics_of_groups for _ in range(count)],
@@ -69,7 +73,7 @@ def evaluate_score_sketch(
         rows=np.tile(n.sum(axis=1), metrics),
         events=np.tile(some, metrics),
         resolution=exact.ravel(),
-        verdict=pl.Series(np.tile(verdict, metrics)),
+        verdict=pl.Series(verdict),
     )
 
 

@@ -76,6 +76,15 @@ def model_score_bin_middle_logits() -> F64:
     return -EDGE + (np.arange(BINS, dtype=np.float64) + 0.5) * STEP
 
 
+def model_score_bins(score: F64) -> I64:
+    """Return the bin of each score from 0 to 1, as `sketch_model_scores` counts it."""
+    with np.errstate(divide="ignore"):
+        logits = np.log(score / (1.0 - score))
+    # Cut off below first, because a truncated negative number would land in the bin above.
+    steps = np.clip((logits + EDGE) / STEP, 0.0, BINS - 1.0)
+    return np.where(score >= 1.0, BINS - 1, steps.astype(np.int64))
+
+
 def sketch_model_scores(
     score: npt.ArrayLike,
     label: npt.ArrayLike,

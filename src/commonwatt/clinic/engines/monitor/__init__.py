@@ -4,16 +4,22 @@ A monitor watches labels against scores, overall, by subgroup and by institution
 inside one error budget. What needs no label is only ever a marked companion.
 """
 
-from commonwatt.clinic.engines.monitor.days import monitor_daily_score_counts
+from commonwatt.clinic.engines.monitor.days import (
+    DailyScoreCells,
+    monitor_daily_score_cells,
+    monitor_daily_score_counts,
+)
 from commonwatt.clinic.engines.monitor.labelfree import label_free_auc
 from commonwatt.clinic.engines.monitor.plan import ALTERNATIVES, MonitorPlan
 from commonwatt.clinic.engines.monitor.rows import MonitorResult, monitor_scored_patients
 
 __all__ = [
     "ALTERNATIVES",
+    "DailyScoreCells",
     "MonitorPlan",
     "MonitorResult",
     "label_free_auc",
+    "monitor_daily_score_cells",
     "monitor_daily_score_counts",
     "monitor_scored_patients",
 ]

@@ -14,6 +14,9 @@ P(M reaches (T + r) S / α within T rows in any of S streams) ≤ α.
 The head start r costs a fiftieth of the limit and finds a model that is wrong
 from its first day in two thirds of the rows; it dies out in a model that is right.
 
+The rows of one day may share a disturbance of the logit, u ~ N(0, sigma_d^2): a day of
+another mix of staff, machines or weather. `days.py` says how the ratios allow for it.
+
 Source: Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework
 for sequential change detection", New England J. Stat. Data Sci.; the head start
 is that of Moustakides, Polunchenko and Tartakovsky (2011), "A numerical approach
@@ -41,6 +44,10 @@ ALTERNATIVES: Final[tuple[tuple[float, float, float], ...]] = (
 )  # fmt: skip
 
 
+LARGEST_DAY_EFFECT_SD: Final = 1.0  # beyond it the nodes of the integral over a day lie too wide
+DAY_EFFECT_SHARE: Final = 0.2  # of the error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorPlan:
     """What the clinicians and the committee agreed.
@@ -53,6 +60,8 @@ class MonitorPlan:
         alternatives: Shift, slope and weight of each change that is watched for.
         fewest: Events and non-events below which a stream that is quiet says nothing.
         head_start_share: Rows of evidence that each stream begins with, over the horizon.
+        day_effect_sd: Largest standard deviation of what the rows of one day share that is still
+            tolerated, on the logit scale; 0 takes rows as independent given their scores.
     """
 
     band: float = 0.1
@@ -62,6 +71,7 @@ class MonitorPlan:
     alternatives: tuple[tuple[float, float, float], ...] = ALTERNATIVES
     fewest: int = 10
     head_start_share: float = 0.02
+    day_effect_sd: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a plan that promises nothing or everything."""
@@ -70,6 +80,11 @@ class MonitorPlan:
         # wrong.
         good = self.band >= 0 and 0 < self.alpha < 1 and self.horizon >= 1
         good = good and self.head_start_share >= 0
+        if not 0 <= self.day_effect_sd <= LARGEST_DAY_EFFECT_SD:
+            gaps = {"most": f"{LARGEST_DAY_EFFECT_SD:g}"}
+            raise MonitorError(
+                "plan, day_effect_sd", wanted=Message("a number from 0 to {most}", gaps)
+            )
         if not (good and min(weights, default=-1) >= 0 and abs(sum(weights) - 1) < 1e-9):
             raise MonitorError(
                 "plan",
@@ -85,7 +100,32 @@ class MonitorPlan:
         """Return what the statistic of each of `streams` streams must reach."""
         # Times the streams: the bound is on any false alarm anywhere, which a regulator reads it
         # as, and Bonferroni's price is a delay that grows with the logarithm only.
-        return (self.horizon + self.head_start_statistic_rows) * streams / self.alpha
+        return (self.horizon + self.head_start_statistic_rows) * streams / self.alarm_error
+
+    @property
+    def alarm_error(self) -> float:
+        """The part of `alpha` that the alarms may use."""
+        # The rest pays for what is learned of the day effects: their limit may be too low.
+        return self.alpha - self.day_effect_error
+
+    @property
+    def day_effect_error(self) -> float:
+        """The part of `alpha` that the learned limit of the day effects may use."""
+        return DAY_EFFECT_SHARE * self.alpha if self.day_effect_sd > 0 else 0.0
+
+    def bound_after_rows(self, rows: int) -> float:
+        """Return the bound on any false alarm within `rows` rows of the busiest stream.
+
+        It is `alpha` within the horizon; E M_t <= t + r goes on beyond it, and so does the bound.
+
+        >>> MonitorPlan(horizon=1_000).bound_after_rows(1_000)
+        0.1
+        >>> round(MonitorPlan(horizon=1_000).bound_after_rows(2_020), 3)
+        0.2
+        """
+        start = self.head_start_statistic_rows
+        grown = max(1.0, (rows + start) / (self.horizon + start))
+        return min(1.0, self.alarm_error * grown + self.day_effect_error)
 
 
 def calibration_test_log_ratios_by_label(

@@ -32,8 +32,11 @@ class MonitorResult:
         statistic: Largest value of the statistic over its limit, shape (streams,).
         rows: Rows seen, shape (streams,).
         events: Events seen, shape (streams,).
-        verdicts: alarm, quiet, or too few, one a stream.
+        verdicts: alarm, quiet, too few, or no information where most scores are so near to 0 or 1
+            that nothing follows from them; one a stream.
         bound: Probability of any false alarm that is guaranteed not to be passed.
+        uninformative: Rows whose score is too near to 0 or 1, shape (streams,).
+        day_effect_sd: What the rows of one day may still share, after what was learned.
     """
 
     alarm_at: I64
@@ -42,6 +45,8 @@ class MonitorResult:
     events: I64
     verdicts: tuple[str, ...]
     bound: float
+    uninformative: I64
+    day_effect_sd: float = 0.0
 
 
 def monitor_scored_patients(
@@ -93,20 +98,41 @@ def monitor_scored_patients(
 
 
 def monitor_result_with_stream_verdicts(
-    alarm: I64, statistic: F64, counts_seen: I64, plan: MonitorPlan
+    alarm: I64,
+    statistic: F64,
+    counts_seen: I64,
+    plan: MonitorPlan,
+    *,
+    informative: I64 | None = None,
+    day_effect_sd: float = 0.0,
 ) -> MonitorResult:
-    """Return the answer with a verdict for each stream."""
+    """Return the answer with a verdict for each stream.
+
+    Args:
+        alarm: Row or day of the alarm, or `NO_ALARM`, shape (streams,).
+        statistic: Largest value of the statistic over its limit, shape (streams,).
+        counts_seen: Rows by stream and label, shape (streams, 2).
+        plan: What was agreed.
+        informative: The same without scores too near to 0 or 1; all, if left out.
+        day_effect_sd: What the rows of one day may share.
+    """
+    known = counts_seen if informative is None else informative
     # Said of a quiet stream only: an alarm over few rows is an alarm, but silence over few rows is
-    # no reassurance.
+    # no reassurance, and neither is silence over scores that could not have rung.
     few = counts_seen.min(axis=1) < plan.fewest
-    verdicts = np.where(alarm != NO_ALARM, "alarm", np.where(few, "too few", "quiet"))
+    mute = known.min(axis=1) < plan.fewest
+    silent = np.where(few, "too few", np.where(mute, "no information", "quiet"))
+    verdicts = np.where(alarm != NO_ALARM, "alarm", silent)
+    rows = counts_seen.sum(axis=1)
     return MonitorResult(
         alarm_at=alarm,
         statistic=statistic,
-        rows=counts_seen.sum(axis=1),
+        rows=rows,
         events=counts_seen[:, 1],
         verdicts=tuple(str(verdict) for verdict in verdicts),
-        bound=plan.alpha,
+        bound=plan.bound_after_rows(int(rows.max(initial=0))),
+        uninformative=rows - known.sum(axis=1),
+        day_effect_sd=day_effect_sd,
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -32,9 +32,21 @@ from commonwatt.clinic.domain.registry.preconditions import (
     fault_of_approval,
     fault_of_deployment,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
+from commonwatt.clinic.domain.registry.records import (
+    FIELDS,
+    INCIDENT_CLOSERS,
+    RECORD_ROLES,
+    check_registry_record,
+)
 from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
-from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
+from commonwatt.clinic.domain.registry.state import (
+    ALARM,
+    MOVE,
+    PREFIX,
+    Registry,
+    RegistryRecord,
+    incident_awareness,
+)
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -44,6 +56,8 @@ from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signe
 from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # by which clocks of a hospital may differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +161,8 @@ class RegistryWriter:
             return self._make_deployment_move(
                 tx, subject, None, request, kind, facts, [draft, *also], by, at
             )
-        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=RECORD_ROLES[kind])
+        roles = INCIDENT_CLOSERS if "closes" in body else RECORD_ROLES[kind]
+        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
         return self._apply_new_entries(entries)
 
     def check_institution(self, institution: str, where: str) -> None:
@@ -221,7 +236,14 @@ class RegistryWriter:
         )
 
     def record_monitor_alarm(
-        self, tx: sa.Connection, deployment: str, name: str, *, by: Signer, at: datetime
+        self,
+        tx: sa.Connection,
+        deployment: str,
+        name: str,
+        *,
+        by: Signer,
+        at: datetime,
+        details: Mapping[str, str] | None = None,
     ) -> AlarmResponse:
         """Put an alarm on record and signal, pause or roll back as the approved plan says.
 
@@ -229,15 +251,22 @@ class RegistryWriter:
         deployment was approved. Where that one cannot take over, the alarmed deployment
         is paused all the same, and its move says why nobody took over.
 
+        Args:
+            tx: The caller's transaction.
+            deployment: Whose monitor rang.
+            name: Of the event.
+            by: The monitor.
+            at: When it is put on record.
+            details: Fields of the event beside, such as the stream that rang.
+
         Raises:
             StatusMoveError: The alarm is on record already, or the deployment is not.
             ActorError: The signer may not raise an alarm, or may not pause.
         """
         plan = self.registry.registered_record(deployment, "deployment").body["monitor"]
         signal = {"deployment": deployment, "type": "signal", "severity": "other"}
-        self.write_registry_record(
-            tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at
-        )
+        signal |= {"code": ALARM, **(details or {})}
+        self.write_registry_record(tx, "event", name, signal, by=by, at=at)
         action, event = plan.get("on_alarm", "signal"), f"event/{name}"
         live = self.registry.deployment_status(deployment) is DeploymentStatus.LIVE
         if action not in ("pause", "roll-back") or not live:
@@ -357,8 +386,33 @@ class RegistryWriter:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
                 self._check_model_may_advise(body["deployment"])
+            case "event":
+                self._check_event_fits_registry(record)
             case _:
                 pass
+
+    def _check_event_fits_registry(self, record: RegistryRecord) -> None:
+        body = record.body
+        if incident_awareness(record) > record.at + CLOCK_TOLERANCE:
+            # A clock that starts in the future is a period made longer.
+            raise StatusMoveError(
+                f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")
+            )
+        if "closes" not in body:
+            return
+        incident = self.registry.registered_record(body["closes"], "event")
+        if incident.body["type"] != "incident":
+            raise StatusMoveError(incident.name, wanted=Message("an incident"))
+        if incident.name in self.registry.closed_by:
+            raise StatusMoveError(incident.name, found=Message("a report on it already"))
+        if "report_number" not in body:
+            raise StatusMoveError(f"{record.name}, report_number", wanted=Message("a value"))
+        if incident.body["deployment"] != body["deployment"]:
+            gaps = {"deployment": incident.body["deployment"]}
+            raise StatusMoveError(
+                f"{record.name}, deployment",
+                wanted=Message("the incident's own: {deployment}", gaps),
+            )
 
     def _check_model_may_advise(self, deployment: str) -> None:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:

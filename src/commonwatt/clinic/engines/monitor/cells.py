@@ -1,0 +1,61 @@
+"""Rows as cells of daily sketches: day, stream, label, bin and how many, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from commonwatt.clinic.domain.surveillance import OTHER_GROUP
+from commonwatt.clinic.engines.evidence.sketch import model_score_bins
+from commonwatt.clinic.engines.monitor.days import DailyScoreCells
+from commonwatt.clinic.io.monitor_state import CELL_KEY, CELL_SCHEMA
+
+
+def cell_frame(rows: pl.DataFrame, groups: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Return the cells of rows, ordered, with the columns of `CELL_SCHEMA`.
+
+    Args:
+        rows: Columns `score`, `label`, `counted_on`, and `by 0`, `by 1` ... for the groups.
+        groups: The values of each column that are streams; what is not among them is the rest.
+    """
+    counted = rows.select(
+        pl.col("counted_on").alias("day"),
+        pl.col("label").cast(pl.Int64),
+        pl.Series("bin", model_score_bins(rows["score"].to_numpy()), pl.Int64),
+        *(
+            pl.col(f"by {number}").replace_strict(
+                [*values, None], [*range(len(values)), len(values)], default=len(values),
+                return_dtype=pl.Int64,
+            )
+            for number, values in enumerate(groups.values())
+        ),
+    )  # fmt: skip
+    parts = [counted.with_columns(stream=pl.lit(0, pl.Int64))]
+    first = 1
+    for number, values in enumerate(groups.values()):
+        parts.append(counted.with_columns(stream=pl.col(f"by {number}") + first))
+        first += len(values) + 1
+    cells = [part.group_by(*CELL_KEY).agg(pl.len().cast(pl.Int64).alias("rows")) for part in parts]
+    return pl.concat(cells).select(*CELL_SCHEMA).sort(*CELL_KEY)
+
+
+def daily_cells_of_frame(cells: pl.DataFrame, streams: int) -> tuple[list[date], DailyScoreCells]:
+    """Return the days on which anything counted, and the cells by their number."""
+    days = cells["day"].unique().sort()
+    number = cells["day"].replace_strict(days, np.arange(len(days)), return_dtype=pl.Int64)
+    return days.to_list(), DailyScoreCells(
+        day=number.to_numpy(), stream=cells["stream"].to_numpy(), label=cells["label"].to_numpy(),
+        score_bin=cells["bin"].to_numpy(), rows=cells["rows"].to_numpy(), days=len(days),
+        streams=streams,
+    )  # fmt: skip
+
+
+def groups_of_table(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column of groups, as the table has them."""
+    return {
+        column: tuple(sorted(set(rows[f"by {number}"].unique().to_list()) - {OTHER_GROUP}))
+        for number, column in enumerate(by)
+    }

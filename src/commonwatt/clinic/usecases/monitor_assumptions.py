@@ -1,0 +1,193 @@
+"""What a monitor's bound rests on, and which of it this run could check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from commonwatt.clinic.domain.surveillance import SurveillancePlan
+from commonwatt.clinic.engines.monitor import DailyScoreCells, MonitorResult
+from commonwatt.clinic.engines.monitor.day_effects import days_differ_more_than_allowed
+from commonwatt.clinic.engines.monitor.days import day_squares_and_variances
+from commonwatt.clinic.engines.monitor.maturity import MatureRows
+from commonwatt.core.messages import Message
+
+
+class Check(StrEnum):
+    """How far an assumption was looked at."""
+
+    ENFORCED = "enforced"
+    CHECKED = "checked"
+    NOT_CHECKED = "not-checked"
+    BROKEN = "broken"
+
+
+CHECK_WORDS: Final[Mapping[str, Message]] = {
+    Check.ENFORCED: Message("enforced"),
+    Check.CHECKED: Message("checked"),
+    Check.NOT_CHECKED: Message("assumed, not checked"),
+    Check.BROKEN: Message("broken: the bound does not hold"),
+}
+
+ASSUMPTIONS: Final[Mapping[str, Message]] = {
+    "plan-fixed": Message("Horizon, centre, streams and band were fixed in the deployment."),
+    "plan-from-table": Message(
+        "Horizon and centre come from the first week of the table, the streams from all of it;"
+        " looks that see other streams share no bound. A deployment's plan fixes them."
+    ),
+    "horizon-passed": Message(
+        "The horizon of {horizon} rows is passed: the bound is {bound} by now. Approve a new plan."
+    ),
+    "one-row-a-patient": Message(
+        "One row a patient counts, the first; {rows} more rows of the same patients were left"
+        " out, and {without} without a patient."
+    ),
+    "rows-independent": Message(
+        "Rows are taken as independent given their scores: no column of patients was named."
+    ),
+    "labels-wait": Message(
+        "Every row waits {days} days for its outcome, whatever it is; {waiting} still wait."
+    ),
+    "labels-in-time": Message("No outcome became known after its wait."),
+    "labels-late": Message(
+        "{late} outcomes became known after {days} days and were left out: wait longer."
+    ),
+    "labels-at-once": Message(
+        "Outcomes are taken to have been known on the day of the row, events no sooner than"
+        " others: no column of label dates was named."
+    ),
+    "labels-undated": Message(
+        "Outcomes are taken to have been known after {days} days: no column of label dates was"
+        " named."
+    ),
+    "labels-missing": Message(
+        "{rows} rows without an outcome were left out; whether it is missing is taken not to hang"
+        " on what it is."
+    ),
+    "day-effects": Message(
+        "Rows of one day may share a disturbance of the logit with standard deviation up to"
+        " {allowed}; the days so far bear out at most {learned}, and later days are taken to be"
+        " no worse."
+    ),
+    "no-day-effects": Message("Rows of one day are taken to share nothing."),
+    "saturated": Message(
+        "{rows} of {all} scores are so near to 0 or 1 that they carry no information for the"
+        " monitor."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorAssumption:
+    """One thing that the bound rests on.
+
+    Args:
+        name: Of `ASSUMPTIONS`.
+        check: How far it was looked at.
+        figures: What stands in its sentence.
+    """
+
+    name: str
+    check: Check
+    figures: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, with its sentence in English."""
+        return {
+            "assumption": self.name,
+            "check": str(self.check),
+            "text": assumption_sentence(self.name, self.figures, "en"),
+            "figures": dict(self.figures),
+        }
+
+
+def assumption_sentence(name: str, figures: Mapping[str, str], language: str) -> str:
+    """Return the sentence of an assumption in the reader's language."""
+    return Message(ASSUMPTIONS[name].text, dict(figures)).translate(language)
+
+
+def monitor_assumptions(
+    plan: SurveillancePlan,
+    mature: MatureRows,
+    result: MonitorResult,
+    cells: DailyScoreCells,
+    *,
+    fixed: bool,
+) -> list[MonitorAssumption]:
+    """Return what the bound rests on, each with how far it was checked."""
+    return [
+        MonitorAssumption(name="plan-fixed", check=Check.ENFORCED)
+        if fixed
+        else MonitorAssumption(name="plan-from-table", check=Check.NOT_CHECKED),
+        *_horizon_assumptions(plan, result),
+        _patient_assumption(plan, mature),
+        *_label_assumptions(plan, mature),
+        _day_effect_assumption(plan, result, cells),
+        *_saturation_assumptions(result),
+    ]
+
+
+def _horizon_assumptions(plan: SurveillancePlan, result: MonitorResult) -> list[MonitorAssumption]:
+    if result.rows.max(initial=0) <= plan.horizon_rows:
+        return []
+    figures = {"horizon": f"{plan.horizon_rows:,}", "bound": f"{result.bound:.3g}"}
+    return [MonitorAssumption(name="horizon-passed", check=Check.CHECKED, figures=figures)]
+
+
+def _patient_assumption(plan: SurveillancePlan, mature: MatureRows) -> MonitorAssumption:
+    if not plan.column("patient"):
+        return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
+    figures = {
+        "rows": f"{mature.repeated_patients:,}",
+        "without": f"{mature.without_patient:,}",
+    }
+    return MonitorAssumption(name="one-row-a-patient", check=Check.ENFORCED, figures=figures)
+
+
+def _label_assumptions(plan: SurveillancePlan, mature: MatureRows) -> list[MonitorAssumption]:
+    days = {"days": f"{plan.maturity_days}"}
+    assumptions: list[MonitorAssumption] = []
+    if plan.maturity_days:
+        waiting = days | {"waiting": f"{mature.waiting:,}"}
+        assumptions.append(
+            MonitorAssumption(name="labels-wait", check=Check.ENFORCED, figures=waiting)
+        )
+    if not plan.column("known_on"):
+        name = "labels-undated" if plan.maturity_days else "labels-at-once"
+        assumptions.append(MonitorAssumption(name=name, check=Check.NOT_CHECKED, figures=days))
+    elif mature.late_labels:
+        late = days | {"late": f"{mature.late_labels:,}"}
+        assumptions.append(MonitorAssumption(name="labels-late", check=Check.BROKEN, figures=late))
+    else:
+        assumptions.append(MonitorAssumption(name="labels-in-time", check=Check.CHECKED))
+    if mature.without_label:
+        rows = {"rows": f"{mature.without_label:,}"}
+        assumptions.append(
+            MonitorAssumption(name="labels-missing", check=Check.NOT_CHECKED, figures=rows)
+        )
+    return assumptions
+
+
+def _day_effect_assumption(
+    plan: SurveillancePlan, result: MonitorResult, cells: DailyScoreCells
+) -> MonitorAssumption:
+    # Up to the alarm: a model that went wrong makes its days differ, too, and that is no news.
+    end = int(result.alarm_at[0]) if result.alarm_at[0] >= 0 else cells.days
+    squares, variances = day_squares_and_variances(cells, plan.band)
+    apart = days_differ_more_than_allowed(
+        squares[:end], variances[:end], band=plan.band, sd=plan.day_effect_sd
+    )
+    check = Check.BROKEN if apart else Check.CHECKED
+    if not plan.day_effect_sd:
+        return MonitorAssumption(name="no-day-effects", check=check)
+    figures = {"allowed": f"{plan.day_effect_sd:g}", "learned": f"{result.day_effect_sd:.2g}"}
+    return MonitorAssumption(name="day-effects", check=check, figures=figures)
+
+
+def _saturation_assumptions(result: MonitorResult) -> list[MonitorAssumption]:
+    if not result.uninformative[0]:
+        return []
+    figures = {"rows": f"{int(result.uninformative[0]):,}", "all": f"{int(result.rows[0]):,}"}
+    return [MonitorAssumption(name="saturated", check=Check.CHECKED, figures=figures)]

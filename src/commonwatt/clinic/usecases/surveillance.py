@@ -1,0 +1,329 @@
+"""The monitor of a deployment as a service: by its plan, over all its runs, onto the record.
+
+1. The plan is read from the deployment's record; an option that says otherwise is refused.
+2. What was counted before is read from the state, whose digest stands in the entry of the last
+   run; without the file it is counted again from the table.
+3. Days that the table repeats must be as they were; new days up to yesterday are added.
+4. The new digest, and each stream that rang for the first time, are put on record in one
+   transaction: the alarm signals, pauses or rolls back as the plan says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN, Registry, RegistryRecord
+from commonwatt.clinic.domain.surveillance import (
+    SurveillancePlan,
+    surveillance_plan_of_deployment,
+)
+from commonwatt.clinic.io.monitor_state import (
+    MonitorState,
+    changed_day,
+    load_monitor_state,
+    put_monitor_state_in_force,
+    save_monitor_state_draft,
+)
+from commonwatt.clinic.io.patient_table import PatientColumns
+from commonwatt.clinic.io.registry import AlarmResponse, RegistryWriter
+from commonwatt.clinic.usecases.monitor import (
+    MonitoredTable,
+    MonitorOptions,
+    monitor_answer,
+    monitored_table,
+)
+from commonwatt.clinic.usecases.registry import with_registry_writer
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Key, Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoredDeployment:
+    """Whose monitor runs, where its record and its state are, and who signs.
+
+    Args:
+        deployment: Its name on record.
+        ledger_location: Path or URL of the ledger.
+        key_file: The monitor's key.
+        state_file: Where the counts are kept; beside the ledger's file, if left out.
+    """
+
+    deployment: str
+    ledger_location: str
+    key_file: Path
+    state_file: Path | None = None
+
+
+def run_deployment_monitor(
+    path: Path, options: MonitorOptions, of: MonitoredDeployment, *, now: datetime
+) -> dict[str, Any]:
+    """Run the monitor of a deployment on a table, and put what it says on record.
+
+    Raises:
+        EvidenceError: The table lacks a column or holds a value out of bounds.
+        MonitorError: The options contradict the plan, the state is not that of the last run, or
+            a day that was counted before has changed.
+        StatusMoveError: There is no such deployment.
+        ActorError: The signer may not raise an alarm.
+    """
+    key = Key.load(of.key_file)
+    state_file = of.state_file or default_state_file(of.ledger_location, of.deployment)
+
+    def run_with_writer(writer: RegistryWriter) -> dict[str, Any]:
+        record = writer.registry.registered_record(of.deployment, "deployment")
+        plan = surveillance_plan_of_deployment(record.body["monitor"], of.deployment)
+        chosen = options_by_plan(options, plan, of.deployment)
+        chosen = replace(chosen, as_of=chosen.as_of or now.date())
+        table = monitored_table(path, chosen, plan)
+        last = writer.registry.monitor_runs.get(of.deployment)
+        before = _state_of_last_run(last, state_file, table, plan)
+        after, added = _state_with_new_days(before, table, plan, chosen, path)
+        answer = monitor_answer(table, fixed=True, cells=after.cells)
+        run = _MonitorRun(deployment=of.deployment, state=after, last=last, state_file=state_file)
+        recorded = _record_run(writer, answer, run, key, now)
+        return answer | recorded | {
+            "deployment": of.deployment,
+            "through": after.through.isoformat(),
+            "rows_added": added,
+            "rows_recognised": _rows_up_to(table.cells, before.through) if before else 0,
+            "state_file": str(state_file),
+            "state_sha256": after.sha256,
+        }  # fmt: skip
+
+    return with_registry_writer(of.ledger_location, run_with_writer)
+
+
+def default_state_file(ledger_location: str, deployment: str) -> Path:
+    """Return where a deployment's state is kept if nothing else is said.
+
+    Raises:
+        MonitorError: The ledger is no file, so that nothing lies beside it.
+    """
+    if "://" in ledger_location or ledger_location.startswith("@"):
+        raise MonitorError(
+            "--state", wanted=Message("a file to keep the counts in, as the ledger is no file")
+        )
+    folder = Path(ledger_location + ".monitor")
+    return folder / f"{deployment.removeprefix('deployment/')}.json"
+
+
+def options_by_plan(
+    options: MonitorOptions, plan: SurveillancePlan, deployment: str
+) -> MonitorOptions:
+    """Return the options with what the plan fixes.
+
+    Raises:
+        MonitorError: An option says something else than the plan.
+    """
+    fixed = ("band", "alpha", "horizon_rows", "middle", "day_effect_sd", "maturity_days")
+    given: dict[str, Any] = {name: getattr(options, name) for name in fixed}
+    planned: dict[str, Any] = {name: getattr(plan, name) for name in fixed}
+    columns = options.columns
+    for role in ("score", "label", "day", "known_on", "patient", "row_key"):
+        # The usual names are what the command falls back on, and say nothing against a plan.
+        name = getattr(columns, role)
+        given[role] = name if name not in ("", role) else None
+        planned[role] = plan.column(role)
+    given["by"] = columns.by or None
+    planned["by"] = tuple(plan.groups)
+    for name, value in given.items():
+        if value is not None and value != planned[name]:
+            gaps = {"value": _shown(planned[name])}
+            raise MonitorError(
+                f"{deployment}, {name}",
+                found=_shown(value),
+                wanted=Message("what the approved plan says: {value}", gaps),
+                remedy=Message(
+                    "Leave the option out. Another plan is another deployment, which the"
+                    " committee approves."
+                ),
+            )
+    roles = ("score", "label", "day", "known_on", "patient", "row_key")
+    by_plan = PatientColumns(**{role: plan.column(role) for role in roles}, by=tuple(plan.groups))
+    return MonitorOptions(columns=by_plan, as_of=options.as_of)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _state_of_last_run(
+    last: RegistryRecord | None, state_file: Path, table: MonitoredTable, plan: SurveillancePlan
+) -> MonitorState | None:
+    """Return what was counted up to the last run on record; `None` before the first."""
+    if last is None:
+        return None
+    digest, through = last.body["state_sha256"], date.fromisoformat(last.body["through"])
+    state = load_monitor_state(state_file, digest)
+    if state is not None:
+        return state
+    again = MonitorState(
+        plan_sha256=plan.sha256,
+        through=through,
+        cells=table.cells.filter(pl.col("day") <= through),
+    )
+    if again.sha256 != digest:
+        raise MonitorError(
+            str(state_file),
+            found=Message("no state, and a table that does not give it again"),
+            remedy=Message(
+                "Restore the file from a backup, or give the table with every day since the first,"
+                " as it was when it was counted."
+            ),
+        )
+    return again
+
+
+def _state_with_new_days(
+    before: MonitorState | None,
+    table: MonitoredTable,
+    plan: SurveillancePlan,
+    options: MonitorOptions,
+    path: Path,
+) -> tuple[MonitorState, int]:
+    """Return the state with the days that are new, and how many rows they have.
+
+    Raises:
+        MonitorError: A day that was counted has other rows now, or the table cannot tell.
+    """
+    assert options.as_of is not None  # set by the caller
+    end = options.as_of - timedelta(days=1)
+    given = table.cells.filter(pl.col("day") <= end)
+    if before is None:
+        return _state_up_to(end, given, plan), int(_whole(given)["rows"].sum())
+    first = given["day"].min()
+    known = before.cells
+    if isinstance(first, date):
+        repeated = given.filter(pl.col("day") <= before.through)
+        apart = changed_day(
+            known.filter(pl.col("day").is_between(first, given["day"].max())), repeated
+        )
+        _check_first_day_for_patients(known, first, plan, path)
+        if apart:
+            raise _changed_past_error(path, apart)
+    new = given.filter(pl.col("day") > before.through)
+    after = _state_up_to(max(end, before.through), pl.concat([known, new]), plan)
+    return after, int(_whole(new)["rows"].sum())
+
+
+def _state_up_to(through: date, cells: pl.DataFrame, plan: SurveillancePlan) -> MonitorState:
+    return MonitorState(plan_sha256=plan.sha256, through=through, cells=cells)
+
+
+def _check_first_day_for_patients(
+    known: pl.DataFrame, first: date, plan: SurveillancePlan, path: Path
+) -> None:
+    begin = known["day"].min()
+    if plan.column("patient") and isinstance(begin, date) and first > begin:
+        # Who came before is not in the counts, which hold no person; only the table can tell.
+        raise MonitorError(
+            str(path),
+            found=Message("a table that begins on {day}", {"day": first.isoformat()}),
+            wanted=Message(
+                "every day since {day}, so that each patient counts once",
+                {"day": begin.isoformat()},
+            ),
+        )
+
+
+def _changed_past_error(path: Path, day: date) -> MonitorError:
+    return MonitorError(
+        f"{path}, {day.isoformat()}",
+        found=Message("other rows than were counted for this day before"),
+        wanted=Message("a past that does not change"),
+        remedy=Message(
+            "Give whole days. Where rows or outcomes come late, approve a plan with a longer"
+            " maturity_days and with the column of label dates."
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MonitorRun:
+    """What a run is about to put on record, and the run that it goes on from."""
+
+    deployment: str
+    state: MonitorState
+    last: RegistryRecord | None
+    state_file: Path
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The fields by which an entry names what was counted, and by which plan."""
+        return {
+            "plan_sha256": self.state.plan_sha256,
+            "state_sha256": self.state.sha256,
+            "through": self.state.through.isoformat(),
+        }
+
+
+def _record_run(
+    writer: RegistryWriter, answer: Mapping[str, Any], run: _MonitorRun, by: Signer, now: datetime
+) -> dict[str, Any]:
+    """Put the run and its new alarms on record, and the state in force."""
+    save_monitor_state_draft(run.state, run.state_file)
+    stem = run.deployment.removeprefix("deployment/")
+    responses: list[dict[str, Any]] = []
+    with writer.transaction() as tx:
+        registry = writer.registry
+        newest = registry.monitor_runs.get(run.deployment)
+        if (newest.index if newest else None) != (run.last.index if run.last else None):
+            raise MonitorError(
+                run.deployment,
+                found=Message("another run of this monitor meanwhile"),
+                remedy=Message("Run it again."),
+            )
+        if run.last is None or run.last.body["state_sha256"] != run.state.sha256:
+            body = {"deployment": run.deployment, "type": "action", "severity": "other"}
+            body |= {"code": MONITOR_RUN, **run.details}
+            name = f"{stem}-run-{registry.entries_applied}"
+            writer.write_registry_record(tx, "event", name, body, by=by, at=now)
+        rung = _streams_that_rang_before(registry, run.deployment)
+        for stream in answer["streams"]:
+            if stream["alarm_on"] is None or stream["stream"] in rung:
+                continue
+            name = f"{stem}-alarm-{registry.entries_applied}"
+            response = writer.record_monitor_alarm(
+                tx, run.deployment, name, by=by, at=now,
+                details=run.details | {"stream": stream["stream"]},
+            )  # fmt: skip
+            responses.append(_alarm_response_dict(f"event/{name}", stream["stream"], response))
+    put_monitor_state_in_force(run.state_file)
+    status = writer.registry.deployment_status(run.deployment)
+    return {"new_alarms": responses, "status": status.value if status else ""}
+
+
+def _streams_that_rang_before(registry: Registry, deployment: str) -> set[str]:
+    events = (registry.records[name].body for name in registry.by_kind["event"])
+    return {
+        str(body["stream"])
+        for body in events
+        if body["deployment"] == deployment and body["code"] == ALARM and "stream" in body
+    }
+
+
+def _alarm_response_dict(event: str, stream: str, response: AlarmResponse) -> dict[str, Any]:
+    fault = response.fallback_fault
+    return {
+        "event": event,
+        "stream": stream,
+        "paused": response.paused,
+        "fallback": response.fallback,
+        "fallback_fault": str(fault) if fault else "",
+    }
+
+
+def _rows_up_to(cells: pl.DataFrame, day: date) -> int:
+    return int(_whole(cells).filter(pl.col("day") <= day)["rows"].sum())
+
+
+def _whole(cells: pl.DataFrame) -> pl.DataFrame:
+    """Return the cells of the stream of all patients, in which each row is once."""
+    return cells.filter(pl.col("stream") == 0)

@@ -1,0 +1,245 @@
+"""A deployment's monitor over many runs: its plan, its counts, its alarms on record."""
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.domain.surveillance import surveillance_plan_of_deployment
+from tests.clinic_factories import BODIES, BY, NAMES, ROLES
+
+FIRST = date(2026, 1, 1)
+PLAN = {
+    "band": 0.1, "alpha": 0.1, "horizon_rows": 20_000, "middle": -1.0, "day_effect_sd": 0.0,
+    "by": {"site": ["a", "b"]}, "on_alarm": "pause",
+}  # fmt: skip
+
+
+def run(*words: str) -> int:
+    return run_main(root, ["clinic", *words])
+
+
+def table(days=40, per_day=40, shift=0.0, seed=1, first=FIRST):
+    """Return rows by day of a model that is right, or off by `shift` from day 20 at site b."""
+    chance = np.random.default_rng(seed)
+    rows = []
+    for number in range(days):
+        for i in range(per_day):
+            x = float(chance.normal(-1, 1.2))
+            off = shift if number >= 20 and i % 2 else 0.0
+            label = int(chance.random() < 1 / (1 + np.exp(-(x + off))))
+            score = 1 / (1 + np.exp(-x))
+            day = first + timedelta(days=number)
+            rows.append((day.isoformat(), f"{score:.6f},{label},{day},{'ab'[i % 2]}"))
+    return rows
+
+
+def write(path, rows, header="score,label,day,site"):
+    path.write_text("\n".join([header, *(row for _, row in rows)]) + "\n")
+    return str(path)
+
+
+def up_to(rows, day):
+    return [row for row in rows if row[0] < day]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ledger = ("--organisation", "HA", "--name", "Chan")
+    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
+    for role in ROLES[1:]:
+        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
+        assert run_main(root, [*words, *ledger]) == 0
+    for kind, body in BODIES.items():
+        changes = {"monitor": PLAN} if kind == "deployment" else {}
+        (tmp_path / "body.json").write_text(json.dumps(body | changes))
+        put = ("model", "register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
+        assert run(*put) == 0
+    assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
+    assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
+    return tmp_path
+
+
+def monitor(capsys, path, *words, code=0, by="site"):
+    capsys.readouterr()
+    given = ("--deployment", "deployment/x", "--key", "monitor.pem", "--json", *words)
+    assert run("monitor", "run", path, *given) == code
+    out = capsys.readouterr()
+    return json.loads(out.out) if code == 0 else out.err
+
+
+def status(capsys):
+    capsys.readouterr()
+    assert run("model", "live", "qmh", "--json") == 0
+    return "live" if json.loads(capsys.readouterr().out)["live"] else "not live"
+
+
+def test_an_alarm_is_put_on_record_and_pauses_what_rang_from_the_command(folder, capsys):
+    rows = table(shift=2.0)
+    early = monitor(
+        capsys, write(folder / "t.csv", up_to(rows, "2026-01-15")), "--as-of", "2026-01-15"
+    )
+    assert (early["new_alarms"], early["status"]) == ([], "live")
+    late = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
+    assert "site = b" in {alarm["stream"] for alarm in late["new_alarms"]}
+    assert late["new_alarms"][0]["paused"]
+    assert late["status"] == "paused"
+    assert status(capsys) == "not live"
+    again = monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-02-10")
+    assert again["new_alarms"] == []
+    assert run_main(root, ["ledger", "verify"]) == 0
+
+
+def test_looks_of_any_number_give_what_one_look_gives(folder, capsys):
+    rows = table()
+    days = [FIRST + timedelta(days=number) for number in (5, 6, 13, 13, 30, 40)]
+    added = 0
+    for day in days:
+        seen = monitor(
+            capsys,
+            write(folder / "t.csv", up_to(rows, day.isoformat())),
+            "--as-of",
+            day.isoformat(),
+        )
+        added += seen["rows_added"]
+    (folder / "ledger.db.monitor" / "x.json").unlink()
+    once = monitor(capsys, write(folder / "t.csv", rows), "--as-of", days[-1].isoformat())
+    assert added == len(rows) == once["rows_recognised"]
+    assert once["rows_added"] == 0
+    assert once["streams"] == seen["streams"]
+    assert once["state_sha256"] == seen["state_sha256"]
+
+
+def test_new_days_alone_are_added_and_rows_given_twice_are_counted_once(folder, capsys):
+    rows = table()
+    monitor(capsys, write(folder / "a.csv", up_to(rows, "2026-01-20")), "--as-of", "2026-01-20")
+    new = [row for row in rows if row[0] >= "2026-01-18"]
+    answer = monitor(capsys, write(folder / "b.csv", new), "--as-of", "2026-02-10")
+    assert answer["rows_recognised"] == 2 * 40
+    assert answer["streams"][0]["rows"] == len(rows)
+    twice = monitor(capsys, str(folder / "b.csv"), "--as-of", "2026-02-10")
+    assert (twice["rows_added"], twice["streams"]) == (0, answer["streams"])
+
+
+def changed(rows, number, what):
+    rows = list(rows)
+    day, text = rows[number]
+    score, label, *rest = text.split(",")
+    if what == "label":
+        rows[number] = (day, ",".join([score, str(1 - int(label)), *rest]))
+    elif what == "gone":
+        del rows[number]
+    elif what == "twice":
+        rows.insert(number, rows[number])
+    elif what == "site":
+        rows[number] = (day, text[:-1] + ("a" if text.endswith("b") else "b"))
+    return rows
+
+
+@pytest.mark.parametrize("what", ["label", "gone", "twice", "site"])
+@pytest.mark.parametrize("number", [0, 333, 700])
+def test_a_changed_past_is_refused_by_its_day_and_nothing_is_written(folder, capsys, what, number):
+    rows = table()
+    write(folder / "t.csv", up_to(rows, "2026-01-25"))
+    before = monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-01-25")
+    write(folder / "t.csv", changed(rows, number, what))
+    error = monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-02-10", code=69)
+    assert rows[number][0] in error
+    write(folder / "t.csv", changed(rows, number, "none"))
+    after = monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-02-10")
+    assert after["rows_added"] == len(rows) - before["rows_added"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--band", "0.2"), ("--alpha", "0.2"), ("--horizon", "100"), ("--middle", "0"),
+     ("--day-effect", "0.3"), ("--maturity", "3"), ("--by", "label"), ("--score", "other"),
+     ("--patient", "site")],
+)  # fmt: skip
+def test_a_run_by_another_plan_is_refused(folder, capsys, words):
+    path = write(folder / "t.csv", table(days=3))
+    assert "deployment/x" in monitor(capsys, path, *words, code=69)
+    same = ("--band", "0.1", "--alpha", "0.1", "--horizon", "20000", "--middle", "-1",
+            "--day-effect", "0", "--maturity", "0", "--by", "site", "--score", "score")  # fmt: skip
+    monitor(capsys, path, *same)
+
+
+def test_a_state_that_was_changed_or_put_back_is_refused(folder, capsys):
+    rows = table()
+    state = folder / "ledger.db.monitor" / "x.json"
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-10")), "--as-of", "2026-01-10")
+    old = state.read_text()
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-20")), "--as-of", "2026-01-20")
+    good = state.read_text()
+    for bad in (old, good.replace(",1]", ",2]", 1)):
+        state.write_text(bad)
+        assert "x.json" in monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-02-10", code=69)
+    state.write_text(good)
+    monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
+
+
+def test_a_lost_state_is_made_again_from_every_day_and_from_nothing_less(folder, capsys):
+    rows = table()
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-20")), "--as-of", "2026-01-20")
+    (folder / "ledger.db.monitor" / "x.json").unlink()
+    part = write(folder / "part.csv", [row for row in rows if row[0] > "2026-01-05"])
+    assert "x.json" in monitor(capsys, part, "--as-of", "2026-02-10", code=69)
+    answer = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
+    assert answer["streams"][0]["rows"] == len(rows)
+
+
+def test_a_run_that_was_cut_off_before_or_after_its_entry_is_taken_up(folder, capsys):
+    rows = table()
+    state = folder / "ledger.db.monitor" / "x.json"
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-10")), "--as-of", "2026-01-10")
+    old = state.read_text()
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-20")), "--as-of", "2026-01-20")
+    # Entry written, file not yet in its place.
+    state.with_name("x.json.next").write_text(state.read_text())
+    state.write_text(old)
+    monitor(capsys, write(folder / "t.csv", up_to(rows, "2026-01-25")), "--as-of", "2026-01-25")
+    # File drafted, entry not written.
+    state.with_name("x.json.next").write_text(old)
+    answer = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
+    assert answer["streams"][0]["rows"] == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"bandd": 0.1}, {"band": 0.1}),
+        ({"band": -1}, {"band": 0}),
+        ({"band": True}, {"band": 1}),
+        ({"alpha": 1}, {"alpha": 0.5}),
+        ({"horizon_rows": 0}, {"horizon_rows": 1}),
+        ({"horizon_rows": 2.5}, {"horizon_rows": 2}),
+        ({"middle": float("nan")}, {"middle": -3}),
+        ({"day_effect_sd": 1.1}, {"day_effect_sd": 1.0}),
+        ({"maturity_days": 400}, {"maturity_days": 366}),
+        ({"by": ["sex"]}, {"by": {"sex": ["f"]}}),
+        ({"by": {"sex": []}}, {"by": {"sex": ["f", "m"]}}),
+        ({"by": {"sex": ["f", "f"]}}, {"by": {}}),
+        ({"by": {"sex": ["other"]}}, {"by": {"sex": ["others"]}}),
+        ({"columns": {"colour": "c"}}, {"columns": {"score": "p", "patient": "id"}}),
+        ({"columns": []}, {"columns": {}}),
+    ],
+)
+def test_a_plan_on_record_is_read_or_its_fault_is_named(wrong, right):
+    [name] = wrong
+    with pytest.raises(MonitorError, match=f"deployment/x, monitor.{name}"):
+        surveillance_plan_of_deployment(wrong, "deployment/x")
+    surveillance_plan_of_deployment(right, "deployment/x")
+
+
+def test_the_digest_of_a_plan_covers_every_field():
+    plans = [{}, {"band": 0.2}, {"alpha": 0.2}, {"horizon_rows": 9}, {"middle": 1},
+             {"by": {"a": ["b"]}}, {"day_effect_sd": 0.1}, {"maturity_days": 1},
+             {"columns": {"score": "p"}}]  # fmt: skip
+    digests = {surveillance_plan_of_deployment(plan, "x").sha256 for plan in plans}
+    assert len(digests) == len(plans)
+    assert surveillance_plan_of_deployment({"on_alarm": "pause"}, "x").sha256 in digests
