@@ -203,7 +203,7 @@ def _add_incident_close_command() -> None:
         """Put on record that an incident was reported, which closes its duty."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _command_result_of_registry_entry(
+        return command_result_of_registry_entry(
             app.close_incident(where, key_file, event, report_number, now=_command_utc_now())
         )
 

@@ -106,7 +106,7 @@ def _disclosable_deployments(context: RequestContext, registry: Registry) -> lis
 
 
 def _models_content_key(context: RequestContext, values: PageValues) -> str:
-    """Return what the page is made of: the ledger, what stands by it now and is told, the newest study."""
+    """Return what the page is made of: ledger, what stands by it and is told, newest study."""
     from commonwatt.clinic.usecases.overview import deployment_rows
 
     del values

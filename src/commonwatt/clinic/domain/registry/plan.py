@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.errors import MonitorError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import lower_bounds_by_metric
 from commonwatt.clinic.domain.registry.state import RegistryRecord
+from commonwatt.clinic.domain.surveillance import ON_ALARM, surveillance_plan_of_deployment
 from commonwatt.core.messages import Message
 
 # Of the difference of two thresholds, which are written in decimals.
@@ -154,21 +155,21 @@ def _threshold_of(evidence: RegistryRecord | None) -> float:
     return math.nan if threshold is None else float(threshold)
 
 
-ALARM_ACTIONS: Final = ("signal", "pause", "roll-back")
-
-
 def monitor_plan_fault(monitor: Any) -> Message | None:
     """Return what is wrong with the plan by which a deployment is watched; None if nothing is."""
     if not isinstance(monitor, Mapping):
         return Message("named values are missing")
     plan = cast("Mapping[str, Any]", monitor)
-    for name, most in (("band", math.inf), ("alpha", 1.0)):
-        value: Any = plan.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        # Strictly within: a bound of nothing or of everything promises nothing.
-        if not (is_number and 0 < value < most):
-            return Message("{name} is {found}", {"name": name, "found": repr(value)})
+    # Stated, although the monitor has defaults: what is tolerated, and how often it may err, is
+    # what the committee approves.
+    for name in ("band", "alpha"):
+        if name not in plan:
+            return Message("{name} is {found}", {"name": name, "found": repr(None)})
+    try:
+        surveillance_plan_of_deployment(plan, "deployment")
+    except MonitorError as error:
+        return Message("{fault}", {"fault": str(error)})
     action = plan.get("on_alarm", "signal")
-    if action not in ALARM_ACTIONS:
+    if action not in ON_ALARM:
         return Message("{name} is {found}", {"name": "on_alarm", "found": repr(action)})
     return None
