@@ -368,15 +368,17 @@ def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[
 def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]:
     """Return the lines about the chain itself, which must be those that were verified."""
     table = schema.entries
+    wanted = {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}
     query = sa.select(table.c.position, table.c.kind, table.c.text)
-    query = query.where(table.c.kind.startswith(OWN_PREFIX), table.c.position < head.size)
+    # By the kinds that there are: an index serves that, and no comparison by a beginning.
+    query = query.where(table.c.kind.in_(wanted), table.c.position < head.size)
     folds: dict[str, KindFold] = {}
     texts: list[str] = []
     for _, kind, text in connection.execute(query.order_by(table.c.position)):
         link = merkle_leaf_hash(text.encode())
         folds[kind] = folds.get(kind, KindFold()).with_link(link)
         texts.append(text)
-    if folds != {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}:
+    if folds != wanted:
         raise TamperedError(
             "ledger_entries",
             found=Message("enrolments that were changed after they were verified"),
