@@ -3,6 +3,8 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,24 @@ def pytest_configure(config: pytest.Config) -> None:
     state = tempfile.TemporaryDirectory(prefix="commonwatt-state-")
     config.add_cleanup(state.cleanup)
     os.environ["XDG_STATE_HOME"] = state.name
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _years_in_an_hour() -> Iterator[None]:
+    """Let tests of other rooms play years in an hour; the ledger's own go by the real clock."""
+    import commonwatt.ledger.clock as clock  # noqa: PLC0415 - here, where all is set up
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "MOST_AHEAD", timedelta(days=36_500))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _real_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "test_ledger_" in request.node.nodeid:
+        import commonwatt.ledger.clock as clock  # noqa: PLC0415
+
+        monkeypatch.setattr(clock, "MOST_AHEAD", timedelta(minutes=5))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from commonwatt.ledger.kept import ledger_state_folder
+
 
 def _program(name: str) -> str | None:
     binaries = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
@@ -34,6 +36,13 @@ def empty(url: str) -> None:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE")
         connection.exec_driver_sql("CREATE SCHEMA public")
     engine.dispose()
+    forget_ledgers()
+
+
+def forget_ledgers() -> None:
+    """Remember no ledger of any place, where another is about to begin."""
+    if (folder := ledger_state_folder()) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ import commonwatt.web.auth.accounts as accounts
 from commonwatt.cli.frame import run_main
 from commonwatt.cli.migrations import command_result_of_database_migration
 from commonwatt.core.log import LOG_ENVIRONMENT, logging_to
-from commonwatt.ledger import EntryDraft, Key, Ledger, Person
+from commonwatt.ledger import EntryDraft, Key, Ledger, Person, actor_id_of
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.actions import ClusterAction, Intent
 from commonwatt.operate.domain.state import JobRecord, StateChanges
@@ -98,7 +98,8 @@ class ServerStores:
                 account.set_privacy_budget_limit(tx, "heart", 1e6, person=person)
 
     def _enrol(self, tx: sa.Connection, role: str, key: Key) -> None:
-        who = Person(name=role, role=role, organisation="O", device="d")
+        name = f"{role} {actor_id_of(key.public_key)}"
+        who = Person(name=name, role=role, organisation="O", device="d")
         self.ledger.enrol(tx, who, key.public_key, by=KEYS["registrar"], at=datetime.now(UTC))
 
     def _open_project(self):

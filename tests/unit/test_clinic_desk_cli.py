@@ -8,19 +8,12 @@ from commonwatt.cli import root
 from commonwatt.cli.clinic_options import DESIGNS, GUIDELINES
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.registry import records
-from tests.clinic_factories import BODIES, BY, NAMES, ROLES
+from tests.clinic_commands import COMPUTED, register_by_commands
+from tests.clinic_factories import BODIES, BY, ROLES
 
 
 def run(*words: str) -> int:
     return run_main(root, ["clinic", *words])
-
-
-COMPUTED = {
-    "ruling": ["model", "classify", "--record", "r", "--use", "intended-use/u", "--place", "hk"],
-    "evidence": ["model", "evidence", "shipped:clinic/examples/scores.csv", "--by", "sex",
-                 "--threshold", "0.3", "--record", "e", "--version", "version/v1",
-                 "--design", "external"],
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -31,13 +24,7 @@ def folder(tmp_path, monkeypatch):
     for role in ROLES[1:]:
         words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
         assert run_main(root, [*words, *ledger]) == 0
-    for kind, body in BODIES.items():
-        if kind not in COMPUTED:
-            words = ["model", "register", kind, NAMES[kind], "body.json"]
-            (tmp_path / "body.json").write_text(json.dumps(body))
-        else:
-            words = COMPUTED[kind]
-        assert run(*words, "--key", f"{BY[kind]}.pem") == 0
+    register_by_commands(tmp_path)
     return tmp_path
 
 

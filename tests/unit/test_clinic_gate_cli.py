@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from mcp import Client, StdioServerParameters
 
-import commonwatt.ledger.actors as actors
+import commonwatt.ledger.people as people
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway.institution import (
@@ -77,7 +77,7 @@ def test_a_pathway_for_a_role_that_an_older_chain_holds_opens(folder):
     assert run(*ask) == 20
     person = Person(name="Ng", role="radiographer", organisation="HA", device="d")
     ledger = Ledger.open(folder / "ledger.db")
-    with mock.patch.object(actors, "check_known_role"), ledger.transaction() as tx:
+    with mock.patch.object(people, "check_known_role"), ledger.transaction() as tx:
         key = Key.generate().public_key
         ledger.enrol(tx, person, key, by=KEYS["registrar"], at=datetime.now(UTC))
     ledger.engine.dispose()

@@ -11,8 +11,10 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
-from tests.clinic_factories import BODIES, NAMES, NOW, move
-from tests.clinic_institution import FACTS, KEYS, LINEAR, hospital, put_in_old_words
+from tests.clinic_commands import register_by_commands
+from tests.clinic_factories import BODIES, NOW
+from tests.clinic_histories import LEGAL, write
+from tests.clinic_institution import FACTS, KEYS, LINEAR, hospital
 from tests.unit.test_clinic_hooks import Client
 
 GIVEN = ("--institution", "qmh.toml", "--key", "gateway.pem")
@@ -60,13 +62,6 @@ def enrol_everybody():
         assert run_main(root, ["ledger", "enrol", "--by", "registrar.pem", *person]) == 0
 
 
-SIGNERS = {
-    "product": "manufacturer", "version": "manufacturer", "intended-use": "manufacturer",
-    "ruling": "regulatory-officer", "evidence": "evaluator", "determination": "committee-chair",
-    "deployment": "clinical-lead",
-}  # fmt: skip
-
-
 def test_from_the_first_key_to_an_answer_that_is_allowed_by_commands_alone(
     tmp_path, monkeypatch, capsys
 ):
@@ -74,12 +69,9 @@ def test_from_the_first_key_to_an_answer_that_is_allowed_by_commands_alone(
     enrol_everybody()
     (tmp_path / "model.json").write_text(LINEAR)
     digest = hashlib.sha256(LINEAR.encode()).hexdigest()
-    for kind, body in BODIES.items():
-        whole = body | ({"artefact_sha256": digest} if kind == "version" else {})
-        whole |= {"threshold": 0.45} if kind == "deployment" else {}
-        (tmp_path / "body.json").write_text(json.dumps(whole))
-        signer = f"{SIGNERS[kind]}.pem"
-        assert run("model", "register", kind, NAMES[kind], "body.json", "--key", signer) == 0
+    register_by_commands(
+        tmp_path, version={"artefact_sha256": digest}, deployment={"threshold": 0.45}
+    )
     assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
     assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
     file = 'institution = "qmh"\n[models."deployment/x"]\nlinear = "model.json"\n'
@@ -141,11 +133,12 @@ def test_an_unknown_guide_is_refused_when_it_is_registered(folder, capsys, kind)
 
 def test_an_older_deployment_under_an_unknown_guide_leaves_the_others_their_gate(tmp_path, capsys):
     writer = hospital(tmp_path)
-    put_in_old_words(writer, "old", BODIES["deployment"] | {"guide": "no-such-guide"})
-    move(writer, "approved", "committee-chair", name="old")
-    move(writer, "live", "clinical-lead", name="old")
+    for kind, name, body in LEGAL:
+        with_guide = kind in ("intended-use", "deployment")
+        whole = body | {"guide": "no-such-guide"} if with_guide else body
+        write(writer, (kind, name, whole), "old-")
     gate = AdviceGate(
-        writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in ("x", "old")},
+        writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in ("x", "old-x")},
         by=KEYS["gateway"], salt=b"s",
     )  # fmt: skip
     service = CdsHooksService(gate, lambda: NOW, lambda name, token: None)
@@ -153,7 +146,7 @@ def test_an_older_deployment_under_an_unknown_guide_leaves_the_others_their_gate
     assert answer.status_code == 200
     assert [each["id"] for each in answer.json()["services"]] == ["x"]
     [unavailable] = answer.json()["extension"][EXTENSION]["unavailable"]
-    assert (unavailable["id"], unavailable["rule"]) == ("old", "gate.guide-unavailable")
+    assert (unavailable["id"], unavailable["rule"]) == ("old-x", "gate.guide-unavailable")
 
 
 def test_an_agent_that_pings_is_answered(folder):

@@ -103,9 +103,9 @@ def test_a_second_record_of_a_deployment_that_came_by_another_way_changes_no_thr
         with gate.writer.transaction() as tx:
             gate.writer.ledger.append(tx, [draft], by=KEYS["clinical-lead"], at=NOW)
         gate.writer.refresh_registry()
-        # First it is proposed anew; then no path of moves leads through a second proposal.
+        # First it is proposed anew; then nobody has examined the threshold that it names now.
         moved = len(gate.writer.registry.moves["deployment/x"]) - 3
-        assert _ask(gate).rule == ("gate.not-live" if moved < 3 else "gate.move-not-permitted")
+        assert _ask(gate).rule == ("gate.not-live" if moved < 3 else "gate.threshold-not-examined")
 
 
 def test_a_refusal_is_on_record_with_its_rule_and_says_it_in_its_error():

@@ -1,4 +1,4 @@
-"""Incidents: awareness, narrative, device problem; duties that run from awareness and are closed."""
+"""Incidents: awareness, narrative, device problem; duties from awareness to their report."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,20 @@ from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.narrative import personal_data_in_narrative
 from commonwatt.clinic.domain.registry.records import check_registry_record
 from commonwatt.clinic.domain.registry.state import reporting_due_at
+from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.ledger import ActorError
-from tests.clinic_factories import BODIES, BY, HOUR, KEYS, NAMES, NOW, ROLES, put, with_live
+from tests.clinic_commands import register_by_commands
+from tests.clinic_factories import HOUR, KEYS, NOW, ROLES, put, with_live
 
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "severity": "serious",
             "jurisdiction": "hk", "code": "missed-finding"}  # fmt: skip
 REPORT = {"deployment": "deployment/x", "type": "action", "severity": "serious",
           "code": "report-sent", "closes": "event/e1", "report_number": "HK-1"}  # fmt: skip
-CLOCKS = {("hk", "serious"): (10, False, "hk.ae.serious"), ("us", "serious"): (10, True, "us.mdr")}
+PERIODS = {
+    (place, "serious"): [ReportingPeriod(event="serious", reporter="user-facility", days=10,
+                                         working=place == "us", rule=f"{place}.ae.serious")]
+    for place in ("hk", "us")
+}  # fmt: skip
 
 
 def aware(at):
@@ -28,7 +34,7 @@ def aware(at):
 
 
 def duties(made, **words):
-    return made.registry.reporting_duties(CLOCKS, **words)
+    return made.registry.reporting_duties(PERIODS, **words)
 
 
 def test_a_duty_runs_from_awareness_and_not_from_the_entry():
@@ -166,10 +172,7 @@ def test_an_incident_is_told_dated_and_closed_from_the_command(tmp_path, monkeyp
     for role in ROLES[1:]:
         words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
         assert run_main(root, [*words, *ledger]) == 0
-    for kind, body in BODIES.items():
-        (tmp_path / "body.json").write_text(json.dumps(body))
-        put_ = ("model", "register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
-        assert run(*put_) == 0
+    register_by_commands(tmp_path)
     known = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
     told = ("--severity", "serious", "--place", "hk", "--code", "missed", "--key",
             "safety-officer.pem", "--aware", known.strftime("%Y-%m-%dT%H:%M:%S+0000"))  # fmt: skip

@@ -23,7 +23,7 @@ from commonwatt.ledger import (
     schema,
 )
 from commonwatt.ledger.verify import verify_ledger
-from tests.databases import postgresql
+from tests.databases import empty, postgresql
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROOT, CLERK = Key.from_seed(bytes(32)), Key.from_seed(bytes([7]) * 32)
@@ -48,11 +48,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
     made = request.getfixturevalue("server")
-    engine = sa.create_engine(made.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
+    empty(made)
     return made
 
 

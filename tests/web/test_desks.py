@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
-from commonwatt.ledger import Key, Person
+from commonwatt.ledger import Key, Person, actor_id_of
 from commonwatt.sandbox.domain.checks import CHECKS_OF_KIND
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.io.imports.dataset import import_fhir
@@ -29,7 +29,8 @@ def now():
 
 def enrol(desk, role):
     key = Key.generate()
-    person = Person(name=role, role=role, organisation="HA", device="test")
+    # The console is one for all tests of this file, and a name stands once in a role.
+    person = Person(name=actor_id_of(key.public_key), role=role, organisation="HA", device="test")
     with desk.ledger.transaction() as tx:
         desk.ledger.enrol(tx, person, key.public_key, by=desk.entry_writer.key, at=now())
     return key

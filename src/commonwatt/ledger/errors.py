@@ -24,7 +24,7 @@ class ActorError(CommonwattError):
 
 
 class ClockError(CommonwattError):
-    """An entry would be older than the one before it."""
+    """An entry would be older than the one before it, or lies in the future."""
 
     code, exit_code = "clock-went-back", 64
 

@@ -83,7 +83,8 @@ def _rows_of_kind(connection: sa.Connection, head: VerifiedHead, kind: str) -> I
                 remedy=_RESTORE,
             )
 
-    condition = _name_condition(schema.entries.c.kind, kind, ".")
+    # By the kinds that there are: an index serves that, and no comparison by a beginning.
+    condition = schema.entries.c.kind.in_(wanted)
     count = sum(fold.count for fold in wanted.values())
     yield from _checked_rows(connection, head, [condition], count, fold_row, check_folds)
 
@@ -139,8 +140,13 @@ def _proved_rows(
 ) -> Iterator[Any]:  # fmt: skip
     """Yield rows that are each in the tree of the head."""
     table = schema.entries
-    pairs = ((table.c.kind, kind, "."), (table.c.subject, subject, "/"))
-    conditions = [_name_condition(column, name, mark) for column, name, mark in pairs if name]
+    conditions: list[sa.ColumnElement[bool]] = []
+    if kind:
+        conditions.append(table.c.kind.in_([k for k in head.kinds if _is_below(k, kind, ".")]))
+    if subject.endswith("/"):
+        conditions.append(table.c.subject.startswith(subject, autoescape=True))
+    elif subject:
+        conditions.append(table.c.subject == subject)
     query = sa.select(table).where(
         table.c.position >= first, table.c.position < head.size, *conditions
     )
@@ -148,10 +154,6 @@ def _proved_rows(
     if rows:
         check_rows_included(connection, head, rows)
     yield from rows
-
-
-def _name_condition(column: sa.Column[Any], name: str, mark: str) -> sa.ColumnElement[bool]:
-    return column.startswith(name, autoescape=True) if name.endswith(mark) else column == name
 
 
 def _broken_stretch_error(position: int) -> TamperedError:

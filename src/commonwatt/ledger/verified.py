@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import sqlalchemy as sa
 
@@ -63,12 +63,13 @@ class _SeenInTransaction:
     """What one transaction has verified.
 
     Args:
-        transaction: Of SQLAlchemy; a connection of the pool serves many.
+        transaction: Of SQLAlchemy; a connection of the pool serves many. Held weakly: it holds
+            the connection that this is stored with.
         head: How far.
         signer: Who signed the entries that it wrote; None if it wrote none.
     """
 
-    transaction: Any
+    transaction: ReferenceType[Any]
     head: VerifiedHead
     signer: Signer | None = None
 
@@ -140,13 +141,12 @@ def verified_head(
             restored; or the table of actors does not follow from the chain.
     """
     memory = memory_of_engine(connection.engine)
-    transaction = connection.get_transaction()
     with memory.lock:
         # A writer's transaction sees what others commit between two of its queries, unless it
         # holds the lock; it will want it anyway.
         is_reader = is_read_transaction(connection)
         stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
-        seen = _seen_in(connection, transaction)
+        seen = _seen_in(connection)
         if seen is not None:
             head = _continued_head(connection, seen.head, stored)
             connection.info[_SEEN] = replace(seen, head=head)
@@ -163,8 +163,7 @@ def verified_head(
         memory.remember(head)
         memory.keep()
         # What begins a transaction is committed; what it writes itself is remembered apart.
-        transaction = connection.get_transaction()
-        connection.info[_SEEN] = _SeenInTransaction(transaction, head)
+        connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), head)
         return head
 
 
@@ -172,15 +171,15 @@ def verified_head_after_writing(connection: sa.Connection, signer: Signer) -> Ve
     """Return the head after entries were written in this transaction, which are not kept yet."""
     memory = memory_of_engine(connection.engine)
     with memory.lock:
-        seen = _seen_in(connection, connection.get_transaction())
+        seen = _seen_in(connection)
         before = seen.head if seen else head_of_nothing(read_chain_head(connection).origin)
-        connection.info[_SEEN] = _SeenInTransaction(connection.get_transaction(), before, signer)
+        connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), before, signer)
         return verified_head(connection)
 
 
 def written_in_transaction(connection: sa.Connection) -> tuple[VerifiedHead, Signer] | None:
     """Return the head and the last signer if this transaction wrote entries."""
-    seen = _seen_in(connection, connection.get_transaction())
+    seen = _seen_in(connection)
     return (seen.head, seen.signer) if seen and seen.signer is not None else None
 
 
@@ -249,11 +248,15 @@ def witness_reports(connection: sa.Connection) -> list[WitnessReport]:
     return check_witness_notes(connection, head, places, goes_further_now)
 
 
-def _seen_in(connection: sa.Connection, transaction: Any) -> _SeenInTransaction | None:
-    seen = connection.info.get(_SEEN)
-    if isinstance(seen, _SeenInTransaction) and seen.transaction is transaction is not None:
-        return seen
+def _seen_in(connection: sa.Connection) -> _SeenInTransaction | None:
+    seen, transaction = connection.info.get(_SEEN), connection.get_transaction()
+    if isinstance(seen, _SeenInTransaction) and transaction is not None:
+        return seen if seen.transaction() is transaction else None
     return None
+
+
+def _transaction_of(connection: sa.Connection) -> ReferenceType[Any]:
+    return ref(connection.get_transaction())
 
 
 def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHead) -> VerifiedHead:
@@ -291,7 +294,7 @@ def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
     known = kept.ledger_here()
     table = schema.entries
     first = connection.execute(sa.select(table.c.link).where(table.c.position == 0)).scalar()
-    if known and first is not None and bytes(first).hex() != known:
+    if known and (first is None or bytes(first).hex() != known):
         raise TamperedError(
             "ledger",
             found=Message("another ledger than the one that was here"),
@@ -365,15 +368,17 @@ def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[
 def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]:
     """Return the lines about the chain itself, which must be those that were verified."""
     table = schema.entries
+    wanted = {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}
     query = sa.select(table.c.position, table.c.kind, table.c.text)
-    query = query.where(table.c.kind.startswith(OWN_PREFIX), table.c.position < head.size)
+    # By the kinds that there are: an index serves that, and no comparison by a beginning.
+    query = query.where(table.c.kind.in_(wanted), table.c.position < head.size)
     folds: dict[str, KindFold] = {}
     texts: list[str] = []
     for _, kind, text in connection.execute(query.order_by(table.c.position)):
         link = merkle_leaf_hash(text.encode())
         folds[kind] = folds.get(kind, KindFold()).with_link(link)
         texts.append(text)
-    if folds != {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}:
+    if folds != wanted:
         raise TamperedError(
             "ledger_entries",
             found=Message("enrolments that were changed after they were verified"),
