@@ -187,6 +187,10 @@ _VERDICTS = {
 def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.clinic.domain import measures
     from commonwatt.clinic.domain.tables import STREAMS
+    from commonwatt.clinic.usecases.monitor_assumptions import (
+        monitor_run_sentences,
+        table_reading_sentences,
+    )
 
     streams = [
         stream | {"verdict": _monitor_verdict_text(stream, language)}
@@ -205,9 +209,9 @@ def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> st
         terminal_table(STREAMS.columns, streams, language),
         bound,
         *_assumption_terminal_lines(answer["assumptions"], language),
-        *_reading_terminal_lines(answer["read"], language),
+        *table_reading_sentences(answer["read"], language),
         *_label_free_auc_terminal_lines(answer["companion"], language),
-        *_deployment_terminal_lines(answer, language),
+        *monitor_run_sentences(answer, language),
     ]
     return "\n".join(lines)
 
@@ -222,53 +226,6 @@ def _assumption_terminal_lines(assumptions: list[dict[str, Any]], language: str)
             indented(labelled_text(CHECK_WORDS[each["check"]].translate(language), sentence))
         )
     return lines
-
-
-def _reading_terminal_lines(read: dict[str, Any], language: str) -> list[str]:
-    lines: list[Message] = []
-    for column, count in read["missing"].items():
-        gaps = {"column": column, "count": f"{count:,}"}
-        lines.append(Message("Missing in the column {column}: {count}", gaps))
-    if read["rows_without_score"]:
-        rows = ", ".join(f"{row:,}" for row in read["rows_without_score"])
-        lines.append(
-            Message("Skipped for want of a score, among them the rows {rows}", {"rows": rows})
-        )
-    for column, count in read["timestamps_cut_to_days"].items():
-        gaps = {"column": column, "count": f"{count:,}"}
-        lines.append(Message("Times of day cut off in the column {column}: {count}", gaps))
-    if read["rows_given_twice"]:
-        gaps = {"count": f"{read['rows_given_twice']:,}"}
-        lines.append(Message("Rows given twice and counted once: {count}", gaps))
-    return [line.translate(language) for line in lines]
-
-
-def _deployment_terminal_lines(answer: dict[str, Any], language: str) -> list[str]:
-    if "deployment" not in answer:
-        return []
-    gaps = {
-        "through": answer["through"],
-        "added": f"{answer['rows_added']:,}",
-        "recognised": f"{answer['rows_recognised']:,}",
-    }
-    lines = [
-        Message(
-            "Counted through {through}: {added} rows added, {recognised} recognised from before",
-            gaps,
-        )
-    ]
-    for alarm in answer["new_alarms"]:
-        gaps = {"event": alarm["event"], "stream": alarm["stream"], "status": answer["status"],
-                "deployment": answer["deployment"]}  # fmt: skip
-        lines.append(
-            Message("{event}: {stream} rang and is on record; {deployment} is {status}", gaps)
-        )
-        if alarm["fallback"]:
-            lines.append(Message("{fallback} has taken over", {"fallback": alarm["fallback"]}))
-        if alarm["fallback_fault"]:
-            gaps = {"fault": alarm["fallback_fault"]}
-            lines.append(Message("The fallback could not take over: {fault}", gaps))
-    return [line.translate(language) for line in lines]
 
 
 def _monitor_verdict_text(stream: dict[str, Any], language: str) -> str:

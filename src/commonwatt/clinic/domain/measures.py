@@ -348,6 +348,23 @@ FALSE_ALARM_BOUND: Final = Measure(
     Message("Bound over all streams together, as it was asked for"),
     NUMBER,
 )
+DAY_EFFECT_SD: Final = Measure(
+    "day_effect_sd",
+    Message("Day effect"),
+    "",
+    Message("Standard deviation of what the rows of one day share, on the logit scale"),
+    NUMBER.with_digits(2),
+)
+MATURITY_DAYS: Final = Measure(
+    "maturity_days",
+    Message("Wait for the outcome"),
+    "",
+    Message("Days that every row waits for its outcome before it counts"),
+    COUNT,
+)
+TABLE_ROW: Final = Measure(
+    "table_row", Message("Row"), "", Message("Number of a row, the first below the header"), COUNT
+)
 LABEL_FREE_AUC: Final = Measure(
     "label_free_auc",
     Message("AUC that scores alone would say"),

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from commonwatt.catalogue.measures import Measure, measure_value_text
+from commonwatt.clinic.domain.measures import (
+    DAY_EFFECT_SD,
+    EVIDENCE_ROWS,
+    FALSE_ALARM_BOUND,
+    MATURITY_DAYS,
+    TABLE_ROW,
+)
 from commonwatt.clinic.domain.surveillance import SurveillancePlan
 from commonwatt.clinic.engines.monitor import DailyScoreCells, MonitorResult
 from commonwatt.clinic.engines.monitor.day_effects import days_differ_more_than_allowed
@@ -79,6 +87,20 @@ ASSUMPTIONS: Final[Mapping[str, Message]] = {
 }
 
 
+_FIGURES: Final[Mapping[str, Measure]] = {
+    "rows": EVIDENCE_ROWS,
+    "all": EVIDENCE_ROWS,
+    "without": EVIDENCE_ROWS,
+    "waiting": EVIDENCE_ROWS,
+    "late": EVIDENCE_ROWS,
+    "horizon": EVIDENCE_ROWS,
+    "days": MATURITY_DAYS,
+    "bound": FALSE_ALARM_BOUND,
+    "allowed": DAY_EFFECT_SD,
+    "learned": DAY_EFFECT_SD,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorAssumption:
     """One thing that the bound rests on.
@@ -91,7 +113,7 @@ class MonitorAssumption:
 
     name: str
     check: Check
-    figures: Mapping[str, str] = field(default_factory=dict[str, str])
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, with its sentence in English."""
@@ -103,9 +125,71 @@ class MonitorAssumption:
         }
 
 
-def assumption_sentence(name: str, figures: Mapping[str, str], language: str) -> str:
+def assumption_sentence(name: str, figures: Mapping[str, float], language: str) -> str:
     """Return the sentence of an assumption in the reader's language."""
-    return Message(ASSUMPTIONS[name].text, dict(figures)).translate(language)
+    gaps = {
+        gap: measure_value_text(figure, _FIGURES[gap], language) for gap, figure in figures.items()
+    }
+    return Message(ASSUMPTIONS[name].text, gaps).translate(language)
+
+
+def table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]:
+    """Return what was met while a table was read, a sentence each."""
+
+    def count(rows: int) -> str:
+        return measure_value_text(rows, EVIDENCE_ROWS, language)
+
+    notes = [
+        Message("Missing in the column {column}: {count}", {"column": column, "count": count(rows)})
+        for column, rows in read["missing"].items()
+    ]
+    if read["rows_without_score"]:
+        rows = (measure_value_text(row, TABLE_ROW, language) for row in read["rows_without_score"])
+        notes.append(
+            Message(
+                "Skipped for want of a score, among them the rows {rows}",
+                {"rows": "; ".join(rows)},
+            )
+        )
+    notes += [
+        Message(
+            "Times of day cut off in the column {column}: {count}",
+            {"column": column, "count": count(rows)},
+        )
+        for column, rows in read["timestamps_cut_to_days"].items()
+    ]
+    if read["rows_given_twice"]:
+        gaps = {"count": count(read["rows_given_twice"])}
+        notes.append(Message("Rows given twice and counted once: {count}", gaps))
+    return [note.translate(language) for note in notes]
+
+
+def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
+    """Return what a run put on record, a sentence each; none of a run without a deployment."""
+    if "deployment" not in answer:
+        return []
+    gaps = {
+        name: measure_value_text(answer[f"rows_{name}"], EVIDENCE_ROWS, language)
+        for name in ("added", "recognised")
+    }
+    notes = [
+        Message(
+            "Counted through {through}: {added} rows added, {recognised} recognised from before",
+            gaps | {"through": answer["through"]},
+        )
+    ]
+    for alarm in answer["new_alarms"]:
+        words = {"event": alarm["event"], "stream": alarm["stream"], "status": answer["status"]}
+        words["deployment"] = answer["deployment"]
+        notes.append(
+            Message("{event}: {stream} rang and is on record; {deployment} is {status}", words)
+        )
+        if alarm["fallback"]:
+            notes.append(Message("{fallback} has taken over", {"fallback": alarm["fallback"]}))
+        if alarm["fallback_fault"]:
+            gaps = {"fault": alarm["fallback_fault"]}
+            notes.append(Message("The fallback could not take over: {fault}", gaps))
+    return [note.translate(language) for note in notes]
 
 
 def monitor_assumptions(
@@ -132,25 +216,22 @@ def monitor_assumptions(
 def _horizon_assumptions(plan: SurveillancePlan, result: MonitorResult) -> list[MonitorAssumption]:
     if result.rows.max(initial=0) <= plan.horizon_rows:
         return []
-    figures = {"horizon": f"{plan.horizon_rows:,}", "bound": f"{result.bound:.3g}"}
+    figures = {"horizon": plan.horizon_rows, "bound": result.bound}
     return [MonitorAssumption(name="horizon-passed", check=Check.CHECKED, figures=figures)]
 
 
 def _patient_assumption(plan: SurveillancePlan, mature: MatureRows) -> MonitorAssumption:
     if not plan.column("patient"):
         return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
-    figures = {
-        "rows": f"{mature.repeated_patients:,}",
-        "without": f"{mature.without_patient:,}",
-    }
+    figures = {"rows": mature.repeated_patients, "without": mature.without_patient}
     return MonitorAssumption(name="one-row-a-patient", check=Check.ENFORCED, figures=figures)
 
 
 def _label_assumptions(plan: SurveillancePlan, mature: MatureRows) -> list[MonitorAssumption]:
-    days = {"days": f"{plan.maturity_days}"}
+    days = {"days": plan.maturity_days}
     assumptions: list[MonitorAssumption] = []
     if plan.maturity_days:
-        waiting = days | {"waiting": f"{mature.waiting:,}"}
+        waiting = days | {"waiting": mature.waiting}
         assumptions.append(
             MonitorAssumption(name="labels-wait", check=Check.ENFORCED, figures=waiting)
         )
@@ -158,12 +239,12 @@ def _label_assumptions(plan: SurveillancePlan, mature: MatureRows) -> list[Monit
         name = "labels-undated" if plan.maturity_days else "labels-at-once"
         assumptions.append(MonitorAssumption(name=name, check=Check.NOT_CHECKED, figures=days))
     elif mature.late_labels:
-        late = days | {"late": f"{mature.late_labels:,}"}
+        late = days | {"late": mature.late_labels}
         assumptions.append(MonitorAssumption(name="labels-late", check=Check.BROKEN, figures=late))
     else:
         assumptions.append(MonitorAssumption(name="labels-in-time", check=Check.CHECKED))
     if mature.without_label:
-        rows = {"rows": f"{mature.without_label:,}"}
+        rows = {"rows": mature.without_label}
         assumptions.append(
             MonitorAssumption(name="labels-missing", check=Check.NOT_CHECKED, figures=rows)
         )
@@ -182,12 +263,12 @@ def _day_effect_assumption(
     check = Check.BROKEN if apart else Check.CHECKED
     if not plan.day_effect_sd:
         return MonitorAssumption(name="no-day-effects", check=check)
-    figures = {"allowed": f"{plan.day_effect_sd:g}", "learned": f"{result.day_effect_sd:.2g}"}
+    figures = {"allowed": plan.day_effect_sd, "learned": result.day_effect_sd}
     return MonitorAssumption(name="day-effects", check=check, figures=figures)
 
 
 def _saturation_assumptions(result: MonitorResult) -> list[MonitorAssumption]:
     if not result.uninformative[0]:
         return []
-    figures = {"rows": f"{int(result.uninformative[0]):,}", "all": f"{int(result.rows[0]):,}"}
+    figures = {"rows": int(result.uninformative[0]), "all": int(result.rows[0])}
     return [MonitorAssumption(name="saturated", check=Check.CHECKED, figures=figures)]
