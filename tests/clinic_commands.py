@@ -1,4 +1,4 @@
-"""The smallest legal clinic by commands alone: typed where it is known, computed where it can be."""
+"""The smallest legal clinic by commands alone: computed where it can be, typed where not."""
 
 import json
 from pathlib import Path

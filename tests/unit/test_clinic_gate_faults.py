@@ -158,7 +158,6 @@ def test_an_agent_that_pings_is_answered(folder):
 
 
 def test_a_product_for_radiographs_never_answers_for_another_modality(folder, capsys):
-    assert NAMES["intended-use"] == "u"
     disclose()
     assert ask(facts=FACTS | {"modality": "mri"}) == 70
     assert "gate.outside-indications" in capsys.readouterr().err
