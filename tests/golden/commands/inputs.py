@@ -56,6 +56,7 @@ REGISTRY_FILES = {
         "product": {"name": "Chest", "manufacturer": "Example"},
         "version": {"product": "product/chest", "artefact_sha256": _DIGEST},
         "use": {"product": "product/chest", "guide": "imaging",
+                "indications": ["modality = xray", "body_region = chest"],
                 "facts": {"significance": "drive", "condition": "serious"}},
         "ruling": {"intended_use": "intended-use/chest", "jurisdiction": "hk",
                    "rule_set_sha256": _DIGEST, "classes": {"device": "II"}, "route": "approval"},
