@@ -96,12 +96,13 @@ def test_every_shipped_guide_has_words_for_both_answers_and_asks_what_a_departme
 
 def test_a_second_record_of_a_deployment_that_came_by_another_way_changes_no_threshold():
     gate = _gate()
-    drafts = [("clinic.deployment", BODIES["deployment"] | {"threshold": 0.9})]
-    drafts += [("clinic.move", {"to": to}) for to in ("approved", "live")]
-    for kind, body in drafts:
+    drafts = [("clinic.deployment", BODIES["deployment"] | {"threshold": 0.9}, "clinical-lead")]
+    moves = {"approved": "committee-chair", "live": "clinical-lead"}
+    drafts += [("clinic.move", {"to": to}, role) for to, role in moves.items()]
+    for kind, body, role in drafts:
         draft = EntryDraft(kind=kind, subject="deployment/x", body=body)
         with gate.writer.transaction() as tx:
-            gate.writer.ledger.append(tx, [draft], by=KEYS["clinical-lead"], at=NOW)
+            gate.writer.ledger.append(tx, [draft], by=KEYS[role], at=NOW)
         gate.writer.refresh_registry()
         # First it is proposed anew; then nobody has examined the threshold that it names now.
         moved = len(gate.writer.registry.moves["deployment/x"]) - 3

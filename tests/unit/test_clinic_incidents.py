@@ -16,7 +16,7 @@ from commonwatt.clinic.domain.registry.state import reporting_due_at
 from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.ledger import ActorError
 from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import HOUR, KEYS, NOW, ROLES, put, with_live
+from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, ROLES, put, with_live
 
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "severity": "serious",
             "jurisdiction": "hk", "code": "missed-finding"}  # fmt: skip

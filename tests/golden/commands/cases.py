@@ -283,8 +283,13 @@ WALKS = [
             "clinic model live qmh --at 2020-01-01T02:00:00+0000 --json",
             "clinic model approver deployment/x --json",
             "clinic rules rulings product/p --place hk",
+            "clinic gate disclose deployment/x e1 --language en --institution qmh.toml --key gateway.pem",
             "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
-            " --fact age_years=50 --fact quality=good --json",
+            " --fact age_years=50 --fact quality=good --fact series_complete=yes"
+            " --fact metal_in_view=no --fact postoperative=no --json",
+            "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
+            " --fact age_years=inf --fact quality=good --fact series_complete=yes"
+            " --fact metal_in_view=no --fact postoperative=no --json",
             "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
             " --json",
             "clinic gate lottery qmh --secret institution.secret --json",

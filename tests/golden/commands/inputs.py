@@ -56,6 +56,7 @@ REGISTRY_FILES = {
         "product": {"name": "Chest", "manufacturer": "Example"},
         "version": {"product": "product/chest", "artefact_sha256": _DIGEST},
         "use": {"product": "product/chest", "guide": "imaging",
+                "indications": ["modality = xray", "body_region = chest"],
                 "facts": {"significance": "drive", "condition": "serious", "autonomy": "informs",
                           "change": "planned", "technique": "deep", "offering": "product",
                           "user": "clinician"}},
