@@ -135,7 +135,8 @@ def test_what_describes_an_incident_has_its_form(field, wrong, right):
     "text",
     ["Seen by Dr Wong first.", "Mrs. Lee fell.", "HKID A123456(7)", "A 123456 7 was scanned",
      "MRN: 55", "case no. 7781", "Born 1950.", "on 2026-11-20", "on 20/11/2026",
-     "on 20 November 2026", "on November 20, 2026", "11月20日", "call 9123 4567", "+852 2345 6789", "a.b@c.hk",
+     "on 20 November 2026", "on November 20, 2026", "11月20日",
+     "call 9123 4567", "+852 2345 6789", "a.b@c.hk",
      "陳先生跌倒", "病歷號 12", "The patient, named Chan", "patient ID 12"],
 )  # fmt: skip
 def test_an_obvious_identifier_is_seen(text):
