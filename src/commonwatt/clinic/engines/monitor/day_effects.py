@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.clinic.engines.monitor.plan import MonitorPlan
+from commonwatt.clinic.engines.monitor.plan import CUT_SHARE, MonitorPlan
 
 F64 = npt.NDArray[np.float64]
 FIRST_LOOK_DAYS: Final = 30
@@ -40,7 +40,7 @@ def learned_day_effect_sds(squares: F64, variances: F64, plan: MonitorPlan) -> F
     if plan.day_effect_sd == 0 or days == 0:
         return sds
     counted = np.cumsum(variances > 0)  # days with rows: an empty day teaches nothing
-    look, error = FIRST_LOOK_DAYS, plan.day_effect_error / 2
+    look, error = FIRST_LOOK_DAYS, (1 - CUT_SHARE) * plan.day_effect_error / 2
     while look <= counted[-1]:
         end = int(np.searchsorted(counted, look)) + 1
         learned = largest_plausible_day_effect_sd(

@@ -8,11 +8,15 @@ Rows of one day may share a disturbance u ~ N(0, sigma^2) of the logit. Then the
 product of a day's ratios has an expectation above one. It is tempered and divided
 by the largest expectation that it can have,
 
-    L_d = (prod_i L_i)^lambda / max_{s in {0, sigma}} E_{u ~ N(0, s^2)} prod_i E[L_i^lambda | u]
+    L_d = (prod_i L_i)^lambda / max_{s in {0, sigma}} E_{u ~ N(0, s^2), |u| <= z sigma} prod_i
+          E[L_i^lambda | u]
 
 with every row at the edge of the band that favours the alternative. For small
 effects lambda = 1 / (1 + I sigma^2), with I the information of the day, makes L_d the
-likelihood ratio of the day itself; for any lambda its expectation is at most one.
+likelihood ratio of the day itself; for any lambda its expectation is at most one. Where
+events are seldom and days busy the far tail of u rules the expectation: then lambda is
+halved as long as the alternative expects more of it, which hangs on the scores alone.
+That no day lies beyond z sigma within twenty years is paid for by the error of the day effects.
 """
 
 from __future__ import annotations
@@ -37,7 +41,9 @@ from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-_NODES: Final = 9  # of Gauss and Hermite; against 61 the integral differs by less than 1e-4
+_STEP_SD: Final = 0.5  # of the integral over u; the integrand is no narrower than 0.4 sigma
+_HALVINGS: Final = 6
+_ENOUGH: Final = 0.7  # of what small effects would give, from which no other power is tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +195,7 @@ def _monitor_alarms_and_peaks(
     plan: MonitorPlan,
 ) -> tuple[I64, F64]:
     """Return the day of each stream's alarm and its largest statistic over the limit."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    nodes, log_weights = _day_effect_nodes(plan)
     with np.errstate(divide="ignore"):
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
         head = float(np.log(np.float64(plan.head_start_statistic_rows)))
@@ -201,18 +207,38 @@ def _monitor_alarms_and_peaks(
     _daily_alarm_kernel(
         cells.stream, cells.day, cells.label, cells.score_bin, cells.rows.astype(np.float64),
         without_event, with_event, shares, sds, 1 / (2 + np.exp(logits) + np.exp(-logits)),
-        np.exp(_band_edges_that_favour(logits, plan)), nodes, np.log(weights / weights.sum()),
+        np.exp(_band_edges_that_favour(logits, plan)), _chances_of_alternatives(logits, plan),
+        nodes, log_weights,
         limit, head, alarm, peak,
     )  # fmt: skip
     return alarm, np.exp(np.minimum(peak - limit, 700.0))
 
 
+def _day_effect_nodes(plan: MonitorPlan) -> tuple[F64, F64]:
+    """Return nodes of u over sigma up to the cut, and the logarithms of their weights."""
+    cut = plan.day_effect_cut
+    count = int(np.ceil(cut / _STEP_SD))
+    nodes = np.linspace(-cut, cut, 2 * count + 1)
+    density = -0.5 * nodes**2
+    # Summed to one: what lies beyond the cut is paid for elsewhere, and to leave it in is safe.
+    return nodes, density - float(np.logaddexp.reduce(density))
+
+
+def _alternative_logits(logits: F64, plan: MonitorPlan) -> F64:
+    shift = np.array([a for a, _, _ in plan.alternatives])[:, None]
+    slope = np.array([b for _, b, _ in plan.alternatives])[:, None]
+    return np.asarray(plan.middle + shift + slope * (logits - plan.middle), np.float64)
+
+
+def _chances_of_alternatives(logits: F64, plan: MonitorPlan) -> F64:
+    """Return the chance of the event under each alternative, shape (alternatives, BINS)."""
+    return np.asarray(1 / (1 + np.exp(-_alternative_logits(logits, plan))), np.float64)
+
+
 def _band_edges_that_favour(logits: F64, plan: MonitorPlan) -> F64:
     """Return the logit in the band nearest to each alternative, shape (alternatives, BINS)."""
     width = plan.band + STEP / 2
-    shift = np.array([a for a, _, _ in plan.alternatives])[:, None]
-    slope = np.array([b for _, b, _ in plan.alternatives])[:, None]
-    q = plan.middle + shift + slope * (logits - plan.middle)
+    q = _alternative_logits(logits, plan)
     return np.asarray(np.where(q > logits, logits + width, logits - width), np.float64)
 
 
@@ -229,6 +255,7 @@ def _daily_alarm_kernel(
     sds: F64,
     information: F64,
     edge_odds: F64,
+    expected: F64,
     nodes: F64,
     log_weights: F64,
     limit: float,
@@ -239,7 +266,7 @@ def _daily_alarm_kernel(
     state = np.empty(len(shares))
     bins = np.empty(len(rows), np.int64)
     totals = np.empty(len(rows))
-    low, high = np.empty(len(rows)), np.empty(len(rows))
+    room = np.empty((2, len(rows)))
     current, begin = -1, 0
     while begin < len(rows):
         end = begin
@@ -262,12 +289,10 @@ def _daily_alarm_kernel(
                     ratios = with_event if label[i] == 1 else without_event
                     gain += rows[i] * ratios[j, score_bin[i]]
                 if sd > 0.0:
-                    for k in range(used):
-                        low[k] = np.exp(power * without_event[j, bins[k]])
-                        high[k] = np.exp(power * with_event[j, bins[k]])
-                    gain = power * gain - _largest_log_expectation(
-                        bins, totals, used, low, high, edge_odds[j], sd, nodes, log_weights
-                    )
+                    gain = _tempered_gain(
+                        gain, power, sd, bins[:used], totals[:used], without_event[j],
+                        with_event[j], edge_odds[j], expected[j], nodes, log_weights, room,
+                    )  # fmt: skip
                 state[j] = _log_sum(state[j], count) + gain
             reached = -np.inf
             for j in range(len(shares)):
@@ -307,10 +332,48 @@ def _informative_bins(
 
 
 @njit(cache=True)
+def _tempered_gain(
+    gain: float,
+    power: float,
+    sd: float,
+    bins: I64,
+    totals: F64,
+    without_event: F64,
+    with_event: F64,
+    edge_odds: F64,
+    expected: F64,
+    nodes: F64,
+    log_weights: F64,
+    room: F64,
+) -> float:
+    """Return the logarithm of a day's ratio that allows for a day effect of `sd`."""
+    hoped = 0.0
+    for k in range(len(bins)):
+        b = bins[k]
+        hoped += totals[k] * (expected[b] * with_event[b] + (1.0 - expected[b]) * without_event[b])
+    ideal, best, chosen = power * hoped, 0.0, 0.0
+    for _ in range(_HALVINGS):
+        for k in range(len(bins)):
+            room[0, k] = np.exp(power * without_event[bins[k]])
+            room[1, k] = np.exp(power * with_event[bins[k]])
+        largest = _largest_log_expectation(
+            bins, totals, room[0], room[1], edge_odds, sd, nodes, log_weights
+        )
+        if power * hoped - largest > best:
+            best, chosen = power * hoped - largest, power * gain - largest
+        elif best > 0.0:
+            break
+        if best >= _ENOUGH * ideal:
+            break
+        power *= 0.5
+    # Where no power is worth it the day says nothing of this alternative, which is always safe.
+    return chosen
+
+
+@njit(cache=True)
 def _largest_log_expectation(
     bins: I64,
     totals: F64,
-    used: int,
     low: F64,
     high: F64,
     edge_odds: F64,
@@ -319,42 +382,13 @@ def _largest_log_expectation(
     log_weights: F64,
 ) -> float:
     """Return the larger of log E prod E[L^lambda | u] for no day effect and for sd."""
-    still = _log_expectation_given(0.0, bins, totals, used, low, high, edge_odds)[0]
-    # The integrand peaks where u = sd^2 g'(u): there the nodes are laid.
-    centre = 0.0
-    for _ in range(4):
-        centre = (
-            sd * sd * _log_expectation_given(centre, bins, totals, used, low, high, edge_odds)[1]
-        )
-    top, total = -np.inf, 0.0
-    for k in range(len(nodes)):
-        u = centre + sd * nodes[k]
-        # From N(centre, sd^2), under which the nodes lie, back to N(0, sd^2).
-        term = (
-            log_weights[k]
-            + _log_expectation_given(u, bins, totals, used, low, high, edge_odds)[0]
-            - 0.5 * (u * u) / (sd * sd)
-            + 0.5 * nodes[k] * nodes[k]
-        )
-        if term > top:
-            total = total * np.exp(top - term) + 1.0
-            top = term
-        else:
-            total += np.exp(term - top)
-    return max(still, top + np.log(total))
-
-
-@njit(cache=True)
-def _log_expectation_given(
-    u: float, bins: I64, totals: F64, used: int, low: F64, high: F64, edge_odds: F64
-) -> tuple[float, float]:
-    """Return g(u) = sum of log E[L^lambda | u], and its slope."""
-    shifted = np.exp(u)
-    g, slope = 0.0, 0.0
-    for k in range(used):
-        odds = edge_odds[bins[k]] * shifted
-        p = odds / (1.0 + odds)
-        mean = low[k] + p * (high[k] - low[k])
-        g += totals[k] * np.log(mean)
-        slope += totals[k] * (high[k] - low[k]) * p * (1.0 - p) / mean
-    return g, slope
+    still, total = 0.0, -np.inf
+    for n in range(len(nodes)):
+        shifted, g = np.exp(sd * nodes[n]), 0.0
+        for k in range(len(bins)):
+            odds = edge_odds[bins[k]] * shifted
+            g += totals[k] * np.log(low[k] + odds / (1.0 + odds) * (high[k] - low[k]))
+        if n == len(nodes) // 2:
+            still = g
+        total = _log_sum(total, log_weights[n] + g)
+    return max(still, total)

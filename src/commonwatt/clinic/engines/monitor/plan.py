@@ -26,6 +26,7 @@ to performance analysis of quickest change-point detection procedures", Stat. Si
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,9 @@ ALTERNATIVES: Final[tuple[tuple[float, float, float], ...]] = (
 
 LARGEST_DAY_EFFECT_SD: Final = 1.0  # beyond it the nodes of the integral over a day lie too wide
 DAY_EFFECT_SHARE: Final = 0.2  # of the error
+CUT_SHARE: Final = 0.02  # of that, for days that lie beyond the cut of the integral
+DAYS_OF_TWENTY_YEARS: Final = 7_305
+SMALLEST_TAIL: Final = 1e-15  # of a normal that a double can tell from nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,14 @@ class MonitorPlan:
     def day_effect_error(self) -> float:
         """The part of `alpha` that the learned limit of the day effects may use."""
         return DAY_EFFECT_SHARE * self.alpha if self.day_effect_sd > 0 else 0.0
+
+    @property
+    def day_effect_cut(self) -> float:
+        """Standard deviations beyond which no day of twenty years lies, but for a small error."""
+        if self.day_effect_error == 0:
+            return 0.0
+        error = CUT_SHARE * self.day_effect_error / (2 * DAYS_OF_TWENTY_YEARS)
+        return NormalDist().inv_cdf(1 - max(error, SMALLEST_TAIL))
 
     def bound_after_rows(self, rows: int) -> float:
         """Return the bound on any false alarm within `rows` rows of the busiest stream.
