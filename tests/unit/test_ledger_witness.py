@@ -240,6 +240,19 @@ def test_an_open_ledger_is_held_to_its_witnesses_again_within_a_minute(
     ledger.engine.dispose()
 
 
+def test_a_ledger_that_was_emptied_is_no_new_ledger(home: Path):
+    restore(home, copy_of(home, "same.db"))
+    assert read(home) == 4
+    for path in home.glob("l.db*"):
+        path.unlink()
+    Ledger.open(home / "l.db").engine.dispose()
+    with pytest.raises(TamperedError, match="another ledger"):
+        read(home)
+    # Who founds one there says that it is another.
+    init_ledger(str(home / "l.db"), home / "me.pem", CHAN, now=NOW)
+    assert read(home) == 1
+
+
 def test_entries_that_are_lost_for_good_are_put_on_record_by_the_registrar_alone(home: Path):
     older = copy_of(home, "older.db")
     write(home, 2)

@@ -7,7 +7,6 @@ date an approval into the future, and every later entry would have to follow it 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,7 +41,7 @@ def reference_instant(connection: sa.Connection) -> datetime:
         return connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     if is_memory_database(connection.engine.url):
         return utc_now()
-    return _file_system_instant(Path(str(connection.engine.url.database)).parent)
+    return _file_system_instant(Path(str(connection.engine.url.database)))
 
 
 def reading_instant(connection: sa.Connection) -> datetime:
@@ -101,13 +100,11 @@ def check_not_ahead(connection: sa.Connection, at: datetime) -> None:
         )
 
 
-def _file_system_instant(folder: Path) -> datetime:
+def _file_system_instant(database: Path) -> datetime:
+    # The file is about to be written in any case; a file of our own would stand in the way of a
+    # backup that lists the folder meanwhile.
     try:
-        file, name = tempfile.mkstemp(prefix=".clock-", dir=folder)
+        os.utime(database)
+        return datetime.fromtimestamp(database.stat().st_mtime, UTC)
     except OSError:
-        return utc_now()  # whether the folder can be written to at all, the database will say
-    try:
-        return datetime.fromtimestamp(os.fstat(file).st_mtime, UTC)
-    finally:
-        os.close(file)
-        os.unlink(name)
+        return utc_now()  # whether it can be written to at all, the database will say
