@@ -276,7 +276,8 @@ def _check_unique_yaml_keys(path: Path, node: Any, seen: set[int]) -> None:
     YAML takes the last of two and says nothing. By references a file of a kilobyte unfolds to
     more than a machine holds, and no rule needs one.
     """
-    if id(node) in seen:
+    # A word or a date that is referred to unfolds to itself; only what holds others grows.
+    if id(node) in seen and isinstance(node, yaml.CollectionNode):
         raise RulesError(
             f"{path}, line {node.start_mark.line + 1}",
             found=Message("a part that another one refers to"),
