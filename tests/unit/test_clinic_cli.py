@@ -98,6 +98,7 @@ def test_a_folder_of_the_site_brings_a_place_and_a_faulty_file_takes_no_other_wi
     assert run("rules", "list", "--rules", str(tmp_path)) == 0
     listed = capsys.readouterr().out
     assert re.search(r"zz +Elsewhere +law +1 +100", listed)
+    assert "Without a case: zz.high" in listed
     assert "yy.yaml" in listed
     assert run("rules", "list", "--rules", str(tmp_path / "none")) == 66
 
@@ -152,6 +153,8 @@ def test_the_rules_are_looked_at_whole_and_a_moved_date_shows_its_cells(capsys):
         (("model", "classify", *stated(), "--place", "atlantis"), 66),
         (("rules", "show", "--fact", "colour=red"), 66),
         (("model", "classify", "--fact", "colour"), 2),
+        (("model", "classify", *stated(), "--fact", "condition=serious", "--place", "hk"), 2),
+        (("model", "classify", *stated(), "--fact", "condition=critical", "--place", "hk"), 0),
         (("rules", "show", "--move", "no.rule=2027-01-01"), 66),
         (("rules", "show", "--move", "eu.aia.art6-1=soon"), 2),
         (("model", "evidence", "none.csv"), 2),

@@ -128,6 +128,24 @@ def test_who_must_be_told_by_when_soonest_first():
     assert [(d.reporter, d.due_at.day) for d in own] == [("user-facility", 27)]
 
 
+def test_a_duty_follows_the_class_that_is_on_record():
+    made = with_live()
+    [ruling] = [made.registry.records[name] for name in made.registry.by_kind["ruling"]]
+    place, [(scheme, klass)] = ruling.body["jurisdiction"], ruling.body["classes"].items()
+    body = {"deployment": "deployment/x", "type": "incident", "severity": "death",
+            "jurisdiction": place, "code": "missed-finding"}  # fmt: skip
+    put(made, "event", "1", body)
+    period = {"event": "death", "working": False, "reporter": "manufacturer"}
+    of_class = ReportingPeriod(**period, days=10, rule="own", given={scheme: (klass,)})
+    of_other = ReportingPeriod(**period, days=2, rule="other", given={scheme: ("none",)})
+    periods = {(place, "death"): [of_other, of_class]}
+    assert [d.rule for d in made.registry.reporting_duties(periods)] == ["own"]
+    # A ruling of another place says nothing here: the period that ends first runs.
+    elsewhere = {("zz", "death"): [of_class, of_other]}
+    put(made, "event", "2", body | {"jurisdiction": "zz"})
+    assert [d.rule for d in made.registry.reporting_duties(elsewhere)] == ["other"]
+
+
 def test_a_move_that_is_not_in_the_table_is_refused_with_those_that_are():
     made = with_deployment()
     with pytest.raises(StatusMoveError, match="one of the moves approved, retired"):

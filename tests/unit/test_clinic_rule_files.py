@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
 from commonwatt.clinic.domain.rules.book import FOLDER, RULES_VARIABLE, site_rule_folders
+from commonwatt.clinic.domain.rules.cases import rule_case_holds
 
 DAY = date(2026, 11, 30)
 AXES = {
@@ -203,3 +205,35 @@ def test_a_line_spoilt_anywhere_is_a_fault_or_a_sound_book_and_never_a_crash(
             ruled(book, "sg")
     else:
         assert ruled(book, "sg").rules
+
+
+def test_a_file_that_unfolds_by_references_is_refused_before_it_unfolds(tmp_path):
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in pairwise("abcdefghi")]
+    (tmp_path / "zz.yaml").write_text("\n".join(lines))
+    fault = load_rule_book(site_folders=[tmp_path]).faults["zz"]
+    assert "a part that another one refers to" in str(fault)
+
+
+def test_facts_of_every_place_are_not_the_site_s_to_change(tmp_path):
+    (tmp_path / "facts.yaml").write_text("others: {}")
+    (tmp_path / "zz.yaml").write_text(place())
+    book = load_rule_book(site_folders=[tmp_path])
+    assert "under `facts` in its own file" in str(book.faults["facts.yaml"])
+    assert ruled(book, "zz").route == "filing"
+
+
+def test_a_case_that_does_not_turn_on_its_rule_is_named(tmp_path):
+    base = "base: {" + ", ".join(f"{name}: {value}" for name, value in AXES.items()) + "}\n"
+    flips = {
+        "significance: inform": True, "user: patient": False,
+        "significance: diagnose": False,
+    }  # fmt: skip
+    for flip, holds in flips.items():
+        changes = {"case": ("route: filing}", f"route: filing, case: {{flip: {{{flip}}}}}}}")}
+        (tmp_path / "zz.yaml").write_text(base + place(**changes))
+        book = load_rule_book(site_folders=[tmp_path])
+        assert rule_case_holds(book, book.rule("zz.high")) is holds
+    (tmp_path / "zz.yaml").write_text(base + place())
+    book = load_rule_book(site_folders=[tmp_path])
+    assert not rule_case_holds(book, book.rule("zz.high"))

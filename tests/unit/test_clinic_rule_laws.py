@@ -198,7 +198,7 @@ def test_a_book_with_an_undeclared_name_is_refused_where_it_is_read(tmp_path, wr
 def test_what_a_rule_rests_on_has_one_of_three_spellings(tmp_path):
     for checked in ("primary", "secondary", "unconfirmed"):
         law = HK["sources"]["law"] | {"checked": checked}
-        sound(tmp_path, sources={"law": law, "page": law})
+        sound(tmp_path, sources={"law": law, "page": dict(law)})
     faulty = book(tmp_path, sources=HK["sources"] | {"law": law | {"checked": "rumour"}})
     assert "'rumour'" in str(faulty.faults["hk"])
 

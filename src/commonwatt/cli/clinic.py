@@ -125,9 +125,8 @@ def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
 
     answer = app.rule_place_rows(app.RuleFolders(folders=rule_folders))
     names = [column.name for column in RULE_PLACES.columns]
-    frame = RULE_PLACES.frame_from_rows(
-        {name: place[name] for name in names} for place in answer["places"]
-    )
+    rows = app.counted_failing_cases(answer["places"])
+    frame = RULE_PLACES.frame_from_rows({name: row[name] for name in names} for row in rows)
     return CommandResult(
         data=answer,
         text=lambda language: rule_places_terminal_text(answer, language),

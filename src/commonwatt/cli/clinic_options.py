@@ -58,4 +58,11 @@ def parse_name_value_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
     split = [fact.partition("=") for fact in facts]
     if not all(sign for _, sign, _ in split):
         raise_click_usage_error(Message("A fact is written NAME=VALUE."))
-    return {name: value for name, _, value in split}
+    stated: dict[str, str] = {}
+    for name, _, value in split:
+        # Of two statements on one fact neither is taken for the other.
+        if stated.setdefault(name, value) != value:
+            raise_click_usage_error(
+                Message("A fact is stated once: {name} is given twice.", {"name": name})
+            )
+    return stated

@@ -104,18 +104,23 @@ def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     from commonwatt.clinic.domain.tables import RULE_PLACES
 
     share = answer["primary_share"]
+    from commonwatt.clinic.usecases.rules import counted_failing_cases
+
     rows = [
         place
         if language == "en"
         else {**place, "place_name": place["place_name_zh_hant"] or place["place_name"]}
-        for place in answer["places"]
+        for place in counted_failing_cases(answer["places"])
     ]
+    failing = [name for place in answer["places"] for name in place["failing_cases"]]
     shown = [column for column in RULE_PLACES.columns if column.name != "file"]
     gaps = {"digest": answer["rule_set_sha256"][:16]}
+    unproved = labelled_text(translate("Without a case", language), ", ".join(failing))
     return "\n".join(
         [
             *_rule_file_fault_lines(answer["faults"], language),
             terminal_table(shown, rows, language),
+            *([unproved] if failing else []),
             figure_sentence(_PRIMARY, language, {"share": (PRIMARY_TEXT_SHARE, share)}),
             Message("Rule set {digest}", gaps).translate(language),
         ]

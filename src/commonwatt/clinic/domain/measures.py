@@ -426,6 +426,11 @@ UNCONFIRMED_RULES: Final = _clinic_count_measure(
 PROPOSED_RULES: Final = _clinic_count_measure(
     "proposed_rules", Message("Proposed"), Message("Rules that are no law yet and decide nothing")
 )
+FAILING_CASES: Final = _clinic_count_measure(
+    "failing_cases",
+    Message("Without a case"),
+    Message("Rules without a case that turns on them, or that decide nothing in their own"),
+)
 RULE_FILE: Final = _clinic_text_measure(
     "rule_file", Message("Rule file"), Message("The file that holds the rules of a place")
 )

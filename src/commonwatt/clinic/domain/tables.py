@@ -151,6 +151,7 @@ RULE_PLACES: Final = TableSchema(
         _of(m.QUOTED_RULE_SHARE, "quoted_share"),
         _of(m.UNCONFIRMED_RULES, "unconfirmed"),
         _of(m.PROPOSED_RULES, "proposed"),
+        _of(m.FAILING_CASES, "failing_cases"),
         _of(m.RULE_FILE, "file"),
     ),
 )

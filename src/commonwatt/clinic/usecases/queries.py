@@ -20,7 +20,7 @@ from commonwatt.clinic.domain.registry.state import (
     ReportingPeriods,
 )
 from commonwatt.clinic.domain.rules import ReportingPeriod, load_rule_book
-from commonwatt.clinic.domain.rules.classify import reporting_periods_of_rules
+from commonwatt.clinic.domain.rules.classify import reporting_period_of_rule
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
@@ -191,7 +191,7 @@ def reporting_duty_rows(ledger_location: str, *, closed: bool = False) -> list[d
     """
     owed = _query_clinic_registry(
         ledger_location,
-        ("event",),
+        ("event", "deployment", "determination", "ruling"),
         lambda registry: registry.reporting_duties(reporting_periods(), closed=closed),
     )
     return [reporting_duty_dict(duty) for duty in owed]
@@ -209,18 +209,17 @@ def reporting_periods() -> ReportingPeriods:
     """Return the reporting periods of the rule book by jurisdiction and severity.
 
     A hospital and a maker have periods of their own; an incident gives each of them a duty,
-    because who reports is for neither of them to leave to the other. Of several rules for one
-    event and reporter, the one that ends first is taken: what was foreseen in the maker's risk
-    file is seldom known on the day.
+    because who reports is for neither of them to leave to the other.
 
     Read once a process: the book is shipped, and reading it takes longer than any page may.
     """
     by_place = load_rule_book().places
     periods: dict[tuple[str, str], list[ReportingPeriod]] = {}
     for name, place in by_place.items():
-        in_force = [rule for rule in place.rules if rule.status != "proposed"]
-        for period in reporting_periods_of_rules(in_force, None):
-            periods.setdefault((name, period.event), []).append(period)
+        for rule in place.rules:
+            period = reporting_period_of_rule(rule)
+            if period and rule.status != "proposed":
+                periods.setdefault((name, period.event), []).append(period)
     return periods
 
 

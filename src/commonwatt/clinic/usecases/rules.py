@@ -19,6 +19,7 @@ from commonwatt.clinic.domain.rules import (
     product_class_cells_changed_by_rule_date,
 )
 from commonwatt.clinic.domain.rules.book import site_rule_folders
+from commonwatt.clinic.domain.rules.cases import rule_case_holds
 from commonwatt.clinic.domain.rules.parse import RulePlace
 from commonwatt.clinic.domain.tables import (
     CELLS,
@@ -142,12 +143,17 @@ def rule_place_rows(folders: RuleFolders = SHIPPED) -> dict[str, Any]:
     return {
         "rule_set_sha256": book.digest,
         "primary_share": primary / len(book.rules) if book.rules else None,
-        "places": [_rule_place_row(place) for place in book.places.values()],
+        "places": [_rule_place_row(book, place) for place in book.places.values()],
         "faults": rule_file_faults(book),
     }
 
 
-def _rule_place_row(place: RulePlace) -> dict[str, Any]:
+def counted_failing_cases(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a listing with the number of failing cases in place of their names."""
+    return [{**place, "failing_cases": len(place["failing_cases"])} for place in places]
+
+
+def _rule_place_row(book: RegulatoryRuleBook, place: RulePlace) -> dict[str, Any]:
     count = len(place.rules)
     primary = sum(rule.source.checked == "primary" for rule in place.rules)
     quoted = sum(bool(rule.quote) for rule in place.rules)
@@ -161,6 +167,8 @@ def _rule_place_row(place: RulePlace) -> dict[str, Any]:
         "quoted_share": quoted / count if count else None,
         "unconfirmed": sum(rule.source.checked == "unconfirmed" for rule in place.rules),
         "proposed": sum(rule.status == "proposed" for rule in place.rules),
+        # Rules that decide nothing in their own case, or have none.
+        "failing_cases": [r.rule_id for r in place.rules if not rule_case_holds(book, r)],
         "file": str(place.path),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import in_todays_words
-from commonwatt.clinic.domain.rules.classify import ReportingPeriod
+from commonwatt.clinic.domain.rules.classify import ReportingPeriod, shortest_reporting_periods
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
@@ -302,8 +302,13 @@ class Registry:
     ) -> list[ReportingDuty]:
         """Return who must report incidents by when, soonest first.
 
+        The class of the product in the place is read from the ruling behind the deployment;
+        where the ruling is of another place, every period of the place runs. Of several for
+        one reporter the one that ends first is taken: what was foreseen in the maker's risk
+        file is seldom known on the day.
+
         Args:
-            periods: By jurisdiction and severity, one for everybody who must report; an event
+            periods: By jurisdiction and severity, those of everybody who must report; an event
                 that names its reporter gives a duty to that one alone.
             closed: Whether those that a report has closed are returned, too.
         """
@@ -313,9 +318,17 @@ class Registry:
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
             if record.body["type"] != "incident" or (name in self.closed_by and not closed):
                 continue
-            for period in periods.get(key, ()):
-                if record.body.get("reporter", period.reporter) == period.reporter:
-                    duties.append(self._duty_of_period(record, key[0], period))
+            classes = self._classes_on_record(record, key[0])
+            running = (
+                period
+                for period in periods.get(key, ())
+                if record.body.get("reporter", period.reporter) == period.reporter
+                and (classes is None or period.runs_under(classes))
+            )
+            duties += [
+                self._duty_of_period(record, key[0], period)
+                for period in shortest_reporting_periods(running)
+            ]
         return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
 
     def _duty_of_period(
@@ -332,6 +345,17 @@ class Registry:
             aware_at=aware_at,
             report_number=self.records[report].body.get("report_number", "") if report else "",
         )
+
+    def _classes_on_record(
+        self, event: RegistryRecord, jurisdiction: str
+    ) -> Mapping[str, str] | None:
+        """Return the classes of an event's product in a place; None where none are on record."""
+        record: RegistryRecord | None = event
+        for kind in ("deployment", "determination", "ruling"):
+            record = self.records.get(str(record.body.get(kind, ""))) if record else None
+        if record is None or record.body.get("jurisdiction") != jurisdiction:
+            return None
+        return dict(record.body["classes"])
 
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])

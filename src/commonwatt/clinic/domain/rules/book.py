@@ -217,6 +217,13 @@ def load_rule_book(
             else:
                 faults.pop(path.stem, None)
                 places[place.place] = place
+    for each in others_folders:
+        if (each / FACTS_FILE).exists():
+            faults[FACTS_FILE] = RulesError(
+                str(each / FACTS_FILE),
+                found=Message("facts of every place"),
+                remedy=Message("Declare the facts of a place under `facts` in its own file."),
+            )
     # A table of the site's own that cannot be read is a fault like that of a place.
     faults |= {fact.as_of: fact.fault for fact in others if fact.fault is not None}
     own = tuple(fact for place in places.values() for fact in place.facts)

@@ -9,7 +9,7 @@ from datetime import date
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.domain.rules.parse import ROUTES, ClassificationScheme
 from commonwatt.clinic.domain.rules.predicate import rule_predicate_leaves
-from commonwatt.clinic.domain.rules.rule import RegulatoryRule
+from commonwatt.clinic.domain.rules.rule import OUTSIDE, RegulatoryRule
 
 _WEEK, _WORKING_WEEK = 7, 5  # days
 REPORTER = "reporter"  # the fact that says who reports
@@ -38,6 +38,7 @@ class ReportingPeriod:
         days: The period [days], of the calendar unless `working`.
         working: Whether only working days count.
         rule: The rule that says so.
+        given: Classes under which it runs, by scheme; none where it runs under every class.
     """
 
     event: str
@@ -45,6 +46,13 @@ class ReportingPeriod:
     days: float
     working: bool
     rule: str
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def runs_under(self, class_of_scheme: Mapping[str, str]) -> bool:
+        """Return whether the period runs for a product of these classes, by scheme."""
+        return all(
+            class_of_scheme.get(scheme, OUTSIDE) in asked for scheme, asked in self.given.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,23 +207,36 @@ def reporting_periods_of_rules(
         rules: Those that hold.
         reporter: Who reports; everybody where it is None.
     """
+    periods = (reporting_period_of_rule(rule) for rule in rules)
+    return shortest_reporting_periods(
+        period for period in periods if period and reporter in (None, period.reporter)
+    )
+
+
+def reporting_period_of_rule(rule: RegulatoryRule) -> ReportingPeriod | None:
+    """Return the period of a rule, if it has one."""
+    clock = rule.clock
+    if clock is None:
+        return None
+    return ReportingPeriod(
+        event=clock.event,
+        reporter=clock.reporter,
+        days=clock.days,
+        working=clock.working,
+        rule=rule.rule_id,
+        given=rule.given,
+    )
+
+
+def shortest_reporting_periods(
+    periods: Iterable[ReportingPeriod],
+) -> tuple[ReportingPeriod, ...]:
+    """Return the period that ends first for each event and reporter, in order."""
     shortest: dict[tuple[str, str], ReportingPeriod] = {}
-    for rule in rules:
-        clock = rule.clock
-        if clock is None or reporter not in (None, clock.reporter):
-            continue
-        period = ReportingPeriod(
-            event=clock.event,
-            reporter=clock.reporter,
-            days=clock.days,
-            working=clock.working,
-            rule=rule.rule_id,
-        )
-        key = (clock.event, clock.reporter)
-        if key not in shortest or _least_calendar_days(period) < _least_calendar_days(
-            shortest[key]
-        ):
-            shortest[key] = period
+    for period in periods:
+        before = shortest.setdefault((period.event, period.reporter), period)
+        if _least_calendar_days(period) < _least_calendar_days(before):
+            shortest[period.event, period.reporter] = period
     return tuple(shortest.values())
 
 

@@ -253,7 +253,7 @@ def read_rule_file(path: Path) -> RuleFileSection:
         text = path.read_text(encoding="utf-8")
         loader = _LOADER(text)
         root = loader.get_single_node()
-        _check_unique_yaml_keys(path, root)
+        _check_unique_yaml_keys(path, root, set())
         document: Any = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
         # A bracket that is never closed is found at the end, on a line that no editor shows.
@@ -270,8 +270,20 @@ def read_rule_file(path: Path) -> RuleFileSection:
     return RuleFileSection(path=path, root=root, keys=(), entries=entries)
 
 
-def _check_unique_yaml_keys(path: Path, node: Any) -> None:
-    """Refuse a key that stands twice in one mapping: YAML takes the last and says nothing."""
+def _check_unique_yaml_keys(path: Path, node: Any, seen: set[int]) -> None:
+    """Refuse a key that stands twice in one mapping, and a part that is referred to.
+
+    YAML takes the last of two and says nothing. By references a file of a kilobyte unfolds to
+    more than a machine holds, and no rule needs one.
+    """
+    # A word or a date that is referred to unfolds to itself; only what holds others grows.
+    if id(node) in seen and isinstance(node, yaml.CollectionNode):
+        raise RulesError(
+            f"{path}, line {node.start_mark.line + 1}",
+            found=Message("a part that another one refers to"),
+            remedy=_MEND,
+        )
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         names: set[str] = set()
         for key, inner in cast("list[tuple[Any, Any]]", node.value):
@@ -282,10 +294,10 @@ def _check_unique_yaml_keys(path: Path, node: Any) -> None:
                     remedy=_MEND,
                 )
             names.add(str(key.value))
-            _check_unique_yaml_keys(path, inner)
+            _check_unique_yaml_keys(path, inner, seen)
     elif isinstance(node, yaml.SequenceNode):
         for inner in cast("list[Any]", node.value):
-            _check_unique_yaml_keys(path, inner)
+            _check_unique_yaml_keys(path, inner, seen)
 
 
 def _line_of_yaml_node(node: Any, keys: Sequence[Key]) -> int:

@@ -63,7 +63,8 @@ class RegulatoryRule:
         given: Classes of schemes under which the rule holds, by scheme: duties of a class;
             `outside` stands for what the scheme does not apply to.
         special: Whether its route takes the place of the general one, as an exemption by name.
-        quote: The law's own words, as they were read; empty where nobody read them.
+        quote: The words that were read, of the law where its source is primary and of the page
+            that reports it where it is secondary; empty where nobody read any.
         label_zh: What the rule is about, in Traditional Chinese.
         case: A case that turns on the rule.
     """
