@@ -90,7 +90,8 @@ class McpServer:
 
     def _tool_call_verdict(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
         statement = parse_step_decision(arguments.pop("statement", None))
-        step = {"deployment": name} | arguments
+        # An argument of that name would ask another model than the tool that was called.
+        step = None if "deployment" in arguments else {"deployment": name} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
         number, self._step = self._step, self._step + 1
