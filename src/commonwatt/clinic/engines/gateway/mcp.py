@@ -83,9 +83,8 @@ class McpServer:
         )
         if verdict.rule == NOT_LISTED:
             # By the standard an unknown tool is an error of the protocol and no result.
-            raise MCPError(
-                types.INVALID_PARAMS, f"Unknown tool: {params.name[:80]}", {"rule": verdict.rule}
-            )
+            name = params.name[:80].encode("utf-8", "replace").decode()
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}", {"rule": verdict.rule})
         return _mcp_verdict_result(verdict)
 
     def _tool_call_verdict(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
