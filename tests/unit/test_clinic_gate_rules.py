@@ -209,6 +209,17 @@ def _gate_body(gate):
     return gate.writer.registry.records[_ask(gate).advice].body
 
 
+def test_minus_zero_is_shown_as_zero():
+    assert "0.00" in _ask(_gate(model=lambda _: -0.0)).words["en"]
+    assert "-0.00" not in _ask(_gate(model=lambda _: -0.0)).words["en"]
+
+
+def test_a_thousand_unknown_facts_are_refused_in_a_few_words():
+    verdict = _ask(_gate(), GOOD | {f"a{i}": "x" for i in range(1000)})
+    assert (verdict.rule, verdict.detail) == ("gate.invalid-fact", "?")
+    assert len(verdict.words["en"]) < 2000
+
+
 @pytest.mark.parametrize("score", [0, 1, 0.5])
 def test_a_score_is_a_chance_to_its_ends(score):
     assert _ask(_gate(model=lambda _: score)).score == score

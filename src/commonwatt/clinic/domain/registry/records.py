@@ -242,7 +242,8 @@ def _is_registry_text(field_value: Any) -> bool:
     return isinstance(field_value, str) and 0 < len(field_value) <= 500
 
 
-def _is_registry_share(field_value: Any) -> bool:
+def is_registry_share(field_value: Any) -> bool:
+    """Return whether a value is a number from 0 to 1."""
     # `True` is an int in Python and would pass for a share of one. NaN fails the comparison.
     return (
         isinstance(field_value, int | float)
@@ -290,7 +291,7 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "text": (_is_registry_text, Message("a text of 1 to 500 letters")),
     "code": (_is_registry_text, Message("a code")),
     "ref": (_is_registry_text, Message("the name of a record")),
-    "share": (_is_registry_share, Message("a share between 0 and 1")),
+    "share": (is_registry_share, Message("a share between 0 and 1")),
     "flag": (_is_registry_flag, Message("true or false")),
     "digest": (
         _is_registry_sha256,

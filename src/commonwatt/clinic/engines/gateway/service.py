@@ -81,7 +81,8 @@ class CdsHooksService:
         # What is out of use is said, with its rule: a service that is only missing looks as if it
         # had never been there.
         if unavailable or faults:
-            guides = [{"guide": name, "fault": str(fault)} for name, fault in faults.items()]
+            # The file's place and fault are said at start, to whoever may see them.
+            guides = [{"guide": name, "rule": "gate.guide-unavailable"} for name in faults]
             extension = {"unavailable": unavailable, "guides": guides}
             answer["extension"] = {EXTENSION: extension}
         return JSONResponse(answer)
