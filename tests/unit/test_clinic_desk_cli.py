@@ -1,5 +1,6 @@
 """A model from registration to incident, on the command line."""
 
+import hashlib
 import json
 
 import pytest
@@ -92,3 +93,19 @@ def test_a_record_that_is_computed_wants_all_that_names_it(folder, kind, capsys)
 def test_the_designs_and_guidelines_of_the_command_are_those_of_the_record():
     assert {*DESIGNS, "third-party"} == set(records.DESIGNS)
     assert records.GUIDELINES == GUIDELINES
+
+
+def test_the_digest_of_what_runs_is_computed_from_the_file(folder, capsys):
+    (folder / "model.bin").write_bytes(b"weights")
+    (folder / "body.json").write_text('{"product": "product/p"}')
+    words = ["body.json", "--artefact", "model.bin", "--key", "manufacturer.pem", "--json"]
+    capsys.readouterr()
+    assert run("model", "register", "version", "v9", *words) == 0
+    body = json.loads(capsys.readouterr().out)["body"]
+    assert body["artefact_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    (folder / "body.json").write_text(json.dumps(BODIES["version"]))
+    assert run("model", "register", "version", "v10", *words) == 2
+    assert "a digest that is typed, too" in capsys.readouterr().err
+    (folder / "body.json").write_text(json.dumps(BODIES["product"]))
+    assert run("model", "register", "product", "p9", *words) == 2
+    assert "--artefact: found product" in capsys.readouterr().err

@@ -44,7 +44,8 @@ def _add_model_register_command() -> None:
     @command(
         groups.model,
         "register",
-        example="commonwatt clinic model register product chest p.json --key me.pem",
+        example="commonwatt clinic model register product chest p.json --key me.pem\n"
+        "commonwatt clinic model register version chest-1 v.json --artefact model.onnx --key me.pem",
     )
     @ledger_option
     @key_option
@@ -52,9 +53,11 @@ def _add_model_register_command() -> None:
     @click.argument("name")
     @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
     @guides_option
+    @option("--artefact", type=click.Path(dir_okay=False, exists=True, path_type=Path),
+            help="What runs, of a version: its digest is computed and put on record.")  # fmt: skip
     def register(
         where: str, key_file: Path, kind: str, name: str, body: Path,
-        guide_folders: tuple[Path, ...],
+        guide_folders: tuple[Path, ...], artefact: Path | None,
     ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]  # fmt: skip
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
@@ -68,6 +71,7 @@ def _add_model_register_command() -> None:
                 body,
                 now=_command_utc_now(),
                 guide_folders=guide_folders,
+                artefact=artefact,
             )
         )
 

@@ -16,8 +16,9 @@ from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.clinic.usecases.queries import reporting_periods
-from commonwatt.core.errors import IdentityError
+from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.core.files import save_bytes
+from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
@@ -45,6 +46,7 @@ def register_record_file(
     *,
     now: datetime,
     guide_folders: Iterable[Path] = (),
+    artefact: Path | None = None,
 ) -> dict[str, Any]:
     """Put the record in a JSON file on file.
 
@@ -56,10 +58,12 @@ def register_record_file(
         body_file: The JSON file.
         now: The instant.
         guide_folders: Of guides beside the shipped ones.
+        artefact: What runs, of a version, for its digest.
 
     Raises:
         StatusMoveError: The file is not a JSON object, the record is refused, or it is of a kind
             that is computed and never typed.
+        UsageError: Another kind of record than a version has no artefact, or its digest is typed.
     """
     if kind in COMPUTED_BY:
         raise StatusMoveError(
@@ -68,8 +72,23 @@ def register_record_file(
             remedy=Message("Compute it: {command}", {"command": COMPUTED_BY[kind]}),
         )
     body = _load_registry_record_body(body_file)
+    if artefact is not None:
+        body = _with_artefact_digest(kind, body, artefact)
     guides = load_guide_library(guide_folders)
     return record_in_registry(ledger_location, key_file, kind, name, body, now=now, guides=guides)
+
+
+def _with_artefact_digest(kind: str, body: Mapping[str, Any], artefact: Path) -> dict[str, Any]:
+    """Return the record of a version with the digest of what runs."""
+    if kind != "version":
+        raise UsageError("--artefact", found=kind, wanted=Message("a version"))
+    if "artefact_sha256" in body:
+        raise UsageError(
+            "--artefact",
+            found=Message("a digest that is typed, too"),
+            remedy=Message("Leave one of the two out."),
+        )
+    return {**body, "artefact_sha256": file_sha256(artefact)}
 
 
 def record_in_registry(
