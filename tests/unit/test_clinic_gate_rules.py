@@ -105,7 +105,8 @@ def test_a_second_record_of_a_deployment_that_came_by_another_way_changes_no_thr
         gate.writer.refresh_registry()
         # First it is proposed anew; then no path of moves leads through a second proposal.
         moved = len(gate.writer.registry.moves["deployment/x"]) - 3
-        assert _ask(gate).rule == ("gate.not-live" if moved < 3 else "gate.move-not-permitted")
+        late = {"gate.move-not-permitted", "gate.threshold-not-examined"}
+        assert _ask(gate).rule in ({"gate.not-live"} if moved < 3 else late)
 
 
 def test_a_refusal_is_on_record_with_its_rule_and_says_it_in_its_error():
