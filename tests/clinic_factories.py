@@ -110,3 +110,27 @@ def with_live(**changes: Any) -> RegistryWriter:
     move(writer, DeploymentStatus.APPROVED, "committee-chair")
     move(writer, DeploymentStatus.LIVE, "clinical-lead")
     return writer
+
+
+# What the product is for under each guide, as narrow as a product's own claim is.
+INDICATIONS = {
+    "imaging": "modality in ct, xray", "pathology": "stain in he, ihc",
+    "cardiovascular": "rhythm != other", "oncology": "ecog <= 2",
+    "general-practice": "age_years >= 18",
+}  # fmt: skip
+
+
+def under_guide(writer: RegistryWriter, guide: str) -> None:
+    """Put the product on record for the use of another department, down to its deployment."""
+    use = {"guide": guide, "indications": [INDICATIONS[guide]]}
+    put(writer, "intended-use", guide, BODIES["intended-use"] | use)
+    law = BODIES["ruling"] | {"intended_use": f"intended-use/{guide}"}
+    put(writer, "ruling", guide, law)
+    # A later approval for the same place takes the place of an earlier one, so that each use is of
+    # a version of its own.
+    put(writer, "version", guide, BODIES["version"])
+    put(writer, "evidence", guide, BODIES["evidence"] | {"version": f"version/{guide}"})
+    approval = {"version": f"version/{guide}", "ruling": f"ruling/{guide}"}
+    put(writer, "determination", guide, BODIES["determination"] | approval)
+    run = {"version": f"version/{guide}", "determination": f"determination/{guide}"}
+    put(writer, "deployment", guide, BODIES["deployment"] | run | {"guide": guide})
