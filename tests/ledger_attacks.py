@@ -222,7 +222,7 @@ def independent_verifier(scene: Scene, checkpoint_key: Key) -> str:
 
 
 @contextmanager
-def _open_database(scene: Scene):
+def open_database(scene: Scene):
     with closing(sqlite3.connect(scene.database)) as db:
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall():
             db.execute(f"DROP TRIGGER {name}")  # whoever owns the database owns its guards
@@ -235,7 +235,7 @@ def _rows(db: sqlite3.Connection, kinds: str = "%"):
     return db.execute(query, (kinds,)).fetchall()
 
 
-def _append_raw(
+def append_raw(
     db: sqlite3.Connection, key: Key, kind: str, subject: str, body, at: str | None = None
 ) -> int:
     """Append an entry that chains and is signed, past every rule of the program."""
@@ -261,7 +261,7 @@ def _append_raw(
 
 def edit_role_in_table(scene: Scene, role: str) -> bool:
     target = scene.chance.choice([other for other in ROLES if other != role])
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         db.execute("UPDATE ledger_actors SET role=? WHERE role=?", (target, role))
     return True
 
@@ -271,7 +271,7 @@ def edit_name_or_key_in_table(scene: Scene, role: str) -> bool:
         [("name", "Somebody"), ("organisation", "M"), ("public_key", scene.chance.randbytes(32)),
          ("revoked_in", 3), ("device", "other"), ("enrolled_in", 1)]
     )  # fmt: skip
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         where = (new, actor_id_of(scene.keys[role].public_key))
         db.execute(f"UPDATE ledger_actors SET {column}=? WHERE actor_id=?", where)
     return True
@@ -280,7 +280,7 @@ def edit_name_or_key_in_table(scene: Scene, role: str) -> bool:
 def edit_enrolment(scene: Scene, role: str) -> bool:
     """Write another role into an enrolment, in the line, and as far along as it can be hashed."""
     target = scene.chance.choice([other for other in ROLES if other != role])
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         found = [(at, t) for at, t in _rows(db, "ledger.enrol") if f'"role":"{role}"' in t]
         position, text = scene.chance.choice(found)
         changed = text.replace(f'"role":"{role}"', f'"role":"{target}"')
@@ -321,12 +321,12 @@ def enrol_own_key(scene: Scene, role: str) -> bool:
     body = {"name": "Mine", "role": target, "organisation": "HA", "device": "d",
             "public_key": key.public_key.hex()}  # fmt: skip
     actor = actor_id_of(key.public_key)
-    with _open_database(scene) as db:
-        index = _append_raw(db, scene.keys[role], "ledger.enrol", f"actor/{actor}", body)
+    with open_database(scene) as db:
+        index = append_raw(db, scene.keys[role], "ledger.enrol", f"actor/{actor}", body)
         row = (actor, key.public_key, "Mine", target, "HA", "d", index, None)
         db.execute("INSERT INTO ledger_actors VALUES (?,?,?,?,?,?,?,?)", row)
         if scene.chance.random() < 0.5:
-            _append_raw(db, key, "clinic.move", DEPLOYMENT, {"to": "retired", "reason": "x"})
+            append_raw(db, key, "clinic.move", DEPLOYMENT, {"to": "retired", "reason": "x"})
     return True
 
 
@@ -340,9 +340,9 @@ def enrol_by_one_of_committee(scene: Scene, role: str) -> bool:
     from commonwatt.ledger.store import draft_digest
 
     agreed = {"entry": draft_digest(draft), "kind": draft.kind, "subject": draft.subject}
-    with _open_database(scene) as db:
-        _append_raw(db, scene.keys[role], "ledger.consent", draft.subject, agreed)
-        _append_raw(db, scene.keys[role], draft.kind, draft.subject, body)
+    with open_database(scene) as db:
+        append_raw(db, scene.keys[role], "ledger.consent", draft.subject, agreed)
+        append_raw(db, scene.keys[role], draft.kind, draft.subject, body)
     return True
 
 
@@ -351,9 +351,9 @@ def take_permission(scene: Scene, role: str) -> bool:
         return False
     table = shipped_permissions().as_entry_body()
     table["roles"] |= {"clinic.": [role], "ledger.": [role]}
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         key = scene.keys[role]
-        _append_raw(db, key, "ledger.permissions", "ledger/permissions", table)
+        append_raw(db, key, "ledger.permissions", "ledger/permissions", table)
     return True
 
 
@@ -371,8 +371,8 @@ def write_what_one_may_not(scene: Scene, role: str) -> bool:
     kind, subject, body = next(
         draft for draft in drawn if role not in may.roles_that_may_write(draft[0], draft[2])
     )
-    with _open_database(scene) as db:
-        _append_raw(db, scene.keys[role], kind, subject, body)
+    with open_database(scene) as db:
+        append_raw(db, scene.keys[role], kind, subject, body)
     return True
 
 
@@ -380,14 +380,14 @@ def write_by_revoked_key(scene: Scene, role: str) -> bool:
     """Sign by a key that was rotated away."""
     if scene.keys[role].public_key == KEYS[role].public_key:
         return False
-    with _open_database(scene) as db:
-        _append_raw(db, KEYS[role], "demo.late", "x/late", {"n": 1})
+    with open_database(scene) as db:
+        append_raw(db, KEYS[role], "demo.late", "x/late", {"n": 1})
     return True
 
 
 def replay(scene: Scene, role: str) -> bool:
     """Put an old entry on record again: as it was, or made to fit the place."""
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         size, link = db.execute("SELECT size, link FROM ledger_head").fetchone()
         position, text = scene.chance.choice(_rows(db, "clinic.%"))
         entry = parse_ledger_entry(text, b"")
@@ -445,7 +445,7 @@ def fork(scene: Scene, role: str) -> bool:
 
 def cut_tail(scene: Scene, role: str) -> bool:
     """Remove the last batches so that what is left is a whole ledger."""
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         lasts = [row[0] for row in db.execute('SELECT "last" FROM ledger_signatures')]
         keep = sorted(lasts)[-1 - scene.chance.randrange(1, min(6, len(lasts) - 1))] + 1
         for table, column in (("entries", "position"), ("signatures", '"last"')):
@@ -465,7 +465,7 @@ def swap_key(scene: Scene, role: str) -> bool:
     victim = scene.chance.choice([other for other in ROLES if other != role])
     old, new = scene.keys[victim].public_key, _drawn_key(scene.chance)
     was, now = actor_id_of(old), actor_id_of(new.public_key)
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         first = None
         for position, text in _rows(db):
             if was in text or old.hex() in text:
@@ -486,22 +486,22 @@ def set_clock(scene: Scene, role: str) -> bool:
     key = scene.keys[role]
     back = "2026-11-01T00:00:00.000000Z"
     ahead = f"{scene.chance.randrange(2027, 2100)}-01-01T00:00:00.000000Z"
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         way = scene.chance.randrange(3)
         if way == 0:
-            _append_raw(db, key, "demo.late", "x/late", {"n": 1}, back)
+            append_raw(db, key, "demo.late", "x/late", {"n": 1}, back)
         elif way == 1:
-            _append_raw(db, key, "demo.late", "x/late", {"n": 1}, ahead)
+            append_raw(db, key, "demo.late", "x/late", {"n": 1}, ahead)
         else:
             after = 0 if role == "registrar" else scene.chance.randrange(3)
             body = {"after": after, "reason": "x"}
-            _append_raw(db, key, "ledger.clock", "ledger/clock", body, back)
+            append_raw(db, key, "ledger.clock", "ledger/clock", body, back)
     return True
 
 
 def edit_used_row(scene: Scene, role: str) -> bool:
     """Change what the deciding read rests on: a line, its hash, or what it is filed under."""
-    with _open_database(scene) as db:
+    with open_database(scene) as db:
         rows = [(at, t) for at, t in _rows(db, "clinic.%") if '"clinic.move"' in t
                 or '"clinic.deployment"' in t]  # fmt: skip
         position, text = scene.chance.choice(rows)

@@ -55,6 +55,7 @@ def test_the_shipped_verifier_runs_with_pythons_own_library_alone(exported: Path
 
 def test_the_verifier_shares_no_code_with_the_writer(exported: Path):
     text = (exported / "verify_ledger.py").read_text()
+    assert len(text.splitlines()) <= 200
     assert "import commonwatt" not in text
     assert "from commonwatt" not in text
 

@@ -85,7 +85,7 @@ class Key:
             locked = b"ENCRYPTED" in pem
             if locked and password is None:
                 password = key_password(path)
-            private = load_pem_private_key(pem, password if locked else None)
+            private = load_pem_private_key(pem, password)
         except (OSError, ValueError, TypeError):
             private = None
         if not isinstance(private, Ed25519PrivateKey):

@@ -127,6 +127,8 @@ class ChainState:
                 self.permissions = parse_permissions(body["permissions"])
         elif kind == REVOKE:
             revoked = self.actors[subject.removeprefix("actor/")]
+            if revoked.revoked_in is not None:
+                raise ValueError
             self.actors[revoked.actor_id] = replace(revoked, revoked_in=index)
         elif kind == PERMISSIONS:
             self.permissions = parse_permissions(body)

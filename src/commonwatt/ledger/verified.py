@@ -316,7 +316,8 @@ def _continued_head(
         walk = ChainWalk(start=base, instant_of=lambda index: _instant_of(connection, base, index))
         walk_chain(connection, walk)
         head = walk.verified_head()
-    if (stored.size, stored.link, stored.at) != (head.size, head.link, head.at):
+    ends = (head.origin, head.size, head.link, head.at)
+    if (stored.origin, stored.size, stored.link, stored.at) != ends:
         raise TamperedError(
             f"entry {head.size:,}",
             found=Message("a chain that ends elsewhere than its head says"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from commonwatt.ledger.entries import (
     merkle_leaf_hash,
     parse_ledger_entry,
 )
-from commonwatt.ledger.errors import TamperedError
+from commonwatt.ledger.errors import EntryError, TamperedError
 from commonwatt.ledger.keys import actor_signature_holds, entry_batch_message
 from commonwatt.ledger.people import ENROL
 from commonwatt.ledger.permissions import OWN_PREFIX
@@ -183,8 +184,8 @@ class ChainWalk:
         link = merkle_leaf_hash(text.encode())
         if link != stored_link:
             raise self.tampered_error(Message("a line that does not have its hash"))
-        if at < self.at and kind != CLOCK:
-            raise self.tampered_error(Message("a clock that went back"))
+        if at != self.at:
+            self._check_instant(at, kind)
         if (signer_id, kind) not in self._allowed:
             self._check_and_apply(text, link)
         self.link, self.at = link, at
@@ -192,6 +193,18 @@ class ChainWalk:
         fold = self._folds.setdefault(kind, [0, b""])
         fold[0], fold[1] = fold[0] + 1, sha256(fold[1] + link).digest()
         self.tree.add_leaf(link)
+
+    def _check_instant(self, at: str, kind: str) -> None:
+        try:
+            is_sound = len(at) == 27 and ledger_instant_text(datetime.fromisoformat(at)) == at
+        except (ValueError, EntryError):
+            is_sound = False
+        if not is_sound:
+            raise self.tampered_error(
+                Message("an entry that is not of the form, or contradicts the chain")
+            )
+        if at < self.at and kind != CLOCK:
+            raise self.tampered_error(Message("a clock that went back"))
 
     def _check_and_apply(self, text: str, link: bytes) -> None:
         """Ask whether the signer may write this, and take in what it says of the chain."""
