@@ -54,7 +54,7 @@ sealed = LazyGroup(
 clinic = LazyGroup(
     name="clinic",
     help="Say whether a medical model may touch a patient, and whether it is still good.",
-    example=f"{CLASSIFY_EXAMPLE}\ncommonwatt clinic rules show",
+    example="\n".join([CLASSIFY_EXAMPLE, "commonwatt clinic rules show"]),
     # Names are a contract: an old one is answered with the new one and never runs something else in
     # silence.
     renamed={

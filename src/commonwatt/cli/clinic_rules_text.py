@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.cli.terminal_text import (
@@ -58,32 +58,21 @@ def _product_ruling_terminal_lines(
     lines += [indented(labelled_text(scheme, silent)) for scheme in ruling["gaps"]]
     duties = ", ".join(ruling["obligations"]) or "–"
     lines.append(indented(labelled_text(translate("Duties", language), duties)))
-    for period in ruling["report_within"]:
-        lines.append(indented(_reporting_period_terminal_text(period, language)))
+    if ruling["report_within"]:
+        lines.append(indented(_reporting_periods_terminal_text(ruling["report_within"], language)))
     # What nobody stated is said beside what it led to.
-    assumed = ", ".join(f"{name}={value}" for name, value in ruling["assumed"].items())
+    assumed = ", ".join(map("=".join, ruling["assumed"].items()))
     if assumed:
         lines.append(indented(labelled_text(translate("Not stated, assumed", language), assumed)))
     return lines
 
 
-_CALENDAR = Message("{event}: reported by {reporter} within {days} days")
-_WORKING = Message("{event}: reported by {reporter} within {days} working days")
-_HOURS = Message("{event}: reported by {reporter} within {hours} hours")
+def _reporting_periods_terminal_text(periods: Sequence[Mapping[str, Any]], language: str) -> str:
+    from commonwatt.clinic.domain.tables import REPORT_WITHIN
 
-
-def _reporting_period_terminal_text(period: Mapping[str, Any], language: str) -> str:
-    gaps = {"event": period["event"], "reporter": period["reporter"]}
-    calendar, working = period["calendar_days"], period["working_days"]
     # Working days are never turned into days of the calendar: which of them are holidays is a
-    # fact of place and year. A part of a day is written in hours, as the laws do.
-    if working is not None:
-        message = Message(_WORKING.text, gaps | {"days": f"{working:g}"})
-    elif calendar < 1:
-        message = Message(_HOURS.text, gaps | {"hours": f"{calendar * 24:g}"})
-    else:
-        message = Message(_CALENDAR.text, gaps | {"days": f"{calendar:g}"})
-    return f"{message.translate(language)} ({period['rule']})"
+    # fact of place and year.
+    return terminal_table(REPORT_WITHIN.columns, periods, language)
 
 
 def _ruling_reason_terminal_text(name: str, rule: Mapping[str, Any], language: str) -> str:
@@ -91,7 +80,8 @@ def _ruling_reason_terminal_text(name: str, rule: Mapping[str, Any], language: s
     # on. The law keeps its own language; its label is in the reader's.
     text = rule["text"] if language == "en" else rule["text_zh_hant"] or rule["text"]
     source, article, checked = (rule[key] for key in ("source", "article", "checked"))
-    quote = f"“{rule['quote']}”" if rule["quote"] else translate("no quotation read", language)
+    words = rule["quote"]
+    quote = f"“{words}”" if words else translate("no quotation read", language)
     return labelled_text(name, f"{text} [{source}, {article}; {checked}; {quote}]")
 
 
@@ -100,7 +90,8 @@ _PRIMARY = Message("{share} of all rules were checked against the text of the la
 
 def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     """Return whose rules there are, on what they rest, and which files are at fault."""
-    from commonwatt.clinic.domain.measures import PRIMARY_TEXT_SHARE
+    from commonwatt.catalogue.measures import measure_label_text
+    from commonwatt.clinic.domain.measures import FAILING_CASES, PRIMARY_TEXT_SHARE
     from commonwatt.clinic.domain.tables import RULE_PLACES
 
     share = answer["primary_share"]
@@ -115,7 +106,7 @@ def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     failing = [name for place in answer["places"] for name in place["failing_cases"]]
     shown = [column for column in RULE_PLACES.columns if column.name != "file"]
     gaps = {"digest": answer["rule_set_sha256"][:16]}
-    unproved = labelled_text(translate("Without a case", language), ", ".join(failing))
+    unproved = labelled_text(measure_label_text(FAILING_CASES, language), ", ".join(failing))
     return "\n".join(
         [
             *_rule_file_fault_lines(answer["faults"], language),

@@ -393,6 +393,21 @@ DOCTOR_RIGHT: Final = Measure(
     Message("Share of these cases in which the doctor was right"),
     SHARE,
 )
+REPORTED_EVENT: Final = _clinic_text_measure(
+    "reported_event", Message("Reported event"), Message("What must be reported, by its gravity")
+)
+CALENDAR_DAYS: Final = _clinic_number_measure(
+    "calendar_days",
+    Message("Calendar days"),
+    Message("Within how many days of the calendar; empty where only working days count"),
+    NUMBER,
+)
+WORKING_DAYS: Final = _clinic_number_measure(
+    "working_days",
+    Message("Working days"),
+    Message("Within how many working days; empty where every day counts"),
+    NUMBER,
+)
 RULE_PLACE_NAME: Final = _clinic_text_measure(
     "rule_place_name", Message("Name of the place"), Message("Whose rules a file holds")
 )

@@ -139,6 +139,17 @@ CONTRADICTIONS: Final = TableSchema(
         _of(m.OTHER_SOURCE),
     ),
 )
+REPORT_WITHIN: Final = TableSchema(
+    "report_within",
+    "How soon each event must be reported, by whom and by which rule.",
+    (
+        _of(m.REPORTED_EVENT, "event"),
+        _of(m.REPORTER),
+        _of(m.CALENDAR_DAYS),
+        _of(m.WORKING_DAYS),
+        _RULE,
+    ),
+)
 RULE_PLACES: Final = TableSchema(
     "rule_places",
     "Whose rules there are, and on how much primary text they rest.",

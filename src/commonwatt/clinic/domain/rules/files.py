@@ -49,7 +49,7 @@ class RuleFileSection:
         line = _line_of_yaml_node(self.root, way)
         named = next((str(key) for key in reversed(way) if isinstance(key, str)), "")
         where = f"{self.path}, line {line}" + (f", {named}" if named else "")
-        return RulesError(where, found=found, wanted=wanted, remedy=_MEND)
+        return RulesError(where, found=written, wanted=wanted, remedy=_MEND)
 
     def check_keys(self, allowed: Iterable[str]) -> None:
         """Refuse a key that is not declared.
@@ -129,14 +129,14 @@ class RuleFileSection:
         entry = self._entry(key, default)
         if entry is default:
             return cast("tuple[str, ...]", entry)
-        found = repr(cast("object", entry))
+        written = repr(cast("object", entry))
         if not isinstance(entry, list):
-            raise self.fault(key, found=found, wanted=Message("a list of texts"))
+            raise self.fault(key, found=written, wanted=Message("a list of texts"))
         listed = cast("list[Any]", entry)
         if not all(isinstance(each, str) for each in listed):
-            raise self.fault(key, found=found, wanted=Message("a list of texts"))
+            raise self.fault(key, found=written, wanted=Message("a list of texts"))
         if len(set(listed)) != len(listed):
-            raise self.fault(key, found=found, wanted=Message("a list that repeats nothing"))
+            raise self.fault(key, found=written, wanted=Message("a list that repeats nothing"))
         return tuple(listed)
 
     def fact_values(self) -> dict[str, str]:
