@@ -227,6 +227,65 @@ def test_a_monitor_names_the_institution_that_drifted_the_day_and_its_bound(tmp_
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--day", "institution") == 69
 
 
+def test_a_table_that_grows_keeps_its_horizon_and_its_centre(tmp_path, capsys):
+    drifting(tmp_path / "t.csv")
+    header, *rows = (tmp_path / "t.csv").read_text().splitlines()
+    seen = []
+    for count in (400, 800, 1600, 2400):
+        (tmp_path / "t.csv").write_text("\n".join([header, *rows[:count]]))
+        assert run("monitor", "run", str(tmp_path / "t.csv"), "--json") == 0
+        answer = json.loads(capsys.readouterr().out)
+        seen.append((answer["horizon_rows"], answer["middle_logit"], answer["bound"]))
+    assert len(set(seen)) == 1
+    assert seen[0][2] == pytest.approx(0.1)
+
+
+def test_scores_of_zero_and_one_are_not_called_quiet(tmp_path, capsys):
+    rows = [f"{(i % 2) * 1.0},{int(i % 4 > 0)},2026-01-{1 + i % 28:02d}" for i in range(3000)]
+    (tmp_path / "z.csv").write_text("\n".join(["score,label,day", *rows]))
+    assert run("monitor", "run", str(tmp_path / "z.csv"), "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["streams"][0]["verdict"] == "no information"
+    assert answer["streams"][0]["rows_without_information"] == 3000
+    assert "saturated" in {each["assumption"] for each in answer["assumptions"]}
+    assert run("monitor", "run", str(tmp_path / "z.csv"), "--lang", "zh-Hant") == 0
+    assert "沒有資訊" in capsys.readouterr().out
+
+
+def test_more_rows_than_the_horizon_are_told_with_the_bound_that_is_left(tmp_path, capsys):
+    drifting(tmp_path / "t.csv", days=20)
+    words = ("--horizon", "400", "--day-effect", "0")
+    assert run("monitor", "run", str(tmp_path / "t.csv"), *words, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["bound"] == pytest.approx(0.1 * (801 + 8) / 408)
+    assert "horizon-passed" in {each["assumption"] for each in answer["assumptions"]}
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--horizon", "801", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bound"] == pytest.approx(0.1)
+
+
+def test_timestamps_of_many_seconds_are_days_and_fit_the_memory(tmp_path, capsys):
+    rows = [
+        f"{0.1 + i % 7 / 10},{int(i % 3 == 0)},"
+        f"2026-01-{1 + i % 28:02d} {i % 24:02d}:{i % 60:02d}:05"
+        for i in range(20_000)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["days"] == 28
+    assert answer["read"]["timestamps_cut_to_days"] == {"day": 20_000}
+
+
+@pytest.mark.parametrize("rows", [[], ["NA,1,2026-01-01"], ["0.5,NA,2026-01-01"], ["0.5,1,NA"]])
+def test_a_table_in_which_nothing_counts_is_told_or_says_too_few(rows, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
+    code = run("monitor", "run", str(tmp_path / "t.csv"), "--json")
+    out = capsys.readouterr()
+    assert code in (0, 69), out.err
+    if code == 0:
+        assert json.loads(out.out)["streams"][0]["verdict"] == "too few"
+
+
 def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
     import polars as pl
 

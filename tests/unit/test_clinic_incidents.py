@@ -16,7 +16,7 @@ from commonwatt.clinic.domain.registry.state import reporting_due_at
 from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.ledger import ActorError
 from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, ROLES, put, with_live
+from tests.clinic_factories import BODIES, DIGEST, HOUR, KEYS, NOW, ROLES, put, with_live
 
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "severity": "serious",
             "jurisdiction": "hk", "code": "missed-finding"}  # fmt: skip
@@ -108,6 +108,24 @@ def test_whoever_may_report_an_incident_may_not_close_its_duty(role):
     with pytest.raises(ActorError), made.transaction() as tx:
         made.write_registry_record(tx, "event", "r1", REPORT, by=KEYS[role], at=NOW)
     put(made, "event", "r1", REPORT)
+
+
+RUN = {"deployment": "deployment/x", "type": "action", "severity": "other", "code": "monitor-run",
+       "plan_sha256": DIGEST, "state_sha256": DIGEST, "through": "2026-01-01"}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["clinician", "safety-officer"])
+def test_what_a_monitor_counted_is_recorded_by_the_monitor_alone_and_whole(role):
+    made = with_live()
+    with pytest.raises(ActorError), made.transaction() as tx:
+        made.write_registry_record(tx, "event", "r", RUN, by=KEYS[role], at=NOW)
+    for name in ("plan_sha256", "state_sha256", "through"):
+        part = {field: value for field, value in RUN.items() if field != name}
+        with pytest.raises(StatusMoveError, match=name), made.transaction() as tx:
+            made.write_registry_record(tx, "event", "r", part, by=KEYS["monitor"], at=NOW)
+    with made.transaction() as tx:
+        made.write_registry_record(tx, "event", "r", RUN, by=KEYS["monitor"], at=NOW)
+    assert made.registry.monitor_runs["deployment/x"].name == "event/r"
 
 
 def test_awareness_lies_in_no_future_beyond_what_clocks_differ_by():

@@ -101,6 +101,15 @@ def test_a_row_given_twice_under_its_key_counts_once_and_two_of_one_key_are_refu
         read(tmp_path / "t.csv", *rows, "1,0.5,0,2026-01-01", columns=columns, header=header)
 
 
+def test_a_column_may_be_called_as_we_call_ours(tmp_path):
+    columns = PatientColumns(score="row", label="label", day="by 0", by=("score",))
+    frame, _ = read(tmp_path / "t.csv", "0.5,1,2026-01-01,f", columns=columns,
+                    header="row,label,by 0,score")  # fmt: skip
+    assert frame.row(0, named=True) == {
+        "row": 1, "score": 0.5, "label": 1, "day": date(2026, 1, 1), "by 0": "f",
+    }  # fmt: skip
+
+
 DAY = date(2026, 1, 1)
 PATIENTS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 8), st.sampled_from([0.1, 0.2, 0.2]),

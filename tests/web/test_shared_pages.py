@@ -10,6 +10,7 @@ import pytest
 import commonwatt.web.auth.accounts as accounts
 import commonwatt.web.public_study as public_study
 from commonwatt.web.auth.access import session_cookie_name
+from commonwatt.web.page_cache import SharedPages
 from commonwatt.web.page_view import PageView
 from commonwatt.web.pages.models import _clinic_registry_tables
 from commonwatt.web.parameters import PageValues, parse_page_values
@@ -18,7 +19,7 @@ from commonwatt.web.render import page_html
 from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ConsoleRole, roles_can_act
 from commonwatt.web.runs import RecentCache
-from commonwatt.web.shared_pages import SharedPages, shared_page_of
+from commonwatt.web.shared_pages import shared_page_of
 from commonwatt.web.tasks.supervisor import start_task
 from tests.web.console import HTML, running
 from tests.web.sample import long_queue, sample_store, sample_what_if

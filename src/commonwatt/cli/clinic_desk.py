@@ -45,7 +45,7 @@ def _add_model_register_command() -> None:
         groups.model,
         "register",
         example="commonwatt clinic model register product chest p.json --key me.pem\n"
-        "commonwatt clinic model register version chest-1 v.json --artefact model.onnx --key me.pem",
+        "commonwatt clinic model register version v1 v.json --artefact m.onnx --key me.pem",
     )
     @ledger_option
     @key_option

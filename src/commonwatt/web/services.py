@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from commonwatt.web.background import BackgroundResults
 from commonwatt.web.cache import TableCache
+from commonwatt.web.page_cache import SharedPages
 from commonwatt.web.runs import ConsoleRuns, RecentCache
 from commonwatt.web.settings import Settings
-from commonwatt.web.shared_pages import SharedPages
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

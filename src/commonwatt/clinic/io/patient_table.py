@@ -28,6 +28,7 @@ NO_WORDS: Final = frozenset({"0", "0.0", "no", "n", "false", "f", "negative", "n
 UNKNOWN: Final = "unknown"
 """The group of a patient whose group is missing."""
 _ROWS_NAMED: Final = 20
+_ROW: Final = "number of the row in the table"  # no column of a hospital is called so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
             dates[target], times = _dates_of_text(path, frame, name)
             cut |= {name: times} if times else {}
     read = frame.select(
-        pl.col("row"),
+        pl.col(_ROW).alias("row"),
         _scores_of_text(path, frame, columns.score).alias("score"),
         _labels_of_text(path, frame, columns.label).alias("label"),
         *(series.alias(target) for target, series in dates.items()),
@@ -152,7 +153,7 @@ def _read_text_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
         .then(None)
         .otherwise(pl.all())
         .name.keep()
-    ).with_row_index("row", offset=1)
+    ).with_row_index(_ROW, offset=1)
 
 
 def _rows_once_by_key(
@@ -165,7 +166,7 @@ def _rows_once_by_key(
     key = pl.col(columns.row_key)
     twice = unique.filter(key.is_duplicated() & key.is_not_null())
     if twice.height:
-        rows = twice.filter(pl.col(columns.row_key) == twice[columns.row_key][0])["row"]
+        rows = twice.filter(pl.col(columns.row_key) == twice[columns.row_key][0])[_ROW]
         gaps = {"first": f"{rows[0]:,}", "second": f"{rows[1]:,}"}
         raise EvidenceError(
             f"{path}, {columns.row_key}",
@@ -212,6 +213,6 @@ def _refuse_first(
     error: type[InputError] = EvidenceError,
 ) -> None:
     if wrong.any():
-        row = int(frame["row"][int(np.argmax(wrong.to_numpy()))])
+        row = int(frame[_ROW][int(np.argmax(wrong.to_numpy()))])
         # By number: its value is a patient's and is not quoted.
         raise error(f"{path}, row {row:,}, {name}", wanted=wanted)

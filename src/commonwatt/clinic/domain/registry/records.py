@@ -189,6 +189,9 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
 # Whoever may see an incident may report it; that the authority was told is said by whoever answers
 # for telling it.
 INCIDENT_CLOSERS: Final = frozenset({_R.SAFETY_OFFICER})
+# What a monitor has counted is said by the monitor: from anybody else it would put other counts in
+# the place of its own.
+MONITOR_RUNNERS: Final = frozenset({_R.MONITOR})
 
 
 def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:

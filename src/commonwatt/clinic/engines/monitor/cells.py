@@ -46,11 +46,19 @@ def daily_cells_of_frame(cells: pl.DataFrame, streams: int) -> tuple[list[date],
     """Return the days on which anything counted, and the cells by their number."""
     days = cells["day"].unique().sort()
     number = cells["day"].replace_strict(days, np.arange(len(days)), return_dtype=pl.Int64)
+    # Of no rows at all polars gives columns of no type in particular.
+    columns = {
+        name: cells[name].to_numpy().astype(np.int64) for name in CELL_SCHEMA if name != "day"
+    }
     return days.to_list(), DailyScoreCells(
-        day=number.to_numpy(), stream=cells["stream"].to_numpy(), label=cells["label"].to_numpy(),
-        score_bin=cells["bin"].to_numpy(), rows=cells["rows"].to_numpy(), days=len(days),
+        day=number.to_numpy().astype(np.int64),
+        stream=columns["stream"],
+        label=columns["label"],
+        score_bin=columns["bin"],
+        rows=columns["rows"],
+        days=len(days),
         streams=streams,
-    )  # fmt: skip
+    )
 
 
 def groups_of_table(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -74,7 +74,7 @@ class DailyScoreCells:
     def in_stream_order(self) -> DailyScoreCells:
         """Return the cells ordered by stream, day, bin and label."""
         order = np.lexsort((self.label, self.score_bin, self.day, self.stream))
-        return self._chosen(order)
+        return self._chosen(np.asarray(order, np.int64))
 
     def first_days(self, days: int) -> DailyScoreCells:
         """Return the cells of the first `days` days."""

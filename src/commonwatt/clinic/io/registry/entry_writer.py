@@ -35,12 +35,14 @@ from commonwatt.clinic.domain.registry.preconditions import (
 from commonwatt.clinic.domain.registry.records import (
     FIELDS,
     INCIDENT_CLOSERS,
+    MONITOR_RUNNERS,
     RECORD_ROLES,
     check_registry_record,
 )
 from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
 from commonwatt.clinic.domain.registry.state import (
     ALARM,
+    MONITOR_RUN,
     MOVE,
     PREFIX,
     Registry,
@@ -171,8 +173,9 @@ class RegistryWriter:
             return self._make_deployment_move(
                 tx, subject, None, request, kind, facts, [draft, *also], by, at
             )
-        roles = INCIDENT_CLOSERS if "closes" in body else RECORD_ROLES[kind]
-        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
+        entries = self.ledger.append(
+            tx, [draft, *also], by=by, at=at, roles=_roles_that_may_record(kind, body)
+        )
         return self._apply_new_entries(entries)
 
     def check_institution(self, institution: str, where: str) -> None:
@@ -408,6 +411,10 @@ class RegistryWriter:
             raise StatusMoveError(
                 f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")
             )
+        if body["code"] == MONITOR_RUN:
+            for name in ("plan_sha256", "state_sha256", "through"):
+                if name not in body:
+                    raise StatusMoveError(f"{record.name}, {name}", wanted=Message("a value"))
         if "closes" not in body:
             return
         incident = self.registry.registered_record(body["closes"], "event")
@@ -438,6 +445,14 @@ class RegistryWriter:
         signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
         if maker.organisation == signer.organisation or signer.role != LedgerRole.EVALUATOR:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
+
+
+def _roles_that_may_record(kind: str, body: Mapping[str, Any]) -> frozenset[LedgerRole]:
+    if kind == "event" and "closes" in body:
+        return INCIDENT_CLOSERS
+    if kind == "event" and body["code"] == MONITOR_RUN:
+        return MONITOR_RUNNERS
+    return RECORD_ROLES[kind]
 
 
 def _registry_of_first_entries(tx: sa.Connection, size: int) -> Registry:
