@@ -115,10 +115,10 @@ def test_a_faulty_file_is_named_with_its_line_and_remedy_and_takes_no_other_with
     assert list(book.faults) == ["zz"]
     with pytest.raises(RulesError) as refused:
         ruled(book, "zz")
-    found = re.search(r"zz\.yaml, line (\d+)", str(refused.value))
-    assert found, refused.value
+    named = re.search(r"zz\.yaml, line (\d+)", str(refused.value))
+    assert named, refused.value
     # A part that stands in the defaults is sought in the rule that takes it.
-    assert abs(int(found[1]) - line) <= 1
+    assert abs(int(named[1]) - line) <= 1
     assert "Mend the line, or take the file out of the folder." in str(refused.value)
     # Its sound twin, and every shipped place, still answer.
     assert ruled(book, "yy").route == "filing"

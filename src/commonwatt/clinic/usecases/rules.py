@@ -208,9 +208,9 @@ def product_class_cells_of_moved_rule(
     book = folders.load()
     # Derived from the rule and from nothing else, so that the same question has the same answer
     # on every day of the year.
-    asked = days or days_of_rule_move(book.rule(rule_id).valid_from, valid_from)
+    compared_days = days or days_of_rule_move(book.rule(rule_id).valid_from, valid_from)
     return MOVED.checked_frame(
-        product_class_cells_changed_by_rule_date(book, rule_id, valid_from, asked)
+        product_class_cells_changed_by_rule_date(book, rule_id, valid_from, compared_days)
     )
 
 

@@ -114,11 +114,11 @@ def _masks_under_classes(
     held: dict[str, Mask] = {}
     for rule in rules:
         mask = masks[rule.rule_id]
-        for scheme, asked in rule.given.items():
+        for scheme, allowed in rule.given.items():
             if scheme in classes:
                 indices = [
                     OUT_OF_SCOPE if klass == OUTSIDE else named[scheme].index(klass)
-                    for klass in asked
+                    for klass in allowed
                 ]
                 mask = mask & np.isin(classes[scheme], indices)
             else:

@@ -51,7 +51,8 @@ class ReportingPeriod:
     def runs_under(self, class_of_scheme: Mapping[str, str]) -> bool:
         """Return whether the period runs for a product of these classes, by scheme."""
         return all(
-            class_of_scheme.get(scheme, OUTSIDE) in asked for scheme, asked in self.given.items()
+            class_of_scheme.get(scheme, OUTSIDE) in allowed
+            for scheme, allowed in self.given.items()
         )
 
 

@@ -129,14 +129,14 @@ class RuleFileSection:
         entry = self._entry(key, default)
         if entry is default:
             return cast("tuple[str, ...]", entry)
-        found = repr(cast("object", entry))
+        written = repr(cast("object", entry))
         if not isinstance(entry, list):
-            raise self.fault(key, found=found, wanted=Message("a list of texts"))
+            raise self.fault(key, found=written, wanted=Message("a list of texts"))
         listed = cast("list[Any]", entry)
         if not all(isinstance(each, str) for each in listed):
-            raise self.fault(key, found=found, wanted=Message("a list of texts"))
+            raise self.fault(key, found=written, wanted=Message("a list of texts"))
         if len(set(listed)) != len(listed):
-            raise self.fault(key, found=found, wanted=Message("a list that repeats nothing"))
+            raise self.fault(key, found=written, wanted=Message("a list that repeats nothing"))
         return tuple(listed)
 
     def fact_values(self) -> dict[str, str]:

@@ -261,13 +261,13 @@ def _check_regulatory_rule(
     if rule.klass and rule.klass not in classes.get(rule.scheme, ()):
         wanted = Message("a name that is declared")
         raise entry.fault("class", found=repr(rule.klass), wanted=wanted)
-    for scheme, asked in rule.given.items():
+    for scheme, allowed in rule.given.items():
         # A scheme is decided before those that stand after it, so that a class never hangs on
         # itself.
         later = bool(rule.klass) and scheme in order[order.index(rule.scheme) :]
-        if scheme not in classes or later or not set(asked) <= {*classes[scheme], OUTSIDE}:
+        if scheme not in classes or later or not set(allowed) <= {*classes[scheme], OUTSIDE}:
             wanted = Message("classes of a scheme that is decided before")
-            raise entry.fault("given", scheme, found=", ".join(asked), wanted=wanted)
+            raise entry.fault("given", scheme, found=", ".join(allowed), wanted=wanted)
     reporter = declared.get("reporter")
     if rule.clock and reporter:
         _check_word(entry, ("clock", "by"), rule.clock.reporter, reporter.values)
@@ -321,8 +321,8 @@ def _check_predicate_leaf(
         if not all(_is_number(value) for value in fact.values):
             raise entry.fault(key, found=repr(leaf.fact), wanted=Message("a fact of numbers"))
     elif not set(leaf.values) <= {*fact.values, *fact.table}:
-        found = f"{leaf.fact}: {', '.join(leaf.values)}"
-        raise entry.fault(key, found=found, wanted=Message("values of the fact"))
+        written = f"{leaf.fact}: {', '.join(leaf.values)}"
+        raise entry.fault(key, found=written, wanted=Message("values of the fact"))
 
 
 def _is_number(text: str) -> bool:
