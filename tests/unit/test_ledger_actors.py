@@ -1,8 +1,10 @@
 """Actors, keys, entries and checkpoints, each law at its edge."""
 
 import base64
+import getpass
 import hashlib
 import stat
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
 from commonwatt.ledger.actors import (
     Actor,
+    actor_of_enrolment,
     check_actor_active,
     check_actor_role,
     enrolment_draft,
@@ -33,7 +36,14 @@ from commonwatt.ledger.entries import (
     parse_ledger_entry,
 )
 from commonwatt.ledger.errors import ActorError, EntryError, LedgerError
-from commonwatt.ledger.keys import actor_id_of, actor_signature_holds, entry_batch_message
+from commonwatt.ledger.keys import (
+    actor_id_of,
+    actor_signature_holds,
+    entry_batch_message,
+    key_password,
+    load_public_key,
+    public_key_pem,
+)
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROOT, CLERK = Key.from_seed(bytes(32)), Key.from_seed(bytes([7]) * 32)
@@ -271,3 +281,45 @@ def test_what_is_not_a_checkpoint_is_refused(note):
     with pytest.raises(LedgerError, match="three lines"):
         parse_checkpoint_note(note)
     assert parse_checkpoint_note("o\n7\ncg==\n\nx").root == b"r"
+
+
+@pytest.mark.parametrize("form", ["pem", "digits", "private", "junk", "short", "none"])
+def test_a_public_key_is_read_in_two_forms_and_nothing_else_is_one(tmp_path, form):
+    path = tmp_path / "key.pub"
+    private = tmp_path / "private.pem"
+    CLERK.save(private)
+    forms = {
+        "pem": public_key_pem(CLERK.public_key), "digits": f"{CLERK.public_key.hex()}\n".encode(),
+        "private": private.read_bytes(), "junk": b"\xff", "short": b"abcd",
+    }  # fmt: skip
+    if form != "none":
+        path.write_bytes(forms[form])
+    if form in ("pem", "digits"):
+        assert load_public_key(path) == CLERK.public_key
+        return
+    with pytest.raises(ActorError, match=r"key.pub.* an Ed25519 public key"):
+        load_public_key(path)
+
+
+@pytest.mark.parametrize("typed", [["a", "a"], ["a", "b"]])
+def test_a_person_in_a_terminal_is_asked_and_for_a_new_key_twice(tmp_path, monkeypatch, typed):
+    for name in ("COMMONWATT_KEY_PASSWORD", "COMMONWATT_KEY_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    path, answers = tmp_path / "key.pem", iter(typed)
+    assert key_password(path) is None  # nobody to ask
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
+    if typed[0] != typed[1]:
+        with pytest.raises(ActorError, match="differ"):
+            key_password(path, twice=True)
+        return
+    CLERK.save(path, key_password(path, twice=True))
+    monkeypatch.setattr(getpass, "getpass", lambda _: "a")
+    assert Key.load(path).public_key == CLERK.public_key
+
+
+def test_an_enrolment_under_a_key_that_is_not_its_own_is_none():
+    sound = enrolment_draft(person("auditor"), CLERK.public_key)
+    assert actor_of_enrolment(4, sound.subject, sound.body).enrolled_in == 4
+    with pytest.raises(ValueError):  # noqa: PT011 - the walk says where
+        actor_of_enrolment(4, f"actor/{actor_id_of(ROOT.public_key)}", sound.body)
