@@ -19,6 +19,7 @@ from commonwatt.cli.clinic_options import (
     DESIGNS,
     GUIDELINES,
     PLACE_METAVAR,
+    command_utc_now,
     ledger_option,
     parse_name_value_fact_options,
     record_key_option,
@@ -147,7 +148,7 @@ def _command_result_of_recorded_ruling(
     if len(places) != 1:
         raise UsageError("--place", found=str(len(places)), wanted=Message("one place"))
     return command_result_of_registry_entry(
-        record_computed_ruling(where, key_file, name, use, places[0], now=datetime.now(UTC))
+        record_computed_ruling(where, key_file, name, use, places[0], now=command_utc_now)
     )
 
 
@@ -280,7 +281,7 @@ def _recorded_evidence_entry(
         raise UsageError("--key", wanted=Message("the key of who puts it on record"))
     return record_computed_evidence(
         where, key_file, name, version, computed,
-        design=design, guideline=guideline, now=datetime.now(UTC),
+        design=design, guideline=guideline, now=command_utc_now,
     )  # fmt: skip
 
 

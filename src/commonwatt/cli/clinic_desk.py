@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import PLACE_METAVAR, guides_option, key_option, ledger_option
+from commonwatt.cli.clinic_options import (
+    PLACE_METAVAR,
+    command_utc_now,
+    guides_option,
+    key_option,
+    ledger_option,
+)
 from commonwatt.cli.clinic_queries import duties_terminal_text
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.frame import CommandResult, command, command_language, option
@@ -34,10 +40,6 @@ def add_registry_click_commands() -> None:
     _add_incident_command()
     _add_incident_close_command()
     _add_version_dossier_command()
-
-
-def _command_utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _add_model_register_command() -> None:
@@ -69,7 +71,7 @@ def _add_model_register_command() -> None:
                 kind,
                 name,
                 body,
-                now=_command_utc_now(),
+                now=command_utc_now,
                 guide_folders=guide_folders,
                 artefact=artefact,
             )
@@ -92,7 +94,7 @@ def _add_deployment_commands() -> None:
 
         return command_result_of_registry_entry(
             app.move_deployment(
-                where, key_file, deployment, "approved", reason, now=_command_utc_now()
+                where, key_file, deployment, "approved", reason, now=command_utc_now
             )
         )
 
@@ -108,7 +110,7 @@ def _add_deployment_commands() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         return command_result_of_registry_entry(
-            app.move_deployment(where, key_file, deployment, "live", reason, now=_command_utc_now())
+            app.move_deployment(where, key_file, deployment, "live", reason, now=command_utc_now)
         )
 
     @command(
@@ -128,7 +130,7 @@ def _add_deployment_commands() -> None:
         # Paused unless it is asked for in words: `deploy` brings a paused model back.
         to = "retired" if retire else "paused"
         return command_result_of_registry_entry(
-            app.move_deployment(where, key_file, deployment, to, reason, now=_command_utc_now())
+            app.move_deployment(where, key_file, deployment, to, reason, now=command_utc_now)
         )
 
 
@@ -179,11 +181,11 @@ def _add_incident_command() -> None:
         # Before it is on record for ever: under a misspelt place no clock would run.
         check_rule_place(place)
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
-        now = _command_utc_now()
+        now = datetime.now(UTC)
         body |= {"jurisdiction": place, "code": code, "aware_at": (aware or now).isoformat()}
         body |= {"reporter": reporter} if reporter else {}
         body |= {field: text for field, text in described.items() if text}
-        entry = app.record_in_registry(where, key_file, "event", name, body, now=now)
+        entry = app.record_in_registry(where, key_file, "event", name, body, now=command_utc_now)
         # Read back from the record, so that the deadlines shown are those that the record gives.
         duties = queries.reporting_duty_rows(where)
         data = {"entry": entry, "duties": duties}
@@ -208,7 +210,7 @@ def _add_incident_close_command() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         return command_result_of_registry_entry(
-            app.close_incident(where, key_file, event, report_number, now=_command_utc_now())
+            app.close_incident(where, key_file, event, report_number, now=command_utc_now)
         )
 
 

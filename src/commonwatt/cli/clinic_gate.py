@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +59,6 @@ def add_advice_gate_click_commands() -> None:
     _add_gate_lottery_audit_command()
 
 
-def _command_utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _add_serve_command() -> None:
     @command(
         groups.gate,
@@ -102,7 +97,7 @@ def _add_serve_command() -> None:
             )
         open_log_with_default_file(secret_file.parent / "log" / "gate.jsonl")
         with app.open_advice_gate(
-            where, key_file, institution_file, secret_file, now=_command_utc_now()
+            where, key_file, institution_file, secret_file, now=command_utc_now()
         ) as opened:
             # Said at each start: what cannot be compared with its approved digest may have been
             # exchanged.
@@ -119,9 +114,9 @@ def _add_serve_command() -> None:
             if mcp is not None:
                 # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
                 # to stderr.
-                app.serve_agent_pathway(opened, mcp, plan, _command_utc_now)
+                app.serve_agent_pathway(opened, mcp, plan, command_utc_now)
             else:
-                server = app.cds_hooks_server(opened, host, port, _command_utc_now)
+                server = app.cds_hooks_server(opened, host, port, command_utc_now)
                 app.serve_cds_hooks(server, host, port, _print_gate_address_on_terminal)
         # Left here, because a result printed at the end would be one line too many for an agent.
         click.get_current_context().exit(0)
@@ -164,7 +159,7 @@ def _add_gate_ask_command() -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         with app.open_advice_gate(
-            where, key_file, institution_file, secret_file, now=_command_utc_now()
+            where, key_file, institution_file, secret_file, now=command_utc_now()
         ) as opened:
             advice = app.request_model_advice(
                 opened,
@@ -172,7 +167,7 @@ def _add_gate_ask_command() -> None:
                 encounter,
                 parse_name_value_fact_options(facts),
                 own,
-                now=_command_utc_now(),
+                now=command_utc_now(),
             )
         return CommandResult(
             data=advice, text=lambda language: _model_advice_terminal_text(advice, language)
@@ -215,7 +210,7 @@ def _add_gate_disclose_command() -> None:
             deployment,
             encounter,
             notice_language,
-            now=_command_utc_now(),
+            now=command_utc_now(),
         )
         return CommandResult(
             data=receipt, text=lambda _: f"{receipt['notice']}\n{receipt['disclosure']}".strip()
@@ -251,9 +246,7 @@ def _add_gate_sign_command() -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         call = AgentCall(deployment, encounter, parse_name_value_fact_options(facts))
-        statement = app.signed_human_step(
-            key_file, plan, step, call, answer, now=_command_utc_now()
-        )
+        statement = app.signed_human_step(key_file, plan, step, call, answer, now=command_utc_now())
         return CommandResult(data=statement, text=lambda _: json.dumps(statement))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -66,3 +67,12 @@ def parse_name_value_fact_options(facts: tuple[str, ...]) -> dict[str, str]:
                 Message("A fact is stated once: {name} is given twice.", {"name": name})
             )
     return stated
+
+
+def command_utc_now() -> datetime:
+    """Return the time of this machine: the clock that a command hands to what it calls.
+
+    What is put on record reads it once the ledger is locked, so that commands that run at once
+    come in the order of their entries.
+    """
+    return datetime.now(UTC)

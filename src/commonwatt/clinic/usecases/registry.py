@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -22,6 +21,7 @@ from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
+from commonwatt.ledger.clock import Instant, instant_after_lock
 from commonwatt.ledger.usecases import ledger_entry_dict, with_ledger
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def register_record_file(
     name: str,
     body_file: Path,
     *,
-    now: datetime,
+    now: Instant,
     guide_folders: Iterable[Path] = (),
     artefact: Path | None = None,
 ) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def register_record_file(
         kind: Of the record.
         name: Of the record.
         body_file: The JSON file.
-        now: The instant.
+        now: The instant, or the clock that is read once the ledger is locked.
         guide_folders: Of guides beside the shipped ones.
         artefact: What runs, of a version, for its digest.
 
@@ -98,7 +98,7 @@ def record_in_registry(
     name: str,
     body: dict[str, Any],
     *,
-    now: datetime,
+    now: Instant,
     guides: GuideLibrary | None = None,
 ) -> dict[str, Any]:
     """Put a record on file; `guides` are those that it may name, the shipped ones by default."""
@@ -107,7 +107,9 @@ def record_in_registry(
     def write_record_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
             return ledger_entry_dict(
-                writer.write_registry_record(tx, kind, name, body, by=key, at=now)
+                writer.write_registry_record(
+                    tx, kind, name, body, by=key, at=instant_after_lock(now)
+                )
             )
 
     return with_ledger(
@@ -116,7 +118,7 @@ def record_in_registry(
 
 
 def record_computed_ruling(
-    ledger_location: str, key_file: Path, name: str, use: str, place: str, *, now: datetime
+    ledger_location: str, key_file: Path, name: str, use: str, place: str, *, now: Instant
 ) -> dict[str, Any]:
     """Compute the ruling on an intended use under the law of today, and put it on record.
 
@@ -129,9 +131,10 @@ def record_computed_ruling(
     def write_ruling_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
             facts = writer.registry.registered_record(use, "intended-use").body["facts"]
-            body = computed_ruling_body(use, facts, place, now.date())
+            at = instant_after_lock(now)
+            body = computed_ruling_body(use, facts, place, at.date())
             return ledger_entry_dict(
-                writer.write_registry_record(tx, "ruling", name, body, by=key, at=now)
+                writer.write_registry_record(tx, "ruling", name, body, by=key, at=at)
             )
 
     return with_registry_writer(ledger_location, write_ruling_entry)
@@ -146,7 +149,7 @@ def record_computed_evidence(
     *,
     design: str,
     guideline: str,
-    now: datetime,
+    now: Instant,
 ) -> dict[str, Any]:
     """Put evidence that was computed from a table on record.
 
@@ -158,7 +161,7 @@ def record_computed_evidence(
         computed: What `model_evidence_of_table` gave, with its estimates as rows.
         design: How the table was gained.
         guideline: The reporting guideline that it follows.
-        now: The time of the entry.
+        now: The time of the entry, or the clock that is read once the ledger is locked.
 
     Raises:
         StatusMoveError: There is no such version, or the record is refused.
@@ -178,14 +181,16 @@ def record_computed_evidence(
                 "guideline": guideline,
             }
             return ledger_entry_dict(
-                writer.write_registry_record(tx, "evidence", name, body, by=key, at=now)
+                writer.write_registry_record(
+                    tx, "evidence", name, body, by=key, at=instant_after_lock(now)
+                )
             )
 
     return with_registry_writer(ledger_location, write_evidence_entry)
 
 
 def close_incident(
-    ledger_location: str, key_file: Path, event: str, report_number: str, *, now: datetime
+    ledger_location: str, key_file: Path, event: str, report_number: str, *, now: Instant
 ) -> dict[str, Any]:
     """Put on record that an incident was reported to the authority, which closes its duty.
 
@@ -205,14 +210,16 @@ def close_incident(
             }  # fmt: skip
             name = f"{event.removeprefix('event/')}-report"
             return ledger_entry_dict(
-                writer.write_registry_record(tx, "event", name, body, by=key, at=now)
+                writer.write_registry_record(
+                    tx, "event", name, body, by=key, at=instant_after_lock(now)
+                )
             )
 
     return with_registry_writer(ledger_location, write_report_entry)
 
 
 def move_deployment(
-    ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
+    ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: Instant
 ) -> dict[str, Any]:
     """Move a deployment."""
     key = Key.load(key_file)
@@ -221,7 +228,12 @@ def move_deployment(
         with writer.transaction() as tx:
             return ledger_entry_dict(
                 writer.move_deployment(
-                    tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason
+                    tx,
+                    deployment,
+                    DeploymentStatus(to),
+                    by=key,
+                    at=instant_after_lock(now),
+                    reason=reason,
                 )
             )
 

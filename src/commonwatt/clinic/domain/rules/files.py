@@ -49,7 +49,7 @@ class RuleFileSection:
         line = _line_of_yaml_node(self.root, way)
         named = next((str(key) for key in reversed(way) if isinstance(key, str)), "")
         where = f"{self.path}, line {line}" + (f", {named}" if named else "")
-        return RulesError(where, found=written, wanted=wanted, remedy=_MEND)
+        return RulesError(where, found=found, wanted=wanted, remedy=_MEND)
 
     def check_keys(self, allowed: Iterable[str]) -> None:
         """Refuse a key that is not declared.
