@@ -10,6 +10,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import (
+    command_utc_now,
     guides_option,
     key_option,
     ledger_option,
