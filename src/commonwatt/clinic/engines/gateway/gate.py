@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from commonwatt.clinic.domain.errors import AdviceRefusedError, RulesError
 from commonwatt.clinic.domain.guides import (
     DepartmentGuide,
+    facts_asked_for,
     judge_encounter_facts,
     product_indications,
 )
@@ -38,6 +39,7 @@ from commonwatt.clinic.engines.gateway.disclosure import (
     DisclosureReceipt,
     encounter_pseudonym,
     record_encounter_disclosure,
+    record_encounter_disclosure_on,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
@@ -130,6 +132,7 @@ class AdviceRequest:
         facts: What the guide asks for.
         own_estimate: The doctor's own, given before the advice.
         asker: `clinician`, who is shown the advice, or `agent`.
+        shown_to: Actor id of the clinician at the screen; empty where it is not known.
     """
 
     deployment: str
@@ -137,6 +140,7 @@ class AdviceRequest:
     facts: Mapping[str, str]
     own_estimate: float | None = None
     asker: str = "clinician"
+    shown_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +202,16 @@ class AdviceGate:
             salt=self._salt, by=by, at=at,
         )  # fmt: skip
 
+    def record_disclosure_on(
+        self, tx: sa.Connection, deployment: str, encounter_id: str, language: str,
+        *, by: Signer, at: datetime,
+    ) -> DisclosureReceipt:  # fmt: skip
+        """Put the same on record in the caller's transaction."""
+        return record_encounter_disclosure_on(
+            tx, self.writer, self.institution, deployment, encounter_id, language,
+            salt=self._salt, by=by, at=at,
+        )  # fmt: skip
+
     def keyed_digest(self, message: bytes) -> str:
         """Return a digest of something that nobody without the institution's secret can try out."""
         return hmac.digest(self._salt, message, "sha256").hex()
@@ -256,6 +270,23 @@ class AdviceGate:
             return self._guide_refusal(record)
         words = _in_all_languages(fault.sentence)
         return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
+
+    def facts_wanted(self, deployment: str) -> frozenset[str]:
+        """Return the facts without which this deployment cannot advise; none if it may not."""
+        if self.deployment_refusal(deployment) is not None:
+            return frozenset()
+        record = self.writer.registry.records[deployment]
+        guide = self.writer.guides.guides[record.body["guide"]]
+        return frozenset(facts_asked_for(guide, self._indications(record, guide)))
+
+    def guide_of(self, deployment: str) -> DepartmentGuide | None:
+        """Return the guide of a deployment of this institution; `None` if it is none."""
+        record = self.writer.registry.records.get(deployment)
+        if record is None or record.kind != "deployment":
+            return None
+        if record.body["institution"] != self.institution:
+            return None
+        return self.writer.guides.guides.get(str(record.body["guide"]))
 
     def _guide_refusal(self, record: RegistryRecord) -> GateVerdict | None:
         """Refuse under a guide that is not there, not the approved one, or without indications."""
@@ -459,6 +490,8 @@ class AdviceGate:
             body["sampled"] = self._asks_clinician_first(prepared)
         if shown and self._wants_clinician_sign_off(question.deployment):
             body["sign_off"] = True
+        if shown and question.shown_to:
+            body["shown_to"] = question.shown_to
         return body
 
     def _wants_clinician_sign_off(self, deployment: str) -> bool:
