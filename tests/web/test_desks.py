@@ -39,7 +39,15 @@ def enrol(desk, role):
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("desks")
     sample_store(root / "runs")
-    with open_folder() as folder, running(root / "runs", rooms=folder / "rooms") as console:
+    (root / "qmh.toml").write_text('institution = "qmh"\n')
+    institution = {
+        "institution": str(root / "qmh.toml"),
+        "institution_secret": str(root / "institution.secret"),
+    }
+    with (
+        open_folder() as folder,
+        running(root / "runs", rooms=folder / "rooms", **institution) as console,
+    ):
         yield console, folder
 
 
@@ -200,6 +208,32 @@ def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
         assert "Chest" in file.text
     with console.visitor(ConsoleRole.RESEARCHER) as researcher:
         assert researcher.post("/models/incidents", json=given).status_code == 403
+        assert "Tell a patient" not in researcher.get("/models", headers=HTML).text
+
+
+def test_a_patient_is_told_on_the_page_under_the_clinicians_key_and_a_pseudonym(place):
+    """After the one above, which puts the deployment on record."""
+    console, _ = place
+    told = {"deployment": "deployment/x", "encounter": "E-4711", "language": "zh-Hant"}
+    with console.visitor(ConsoleRole.CLINICIAN) as clinician:
+        shown = clinician.get("/models", headers=HTML).text
+        assert "Tell a patient" in shown
+        assert "電腦模型" in shown
+        answer = clinician.post("/models/disclosures", json=told)
+        assert answer.status_code == 201
+        assert "電腦模型" in answer.json()["notice"]
+        assert (
+            clinician.post("/models/disclosures", json=told | {"encounter": ""}).status_code >= 400
+        )
+        for wrong in ({"deployment": "deployment/none"}, {"language": "tlh"}):
+            assert clinician.post("/models/disclosures", json=told | wrong).status_code >= 400
+    entry = list(console.desk.ledger.entries(kind="clinic.disclosure"))[-1]
+    assert entry.subject == answer.json()["disclosure"]
+    assert "4711" not in entry.text
+    registry = RegistryWriter(console.desk.ledger).registry
+    assert ("deployment/x", entry.body["encounter"]) in registry.disclosed
+    with console.visitor(ConsoleRole.RESEARCHER) as researcher:
+        assert researcher.post("/models/disclosures", json=told).status_code == 403
 
 
 def test_an_entry_is_proved_and_the_whole_ledger_verified(place):

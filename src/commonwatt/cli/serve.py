@@ -74,6 +74,16 @@ class _RuleText(click.ParamType[str]):
     help="Whom people ask who may not come in, such as a mail address (or COMMONWATT_CONTACT).",
 )  # fmt: skip
 @option(
+    "--institution", default="", envvar="COMMONWATT_INSTITUTION",
+    help="Institution file of the clinic, whose patients are told of models in this console "
+    "(or COMMONWATT_INSTITUTION).",
+)  # fmt: skip
+@option(
+    "--institution-secret", default="institution.secret", show_default=True,
+    envvar="COMMONWATT_INSTITUTION_SECRET",
+    help="File of that institution's secret (or COMMONWATT_INSTITUTION_SECRET).",
+)  # fmt: skip
+@option(
     "--oidc-issuer", default="", envvar="COMMONWATT_OIDC_ISSUER",
     help="Address of an OpenID Connect provider (or COMMONWATT_OIDC_ISSUER).",
 )  # fmt: skip

@@ -103,6 +103,16 @@ class IncidentDutiesData:
     duties: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosureData:
+    """That a patient was told of a model, and the words of the notice."""
+
+    disclosure: str
+    deployment: str
+    language: str
+    notice: str
+
+
 ERRORS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.BAD_REQUEST: "What was sent cannot be read",
     HTTPStatus.UNAUTHORIZED: "Nobody is signed in, or what was shown does not hold",

@@ -50,6 +50,7 @@ class ConsoleAction(StrEnum):
     RELEASE_OUTPUT = "release-output"
     RECALL_OUTPUT = "recall-output"
     REPORT_INCIDENT = "report-incident"
+    TELL_PATIENT = "tell-patient"
     VERIFY_LEDGER = "verify-ledger"
     MANAGE_ACCOUNTS = "manage-accounts"
 
@@ -77,6 +78,7 @@ ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
     ConsoleAction.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
     ConsoleAction.RECALL_OUTPUT: frozenset({_R.CUSTODIAN, _R.CHECKER}),
     ConsoleAction.REPORT_INCIDENT: frozenset({_R.CLINICIAN}),
+    ConsoleAction.TELL_PATIENT: frozenset({_R.CLINICIAN}),
     ConsoleAction.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
     ConsoleAction.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
 }
@@ -112,6 +114,7 @@ ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
     ConsoleAction.RELEASE_OUTPUT: Message("Release an approved output"),
     ConsoleAction.RECALL_OUTPUT: Message("Recall an approved output"),
     ConsoleAction.REPORT_INCIDENT: Message("Report an incident of a model"),
+    ConsoleAction.TELL_PATIENT: Message("Record that a patient was told of a model"),
     ConsoleAction.VERIFY_LEDGER: Message("Verify the ledger"),
     ConsoleAction.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),
 }

@@ -57,6 +57,7 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     Raises:
         UsageError: The console would answer others over plain HTTP, or an option names an
             address, a network, a role or a zone that there cannot be.
+        InputError: The institution file is at fault.
     """
     # Asked of the socket, because with --port 0 only the system knows the port.
     host, port = sock.getsockname()[:2]
@@ -76,6 +77,11 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     AdmissionRules.of(settings)
     # Asked now: a name that nobody knows would otherwise fail in the middle of the first page.
     _ = settings.zone
+    if settings.institution:
+        from commonwatt.clinic.usecases.gateway import load_institution_name_and_guides
+
+        # The same: a clinician would otherwise find out in front of the patient.
+        load_institution_name_and_guides(Path(settings.institution))
     return settings
 
 

@@ -37,6 +37,9 @@ class Settings:
         patience_s: How long a page waits for what is made outside it, before it says so.
         sample: Programme that is run when the store is empty; "" for none.
         contact: Whom people ask who may not come in; "" for whoever keeps the accounts.
+        institution: File of the clinic's institution, whose patients are told of models here; ""
+            for none.
+        institution_secret: File of that institution's secret.
         oidc_issuer: Address of an OpenID Connect provider; "" for none.
         oidc_client: Our name there.
         oidc_secret_file: File with our secret there.
@@ -62,6 +65,9 @@ class Settings:
     patience_s: float = 0.7
     sample: str = "harbour"
     contact: str = ""
+    institution: str = ""
+    # The file and not the secret, for the same reason as with the next one.
+    institution_secret: str = "institution.secret"  # noqa: S105  a name, no secret
     oidc_issuer: str = ""
     oidc_client: str = ""
     # The file and not the secret: settings go to workers by the environment, which every child

@@ -33,12 +33,12 @@ from commonwatt.clinic.engines.gateway.lottery import (
     record_lottery_commitment,
 )
 from commonwatt.clinic.io.guides import GuideLibrary
-from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.clinic.io.registry import Registry, RegistryWriter
 from commonwatt.core.errors import InputError, UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.core.sockets import listening_tcp_socket
-from commonwatt.ledger import Key, Ledger, actor_id_of
+from commonwatt.ledger import Key, Ledger, Signer, actor_id_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -227,12 +227,12 @@ def serve_agent_pathway(gate: OpenedGate, pathway: str, plan: str, clock: Clock)
         InputError: The institution file has no such pathway.
         MissingExtraError: The protocol's library is not installed.
     """
-    import anyio
+    import asyncio
 
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
     runner = PathwayRunner(gate.gate, gate.institution.agent_pathway(pathway), plan)
-    anyio.run(McpServer(runner, clock).serve_standard_streams)
+    asyncio.run(McpServer(runner, clock).serve_standard_streams())
 
 
 def request_model_advice(
@@ -284,25 +284,40 @@ def disclose_to_patient(
         AdviceRefusedError: The deployment is another institution's.
         ActorError: The key may not say so.
     """
-    institution, guides = load_institution_name_and_guides(institution_file)
-    salt = encounter_salt(load_or_make_clinic_institution_secret(secret_file))
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        return asdict(
-            record_encounter_disclosure(
-                RegistryWriter(ledger, guides),
-                institution,
-                deployment,
-                encounter,
-                language,
-                salt=salt,
-                by=key,
-                at=now,
-            )
+        return disclose_on_ledger(
+            ledger, institution_file, secret_file, deployment, encounter, language, by=key, at=now
         )
     finally:
         ledger.engine.dispose()
+
+
+def disclose_on_ledger(
+    ledger: Ledger, institution_file: Path, secret_file: Path, deployment: str, encounter: str,
+    language: str, *, by: Signer, at: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """Do the same over an open ledger, under a key that is in hand."""
+    institution, guides = load_institution_name_and_guides(institution_file)
+    salt = encounter_salt(load_or_make_clinic_institution_secret(secret_file))
+    receipt = record_encounter_disclosure(
+        RegistryWriter(ledger, guides), institution, deployment, encounter, language,
+        salt=salt, by=by, at=at,
+    )  # fmt: skip
+    return asdict(receipt)
+
+
+def notices_of_live_deployments(
+    registry: Registry, institution_file: Path, now: datetime
+) -> list[dict[str, Any]]:
+    """Return what is live at an institution, with what a patient is told of it by language."""
+    institution, guides = load_institution_name_and_guides(institution_file)
+    rows: list[dict[str, Any]] = []
+    for live in registry.live_deployments(institution, now):
+        guide = guides.guides.get(str(registry.records[live.deployment].body["guide"]))
+        rows.append({"deployment": live.deployment, "notice": dict(guide.notice) if guide else {}})
+    return rows
 
 
 def signed_human_step(

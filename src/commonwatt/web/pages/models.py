@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.clinic.domain import tables
@@ -88,8 +89,19 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
             "versions": registry.by_kind["version"],
             "deployments": [row["deployment"] for row in standing],
             "may_report": context.can(ConsoleAction.REPORT_INCIDENT),
+            "disclosable": _disclosable_deployments(context, registry),
         },
     )
+
+
+def _disclosable_deployments(context: RequestContext, registry: Any) -> list[dict[str, Any]]:
+    """Return what is live at this console's institution, for whoever may tell a patient of it."""
+    institution = context.services.settings.institution
+    if not institution or not context.can(ConsoleAction.TELL_PATIENT):
+        return []
+    from commonwatt.clinic.usecases.gateway import notices_of_live_deployments
+
+    return notices_of_live_deployments(registry, Path(institution), context.now)
 
 
 def _models_page_registry_facts(

@@ -1,8 +1,9 @@
-"""Report an incident of a model, and take its dossier along."""
+"""Report an incident of a model, record that a patient was told, take the dossier along."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
@@ -13,7 +14,7 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.openapi import IncidentDutiesData, form_body, redirect_responses
+from commonwatt.web.openapi import DisclosureData, IncidentDutiesData, form_body, redirect_responses
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
 
 # A code and no sentence: free text about an incident soon holds a name or a date of birth, and the
@@ -52,6 +53,26 @@ def add_routes(app: FastAPI) -> None:
         openapi_extra=fields,
         **known,
     )(report_model_incident)
+    _add_disclosure_route(app, known)
+
+
+def _add_disclosure_route(app: FastAPI, known: dict[str, Any]) -> None:
+    fields = form_body(
+        "deployment",
+        "encounter",
+        "language",
+        deployment="Name of the deployment",
+        encounter="The hospital's name of the encounter; it never reaches the record",
+        language="en, zh-Hant, zh-Hans or other",
+    )
+    app.post(
+        "/models/disclosures",
+        status_code=201,
+        response_model=DisclosureData,
+        responses=redirect_responses("To the page of models"),
+        openapi_extra=fields,
+        **known,
+    )(record_model_disclosure)
 
 
 def model_dossier(context: SignedInContext, version: VersionName) -> Response:
@@ -90,3 +111,30 @@ def report_model_incident(
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/models", 303)
     return JSONResponse({"duties": owed}, 201)
+
+
+def record_model_disclosure(
+    request: Request, context: SignedInContext, fields: PostedFields
+) -> Response:
+    """Put on record that a patient was told of a model, under the key of who is signed in."""
+    check_roles_can_act(context.visitor.roles, ConsoleAction.TELL_PATIENT)
+    from commonwatt.clinic.usecases.gateway import disclose_on_ledger
+
+    settings = context.services.settings
+    if not settings.institution:
+        raise ParameterError(
+            "--institution", wanted=Message("a console that was started for an institution")
+        )
+    receipt = disclose_on_ledger(
+        context.services.ledger,
+        Path(settings.institution),
+        Path(settings.institution_secret),
+        fields.get("deployment", ""),
+        fields.get("encounter", ""),
+        fields.get("language", ""),
+        by=visitor_signing_key(context, (ConsoleRole.CLINICIAN,)),
+        at=context.now,
+    )
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/models", 303)
+    return JSONResponse(receipt, 201)

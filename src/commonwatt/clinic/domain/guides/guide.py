@@ -171,8 +171,11 @@ class _OneKeyLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)  # pyright: ignore[reportUnknownMemberType]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # pyright: ignore[reportUnknownMemberType]
-        if len({repr(key) for key in keys}) < len(keys):
+        keys: list[str] = [
+            repr(self.construct_object(key, deep=True))  # pyright: ignore[reportUnknownMemberType]
+            for key, _ in node.value
+        ]
+        if len(set(keys)) < len(keys):
             raise yaml.YAMLError
         return super().construct_mapping(node, deep=deep)
 

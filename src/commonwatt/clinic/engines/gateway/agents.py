@@ -170,10 +170,13 @@ def parse_step_decision(supplied: Any) -> StepDecision | None:
     if not all(isinstance(members[name], str) and len(members[name]) <= 500 for name in texts):
         return None
     try:
-        keys = {name: bytes.fromhex(members[name]) for name in ("public_key", "signature")}
+        public_key, signature = (
+            bytes.fromhex(members[name]) for name in ("public_key", "signature")
+        )
     except ValueError:
         return None
-    return StepDecision(**(members | keys))
+    signed: dict[str, Any] = members | {"public_key": public_key, "signature": signature}
+    return StepDecision(**signed)
 
 
 class PathwayRunner:

@@ -186,8 +186,9 @@ class AdviceGate:
         self.writer, self.institution, self.models = writer, institution, models
         self.by, self._salt, self.sample = by, salt, sample
         self._indications_read: dict[tuple[int, str], Predicate] = {}
-        # Reads the rules now, so that the first patient does not wait for it.
+        # Reads rules and guides now, so that the first patient does not wait for them.
         regulatory_product_routes_by_place()
+        _ = writer.guides.guides
 
     def encounter_pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""

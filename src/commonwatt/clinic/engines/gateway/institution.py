@@ -354,7 +354,7 @@ def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: 
 def _parse_agent_pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
     names = ("deployments", "needs_human", "roles")
     minutes = entry.get(_STATEMENT_MINUTES, STATEMENT_MINUTES)
-    if set(entry) - {_STATEMENT_MINUTES} != _PATHWAY or not all(
+    if frozenset(entry) - {_STATEMENT_MINUTES} != _PATHWAY or not all(
         _is_pathway_name_list(entry[field]) for field in names
     ):
         raise InputError(where, wanted=_allowed_clinic_institution_fields_message(_PATHWAY))

@@ -10,13 +10,14 @@ Source: Model Context Protocol, specifications 2024-11-05 to 2026-07-28, as the 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-import anyio
-import mcp_types as types
+import mcp.types as types
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
@@ -26,8 +27,8 @@ from commonwatt.clinic.domain.guides import DepartmentGuide, GuideFactKind
 from commonwatt.clinic.engines.gateway.agents import PathwayRunner, parse_step_decision
 from commonwatt.clinic.engines.gateway.gate import GateVerdict
 
-SERVER_NAME = "commonwatt-clinic"
-NOT_LISTED = "agent.tool-not-listed"
+SERVER_NAME: Final = "commonwatt-clinic"
+NOT_LISTED: Final = "agent.tool-not-listed"
 
 
 class McpServer:
@@ -35,8 +36,10 @@ class McpServer:
 
     def __init__(self, runner: PathwayRunner, clock: Callable[[], datetime]) -> None:
         self._runner, self._clock, self._step = runner, clock, runner.steps
-        # One call at a time: the steps of a plan have an order, and the runner counts them.
-        self._one_call = anyio.Lock()
+        # One thread: the steps of a plan have an order, and a ping is answered while a model
+        # takes its time. A call that was begun goes to its end even if the agent takes it back,
+        # because it is on record.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agent")
 
     def mcp_protocol_server(self) -> Server[Any]:
         """Return the library's server with the pathway's tools."""
@@ -75,12 +78,9 @@ class McpServer:
     async def _call_tool(
         self, _context: Any, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        async with self._one_call:
-            # In a thread, so that a ping is answered while a model takes its time; and to its end
-            # even if the agent goes away, because a call that was begun is on record.
-            verdict = await anyio.to_thread.run_sync(
-                self._tool_call_verdict, params.name, dict(params.arguments or {})
-            )
+        verdict = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._tool_call_verdict, params.name, dict(params.arguments or {})
+        )
         if verdict.rule == NOT_LISTED:
             # By the standard an unknown tool is an error of the protocol and no result.
             raise MCPError(

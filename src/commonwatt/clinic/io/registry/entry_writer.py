@@ -68,9 +68,19 @@ class RegistryWriter:
     """
 
     def __init__(self, ledger: Ledger, guides: GuideLibrary | None = None) -> None:
-        self.ledger, self.guides = ledger, guides or shipped_guide_library()
+        self.ledger, self._guides = ledger, guides
         self.registry = Registry()
         self.refresh_registry()
+
+    @property
+    def guides(self) -> GuideLibrary:
+        """The guides in force; the shipped ones are read when they are first asked for."""
+        # Late: a page of the console that writes nothing must not wait for them.
+        return self._guides or shipped_guide_library()
+
+    @guides.setter
+    def guides(self, library: GuideLibrary) -> None:
+        self._guides = library
 
     def refresh_registry(self) -> Registry:
         """Apply what was written since, by whomever."""
