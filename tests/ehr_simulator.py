@@ -53,7 +53,10 @@ def study(patient, release="R4B", modality="CT", site="51185008"):
     # R4 has Codings where R5 has a CodeableConcept and a CodeableReference.
     series = {"uid": "1.2.3", "modality": coding, "bodySite": body_site}
     if release == "R5":
-        series |= {"modality": {"coding": [coding]}, "bodySite": {"concept": {"coding": [body_site]}}}
+        series |= {
+            "modality": {"coding": [coding]},
+            "bodySite": {"concept": {"coding": [body_site]}},
+        }
     return checked({
         "resourceType": "ImagingStudy", "id": f"{patient}-study", "status": "available",
         "subject": {"reference": f"Patient/{patient}"}, "started": "2026-11-01T07:00:00Z",
@@ -66,7 +69,9 @@ def chart(patient, release="R4B", born="1970-05-04", modality="CT", without=()):
     resources = {
         "patient": checked({"resourceType": "Patient", "id": patient, "birthDate": born}, release),
         "study": study(patient, release, modality),
-        "quality": grading(patient, "quality", release, valueCodeableConcept=concept(IMAGING, "good")),
+        "quality": grading(
+            patient, "quality", release, valueCodeableConcept=concept(IMAGING, "good")
+        ),
         "series": grading(patient, "series-complete", release, valueBoolean=True),
         "metal": grading(patient, "metal-in-view", release, valueBoolean=False),
     }  # fmt: skip
@@ -201,7 +206,7 @@ class Ehr:
         return context | ({"encounterId": encounter} if encounter else {})
 
     def filled(self, template, context):
-        """Return a template with the tokens of the standard replaced; `None` if one has no value."""
+        """Return a template with its tokens replaced; `None` if one has no value."""
         kind, _, name = context["userId"].partition("/")
         known = {f"context.{field}": value for field, value in context.items()}
         known[f"user{kind}Id"] = name
@@ -259,7 +264,7 @@ def report(card, outcome="overridden", **more):
 
 def accepted(card, label=""):
     """Return the report that a suggestion was accepted: that of a label, or the first."""
-    picked = [s for s in card["suggestions"] if label in s["label"]][0]
+    picked = next(s for s in card["suggestions"] if label in s["label"])
     return report(card, "accepted", acceptedSuggestions=[{"id": picked["uuid"]}])
 
 

@@ -59,14 +59,18 @@ class Served:
             [*command, *given], cwd=self.folder, stderr=subprocess.PIPE, text=True
         )
         lines = []
-        while not (found := re.search(r"(https?://[^/]+/cds-services)", lines[-1] if lines else "")):
+        while not (
+            found := re.search(r"(https?://[^/]+/cds-services)", lines[-1] if lines else "")
+        ):
             lines.append(self.process.stderr.readline())
             assert lines[-1], "".join(lines)
         self.address = found[1]
         # The whole second after the start: a token from before it is refused.
         time.sleep(1 - time.time() % 1)
         self.ehr = sim.Ehr(self.address, self.stub, self.key, ISSUER)
-        self.cloud = sim.Ehr(self.address, self.stub, self.cloud_key, FETCHED, f"{self.stub.host}/jwks")
+        self.cloud = sim.Ehr(
+            self.address, self.stub, self.cloud_key, FETCHED, f"{self.stub.host}/jwks"
+        )
 
     def stop(self):
         self.ehr.close()
@@ -202,7 +206,9 @@ def test_both_releases_of_fhir_are_read(served, release):
         ("fhirServer", "ftp://ehr.example", "fhirServer"),
     ],
 )  # fmt: skip
-def test_a_call_that_is_not_of_the_form_is_refused_with_its_place(served, told, member, value, where):
+def test_a_call_that_is_not_of_the_form_is_refused_with_its_place(
+    served, told, member, value, where
+):
     assert served.ehr.view(told).status_code == 200
     body = served.ehr.call(told)
     if value is None:
@@ -247,9 +253,7 @@ def test_a_null_prefetch_says_that_there_are_no_data(served, told):
 
 
 @pytest.mark.parametrize("missing", ["patient", "study", "grading", "surgery"])
-def test_a_missing_prefetch_key_that_cannot_be_read_is_a_failed_precondition(
-    served, told, missing
-):
+def test_a_missing_prefetch_key_that_cannot_be_read_is_a_failed_precondition(served, told, missing):
     [service] = served.ehr.discover().json()["services"]
     answers = served.ehr.prefetch(service["prefetch"], served.ehr.context(told))
     whole = served.ehr.hook(served.ehr.call(told, prefetch=answers))
@@ -414,6 +418,7 @@ def test_extensions_are_objects_and_named_by_their_owner(served, told):
 
 def test_a_plain_client_needs_no_extension(served, patient):
     """From an untold patient to a signed decision by members of the standard alone."""
+
     def plain(answer):
         assert answer.status_code == 200
         return json.loads(json.dumps(answer.json()), object_hook=lambda each: {
@@ -519,7 +524,10 @@ def test_feedback_of_a_user_whom_nobody_knows_is_not_signed_by_anybody(served, t
 
 
 def test_a_clinicians_own_token_still_signs(served, card):
-    body = {"feedback": [sim.report(card)], "extension": {"org.commonwatt": {"clinician": "dr-lee"}}}
+    body = {
+        "feedback": [sim.report(card)],
+        "extension": {"org.commonwatt": {"clinician": "dr-lee"}},
+    }
     path = f"{SERVICE}/feedback"
     assert served.ehr.send("POST", path, body, token=TOKEN).status_code == 200
     assert served.ehr.send("POST", path, body, token="another").status_code == 401

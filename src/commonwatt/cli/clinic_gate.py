@@ -82,8 +82,11 @@ def _add_serve_command() -> None:
             help="Port to listen on; 0 takes a free one.")  # fmt: skip
     @option("--tls-cert", type=_there, help="Certificate chain in PEM; serves HTTPS.")
     @option("--tls-key", type=_there, help="Key of the certificate in PEM.")
-    @option("--plain-http", is_flag=True,
-            help="Let other machines call without TLS, where a proxy before it has TLS.")
+    @option(
+        "--plain-http",
+        is_flag=True,
+        help="Let other machines call without TLS, where a proxy before it has TLS.",
+    )
     @option("--mcp", metavar="PATHWAY", help="Serve agents on stdin and stdout instead.")
     @option("--plan", default="", help="Name of the agent's plan, with --mcp.")
     def serve(

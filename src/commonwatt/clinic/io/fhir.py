@@ -221,7 +221,8 @@ _R4B_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "Device": (
         _FhirElementRule("identifier.value", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule(
-            "status", 0, _clinic_fhir_code_check("active", "inactive", "entered-in-error", "unknown")
+            "status", 0,
+            _clinic_fhir_code_check("active", "inactive", "entered-in-error", "unknown"),
         ),
         _FhirElementRule("manufacturer", 0, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),

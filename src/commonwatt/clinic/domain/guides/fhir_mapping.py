@@ -1,4 +1,4 @@
-"""Where a record system has the facts of a guide: prefetch templates, and a path from each to facts.
+"""Where a record system has the facts of a guide: prefetch templates, and paths to facts.
 
 It is part of the guide, so that the committee that approves the guide approves it, too: a code
 that stands for another word is another guide.
@@ -146,7 +146,9 @@ def parse_guide_fhir_mapping(
 
 def _check_prefetch_template(key: str, template: Any, where: str) -> None:
     if not _KEY.fullmatch(key):
-        raise RulesError(where, found=repr(key), wanted=Message("a name of letters, digits, - and _"))
+        raise RulesError(
+            where, found=repr(key), wanted=Message("a name of letters, digits, - and _")
+        )
     parts = _TEMPLATE.fullmatch(template) if isinstance(template, str) else None
     parameters = (parts["search"] or "a=b").split("&") if parts else []
     sound = bool(parts) and all(_PARAMETER.fullmatch(each) for each in parameters)
@@ -227,7 +229,7 @@ def _codings(codes: Any, where: str) -> frozenset[str]:
     listed = cast("list[Any]", codes) if isinstance(codes, list) else []
     sound = [code for code in listed if isinstance(code, str) and _CODING.fullmatch(code)]
     if not listed or len(sound) < len(listed):
-        raise RulesError(where, found=repr(codes), wanted=Message("a list of system|code"))
+        raise RulesError(where, wanted=Message("a list of system|code"))
     return frozenset(sound)
 
 

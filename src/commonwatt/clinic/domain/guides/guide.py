@@ -116,7 +116,7 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
         file: Any = yaml.load(text, Loader=_OneKeyLoader)  # noqa: S506  a safe loader all the same
     except (yaml.YAMLError, ValueError, RecursionError):
         raise RulesError(where, wanted=Message("a file in YAML, every key once")) from None
-    has_fhir = isinstance(file, dict) and _FHIR in file
+    has_fhir = isinstance(file, dict) and _FHIR in cast("dict[Any, Any]", file)
     fields = _guide_fields(file, _FIELDS | {_FHIR} if has_fhir else _FIELDS, where)
     declared = _guide_fields(fields["facts"], None, f"{where}, facts")
     if not declared:

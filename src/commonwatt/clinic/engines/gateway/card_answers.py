@@ -127,9 +127,7 @@ class CardAnswers:
         if card.rule == ESTIMATE_FIRST:
             answer = _Estimate(float(picked[0]), at + _ESTIMATE_HOLDS)
             return {(card.deployment, card.encounter): answer}
-        self.gate.record_disclosure_on(
-            tx, card.deployment, card.encounter, picked[0], by=by, at=at
-        )
+        self.gate.record_disclosure_on(tx, card.deployment, card.encounter, picked[0], by=by, at=at)
         return {}
 
     def _record_decision(
@@ -158,9 +156,7 @@ class CardAnswers:
         if report.reason is not None:
             body["reason"] = self._guides_reason(deployment, report.reason)
         name = f"{deployment.removeprefix('deployment/')}-{registry.entries_applied}"
-        self.gate.writer.write_registry_record(
-            tx, "decision", name, body, by=by, at=self.clock()
-        )
+        self.gate.writer.write_registry_record(tx, "decision", name, body, by=by, at=self.clock())
 
     def _guides_reason(self, deployment: str, reason: tuple[str, str]) -> str:
         guide, (system, code) = self.gate.guide_of(deployment), reason

@@ -35,7 +35,7 @@ import hmac
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -95,7 +95,7 @@ class ClinicInstitution:
     clinicians: Mapping[str, Clinician]
     pathways: Mapping[str, Pathway]
     guides: GuideLibrary
-    cds_hooks: CdsHooksSettings = CdsHooksSettings()
+    cds_hooks: CdsHooksSettings = field(default_factory=CdsHooksSettings)
 
     def clinician_of_user(self, user: str) -> Signer | None:
         """Return the key of a clinician by the name that a record system gives them."""
@@ -192,9 +192,7 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
             for name, entry in _clinic_institution_file_tables(file, "pathways", path).items()
         },
         guides=_load_institution_guides(file, path),
-        cds_hooks=parse_cds_hooks_settings(
-            file.get("cds_hooks", {}), folder, f"{path}, cds_hooks"
-        ),
+        cds_hooks=parse_cds_hooks_settings(file.get("cds_hooks", {}), folder, f"{path}, cds_hooks"),
     )
 
 
@@ -344,9 +342,7 @@ def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: 
         raise InputError(f"{where}.users", wanted=Message("a list such as Practitioner/123"))
     match {name: value for name, value in entry.items() if name != "users"}:
         case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
-            return Clinician(
-                key=Key.load(folder / key), token_sha256=token, users=frozenset(users)
-            )
+            return Clinician(key=Key.load(folder / key), token_sha256=token, users=frozenset(users))
         case _:
             raise InputError(where, wanted=Message("key and token_sha256, and nothing else"))
 

@@ -161,7 +161,7 @@ def _advice_card(verdict: GateVerdict, guide: DepartmentGuide, language: str) ->
         "summary": card_summary(words),
         # Never "warning" or "critical": a score is not an alarm.
         "indicator": "info",
-        "detail": _advice_detail(verdict, guide, words),
+        "detail": _advice_detail(verdict, guide, words, language),
         "source": _card_source(guide, language),
         "suggestions": [
             {"label": _AGREE.translate(language), "uuid": suggestion_uuid(card_uuid, "agree")}
@@ -188,16 +188,19 @@ def _question_card(
     }
 
 
-def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str) -> str:
-    rows: Sequence[tuple[str, str]] = (
-        ("Score", f"{verdict.score:.4f}"),
-        ("Threshold", f"{verdict.threshold:.4f}"),
-        ("Guide", guide.guide_id),
-        ("Deployment", verdict.deployment.removeprefix("deployment/")),
-        ("Advice on record", verdict.advice),
-        ("Signed decision wanted", "yes" if verdict.sign_off else "no"),
+def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str, language: str) -> str:
+    wanted = Message("yes") if verdict.sign_off else Message("no")
+    rows: Sequence[tuple[Message, str]] = (
+        (Message("Score"), f"{verdict.score:.4f}"),
+        (Message("Threshold"), f"{verdict.threshold:.4f}"),
+        (Message("Guide"), guide.guide_id),
+        (Message("Deployment"), verdict.deployment.removeprefix("deployment/")),
+        (Message("Advice on record"), verdict.advice),
+        (Message("Signed decision wanted"), wanted.translate(language)),
     )
-    table = "\n".join(f"| {label} | {github_markdown(text)} |" for label, text in rows)
+    table = "\n".join(
+        f"| {label.translate(language)} | {github_markdown(text)} |" for label, text in rows
+    )
     participation = github_markdown(guide.participation)
     return f"{github_markdown(words)}\n\n{participation}\n\n| | |\n| --- | --- |\n{table}"
 
@@ -228,11 +231,10 @@ def card_summary(words: str) -> str:
 
 
 def github_markdown(text: str) -> str:
-    """Return a text as GitHub Flavored Markdown that shows just it.
+    r"""Return a text as GitHub Flavored Markdown that shows just it.
 
     >>> github_markdown("a*b <script> | c")
-    'a\\\\*b &lt;script&gt; \\\\| c'
+    'a\\*b &lt;script&gt; \\| c'
     """
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.guides import FhirFactRule, FhirFactSource, GuideFact, GuideFactKind
 from commonwatt.clinic.domain.guides.fhir_mapping import GuideFhirMapping, fhir_template_type
+from commonwatt.clinic.io.fhir import FhirRelease
 from commonwatt.core.extras import import_optional_module
 
 MOST_RESOURCES: Final = 500  # of one prefetch key; more is no question about one patient
@@ -67,17 +68,17 @@ def load_fhir_models(mappings: Iterable[GuideFhirMapping]) -> None:
     # Now, so that the first patient does not wait a second for it.
     for mapping in mappings:
         for template in mapping.prefetch.values():
-            for release in _RELEASES:
+            for release in FhirRelease:
                 _fhir_model(release, fhir_template_type(template))
 
 
-_RELEASES: Final = ("fhir.resources.R4B", "fhir.resources")
-"""R4B and R5, as the library calls them."""
-
-
-def _fhir_model(release: str, resource_type: str) -> Any:
+def _fhir_model(release: FhirRelease, resource_type: str) -> Any:
+    if release is FhirRelease.R4B:
+        models = import_optional_module("fhir.resources.R4B")
+    else:
+        models = import_optional_module("fhir.resources")
     try:
-        return import_optional_module(release).get_fhir_model_class(resource_type)
+        return models.get_fhir_model_class(resource_type)
     except (LookupError, ValueError, ImportError):
         return None  # no type of this release
 
@@ -149,7 +150,7 @@ def next_page_url(bundle: Mapping[str, Any]) -> str | None:
 
 def _check_fhir_resource(resource: Mapping[str, Any], patient_id: str) -> None:
     kind = str(resource["resourceType"])
-    for release in _RELEASES:
+    for release in FhirRelease:
         model = _fhir_model(release, kind)
         try:
             if model is not None:
@@ -206,10 +207,10 @@ def _fact_text(source: FhirFactSource, fact: GuideFact, answer: FhirAnswer, at: 
             return _presence_text(source, answer, at)
 
 
-def _age_text(
-    source: FhirFactSource, resources: Sequence[Mapping[str, Any]], at: datetime
-) -> str:
-    births = {str(birth) for each in resources for birth in fhir_elements_at(each, source.path)}
+def _age_text(source: FhirFactSource, resources: Sequence[Mapping[str, Any]], at: datetime) -> str:
+    births: set[str] = {
+        str(birth) for each in resources for birth in fhir_elements_at(each, source.path)
+    }
     span = _date_span(births.pop()) if len(births) == 1 else None
     if span is None:
         return ""

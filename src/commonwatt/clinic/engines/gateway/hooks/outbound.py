@@ -12,7 +12,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -96,27 +96,38 @@ async def _read_pages(
     client: httpx.AsyncClient, server: FhirServer, path: str, headers: Mapping[str, str]
 ) -> Any:
     answer = await _read_json(client, f"{server.base}/{path}", headers)
+    entries, page = _entries(answer), answer
     # With a count the further pages are what was not asked for.
     for _ in range(MOST_PAGES - 1):
-        following = next_page_url(answer) if isinstance(answer, dict) else None  # pyright: ignore[reportUnknownArgumentType]
-        if answer is FAILED or not following or "_count=" in path:
-            break
+        following = next_page_url(_fields(page))
         # The token goes to the server that it is for, and to no other that a page names.
-        if not following.startswith(f"{server.base}/") and not following.startswith(
-            f"{server.base}?"
-        ):
+        if not following or "_count=" in path or not _is_below(following, server.base):
             break
         page = await _read_json(client, following, headers)
-        if not isinstance(page, dict):
+        if page is FAILED:
             return FAILED
-        answer = {**page, "entry": [*answer.get("entry", []), *page.get("entry", [])]}
-    return answer
+        entries += _entries(page)
+    # The last page's links: one more of them says that the answer is not whole.
+    return answer if page is answer else {**_fields(page), "entry": entries}
+
+
+def _is_below(address: str, base: str) -> bool:
+    return address.startswith((f"{base}/", f"{base}?"))
+
+
+def _fields(document: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def _entries(document: Any) -> list[Any]:
+    entries = _fields(document).get("entry")
+    return list(cast("list[Any]", entries)) if isinstance(entries, list) else []
 
 
 async def _read_json(client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> Any:
     try:
         async with client.stream("GET", url, headers=dict(headers)) as answer:
-            if answer.status_code != httpx.codes.OK:
+            if answer.status_code != 200:
                 return FAILED
             body = bytearray()
             async for part in answer.aiter_bytes():
@@ -135,9 +146,7 @@ async def _may_connect(address: str, *, loopback: bool) -> bool:
         return True
     loop = asyncio.get_running_loop()
     try:
-        listed = await loop.getaddrinfo(
-            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
-        )
+        listed = await loop.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except OSError:
         return False
     # A public name may be pointed at this machine by whoever runs it.

@@ -18,6 +18,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
 from commonwatt.clinic.engines.gateway.hooks.outbound import FAILED, fetch_key_set
 from commonwatt.clinic.engines.gateway.hooks.settings import (
     CdsClient,
@@ -111,10 +115,6 @@ class CallerTrust:
     async def _verified_claims(
         self, token: str, header: Mapping[str, Any], client: CdsClient
     ) -> Mapping[str, Any]:
-        from joserfc import jwt
-        from joserfc.errors import JoseError
-        from joserfc.jwk import KeySet
-
         document = await self._key_set(client, str(header["kid"]), from_address="jku" in header)
         keys = [key for key in document["keys"] if key.get("kid") == header["kid"]]
         if not keys:
