@@ -116,7 +116,7 @@ class FhirStub:
             handler.end_headers()
         elif scheme != "Bearer" or token not in self.tokens:
             self.send(handler, 401, {"resourceType": "OperationOutcome",
-                                     "issue": [{"severity": "error", "code": "login"}]})  # fmt: skip
+                                     "issue": [{"severity": "error"}]})  # fmt: skip
         else:
             found = self.query(handler.path.removeprefix("/fhir/"))
             self.send(handler, 200 if found else 404, found or {})

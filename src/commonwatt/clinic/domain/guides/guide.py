@@ -172,7 +172,7 @@ class _OneKeyLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys: list[str] = [
-            repr(self.construct_object(key, deep=True))  # pyright: ignore[reportUnknownMemberType]
+            repr(self.construct_object(key, deep=True))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
             for key, _ in node.value
         ]
         if len(set(keys)) < len(keys):

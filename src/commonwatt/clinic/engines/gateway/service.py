@@ -20,13 +20,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 
-from commonwatt.clinic.domain.guides import DepartmentGuide
 from commonwatt.clinic.domain.guides.judge import MISSING_FACT
 from commonwatt.clinic.engines.gateway.card_answers import (
     CardAnswerError,
     CardAnswers,
     ClinicianDirectory,
 )
+from commonwatt.clinic.engines.gateway.disclosure import DisclosureReceipt
 from commonwatt.clinic.engines.gateway.gate import (
     AdviceGate,
     AdviceRequest,
@@ -224,7 +224,11 @@ class CdsHooksService:
         return self.gate.prepare_advice(question)
 
     def _record_advice_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
-        settled = self.gate.record_prepared_advice(group, at=self.clock())
+        with self.gate.writer.transaction() as tx:
+            # Read after the lock: another gateway may have written while this one waited, and an
+            # entry older than the last is refused.
+            at = self.clock()
+            settled = [self.gate.record_prepared_advice_on(tx, each, at=at) for each in group]
         # Counts of a group and nothing of one encounter: a line a patient would be a record of its
         # own, outside the ledger.
         failed = sum(isinstance(outcome, CommonwattError) for outcome in settled)
@@ -300,13 +304,19 @@ class CdsHooksService:
         language = str(extension.get("language", ""))
         try:
             receipt = await self._group.run_between_advice_groups(
-                lambda: self.gate.record_disclosure(
-                    f"deployment/{name}", encounter, language, by=by, at=self.clock()
-                )
+                lambda: self._record_disclosure(f"deployment/{name}", encounter, language, by)
             )
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({"extension": {EXTENSION: asdict(receipt)}}, status_code=201)
+
+    def _record_disclosure(
+        self, deployment: str, encounter: str, language: str, by: Signer
+    ) -> DisclosureReceipt:
+        with self.gate.writer.transaction() as tx:
+            return self.gate.record_disclosure_on(
+                tx, deployment, encounter, language, by=by, at=self.clock()
+            )
 
     async def _check_caller(self, request: Request) -> CdsClient | None:
         header = request.headers.get("authorization", "")
@@ -444,4 +454,4 @@ def _allow(method: str) -> Callable[[], Response]:
     return options
 
 
-__all__ = ["EXTENSION", "CdsHooksService", "DepartmentGuide"]
+__all__ = ["EXTENSION", "CdsHooksService"]

@@ -287,10 +287,14 @@ def _observed_text(source: FhirFactSource, fact: GuideFact, part: Mapping[str, A
             return ""
         return f"{quantity['value']!r} {unit}".strip()
     if isinstance(part.get("valueBoolean"), bool):
-        return ("no", "yes")[part["valueBoolean"]] if fact.kind is GuideFactKind.FLAG else ""
+        return _flag_text(part["valueBoolean"]) if fact.kind is GuideFactKind.FLAG else ""
     codings = _codings_of(part.get("valueCodeableConcept"))
-    words = {source.words[coding] for coding in codings if coding in source.words}
+    words: set[str] = {source.words[coding] for coding in codings if coding in source.words}
     return words.pop() if len(words) == 1 else ""
+
+
+def _flag_text(flag: bool) -> str:
+    return "yes" if flag else "no"
 
 
 def _is_plain_number(number: Any) -> bool:
