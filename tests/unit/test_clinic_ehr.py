@@ -632,3 +632,44 @@ def test_a_page_of_an_allowed_origin_may_call_and_no_other(served):
 def test_options_are_answered_without_an_origin(served):
     answer = served.ehr.http.options(served.address + "/x")
     assert (answer.status_code, answer.headers["allow"]) == (204, "POST, OPTIONS")
+
+
+# Another hospital, where the doctor is always asked first
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory):
+    with sim.fhir_stub() as stub:
+        gate = Served(tmp_path_factory.mktemp("asking"), stub, share=1.0)
+        stub.resources += sim.chart("pat-1")
+        yield gate
+        gate.stop()
+
+
+def test_the_doctor_who_is_asked_first_answers_by_a_suggestion(asking):
+    [question] = asking.ehr.view("pat-1").json()["cards"]
+    asking.ehr.feedback(sim.accepted(question, "English"))
+    [estimate] = asking.ehr.view("pat-1").json()["cards"]
+    assert "own estimate" in estimate["summary"]
+    assert "score" not in json.dumps(estimate)
+    assert asking.ehr.feedback(sim.accepted(estimate, "30–40")).status_code == 200
+    [advice] = asking.ehr.view("pat-1").json()["cards"]
+    assert "score" in advice["summary"]
+    assert asking.entries()[-1].body["own_estimate"] == 0.35
+
+
+def test_after_a_restart_cards_are_known_and_used_tokens_are_not_taken_again(asking):
+    stub = asking.stub
+    stub.resources += sim.chart("pat-2")
+    for label in ("English", "30–40"):
+        [question] = asking.ehr.view("pat-2").json()["cards"]
+        asking.ehr.feedback(sim.accepted(question, label))
+    [shown] = asking.ehr.view("pat-2").json()["cards"]
+    body, token = asking.ehr.call("pat-2", access=True), asking.ehr.token(SERVICE)
+    assert asking.ehr.hook(body, token=token).status_code == 200
+    asking.stop()
+    asking.start()
+    assert asking.ehr.hook(body, token=token).status_code == 401
+    assert asking.ehr.hook(body).status_code == 200
+    assert asking.ehr.feedback(sim.accepted(shown)).status_code == 200
+    assert asking.entries()[-1].body["outcome"] == "accepted"

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, cast
 
+from commonwatt.catalogue.errors import UnitError
+from commonwatt.catalogue.units import parse_quantity
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.guides.facts import GuideFact, GuideFactKind
 from commonwatt.core.messages import Message
@@ -178,7 +180,7 @@ def _parse_fact_source(
         else frozenset(),
         words=_words_of_codes(entry.get("words", {}), fact, f"{where}, words"),
         other=_known_word(entry.get("other", ""), fact, f"{where}, other"),
-        units=_units_of_codes(entry.get("units", {}), f"{where}, units"),
+        units=_units_of_codes(entry.get("units", {}), fact, f"{where}, units"),
         within_days=_days(entry.get("within_days"), f"{where}, within_days"),
         otherwise=_known_word(entry.get("otherwise", ""), fact, f"{where}, otherwise"),
     )  # fmt: skip
@@ -249,11 +251,23 @@ def _known_word(word: Any, fact: GuideFact, where: str) -> str:
     return str(word)
 
 
-def _units_of_codes(units: Any, where: str) -> dict[str, str]:
+def _units_of_codes(units: Any, fact: GuideFact, where: str) -> dict[str, str]:
     table = _mapping_table(units, where)
-    if not all(isinstance(unit, str) for unit in table.values()):
-        raise RulesError(where, wanted=Message("the name of a unit"))
+    for code, unit in table.items():
+        if not isinstance(unit, str) or not _converts(unit, fact.unit):
+            wanted = Message("the name of a unit that becomes {unit}", {"unit": fact.unit or '""'})
+            raise RulesError(f"{where}, {code}", found=repr(unit), wanted=wanted)
     return dict(table)
+
+
+def _converts(unit: str, into: str) -> bool:
+    # A unit that cannot be read would make the fact missing for every patient, in silence.
+    try:
+        return unit == into or (
+            bool(unit and into) and bool(parse_quantity(f"300 {unit}", to=into))
+        )
+    except UnitError:
+        return False
 
 
 def _days(days: Any, where: str) -> int | None:
