@@ -33,6 +33,7 @@ from commonwatt.clinic.domain.guides.judge import (
     MISSING_FACT,
     OUTSIDE,
 )
+from commonwatt.clinic.domain.registry.records import RECORD_ROLES
 from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.rules.predicate import Predicate
 from commonwatt.clinic.engines.gateway.disclosure import (
@@ -365,7 +366,28 @@ class AdviceGate:
         answered by its error and leaves the others alone.
         """
         with self.writer.transaction() as tx:
+            return self.record_prepared_group_on(tx, prepared, at=at)
+
+    def record_prepared_group_on(
+        self, tx: sa.Connection, prepared: Sequence[PreparedAdvice], *, at: datetime
+    ) -> list[SettledAdvice]:
+        """Put the answers on record in the caller's transaction, under one signature."""
+        outcomes: list[SettledAdvice] = []
+        drafts: list[EntryDraft] = []
+        for each in prepared:
+            try:
+                verdict, draft = self._settled_draft(tx, each, at, len(drafts))
+            except CommonwattError as error:
+                outcomes.append(error)
+                continue
+            outcomes.append(verdict)
+            drafts.append(draft)
+        try:
+            self._append_gate_drafts(tx, drafts, at)
+        except CommonwattError:
+            # Nothing of the group is written yet; one by one, only whoever is at fault is refused.
             return [self.record_prepared_advice_on(tx, each, at=at) for each in prepared]
+        return outcomes
 
     def record_prepared_advice_on(
         self,
@@ -379,6 +401,19 @@ class AdviceGate:
 
         `note` says what else stands under the same signature, once the answer is known.
         """
+        try:
+            verdict, draft = self._settled_draft(tx, prepared, at, 0)
+            self._append_gate_drafts(tx, [draft, *note(verdict)], at)
+        # Returned, not raised: others in the same transaction are patients, too, and their answers
+        # stand.
+        except CommonwattError as error:
+            return error
+        return verdict
+
+    def _settled_draft(
+        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+    ) -> tuple[GateVerdict, EntryDraft]:
+        """Return the verdict on a question, and its entry; `ahead` entries go before it."""
         verdict, facts = self._judge_prepared_advice(prepared)
         if verdict.allows_advice and prepared.score is None and not prepared.failed:
             # Let through only by what was written meanwhile.
@@ -387,15 +422,18 @@ class AdviceGate:
             verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
-        try:
-            if verdict.allows_advice:
-                return self._record_advice(tx, prepared, at, note)
-            self._record_advice_refusal(tx, verdict, prepared.encounter, at, note)
-        # Returned, not raised: others in the same transaction are patients, too, and their answers
-        # stand.
-        except CommonwattError as error:
-            return error
-        return verdict
+        if verdict.allows_advice:
+            return self._advice_draft(tx, prepared, at, ahead)
+        return verdict, self._advice_refusal_draft(verdict, prepared.encounter)
+
+    def _append_gate_drafts(
+        self, tx: sa.Connection, drafts: Sequence[EntryDraft], at: datetime
+    ) -> None:
+        # Whoever may not advise may still put on record that nobody was advised.
+        refusals = all(draft.kind == REFUSAL for draft in drafts)
+        roles = None if refusals else RECORD_ROLES["advice"]
+        if drafts:
+            self.writer.append_drafts(tx, drafts, by=self.by, at=at, roles=roles)
 
     def _judge_prepared_advice(
         self, prepared: PreparedAdvice
@@ -441,9 +479,9 @@ class AdviceGate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _record_advice(
-        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, note: EntriesOf
-    ) -> GateVerdict:
+    def _advice_draft(
+        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+    ) -> tuple[GateVerdict, EntryDraft]:
         deployment, score = prepared.question.deployment, prepared.score
         assert score is not None, "a verdict that lets advice through comes with a score"
         record = self.writer.registry.records[deployment]
@@ -454,7 +492,7 @@ class AdviceGate:
         finding = score >= threshold
         # Named by its place in the ledger: one encounter may be advised on more than once, and the
         # transaction holds the head.
-        name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
+        name = f"{prepared.encounter}-{self.writer.registry.entries_applied + ahead}"
         body = self._advice_body(prepared, shown) | {"threshold": threshold, "finding": finding}
         figures = shown_score_and_threshold(score, threshold)
         wording = guide.finding if finding else guide.no_finding
@@ -469,10 +507,8 @@ class AdviceGate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
-        self.writer.write_registry_record(
-            tx, "advice", name, body, by=self.by, at=at, also=note(verdict)
-        )
-        return verdict
+        draft = self.writer.registry_record_draft(tx, "advice", name, body, by=self.by, at=at)
+        return verdict, draft
 
     def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
         question = prepared.question
@@ -503,9 +539,7 @@ class AdviceGate:
         classes = registry.approved_product_classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
-    def _record_advice_refusal(
-        self, tx: sa.Connection, verdict: GateVerdict, encounter: str, at: datetime, note: EntriesOf
-    ) -> None:
+    def _advice_refusal_draft(self, verdict: GateVerdict, encounter: str) -> EntryDraft:
         # A refusal is on record like an advice: who was not helped, and by which rule, is half of
         # what a regulator asks.
         body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
@@ -513,11 +547,7 @@ class AdviceGate:
         # still be recorded.
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
         subject = qualified_identifier(IdentifierKind.INSTITUTION, self.institution)
-        draft = EntryDraft(kind=REFUSAL, subject=subject, body=body)
-        drafts = [draft, *note(verdict)]
-        self.writer.registry.apply_ledger_entries(
-            self.writer.ledger.append(tx, drafts, by=self.by, at=at)
-        )
+        return EntryDraft(kind=REFUSAL, subject=subject, body=body)
 
 
 def shown_score_and_threshold(score: float, threshold: float) -> dict[str, str]:

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, NoReturn, cast
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from commonwatt.clinic.domain.guides.judge import MISSING_FACT
 from commonwatt.clinic.engines.gateway.card_answers import (
@@ -106,33 +109,26 @@ class CdsHooksService:
         guides = gate.writer.guides.guides.values()
         load_fhir_models(guide.fhir for guide in guides if guide.fhir)
 
-    def cds_hooks_app(self) -> FastAPI:
+    def cds_hooks_app(self) -> Starlette:
         """Return the web application."""
-        application = FastAPI(title="Commonwatt CDS Hooks", docs_url=None, redoc_url=None,
-                              openapi_url=None)  # fmt: skip
-        application.add_middleware(
+        one = f"{SERVICES}/{{name}}"
+        posts = {one: self.advise, f"{one}/feedback": self.feedback,
+                 f"{one}/disclosure": self.disclose}  # fmt: skip
+        routes = [Route(SERVICES, self.discover, methods=["GET"])]
+        routes += [
+            Route(path, _named(handler), methods=["POST"]) for path, handler in posts.items()
+        ]
+        routes += [Route(SERVICES, _allow("GET"), methods=["OPTIONS"])]
+        routes += [Route(path, _allow("POST"), methods=["OPTIONS"]) for path in posts]
+        # No origin by default, and never all of them.
+        cors = Middleware(
             CORSMiddleware,
-            # No origin by default, and never all of them.
             allow_origins=list(self.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"],
             max_age=600,
         )
-        application.add_exception_handler(CdsRequestError, _bad_request_response)
-        application.add_exception_handler(CardAnswerError, _card_answer_response)
-        application.add_exception_handler(UntrustedCallError, _untrusted_response)
-        application.add_exception_handler(UnknownServiceError, _unknown_service_response)
-        one = f"{SERVICES}/{{name}}"
-        application.add_api_route(SERVICES, self.discover, methods=["GET"])
-        application.add_api_route(one, self.advise, methods=["POST"])
-        application.add_api_route(f"{one}/feedback", self.feedback, methods=["POST"])
-        application.add_api_route(
-            f"{one}/disclosure", self.disclose, methods=["POST"], status_code=201
-        )
-        application.add_api_route(SERVICES, _allow("GET"), methods=["OPTIONS"])
-        for path in (one, f"{one}/feedback", f"{one}/disclosure"):
-            application.add_api_route(path, _allow("POST"), methods=["OPTIONS"])
-        return application
+        return Starlette(routes=routes, middleware=[cors], exception_handlers=_ERROR_RESPONSES)
 
     async def discover(self, request: Request) -> JSONResponse:
         """List what is live here and may still advise."""
@@ -228,7 +224,7 @@ class CdsHooksService:
             # Read after the lock: another gateway may have written while this one waited, and an
             # entry older than the last is refused.
             at = self.clock()
-            settled = [self.gate.record_prepared_advice_on(tx, each, at=at) for each in group]
+            settled = self.gate.record_prepared_group_on(tx, group, at=at)
         # Counts of a group and nothing of one encounter: a line a patient would be a record of its
         # own, outside the ledger.
         failed = sum(isinstance(outcome, CommonwattError) for outcome in settled)
@@ -447,11 +443,30 @@ def _unknown_service_response(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse(answer, status_code=404)
 
 
-def _allow(method: str) -> Callable[[], Response]:
-    def options() -> Response:
+def _named(
+    handler: Callable[[str, Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler of a service as one of its path."""
+
+    async def endpoint(request: Request) -> Response:
+        return await handler(str(request.path_params["name"]), request)
+
+    return endpoint
+
+
+def _allow(method: str) -> Callable[[Request], Awaitable[Response]]:
+    async def options(_: Request) -> Response:
         return Response(status_code=204, headers={"allow": f"{method}, OPTIONS"})
 
     return options
+
+
+_ERROR_RESPONSES: Final = {
+    CdsRequestError: _bad_request_response,
+    CardAnswerError: _card_answer_response,
+    UntrustedCallError: _untrusted_response,
+    UnknownServiceError: _unknown_service_response,
+}
 
 
 __all__ = ["EXTENSION", "CdsHooksService"]

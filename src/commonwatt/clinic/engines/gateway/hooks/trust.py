@@ -37,6 +37,7 @@ LONGEST_TOKEN_S: Final = 3600
 LONGEST_TOKEN: Final = 16_384
 _KEYS_HOLD_S: Final = 600.0
 _KEYS_REST_S: Final = 30.0
+_MOST_KEYS: Final = 64
 
 
 class UntrustedCallError(Exception):
@@ -64,6 +65,7 @@ class CallerTrust:
         # that a restart lets no used one in again.
         self._started_s = math.floor(clock().timestamp())
         self._fetching = asyncio.Lock()
+        self._key_sets: dict[str, KeySet] = {}
 
     @property
     def wants_token(self) -> bool:
@@ -120,10 +122,19 @@ class CallerTrust:
         if not keys:
             raise UntrustedCallError("kid")
         try:
-            key_set = KeySet.import_key_set({"keys": keys})
+            key_set = self._imported_key_set(keys)
             return jwt.decode(token, key_set, algorithms=list(client.algorithms)).claims
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise UntrustedCallError(type(error).__name__) from None
+
+    def _imported_key_set(self, keys: list[dict[str, Any]]) -> KeySet:
+        # Read once: it takes as long as to check a signature.
+        name = json.dumps(keys, sort_keys=True)
+        if name not in self._key_sets:
+            self._key_sets[name] = KeySet.import_key_set({"keys": keys})  # pyright: ignore[reportArgumentType]
+        while len(self._key_sets) > _MOST_KEYS:
+            self._key_sets.pop(next(iter(self._key_sets)))
+        return self._key_sets[name]
 
     async def _key_set(self, client: CdsClient, kid: str, *, from_address: bool) -> Any:
         if not from_address:
