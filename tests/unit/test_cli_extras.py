@@ -115,7 +115,7 @@ def _missing_from(module, wing):
     ("module", "wing", "extra"),
     [
         ("fastapi", "web.app", "web"),
-        ("starlette", "clinic.engines.gateway.service", "clinic"),
+        ("uvicorn", "clinic.engines.gateway.service", "clinic"),
         ("uvicorn.config", "clinic.usecases.gateway", "clinic"),
         ("sklearn", "sandbox.engines", "sandbox"),
         ("ray", "fleet.usecases.sweep", "ray"),
