@@ -23,36 +23,16 @@ from commonwatt.clinic.io.guides import shipped_guide_library
 from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify_ledger
-from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, move, put, with_deployment
+from tests.clinic_factories import GOOD, KEYS, NOW, move, put, under_guide, with_deployment
 from tests.proofs import PROOFS
 
 GUIDES = shipped_guide_library().guides
-# What the product of each guide is for, as narrow as a product's own claim is.
-PRODUCTS = {
-    "imaging": "modality in ct, xray", "pathology": "stain in he, ihc",
-    "cardiovascular": "rhythm != other", "oncology": "ecog <= 2",
-    "general-practice": "age_years >= 18",
-}  # fmt: skip
 
 
 def clinic_with_every_guide():
     made = with_deployment()
     for name in GUIDES:
-        version = {"version": f"version/{name}"}
-        put(made, "version", name, BODIES["version"])
-        put(made, "evidence", name, BODIES["evidence"] | version)
-        use = {"guide": name, "indications": [PRODUCTS[name]]}
-        put(made, "intended-use", name, BODIES["intended-use"] | use)
-        ruling = {"intended_use": f"intended-use/{name}"}
-        put(made, "ruling", name, BODIES["ruling"] | ruling)
-        put(
-            made,
-            "determination",
-            name,
-            BODIES["determination"] | version | {"ruling": f"ruling/{name}"},
-        )
-        deployed = version | {"guide": name, "determination": f"determination/{name}"}
-        put(made, "deployment", name, BODIES["deployment"] | deployed)
+        under_guide(made, name)
         move(made, DeploymentStatus.APPROVED, "committee-chair", name=name)
         move(made, DeploymentStatus.LIVE, "clinical-lead", name=name)
     return made

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
-from tests.clinic_factories import BODIES, NAMES, NOW, move
-from tests.clinic_institution import FACTS, KEYS, LINEAR, hospital, put_in_old_words
+from tests.clinic_factories import BODIES, NAMES, NOW
+from tests.clinic_histories import LEGAL, write
+from tests.clinic_institution import FACTS, KEYS, LINEAR, hospital
 from tests.unit.test_clinic_hooks import Client
 
 GIVEN = ("--institution", "qmh.toml", "--key", "gateway.pem")
@@ -62,9 +64,14 @@ def enrol_everybody():
 
 SIGNERS = {
     "product": "manufacturer", "version": "manufacturer", "intended-use": "manufacturer",
-    "ruling": "regulatory-officer", "evidence": "evaluator", "determination": "committee-chair",
-    "deployment": "clinical-lead",
+    "determination": "committee-chair", "deployment": "clinical-lead",
 }  # fmt: skip
+
+
+def register(kind, changes):
+    Path("body.json").write_text(json.dumps(BODIES[kind] | changes))
+    words = (kind, NAMES[kind], "body.json", "--key", f"{SIGNERS[kind]}.pem")
+    assert run("model", "register", *words) == 0
 
 
 def test_from_the_first_key_to_an_answer_that_is_allowed_by_commands_alone(
@@ -74,12 +81,16 @@ def test_from_the_first_key_to_an_answer_that_is_allowed_by_commands_alone(
     enrol_everybody()
     (tmp_path / "model.json").write_text(LINEAR)
     digest = hashlib.sha256(LINEAR.encode()).hexdigest()
-    for kind, body in BODIES.items():
-        whole = body | ({"artefact_sha256": digest} if kind == "version" else {})
-        whole |= {"threshold": 0.45} if kind == "deployment" else {}
-        (tmp_path / "body.json").write_text(json.dumps(whole))
-        signer = f"{SIGNERS[kind]}.pem"
-        assert run("model", "register", kind, NAMES[kind], "body.json", "--key", signer) == 0
+    for kind in ("product", "version", "intended-use"):
+        register(kind, {"artefact_sha256": digest} if kind == "version" else {})
+    signed = ("--key", "regulatory-officer.pem")
+    use = ("--use", "intended-use/u", "--place", "hk")
+    assert run("model", "classify", "--record", "r", *use, *signed) == 0
+    table = ("shipped:clinic/examples/scores.csv", "--by", "institution", "--threshold", "0.45")
+    how = ("--version", "version/v1", "--design", "external", "--guideline", "TRIPOD+AI")
+    assert run("model", "evidence", *table, "--record", "e", *how, "--key", "evaluator.pem") == 0
+    register("determination", {})
+    register("deployment", {"threshold": 0.45})
     assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
     assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
     file = 'institution = "qmh"\n[models."deployment/x"]\nlinear = "model.json"\n'
@@ -141,11 +152,12 @@ def test_an_unknown_guide_is_refused_when_it_is_registered(folder, capsys, kind)
 
 def test_an_older_deployment_under_an_unknown_guide_leaves_the_others_their_gate(tmp_path, capsys):
     writer = hospital(tmp_path)
-    put_in_old_words(writer, "old", BODIES["deployment"] | {"guide": "no-such-guide"})
-    move(writer, "approved", "committee-chair", name="old")
-    move(writer, "live", "clinical-lead", name="old")
+    # As a program wrote it that did not look at the names of guides.
+    for kind, name, body in LEGAL:
+        changes = {"guide": "no-such-guide"} if kind in ("intended-use", "deployment") else {}
+        write(writer, (kind, name, body if kind == "move" else body | changes), "old-")
     gate = AdviceGate(
-        writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in ("x", "old")},
+        writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in ("x", "old-x")},
         by=KEYS["gateway"], salt=b"s",
     )  # fmt: skip
     service = CdsHooksService(gate, lambda: NOW, lambda name, token: None)
@@ -153,7 +165,7 @@ def test_an_older_deployment_under_an_unknown_guide_leaves_the_others_their_gate
     assert answer.status_code == 200
     assert [each["id"] for each in answer.json()["services"]] == ["x"]
     [unavailable] = answer.json()["extension"][EXTENSION]["unavailable"]
-    assert (unavailable["id"], unavailable["rule"]) == ("old", "gate.guide-unavailable")
+    assert (unavailable["id"], unavailable["rule"]) == ("old-x", "gate.guide-unavailable")
 
 
 def test_an_agent_that_pings_is_answered(folder):

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -27,6 +28,13 @@ from tests.unit.test_clinic_hooks import Client
 
 IMAGING = yaml.safe_load((FOLDER / "imaging.yaml").read_text(encoding="utf-8"))
 TEXT = (FOLDER / "imaging.yaml").read_text(encoding="utf-8")
+
+
+def nested(depth):
+    sentence: Any = "modality = ct"
+    for _ in range(depth):
+        sentence = {"not": sentence}
+    return sentence
 
 
 def spelled(**changes):
@@ -64,6 +72,7 @@ FAULTS = {
     "no type": fact(type=None),
     "a range without end": fact(to=float("inf")),
     "a range turned round": fact(to=-1),
+    "a bound of four hundred digits": fact(to=10**400),
     "a bound that is true": fact(to=True),
     "an unknown unit": fact(unit="bananas"),
     "a unit that is a number": fact(unit=1),
@@ -238,7 +247,7 @@ def test_a_deployment_under_a_bad_guide_is_unavailable_by_discovery_and_others_a
     assert [each["id"] for each in listed["services"]] == ["x"]
     extension = listed["extension"][EXTENSION]
     assert [each["rule"] for each in extension["unavailable"]] == ["gate.guide-unavailable"]
-    assert [each["guide"] for each in extension["guides"]] == ["stroke"]
+    assert extension["guides"] == [{"guide": "stroke", "rule": "gate.guide-unavailable"}]
     assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
     refused = gate.request_advice("deployment/y", "e", GOOD, at=NOW)
     assert (refused.rule, refused.detail) == ("gate.guide-unavailable", "stroke")
@@ -272,6 +281,7 @@ def test_another_content_of_the_approved_guide_is_another_guide(folder, tmp_path
         (["age_years = 18"], False),
         ([{"all": []}], False),
         ([7], False),
+        ([nested(900)], False),
         (None, False),
     ],
 )
@@ -289,7 +299,7 @@ def test_the_indications_of_a_product_are_read_when_they_are_registered(indicati
 
 
 def test_an_older_intended_use_without_indications_answers_nobody():
-    from tests.clinic_histories import LEGAL, gate_of, tell, write
+    from tests.clinic_histories import LEGAL, START, gate_of, tell, write
 
     def rule(history):
         from tests.clinic_factories import desk
@@ -309,6 +319,12 @@ def test_an_older_intended_use_without_indications_answers_nobody():
     ]
     assert rule(LEGAL) == ALLOWED
     assert rule(old) == "gate.no-indications"
+    for threshold in (None, "0.3", 1.5, -0.1, True):
+        odd = [
+            (kind, name, body | ({"threshold": threshold} if "threshold" in body else {}))
+            for kind, name, body in [step for step in LEGAL if step[0] != "move"]
+        ]
+        assert rule([*odd, *START]) in ("gate.no-threshold", "gate.threshold-not-examined")
 
 
 def test_the_institution_file_names_the_folders_and_bad_files_are_said_at_start(

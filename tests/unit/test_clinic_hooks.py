@@ -1,6 +1,7 @@
 """The CDS Hooks service over its own protocol."""
 
 import asyncio
+import json
 import uuid
 
 import httpx
@@ -147,3 +148,94 @@ def test_an_estimate_out_of_bounds_is_refused_and_nothing_is_kept(made):
     size = desk.ledger.head().size
     assert ask(client, ownEstimate=7).status_code == 422
     assert desk.ledger.head().size == size
+
+
+def disclose(client, token="t", encounter="enc-9", name="x", language="zh-Hant"):
+    extension = {"clinician": "dr-lee", "language": language}
+    body = {"context": {"encounterId": encounter}, "extension": {EXTENSION: extension}}
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return client.post(f"/cds-services/{name}/disclosure", json=body, headers=headers)
+
+
+def test_a_patient_is_told_through_the_service_under_the_clinicians_key(made):
+    desk, client = made
+    assert told(ask(client, encounter="enc-9"))["rule"] == "gate.not-disclosed"
+    answer = disclose(client)
+    assert answer.status_code == 201
+    assert "電腦模型" in told(answer)["notice"]
+    record = desk.registry.records[told(answer)["disclosure"]]
+    assert record.body["language"] == "zh-Hant"
+    assert "enc-9" not in str(dict(record.body))
+    assert told(ask(client, encounter="enc-9"))["rule"] == "gate.allowed"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ({"token": "wrong"}, 403),
+        ({"token": ""}, 403),
+        ({"encounter": ""}, 400),
+        ({"encounter": " "}, 400),
+        ({"encounter": "e" * 201}, 400),
+        ({"name": "none"}, 422),
+        ({"language": "tlh"}, 422),
+        ({"language": ""}, 422),
+    ],
+)
+def test_what_is_no_disclosure_is_refused_and_nothing_is_kept(made, wrong, status):
+    desk, client = made
+    size = desk.ledger.head().size
+    assert disclose(client, **wrong).status_code == status
+    assert desk.ledger.head().size == size
+
+
+def test_facts_of_json_are_read_as_a_guide_spells_them(made):
+    client = made[1]
+    facts = GOOD | {"age_years": 50, "series_complete": True, "metal_in_view": False}
+    assert told(ask(client, facts=facts))["rule"] == "gate.allowed"
+    for odd in (None, [50], {"years": 50}, True):
+        answer = told(ask(client, facts=GOOD | {"age_years": odd}))
+        assert (answer["rule"], answer["detail"]) == ("gate.invalid-fact", "age_years")
+
+
+@pytest.mark.parametrize(
+    ("place", "rule"),
+    [
+        ("quality", "gate.invalid-fact"),
+        ("surname", "gate.invalid-fact"),
+    ],
+)
+def test_half_a_letter_in_a_request_is_answered_by_a_rule(made, place, rule):
+    # JSON can spell one half of a UTF-16 pair, which is no text in any other place.
+    half = "\\ud800"
+    facts = GOOD | ({place: "HALF"} if place == "quality" else {})
+    facts |= {"HALF": "x"} if place == "surname" else {}
+    body = plain() | {"extension": {EXTENSION: {"facts": facts}}}
+    content = json.dumps(body).replace("HALF", half).encode()
+    answer = made[1].post("/cds-services/x", content=content)
+    assert (answer.status_code, told(answer)["rule"]) == (200, rule)
+
+
+@pytest.mark.parametrize("place", ["encounterId", "patientId", "hookInstance", "more"])
+def test_half_a_letter_where_the_standard_has_an_id_is_refused(made, place):
+    body = plain()
+    sound = made[1].post("/cds-services/x", json=body | {"extension": {EXTENSION: {"facts": GOOD}}})
+    assert sound.status_code == 200
+    if place in body["context"]:
+        body["context"][place] = "HALF"
+    else:
+        body |= {place: "HALF"} if place in body else {"HALF": None}
+    content = json.dumps(body).replace("HALF", "\\ud800").encode()
+    assert made[1].post("/cds-services/x", content=content).status_code == 400
+
+
+def test_below_the_threshold_the_card_says_that_there_is_no_finding(made):
+    desk, client = made
+    verdict = told(ask(client))
+    assert (verdict["finding"], verdict["threshold"]) == (True, 0.3)
+    low = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.02}, by=KEYS["gateway"], salt=b"s")
+    service = CdsHooksService(low, lambda: NOW + HOUR, lambda name, token: None)
+    answer = ask(Client(service.cds_hooks_app()))
+    [card] = answer.json()["cards"]
+    assert card["summary"].startswith("No finding: score 0.02 is below the threshold 0.30")
+    assert told(answer)["finding"] is False

@@ -85,12 +85,13 @@ def test_calls_are_refused_by_the_rule_named(made):
         plain | {"statement": signed(2, call=CALL._replace(encounter="f"))},
         plain | {"facts": "all"},
         plain | {"extra": 1},
+        plain | {"deployment": "deployment/y"},
         {},
     )
     assert all(refused for _, refused in answers)
     assert [answer["rule"] for answer, _ in answers] == [
         "agent.human-step-missing", "agent.human-refused", "agent.statement-of-another-call",
-        "agent.malformed", "agent.malformed", "agent.malformed",
+        "agent.malformed", "agent.malformed", "agent.malformed", "agent.malformed",
     ]  # fmt: skip
     assert {answer["score"] for answer, _ in answers} == {None}
 

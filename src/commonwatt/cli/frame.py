@@ -361,8 +361,7 @@ def _parameters_given() -> list[click.Parameter]:
     return [
         parameter
         for parameter in ctx.command.params
-        if parameter.name is not None
-        and parameter.name not in _OPTIONS_OF_EVERY_COMMAND
+        if parameter.name not in _OPTIONS_OF_EVERY_COMMAND
         and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
         # Click says of an argument that may be left out that it comes from the command line.
         and ctx.params.get(parameter.name) not in (None, ())

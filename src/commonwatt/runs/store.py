@@ -22,9 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -47,6 +46,9 @@ from commonwatt.runs.errors import RunDraftLostError
 from commonwatt.runs.leases import DraftLeases
 from commonwatt.runs.source import run_source_digest
 from commonwatt.stores.engine import database_read_transaction, database_write_transaction
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MANIFEST = "run.json"
 _DRAFT = ".draft-"
@@ -172,6 +174,7 @@ class RunStore:
             that the folder names.
 
     >>> import tempfile
+    >>> import polars as pl
     >>> store = RunStore(Path(tempfile.mkdtemp()))
     >>> recipe = RunRecipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
     >>> with_table = store.draft(recipe)
@@ -293,9 +296,12 @@ class RunStore:
             )
         return self.read(run_ids[0])
 
-    def table(self, run_id: str, name: str) -> pl.DataFrame:
-        """Return a table of a run."""
-        return pl.read_parquet(self.folder(run_id) / "tables" / f"{name}.parquet")
+    def table(self, run_id: str, name: str, *columns: str) -> pl.DataFrame:
+        """Return a table of a run; only the named columns of it, where any is named."""
+        import polars as pl
+
+        path = self.folder(run_id) / "tables" / f"{name}.parquet"
+        return pl.read_parquet(path, columns=list(columns) or None)
 
     def tables(self, run: Run) -> dict[str, pl.DataFrame]:
         """Return every table of a run, by name."""

@@ -249,8 +249,11 @@ WALKS = [
             "clinic model register product chest product.json --key manufacturer.pem",
             "clinic model register version chest-1 version.json --key manufacturer.pem",
             "clinic model register intended-use chest use.json --key manufacturer.pem",
-            "clinic model register ruling chest ruling.json --key regulatory-officer.pem",
-            "clinic model register evidence chest evidence.json --key evaluator.pem",
+            "clinic model classify --record chest --use intended-use/chest --place hk"
+            " --key regulatory-officer.pem",
+            "clinic model evidence shipped:clinic/examples/scores.csv --by institution"
+            " --threshold 0.3 --record chest --version version/chest-1 --design external"
+            " --key evaluator.pem",
             "clinic model register determination chest determination.json --key committee-chair.pem",
             "clinic model register deployment qmh-chest deployment.json --key clinical-lead.pem --json",
             "clinic model deploy deployment/qmh-chest --key clinical-lead.pem --json",
@@ -279,8 +282,13 @@ WALKS = [
             "clinic model live qmh --at 2020-01-01T02:00:00+0000 --json",
             "clinic model approver deployment/x --json",
             "clinic rules rulings product/p --place hk",
+            "clinic gate disclose deployment/x e1 --language en --institution qmh.toml --key gateway.pem",
             "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
-            " --fact age_years=50 --fact quality=good --json",
+            " --fact age_years=50 --fact quality=good --fact series_complete=yes"
+            " --fact metal_in_view=no --fact postoperative=no --json",
+            "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
+            " --fact age_years=inf --fact quality=good --fact series_complete=yes"
+            " --fact metal_in_view=no --fact postoperative=no --json",
             "clinic gate ask deployment/x e1 --institution qmh.toml --key gateway.pem --fact modality=ct"
             " --json",
             "clinic gate lottery qmh --secret institution.secret --json",

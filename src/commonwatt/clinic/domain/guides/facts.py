@@ -25,6 +25,7 @@ _PLAIN_NUMBER: Final = re.compile(
     r"[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,3})?", re.ASCII
 )
 _LONGEST: Final = 60
+_LARGEST: Final = 1e15
 _FLAGS: Final[Mapping[str, str]] = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "number": frozenset({"type", "unit", "from", "to", "en", "zh-Hant"}),
@@ -165,7 +166,8 @@ def _number_range(fields: Mapping[str, Any], where: str) -> tuple[float, float, 
         bound = fields[end]
         # `True` is an int in Python and would pass for a bound of one.
         plain = isinstance(bound, int | float) and not isinstance(bound, bool)
-        if not plain or not math.isfinite(bound):
+        # A whole number of four hundred digits is finite, and no float.
+        if not plain or not abs(bound) <= _LARGEST:
             raise RulesError(f"{where}, {end}", wanted=Message("a finite number"))
         ends.append(float(bound))
     low, high = ends

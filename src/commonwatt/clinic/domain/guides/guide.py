@@ -40,6 +40,7 @@ _GAPS: Final = frozenset({"score", "threshold"})
 # the reader to a doctor.
 LONGEST_ADVICE: Final = 139
 _FHIR: Final = "fhir"
+_DEEPEST: Final = 20
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
 
@@ -131,7 +132,7 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
             name: parse_guide_fact(name, entry, f"{where}, facts")
             for name, entry in declared.items()
         },
-        indications=parse_rule_predicate(fields["indications"], f"{where}, indications"),
+        indications=parse_guide_predicate(fields["indications"], f"{where}, indications"),
         contraindications=tuple(
             _parse_contraindication(entry, f"{where}, contraindications")
             for entry in _guide_list(fields["contraindications"], f"{where}, contraindications")
@@ -157,6 +158,26 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
     if len(set(names)) < len(names):
         raise RulesError(f"{where}, contraindications", wanted=Message("each id once"))
     return guide
+
+
+def parse_guide_predicate(sentence: Any, where: str) -> Predicate:
+    """Return the predicate that a guide or a product spells, if a person could follow it.
+
+    Raises:
+        RulesError: It is none, or nests deeper than anybody reads.
+    """
+    layer: list[Any] = [sentence]
+    # Layer by layer and not by recursion, which a record that came by another way could exhaust.
+    for _ in range(_DEEPEST):
+        inner = [each for node in layer if isinstance(node, dict)
+                 for each in cast("dict[Any, Any]", node).values()]  # fmt: skip
+        inner += [each for node in layer if isinstance(node, list)
+                  for each in cast("list[Any]", node)]  # fmt: skip
+        if not inner:
+            return parse_rule_predicate(sentence, where)
+        layer = inner
+    wanted = Message("all, any and not, at most {count} deep", {"count": str(_DEEPEST // 2)})
+    raise RulesError(where, wanted=wanted)
 
 
 class _OneKeyLoader(yaml.SafeLoader):
@@ -246,7 +267,7 @@ def _parse_contraindication(entry: Any, where: str) -> Contraindication:
     where = f"{where}, {name}"
     words = {language: guide_text(fields[language], where) for language in LANGUAGES}
     return Contraindication(
-        name=name, when=parse_rule_predicate(fields["when"], where), words=words
+        name=name, when=parse_guide_predicate(fields["when"], where), words=words
     )
 
 

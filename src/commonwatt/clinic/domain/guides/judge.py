@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.guides.guide import LANGUAGES, DepartmentGuide
+from commonwatt.clinic.domain.guides.guide import (
+    LANGUAGES,
+    DepartmentGuide,
+    parse_guide_predicate,
+)
 from commonwatt.clinic.domain.rules.predicate import (
     AllOf,
     Predicate,
-    parse_rule_predicate,
     rule_predicate_leaves,
 )
 from commonwatt.core.messages import Message
@@ -20,6 +23,7 @@ MISSING_FACT: Final = "gate.missing-fact"
 INVALID_FACT: Final = "gate.invalid-fact"
 OUTSIDE: Final = "gate.outside-indications"
 CONTRAINDICATED: Final = "gate.contraindicated"
+_MOST_UNKNOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,8 @@ def product_indications(sentences: Any, guide: DepartmentGuide, where: str) -> P
         wanted = Message("a list of sentences over the facts {values}",
                          {"values": ", ".join(guide.facts)})  # fmt: skip
         raise RulesError(where, wanted=wanted)
-    predicate = AllOf(tuple(parse_rule_predicate(each, where) for each in sentences))  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    listed = cast("Sequence[Any]", sentences)
+    predicate = AllOf(tuple(parse_guide_predicate(each, where) for each in listed))
     # An empty `all` always holds and would indicate everything.
     if not rule_predicate_leaves(predicate):
         raise RulesError(where, wanted=Message("fact, sign and value"))
@@ -112,8 +117,8 @@ def _invalid_fact_judgement(
     wanted = [(name, guide.facts[name].wanted()) for name in invalid]
     listed = Message("no fact of this guide, which has {values}",
                      {"values": ", ".join(guide.facts)})  # fmt: skip
-    # Cut: whoever asked spelled it, and it may be anything.
-    wanted += [(name[:40], listed) for name in unknown]
+    # Cut, and not all of them: whoever asked spelled them, and they may be anything.
+    wanted += [(_printable(name[:40]), listed) for name in unknown[:_MOST_UNKNOWN]]
     words = {
         language: "; ".join(f"{name}: {sentence.translate(language)}" for name, sentence in wanted)
         for language in LANGUAGES
@@ -122,3 +127,8 @@ def _invalid_fact_judgement(
     # a patient's.
     recorded = [*invalid, *(["?"] if unknown else [])]
     return EncounterJudgement(rule=INVALID_FACT, detail=", ".join(recorded), words=words)
+
+
+def _printable(text: str) -> str:
+    # Half a letter of UTF-16 can stand in JSON, and in no answer.
+    return text.encode("utf-8", "replace").decode()

@@ -76,6 +76,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("design", "code", "How it was gained.", DESIGNS),
         RecordField("dataset_sha256", "digest", "On which data."),
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
+        RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("evaluator", "text", "Who computed it."),
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
@@ -90,6 +91,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         _registry_reference_field("version", "version"),
         _registry_reference_field("determination", "determination"),
         RecordField("institution", "text", "The hospital where it works."),
+        RecordField("place", "text", "Whose law holds there."),
         RecordField("mode", "code", "How far it may go.", MODES),
         RecordField("threshold", "share", "Score from which it advises."),
         RecordField("guide", "text", "The scenario guide."),
@@ -218,7 +220,8 @@ def _is_registry_text(field_value: Any) -> bool:
     return isinstance(field_value, str) and 0 < len(field_value) <= 500
 
 
-def _is_registry_share(field_value: Any) -> bool:
+def is_registry_share(field_value: Any) -> bool:
+    """Return whether a value is a number from 0 to 1."""
     # `True` is an int in Python and would pass for a share of one. NaN fails the comparison.
     return (
         isinstance(field_value, int | float)
@@ -247,7 +250,7 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "text": (_is_registry_text, Message("a text of 1 to 500 letters")),
     "code": (_is_registry_text, Message("a code")),
     "ref": (_is_registry_text, Message("the name of a record")),
-    "share": (_is_registry_share, Message("a share between 0 and 1")),
+    "share": (is_registry_share, Message("a share between 0 and 1")),
     "flag": (_is_registry_flag, Message("true or false")),
     "digest": (
         _is_registry_sha256,

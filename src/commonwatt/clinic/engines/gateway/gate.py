@@ -33,7 +33,7 @@ from commonwatt.clinic.domain.guides.judge import (
     MISSING_FACT,
     OUTSIDE,
 )
-from commonwatt.clinic.domain.registry.records import RECORD_ROLES
+from commonwatt.clinic.domain.registry.records import RECORD_ROLES, is_registry_share
 from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.rules.predicate import Predicate
 from commonwatt.clinic.engines.gateway.disclosure import (
@@ -63,6 +63,7 @@ RULES: Final = (
     # Between standing and facts, because an approval that was withdrawn is the stronger answer: it
     # holds for every patient, and no missing fact could mend it.
     *(row.rule for row in PRECONDITIONS),
+    "gate.no-threshold",
     "gate.guide-unavailable",
     "gate.guide-changed",
     "gate.no-indications",
@@ -78,6 +79,7 @@ RULES: Final = (
 ALLOWED: Final = "gate.allowed"
 REFUSAL: Final = "gate.refusal"
 _ESTIMATE_FIRST: Final = Message("Give your own estimate first; then the advice is shown.")
+_NO_THRESHOLD: Final = Message("The deployment's record has no threshold from 0 to 1.")
 _GUIDE_UNAVAILABLE: Final = Message("The guide of this deployment is not available here.")
 _GUIDE_CHANGED: Final = Message("The guide is not the one that the deployment was approved under.")
 _NO_INDICATIONS: Final = Message(
@@ -186,7 +188,7 @@ class AdviceGate:
     ) -> None:
         self.writer, self.institution, self.models = writer, institution, models
         self.by, self._salt, self.sample = by, salt, sample
-        self._indications_read: dict[tuple[int, str], Predicate] = {}
+        self._indications_read: dict[tuple[int, str, str], Predicate] = {}
         # Reads rules and guides now, so that the first patient does not wait for them.
         regulatory_product_routes_by_place()
         _ = writer.guides.guides
@@ -291,11 +293,14 @@ class AdviceGate:
         return self.writer.guides.guides.get(str(record.body["guide"]))
 
     def _guide_refusal(self, record: RegistryRecord) -> GateVerdict | None:
-        """Refuse under a guide that is not there, not the approved one, or without indications."""
+        """Refuse without a threshold, or under a guide that is gone or not the approved one."""
         name = str(record.body["guide"])
         guide = self.writer.guides.guides.get(name)
         rule, sentence, detail = "", _GUIDE_UNAVAILABLE, name[:60]
-        if guide is None:
+        # Only a record that came by another way than the registry's writer can lack one.
+        if not is_registry_share(record.body.get("threshold")):
+            rule, sentence, detail = "gate.no-threshold", _NO_THRESHOLD, record.name
+        elif guide is None:
             rule = "gate.guide-unavailable"
         # What was registered before digests were has none.
         elif record.body.get("guide_sha256", guide.sha256) != guide.sha256:
@@ -317,7 +322,7 @@ class AdviceGate:
             RulesError: None are on record, or not over the facts of the guide.
         """
         use = self.writer.registry.approved_intended_use(record.name)
-        key = (use.index, guide.sha256)
+        key = (use.index, use.name, guide.sha256)
         # Parsed once: the gate asks at every question.
         if key not in self._indications_read:
             sentences = use.body.get("indications")
@@ -470,7 +475,8 @@ class AdviceGate:
         # In the guide's units and spellings: a model must not meet "600 months" for the first time
         # in use.
         try:
-            score = float(self.models[question.deployment](facts))
+            # Added to nothing, because minus zero is a zero with a sign that a reader would see.
+            score = float(self.models[question.deployment](facts)) + 0.0
         except Exception as error:  # whatever goes wrong in a model, the gate answers
             return replace(prepared, failed=type(error).__name__)
         return (

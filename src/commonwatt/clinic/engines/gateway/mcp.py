@@ -83,14 +83,14 @@ class McpServer:
         )
         if verdict.rule == NOT_LISTED:
             # By the standard an unknown tool is an error of the protocol and no result.
-            raise MCPError(
-                types.INVALID_PARAMS, f"Unknown tool: {params.name[:80]}", {"rule": verdict.rule}
-            )
+            name = params.name[:80].encode("utf-8", "replace").decode()
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}", {"rule": verdict.rule})
         return _mcp_verdict_result(verdict)
 
     def _tool_call_verdict(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
         statement = parse_step_decision(arguments.pop("statement", None))
-        step = {"deployment": name} | arguments
+        # An argument of that name would ask another model than the tool that was called.
+        step = None if "deployment" in arguments else {"deployment": name} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
         number, self._step = self._step, self._step + 1

@@ -145,7 +145,8 @@ class CdsHooksService:
         # What is out of use is said, with its rule: a service that is only missing looks as if it
         # had never been there.
         if unavailable or faults:
-            guides = [{"guide": name, "fault": str(fault)} for name, fault in faults.items()]
+            # The file's place and fault are said at start, to whoever may see them.
+            guides = [{"guide": name, "rule": "gate.guide-unavailable"} for name in faults]
             extension = _without_empty({"unavailable": unavailable, "guides": guides})
             answer["extension"] = {EXTENSION: extension}
         return JSONResponse(answer)
@@ -424,7 +425,9 @@ def _unsigned_response() -> JSONResponse:
 
 def _bad_request_response(_: Request, error: Exception) -> JSONResponse:
     fault = cast("CdsRequestError", error)
-    answer = {"error": "request-invalid", "where": fault.where, "wanted": fault.wanted}
+    # A member's name comes from the caller: half a letter in it is no text that can be sent.
+    where = fault.where.encode("utf-8", "replace").decode()[:200]
+    answer = {"error": "request-invalid", "where": where, "wanted": fault.wanted}
     return JSONResponse(answer, status_code=400)
 
 
