@@ -1,6 +1,11 @@
 """The gate that the command serves and the agents' gate, beside one commit of the same disk.
 
 python bench/clinic_gate.py [requests]
+python bench/clinic_gate.py writers [requests of each]
+
+The second asks with eight record systems at once: plain `patient-view` calls with prefetch and a
+signed token, on SQLite and on PostgreSQL, each answer on the disk before it is sent. The limit is
+50 ms at the 99th percentile, and no call may be refused.
 """
 
 import hashlib
@@ -14,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,9 +33,11 @@ from commonwatt.clinic.engines.gateway.institution import (
     load_or_make_clinic_institution_secret,
 )
 from commonwatt.clinic.engines.gateway.service import EXTENSION
+from tests import ehr_simulator as sim
 from tests.clinic_factories import BODIES, KEYS, NAMES, NOW, desk, move, put
 from tests.clinic_factories import GOOD as FACTS
 from tests.clinic_institution import EARLY, hospital
+from tests.databases import empty, postgres_server
 
 
 def clinic(folder: Path):
@@ -59,9 +67,7 @@ def hooks(folder, count):
     try:
         port = int(re.search(r"127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        body = json.dumps(
-            {"context": {"encounterId": "e"}, "extension": {EXTENSION: {"facts": FACTS}}}
-        )
+        body = json.dumps(called({"extension": {EXTENSION: {"facts": FACTS}}}))
         times_s = []
         for _ in range(count):
             began = time.perf_counter()
@@ -76,14 +82,103 @@ def hooks(folder, count):
     return times_s
 
 
-def institution(folder):
+def called(more):
+    context = {"userId": "Practitioner/lee", "patientId": "p", "encounterId": "e"}
+    instance = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
+    return {"hook": "patient-view", "hookInstance": instance, "context": context} | more
+
+
+def institution(folder, url=""):
     """Write a hospital that the command serves: its ledger, keys, file, and one disclosure."""
-    writer = hospital(folder)
+    writer = hospital(folder, url=url)
     secret = load_or_make_clinic_institution_secret(folder / "institution.secret")
     pseudonym = hashlib.sha256(encounter_salt(secret) + b"e").hexdigest()[:20]
     body = {"deployment": "deployment/x", "encounter": pseudonym, "language": "en"}
     put(writer, "disclosure", "d-e", body, EARLY)
     writer.ledger.engine.dispose()
+
+
+SIGNED = """
+[cds_hooks]
+base_url = "https://cds.qmh.example"
+
+[cds_hooks.clients."https://ehr.example/"]
+keys = "ehr-keys.json"
+"""
+
+
+def writers(folder, count, url="", signed=True, at_once=8):
+    """Ask with several record systems at once; return times [s], refusals and CPU-s a call."""
+    institution(folder, url)
+    key = sim.signing_key()
+    (folder / "ehr-keys.json").write_text(json.dumps(sim.public_set(key)))
+    if signed:
+        file = folder / "qmh.toml"
+        file.write_text(file.read_text() + SIGNED)
+    command = [sys.executable, "-m", "commonwatt", "clinic", "gate", "serve", "--port", "0",
+               "--institution", "qmh.toml", "--key", "gateway.pem"]  # fmt: skip
+    command += ["--ledger", url] if url else []
+    process = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())[0]
+        time.sleep(1.5)  # tokens are of a second after the start
+        stub = sim.FhirStub()
+        stub.resources = sim.chart("p")
+        ehr = sim.Ehr(f"{address}cds-services", stub, key, "https://ehr.example/")
+        templates = ehr.discover().json()["services"][0]["prefetch"]
+        body = called({"prefetch": ehr.prefetch(templates, ehr.context("p"))})
+        tokens = [[ehr.token("/cds-services/x") for _ in range(count + 1)] for _ in range(at_once)]
+        began_s = cpu_s(process.pid)
+        with ThreadPoolExecutor(at_once) as pool:
+            rounds = pool.map(lambda mine: asked(address, json.dumps(body), mine), tokens)
+            answers = [answer for one in rounds for answer in one]
+        spent_s = (cpu_s(process.pid) - began_s) / (count + 1) / at_once
+        ehr.close()
+        stub.close()
+    finally:
+        process.terminate()
+        process.communicate()
+    return [t for t, _ in answers], [status for _, status in answers if status != 200], spent_s
+
+
+def cpu_s(pid):
+    """Return how long a process has computed, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def asked(address, body, tokens):
+    host, port = re.fullmatch(r"http://([\d.]+):(\d+)/", address).groups()
+    connection = http.client.HTTPConnection(host, int(port))
+    answers = []
+    for token in tokens:
+        began = time.perf_counter()
+        connection.request("POST", "/cds-services/x", body, {"authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        cards = json.loads(answer.read()).get("cards")
+        answers.append((time.perf_counter() - began, answer.status if cards else 0))
+    connection.close()
+    return answers[1:]  # the first of a connection warms it
+
+
+def measure_writers(count):
+    print(f"eight record systems at once, {count} plain calls each, on the disk before the answer")
+    with postgres_server("-c fsync=on") as server:
+        for name, url in (("SQLite", ""), ("PostgreSQL", server.url)):
+            for signed in (False, True):
+                if url:
+                    empty(url)
+                times_s, refused, spent_s = writers(Path(tempfile.mkdtemp()), count, url, signed)
+                ordered = sorted(times_s)
+                p50, p99 = statistics.median(ordered) * 1e3, ordered[-len(ordered) // 100] * 1e3
+                print(
+                    f"  {name}, {'signed' if signed else 'unsigned'}: p50 {p50:.1f} ms,"
+                    f" p99 {p99:.1f} ms (limit 50), {len(times_s) / sum(times_s) * 8:.0f} a second,"
+                    f" refused {len(refused)} of {len(times_s)}; server {spent_s * 1e3:.1f} CPU-ms"
+                )
+    print(f"load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def commits(folder, count):
@@ -176,4 +271,7 @@ def main(count):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 500)
+    if sys.argv[1:2] == ["writers"]:
+        measure_writers(int(sys.argv[2]) if sys.argv[2:] else 100)
+    else:
+        main(int(sys.argv[1]) if sys.argv[1:] else 500)

@@ -51,7 +51,7 @@ BROWSER = Bench(modules=("playwright", "fastapi"), programs=("/usr/bin/chromium"
 CONSOLE = Bench(modules=("fastapi", "uvicorn", "httpx"))
 BENCHES = {
     "clinic_evidence": Bench(),
-    "clinic_gate": Bench(modules=("fastapi", "uvicorn")),
+    "clinic_gate": Bench(modules=("starlette", "uvicorn")),
     "clinic_monitor": Bench(),
     "fleet_engine": Bench(
         data=("traces/itp-2021/itp_jobs.parquet",), modules=("simpy",), instead=(str(SLICE),)

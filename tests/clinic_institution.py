@@ -32,8 +32,10 @@ most_calls = 2
 """
 
 
-def hospital(folder: Path, *, share: float = 0.0, old_words: bool = False, **changes):
-    """Return the desk of a hospital whose files stand in `folder`.
+def hospital(
+    folder: Path, *, share: float = 0.0, old_words: bool = False, url: str = "", **changes
+):
+    """Return the desk of a hospital whose files stand in `folder`, its ledger too or at `url`.
 
     With `old_words` the deployment stands in the ledger as it was written when an institution
     was called a site.
@@ -43,7 +45,7 @@ def hospital(folder: Path, *, share: float = 0.0, old_words: bool = False, **cha
     (folder / "qmh.toml").write_text(INSTITUTION.format(share=share, token=token))
     for number, role in enumerate(ROLES):
         Key.from_seed(bytes([number + 1]) * 32).save(folder / f"{role}.pem")
-    writer = desk(f"sqlite:///{folder}/ledger.db", EARLY)
+    writer = desk(url or f"sqlite:///{folder}/ledger.db", EARLY)
     digest = hashlib.sha256(LINEAR.encode()).hexdigest()
     for kind, body in BODIES.items():
         extra = {"artefact_sha256": digest} if kind == "version" else {}

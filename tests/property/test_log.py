@@ -123,11 +123,17 @@ def _clinic_gate(folder, words):
     service = CdsHooksService(gate, lambda: NOW + HOUR, lambda *_: None)
     client = Client(service.cds_hooks_app())
     for word in words:
+        patient = {"resourceType": "Patient", "id": "p", "name": [{"text": word}]}
         body = {
-            "hook": "patient-view", "hookInstance": word, "context": {"encounterId": word},
+            "hook": "patient-view", "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "context": {"userId": "Practitioner/lee", "patientId": "p"},
+            "prefetch": {"patient": patient},
             "extension": {EXTENSION: {"facts": {"age_years": word, word: word}}},
         }  # fmt: skip
-        assert client.post("/cds-services/x", json=body).status_code == 200
+        # What is missing is named; a word in the place of a name is refused.
+        assert client.post("/cds-services/x", json=body).status_code == 412
+        named = body | {"context": {"userId": word, "patientId": word, "encounterId": word}}
+        assert client.post("/cds-services/x", json=named).status_code == 400
         client.post(f"/cds-services/{word}", json=body)
         client.post("/cds-services/x/feedback", json={"reason": word})
 

@@ -38,7 +38,8 @@ BY_OTHERS = {
     "python-multipart": ("Starlette reads forms with it", ".form("),
 }
 OPTIONAL_TOPS = {
-    "argon2", "authlib", "duckdb", "fastapi", "httpx", "joserfc", "mcp", "multipart", "opendp",
+    "argon2", "authlib", "duckdb", "fastapi", "fhir", "httpx", "joserfc", "mcp", "multipart",
+    "opendp",
     "pint", "presidio_analyzer", "prometheus_client", "psycopg", "pydicom", "python_multipart",
     "ray", "simpy", "sklearn", "starlette", "uvicorn", "weasyprint",
 }  # fmt: skip
@@ -114,7 +115,7 @@ def _missing_from(module, wing):
     ("module", "wing", "extra"),
     [
         ("fastapi", "web.app", "web"),
-        ("fastapi", "clinic.engines.gateway.service", "clinic"),
+        ("uvicorn", "clinic.engines.gateway.service", "clinic"),
         ("uvicorn.config", "clinic.usecases.gateway", "clinic"),
         ("sklearn", "sandbox.engines", "sandbox"),
         ("ray", "fleet.usecases.sweep", "ray"),

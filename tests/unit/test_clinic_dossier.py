@@ -2,13 +2,15 @@
 
 import json
 
+import fhir.resources
+import fhir.resources.R4B
 import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.io.dossier import dossier_field_label, dossier_html
-from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
@@ -53,6 +55,26 @@ def test_the_bundle_names_device_definition_and_incident(made):
     assert fhir_faults(json.loads(json.dumps(bundle))) == []
 
 
+@pytest.mark.parametrize("release", list(FhirRelease))
+def test_each_release_is_valid_to_the_library_of_fhir_and_to_our_own_check(made, release):
+    bundle = json.loads(json.dumps(fhir_bundle(made, "version/v1", release)))
+    models = {FhirRelease.R4B: fhir.resources.R4B, FhirRelease.R5: fhir.resources}[release]
+    models.get_fhir_model_class("Bundle").model_validate(bundle)
+    other = {FhirRelease.R4B: fhir.resources, FhirRelease.R5: fhir.resources.R4B}[release]
+    # The other release refuses it, so that the one that takes it does look.
+    with pytest.raises(ValueError, match="validation error"):
+        other.get_fhir_model_class("Bundle").model_validate(bundle)
+    assert fhir_faults(bundle, release) == []
+    assert fhir_faults(bundle, next(each for each in FhirRelease if each is not release))
+
+
+def test_both_releases_name_the_same_resources(made):
+    bundles = [fhir_bundle(made, "version/v1", release) for release in FhirRelease]
+    names = [[entry["fullUrl"] for entry in bundle["entry"]] for bundle in bundles]
+    assert names[0] == names[1]
+    assert len(names[0]) == 4
+
+
 def test_names_that_fhir_would_confuse_stay_apart(made):
     from commonwatt.clinic.io.fhir import clinic_fhir_resource_id
 
@@ -71,11 +93,13 @@ def walk(value, path=()):
             yield from walk(child, (*path, i))
 
 
-NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership", "id", "fullUrl"}
+NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership", "actual", "id",
+          "fullUrl"}  # fmt: skip
 
 
-def test_a_bundle_that_lacks_what_r5_requires_is_found_out(made):
-    bundle = fhir_bundle(made, "version/v1")
+@pytest.mark.parametrize("release", list(FhirRelease))
+def test_a_bundle_that_lacks_what_its_release_requires_is_found_out(made, release):
+    bundle = fhir_bundle(made, "version/v1", release)
     faulty = 0
     for path in list(walk(bundle)):
         broken = json.loads(json.dumps(bundle))
@@ -84,7 +108,7 @@ def test_a_bundle_that_lacks_what_r5_requires_is_found_out(made):
             place = place[step]
         place[path[-1]] = "\u0000?" if path[-1] in NEEDED else None
         if path[-1] in NEEDED and path[-2:] != ("entry", "fullUrl"):
-            changed = fhir_faults(broken)
+            changed = fhir_faults(broken, release)
             faulty += bool(changed)
             if path[-1] != "fullUrl":
                 assert changed, path
@@ -159,6 +183,8 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
         assert phrase in page
     assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
     assert fhir_faults(json.loads((tmp_path / "d" / "fhir.json").read_text())) == []
+    r4b = json.loads((tmp_path / "d" / "fhir-r4b.json").read_text())
+    assert fhir_faults(r4b, FhirRelease.R4B) == []
 
 
 def test_an_unknown_version_is_refused(made):

@@ -180,7 +180,9 @@ def test_an_answer_that_was_given_is_on_record_even_if_the_gate_dies_at_once(fol
 
 
 def post(connection, path, extension, **headers):
-    body = {"context": {"encounterId": "e1"}, "extension": {EXTENSION: extension}}
+    context = {"userId": "Practitioner/lee", "patientId": "p1", "encounterId": "e1"}
+    body = {"hook": "patient-view", "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "context": context, "extension": {EXTENSION: extension}}  # fmt: skip
     connection.request("POST", path, json.dumps(body), headers)
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())

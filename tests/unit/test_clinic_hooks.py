@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 
 import httpx
 import pytest
@@ -50,9 +51,14 @@ def made():
     return desk, Client(service.cds_hooks_app())
 
 
+def plain(encounter="enc-1"):
+    """Return a request as the standard has it, with nothing of ours."""
+    context = {"userId": "Practitioner/lee", "patientId": "pat-1", "encounterId": encounter}
+    return {"hook": "patient-view", "hookInstance": str(uuid.uuid4()), "context": context}
+
+
 def ask(client, encounter="enc-1", name="x", **extension):
-    body = {"hook": "patient-view", "hookInstance": "1", "context": {"encounterId": encounter},
-            "extension": {EXTENSION: {"facts": GOOD} | extension}}  # fmt: skip
+    body = plain(encounter) | {"extension": {EXTENSION: {"facts": GOOD} | extension}}
     return client.post(f"/cds-services/{name}", json=body)
 
 
@@ -62,12 +68,10 @@ def told(answer):
 
 def test_discovery_lists_what_is_live_here(made):
     [service] = made[1].get("/cds-services").json()["services"]
-    assert service == {
-        "hook": "patient-view",
-        "id": "x",
-        "title": "Medical imaging",
-        "description": service["description"],
-    }
+    assert set(service) == {"hook", "id", "title", "description", "prefetch"}
+    assert (service["hook"], service["id"]) == ("patient-view", "x")
+    assert service["title"] == "Medical imaging"
+    assert service["prefetch"]["patient"] == "Patient/{{context.patientId}}"
 
 
 def test_discovery_leaves_out_what_is_live_and_lost_its_approval(made):
@@ -91,15 +95,16 @@ def test_advice_is_on_record_before_it_is_answered_in_the_clinicians_language(ma
     assert "enc-1" not in str(dict(record.body))
 
 
-def test_a_refusal_names_its_rule_gives_no_card_and_is_on_record(made):
+def test_a_refusal_names_its_rule_gives_no_advice_and_is_on_record(made):
     desk, client = made
     answer = ask(client, encounter="enc-2")
-    assert answer.json()["cards"] == []
+    assert "score" not in str(answer.json()["cards"])
     assert told(answer)["rule"] == "gate.not-disclosed"
     assert "電腦模型" in told(answer)["words"]["zh-Hant"]
     last = list(desk.ledger.entries())[-1]
     assert (last.kind, last.body["rule"]) == ("gate.refusal", "gate.not-disclosed")
-    assert told(ask(client, name="none"))["rule"] == "gate.unknown-deployment"
+    unknown = ask(client, name="none")
+    assert (unknown.status_code, unknown.json()["rule"]) == (404, "gate.unknown-deployment")
 
 
 def test_feedback_is_signed_by_the_clinician_and_names_the_own_estimate_given_before(made):
@@ -132,10 +137,10 @@ def test_feedback_without_a_signed_identity_is_refused(made):
     assert sent.status_code == 403
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"context": {"encounterId": 7}}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"hook": NaN}', b"[" * 10_000])
 def test_a_request_that_is_not_of_the_form_is_refused_with_its_place(made, body):
     answer = made[1].post("/cds-services/x", content=body)
-    assert (answer.status_code, answer.json()["where"]) == (400, "context.encounterId")
+    assert (answer.status_code, answer.json()["where"]) in {(400, "body"), (400, "hook")}
 
 
 def test_an_estimate_out_of_bounds_is_refused_and_nothing_is_kept(made):
@@ -170,7 +175,7 @@ def test_a_patient_is_told_through_the_service_under_the_clinicians_key(made):
         ({"token": "wrong"}, 403),
         ({"token": ""}, 403),
         ({"encounter": ""}, 400),
-        ({"encounter": " "}, 422),
+        ({"encounter": " "}, 400),
         ({"encounter": "e" * 201}, 400),
         ({"name": "none"}, 422),
         ({"language": "tlh"}, 422),
@@ -196,7 +201,6 @@ def test_facts_of_json_are_read_as_a_guide_spells_them(made):
 @pytest.mark.parametrize(
     ("place", "rule"),
     [
-        ("encounterId", "gate.not-disclosed"),
         ("quality", "gate.invalid-fact"),
         ("surname", "gate.invalid-fact"),
     ],
@@ -206,11 +210,23 @@ def test_half_a_letter_in_a_request_is_answered_by_a_rule(made, place, rule):
     half = "\\ud800"
     facts = GOOD | ({place: "HALF"} if place == "quality" else {})
     facts |= {"HALF": "x"} if place == "surname" else {}
-    encounter = "HALF" if place == "encounterId" else "enc-1"
-    body = {"context": {"encounterId": encounter}, "extension": {EXTENSION: {"facts": facts}}}
+    body = plain() | {"extension": {EXTENSION: {"facts": facts}}}
     content = json.dumps(body).replace("HALF", half).encode()
     answer = made[1].post("/cds-services/x", content=content)
     assert (answer.status_code, told(answer)["rule"]) == (200, rule)
+
+
+@pytest.mark.parametrize("place", ["encounterId", "patientId", "hookInstance", "more"])
+def test_half_a_letter_where_the_standard_has_an_id_is_refused(made, place):
+    body = plain()
+    sound = made[1].post("/cds-services/x", json=body | {"extension": {EXTENSION: {"facts": GOOD}}})
+    assert sound.status_code == 200
+    if place in body["context"]:
+        body["context"][place] = "HALF"
+    else:
+        body |= {place: "HALF"} if place in body else {"HALF": None}
+    content = json.dumps(body).replace("HALF", "\\ud800").encode()
+    assert made[1].post("/cds-services/x", content=content).status_code == 400
 
 
 def test_below_the_threshold_the_card_says_that_there_is_no_finding(made):

@@ -222,20 +222,23 @@ def _add_version_dossier_command() -> None:
     @click.argument("version")
     @option("--pdf", type=_file, help="Also write the page as PDF here.")
     def dossier(where: str, version: str, pdf: Path | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
-        """Write everything on record about a version: a page, and FHIR."""
+        """Write everything on record about a version: a page, and FHIR of R5 and R4B."""
         from commonwatt.clinic.domain.measures import FHIR_RESOURCES
+        from commonwatt.clinic.io.fhir import FhirRelease
         from commonwatt.clinic.usecases import registry as app
 
-        page, bundle = app.version_dossier_and_fhir(
+        page, bundles = app.version_dossier_and_fhir(
             where, version, command_language(click.get_current_context())
         )
         # Before the page is written by --out: a letter that no font has is refused here and leaves
         # no half dossier.
         if pdf:
             app.save_dossier_pdf(page, pdf)
-        files = {
-            "dossier.html": page,
-            "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),
+        bundle = bundles[FhirRelease.R5]
+        names = {FhirRelease.R5: "fhir.json", FhirRelease.R4B: "fhir-r4b.json"}
+        files = {"dossier.html": page} | {
+            names[release]: json.dumps(each, ensure_ascii=False, indent=2)
+            for release, each in bundles.items()
         }
         return CommandResult(
             data=bundle,

@@ -76,6 +76,13 @@ def _add_serve_command() -> None:
     @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
     @option("--port", type=click.IntRange(0, 65535), default=8743, show_default=True,
             help="Port to listen on; 0 takes a free one.")  # fmt: skip
+    @option("--tls-cert", type=_there, help="Certificate chain in PEM; serves HTTPS.")
+    @option("--tls-key", type=_there, help="Key of the certificate in PEM.")
+    @option(
+        "--plain-http",
+        is_flag=True,
+        help="Let other machines call without TLS, where a proxy before it has TLS.",
+    )
     @option("--mcp", metavar="PATHWAY", help="Serve agents on stdin and stdout instead.")
     @option("--plan", default="", help="Name of the agent's plan, with --mcp.")
     def serve(
@@ -85,6 +92,9 @@ def _add_serve_command() -> None:
         secret_file: Path,
         host: str,
         port: int,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        plain_http: bool,
         mcp: str | None,
         plan: str,
     ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -96,6 +106,12 @@ def _add_serve_command() -> None:
             raise_click_usage_error(
                 Message("An agent's session needs the name of its plan: --plan.")
             )
+        address = app.HooksAddress(
+            host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, plain_http=plain_http
+        )
+        # Before the ledger is opened: an address that may not be served leaves no trace there.
+        if mcp is None:
+            address.check()
         open_log_with_default_file(secret_file.parent / "log" / "gate.jsonl")
         with app.open_advice_gate(
             where, key_file, institution_file, secret_file, now=command_utc_now()
@@ -117,8 +133,8 @@ def _add_serve_command() -> None:
                 # to stderr.
                 app.serve_agent_pathway(opened, mcp, plan, command_utc_now)
             else:
-                server = app.cds_hooks_server(opened, host, port, command_utc_now)
-                app.serve_cds_hooks(server, host, port, _print_gate_address_on_terminal)
+                server = app.cds_hooks_server(opened, address, command_utc_now)
+                app.serve_cds_hooks(server, address, _print_gate_address_on_terminal)
         # Left here, because a result printed at the end would be one line too many for an agent.
         click.get_current_context().exit(0)
 

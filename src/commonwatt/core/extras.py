@@ -17,6 +17,7 @@ from commonwatt.core.messages import Message
 # Where a distribution is not called as its module is; a missing one cannot be asked for its name.
 DISTRIBUTION_OF_MODULE = {
     "argon2": "argon2-cffi",
+    "fhir": "fhir.resources",
     "multipart": "python-multipart",
     "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",

@@ -1,11 +1,12 @@
-"""A version's record as HL7 FHIR R5, and a check of whatever claims to be such a bundle.
+"""A version's record as HL7 FHIR R5 and R4B, and a check of whatever claims to be such a bundle.
 
 FHIR has a place for the product (DeviceDefinition), the version (Device) and what went
 wrong (AdverseEvent, about a Group, because no patient is on record here). The check is
-a table of what R5 requires of these four, read off their definitions; it is not a full
-validator, and says nothing of profiles.
+a table of what a release requires of these four, read off their definitions; it is not a full
+validator, and says nothing of profiles. R4B is what most hospitals run.
 
-Source: HL7 FHIR Release 5 (5.0.0), Bundle, Device, DeviceDefinition, AdverseEvent, Group.
+Sources: HL7 FHIR Release 5 (5.0.0) and R4B (4.3.0), Bundle, Device, DeviceDefinition,
+AdverseEvent, Group.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
@@ -25,8 +27,17 @@ _INSTANT: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\
 BASE: Final = "urn:commonwatt:"
 
 
-def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
-    """Return a FHIR R5 collection for a version.
+class FhirRelease(StrEnum):
+    """A release of FHIR that a dossier is written in."""
+
+    R4B = "R4B"
+    R5 = "R5"
+
+
+def fhir_bundle(
+    registry: Registry, version: str, release: FhirRelease = FhirRelease.R5
+) -> dict[str, Any]:
+    """Return a FHIR collection for a version.
 
     Raises:
         StatusMoveError: There is no such version.
@@ -45,6 +56,8 @@ def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
     resources += [
         _fhir_adverse_event(r, this, institutions[r.body["deployment"]]) for r in incidents
     ]
+    if release is FhirRelease.R4B:
+        resources = [_as_r4b(each) for each in resources]
     return {
         "resourceType": "Bundle",
         "type": "collection",
@@ -112,6 +125,43 @@ def _fhir_adverse_event(
     }
 
 
+def _as_r4b(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one of these resources as R4B spells it, with the same id and the same meaning."""
+    fields = dict(resource)
+    match fields["resourceType"]:
+        case "DeviceDefinition":
+            fields["deviceName"] = [_r4b_name(each) for each in fields["deviceName"]]
+        case "Device":
+            fields["deviceName"] = [
+                {"name": each["value"], "type": _R4B_NAMES[each["type"]]}
+                for each in fields.pop("name")
+            ]
+            fields["definition"] = fields["definition"]["reference"]
+        case "Group":
+            # A group without members: what R5 calls definitional.
+            fields["actual"] = fields.pop("membership") == "enumerated"
+            fields["name"] = fields.pop("description")
+        case _:
+            del fields["status"]
+            fields["event"] = fields.pop("code")
+            fields["suspectEntity"] = [
+                {"instance": each["instanceReference"]} for each in fields["suspectEntity"]
+            ]
+    return fields
+
+
+def _r4b_name(name: Mapping[str, str]) -> dict[str, str]:
+    return {"name": name["name"], "type": _R4B_NAMES[name["type"]]}
+
+
+# R4B has no registered name; the manufacturer registers it, and calls it so.
+_R4B_NAMES: Final[Mapping[str, str]] = {
+    "registered-name": "manufacturer-name",
+    "user-friendly-name": "user-friendly-name",
+    "patient-reported-name": "patient-reported-name",
+}
+
+
 def clinic_fhir_resource_id(name: str) -> str:
     """Return a name of letters, digits, dots and dashes, at most 64 of them.
 
@@ -158,7 +208,47 @@ def _is_clinic_fhir_object(value: Any) -> bool:
 _NAMES: Final = _clinic_fhir_code_check(
     "registered-name", "user-friendly-name", "patient-reported-name"
 )
-_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
+_R4B_NAME_TYPES: Final = _clinic_fhir_code_check(
+    "udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name",
+    "model-name", "other",
+)  # fmt: skip
+_R4B_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
+    "DeviceDefinition": (
+        _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("deviceName.type", 1, _R4B_NAME_TYPES),
+        _FhirElementRule("identifier.value", 0, _is_nonblank_clinic_fhir_text),
+    ),
+    "Device": (
+        _FhirElementRule("identifier.value", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule(
+            "status", 0,
+            _clinic_fhir_code_check("active", "inactive", "entered-in-error", "unknown"),
+        ),
+        _FhirElementRule("manufacturer", 0, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("deviceName.type", 1, _R4B_NAME_TYPES),
+        _FhirElementRule("version.value", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("definition.reference", 0, _is_nonblank_clinic_fhir_text),
+    ),
+    "Group": (
+        _FhirElementRule(
+            "type", 1, _clinic_fhir_code_check(
+                "person", "animal", "practitioner", "device", "medication", "substance"
+            )
+        ),
+        _FhirElementRule("actual", 1, lambda value: isinstance(value, bool)),
+    ),
+    "AdverseEvent": (
+        _FhirElementRule("actuality", 1, _clinic_fhir_code_check("actual", "potential")),
+        _FhirElementRule("subject", 1, _is_clinic_fhir_object),
+        _FhirElementRule("subject.reference", 1, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("recordedDate", 0, _is_clinic_fhir_instant),
+        _FhirElementRule("event.text", 0, _is_nonblank_clinic_fhir_text),
+        _FhirElementRule("suspectEntity.instance", 0, _is_clinic_fhir_object),
+        _FhirElementRule("suspectEntity.instance.reference", 0, _is_nonblank_clinic_fhir_text),
+    ),
+}  # fmt: skip
+_R5_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "DeviceDefinition": (
         _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("deviceName.type", 1, _NAMES),
@@ -212,8 +302,11 @@ _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
 }
 
 
-def fhir_faults(bundle: Any) -> list[str]:
-    """Return everything that R5 forbids in a bundle, each with its place; empty if nothing.
+_RULES: Final = {FhirRelease.R4B: _R4B_RULES, FhirRelease.R5: _R5_RULES}
+
+
+def fhir_faults(bundle: Any, release: FhirRelease = FhirRelease.R5) -> list[str]:
+    """Return everything that a release forbids in a bundle, each with its place; empty if nothing.
 
     >>> fhir_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
     []
@@ -237,7 +330,7 @@ def fhir_faults(bundle: Any) -> list[str]:
     for each in filter(None, resources):
         faults += [
             f"{each.get('resourceType')}: {fault}"
-            for fault in _clinic_fhir_resource_faults(each, paths)
+            for fault in _clinic_fhir_resource_faults(each, paths, _RULES[release])
         ]
     return faults
 
@@ -246,8 +339,12 @@ def _clinic_fhir_object_or_empty(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _clinic_fhir_resource_faults(resource: Mapping[str, Any], paths: set[str]) -> Iterator[str]:
-    rules = _RULES.get(str(resource.get("resourceType")))
+def _clinic_fhir_resource_faults(
+    resource: Mapping[str, Any],
+    paths: set[str],
+    rules_by_type: Mapping[str, tuple[_FhirElementRule, ...]],
+) -> Iterator[str]:
+    rules = rules_by_type.get(str(resource.get("resourceType")))
     if rules is None:
         yield "of a kind that is not exported"
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from commonwatt.clinic.engines.gateway import (
     sign_human_step,
 )
 from commonwatt.clinic.engines.gateway.disclosure import record_encounter_disclosure
+from commonwatt.clinic.engines.gateway.hooks.settings import is_loopback_host
 from commonwatt.clinic.engines.gateway.institution import (
     ClinicInstitution,
     encounter_lottery_of_institution,
@@ -32,7 +34,7 @@ from commonwatt.clinic.engines.gateway.lottery import (
 )
 from commonwatt.clinic.io.guides import GuideLibrary
 from commonwatt.clinic.io.registry import Registry, RegistryWriter
-from commonwatt.core.errors import UsageError
+from commonwatt.core.errors import InputError, UsageError
 from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.core.sockets import listening_tcp_socket
@@ -103,47 +105,115 @@ def open_advice_gate(
         ledger.engine.dispose()
 
 
-def cds_hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uvicorn.Server:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HooksAddress:
+    """Where CDS Hooks are served.
+
+    Args:
+        host: Address to listen on.
+        port: 0 takes a free one.
+        tls_cert: Certificate chain in PEM; `None` serves plain HTTP.
+        tls_key: Its key in PEM, where it is not in the same file.
+        plain_http: Whether another machine may call without TLS, because a proxy before has it.
+    """
+
+    host: str
+    port: int
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    plain_http: bool = False
+
+    def check(self) -> None:
+        """Refuse an address over which records of patients would cross a network in the open.
+
+        Raises:
+            UsageError: The address needs TLS, or the key stands alone.
+            InputError: Certificate and key do not go together.
+        """
+        if self.tls_cert is None:
+            if self.tls_key is not None:
+                raise UsageError("--tls-key", wanted=Message("--tls-cert beside it"))
+            if not is_loopback_host(self.host) and not self.plain_http:
+                raise UsageError(
+                    f"--host {self.host}",
+                    wanted=Message("--tls-cert, or an address of this machine alone"),
+                    remedy=Message("With a proxy that has TLS before it, say --plain-http."),
+                )
+            return
+        try:
+            # Tried here, as the server's own failure would be a traceback after it said that it
+            # serves.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls_cert, self.tls_key, password=_no_password)
+        except (OSError, ValueError):
+            wanted = Message("a certificate in PEM and its key, without a password")
+            raise InputError(str(self.tls_cert), wanted=wanted) from None
+
+
+def _no_password() -> str:
+    # Without it OpenSSL would ask on the terminal, where nobody may be.
+    raise ValueError("the key is encrypted")
+
+
+def cds_hooks_server(gate: OpenedGate, address: HooksAddress, clock: Clock) -> uvicorn.Server:
     """Return the CDS Hooks server, not yet started.
 
     Raises:
-        UsageError: The port is taken.
+        UsageError: The address needs TLS.
+        InputError: The certificate cannot be used.
+        MissingExtraError: A library of the service is not installed.
     """
     import uvicorn
 
     from commonwatt.clinic.engines.gateway.service import CdsHooksService
 
+    address.check()
     institution = gate.institution
     remote = frozenset(name for name, loaded in institution.models.items() if loaded.remote)
-    service = CdsHooksService(gate.gate, clock, institution.clinician_signer, remote)
+    service = CdsHooksService(
+        gate.gate,
+        clock,
+        institution.clinician_signer,
+        remote,
+        settings=institution.cds_hooks,
+        people=institution,
+    )
     config = uvicorn.Config(
         service.cds_hooks_app(),
-        host=host,
-        port=port,
+        host=address.host,
+        port=address.port,
         log_level="warning",
         access_log=False,
         lifespan="off",
+        # What a proxy says of where a call came from decides nothing here.
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=str(address.tls_cert) if address.tls_cert else None,
+        ssl_keyfile=str(address.tls_key) if address.tls_key else None,
     )
     return uvicorn.Server(config)
 
 
 def serve_cds_hooks(
-    server: uvicorn.Server, host: str, port: int, ready: Callable[[str], None]
+    server: uvicorn.Server, address: HooksAddress, ready: Callable[[str], None]
 ) -> None:
     """Serve until interrupted; `ready` is told the address once it is bound.
 
     Raises:
         UsageError: The address cannot be bound.
     """
+    host = address.host
     try:
-        bound = listening_tcp_socket(host, port, backlog=128)
+        bound = listening_tcp_socket(host, address.port, backlog=128)
     except OSError as error:
         # Bound here and not by the server, whose own failure would be a traceback after it said
         # that it serves.
-        raise UsageError(f"{host}:{port}", found=error.strerror or "", wanted=_FREE) from None
+        found = error.strerror or ""
+        raise UsageError(f"{host}:{address.port}", found=found, wanted=_FREE) from None
     with bound:
         name = f"[{host}]" if ":" in host else host
-        ready(f"http://{name}:{bound.getsockname()[1]}/cds-services")
+        scheme = "https" if address.tls_cert else "http"
+        ready(f"{scheme}://{name}:{bound.getsockname()[1]}/cds-services")
         server.run(sockets=[bound])
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
 from commonwatt.clinic.io.dossier import dossier_html
-from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
@@ -242,24 +242,27 @@ def move_deployment(
 
 def version_dossier_and_fhir(
     ledger_location: str, version: str, language: str
-) -> tuple[str, dict[str, Any]]:
-    """Return the dossier of a version as a page and as FHIR, which is checked.
+) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
+    """Return the dossier of a version as a page and as FHIR by release, which is checked.
 
     Raises:
         StatusMoveError: There is no such version.
-        IdentityError: The FHIR bundle breaks a rule of R5, which is our fault.
+        IdentityError: A FHIR bundle breaks a rule of its release, which is our fault.
     """
 
-    def dossier_and_fhir_bundle(writer: RegistryWriter) -> tuple[str, dict[str, Any]]:
+    def dossier_and_fhir_bundles(
+        writer: RegistryWriter,
+    ) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
         owed = writer.registry.reporting_duties(reporting_periods())
         page = dossier_html(writer.registry, version, language=language, duties=owed)
-        return page, fhir_bundle(writer.registry, version)
+        return page, {each: fhir_bundle(writer.registry, version, each) for each in FhirRelease}
 
-    page, bundle = with_registry_writer(ledger_location, dossier_and_fhir_bundle)
-    faults = fhir_faults(bundle)
-    if faults:
-        raise IdentityError("FHIR", found="; ".join(faults[:3]))
-    return page, bundle
+    page, bundles = with_registry_writer(ledger_location, dossier_and_fhir_bundles)
+    for release, bundle in bundles.items():
+        faults = fhir_faults(bundle, release)
+        if faults:
+            raise IdentityError(f"FHIR {release}", found="; ".join(faults[:3]))
+    return page, bundles
 
 
 def save_dossier_pdf(page: str, path: Path) -> None:

@@ -6,6 +6,11 @@ own indications, on record with its intended use, are read under the same declar
 """
 
 from commonwatt.clinic.domain.guides.facts import GuideFact, GuideFactKind, parse_guide_fact
+from commonwatt.clinic.domain.guides.fhir_mapping import (
+    FhirFactRule,
+    FhirFactSource,
+    GuideFhirMapping,
+)
 from commonwatt.clinic.domain.guides.guide import (
     Contraindication,
     DepartmentGuide,
@@ -13,6 +18,7 @@ from commonwatt.clinic.domain.guides.guide import (
 )
 from commonwatt.clinic.domain.guides.judge import (
     EncounterJudgement,
+    facts_asked_for,
     judge_encounter_facts,
     product_indications,
 )
@@ -21,8 +27,12 @@ __all__ = [
     "Contraindication",
     "DepartmentGuide",
     "EncounterJudgement",
+    "FhirFactRule",
+    "FhirFactSource",
     "GuideFact",
     "GuideFactKind",
+    "GuideFhirMapping",
+    "facts_asked_for",
     "judge_encounter_facts",
     "parse_department_guide",
     "parse_guide_fact",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Formatter
 from typing import Any, Final, cast
 
@@ -19,6 +19,7 @@ from commonwatt.clinic.domain.guides.facts import (
     guide_text,
     parse_guide_fact,
 )
+from commonwatt.clinic.domain.guides.fhir_mapping import GuideFhirMapping, parse_guide_fhir_mapping
 from commonwatt.clinic.domain.rules.predicate import (
     Comparator,
     OneOf,
@@ -35,9 +36,10 @@ _FIELDS: Final = frozenset({
 })  # fmt: skip
 _WORDING: Final = frozenset({"finding", "no_finding"})
 _GAPS: Final = frozenset({"score", "threshold"})
-# A card of CDS Hooks has room for 140 letters; what is cut off is the sentence that sends the
-# reader to a doctor.
-LONGEST_ADVICE: Final = 140
+# A card of CDS Hooks has room for less than 140 letters; what is cut off is the sentence that sends
+# the reader to a doctor.
+LONGEST_ADVICE: Final = 139
+_FHIR: Final = "fhir"
 _DEEPEST: Final = 20
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
@@ -69,6 +71,7 @@ class DepartmentGuide:
         finding: What is shown from the threshold on, by language.
         no_finding: What is shown below it.
         notice: What a patient is told, by language.
+        fhir: Where a record system has the facts; `None` where the guide does not say.
     """
 
     guide_id: str
@@ -86,6 +89,7 @@ class DepartmentGuide:
     notice: Mapping[str, str]
     override_reasons: tuple[str, ...]
     subgroups: tuple[str, ...]
+    fhir: GuideFhirMapping | None = None
 
     def check_predicate(self, predicate: Predicate, where: str) -> None:
         """Refuse a predicate over what the guide does not declare.
@@ -113,7 +117,8 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
         file: Any = yaml.load(text, Loader=_OneKeyLoader)  # noqa: S506  a safe loader all the same
     except (yaml.YAMLError, ValueError, RecursionError):
         raise RulesError(where, wanted=Message("a file in YAML, every key once")) from None
-    fields = _guide_fields(file, _FIELDS, where)
+    has_fhir = isinstance(file, dict) and _FHIR in cast("dict[Any, Any]", file)
+    fields = _guide_fields(file, _FIELDS | {_FHIR} if has_fhir else _FIELDS, where)
     declared = _guide_fields(fields["facts"], None, f"{where}, facts")
     if not declared:
         raise RulesError(f"{where}, facts", wanted=Message("at least one fact"))
@@ -143,6 +148,9 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
         override_reasons=_guide_codes(fields["override_reasons"], f"{where}, override_reasons"),
         subgroups=_guide_codes(fields["subgroups"], f"{where}, subgroups"),
     )
+    if has_fhir:
+        mapping = parse_guide_fhir_mapping(fields[_FHIR], guide.facts, f"{where}, {_FHIR}")
+        guide = replace(guide, fhir=mapping)
     guide.check_predicate(guide.indications, f"{where}, indications")
     for each in guide.contraindications:
         guide.check_predicate(each.when, f"{where}, contraindications, {each.name}")

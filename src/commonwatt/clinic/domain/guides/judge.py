@@ -72,7 +72,7 @@ def judge_encounter_facts(
         indications: The product's own, which bind beside the guide's.
         facts: As they were given.
     """
-    missing = sorted(_facts_asked_for(guide, indications) - set(facts))
+    missing = sorted(facts_asked_for(guide, indications) - set(facts))
     if missing:
         return EncounterJudgement(rule=MISSING_FACT, detail=", ".join(missing))
     canonical, invalid = _canonical_facts(guide, facts)
@@ -91,7 +91,7 @@ def judge_encounter_facts(
     return EncounterJudgement(facts=canonical)
 
 
-def _facts_asked_for(guide: DepartmentGuide, indications: Predicate) -> set[str]:
+def facts_asked_for(guide: DepartmentGuide, indications: Predicate) -> set[str]:
     """Return the facts without which nobody can say; others may be given, for the model."""
     predicates = (guide.indications, indications, *(c.when for c in guide.contraindications))
     return {leaf.fact for each in predicates for leaf in rule_predicate_leaves(each)}

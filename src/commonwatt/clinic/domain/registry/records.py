@@ -125,6 +125,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
         RecordField("threshold", "share", "The approved threshold that was used.", needed=False),
         RecordField("finding", "flag", "Whether the score reached it.", needed=False),
+        RecordField("shown_to", "text", "Actor id of the clinician whom it was shown.",
+                    needed=False),
     ),
     "decision": (
         _registry_reference_field("advice", "advice"),
@@ -133,6 +135,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("reason", "text", "Why, as a code of the guide.", needed=False),
         RecordField("own_estimate", "share", "The doctor's own estimate.", needed=False),
         RecordField("asked_before", "flag", "Whether it was asked before the advice."),
+        RecordField("acted_at", "text", "When the doctor acted, as the record system says.",
+                    needed=False),
     ),
     # The label comes days or months after the advice and from another system, so it cannot be a
     # field of the advice.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import sqlalchemy as sa
+
 from commonwatt.clinic.domain.errors import AdviceRefusedError
 from commonwatt.clinic.domain.registry.records import FIELDS
 from commonwatt.clinic.io.registry import RegistryWriter
@@ -60,21 +62,31 @@ def record_encounter_disclosure(
         AdviceRefusedError: The deployment is another institution's.
         ActorError: The signer may not say so.
     """
+    with writer.transaction() as tx:
+        return record_encounter_disclosure_on(
+            tx, writer, institution, deployment, encounter_id, language, salt=salt, by=by, at=at
+        )
+
+
+def record_encounter_disclosure_on(
+    tx: sa.Connection, writer: RegistryWriter, institution: str, deployment: str,
+    encounter_id: str, language: str, *, salt: bytes, by: Signer, at: datetime,
+) -> DisclosureReceipt:  # fmt: skip
+    """Put the same on record in the caller's transaction."""
     if not 0 < len(encounter_id) <= LONGEST_ENCOUNTER or encounter_id.isspace():
         wanted = Message("a text of at most {count} letters", {"count": str(LONGEST_ENCOUNTER)})
         raise InputError("encounter", wanted=wanted)
-    with writer.transaction() as tx:
-        record = writer.registry.registered_record(deployment, "deployment")
-        # A patient of one hospital is never told of the model of another, whose secret would give
-        # the encounter another name.
-        if record.body["institution"] != institution:
-            words = {each: _ELSEWHERE.translate(each) for each in LANGUAGES}
-            raise AdviceRefusedError(deployment, rule="gate.wrong-institution", words=words)
-        pseudonym = encounter_pseudonym(salt, encounter_id)
-        body = {"deployment": deployment, "encounter": pseudonym, "language": language}
-        # Told twice is on record twice; the first time is the one that counts.
-        name = f"{pseudonym}-{writer.registry.entries_applied}"
-        entry = writer.write_registry_record(tx, "disclosure", name, body, by=by, at=at)
+    record = writer.registry.registered_record(deployment, "deployment")
+    # A patient of one hospital is never told of the model of another, whose secret would give
+    # the encounter another name.
+    if record.body["institution"] != institution:
+        words = {each: _ELSEWHERE.translate(each) for each in LANGUAGES}
+        raise AdviceRefusedError(deployment, rule="gate.wrong-institution", words=words)
+    pseudonym = encounter_pseudonym(salt, encounter_id)
+    body = {"deployment": deployment, "encounter": pseudonym, "language": language}
+    # Told twice is on record twice; the first time is the one that counts.
+    name = f"{pseudonym}-{writer.registry.entries_applied}"
+    entry = writer.write_registry_record(tx, "disclosure", name, body, by=by, at=at)
     guide = writer.guides.guides.get(str(record.body["guide"]))
     return DisclosureReceipt(
         disclosure=entry.subject,

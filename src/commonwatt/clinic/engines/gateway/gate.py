@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from commonwatt.clinic.domain.errors import AdviceRefusedError, RulesError
 from commonwatt.clinic.domain.guides import (
     DepartmentGuide,
+    facts_asked_for,
     judge_encounter_facts,
     product_indications,
 )
@@ -32,13 +33,14 @@ from commonwatt.clinic.domain.guides.judge import (
     MISSING_FACT,
     OUTSIDE,
 )
-from commonwatt.clinic.domain.registry.records import is_registry_share
+from commonwatt.clinic.domain.registry.records import RECORD_ROLES, is_registry_share
 from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.rules.predicate import Predicate
 from commonwatt.clinic.engines.gateway.disclosure import (
     DisclosureReceipt,
     encounter_pseudonym,
     record_encounter_disclosure,
+    record_encounter_disclosure_on,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
@@ -133,6 +135,7 @@ class AdviceRequest:
         facts: What the guide asks for.
         own_estimate: The doctor's own, given before the advice.
         asker: `clinician`, who is shown the advice, or `agent`.
+        shown_to: Actor id of the clinician at the screen; empty where it is not known.
     """
 
     deployment: str
@@ -140,6 +143,7 @@ class AdviceRequest:
     facts: Mapping[str, str]
     own_estimate: float | None = None
     asker: str = "clinician"
+    shown_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +206,16 @@ class AdviceGate:
             salt=self._salt, by=by, at=at,
         )  # fmt: skip
 
+    def record_disclosure_on(
+        self, tx: sa.Connection, deployment: str, encounter_id: str, language: str,
+        *, by: Signer, at: datetime,
+    ) -> DisclosureReceipt:  # fmt: skip
+        """Put the same on record in the caller's transaction."""
+        return record_encounter_disclosure_on(
+            tx, self.writer, self.institution, deployment, encounter_id, language,
+            salt=self._salt, by=by, at=at,
+        )  # fmt: skip
+
     def keyed_digest(self, message: bytes) -> str:
         """Return a digest of something that nobody without the institution's secret can try out."""
         return hmac.digest(self._salt, message, "sha256").hex()
@@ -260,6 +274,23 @@ class AdviceGate:
             return self._guide_refusal(record)
         words = _in_all_languages(fault.sentence)
         return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
+
+    def facts_wanted(self, deployment: str) -> frozenset[str]:
+        """Return the facts without which this deployment cannot advise; none if it may not."""
+        if self.deployment_refusal(deployment) is not None:
+            return frozenset()
+        record = self.writer.registry.records[deployment]
+        guide = self.writer.guides.guides[record.body["guide"]]
+        return frozenset(facts_asked_for(guide, self._indications(record, guide)))
+
+    def guide_of(self, deployment: str) -> DepartmentGuide | None:
+        """Return the guide of a deployment of this institution; `None` if it is none."""
+        record = self.writer.registry.records.get(deployment)
+        if record is None or record.kind != "deployment":
+            return None
+        if record.body["institution"] != self.institution:
+            return None
+        return self.writer.guides.guides.get(str(record.body["guide"]))
 
     def _guide_refusal(self, record: RegistryRecord) -> GateVerdict | None:
         """Refuse without a threshold, or under a guide that is gone or not the approved one."""
@@ -340,7 +371,28 @@ class AdviceGate:
         answered by its error and leaves the others alone.
         """
         with self.writer.transaction() as tx:
+            return self.record_prepared_group_on(tx, prepared, at=at)
+
+    def record_prepared_group_on(
+        self, tx: sa.Connection, prepared: Sequence[PreparedAdvice], *, at: datetime
+    ) -> list[SettledAdvice]:
+        """Put the answers on record in the caller's transaction, under one signature."""
+        outcomes: list[SettledAdvice] = []
+        drafts: list[EntryDraft] = []
+        for each in prepared:
+            try:
+                verdict, draft = self._settled_draft(tx, each, at, len(drafts))
+            except CommonwattError as error:
+                outcomes.append(error)
+                continue
+            outcomes.append(verdict)
+            drafts.append(draft)
+        try:
+            self._append_gate_drafts(tx, drafts, at)
+        except CommonwattError:
+            # Nothing of the group is written yet; one by one, only whoever is at fault is refused.
             return [self.record_prepared_advice_on(tx, each, at=at) for each in prepared]
+        return outcomes
 
     def record_prepared_advice_on(
         self,
@@ -354,6 +406,19 @@ class AdviceGate:
 
         `note` says what else stands under the same signature, once the answer is known.
         """
+        try:
+            verdict, draft = self._settled_draft(tx, prepared, at, 0)
+            self._append_gate_drafts(tx, [draft, *note(verdict)], at)
+        # Returned, not raised: others in the same transaction are patients, too, and their answers
+        # stand.
+        except CommonwattError as error:
+            return error
+        return verdict
+
+    def _settled_draft(
+        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+    ) -> tuple[GateVerdict, EntryDraft]:
+        """Return the verdict on a question, and its entry; `ahead` entries go before it."""
         verdict, facts = self._judge_prepared_advice(prepared)
         if verdict.allows_advice and prepared.score is None and not prepared.failed:
             # Let through only by what was written meanwhile.
@@ -362,15 +427,18 @@ class AdviceGate:
             verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
-        try:
-            if verdict.allows_advice:
-                return self._record_advice(tx, prepared, at, note)
-            self._record_advice_refusal(tx, verdict, prepared.encounter, at, note)
-        # Returned, not raised: others in the same transaction are patients, too, and their answers
-        # stand.
-        except CommonwattError as error:
-            return error
-        return verdict
+        if verdict.allows_advice:
+            return self._advice_draft(tx, prepared, at, ahead)
+        return verdict, self._advice_refusal_draft(verdict, prepared.encounter)
+
+    def _append_gate_drafts(
+        self, tx: sa.Connection, drafts: Sequence[EntryDraft], at: datetime
+    ) -> None:
+        # Whoever may not advise may still put on record that nobody was advised.
+        refusals = all(draft.kind == REFUSAL for draft in drafts)
+        roles = None if refusals else RECORD_ROLES["advice"]
+        if drafts:
+            self.writer.append_drafts(tx, drafts, by=self.by, at=at, roles=roles)
 
     def _judge_prepared_advice(
         self, prepared: PreparedAdvice
@@ -417,9 +485,9 @@ class AdviceGate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _record_advice(
-        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, note: EntriesOf
-    ) -> GateVerdict:
+    def _advice_draft(
+        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+    ) -> tuple[GateVerdict, EntryDraft]:
         deployment, score = prepared.question.deployment, prepared.score
         assert score is not None, "a verdict that lets advice through comes with a score"
         record = self.writer.registry.records[deployment]
@@ -430,7 +498,7 @@ class AdviceGate:
         finding = score >= threshold
         # Named by its place in the ledger: one encounter may be advised on more than once, and the
         # transaction holds the head.
-        name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
+        name = f"{prepared.encounter}-{self.writer.registry.entries_applied + ahead}"
         body = self._advice_body(prepared, shown) | {"threshold": threshold, "finding": finding}
         figures = shown_score_and_threshold(score, threshold)
         wording = guide.finding if finding else guide.no_finding
@@ -445,10 +513,8 @@ class AdviceGate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
-        self.writer.write_registry_record(
-            tx, "advice", name, body, by=self.by, at=at, also=note(verdict)
-        )
-        return verdict
+        draft = self.writer.registry_record_draft(tx, "advice", name, body, by=self.by, at=at)
+        return verdict, draft
 
     def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
         question = prepared.question
@@ -467,6 +533,8 @@ class AdviceGate:
             body["sampled"] = self._asks_clinician_first(prepared)
         if shown and self._wants_clinician_sign_off(question.deployment):
             body["sign_off"] = True
+        if shown and question.shown_to:
+            body["shown_to"] = question.shown_to
         return body
 
     def _wants_clinician_sign_off(self, deployment: str) -> bool:
@@ -477,9 +545,7 @@ class AdviceGate:
         classes = registry.approved_product_classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
-    def _record_advice_refusal(
-        self, tx: sa.Connection, verdict: GateVerdict, encounter: str, at: datetime, note: EntriesOf
-    ) -> None:
+    def _advice_refusal_draft(self, verdict: GateVerdict, encounter: str) -> EntryDraft:
         # A refusal is on record like an advice: who was not helped, and by which rule, is half of
         # what a regulator asks.
         body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
@@ -487,11 +553,7 @@ class AdviceGate:
         # still be recorded.
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
         subject = qualified_identifier(IdentifierKind.INSTITUTION, self.institution)
-        draft = EntryDraft(kind=REFUSAL, subject=subject, body=body)
-        drafts = [draft, *note(verdict)]
-        self.writer.registry.apply_ledger_entries(
-            self.writer.ledger.append(tx, drafts, by=self.by, at=at)
-        )
+        return EntryDraft(kind=REFUSAL, subject=subject, body=body)
 
 
 def shown_score_and_threshold(score: float, threshold: float) -> dict[str, str]:

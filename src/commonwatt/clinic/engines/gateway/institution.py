@@ -12,6 +12,9 @@
     [clinicians.dr-lee]
     key = "lee.pem"                       # signs what the doctor decided
     token_sha256 = "…"                    # of the token that the doctor's client sends
+    users = ["Practitioner/123"]          # as whom a record system that signs may speak
+
+    [cds_hooks]                           # see engines/gateway/hooks/settings.py
 
     [pathways.chest]
     deployments = ["deployment/chest"]
@@ -32,7 +35,7 @@ import hmac
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -42,6 +45,10 @@ from commonwatt.clinic.domain.registry.old_words import (
     new_input_in_todays_words_with_notice,
 )
 from commonwatt.clinic.engines.gateway.agents import STATEMENT_MINUTES, Pathway
+from commonwatt.clinic.engines.gateway.hooks.settings import (
+    CdsHooksSettings,
+    parse_cds_hooks_settings,
+)
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
@@ -50,11 +57,11 @@ from commonwatt.core.errors import InputError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
 from commonwatt.core.notices import give_notice
-from commonwatt.ledger import Key, Ledger, Signer
+from commonwatt.ledger import Key, Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import check_known_role
 
 _FIELDS: Final = frozenset(
-    {"institution", "sample_share", "guides", "models", "clinicians", "pathways"}
+    {"institution", "sample_share", "guides", "models", "clinicians", "pathways", "cds_hooks"}
 )
 SECRET_FILE: Final = "institution.secret"  # noqa: S105  a name, no secret
 """What the secret is called where nobody names it."""
@@ -65,10 +72,17 @@ _LONGEST_STATEMENT_MINUTES: Final = 24 * 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinician:
-    """Who may send decisions, and the digest of their client's token."""
+    """Who may send decisions, the digest of their client's token, and their names elsewhere.
+
+    Args:
+        key: Signs what they decide.
+        token_sha256: Of the token that their own client sends.
+        users: As record systems call them, `Practitioner/…`.
+    """
 
     key: Key
     token_sha256: str
+    users: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,16 @@ class ClinicInstitution:
     clinicians: Mapping[str, Clinician]
     pathways: Mapping[str, Pathway]
     guides: GuideLibrary
+    cds_hooks: CdsHooksSettings = field(default_factory=CdsHooksSettings)
+
+    def clinician_of_user(self, user: str) -> Signer | None:
+        """Return the key of a clinician by the name that a record system gives them."""
+        return next((each.key for each in self.clinicians.values() if user in each.users), None)
+
+    def clinician_of_actor(self, actor_id: str) -> Signer | None:
+        """Return the key of a clinician by the id that stands on record."""
+        keys = [each.key for each in self.clinicians.values()]
+        return next((key for key in keys if actor_id_of(key.public_key) == actor_id), None)
 
     def clinician_signer(self, name: str, token: str) -> Signer | None:
         """Return the key of a clinician whose client sent the right token."""
@@ -162,15 +186,13 @@ def load_clinic_institution(path: Path) -> ClinicInstitution:
             name: load_medical_model(entry, folder, f"{path}, models.{name}")
             for name, entry in _clinic_institution_file_tables(file, "models", path).items()
         },
-        clinicians={
-            name: _parse_institution_clinician(entry, folder, f"{path}, clinicians.{name}")
-            for name, entry in _clinic_institution_file_tables(file, "clinicians", path).items()
-        },
+        clinicians=_parse_institution_clinicians(file, path),
         pathways={
             name: _parse_agent_pathway(name, entry, f"{path}, pathways.{name}")
             for name, entry in _clinic_institution_file_tables(file, "pathways", path).items()
         },
         guides=_load_institution_guides(file, path),
+        cds_hooks=parse_cds_hooks_settings(file.get("cds_hooks", {}), folder, f"{path}, cds_hooks"),
     )
 
 
@@ -300,10 +322,27 @@ def _load_institution_guides(file: Mapping[str, Any], path: Path) -> GuideLibrar
     return load_guide_library([path.parent / folder for folder in listed])
 
 
+def _parse_institution_clinicians(file: Mapping[str, Any], path: Path) -> dict[str, Clinician]:
+    clinicians: dict[str, Clinician] = {}
+    named: dict[str, str] = {}
+    for name, entry in _clinic_institution_file_tables(file, "clinicians", path).items():
+        where = f"{path}, clinicians.{name}"
+        clinicians[name] = _parse_institution_clinician(entry, path.parent, where)
+        for user in sorted(clinicians[name].users):
+            # One user of two clinicians would leave it open whose signature stands.
+            if named.setdefault(user, name) != name:
+                wanted = Message("a user of one clinician only")
+                raise InputError(f"{where}.users", found=repr(user), wanted=wanted)
+    return clinicians
+
+
 def _parse_institution_clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
-    match dict(entry):
+    users = entry.get("users", [])
+    if not _is_pathway_name_list(users):
+        raise InputError(f"{where}.users", wanted=Message("a list such as Practitioner/123"))
+    match {name: value for name, value in entry.items() if name != "users"}:
         case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
-            return Clinician(key=Key.load(folder / key), token_sha256=token)
+            return Clinician(key=Key.load(folder / key), token_sha256=token, users=frozenset(users))
         case _:
             raise InputError(where, wanted=Message("key and token_sha256, and nothing else"))
 

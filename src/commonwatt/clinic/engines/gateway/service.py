@@ -1,22 +1,35 @@
 """A CDS Hooks service: discovery, advice, feedback, and that a patient was told.
 
-Source: HL7 CDS Hooks 2.0. What the standard has no place for (facts of the
-encounter, the doctor's own estimate, the rule of a refusal) travels in its
-`extension` members. Requests that come together are put on record by one commit,
-and each is answered after it.
+Source: HL7 CDS Hooks 2.0. A plain `patient-view` call is answered from its prefetch, or from
+the record system's FHIR server where the institution file allows it, through the mapping of the
+guide. What the standard has no place for (facts that no record system holds, the rule of a
+refusal) travels in its `extension` members, and nothing that a plain client needs does. Requests
+that come together are put on record by one commit, and each is answered after it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from commonwatt.clinic.domain.guides.judge import MISSING_FACT
+from commonwatt.clinic.engines.gateway.card_answers import (
+    CardAnswerError,
+    CardAnswers,
+    ClinicianDirectory,
+)
+from commonwatt.clinic.engines.gateway.disclosure import DisclosureReceipt
 from commonwatt.clinic.engines.gateway.gate import (
     AdviceGate,
     AdviceRequest,
@@ -25,12 +38,42 @@ from commonwatt.clinic.engines.gateway.gate import (
     SettledAdvice,
 )
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
+from commonwatt.clinic.engines.gateway.hooks.cards import cards_of_verdict, open_card_of
+from commonwatt.clinic.engines.gateway.hooks.facts_of_request import FactsOfRequest, gather_facts
+from commonwatt.clinic.engines.gateway.hooks.feedback import parse_cds_feedback
+from commonwatt.clinic.engines.gateway.hooks.fhir_facts import load_fhir_models
+from commonwatt.clinic.engines.gateway.hooks.requests import (
+    EXTENSION,
+    HOOK,
+    LARGEST_REQUEST,
+    CdsRequest,
+    CdsRequestError,
+    cds_extension,
+    cds_object,
+    context_encounter,
+    parse_cds_request,
+)
+from commonwatt.clinic.engines.gateway.hooks.settings import CdsClient, CdsHooksSettings
+from commonwatt.clinic.engines.gateway.hooks.trust import CallerTrust, UntrustedCallError
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.log import LogEvent, log_event
-from commonwatt.ledger import Signer
+from commonwatt.ledger import Signer, actor_id_of
 
-EXTENSION: Final = "org.commonwatt"
-SOURCE: Final = {"label": "Commonwatt clinic"}
+SERVICES: Final = "/cds-services"
+NO_STORE: Final = {"cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyVouchedFor:
+    """A directory in which nobody stands: clinicians then sign by their own token only."""
+
+    def clinician_of_user(self, user: str) -> Signer | None:
+        """Return nobody."""
+        del user
+
+    def clinician_of_actor(self, actor_id: str) -> Signer | None:
+        """Return nobody."""
+        del actor_id
 
 
 class CdsHooksService:
@@ -42,6 +85,8 @@ class CdsHooksService:
         signer_of: Returns the key of the clinician whom a request names and whose token
             it bears, or `None`.
         remote: Deployments whose model is a server, to be asked off the event loop.
+        settings: Whom to trust and which servers may be asked.
+        people: For whom a record system that signs may speak.
     """
 
     def __init__(
@@ -50,25 +95,44 @@ class CdsHooksService:
         clock: Callable[[], datetime],
         signer_of: Callable[[str, str], Signer | None],
         remote: frozenset[str] = frozenset(),
+        settings: CdsHooksSettings | None = None,
+        people: ClinicianDirectory | None = None,
     ) -> None:
         self.gate, self.clock, self.signer_of, self.remote = gate, clock, signer_of, remote
+        self.settings = settings or CdsHooksSettings()
+        self.trust = CallerTrust(self.settings, clock)
+        self.people = people or NobodyVouchedFor()
+        self.answers = CardAnswers(gate, self.people, clock)
         self._group: GroupCommitter[PreparedAdvice, SettledAdvice] = GroupCommitter(
             self._record_advice_group
         )
+        guides = gate.writer.guides.guides.values()
+        load_fhir_models(guide.fhir for guide in guides if guide.fhir)
 
-    def cds_hooks_app(self) -> FastAPI:
+    def cds_hooks_app(self) -> Starlette:
         """Return the web application."""
-        application = FastAPI(title="Commonwatt CDS Hooks", docs_url=None, redoc_url=None)
-        application.add_api_route("/cds-services", self.discover, methods=["GET"])
-        application.add_api_route("/cds-services/{name}", self.advise, methods=["POST"])
-        application.add_api_route("/cds-services/{name}/feedback", self.feedback, methods=["POST"])
-        application.add_api_route(
-            "/cds-services/{name}/disclosure", self.disclose, methods=["POST"], status_code=201
+        one = f"{SERVICES}/{{name}}"
+        posts = {one: self.advise, f"{one}/feedback": self.feedback,
+                 f"{one}/disclosure": self.disclose}  # fmt: skip
+        routes = [Route(SERVICES, self.discover, methods=["GET"])]
+        routes += [
+            Route(path, _named(handler), methods=["POST"]) for path, handler in posts.items()
+        ]
+        routes += [Route(SERVICES, _allow("GET"), methods=["OPTIONS"])]
+        routes += [Route(path, _allow("POST"), methods=["OPTIONS"]) for path in posts]
+        # No origin by default, and never all of them.
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(self.settings.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+            max_age=600,
         )
-        return application
+        return Starlette(routes=routes, middleware=[cors], exception_handlers=_ERROR_RESPONSES)
 
-    async def discover(self) -> JSONResponse:
+    async def discover(self, request: Request) -> JSONResponse:
         """List what is live here and may still advise."""
+        await self._check_caller(request)
         # In the thread that writes: the registry is folded in place, and must not be read half way
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
@@ -83,32 +147,73 @@ class CdsHooksService:
         if unavailable or faults:
             # The file's place and fault are said at start, to whoever may see them.
             guides = [{"guide": name, "rule": "gate.guide-unavailable"} for name in faults]
-            extension = {"unavailable": unavailable, "guides": guides}
+            extension = _without_empty({"unavailable": unavailable, "guides": guides})
             answer["extension"] = {EXTENSION: extension}
         return JSONResponse(answer)
 
     def _cds_service_entry(self, deployment: str) -> dict[str, Any]:
-        writer = self.gate.writer
-        guide = writer.guides.guides[writer.registry.records[deployment].body["guide"]]
-        return {
-            "hook": "patient-view",
+        guide = self.gate.guide_of(deployment)
+        # It was listed because it may advise, and that needs its guide.
+        assert guide is not None, deployment
+        entry: dict[str, Any] = {
+            "hook": HOOK,
             "id": deployment.removeprefix("deployment/"),
             "title": guide.names["en"],
             "description": guide.participation,
         }
+        if guide.fhir:
+            entry["prefetch"] = dict(guide.fhir.prefetch)
+        mapped = set(guide.fhir.facts) if guide.fhir else set[str]()
+        unmapped = sorted(self.gate.facts_wanted(deployment) - mapped)
+        if unmapped:
+            entry["usageRequirements"] = (
+                f"No FHIR query of this guide gives: {', '.join(unmapped)}. Send them in"
+                f" extension, {EXTENSION}, facts."
+            )
+        return entry
 
     async def advise(self, name: str, request: Request) -> JSONResponse:
-        """Answer a hook with a card, or with the rule that refuses it."""
-        body = await _cds_request_body(request)
-        encounter = _cds_text_at(body, "context", "encounterId")
-        if not encounter:
-            return _advice_gateway_bad_request_response("context.encounterId")
-        extension = _cds_extension(body)
-        prepared = await self._prepare_advice(_parse_cds_advice_request(name, encounter, extension))
+        """Answer a hook with a card, with none, or with what it lacks."""
+        await self._check_caller(request)
+        deployment = await self._known_deployment(name)
+        call = parse_cds_request(await cds_request_document(request))
+        facts = await self._gather_facts(deployment, call)
+        prepared = await self._prepare_advice(self._advice_request(deployment, call, facts))
         outcome = await self._group.submit_advice_question(prepared)
         if isinstance(outcome, CommonwattError):
             return JSONResponse(outcome.as_dict(), status_code=422)
-        return JSONResponse(_cds_cards_of_verdict(outcome, str(extension.get("language", "en"))))
+        if outcome.rule == MISSING_FACT and facts.unanswered:
+            return _precondition_failed_response(outcome, facts)
+        language = str(call.extension.get("language") or _accepted_language(request))
+        return self._verdict_response(outcome, call, language)
+
+    async def _gather_facts(self, deployment: str, call: CdsRequest) -> FactsOfRequest:
+        guide = self.gate.guide_of(deployment)
+        given = {
+            str(key): _cds_fact_text(value)
+            for key, value in cds_object(
+                call.extension.get("facts", {}), f"extension.{EXTENSION}.facts"
+            ).items()
+        }
+        return await gather_facts(
+            guide, self.gate.facts_wanted(deployment), call, given, self.settings.fhir, self.clock()
+        )
+
+    def _advice_request(
+        self, deployment: str, call: CdsRequest, facts: FactsOfRequest
+    ) -> AdviceRequest:
+        estimate: Any = call.extension.get("ownEstimate")
+        number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
+        shown_to = self.people.clinician_of_user(call.user)
+        return AdviceRequest(
+            deployment=deployment,
+            encounter_id=call.encounter,
+            facts=facts.facts,
+            own_estimate=float(cast("float", estimate))
+            if number
+            else self.answers.own_estimate(deployment, call.encounter),
+            shown_to=actor_id_of(shown_to.public_key) if shown_to else "",
+        )
 
     async def _prepare_advice(self, question: AdviceRequest) -> PreparedAdvice:
         if question.deployment in self.remote:
@@ -116,21 +221,60 @@ class CdsHooksService:
         return self.gate.prepare_advice(question)
 
     def _record_advice_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
-        settled = self.gate.record_prepared_advice(group, at=self.clock())
+        with self.gate.writer.transaction() as tx:
+            # Read after the lock: another gateway may have written while this one waited, and an
+            # entry older than the last is refused.
+            at = self.clock()
+            settled = self.gate.record_prepared_group_on(tx, group, at=at)
         # Counts of a group and nothing of one encounter: a line a patient would be a record of its
         # own, outside the ledger.
         failed = sum(isinstance(outcome, CommonwattError) for outcome in settled)
         log_event(LogEvent.GATE_ANSWERED, count=len(group), refused=failed)
         return settled
 
+    def _verdict_response(
+        self, verdict: GateVerdict, call: CdsRequest, language: str
+    ) -> JSONResponse:
+        cards = cards_of_verdict(verdict, self.gate.guide_of(verdict.deployment), language)
+        for card in cards:
+            if not verdict.allows_advice:
+                waiting = open_card_of(card, verdict, call.encounter, call.user, self.clock())
+                self.answers.open_cards.add(card["uuid"], waiting)
+        extension = _verdict_extension(verdict)
+        answer = {"cards": cards, "extension": {EXTENSION: extension}}
+        return JSONResponse(answer, headers=NO_STORE)
+
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
-        extension = _cds_extension(await _cds_request_body(request))
+        body = await _cds_request_body(request)
+        extension = cds_extension(body)
+        # Whoever proves who they are need not be vouched for by a record system.
         signer = self._bearer_signer(request, extension)
+        vouched = signer is None and self.trust.wants_token
+        if vouched:
+            await self._check_caller(request)
+        deployment = await self._known_deployment(name)
+        if "feedback" not in body and "advice" in extension:
+            return await self._record_plain_decision(name, extension, signer)
+        reports = parse_cds_feedback(body)
+        if signer is None and not vouched:
+            return _unsigned_response()
+        try:
+            await self._group.run_between_advice_groups(
+                lambda: self.answers.record_reports(deployment, reports, signer)
+            )
+        except CommonwattError as error:
+            return JSONResponse(error.as_dict(), status_code=422)
+        return JSONResponse({})
+
+    async def _record_plain_decision(
+        self, name: str, extension: Mapping[str, Any], signer: Signer | None
+    ) -> JSONResponse:
+        """Record a decision that names the advice itself, as our own clients send it."""
         if signer is None:
             return _unsigned_response()
         # Feedback comes after the card by its nature, whatever a client claims.
-        body: dict[str, Any] = {"advice": str(extension.get("advice", "")), "asked_before": False}
+        body: dict[str, Any] = {"advice": str(extension["advice"]), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
         if "reason" in extension:
             body["reason"] = str(extension["reason"])
@@ -145,23 +289,49 @@ class CdsHooksService:
     async def disclose(self, name: str, request: Request) -> JSONResponse:
         """Record that the patient of an encounter was told, under the clinician's own key."""
         body = await _cds_request_body(request)
-        encounter = _cds_text_at(body, "context", "encounterId")
-        extension = _cds_extension(body)
+        extension = cds_extension(body)
         signer = self._bearer_signer(request, extension)
+        if signer is None and self.trust.wants_token:
+            await self._check_caller(request)
+            user = cds_object(body.get("context"), "context").get("userId")
+            signer = self.people.clinician_of_user(str(user))
         if signer is None:
             return _unsigned_response()
-        if not encounter:
-            return _advice_gateway_bad_request_response("context.encounterId")
+        encounter, by = context_encounter(body), signer
         language = str(extension.get("language", ""))
         try:
             receipt = await self._group.run_between_advice_groups(
-                lambda: self.gate.record_disclosure(
-                    f"deployment/{name}", encounter, language, by=signer, at=self.clock()
-                )
+                lambda: self._record_disclosure(f"deployment/{name}", encounter, language, by)
             )
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({"extension": {EXTENSION: asdict(receipt)}}, status_code=201)
+
+    def _record_disclosure(
+        self, deployment: str, encounter: str, language: str, by: Signer
+    ) -> DisclosureReceipt:
+        with self.gate.writer.transaction() as tx:
+            return self.gate.record_disclosure_on(
+                tx, deployment, encounter, language, by=by, at=self.clock()
+            )
+
+    async def _check_caller(self, request: Request) -> CdsClient | None:
+        header = request.headers.get("authorization", "")
+        return await self.trust.check_call(header, request.url.path)
+
+    async def _known_deployment(self, name: str) -> str:
+        """Return the deployment that a service's id names, whether or not it may advise now."""
+        deployment = f"deployment/{name}"
+        if not self._is_deployed_here(deployment):
+            # It may have been registered since the last question was put on record.
+            await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
+        if not self._is_deployed_here(deployment):
+            raise UnknownServiceError
+        return deployment
+
+    def _is_deployed_here(self, deployment: str) -> bool:
+        record = self.gate.writer.registry.records.get(deployment)
+        return record is not None and record.body.get("institution") == self.gate.institution
 
     def _bearer_signer(self, request: Request, extension: Mapping[str, Any]) -> Signer | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -178,30 +348,39 @@ class CdsHooksService:
             writer.write_registry_record(tx, "decision", decided, body, by=signer, at=self.clock())
 
 
-def _unsigned_response() -> JSONResponse:
-    # One answer for an unknown clinician and for a false token, or names could be tried.
-    return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
+class UnknownServiceError(Exception):
+    """There is no such service at this institution."""
 
 
-def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
-    name = refusal.deployment.removeprefix("deployment/")
-    return {"id": name, "rule": refusal.rule, "detail": refusal.detail}
+async def cds_request_document(request: Request) -> Any:
+    """Return the JSON of a request.
+
+    Raises:
+        CdsRequestError: It is none, or too large.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_REQUEST:
+            raise CdsRequestError("body", f"at most {LARGEST_REQUEST} bytes")
+    try:
+        return json.loads(bytes(body), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise CdsRequestError("body", "JSON") from None
 
 
-def _parse_cds_advice_request(
-    name: str, encounter: str, extension: Mapping[str, Any]
-) -> AdviceRequest:
-    estimate: Any = extension.get("ownEstimate")
-    number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
-    return AdviceRequest(
-        deployment=f"deployment/{name}",
-        encounter_id=encounter,
-        facts={
-            str(key): _cds_fact_text(value)
-            for key, value in _cds_object_or_empty(extension.get("facts")).items()
-        },
-        own_estimate=float(cast("float", estimate)) if number else None,
-    )
+def _no_number(word: str) -> NoReturn:
+    # Python reads NaN and Infinity, which are no JSON.
+    raise ValueError(word)
+
+
+async def _cds_request_body(request: Request) -> Mapping[str, Any]:
+    return cds_object(await cds_request_document(request), "body")
+
+
+def _accepted_language(request: Request) -> str:
+    first = request.headers.get("accept-language", "").split(",")[0].strip().lower()
+    return "zh-Hant" if first.startswith("zh") else "en"
 
 
 def _cds_fact_text(value: Any) -> str:
@@ -212,43 +391,85 @@ def _cds_fact_text(value: Any) -> str:
     return str(value)
 
 
-def _cds_cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
-    extension = {"rule": verdict.rule, "advice": verdict.advice, "signOff": verdict.sign_off}
+def _verdict_extension(verdict: GateVerdict) -> dict[str, Any]:
+    extension: dict[str, Any] = {"rule": verdict.rule, "advice": verdict.advice}
     if not verdict.allows_advice:
-        refused = extension | {"detail": verdict.detail, "words": dict(verdict.words)}
-        return {"cards": [], "extension": {EXTENSION: refused}}
-    if verdict.score is None:
-        return {"cards": [], "extension": {EXTENSION: extension}}
-    extension |= {"finding": verdict.finding, "threshold": verdict.threshold}
-    words = verdict.words.get(language) or verdict.words["en"]
-    # CDS Hooks allows a summary of 140 characters at most. Never "warning" or "critical": a score
-    # is not an alarm.
-    card = {"summary": words[:140], "indicator": "info", "source": SOURCE}
-    return {"cards": [card], "extension": {EXTENSION: extension}}
+        extension |= {"detail": verdict.detail, "words": dict(verdict.words)}
+    else:
+        extension["signOff"] = verdict.sign_off
+    if verdict.score is not None:
+        extension |= {"finding": verdict.finding, "threshold": verdict.threshold}
+    return _without_empty(extension)
 
 
-async def _cds_request_body(request: Request) -> Mapping[str, Any]:
-    try:
-        return _cds_object_or_empty(await request.json())
-    except ValueError:
-        return {}
+def _without_empty(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in ("", None, [], {})}
 
 
-def _cds_extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _cds_object_or_empty(_cds_object_or_empty(body.get("extension")).get(EXTENSION))
+def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
+    name = refusal.deployment.removeprefix("deployment/")
+    return _without_empty({"id": name, "rule": refusal.rule, "detail": refusal.detail})
 
 
-def _cds_object_or_empty(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+def _precondition_failed_response(verdict: GateVerdict, facts: FactsOfRequest) -> JSONResponse:
+    extension = {"rule": verdict.rule, "detail": verdict.detail}
+    answer = {"error": "precondition-failed", "prefetch": list(facts.unanswered),
+              "extension": {EXTENSION: extension}}  # fmt: skip
+    return JSONResponse(answer, status_code=412)
 
 
-def _cds_text_at(body: Mapping[str, Any], *path: str) -> str:
-    value: Any = body
-    for step in path:
-        value = _cds_object_or_empty(value).get(step)
-    # A bound on what a client can make us hash and hold.
-    return value if isinstance(value, str) and 0 < len(value) <= 200 else ""
+def _unsigned_response() -> JSONResponse:
+    # One answer for an unknown clinician and for a false token, or names could be tried.
+    return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
 
 
-def _advice_gateway_bad_request_response(where: str) -> JSONResponse:
-    return JSONResponse({"error": "request-invalid", "where": where}, status_code=400)
+def _bad_request_response(_: Request, error: Exception) -> JSONResponse:
+    fault = cast("CdsRequestError", error)
+    # A member's name comes from the caller: half a letter in it is no text that can be sent.
+    where = fault.where.encode("utf-8", "replace").decode()[:200]
+    answer = {"error": "request-invalid", "where": where, "wanted": fault.wanted}
+    return JSONResponse(answer, status_code=400)
+
+
+def _card_answer_response(_: Request, error: Exception) -> JSONResponse:
+    fault = cast("CardAnswerError", error)
+    return JSONResponse({"error": fault.error, "where": fault.where}, status_code=fault.status)
+
+
+def _untrusted_response(_: Request, __: Exception) -> JSONResponse:
+    return JSONResponse({"error": "client-untrusted", "wanted": "a signed JWT for this address"},
+                        status_code=401, headers={"www-authenticate": "Bearer"})  # fmt: skip
+
+
+def _unknown_service_response(_: Request, __: Exception) -> JSONResponse:
+    answer = {"error": "service-unknown", "rule": "gate.unknown-deployment"}
+    return JSONResponse(answer, status_code=404)
+
+
+def _named(
+    handler: Callable[[str, Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler of a service as one of its path."""
+
+    async def endpoint(request: Request) -> Response:
+        return await handler(str(request.path_params["name"]), request)
+
+    return endpoint
+
+
+def _allow(method: str) -> Callable[[Request], Awaitable[Response]]:
+    async def options(_: Request) -> Response:
+        return Response(status_code=204, headers={"allow": f"{method}, OPTIONS"})
+
+    return options
+
+
+_ERROR_RESPONSES: Final = {
+    CdsRequestError: _bad_request_response,
+    CardAnswerError: _card_answer_response,
+    UntrustedCallError: _untrusted_response,
+    UnknownServiceError: _unknown_service_response,
+}
+
+
+__all__ = ["EXTENSION", "CdsHooksService"]

@@ -146,6 +146,56 @@ class RegistryWriter:
                 under it.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
+        record = self._checked_registry_record(tx, kind, name, body, by, at)
+        draft = EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
+        if kind == "deployment":
+            facts, request = self._deployment_facts(record), DeploymentStatus.PROPOSED
+            return self._make_deployment_move(
+                tx, record.name, None, request, kind, facts, [draft, *also], by, at
+            )
+        roles = _roles_that_may_record(kind, record.body)
+        return self.append_drafts(tx, [draft, *also], by=by, at=at, roles=roles)[0]
+
+    def registry_record_draft(
+        self,
+        tx: sa.Connection,
+        kind: str,
+        name: str,
+        body: Mapping[str, Any],
+        *,
+        by: Signer,
+        at: datetime,
+    ) -> EntryDraft:
+        """Return a record as it would be written, checked, for `append_drafts`.
+
+        Raises:
+            CommonwattError: As in `write_registry_record`; never because of the signer.
+        """
+        record = self._checked_registry_record(tx, kind, name, body, by, at)
+        return EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
+
+    def append_drafts(
+        self,
+        tx: sa.Connection,
+        drafts: Sequence[EntryDraft],
+        *,
+        by: Signer,
+        at: datetime,
+        roles: frozenset[LedgerRole] | None,
+    ) -> list[LedgerEntry]:
+        """Put checked drafts on record in order, under one signature.
+
+        Raises:
+            ActorError: The signer is unknown, revoked, or in the wrong role.
+        """
+        entries = self.ledger.append(tx, drafts, by=by, at=at, roles=roles)
+        self._apply_new_entries(entries)
+        return entries
+
+    def _checked_registry_record(
+        self, tx: sa.Connection, kind: str, name: str, body: Mapping[str, Any], by: Signer,
+        at: datetime,
+    ) -> RegistryRecord:  # fmt: skip
         check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
             body = new_input_in_todays_words_with_notice(body, f"{kind}/{name}")
@@ -167,16 +217,7 @@ class RegistryWriter:
         # record says of itself.
         if kind == "evidence" and body["design"] == "third-party":
             self._check_evaluator_independent(tx, body["version"], by)
-        draft = EntryDraft(kind=PREFIX + kind, subject=subject, body=body)
-        if kind == "deployment":
-            facts, request = self._deployment_facts(record), DeploymentStatus.PROPOSED
-            return self._make_deployment_move(
-                tx, subject, None, request, kind, facts, [draft, *also], by, at
-            )
-        entries = self.ledger.append(
-            tx, [draft, *also], by=by, at=at, roles=_roles_that_may_record(kind, body)
-        )
-        return self._apply_new_entries(entries)
+        return record
 
     def check_institution(self, institution: str, where: str) -> None:
         """Refuse a name that no institution may have.
