@@ -331,7 +331,7 @@ def _drop_impossible_alternatives(drawn: DrawnProgramme) -> None:
             del drawn.document["alternatives"][verdict.way]
     # One alone is compared with nothing, which the programme's reader refuses.
     if len(drawn.document["alternatives"]) == 1:
-        drawn.document["alternatives"]["written"] = {"label": "As written"}
+        drawn.document["alternatives"]["written"] = {"label": "Once more"}
 
 
 def document_with_changes(document: Document, changes: Sequence[str]) -> Document:

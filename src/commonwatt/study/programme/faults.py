@@ -278,6 +278,8 @@ def _validation_remedy(
                 "Take it out; {key} stands in {tables}.",
                 {"key": key, "tables": ", ".join(f"[{home}]" for home in homes)},
             )
+        if key in model.model_fields:
+            return Message("Take it out; {key} stands at the top of the file.", {"key": key})
         return closest_name_remedy(key, known) or Message(
             "Take it out; this table takes {names}.", {"names": ", ".join(known)}
         )
