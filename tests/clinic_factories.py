@@ -1,8 +1,9 @@
 """The smallest legal clinic: people, a product, an approval, a live deployment."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Ledger, Person
 
@@ -35,19 +36,39 @@ def desk(url: str = "sqlite://", at: datetime = NOW) -> RegistryWriter:
     return RegistryWriter(ledger)
 
 
+MONITOR = {"band": 0.1, "alpha": 0.1}
+
+
+def estimates(
+    auc: float = 0.9, width: float = 0.06, events: int = 200, rows: int = 1000
+) -> list[Any]:
+    """Return estimates as `model evidence` computes them: all patients, and two groups."""
+    return [
+        {"group": group, "metric": "auc", "estimate": auc, "low": max(0.0, auc - width / 2),
+         "high": min(max(auc, 1.0), auc + width / 2), "rows": rows // part,
+         "events": events // part}
+        for group, part in (("all", 1), ("sex = women", 2), ("sex = men", 2))
+    ]  # fmt: skip
+
+
+def ruling(place: str, facts: dict[str, str] = FACTS, on: date | None = None) -> dict[str, Any]:
+    """Return the ruling of a place on the product, as `model classify` computes it."""
+    return computed_ruling_body("intended-use/u", facts, place, on or NOW.date())
+
+
 BODIES: dict[str, dict[str, Any]] = {
     "product": {"name": "Chest", "manufacturer": "M"},
     "version": {"product": "product/p", "artefact_sha256": DIGEST},
     "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging"},
-    "ruling": {"intended_use": "intended-use/u", "jurisdiction": "hk", "rule_set_sha256": DIGEST,
-               "classes": {"device": "II"}, "route": "approval"},
+    "ruling": ruling("hk"),
     "evidence": {"version": "version/v1", "design": "external", "dataset_sha256": DIGEST,
-                 "estimates": [], "evaluator": "E", "guideline": "TRIPOD+AI"},
+                 "estimates": estimates(), "threshold": 0.3, "evaluator": "E",
+                 "guideline": "TRIPOD+AI"},
     "determination": {"version": "version/v1", "ruling": "ruling/r", "outcome": "approved",
                       "conditions": [], "plan": PLAN},
     "deployment": {"version": "version/v1", "determination": "determination/d",
-                   "institution": "qmh", "mode": "advisory", "threshold": 0.3, "guide": "imaging",
-                   "monitor": {}},
+                   "institution": "qmh", "place": "hk", "mode": "advisory", "threshold": 0.3,
+                   "guide": "imaging", "monitor": MONITOR},
 }  # fmt: skip
 NAMES = {"product": "p", "version": "v1", "intended-use": "u", "ruling": "r", "evidence": "e",
          "determination": "d", "deployment": "x"}  # fmt: skip
@@ -83,3 +104,18 @@ def with_live(**changes: Any) -> RegistryWriter:
     move(writer, DeploymentStatus.APPROVED, "committee-chair")
     move(writer, DeploymentStatus.LIVE, "clinical-lead")
     return writer
+
+
+def under_guide(writer: RegistryWriter, guide: str) -> None:
+    """Put the product on record for the use of another department, down to its deployment."""
+    put(writer, "intended-use", guide, BODIES["intended-use"] | {"guide": guide})
+    law = BODIES["ruling"] | {"intended_use": f"intended-use/{guide}"}
+    put(writer, "ruling", guide, law)
+    # A later approval for the same place takes the place of an earlier one, so that each use is of
+    # a version of its own.
+    put(writer, "version", guide, BODIES["version"])
+    put(writer, "evidence", guide, BODIES["evidence"] | {"version": f"version/{guide}"})
+    approval = {"version": f"version/{guide}", "ruling": f"ruling/{guide}"}
+    put(writer, "determination", guide, BODIES["determination"] | approval)
+    run = {"version": f"version/{guide}", "determination": f"determination/{guide}"}
+    put(writer, "deployment", guide, BODIES["deployment"] | run | {"guide": guide})

@@ -7,7 +7,7 @@ without the prefix under which a history is played, so that many share one ledge
 import re
 from typing import Any
 
-from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import EntryDraft
@@ -80,7 +80,7 @@ def ask_desk(writer: RegistryWriter, entry: Step, prefix: str = "") -> bool:
             else:
                 named, record = f"{prefix}{name}", prefixed(body, prefix)
                 writer.write_registry_record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
-    except StatusMoveError:
+    except (StatusMoveError, RulesError):
         assert writer.ledger.head().size == size
         return False
     return True

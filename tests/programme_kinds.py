@@ -1,15 +1,19 @@
 """Programmes drawn by kind: a sound base with one fault, or with one thing that is unusual.
 
 Both sides come from one generator. A kind is a function of the base document and a source of
-chance; it changes the document in place, and a fault returns the path that the error must name.
+chance; it changes the document in place, and a fault returns the path that the error must name,
+or the place in a file beside the programme.
 """
 
 import copy
+import datetime
 import json
 import random
+import shutil
 import tomllib
 from pathlib import Path
 
+from commonwatt.core.shipped import DATA
 from commonwatt.siting.domain.cost_inputs import INPUTS
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.demand import programme_fleet_inputs
@@ -26,9 +30,34 @@ order = "sjf"
 """
 
 
+class ProgrammeDocument(dict):
+    """A programme as `tomllib` reads it, with what its TOML cannot say.
+
+    Attributes:
+        beside: Files in its folder by name, in place of those that are written else; None
+            for a folder.
+        spell: Turns the TOML that is written into what stands in the file.
+    """
+
+    def __init__(self, document):
+        super().__init__(document)
+        self.beside = {}
+        self.spell = lambda text: text
+
+    def jobs(self, *rows, head="submit,runtime,gpus,tenant"):
+        """Let the trace be of these rows."""
+        self.beside["jobs.csv"] = "\n".join([head, *rows]) + "\n"
+
+
+class Beside(str):
+    """The end of the place of a fault that stands in a file beside the programme."""
+
+    __slots__ = ()
+
+
 def base_document():
     """Return the sound programme that every kind changes."""
-    document = tomllib.loads(FILE + MORE)
+    document = ProgrammeDocument(tomllib.loads(FILE + MORE))
     home, west = document["sites"][:2]
     home |= {"price_range": ["120 USD/MWh", "0.19 USD/kWh"], "pue_range": [1.2, 1.5]}
     west |= {"cells": {"tax_share": {"value": 0.1, "low": 0.0, "high": 0.2, "source": "a test"}}}
@@ -43,6 +72,8 @@ def toml_text(value):
         return "[" + ", ".join(toml_text(v) for v in value) + "]"
     if hasattr(value, "isoformat"):
         return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)
@@ -61,9 +92,24 @@ def write_programme(folder: Path, document) -> Path:
     (folder / "hours.csv").write_text(heads + "\n".join(hours) + "\n")
     (folder / "empty.csv").write_text(heads)
     path = folder / "drawn.toml"
-    text = "\n".join(f'"{key}" = {toml_text(part)}' for key, part in document.items())
-    path.write_text(text + "\n", encoding="utf-8")
+    text = "\n".join(f'"{key}" = {toml_text(part)}' for key, part in document.items()) + "\n"
+    spelled = document.spell(text)
+    path.write_bytes(spelled if isinstance(spelled, bytes) else spelled.encode())
+    for name, content in document.beside.items():
+        _write_beside(folder / name, content)
     return path
+
+
+def _write_beside(path: Path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+            path.mkdir()
+    elif isinstance(content, Path):
+        shutil.copytree(content, path, dirs_exist_ok=True)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def read_whole(path: Path) -> Programme:
@@ -463,9 +509,453 @@ def _series_beside_its_range(document, _):
     return "sites.0.price_range"
 
 
+# Of another kind, in another form.
+
+
+def _table_of(document, chance, places):
+    """Return one of some places as its table, the table's path and its key."""
+    where = chance.choice(places)
+    *way, key = where.split(".")
+    table = document
+    for step in way:
+        table = table[int(step)] if isinstance(table, list) else table[step]
+    return table, where, int(key) if isinstance(table, list) else key
+
+
+def _number_as_text(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "sites.0.pools.0.nodes", "sites.1.pue", "seed", "funding.scale", "funding.first_year",
+        "tenants.2.quota_gpus",
+    ])  # fmt: skip
+    table[key] = str(table[key])
+    return where
+
+
+def _number_that_is_none(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "sites.1.pue", "funding.scale", "funding.currency_per_usd", "funding.steepness",
+    ])  # fmt: skip
+    table[key] = chance.choice([float("nan"), float("inf"), float("-inf")])
+    return where
+
+
+def _quantity_that_is_none(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["gpus.0.busy", "latency.0.rtt", "sites.1.carbon", "sites.2.rent.price"]
+    )
+    unit = table[key].split()[1]
+    table[key] = chance.choice(["inf", "nan", "-inf", "1e400", "ten", ""]) + f" {unit}"
+    return where
+
+
+def _part_of_a_whole(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "sites.0.pools.0.nodes", "funding.first_year", "tenants.2.quota_gpus", "tenants.2.defer_h",
+    ])  # fmt: skip
+    table[key] += 0.5
+    return where
+
+
+def _number_beyond_its_bounds(document, chance):
+    where, number = chance.choice([
+        ("seed", -1), ("seed", 2**63), ("tenants.2.quota_gpus", -8), ("tenants.2.defer_h", 25),
+        ("sites.0.pools.0.nodes", -2), ("sites.0.pools.0.nodes", 1_000_001),
+        ("sites.1.pools.0.gpus_per_node", 65), ("funding.paths", 99), ("funding.first_year", 1989),
+        ("sites.0.pue", 0.99), ("sites.0.pue", 101), ("funding.scale", 0), ("funding.scale", -0.0),
+    ])  # fmt: skip
+    table, _, key = _table_of(document, chance, [where])
+    table[key] = number
+    return where
+
+
+def _years_off(document, chance):
+    key, number = chance.choice([
+        ("years", 0), ("years", 41), ("build_years", 0), ("build_years", 16), ("steepness", 0.5),
+        ("steepness", 11),
+    ])  # fmt: skip
+    document["funding"][key] = number
+    return f"funding.{key}"
+
+
+def _path_that_ends_before_the_building(document, _):
+    document["funding"] |= {"years": 2, "build_years": 5}
+    return "funding.first_year"
+
+
+def _list_for_a_value(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "sites.0.pue", "sites.1.name", "sites.0.pools.0.nodes", "seed", "title", "gpus.0.busy",
+        "latency.0.rtt", "funding.country", "demand.trace",
+    ])  # fmt: skip
+    table[key] = [table[key]]
+    return where
+
+
+def _value_for_a_list(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "tenants.1.sites", "latency.0.between", "sites.0.price_range", "sites.0.pue_range",
+        "alternatives.home.change",
+    ])  # fmt: skip
+    table[key] = table[key][0]
+    return where
+
+
+def _list_too_long_or_short(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["latency.0.between", "sites.0.price_range", "sites.0.pue_range"]
+    )
+    table[key] = chance.choice([[], table[key][:1], [*table[key], table[key][1]]])
+    return where
+
+
+def _list_of_nothing(document, chance):
+    table, where, key = _table_of(document, chance, ["sites", "gpus", "sites.1.pools"])
+    table[key] = []
+    return where
+
+
+def _table_for_a_list_of_tables(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["sites", "gpus", "tenants", "latency", "compare", "sites.0.pools"]
+    )
+    named = {str(each.get("name", i)): each for i, each in enumerate(table[key])}
+    table[key] = chance.choice([named, table[key][0]])
+    return where
+
+
+def _list_of_tables_for_a_table(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["funding", "demand", "sites.2.rent", "sites.1.cells", "alternatives"]
+    )
+    table[key] = [table[key]]
+    return where
+
+
+def _text_for_a_table(document, chance):
+    table, where, key = _table_of(document, chance, ["funding", "demand", "sites.2.rent"])
+    table[key] = chance.choice(["hongkong", "jobs.csv", ""])
+    return where
+
+
+def _alternatives_without_a_name(document, _):
+    document["alternatives"] = document["alternatives"]["home"]
+    return "alternatives"
+
+
+def _key_in_the_wrong_table(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "pue", "nodes", "sites.0.nodes", "sites.0.quota_gpus", "sites.0.pools.0.pue",
+        "demand.currency_per_usd", "tenants.0.rtt", "gpus.0.gpus_per_node", "funding.order",
+    ])  # fmt: skip
+    table[key] = 2
+    return where
+
+
+def _table_one_level_too_deep(document, chance):
+    key = chance.choice(["funding", "policy", "alternatives"])
+    document["demand"][key] = document.pop(key, {"order": "sjf"})
+    return f"demand.{key}"
+
+
+# Files.
+
+
+def _file_that_is_a_folder(document, chance):
+    key = chance.choice(["trace", "mapping"])
+    name = chance.choice([".", "folder", "..", "folder/"])
+    document.beside["folder"] = None
+    document["demand"][key] = name
+    return f"demand.{key}"
+
+
+def _file_without_a_name(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["demand.trace", "demand.mapping", "funding.country"]
+    )
+    table[key] = ""
+    return where
+
+
+def _file_of_endless_name(document, chance):
+    table, where, key = _table_of(
+        document, chance, ["demand.trace", "demand.mapping", "funding.country"]
+    )
+    table[key] = chance.choice(["x" * 5000, "x/" * 3000, table[key] + "\0"])
+    return where
+
+
+def _file_that_is_not_shipped(document, chance):
+    names = ["shipped:", "shipped:nope.csv", "shipped:../core/errors.py", "Shipped:traces"]
+    document["demand"]["trace"] = chance.choice(names)
+    return "demand.trace"
+
+
+def _folder_without_a_country(document, chance):
+    document.beside["folder"] = None
+    document["funding"]["country"] = chance.choice(
+        ["folder", ".", "jobs.csv", "folder/country.toml"]
+    )
+    return "funding.country"
+
+
+def _trace_without_a_job(document, chance):
+    heads = "submit,runtime,gpus,tenant\n"
+    document.beside["jobs.csv"] = chance.choice(["", heads, heads + "\n\n", "\ufeff" + heads])
+    return Beside("jobs.csv")
+
+
+def _trace_that_holds_no_gpu(document, chance):
+    runtime, gpus = chance.choice([(60, 0), (0, 1), (0, 0)])
+    document.jobs(*(f"0,{runtime},{gpus},{tenant}" for tenant in "abc"))
+    return "demand.trace"
+
+
+def _trace_cell_off(document, chance):
+    column, cell = chance.choice([
+        ("gpus", "8x"), ("gpus", "1.5"), ("gpus", "-1"), ("runtime", "nan"), ("runtime", ""),
+        ("runtime", "-60"), ("submit", "1e17"), ("submit", "noon"),
+    ])  # fmt: skip
+    row = {"submit": "600", "runtime": "60", "gpus": "1", "tenant": "a"} | {column: cell}
+    document.jobs("0,60,1,b", "0,60,1,c", ",".join(row.values()))
+    return Beside(f"jobs.csv, row 4, column {column}")
+
+
+def _trace_in_another_encoding(document, chance):
+    text = "submit,runtime,gpus,tenant\n0,60,1,a\n0,60,1,b\n0,60,1,c\n"
+    document.beside["jobs.csv"] = text.encode(chance.choice(["utf-16", "utf-16-le"]))
+    return Beside("jobs.csv")
+
+
+def _gang_that_fits_nowhere(document, chance):
+    # Each site alone holds sixteen, and b may be at home only.
+    document.jobs("0,60,1,a", "0,60,1,c", f"0,60,{chance.choice([17, 33, 999])},b")
+    return Beside("jobs.csv, job 4, column gpus")
+
+
+def _mapping_off(document, chance):
+    document.beside["jobs.toml"] = chance.choice(
+        ["", "[columns\n", MAPPING + 'nodes = "gpus"\n', MAPPING + "[colums]\n",
+         MAPPING.replace('runtime = "runtime"', "")]
+    )  # fmt: skip
+    return Beside("jobs.toml")
+
+
+def _series_with_a_word(document, chance):
+    cell = chance.choice(["x", "", "nan", "60 USD", '"60,5"', "-inf"])
+    document.beside["hours.csv"] = f"hour,mwh\n0,60\n1,{cell}\n2,61\n"
+    document["sites"][1]["power_price"] = {"file": "hours.csv", "column": "mwh"}
+    return Beside("hours.csv, row 2, column mwh")
+
+
+def _series_column_unknown(document, chance):
+    i, site = _site(document, chance)
+    site.pop("price_range", None)
+    column = chance.choice(["MWH", "mwH", " mwh", "mwhh", "price"])
+    site["power_price"] = {"file": "hours.csv", "column": column}
+    return f"sites.{i}.power_price.column"
+
+
+def _series_column_twice(document, _):
+    document.beside["hours.csv"] = "hour,mwh,mwh\n0,60,70\n"
+    document["sites"][1]["power_price"] = {"file": "hours.csv", "column": "mwh"}
+    return Beside("hours.csv, column mwh")
+
+
+def _series_in_another_encoding(document, chance):
+    document.beside["hours.csv"] = "hour,mwh\n0,60\n".encode("utf-16")
+    document["sites"][1]["power_price"] = {"file": "hours.csv", "column": "mwh"}
+    return Beside("hours.csv")
+
+
+# The file itself.
+
+
+def _file_of_nothing(document, chance):
+    empty = chance.choice(["", "\n\n", "# to be written\n", "\ufeff"])
+    document.spell = lambda _: empty
+    return ""
+
+
+def _file_in_another_encoding(document, chance):
+    code = chance.choice(["utf-16", "big5", "latin-1"])
+    document.spell = lambda text: text.encode("utf-8").replace(b"Small", "\u5c0f".encode(
+        "utf-16" if code == "utf-16" else "big5"))  # fmt: skip
+    return ""
+
+
+def _line_that_is_no_toml(document, chance):
+    """Write one line as a spreadsheet, a word processor or another format would have it."""
+    line = chance.choice([
+        "seed = 3,5", "seed = 1,000", "seed = 3%", "seed = 03", "seed = three", "seed: 3",
+        "seed =", "seed = \u201c3\u201d", "seed \uff1d 3", "seed\u00a0= 3", "[funding", "seed 3",
+        "title = 'a", "- seed = 3", "{", "seed = 3 USD", "seed = True",
+    ])  # fmt: skip
+    document.spell = lambda text: "# first\n" + line + "\n" + text.replace('"seed" = 3\n', "")
+    return "line 2"
+
+
+def _key_given_twice(document, chance):
+    again = chance.choice(["seed = 4", "[funding]", 'title = "x"', "demand.trace = 'x'"])
+    document.spell = lambda text: text + again + "\n"
+    return f"line {len(document) + 1}"
+
+
+# Names.
+
+
+def _name_in_other_letters(document, chance):
+    table = chance.choice(["sites", "tenants", "gpus"])
+    name = chance.choice(
+        ["臺北", "a/b", "", " x", "../x", "x\ny", "Nairobi\u200b", "é" * 3, "n" * 101]
+    )
+    document[table].append(copy.deepcopy(document[table][-1]) | {"name": name})
+    return f"{table}.{len(document[table]) - 1}.name"
+
+
+def _alternative_in_other_letters(document, chance):
+    name = chance.choice(["全部", "a/b", " x", "é"])
+    document["alternatives"][name] = {"label": "All"}
+    return f"alternatives.{name}"
+
+
+def _alternative_named_programme(document, _):
+    document["alternatives"]["programme"] = {"label": "Another"}
+    return "alternatives.programme"
+
+
+def _titles_that_read_alike(document, chance):
+    first, other = chance.choice([
+        ("Hall one", "hall One"), ("Caf\u00e9", "Cafe\u0301"), ("Hall 1", "Hall \uff11"),
+        ("Hall one", "Hall  one "), ({"en": "A", "zh-Hant": "甲"}, {"en": "B", "zh-Hant": "甲"}),
+    ])  # fmt: skip
+    table = chance.choice(["sites", "tenants"])
+    document[table][0]["label"], document[table][1]["label"] = first, other
+    return f"{table}.1.label"
+
+
+def _name_that_reads_like_another(document, chance):
+    document["tenants"] = []
+    name = chance.choice(["West", "west ", "WEST"])
+    document["sites"].append(copy.deepcopy(document["sites"][1]) | {"name": name})
+    return "sites.3.name"
+
+
+def _title_that_is_a_name(document, chance):
+    table = chance.choice(["sites", "tenants"])
+    document[table][0]["label"] = document[table][1]["name"]
+    return f"{table}.1.name"
+
+
+def _alternatives_of_one_title(document, _):
+    document["alternatives"]["rent"]["label"] = "Home alone"
+    return "alternatives.rent.label"
+
+
+def _label_of_two_translations(document, _):
+    document["tenants"][0]["label"] = {"en": "Home hall", "zh-Hant": "大學"}
+    return "tenants.0.label"
+
+
+def _label_in_another_tongue(document, chance):
+    table, where, key = _table_of(document, chance, ["title", "sites.0.label", "tenants.0.label"])
+    table[key] = chance.choice(
+        [{"zh-Hant": "甲"}, {"en": "A", "zh": "甲"}, {"en": "A", "zh-Hant": 1}, 7, "x" * 301]
+    )
+    return where
+
+
+# Figures.
+
+
+def _unit_of_another_dimension(document, chance):
+    table, where, key = _table_of(document, chance, [
+        "gpus.0.idle", "latency.0.rtt", "sites.1.carbon", "sites.2.rent.price",
+        "sites.1.power_price", "tenants.2.latency",
+    ])  # fmt: skip
+    table[key] = "3 km"
+    return where
+
+
+def _day_that_is_none(document, chance):
+    part = chance.choice(["rooms", "models"])
+    day = chance.choice(["2023-02-29", "2026-02-30", "02/03/2026", "2026-3-2x", 1_772_409_600, 2026,
+                         "2026-03-02T10:00:00", "民國115年3月2日"])  # fmt: skip
+    document[part] = {"on": day}
+    return f"{part}.on"
+
+
+def _truth_in_words(document, chance):
+    document["rooms"] = {"example": chance.choice(["yes", "true", 1, 0]), "on": "2026-03-02"}
+    return "rooms.example"
+
+
+def _quota_beyond_all_fleets(document, chance):
+    document["tenants"][0]["quota_gpus"] = chance.choice([10**8, 2**63 - 1])
+    return "tenants.0.quota_gpus"
+
+
+def _percent_for_a_cell(document, chance):
+    document["sites"][1]["cells"]["tax_share"] = chance.choice(["16.5%", "0.165", ""])
+    return "sites.1.cells.tax_share"
+
+
+def _factor_beyond_the_input(document, chance):
+    document["sites"][1]["cells"]["tax_share"] = {"times": chance.choice([100, 1e6])}
+    return "sites.1.cells.tax_share"
+
+
+def _factor_below_nought(document, chance):
+    i, site = _site(document, chance)
+    site["carbon"] = {"file": "hours.csv", "column": "grams", "times": -1}
+    return f"sites.{i}.carbon.times"
+
+
+def _range_as_a_table(document, chance):
+    key = chance.choice(["price_range", "pue_range"])
+    low, high = document["sites"][0][key]
+    document["sites"][0][key] = {"low": low, "high": high}
+    return f"sites.0.{key}"
+
+
+def _rent_paid_otherwise(document, chance):
+    document["sites"][2]["rent"]["paid"] = chance.choice(["monthly", "Reserved", "", 1])
+    return "sites.2.rent.paid"
+
+
+# Alternatives.
+
+
+def _alternative_of_a_file_that_is_not_there(document, chance):
+    line = chance.choice(['demand.trace = "nope.csv"', "funding.country=kenya",
+                          'sites.home.carbon={file="no.csv",column="x"}'])  # fmt: skip
+    document["alternatives"]["home"]["change"].append(line)
+    return "alternatives.home.change"
+
+
+def _alternative_of_a_key_that_is_not_there(document, chance):
+    line = chance.choice([
+        "sites.home.puee=1.2", "site.home.pue=1.2", "funding.scal=+10%", "seed.x=1", "=3",
+        "sites.home.label=+10%", "sites.home.pue", "sites..pue=1.2", "sites.9.pue=1.2", "title=x",
+        "tenants.b.sites.0=west", "sites.home.pue=-200%", "sites.home.pue=x1e9",
+    ])  # fmt: skip
+    document["alternatives"]["home"]["change"].append(line)
+    return "alternatives.home.change"
+
+
+def _alternative_of_funding_that_is_not_there(document, _):
+    del document["funding"]
+    document["alternatives"]["home"]["change"].append("funding.scale=+10%")
+    return "alternatives.home.change"
+
+
+def _change_that_is_no_line(document, chance):
+    document["alternatives"]["home"]["change"].append(chance.choice([{"pue": 1}, 3, ["x"]]))
+    return "alternatives.home.change.2"
+
+
 FAULTS = tuple(
     kind for name, kind in list(globals().items()) if name.startswith("_") and callable(kind)
-    and name not in {"_site", "_typed"}
+    and name not in {"_site", "_typed", "_write_beside", "_table_of"}
 )  # fmt: skip
 
 
@@ -572,6 +1062,8 @@ def nothing_to_compare(document, _):
 
 
 def no_costs(document, _):
+    # Neither borrowed for nor compared: what is asked for without costs is absent, and said so.
+    del document["funding"], document["alternatives"]
     for site in document["sites"]:
         for key in ("cost_cells", "cells", "rent", "price_range", "pue_range"):
             site.pop(key, None)
@@ -689,13 +1181,400 @@ def alternatives_of_every_key(document, _):
 
 
 def example_parts(document, chance):
-    document["rooms"] = {"example": bool(chance.randrange(2)), "on": "2026-03-02"}
-    document["models"] = {"examples": False, "on": "2026-03-02"}
+    # The walk of the example room takes a minute, and tests of its own.
+    day = chance.choice(["2026-03-02", "2000-01-01"])
+    document["rooms"] = {"example": False, "on": day}
+    document["models"] = {"examples": bool(chance.randrange(2)), "on": day}
+
+
+# Unusual in its form.
+
+
+def lines_of_windows(document, chance):
+    ends = chance.choice(["\r\n", "\n\n\n", "\r\n\r\n"])
+    document.spell = lambda text: text.replace("\n", ends)
+
+
+def a_byte_order_mark(document, chance):
+    first = chance.choice(["", "# 計劃\n", "\r\n"])
+    document.spell = lambda text: "\ufeff".encode() + (first + text).encode()
+
+
+def comments_everywhere(document, _):
+    document.spell = lambda text: "".join(
+        f"# {'=' * 40} [not.a.table] “註” €\n\t {line}\t# to be asked: 3,5%?\n"
+        for line in text.splitlines()
+    )
+
+
+def tables_by_their_headers(document, chance):
+    """Write tables as people do: [funding], [[sites]] and [sites.rent], keys aligned."""
+    spaced = chance.choice(["=", " = ", "\t=\t"])
+    lines = []
+
+    def add(header, table, is_of_list):
+        lines.append(f"[[{header}]]" if is_of_list else f"[{header}]")
+        inner = {k: v for k, v in table.items() if _is_table_of_keys(v)}
+        lines.extend(f"{k}{spaced}{toml_text(v)}" for k, v in table.items() if k not in inner)
+        for key, value in inner.items():
+            for each in value if isinstance(value, list) else [value]:
+                add(f"{header}.{key}", each, isinstance(value, list))
+
+    for key, value in document.items():
+        if _is_table_of_keys(value):
+            for each in value if isinstance(value, list) else [value]:
+                add(key, each, isinstance(value, list))
+        else:
+            lines.insert(0, f"{key}{spaced}{toml_text(value)}")
+    document.spell = lambda _: "\n".join(lines)
+
+
+def _is_table_of_keys(value):
+    return isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))
+
+
+def numbers_in_other_forms(document, chance):
+    seed = chance.choice(["1_000", "0x1F", "+3", "0b101", "3e0"])
+    document.spell = lambda text: text.replace('"seed" = 3\n', f'"seed" = {seed}\n')
+
+
+def texts_in_other_quotes(document, _):
+    document.spell = lambda text: (
+        text.replace('"Home hall"', "'''Home \"hall\"'''")
+        .replace('"a test"', "'a test'")
+        .replace('"a test of home"', '"""a test\nof \\\n    home"""')
+    )
+
+
+def lists_that_name_nothing(document, _):
+    document["demand"]["tenants"] = []
+    document["tenants"][0] |= {"sites": [], "quota_gpus": 0}
+    document["alternatives"]["mixed"]["change"] = []
+    document["sites"][1]["cells"] = {}
+    document["compare"] = []
+    document["policy"] = {}
+
+
+def noughts_below_nought(document, chance):
+    key = chance.choice(["price", "carbon", "idle", "cell"])
+    if key == "price":
+        document["sites"][1]["power_price"] = "-0 USD/MWh"
+    elif key == "carbon":
+        document["sites"][1]["carbon"] = "-0.0 g/kWh"
+    elif key == "idle":
+        document["gpus"][0]["idle"] = "-0 W"
+    else:
+        document["sites"][1]["cells"] = {"tax_share": -0.0}
+
+
+# Unusual in its names.
+
+
+def files_with_blanks_and_signs(document, chance):
+    name = chance.choice(
+        [
+            "our jobs, 2026 (final).csv",
+            "資料/工作 記錄.csv",
+            "a/b/c/jobs.CSV.csv",
+            "./jobs 100%.csv",
+        ]
+    )
+    rows = [f"{i * 900},{600 + i},{1 + i % 8},{'abc'[i % 3]}" for i in range(12)]
+    document.beside[name] = "submit,runtime,gpus,tenant\n" + "\n".join(rows)
+    document["demand"]["trace"] = name
+
+
+def labels_in_chinese(document, _):
+    document["title"] = {"en": "國家運算計劃", "zh-Hant": "國家運算計劃"}
+    for i, part in enumerate([*document["sites"], *document["tenants"]]):
+        part["label"] = {"en": f"甲「{i}」", "zh-Hant": f"甲「{i}」"}
+    for name, part in document["alternatives"].items():
+        part["label"] = f"方案 {name}"
+
+
+def labels_that_could_be_code(document, chance):
+    label = chance.choice(
+        [
+            "<b>Hall</b> & Co",
+            "=1+1",
+            "a.b.c",
+            "{site}",
+            '"; --',
+            "| a | b |",
+            "%s {0} \\n",
+            "🏥 Hall",
+        ]
+    )
+    document["sites"][0]["label"] = label
+    document["tenants"][0]["label"] = f"{label} tenant"
+    document["title"] = label
+
+
+def names_at_their_longest(document, _):
+    long = "n" * 97
+    document["sites"][0]["label"] = "L" * 300
+    document["gpus"][0]["name"] = f"{long}gpu"
+    for site in document["sites"]:
+        site["pools"][0]["gpu"] = f"{long}gpu"
+    document["sites"].append(document["sites"][2] | {"name": f"{long}far", "pools": [
+        {"nodes": 1, "gpus_per_node": 1, "gpu": f"{long}gpu"}]})  # fmt: skip
+    document["latency"].append({"between": ["home", f"{long}far"], "rtt": "9 ms"})
+
+
+def names_with_dots_and_blanks(document, chance):
+    name = chance.choice(["eu.north", "a b", "2", "x@y:z+1", "0", "nodes", "pue"])
+    document["sites"].append(document["sites"][2] | {"name": name})
+    document["latency"].append({"between": [name, "home"], "rtt": "9 ms"})
+    document["alternatives"][f"{name}.more"] = {
+        "label": "More there", "change": [f'sites."{name}".pools.0.nodes=1']}  # fmt: skip
+
+
+def a_site_named_as_one_of_the_library(document, chance):
+    name, cells = chance.choice([("cn-west", "hong-kong"), ("all", "cn-west"), ("programme", None)])
+    site = copy.deepcopy(document["sites"][0]) | {"name": name, "label": "The other"}
+    site |= {"cells": {"tax_share": 0.3}, "cost_cells": cells or "us-iowa"}
+    document["sites"].append(site)
+    document["latency"].append({"between": ["home", name], "rtt": "9 ms"})
+
+
+def a_tenant_named_as_a_site(document, chance):
+    name = chance.choice(["home", "all", "programme"])
+    document.jobs("0,60,1,a", "50,60,1,b", "90,900,2,c", f"100,800,1,{name}")
+    document["tenants"].append({"name": name, "label": "The same name", "quota_gpus": 1})
+
+
+def an_alternative_named_as_a_site(document, chance):
+    name = chance.choice(["west", "all", "cost", "as written", "a.b"])
+    document["alternatives"][name] = {"label": "Again", "change": ["sites.west.nodes=3"]}
+
+
+# Unusual in its demand.
+
+
+def jobs_in_ties(document, chance):
+    at = chance.choice([[0, 600], [0, 0, 0, 86400]])
+    document.jobs(
+        *(f"{at[i % len(at)]},{60 * (i % 3)},{1 + i % 4},{'abc'[i % 3]}" for i in range(20))
+    )
+
+
+def jobs_all_at_one_moment(document, chance):
+    start = chance.choice([0, 1_767_225_600])
+    document.jobs(*(f"{start},{600 + i},{1 + i % 4},{'abc'[i % 3]}" for i in range(20)))
+
+
+def one_job_alone(document, chance):
+    document["tenants"] = []
+    document.jobs(f"0,{chance.choice([1, 86400])},{chance.choice([1, 16])},a")
+
+
+def jobs_of_no_length(document, chance):
+    length = chance.choice([0, 1])
+    document.jobs(*(f"{i * 60},{length},{1 + i % 4},{'abc'[i % 3]}" for i in range(20)))
+
+
+def jobs_without_gpus(document, chance):
+    every = chance.choice([2, 3])
+    document.jobs(*(f"{i * 60},600,{0 if i % every == 0 else 1},{'abc'[i % 3]}" for i in range(20)))
+
+
+def jobs_of_one_gpu(document, _):
+    document.jobs(*(f"{i * 60},600,1,{'abc'[i % 3]}" for i in range(30)))
+
+
+def gangs_that_just_fit(document, _):
+    document.jobs(*(f"{i * 600},1200,16,{'abc'[i % 3]}" for i in range(9)))
+
+
+def jobs_out_of_order(document, chance):
+    at = chance.sample(range(20), 20)
+    document.jobs(*(f"{600 * i},900,{1 + i % 4},{'abc'[i % 3]}" for i in at))
+
+
+def a_trace_of_windows(document, _):
+    document.jobs("0,60,1,a", "9,600,4,b", "90,60,1,c")
+    document.beside["jobs.csv"] = "\ufeff" + document.beside["jobs.csv"].replace("\n", "\r\n")
+
+
+def tenants_in_other_letters(document, chance):
+    name = chance.choice(
+        ["國立臺灣大學", "Universidade de São Paulo", "आईआईटी", "kenya/nairobi", "-"]
+    )
+    document.jobs("0,60,1,a", "9,600,4,b", "90,60,1,c", f'95,900,2,"{name}"', "99,90,1,")
+
+
+def jobs_for_years(document, _):
+    year = 366 * 86400
+    document.jobs(*(f"{i * year // 12},{86400 * 20},{1 + i % 8},{'abc'[i % 3]}" for i in range(24)))
+
+
+def a_week_of_jobs(document, _):
+    document.jobs(*(f"{i * 7200},{5400 + i},{1 + i % 8},{'abc'[i % 3]}" for i in range(96)))
+
+
+def jobs_that_name_their_sites(document, _):
+    document.jobs("0,60,1,a,west", "9,600,4,b,", "90,60,1,c,home", "95,60,1,a,home|west",
+                  head="submit,runtime,gpus,tenant,place")  # fmt: skip
+    document.beside["jobs.toml"] = MAPPING + 'sites = "place"\n'
+    del document["alternatives"]  # of which two build nothing in the west
+
+
+# Unusual in its sites and rules.
+
+
+def one_tenant(document, _):
+    document["tenants"] = [{"name": "a", "sites": ["home"], "latency": "0 ms", "quota_gpus": 16}]
+    document.jobs(*(f"{i * 600},900,{1 + i % 4},a" for i in range(12)))
+
+
+def one_gpu_in_all(document, _):
+    one_site(document, None)
+    document["sites"][0]["pools"] = [{"nodes": 1, "gpus_per_node": 1, "gpu": "A100"}]
+    document["tenants"] = []
+    document["funding"]["scale"] = 5000
+    document.jobs(*(f"{i * 600},500,1,{'abc'[i % 3]}" for i in range(12)))
+
+
+def ten_sites(document, _):
+    west = document["sites"][1]
+    for i in range(7):
+        name = f"region {i}"
+        document["sites"].append(copy.deepcopy(west) | {"name": name})
+        document["latency"].append({"between": ["home", name], "rtt": f"{5 + i} ms"})
+
+
+def sites_of_the_same_cells(document, _):
+    home, west = document["sites"][:2]
+    west |= {"cost_cells": home["cost_cells"], "region": home["region"], "pue": home["pue"]}
+    west.pop("cells")
+
+
+def a_site_where_nothing_runs(document, _):
+    for tenant in document["tenants"]:
+        tenant["sites"] = ["home"]
+
+
+def gpus_never_idle(document, _):
+    document.jobs(*(f"{i * 60},36000,8,{'abc'[i % 3]}" for i in range(24)))
+
+
+def residency_of_every_site(document, _):
+    for tenant in document["tenants"]:
+        tenant["sites"] = ["home", "west", "rented", "home"]
+
+
+def a_limit_equal_to_the_round_trip(document, chance):
+    document["tenants"][2]["latency"] = chance.choice(["30 ms", "0.03 s", "30000 us", "3e1 ms"])
+    document["tenants"][2] |= {"origin": "home", "sites": ["west"]}
+    del document["alternatives"]  # of which two build nothing in the west
+
+
+def quotas_beyond_the_fleet(document, chance):
+    for tenant in document["tenants"]:
+        tenant["quota_gpus"] = chance.choice([0, 33, 20_000_000])
+    document["policy"] = {"order": "fair-share", "preemption": chance.choice(["none", "reclaim"])}
+
+
+def parts_of_a_gpu(document, _):
+    document["gpus"][0]["slices"] = 7
+    document["gpus"][0]["memory_gib"] = 79.2
+    document["sites"][0]["pools"][0] |= {"cpu_cores": 0.5, "memory_gib": 65_536}
+
+
+def only_rented(document, _):
+    """Build nothing: a fleet that is rented by the hour, with nobody who borrows for a hall."""
+    document["sites"] = document["sites"][2:]
+    document["sites"][0]["pools"][0]["nodes"] = 4
+    document["sites"][0]["rent"]["paid"] = "used"
+    document["tenants"] = []
+    del document["latency"], document["alternatives"]
+
+
+def alternatives_that_change_nothing(document, _):
+    document["alternatives"] = {
+        "a": {"label": "Once"},
+        "b": {"label": "Twice", "change": []},
+        "c": {"label": "In vain", "change": ["sites.home.pue=+0%", "sites.home.nodes=x1"]},
+    }
+
+
+# Unusual in its figures and its years.
+
+
+def quantities_in_other_words(document, chance):
+    document["gpus"][0] |= {
+        "idle": chance.choice(["0.1 kW", "100 watts", "1e2 W", "100W", "  100   W "]),
+        "busy": chance.choice(["0.4 kW", "400.0 W", "4e2 W", "400 watt"]),
+    }
+    document["latency"][0]["rtt"] = chance.choice(["0.03 s", "30ms", "30000 µs"])
+
+
+def an_hourly_price_of_one_hour(document, _):
+    document.beside["one hour.csv"] = "hour,mwh\n0,75.5\n"
+    document["sites"][1]["power_price"] = {"file": "one hour.csv", "column": "mwh"}
+
+
+def hours_of_a_leap_year(document, _):
+    hours = "".join(f"2028-02-29T{h % 24},{60 + h % 24}\r\n" for h in range(8784))
+    document.beside["hours 2028.csv"] = "\ufeffhour,價格 USD/MWh\r\n" + hours
+    document["sites"][1]["power_price"] = {"file": "hours 2028.csv", "column": "價格 USD/MWh"}
+
+
+def a_leap_day(document, chance):
+    day = chance.choice(["2024-02-29", datetime.date(2028, 2, 29), "2000-02-29", "2100-12-31"])
+    document["rooms"] = {"example": False, "on": day}
+    document["models"] = {"examples": False, "on": day}
+
+
+def a_horizon_of_one_year(document, _):
+    document["funding"] |= {"years": 1, "build_years": 1}
+
+
+def a_horizon_of_a_generation(document, chance):
+    document["funding"] |= {"years": chance.choice([30, 40]), "build_years": 15, "steepness": 1}
+
+
+def _own_country(document, currency="JPY", per_usd=150, tranches=None):
+    """Let a country of the programme's own borrow, whose folder lies beside it."""
+    finland = DATA / "treasury" / "finland"
+    for path in finland.iterdir():
+        if path.name != "published.csv":
+            text = path.read_text(encoding="utf-8")
+            document.beside[f"our country/{path.name}"] = text.replace("EUR", currency)
+    if tranches is not None:
+        name = "our country/tranches.csv"
+        head, *rows = document.beside[name].splitlines()
+        document.beside[name] = "\n".join([head, *tranches(rows)]) + "\n"
+    document["funding"] |= {"country": "our country", "currency_per_usd": per_usd}
+
+
+def a_currency_without_cents(document, chance):
+    _own_country(document, *chance.choice([("JPY", 150), ("KRW", 1380)]))
+
+
+def a_country_of_one_bond(document, _):
+    _own_country(document, tranches=lambda rows: rows[-1:])
+
+
+def a_country_of_many_bonds(document, _):
+    _own_country(
+        document,
+        tranches=lambda rows: [
+            row.replace("opening", f"bond {i}").replace("30.225500", "1.5")
+            for i in range(25)
+            for row in rows
+        ],
+    )
+
+
+def bonds_without_coupons(document, _):
+    _own_country(document, tranches=lambda rows: [row.replace(",0.0084,", ",0,") for row in rows])
 
 
 UNUSUAL = tuple(
     kind for name, kind in list(globals().items())
     if callable(kind) and not name.startswith("_") and kind.__module__ == __name__
+    and not isinstance(kind, type)
     and name not in {"base_document", "toml_text", "write_programme", "read_whole"}
 )  # fmt: skip
 

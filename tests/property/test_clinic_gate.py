@@ -20,7 +20,7 @@ from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
 from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify_ledger
-from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
+from tests.clinic_factories import KEYS, NOW, move, put, under_guide, with_deployment
 from tests.proofs import PROOFS
 
 GUIDES = load_department_guides()
@@ -29,7 +29,7 @@ GUIDES = load_department_guides()
 def clinic_with_every_guide():
     made = with_deployment()
     for name in GUIDES:
-        put(made, "deployment", name, BODIES["deployment"] | {"guide": name})
+        under_guide(made, name)
         move(made, DeploymentStatus.APPROVED, "committee-chair", name=name)
         move(made, DeploymentStatus.LIVE, "clinical-lead", name=name)
     return made

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.clinic_factories import desk
+from tests.clinic_factories import desk, ruling
 from tests.clinic_histories import (
     GOOD,
     INSIDE,
@@ -24,10 +24,7 @@ from tests.proofs import PROOFS, most_examples_reach
 
 MADE = desk()
 COUNT = iter(range(10**9))
-PERMITTED = {
-    "hk": {"approval", "exempt"}, "uk": {"approval", "filing"}, "imdrf": set(),
-    "cn": {"approval", "filing", "exempt"},
-}  # fmt: skip
+RULED = {place: ruling(place) for place in ("hk", "uk", "cn")}
 
 
 def lawful(history: list[Step], name: str = "deployment/x") -> bool:
@@ -62,8 +59,9 @@ def lawful(history: list[Step], name: str = "deployment/x") -> bool:
     if not names_older(use, "product"):
         return False
     products = {body(use)["product"], body(version)["product"], body(approved)["product"]}
-    law, route = body(ruling)["jurisdiction"], body(ruling)["route"]
-    if len(products) > 1 or route not in PERMITTED.get(law, set()):
+    # The rules of the place give a ruling, and nobody else does.
+    law = body(name)["place"]
+    if len(products) > 1 or body(ruling) != RULED.get(law):
         return False
     return (
         in_force(history, place_of, determination, version)
@@ -146,7 +144,7 @@ def _decide(draw, history, number):
 def _harmless(draw, history, number):
     extra = [
         step("evidence", f"more{number}", version=draw(versions)),
-        step("ruling", "r2", jurisdiction="uk", route="filing"),
+        step("ruling", "r2", **RULED["uk"]),
         step("product", f"q{number}"),
         step("intended-use", f"u{number}"),
         decided(f"n{number}", "refused", version="version/v3"),
@@ -171,9 +169,19 @@ def _swap(draw, history, _):
 
 
 def _rule(draw, history, _):
+    """Type a place and a route, or have the ruling of another place computed."""
     law, route = draw(places)
-    changed = {"jurisdiction": law, "route": route}
+    typed = {"jurisdiction": law, "route": route}
+    changed = draw(st.sampled_from([typed, RULED.get(law, typed)]))
     return [(k, n, b | changed if k == "ruling" else b) for k, n, b in history]
+
+
+def _place(draw, history, _):
+    """Take the deployment elsewhere, with or without the ruling of that place."""
+    law = draw(st.sampled_from([*RULED, "atlantis"]))
+    ruled = RULED.get(law, {}) if draw(st.booleans()) else {}
+    of_kind = {"deployment": {"place": law}, "ruling": ruled}
+    return [(k, n, b if k == "move" else b | of_kind.get(k, {})) for k, n, b in history]
 
 
 def _stranger(draw, history, number):
@@ -197,6 +205,7 @@ def _again(draw, history, _):
 
 
 EDITS = [_decide, _decide, _harmless, _harmless, _harmless, _move, _move, _drop, _swap, _rule,
+         _place,
          _stranger, _again]  # fmt: skip
 
 

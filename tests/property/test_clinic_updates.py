@@ -11,7 +11,7 @@ from commonwatt.clinic.domain.registry.plan import (
     ModelChange,
     can_change_model,
 )
-from tests.clinic_factories import BODIES, DIGEST, PLAN, put, with_deployment
+from tests.clinic_factories import BODIES, DIGEST, PLAN, estimates, put, with_deployment
 from tests.proofs import PROOFS, most_examples_reach
 
 covered = st.fixed_dictionaries(
@@ -72,7 +72,7 @@ def test_an_update_is_deployed_only_inside_its_plan():
     @settings(max_examples=100, deadline=None)
     @given(changes, st.sampled_from(["version/v1", "version/v1", "version/v1", None]))
     def law(change, previous):
-        allowed = inside(change) and previous == "version/v1"
+        allowed = inside(computed(change)) and previous == "version/v1"
         for examples in (deploys, refuses):
             examples.drawn += 1
         if allowed:
@@ -87,11 +87,27 @@ def test_an_update_is_deployed_only_inside_its_plan():
         law()
 
 
+def computed(change):
+    """The change that is on record, whatever its maker says: a threshold that moved is one."""
+    moved = ["threshold"] if change["threshold_shift"] != 0 else []
+    return change | {"kinds": [*change["kinds"], *moved]}
+
+
 def deploy_update(change, previous):
+    """Put on record what differs by `change`; what its maker declares are the kinds alone."""
     name = f"n{next(COUNT)}"
-    body = BODIES["version"] | {"change": change}
+    body = BODIES["version"] | {"change": {"kinds": change["kinds"], "metrics": {"auc": 0.99}}}
     put(MADE, "version", name, body | ({"previous": previous} if previous else {}))
+    threshold = BODIES["deployment"]["threshold"] + change["threshold_shift"]
+    low = change["metrics"].get("auc", 0.5)
+    evidence = BODIES["evidence"] | {
+        "version": f"version/{name}",
+        "dataset_sha256": change["dataset_sha256"],
+        "threshold": threshold,
+        "estimates": estimates(auc=low + 0.03),
+    }
     # An update is a version: that the plan covers it stands in for no evidence of its own.
-    put(MADE, "evidence", name, BODIES["evidence"] | {"version": f"version/{name}"})
-    put(MADE, "deployment", name, BODIES["deployment"] | {"version": f"version/{name}"})
+    put(MADE, "evidence", name, evidence)
+    run = {"version": f"version/{name}", "threshold": threshold}
+    put(MADE, "deployment", name, BODIES["deployment"] | run)
     assert f"deployment/{name}" in MADE.registry.records

@@ -74,10 +74,14 @@ def _check_run_breaks_no_rule(
 
 
 def _check_refusal_names_the_rule(verdicts: list[Verdict], error: InputError) -> None:
-    """Check that the first way with a fault is refused for it, by its place, and by all at once."""
+    """Check that the first way with a fault is refused for it, by its place, and by all at once.
+
+    Faults of the file come first, of whichever way: all lines are read before any job runs.
+    """
     sentence = str(error)
-    first = next((verdict for verdict in verdicts if verdict.faults), None)
-    assert first is not None, f"refused by no rule: {sentence}"
+    at_fault = [verdict for verdict in verdicts if verdict.faults]
+    assert at_fault, f"refused by no rule: {sentence}"
+    first = next((verdict for verdict in at_fault if verdict.of_the_file), at_fault[0])
     named = [fault for fault in first.faults if _named(fault, sentence)]
     assert named, (first, sentence)
     if first.of_the_file:

@@ -173,7 +173,8 @@ def test_two_sites_of_one_name_are_refused(tmp_path):
 def test_a_series_without_its_column_is_refused(tmp_path):
     document = _set(GOOD, "sites.0.carbon", {"file": "c.csv", "column": "HK"})
     (tmp_path / "c.csv").write_text("hour,TW\n0,1\n", encoding="utf-8")
-    with pytest.raises(TableError, match="c.csv, column HK: found columns hour, TW"):
+    wanted = "sites.0.carbon.column: found 'HK'; c.csv has the columns hour, TW"
+    with pytest.raises(ProgrammeError, match=wanted):
         load_programme(_write(tmp_path, document))
 
 

@@ -5,12 +5,22 @@ import json
 import pytest
 
 from commonwatt.cli import root
+from commonwatt.cli.clinic_options import DESIGNS, GUIDELINES
 from commonwatt.cli.frame import run_main
+from commonwatt.clinic.domain.registry import records
 from tests.clinic_factories import BODIES, BY, NAMES, ROLES
 
 
 def run(*words: str) -> int:
     return run_main(root, ["clinic", *words])
+
+
+COMPUTED = {
+    "ruling": ["model", "classify", "--record", "r", "--use", "intended-use/u", "--place", "hk"],
+    "evidence": ["model", "evidence", "shipped:clinic/examples/scores.csv", "--by", "sex",
+                 "--threshold", "0.3", "--record", "e", "--version", "version/v1",
+                 "--design", "external"],
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -22,11 +32,12 @@ def folder(tmp_path, monkeypatch):
         words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
         assert run_main(root, [*words, *ledger]) == 0
     for kind, body in BODIES.items():
-        (tmp_path / "body.json").write_text(json.dumps(body))
-        assert (
-            run("model", "register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
-            == 0
-        )
+        if kind not in COMPUTED:
+            words = ["model", "register", kind, NAMES[kind], "body.json"]
+            (tmp_path / "body.json").write_text(json.dumps(body))
+        else:
+            words = COMPUTED[kind]
+        assert run(*words, "--key", f"{BY[kind]}.pem") == 0
     return tmp_path
 
 
@@ -67,3 +78,30 @@ def test_what_is_refused_says_why_and_keeps_nothing(folder, capsys):
     assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 67
     assert "one of the moves approved, retired" in capsys.readouterr().err
     assert run("model", "dossier", "version/none") == 67
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_what_is_computed_is_not_typed(folder, kind, capsys):
+    (folder / "body.json").write_text(json.dumps(BODIES[kind]))
+    assert run("model", "register", kind, "typed", "body.json", "--key", f"{BY[kind]}.pem") == 67
+    assert f"{kind}: a record that is computed and never typed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_a_record_that_is_computed_wants_all_that_names_it(folder, kind, capsys):
+    words = [*COMPUTED[kind], "--key", f"{BY[kind]}.pem"]
+    for option in {"ruling": ["--use", "--place", "--key"],
+                   "evidence": ["--version", "--design", "--key"]}[kind]:  # fmt: skip
+        at = words.index(option)
+        assert run(*words[:at], *words[at + 2 :]) == 2
+        assert f"commonwatt: {option}: " in capsys.readouterr().err
+        # And without the record, whatever says more of it is refused, too.
+        at = words.index("--record")
+        if option != "--place":
+            assert run(*words[:at], *words[at + 2 :]) == 2
+            assert "does nothing without --record" in capsys.readouterr().err
+
+
+def test_the_designs_and_guidelines_of_the_command_are_those_of_the_record():
+    assert {*DESIGNS, "third-party"} == set(records.DESIGNS)
+    assert records.GUIDELINES == GUIDELINES

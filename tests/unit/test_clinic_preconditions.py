@@ -1,6 +1,7 @@
 """A version advises only under its own approval: at the move, and at every question."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +16,21 @@ from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
-from tests.clinic_factories import BODIES, DIGEST, KEYS, NOW, desk, move, put, with_live
+from tests.clinic_factories import (
+    BODIES,
+    DIGEST,
+    FACTS,
+    KEYS,
+    MONITOR,
+    NAMES,
+    NOW,
+    desk,
+    estimates,
+    move,
+    put,
+    ruling,
+    with_live,
+)
 from tests.clinic_histories import (
     APPROVAL,
     BASIS,
@@ -48,13 +63,33 @@ OTHER_PRODUCT = [
     step("intended-use", "uq", product="product/q"),
     step("ruling", "rq", intended_use="intended-use/uq"),
 ]
-UK = step("ruling", "uk", jurisdiction="uk", route="filing")
+UK = step("ruling", "uk", **ruling("uk"))
 WITHDRAWAL = decided("w", "withdrawn")
 AGAIN = to("paused"), to("live")
 
 
+FACTS_OF_A_SERVICE = FACTS | {"offering": "service"}
+# What the institution's own rules prohibit, and Hong Kong's would approve.
+ALONE = FACTS | {"autonomy": "acts", "condition": "critical", "change": "continuous"}
+TYPED_CLASS = step("ruling", classes={"device": "I"})
+WEAK = step("evidence", estimates=estimates(events=20))
+IMPOSSIBLE = step("evidence", estimates=estimates(auc=7))
+OTHER_MODEL = step("version", "v2", previous="version/v1", change=INSIDE, base_model="another")
+OTHER_PROMPT = step("version", "v2", previous="version/v1", change=INSIDE, prompt_sha256=DIGEST)
+
+
 def ruled(**changes):
     return [PRODUCT, VERSION, USE, step("ruling", **changes), EVIDENCE, APPROVAL, DEPLOYMENT]
+
+
+def used(facts, law="hk", **deployment):
+    """Return a history of a product with other facts, ruled on as the rules give."""
+    use, law_of_it = step("intended-use", facts=facts), step("ruling", **ruling(law, facts))
+    return [PRODUCT, VERSION, use, law_of_it, EVIDENCE, APPROVAL, step("deployment", **deployment)]
+
+
+def run(**changes):
+    return [*BASIS, step("deployment", **changes), *START]
 
 
 # Rule of the gate, the step that the desk refuses, the history in full.
@@ -108,13 +143,65 @@ ILLEGAL = {
         [PRODUCT, step("product", "q"), step("version", product="product/q"), UPDATE, USE, RULING,
          EVIDENCE, ON_UPDATE, APPROVAL, RUN_UPDATE, *START]),
     "prohibited": (
-        "gate.route-prohibited", APPROVAL, [*ruled(route="prohibited"), *START]),
+        "gate.route-prohibited", APPROVAL, [*used(ALONE, "house"), *START]),
+    "prohibited by the institution, though the law would approve it": (
+        "gate.prohibited-by-institution", APPROVAL, [*used(ALONE), *START]),
     "a route that the place has not": (
-        "gate.route-not-permitted", APPROVAL, [*ruled(route="filing"), *START]),
+        "gate.route-not-permitted", step("ruling", route="filing"),
+        [*ruled(route="filing"), *START]),
     "a place that there is not": (
-        "gate.route-not-permitted", APPROVAL, [*ruled(jurisdiction="atlantis"), *START]),
+        "gate.route-not-permitted", step("ruling", jurisdiction="atlantis"),
+        [*ruled(jurisdiction="atlantis"), *START]),
     "a place that is no law": (
-        "gate.route-not-permitted", APPROVAL, [*ruled(jurisdiction="imdrf"), *START]),
+        "gate.route-not-permitted", step("ruling", jurisdiction="imdrf"),
+        [*ruled(jurisdiction="imdrf"), *START]),
+    "a class that somebody typed": (
+        "gate.ruling-not-computed", TYPED_CLASS,
+        [*BASIS[:3], TYPED_CLASS, EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
+    "a rule set that there is not": (
+        "gate.ruling-not-computed", step("ruling", rule_set_sha256=DIGEST),
+        [*ruled(rule_set_sha256=DIGEST), *START]),
+    "facts of which one is unknown": (
+        "gate.ruling-not-computed", step("intended-use", facts=FACTS | {"condition": "mild"}),
+        [PRODUCT, VERSION, step("intended-use", facts=FACTS | {"condition": "mild"}), RULING,
+         EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
+    "facts of which one is missing": (
+        "gate.ruling-not-computed", step("intended-use", facts={"significance": "drive"}),
+        [PRODUCT, VERSION, step("intended-use", facts={"significance": "drive"}), RULING,
+         EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
+    "run at another place than it was ruled on": (
+        "gate.ruling-of-another-place", step("deployment", place="uk"), run(place="uk")),
+    "ruled on by the institution alone, where the law has a say": (
+        "gate.ruling-of-another-place", step("deployment"), [*used(FACTS, "house"), *START]),
+    "evidence on too few patients": (
+        "gate.evidence-too-weak", APPROVAL,
+        [*BASIS[:-2], WEAK, APPROVAL, DEPLOYMENT, *START]),
+    "figures that cannot be": (
+        "gate.evidence-too-weak", IMPOSSIBLE,
+        [*BASIS[:-2], IMPOSSIBLE, APPROVAL, DEPLOYMENT, *START]),
+    "an update with evidence on too few patients": (
+        "gate.update-outside-plan", RUN_UPDATE,
+        [*BASIS, UPDATE, step("evidence", "e2", version="version/v2",
+                              estimates=estimates(auc=0.82)), RUN_UPDATE, *START]),
+    "another base model under the name of an update": (
+        "gate.update-outside-plan", RUN_UPDATE,
+        [*BASIS, OTHER_MODEL, ON_UPDATE, RUN_UPDATE, *START]),
+    "another prompt under the name of an update": (
+        "gate.update-outside-plan", RUN_UPDATE,
+        [*BASIS, OTHER_PROMPT, ON_UPDATE, RUN_UPDATE, *START]),
+    "an update that advises from a score far from the approved one": (
+        "gate.update-outside-plan", step("deployment", version="version/v2", threshold=0.9),
+        [*BASIS, UPDATE, step("evidence", "e2", version="version/v2", threshold=0.9),
+         step("deployment", version="version/v2", threshold=0.9), *START]),
+    "another guide than that of the intended use": (
+        "gate.guide-of-another-use", step("deployment", guide="oncology"), run(guide="oncology")),
+    "a score to advise from that nobody examined": (
+        "gate.threshold-not-examined", step("deployment", threshold=0.9), run(threshold=0.9)),
+    "watched by nobody": (
+        "gate.no-monitor-plan", step("deployment", monitor={}), run(monitor={})),
+    "watched under a bound that promises nothing": (
+        "gate.no-monitor-plan", step("deployment", monitor=MONITOR | {"alpha": 1}),
+        run(monitor=MONITOR | {"alpha": 1})),
     "no evidence": (
         "gate.approval-without-evidence", APPROVAL,
         [PRODUCT, VERSION, USE, RULING, APPROVAL, DEPLOYMENT, *START]),
@@ -166,7 +253,7 @@ ILLEGAL = {
     "approved before it was proposed": (
         "gate.move-not-permitted", START[0], [*BASIS, START[0], DEPLOYMENT, *START]),
     "a ruling exchanged under its name": (
-        "gate.unknown-reference", RULING,
+        "gate.unknown-reference", step("ruling", route="exempt"),
         [*BASIS[:-3], step("ruling", route="exempt"), EVIDENCE, APPROVAL, RULING,
          DEPLOYMENT, *START]),
 }  # fmt: skip
@@ -186,8 +273,15 @@ LEGAL_ONES = {
         decided("w", "withdrawn", version="version/v2"), *AGAIN],
     "another product ruled on, too": [*BASIS, *OTHER_PRODUCT, DEPLOYMENT, *START],
     "paused and brought back": [*LEGAL, *AGAIN, *AGAIN],
-    "exempt where that is a route": [*ruled(route="exempt"), *START],
-    "filed where that is a route": [*ruled(jurisdiction="uk", route="filing"), *START],
+    "exempt where that is a route": [*used(FACTS | {"significance": "inform"}), *START],
+    "filed where that is a route": [*used(FACTS, "uk", place="uk"), *START],
+    "a service, of which the law says nothing, under the institution's own rules": [
+        *used(FACTS_OF_A_SERVICE, "house"), *START],
+    "an update at a score within the plan": [
+        *BASIS, UPDATE, step("evidence", "e2", version="version/v2", threshold=0.35),
+        step("deployment", version="version/v2", threshold=0.35), *START],
+    "weak evidence first, enough later": [
+        *BASIS[:-2], WEAK, step("evidence", "e2"), APPROVAL, DEPLOYMENT, *START],
     "an update inside the plan with evidence of its own": [
         *BASIS, UPDATE, ON_UPDATE, RUN_UPDATE, *START],
     "an update with an approval of its own": [
@@ -269,7 +363,23 @@ def test_every_precondition_is_a_rule_of_the_gate_and_is_broken_by_a_history():
     rules = {row.rule for row in PRECONDITIONS}
     assert rules <= set(RULES)
     # An outcome beside the three of the form cannot come by the desk: see the next test.
-    assert rules == {rule for rule, _, _ in ILLEGAL.values()} | {"gate.not-approved"}
+    assert rules == {rule for rule, _, _ in ILLEGAL.values()} | {
+        "gate.not-approved",
+        "gate.ruling-outdated",
+    }
+
+
+def test_a_ruling_that_the_law_of_the_approval_would_not_give_any_more_is_outdated():
+    """From 2 August 2028 the European AI Act calls this product high-risk."""
+    made = desk()
+    for kind in ("product", "version", "intended-use", "evidence"):
+        put(made, kind, NAMES[kind], BODIES[kind])
+    put(made, "ruling", "r", ruling("eu"))
+    late = datetime(2028, 8, 3, 8, tzinfo=UTC)
+    with pytest.raises(StatusMoveError, match="The law changed between the ruling and the app"):
+        put(made, "determination", "d", BODIES["determination"], at=late)
+    put(made, "ruling", "r2", ruling("eu", on=late.date()), at=late)
+    put(made, "determination", "d", BODIES["determination"] | {"ruling": "ruling/r2"}, at=late)
 
 
 def test_an_outcome_that_the_form_has_not_is_no_approval():
@@ -326,7 +436,7 @@ def test_what_is_only_approved_or_proposed_may_not_advise():
 
 @pytest.mark.parametrize("withdrawn", [True, False])
 def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
-    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
     for entry in (UPDATE, ON_UPDATE, decided("d2", version="version/v2")):
         assert ask_desk(made, entry)
     body = {"version": "version/v2", "determination": "determination/d2"}

@@ -7,9 +7,12 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
+from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
-from tests.clinic_factories import KEYS, move, put
+from tests.clinic_factories import BODIES, KEYS, move, put
+from tests.clinic_factories import FACTS as PRODUCT_FACTS
 from tests.clinic_institution import EARLY, FACTS, disclose, hospital
 
 HOUR = timedelta(hours=1)
@@ -68,7 +71,10 @@ def test_who_approved_the_threshold_is_a_person_with_role_and_entry(folder, caps
 
 def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
     [ruling] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
-    assert (ruling["classes"], ruling["rule_set_sha256"]) == ({"device": "II"}, "ab" * 32)
+    assert (ruling["classes"], ruling["rule_set_sha256"]) == (
+        {"device": "II"},
+        load_rule_book().digest,
+    )
     assert asked(capsys, "rules", "rulings", "product/p", "--place", "eu")["rulings"] == []
 
 
@@ -87,8 +93,10 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     assert not gate.request_advice(
         "deployment/x", "e", FACTS, at=EARLY
     ).sign_off  # class II, advisory
-    body = made.registry.records["ruling/r"].body | {"classes": {"device": "III"}}
-    put(made, "ruling", "high", dict(body), EARLY)
+    critical = BODIES["intended-use"] | {"facts": PRODUCT_FACTS | {"condition": "critical"}}
+    put(made, "intended-use", "high", critical, EARLY)
+    body = computed_ruling_body("intended-use/high", critical["facts"], "hk", EARLY.date())
+    put(made, "ruling", "high", body, EARLY)
     body = made.registry.records["determination/d"].body | {"ruling": "ruling/high"}
     put(made, "determination", "high", dict(body), EARLY)
     body = made.registry.records["deployment/x"].body | {"determination": "determination/high"}

@@ -4,6 +4,7 @@ import pytest
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.rules import ReportingPeriod
+from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.clinic.io.registry import (
     FIELDS,
     RECORD_ROLES,
@@ -14,9 +15,9 @@ from commonwatt.ledger import ActorError
 from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import (
     BODIES,
-    DIGEST,
     HOUR,
     KEYS,
+    MONITOR,
     NOW,
     desk,
     move,
@@ -56,7 +57,7 @@ def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
     roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
     assert roles[entry.actor_id] == "committee-chair"
     [ruling] = made.registry.product_rulings("product/p", "hk")
-    assert ruling.body["rule_set_sha256"] == DIGEST
+    assert ruling.body["rule_set_sha256"] == load_rule_book().digest
 
 
 def test_whether_the_doctor_saw_the_advice_first():
@@ -273,7 +274,7 @@ def alarm(made, role="monitor", name="alarm"):
 
 def with_fallback(**changes):
     """A live deployment x whose plan falls back to y, which is approved."""
-    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
     put(made, "deployment", "y", BODIES["deployment"] | changes)
     move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
     return made
@@ -289,7 +290,7 @@ def live(made):
     ("action", "status"), [("signal", DeploymentStatus.LIVE), ("pause", DeploymentStatus.PAUSED)]
 )
 def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
-    made = with_live(monitor={"on_alarm": action})
+    made = with_live(monitor=MONITOR | {"on_alarm": action})
     response = alarm(made)
     assert made.registry.deployment_status("deployment/x") is status
     assert made.registry.records["event/alarm"].body["type"] == "signal"
@@ -317,13 +318,13 @@ def withdraw(made):
 
 UNFIT = {
     "a fallback that is not on record": (
-        lambda: with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/z"}),
+        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/z"}),
         lambda _: None, "monitor", "a deployment on record"),
     "no fallback named": (
-        lambda: with_live(monitor={"on_alarm": "roll-back"}),
+        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back"}),
         lambda _: None, "monitor", "a deployment on record"),
     "the alarmed deployment itself": (
-        lambda: with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/x"}),
+        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/x"}),
         lambda _: None, "monitor", "one of the moves"),
     "a retired fallback": (with_fallback, retire_fallback, "monitor", "one of the moves"),
     "an approval that was withdrawn": (with_fallback, withdraw, "monitor", "an approval in force"),
@@ -360,7 +361,7 @@ MOVERS = {"approved": "committee-chair", "live": "clinical-lead", "paused": "saf
 @pytest.mark.parametrize("role", ["monitor", "safety-officer"])
 @pytest.mark.parametrize("state", FALLBACK_PATHS)
 def test_a_fallback_takes_over_from_two_states_and_for_a_monitor_only(state, role):
-    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
     put(made, "deployment", "y", BODIES["deployment"])
     for to in FALLBACK_PATHS[state]:
         move(made, DeploymentStatus(to), MOVERS[to], name="y")

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from commonwatt.cli.treasury import treasury
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_import_file_schema
-from commonwatt.study.programme.reader import PROGRAMMES, find_programme, load_programme
+from commonwatt.study.programme.reader import find_programme, load_programme
+from commonwatt.study.programme.shipped import PROGRAMMES
 from commonwatt.treasury.io.centre import (
     CENTRES,
     find_debt_financed_centre_file,

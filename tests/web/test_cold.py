@@ -14,8 +14,12 @@ import polars as pl
 import pytest
 
 from commonwatt.core.spreadsheets import SPREADSHEET_MARK, read_spreadsheet_csv
+from commonwatt.processes.spawn import run_process
 from commonwatt.runs import RunStore
+from commonwatt.treasury.engines.projection import AccountingTreatment
+from commonwatt.treasury.usecases.explore import CountryChange, explore_country_change
 from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
+from commonwatt.web.explored import explored_country_text
 from commonwatt.web.page_view import TableRows
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.runs import RecentCache
@@ -131,7 +135,7 @@ def test_a_text_that_a_power_cut_spoilt_is_made_again(tmp_path, left):
 
 def test_a_program_that_draws_otherwise_shows_no_older_drawing(tmp_path, monkeypatch):
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "old") == "old"
-    monkeypatch.setattr("commonwatt.web.cache._console_drawing_digest", lambda: "newer")
+    monkeypatch.setattr("commonwatt.web.cache.console_drawing_digest", lambda: "newer")
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "new") == "new"
 
 
@@ -177,3 +181,41 @@ def test_a_download_for_spreadsheets_is_marked_and_runs_nothing(tmp_path):
     assert "\n=1+" not in answer.text
     assert "\n'=1+job-" in answer.text
     assert read_spreadsheet_csv(answer.content)["job_id"].to_list() == jobs["job_id"].to_list()
+
+
+CHANGES = [
+    CountryChange(years=5),
+    CountryChange(years=6, growth=-0.01, spending=20.0,
+                  treatment=AccountingTreatment(bonds_as_income=True, transfers_as_income=True)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("country", ["hongkong", "finland"])
+def test_a_path_made_beside_the_worker_is_the_one_made_in_it(monkeypatch, country, change):
+    explore_country_change(country, change)  # loads the compiler here
+    here = explored_country_text(country, change)
+    assert "numba" in sys.modules
+    begun = []
+
+    def run(argv, *given, **named):
+        begun.append(argv[1:])
+        return run_process(argv, *given, **named)
+
+    monkeypatch.delitem(sys.modules, "numba")
+    monkeypatch.setattr("commonwatt.processes.spawn.run_process", run)
+    assert explored_country_text(country, change) == here
+    assert begun == [["-m", "commonwatt.web.explored"]]
+
+
+def test_a_path_that_no_process_can_make_is_made_in_the_worker(monkeypatch):
+    explore_country_change("finland", CHANGES[0])
+    here = explored_country_text("finland", CHANGES[0])
+    for failing in ([sys.executable, "-c", "raise SystemExit(3)"], ["/nowhere/python"]):
+        monkeypatch.setattr(
+            "commonwatt.processes.spawn.run_process",
+            lambda argv, *given, _failing=failing, **named: run_process(_failing, *given, **named),
+        )
+        with monkeypatch.context() as absent:
+            absent.delitem(sys.modules, "numba")
+            assert explored_country_text("finland", CHANGES[0]) == here

@@ -19,7 +19,7 @@ from commonwatt.web.tasks.supervisor import start_task
 from tests.web.console import running
 from tests.web.sample import sample_store
 
-HEAVY = ("numba", "scipy", "pyarrow", "highspy", "alembic", "argon2", "authlib")
+HEAVY = ("polars", "numba", "scipy", "pyarrow", "highspy", "alembic", "argon2", "authlib")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -68,6 +68,15 @@ def test_the_server_is_light_until_something_heavy_is_asked():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_workers_are_forked_from_has_no_threads_that_a_fork_would_lose():
+    code = (
+        "import sys, threading, commonwatt.web.preloaded;"
+        "print('polars' in sys.modules, threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False 1"
 
 
 def test_help_answers_without_the_server():

@@ -15,8 +15,13 @@ from commonwatt.cli.clinic_gate import add_advice_gate_click_commands
 from commonwatt.cli.clinic_imports import add_device_record_import_command
 from commonwatt.cli.clinic_language import add_language_model_commands
 from commonwatt.cli.clinic_options import (
+    DESIGNS,
+    GUIDELINES,
     PLACE_METAVAR,
+    ledger_option,
     parse_name_value_fact_options,
+    record_key_option,
+    record_option,
     rules_option,
 )
 from commonwatt.cli.clinic_queries import add_registry_query_commands
@@ -26,13 +31,20 @@ from commonwatt.cli.clinic_rules_text import (
     rule_places_terminal_text,
 )
 from commonwatt.cli.clinic_sealed import add_sealed_evaluation_commands
-from commonwatt.cli.clinic_text import estimate_rows_terminal_text, judges_terminal_text
+from commonwatt.cli.clinic_text import (
+    command_result_of_registry_entry,
+    estimate_rows_terminal_text,
+    judges_terminal_text,
+    recorded_entry_sentence,
+)
 from commonwatt.cli.frame import (
     CommandResult,
     command,
     command_language,
     option,
     raise_click_usage_error,
+    refuse_option_without,
+    refuse_options_not_read,
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.terminal_text import (
@@ -40,6 +52,7 @@ from commonwatt.cli.terminal_text import (
     interval_terminal_text,
     terminal_table,
 )
+from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -70,15 +83,28 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
 )
 @rules_option
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
+@record_option
+@option("--use", help="Intended use on record whose facts are ruled on, as intended-use/NAME.")
+@ledger_option
+@record_key_option
 def clinic_model_classify_command(
     facts: tuple[str, ...],
     places: tuple[str, ...],
     rule_folders: tuple[Path, ...],
     on: datetime | None,
+    record: str | None,
+    use: str | None,
+    where: str,
+    key_file: Path | None,
 ) -> CommandResult:
     """Give class, route and duties of a product or service, with reasons."""
     from commonwatt.clinic.usecases import rules as app
 
+    if record is not None:
+        refuse_options_not_read("--record", {"record", "use", "places", "where", "key_file"})
+        return _command_result_of_recorded_ruling(record, use, places, where, key_file)
+    for name in ("use", "where", "key_file"):
+        refuse_option_without(name, "--record", given=False)
     # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
     # Nothing is filled in: an axis that nobody stated would decide the class in silence.
@@ -105,6 +131,23 @@ def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
         data=answer,
         text=lambda language: rule_places_terminal_text(answer, language),
         tables={"places": frame},
+    )
+
+
+def _command_result_of_recorded_ruling(
+    name: str, use: str | None, places: tuple[str, ...], where: str, key_file: Path | None
+) -> CommandResult:
+    """Compute a ruling from the facts on record and put it there: nobody types a class."""
+    from commonwatt.clinic.usecases.registry import record_computed_ruling
+
+    if use is None:
+        raise UsageError("--use", wanted=Message("the intended use that is ruled on"))
+    if key_file is None:
+        raise UsageError("--key", wanted=Message("the key of who puts it on record"))
+    if len(places) != 1:
+        raise UsageError("--place", found=str(len(places)), wanted=Message("one place"))
+    return command_result_of_registry_entry(
+        record_computed_ruling(where, key_file, name, use, places[0], now=datetime.now(UTC))
     )
 
 
@@ -160,6 +203,13 @@ def clinic_rules_show_command(
 @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5,
         show_default=True, help="Score from which the model advises.")  # fmt: skip
 @option("--institution", default="", help="Column with the institution, for a funnel with --out.")
+@record_option
+@option("--version", "version", help="Version on record that was examined, as version/NAME.")
+@option("--design", type=click.Choice(DESIGNS), help="How the table was gained.")
+@option("--guideline", type=click.Choice(GUIDELINES), default="none", show_default=True,
+        help="Reporting guideline that was followed.")  # fmt: skip
+@ledger_option
+@record_key_option
 @click.pass_context
 def clinic_model_evidence_command(
     ctx: click.Context,
@@ -169,10 +219,18 @@ def clinic_model_evidence_command(
     by: tuple[str, ...],
     threshold: float,
     institution: str,
+    record: str | None,
+    version: str | None,
+    design: str | None,
+    guideline: str,
+    where: str,
+    key_file: Path | None,
 ) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
     from commonwatt.clinic.usecases.evidence import model_evidence_figures, model_evidence_of_table
 
+    for name in ("version", "design", "guideline", "where", "key_file"):
+        refuse_option_without(name, "--record", given=record is not None)
     answer, frame = model_evidence_of_table(
         table, score=score, label=label, by=by, threshold=threshold
     )
@@ -187,13 +245,43 @@ def clinic_model_evidence_command(
             institution=institution,
             language=command_language(ctx),
         )
-    data = answer | {"estimates": frame.to_dicts()}
+    data: dict[str, Any] = answer | {"estimates": frame.to_dicts()}
+    entry: dict[str, Any] | None = None
+    if record is not None:
+        entry = _recorded_evidence_entry(record, version, data, design, guideline, where, key_file)
+        data["entry"] = entry
     return CommandResult(
         data=data,
-        text=lambda language: _model_evidence_terminal_text(frame, language),
+        text=lambda language: _model_evidence_terminal_text(frame, language, entry),
         tables={"estimates": frame},
         files=charts,
     )
+
+
+def _recorded_evidence_entry(
+    name: str,
+    version: str | None,
+    computed: dict[str, Any],
+    design: str | None,
+    guideline: str,
+    where: str,
+    key_file: Path | None,
+) -> dict[str, Any]:
+    """Put the evidence that was just computed on record: nobody types a figure."""
+    from commonwatt.clinic.usecases.registry import record_computed_evidence
+
+    if version is None:
+        raise UsageError("--version", wanted=Message("the version that was examined"))
+    if design is None:
+        raise UsageError(
+            "--design", wanted=Message("one of {values}", {"values": ", ".join(DESIGNS)})
+        )
+    if key_file is None:
+        raise UsageError("--key", wanted=Message("the key of who puts it on record"))
+    return record_computed_evidence(
+        where, key_file, name, version, computed,
+        design=design, guideline=guideline, now=datetime.now(UTC),
+    )  # fmt: skip
 
 
 @command(
@@ -350,12 +438,15 @@ def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -
     return "\n".join([judges_terminal_text(answer, language), *gains, apart])
 
 
-def _model_evidence_terminal_text(frame: pl.DataFrame, language: str) -> str:
+def _model_evidence_terminal_text(
+    frame: pl.DataFrame, language: str, entry: dict[str, Any] | None
+) -> str:
     from commonwatt.clinic.domain.tables import ESTIMATES
 
     names = ("group", "metric", "estimate", "low", "high", "rows")
     columns = [ESTIMATES.column(name) for name in names]
-    return estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
+    shown = estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
+    return f"{shown}\n{recorded_entry_sentence(entry, language)}" if entry else shown
 
 
 def _parse_day_argument(text: str) -> date:

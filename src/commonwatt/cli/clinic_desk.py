@@ -12,6 +12,7 @@ import click
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACE_METAVAR, key_option, ledger_option
 from commonwatt.cli.clinic_queries import duties_terminal_text
+from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.frame import CommandResult, command, command_language, option
 from commonwatt.cli.terminal_text import figure_sentence
 from commonwatt.core.messages import Message
@@ -52,7 +53,7 @@ def _add_model_register_command() -> None:
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _command_result_of_registry_entry(
+        return command_result_of_registry_entry(
             app.register_record_file(where, key_file, kind, name, body, now=_command_utc_now())
         )
 
@@ -71,7 +72,7 @@ def _add_deployment_commands() -> None:
         """Approve a proposed deployment and its threshold."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _command_result_of_registry_entry(
+        return command_result_of_registry_entry(
             app.move_deployment(
                 where, key_file, deployment, "approved", reason, now=_command_utc_now()
             )
@@ -88,7 +89,7 @@ def _add_deployment_commands() -> None:
         """Let an approved or paused deployment go live."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _command_result_of_registry_entry(
+        return command_result_of_registry_entry(
             app.move_deployment(where, key_file, deployment, "live", reason, now=_command_utc_now())
         )
 
@@ -108,7 +109,7 @@ def _add_deployment_commands() -> None:
 
         # Paused unless it is asked for in words: `deploy` brings a paused model back.
         to = "retired" if retire else "paused"
-        return _command_result_of_registry_entry(
+        return command_result_of_registry_entry(
             app.move_deployment(where, key_file, deployment, to, reason, now=_command_utc_now())
         )
 
@@ -196,15 +197,3 @@ def _add_version_dossier_command() -> None:
             ),
             files=files,
         )
-
-
-def _command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
-    from commonwatt.ledger.measures import ENTRY
-
-    sentence = Message("Entry {index}: {subject} is on record", {"subject": entry["subject"]})
-    return CommandResult(
-        data=entry,
-        text=lambda language: figure_sentence(
-            sentence, language, {"index": (ENTRY, entry["index"])}
-        ),
-    )

@@ -20,6 +20,9 @@ rules_option = option(
     help="Folder with rules of your own, one .yaml a place; may repeat"
     " (or COMMONWATT_CLINIC_RULES).",
 )
+# Spelled here, as the registry's own table would be loaded for every line of help.
+DESIGNS = ("retrospective", "external", "prospective", "randomised")  # third-party: from a seal
+GUIDELINES = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
 ledger_option = option(
     "--ledger",
     "where",
@@ -29,12 +32,14 @@ ledger_option = option(
     show_default=True,
     help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
 )
+_key_file = click.Path(dir_okay=False, path_type=Path)
 key_option = option(
-    "--key",
-    "key_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="File of the key that signs.",
+    "--key", "key_file", type=_key_file, required=True, help="File of the key that signs."
+)
+# For a command that computes for anybody, and puts on record only for who signs.
+record_option = option("--record", "record", metavar="NAME", help="Also put it on record as NAME.")
+record_key_option = option(
+    "--key", "key_file", type=_key_file, help="File of the key that signs the record."
 )
 
 

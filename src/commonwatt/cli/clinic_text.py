@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from commonwatt.catalogue.measures import TableColumn
-from commonwatt.cli.terminal_text import terminal_table
-from commonwatt.core.messages import translate
+from commonwatt.cli.frame import CommandResult
+from commonwatt.cli.terminal_text import figure_sentence, terminal_table
+from commonwatt.core.messages import Message, translate
 
 
 def estimate_rows_terminal_text(
@@ -46,3 +47,16 @@ def registry_rows_terminal_text(
     if not rows:
         return translate("Nothing on record.", language)
     return terminal_table(columns, rows, language)
+
+
+def recorded_entry_sentence(entry: Mapping[str, Any], language: str) -> str:
+    """Return that an entry is on record, by its number and its subject."""
+    from commonwatt.ledger.measures import ENTRY
+
+    sentence = Message("Entry {index}: {subject} is on record", {"subject": entry["subject"]})
+    return figure_sentence(sentence, language, {"index": (ENTRY, entry["index"])})
+
+
+def command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
+    """Return what a command that wrote one entry found out."""
+    return CommandResult(data=entry, text=lambda language: recorded_entry_sentence(entry, language))

@@ -23,6 +23,7 @@ from commonwatt.cli.frame import (
     command,
     command_language,
     option,
+    refuse_options_not_read,
     terminal_progress_bar_advance,
 )
 from commonwatt.cli.options import DataPath
@@ -170,6 +171,14 @@ def fleet_simulate_command(
     )
 
     is_users_own = is_user_scheduling_policy(order)
+    if is_users_own:
+        refuse_options_not_read("--order FILE.py:CLASS", {"order", *demand})
+    if arrived_load is not None:
+        refuse_options_not_read(
+            "--arrived-load",
+            # Jobs come one by one and none ever waits, so only the place is chosen.
+            {"place", "seed", "arrived_load", *demand},
+        )
     # A stand-in: an order of one's own comes from its file, and the three other words are still
     # checked.
     policy = parse_scheduling_policy("fifo" if is_users_own else order, place, backfill, preemption)

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from commonwatt.cli.click_words import click_words_in
-from commonwatt.core.errors import BugError, CommonwattError
+from commonwatt.core.errors import BugError, CommonwattError, UsageError
 from commonwatt.core.faults import machine_fault, machine_fault_error
 from commonwatt.core.log import (
     LOG_ENVIRONMENT,
@@ -304,6 +305,73 @@ def command_json_text(data: Mapping[str, Any]) -> str:
     return json.dumps(
         data, indent=2, ensure_ascii=False, allow_nan=False, default=_command_json_default
     )
+
+
+_OPTIONS_OF_EVERY_COMMAND = frozenset({"as_json", "out", "lang", "log"})
+
+
+def refuse_options_not_read(way: str, read: Collection[str]) -> None:
+    """Refuse what was given on the command line and what this way of the command does not read.
+
+    An answer that passed an option over would look as if it had been heeded.
+
+    Args:
+        way: The option that changes what the command does, such as `--contest`.
+        read: Names of the parameters that this way reads.
+
+    Raises:
+        UsageError: An option was given that is not read.
+    """
+    for parameter in _parameters_given():
+        if parameter.name not in read:
+            raise UsageError(
+                _parameter_on_command_line(parameter),
+                found=Message("an option that {way} does not read", {"way": way}),
+                remedy=Message("Leave one of the two out."),
+            )
+
+
+def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
+    """Refuse a parameter that does nothing unless another one is given.
+
+    Args:
+        name: Name of the parameter.
+        partner: The other one, as on the command line.
+        given: Whether the other one was given.
+
+    Raises:
+        UsageError: The parameter was given, and the other one was not.
+    """
+    if given:
+        return
+    for parameter in _parameters_given():
+        if parameter.name == name:
+            raise UsageError(
+                _parameter_on_command_line(parameter),
+                found=Message(
+                    "an option that does nothing without {partner}", {"partner": partner}
+                ),
+                remedy=Message("Leave it out, or give {partner}, too.", {"partner": partner}),
+            )
+
+
+def _parameters_given() -> list[click.Parameter]:
+    """Return the command's parameters that stand on its command line, but for everybody's."""
+    ctx = click.get_current_context()
+    return [
+        parameter
+        for parameter in ctx.command.params
+        if parameter.name not in _OPTIONS_OF_EVERY_COMMAND
+        and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        # Click says of an argument that may be left out that it comes from the command line.
+        and ctx.params.get(parameter.name) not in (None, ())
+    ]
+
+
+def _parameter_on_command_line(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Argument):
+        return parameter.human_readable_name
+    return max(parameter.opts, key=len)
 
 
 def click_echo_message_to_stderr(message: Message | str) -> None:

@@ -12,7 +12,15 @@ import click
 
 import commonwatt.sandbox.domain.tables as answers
 from commonwatt.cli.databases import DATABASE_LOCATION
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, raise_click_usage_error
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    command,
+    option,
+    raise_click_usage_error,
+    refuse_option_without,
+    refuse_options_not_read,
+)
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.sandbox_text import (
     imported_dataset_terminal_text,
@@ -65,6 +73,7 @@ _rooms = option(
 )
 _key = option("--key", "key_file", type=_file, required=True, help="Key file of who acts.")
 _room = click.argument("room")
+_WHERE_AND_WHO = frozenset({"room", "where", "rooms", "key_file"})
 _node = option(
     "--node", type=_path, default=Path("/run/commonwatt"), show_default=True,
     help="Folder for locks and stages of jobs.",
@@ -254,6 +263,11 @@ def sandbox_review_command(
 
     place = _project_context_of_click_options(room, who)
     if approve is not None:
+        # Who votes has looked before: a vote that also wrote a file would be two acts in one.
+        refuse_options_not_read(
+            "--approve" if approve else "--reject",
+            {"approve", "output", *_WHERE_AND_WHO},
+        )
         return _project_command_result(
             answers.OUTPUT_MOVED, steps.vote_on_project_output(place, output, approve=approve)
         )
@@ -308,11 +322,14 @@ def budget(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_click_options(room, who)
+    refuse_option_without("epsilon", "--count", given=counted is not None)
     if grant is not None:
+        refuse_options_not_read("--grant", {"grant", "person", *_WHERE_AND_WHO})
         return _project_command_result(
             answers.PRIVACY_BUDGET, steps.grant_project_privacy_budget(place, grant, person)
         )
     if counted is not None:
+        refuse_options_not_read("--count", {"counted", "epsilon", *_WHERE_AND_WHO})
         dataset, _, table = counted.partition("/")
         return _project_command_result(
             answers.NOISY_COUNT, steps.noisy_people_count(place, dataset, table, epsilon)

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.catalogue.measures import measure_cell_text
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    command,
+    option,
+    refuse_option_without,
+    refuse_options_not_read,
+)
 from commonwatt.cli.frame import command_language as language_of_call
 from commonwatt.cli.terminal_text import figure_sentence, terminal_table, turned_terminal_table
+from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -58,7 +66,9 @@ def cost(
     from commonwatt.siting.domain.tables import COST_TABLES
 
     if contest:
+        refuse_options_not_read("--contest", {"contest", "sites", "draws", "seed"})
         return _command_result_of_site_comparison(sites, draws, seed)
+    refuse_option_without("cooling", "--market", given=market is not None)
     answer = app.gpu_hour_cost_result(
         sites, case=case, cells=app.load_library_cost_cells(cells) if cells else None,
         utilisation=utilisation,
@@ -87,10 +97,10 @@ def _command_result_of_site_comparison(
         siting_report_html_page,
     )
 
-    first_site, other = (
-        # What is left unsaid is filled with the pair that the newspaper column compares.
-        (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
-    )
+    if len(sites) not in {0, 2}:
+        raise UsageError("--contest", found=str(len(sites)), wanted=Message("2 sites, or none"))
+    # Without a name, the pair that the newspaper column compares.
+    first_site, other = sites or ("us-virginia", "cn-west")
     answer = app.site_cost_comparison(first_site, other, draws=draws, seed=seed)
     answer["break_even_map"] = app.break_even_map_rows(other, first_site)
     return CommandResult(
@@ -148,6 +158,9 @@ def siting_place_command(
     from commonwatt.siting.domain.tables import PLACE_TABLES
 
     if day_ahead is not None:
+        refuse_options_not_read(
+            "--day-ahead", {"day_ahead", "year", "carbon_price", "data", "leave_out"}
+        )
         return _command_result_of_day_ahead_placement(
             day_ahead, year, carbon_price, data, leave_out
         )

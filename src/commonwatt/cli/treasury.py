@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, command_language, option
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    command,
+    command_language,
+    option,
+    refuse_option_without,
+    refuse_options_not_read,
+)
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
@@ -123,7 +131,10 @@ def treasury_fan_command(
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     if backtest:
+        refuse_options_not_read("--backtest", {"backtest", "weo", "leave_out", "only", "seed"})
         return _command_result_of_debt_fan_backtest(weo, leave_out, only, seed)
+    for name in ("leave_out", "only"):
+        refuse_option_without(name, "--backtest", given=backtest)
     options = FanOptions(
         paths=paths,
         years=years,
@@ -246,6 +257,7 @@ def finance(
     )
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
+    refuse_option_without("route", "--sovereign", given=bool(sovereign))
     answer = centre_finance_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:

@@ -31,6 +31,15 @@ LOCK_WAIT_S: Final = 30.0  # as long as a database of ours waits for its lock
 _LOCK_RETRY_S: Final = 0.02
 
 
+def user_cache_folder() -> Path:
+    """Return the folder of what this user's runs of the program may make again at any time.
+
+    Source: XDG Base Directory Specification 0.8, `$XDG_CACHE_HOME`.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "commonwatt"
+
+
 def save_frame_as_parquet_and_csv(
     frame: pl.DataFrame, folder: Path, name: str, *, synced: bool = True
 ) -> tuple[Path, Path]:

@@ -137,17 +137,6 @@ def check_identifier(kind: IdentifierKind, name: str, where: str) -> str:
     )
 
 
-def identifier_fault_sentence(kind: IdentifierKind, name: str) -> str:
-    """Return what `check_identifier` says of `name` without its place, in English; "" if legal.
-
-    For a reader of files that lists every fault with a place of its own.
-    """
-    if can_be_identifier(kind, name):
-        return ""
-    wanted, remedy = SPELLINGS[kind].wanted, _REMEDIES[kind]
-    return f"found {_shown_name(name)}, wanted {wanted}. {remedy}"
-
-
 def qualified_identifier(kind: IdentifierKind, name: str) -> str:
     """Return `kind/name`, as names of several kinds stand beside each other in the ledger.
 

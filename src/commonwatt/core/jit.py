@@ -28,6 +28,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
+from commonwatt.core.files import user_cache_folder
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -193,15 +195,13 @@ def _set_numba_cache_folder(config: Any) -> None:
     """Use a folder of our own, unless the user chose one or there is no place for it."""
     if os.environ.get("NUMBA_CACHE_DIR"):
         return
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    home = Path(base) / "commonwatt"
-    folder = numba_cache_folder(home)
+    folder = numba_cache_folder(user_cache_folder())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
     except OSError:  # numba then keeps its code beside the sources, or compiles each time
         return
-    _remove_old_numba_cache_folders(home)
+    _remove_old_numba_cache_folders(folder.parent)
     config.CACHE_DIR = str(folder)
 
 

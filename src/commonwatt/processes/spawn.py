@@ -33,6 +33,7 @@ _LOOK_EVERY_S: Final = 0.02
 class ProcessKind(StrEnum):
     """What a child is for; its word in the log."""
 
+    CONSOLE_RESULT = "console-result"
     CONSOLE_TASK = "console-task"
     CLUSTER_JOB = "cluster-job"
     ISOLATED_JOB = "isolated-job"

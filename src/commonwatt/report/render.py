@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import jinja2
 from markupsafe import Markup
 
+from commonwatt.core.files import user_cache_folder
 from commonwatt.core.messages import translate
 from commonwatt.report.charts.svg import chart_styles
 from commonwatt.report.model import FigureOrigin, Report
@@ -20,6 +23,7 @@ def render_report_html(report: Report) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=compiled_template_cache(),
     )
 
     def translate_report_word(text: str) -> str:
@@ -38,6 +42,20 @@ def render_report_html(report: Report) -> str:
         faces={origin.name: origin.face for origin in report.origins},
         anchor=report_figure_origin_anchor,
     )
+
+
+def compiled_template_cache() -> jinja2.BytecodeCache | None:
+    """Return where compiled templates lie, by their text; None where nothing can be written.
+
+    Compiling them takes longer than filling them in.
+    """
+    folder = user_cache_folder() / "templates"
+    try:
+        # Its own user's alone, as it holds code that is run.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return jinja2.FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
 
 
 def _origins_by_group(report: Report) -> dict[str, list[FigureOrigin]]:

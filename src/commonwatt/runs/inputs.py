@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -17,13 +18,15 @@ from datetime import date
 from enum import Enum
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeGuard, TypeVar, cast
 
 import numpy as np
-import polars as pl
 from pydantic import BaseModel
 
 from commonwatt.core.hashes import file_sha256
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Value = TypeVar("Value")
 Update = Callable[[bytes], None]
@@ -88,7 +91,7 @@ class StageResult:
     """
 
     data: dict[str, Any]
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, "pl.DataFrame"])
     name: str = ""
     key: str = ""
     edges: tuple[tuple[str, str], ...] = ()
@@ -196,6 +199,9 @@ def _hash_run_stage_input(value: Any, update: Update) -> None:
 
     Without tag and length "12" and 1, 2 would read alike.
     """
+    if _is_run_input_frame(value):
+        _hash_run_input_frame(value, update)
+        return
     # No fallback to `repr` or pickle: either may leave out a field, and then two inputs look alike.
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
@@ -264,8 +270,14 @@ def _(value: Any, update: Update) -> None:
     _hash_run_input_bytes(update, str(value.dtype).encode(), value.tobytes())
 
 
-@_hash_run_stage_input.register(pl.DataFrame)
-def _(value: pl.DataFrame, update: Update) -> None:
+def _is_run_input_frame(value: object) -> TypeGuard[pl.DataFrame]:
+    # Without loading Polars, which a store that is only listed goes without: who has a table has
+    # loaded it.
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(value, polars.DataFrame)
+
+
+def _hash_run_input_frame(value: pl.DataFrame, update: Update) -> None:
     _hash_run_input_text(update, "table", value.schema)
     for column in value.iter_columns():
         # Numbers by their bits; everything else, and what has holes, value by value.

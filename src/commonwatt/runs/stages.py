@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from commonwatt.core.files import folder_draft
 from commonwatt.runs.inputs import (
@@ -28,6 +26,9 @@ from commonwatt.runs.inputs import (
     run_stage_lineage,
 )
 from commonwatt.runs.source import run_source_digest
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FOLDER = ".stages"
 MOST_STAGES = 800  # older stages than these are forgotten
@@ -120,7 +121,7 @@ class StageStore:
         return _load_cached_run_stage(folder, compute_tables_again) or result
 
 
-class CachedStageTables(Mapping[str, pl.DataFrame]):
+class CachedStageTables(Mapping[str, "pl.DataFrame"]):
     """The tables of a cached stage, each read when it is first asked for.
 
     Most stages that are reused are asked for their key and a figure alone.
@@ -142,6 +143,8 @@ class CachedStageTables(Mapping[str, pl.DataFrame]):
         self._read: dict[str, pl.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pl.DataFrame:
+        import polars as pl
+
         if name not in self._read:
             if name not in self._names:
                 raise KeyError(name)

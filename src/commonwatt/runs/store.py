@@ -19,12 +19,11 @@ import time
 import uuid
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -47,6 +46,9 @@ from commonwatt.runs.errors import RunDraftLostError
 from commonwatt.runs.leases import DraftLeases
 from commonwatt.runs.source import run_source_digest
 from commonwatt.stores.engine import database_read_transaction, database_write_transaction
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MANIFEST = "run.json"
 _DRAFT = ".draft-"
@@ -172,6 +174,7 @@ class RunStore:
             that the folder names.
 
     >>> import tempfile
+    >>> import polars as pl
     >>> store = RunStore(Path(tempfile.mkdtemp()))
     >>> recipe = RunRecipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
     >>> with_table = store.draft(recipe)
@@ -227,7 +230,7 @@ class RunStore:
                 abandoned.
         """
         run = _run_manifest(draft, headline, measured or {}, figures)
-        save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
+        save_text(json.dumps(_run_row(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
         with machine_faults_as_storage_errors(self.folder(run.run_id)):
             sync_tree(draft.folder)
             # Renewed just before the rename, so that nobody sweeps what is being given its name.
@@ -293,9 +296,12 @@ class RunStore:
             )
         return self.read(run_ids[0])
 
-    def table(self, run_id: str, name: str) -> pl.DataFrame:
-        """Return a table of a run."""
-        return pl.read_parquet(self.folder(run_id) / "tables" / f"{name}.parquet")
+    def table(self, run_id: str, name: str, *columns: str) -> pl.DataFrame:
+        """Return a table of a run; only the named columns of it, where any is named."""
+        import polars as pl
+
+        path = self.folder(run_id) / "tables" / f"{name}.parquet"
+        return pl.read_parquet(path, columns=list(columns) or None)
 
     def tables(self, run: Run) -> dict[str, pl.DataFrame]:
         """Return every table of a run, by name."""
@@ -339,7 +345,7 @@ class RunStore:
             return
 
     def _insert_run_rows(self, run: Run) -> None:
-        row = asdict(run)
+        row = _run_row(run)
         known = {column.name for column in schema.runs.columns}
         text = {key: _run_column_json(value) for key, value in row.items() if key in known}
         with database_write_transaction(self._engine) as connection:
@@ -349,6 +355,11 @@ class RunStore:
                 connection.execute(sa.insert(schema.inputs).values(**values))
             for table in run.tables:
                 connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **table))
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    """Return the fields of a run, which hold plain values: `asdict` would copy each of them."""
+    return {each.name: getattr(run, each.name) for each in fields(run)}
 
 
 def _run_column_json(value: object) -> object:

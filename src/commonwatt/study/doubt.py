@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from commonwatt.siting.domain.cost_inputs import cost_input_spec
 from commonwatt.study.mix import study_site_mix
 from commonwatt.study.stages.sites import StudyCostedSite, is_programme_cost_input_fixed
 
@@ -54,7 +55,12 @@ def largest_cost_doubt(sites: Sequence[StudyCostedSite]) -> CostDoubt:
 def _doubt_of_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
     half = study_site_mix([replace(site, use=USE_FACTOR * site.use) for site in sites])
     # A site that is built takes its use from its cells, and one that is rented from itself.
-    moved = {f"{site.site.name}.{USE}": USE_FACTOR * site.use for site in sites if site.cells}
+    # Not below the least use that a cost is asked of: a fleet that held nothing would else divide
+    # by nought.
+    least = cost_input_spec(USE).low
+    moved = {
+        f"{site.site.name}.{USE}": max(USE_FACTOR * site.use, least) for site in sites if site.cells
+    }
     hours = sum(site.gpu_hours for site in sites)
     use = sum(site.use * site.gpu_hours for site in sites) / hours if hours else 0.0
     return CostDoubt(

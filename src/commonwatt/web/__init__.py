@@ -29,8 +29,11 @@ One file, one line, and no drawing. `pages/fleet.py` is the pattern.
 
 2. End the file with `PAGE = Page(name=…, title=Message(…), action=Action.…, build=build,
    parameters=(…), group="plan" | "govern" | "run")`. `action` is what who looks must be
-   allowed to do. `parameters` are `Parameter`s: choices, numbers, sliders, texts; the
-   form, the checks, the address and OpenAPI are made from them.
+   allowed to do. Where all who have the same roles see the same, as of a sealed run, give
+   `content_key` too: it names all that the page is made of, and the page is made once for
+   them all (`shared_pages.py`), by a look that has no name, session or token.
+   `parameters` are `Parameter`s: choices, numbers, sliders, texts; the form, the checks, the
+   address and OpenAPI are made from them.
 
 3. Add it to `registry.PAGES`, in the order of the menu.
 

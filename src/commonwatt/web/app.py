@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -90,6 +91,9 @@ STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
 )
 # How long to wait before the next try [s]: a database that is started again is there by then.
 RETRY_AFTER_S: Final = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.TOO_MANY_REQUESTS: 60}
+# Of a crowd that comes to a new study all but one wait for what the first of them makes. In
+# the forty threads that are usual they would hold up whoever comes for another page.
+MOST_THREADS: Final = 200
 DESCRIPTION: Final = (
     "Every page of the console has its data as JSON, each table as CSV, Parquet and JSON. "
     "Programs sign in with a token: `Authorization: Bearer cw_…`."
@@ -157,6 +161,8 @@ def _supervisor_lifespan(services: Services) -> Callable[[FastAPI], Any]:
         # leaves its place to another.
         foreman = TaskSupervisor(services)
         foreman.start()
+        limiter = current_default_thread_limiter()
+        limiter.total_tokens = max(limiter.total_tokens, MOST_THREADS)
         yield
         foreman.stop()
         services.database.dispose()

@@ -233,7 +233,7 @@ class TableCache:
             return make()
         # How a text is drawn and in which words is the program's: after an upgrade the same run
         # is drawn anew.
-        path = self._console_cache_file_path(f"{key}/{_console_drawing_digest()}", "txt")
+        path = self._console_cache_file_path(f"{key}/{console_drawing_digest()}", "txt")
         drawn = _read_digested_text(path)
         if drawn is not None:
             return drawn
@@ -269,7 +269,7 @@ class _AlreadyDerivedError(Exception):
 
 
 @cache
-def _console_drawing_digest() -> str:
+def console_drawing_digest() -> str:
     """Return a digest of all that a drawn text is made of beside the run: program and words."""
     parts = [run_source_digest(), *(translations_sha256(language) for language in LANGUAGES)]
     return hashlib.sha256("/".join(parts).encode()).hexdigest()

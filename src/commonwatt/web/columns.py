@@ -78,6 +78,9 @@ class Columns:
         self.height: int = about["height"]
         self._kinds: dict[str, str] = about["kinds"]
         self._open: dict[str, Array] = {}
+        self._with_gaps = frozenset(
+            i for i in range(len(self._kinds)) if (folder / f"{i}.null.npy").exists()
+        )
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
@@ -114,6 +117,8 @@ class Columns:
         values = pl.Series(
             name, np.array(self._memory_mapped_console_column_array(f"{i}")[places])
         ).cast(_dtype_of_console_cached_name(kind))
+        if not missing.any():
+            return values
         # The zeros that stand for gaps become gaps again before anybody sees them.
         return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
 
@@ -122,17 +127,20 @@ class Columns:
             self._memory_mapped_console_column_array(f"{i}.bounds"),
             self._memory_mapped_console_column_array(f"{i}.bytes"),
         )
-        pieces = ((int(bounds[p]), int(bounds[p + 1])) for p in places)  # pyright: ignore[reportArgumentType]
+        at = np.asarray(places, np.int64)
+        pieces = zip(bounds[at].tolist(), bounds[at + 1].tolist(), strict=True)
         return [bytes_[a:b].tobytes().decode() for a, b in pieces]
 
     def _console_column_missing_mask(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
-        if not (self._folder / f"{i}.null.npy").exists():
+        if i not in self._with_gaps:
             return np.zeros(len(places), np.bool_)
         return np.array(self._memory_mapped_console_column_array(f"{i}.null")[places], np.bool_)
 
     def _memory_mapped_console_column_array(self, name: str) -> Array:
         if name not in self._open:
-            self._open[name] = np.load(self._folder / f"{name}.npy", mmap_mode="r")
+            mapped = np.load(self._folder / f"{name}.npy", mmap_mode="r")
+            # A plain view of the mapped bytes: `memmap` runs Python at every look into it.
+            self._open[name] = mapped.view(np.ndarray)
         return self._open[name]
 
 
@@ -142,7 +150,8 @@ def _save_console_text_column(column: pl.Series, folder: Path, i: int) -> None:
     # three.
     lengths = texts.str.len_bytes().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    joined = "".join(texts.to_list()).encode()
+    # Joined by Polars, outside the interpreter, which other pages need meanwhile.
+    joined = (texts.str.join("").item() or "").encode()
     _save_console_table_array(bounds, folder / f"{i}.bounds.npy")
     _save_console_table_array(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
 

@@ -183,6 +183,7 @@ class PageView:
         sources: Runs behind the figures, by id.
         extra: Whatever the page's own template shows besides.
         data: Plain values that the page's JSON carries besides.
+        fleeting: Whether it shows what is under way, and is made anew for each who asks.
     """
 
     lede: Message
@@ -194,6 +195,7 @@ class PageView:
     sources: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fleeting: bool = False
 
     def table(self, name: str) -> TableListing | None:
         """Return the table of that name."""

@@ -64,7 +64,9 @@ def _console_template_environment() -> jinja2.Environment:
     tools: dict[str, Any] = {
         "asset": static_file_address,
         "groups": GROUPS,
-        "pages": PAGES,
+        "pages_by_group": {
+            group: [page for page in PAGES if page.group == group] for group in GROUPS
+        },
         "Action": ConsoleAction,
         "Kind": ParameterKind,
         # For hidden fields: a form sent with GET replaces the query of its address, and the page's
@@ -75,10 +77,45 @@ def _console_template_environment() -> jinja2.Environment:
     return made
 
 
+def compile_console_templates() -> None:
+    """Make every template ready, so that no page waits for it."""
+    environment = _console_template_environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def render_console_template(
-    context: RequestContext, template: str, theme: str = "", **values: Any
+    context: RequestContext,
+    template: str,
+    theme: str = "",
+    *,
+    tools: Markup | None = None,
+    **values: Any,
 ) -> str:
-    """Return a template filled for who looks."""
+    """Return a template filled for who looks.
+
+    Args:
+        context: Who looks.
+        template: Its name.
+        theme: Which theme was chosen.
+        tools: What stands in the place of who looks, on a page that is made for many.
+        values: What the template shows.
+    """
+    if tools is None:
+        # Its links are taken below the root with those of the page.
+        head = _filled_template(context, "tools.html", theme=theme)
+        tools = Markup(head)  # noqa: S704  from a template of ours
+    html = _filled_template(context, template, theme=theme, tools=tools, **values)
+    return _with_links_below_root(html, context.services.settings.root_path)
+
+
+def page_tools_html(context: RequestContext, theme: str) -> str:
+    """Return the head of a page that is for who looks alone: name, sign-out, way back."""
+    html = _filled_template(context, "tools.html", theme=theme)
+    return _with_links_below_root(html, context.services.settings.root_path)
+
+
+def _filled_template(context: RequestContext, template: str, **values: Any) -> str:
 
     def translate_word(text: str) -> str:
         return translate(text, context.language)
@@ -86,12 +123,11 @@ def render_console_template(
     def translate_message(text: Message | str) -> str:
         return context.translate(text)
 
-    html = (
+    return (
         _console_template_environment()
         .get_template(template)
-        .render(context=context, t=translate_word, say=translate_message, theme=theme, **values)
+        .render(context=context, t=translate_word, say=translate_message, **values)
     )
-    return _with_links_below_root(html, context.services.settings.root_path)
 
 
 def _with_links_below_root(html: str, root_path: str) -> str:
@@ -107,9 +143,15 @@ def _with_links_below_root(html: str, root_path: str) -> str:
 
 
 def page_html(
-    context: RequestContext, page: Page, values: PageValues, view: PageView, theme: str = ""
+    context: RequestContext,
+    page: Page,
+    values: PageValues,
+    view: PageView,
+    theme: str = "",
+    *,
+    tools: Markup | None = None,
 ) -> str:
-    """Return the whole page."""
+    """Return the whole page; `tools` as `render_console_template` takes them."""
     parts = {
         listing.name: _listing_template_data(context, listing, TableQuery(count=ROWS_SHOWN))
         for listing in view.tables
@@ -118,6 +160,7 @@ def page_html(
         context,
         page.template,
         theme,
+        tools=tools,
         page=page,
         values=values,
         view=view,
@@ -136,12 +179,15 @@ def table_html(
     listing: TableListing,
     query: TableQuery,
     theme: str = "",
+    *,
+    tools: Markup | None = None,
 ) -> str:
-    """Return the page of one table."""
+    """Return the page of one table; `tools` as `render_console_template` takes them."""
     return render_console_template(
         context,
         "table.html",
         theme,
+        tools=tools,
         page=page,
         values=values,
         query=values.query_string(),
@@ -213,26 +259,41 @@ def _listing_template_data(
     context: RequestContext, listing: TableListing, ask: TableQuery
 ) -> dict[str, Any]:
     shown = context.services.cache.table_page(listing.rows, ask)
-    names = [heading.column for heading in listing.headings]
-    kinds = dict(zip(shown.frame.columns, shown.frame.dtypes, strict=True))
+    # Columns of text stand to the left and can be searched; numbers stand to the right, digit
+    # under digit.
+    text = [
+        heading.column
+        for heading in listing.headings
+        if str(shown.frame[heading.column].dtype) == "String"
+    ]
+    columns = [
+        _listing_column_cells(context, shown.frame[heading.column], heading, text)
+        for heading in listing.headings
+    ]
     return {
         "listing": listing,
-        "rows": [
-            [
-                _listing_cell_text(context, value, heading)
-                for value, heading in zip(row, listing.headings, strict=True)
-            ]
-            for row in shown.frame.select(names).iter_rows()
-        ],
-        # Columns of text stand to the left and can be searched; numbers stand to the right, digit
-        # under digit.
-        "text": [name for name in names if str(kinds[name]) == "String"],
+        "rows": list(zip(*columns, strict=True)),
+        "text": text,
         "units": {
             heading.column: heading.shown_unit(context.language) for heading in listing.headings
         },
         "height": shown.height,
         "ask": ask,
     }
+
+
+def _listing_column_cells(
+    context: RequestContext, column: pl.Series, heading: ColumnHeading, text: list[str]
+) -> list[tuple[Markup, str]]:
+    """Return the cells of a column: what stands in the tag of each, and its text."""
+    attribute = Markup(' class="text"') if heading.column in text else Markup("")
+    values = column.to_list()
+    # What cannot be looked up is written one by one, and so are floats: −0 and 0 are equal.
+    if column.dtype.is_nested() or column.dtype.is_float():
+        return [(attribute, _listing_cell_text(context, value, heading)) for value in values]
+    # Names, states and counts come again and again in a column; each is written once.
+    texts = {value: _listing_cell_text(context, value, heading) for value in set(values)}
+    return [(attribute, texts[value]) for value in values]
 
 
 def _listing_cell_text(context: RequestContext, value: Any, heading: ColumnHeading) -> str:

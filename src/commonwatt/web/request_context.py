@@ -104,6 +104,10 @@ class Page:
         parameters: What the page can be asked.
         template: Its template; the common one shows facts, charts and tables.
         group: Under which heading of the menu it stands: "plan", "govern" or "run".
+        content_key: Returns a text that names all that the page is made of beside the program,
+            its parameters, the language and the roles of who looks: such a page is made once for
+            all who have the same roles, so nothing of an account stands in it. "" where it is
+            made anew for each who asks, as without this.
     """
 
     name: str
@@ -113,3 +117,4 @@ class Page:
     parameters: tuple[PageParameter, ...] = ()
     template: str = "page.html"
     group: str = "plan"
+    content_key: Callable[[RequestContext, PageValues], str] | None = None

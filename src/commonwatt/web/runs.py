@@ -31,11 +31,18 @@ class _MakersTurn:
 
 
 class RecentCache(Generic[T]):
-    """The last few things made, by key; safe to share between threads."""
+    """The last few things made, by key; safe to share between threads.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: How much is kept, in the unit of `weight`.
+        weight: How much one thing counts, such as its bytes; 1 for each where none is given.
+    """
+
+    def __init__(self, most: int, weight: Callable[[T], int] | None = None) -> None:
         self._most, self._lock = most, Lock()
+        self._weight: Callable[[T], int] = weight or _one_each
         self._cached: OrderedDict[str, T] = OrderedDict()
+        self._total = 0
         self._turns: dict[str, _MakersTurn] = {}
 
     def get(self, key: str, make: Callable[[], T]) -> T:
@@ -64,7 +71,7 @@ class RecentCache(Generic[T]):
     def forget(self, key: str) -> None:
         """Let go of what is cached under `key`, if anything is."""
         with self._lock:
-            self._cached.pop(key, None)
+            self._drop(key)
 
     def _cached_or_made(self, key: str, make: Callable[[], T]) -> T:
         with self._lock:
@@ -73,11 +80,23 @@ class RecentCache(Generic[T]):
                 return self._cached[key]
         made = make()
         with self._lock:
+            if self._weight(made) > self._most:
+                return made
             self._cached[key] = made
-            while len(self._cached) > self._most:
+            self._total += self._weight(made)
+            while self._total > self._most:
                 # The one that was asked for longest ago: `move_to_end` above keeps this order.
-                self._cached.popitem(last=False)
+                self._drop(next(iter(self._cached)))
         return made
+
+    def _drop(self, key: str) -> None:
+        if key in self._cached:
+            self._total -= self._weight(self._cached.pop(key))
+
+
+def _one_each(made: object) -> int:
+    del made
+    return 1
 
 
 class ConsoleRuns:
@@ -153,9 +172,9 @@ class ConsoleRuns:
         """Return whether a run has a table of that name."""
         return any(row["name"] == table for row in run.tables)
 
-    def frame(self, run: Run, table: str) -> pl.DataFrame:
-        """Return a whole table of a run; for small ones."""
-        return self._store.table(run.run_id, table)
+    def frame(self, run: Run, table: str, *columns: str) -> pl.DataFrame:
+        """Return a whole table of a run, for small ones; or the named columns of any."""
+        return self._store.table(run.run_id, table, *columns)
 
     def _runs_of_kind(self, kind: str) -> Iterator[Run]:
         every = (self._cached_run(run_id) for run_id in self._store.ids())

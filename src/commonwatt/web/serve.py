@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import multiprocessing
 import os
 import re
 from datetime import UTC, datetime
@@ -195,15 +196,36 @@ def _start_sample_study_task(services: Services, now: datetime) -> None:
         start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
 
-def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None:
-    """Answer until stopped."""
-    import uvicorn
+def load_program_for_workers(settings: Settings) -> None:
+    """Begin to load the program once, in a process that every worker is forked from.
 
+    Loading takes a second and a half of the processor, which each worker would spend for itself
+    while the first visitors wait. The process has opened nothing and runs no thread of ours, so
+    that a fork of it is as good as a new process.
+    """
+    from multiprocessing import forkserver
+
+    # It knows the environment that it was begun with, and so do those that are forked from it.
+    _set_worker_environment(settings)
+    _WORKER_PROCESSES.set_forkserver_preload(["commonwatt.web.preloaded"])
+    forkserver.ensure_running()
+
+
+_WORKER_PROCESSES: Final = multiprocessing.get_context("forkserver")
+
+
+def _set_worker_environment(settings: Settings) -> None:
     # Worker processes import the application by its name and can be handed nothing else.
     os.environ[ENVIRONMENT] = settings.as_text()
-    # Worker processes are begun anew and know only their environment.
     if destination := log_destination():
         os.environ[LOG_ENVIRONMENT] = destination
+
+
+def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None:
+    """Answer until stopped; `load_program_for_workers` came before, where there are several."""
+    import uvicorn
+
+    _set_worker_environment(settings)
     config = uvicorn.Config(
         "commonwatt.web.app:from_environment",
         factory=True,
@@ -220,8 +242,11 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
         timeout_keep_alive=75,  # longer than people think between two pages
     )
     if workers > 1:
+        import uvicorn._subprocess as worker_processes
         from uvicorn.supervisors import Multiprocess
 
+        # There is no setting for it: uvicorn begins every worker as a new interpreter.
+        worker_processes.spawn = _WORKER_PROCESSES
         Multiprocess(config, sockets=[sock]).run()
     else:
         uvicorn.Server(config).run(sockets=[sock])

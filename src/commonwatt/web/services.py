@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from commonwatt.web.background import BackgroundResults
 from commonwatt.web.cache import TableCache
-from commonwatt.web.runs import ConsoleRuns
+from commonwatt.web.runs import ConsoleRuns, RecentCache
 from commonwatt.web.settings import Settings
+from commonwatt.web.shared_pages import SharedPages
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from commonwatt.clinic.domain.registry.state import Registry
     from commonwatt.ledger import Ledger
     from commonwatt.web.entry_writer import EntryWriter
 
@@ -27,7 +29,9 @@ class Services:
         ledger: The record; its database holds the console's tables, too.
         runs: The run store.
         cache: What was derived from runs.
+        shared_pages: Pages that were made once for all with the same roles.
         background: Results that take longer than a page may.
+        registries: The clinic's registry as the ledger stood at a head, by that head.
         entry_writer: Signs the console's own entries.
     """
 
@@ -35,7 +39,9 @@ class Services:
     ledger: Ledger
     runs: ConsoleRuns
     cache: TableCache
+    shared_pages: SharedPages
     background: BackgroundResults
+    registries: RecentCache[Registry]
     entry_writer: EntryWriter
 
     @property
@@ -61,6 +67,8 @@ def open_console_services(settings: Settings, *, now: datetime) -> Services:
         ledger=ledger,
         runs=ConsoleRuns(RunStore(settings.store)),
         cache=TableCache(settings.state / "kept"),
+        shared_pages=SharedPages(),
         background=BackgroundResults(64),
+        registries=RecentCache(2),
         entry_writer=open_console_entry_writer(ledger, settings.state / "keys", now=now),
     )

@@ -250,8 +250,11 @@ WALKS = [
             "clinic model register product chest product.json --key manufacturer.pem",
             "clinic model register version chest-1 version.json --key manufacturer.pem",
             "clinic model register intended-use chest use.json --key manufacturer.pem",
-            "clinic model register ruling chest ruling.json --key regulatory-officer.pem",
-            "clinic model register evidence chest evidence.json --key evaluator.pem",
+            "clinic model classify --record chest --use intended-use/chest --place hk"
+            " --key regulatory-officer.pem",
+            "clinic model evidence shipped:clinic/examples/scores.csv --by institution"
+            " --threshold 0.3 --record chest --version version/chest-1 --design external"
+            " --key evaluator.pem",
             "clinic model register determination chest determination.json --key committee-chair.pem",
             "clinic model register deployment qmh-chest deployment.json --key clinical-lead.pem --json",
             "clinic model deploy deployment/qmh-chest --key clinical-lead.pem --json",

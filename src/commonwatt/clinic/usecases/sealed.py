@@ -162,6 +162,7 @@ def _third_party_evidence_body(
         "design": "third-party",
         "dataset_sha256": report.body["root"],
         "estimates": report.body["estimates"],
+        "threshold": report.body["threshold"],
         "evaluator": evaluator,
         "guideline": "none",
     }

@@ -75,16 +75,22 @@ def _study_sql_text_literal(text: str) -> str:
 
 def study_figure_formula_uses(tables: Tables) -> Iterator[FormulaUse]:
     """Yield every figure that a run with these tables has, in the order of the formulas."""
+    # Once a table and not once a formula: tables hold a row a job.
+    variants = {
+        name: frozenset(table["variant"].unique().to_list())
+        for name, table in tables.items()
+        if "variant" in table.columns
+    }
     for formula in FORMULAS.values():
         needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
         # A wing that the programme leaves out wrote no tables, and has no figures.
         if all(name in tables for name in needed):
-            for bound in _study_formula_variant_site_bindings(formula, tables):
+            for bound in _study_formula_variant_site_bindings(formula, tables, variants):
                 yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
 
 
 def _study_formula_variant_site_bindings(
-    formula: FigureFormula, tables: Tables
+    formula: FigureFormula, tables: Tables, variants: Mapping[str, frozenset[str]]
 ) -> Iterator[dict[str, str]]:
     runs: dict[str, str] = dict(tables["basis_runs"].select("variant", "run").iter_rows())
     of_programme = {"variant": PROGRAMME, "run": runs[PROGRAMME]}
@@ -93,7 +99,10 @@ def _study_formula_variant_site_bindings(
             yield of_programme
         case FormulaScope.VARIANT:
             for variant, run in runs.items():
-                if variant != PROGRAMME and _is_variant_in_formula_tables(formula, variant, tables):
+                # In every table that the formula reads by variant.
+                if variant != PROGRAMME and all(
+                    variant in variants[name] for name in formula.tables if name in variants
+                ):
                     yield {"variant": variant, "run": run}
         case FormulaScope.SITE | FormulaScope.VARIANT_SITE:
             of_alternatives = formula.scope is FormulaScope.VARIANT_SITE
@@ -101,15 +110,6 @@ def _study_formula_variant_site_bindings(
             for variant, site in costs.select("variant", "site").iter_rows():
                 if (variant != PROGRAMME) == of_alternatives:
                     yield {"variant": variant, "run": runs[variant], "site": site}
-
-
-def _is_variant_in_formula_tables(formula: FigureFormula, variant: str, tables: Tables) -> bool:
-    """Return whether the tables that a formula reads by variant hold this one."""
-    return all(
-        variant in tables[name]["variant"].to_list()
-        for name in formula.tables
-        if "variant" in tables[name].columns
-    )
 
 
 def study_figure_subject_label(use: FormulaUse, tables: Tables) -> str:

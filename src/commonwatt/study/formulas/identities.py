@@ -255,10 +255,14 @@ LAWS: Final = (
         # The law above asks within a year; a stock that jumps overnight would pass it.
         "a year opens with the debt that the one before closed with",
         ("basis_accounts",),
-        f"""SELECT {_largest_difference_sql(("b.debt_before_bn", "a.debt_bn"))} AS value
-        FROM basis_accounts AS a JOIN (SELECT variant, path, year - 1 AS year, debt_before_bn
-            FROM basis_accounts) AS b
-        ON a.variant = b.variant AND a.path = b.path AND a.year = b.year""",
+        # A path of one year has none that another could open with.
+        f"""WITH pairs AS (
+            SELECT {_largest_difference_sql(("b.debt_before_bn", "a.debt_bn"))} AS apart
+            FROM basis_accounts AS a JOIN (SELECT variant, path, year - 1 AS year, debt_before_bn
+                FROM basis_accounts) AS b
+            ON a.variant = b.variant AND a.path = b.path AND a.year = b.year),
+        span AS (SELECT MAX(year) - MIN(year) AS later FROM basis_accounts)
+        SELECT CASE WHEN later > 0 THEN apart ELSE 0 END AS value FROM pairs CROSS JOIN span""",
     ),
     TableLaw(
         # A year that was dropped, doubled or renamed leaves all other laws true for the years that

@@ -6,6 +6,7 @@ times. Pydantic's own words are English; ours are said in the reader's language.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,8 +16,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from commonwatt.core.errors import CommonwattError, ProgrammeError
+from commonwatt.core.identifiers import SPELLING_WITH_BLANKS
 from commonwatt.core.messages import Message
 
+_OF_NAMES = ("string_pattern_mismatch", "string_too_long")
+# Pydantic speaks of dictionaries and instances; a file has tables.
+_FORMS: Mapping[str, Message] = {
+    "model_type": Message("a table"),
+    "model_attributes_type": Message("a table"),
+    "dict_type": Message("a table"),
+    "list_type": Message("a list"),
+}
 _NOT_A_NUMBER_OR_TEXT = ("model_type", "model_attributes_type", "dict_type")
 
 
@@ -161,6 +171,28 @@ def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> Progr
         return ProgrammeFault(
             where=where, found=cause.found, wanted=cause.wanted, remedy=cause.remedy
         )
+    if error["type"] in _OF_NAMES:
+        # Of the key of a table pydantic adds a step that stands in no file.
+        return ProgrammeFault(
+            where=where.removesuffix(".[key]"),
+            found=repr(str(error["input"])[:40]),
+            wanted=SPELLING_WITH_BLANKS.wanted,
+            remedy=Message("Write a short name in these letters; label takes any text."),
+        )
+    if str(error["type"]).startswith("date_"):
+        return ProgrammeFault(
+            where=where,
+            found=_shown_form(error["input"]),
+            wanted=Message("a day"),
+            remedy=Message("Write for example {example}.", {"example": '"2026-03-02"'}),
+        )
+    if (wanted := _FORMS.get(error["type"])) is not None:
+        return ProgrammeFault(
+            where=where,
+            found=_shown_form(error["input"]),
+            wanted=wanted,
+            remedy=_form_remedy(error, path, model),
+        )
     return ProgrammeFault(
         where=where,
         found=_validation_sentence(error["msg"], error["input"]),
@@ -168,9 +200,65 @@ def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> Progr
     )
 
 
+def _shown_form(given: object) -> str | Message:
+    if isinstance(given, Mapping):
+        return Message("a table")
+    return Message("a list") if isinstance(given, list) else repr(given)[:40]
+
+
+def _form_remedy(
+    error: Mapping[str, Any], path: list[int | str], model: type[BaseModel]
+) -> str | Message:
+    """Return how a table, a list of tables or a list of values is written at a path."""
+    _, field = _table_and_field_at(model, path)
+    if field is None or not path:
+        return ""
+    key, spelled = str(path[-1]), ".".join(str(step) for step in path if isinstance(step, str))
+    part, is_named = _part_of_annotation(field.annotation)
+    if part is None:
+        given = error["input"]
+        # A text that stands alone is the list's one member, written without its brackets.
+        return (
+            Message(
+                "Write for example {example}.",
+                {"example": json.dumps([given], ensure_ascii=False)},
+            )
+            if isinstance(given, str) and not _takes_several(field)
+            else Message(
+                "Write {key} as it is meant: {meaning}.",
+                {"key": key, "meaning": (field.description or key).removesuffix(".")},
+            )
+        )
+    if error["type"] == "list_type":
+        return Message("Write [[{path}]] above its keys, once for each.", {"path": spelled})
+    if is_named:
+        # At one of the parts the path ends in its name already.
+        spelled = spelled if error["type"] == "dict_type" else spelled.rpartition(".")[0]
+        return Message("Write a table [{path}.NAME] for each.", {"path": spelled})
+    return Message("Write [{path}] above its keys, in single brackets.", {"path": spelled})
+
+
+def _takes_several(field: FieldInfo) -> bool:
+    """Return whether a list must have more than one member, wherever its type says so."""
+    infos = [*field.metadata, *_metadata_of_type(field.annotation)]
+    return any((getattr(info, "min_length", 0) or 0) > 1 for info in infos)
+
+
+def _metadata_of_type(annotation: Any) -> list[object]:
+    own = [
+        part
+        for info in getattr(annotation, "__metadata__", ())
+        for part in getattr(info, "metadata", (info,))
+    ]
+    return own + [part for below in get_args(annotation) for part in _metadata_of_type(below)]
+
+
 def _validation_sentence(message: str, given_value: object) -> str:
     # Pydantic puts these words before the message of every ValueError of ours.
     sentence = message.removeprefix("Value error, ")
+    shown = _shown_form(given_value)
+    if isinstance(shown, Message) and sentence.startswith("Input should"):
+        return f"{sentence} (found {shown})"
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 
@@ -184,6 +272,12 @@ def _validation_remedy(
     key = str(next(step for step in reversed(path) if isinstance(step, str)))
     if error["type"] == "extra_forbidden":
         known = list(table.model_fields)
+        # A key of another table is rather misplaced than mistyped.
+        if homes := [home for home in _tables_with_key(model, key) if home]:
+            return Message(
+                "Take it out; {key} stands in {tables}.",
+                {"key": key, "tables": ", ".join(f"[{home}]" for home in homes)},
+            )
         return closest_name_remedy(key, known) or Message(
             "Take it out; this table takes {names}.", {"names": ", ".join(known)}
         )
@@ -237,6 +331,16 @@ def _table_and_field_at(
         field = table.model_fields[step]
         below, is_named = _part_of_annotation(field.annotation)
     return table, field
+
+
+def _tables_with_key(model: type[BaseModel], key: str, path: str = "") -> list[str]:
+    """Return the paths of the tables of a model that have a key."""
+    found = [path] if key in model.model_fields else []
+    for name, field in model.model_fields.items():
+        part, _ = _part_of_annotation(field.annotation)
+        if part is not None:
+            found += _tables_with_key(part, key, f"{path}.{name}".lstrip("."))
+    return found
 
 
 def _part_of_annotation(annotation: Any) -> tuple[type[BaseModel] | None, bool]:

@@ -60,7 +60,8 @@ Write for example "0.16 USD/kWh".
         sentence = ErrorSentence("", {}, error)
         raise ProgrammeValueError(sentence, remedy=_quantity_remedy(None, unit)) from error
     check_programme_quantity_plausible(quantity, unit)
-    return quantity
+    # Of "-0 W" nobody means another nought; its sign would stand in the report.
+    return quantity + 0.0
 
 
 def _quantity_remedy(value: float | None, unit: str) -> Message:

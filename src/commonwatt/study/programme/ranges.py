@@ -16,6 +16,17 @@ _MOST_GPUS: Final = 20_000_000
 # A node with more has its cores written in thousandths or its memory in MiB.
 _MOST_CORES, _MOST_NODE_GIB, _MOST_GPU_GIB = 4096, 65_536, 4096
 _PUE: Final = (1.0, 3.0)
+# The programme states these, or its run measures them; a factor is on those figures.
+_NOT_OF_THE_LIBRARY: Final = frozenset(
+    {
+        "tariff_usd_per_kwh",
+        "pue_ratio",
+        "utilisation_share",
+        "it_kw_per_gpu",
+        "idle_draw_share",
+        "busy_draw_share",
+    }
+)
 
 
 def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
@@ -29,7 +40,10 @@ def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
             for i, site in enumerate(file.sites)
             for name, cell in site.cells.items()
             if name in NAMES
-            for fault in _cell_faults(f"sites.{i}.cells.{name}", name, cell)
+            for fault in (
+                *_cell_faults(f"sites.{i}.cells.{name}", name, cell),
+                *_library_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
+            )
         ),
     ]
 
@@ -50,6 +64,16 @@ def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
             remedy=Message("Write scale of at most {most}.", {"most": f"{_MOST_GPUS // gpus}"}),
         )
+    for i, tenant in enumerate(file.tenants):
+        if (tenant.quota_gpus or 0) > _MOST_GPUS:
+            yield ProgrammeFault(
+                where=f"tenants.{i}.quota_gpus",
+                found=Message("{count} GPUs in all", {"count": f"{tenant.quota_gpus:,}"}),
+                wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
+                remedy=Message(
+                    "Write for example {example}.", {"example": str(min(gpus, _MOST_GPUS) or 1)}
+                ),
+            )
     if len(file.alternatives) == 1:
         name = next(iter(file.alternatives))
         yield ProgrammeFault(
@@ -285,6 +309,43 @@ def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFau
             ),
             remedy=_cell_unit_remedy(value, name),
         )
+
+
+def _library_factor_faults(
+    where: str, name: str, site: SitePart, cell: CellPart
+) -> Iterator[ProgrammeFault]:
+    """Yield the fault of a factor that takes the library's own figure out of its bounds."""
+    # A name of the library that nobody knows is told of on its own.
+    if (
+        cell.value is not None
+        or cell.times == 1
+        or name in _NOT_OF_THE_LIBRARY
+        or site.cost_cells not in cost_library_site_names()
+    ):
+        return
+    median = _library_cost_input_median(str(site.cost_cells), name)
+    known = cost_input_spec(name)
+    if not known.low <= median * cell.times <= known.high:
+        bounds = {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit}
+        yield ProgrammeFault(
+            where=where,
+            found=Message(
+                "{value} {unit}, the library's times {times}",
+                {"value": f"{median * cell.times:,.4g}", "unit": known.unit,
+                 "times": f"{cell.times:g}"},
+            ),
+            wanted=Message("{low} to {high} {unit}", bounds),
+            remedy=Message("Write for example times = {example}.", {"example": "1.0"}),
+        )  # fmt: skip
+
+
+def _library_cost_input_median(site: str, name: str) -> float:
+    # Here and not above: it takes the whole cost model, which a file without factors needs not.
+    from commonwatt.siting.io.cells import load_cost_cells
+    from commonwatt.siting.usecases.cost import site_cost_cells_under_case
+
+    cells = site_cost_cells_under_case(load_cost_cells(), site, "audited", site)
+    return cells[name].value.cost_input_quantile(0.5)
 
 
 def _cell_unit_remedy(value: float, name: str) -> Message:

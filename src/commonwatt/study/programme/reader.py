@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import tomllib
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
@@ -20,7 +22,7 @@ from commonwatt.core.errors import (
     table_cell_location,
 )
 from commonwatt.core.messages import Message
-from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.shipped import DATA
 from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
@@ -48,11 +50,15 @@ from commonwatt.study.programme.schema import (
     parse_programme,
 )
 from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
+from commonwatt.study.programme.shipped import PROGRAMMES, shipped_programmes
+from commonwatt.study.programme.spelling import programme_toml_fault
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
 SHIPPED = "shipped:"
+LONGEST_SHOWN = 100  # letters of a path in an error
+_NAME_A_FILE = Message("Name a file that is there, by its path from the programme's folder.")
+_COUNTRY_FILE = "country.toml"
 _SERIES_UNITS = {"power_price": "USD/MWh", "carbon": "gCO2e/kWh"}  # of the hours of a file
-PROGRAMMES = ShippedCollection(DATA / "programmes", "*.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,27 +315,12 @@ def _load_checked_programme(
 ) -> Programme:
     document = _programme_document(path)
     file = _checked_programme_file(path, document, changes)
+    named, country = _files_named_in_programme(path, file)
     # Before anything is simulated: a slip in the last alternative would else be met minutes later.
     for alternative in file.alternatives if with_alternatives else ():
         _check_programme_alternative(path, document, changes, file, alternative)
-    trace = InputFile.from_path(_file_beside_programme(path, file.demand.trace, "demand.trace"))
-    mapping = file.demand.mapping and InputFile.from_path(
-        _file_beside_programme(path, file.demand.mapping, "demand.mapping")
-    )
+    files = {where: InputFile.from_path(place) for where, place in named.items()}
     built = tuple(file.built_sites())
-    # Sites without nodes are read, too: an alternative may build them, and its run is this run.
-    series = [
-        (f"sites.{i}.{key}.file", getattr(site, key))
-        for i, site in enumerate(file.sites)
-        for key in _SERIES_UNITS
-    ]
-    files = [trace, *([mapping] if mapping else [])]
-    files += [
-        InputFile.from_path(_file_beside_programme(path, part.file, where))
-        for where, part in series
-        if isinstance(part, SeriesPart)
-    ]
-    country = _programme_country_name_or_folder(path, file.funding.country) if file.funding else ""
     country_files = tuple(
         InputFile.from_path(each, f"{each.parent.name}/{each.name}")
         for each in programme_funding_country_files(country)
@@ -339,10 +330,10 @@ def _load_checked_programme(
     return Programme(
         file=file,
         path=path,
-        trace=trace,
-        mapping=mapping or None,
+        trace=files["demand.trace"],
+        mapping=files.get("demand.mapping"),
         # Each file once: sites often read columns of one series.
-        inputs=tuple(dict.fromkeys([InputFile.from_path(path), *files, *country_files])),
+        inputs=tuple(dict.fromkeys([InputFile.from_path(path), *files.values(), *country_files])),
         built=built,
         sites=tuple(
             _fleet_site_of_part(path, i, site) for i, site in enumerate(file.sites) if site in built
@@ -362,6 +353,27 @@ def _load_checked_programme(
         country=country,
         country_files=country_files,
     )
+
+
+def _files_named_in_programme(path: Path, file: ProgrammeFile) -> tuple[dict[str, Path], str]:
+    """Return where each file that a programme names lies, by its key, and its country.
+
+    Raises:
+        ProgrammeError: One of them is not there.
+    """
+    names = {"demand.trace": file.demand.trace}
+    if file.demand.mapping is not None:
+        names["demand.mapping"] = file.demand.mapping
+    # Sites without nodes are read, too: an alternative may build them, and its run is this run.
+    names |= {
+        f"sites.{i}.{key}.file": part.file
+        for i, site in enumerate(file.sites)
+        for key in _SERIES_UNITS
+        if isinstance(part := getattr(site, key), SeriesPart)
+    }
+    places = {where: _file_beside_programme(path, name, where) for where, name in names.items()}
+    country = _programme_country_name_or_folder(path, file.funding.country) if file.funding else ""
+    return places, country
 
 
 def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFile:
@@ -387,27 +399,27 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
     """
     if name in COUNTRIES.names():
         return name
-    folder = path.parent / name
-    if not folder.exists():
+    place = path.parent / name
+    # A file of the folder stands for the folder, as people name either.
+    folder = place if _is_folder(place) else place.parent
+    if not _is_file(folder / _COUNTRY_FILE) or not (_is_folder(place) or _is_file(place)):
         raise ProgrammeError(
             f"{path.name}, funding.country",
-            found=Message("no such country or folder: {name}", {"name": name}),
+            found=Message("no such country or folder: {name}", {"name": _shown_path(name)}),
             wanted=Message(
                 "one of {names}, or a country folder beside the programme",
                 {"names": ", ".join(COUNTRIES.names())},
             ),
-            remedy=closest_name_remedy(name, COUNTRIES.names()),
+            remedy=closest_name_remedy(name, COUNTRIES.names())
+            or Message(
+                'Write for example country = "{name}", or name a folder with a file {file}.',
+                {"name": COUNTRIES.names()[-1], "file": _COUNTRY_FILE},
+            ),
         )
-    # A file of the folder stands for the folder, as people name either.
-    country = str(folder if folder.is_dir() else folder.parent)
+    country = str(folder)
     # Asked before anything is simulated; the shipped ones are known to be whole.
     load_country(country)
     return country
-
-
-def shipped_programmes() -> list[str]:
-    """Return the names of the programmes that come with the package."""
-    return list(PROGRAMMES.names())
 
 
 def find_programme(name: str | Path) -> Path:
@@ -432,17 +444,34 @@ def find_programme(name: str | Path) -> Path:
 def _programme_document(path: Path) -> Document:
     try:
         # With or without a byte order mark: editors on Windows write one.
-        return _toml_document(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProgrammeError(
+            path.name,
+            found=str(error),
+            wanted=Message("TOML in UTF-8"),
+            remedy=Message("Save the file again as UTF-8."),
+        ) from None
+    except OSError as error:
+        raise ProgrammeError(path.name, found=str(error.strerror)) from None
+    try:
+        document = _toml_document(text)
+    except tomllib.TOMLDecodeError as error:
+        raise programme_toml_fault(text, error).error_in(path.name) from None
     except RecursionError:
         raise ProgrammeError(
             path.name,
             found=Message("tables or lists nested hundreds of levels deep"),
             wanted=Message("TOML in UTF-8"),
         ) from None
-    except OSError as error:
-        raise ProgrammeError(path.name, found=str(error.strerror)) from None
+    if not document:
+        raise ProgrammeError(
+            path.name,
+            found=Message("no key at all"),
+            wanted=Message("a programme, in TOML"),
+            remedy=Message("Let commonwatt new write a first one, and change that."),
+        )
+    return document
 
 
 def _checked_programme_file(
@@ -475,7 +504,8 @@ def _check_programme_alternative(
     """Raise where an alternative could not be read, as the fault of its own lines."""
     lines = file.alternatives[name].change
     try:
-        _checked_programme_file(path, document, [*changes, *lines])
+        changed = _checked_programme_file(path, document, [*changes, *lines])
+        _files_named_in_programme(path, changed)
     except ProgrammeError as error:
         raise ProgrammeError(
             f"{path.name}, alternatives.{name}.change",
@@ -506,14 +536,60 @@ def _changed_programme_document(path: Path, document: Document, changes: Sequenc
 
 
 def _file_beside_programme(path: Path, name: str, where: str) -> Path:
-    place = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
-    if not place.is_file():
+    is_shipped = name.startswith(SHIPPED)
+    place = DATA / name.removeprefix(SHIPPED) if is_shipped else path.parent / name
+    # What is shipped lies within the package; a way out of it names no shipped file.
+    if not _is_file(place) or (is_shipped and ".." in place.parts):
+        shown = {"name": _shown_path(name)}
         raise ProgrammeError(
             f"{path.name}, {where}",
-            found=Message("no such file: {name}", {"name": name}),
+            found=Message("a folder and no file: {name}", shown)
+            if _is_folder(place)
+            else Message("no such file: {name}", shown),
             wanted=Message('a file beside the programme, or "shipped:NAME"'),
+            remedy=_shipped_file_remedy(name) if is_shipped else _nearest_file_remedy(path, name),
         )
     return place
+
+
+def _shipped_file_remedy(name: str) -> Message | str:
+    shipped = [f"{SHIPPED}{each.relative_to(DATA).as_posix()}" for each in DATA.rglob("*.*")]
+    # Nearer than other names: all begin alike, and a table of another wing is no trace.
+    near = get_close_matches(name[:LONGEST_SHOWN], sorted(shipped), n=1, cutoff=0.8)
+    return Message('Did you mean "{name}"?', {"name": near[0]}) if near else _NAME_A_FILE
+
+
+def _nearest_file_remedy(path: Path, name: str) -> Message | str:
+    """Return which file near the programme was probably meant by one that is not there."""
+    inner = PurePosixPath(name)
+    folder = path.parent / inner.parent
+    # Beside the programme or below it alone: of other folders an error must tell nothing.
+    is_below = not inner.is_absolute() and ".." not in inner.parts
+    there = sorted(folder.iterdir()) if is_below and _is_folder(folder) else []
+    if _is_folder(path.parent / inner):
+        return _NAME_A_FILE
+    files = [(inner.parent / each.name).as_posix() for each in there if each.is_file()]
+    return closest_name_remedy(name[:LONGEST_SHOWN], files) or _NAME_A_FILE
+
+
+def _shown_path(name: str) -> str:
+    short = name[:LONGEST_SHOWN]
+    return short if short and short.isprintable() else repr(short)
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    # A name that no file can have, as one of thousands of letters.
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _fleet_site_of_part(path: Path, index: int, part: SitePart) -> Site:
@@ -538,29 +614,50 @@ def _programme_hourly_site_series(
     if not isinstance(part, SeriesPart):
         return np.array([part])
     series_file = _file_beside_programme(path, part.file, f"{where}.{key}.file")
+    _check_hourly_series_headings(series_file, part.column)
     frame = _load_programme_hourly_series_table(series_file)
     if part.column not in frame.columns:
-        raise TableError(
-            table_cell_location(series_file.name, column=part.column),
-            found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
+        raise ProgrammeError(
+            f"{path.name}, {where}.{key}.column",
+            found=Message(
+                "{name}; {file} has the columns {names}",
+                {
+                    "name": repr(part.column),
+                    "file": series_file.name,
+                    "names": ", ".join(frame.columns),
+                },
+            ),
             wanted=Message("an hourly column of that name"),
-            remedy=closest_name_remedy(part.column, frame.columns),
+            remedy=_series_column_remedy(part.column, frame.columns),
         )
     # Not strict: a word becomes a gap here and is refused below with its row, which Polars would
     # not name.
     values = frame[part.column].cast(pl.Float64, strict=False).to_numpy()
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
+        cell = frame[part.column][int(bad[0])]
         raise TableError(
             table_cell_location(series_file.name, int(bad[0]) + 1, part.column),
-            found=Message("no finite number"),
+            found=Message("nothing") if cell is None else repr(str(cell))[:40],
             wanted=Message("a value for every hour"),
+            remedy=Message(
+                "Write a number there, with a point before decimals and nothing behind them."
+            ),
         )
     hourly = values.astype(np.float64) * part.times
     _raise_programme_faults(
         path, hourly_series_faults(f"{where}.{key}", hourly, _SERIES_UNITS[key])
     )
     return hourly
+
+
+def _series_column_remedy(column: str, columns: Sequence[str]) -> Message | str:
+    """Return which column was probably meant; people forget capitals and blanks."""
+    alike = [each for each in columns if each.strip().casefold() == column.strip().casefold()]
+    near = closest_name_remedy(column, columns)
+    if alike:
+        return Message('Did you mean "{name}"?', {"name": alike[0]})
+    return near or Message("Write the heading of one of these columns.")
 
 
 def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
@@ -572,6 +669,32 @@ def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
             found=str(error).splitlines()[0],
             wanted=Message("a table in CSV or Parquet with one row an hour"),
         ) from None
+
+
+def _check_hourly_series_headings(file: Path, column: str) -> None:
+    """Raise where a CSV is in another encoding, or has two columns of the name that is read.
+
+    The reader of tables would take the one for a heading of odd letters, and of two columns
+    the first, in silence.
+    """
+    if file.suffix == ".parquet":
+        return
+    with file.open("rb") as opened:
+        first = opened.readline(65_536)
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise TableError(
+            file.name,
+            found=Message("text in UTF-16"),
+            wanted=Message("text in UTF-8; save the file again as UTF-8"),
+        )
+    heads = next(csv.reader([first.decode("utf-8-sig", errors="replace")]), list[str]())
+    if heads.count(column) > 1:
+        raise TableError(
+            table_cell_location(file.name, column=column),
+            found=Message("the same column twice"),
+            wanted=Message("it once"),
+            remedy=Message("Give each column its own heading."),
+        )
 
 
 def _site_names_of_mask(mask: int, names: Sequence[str]) -> list[str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.io.cells import cost_library_site_names
 from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy
+from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.regions import (
     COUNTRY_CODES,
     country_of_region,
     region_remedy,
 )
 from commonwatt.study.programme.schema import ProgrammeFile, SitePart
+from commonwatt.study.tables import PROGRAMME
 
 _MOST_SITES = 62  # site masks are bits of a signed 64-bit number
 _POLICY_NAMES: Final = {
@@ -44,14 +47,17 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
         *_unknown_name_faults(file),
         *_region_faults(file.sites),
     ]
-    # A limit is asked of names that are known.
+    # A limit is asked of names that are known, and of links that are given once.
     if not faults:
+        links = list(_link_faults(file))
         faults += [
-            *_site_titles_given_twice(file.sites),
-            *_link_faults(file),
+            *_titles_given_twice(file),
+            *_labels_in_two_translations(file),
+            *_taken_alternative_names(file),
+            *links,
             *_unbuilt_residency_faults(file),
+            *([] if links else _latency_limit_faults(file)),
         ]
-    faults += [] if faults else _latency_limit_faults(file)
     if len(file.sites) > _MOST_SITES:
         faults.append(
             ProgrammeFault(
@@ -86,17 +92,98 @@ def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                 )
 
 
-def _site_titles_given_twice(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
-    """Yield a fault for each site that is called like another: a reader could not tell them."""
-    titles = [str(site.title) for site in sites]
-    for i, title in enumerate(titles):
-        # The same name is a fault of its own.
-        if title in titles[:i] and sites[i].label is not None:
-            yield ProgrammeFault(
-                where=f"sites.{i}.label",
-                found=Message("{name} is named twice", {"name": repr(title)}),
-                remedy=Message("Give each its own name, or take one of the two out."),
+def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each part that is called like another: a reader could not tell them.
+
+    Tables and the headline call a part by its title, and a part without a label has its name
+    for one: two that are alike would be added up or set in each other's place.
+    """
+    titled: dict[str, list[tuple[str, LocalisedText]]] = {
+        table: [
+            (
+                f"{table}.{i}.{'label' if part.label else 'name'}",
+                part.label or LocalisedText(part.name),
             )
+            for i, part in enumerate(parts)
+        ]
+        for table, parts in (("sites", file.sites), ("tenants", file.tenants))
+    }
+    titled["alternatives"] = [
+        (f"alternatives.{name}.label", part.label) for name, part in file.alternatives.items()
+    ]
+    for table, parts in titled.items():
+        seen: dict[tuple[str, str], tuple[str, bool]] = {}
+        for where, title in parts:
+            # Two tenants without labels are apart as the trace has them, by case or a blank, too.
+            is_free = table != "tenants" or where.endswith("label")
+            texts = {(each, _as_read(t := title.translate(each))): t for each in LANGUAGES}
+            alike = [
+                (text, seen[key][0])
+                for key, text in texts.items()
+                if key in seen and (is_free or seen[key][1])
+            ]
+            if alike:
+                yield _title_fault(where, *alike[0])
+            seen |= {key: (text, is_free) for key, text in texts.items()}
+
+
+def _as_read(text: str) -> str:
+    """Return a text as two that look alike have it: one form, one case, one blank."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
+    return ProgrammeFault(
+        where=where,
+        found=Message("{name} is named twice", {"name": repr(text)})
+        if text == other
+        else Message(
+            "{name}, which reads like {other}", {"name": repr(text), "other": repr(other)}
+        ),
+        remedy=Message("Give each a label of its own, or take one of the two out."),
+    )
+
+
+def _labels_in_two_translations(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    """Yield a fault for each label that a table of another kind has with another translation.
+
+    A report in Chinese finds the words of a table by their English: of two translations one
+    would stand for both. Two of one kind that are alike are a fault already.
+    """
+    chinese: dict[str, tuple[str, str]] = {}
+    for table, where, label in _labels_of_programme(file):
+        text, own = str(label), (table, label.translate("zh-Hant"))
+        other = chinese.setdefault(text, own)
+        if other[0] != own[0] and other[1] != own[1]:
+            yield ProgrammeFault(
+                where=where,
+                found=Message(
+                    "{label} is {other} in one place and {chinese} in another",
+                    {"label": repr(text), "other": repr(other[1]), "chinese": repr(own[1])},
+                ),
+                wanted=Message("one translation of a label"),
+                remedy=Message("Write zh-Hant alike in both, or another text for en."),
+            )
+
+
+def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, str, LocalisedText]]:
+    """Yield table, place and text of each label; a part without one has its name for it."""
+    for table, parts in (("sites", file.sites), ("tenants", file.tenants)):
+        for i, part in enumerate(parts):
+            if part.label is not None:
+                yield table, f"{table}.{i}.label", part.label
+    for name, part in file.alternatives.items():
+        yield "alternatives", f"alternatives.{name}.label", part.label
+
+
+def _taken_alternative_names(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    if PROGRAMME in file.alternatives:
+        yield ProgrammeFault(
+            where=f"alternatives.{PROGRAMME}",
+            found=Message("an alternative of that name"),
+            wanted=Message("another name; the tables call the programme as written so"),
+            remedy=Message('Write for example [alternatives."{name}"].', {"name": "as written"}),
+        )
 
 
 def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:

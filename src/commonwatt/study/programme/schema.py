@@ -7,6 +7,7 @@ They stop here: engines see the frozen objects of `programme`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,12 +23,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
+from commonwatt.core.errors import IdentifierError
 from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
     SPELLING_WITH_BLANKS,
     IdentifierKind,
-    identifier_fault_sentence,
+    check_identifier,
 )
 from commonwatt.core.messages import Message
 from commonwatt.runs.inputs import StatesInputs
@@ -42,13 +45,18 @@ from commonwatt.study.programme.quantities import (
     programme_schema_field_unit,
 )
 
+_NAME_REMEDY: Final = Message(
+    "Write a short name in these letters wherever it is named; label takes any text."
+)
+
 
 def _programme_identifier(kind: IdentifierKind) -> AfterValidator:
     def checked_identifier(name: str) -> str:
         # As a ValueError and without a place: pydantic names the place, beside those of all others.
-        if fault := identifier_fault_sentence(kind, name):
-            raise ValueError(fault)
-        return name
+        try:
+            return check_identifier(kind, name, "")
+        except IdentifierError as error:
+            raise ProgrammeValueError(error.found, error.wanted, _NAME_REMEDY) from error
 
     return AfterValidator(checked_identifier)
 
@@ -103,23 +111,20 @@ class ProgrammeSection(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _check_no_truth_value_for_a_number(cls, given: object, info: ValidationInfo) -> object:
-        """Refuse `true` where it would be read as 1, as Python has it."""
-        field = cls.model_fields[str(info.field_name)]
+    def _check_kind_of_value(cls, given: object, info: ValidationInfo) -> object:
+        """Refuse what Python would read as another kind: `true` as 1, "2" as 2, 1 as a day.
+
+        TOML tells numbers, texts, days and truth values apart, and whoever wrote one for
+        another did not mean what would be read.
+        """
+        key = str(info.field_name)
+        field = cls.model_fields[key]
         parts = cast("list[object]", given) if isinstance(given, list) else [given]
-        if field.annotation is not bool and any(isinstance(part, bool) for part in parts):
-            raise ProgrammeValueError(
-                Message("true or false"),
-                wanted=Message("no truth value"),
-                remedy=Message(
-                    "Write {key} as it is meant: {meaning}.",
-                    {
-                        "key": str(info.field_name),
-                        "meaning": (field.description or "").removesuffix("."),
-                    },
-                ),
-            )
-        return cast("object", given)
+        for part in parts:
+            if fault := _kind_of_value_fault(key, field, part):
+                raise fault
+        # A nought below nought is one that a report would show with its sign.
+        return given + 0.0 if isinstance(given, float) else cast("object", given)
 
     def with_withheld_keys(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
@@ -154,6 +159,51 @@ class ProgrammeSection(BaseModel):
                     unit=programme_schema_field_unit(about.annotation, about.metadata),
                     source=own_source,
                 )
+
+
+def _kind_of_value_fault(key: str, field: FieldInfo, part: object) -> ProgrammeValueError | None:
+    """Return the fault of a value that is of another kind than its key; None where it is right."""
+    meaning = {"key": key, "meaning": (field.description or "").removesuffix(".")}
+    as_meant = Message("Write {key} as it is meant: {meaning}.", meaning)
+    if field.annotation is bool:
+        if isinstance(part, bool):
+            return None
+        return ProgrammeValueError(
+            repr(part)[:40],
+            wanted=Message("true or false"),
+            remedy=Message("Write {key} = true or {key} = false, without quotes.", meaning),
+        )
+    if isinstance(part, bool):
+        return ProgrammeValueError(
+            Message("true or false"), wanted=Message("no truth value"), remedy=as_meant
+        )
+    if field.annotation is date and isinstance(part, int | float):
+        return ProgrammeValueError(
+            repr(part)[:40],
+            wanted=Message("a day"),
+            remedy=Message("Write for example {example}.", {"example": '"2026-03-02"'}),
+        )
+    numbers, tables = _numbers_and_sections_in_type(field.annotation)
+    is_quantity = programme_schema_field_unit(field.annotation, field.metadata)
+    if numbers and not tables and not is_quantity and isinstance(part, str):
+        return _number_in_quotes_fault(key, part)
+    return None
+
+
+def _number_in_quotes_fault(key: str, text: str) -> ProgrammeValueError | None:
+    """Return the fault of a number that is written as a text; None where it is no number."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return ProgrammeValueError(
+        Message("{text}, a text", {"text": repr(text)[:40]}),
+        wanted=Message("a number"),
+        remedy=Message("Write {key} = {number}, without quotes.",
+                       {"key": key, "number": text.strip()[:40]}),
+    )  # fmt: skip
 
 
 def _named_programme_parts(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
@@ -256,6 +306,14 @@ class CellPart(ProgrammeSection):
     @classmethod
     def _value_alone(cls, given: Any) -> Any:
         """Take a bare number for a value without spread, as a change writes it."""
+        if isinstance(given, str):
+            raise ProgrammeValueError(
+                Message("{text}, a text", {"text": repr(given)[:40]}),
+                wanted=Message("a number"),
+                remedy=Message(
+                    "Write the number alone, without quotes and unit; a share as 0.03 for 3%."
+                ),
+            )
         is_number = isinstance(given, int | float) and not isinstance(given, bool)
         return {"value": given} if is_number else given
 
@@ -429,6 +487,20 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
     )
     rooms: ProjectsPart | None = Field(None, description="Absent: no section on data projects.")
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
+
+    @field_validator("alternatives", mode="before")
+    @classmethod
+    def _check_alternatives_are_named(cls, given: object) -> object:
+        """Refuse keys of one alternative that stand where the names of all would."""
+        own = cast("dict[str, object]", given) if isinstance(given, dict) else {}
+        keys = [key for key, part in own.items() if not isinstance(part, dict)]
+        if keys and set(keys) <= set(AlternativePart.model_fields):
+            raise ProgrammeValueError(
+                Message("{keys} without a name", {"keys": ", ".join(keys)}),
+                wanted=Message("a table for each alternative, with its name"),
+                remedy=Message("Write [alternatives.NAME] above these keys."),
+            )
+        return cast("object", given)
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""

@@ -26,9 +26,9 @@ from commonwatt.study.programme.reader import (
     Programme,
     load_programme,
     read_programme_file,
-    shipped_programmes,
 )
 from commonwatt.study.programme.schema import ProgrammeFile, SeriesPart
+from commonwatt.study.programme.shipped import shipped_programmes
 from commonwatt.treasury.io.country.folder import COUNTRIES
 
 LARGEST_BYTES: Final = 200_000

@@ -280,8 +280,8 @@ def _cell(row: Row, key: str, language: str) -> str:
 def _table_note(summary: PageOneSummary, shown: int, language: str) -> str:
     parts = [
         Message(
-            "Brackets: 90 % interval; of debt, over paired draws of the economy, capital at its "
-            "median."
+            "Rounded. Brackets: 90 % interval; of debt, over paired draws of the economy, capital "
+            "at its median."
         )
         if summary.effect_rows
         else Message("Brackets: 90 % interval.")

@@ -54,9 +54,9 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
             remedy=error.remedy,
         ) from None
     fleet = programme.fleet()
-    workload = workload_in_gpu_slices(
-        programme.workload_with_tenant_site_limits(_jobs_of_named_tenants(programme, read)), fleet
-    )
+    jobs = _jobs_of_named_tenants(programme, read)
+    _check_demand_holds_some_gpu(programme, jobs)
+    workload = workload_in_gpu_slices(programme.workload_with_tenant_site_limits(jobs), fleet)
     check_jobs_fit_fleet(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
 
@@ -84,6 +84,24 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
     wanted_jobs = jobs.take_jobs(np.flatnonzero(place[jobs.tenant] >= 0))
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
+
+
+def _check_demand_holds_some_gpu(programme: Programme, jobs: Workload) -> None:
+    """Raise where no job asks for a GPU, or the whole demand takes no time.
+
+    Neither use nor energy nor cost could be measured on it, in no span of time.
+    """
+    takes_time = jobs.runtime_ms.any() or jobs.submit_ms[0] != jobs.submit_ms[-1]
+    if takes_time and jobs.gpu_demand_milli_by_job().any():
+        return
+    raise ProgrammeError(
+        f"{programme.path.name}, demand.trace",
+        found=Message("jobs that take no time at all")
+        if not takes_time
+        else Message("jobs that ask for no GPU"),
+        wanted=Message("a job that holds a GPU for some time"),
+        remedy=Message("Look whether the mapping names the right columns, with their units."),
+    )
 
 
 def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]) -> None:

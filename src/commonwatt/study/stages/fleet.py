@@ -116,7 +116,7 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
             "tenants": list(names),
             "warnings": [
                 {"text": warning.text, "values": warning.values}
-                for warning in programme_unnamed_tenant_warnings(programme, run)
+                for warning in programme_fleet_warnings(programme, run)
             ],
             # In every language: the stage is kept, and the next report may be in the other.
             "notes": {
@@ -136,8 +136,21 @@ def _study_fleet_notes(programme: Programme, run: FleetRun, language: str) -> li
         sentence for read in run.inputs.reads for sentence in read.reading_sentences(language)
     ]
     return sentences + [
-        warning.translate(language) for warning in programme_unnamed_tenant_warnings(programme, run)
+        warning.translate(language) for warning in programme_fleet_warnings(programme, run)
     ]
+
+
+def programme_fleet_warnings(programme: Programme, run: FleetRun) -> list[Message]:
+    """Return what a reader must know of a run before any of its figures."""
+    submit_ms = run.inputs.workload.submit_ms
+    at_once = [
+        Message(
+            "All jobs of the trace arrive at the same moment: there is no time over which use could"
+            " be measured, and the cost of a GPU-hour holds for a use of 1%."
+        )
+    ]
+    own = at_once if submit_ms[0] == submit_ms[-1] else []
+    return own + programme_unnamed_tenant_warnings(programme, run)
 
 
 def programme_unnamed_tenant_warnings(programme: Programme, run: FleetRun) -> list[Message]:

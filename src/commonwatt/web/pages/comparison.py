@@ -30,6 +30,7 @@ from commonwatt.web.pages.study import (
     borrowing_currency_of_page_run,
     page_subject_of_run,
     run_choice_text,
+    study_content_key,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
@@ -275,4 +276,5 @@ PAGE = Page(
     build=build_comparison_page,
     parameters=(WHAT_IF_RUN,),
     template="comparison.html",
+    content_key=study_content_key,
 )

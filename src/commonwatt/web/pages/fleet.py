@@ -27,6 +27,7 @@ from commonwatt.web.pages.study import (
     page_subject_of_run,
     page_without_study,
     run_choice_text,
+    study_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -96,6 +97,11 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
         sources=[run.run_id, comparison_id] if comparison_id else [run.run_id],
         data={"headline": run.headline},
     )
+
+
+def _fleet_content_key(context: RequestContext, values: PageValues) -> str:
+    # Of a job it shows the form that begins a run, and what lies on this server besides runs.
+    return "" if values.text("job") else study_content_key(context, values)
 
 
 def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
@@ -253,7 +259,7 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
 
 def _startable_programme(context: RequestContext, run: Run) -> str:
     """Return the programme of a study as a form names it; empty where this server lacks it."""
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
     from commonwatt.study.programme.submitted import submitted_programme_of_inputs
 
     # Why a job waited is asked of the programme as written; in a what-if it may have waited for
@@ -298,4 +304,5 @@ PAGE = Page(
     build=build_fleet_page,
     parameters=(RUN_OF_STUDY, COMPARE, JOB),
     template="fleet.html",
+    content_key=_fleet_content_key,
 )

@@ -209,7 +209,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
 
 
 def _first_to_last_s(context: RequestContext, run: Run) -> str:
-    jobs = context.services.runs.frame(run, "fleet_jobs")
+    jobs = context.services.runs.frame(run, "fleet_jobs", "submit_s", "end_s")
     first = float(jobs["submit_s"].min() or 0.0)  # pyright: ignore[reportArgumentType]
     last = float(jobs["submit_s"].max() or 0.0)  # pyright: ignore[reportArgumentType]
     end = float(jobs["end_s"].max() or 0.0)  # pyright: ignore[reportArgumentType]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
+    from commonwatt.clinic.domain.registry.state import Registry
     from commonwatt.runs import Run
 
 CLINIC_OVER_TIME = "clinic_over_time"
@@ -40,13 +42,12 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
     del values
     from commonwatt.clinic.usecases.overview import (
         deployment_rows,
-        load_clinic_registry,
         product_class_ruling_rows,
         reporting_duty_rows,
         safety_event_rows,
     )
 
-    registry = load_clinic_registry(context.services.ledger)
+    head, registry = _head_and_registry(context)
     standing = deployment_rows(registry, context.now)
     owed = reporting_duty_rows(registry)
     live = [row for row in standing if row["status"] == "live"]
@@ -66,7 +67,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
         charts=_model_monitor_charts(context, run),
         tables=[
             *_clinic_registry_tables(
-                context,
+                head,
                 standing,
                 owed,
                 product_class_ruling_rows(registry),
@@ -90,6 +91,33 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
             "may_report": context.can(ConsoleAction.REPORT_INCIDENT),
         },
     )
+
+
+def _models_content_key(context: RequestContext, values: PageValues) -> str:
+    """Return what the page is made of: the ledger, what stands by it now, the newest study."""
+    from commonwatt.clinic.usecases.overview import deployment_rows
+
+    del values
+    head, registry = _head_and_registry(context)
+    run = context.services.runs.find_run("", "study")
+    standing = _rows_digest(deployment_rows(registry, context.now))
+    return f"{head}/{standing}/{run.run_id if run else ''}"
+
+
+def _head_and_registry(context: RequestContext) -> tuple[str, Registry]:
+    """Return the registry, and the head of the ledger that it was replayed at."""
+    from commonwatt.clinic.usecases.overview import load_clinic_registry
+
+    services = context.services
+    end = services.ledger.head()
+    head = f"{end.size}-{end.link.hex()}"
+    # An entry that comes in between is in the registry already, and that head never comes back:
+    # the ledger only grows.
+    return head, services.registries.get(head, lambda: load_clinic_registry(services.ledger))
+
+
+def _rows_digest(rows: Sequence[dict[str, Any]]) -> str:
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
 def _models_page_registry_facts(
@@ -167,23 +195,26 @@ def _model_monitor_tables(context: RequestContext, run: Run | None) -> list[Tabl
 
 
 def _clinic_registry_tables(
-    context: RequestContext,
+    head: str,
     standing: list[dict[str, Any]],
     owed: list[dict[str, Any]],
     given: list[dict[str, Any]],
     happened: list[dict[str, Any]],
 ) -> list[TableListing]:
-    size = context.services.ledger.head().size
     shown = (
         ("deployments", Message("Deployments"), standing, tables.DEPLOYMENTS),
         ("duties", Message("Who must be told by when"), owed, tables.DUTIES),
         ("rulings", Message("Classes and routes"), given, tables.RULINGS),
         ("events", Message("Signals, incidents and actions"), happened, tables.EVENTS),
     )
-    # Keyed by the size of the ledger: the same size always stands for the same rows.
+    # With the rows themselves: a deployment's approval may lapse while the ledger stands still.
     return [
         table_listing_of_rows(
-            name, title, rows, console_column_headings_of(table), key=f"models/{name}/{size}"
+            name,
+            title,
+            rows,
+            console_column_headings_of(table),
+            key=f"models/{name}/{head}/{_rows_digest(rows)}",
         )
         for name, title, rows, table in shown
     ]
@@ -196,4 +227,5 @@ PAGE = Page(
     build=build_models_page,
     template="models.html",
     group="govern",
+    content_key=_models_content_key,
 )

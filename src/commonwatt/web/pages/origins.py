@@ -21,6 +21,7 @@ from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     page_subject_of_run,
     page_without_study,
+    study_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import PageParameter, PageValues
@@ -162,4 +163,5 @@ PAGE = Page(
     build=build_origins_page,
     parameters=(RUN_OF_STUDY, FIGURE),
     template="origins.html",
+    content_key=study_content_key,
 )

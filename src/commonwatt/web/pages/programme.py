@@ -37,6 +37,7 @@ from commonwatt.web.pages.study import (
     page_site_cost_headings,
     page_subject_of_run,
     page_without_study,
+    study_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import PageValues
@@ -280,4 +281,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_PLANS,
     build=build_programme_page,
     parameters=(RUN_OF_STUDY,),
+    content_key=study_content_key,
 )

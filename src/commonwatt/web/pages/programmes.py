@@ -74,7 +74,7 @@ def programmes_page_view(
         added: Key of the programme that was just taken.
         refused: What was not taken, and why.
     """
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
     from commonwatt.study.programme.submitted import LARGEST_BYTES, submitted_programmes
 
     own = submitted_programmes(submitted_programmes_folder(context.services.settings.store))

@@ -39,6 +39,7 @@ from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     page_subject_of_run,
     page_without_study,
+    study_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -335,4 +336,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_PLANS,
     build=build_sites_page,
     parameters=(RUN_OF_STUDY, TORNADO_SITE),
+    content_key=study_content_key,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
@@ -68,6 +69,17 @@ def study_run_of_page(context: RequestContext, values: PageValues) -> Run | None
     return context.services.runs.find_run(run_id, *KINDS)
 
 
+def study_content_key(context: RequestContext, values: PageValues) -> str:
+    """Return what a page about a study is made of: the pin, and which runs there are.
+
+    Runs are sealed, so that their ids stand for all that is in them; the list of them is part
+    of the page's form.
+    """
+    del values
+    digest = hashlib.sha256(" ".join(context.services.runs.ids()).encode()).hexdigest()
+    return f"{pinned_study_id(context.services)}/{digest}"
+
+
 def page_subject_of_run(
     context: RequestContext, run: Run, pinned: str | None = None
 ) -> PageSubject:
@@ -89,7 +101,7 @@ def page_subject_of_run(
 
 def own_programme_file(run: Run) -> str:
     """Return the file of a study's programme where it is none of the shipped ones."""
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
 
     if run.kind not in KINDS or not run.inputs:
         return ""
@@ -122,6 +134,7 @@ def page_without_study(context: RequestContext) -> PageView:
     from commonwatt.web.tasks.supervisor import list_newest_tasks, task_title_message
 
     return PageView(
+        fleeting=True,
         extra={
             # A new console is still making its sample; an empty page without this would read as a
             # fault.

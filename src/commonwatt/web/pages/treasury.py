@@ -18,6 +18,7 @@ from commonwatt.treasury.domain.measures import (
     RESERVES,
 )
 from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
+from commonwatt.web.explored import explored_country_text
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
@@ -140,6 +141,13 @@ def _explored_country_debt(context: RequestContext, values: PageValues) -> Chang
     return context.long_result(key, lambda: _load_or_explore_country(context, key, values))
 
 
+def _treasury_content_key(context: RequestContext, values: PageValues) -> str:
+    # Waited for here, by each who asks for as long as they have patience: the page itself is
+    # made by one while the others wait for that one.
+    _explored_country_debt(context, values)
+    return "country"  # a shipped country changes with the program, and a change is in the address
+
+
 def _load_or_explore_country(
     context: RequestContext, key: str, values: PageValues
 ) -> ChangedCountry:
@@ -160,15 +168,9 @@ def _load_or_explore_country(
     if not is_planned or name not in shipped_countries():
         return explore_country_change(name, change)
 
-    def explored_as_text() -> str:
-        explored = explore_country_change(name, change)
-        return json.dumps({field: getattr(explored, field) for field in _EXPLORED})
-
-    explored = json.loads(context.services.cache.cached_text(key, explored_as_text))
+    text = context.services.cache.cached_text(key, lambda: explored_country_text(name, change))
+    explored = json.loads(text)
     return ChangedCountry(country=changed_country(open_treasury_country(name), change), **explored)
-
-
-_EXPLORED = ("years", "bridge", "fan", "chances", "ceiling")
 
 
 def _country_change(values: PageValues) -> CountryChange:
@@ -343,4 +345,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_TREASURY,
     build=build_treasury_page,
     parameters=(COUNTRY, YEARS, GROWTH, COUPON, SPENDING, TREATMENT),
+    content_key=_treasury_content_key,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
+from markupsafe import Markup, escape
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -30,12 +31,14 @@ from commonwatt.web.registry import PAGES
 from commonwatt.web.render import (
     chart_json,
     page_html,
+    page_tools_html,
     permanent_address,
     render_console_template,
     table_html,
 )
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
+from commonwatt.web.shared_pages import SharedPage, shared_page_of
 
 _Answer = Callable[..., Response]
 _WAITING_ID: Final = "page-waiting"  # as `waiting.html` calls it
@@ -128,26 +131,75 @@ class _Parquet(Response):
     media_type = "application/vnd.apache.parquet"
 
 
-def _page_values_and_view(
-    request: Request, page: Page, context: RequestContext
-) -> tuple[PageValues, PageView]:
+@dataclass(frozen=True, slots=True)
+class _AskedPage:
+    """What a request is shown of a page.
+
+    Args:
+        values: The page's parameters.
+        view: What it shows.
+        shared: The page as all with the same roles see it; None where it is made for one.
+    """
+
+    values: PageValues
+    view: PageView
+    shared: SharedPage | None
+
+
+def _asked_page(request: Request, page: Page, context: RequestContext) -> _AskedPage:
     # Before anything is read, so that a refusal is the same whatever was asked for.
     check_roles_can_act(context.visitor.roles, page.action)
     values = parse_page_values(page.parameters, request.query_params)
-    return values, page.build(context, values)
+    shared = shared_page_of(context, page, values)
+    if shared is not None:
+        view = context.services.shared_pages.view(shared)
+        if not view.fleeting:
+            return _AskedPage(values, view, shared)
+    return _AskedPage(values, page.build(context, values), None)
+
+
+def _drawn_page_response(
+    request: Request,
+    context: RequestContext,
+    asked: _AskedPage,
+    part: str,
+    draw: Callable[[RequestContext, str, Markup | None], str],
+) -> Response:
+    """Return a page as HTML: drawn once for all with the same roles, where it may be.
+
+    Args:
+        request: Who asks.
+        context: Who looks.
+        asked: What is shown.
+        part: Names the table and the rows, where it is a page of one.
+        draw: Draws the page for a look, in a theme, with what stands at its head.
+    """
+    theme = requested_theme(request)
+    shared = asked.shared
+    if shared is None:
+        return HTMLResponse(draw(context, theme, None))
+    text = context.services.shared_pages.text(
+        shared, f"{theme}/{part}", lambda tools: draw(shared.context, theme, tools)
+    )
+    csrf = str(escape(context.visitor.csrf))
+    return HTMLResponse(text.filled(page_tools_html(context, theme), csrf))
 
 
 def _page_html_route(page: Page) -> Callable[..., Response]:
     def answer_page_html(request: Request, context: SignedInContext) -> Response:
         context = _with_patience_of_page(context)
         try:
-            values, view = _page_values_and_view(request, page, context)
+            asked = _asked_page(request, page, context)
         except StillMadeError:
             return _waiting_page_response(request, page, context)
         if request.headers.get("hx-target") == _WAITING_ID:
             # The waiting page asked: it is loaded anew, whole, with the scripts of this page.
             return Response(headers={"hx-refresh": "true"}, media_type=HTML)
-        return HTMLResponse(page_html(context, page, values, view, requested_theme(request)))
+
+        def draw(look: RequestContext, theme: str, tools: Markup | None) -> str:
+            return page_html(look, page, asked.values, asked.view, theme, tools=tools)
+
+        return _drawn_page_response(request, context, asked, "", draw)
 
     return answer_page_html
 
@@ -164,8 +216,8 @@ def _waiting_page_response(request: Request, page: Page, context: RequestContext
 
 def _page_json_route(page: Page) -> Callable[..., Response]:
     def answer_page_json(request: Request, context: SignedInContext) -> Response:
-        values, view = _page_values_and_view(request, page, context)
-        return _json_response(page_data(context, page, values, view))
+        asked = _asked_page(request, page, context)
+        return _json_response(page_data(context, page, asked.values, asked.view))
 
     return answer_page_json
 
@@ -213,7 +265,7 @@ def _page_chart_route(page: Page) -> Callable[..., Response]:
     def answer_page_chart(
         request: Request, context: SignedInContext, chart: Annotated[str, NAME]
     ) -> Response:
-        _, view = _page_values_and_view(request, page, context)
+        view = _asked_page(request, page, context).view
         page_chart = view.chart(chart)
         if page_chart is None:
             raise PageNotFoundError(f"{page.name}/{chart}", found=Message("no such chart"))
@@ -222,14 +274,14 @@ def _page_chart_route(page: Page) -> Callable[..., Response]:
     return answer_page_chart
 
 
-def _page_values_and_listing(
+def _asked_page_and_listing(
     request: Request, page: Page, context: RequestContext, table: str
-) -> tuple[PageValues, TableListing]:
-    values, view = _page_values_and_view(request, page, context)
-    page_table = view.table(table)
+) -> tuple[_AskedPage, TableListing]:
+    asked = _asked_page(request, page, context)
+    page_table = asked.view.table(table)
     if page_table is None:
         raise PageNotFoundError(f"{page.name}/{table}", found=Message("no such table"))
-    return values, page_table
+    return asked, page_table
 
 
 def _page_table_html_route(page: Page) -> Callable[..., Response]:
@@ -245,13 +297,15 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
     ) -> Response:
         context = _with_patience_of_page(context)
         try:
-            values, listing = _page_values_and_listing(request, page, context, table)
+            asked, listing = _asked_page_and_listing(request, page, context, table)
         except StillMadeError:
             return _waiting_page_response(request, page, context)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
-        return HTMLResponse(
-            table_html(context, page, values, listing, ask, requested_theme(request))
-        )
+
+        def draw(look: RequestContext, theme: str, tools: Markup | None) -> str:
+            return table_html(look, page, asked.values, listing, ask, theme, tools=tools)
+
+        return _drawn_page_response(request, context, asked, repr((table, ask)), draw)
 
     return answer_table_html
 
@@ -267,7 +321,7 @@ def _page_table_json_route(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        _, listing = _page_values_and_listing(request, page, context, table)
+        _, listing = _asked_page_and_listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
         shown = context.services.cache.table_page(listing.rows, ask)
         # Spliced as text: Polars writes rows as JSON itself, and writes NaN as null where Python
@@ -282,7 +336,7 @@ def _page_table_file_route(page: Page, form: str) -> Callable[..., Response]:
     def answer_table_file(
         request: Request, context: SignedInContext, table: Annotated[str, NAME]
     ) -> Response:
-        _, listing = _page_values_and_listing(request, page, context, table)
+        _, listing = _asked_page_and_listing(request, page, context, table)
         return _table_file_response(context, page, listing, form)
 
     return answer_table_file

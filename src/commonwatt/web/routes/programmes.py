@@ -173,7 +173,8 @@ def add_programme(
 def programme_file(context: SignedInContext, key: ProgrammeKey) -> Response:
     """Return the file of a programme, to read or to begin one's own from."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    from commonwatt.study.programme.reader import find_programme, shipped_programmes
+    from commonwatt.study.programme.reader import find_programme
+    from commonwatt.study.programme.shipped import shipped_programmes
     from commonwatt.study.programme.submitted import submitted_programmes
 
     paths = {name: find_programme(name) for name in shipped_programmes()}

@@ -84,7 +84,7 @@ def submitted_programmes_folder(store: Path) -> Path:
 
 def task_programme_options(store: Path) -> Options:
     """Return the programmes that can be run: those that come with the program, then one's own."""
-    from commonwatt.study.programme.reader import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programmes
     from commonwatt.study.programme.submitted import submitted_programmes
 
     shipped = [(name, name.capitalize()) for name in shipped_programmes()]

@@ -10,13 +10,18 @@ Source: FDA guidance of 2025-08-18 on predetermined change control plans
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.evidence import lower_bounds_by_metric
+from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.core.messages import Message
 
+# Of the difference of two thresholds, which are written in decimals.
+_ROUNDING: Final = 1e-9
 CHANGES: Final = ("retrain", "recalibrate", "threshold", "input", "architecture", "intended-use")
 
 
@@ -71,7 +76,7 @@ def change_plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
         if not change.metrics.get(metric, float("-inf")) >= floor:
             faults.append(Message("{metric} below its floor", {"metric": metric}))
     # The same for a shift that is NaN.
-    if not abs(change.threshold_shift) <= plan.most_threshold_shift:
+    if not abs(change.threshold_shift) <= plan.most_threshold_shift + _ROUNDING:
         faults.append(Message("a threshold moved too far"))
     return faults
 
@@ -107,11 +112,63 @@ def change_plan_of_determination(determination_plan: Mapping[str, Any]) -> Chang
     )
 
 
-def model_change_of_version(version_change: Mapping[str, Any]) -> ModelChange:
-    """Return the change in a version's record."""
+def model_change_between_versions(
+    approved: RegistryRecord,
+    version: RegistryRecord,
+    *,
+    approved_evidence: RegistryRecord | None,
+    evidence: RegistryRecord | None,
+) -> ModelChange:
+    """Return in what a version differs from the approved one, by what is on record of both.
+
+    What its maker says of the change may only add kinds to it: what was changed is what two
+    digests and two records of evidence differ by.
+
+    Args:
+        approved: The version that was determined.
+        version: The version that runs.
+        approved_evidence: Evidence that the determination rested on.
+        evidence: Evidence on the version that runs.
+    """
+    kinds = {str(kind) for kind in version.body.get("change", {}).get("kinds", ())}
+    if version.body["artefact_sha256"] != approved.body["artefact_sha256"]:
+        kinds.add("retrain")
+    # Another base or another prompt is another model under the same name; no plan covers it.
+    for field, kind in (("base_model", "base-model"), ("prompt_sha256", "prompt")):
+        if version.body.get(field) != approved.body.get(field):
+            kinds.add(kind)
+    shift = _threshold_of(evidence) - _threshold_of(approved_evidence)
+    if shift != 0:
+        kinds.add("threshold")
     return ModelChange(
-        kinds=frozenset(version_change.get("kinds", ())),
-        metrics=dict(version_change.get("metrics", {})),
-        dataset_sha256=str(version_change.get("dataset_sha256", "")),
-        threshold_shift=float(version_change.get("threshold_shift", 0.0)),
+        kinds=frozenset(kinds),
+        metrics=lower_bounds_by_metric(evidence) if evidence else {},
+        dataset_sha256=str(evidence.body.get("dataset_sha256", "")) if evidence else "",
+        threshold_shift=shift,
     )
+
+
+def _threshold_of(evidence: RegistryRecord | None) -> float:
+    # NaN where nobody knows it, which no plan covers.
+    threshold = evidence.body.get("threshold") if evidence else None
+    return math.nan if threshold is None else float(threshold)
+
+
+ALARM_ACTIONS: Final = ("signal", "pause", "roll-back")
+
+
+def monitor_plan_fault(monitor: Any) -> Message | None:
+    """Return what is wrong with the plan by which a deployment is watched; None if nothing is."""
+    if not isinstance(monitor, Mapping):
+        return Message("named values are missing")
+    plan = cast("Mapping[str, Any]", monitor)
+    for name, most in (("band", math.inf), ("alpha", 1.0)):
+        value: Any = plan.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Strictly within: a bound of nothing or of everything promises nothing.
+        if not (is_number and 0 < value < most):
+            return Message("{name} is {found}", {"name": name, "found": repr(value)})
+    action = plan.get("on_alarm", "signal")
+    if action not in ALARM_ACTIONS:
+        return Message("{name} is {found}", {"name": "on_alarm", "found": repr(action)})
+    return None

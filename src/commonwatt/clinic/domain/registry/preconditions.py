@@ -14,19 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from itertools import pairwise
 from typing import Final
 
-from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
+from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE
 from commonwatt.clinic.domain.registry.plan import (
     change_plan_faults,
     change_plan_of_determination,
-    model_change_of_version,
+    model_change_between_versions,
+    monitor_plan_fault,
+)
+from commonwatt.clinic.domain.registry.rulings import (
+    has_law_of_its_own,
+    product_risk_class,
+    product_ruling_on_day,
+    ruling_fault,
+    site_rule_book,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
-from commonwatt.clinic.domain.rules.book import load_rule_book
+from commonwatt.clinic.domain.rules.book import INSTITUTION, load_rule_book
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
 
@@ -43,9 +53,10 @@ class ApprovalBasis:
         approved: The version that the approval names.
         ruling: What the approval cites.
         product: On which the ruling is, through its intended use.
+        use: The intended use that the ruling is on.
         contrary: Other decisions on either version that may end the approval, in order.
-        evidence: Indices of the entries with evidence, by version.
-        holder: Name of the deployment, or of the approval that is about to be given.
+        evidence: Evidence by version, in order.
+        holder: The deployment, or the approval that is about to be given.
         moves: How the deployment moved; empty for what is not on record yet.
         place_of: Returns the place of a decision; empty if it is not known.
     """
@@ -54,10 +65,11 @@ class ApprovalBasis:
     determination: RegistryRecord
     approved: RegistryRecord
     ruling: RegistryRecord
+    use: RegistryRecord
     product: str
     contrary: tuple[RegistryRecord, ...]
-    evidence: Mapping[str, list[int]]
-    holder: str
+    evidence: Mapping[str, list[RegistryRecord]]
+    holder: RegistryRecord
     moves: tuple[DeploymentMove, ...]
     place_of: Callable[[RegistryRecord], str]
 
@@ -65,6 +77,16 @@ class ApprovalBasis:
     def jurisdiction(self) -> str:
         """Whose law the approval rests on."""
         return str(self.ruling.body.get("jurisdiction", ""))
+
+    @property
+    def deployment(self) -> RegistryRecord | None:
+        """The deployment, unless only an approval is asked about."""
+        return self.holder if self.holder.kind == "deployment" else None
+
+    @property
+    def approved_on(self) -> date:
+        """The day of the approval, whose law it was given under."""
+        return self.determination.at.date()
 
     @property
     def product_route(self) -> str:
@@ -208,10 +230,11 @@ def _approval_basis(
         determination=determination,
         approved=approved,
         ruling=ruling,
+        use=use,
         product=_registry_record_referred_to(registry, use, "product").name,
         contrary=_contrary_committee_decisions(registry, version, determination),
         evidence=registry.evidence_on,
-        holder=holder.name,
+        holder=holder,
         moves=tuple(registry.moves.get(holder.name, ())),
         place_of=lambda decision: _jurisdiction_of_decision(registry, decision),
     )
@@ -287,12 +310,21 @@ def _approved_version_name_if_not_previous(basis: ApprovalBasis) -> str:
 def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
     if basis.version.name == basis.approved.name:
         return ""
+    # Without any evidence on it there is nothing to measure a change by; a later row says so.
+    if _evidence_on_running_version(basis) is None:
+        return ""
     return basis.version.name if _version_change_faults(basis) else ""
 
 
 def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
     plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
-    return change_plan_faults(model_change_of_version(basis.version.body.get("change", {})), plan)
+    change = model_change_between_versions(
+        basis.approved,
+        basis.version,
+        approved_evidence=_evidence_weighed_by_approval(basis),
+        evidence=_evidence_on_running_version(basis),
+    )
+    return change_plan_faults(change, plan)
 
 
 def _other_product_ruling_name(basis: ApprovalBasis) -> str:
@@ -304,6 +336,16 @@ def _prohibiting_ruling_name(basis: ApprovalBasis) -> str:
     return basis.ruling.name if basis.product_route == PROHIBITED else ""
 
 
+def _use_name_prohibited_by_institution(basis: ApprovalBasis) -> str:
+    """Return an intended use that the institution forbids itself, whatever the law allows."""
+    try:
+        facts = basis.use.body.get("facts", {})
+        route = product_ruling_on_day(facts, INSTITUTION, basis.approved_on).route
+    except RulesError:
+        return ""  # facts that no rule knows are found by the rows on the ruling
+    return basis.use.name if route == PROHIBITED else ""
+
+
 def _ruling_name_without_permitted_route(basis: ApprovalBasis) -> str:
     permitted = basis.product_route in regulatory_product_routes_by_place().get(
         basis.jurisdiction, frozenset[str]()
@@ -311,16 +353,140 @@ def _ruling_name_without_permitted_route(basis: ApprovalBasis) -> str:
     return "" if permitted else basis.ruling.name
 
 
-def _approval_name_without_prior_evidence(basis: ApprovalBasis) -> str:
-    """Return an approval before which there was no evidence; what comes later was not weighed."""
+def _evidence_weighed_by_approval(basis: ApprovalBasis) -> RegistryRecord | None:
+    """Return the last evidence before an approval; what comes later was not weighed."""
     first, end = basis.approved.index, basis.determination.index
-    weighed = any(first < i < end for i in basis.evidence.get(basis.approved.name, ()))
-    return "" if weighed else basis.determination.name
+    return _last_sufficient_evidence(
+        basis, basis.approved.name, lambda record: first < record.index < end
+    )
+
+
+def _evidence_on_running_version(basis: ApprovalBasis) -> RegistryRecord | None:
+    """Return the last evidence on what runs, at the threshold that it runs with if there is any."""
+    start, deployment = basis.version.index, basis.deployment
+    if deployment is not None:
+        threshold = deployment.body.get("threshold")
+        # A version may have been examined at several.
+        at_threshold = _last_sufficient_evidence(
+            basis,
+            basis.version.name,
+            lambda record: record.index > start and record.body.get("threshold") == threshold,
+        )
+        if at_threshold is not None:
+            return at_threshold
+    return _last_sufficient_evidence(basis, basis.version.name, lambda record: record.index > start)
+
+
+def _last_sufficient_evidence(
+    basis: ApprovalBasis, version: str, counts: Callable[[RegistryRecord], bool]
+) -> RegistryRecord | None:
+    """Return the last record that counts and is enough for the class, or else the last one.
+
+    From the end, because the gate asks at every question and evidence grows for years.
+    """
+    last: RegistryRecord | None = None
+    for record in reversed(basis.evidence.get(version, ())):
+        if counts(record):
+            if _evidence_shortfall(basis, record) is None:
+                return record
+            last = last or record
+    return last
+
+
+def _evidence_shortfall(basis: ApprovalBasis, record: RegistryRecord) -> Message | None:
+    try:
+        standard = evidence_standard(product_risk_class(basis.use, basis.approved_on))
+    except RulesError as error:
+        return Message("{fault}", {"fault": str(error)})
+    return evidence_shortfall(record, standard)
+
+
+def _approval_name_without_prior_evidence(basis: ApprovalBasis) -> str:
+    return "" if _evidence_weighed_by_approval(basis) else basis.determination.name
 
 
 def _model_version_name_without_evidence(basis: ApprovalBasis) -> str:
-    on_it = basis.evidence.get(basis.version.name, ())
-    return "" if any(i > basis.version.index for i in on_it) else basis.version.name
+    return "" if _evidence_on_running_version(basis) else basis.version.name
+
+
+def _weak_evidence(basis: ApprovalBasis) -> RegistryRecord | None:
+    """Return the evidence, of the approval or of what runs, that is not enough for the class."""
+    for record in (_evidence_weighed_by_approval(basis), _evidence_on_running_version(basis)):
+        if record is not None and _evidence_shortfall(basis, record) is not None:
+            return record
+    return None
+
+
+def _weak_evidence_name(basis: ApprovalBasis) -> str:
+    record = _weak_evidence(basis)
+    return record.name if record else ""
+
+
+def _weak_evidence_shortfall(basis: ApprovalBasis) -> Message:
+    record = _weak_evidence(basis)
+    return (_evidence_shortfall(basis, record) if record else None) or Message("")
+
+
+def _uncomputed_ruling_name(basis: ApprovalBasis) -> str:
+    return basis.ruling.name if _ruling_fault(basis, basis.ruling.at.date()) else ""
+
+
+def _outdated_ruling_name(basis: ApprovalBasis) -> str:
+    """Return a ruling that the law on the day of the approval would not give any more."""
+    return basis.ruling.name if _ruling_fault(basis, basis.approved_on) else ""
+
+
+def _ruling_fault(basis: ApprovalBasis, on: date) -> Message | None:
+    return ruling_fault(basis.ruling, basis.use, on)
+
+
+def _ruling_name_of_another_place(basis: ApprovalBasis) -> str:
+    """Return a ruling under the law of another place than that of the deployment.
+
+    The institution's own rules stand in only where the law of the place says nothing.
+    """
+    deployment = basis.deployment
+    if deployment is None or "place" not in deployment.body:
+        return ""  # recorded before a deployment said where it stands
+    place = str(deployment.body["place"])
+    if basis.jurisdiction == place:
+        return ""
+    if basis.jurisdiction != INSTITUTION or place not in site_rule_book().places:
+        return basis.ruling.name
+    return basis.ruling.name if has_law_of_its_own(basis.use, place, basis.approved_on) else ""
+
+
+def _deployment_name_with_other_guide(basis: ApprovalBasis) -> str:
+    deployment = basis.deployment
+    if deployment is None or deployment.body.get("guide") == basis.use.body.get("guide"):
+        return ""
+    return deployment.name
+
+
+def _deployment_name_with_unexamined_threshold(basis: ApprovalBasis) -> str:
+    deployment, evidence = basis.deployment, _evidence_on_running_version(basis)
+    if deployment is None or evidence is None:
+        return ""
+    same = evidence.body.get("threshold") == deployment.body.get("threshold")
+    return "" if same else deployment.name
+
+
+def _unexamined_threshold_sentence(basis: ApprovalBasis) -> Message:
+    deployment, evidence = basis.deployment, _evidence_on_running_version(basis)
+    return Message(
+        "{found}, where the evidence is at {examined}",
+        {
+            "found": str(deployment.body.get("threshold") if deployment else None),
+            "examined": str(evidence.body.get("threshold") if evidence else None),
+        },
+    )
+
+
+def _deployment_name_without_monitor_plan(basis: ApprovalBasis) -> str:
+    deployment = basis.deployment
+    if deployment is None or monitor_plan_fault(deployment.body.get("monitor")) is None:
+        return ""
+    return deployment.name
 
 
 def _deployment_name_with_forbidden_move(basis: ApprovalBasis) -> str:
@@ -328,12 +494,13 @@ def _deployment_name_with_forbidden_move(basis: ApprovalBasis) -> str:
     # Every deployment was proposed by its own record, and nothing moves to proposed, so a
     # move that was written before the record is found here, too.
     by_table = all(DEPLOYMENT_LIFECYCLE.has_move(*pair) for pair in pairwise(steps))
-    return "" if by_table else basis.holder
+    return "" if by_table else basis.holder.name
 
 
 _IN_FORCE: Final = Message("an approval in force")
 _A_ROUTE: Final = Message("a route that the rules of the place permit")
 _EVIDENCE: Final = Message("evidence on this version")
+_COMPUTED: Final = Message("a ruling that was computed from the product's facts")
 
 _UNKNOWN: Final = Precondition(
     rule="gate.unknown-reference",
@@ -395,10 +562,36 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         broken=_prohibiting_ruling_name,
     ),
     Precondition(
+        rule="gate.prohibited-by-institution",
+        sentence=Message("The institution's own rules prohibit this product."),
+        wanted=_A_ROUTE,
+        broken=_use_name_prohibited_by_institution,
+    ),
+    Precondition(
         rule="gate.route-not-permitted",
         sentence=Message("The rules of the ruling's place have no such route."),
         wanted=_A_ROUTE,
         broken=_ruling_name_without_permitted_route,
+    ),
+    Precondition(
+        rule="gate.ruling-not-computed",
+        sentence=Message("The ruling is not what the rules give for this product."),
+        wanted=_COMPUTED,
+        broken=_uncomputed_ruling_name,
+        why=lambda basis: _ruling_fault(basis, basis.ruling.at.date()) or Message(""),
+    ),
+    Precondition(
+        rule="gate.ruling-outdated",
+        sentence=Message("The law changed between the ruling and the approval."),
+        wanted=_COMPUTED,
+        broken=_outdated_ruling_name,
+        why=lambda basis: _ruling_fault(basis, basis.approved_on) or Message(""),
+    ),
+    Precondition(
+        rule="gate.ruling-of-another-place",
+        sentence=Message("The ruling is under the law of another place."),
+        wanted=Message("a ruling under the law of the deployment's place"),
+        broken=_ruling_name_of_another_place,
     ),
     Precondition(
         rule="gate.approval-without-evidence",
@@ -411,6 +604,36 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         sentence=Message("There is no evidence on the version that runs."),
         wanted=_EVIDENCE,
         broken=_model_version_name_without_evidence,
+    ),
+    Precondition(
+        rule="gate.evidence-too-weak",
+        sentence=Message("The evidence is not enough for the class of this product."),
+        wanted=Message("evidence as the standard for the class asks"),
+        broken=_weak_evidence_name,
+        why=_weak_evidence_shortfall,
+    ),
+    Precondition(
+        rule="gate.guide-of-another-use",
+        sentence=Message("The deployment is under another guide than the intended use."),
+        wanted=Message("the guide of the intended use"),
+        broken=_deployment_name_with_other_guide,
+    ),
+    Precondition(
+        rule="gate.threshold-not-examined",
+        sentence=Message("The deployment advises from a score that no evidence is at."),
+        wanted=Message("the threshold of the evidence"),
+        broken=_deployment_name_with_unexamined_threshold,
+        why=_unexamined_threshold_sentence,
+    ),
+    Precondition(
+        rule="gate.no-monitor-plan",
+        sentence=Message("The deployment has no plan by which it is watched."),
+        wanted=Message("a monitor with band and alpha, and what an alarm does"),
+        broken=_deployment_name_without_monitor_plan,
+        why=lambda basis: (
+            (monitor_plan_fault(basis.deployment.body.get("monitor")) if basis.deployment else None)
+            or Message("")
+        ),
     ),
     Precondition(
         rule="gate.move-not-permitted",

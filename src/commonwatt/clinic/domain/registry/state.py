@@ -85,7 +85,7 @@ class Registry:
         self.outcome_of: dict[str, bool] = {}
         # The gate asks for these at every question: a scan of all records would grow with them.
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
-        self.evidence_on: dict[str, list[int]] = defaultdict(list)
+        self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
@@ -135,7 +135,7 @@ class Registry:
             case "determination":
                 self.decisions_on[body["version"]].append(record)
             case "evidence":
-                self.evidence_on[body["version"]].append(record.index)
+                self.evidence_on[body["version"]].append(record)
             case "disclosure":
                 # The first disclosure counts: a repeated one must not move the time of an advice
                 # that was given between the two.

@@ -184,6 +184,7 @@ def examine_on_sealed_cases(
         # Chained, so that a report that was left out shows as a gap.
         "previous": earlier[-1].evidence_statement_sha256() if earlier else "",
         "on": on.isoformat(),
+        "threshold": terms.threshold,
         "estimates": _sealed_model_estimates(items, model, terms),
     }
     return _sign_evidence_statement(body, by)

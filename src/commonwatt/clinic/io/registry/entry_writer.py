@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.evidence import evidence_form_fault
 from commonwatt.clinic.domain.registry.lifecycle import (
     DEPLOYMENT_LIFECYCLE,
     DeploymentFacts,
@@ -31,6 +32,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     fault_of_deployment,
 )
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_registry_record
+from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -303,6 +305,25 @@ class RegistryWriter:
         """Refuse what makes no sense beside what is on record."""
         body = record.body
         match record.kind:
+            case "intended-use":
+                check_intended_use_facts(body["facts"])
+            case "ruling":
+                use = self.registry.registered_record(body["intended_use"], "intended-use")
+                if fault := ruling_fault(record, use, record.at.date()):
+                    raise StatusMoveError(
+                        record.name,
+                        found=fault,
+                        wanted=Message("a ruling that was computed from the product's facts"),
+                        remedy=Message("Compute it: commonwatt clinic model classify --record"),
+                    )
+            case "evidence":
+                if fault := evidence_form_fault(body["estimates"]):
+                    raise StatusMoveError(
+                        record.name,
+                        found=fault,
+                        wanted=Message("estimates that were computed from a table"),
+                        remedy=Message("Compute them: commonwatt clinic model evidence --record"),
+                    )
             case "determination" if body["outcome"] == "approved":
                 check_advice_preconditions(fault_of_approval(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:

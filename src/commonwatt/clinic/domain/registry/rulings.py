@@ -1,0 +1,139 @@
+"""The ruling on a product, computed: nobody types a class or a route.
+
+A ruling on record is what the rules of its place give for the facts of the product's
+intended use on the day of the record. It is computed when it is put on record, again
+when an approval is about to rest on it, and again at every question of the gate, so that
+a ruling that reached the ledger by another way counts only where the rules give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.clinic.domain.registry.state import RegistryRecord
+from commonwatt.clinic.domain.rules.book import (
+    INSTITUTION,
+    RegulatoryRuleBook,
+    load_rule_book,
+)
+from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
+from commonwatt.core.messages import Message
+
+RISK_SCHEME: Final = "service-risk"
+"""The scheme of the institution's own rules, which gives every product and service a class."""
+
+
+def computed_ruling_body(
+    intended_use: str, facts: Mapping[str, Any], place: str, on: date
+) -> dict[str, Any]:
+    """Return the record of a ruling: classes and route that the rules of a place give.
+
+    Args:
+        intended_use: Name of the record with the facts.
+        facts: The facts of the product.
+        place: Whose rules.
+        on: The day whose law applies.
+
+    Raises:
+        RulesError: The place has no rules, or a fact is missing or unknown.
+    """
+    ruling = product_ruling_on_day(facts, place, on)
+    return {
+        "intended_use": intended_use,
+        "jurisdiction": place,
+        "rule_set_sha256": ruling.digest,
+        "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
+        "route": ruling.route,
+    }
+
+
+def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> ProductRuling:
+    """Return what the rules of a place say of a product on a day.
+
+    Raises:
+        RulesError: The place has no rules, or a fact is missing, unknown or no text.
+    """
+    site_rule_book().place(place)
+    # Sorted, so that the same facts are computed once, in whatever order they stand.
+    return _product_ruling(tuple(sorted(facts.items(), key=str)), place, on)
+
+
+@lru_cache(maxsize=4096)
+def _product_ruling(facts: tuple[tuple[str, Any], ...], place: str, on: date) -> ProductRuling:
+    # The gate asks this at every question, and a product has the same facts all its life.
+    return classify_product(site_rule_book(), dict(facts), jurisdiction=place, on=on)
+
+
+@cache
+def site_rule_book() -> RegulatoryRuleBook:
+    """Return the rule book of this process, the site's own folders included.
+
+    Read once: a gate answers by the rules that were there when it started, and reading them
+    takes longer than an answer may.
+    """
+    return load_rule_book()
+
+
+def ruling_fault(ruling: RegistryRecord, use: RegistryRecord, on: date) -> Message | None:
+    """Return in what a ruling differs from what the rules give on a day; None where in nothing.
+
+    Args:
+        ruling: The record of the ruling.
+        use: The intended use that it is on.
+        on: The day whose law applies.
+    """
+    try:
+        computed = computed_ruling_body(
+            use.name, _stated_facts(use), str(ruling.body["jurisdiction"]), on
+        )
+    except (RulesError, TypeError) as error:
+        return Message("{fault}", {"fault": str(error)})
+    for name, value in computed.items():
+        if ruling.body.get(name) != value:
+            return Message(
+                "{field} is {found}, and the rules give {computed}",
+                {"field": name, "found": str(ruling.body.get(name)), "computed": str(value)},
+            )
+    return None
+
+
+def _stated_facts(use: RegistryRecord) -> Mapping[str, Any]:
+    facts: Any = use.body.get("facts")
+    if not isinstance(facts, Mapping):
+        raise RulesError(use.name, wanted=Message("named values"))
+    return facts  # pyright: ignore[reportUnknownVariableType]
+
+
+def check_intended_use_facts(facts: Mapping[str, Any]) -> None:
+    """Refuse facts of a product on which no ruling could be computed.
+
+    Raises:
+        RulesError: A fact is missing or unknown; it is named.
+    """
+    site_rule_book().complete_product_facts(facts)
+
+
+def product_risk_class(use: RegistryRecord, on: date) -> str:
+    """Return the class, I to IV, that the institution's own rules give a product on a day.
+
+    Whatever the law of the place calls its classes, this one says how strong the evidence
+    must be.
+
+    Raises:
+        RulesError: A fact is missing or unknown.
+    """
+    ruling = product_ruling_on_day(_stated_facts(use), INSTITUTION, on)
+    return next((v.klass for v in ruling.verdicts if v.scheme == RISK_SCHEME), "")
+
+
+def has_law_of_its_own(use: RegistryRecord, place: str, on: date) -> bool:
+    """Return whether the law of a place gives a product a route.
+
+    Raises:
+        RulesError: The place has no rules, or a fact is missing or unknown.
+    """
+    return bool(product_ruling_on_day(_stated_facts(use), place, on).route)
