@@ -29,14 +29,13 @@ from commonwatt.clinic.domain.registry.plan import (
     monitor_plan_fault,
 )
 from commonwatt.clinic.domain.registry.rulings import (
-    INSTITUTION,
     has_law_of_its_own,
     product_risk_class,
     product_ruling_on_day,
     ruling_fault,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
-from commonwatt.clinic.domain.rules.book import load_rule_book
+from commonwatt.clinic.domain.rules.book import INSTITUTION, load_rule_book
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
 

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.registry.state import RegistryRecord
-from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
+from commonwatt.clinic.domain.rules.book import (
+    INSTITUTION,
+    RegulatoryRuleBook,
+    load_rule_book,
+)
 from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
 from commonwatt.core.messages import Message
 
-INSTITUTION: Final = "house"
-"""The place of the institution's own rules, which are not law."""
 RISK_SCHEME: Final = "service-risk"
 """The scheme of the institution's own rules, which gives every product and service a class."""
 
@@ -43,7 +45,7 @@ def computed_ruling_body(
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
-        "rule_set_sha256": _rule_book_in_force().digests_by_place[place],
+        "rule_set_sha256": site_rule_book().digests_by_place[place],
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
@@ -59,16 +61,20 @@ def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> Pro
     return _product_ruling(tuple(sorted(facts.items(), key=str)), place, on)
 
 
-@cache
-def _rule_book_in_force() -> RegulatoryRuleBook:
-    """Return the rules as they stood when this process first asked; a gate reads them at start."""
-    return load_rule_book()
-
-
 @lru_cache(maxsize=4096)
 def _product_ruling(facts: tuple[tuple[str, Any], ...], place: str, on: date) -> ProductRuling:
     # The gate asks this at every question, and a product has the same facts all its life.
-    return classify_product(_rule_book_in_force(), dict(facts), jurisdiction=place, on=on)
+    return classify_product(site_rule_book(), dict(facts), jurisdiction=place, on=on)
+
+
+@cache
+def site_rule_book() -> RegulatoryRuleBook:
+    """Return the rule book of this process, the site's own folders included.
+
+    Read once: a gate answers by the rules that were there when it started, and reading them
+    takes longer than an answer may.
+    """
+    return load_rule_book()
 
 
 def ruling_fault(ruling: RegistryRecord, use: RegistryRecord, on: date) -> Message | None:
@@ -107,7 +113,7 @@ def check_intended_use_facts(facts: Mapping[str, Any]) -> None:
     Raises:
         RulesError: A fact is missing or unknown; it is named.
     """
-    _rule_book_in_force().complete_product_facts(facts)
+    site_rule_book().complete_product_facts(facts)
 
 
 def product_risk_class(use: RegistryRecord, on: date) -> str:

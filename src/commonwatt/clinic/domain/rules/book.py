@@ -40,13 +40,14 @@ from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
 __all__ = [
-    "FOLDER", "ROUTES", "RULES_VARIABLE", "ClassificationScheme", "RegulatoryRule",
+    "FOLDER", "INSTITUTION", "ROUTES", "RULES_VARIABLE", "ClassificationScheme", "RegulatoryRule",
     "RegulatoryRuleBook", "load_rule_book", "site_rule_folders",
 ]  # fmt: skip
 
 FOLDER: Final = DATA / "clinic" / "rules"
 RULES_VARIABLE: Final = "COMMONWATT_CLINIC_RULES"
 FACTS_FILE: Final = "facts.yaml"
+INSTITUTION: Final = "house"  # the file of the institution's own rules
 
 
 # No slots: the digest is cached on the object, because every ruling cites it and spelling every

@@ -46,7 +46,8 @@ class ProductFact:
         """
         if self.fault is not None:
             raise self.fault
-        if value in self.values or value in self.table:
+        # As text, because a value on record may be a list, which is a key of nothing.
+        if value in self.values or str(value) in self.table:
             return
         if self.table:
             gaps = {"count": str(len(self.table)), "table": self.as_of}
