@@ -206,6 +206,9 @@ def _token_part(token: str, part: int) -> Mapping[str, Any]:
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
     number = claims.get(name)
-    if not isinstance(number, int | float) or isinstance(number, bool):
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    # NaN is before and after no time, and would pass every comparison. A whole number may be too
+    # long to be a float.
+    if not plain or not abs(number) < 1e12:
         raise UntrustedCallError(name)
     return float(number)
