@@ -206,9 +206,10 @@ def _token_part(token: str, part: int) -> Mapping[str, Any]:
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
     number = claims.get(name)
-    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        raise UntrustedCallError(name)
     # NaN is before and after no time, and would pass every comparison. A whole number may be too
     # long to be a float.
-    if not plain or not abs(number) < 1e12:
+    if not abs(number) < 1e12:
         raise UntrustedCallError(name)
     return float(number)
