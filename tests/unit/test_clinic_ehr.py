@@ -544,6 +544,9 @@ def bad_tokens(ehr, other_key):
     yield "of the past", {"iat": now - 1000, "exp": now + 200}
     yield "for too long", {"exp": now + 90_000}
     yield "from the future", {"iat": now + 600, "exp": now + 700}
+    for odd in (float("nan"), float("inf"), 10**400, True, str(now + 100), None):
+        yield f"exp {odd}", {"exp": odd}
+        yield f"iat {odd}", {"iat": odd}
     yield "another address", {"aud": f"{sim.BASE_URL}/cds-services/y"}
     yield "the base address", {"aud": sim.BASE_URL}
     for name in ("iss", "aud", "exp", "iat", "jti"):

@@ -270,6 +270,7 @@ NOW = "2026-11-30T08:00:00Z"
         ([pressure(120, at="2026-11-30T07:00:00Z"), pressure(90, at=NOW)], "90"),
         ([pressure(120, at=NOW), pressure(90, at=NOW)], None),
         ([pressure(120, at=RECENT)], None),
+        ([pressure(120, at=NOW), pressure(90, at="2027-11-30T08:00:00Z")], "120"),
         ([pressure(16, "kPa", at=NOW)], None),
         ([pressure(120, at=NOW, comparator="<")], None),
         ([pressure(120, at=NOW, status="preliminary")], None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -214,6 +215,10 @@ def serve_cds_hooks(
         name = f"[{host}]" if ":" in host else host
         scheme = "https" if address.tls_cert else "http"
         ready(f"{scheme}://{name}:{bound.getsockname()[1]}/cds-services")
+        # What is loaded by now stays: looked at again and again for garbage, it would hold up a
+        # patient's answer now and then.
+        gc.collect()
+        gc.freeze()
         server.run(sockets=[bound])
 
 

@@ -262,6 +262,9 @@ def _observation_text(
     dated: list[tuple[datetime, str]] = []
     for each in resources:
         when = _resource_instant(each)
+        # What is dated tomorrow was typed wrongly, and would hide what is true today.
+        if when is not None and when > at + _CLOCKS_APART:
+            continue
         if not _counts(each) or not _is_within_days(source, when, at):
             continue
         # A panel such as blood pressure holds its figures in components.
@@ -273,6 +276,8 @@ def _observation_text(
     return texts.pop() if len(texts) == 1 else ""
 
 
+# Zones are up to 14 hours apart, and a date without a time is read as its first instant in UTC.
+_CLOCKS_APART: Final = timedelta(hours=14)
 _LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 

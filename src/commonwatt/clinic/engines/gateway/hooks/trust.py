@@ -208,4 +208,8 @@ def _number(claims: Mapping[str, Any], name: str) -> float:
     number = claims.get(name)
     if not isinstance(number, int | float) or isinstance(number, bool):
         raise UntrustedCallError(name)
+    # NaN is before and after no time, and would pass every comparison. A whole number may be too
+    # long to be a float.
+    if not abs(number) < 1e12:
+        raise UntrustedCallError(name)
     return float(number)
