@@ -263,6 +263,25 @@ def _validation_sentence(message: str, given_value: object) -> str:
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 
 
+def _undeclared_key_remedy(key: str, table: type[BaseModel], model: type[BaseModel]) -> Message:
+    """Return where a key belongs that its table has not, or what was meant by it."""
+    # A key of another table is rather misplaced than mistyped.
+    if homes := [home for home in _tables_with_key(model, key) if home]:
+        return Message(
+            "Take it out; {key} stands in {tables}.",
+            {"key": key, "tables": ", ".join(f"[{home}]" for home in homes)},
+        )
+    if key in model.model_fields:
+        return Message("Take it out; {key} stands at the top of the file.", {"key": key})
+    known = list(table.model_fields)
+    near = closest_name_remedy(key, known)
+    return (
+        near
+        if isinstance(near, Message)
+        else Message("Take it out; this table takes {names}.", {"names": ", ".join(known)})
+    )
+
+
 def _validation_remedy(
     error: Mapping[str, Any], path: list[int | str], model: type[BaseModel]
 ) -> str | Message:
@@ -271,18 +290,7 @@ def _validation_remedy(
         return ""
     key = str(next(step for step in reversed(path) if isinstance(step, str)))
     if error["type"] == "extra_forbidden":
-        known = list(table.model_fields)
-        # A key of another table is rather misplaced than mistyped.
-        if homes := [home for home in _tables_with_key(model, key) if home]:
-            return Message(
-                "Take it out; {key} stands in {tables}.",
-                {"key": key, "tables": ", ".join(f"[{home}]" for home in homes)},
-            )
-        if key in model.model_fields:
-            return Message("Take it out; {key} stands at the top of the file.", {"key": key})
-        return closest_name_remedy(key, known) or Message(
-            "Take it out; this table takes {names}.", {"names": ", ".join(known)}
-        )
+        return _undeclared_key_remedy(key, table, model)
     if field is None:
         return ""
     bounds, meaning = _bounds_text(field), field.description or key
