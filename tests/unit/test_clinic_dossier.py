@@ -14,8 +14,12 @@ from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
-from tests.clinic_factories import BODIES, put, with_live
+from commonwatt.ledger import actor_id_of
+from tests.clinic_factories import BODIES, KEYS, put, with_live
 from tests.clinic_institution import hospital
+
+CHAIR = actor_id_of(KEYS["committee-chair"].public_key)
+PEOPLE = {CHAIR: "Chair (committee-chair, HA)"}
 
 
 @pytest.fixture
@@ -36,15 +40,18 @@ def made():
 def test_a_dossier_holds_what_belongs_to_the_version_in_the_readers_language(
     made, language, heading
 ):
-    page = dossier_html(made, "version/v1", language=language)
+    page = dossier_html(made, "version/v1", language=language, people=PEOPLE)
     assert heading in page
     assert "determination/d" in page
     assert "missed &lt;b&gt;" in page
     assert "version/v2" not in page
+    # Who approved is somebody, and no digits of a key.
+    assert "Chair (committee-chair, HA)" in page
+    assert CHAIR not in page.split("determination/d")[0]
 
 
 def test_a_version_without_records_says_so(made):
-    assert "Nothing on record." in dossier_html(made, "version/v2", language="en")
+    assert "Nothing on record." in dossier_html(made, "version/v2", language="en", people={})
 
 
 def test_the_bundle_names_device_definition_and_incident(made):
@@ -148,7 +155,7 @@ def test_every_field_that_a_dossier_shows_has_a_chinese_label():
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_dossier_is_a_pdf_too_the_same_bytes_each_time(made, language):
     pytest.importorskip("weasyprint")
-    page = dossier_html(made, "version/v1", language=language)
+    page = dossier_html(made, "version/v1", language=language, people=PEOPLE)
     first = dossier_pdf(page)
     assert first.startswith(b"%PDF")
     assert dossier_pdf(page) == first
@@ -189,4 +196,4 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
 
 def test_an_unknown_version_is_refused(made):
     with pytest.raises(StatusMoveError, match="a version on record"):
-        dossier_html(made, "version/none", language="en")
+        dossier_html(made, "version/none", language="en", people={})

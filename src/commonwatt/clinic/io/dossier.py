@@ -81,7 +81,12 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
 
 
 def dossier_html(
-    registry: Registry, version: str, *, language: str, duties: Iterable[ReportingDuty] = ()
+    registry: Registry,
+    version: str,
+    *,
+    language: str,
+    people: Mapping[str, str],
+    duties: Iterable[ReportingDuty] = (),
 ) -> str:
     """Return the dossier as one page in the reader's language.
 
@@ -89,6 +94,7 @@ def dossier_html(
         registry: What is on record.
         version: Of which version.
         language: Of headings and labels; what is on record stays as it was written.
+        people: What each actor is called, as enrolled: a committee is people and no digits.
         duties: Of every incident on record; those of this version are shown.
 
     Raises:
@@ -97,7 +103,7 @@ def dossier_html(
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
     by_kind = dossier_records(registry, version)
     parts = [
-        _dossier_deployments_html(registry, by_kind["deployment"], language),
+        _dossier_deployments_html(registry, by_kind["deployment"], people, language),
         _dossier_duties_html(by_kind, duties, language),
     ]
     parts += [_dossier_records_html(kind, records, language) for kind, records in by_kind.items()]
@@ -127,20 +133,23 @@ def dossier_field_label(name: str, language: str) -> str:
 
 
 def _dossier_deployments_html(
-    registry: Registry, placed: list[RegistryRecord], language: str
+    registry: Registry, placed: list[RegistryRecord], people: Mapping[str, str], language: str
 ) -> str:
-    rows = [_dossier_deployment_row(registry, record, language) for record in placed]
+    rows = [_dossier_deployment_row(registry, record, people, language) for record in placed]
     headings = [measure_label(column, language) for column in tables.STANDING.columns]
     return _dossier_section_html(
         "Where it stands", _dossier_table_html(headings, rows), bool(rows), language
     )
 
 
-def _dossier_deployment_row(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
+def _dossier_deployment_row(
+    registry: Registry, record: RegistryRecord, people: Mapping[str, str], language: str
+) -> list[str]:
     approved = registry.last_approval_move(record.name)
     by = ABSENT
     if approved:
-        by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
+        who = people.get(approved.actor_id, approved.actor_id)
+        by = f"{who}, {translate('entry', language)} {approved.index:,}"
     decided = registry.outcome_counts_by_decision(record.name)
     decisions = ", ".join(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()

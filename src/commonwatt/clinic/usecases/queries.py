@@ -227,3 +227,11 @@ def _query_clinic_registry(
     ledger_location: str, kinds: Iterable[str], query: Callable[[Registry], Any]
 ) -> Any:
     return with_ledger(ledger_location, lambda ledger: query(replay_clinic_registry(ledger, kinds)))
+
+
+def enrolled_people(ledger: Ledger) -> dict[str, str]:
+    """Return name, role and organisation of each actor, as the signed enrolments say."""
+    return {
+        actor.actor_id: f"{actor.person.name} ({actor.person.role}, {actor.person.organisation})"
+        for actor in ledger.actors()
+    }

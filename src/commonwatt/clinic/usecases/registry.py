@@ -14,7 +14,7 @@ from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
-from commonwatt.clinic.usecases.queries import reporting_periods
+from commonwatt.clinic.usecases.queries import enrolled_people, reporting_periods
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.hashes import file_sha256
@@ -254,7 +254,13 @@ def version_dossier_and_fhir(
         writer: RegistryWriter,
     ) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
         owed = writer.registry.reporting_duties(reporting_periods())
-        page = dossier_html(writer.registry, version, language=language, duties=owed)
+        page = dossier_html(
+            writer.registry,
+            version,
+            language=language,
+            people=enrolled_people(writer.ledger),
+            duties=owed,
+        )
         return page, {each: fhir_bundle(writer.registry, version, each) for each in FhirRelease}
 
     page, bundles = with_registry_writer(ledger_location, dossier_and_fhir_bundles)
