@@ -1,0 +1,351 @@
+"""A sentence of a summary held against its source: what agrees, what excludes each other, what is new.
+
+Each axis and each kind of concept gives three features: agreement, conflict (both name a value
+and none is shared) and addition (only the summary does). Of the source only the sentences that
+speak of the same are looked at, because "left" in another sentence supports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.engines.language.meaning.lexicon import (
+    load_clinical_lexicon,
+    normalized_clinical_text,
+)
+from commonwatt.clinic.engines.language.meaning.quantities import Quantity
+from commonwatt.clinic.engines.language.meaning.reading import (
+    ReadSentence,
+    clinical_sentences,
+    read_clinical_sentence,
+)
+
+MOST_SENTENCES: Final = 3
+ALIKE: Final = 1e-6
+_TIMES: Final = ("day", "week", "month", "rel", "phase", "season", "age", "meal")
+_PLAIN_AXES: Final = ("lat", "dir", "act", "seq", "freq", "route", "hist", "smk")
+_GOOD_IF_UP: Final = frozenset(
+    """haemoglobin renal_function ejection_fraction saturation appetite mobility muscle_power vision
+    urine_output albumin platelets abi gcs_score consciousness liver_function adl spirometry sleep
+    swallowing feeding""".split()
+)
+_WIDER: Final[dict[str, tuple[str, ...]]] = {
+    "femoral_neck": ("hip", "femur"), "thigh": ("leg",), "calf": ("leg",), "tibia": ("leg",),
+    "femur": ("thigh", "leg"), "finger": ("hand",), "thumb": ("hand", "finger"), "toe": ("foot",),
+    "heel": ("foot",), "forearm": ("arm",), "lung": ("chest",), "rib": ("chest",),
+    "stomach": ("abdomen",), "sigmoid": ("colon", "bowel"), "caecum": ("colon", "bowel"),
+    "rectum": ("bowel",), "colon": ("bowel",), "small_bowel": ("bowel",), "skull": ("head",),
+    "brain": ("head",), "hip_fracture": ("fracture", "hip"), "lung_cancer": ("cancer", "lung"),
+    "breast_cancer": ("cancer", "breast"), "colon_cancer": ("cancer", "colon"),
+    "liver_cancer": ("cancer", "liver"), "lymphoma": ("cancer",), "leukaemia": ("cancer",),
+    "chest_pain": ("pain", "chest"), "abdominal_pain": ("pain", "abdomen"), "headache": ("pain", "head"),
+    "back_pain": ("pain", "back"), "neck_pain": ("pain", "neck"), "joint_pain": ("pain",),
+    "sore_throat": ("pain", "throat"), "ankle_oedema": ("swelling", "ankle"),
+    "wound_infection": ("infection", "wound"), "uti": ("infection",), "pneumonia": ("infection",),
+    "hip_replacement": ("surgery", "hip"), "knee_replacement": ("surgery", "knee"),
+    "cholecystectomy": ("surgery", "gallbladder", "excision"), "appendicectomy": ("surgery", "appendix", "excision"),
+    "gastroscopy": ("endoscopy",), "colonoscopy": ("endoscopy",), "ct": ("scan",), "mri": ("scan",),
+    "xray": ("scan",), "ultrasound": ("scan",), "pet": ("scan",), "insulin_glargine": ("insulin",),
+    "insulin_aspart": ("insulin",), "insulin_lispro": ("insulin",), "metastasis": ("lump",),
+    "cancer": ("lump",), "cyst": ("lump",), "polyp": ("lump",), "hemiparesis": ("weakness",),
+    "nsaid": ("analgesia",), "morphine": ("opioid", "analgesia"), "co_amoxiclav": ("antibiotic",),
+    "pus": ("infection", "wound_infection"), "redness": ("infection",), "carpal_tunnel_syndrome": ("wrist", "hand"),
+    "blood_culture": ("culture",), "coronary_artery_disease": ("coronary",), "hepatitis_b": ("hepatitis",),
+    "hepatitis_c": ("hepatitis",), "ecg": ("examination",), "creatinine": ("renal_function",), "urea": ("renal_function",),
+    "delirium": ("confusion",), "dysphagia": ("swallowing",), "anorexia": ("appetite",),
+    "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
+    "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
+    "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function",), "ckd": ("renal_function",),
+    "visual_loss": ("vision",), "hearing_loss": ("ear",), "low_mood": ("depression",),
+}  # fmt: skip
+
+_GROUPS: Final = (
+    *_PLAIN_AXES, "time", "subj", "other", "cert", "stat", "number", "unit", "drug", "site",
+    "organism", "procedure", "test", "sign", "value",
+)  # fmt: skip
+FEATURES: Final = (
+    *(f"{group} {kind}" for group in _GROUPS for kind in ("agrees", "conflicts", "added")),
+    "certainty by default conflicts",
+    "status by default conflicts",
+    "sign without a shared concept conflicts",
+    "value by direction conflicts",
+    "drug given up conflicts",
+    "concepts shared",
+    "share of concepts shared",
+    "share of concepts new",
+    "no concept",
+    "share of words shared",
+    "words new",
+    "characters shared",
+    "finding sign conflicts",
+    "conflict and concepts shared",
+)
+PLACES: Final = {name: place for place, name in enumerate(FEATURES)}
+
+
+@lru_cache(65536)
+def _wider_concepts(concepts: frozenset[str]) -> frozenset[str]:
+    wider = set(concepts)
+    for concept in concepts:
+        wider.update(_WIDER.get(concept, ()))
+    return frozenset(wider)
+
+
+@lru_cache(65536)
+def _character_pairs(text: str) -> frozenset[str]:
+    plain = "".join(c for c in normalized_clinical_text(text) if c.isalnum())
+    return frozenset(plain[i : i + 2] for i in range(len(plain) - 1))
+
+
+def is_verbatim_of(summary: str, source: str) -> bool:
+    """Return whether a sentence stands in the source as it is.
+
+    >>> is_verbatim_of("No fever.", "No cough. No fever. Well.")
+    True
+    """
+    plain = normalized_clinical_text(summary).strip(" .。")
+    parts = [normalized_clinical_text(part).strip(" .。") for part in clinical_sentences(source)]
+    return bool(plain) and plain in parts
+
+
+def source_sentences_about(claim: ReadSentence, source: str) -> list[ReadSentence]:
+    """Return the sentences of a source that speak of the same as a claim, the nearest first."""
+    parts = [read_clinical_sentence(part) for part in clinical_sentences(source)]
+    wanted = _wider_concepts(frozenset(claim.concepts))
+    ranked = sorted(parts, key=lambda part: -_nearness(claim, wanted, part))
+    nearest = ranked[:1]
+    missing = set(claim.concepts) - _wider_concepts(frozenset(nearest[0].concepts)) if nearest else set()
+    for part in ranked[1:]:
+        # Another sentence is looked at only for what the nearer ones do not speak of.
+        covered = missing & _wider_concepts(frozenset(part.concepts))
+        if covered and len(nearest) < MOST_SENTENCES:
+            nearest.append(part)
+            missing -= covered
+    return nearest
+
+
+def _nearness(claim: ReadSentence, wanted: frozenset[str], part: ReadSentence) -> float:
+    shared = len(wanted & _wider_concepts(frozenset(part.concepts)))
+    axes = sum(1 for axis in claim.axes if axis in part.axes)
+    dimensions = {quantity.dimension for quantity in part.quantities}
+    quantities = sum(1 for quantity in claim.quantities if quantity.dimension in dimensions)
+    pairs = _character_pairs(claim.text)
+    overlap = len(pairs & _character_pairs(part.text)) / max(len(pairs), 1)
+    words = len(claim.words & part.words)
+    return 2.0 * shared + 0.7 * words + 0.5 * axes + 0.5 * quantities + 3.0 * overlap
+
+
+class _Comparison:
+    """The features of one pair, filled in group by group."""
+
+    def __init__(self, claim: ReadSentence, parts: Sequence[ReadSentence]) -> None:
+        self.claim, self.parts = claim, parts
+        self.row: npt.NDArray[np.float64] = np.zeros(len(FEATURES))
+        self.axes: dict[str, set[str]] = {}
+        for part in parts:
+            for axis, values in part.axes.items():
+                self.axes.setdefault(axis, set()).update(values)
+        self.concepts = _wider_concepts(frozenset().union(*(part.concepts for part in parts)))
+        self.shared = _wider_concepts(frozenset(claim.concepts)) & self.concepts
+
+    def put(self, group: str, kind: str, amount: float = 1.0) -> None:
+        """Count one agreement, conflict or addition."""
+        self.row[PLACES[f"{group} {kind}"]] += amount
+
+    def compare(self, group: str, ours: set[str], theirs: set[str]) -> None:
+        """Compare the values of one axis."""
+        if not ours:
+            return
+        if not theirs:
+            self.put(group, "added")
+        elif _any_shared(ours, theirs):
+            # Where the source names several values and the summary one, it may be the wrong one;
+            # where the summary names one more, that one is new.
+            self.put(group, "agrees")
+        else:
+            self.put(group, "conflicts")
+
+
+def _any_shared(ours: set[str], theirs: set[str]) -> bool:
+    ours_all = {value for each in ours for value in each.split("+")}
+    return any(value in ours_all for each in theirs for value in each.split("+"))
+
+
+def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
+    """Return the features of a sentence of a summary and its source, as `FEATURES`."""
+    claim = read_clinical_sentence(summary)
+    comparison = _Comparison(claim, source_sentences_about(claim, source))
+    _compare_axes(comparison)
+    _compare_certainty(comparison)
+    _compare_signs(comparison)
+    _compare_values(comparison)
+    _compare_quantities(comparison)
+    _compare_kinds(comparison)
+    _compare_coverage(comparison)
+    row = comparison.row
+    conflicts = sum(row[PLACES[name]] for name in FEATURES if name.endswith(" conflicts"))
+    row[PLACES["conflict and concepts shared"]] = float(conflicts > 0) * row[PLACES["share of concepts shared"]]
+    return row
+
+
+def _subjects(axes: dict[str, set[str]]) -> set[str]:
+    staff = {"doctor", "nurse", "surgeon"}
+    others = {value for value in axes.get("subj", ()) if value != "patient" and value not in staff}
+    return others or {"patient"}
+
+
+def _compare_axes(comparison: _Comparison) -> None:
+    ours, theirs = comparison.claim.axes, comparison.axes
+    for axis in _PLAIN_AXES:
+        comparison.compare(axis, ours.get(axis, set()), theirs.get(axis, set()))
+    for axis in _TIMES:
+        comparison.compare("time", ours.get(axis, set()), theirs.get(axis, set()))
+    known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val"}
+    for axis in ours.keys() - known:
+        comparison.compare("other", ours[axis], theirs.get(axis, set()))
+    subjects = _subjects(ours)
+    if subjects != {"patient"} or _subjects(theirs) != {"patient"}:
+        comparison.compare("subj", subjects, _subjects(theirs))
+
+
+_SURENESS: Final = {"unlikely": -1, "maybe": 1, "likely": 1, "sure": 3}
+
+
+def _compare_certainty(comparison: _Comparison) -> None:
+    ours = {_SURENESS[value] for value in comparison.claim.axes.get("cert", ())}
+    theirs = {_SURENESS[value] for value in comparison.axes.get("cert", ())}
+    comparison.compare("cert", {str(v) for v in ours}, {str(v) for v in theirs}) if theirs else None
+    if comparison.shared and (ours == set()) != (theirs == set()) and (ours or theirs) != {3}:
+        comparison.row[PLACES["certainty by default conflicts"]] = 1.0
+    stat_ours, stat_theirs = comparison.claim.axes.get("stat", set()), comparison.axes.get("stat", set())
+    comparison.compare("stat", stat_ours, stat_theirs)
+    if comparison.shared and ("planned" in stat_ours) != ("planned" in stat_theirs):
+        comparison.row[PLACES["status by default conflicts"]] = 1.0
+
+
+def _compare_signs(comparison: _Comparison) -> None:
+    """Compare the sign of shared concepts; without one, that of the whole sentences."""
+    kinds = load_clinical_lexicon().kinds
+    signs: dict[str, set[bool]] = {}
+    for part in comparison.parts:
+        for concept, denied in part.mentions:
+            for name in (concept, *_WIDER.get(concept, ())):
+                signs.setdefault(name, set()).add(denied)
+    compared = False
+    agrees = conflicts = 0
+    for concept, denied in comparison.claim.mentions:
+        if kinds.get(concept) in ("site", "person", "drug class"):
+            continue
+        for name in (concept, *_WIDER.get(concept, ())):
+            if name in signs:
+                compared = True
+                agrees += denied in signs[name]
+                conflicts += denied not in signs[name]
+                break
+    comparison.put("sign", "agrees", float(agrees > 0))
+    comparison.put("sign", "conflicts", float(conflicts > 0))
+    findings = any(kinds.get(c) == "finding" for c in comparison.shared)
+    comparison.row[PLACES["finding sign conflicts"]] = float(conflicts > 0 and findings)
+    valued = comparison.claim.good and any(part.good for part in comparison.parts)
+    if (not compared or not findings) and not valued:
+        ours = _sentence_sign(comparison.claim)
+        theirs = _sentence_sign(comparison.parts[0]) if comparison.parts else ours
+        comparison.row[PLACES["sign without a shared concept conflicts"]] = float(ours != theirs)
+
+
+def _sentence_sign(sentence: ReadSentence) -> bool:
+    return sentence.denials % 2 == 0
+
+
+def _goodness(sentence: ReadSentence) -> tuple[float, float]:
+    """Return how good a sentence's news is: in its words, and by what it denies and by direction."""
+    kinds = load_clinical_lexicon().kinds
+    implied = 0.0
+    for concept, denied in sentence.mentions:
+        if kinds.get(concept) == "finding":
+            implied += 0.5 if denied else -0.5
+    direction = sentence.axes.get("dir", set()) & {"up", "down"}
+    if len(direction) == 1:
+        sign = 1.0 if direction == {"up"} else -1.0
+        implied += sign if sentence.concepts & _GOOD_IF_UP else -sign
+    return sentence.good, implied
+
+
+def _compare_values(comparison: _Comparison) -> None:
+    if not comparison.parts:
+        return
+    ours, ours_implied = _goodness(comparison.claim)
+    theirs, theirs_implied = 0.0, 0.0
+    for part in comparison.parts:
+        good, implied = _goodness(part)
+        theirs, theirs_implied = theirs + good, theirs_implied + implied
+    if ours * theirs > 0:
+        comparison.put("value", "agrees")
+    elif ours * theirs < 0:
+        comparison.put("value", "conflicts")
+    elif ours and not theirs_implied:
+        comparison.put("value", "added")
+    mine, other = ours or ours_implied, theirs or theirs_implied
+    settled = comparison.row[PLACES["dir agrees"]] + comparison.row[PLACES["dir conflicts"]]
+    if mine * other < 0 and ours * theirs >= 0 and not settled:
+        comparison.row[PLACES["value by direction conflicts"]] = 1.0
+
+
+def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
+    if ours.dimension and theirs.dimension:
+        near = abs(ours.amount - theirs.amount) <= ALIKE * max(abs(ours.amount), abs(theirs.amount))
+        return ours.dimension == theirs.dimension and near
+    return ours.figure == theirs.figure
+
+
+def _compare_quantities(comparison: _Comparison) -> None:
+    theirs = {quantity for part in comparison.parts for quantity in part.quantities}
+    for quantity in comparison.claim.quantities:
+        if any(_same_quantity(quantity, other) for other in theirs):
+            comparison.put("number", "agrees")
+        elif any(quantity.figure == o.figure and quantity.dimension != o.dimension for o in theirs) or any(
+            quantity.figure == o.figure for o in theirs
+        ):
+            comparison.put("unit", "conflicts")
+        elif any(quantity.dimension == o.dimension or not (quantity.dimension and o.dimension) for o in theirs):
+            comparison.put("number", "conflicts")
+        else:
+            comparison.put("number", "added")
+
+
+def _compare_kinds(comparison: _Comparison) -> None:
+    """Compare drugs, sites and organisms: another in the place of the right one is a conflict."""
+    kinds = load_clinical_lexicon().kinds
+    given_up = {drug for part in comparison.parts for drug in part.before_switch}
+    for group in ("drug", "site", "organism", "procedure", "test"):
+        ours = {c for c in comparison.claim.concepts if kinds.get(c) == group}
+        theirs = {c for c in comparison.concepts if kinds.get(c) == group}
+        wider = _wider_concepts(frozenset(ours))
+        # The wider place may be named by either side, and is then no other place.
+        comparison.compare(group, ours, theirs | (wider & comparison.concepts))
+        if group == "drug" and ours and ours <= given_up and "stop" not in comparison.claim.axes.get("act", ()):
+            comparison.row[PLACES["drug given up conflicts"]] = 1.0
+
+
+def _compare_coverage(comparison: _Comparison) -> None:
+    claim, row = comparison.claim, comparison.row
+    concepts = claim.concepts
+    covered = {
+        concept for concept in concepts
+        if concept in comparison.concepts or any(w in comparison.concepts for w in _WIDER.get(concept, ()))
+    }  # fmt: skip
+    row[PLACES["concepts shared"]] = min(len(covered), 4)
+    row[PLACES["share of concepts shared"]] = len(covered) / len(concepts) if concepts else 0.0
+    row[PLACES["share of concepts new"]] = 1 - len(covered) / len(concepts) if concepts else 0.0
+    row[PLACES["no concept"]] = float(not concepts)
+    words = set[str]().union(*(part.words for part in comparison.parts))
+    row[PLACES["share of words shared"]] = len(claim.words & words) / len(claim.words) if claim.words else 0.0
+    row[PLACES["words new"]] = min(len(claim.words - words), 6) / 6
+    pairs = _character_pairs(claim.text)
+    source_pairs = frozenset[str]().union(*(_character_pairs(part.text) for part in comparison.parts))
+    row[PLACES["characters shared"]] = len(pairs & source_pairs) / max(len(pairs), 1)
