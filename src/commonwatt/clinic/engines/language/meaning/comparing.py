@@ -57,7 +57,20 @@ _WIDER: Final[dict[str, tuple[str, ...]]] = {
     "pus": ("infection", "wound_infection"), "redness": ("infection",), "carpal_tunnel_syndrome": ("wrist", "hand"),
     "blood_culture": ("culture",), "coronary_artery_disease": ("coronary",), "hepatitis_b": ("hepatitis",),
     "hepatitis_c": ("hepatitis",), "ecg": ("examination",), "creatinine": ("renal_function",), "urea": ("renal_function",),
-    "delirium": ("confusion",), "dysphagia": ("swallowing",), "anorexia": ("appetite",),
+    "dvt": ("thrombosis",), "pulmonary_embolism": ("thrombosis",), "fever": ("temperature",),
+    "haematemesis": ("bleeding",), "melaena": ("bleeding",), "rectal_bleeding": ("bleeding",),
+    "epistaxis": ("bleeding",), "haemoptysis": ("bleeding",), "vaginal_bleeding": ("bleeding",),
+    "intracranial_haemorrhage": ("bleeding", "brain", "stroke"), "npc": ("cancer",),
+    "stomach_cancer": ("cancer", "stomach"), "prostate_cancer": ("cancer", "prostate"),
+    "cervical_cancer": ("cancer",), "ovarian_cancer": ("cancer", "ovary"), "skin_cancer": ("cancer", "skin"),
+    "urticaria": ("rash",), "eczema": ("rash",), "cellulitis": ("infection",), "sepsis": ("infection",),
+    "influenza": ("infection",), "covid": ("infection",), "urti": ("infection",), "abscess": ("infection",),
+    "osteoarthritis": ("arthritis",), "rheumatoid_arthritis": ("arthritis",), "gout": ("arthritis",),
+    "caesarean": ("surgery", "birth"), "mastectomy": ("surgery", "breast", "excision"),
+    "hysterectomy": ("surgery", "uterus", "excision"), "colectomy": ("surgery", "colon", "excision"),
+    "cabg": ("surgery", "coronary"), "pci": ("coronary",), "angiography": ("coronary",),
+    "migraine": ("headache", "pain"), "coronary": ("heart",), "mitral": ("heart",), "carotid": ("neck",),
+    "nursing_home": ("living",), "delirium": ("confusion",), "dysphagia": ("swallowing",), "anorexia": ("appetite",),
     "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
     "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
     "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function",), "ckd": ("renal_function",),
@@ -83,9 +96,16 @@ FEATURES: Final = (
     "words new",
     "characters shared",
     "finding sign conflicts",
+    "any conflict",
     "conflict and concepts shared",
 )
 PLACES: Final = {name: place for place, name in enumerate(FEATURES)}
+STRONG: Final = [
+    PLACES[f"{group} conflicts"]
+    for group in ("lat", "dir", "freq", "route", "smk", "time", "subj", "other", "cert", "stat",
+                  "number", "unit", "drug", "organism", "value", "seq")
+] + [PLACES["finding sign conflicts"], PLACES["drug given up conflicts"]]  # fmt: skip
+AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswith(" agrees")]
 
 
 @lru_cache(65536)
@@ -137,7 +157,7 @@ def _nearness(claim: ReadSentence, wanted: frozenset[str], part: ReadSentence) -
     pairs = _character_pairs(claim.text)
     overlap = len(pairs & _character_pairs(part.text)) / max(len(pairs), 1)
     words = len(claim.words & part.words)
-    return 2.0 * shared + 0.7 * words + 0.5 * axes + 0.5 * quantities + 3.0 * overlap
+    return 2.0 * shared + 0.7 * words + 0.3 * axes + 0.5 * quantities + 3.0 * overlap
 
 
 class _Comparison:
@@ -188,7 +208,11 @@ def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     _compare_kinds(comparison)
     _compare_coverage(comparison)
     row = comparison.row
-    conflicts = sum(row[PLACES[name]] for name in FEATURES if name.endswith(" conflicts"))
+    conflicts = row[STRONG].sum()
+    row[PLACES["any conflict"]] = float(conflicts > 0)
+    if conflicts:
+        # One wrong side is not made good by a right dose.
+        row[AGREEMENTS] = 0.0
     row[PLACES["conflict and concepts shared"]] = float(conflicts > 0) * row[PLACES["share of concepts shared"]]
     return row
 
@@ -234,14 +258,15 @@ def _compare_signs(comparison: _Comparison) -> None:
     signs: dict[str, set[bool]] = {}
     for part in comparison.parts:
         for concept, denied in part.mentions:
-            for name in (concept, *_WIDER.get(concept, ())):
+            # What denies the narrower says nothing of the wider: no cancer, but a lump.
+            for name in (concept, *(() if denied else _WIDER.get(concept, ()))):
                 signs.setdefault(name, set()).add(denied)
     compared = False
     agrees = conflicts = 0
     for concept, denied in comparison.claim.mentions:
         if kinds.get(concept) in ("site", "person", "drug class"):
             continue
-        for name in (concept, *_WIDER.get(concept, ())):
+        for name in (concept, *(() if denied else _WIDER.get(concept, ()))):
             if name in signs:
                 compared = True
                 agrees += denied in signs[name]
@@ -262,12 +287,15 @@ def _sentence_sign(sentence: ReadSentence) -> bool:
     return sentence.denials % 2 == 0
 
 
-def _goodness(sentence: ReadSentence) -> tuple[float, float]:
-    """Return how good a sentence's news is: in its words, and by what it denies and by direction."""
+def _goodness(sentence: ReadSentence, shared: frozenset[str]) -> tuple[float, float]:
+    """Return how good a sentence's news is: in its words, and by findings and direction.
+
+    Findings that both sides name are left out: their signs are compared themselves.
+    """
     kinds = load_clinical_lexicon().kinds
     implied = 0.0
     for concept, denied in sentence.mentions:
-        if kinds.get(concept) == "finding":
+        if kinds.get(concept) == "finding" and concept not in shared:
             implied += 0.5 if denied else -0.5
     direction = sentence.axes.get("dir", set()) & {"up", "down"}
     if len(direction) == 1:
@@ -279,10 +307,10 @@ def _goodness(sentence: ReadSentence) -> tuple[float, float]:
 def _compare_values(comparison: _Comparison) -> None:
     if not comparison.parts:
         return
-    ours, ours_implied = _goodness(comparison.claim)
+    ours, ours_implied = _goodness(comparison.claim, comparison.shared)
     theirs, theirs_implied = 0.0, 0.0
     for part in comparison.parts:
-        good, implied = _goodness(part)
+        good, implied = _goodness(part, comparison.shared)
         theirs, theirs_implied = theirs + good, theirs_implied + implied
     if ours * theirs > 0:
         comparison.put("value", "agrees")

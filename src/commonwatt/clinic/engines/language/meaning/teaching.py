@@ -146,7 +146,7 @@ def _signs_allowed(width: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
     """Return the least and the most that each weight may be."""
     least, most = np.full((width, len(LABELS)), -np.inf), np.full((width, len(LABELS)), np.inf)
     for place, name in enumerate(FEATURES):
-        if name.endswith("conflicts") or name.startswith("conflict "):
+        if name.endswith(("conflicts", "any conflict")) or name.startswith("conflict "):
             most[place, 0], least[place, 1] = 0.0, 0.0
         elif name.endswith("agrees"):
             least[place, 0], most[place, 1] = 0.0, 0.0
