@@ -86,7 +86,8 @@ FEATURES: Final = (
     "certainty by default conflicts",
     "status by default conflicts",
     "sign without a shared concept conflicts",
-    "value by direction conflicts",
+    "direction against value conflicts",
+    "value by findings conflicts",
     "drug given up conflicts",
     "concepts shared",
     "share of concepts shared",
@@ -96,6 +97,7 @@ FEATURES: Final = (
     "words new",
     "characters shared",
     "finding sign conflicts",
+    "number without unit conflicts",
     "any conflict",
     "conflict and concepts shared",
 )
@@ -104,7 +106,7 @@ STRONG: Final = [
     PLACES[f"{group} conflicts"]
     for group in ("lat", "dir", "freq", "route", "smk", "time", "subj", "other", "cert", "stat",
                   "number", "unit", "drug", "organism", "value", "seq")
-] + [PLACES["finding sign conflicts"], PLACES["drug given up conflicts"]]  # fmt: skip
+] + [PLACES["finding sign conflicts"], PLACES["direction against value conflicts"], PLACES["drug given up conflicts"]]  # fmt: skip
 AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswith(" agrees")]
 
 
@@ -229,7 +231,7 @@ def _compare_axes(comparison: _Comparison) -> None:
         comparison.compare(axis, ours.get(axis, set()), theirs.get(axis, set()))
     for axis in _TIMES:
         comparison.compare("time", ours.get(axis, set()), theirs.get(axis, set()))
-    known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val"}
+    known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val", "neutral", "informant"}
     for axis in ours.keys() - known:
         comparison.compare("other", ours[axis], theirs.get(axis, set()))
     subjects = _subjects(ours)
@@ -252,6 +254,9 @@ def _compare_certainty(comparison: _Comparison) -> None:
         comparison.row[PLACES["status by default conflicts"]] = 1.0
 
 
+_SIGNED: Final = frozenset({"finding", "event", "procedure", "organism", "drug"})
+
+
 def _compare_signs(comparison: _Comparison) -> None:
     """Compare the sign of shared concepts; without one, that of the whole sentences."""
     kinds = load_clinical_lexicon().kinds
@@ -262,7 +267,7 @@ def _compare_signs(comparison: _Comparison) -> None:
             for name in (concept, *(() if denied else _WIDER.get(concept, ()))):
                 signs.setdefault(name, set()).add(denied)
     compared = False
-    agrees = conflicts = 0
+    agrees = conflicts = conflicts_of_findings = 0
     for concept, denied in comparison.claim.mentions:
         if kinds.get(concept) in ("site", "person", "drug class"):
             continue
@@ -271,11 +276,16 @@ def _compare_signs(comparison: _Comparison) -> None:
                 compared = True
                 agrees += denied in signs[name]
                 conflicts += denied not in signs[name]
+                conflicts_of_findings += denied not in signs[name] and kinds.get(concept) in _SIGNED
                 break
     comparison.put("sign", "agrees", float(agrees > 0))
     comparison.put("sign", "conflicts", float(conflicts > 0))
-    findings = any(kinds.get(c) == "finding" for c in comparison.shared)
-    comparison.row[PLACES["finding sign conflicts"]] = float(conflicts > 0 and findings)
+    findings = conflicts_of_findings > 0 or any(
+        kinds.get(concept) in _SIGNED for concept in comparison.shared
+    )
+    comparison.put("sign", "agrees", float(agrees > 0))
+    comparison.put("sign", "conflicts", float(conflicts > 0))
+    comparison.row[PLACES["finding sign conflicts"]] = float(conflicts_of_findings > 0)
     valued = comparison.claim.good and any(part.good for part in comparison.parts)
     if (not compared or not findings) and not valued:
         ours = _sentence_sign(comparison.claim)
@@ -287,45 +297,63 @@ def _sentence_sign(sentence: ReadSentence) -> bool:
     return sentence.denials % 2 == 0
 
 
-def _goodness(sentence: ReadSentence, shared: frozenset[str]) -> tuple[float, float]:
-    """Return how good a sentence's news is: in its words, and by findings and direction.
+def _findings_news(sentence: ReadSentence, shared: frozenset[str]) -> float:
+    """Return how good it is which findings a sentence names, and which it denies.
 
     Findings that both sides name are left out: their signs are compared themselves.
     """
     kinds = load_clinical_lexicon().kinds
-    implied = 0.0
+    news = 0.0
     for concept, denied in sentence.mentions:
         if kinds.get(concept) == "finding" and concept not in shared:
-            implied += 0.5 if denied else -0.5
+            news += 0.5 if denied else -0.5
+        # A test that is "positive" is no good news.
+        elif kinds.get(concept) == "test" and sentence.axes.get("pol") == {"pos"}:
+            news -= 0.5
+        elif kinds.get(concept) == "test" and denied:
+            news += 0.5
+    return news
+
+
+def _direction_news(sentence: ReadSentence) -> float:
+    """Return whether what goes up or down is good news."""
     direction = sentence.axes.get("dir", set()) & {"up", "down"}
-    if len(direction) == 1:
-        sign = 1.0 if direction == {"up"} else -1.0
-        implied += sign if sentence.concepts & _GOOD_IF_UP else -sign
-    return sentence.good, implied
+    if len(direction) != 1:
+        return 0.0
+    sign = 1.0 if direction == {"up"} else -1.0
+    return sign if sentence.concepts & _GOOD_IF_UP else -sign
 
 
 def _compare_values(comparison: _Comparison) -> None:
+    """Compare what is called good or bad; where one side only counts or moves, what that is."""
     if not comparison.parts:
         return
-    ours, ours_implied = _goodness(comparison.claim, comparison.shared)
-    theirs, theirs_implied = 0.0, 0.0
-    for part in comparison.parts:
-        good, implied = _goodness(part, comparison.shared)
-        theirs, theirs_implied = theirs + good, theirs_implied + implied
-    if ours * theirs > 0:
-        comparison.put("value", "agrees")
-    elif ours * theirs < 0:
-        comparison.put("value", "conflicts")
-    elif ours and not theirs_implied:
+    claim, row = comparison.claim, comparison.row
+    theirs = sum(part.good for part in comparison.parts)
+    moved = sum(_direction_news(part) for part in comparison.parts)
+    named = sum(_findings_news(part, comparison.shared) for part in comparison.parts)
+    if claim.good and theirs:
+        comparison.put("value", "agrees" if claim.good * theirs > 0 else "conflicts")
+        return
+    settled = row[PLACES["dir agrees"]] + row[PLACES["dir conflicts"]]
+    mine = claim.good or _direction_news(claim)
+    other = theirs or moved
+    if mine and other and not settled:
+        if mine * other < 0 and comparison.shared:
+            row[PLACES["direction against value conflicts"]] = 1.0
+    elif claim.good and not named:
         comparison.put("value", "added")
-    mine, other = ours or ours_implied, theirs or theirs_implied
-    settled = comparison.row[PLACES["dir agrees"]] + comparison.row[PLACES["dir conflicts"]]
-    if mine * other < 0 and ours * theirs >= 0 and not settled:
-        comparison.row[PLACES["value by direction conflicts"]] = 1.0
+    if (mine or _findings_news(claim, comparison.shared)) * (other or named) < 0 and not (mine and other):
+        row[PLACES["value by findings conflicts"]] = 1.0
+
+
+_MEASURED: Final = frozenset(
+    "mass volume length time substance units bodymass cups share pressure degrees".split()
+)
 
 
 def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
-    if ours.dimension and theirs.dimension:
+    if ours.dimension in _MEASURED and theirs.dimension in _MEASURED:
         near = abs(ours.amount - theirs.amount) <= ALIKE * max(abs(ours.amount), abs(theirs.amount))
         return ours.dimension == theirs.dimension and near
     return ours.figure == theirs.figure
@@ -333,15 +361,21 @@ def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
 
 def _compare_quantities(comparison: _Comparison) -> None:
     theirs = {quantity for part in comparison.parts for quantity in part.quantities}
-    for quantity in comparison.claim.quantities:
+    ours = comparison.claim.quantities
+    # A quantity that the summary repeats is spoken for, and contradicts no other.
+    free = {other for other in theirs if not any(_same_quantity(mine, other) for mine in ours)}
+    for quantity in ours:
         if any(_same_quantity(quantity, other) for other in theirs):
             comparison.put("number", "agrees")
-        elif any(quantity.figure == o.figure and quantity.dimension != o.dimension for o in theirs) or any(
-            quantity.figure == o.figure for o in theirs
-        ):
+        elif any(quantity.figure == other.figure for other in theirs):
             comparison.put("unit", "conflicts")
-        elif any(quantity.dimension == o.dimension or not (quantity.dimension and o.dimension) for o in theirs):
+        elif (quantity.figure, quantity.dimension) == (1.0, ""):
+            # "A", "one" and "一" are articles as often as they are numbers.
+            continue
+        elif any(quantity.dimension == other.dimension for other in free):
             comparison.put("number", "conflicts")
+        elif any(not (quantity.dimension and other.dimension) for other in free):
+            comparison.row[PLACES["number without unit conflicts"]] = 1.0
         else:
             comparison.put("number", "added")
 

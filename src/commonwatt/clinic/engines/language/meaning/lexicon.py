@@ -80,9 +80,10 @@ def stemmed_word(word: str) -> str:
         word = word[:-3] + "y"
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    if word.endswith("ing") and len(word) > 5:
+    # Four letters must remain: "noted" is no "not".
+    if word.endswith("ing") and len(word) > 6:
         word = word[:-3]
-    elif word.endswith("ed") and len(word) > 4 and not word.endswith("eed"):
+    elif word.endswith("ed") and len(word) > 5 and not word.endswith("eed"):
         word = word[:-2]
     word = _DOUBLED.sub(r"\1", word)
     return word[:-1] if word.endswith("e") and len(word) > 4 else word

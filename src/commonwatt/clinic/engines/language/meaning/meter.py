@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -45,10 +46,10 @@ class FidelityMeter:
         if is_verbatim_of(summary, source):
             return PairVerdict(1.0, 0.0, 0.0)
         row = compared_features(summary, source)
-        scores = row @ self._weights[:-1] + self._weights[-1]
-        grown = np.exp(scores - scores.max())
-        entailed, contradicted, new = (grown / grown.sum()).tolist()
-        return PairVerdict(entailed, contradicted, new)
+        contradicted, new = (row @ self._weights[:-1] + self._weights[-1]).tolist()
+        chance_new = 1 / (1 + math.exp(-new))
+        chance = 1 / (1 + math.exp(-contradicted))
+        return PairVerdict((1 - chance_new) * (1 - chance), (1 - chance_new) * chance, chance_new)
 
 
 @lru_cache(1)

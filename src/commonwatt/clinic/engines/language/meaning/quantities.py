@@ -70,7 +70,9 @@ _ENGLISH: Final = {
     )
 }
 _CHINESE: Final = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"兩": 2, "〇": 0}
+_OFTEN: Final = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _TENS: Final = {"十": 10, "百": 100, "千": 1000}
+_PER: Final = frozenset({"l", "dl", "ml", "kg", "h", "hr", "hour", "min", "day", "d", "mmol", "mol"})
 _MEASURES: Final = frozenset("個粒處條枚塊隻度程劑針")
 _DURATIONS: Final = {"7": 24.0, "52": 168.0, "12": 730.0}
 LONGEST_UNIT: Final = 6
@@ -89,11 +91,19 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     if tokens[start : start + 3] == ["百", "分", "之"]:
         end, number = _read_number(tokens, start + 3)
         return (start, None) if number is None else (end, Quantity(number, "share", number))
+    if tokens[start] in _OFTEN:
+        return start + 1, Quantity(_OFTEN[tokens[start]], "times", _OFTEN[tokens[start]])
+    if tokens[start] == "fortnight":
+        return start + 1, Quantity(2.0, "time", 336.0)
     end, number = _read_number(tokens, start)
     if number is None:
         return start, None
     slashed = tokens[end : end + 2]
     if len(slashed) == 2 and slashed[0] == "/" and slashed[1] in _DURATIONS and number <= 30:
+        # "7/12 cores" is a share of twelve, "x 7/12" months.
+        following = tokens[end + 2] if end + 2 < len(tokens) else ""
+        if slashed[1] == "12" and following.isascii() and following.isalpha():
+            return end + 2, Quantity(number, "", number)
         return end + 2, Quantity(number, "time", number * _DURATIONS[slashed[1]])
     return _with_unit(tokens, end, number)
 
@@ -107,10 +117,17 @@ def _with_unit(tokens: list[str], end: int, number: float) -> tuple[int, Quantit
         if len(words) < width or (width > 1 and words[-1].isascii()):
             continue
         if unit := _UNITS.get("".join(words)):
-            return end + width, Quantity(number, unit[0], number * unit[1])
+            return _past_rate(tokens, end + width), Quantity(number, unit[0], number * unit[1])
     if end < len(tokens) and tokens[end] in _MEASURES:
         return end + 1, Quantity(number, "", number)
     return end, Quantity(number, "", number)
+
+
+def _past_rate(tokens: list[str], end: int) -> int:
+    """Return where a unit ends with what it is per: `mmol/L`, `mg/kg`."""
+    if tokens[end : end + 1] == ["/"] and end + 1 < len(tokens) and tokens[end + 1] in _PER:
+        return end + 2
+    return end
 
 
 def _read_number(tokens: list[str], start: int) -> tuple[int, float | None]:

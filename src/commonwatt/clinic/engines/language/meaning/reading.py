@@ -23,7 +23,7 @@ from commonwatt.clinic.engines.language.meaning.lexicon import (
 )
 from commonwatt.clinic.engines.language.meaning.quantities import Quantity, read_quantity
 
-_SENTENCE: Final = re.compile(r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+", re.I)
+_SENTENCE: Final = re.compile(r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+", re.I)
 _CLAUSE: Final = frozenset(",;:.!()，；：。、") | {"but", "however", "although", "though", "但", "惟"}
 _NEGATION_REACH: Final = 7
 _VALUE_REACH: Final = 3
@@ -149,10 +149,17 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
             place += 1
             continue
         end, atoms = lexicon.longest_term(stems, place)
+        # A lone letter is a side only where it is no part of a unit.
+        if atoms and tokens[place] in ("l", "r") and end == place + 1 and place and tokens[place - 1] in "/'":
+            end, atoms = place, ()
         after, quantity = read_quantity(tokens, place)
         if quantity is not None and after > place and after >= end:
             sentence.quantities.add(quantity)
             place = after
+            # "三年前" is how long ago, and no order of two events.
+            if quantity.dimension == "time" and tokens[place : place + 1] == ["前"]:
+                clauses[-1].atoms.append((place, "hist.past"))
+                place += 1
         elif end > place:
             # Who says it is not whom it is about.
             if end < len(tokens) and stems[end] in _SAYS:
@@ -168,10 +175,26 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
 
 def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
     """Give each concept and value of a clause its sign, and put it into the sentence."""
-    cues = [place for place, atom in clause.atoms if atom == "pol.neg"]
     concepts = [(place, atom) for place, atom in clause.atoms if "." not in atom]
-    sentence.denials += len(cues)
     taken = {place for place, _ in concepts}
+    cues = [place for place, atom in clause.atoms if atom == "pol.neg"]
+    turning: set[int] = set()
+    for place, atom in clause.atoms:
+        if "." not in atom or atom == "pol.neg":
+            continue
+        before = [
+            cue
+            for cue in cues
+            if cue < place <= cue + _VALUE_REACH
+            and cue not in taken
+            and not any(cue < other < place for other in taken)
+        ]
+        turned = len(before) % 2 == 1 and atom in _OPPOSITE
+        # "Not improved" denies the improvement; in "no visible mass" it is the mass.
+        turning.update(before if turned and atom != "pol.pos" and place not in taken else ())
+        _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+    cues = [cue for cue in cues if cue not in turning]
+    sentence.denials += len(cues)
     for place, concept in concepts:
         # A term such as "afebrile" denies its own concept and nothing after it.
         before = [
@@ -181,16 +204,9 @@ def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
         ]
         # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
         behind = [
-            cue
-            for cue in cues
-            if cue > place and not any(cue <= other for other, _ in concepts)
+            cue for cue in cues if cue > place and not any(cue <= other for other, _ in concepts)
         ]
         sentence.mentions.add(Mention(concept, (len(before) + len(behind)) % 2 == 1))
-    for place, atom in clause.atoms:
-        if "." not in atom or atom == "pol.neg":
-            continue
-        turned = sum(1 for cue in cues if 0 < place - cue <= _VALUE_REACH) % 2 == 1
-        _add_value(_OPPOSITE.get(atom, "") if turned and atom in _OPPOSITE else atom, sentence)
 
 
 def _add_value(atom: str, sentence: ReadSentence) -> None:
