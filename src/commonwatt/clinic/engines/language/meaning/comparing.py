@@ -30,7 +30,7 @@ ALIKE: Final = 1e-6
 _TIMES: Final = ("day", "week", "month", "rel", "phase", "season", "age", "meal")
 _PLAIN_AXES: Final = ("lat", "dir", "act", "seq", "freq", "route", "hist", "smk")
 _GOOD_IF_UP: Final = frozenset(
-    """haemoglobin renal_function ejection_fraction saturation appetite mobility muscle_power vision
+    """alert remission sinus_rhythm haemoglobin renal_function ejection_fraction saturation appetite mobility muscle_power vision
     urine_output albumin platelets abi gcs_score consciousness liver_function adl spirometry sleep
     swallowing feeding""".split()
 )
@@ -98,15 +98,24 @@ FEATURES: Final = (
     "characters shared",
     "finding sign conflicts",
     "number without unit conflicts",
-    "any conflict",
-    "conflict and concepts shared",
+    "conflict of a closed class",
+    "conflict of an open class",
+    "conflict of a closed class and concepts shared",
+    "conflict of an open class and concepts shared",
 )
 PLACES: Final = {name: place for place, name in enumerate(FEATURES)}
-STRONG: Final = [
+# Classes of few words that mean one thing, and classes whose words often mean another.
+CLOSED: Final = [
     PLACES[f"{group} conflicts"]
-    for group in ("lat", "dir", "freq", "route", "smk", "time", "subj", "other", "cert", "stat",
-                  "number", "unit", "drug", "organism", "value", "seq")
-] + [PLACES["finding sign conflicts"], PLACES["direction against value conflicts"], PLACES["drug given up conflicts"]]  # fmt: skip
+    for group in ("lat", "number", "unit", "drug", "freq", "route", "subj", "organism", "cert")
+]
+OPEN: Final = [
+    PLACES[f"{group} conflicts"]
+    for group in (
+        "dir", "time", "seq", "smk", "other", "stat", "value", "finding sign", "drug given up",
+        "direction against value",
+    )
+]  # fmt: skip
 AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswith(" agrees")]
 
 
@@ -210,12 +219,13 @@ def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     _compare_kinds(comparison)
     _compare_coverage(comparison)
     row = comparison.row
-    conflicts = row[STRONG].sum()
-    row[PLACES["any conflict"]] = float(conflicts > 0)
-    if conflicts:
-        # One wrong side is not made good by a right dose.
-        row[AGREEMENTS] = 0.0
-    row[PLACES["conflict and concepts shared"]] = float(conflicts > 0) * row[PLACES["share of concepts shared"]]
+    share = row[PLACES["share of concepts shared"]]
+    for places, name in ((CLOSED, "a closed class"), (OPEN, "an open class")):
+        if row[places].any():
+            # One wrong side is not made good by a right dose.
+            row[AGREEMENTS] = 0.0
+            row[PLACES[f"conflict of {name}"]] = 1.0
+            row[PLACES[f"conflict of {name} and concepts shared"]] = share
     return row
 
 
@@ -227,7 +237,11 @@ def _subjects(axes: dict[str, set[str]]) -> set[str]:
 
 def _compare_axes(comparison: _Comparison) -> None:
     ours, theirs = comparison.claim.axes, comparison.axes
+    anchors = set[str]().union(*(part.anchors for part in comparison.parts))
     for axis in _PLAIN_AXES:
+        # "A before B" and "B after A" are the same; what the order refers to must be the same.
+        if axis == "seq" and comparison.claim.anchors ^ anchors:
+            continue
         comparison.compare(axis, ours.get(axis, set()), theirs.get(axis, set()))
     for axis in _TIMES:
         comparison.compare("time", ours.get(axis, set()), theirs.get(axis, set()))
@@ -254,7 +268,13 @@ def _compare_certainty(comparison: _Comparison) -> None:
         comparison.row[PLACES["status by default conflicts"]] = 1.0
 
 
-_SIGNED: Final = frozenset({"finding", "event", "procedure", "organism", "drug"})
+_SIGNED: Final = frozenset({"finding", "procedure", "organism", "drug"})
+_SIGNED_EVENTS: Final = frozenset({"consent", "feeding", "compliance"})
+
+
+def _is_signed(concept: str) -> bool:
+    """Return whether it matters if a concept is denied: a finding, not the day of admission."""
+    return load_clinical_lexicon().kinds.get(concept) in _SIGNED or concept in _SIGNED_EVENTS
 
 
 def _compare_signs(comparison: _Comparison) -> None:
@@ -276,12 +296,12 @@ def _compare_signs(comparison: _Comparison) -> None:
                 compared = True
                 agrees += denied in signs[name]
                 conflicts += denied not in signs[name]
-                conflicts_of_findings += denied not in signs[name] and kinds.get(concept) in _SIGNED
+                conflicts_of_findings += denied not in signs[name] and _is_signed(concept)
                 break
     comparison.put("sign", "agrees", float(agrees > 0))
     comparison.put("sign", "conflicts", float(conflicts > 0))
     findings = conflicts_of_findings > 0 or any(
-        kinds.get(concept) in _SIGNED for concept in comparison.shared
+        _is_signed(concept) for concept in comparison.shared
     )
     comparison.put("sign", "agrees", float(agrees > 0))
     comparison.put("sign", "conflicts", float(conflicts > 0))

@@ -35,10 +35,14 @@ class PairVerdict(NamedTuple):
 
 
 class FidelityMeter:
-    """Weights on features of a pair."""
+    """Weights on features of a pair, and the limit from which a pair counts as contradicted."""
 
-    def __init__(self, weights: npt.NDArray[np.float64]) -> None:
-        self._weights = weights
+    def __init__(self, weights: npt.NDArray[np.float64], limit: float) -> None:
+        self._weights, self.limit = weights, limit
+
+    def contradicts(self, verdict: PairVerdict) -> bool:
+        """Return whether a verdict is one of contradiction, at the limit that ships."""
+        return verdict.contradiction_score > self.limit
 
     def __call__(self, summary: str, source: str) -> PairVerdict:
         """Return the verdict on a sentence of a summary, given the source as a whole."""
@@ -57,4 +61,5 @@ def shipped_fidelity_meter() -> FidelityMeter:
     """Return the meter with the weights that ship with the program."""
     file = json.loads((FOLDER / "weights.json").read_text(encoding="utf-8"))
     names = (*FEATURES, "intercept")
-    return FidelityMeter(np.array([file["weights"][name] for name in names], np.float64))
+    weights = np.array([file["weights"][name] for name in names], np.float64)
+    return FidelityMeter(weights, float(file["limit"]))

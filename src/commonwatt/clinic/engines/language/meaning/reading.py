@@ -27,9 +27,13 @@ _SENTENCE: Final = re.compile(r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<
 _CLAUSE: Final = frozenset(",;:.!()，；：。、") | {"but", "however", "although", "though", "但", "惟"}
 _NEGATION_REACH: Final = 7
 _VALUE_REACH: Final = 3
+_ENDS_NEGATION: Final = frozenset(
+    """at on after before during since by for when while until from because due despite following
+    if unless apart except besides aside though although""".split()
+)
 _OPPOSITE: Final = {
-    "dir.up": "dir.notup",
-    "dir.down": "dir.notdown",
+    "dir.up": "dir.down+same",
+    "dir.down": "dir.up+same",
     "val.good": "val.bad",
     "val.bad": "val.good",
     "pol.pos": "pol.neg",
@@ -85,6 +89,7 @@ class ReadSentence:
         quantities: Its numbers.
         words: Stems and Chinese characters that no term or quantity took up.
         denials: How many cues of negation it has.
+        anchors: What "before" and "after" refer to.
         before_switch: Drugs that were given up for others in this sentence.
     """
 
@@ -96,6 +101,7 @@ class ReadSentence:
     denials: int = 0
     good: float = 0.0
     before_switch: set[str] = field(default_factory=set)
+    anchors: set[str] = field(default_factory=set)
 
     @property
     def concepts(self) -> set[str]:
@@ -104,10 +110,16 @@ class ReadSentence:
 
 
 class _Clause:
-    """Atoms of a clause in order, as (place, atom)."""
+    """Atoms of a clause in order, as (place, atom), and where a negation ends in it."""
 
     def __init__(self) -> None:
         self.atoms: list[tuple[int, str]] = []
+        self.ends: list[int] = []
+        self.chinese = False
+
+    def reaches(self, cue: int, place: int) -> bool:
+        """Return whether no word that ends a negation stands between a cue and a place."""
+        return not any(cue < end < place for end in self.ends)
 
 
 def clinical_sentences(text: str) -> list[str]:
@@ -149,6 +161,8 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
             place += 1
             continue
         end, atoms = lexicon.longest_term(stems, place)
+        if tokens[place] in _ENDS_NEGATION:
+            clauses[-1].ends.append(place)
         # A lone letter is a side only where it is no part of a unit.
         if atoms and tokens[place] in ("l", "r") and end == place + 1 and place and tokens[place - 1] in "/'":
             end, atoms = place, ()
@@ -165,8 +179,10 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
             if end < len(tokens) and stems[end] in _SAYS:
                 atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
             clauses[-1].atoms += [(place, atom) for atom in atoms]
+            clauses[-1].chinese |= tokens[place] > "\u3400"
             place = end
         else:
+            clauses[-1].chinese |= tokens[place] > "\u3400"
             if stems[place] not in _EMPTY and stems[place].isalnum():
                 sentence.words.add(stems[place])
             place += 1
@@ -193,6 +209,8 @@ def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
         # "Not improved" denies the improvement; in "no visible mass" it is the mass.
         turning.update(before if turned and atom != "pol.pos" and place not in taken else ())
         _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+        if atom.startswith("seq."):
+            sentence.anchors.update(_anchor(place, concepts, clause.chinese))
     cues = [cue for cue in cues if cue not in turning]
     sentence.denials += len(cues)
     for place, concept in concepts:
@@ -200,13 +218,29 @@ def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
         before = [
             cue
             for cue in cues
-            if cue == place or (cue < place <= cue + _NEGATION_REACH and cue not in taken)
+            if cue == place
+            or (
+                cue < place <= cue + _NEGATION_REACH
+                and cue not in taken
+                and clause.reaches(cue, place)
+            )
         ]
         # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
         behind = [
-            cue for cue in cues if cue > place and not any(cue <= other for other, _ in concepts)
+            cue for cue in cues if cue > place and not any(
+                cue <= other and clause.reaches(cue, other) for other, _ in concepts
+            )
         ]
         sentence.mentions.add(Mention(concept, (len(before) + len(behind)) % 2 == 1))
+
+
+def _anchor(place: int, concepts: list[tuple[int, str]], chinese: bool) -> set[str]:
+    """Return the concept that a cue of order refers to: 手術前, before the operation."""
+    if chinese:
+        behind = [(at, concept) for at, concept in concepts if at <= place]
+        return {concept for at, concept in behind if at == max(at for at, _ in behind)}
+    ahead = [(at, concept) for at, concept in concepts if at >= place]
+    return {concept for at, concept in ahead if at == min(at for at, _ in ahead)}
 
 
 def _add_value(atom: str, sentence: ReadSentence) -> None:
@@ -235,9 +269,11 @@ def _read_clock(plain: str, sentence: ReadSentence) -> None:
     for match in _CLOCK.finditer(plain):
         hour = int(match[1] or match[3])
         part = (
-            "night+evening" if hour < 5 or hour >= 21
+            "night+morning" if hour < 6
             else "morning" if hour < 12
+            else "noon+afternoon" if hour < 14
             else "afternoon" if hour < 17
+            else "afternoon+evening" if hour < 19
             else "evening+night"
         )  # fmt: skip
         sentence.axes.setdefault("day", set()).add(part)

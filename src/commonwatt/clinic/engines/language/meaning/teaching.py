@@ -29,9 +29,12 @@ from commonwatt.core.seeds import named_random_stream
 
 SEED: Final = 20260
 WORN: Final = 0.15
+STRAY: Final = 0.08
 WORN_COPIES: Final = 2
+FOLDS: Final = 4
+FLAGGED: Final = 0.02
 RIDGE: Final = 1.0
-STEPS: Final = 4000
+STEPS: Final = 1500
 ROUNDED: Final = 4
 WEIGHTS: Final = FOLDER / "weights.json"
 
@@ -141,7 +144,19 @@ def worn_text(text: str, chance: np.random.Generator) -> str:
         else:
             worn += tokens[place:end]
         place = end
+    if chance.random() < STRAY:
+        # A word that means something else here than the lexicon believes.
+        language = "zh" if any(token > "\u3400" for token in tokens) else "en"
+        stray = _STRAY_WORDS[language]
+        worn.insert(int(chance.integers(len(worn) + 1)), stray[int(chance.integers(len(stray)))])
     return " ".join(worn)
+
+
+_STRAY_WORDS: Final = {
+    "en": ("no without not low high down up again worse better normal failed stopped now past before"
+    " after morning evening done planned severe mild upper lower acute increased reduced").split(),
+    "zh": "無 未 不 沒有 高 低 升 減 差 好轉 正常 惡化 停 開始 之前 之後 早上 晚上 已 將 急性 慢性 輕微 嚴重".split(),
+}
 
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -184,24 +199,46 @@ def _allowed_signs(questions: tuple[str, ...] = FEATURES) -> dict[str, npt.NDArr
 
 def learnt_weights_json(seed: int = SEED) -> str:
     """Return the weights as they ship; rounded, so that no last digit hangs on the machine."""
-    pairs = make_text_pairs(seed)
+    plain = make_text_pairs(seed)
     chance = named_random_stream(seed, "meter-of-truth-worn")
-    pairs += [
+    worn = [
         pair._replace(source=worn_text(pair.source, chance), summary=worn_text(pair.summary, chance))
         for _ in range(WORN_COPIES)
-        for pair in pairs
+        for pair in plain
     ]
+    pairs = plain + worn
     rows = np.array([compared_features(pair.summary, pair.source) for pair in pairs])
     labels = np.array([pair.label for pair in pairs])
+    frames = np.array([pair.frame for pair in pairs])
     spoken, speaks = labels != "not in source", _allowed_signs()
-    contradicted = learn_weights(
-        rows[spoken], (labels[spoken] == "contradicted").astype(np.float64), speaks["contradicted"]
-    )
+    truth = (labels == "contradicted").astype(np.float64)
+    contradicted = learn_weights(rows[spoken], truth[spoken], speaks["contradicted"])
     new = learn_weights(rows, (~spoken).astype(np.float64), speaks["new"])
     weights = np.column_stack([contradicted, new]).round(ROUNDED) + 0.0
     lines = {name: weights[place].tolist() for place, name in enumerate((*FEATURES, "intercept"))}
-    head = {"questions": ["contradicted, if not new", "new"], "seed": seed, "pairs": len(pairs)}
+    scores = _scores_of_frames_left_out(rows[spoken], truth[spoken], frames[spoken])
+    faithful = scores[(truth[spoken] == 0) & ~np.isnan(scores)]
+    head = {
+        "questions": ["contradicted, if not new", "new"],
+        "seed": seed,
+        "pairs": len(pairs),
+        "limit": round(float(np.quantile(faithful, 1 - FLAGGED, method="higher")), ROUNDED),
+    }
     return json.dumps(head | {"weights": lines}, indent=1) + "\n"
+
+
+def _scores_of_frames_left_out(
+    rows: npt.NDArray[np.float64], truth: npt.NDArray[np.float64], frames: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float64]:
+    """Return the chance of a contradiction for each pair, by weights that saw no pair of its frame."""
+    # The limit must not come from pairs that the weights were fitted to, which look too clean.
+    part = np.array([int(name[3:]) % FOLDS for name in frames])
+    scores = np.full(len(rows), np.nan)
+    for fold in range(FOLDS):
+        held = part == fold
+        weights = learn_weights(rows[~held], truth[~held], _allowed_signs()["contradicted"])
+        scores[held] = 1 / (1 + np.exp(-(rows[held] @ weights[:-1] + weights[-1])))
+    return scores
 
 
 if __name__ == "__main__":
