@@ -73,7 +73,7 @@ _WIDER: Final[dict[str, tuple[str, ...]]] = {
     "nursing_home": ("living",), "delirium": ("confusion",), "dysphagia": ("swallowing",), "anorexia": ("appetite",),
     "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
     "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
-    "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function",), "ckd": ("renal_function",),
+    "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function", "kidney"), "ckd": ("renal_function", "kidney"),
     "visual_loss": ("vision",), "hearing_loss": ("ear",), "low_mood": ("depression",),
 }  # fmt: skip
 
@@ -263,7 +263,8 @@ def _compare_certainty(comparison: _Comparison) -> None:
     if comparison.shared and (ours == set()) != (theirs == set()) and (ours or theirs) != {3}:
         comparison.row[PLACES["certainty by default conflicts"]] = 1.0
     stat_ours, stat_theirs = comparison.claim.axes.get("stat", set()), comparison.axes.get("stat", set())
-    comparison.compare("stat", stat_ours, stat_theirs)
+    # "Yet to be done", "will be given": what is planned is not done, whatever the participle.
+    comparison.compare("stat", stat_ours & {"planned"} or stat_ours, stat_theirs)
     if comparison.shared and ("planned" in stat_ours) != ("planned" in stat_theirs):
         comparison.row[PLACES["status by default conflicts"]] = 1.0
 

@@ -84,7 +84,8 @@ class ReadSentence:
 
     Args:
         text: As it stood.
-        mentions: Its concepts.
+        mentions: Its concepts, each with its sign.
+        concepts: The same, whatever their sign.
         axes: Values by axis; a value that stands for several is written `husband+wife`.
         quantities: Its numbers.
         words: Stems and Chinese characters that no term or quantity took up.
@@ -95,6 +96,7 @@ class ReadSentence:
 
     text: str
     mentions: set[Mention] = field(default_factory=set)
+    concepts: set[str] = field(default_factory=set)
     axes: dict[str, set[str]] = field(default_factory=dict)
     quantities: set[Quantity] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
@@ -102,11 +104,6 @@ class ReadSentence:
     good: float = 0.0
     before_switch: set[str] = field(default_factory=set)
     anchors: set[str] = field(default_factory=set)
-
-    @property
-    def concepts(self) -> set[str]:
-        """The concepts, whatever their sign."""
-        return {mention.concept for mention in self.mentions}
 
 
 class _Clause:
@@ -143,6 +140,7 @@ def read_clinical_sentence(text: str) -> ReadSentence:
     plain = normalized_clinical_text(text)
     for clause in _clauses_of_tokens(clinical_tokens(plain), sentence):
         _settle_clause(clause, sentence)
+    sentence.concepts = {mention.concept for mention in sentence.mentions}
     _read_arrows(plain, sentence)
     _read_clock(plain, sentence)
     _read_switch(plain, sentence)
