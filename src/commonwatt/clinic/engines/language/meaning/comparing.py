@@ -70,13 +70,18 @@ _WIDER: Final[dict[str, tuple[str, ...]]] = {
     "hysterectomy": ("surgery", "uterus", "excision"), "colectomy": ("surgery", "colon", "excision"),
     "cabg": ("surgery", "coronary"), "pci": ("coronary",), "angiography": ("coronary",),
     "migraine": ("headache", "pain"), "coronary": ("heart",), "mitral": ("heart",), "carotid": ("neck",),
-    "nursing_home": ("living",), "delirium": ("confusion",), "dysphagia": ("swallowing",), "anorexia": ("appetite",),
+    "nursing_home": ("living",), "delirium": ("confusion",), 
     "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
     "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
     "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function", "kidney"), "ckd": ("renal_function", "kidney"),
-    "visual_loss": ("vision",), "hearing_loss": ("ear",), "low_mood": ("depression",),
+    "hearing_loss": ("ear",), "low_mood": ("depression",),
 }  # fmt: skip
 
+# Concepts that are the want of a function.
+_IMPAIRED: Final = {
+    "dysphagia": "swallowing", "visual_loss": "vision", "hearing_loss": "hearing",
+    "anorexia": "appetite", "insomnia": "sleep", "aphasia": "speech", "constipation": "bowel_motion",
+}  # fmt: skip
 _GROUPS: Final = (
     *_PLAIN_AXES, "time", "subj", "other", "cert", "stat", "number", "unit", "drug", "site",
     "organism", "procedure", "test", "sign", "value",
@@ -121,7 +126,7 @@ AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswi
 
 @lru_cache(65536)
 def _wider_concepts(concepts: frozenset[str]) -> frozenset[str]:
-    wider = set(concepts)
+    wider = set(concepts) | {_IMPAIRED[concept] for concept in concepts & _IMPAIRED.keys()}
     for concept in concepts:
         wider.update(_WIDER.get(concept, ()))
     return frozenset(wider)
@@ -249,6 +254,9 @@ def _compare_axes(comparison: _Comparison) -> None:
     for axis in ours.keys() - known:
         comparison.compare("other", ours[axis], theirs.get(axis, set()))
     subjects = _subjects(ours)
+    # A child's own note calls it "the baby" in one sentence and nothing in the next.
+    if "subj" not in ours and _subjects(theirs) <= {"baby", "twin1", "twin2"}:
+        return
     if subjects != {"patient"} or _subjects(theirs) != {"patient"}:
         comparison.compare("subj", subjects, _subjects(theirs))
 
@@ -278,29 +286,42 @@ def _is_signed(concept: str) -> bool:
     return load_clinical_lexicon().kinds.get(concept) in _SIGNED or concept in _SIGNED_EVENTS
 
 
+def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[str, bool]]:
+    """Return a concept and what it implies, each with its sign, the nearest first.
+
+    What denies the narrower says nothing of the wider: no cancer, but a lump. To lack a function
+    is to deny it, and a procedure that is only planned has not been done.
+    """
+    if load_clinical_lexicon().kinds.get(concept) == "procedure":
+        denied = denied or sentence.axes.get("stat") == {"planned"}
+    implied = [(concept, denied)]
+    if not denied:
+        implied += [(wider, False) for wider in _WIDER.get(concept, ())]
+    if base := _IMPAIRED.get(concept):
+        implied.append((base, not denied))
+    return implied
+
+
 def _compare_signs(comparison: _Comparison) -> None:
     """Compare the sign of shared concepts; without one, that of the whole sentences."""
     kinds = load_clinical_lexicon().kinds
     signs: dict[str, set[bool]] = {}
     for part in comparison.parts:
         for concept, denied in part.mentions:
-            # What denies the narrower says nothing of the wider: no cancer, but a lump.
-            for name in (concept, *(() if denied else _WIDER.get(concept, ()))):
-                signs.setdefault(name, set()).add(denied)
+            for name, sign in _signs_of(part, concept, denied):
+                signs.setdefault(name, set()).add(sign)
     compared = False
     agrees = conflicts = conflicts_of_findings = 0
     for concept, denied in comparison.claim.mentions:
         if kinds.get(concept) in ("site", "person", "drug class"):
             continue
-        for name in (concept, *(() if denied else _WIDER.get(concept, ()))):
+        for name, sign in _signs_of(comparison.claim, concept, denied):
             if name in signs:
                 compared = True
-                agrees += denied in signs[name]
-                conflicts += denied not in signs[name]
-                conflicts_of_findings += denied not in signs[name] and _is_signed(concept)
+                agrees += sign in signs[name]
+                conflicts += sign not in signs[name]
+                conflicts_of_findings += sign not in signs[name] and _is_signed(concept)
                 break
-    comparison.put("sign", "agrees", float(agrees > 0))
-    comparison.put("sign", "conflicts", float(conflicts > 0))
     findings = conflicts_of_findings > 0 or any(
         _is_signed(concept) for concept in comparison.shared
     )
@@ -380,13 +401,19 @@ def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
     return ours.figure == theirs.figure
 
 
+def _is_difference(quantity: Quantity, theirs: set[Quantity]) -> bool:
+    """Return whether a quantity is how far two others lie apart: from 82 to 76 kg, 6 kg."""
+    like = sorted({q.figure for q in theirs if q.dimension in ("", quantity.dimension)})
+    return any(abs(b - a - quantity.figure) < ALIKE for a in like for b in like if b > a)
+
+
 def _compare_quantities(comparison: _Comparison) -> None:
     theirs = {quantity for part in comparison.parts for quantity in part.quantities}
     ours = comparison.claim.quantities
     # A quantity that the summary repeats is spoken for, and contradicts no other.
     free = {other for other in theirs if not any(_same_quantity(mine, other) for mine in ours)}
     for quantity in ours:
-        if any(_same_quantity(quantity, other) for other in theirs):
+        if any(_same_quantity(quantity, other) for other in theirs) or _is_difference(quantity, theirs):
             comparison.put("number", "agrees")
         elif any(quantity.figure == other.figure for other in theirs):
             comparison.put("unit", "conflicts")

@@ -31,6 +31,11 @@ _ENDS_NEGATION: Final = frozenset(
     """at on after before during since by for when while until from because due despite following
     if unless apart except besides aside though although""".split()
 )
+# Words that deny what comes after them, and look back only where nothing does.
+_PARTICLES: Final = frozenset(
+    """not no cannot can't couldn't doesn't didn't isn't wasn't aren't weren't hasn't haven't don't
+    won't unable 未 不 唔 冇 無 沒 有 能 法""".split()
+)
 _OPPOSITE: Final = {
     "dir.up": "dir.down+same",
     "dir.down": "dir.up+same",
@@ -113,6 +118,13 @@ class _Clause:
         self.atoms: list[tuple[int, str]] = []
         self.ends: list[int] = []
         self.chinese = False
+        self.unknown: set[int] = set()
+        self.particles: dict[int, int] = {}
+
+    def denies_predicate(self, cue: int) -> bool:
+        """Return whether a cue denies a verb that nobody knows, as in "did not react"."""
+        end = self.particles.get(cue)
+        return end is not None and bool({end, end + 1} & self.unknown)
 
     def reaches(self, cue: int, place: int) -> bool:
         """Return whether no word that ends a negation stands between a cue and a place."""
@@ -177,12 +189,15 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
             if end < len(tokens) and stems[end] in _SAYS:
                 atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
             clauses[-1].atoms += [(place, atom) for atom in atoms]
+            if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
+                clauses[-1].particles[place] = end
             clauses[-1].chinese |= tokens[place] > "\u3400"
             place = end
         else:
             clauses[-1].chinese |= tokens[place] > "\u3400"
             if stems[place] not in _EMPTY and stems[place].isalnum():
                 sentence.words.add(stems[place])
+                clauses[-1].unknown.add(place)
             place += 1
     return clauses
 
@@ -225,7 +240,11 @@ def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
         ]
         # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
         behind = [
-            cue for cue in cues if cue > place and not any(
+            cue
+            for cue in cues
+            if cue > place
+            and not clause.denies_predicate(cue)
+            and not any(
                 cue <= other and clause.reaches(cue, other) for other, _ in concepts
             )
         ]
