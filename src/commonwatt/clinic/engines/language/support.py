@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
+from commonwatt.clinic.engines.language.meaning.lexicon import load_clinical_lexicon
 from commonwatt.clinic.engines.language.meaning.reading import (
     clinical_sentences,
     read_clinical_sentence,
@@ -147,18 +148,35 @@ def _false_clinic_note_sentence_by_kind(
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    terms = extract_clinic_note_terms(sentence)
-    if terms.denied:
-        plants["sign"] = re.sub(
-            r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I
-        )
-    elif terms.affirmed:
-        plants["sign"] = f"No {sentence[0].lower()}{sentence[1:]}"
+    if turned := _turned_sign(sentence):
+        plants["sign"] = turned
     for kind in ("side", "direction"):
         swapped = _SWAPPED_WORDS[kind].sub(lambda m: _OTHER_WORD[m[0].lower()], sentence)
         if swapped != sentence:
             plants[kind] = swapped
     return plants
+
+
+_DENIAL: Final = re.compile(
+    r"\b(?:no|not|denies|without|negative for)\b\s*|沒有|並無|未見|無|冇", re.I
+)
+_AFFIRMED: Final = ((r"\bwith\b", "without"), (r"\b(was|were|is|are|has been)\b", r"\1 not"), ("有", "沒有"))
+
+
+def _turned_sign(sentence: str) -> str:
+    """Return a sentence that denies what another affirms, or the other way round; "" if neither."""
+    kinds = load_clinical_lexicon().kinds
+    says = read_clinical_sentence(sentence)
+    # Only of what is present or absent: "no pressure was 120/70" is nothing that a summary says.
+    if not any(kinds.get(mention.concept) in ("finding", "drug") for mention in says.mentions):
+        return ""
+    if any(mention.denied for mention in says.mentions):
+        turned = _DENIAL.sub("", sentence, count=1)
+        return turned if turned != sentence else ""
+    for pattern, other in _AFFIRMED:
+        if re.search(pattern, sentence):
+            return re.sub(pattern, other, sentence, count=1)
+    return ""
 
 
 _OTHER_WORD: Final = {

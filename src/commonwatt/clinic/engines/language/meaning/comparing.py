@@ -69,7 +69,8 @@ _WIDER: Final[dict[str, tuple[str, ...]]] = {
     "caesarean": ("surgery", "birth"), "mastectomy": ("surgery", "breast", "excision"),
     "hysterectomy": ("surgery", "uterus", "excision"), "colectomy": ("surgery", "colon", "excision"),
     "cabg": ("surgery", "coronary"), "pci": ("coronary",), "angiography": ("coronary",),
-    "migraine": ("headache", "pain"), "coronary": ("heart",), "mitral": ("heart",), "carotid": ("neck",),
+    "migraine": ("headache", "pain"), "wound": ("injury",), "fracture": ("injury",), "burn": ("injury",),
+    "laceration": ("injury", "wound"), "bruise": ("injury",), "sprain": ("injury",), "coronary": ("heart",), "mitral": ("heart",), "carotid": ("neck",),
     "nursing_home": ("living",), "delirium": ("confusion",), 
     "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
     "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
@@ -103,6 +104,7 @@ FEATURES: Final = (
     "characters shared",
     "finding sign conflicts",
     "number without unit conflicts",
+    "finding sign in the same words conflicts",
     "conflict of a closed class",
     "conflict of an open class",
     "conflict of a closed class and concepts shared",
@@ -293,7 +295,7 @@ def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[
     is to deny it, and a procedure that is only planned has not been done.
     """
     if load_clinical_lexicon().kinds.get(concept) == "procedure":
-        denied = denied or sentence.axes.get("stat") == {"planned"}
+        denied = denied or "planned" in sentence.axes.get("stat", ())
     implied = [(concept, denied)]
     if not denied:
         implied += [(wider, False) for wider in _WIDER.get(concept, ())]
@@ -326,7 +328,7 @@ def _compare_signs(comparison: _Comparison) -> None:
         _is_signed(concept) for concept in comparison.shared
     )
     comparison.put("sign", "agrees", float(agrees > 0))
-    comparison.put("sign", "conflicts", float(conflicts > 0))
+    comparison.put("sign", "conflicts", float(min(conflicts, 2)))
     comparison.row[PLACES["finding sign conflicts"]] = float(conflicts_of_findings > 0)
     valued = comparison.claim.good and any(part.good for part in comparison.parts)
     if (not compared or not findings) and not valued:
@@ -459,3 +461,6 @@ def _compare_coverage(comparison: _Comparison) -> None:
     pairs = _character_pairs(claim.text)
     source_pairs = frozenset[str]().union(*(_character_pairs(part.text) for part in comparison.parts))
     row[PLACES["characters shared"]] = len(pairs & source_pairs) / max(len(pairs), 1)
+    row[PLACES["finding sign in the same words conflicts"]] = (
+        row[PLACES["finding sign conflicts"]] * row[PLACES["characters shared"]]
+    )
