@@ -123,6 +123,7 @@ OPEN: Final = [
         "direction against value",
     )
 ]  # fmt: skip
+CONFLICTS: Final = [place for place, name in enumerate(FEATURES) if "conflict" in name]
 AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswith(" agrees")]
 
 
@@ -227,6 +228,9 @@ def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     _compare_coverage(comparison)
     row = comparison.row
     share = row[PLACES["share of concepts shared"]]
+    if len(claim.concepts) >= 2 and not share and not row[PLACES["share of words shared"]]:
+        # Two polyps are no contradiction of a potassium of 5.9: nothing of the claim is there.
+        row[CONFLICTS] = 0.0
     for places, name in ((CLOSED, "a closed class"), (OPEN, "an open class")):
         if row[places].any():
             # One wrong side is not made good by a right dose.
