@@ -68,7 +68,7 @@ def test_chinese_and_mixed_notes_are_told_apart_as_english_ones_are(source, form
     assert meter.contradicts(meter(form.format(wrong), source))
 
 
-@pytest.mark.parametrize("sentence", [part for part in NOTE.split(". ")])
+@pytest.mark.parametrize("sentence", NOTE.split(". "))
 def test_what_stands_in_the_note_as_it_is_is_entailed_whatever_else_is_there(sentence):
     meter = shipped_fidelity_meter()
     assert meter(sentence, NOTE).entailed == 1.0

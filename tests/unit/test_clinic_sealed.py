@@ -188,11 +188,16 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     again = ("--linear", "model.json")
     assert run(*given, *again, "--out", "r2", "--lang", "zh-Hant") == 0
     assert "第 2 次考核" in capsys.readouterr().out
-    # Whatever reports the evaluator shows or hides, the ledger has counted two.
+    # Whatever reports the evaluator shows or hides, the ledger has counted two; a second seal over
+    # the same items is no fresh set.
     assert run(*given, *again, "--out", "r3") == 68
     assert "2 examinations already" in capsys.readouterr().err
     assert not (folder / "r3").exists()
-    assert run("sealed", "seal", "items.jsonl", "--key", "third.pem", "--most", "9", "--out", "t") == 0
+    sealing = ("sealed", "seal", "items.jsonl", "--key", "third.pem", "--out")
+    assert run(*sealing, "u", "--most", "1") == 0
+    under = ("sealed", "examine", "items.jsonl", "--seal", "u/seal.json", "--key", "third.pem")
+    assert run(*under, *again) == 68
+    assert run(*sealing, "t", "--most", "9") == 0
     given = ("sealed", "examine", "items.jsonl", "--seal", "t/seal.json", "--key", "third.pem")
     (folder / "model.json").write_text(LINEAR.replace("0.02", "0.03"))
     assert run(*given, *again, "--version", "version/v1") == 68

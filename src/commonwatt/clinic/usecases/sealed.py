@@ -90,12 +90,14 @@ def examine_sealed_model(
     salt = read_clinic_institution_secret(secret)
     seal_statement, key = load_signed_model_evidence_statement(sealed), Key.load(key_file)
     seal_digest = seal_statement.evidence_statement_sha256()
+    root = str(seal_statement.body.get("root", ""))
 
     def write_examination(writer: RegistryWriter) -> SignedStatement:
         with writer.transaction() as tx:
             registry = writer.registry
             given = [registry.records[name] for name in registry.by_kind["examination"]]
-            earlier = [each.body["report"] for each in given if each.body["seal"] == seal_digest]
+            # By the items and not by the seal: the same items under a new seal are no fresh set.
+            earlier = [each.body["report"] for each in given if each.body["root"] == root]
             report = examine_on_sealed_cases(
                 private,
                 salt,
@@ -108,10 +110,11 @@ def examine_sealed_model(
             )
             body = {
                 "seal": seal_digest,
+                "root": root,
                 "artefact_sha256": model[1],
                 "report": report.evidence_statement_sha256(),
             }
-            name = f"{seal_digest[:12]}-{len(earlier) + 1}"
+            name = f"{root[:12]}-{len(earlier) + 1}"
             writer.write_registry_record(tx, "examination", name, body, by=key, at=now)
         # Only now: a report whose entry was not written must not leave this function.
         return report

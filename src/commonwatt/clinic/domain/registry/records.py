@@ -83,6 +83,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     # by a limit must not be the one who counts.
     "examination": (
         RecordField("seal", "digest", "Digest of the seal over the items."),
+        RecordField("root", "digest", "Root of the salted items."),
         RecordField("artefact_sha256", "digest", "Digest of what was examined."),
         RecordField("report", "digest", "Digest of the signed report."),
     ),

@@ -24,7 +24,6 @@ from commonwatt.clinic.engines.language.meaning.reading import (
 )
 from commonwatt.clinic.engines.language.notes import ClinicalNote
 from commonwatt.clinic.engines.language.terms import (
-    ExtractedTerms,
     extract_clinic_note_terms,
 )
 
@@ -160,7 +159,11 @@ def _false_clinic_note_sentence_by_kind(
 _DENIAL: Final = re.compile(
     r"\b(?:no|not|denies|without|negative for)\b\s*|沒有|並無|未見|無|冇", re.I
 )
-_AFFIRMED: Final = ((r"\bwith\b", "without"), (r"\b(was|were|is|are|has been)\b", r"\1 not"), ("有", "沒有"))
+_AFFIRMED: Final = (
+    (r"\bwith\b", "without"),
+    (r"\b(was|were|is|are|has been)\b", r"\1 not"),
+    ("有", "沒有"),
+)
 
 
 def _turned_sign(sentence: str) -> str:

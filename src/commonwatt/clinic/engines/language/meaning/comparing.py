@@ -1,4 +1,4 @@
-"""A sentence of a summary held against its source: what agrees, what excludes each other, what is new.
+"""A sentence of a summary against its source: what agrees, what excludes each other, what is new.
 
 Each axis and each kind of concept gives three features: agreement, conflict (both name a value
 and none is shared) and addition (only the summary does). Of the source only the sentences that
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from commonwatt.clinic.engines.language.meaning.lexicon import (
     load_clinical_lexicon,
+    load_concept_relations,
     normalized_clinical_text,
 )
 from commonwatt.clinic.engines.language.meaning.quantities import Quantity
@@ -29,60 +30,6 @@ MOST_SENTENCES: Final = 3
 ALIKE: Final = 1e-6
 _TIMES: Final = ("day", "week", "month", "rel", "phase", "season", "age", "meal")
 _PLAIN_AXES: Final = ("lat", "dir", "act", "seq", "freq", "route", "hist", "smk")
-_GOOD_IF_UP: Final = frozenset(
-    """alert remission sinus_rhythm haemoglobin renal_function ejection_fraction saturation appetite mobility muscle_power vision
-    urine_output albumin platelets abi gcs_score consciousness liver_function adl spirometry sleep
-    swallowing feeding""".split()
-)
-_WIDER: Final[dict[str, tuple[str, ...]]] = {
-    "femoral_neck": ("hip", "femur"), "thigh": ("leg",), "calf": ("leg",), "tibia": ("leg",),
-    "femur": ("thigh", "leg"), "finger": ("hand",), "thumb": ("hand", "finger"), "toe": ("foot",),
-    "heel": ("foot",), "forearm": ("arm",), "lung": ("chest",), "rib": ("chest",),
-    "stomach": ("abdomen",), "sigmoid": ("colon", "bowel"), "caecum": ("colon", "bowel"),
-    "rectum": ("bowel",), "colon": ("bowel",), "small_bowel": ("bowel",), "skull": ("head",),
-    "brain": ("head",), "hip_fracture": ("fracture", "hip"), "lung_cancer": ("cancer", "lung"),
-    "breast_cancer": ("cancer", "breast"), "colon_cancer": ("cancer", "colon"),
-    "liver_cancer": ("cancer", "liver"), "lymphoma": ("cancer",), "leukaemia": ("cancer",),
-    "chest_pain": ("pain", "chest"), "abdominal_pain": ("pain", "abdomen"), "headache": ("pain", "head"),
-    "back_pain": ("pain", "back"), "neck_pain": ("pain", "neck"), "joint_pain": ("pain",),
-    "sore_throat": ("pain", "throat"), "ankle_oedema": ("swelling", "ankle"),
-    "wound_infection": ("infection", "wound"), "uti": ("infection",), "pneumonia": ("infection",),
-    "hip_replacement": ("surgery", "hip"), "knee_replacement": ("surgery", "knee"),
-    "cholecystectomy": ("surgery", "gallbladder", "excision"), "appendicectomy": ("surgery", "appendix", "excision"),
-    "gastroscopy": ("endoscopy",), "colonoscopy": ("endoscopy",), "ct": ("scan",), "mri": ("scan",),
-    "xray": ("scan",), "ultrasound": ("scan",), "pet": ("scan",), "insulin_glargine": ("insulin",),
-    "insulin_aspart": ("insulin",), "insulin_lispro": ("insulin",), "metastasis": ("lump",),
-    "cancer": ("lump",), "cyst": ("lump",), "polyp": ("lump",), "hemiparesis": ("weakness",),
-    "nsaid": ("analgesia",), "morphine": ("opioid", "analgesia"), "co_amoxiclav": ("antibiotic",),
-    "pus": ("infection", "wound_infection"), "redness": ("infection",), "carpal_tunnel_syndrome": ("wrist", "hand"),
-    "blood_culture": ("culture",), "coronary_artery_disease": ("coronary",), "hepatitis_b": ("hepatitis",),
-    "hepatitis_c": ("hepatitis",), "ecg": ("examination",), "creatinine": ("renal_function",), "urea": ("renal_function",),
-    "dvt": ("thrombosis",), "pulmonary_embolism": ("thrombosis",), "fever": ("temperature",),
-    "haematemesis": ("bleeding",), "melaena": ("bleeding",), "rectal_bleeding": ("bleeding",),
-    "epistaxis": ("bleeding",), "haemoptysis": ("bleeding",), "vaginal_bleeding": ("bleeding",),
-    "intracranial_haemorrhage": ("bleeding", "brain", "stroke"), "npc": ("cancer",),
-    "stomach_cancer": ("cancer", "stomach"), "prostate_cancer": ("cancer", "prostate"),
-    "cervical_cancer": ("cancer",), "ovarian_cancer": ("cancer", "ovary"), "skin_cancer": ("cancer", "skin"),
-    "urticaria": ("rash",), "eczema": ("rash",), "cellulitis": ("infection",), "sepsis": ("infection",),
-    "influenza": ("infection",), "covid": ("infection",), "urti": ("infection",), "abscess": ("infection",),
-    "osteoarthritis": ("arthritis",), "rheumatoid_arthritis": ("arthritis",), "gout": ("arthritis",),
-    "caesarean": ("surgery", "birth"), "mastectomy": ("surgery", "breast", "excision"),
-    "hysterectomy": ("surgery", "uterus", "excision"), "colectomy": ("surgery", "colon", "excision"),
-    "cabg": ("surgery", "coronary"), "pci": ("coronary",), "angiography": ("coronary",),
-    "migraine": ("headache", "pain"), "wound": ("injury",), "fracture": ("injury",), "burn": ("injury",),
-    "laceration": ("injury", "wound"), "bruise": ("injury",), "sprain": ("injury",), "coronary": ("heart",), "mitral": ("heart",), "carotid": ("neck",),
-    "nursing_home": ("living",), "delirium": ("confusion",), 
-    "amputation": ("surgery",), "pneumothorax": ("lung",), "chest_drain": ("drain",),
-    "occlusion": ("stenosis",), "thrombosis": ("occlusion",), "stroke": ("infarct",),
-    "cataract_surgery": ("cataract", "surgery"), "aki": ("renal_function", "kidney"), "ckd": ("renal_function", "kidney"),
-    "hearing_loss": ("ear",), "low_mood": ("depression",),
-}  # fmt: skip
-
-# Concepts that are the want of a function.
-_IMPAIRED: Final = {
-    "dysphagia": "swallowing", "visual_loss": "vision", "hearing_loss": "hearing",
-    "anorexia": "appetite", "insomnia": "sleep", "aphasia": "speech", "constipation": "bowel_motion",
-}  # fmt: skip
 _GROUPS: Final = (
     *_PLAIN_AXES, "time", "subj", "other", "cert", "stat", "number", "unit", "drug", "site",
     "organism", "procedure", "test", "sign", "value",
@@ -129,9 +76,12 @@ AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswi
 
 @lru_cache(65536)
 def _wider_concepts(concepts: frozenset[str]) -> frozenset[str]:
-    wider = set(concepts) | {_IMPAIRED[concept] for concept in concepts & _IMPAIRED.keys()}
+    wider = set(concepts) | {
+        load_concept_relations().impaired[concept]
+        for concept in concepts & load_concept_relations().impaired.keys()
+    }
     for concept in concepts:
-        wider.update(_WIDER.get(concept, ()))
+        wider.update(load_concept_relations().wider.get(concept, ()))
     return frozenset(wider)
 
 
@@ -158,7 +108,8 @@ def source_sentences_about(claim: ReadSentence, source: str) -> list[ReadSentenc
     wanted = _wider_concepts(frozenset(claim.concepts))
     ranked = sorted(parts, key=lambda part: -_nearness(claim, wanted, part))
     nearest = ranked[:1]
-    missing = set(claim.concepts) - _wider_concepts(frozenset(nearest[0].concepts)) if nearest else set()
+    covered = _wider_concepts(frozenset(nearest[0].concepts)) if nearest else frozenset[str]()
+    missing = claim.concepts - covered
     for part in ranked[1:]:
         # Another sentence is looked at only for what the nearer ones do not speak of.
         covered = missing & _wider_concepts(frozenset(part.concepts))
@@ -189,7 +140,7 @@ class _Comparison:
         for part in parts:
             for axis, values in part.axes.items():
                 self.axes.setdefault(axis, set()).update(values)
-        self.concepts = _wider_concepts(frozenset().union(*(part.concepts for part in parts)))
+        self.concepts = _wider_concepts(frozenset[str]().union(*(part.concepts for part in parts)))
         self.shared = _wider_concepts(frozenset(claim.concepts)) & self.concepts
 
     def put(self, group: str, kind: str, amount: float = 1.0) -> None:
@@ -276,7 +227,10 @@ def _compare_certainty(comparison: _Comparison) -> None:
     comparison.compare("cert", {str(v) for v in ours}, {str(v) for v in theirs}) if theirs else None
     if comparison.shared and (ours == set()) != (theirs == set()) and (ours or theirs) != {3}:
         comparison.row[PLACES["certainty by default conflicts"]] = 1.0
-    stat_ours, stat_theirs = comparison.claim.axes.get("stat", set()), comparison.axes.get("stat", set())
+    stat_ours, stat_theirs = (
+        comparison.claim.axes.get("stat", set()),
+        comparison.axes.get("stat", set()),
+    )
     # "Yet to be done", "will be given": what is planned is not done, whatever the participle.
     comparison.compare("stat", stat_ours & {"planned"} or stat_ours, stat_theirs)
     if comparison.shared and ("planned" in stat_ours) != ("planned" in stat_theirs):
@@ -302,8 +256,8 @@ def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[
         denied = denied or "planned" in sentence.axes.get("stat", ())
     implied = [(concept, denied)]
     if not denied:
-        implied += [(wider, False) for wider in _WIDER.get(concept, ())]
-    if base := _IMPAIRED.get(concept):
+        implied += [(wider, False) for wider in load_concept_relations().wider.get(concept, ())]
+    if base := load_concept_relations().impaired.get(concept):
         implied.append((base, not denied))
     return implied
 
@@ -369,7 +323,7 @@ def _direction_news(sentence: ReadSentence) -> float:
     if len(direction) != 1:
         return 0.0
     sign = 1.0 if direction == {"up"} else -1.0
-    return sign if sentence.concepts & _GOOD_IF_UP else -sign
+    return sign if sentence.concepts & load_concept_relations().good_if_up else -sign
 
 
 def _compare_values(comparison: _Comparison) -> None:
@@ -391,12 +345,26 @@ def _compare_values(comparison: _Comparison) -> None:
             row[PLACES["direction against value conflicts"]] = 1.0
     elif claim.good and not named:
         comparison.put("value", "added")
-    if (mine or _findings_news(claim, comparison.shared)) * (other or named) < 0 and not (mine and other):
+    if (mine or _findings_news(claim, comparison.shared)) * (other or named) < 0 and not (
+        mine and other
+    ):
         row[PLACES["value by findings conflicts"]] = 1.0
 
 
 _MEASURED: Final = frozenset(
-    "mass volume length time substance units bodymass cups share pressure degrees".split()
+    [
+        "mass",
+        "volume",
+        "length",
+        "time",
+        "substance",
+        "units",
+        "bodymass",
+        "cups",
+        "share",
+        "pressure",
+        "degrees",
+    ]
 )
 
 
@@ -419,7 +387,9 @@ def _compare_quantities(comparison: _Comparison) -> None:
     # A quantity that the summary repeats is spoken for, and contradicts no other.
     free = {other for other in theirs if not any(_same_quantity(mine, other) for mine in ours)}
     for quantity in ours:
-        if any(_same_quantity(quantity, other) for other in theirs) or _is_difference(quantity, theirs):
+        if any(_same_quantity(quantity, other) for other in theirs) or _is_difference(
+            quantity, theirs
+        ):
             comparison.put("number", "agrees")
         elif any(quantity.figure == other.figure for other in theirs):
             comparison.put("unit", "conflicts")
@@ -444,26 +414,35 @@ def _compare_kinds(comparison: _Comparison) -> None:
         wider = _wider_concepts(frozenset(ours))
         # The wider place may be named by either side, and is then no other place.
         comparison.compare(group, ours, theirs | (wider & comparison.concepts))
-        if group == "drug" and ours and ours <= given_up and "stop" not in comparison.claim.axes.get("act", ()):
+        if (
+            group == "drug"
+            and ours
+            and ours <= given_up
+            and "stop" not in comparison.claim.axes.get("act", ())
+        ):
             comparison.row[PLACES["drug given up conflicts"]] = 1.0
 
 
 def _compare_coverage(comparison: _Comparison) -> None:
     claim, row = comparison.claim, comparison.row
     concepts = claim.concepts
+    wider = load_concept_relations().wider
     covered = {
-        concept for concept in concepts
-        if concept in comparison.concepts or any(w in comparison.concepts for w in _WIDER.get(concept, ()))
-    }  # fmt: skip
+        concept for concept in concepts if comparison.concepts & {concept, *wider.get(concept, ())}
+    }
     row[PLACES["concepts shared"]] = min(len(covered), 4)
     row[PLACES["share of concepts shared"]] = len(covered) / len(concepts) if concepts else 0.0
     row[PLACES["share of concepts new"]] = 1 - len(covered) / len(concepts) if concepts else 0.0
     row[PLACES["no concept"]] = float(not concepts)
     words = set[str]().union(*(part.words for part in comparison.parts))
-    row[PLACES["share of words shared"]] = len(claim.words & words) / len(claim.words) if claim.words else 0.0
+    row[PLACES["share of words shared"]] = (
+        len(claim.words & words) / len(claim.words) if claim.words else 0.0
+    )
     row[PLACES["words new"]] = min(len(claim.words - words), 6) / 6
     pairs = _character_pairs(claim.text)
-    source_pairs = frozenset[str]().union(*(_character_pairs(part.text) for part in comparison.parts))
+    source_pairs = frozenset[str]().union(
+        *(_character_pairs(part.text) for part in comparison.parts)
+    )
     row[PLACES["characters shared"]] = len(pairs & source_pairs) / max(len(pairs), 1)
     row[PLACES["finding sign in the same words conflicts"]] = (
         row[PLACES["finding sign conflicts"]] * row[PLACES["characters shared"]]

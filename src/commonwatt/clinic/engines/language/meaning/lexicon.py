@@ -11,12 +11,11 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
-import commonwatt
+from commonwatt.core.shipped import DATA
 
-FOLDER: Final = Path(commonwatt.__file__).parent / "data" / "clinic" / "meaning"
+FOLDER: Final = DATA / "clinic" / "meaning"
 FILES: Final = (
     "concepts_findings.txt",
     "concepts_drugs.txt",
@@ -34,7 +33,7 @@ _WHOLE: Final = frozenset({"evening", "during", "sibling", "nursing", "red", "be
 class TermNode:
     """A node of the tree of terms: what may follow, and what a term that ends here stands for."""
 
-    following: dict[str, TermNode] = field(default_factory=dict)
+    following: dict[str, TermNode] = field(default_factory=dict[str, "TermNode"])
     atoms: tuple[str, ...] = ()
 
 
@@ -105,7 +104,7 @@ def clinical_tokens(text: str) -> list[str]:
     >>> clinical_tokens("left-sided 25mg, 左膝")
     ['left', 'sided', '25', 'mg', ',', '左', '膝']
     """
-    return [token for token in _TOKEN.findall(text) if token != "-"]
+    return [part for part in _TOKEN.findall(text) if part != "-"]
 
 
 @lru_cache(1)
@@ -127,6 +126,37 @@ def load_clinical_lexicon() -> Lexicon:
                 for spelling in spellings:
                     _add_term(root, spelling, atoms)
     return Lexicon(root=root, kinds=kinds, terms=terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptRelations:
+    """What concepts are to each other.
+
+    Args:
+        wider: What whoever has a concept has, too.
+        impaired: The function that a concept is the want of.
+        good_if_up: Concepts of which more is better.
+    """
+
+    wider: dict[str, tuple[str, ...]]
+    impaired: dict[str, str]
+    good_if_up: frozenset[str]
+
+
+@lru_cache(1)
+def load_concept_relations() -> ConceptRelations:
+    """Return the relations that ship with the program."""
+    wider, impaired, good = dict[str, tuple[str, ...]](), dict[str, str](), set[str]()
+    for line in (FOLDER / "relations.txt").read_text(encoding="utf-8").splitlines():
+        head, _, names = line.partition(":")
+        relation, _, concept = head.partition(" ")
+        if relation == "wider":
+            wider[concept] = tuple(names.split())
+        elif relation == "impaired":
+            impaired[concept] = names.strip()
+        elif relation == "good":
+            good.update(names.split())
+    return ConceptRelations(wider=wider, impaired=impaired, good_if_up=frozenset(good))
 
 
 def _add_term(root: TermNode, spelling: str, atoms: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""How well the meter tells contradicted from entailed: on pairs, and as measured when it shipped."""
+"""How well the meter tells contradicted from entailed: on pairs, and when it shipped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def roc_points(
     rows: list[RocPoint] = []
     for share in (*FLAGGED_SHARES, -1.0):
         # The highest score that may stay unflagged: no more than `share` lie above it.
-        limit = limit_in_use if share < 0 else float(np.quantile(entailed, 1 - share, method="higher"))
+        limit = (
+            limit_in_use if share < 0 else float(np.quantile(entailed, 1 - share, method="higher"))
+        )
         rows.append(
             RocPoint(
                 part,

@@ -1,4 +1,4 @@
-"""The meter of truth: the chance that a sentence is entailed by, contradicted by or not in a source."""
+"""The meter of truth: how likely a sentence is entailed, contradicted or not in its source."""
 
 from __future__ import annotations
 

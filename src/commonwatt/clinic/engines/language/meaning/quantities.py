@@ -60,19 +60,47 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
 _ENGLISH: Final = {
     word: float(number)
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-        " fifteen sixteen seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 } | {
     word: 10.0 * number
     for number, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), 2
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2
     )
 }
 _CHINESE: Final = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"兩": 2, "〇": 0}
-_OFTEN: Final = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
+_WHOLE_WORDS: Final = {
+    "once": Quantity(1.0, "times", 1.0),
+    "twice": Quantity(2.0, "times", 2.0),
+    "thrice": Quantity(3.0, "times", 3.0),
+    "fortnight": Quantity(2.0, "time", 336.0),
+}
+_TWENTY: Final = "廿"
 _TENS: Final = {"十": 10, "百": 100, "千": 1000}
-_PER: Final = frozenset({"l", "dl", "ml", "kg", "h", "hr", "hour", "min", "day", "d", "mmol", "mol"})
+_PER: Final = frozenset(
+    {"l", "dl", "ml", "kg", "h", "hr", "hour", "min", "day", "d", "mmol", "mol"}
+)
 _MEASURES: Final = frozenset("個粒處條枚塊隻度程劑針")
 _DURATIONS: Final = {"7": 24.0, "52": 168.0, "12": 730.0}
 LONGEST_UNIT: Final = 6
@@ -91,10 +119,8 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     if tokens[start : start + 3] == ["百", "分", "之"]:
         end, number = _read_number(tokens, start + 3)
         return (start, None) if number is None else (end, Quantity(number, "share", number))
-    if tokens[start] in _OFTEN:
-        return start + 1, Quantity(_OFTEN[tokens[start]], "times", _OFTEN[tokens[start]])
-    if tokens[start] == "fortnight":
-        return start + 1, Quantity(2.0, "time", 336.0)
+    if whole := _WHOLE_WORDS.get(tokens[start]):
+        return start + 1, whole
     end, number = _read_number(tokens, start)
     if number is None:
         return start, None
@@ -161,7 +187,7 @@ def _read_chinese_number(tokens: list[str], start: int) -> tuple[int, float]:
             digit = float(_CHINESE[token])
         elif token in _TENS:
             total, digit = total + (digit or 1.0) * _TENS[token], 0.0
-        elif token == "廿":
+        elif token == _TWENTY:
             total, digit = total + 20, 0.0
         else:
             break

@@ -23,18 +23,77 @@ from commonwatt.clinic.engines.language.meaning.lexicon import (
 )
 from commonwatt.clinic.engines.language.meaning.quantities import Quantity, read_quantity
 
-_SENTENCE: Final = re.compile(r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+", re.I)
-_CLAUSE: Final = frozenset(",;:.!()，；：。、") | {"but", "however", "although", "though", "但", "惟"}
+_SENTENCE: Final = re.compile(
+    r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+",
+    re.I,
+)
+_CLAUSE: Final = frozenset(",;:.!()，；：。、") | {
+    "but",
+    "however",
+    "although",
+    "though",
+    "但",
+    "惟",
+}
 _NEGATION_REACH: Final = 7
 _VALUE_REACH: Final = 3
 _ENDS_NEGATION: Final = frozenset(
-    """at on after before during since by for when while until from because due despite following
-    if unless apart except besides aside though although""".split()
+    [
+        "at",
+        "on",
+        "after",
+        "before",
+        "during",
+        "since",
+        "by",
+        "for",
+        "when",
+        "while",
+        "until",
+        "from",
+        "because",
+        "due",
+        "despite",
+        "following",
+        "if",
+        "unless",
+        "apart",
+        "except",
+        "besides",
+        "aside",
+        "though",
+        "although",
+    ]
 )
 # Words that deny what comes after them, and look back only where nothing does.
 _PARTICLES: Final = frozenset(
-    """not no cannot can't couldn't doesn't didn't isn't wasn't aren't weren't hasn't haven't don't
-    won't unable 未 不 唔 冇 無 沒 有 能 法""".split()
+    [
+        "not",
+        "no",
+        "cannot",
+        "can't",
+        "couldn't",
+        "doesn't",
+        "didn't",
+        "isn't",
+        "wasn't",
+        "aren't",
+        "weren't",
+        "hasn't",
+        "haven't",
+        "don't",
+        "won't",
+        "unable",
+        "未",
+        "不",
+        "唔",
+        "冇",
+        "無",
+        "沒",
+        "有",
+        "能",
+        "法",
+    ]
 )
 _OPPOSITE: Final = {
     "dir.up": "dir.down+same",
@@ -67,13 +126,16 @@ _EMPTY_WORDS: Final = """
 a an the and or of to in on at for from by with is are was were be been being it its this that
 these those his her their our my as than then into onto about over per there have has had having
 did do does who which also some any all very only just when while where during under out up
-what we you they them he she him i patient 的 了 咗 是 在 和 及 與 之 於 為 係 嘅 喺 其 此 該 並 而 以 由 對 個 有
+what we you they them he she him i patient
+的 了 咗 是 在 和 及 與 之 於 為 係 嘅 喺 其 此 該 並 而 以 由 對 個 有
 個 會 用 時 至 或 可 要 到 仍 被 經
 """
 _EMPTY: Final = frozenset(stemmed_word(word) for word in _EMPTY_WORDS.split())
 
 
-_SAYS: Final = frozenset(map(stemmed_word, "says reports states thinks noticed said reported".split())) | {"話", "說", "表"}
+_SAYS: Final = frozenset(
+    map(stemmed_word, ["says", "reports", "states", "thinks", "noticed", "said", "reported"])
+) | {"話", "說", "表"}
 
 
 class Mention(NamedTuple):
@@ -100,15 +162,15 @@ class ReadSentence:
     """
 
     text: str
-    mentions: set[Mention] = field(default_factory=set)
-    concepts: set[str] = field(default_factory=set)
-    axes: dict[str, set[str]] = field(default_factory=dict)
-    quantities: set[Quantity] = field(default_factory=set)
-    words: set[str] = field(default_factory=set)
+    mentions: set[Mention] = field(default_factory=set[Mention])
+    concepts: set[str] = field(default_factory=set[str])
+    axes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    quantities: set[Quantity] = field(default_factory=set[Quantity])
+    words: set[str] = field(default_factory=set[str])
     denials: int = 0
     good: float = 0.0
-    before_switch: set[str] = field(default_factory=set)
-    anchors: set[str] = field(default_factory=set)
+    before_switch: set[str] = field(default_factory=set[str])
+    anchors: set[str] = field(default_factory=set[str])
 
 
 class _Clause:
@@ -132,9 +194,9 @@ class _Clause:
 
 
 def clinical_sentences(text: str) -> list[str]:
-    """Return the sentences of a text.
+    r"""Return the sentences of a text.
 
-    >>> clinical_sentences("Hb 7.2. Seen by Dr. Chan.\\n左膝痛。無發燒。")
+    >>> clinical_sentences("Hb 7.2. Seen by Dr. Chan.\n左膝痛。無發燒。")
     ['Hb 7.2.', 'Seen by Dr. Chan.', '左膝痛。', '無發燒。']
     """
     return [part.strip() for part in _SENTENCE.split(text) if part and part.strip(" .。")]
@@ -174,7 +236,13 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Claus
         if tokens[place] in _ENDS_NEGATION:
             clauses[-1].ends.append(place)
         # A lone letter is a side only where it is no part of a unit.
-        if atoms and tokens[place] in ("l", "r") and end == place + 1 and place and tokens[place - 1] in "/'":
+        if (
+            atoms
+            and tokens[place] in ("l", "r")
+            and end == place + 1
+            and place
+            and tokens[place - 1] in "/'"
+        ):
             end, atoms = place, ()
         after, quantity = read_quantity(tokens, place)
         if quantity is not None and after > place and after >= end:
@@ -244,9 +312,7 @@ def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
             for cue in cues
             if cue > place
             and not clause.denies_predicate(cue)
-            and not any(
-                cue <= other and clause.reaches(cue, other) for other, _ in concepts
-            )
+            and not any(cue <= other and clause.reaches(cue, other) for other, _ in concepts)
         ]
         sentence.mentions.add(Mention(concept, (len(before) + len(behind)) % 2 == 1))
 
@@ -268,8 +334,12 @@ def _add_value(atom: str, sentence: ReadSentence) -> None:
 
 
 _ARROW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:→|->|=>|—>)\s*(\d+(?:\.\d+)?)")
-_FROM_TO: Final = re.compile(r"(?:from|由|從)\s*(\d+(?:\.\d+)?)[^\d,.;。，]{0,12}?(?:to|至|到|升至|降至|減至|增至|加到|減到)\s*(\d+(?:\.\d+)?)")
-_CLOCK: Final = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b|\b([01]\d|2[0-3])([0-5]\d)\s?h(?:rs?|ours)?\b")
+_FROM_TO: Final = re.compile(
+    r"(?:from|由|從)\s*(\d+(?:\.\d+)?)[^\d,.;。，]{0,12}?(?:to|至|到|升至|降至|減至|增至|加到|減到)\s*(\d+(?:\.\d+)?)"
+)
+_CLOCK: Final = re.compile(
+    r"\b([01]?\d|2[0-3]):([0-5]\d)\b|\b([01]\d|2[0-3])([0-5]\d)\s?h(?:rs?|ours)?\b"
+)
 
 
 def _read_arrows(plain: str, sentence: ReadSentence) -> None:

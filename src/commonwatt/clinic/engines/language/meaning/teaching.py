@@ -117,13 +117,25 @@ def make_text_pairs(seed: int = SEED) -> list[TextPair]:
     for number, frame in enumerate(frames):
         others = [aside for aside in asides[frame.language] if aside != frame.beside]
 
-        def put(here: str, summary: str, label: str, *, frame: TextFrame = frame, others: list[str] = others, number: int = number) -> None:
+        def put(
+            here: str,
+            summary: str,
+            label: str,
+            *,
+            frame: TextFrame = frame,
+            others: list[str] = others,
+            number: int = number,
+        ) -> None:
             source = _filled(frame.source, here)
             if chance.random() < 0.4:
                 aside = others[int(chance.integers(len(others)))]
                 gap = " " if frame.language == "en" else ""
-                source = f"{aside}{gap}{source}" if chance.random() < 0.7 else f"{source}{gap}{aside}"
-            pairs.append(TextPair(source, summary, label, frame.language, frame.dimension, f"our{number:03}"))
+                source = (
+                    f"{aside}{gap}{source}" if chance.random() < 0.7 else f"{source}{gap}{aside}"
+                )
+            pairs.append(
+                TextPair(source, summary, label, frame.language, frame.dimension, f"our{number:03}")
+            )
 
         for (here, there), (copied, other) in itertools.product(frame.states, frame.states):
             same = there == other
@@ -153,15 +165,19 @@ def worn_text(text: str, chance: np.random.Generator, *, stray: bool = True) -> 
     while place < len(tokens):
         end, atoms = lexicon.longest_term(stems, place)
         end = max(end, place + 1)
-        if atoms and chance.random() < max(_WORN_SHARE.get(a.split(".")[0] if "." in a else "", 0.1) for a in atoms):
-            mark = "囗囗" if tokens[place] > "\u3400" else f"qx{_LETTERS[int(chance.integers(26))]}v"
+        if atoms and chance.random() < max(
+            _WORN_SHARE.get(a.split(".")[0] if "." in a else "", 0.1) for a in atoms
+        ):
+            mark = (
+                "囗囗" if tokens[place] > "\u3400" else f"qx{_LETTERS[int(chance.integers(26))]}v"
+            )
             worn.append(mark)
         else:
             worn += tokens[place:end]
         place = end
     if stray and chance.random() < STRAY:
         # A word that means something else here than the lexicon believes.
-        language = "zh" if any(token > "\u3400" for token in tokens) else "en"
+        language = "zh" if any(part > "\u3400" for part in tokens) else "en"
         strays = _STRAY_WORDS[language]
         worn.insert(int(chance.integers(len(worn) + 1)), strays[int(chance.integers(len(strays)))])
         if chance.random() < DENIED:
@@ -172,14 +188,75 @@ def worn_text(text: str, chance: np.random.Generator, *, stray: bool = True) -> 
 
 
 _STRAY_WORDS: Final = {
-    "en": ("no without not low high down up again worse better normal failed stopped now past before"
-    " after morning evening done planned severe mild upper lower acute increased reduced").split(),
-    "zh": "無 未 不 沒有 高 低 升 減 差 好轉 正常 惡化 停 開始 之前 之後 早上 晚上 已 將 急性 慢性 輕微 嚴重".split(),
+    "en": [
+        "no",
+        "without",
+        "not",
+        "low",
+        "high",
+        "down",
+        "up",
+        "again",
+        "worse",
+        "better",
+        "normal",
+        "failed",
+        "stopped",
+        "now",
+        "past",
+        "before",
+        "after",
+        "morning",
+        "evening",
+        "done",
+        "planned",
+        "severe",
+        "mild",
+        "upper",
+        "lower",
+        "acute",
+        "increased",
+        "reduced",
+    ],
+    "zh": [
+        "無",
+        "未",
+        "不",
+        "沒有",
+        "高",
+        "低",
+        "升",
+        "減",
+        "差",
+        "好轉",
+        "正常",
+        "惡化",
+        "停",
+        "開始",
+        "之前",
+        "之後",
+        "早上",
+        "晚上",
+        "已",
+        "將",
+        "急性",
+        "慢性",
+        "輕微",
+        "嚴重",
+    ],
 }
 
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
-_WORN_SHARE: Final = {"": WORN, "lat": 0.0, "pol": 0.06, "subj": 0.02, "month": 0.0, "week": 0.0, "freq": 0.02}
+_WORN_SHARE: Final = {
+    "": WORN,
+    "lat": 0.0,
+    "pol": 0.06,
+    "subj": 0.02,
+    "month": 0.0,
+    "week": 0.0,
+    "freq": 0.02,
+}
 
 
 def learn_weights(
@@ -192,7 +269,9 @@ def learn_weights(
     small sets teach signs that are accidents of their frames.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
-    heft = np.where(truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
+    heft: npt.NDArray[np.float64] = np.where(
+        truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean())
+    )
     shrink = np.append(np.full(rows.shape[1], RIDGE), 1e-3)
     least = np.append(np.where(speaks > 0, 0.0, -np.inf), -np.inf)
     most = np.append(np.where(speaks < 0, 0.0, np.inf), np.inf)
@@ -224,7 +303,9 @@ def learnt_weights_json(seed: int = SEED) -> str:
     plain = make_text_pairs(seed)
     chance = named_random_stream(seed, "meter-of-truth-worn")
     worn = [
-        pair._replace(source=worn_text(pair.source, chance), summary=worn_text(pair.summary, chance))
+        pair._replace(
+            source=worn_text(pair.source, chance), summary=worn_text(pair.summary, chance)
+        )
         for _ in range(WORN_COPIES)
         for pair in plain
     ]
@@ -239,7 +320,11 @@ def learnt_weights_json(seed: int = SEED) -> str:
     weights = np.column_stack([contradicted, new]).round(ROUNDED) + 0.0
     lines = {name: weights[place].tolist() for place, name in enumerate((*FEATURES, "intercept"))}
     faithful = _scores_of_faithful_frames_left_out(
-        rows[spoken], truth[spoken], frames[spoken], [p for p in plain if p.label == "entailed"], chance
+        rows[spoken],
+        truth[spoken],
+        frames[spoken],
+        [p for p in plain if p.label == "entailed"],
+        chance,
     )
     head = {
         "questions": ["contradicted, if not new", "new"],
@@ -257,7 +342,7 @@ def _scores_of_faithful_frames_left_out(
     faithful: list[TextPair],
     chance: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
-    """Return the chance of a contradiction for faithful pairs, by weights that saw none of their frame.
+    """Return scores of faithful pairs, by weights that saw no pair of their frame.
 
     Their terms are worn as in texts of others; stray words teach caution, and are no sample of
     what summaries look like.
