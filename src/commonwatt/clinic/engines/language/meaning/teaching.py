@@ -269,9 +269,8 @@ def learn_weights(
     small sets teach signs that are accidents of their frames.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
-    heft: npt.NDArray[np.float64] = np.where(
-        truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean())
-    )
+    share = float(truth.mean())
+    heft = truth * (0.5 / share) + (1 - truth) * (0.5 / (1 - share))
     shrink = np.append(np.full(rows.shape[1], RIDGE), 1e-3)
     least = np.append(np.where(speaks > 0, 0.0, -np.inf), -np.inf)
     most = np.append(np.where(speaks < 0, 0.0, np.inf), np.inf)
