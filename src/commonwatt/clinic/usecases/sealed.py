@@ -97,7 +97,9 @@ def examine_sealed_model(
             registry = writer.registry
             given = [registry.records[name] for name in registry.by_kind["examination"]]
             # By the items and not by the seal: the same items under a new seal are no fresh set.
-            earlier = [each.body["report"] for each in given if each.body["root"] == root]
+            earlier = [
+                each.body["report_sha256"] for each in given if each.body["items_root"] == root
+            ]
             report = examine_on_sealed_cases(
                 private,
                 salt,
@@ -109,10 +111,10 @@ def examine_sealed_model(
                 by=key,
             )
             body = {
-                "seal": seal_digest,
-                "root": root,
+                "seal_sha256": seal_digest,
+                "items_root": root,
                 "artefact_sha256": model[1],
-                "report": report.evidence_statement_sha256(),
+                "report_sha256": report.evidence_statement_sha256(),
             }
             name = f"{root[:12]}-{len(earlier) + 1}"
             writer.write_registry_record(tx, "examination", name, body, by=key, at=now)

@@ -82,10 +82,10 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     # Each answer that a sealed set gave; how often it may is counted here, because whoever is bound
     # by a limit must not be the one who counts.
     "examination": (
-        RecordField("seal", "digest", "Digest of the seal over the items."),
-        RecordField("root", "digest", "Root of the salted items."),
+        RecordField("seal_sha256", "digest", "Digest of the seal over the items."),
+        RecordField("items_root", "digest", "Root of the salted items."),
         RecordField("artefact_sha256", "digest", "Digest of what was examined."),
-        RecordField("report", "digest", "Digest of the signed report."),
+        RecordField("report_sha256", "digest", "Digest of the signed report."),
     ),
     "determination": (
         _registry_reference_field("version", "version"),
