@@ -53,6 +53,7 @@ BENCHES = {
     "clinic_evidence": Bench(),
     "clinic_gate": Bench(modules=("starlette", "uvicorn")),
     "clinic_monitor": Bench(),
+    "clinic_truth": Bench(data=("health/contradictions/pairs.jsonl",)),
     "fleet_engine": Bench(
         data=("traces/itp-2021/itp_jobs.parquet",), modules=("simpy",), instead=(str(SLICE),)
     ),

@@ -229,6 +229,7 @@ def test_the_medec_notes_are_read_whole_and_a_weak_model_is_called_weak():
     train, held = split_notes_by_case(notes, 0.5)
     examination = examine_clinic_language_model(NgramBaseline(train), held, seed=1)
     assert examination.p_flags > 0.05
-    assert examination.meter.sensitivity > 0.9
+    assert examination.meter.sensitivity > 0.7
+    assert examination.meter.specificity > 0.98
     located = share(examination, "detect", "located")
     assert located["high"] < 0.3

@@ -86,13 +86,13 @@ def test_a_group_of_too_few_is_not_told_and_cannot_be_counted_back_from_the_othe
 
 def test_a_set_answers_no_more_often_than_its_seal_says_and_each_answer_names_the_last():
     first = report()
-    second = report(earlier=[first])
+    second = report(earlier=[first.evidence_statement_sha256()])
     assert (second.body["number"], second.body["previous"]) == (
         2,
         first.evidence_statement_sha256(),
     )
     with pytest.raises(EvidenceError, match="2 examinations already"):
-        report(earlier=[first, second])
+        report(earlier=[made.evidence_statement_sha256() for made in (first, second)])
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,32 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     assert run(*words, "--json") == 0
     confirmation = json.loads(capsys.readouterr().out)
     assert (confirmation["holds"], confirmation["opened"]) == (True, 1)
-    again = ("--earlier", "r/report.json", "--linear", "model.json")
+    again = ("--linear", "model.json")
     assert run(*given, *again, "--out", "r2", "--lang", "zh-Hant") == 0
     assert "第 2 次考核" in capsys.readouterr().out
-    assert run(*given, *again, "--earlier", "r2/report.json") == 68
+    # Whatever reports the evaluator shows or hides, the ledger has counted two; a second seal over
+    # the same items is no fresh set.
+    assert run(*given, *again, "--out", "r3") == 68
+    assert "2 examinations already" in capsys.readouterr().err
+    assert not (folder / "r3").exists()
+    sealing = ("sealed", "seal", "items.jsonl", "--key", "third.pem", "--out")
+    assert run(*sealing, "u", "--most", "1") == 0
+    under = ("sealed", "examine", "items.jsonl", "--seal", "u/seal.json", "--key", "third.pem")
+    assert run(*under, *again) == 68
+    assert run(*sealing, "t", "--most", "9") == 0
+    given = ("sealed", "examine", "items.jsonl", "--seal", "t/seal.json", "--key", "third.pem")
     (folder / "model.json").write_text(LINEAR.replace("0.02", "0.03"))
     assert run(*given, *again, "--version", "version/v1") == 68
     made = load_signed_model_evidence_statement(folder / "r" / "report.json")
     (folder / "bad.json").write_text(replace(made, signature="00" * 64).evidence_statement_json())
     assert run("sealed", "confirm", "bad.json", "--seal", "s/seal.json") == 68
+
+
+def test_whoever_is_no_evaluator_on_record_gives_no_report(folder):
+    assert run("sealed", "seal", "items.jsonl", "--key", "clinical-lead.pem", "--out", "s") == 0
+    given = ("sealed", "examine", "items.jsonl", "--seal", "s/seal.json", "--linear", "model.json")
+    assert run(*given, "--key", "clinical-lead.pem", "--out", "r") != 0
+    assert not (folder / "r").exists()
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,21 @@ def _language_quality_terminal_lines(examination: dict[str, Any], language: str)
         "found": (measures.CHECK_SENSITIVITY, meter["sensitivity"]),
         "cleared": (measures.CHECK_SPECIFICITY, meter["specificity"]),
     }
+    # How good the meter is on texts of others, whatever it does with what was planted here.
+    curve = Message(
+        "On sentences of others it tells contradicted from faithful with AUROC {auroc}"
+        " (English {en}, Chinese {zh}, mixed {mixed}); at its limit it flags {flagged} of what is"
+        " faithful and finds {recall} of what is contradicted"
+    )
+    in_use = {row["part"]: row for row in examination["curve"] if row["flagged_share"] < 0}
+    measured_elsewhere = {
+        "auroc": (measures.CONTRADICTION_AUROC, in_use["all"]["auroc"]),
+        "en": (measures.CONTRADICTION_AUROC, in_use["en"]["auroc"]),
+        "zh": (measures.CONTRADICTION_AUROC, in_use["zh-Hant"]["auroc"]),
+        "mixed": (measures.CONTRADICTION_AUROC, in_use["mixed"]["auroc"]),
+        "flagged": (measures.FAITHFUL_FLAGGED, in_use["all"]["flagged"]),
+        "recall": (measures.CONTRADICTIONS_FOUND, in_use["all"]["recall"]),
+    }
     attention = Message(
         "Answers hang on their notes: p = {flags} for errors found, {fit} for summaries"
     )
@@ -176,6 +191,7 @@ def _language_quality_terminal_lines(examination: dict[str, Any], language: str)
     }
     sentences = [
         figure_sentence(quality, language, cleared),
+        figure_sentence(curve, language, measured_elsewhere),
         figure_sentence(attention, language, chances),
     ]
     if examination["leak"]:

@@ -94,7 +94,6 @@ def _add_sealed_model_examine_command() -> None:
     @option("--url", default="", help="A server on this machine.")
     # Without a digest nobody could say later which of the vendor's versions was examined.
     @option("--artefact", type=_there, help="What the vendor handed over, for its digest.")
-    @option("--earlier", type=_there, multiple=True, help="An earlier report on the same items.")
     @option("--version", default="", help="Also put the report on record for this version.")
     def examine(  # pyright: ignore[reportUnusedFunction]
         where: str,
@@ -106,7 +105,6 @@ def _add_sealed_model_examine_command() -> None:
         python: str,
         url: str,
         artefact: Path | None,
-        earlier: tuple[Path, ...],
         version: str,
     ) -> CommandResult:
         """Examine a vendor's model on sealed items; the vendor sees the signed aggregate."""
@@ -115,7 +113,7 @@ def _add_sealed_model_examine_command() -> None:
         now = datetime.now(UTC)
         model = app.load_vendor_model(linear, python, url, artefact)
         report = app.examine_sealed_model(
-            items, secret_file, key_file, sealed, model, earlier, now=now
+            where, items, secret_file, key_file, sealed, model, now=now
         )
         if version:
             # Named by its content, so the same report cannot be put on record twice under two

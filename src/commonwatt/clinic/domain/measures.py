@@ -546,6 +546,27 @@ CHECK_SENSITIVITY: Final = Measure(
     Message("Share of what was planted that the check of summaries finds"),
     _THREE,
 )
+CONTRADICTION_AUROC: Final = Measure(
+    "contradiction_auroc",
+    Message("AUROC of contradicted against faithful"),
+    "",
+    Message("Chance that a contradicted sentence scores above a faithful one"),
+    _THREE,
+)
+FAITHFUL_FLAGGED: Final = Measure(
+    "faithful_flagged",
+    Message("Faithful sentences flagged"),
+    "",
+    Message("Share of faithful sentences of others that the check flags at its limit"),
+    _THREE,
+)
+CONTRADICTIONS_FOUND: Final = Measure(
+    "contradictions_found",
+    Message("Contradictions found"),
+    "",
+    Message("Share of contradicted sentences of others that the check finds at its limit"),
+    _THREE,
+)
 CHECK_SPECIFICITY: Final = Measure(
     "check_specificity",
     Message("True statements that the check clears"),

@@ -29,6 +29,7 @@ from commonwatt.clinic.engines.language.canaries import (
     clinical_canaries_json,
     load_clinical_canaries,
 )
+from commonwatt.clinic.engines.language.meaning.measured import shipped_roc
 from commonwatt.clinic.engines.language.models import (
     load_recorded_model,
     recorded_answers_json_lines,
@@ -104,6 +105,7 @@ def _clinic_language_examination_dict(examination: LanguageExamination) -> dict[
             "sensitivity": examination.meter.sensitivity,
             "specificity": examination.meter.specificity,
         },
+        "curve": [point._asdict() for point in shipped_roc()],
         "p_flags": examination.p_flags,
         "p_fit": examination.p_fit,
         "leak": asdict(examination.leak) | {"leaks": examination.leak.clinic_model_leaks_canaries}

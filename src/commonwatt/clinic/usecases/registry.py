@@ -28,6 +28,7 @@ T = TypeVar("T")
 COMPUTED_BY: Final = {
     "ruling": "commonwatt clinic model classify --record",
     "evidence": "commonwatt clinic model evidence --record",
+    "examination": "commonwatt clinic sealed examine",
 }
 """By which command a kind of record is computed that nobody may type."""
 

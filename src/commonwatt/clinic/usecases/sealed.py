@@ -59,40 +59,69 @@ def seal_cases_file(items: Path, secret: Path, key_file: Path, terms: SealTerms)
 
 
 def examine_sealed_model(
+    ledger_location: str,
     items: Path,
     secret: Path,
     key_file: Path,
     sealed: Path,
     model: tuple[Scorer, str],
-    earlier: Sequence[Path],
     *,
     now: datetime,
 ) -> SignedStatement:
-    """Return the signed report on a model.
+    """Return the signed report on a model, after it was put on record that it was given.
+
+    How often the set has answered is counted from the ledger, in the transaction that writes
+    the next answer, so that two at once cannot both be the last.
 
     Args:
+        ledger_location: Where the ledger lies that counts the examinations.
         items: The evaluator's private file.
         secret: The file that salted them.
         key_file: The evaluator's key.
         sealed: The seal.
         model: What is examined, and its digest.
-        earlier: Reports that the set has answered before.
         now: The instant whose day is signed.
 
     Raises:
-        EvidenceError: Items, seal or earlier reports do not belong together.
+        EvidenceError: Items and seal do not belong together, or the set has answered often enough.
+        ActorError: The evaluator is not enrolled as one.
     """
     private: list[SealedCase] = load_sealed_cases(items)
-    return examine_on_sealed_cases(
-        private,
-        read_clinic_institution_secret(secret),
-        load_signed_model_evidence_statement(sealed),
-        model[0],
-        artefact_sha256=model[1],
-        earlier=[load_signed_model_evidence_statement(path) for path in earlier],
-        on=now.date(),
-        by=Key.load(key_file),
-    )
+    salt = read_clinic_institution_secret(secret)
+    seal_statement, key = load_signed_model_evidence_statement(sealed), Key.load(key_file)
+    seal_digest = seal_statement.evidence_statement_sha256()
+    root = str(seal_statement.body.get("root", ""))
+
+    def write_examination(writer: RegistryWriter) -> SignedStatement:
+        with writer.transaction() as tx:
+            registry = writer.registry
+            given = [registry.records[name] for name in registry.by_kind["examination"]]
+            # By the items and not by the seal: the same items under a new seal are no fresh set.
+            earlier = [
+                each.body["report_sha256"] for each in given if each.body["items_root"] == root
+            ]
+            report = examine_on_sealed_cases(
+                private,
+                salt,
+                seal_statement,
+                model[0],
+                artefact_sha256=model[1],
+                earlier=earlier,
+                on=now.date(),
+                by=key,
+            )
+            body = {
+                "seal_sha256": seal_digest,
+                "items_root": root,
+                "artefact_sha256": model[1],
+                "report_sha256": report.evidence_statement_sha256(),
+            }
+            name = f"{root[:12]}-{len(earlier) + 1}"
+            writer.write_registry_record(tx, "examination", name, body, by=key, at=now)
+        # Only now: a report whose entry was not written must not leave this function.
+        return report
+
+    return with_registry_writer(ledger_location, write_examination)
 
 
 def load_vendor_model(

@@ -1,4 +1,4 @@
-"""The twelve records, their fields and who may make them, in one table.
+"""The thirteen records, their fields and who may make them, in one table.
 
 Terms follow FHIR (Device, Encounter, AdverseEvent) and IMDRF where they have
 one. An encounter is an opaque name; no value of a patient's record is ever a
@@ -85,6 +85,14 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("evaluator", "text", "Who computed it."),
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
+    ),
+    # Each answer that a sealed set gave; how often it may is counted here, because whoever is bound
+    # by a limit must not be the one who counts.
+    "examination": (
+        RecordField("seal_sha256", "digest", "Digest of the seal over the items."),
+        RecordField("items_root", "digest", "Root of the salted items."),
+        RecordField("artefact_sha256", "digest", "Digest of what was examined."),
+        RecordField("report_sha256", "digest", "Digest of the signed report."),
     ),
     "determination": (
         _registry_reference_field("version", "version"),
@@ -179,6 +187,7 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     # A maker may put its own evidence on record; that of design "third-party" is held to another
     # organisation where it is written, which this table cannot see.
     "evidence": EVIDENCE_MAKERS,
+    "examination": frozenset({_R.EVALUATOR}),
     "determination": frozenset({_R.COMMITTEE_CHAIR}),
     "deployment": DEPLOYMENT_LIFECYCLE.roles_of_move(None, DeploymentStatus.PROPOSED, "deployment"),
     "disclosure": frozenset({_R.CLINICIAN, _R.GATEWAY}),

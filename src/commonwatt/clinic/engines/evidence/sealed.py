@@ -146,7 +146,7 @@ def examine_on_sealed_cases(
     model: Scorer,
     *,
     artefact_sha256: str,
-    earlier: Sequence[SignedStatement] = (),
+    earlier: Sequence[str] = (),
     on: date,
     by: Signer,
 ) -> SignedStatement:
@@ -158,7 +158,8 @@ def examine_on_sealed_cases(
         sealed: The seal.
         model: What the vendor handed over.
         artefact_sha256: Its digest.
-        earlier: Every report that the set has answered before, in order.
+        earlier: Digest of every report that the set has answered before, in order, as the ledger
+            has them.
         on: The day.
         by: The evaluator who sealed the set.
 
@@ -167,8 +168,6 @@ def examine_on_sealed_cases(
             the evaluator is another, or the model gives no score.
     """
     terms = _confirmed_seal_terms(sealed, items, secret, by)
-    for report in earlier:
-        confirm_sealed_report(report, sealed)
     # Each answer tells the vendor a little of the items; after enough of them the set is a training
     # set.
     if len(earlier) >= terms.most:
@@ -182,7 +181,7 @@ def examine_on_sealed_cases(
         "artefact_sha256": artefact_sha256,
         "number": len(earlier) + 1,
         # Chained, so that a report that was left out shows as a gap.
-        "previous": earlier[-1].evidence_statement_sha256() if earlier else "",
+        "previous": earlier[-1] if earlier else "",
         "on": on.isoformat(),
         "threshold": terms.threshold,
         "estimates": _sealed_model_estimates(items, model, terms),

@@ -39,6 +39,7 @@ from commonwatt.clinic.engines.language.prompts import (
 from commonwatt.clinic.engines.language.support import (
     SupportCheckQuality,
     clinic_summary_covers_sentence,
+    count_contradicted_sentences,
     count_omitted_clinic_note_quantities,
     count_unsupported_sentences,
     measure_clinic_note_support_check,
@@ -155,6 +156,9 @@ def _clinic_note_summary_share_rows(
     bad, of = _hits_and_clinical_notes(
         (note, *count_unsupported_sentences(note, answer)) for note, answer in pairs
     )
+    opposed, notes_of_opposed = _hits_and_clinical_notes(
+        (note, *count_contradicted_sentences(note, answer)) for note, answer in pairs
+    )
     omitted, notes_of_quantities = _hits_and_clinical_notes(
         (note, *count_omitted_clinic_note_quantities(note, answer)) for note, answer in pairs
     )
@@ -167,6 +171,9 @@ def _clinic_note_summary_share_rows(
     return [
         raw,
         _clinic_row_corrected_for_check_error(raw, meter, seed),
+        _clinical_note_share_row(
+            "summarise", "contradicted_sentences", "all", opposed, notes_of_opposed
+        ),
         _clinical_note_share_row(
             "summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]
         ),
@@ -203,7 +210,7 @@ def _clinic_row_corrected_for_check_error(
     # would have to pretend that two of them are known.
     sensitivity = np.mean(
         [chance.beta(meter.found[kind] + 0.5, of - meter.found[kind] + 0.5, DRAWS)
-         for kind, of in meter.planted.items()], axis=0)  # fmt: skip
+         for kind, of in meter.planted.items() if of], axis=0)  # fmt: skip
     cleared = chance.beta(meter.cleared + 0.5, meter.true - meter.cleared + 0.5, DRAWS)
     # Rogan and Gladen divide by what the check adds to chance; where a draw says "nothing", the
     # corrected rate is bounded by the clip and not by a division by zero.

@@ -1,9 +1,8 @@
 """Whether a summary is true to its note, and how well that can be known.
 
-A sentence is unsupported if it holds a quantity that the note does not, denies what
-the note affirms (or the other way round), or if more than `MOST_NEW_SHARE` of its terms
-are nowhere in the note. The meter plants such sentences into true extracts and counts
-how many are found; the rate is then corrected for both kinds of mistake.
+Each sentence of a summary is held against the note by the meter of truth, which says how likely
+it is contradicted or not in the note. The check plants such sentences into true extracts and
+counts how many are found; the rate is then corrected for both kinds of mistake.
 
 Source of the correction: Rogan and Gladen (1978), American Journal of Epidemiology 107, 71.
 """
@@ -17,35 +16,44 @@ from typing import Final
 
 import numpy as np
 
+from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
+from commonwatt.clinic.engines.language.meaning.lexicon import load_clinical_lexicon
+from commonwatt.clinic.engines.language.meaning.reading import (
+    clinical_sentences,
+    read_clinical_sentence,
+)
 from commonwatt.clinic.engines.language.notes import ClinicalNote
 from commonwatt.clinic.engines.language.terms import (
-    ExtractedTerms,
     extract_clinic_note_terms,
-    note_sentences,
 )
 
-MOST_NEW_SHARE: Final = 1 / 3
+MOST_NEW_CHANCE: Final = 0.5
 COVERED_SHARE: Final = 0.6
-PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
+PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign", "side", "direction")
 
 
-def is_unsupported_by_clinic_note(sentence: str, note_terms: ExtractedTerms) -> bool:
-    """Return whether a sentence says something that the note does not.
+def is_contradicted_by_clinic_note(sentence: str, note: str) -> bool:
+    """Return whether a sentence says the opposite of a note, at the meter's limit.
 
-    >>> note_terms = extract_clinic_note_terms("The blood pressure is 120/70 mm Hg.")
-    >>> is_unsupported_by_clinic_note("Blood pressure 120/80.", note_terms)
+    >>> note = "The left knee is swollen. Metoprolol 25 mg was started."
+    >>> is_contradicted_by_clinic_note("Swelling of the right knee.", note)
+    True
+    >>> is_contradicted_by_clinic_note("Swelling of the left knee.", note)
+    False
+    """
+    meter = shipped_fidelity_meter()
+    return meter.contradicts(meter(sentence, note))
+
+
+def is_unsupported_by_clinic_note(sentence: str, note: str) -> bool:
+    """Return whether a sentence says something that the note does not, or its opposite.
+
+    >>> is_unsupported_by_clinic_note("Blood pressure 120/80.", "The blood pressure is 120/70.")
     True
     """
-    claimed = extract_clinic_note_terms(sentence)
-    # A quantity needs no share: one wrong dose is the whole fault.
-    if claimed.quantities - note_terms.quantities:
-        return True
-    # Only terms with one sign in the note: "no fever on Monday, fever on Tuesday" supports both.
-    flipped = (claimed.denied & (note_terms.affirmed - note_terms.denied)) | (
-        claimed.affirmed & (note_terms.denied - note_terms.affirmed)
-    )
-    new = claimed.clinical_terms - note_terms.clinical_terms
-    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(claimed.clinical_terms), 1)
+    meter = shipped_fidelity_meter()
+    verdict = meter(sentence, note)
+    return meter.contradicts(verdict) or verdict.not_in_source > MOST_NEW_CHANCE
 
 
 def clinic_summary_covers_sentence(summary: str, sentence: str) -> bool:
@@ -106,13 +114,13 @@ def measure_clinic_note_support_check(
     planted: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     cleared = true = 0
     for i, note in enumerate(notes):
-        note_terms, parts = extract_clinic_note_terms(note.text), list(note.sentences.values())
+        parts = list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
-        cleared += not is_unsupported_by_clinic_note(reworded_note_sentence(sentence), note_terms)
+        cleared += not is_unsupported_by_clinic_note(reworded_note_sentence(sentence), note.text)
         for kind, plant in _false_clinic_note_sentence_by_kind(sentence, notes, i, chance).items():
             planted[kind] += 1
-            detected[kind] += is_unsupported_by_clinic_note(plant, note_terms)
+            detected[kind] += is_unsupported_by_clinic_note(plant, note.text)
     return SupportCheckQuality(found=detected, planted=planted, cleared=cleared, true=true)
 
 
@@ -139,26 +147,73 @@ def _false_clinic_note_sentence_by_kind(
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    terms = extract_clinic_note_terms(sentence)
-    if terms.denied:
-        plants["sign"] = re.sub(
-            r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I
-        )
-    elif terms.affirmed:
-        plants["sign"] = f"No {sentence[0].lower()}{sentence[1:]}"
+    if turned := _turned_sign(sentence):
+        plants["sign"] = turned
+    for kind in ("side", "direction"):
+        swapped = _SWAPPED_WORDS[kind].sub(lambda m: _OTHER_WORD[m[0].lower()], sentence)
+        if swapped != sentence:
+            plants[kind] = swapped
     return plants
+
+
+_DENIAL: Final = re.compile(
+    r"\b(?:no|not|denies|without|negative for)\b\s*|沒有|並無|未見|無|冇", re.I
+)
+_AFFIRMED: Final = (
+    (r"\bwith\b", "without"),
+    (r"\b(was|were|is|are|has been)\b", r"\1 not"),
+    ("有", "沒有"),
+)
+
+
+def _turned_sign(sentence: str) -> str:
+    """Return a sentence that denies what another affirms, or the other way round; "" if neither."""
+    kinds = load_clinical_lexicon().kinds
+    says = read_clinical_sentence(sentence)
+    # Only of what is present or absent: "no pressure was 120/70" is nothing that a summary says.
+    if not any(kinds.get(mention.concept) in ("finding", "drug") for mention in says.mentions):
+        return ""
+    if any(mention.denied for mention in says.mentions):
+        turned = _DENIAL.sub("", sentence, count=1)
+        return turned if turned != sentence else ""
+    for pattern, other in _AFFIRMED:
+        if re.search(pattern, sentence):
+            return re.sub(pattern, other, sentence, count=1)
+    return ""
+
+
+_OTHER_WORD: Final = {
+    word: other
+    for pair in ("left right", "左 右", "increased decreased", "raised lowered", "higher lower",
+                 "上升 下降", "增加 減少")
+    for word, other in (pair.split(), pair.split()[::-1])
+}  # fmt: skip
+_SWAPPED_WORDS: Final = {
+    "side": re.compile(r"\b(?:left|right)\b|左|右", re.I),
+    "direction": re.compile(
+        r"\b(?:increased|decreased|raised|lowered|higher|lower)\b|上升|下降|增加|減少", re.I
+    ),
+}
 
 
 def count_unsupported_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    note_terms = extract_clinic_note_terms(note.text)
-    parts = [
-        part
-        for part in note_sentences(summary)
-        if extract_clinic_note_terms(part).clinical_terms
-        or extract_clinic_note_terms(part).quantities
+    parts = _telling_sentences(summary)
+    return sum(is_unsupported_by_clinic_note(part, note.text) for part in parts), len(parts)
+
+
+def count_contradicted_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
+    """Return how many sentences of a summary the note contradicts, of how many."""
+    parts = _telling_sentences(summary)
+    return sum(is_contradicted_by_clinic_note(part, note.text) for part in parts), len(parts)
+
+
+def _telling_sentences(summary: str) -> list[str]:
+    """Return the sentences that say anything which could be true or false of a patient."""
+    read = [(part, read_clinical_sentence(part)) for part in clinical_sentences(summary)]
+    return [
+        part for part, says in read if says.mentions or says.quantities or says.axes or says.words
     ]
-    return sum(is_unsupported_by_clinic_note(part, note_terms) for part in parts), len(parts)
 
 
 def count_omitted_clinic_note_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:

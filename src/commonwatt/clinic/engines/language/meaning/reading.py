@@ -1,0 +1,389 @@
+"""One sentence read: concepts with their sign, values on closed axes, quantities, and the rest.
+
+Negation follows NegEx: a cue governs the concepts after it in its clause, and those before it
+where none comes after; two cues undo each other. A cue before a value of an axis with two
+values means the other.
+
+Source: Chapman et al. (2001), A simple algorithm for identifying negated findings and diseases
+in discharge summaries, Journal of Biomedical Informatics 34, 301.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from commonwatt.clinic.engines.language.meaning.lexicon import (
+    clinical_tokens,
+    load_clinical_lexicon,
+    normalized_clinical_text,
+    stemmed_word,
+)
+from commonwatt.clinic.engines.language.meaning.quantities import Quantity, read_quantity
+
+_SENTENCE: Final = re.compile(
+    r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+",
+    re.I,
+)
+_CLAUSE: Final = frozenset(",;:.!()，；：。、") | {
+    "but",
+    "however",
+    "although",
+    "though",
+    "但",
+    "惟",
+}
+_NEGATION_REACH: Final = 7
+_VALUE_REACH: Final = 3
+_ENDS_NEGATION: Final = frozenset(
+    [
+        "at",
+        "on",
+        "after",
+        "before",
+        "during",
+        "since",
+        "by",
+        "for",
+        "when",
+        "while",
+        "until",
+        "from",
+        "because",
+        "due",
+        "despite",
+        "following",
+        "if",
+        "unless",
+        "apart",
+        "except",
+        "besides",
+        "aside",
+        "though",
+        "although",
+    ]
+)
+# Words that deny what comes after them, and look back only where nothing does.
+_PARTICLES: Final = frozenset(
+    [
+        "not",
+        "no",
+        "cannot",
+        "can't",
+        "couldn't",
+        "doesn't",
+        "didn't",
+        "isn't",
+        "wasn't",
+        "aren't",
+        "weren't",
+        "hasn't",
+        "haven't",
+        "don't",
+        "won't",
+        "unable",
+        "未",
+        "不",
+        "唔",
+        "冇",
+        "無",
+        "沒",
+        "有",
+        "能",
+        "法",
+    ]
+)
+_OPPOSITE: Final = {
+    "dir.up": "dir.down+same",
+    "dir.down": "dir.up+same",
+    "val.good": "val.bad",
+    "val.bad": "val.good",
+    "pol.pos": "pol.neg",
+    "cert.sure": "cert.maybe",
+    "cert.likely": "cert.unlikely",
+    "cert.maybe": "cert.unlikely",
+    "stat.done": "stat.planned",
+    "act.start": "act.none",
+    "act.stop": "act.continue",
+    "act.continue": "act.stop",
+    "nature.malignant": "nature.benign",
+    "nature.benign": "nature.malignant",
+    "ind.independent": "ind.dependent",
+    "ind.dependent": "ind.independent",
+    "rhythm.regular": "rhythm.irregular",
+    "smk.current": "smk.never",
+    "sensi.sensitive": "sensi.resistant",
+    "extent.complete": "extent.partial",
+    "urg.emergency": "urg.elective",
+    "live.alone": "live.with",
+}
+_SWITCH: Final = re.compile(
+    r"\b(?:swap|switch|chang|replac|convert|substitut)\w*\b|轉用|轉為|轉成|改用|改為|改服|換成|換為|轉做|轉食"
+)
+_EMPTY_WORDS: Final = """
+a an the and or of to in on at for from by with is are was were be been being it its this that
+these those his her their our my as than then into onto about over per there have has had having
+did do does who which also some any all very only just when while where during under out up
+what we you they them he she him i patient
+的 了 咗 是 在 和 及 與 之 於 為 係 嘅 喺 其 此 該 並 而 以 由 對 個 有
+個 會 用 時 至 或 可 要 到 仍 被 經
+"""
+_EMPTY: Final = frozenset(stemmed_word(word) for word in _EMPTY_WORDS.split())
+
+
+_SAYS: Final = frozenset(
+    map(stemmed_word, ["says", "reports", "states", "thinks", "noticed", "said", "reported"])
+) | {"話", "說", "表"}
+
+
+class Mention(NamedTuple):
+    """A concept in a sentence, and whether it is denied there."""
+
+    concept: str
+    denied: bool
+
+
+@dataclass(slots=True)
+class ReadSentence:
+    """What a sentence says.
+
+    Args:
+        text: As it stood.
+        mentions: Its concepts, each with its sign.
+        concepts: The same, whatever their sign.
+        axes: Values by axis; a value that stands for several is written `husband+wife`.
+        quantities: Its numbers.
+        words: Stems and Chinese characters that no term or quantity took up.
+        denials: How many cues of negation it has.
+        anchors: What "before" and "after" refer to.
+        before_switch: Drugs that were given up for others in this sentence.
+    """
+
+    text: str
+    mentions: set[Mention] = field(default_factory=set[Mention])
+    concepts: set[str] = field(default_factory=set[str])
+    axes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    quantities: set[Quantity] = field(default_factory=set[Quantity])
+    words: set[str] = field(default_factory=set[str])
+    denials: int = 0
+    good: float = 0.0
+    before_switch: set[str] = field(default_factory=set[str])
+    anchors: set[str] = field(default_factory=set[str])
+
+
+class _Clause:
+    """Atoms of a clause in order, as (place, atom), and where a negation ends in it."""
+
+    def __init__(self) -> None:
+        self.atoms: list[tuple[int, str]] = []
+        self.ends: list[int] = []
+        self.chinese = False
+        self.unknown: set[int] = set()
+        self.particles: dict[int, int] = {}
+
+    def denies_predicate(self, cue: int) -> bool:
+        """Return whether a cue denies a verb that nobody knows, as in "did not react"."""
+        end = self.particles.get(cue)
+        return end is not None and bool({end, end + 1} & self.unknown)
+
+    def reaches(self, cue: int, place: int) -> bool:
+        """Return whether no word that ends a negation stands between a cue and a place."""
+        return not any(cue < end < place for end in self.ends)
+
+
+def clinical_sentences(text: str) -> list[str]:
+    r"""Return the sentences of a text.
+
+    >>> clinical_sentences("Hb 7.2. Seen by Dr. Chan.\n左膝痛。無發燒。")
+    ['Hb 7.2.', 'Seen by Dr. Chan.', '左膝痛。', '無發燒。']
+    """
+    return [part.strip() for part in _SENTENCE.split(text) if part and part.strip(" .。")]
+
+
+@lru_cache(65536)
+def read_clinical_sentence(text: str) -> ReadSentence:
+    """Return what a sentence says; callers share the object and must not change it.
+
+    >>> sentence = read_clinical_sentence("No fever, left knee swollen, paracetamol 1 g.")
+    >>> sorted(sentence.mentions)[:2], sentence.axes["lat"]
+    ([Mention(concept='fever', denied=True), Mention(concept='knee', denied=False)], {'left'})
+    """
+    sentence = ReadSentence(text)
+    plain = normalized_clinical_text(text)
+    for clause in _clauses_of_tokens(clinical_tokens(plain), sentence):
+        _settle_clause(clause, sentence)
+    sentence.concepts = {mention.concept for mention in sentence.mentions}
+    _read_arrows(plain, sentence)
+    _read_clock(plain, sentence)
+    _read_switch(plain, sentence)
+    return sentence
+
+
+def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Clause]:
+    """Return the clauses of a sentence; quantities and the remaining words go into it."""
+    lexicon = load_clinical_lexicon()
+    stems = [stemmed_word(token) for token in tokens]
+    clauses = [_Clause()]
+    place = 0
+    while place < len(tokens):
+        if tokens[place] in _CLAUSE:
+            clauses.append(_Clause())
+            place += 1
+            continue
+        end, atoms = lexicon.longest_term(stems, place)
+        if tokens[place] in _ENDS_NEGATION:
+            clauses[-1].ends.append(place)
+        # A lone letter is a side only where it is no part of a unit.
+        if (
+            atoms
+            and tokens[place] in ("l", "r")
+            and end == place + 1
+            and place
+            and tokens[place - 1] in "/'"
+        ):
+            end, atoms = place, ()
+        after, quantity = read_quantity(tokens, place)
+        if quantity is not None and after > place and after >= end:
+            sentence.quantities.add(quantity)
+            place = after
+            # "三年前" is how long ago, and no order of two events.
+            if quantity.dimension == "time" and tokens[place : place + 1] == ["前"]:
+                clauses[-1].atoms.append((place, "hist.past"))
+                place += 1
+        elif end > place:
+            # Who says it is not whom it is about.
+            if end < len(tokens) and stems[end] in _SAYS:
+                atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
+            clauses[-1].atoms += [(place, atom) for atom in atoms]
+            if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
+                clauses[-1].particles[place] = end
+            clauses[-1].chinese |= tokens[place] > "\u3400"
+            place = end
+        else:
+            clauses[-1].chinese |= tokens[place] > "\u3400"
+            if stems[place] not in _EMPTY and stems[place].isalnum():
+                sentence.words.add(stems[place])
+                clauses[-1].unknown.add(place)
+            place += 1
+    return clauses
+
+
+def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
+    """Give each concept and value of a clause its sign, and put it into the sentence."""
+    concepts = [(place, atom) for place, atom in clause.atoms if "." not in atom]
+    taken = {place for place, _ in concepts}
+    cues = [place for place, atom in clause.atoms if atom == "pol.neg"]
+    turning: set[int] = set()
+    for place, atom in clause.atoms:
+        if "." not in atom or atom == "pol.neg":
+            continue
+        before = [
+            cue
+            for cue in cues
+            if cue < place <= cue + _VALUE_REACH
+            and cue not in taken
+            and not any(cue < other < place for other in taken)
+        ]
+        turned = len(before) % 2 == 1 and atom in _OPPOSITE
+        # "Not improved" denies the improvement; in "no visible mass" it is the mass.
+        turning.update(before if turned and atom != "pol.pos" and place not in taken else ())
+        _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+        if atom.startswith("seq."):
+            sentence.anchors.update(_anchor(place, concepts, clause.chinese))
+    cues = [cue for cue in cues if cue not in turning]
+    sentence.denials += len(cues)
+    for place, concept in concepts:
+        # A term such as "afebrile" denies its own concept and nothing after it.
+        before = [
+            cue
+            for cue in cues
+            if cue == place
+            or (
+                cue < place <= cue + _NEGATION_REACH
+                and cue not in taken
+                and clause.reaches(cue, place)
+            )
+        ]
+        # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
+        behind = [
+            cue
+            for cue in cues
+            if cue > place
+            and not clause.denies_predicate(cue)
+            and not any(cue <= other and clause.reaches(cue, other) for other, _ in concepts)
+        ]
+        sentence.mentions.add(Mention(concept, (len(before) + len(behind)) % 2 == 1))
+
+
+def _anchor(place: int, concepts: list[tuple[int, str]], chinese: bool) -> set[str]:
+    """Return the concept that a cue of order refers to: 手術前, before the operation."""
+    if chinese:
+        behind = [(at, concept) for at, concept in concepts if at <= place]
+        return {concept for at, concept in behind if at == max(at for at, _ in behind)}
+    ahead = [(at, concept) for at, concept in concepts if at >= place]
+    return {concept for at, concept in ahead if at == min(at for at, _ in ahead)}
+
+
+def _add_value(atom: str, sentence: ReadSentence) -> None:
+    axis, _, value = atom.partition(".")
+    if axis == "val":
+        sentence.good += 1.0 if value == "good" else -1.0
+    sentence.axes.setdefault(axis, set()).add(value)
+
+
+_ARROW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:→|->|=>|—>)\s*(\d+(?:\.\d+)?)")
+_FROM_TO: Final = re.compile(
+    r"(?:from|由|從)\s*(\d+(?:\.\d+)?)[^\d,.;。，]{0,12}?(?:to|至|到|升至|降至|減至|增至|加到|減到)\s*(\d+(?:\.\d+)?)"
+)
+_CLOCK: Final = re.compile(
+    r"\b([01]?\d|2[0-3]):([0-5]\d)\b|\b([01]\d|2[0-3])([0-5]\d)\s?h(?:rs?|ours)?\b"
+)
+
+
+def _read_arrows(plain: str, sentence: ReadSentence) -> None:
+    """Read `190→120` and "from 190 to 120" as a change."""
+    for pattern in (_ARROW, _FROM_TO):
+        for match in pattern.finditer(plain):
+            first, last = float(match[1]), float(match[2])
+            if first != last:
+                sentence.axes.setdefault("dir", set()).add("up" if last > first else "down")
+
+
+def _read_clock(plain: str, sentence: ReadSentence) -> None:
+    """Read the time of a day as its part."""
+    for match in _CLOCK.finditer(plain):
+        hour = int(match[1] or match[3])
+        part = (
+            "night+morning" if hour < 6
+            else "morning" if hour < 12
+            else "noon+afternoon" if hour < 14
+            else "afternoon" if hour < 17
+            else "afternoon+evening" if hour < 19
+            else "evening+night"
+        )  # fmt: skip
+        sentence.axes.setdefault("day", set()).add(part)
+
+
+def _read_switch(plain: str, sentence: ReadSentence) -> None:
+    """Find the drug that another took the place of."""
+    if not (match := _SWITCH.search(plain)):
+        return
+    lexicon = load_clinical_lexicon()
+    drugs: list[tuple[int, str]] = []
+    tokens = clinical_tokens(plain)
+    stems = [stemmed_word(token) for token in tokens]
+    switch = len(clinical_tokens(plain[: match.start()]))
+    for place in range(len(tokens)):
+        _, atoms = lexicon.longest_term(stems, place)
+        drugs += [(place, atom) for atom in atoms if lexicon.kinds.get(atom) == "drug"]
+    order = list(dict.fromkeys(name for _, name in drugs))
+    # "A was replaced by B", "swapped A for B", "由A轉用B": the first goes; "B replaced A" the last.
+    if len(order) == 2:
+        active = (
+            match[0].startswith("replac")
+            and sum(place < switch for place, _ in drugs) == 1
+            and not re.search(r"replac\w*\s+(?:by|with)", plain)
+        )
+        sentence.before_switch.add(order[1] if active else order[0])
