@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from commonwatt.clinic.domain.guides import DepartmentGuide
+from commonwatt.clinic.domain.measures import ADVICE, DEPLOYMENT, THRESHOLD
 from commonwatt.clinic.engines.gateway.gate import GateVerdict
 from commonwatt.clinic.engines.gateway.hooks.requests import EXTENSION
 from commonwatt.core.messages import Message
@@ -192,10 +193,10 @@ def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str, lan
     wanted = Message("yes") if verdict.sign_off else Message("no")
     rows: Sequence[tuple[Message, str]] = (
         (Message("Score"), f"{verdict.score:.4f}"),
-        (Message("Threshold"), f"{verdict.threshold:.4f}"),
+        (THRESHOLD.label, f"{verdict.threshold:.4f}"),
         (Message("Guide"), guide.guide_id),
-        (Message("Deployment"), verdict.deployment.removeprefix("deployment/")),
-        (Message("Advice on record"), verdict.advice),
+        (DEPLOYMENT.label, verdict.deployment.removeprefix("deployment/")),
+        (ADVICE.label, verdict.advice),
         (Message("Signed decision wanted"), wanted.translate(language)),
     )
     table = "\n".join(
