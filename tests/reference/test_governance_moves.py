@@ -55,7 +55,7 @@ PEOPLE = [f"t{i}" for i in range(60)]
 def enrol_every_role(ledger, registrar, at):
     with ledger.transaction() as tx:
         for role, key in KEYS.items():
-            who = Person(name=role, role=role.value, organisation="HA", device="test")
+            who = Person(name=f"another {role}", role=role.value, organisation="HA", device="test")
             ledger.enrol(tx, who, key.public_key, by=registrar, at=at)
 
 

@@ -23,7 +23,7 @@ from commonwatt.cli.frame import (
     option,
     raise_click_usage_error,
 )
-from commonwatt.cli.terminal_text import figure_sentence, indented
+from commonwatt.cli.terminal_text import figure_sentence, indented, labelled_text
 from commonwatt.core.log import open_log_with_default_file
 from commonwatt.core.messages import Message, translate
 
@@ -230,7 +230,8 @@ def _add_gate_disclose_command() -> None:
             now=command_utc_now(),
         )
         return CommandResult(
-            data=receipt, text=lambda _: f"{receipt['notice']}\n{receipt['disclosure']}".strip()
+            data=receipt,
+            text=lambda _: "\n".join(filter(None, (receipt["notice"], receipt["disclosure"]))),
         )
 
 
@@ -292,9 +293,10 @@ def _guide_library_terminal_text(library: GuideLibrary, language: str) -> str:
         lines.append(f"{guide.guide_id}  {guide.names[language]}")
         for fact in guide.facts.values():
             wanted = fact.wanted().translate(language)
-            lines.append(indented(f"{fact.name}  {fact.meaning[language]}: {wanted}"))
+            meaning = labelled_text(fact.meaning[language], wanted)
+            lines.append(indented(f"{fact.name}  {meaning}"))
     for name, fault in library.faults.items():
-        lines.append(f"{name}: {fault.translate(language)}")
+        lines.append(labelled_text(name, fault.translate(language)))
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import click
 
 from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.terminal_text import figure_sentence, labelled_text
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
@@ -67,7 +68,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         from commonwatt.ledger.clock import utc_now
 
         actor = app.revoke_ledger_actor(where, by_file, actor_id, reason, now=utc_now)
-        gaps = {name: str(actor[name]) for name in ("name", "role", "actor_id")}
+        gaps = {name: actor[name] for name in ("name", "role", "actor_id")}
         sentence = Message("{name} ({role}) signs no more with key {actor_id}", gaps)
         return CommandResult(data=actor, text=_agreed_text(sentence, actor))
 
@@ -92,7 +93,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         from commonwatt.ledger.clock import utc_now
 
         actor = app.rotate_ledger_actor(where, by_file, actor_id, public_file, reason, now=utc_now)
-        gaps = {name: str(actor[name]) for name in ("name", "role", "actor_id", "replaces")}
+        gaps = {name: actor[name] for name in ("name", "role", "actor_id", "replaces")}
         sentence = Message("{name} ({role}) signs with key {actor_id} in place of {replaces}", gaps)
         return CommandResult(data=actor, text=_agreed_text(sentence, actor))
 
@@ -116,7 +117,9 @@ def _add_permission_commands(ledger: LazyGroup) -> None:
             raise UsageError("ledger permissions", wanted=Message("--by with --set or --shipped"))
         else:
             table = app.set_ledger_permissions(where, by_file, table_file, now=utc_now)
-        lines = [f"{kind}: {', '.join(roles)}" for kind, roles in sorted(table["roles"].items())]
+        lines = [
+            labelled_text(kind, ", ".join(roles)) for kind, roles in sorted(table["roles"].items())
+        ]
         committee = Message("Committee: {roles}", {"roles": ", ".join(table["committee"]) or "–"})
         return CommandResult(
             data=table,
@@ -137,11 +140,14 @@ def _add_permission_commands(ledger: LazyGroup) -> None:
         """Go on where the last entries bear a time that lies in the future."""
         from commonwatt.ledger import usecases as app
         from commonwatt.ledger.clock import utc_now
+        from commonwatt.ledger.measures import ENTRY
 
         entry = app.correct_ledger_clock(where, by_file, reason, now=utc_now)
-        gaps = {"index": str(entry["index"]), "after": str(entry["body"]["after"])}
-        sentence = Message("Entry {index} goes on in time after entry {after}", gaps)
-        return CommandResult(data=entry, text=sentence.translate)
+        sentence = Message("Entry {index} goes on in time after entry {after}")
+        places = {"index": (ENTRY, entry["index"]), "after": (ENTRY, entry["body"]["after"])}
+        return CommandResult(
+            data=entry, text=lambda language: figure_sentence(sentence, language, places)
+        )
 
 
 def _add_witness_command(ledger: LazyGroup) -> None:
@@ -168,6 +174,7 @@ def _add_witness_command(ledger: LazyGroup) -> None:
         """Show what the witnesses know of the ledger, or change who they are."""
         from commonwatt.ledger import usecases as app
         from commonwatt.ledger.clock import utc_now
+        from commonwatt.ledger.measures import ENTRY
 
         if not (add or remove or accept_loss):
             rows = app.ledger_witness_rows(where)
@@ -176,8 +183,11 @@ def _add_witness_command(ledger: LazyGroup) -> None:
             raise UsageError("ledger witness", wanted=Message("--by and --reason with a change"))
         if accept_loss:
             entry = app.accept_loss_of_entries(where, by_file, reason, now=utc_now)
-            lost = Message("Entry {index} says which are lost", {"index": str(entry["index"])})
-            return CommandResult(data=entry, text=lost.translate)
+            lost = Message("Entry {index} says which are lost")
+            place = {"index": (ENTRY, entry["index"])}
+            return CommandResult(
+                data=entry, text=lambda language: figure_sentence(lost, language, place)
+            )
         rows = app.change_ledger_witnesses(where, by_file, add, remove, reason, now=utc_now)
         return CommandResult(
             data=rows,
@@ -186,13 +196,20 @@ def _add_witness_command(ledger: LazyGroup) -> None:
 
 
 def _witness_text(rows: dict[str, Any], language: str) -> str:
-    lines = [Message("The ledger has {n} entries", {"n": f"{rows['entries']:,}"})]
+    from commonwatt.ledger.measures import ENTRIES
+
+    whole = Message("The ledger has {n} entries")
+    lines = [figure_sentence(whole, language, {"n": (ENTRIES, rows["entries"])})]
     for row in rows["witnesses"]:
-        gaps = {"name": row["name"], "size": f"{row['size']:,}"}
+        gaps = {"name": row["name"]}
         known = Message("{name}: knows {size} entries", gaps)
         away = Message("{name}: cannot be reached", gaps)
-        lines.append(known if row["reached"] else away)
-    return "\n".join(line.translate(language) for line in lines)
+        lines.append(
+            figure_sentence(known, language, {"size": (ENTRIES, row["size"])})
+            if row["reached"]
+            else away.translate(language)
+        )
+    return "\n".join(lines)
 
 
 def _agreed_text(sentence: Message | str, written: dict[str, Any]) -> Any:

@@ -142,8 +142,16 @@ def _pool_parts(file: StartedFile, path: str, pools: Sequence[StartedPool]) -> l
     ]
 
 
-def started_rented_part(file: StartedFile, pools: Sequence[StartedPool]) -> dict[str, Any]:
-    """Return the site that stands for renting: nothing is built there, an alternative uses it."""
+def started_rented_part(
+    file: StartedFile, pools: Sequence[StartedPool], *, place: str
+) -> dict[str, Any]:
+    """Return the site that stands for renting: nothing is built there, an alternative uses it.
+
+    Args:
+        file: The file that is begun.
+        pools: What is built at home.
+        place: What the place at home is called, so that the two do not read alike.
+    """
     abroad = load_library_regions()[_RENTED_REGION]
     path = f"sites.{RENTED}"
     file.note_assumption(f"{path}.pue", Message("a large hall of a cloud company."))
@@ -160,7 +168,11 @@ def started_rented_part(file: StartedFile, pools: Sequence[StartedPool]) -> dict
     )
     return {
         "name": RENTED,
-        "label": {"en": "Rented", "zh-Hant": "租用"},
+        "label": (
+            {"en": "Rented abroad", "zh-Hant": "境外租用"}
+            if place.strip().casefold() in ("rented", "租用")
+            else {"en": "Rented", "zh-Hant": "租用"}
+        ),
         "region": abroad.zone,
         "pue": 1.2,
         "power_price": "0 USD/kWh",

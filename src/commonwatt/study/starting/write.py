@@ -60,7 +60,7 @@ def start_programme(start: ProgrammeStart) -> StartedProgramme:
         "gpus": started_gpu_parts(file, cells, pools),
         "sites": [
             started_hall_part(file, start, region, cells, pools),
-            started_rented_part(file, pools),
+            started_rented_part(file, pools, place=start.place),
         ],
         "policy": {"order": "fifo", "place": "consolidate", "backfill": "easy"},
         "compare": [{"order": "fair-share", "backfill": "easy"}],
