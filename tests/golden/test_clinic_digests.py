@@ -166,7 +166,7 @@ GOLDEN = {
     ),
     "report under a seal": (
         lambda: a_report().evidence_statement_sha256(),
-        "3f26015a7e1bbf2b3883d3fcbc52924ddc415baac97e6727d59f2dcd9d210c26",
+        "6b0192b4256504f42a9fd529eb67bde511f5e3518c720b62bbc06e08116ba6a0",
     ),
     "opened case": (
         lambda: sha256(revealed_case_json(reveal_sealed_case(CASES, SECRET, 3))),

@@ -15,7 +15,7 @@ COMMANDS = {
     "sandbox": (["sandbox", "status", "heart"], "--ledger", "COMMONWATT_LEDGER"),
     "serve": (["serve", "--port", "0", "--sample", ""], "--database", "COMMONWATT_DATABASE"),
     "runs": (["runs", "migrate"], "--database", "COMMONWATT_RUNS_DATABASE"),
-    "backup": (["ledger", "backup", ".", "--to", "../a.tar"], "--database",
+    "backup": (["ledger", "upkeep", "backup", ".", "--to", "../a.tar"], "--database",
                "COMMONWATT_LEDGER_DATABASE"),
 }  # fmt: skip
 

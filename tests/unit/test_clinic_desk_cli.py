@@ -108,4 +108,4 @@ def test_the_digest_of_what_runs_is_computed_from_the_file(folder, capsys):
     assert "a digest that is typed, too" in capsys.readouterr().err
     (folder / "body.json").write_text(json.dumps(BODIES["product"]))
     assert run("model", "register", "product", "p9", *words) == 2
-    assert "--artefact: found product" in capsys.readouterr().err
+    assert json.loads(capsys.readouterr().err)["where"] == "--artefact"

@@ -10,7 +10,8 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.domain.surveillance import surveillance_plan_of_deployment
-from tests.clinic_factories import BODIES, BY, NAMES, ROLES
+from tests.clinic_commands import register_by_commands
+from tests.clinic_factories import ROLES
 
 FIRST = date(2026, 1, 1)
 PLAN = {
@@ -55,11 +56,7 @@ def folder(tmp_path, monkeypatch):
     for role in ROLES[1:]:
         words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
         assert run_main(root, [*words, *ledger]) == 0
-    for kind, body in BODIES.items():
-        changes = {"monitor": PLAN} if kind == "deployment" else {}
-        (tmp_path / "body.json").write_text(json.dumps(body | changes))
-        put = ("model", "register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
-        assert run(*put) == 0
+    register_by_commands(tmp_path, deployment={"monitor": PLAN})
     assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
     assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
     return tmp_path

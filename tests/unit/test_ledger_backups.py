@@ -304,11 +304,18 @@ def test_a_list_with_a_cut_line_still_names_the_others(tmp_path):
 
 def test_the_commands_back_up_restore_and_refuse(tmp_path, capsys):
     home = _home(tmp_path)
-    back = ["ledger", "backup", str(home), "--to", str(tmp_path / "b.tar")]
+    back = ["ledger", "upkeep", "backup", str(home), "--to", str(tmp_path / "b.tar")]
     assert run_main(root, [*back, "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
     assert run_main(root, [*back]) == 79
-    restore = ["ledger", "restore", str(tmp_path / "b.tar"), "--to", str(tmp_path / "new")]
+    restore = [
+        "ledger",
+        "upkeep",
+        "restore",
+        str(tmp_path / "b.tar"),
+        "--to",
+        str(tmp_path / "new"),
+    ]
     assert run_main(root, restore) == 0
     out = capsys.readouterr().out
     assert done["ledgers"][0]["root"] in out

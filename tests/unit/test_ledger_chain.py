@@ -444,7 +444,7 @@ def test_an_entry_of_a_far_future_stops_the_ledger_until_a_registrar_corrects_it
                 lambda: put(ledger, demo(3), by="clinician", at=utc_now)):  # fmt: skip
         with pytest.raises(ClockError) as caught:
             ask()
-        assert "commonwatt ledger clock" in str(caught.value)
+        assert "commonwatt ledger upkeep clock" in str(caught.value)
     for role in ROLES[1:]:
         with pytest.raises(ActorError), ledger.transaction() as tx:
             ledger.correct_clock(tx, reason="x", by=KEYS[role], at=utc_now)

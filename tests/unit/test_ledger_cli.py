@@ -166,18 +166,18 @@ def test_two_of_the_committee_do_together_what_neither_may_alone(folder, capsys)
 
 def test_the_table_of_permissions_is_shown_and_changed(folder, capsys):
     capsys.readouterr()
-    assert run("permissions --json") == 0
+    assert run("upkeep permissions --json") == 0
     table = json.loads(capsys.readouterr().out)
     assert table["roles"]["clinic.move>approved"] == ["committee-chair"]
     table["roles"]["ward.note"] = ["clinician"]
     (folder / "table.json").write_text(json.dumps(table))
-    assert run("permissions --set table.json") == 2
-    assert run("permissions --set table.json --by lee.pem") == 63
-    assert run("permissions --set table.json --by me.pem") == 0
+    assert run("upkeep permissions --set table.json") == 2
+    assert run("upkeep permissions --set table.json --by lee.pem") == 63
+    assert run("upkeep permissions --set table.json --by me.pem") == 0
     assert "ward.note: clinician" in capsys.readouterr().out
     (folder / "table.json").write_text("[]")
-    assert run("permissions --set table.json --by me.pem") == 2
-    assert run("permissions --shipped --by me.pem") == 0
+    assert run("upkeep permissions --set table.json --by me.pem") == 2
+    assert run("upkeep permissions --shipped --by me.pem") == 0
     assert run("verify") == 0
 
 
@@ -190,13 +190,13 @@ def test_witnesses_are_shown_and_named(folder, capsys):
     assert f"{far}" in capsys.readouterr().out
     assert run("witness --add far --by me.pem --reason outside") == 61
     assert len(list(far.rglob("*.note"))) == 1
-    assert run("clock --by me.pem --reason none") == 64
+    assert run("upkeep clock --by me.pem --reason none") == 64
 
 
 def test_a_role_edited_in_the_database_is_an_error_at_every_next_command(folder, capsys):
     with closing(sqlite3.connect(folder / "ledger.db")) as db:
         db.execute("UPDATE ledger_actors SET role='committee-chair' WHERE role='clinician'")
         db.commit()
-    for words in ("verify", "show", "checkpoint --key lee.pem", "permissions", "witness"):
+    for words in ("verify", "show", "checkpoint --key lee.pem", "upkeep permissions", "witness"):
         assert run(words) == 62, words
     assert run_main(root, ["clinic", "model", "live", "qmh"]) == 62

@@ -199,7 +199,7 @@ def test_an_older_postgresql_waits_for_the_command(server):
     empty(server)
     with _engine(server) as engine:
         _walk_to(engine, schemas.PROJECTS, "projects_1_from_0_1")
-    with pytest.raises(StoreVersionError, match="commonwatt ledger migrate") as refusal:
+    with pytest.raises(StoreVersionError, match="commonwatt ledger upkeep migrate") as refusal:
         Ledger.open(server)
     assert "projects" in str(refusal.value)
     (migration,) = migrate_database(server)

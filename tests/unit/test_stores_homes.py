@@ -170,10 +170,10 @@ def test_the_oldest_home_moves_to_postgresql_and_waits_for_the_command(tmp_path,
     monkeypatch.chdir(tmp_path)
     with postgresql() as url:
         _copy_older_tables(tmp_path / "ledger.db", url)
-        with pytest.raises(StoreVersionError, match="commonwatt ledger migrate"):
+        with pytest.raises(StoreVersionError, match="commonwatt ledger upkeep migrate"):
             Ledger.open(url)
         assert run_main(root, ["ledger", "verify", "--ledger", url]) == StoreVersionError.exit_code
-        assert run_main(root, ["ledger", "migrate", "--ledger", url]) == 0
+        assert run_main(root, ["ledger", "upkeep", "migrate", "--ledger", url]) == 0
         assert run_main(root, ["ledger", "verify", "--ledger", url]) == 0
         assert _chain(url, facts["entries"]) == (facts["text_sha256"], facts["link"])
         assert run_main(root, ["sandbox", "status", "heart", "--ledger", url]) == 0

@@ -21,6 +21,15 @@ ledger = LazyGroup(
     name="ledger",
     help="Show and prove who decided what.",
     example="commonwatt ledger verify\ncommonwatt ledger show --kind clinic.",
+    renamed={
+        "migrate": "ledger upkeep migrate", "backup": "ledger upkeep backup",
+        "restore": "ledger upkeep restore",
+    },
+)  # fmt: skip
+upkeep = LazyGroup(
+    name="upkeep",
+    help="Keep a ledger going: backups, versions, clocks, and who may write what.",
+    example="commonwatt ledger upkeep backup . --to /mnt/vault/monday.tar",
 )
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -107,10 +116,10 @@ def ledger_enrol_command(
 
 
 @command(
-    ledger,
+    upkeep,
     "migrate",
-    example="commonwatt ledger migrate\n"
-    "commonwatt ledger migrate --ledger postgresql://me@db/commonwatt",
+    example="commonwatt ledger upkeep migrate\n"
+    "commonwatt ledger upkeep migrate --ledger postgresql://me@db/commonwatt",
 )
 @_where
 def ledger_migrate_command(where: str) -> CommandResult:
@@ -206,9 +215,10 @@ _keys_archive = option(
 
 
 @command(
-    ledger,
+    upkeep,
     "backup",
-    example="commonwatt ledger backup . --to /mnt/vault/monday.tar --keys /mnt/safe/keys.tar",
+    example="commonwatt ledger upkeep backup . --to /mnt/vault/monday.tar"
+    " --keys /mnt/safe/keys.tar",
 )
 @click.argument("home", type=click.Path(file_okay=False, path_type=Path))
 @option("--to", "archive", type=_file, required=True, help="New file, outside the home.")
@@ -227,9 +237,9 @@ def ledger_backup_command(
 
 
 @command(
-    ledger,
+    upkeep,
     "restore",
-    example="commonwatt ledger restore /mnt/vault/monday.tar --to home"
+    example="commonwatt ledger upkeep restore /mnt/vault/monday.tar --to home"
     " --keys /mnt/safe/keys.tar --checkpoint kept.txt",
 )
 @click.argument("archive", type=_file)
@@ -375,7 +385,8 @@ def _ledger_verification_terminal_text(verification: dict[str, Any], language: s
         return whole
     unsaid = Message(
         "This ledger does not say who may write what, so no role was checked but a registrar's."
-        " A registrar puts the table in force: commonwatt ledger permissions --shipped --by KEY.pem"
+        " A registrar puts the table in force: commonwatt ledger upkeep permissions --shipped"
+        " --by KEY.pem"
     )
     return f"{whole}\n{unsaid.translate(language)}"
 
@@ -415,4 +426,5 @@ def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
 
 
 # After the commands above, because help lists commands in the order in which they are added.
-add_ledger_key_commands(ledger)
+add_ledger_key_commands(ledger, upkeep)
+ledger.add_command(upkeep)

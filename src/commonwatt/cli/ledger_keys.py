@@ -29,10 +29,10 @@ _actor = click.argument("actor_id", metavar="ACTOR")
 _reason = option("--reason", required=True, help="Why, in words for the record.")
 
 
-def add_ledger_key_commands(ledger: LazyGroup) -> None:
+def add_ledger_key_commands(ledger: LazyGroup, upkeep: LazyGroup) -> None:
     """Add what concerns keys, permissions and witnesses to `commonwatt ledger`."""
     _add_key_commands(ledger)
-    _add_permission_commands(ledger)
+    _add_permission_commands(upkeep)
     _add_witness_command(ledger)
 
 
@@ -98,8 +98,8 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         return CommandResult(data=actor, text=_agreed_text(sentence, actor))
 
 
-def _add_permission_commands(ledger: LazyGroup) -> None:
-    @command(ledger, "permissions", example="commonwatt ledger permissions --json")
+def _add_permission_commands(upkeep: LazyGroup) -> None:
+    @command(upkeep, "permissions", example="commonwatt ledger upkeep permissions --json")
     @_where
     @option("--set", "table_file", type=_file, help="JSON file of the table to put in force.")
     @option("--shipped", is_flag=True, help="Put the table of this program in force.")
@@ -114,7 +114,9 @@ def _add_permission_commands(ledger: LazyGroup) -> None:
         if not table_file and not shipped:
             table = app.ledger_permissions_at(where)
         elif by_file is None or (table_file and shipped):
-            raise UsageError("ledger permissions", wanted=Message("--by with --set or --shipped"))
+            raise UsageError(
+                "ledger upkeep permissions", wanted=Message("--by with --set or --shipped")
+            )
         else:
             table = app.set_ledger_permissions(where, by_file, table_file, now=utc_now)
         lines = [
@@ -129,9 +131,9 @@ def _add_permission_commands(ledger: LazyGroup) -> None:
         )
 
     @command(
-        ledger,
+        upkeep,
         "clock",
-        example='commonwatt ledger clock --by me.pem --reason "the clock of host 3 was wrong"',
+        example='commonwatt ledger upkeep clock --by me.pem --reason "the clock of host 3 was wrong"',
     )
     @_where
     @_by

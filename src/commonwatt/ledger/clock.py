@@ -70,7 +70,7 @@ def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
             wanted=Message("an instant that has come"),
             remedy=Message(
                 "If this machine's clock is right, let the registrar correct the entry:"
-                " commonwatt ledger clock --by KEY.pem --reason TEXT."
+                " commonwatt ledger upkeep clock --by KEY.pem --reason TEXT."
             ),
         )
 
@@ -95,7 +95,7 @@ def check_not_ahead(connection: sa.Connection, at: datetime) -> None:
             ),
             remedy=Message(
                 "Set this machine's clock. Where the last entry itself lies in the future, let the"
-                " registrar correct it: commonwatt ledger clock --by KEY.pem --reason TEXT."
+                " registrar correct it: commonwatt ledger upkeep clock --by KEY.pem --reason TEXT."
             ),
         )
 

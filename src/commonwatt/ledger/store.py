@@ -490,7 +490,7 @@ def clock_draft(tx: sa.Connection, instant: str, reason: str) -> EntryDraft:
     after = tx.execute(query).scalar()
     if after is None or after == size - 1:
         raise ClockError(
-            "ledger clock",
+            "ledger upkeep clock",
             found=Message("no entry that lies in the future"),
             wanted=Message("an entry whose time has not come"),
         )
@@ -567,7 +567,7 @@ def _write_fault_error(actor: actors.Actor, kind: str, fault: WriteFault) -> Act
         wanted=fault.wanted,
         remedy=Message(
             "Who may write what stands in the ledger; a registrar, or two of the committee, may"
-            " change it: commonwatt ledger permissions."
+            " change it: commonwatt ledger upkeep permissions."
         ),
     )
 
@@ -671,7 +671,7 @@ def _check_chain_clock(head: ChainHead, instant: str) -> None:
             wanted=Message("an instant not before {last}", {"last": head.at}),
             remedy=Message(
                 "Set this machine's clock, or wait until it has caught up. Where the last entry"
-                " lies in the future, let the registrar correct it: commonwatt ledger clock"
+                " lies in the future, let the registrar correct it: commonwatt ledger upkeep clock"
                 " --by KEY.pem --reason TEXT."
             ),
         )

@@ -99,6 +99,7 @@ def _older_store_error(versions: Iterable[StoreVersion], where: str) -> StoreVer
         wanted=Message("tables of version {version}", {"version": __version__}),
         remedy=Message(
             "Stop every process that uses this database, back it up, then run: "
-            "commonwatt ledger migrate --ledger URL (for a run store: commonwatt runs migrate)."
+            "commonwatt ledger upkeep migrate --ledger URL (for a run store: commonwatt runs "
+            "migrate)."
         ),
     )

@@ -274,7 +274,7 @@ def _foreign_member_error(archive: Path) -> BackupError:
     return BackupError(
         str(archive),
         found=Message("a member that no backup writes"),
-        wanted=Message("an archive as `commonwatt ledger backup` wrote it"),
+        wanted=Message("an archive as `commonwatt ledger upkeep backup` wrote it"),
     )
 
 
@@ -282,5 +282,5 @@ def _cut_archive_error(archive: Path) -> BackupError:
     return BackupError(
         str(archive),
         found=Message("an archive that is cut short, or none"),
-        wanted=Message("an archive as `commonwatt ledger backup` wrote it"),
+        wanted=Message("an archive as `commonwatt ledger upkeep backup` wrote it"),
     )
