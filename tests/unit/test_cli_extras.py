@@ -38,7 +38,8 @@ BY_OTHERS = {
     "python-multipart": ("Starlette reads forms with it", ".form("),
 }
 OPTIONAL_TOPS = {
-    "anyio", "argon2", "authlib", "duckdb", "fastapi", "fhir", "httpx", "joserfc", "mcp", "multipart",
+    "anyio", "argon2", "authlib", "duckdb", "fastapi", "fhir", "httpx", "joserfc", "mcp",
+    "multipart",
     "opendp",
     "pint", "presidio_analyzer", "prometheus_client", "psycopg", "pydicom", "python_multipart",
     "ray", "simpy", "sklearn", "starlette", "uvicorn", "weasyprint",

@@ -179,7 +179,7 @@ def test_a_form_of_a_shared_page_carries_the_token_of_whoever_asks(console):
     page = next(page for page in PAGES if page.name == "models")
 
     def build(context, values):
-        extra = {"versions": [], "deployments": ["ward-7"], "may_report": True}
+        extra = {"versions": [], "deployments": ["ward-7"], "may_report": True, "disclosable": []}
         return PageView(lede="", extra=extra)
 
     page = replace(page, build=build)

@@ -133,7 +133,7 @@ def _add_permission_commands(upkeep: LazyGroup) -> None:
     @command(
         upkeep,
         "clock",
-        example='commonwatt ledger upkeep clock --by me.pem --reason "the clock of host 3 was wrong"',
+        example='commonwatt ledger upkeep clock --by me.pem --reason "a clock was wrong"',
     )
     @_where
     @_by
