@@ -42,6 +42,7 @@ ROLES_OF_KIND: Final[Mapping[str, Sequence[LedgerRole | str]]] = {
     "clinic.advice": (_R.GATEWAY,),
     "clinic.decision": (_R.CLINICIAN,),
     "clinic.outcome": (_R.CLINICIAN, _R.GATEWAY),
+    "clinic.examination": (_R.EVALUATOR,),
     "clinic.event": (_R.CLINICIAN, _R.MONITOR, _R.SAFETY_OFFICER),
     "gate.sample": (_R.GATEWAY,),
     "gate.refusal": (_R.GATEWAY,),

@@ -302,6 +302,9 @@ WALKS = [
         files={"items.jsonl": ITEMS, "model.json": LINEAR, "items.secret": "ab" * 32},
         masks=DIGESTS,
         steps=(
+            "ledger init --key registrar.pem --name Wong --organisation HA",
+            "ledger enrol --by registrar.pem --key evaluator.pem --name evaluator --role evaluator"
+            " --organisation HKU",
             "clinic sealed seal items.jsonl --key evaluator.pem --threshold 0.3 --most 3 --out sealed"
             " --json",
             "clinic sealed examine items.jsonl --seal sealed/seal.json --key evaluator.pem"
