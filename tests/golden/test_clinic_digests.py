@@ -154,7 +154,7 @@ def a_genome_report():
 GOLDEN = {
     "ledger": (
         lambda: root_of(a_ledger()),
-        "df6fde294fc96efd61f0d64b0c6b812e826a5a627c64e16a4ca9506a75970737",
+        "7f7410050eb282cb1033f3c3d34f1c72860a78ec11576694c81719b7a394d97f",
     ),
     "seal": (
         lambda: a_seal().evidence_statement_sha256(),
