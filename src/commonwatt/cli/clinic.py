@@ -20,7 +20,6 @@ from commonwatt.cli.clinic_options import (
     GUIDELINES,
     PLACE_METAVAR,
     command_utc_now,
-    ledger_option,
     parse_name_value_fact_options,
     record_key_option,
     record_option,
@@ -39,6 +38,7 @@ from commonwatt.cli.clinic_text import (
     judges_terminal_text,
     recorded_entry_sentence,
 )
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import (
     CommandResult,
     command,

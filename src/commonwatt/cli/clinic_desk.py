@@ -10,15 +10,10 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import (
-    PLACE_METAVAR,
-    command_utc_now,
-    guides_option,
-    key_option,
-    ledger_option,
-)
+from commonwatt.cli.clinic_options import PLACE_METAVAR, command_utc_now, guides_option, key_option
 from commonwatt.cli.clinic_queries import duties_terminal_text
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, command, command_language, option
 from commonwatt.cli.terminal_text import figure_sentence
 from commonwatt.core.messages import Message

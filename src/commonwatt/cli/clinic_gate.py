@@ -13,9 +13,9 @@ from commonwatt.cli.clinic_options import (
     command_utc_now,
     guides_option,
     key_option,
-    ledger_option,
     parse_name_value_fact_options,
 )
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import (
     CommandResult,
     click_echo_message_to_stderr,

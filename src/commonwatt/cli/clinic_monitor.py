@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import ledger_option
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import (
     CommandResult,
     command,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from commonwatt.cli.databases import DATABASE_LOCATION
 from commonwatt.cli.frame import option, raise_click_usage_error
 from commonwatt.core.messages import Message
 
@@ -23,15 +22,6 @@ rules_option = option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder with rules of your own, one .yaml a place; may repeat"
     " (or COMMONWATT_CLINIC_RULES).",
-)
-ledger_option = option(
-    "--ledger",
-    "where",
-    type=DATABASE_LOCATION,
-    default="ledger.db",
-    envvar="COMMONWATT_LEDGER",
-    show_default=True,
-    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
 )
 _key_file = click.Path(dir_okay=False, path_type=Path)
 key_option = option(

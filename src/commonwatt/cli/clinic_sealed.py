@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.clinic_options import key_option, ledger_option
+from commonwatt.cli.clinic_options import key_option
 from commonwatt.cli.clinic_text import estimate_rows_terminal_text
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.cli.terminal_text import figure_sentence
 from commonwatt.core.messages import Message

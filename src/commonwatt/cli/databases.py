@@ -9,6 +9,7 @@ from typing import Final, cast
 import click
 from click.core import ParameterSource
 
+from commonwatt.cli.frame import option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.notices import give_notice
@@ -34,15 +35,24 @@ class DatabaseLocation(click.types.StringParamType):
             UsageError: The file cannot be read, or holds anything but one line.
         """
         text = fspath(cast("str", value))
-        option = param.opts[0] if param else "--database"
+        flag = param.opts[0] if param else "--database"
         if text.startswith("@"):
-            return _database_location_in_file(Path(text[1:]), option)
+            return _database_location_in_file(Path(text[1:]), flag)
         if _stands_on_command_line(param, ctx) and _holds_password(text):
-            give_notice(_shown_password(option, _environment_name(param)))
+            give_notice(_shown_password(flag, _environment_name(param)))
         return text
 
 
 DATABASE_LOCATION: Final = DatabaseLocation()
+ledger_option = option(
+    "--ledger",
+    "where",
+    type=DATABASE_LOCATION,
+    default="ledger.db",
+    envvar="COMMONWATT_LEDGER",
+    show_default=True,
+    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
+)
 
 
 def _environment_name(param: click.Parameter | None) -> str:
@@ -71,32 +81,32 @@ def _holds_password(text: str) -> bool:
     return bool(url.password) or "password" in url.query
 
 
-def _shown_password(option: str, variable: str) -> Message:
+def _shown_password(flag: str, variable: str) -> Message:
     if not variable:
         return Message(
             "Everybody on this machine can read the password of {option} while this runs; put the "
             "URL into a file and write {option} @FILE.",
-            {"option": option},
+            {"option": flag},
         )
     return Message(
         "Everybody on this machine can read the password of {option} while this runs; put the URL "
         "into {variable}, or into a file and write {option} @FILE.",
-        {"option": option, "variable": variable},
+        {"option": flag, "variable": variable},
     )
 
 
-def _database_location_in_file(path: Path, option: str) -> str:
+def _database_location_in_file(path: Path, flag: str) -> str:
     wanted = Message("a file whose one line is the path or URL of a database")
     try:
         with path.open("rb") as file:
             lines = file.read(_MOST_BYTES + 1).decode("utf-8-sig").split("\n")
     except (OSError, ValueError):
         raise UsageError(
-            option, found=Message("no readable file: {path}", {"path": fspath(path)}), wanted=wanted
+            flag, found=Message("no readable file: {path}", {"path": fspath(path)}), wanted=wanted
         ) from None
     # The line itself is never shown: it is a secret more often than not.
     written = [line.strip() for line in lines if line.strip()]
     if len(written) != 1 or len(written[0]) > _MOST_BYTES:
         count = Message("more or less than one line in {path}", {"path": fspath(path)})
-        raise UsageError(option, found=count, wanted=wanted)
+        raise UsageError(flag, found=count, wanted=wanted)
     return written[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from commonwatt.cli.databases import DATABASE_LOCATION
+from commonwatt.cli.databases import DATABASE_LOCATION, ledger_option
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.ledger_keys import add_ledger_key_commands
 from commonwatt.core.errors import UsageError
@@ -33,15 +33,6 @@ upkeep = LazyGroup(
 )
 
 _file = click.Path(dir_okay=False, path_type=Path)
-_where = option(
-    "--ledger",
-    "where",
-    type=DATABASE_LOCATION,
-    default="ledger.db",
-    envvar="COMMONWATT_LEDGER",
-    show_default=True,
-    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
-)
 _key = option("--key", "key_file", type=_file, required=True, help="File of the key that signs.")
 _name = option("--name", required=True, help="Name of the member of staff or service.")
 _organisation = option("--organisation", required=True, help="Who answers for them.")
@@ -51,7 +42,7 @@ _device = option("--device", default="unnamed", help="Machine or card that holds
 @command(
     ledger, "init", example="commonwatt ledger init --key me.pem --name Chan --organisation HA"
 )
-@_where
+@ledger_option
 # Here and in `ledger_enrol_command` a missing key is made; anywhere else it is a mistake, which
 # a new key would hide.
 @option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
@@ -80,7 +71,7 @@ def ledger_init_command(
     example="commonwatt ledger enrol --by me.pem --public-key lee.pem.pub --name Lee"
     " --role clinician --organisation HA",
 )
-@_where
+@ledger_option
 @option("--by", "by_file", type=_file, required=True, help="Key file of the registrar.")
 @option("--public-key", "public_file", type=_file, help="File of the person's public key.")
 @option("--key", "key_file", type=_file, help="Key file; made if there is none.")
@@ -121,7 +112,7 @@ def ledger_enrol_command(
     example="commonwatt ledger upkeep migrate\n"
     "commonwatt ledger upkeep migrate --ledger postgresql://me@db/commonwatt",
 )
-@_where
+@ledger_option
 def ledger_migrate_command(where: str) -> CommandResult:
     """Bring every store in a ledger's database up to this version.
 
@@ -134,7 +125,7 @@ def ledger_migrate_command(where: str) -> CommandResult:
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
-@_where
+@ledger_option
 # Without one a whole ledger that was written anew, by who holds its keys, still verifies.
 @option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
 def ledger_verify_command(where: str, pinned: Path | None) -> CommandResult:
@@ -149,7 +140,7 @@ def ledger_verify_command(where: str, pinned: Path | None) -> CommandResult:
 
 
 @command(ledger, "show", example="commonwatt ledger show --kind clinic. --limit 20")
-@_where
+@ledger_option
 @option("--from", "first", type=click.IntRange(0), default=0, help="First entry to show.")
 @option("--kind", default="", help="Only this kind; with a full stop at its end, all below it.")
 @option("--subject", default="", help="Only this subject; with a slash at its end, all below it.")
@@ -167,7 +158,7 @@ def ledger_show_command(
 
 
 @command(ledger, "prove", example="commonwatt ledger prove 17 --json")
-@_where
+@ledger_option
 @click.argument("index", metavar="[ENTRY]", type=click.IntRange(0), required=False)
 @option("--since", type=click.IntRange(0), help="Prove growth from this many entries instead.")
 def ledger_prove_command(where: str, index: int | None, since: int | None) -> CommandResult:
@@ -181,7 +172,7 @@ def ledger_prove_command(where: str, index: int | None, since: int | None) -> Co
 
 
 @command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
-@_where
+@ledger_option
 @_key
 def ledger_checkpoint_command(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
@@ -191,7 +182,7 @@ def ledger_checkpoint_command(where: str, key_file: Path) -> CommandResult:
 
 
 @command(ledger, "export", example="commonwatt ledger export record --key me.pem")
-@_where
+@ledger_option
 @_key
 @click.argument("folder", type=click.Path(path_type=Path))
 def ledger_export_command(where: str, key_file: Path, folder: Path) -> CommandResult:

@@ -7,22 +7,13 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.databases import DATABASE_LOCATION
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.terminal_text import figure_sentence, labelled_text
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 _file = click.Path(dir_okay=False, path_type=Path)
-_where = option(
-    "--ledger",
-    "where",
-    type=DATABASE_LOCATION,
-    default="ledger.db",
-    envvar="COMMONWATT_LEDGER",
-    show_default=True,
-    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
-)
 _by = option("--by", "by_file", type=_file, required=True, help="Key file of the registrar.")
 _by_if_changed = option("--by", "by_file", type=_file, help="Key file of the registrar.")
 _actor = click.argument("actor_id", metavar="ACTOR")
@@ -56,7 +47,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         "revoke",
         example='commonwatt ledger revoke 139e3940e64b5491 --by me.pem --reason "card lost"',
     )
-    @_where
+    @ledger_option
     @_actor
     @_by
     @_reason
@@ -78,7 +69,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         example="commonwatt ledger rotate 139e3940e64b5491 --public-key new.pem.pub --by me.pem"
         ' --reason "yearly"',
     )
-    @_where
+    @ledger_option
     @_actor
     @option(
         "--public-key", "public_file", type=_file, required=True, help="File of the new public key."
@@ -100,7 +91,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
 
 def _add_permission_commands(upkeep: LazyGroup) -> None:
     @command(upkeep, "permissions", example="commonwatt ledger upkeep permissions --json")
-    @_where
+    @ledger_option
     @option("--set", "table_file", type=_file, help="JSON file of the table to put in force.")
     @option("--shipped", is_flag=True, help="Put the table of this program in force.")
     @_by_if_changed
@@ -135,7 +126,7 @@ def _add_permission_commands(upkeep: LazyGroup) -> None:
         "clock",
         example='commonwatt ledger upkeep clock --by me.pem --reason "a clock was wrong"',
     )
-    @_where
+    @ledger_option
     @_by
     @_reason
     def ledger_clock_command(where: str, by_file: Path, reason: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -159,7 +150,7 @@ def _add_witness_command(ledger: LazyGroup) -> None:
         example="commonwatt ledger witness\n"
         'commonwatt ledger witness --add /mnt/other/host --by me.pem --reason "outside the ward"',
     )
-    @_where
+    @ledger_option
     @option("--add", multiple=True, help="Folder (whole path) or https:// address to push to.")
     @option("--remove", multiple=True, help="Folder or address to push to no more.")
     @option("--accept-loss", is_flag=True, help="Go on although entries are lost for good.")

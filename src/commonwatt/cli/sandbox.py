@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import commonwatt.sandbox.domain.tables as answers
-from commonwatt.cli.databases import DATABASE_LOCATION
+from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import (
     CommandResult,
     LazyGroup,
@@ -63,11 +63,6 @@ sandbox.add_command(project)
 
 _path = click.Path(path_type=Path)
 _file = click.Path(dir_okay=False, path_type=Path)
-_ledger = option(
-    "--ledger", "where", type=DATABASE_LOCATION, default="ledger.db",
-    envvar="COMMONWATT_LEDGER", show_default=True,
-    help="Path or database URL of the ledger, or @FILE that holds it (or COMMONWATT_LEDGER).",
-)  # fmt: skip
 _rooms = option(
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
 )
@@ -84,7 +79,7 @@ _node = option(
     sandbox, "init", example="commonwatt sandbox init heart --key custodian.pem --purpose 'Stroke'"
 )
 @_room
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option("--purpose", required=True, help="What the project is for.")
@@ -122,7 +117,7 @@ def sandbox_init_command(
 @_room
 @click.argument("dataset")
 @click.argument("sources", type=DataPath(), nargs=-1, required=True)
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option(
@@ -148,7 +143,7 @@ def import_dataset(
 @_room
 @click.argument("dataset")
 @click.argument("name")
-@_ledger
+@ledger_option
 @_rooms
 @_key
 # By the digest that the custodian has read, so that no other report can be signed in its place.
@@ -169,7 +164,7 @@ def sandbox_risk_command(
 @command(sandbox, "submit", example="commonwatt sandbox submit heart job.toml --key researcher.pem")
 @_room
 @click.argument("job", type=_file)
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @_node
@@ -201,7 +196,7 @@ def sandbox_submit_command(
 @_room
 @click.argument("dataset")
 @click.argument("to", type=click.Path(file_okay=False, path_type=Path))
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option(
@@ -232,7 +227,7 @@ def sandbox_synthesize_command(
 
 @command(sandbox, "status", example="commonwatt sandbox status heart")
 @_room
-@_ledger
+@ledger_option
 @_rooms
 def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
@@ -249,7 +244,7 @@ def status(room: str, **who: Any) -> CommandResult:
 )  # fmt: skip
 @_room
 @click.argument("output")
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option("--save", type=_file, help="Write the exact bytes here to look at them.")
@@ -288,7 +283,7 @@ def sandbox_review_command(
 @_room
 @click.argument("output")
 @click.argument("to", type=click.Path(file_okay=False, path_type=Path))
-@_ledger
+@ledger_option
 @_rooms
 @_key
 def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
@@ -307,7 +302,7 @@ def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
     "commonwatt sandbox budget heart --count safe/Patient --epsilon 0.1 --key researcher.pem",
 )  # fmt: skip
 @_room
-@_ledger
+@ledger_option
 @_rooms
 # Optional, as looking at a budget needs nobody's signature; granting and spending ask for it.
 @option("--key", "key_file", type=_file, help="Key file of who acts.")
@@ -345,7 +340,7 @@ def budget(
     example="commonwatt sandbox project preapprove heart --open 0.5 --key custodian.pem",
 )
 @_room
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option("--open", "largest", type=float, help="Let noisy answers up to this epsilon leave unseen.")
@@ -374,7 +369,7 @@ def sandbox_project_preapprove_command(
 )
 @_room
 @click.argument("output")
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option(
@@ -403,7 +398,7 @@ def sandbox_project_recall_command(
 )  # fmt: skip
 @_room
 @click.argument("person")
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option(
@@ -430,7 +425,7 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
 )  # fmt: skip
 @_room
 @click.argument("person")
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option("--delete-copies", is_flag=True, help="Delete even copies that cannot be made anew.")
@@ -450,7 +445,7 @@ def sandbox_project_erase_command(
 
 @command(sandbox, "activity", example="commonwatt sandbox activity heart --json")
 @_room
-@_ledger
+@ledger_option
 @_rooms
 @option(
     "--keep-days", type=int, default=90, show_default=True,
@@ -466,7 +461,7 @@ def sandbox_activity_command(room: str, keep_days: int, **who: Any) -> CommandRe
 
 @command(project, "close", example="commonwatt sandbox project close heart --key custodian.pem")
 @_room
-@_ledger
+@ledger_option
 @_rooms
 @_key
 def close(room: str, **who: Any) -> CommandResult:
@@ -484,7 +479,7 @@ def close(room: str, **who: Any) -> CommandResult:
     "commonwatt sandbox project delete heart --key custodian.pem",
 )  # fmt: skip
 @_room
-@_ledger
+@ledger_option
 @_rooms
 @_key
 @option("--dataset", help="Only this dataset; else all that a closed project holds, its key too.")

@@ -105,10 +105,10 @@ class KeptState:
     def load_head(self) -> VerifiedHead | None:
         """Return the head that was kept, its state still empty; None if none is sealed."""
         try:
-            kept = json.loads((self.folder / _HEAD).read_bytes())
-            if not hmac.compare_digest(_seal(kept["head"], self._secret()), kept["seal"]):
+            sealed = json.loads((self.folder / _HEAD).read_bytes())
+            if not hmac.compare_digest(_seal(sealed["head"], self._secret()), sealed["seal"]):
                 return None
-            return _head_of_json(json.loads(kept["head"]))
+            return _head_of_json(json.loads(sealed["head"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -261,8 +261,8 @@ def _transaction_of(connection: sa.Connection) -> ReferenceType[Any]:
 
 def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHead) -> VerifiedHead:
     """Return the newest head known before that the chain must continue."""
-    if not memory.heads and (kept := _kept_head(connection, memory, stored)) is not None:
-        memory.remember(kept)
+    if not memory.heads and (sealed := _kept_head(connection, memory, stored)) is not None:
+        memory.remember(sealed)
     if not memory.heads:
         return head_of_nothing(stored.origin)
     newest = memory.heads[-1]
@@ -279,14 +279,14 @@ def _kept_head(
     if memory.kept is None:
         return None
     _check_same_ledger_here(connection, memory.kept)
-    kept = memory.kept.load_head()
-    if kept is None:
+    head = memory.kept.load_head()
+    if head is None:
         return None
-    if kept.size > stored.size:
-        if goes_further_now(connection, kept.size):
+    if head.size > stored.size:
+        if goes_further_now(connection, head.size):
             return None
-        raise _shorter_chain_error(stored.size, kept.size)
-    return replace(kept, state=_folded_state(connection, kept))
+        raise _shorter_chain_error(stored.size, head.size)
+    return replace(head, state=_folded_state(connection, head))
 
 
 def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:

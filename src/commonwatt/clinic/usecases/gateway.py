@@ -209,8 +209,9 @@ def serve_cds_hooks(
     except OSError as error:
         # Bound here and not by the server, whose own failure would be a traceback after it said
         # that it serves.
-        found = error.strerror or ""
-        raise UsageError(f"{host}:{address.port}", found=found, wanted=_FREE) from None
+        raise UsageError(
+            f"{host}:{address.port}", found=error.strerror or "", wanted=_FREE
+        ) from None
     with bound:
         name = f"[{host}]" if ":" in host else host
         scheme = "https" if address.tls_cert else "http"

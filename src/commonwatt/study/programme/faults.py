@@ -345,12 +345,12 @@ def _table_and_field_at(
 
 def _tables_with_key(model: type[BaseModel], key: str, path: str = "") -> list[str]:
     """Return the paths of the tables of a model that have a key."""
-    found = [path] if key in model.model_fields else []
+    paths = [path] if key in model.model_fields else []
     for name, field in model.model_fields.items():
         part, _ = _part_of_annotation(field.annotation)
         if part is not None:
-            found += _tables_with_key(part, key, f"{path}.{name}".lstrip("."))
-    return found
+            paths += _tables_with_key(part, key, f"{path}.{name}".lstrip("."))
+    return paths
 
 
 def _part_of_annotation(annotation: Any) -> tuple[type[BaseModel] | None, bool]:

@@ -113,8 +113,8 @@ def _models_content_key(context: RequestContext, values: PageValues) -> str:
     head, registry = _head_and_registry(context)
     run = context.services.runs.find_run("", "study")
     standing = _rows_digest(deployment_rows(registry, context.now))
-    told = _rows_digest(_disclosable_deployments(context, registry))
-    return f"{head}/{standing}/{told}/{run.run_id if run else ''}"
+    disclosable = _rows_digest(_disclosable_deployments(context, registry))
+    return f"{head}/{standing}/{disclosable}/{run.run_id if run else ''}"
 
 
 def _head_and_registry(context: RequestContext) -> tuple[str, Registry]:

@@ -111,9 +111,9 @@ class CdsHooksService:
 
     def cds_hooks_app(self) -> Starlette:
         """Return the web application."""
-        one = f"{SERVICES}/{{name}}"
-        posts = {one: self.advise, f"{one}/feedback": self.feedback,
-                 f"{one}/disclosure": self.disclose}  # fmt: skip
+        service = f"{SERVICES}/{{name}}"
+        posts = {service: self.advise, f"{service}/feedback": self.feedback,
+                 f"{service}/disclosure": self.disclose}  # fmt: skip
         routes = [Route(SERVICES, self.discover, methods=["GET"])]
         routes += [
             Route(path, _named(handler), methods=["POST"]) for path, handler in posts.items()
