@@ -109,3 +109,15 @@ def test_the_digest_of_what_runs_is_computed_from_the_file(folder, capsys):
     (folder / "body.json").write_text(json.dumps(BODIES["product"]))
     assert run("model", "register", "product", "p9", *words) == 2
     assert json.loads(capsys.readouterr().err)["where"] == "--artefact"
+
+
+def test_what_the_table_lacked_is_said_and_stands_in_the_record(folder, capsys):
+    rows = [f"0.{i % 9 + 1},{i % 2}" for i in range(60)]
+    (folder / "t.csv").write_text("\n".join(["score,label", *rows, "0.4,NA", "0.3,", ""]))
+    words = ["model", "evidence", "t.csv", "--threshold", "0.3"]
+    capsys.readouterr()
+    assert run(*words) == 0
+    assert "Missing in the column label: 2" in capsys.readouterr().out
+    record = ["--record", "part", "--version", "version/v1", "--design", "external"]
+    assert run(*words, *record, "--key", "evaluator.pem", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["entry"]["body"]["missing"] == {"label": 2}

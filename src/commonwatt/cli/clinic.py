@@ -253,7 +253,7 @@ def clinic_model_evidence_command(
         data["entry"] = entry
     return CommandResult(
         data=data,
-        text=lambda language: _model_evidence_terminal_text(frame, language, entry),
+        text=lambda language: _model_evidence_terminal_text(frame, data["read"], language, entry),
         tables={"estimates": frame},
         files=charts,
     )
@@ -331,14 +331,16 @@ def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -
 
 
 def _model_evidence_terminal_text(
-    frame: pl.DataFrame, language: str, entry: dict[str, Any] | None
+    frame: pl.DataFrame, read: dict[str, Any], language: str, entry: dict[str, Any] | None
 ) -> str:
     from commonwatt.clinic.domain.tables import ESTIMATES
+    from commonwatt.clinic.usecases.monitor_assumptions import table_reading_sentences
 
     names = ("group", "metric", "estimate", "low", "high", "rows")
     columns = [ESTIMATES.column(name) for name in names]
     shown = estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
-    return f"{shown}\n{recorded_entry_sentence(entry, language)}" if entry else shown
+    lines = [shown, *table_reading_sentences(read, language)]
+    return "\n".join([*lines, recorded_entry_sentence(entry, language)] if entry else lines)
 
 
 def _parse_day_argument(text: str) -> date:

@@ -56,6 +56,7 @@ def model_evidence_of_table(
         "net_benefit": float(model_net_benefit(overall)[0]) if frame.height else None,
         "recalibration": _recalibration_dict(overall),
         "missing": dict(reading.missing),
+        "read": reading.as_dict(),
     }
     return answer, pl.concat(tables)
 

@@ -181,6 +181,9 @@ def record_computed_evidence(
                 "evaluator": person.organisation,
                 "guideline": guideline,
             }
+            # A committee must see on how much of the table the figures do not rest.
+            if computed["missing"]:
+                body["missing"] = computed["missing"]
             return ledger_entry_dict(
                 writer.write_registry_record(
                     tx, "evidence", name, body, by=key, at=instant_after_lock(now)

@@ -83,6 +83,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("dataset_sha256", "digest", "On which data."),
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
+        RecordField("missing", "map", "Cells that the table lacked, by column.", needed=False),
         RecordField("evaluator", "text", "Who computed it."),
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
