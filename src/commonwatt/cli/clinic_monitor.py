@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,8 +25,88 @@ from commonwatt.core.messages import Message
 if TYPE_CHECKING:
     import polars as pl
 
+F = TypeVar("F", bound=Callable[..., Any])
 _DAY = click.DateTime(["%Y-%m-%d"])
 _FILE = click.Path(dir_okay=False, path_type=Path)
+# Which columns of the table hold what.
+_COLUMN_OPTIONS = (
+    option(
+        "--score", default="score", show_default=True, help="Column with the model's probability."
+    ),
+    option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1."),
+    option("--day", default="day", show_default=True, help="Column with the day, as YYYY-MM-DD."),
+    option(
+        "--label-date",
+        "known_on",
+        default="",
+        help="Column with the day on which the outcome was known.",
+    ),
+    option(
+        "--patient", default="", help="Column with the patient's opaque name: each counts once."
+    ),
+    option(
+        "--row-key",
+        default="",
+        help="Column that names a row, so that one given twice counts once.",
+    ),
+    option("--by", multiple=True, help="Column with subgroups; may repeat."),
+)
+# What is watched for; with a deployment its plan says so, and nothing else may.
+_PLAN_OPTIONS = (
+    option(
+        "--band",
+        type=float,
+        help="Tolerated drift on the logit scale (default: of the plan, or 0.1).",
+    ),
+    option(
+        "--alpha",
+        type=float,
+        help="Bound on the probability of any false alarm (default: of the plan, or 0.1).",
+    ),
+    option(
+        "--horizon",
+        type=click.IntRange(1),
+        help="Rows that the bound is for (default: of the plan, or ten years as busy as the first"
+        " week, at least 50,000).",
+    ),
+    option(
+        "--middle",
+        type=float,
+        help="Logit about which slopes turn (default: of the plan, or of the first week's mean"
+        " score).",
+    ),
+    option(
+        "--day-effect",
+        "day_effect_sd",
+        type=float,
+        help="Standard deviation of what the rows of one day may share, on the logit scale"
+        " (default: of the plan, or 0.3).",
+    ),
+    option(
+        "--maturity",
+        "maturity_days",
+        type=click.IntRange(0, 366),
+        help="Days that every row waits for its outcome (default: of the plan; or 30 with"
+        " --label-date, 0 without).",
+    ),
+    option(
+        "--as-of",
+        type=_DAY,
+        help="Day of the run: what counts on it or later waits (default: today with --deployment,"
+        " the day after the last otherwise).",
+    ),
+)
+
+
+def _with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Return a decorator that adds options in the order in which help shows them."""
+
+    def add_options(function: F) -> F:
+        for each in reversed(options):
+            function = each(function)
+        return function
+
+    return add_options
 
 
 def add_monitor_click_commands() -> None:
@@ -38,68 +119,8 @@ def add_monitor_click_commands() -> None:
         "commonwatt clinic monitor run scores.csv --deployment deployment/x --key monitor.pem",
     )
     @click.argument("table", type=DataPath())
-    @option(
-        "--score", default="score", show_default=True, help="Column with the model's probability."
-    )
-    @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
-    @option("--day", default="day", show_default=True, help="Column with the day, as YYYY-MM-DD.")
-    @option(
-        "--label-date",
-        "known_on",
-        default="",
-        help="Column with the day on which the outcome was known.",
-    )
-    @option(
-        "--patient", default="", help="Column with the patient's opaque name: each counts once."
-    )
-    @option(
-        "--row-key",
-        default="",
-        help="Column that names a row, so that one given twice counts once.",
-    )
-    @option("--by", multiple=True, help="Column with subgroups; may repeat.")
-    @option(
-        "--band",
-        type=float,
-        help="Tolerated drift on the logit scale (default: of the plan, or 0.1).",
-    )
-    @option(
-        "--alpha",
-        type=float,
-        help="Bound on the probability of any false alarm (default: of the plan, or 0.1).",
-    )
-    @option(
-        "--horizon",
-        type=click.IntRange(1),
-        help="Rows that the bound is for (default: of the plan, or ten years as busy as the first"
-        " week, at least 50,000).",
-    )
-    @option(
-        "--middle",
-        type=float,
-        help="Logit about which slopes turn (default: of the plan, or of the first week's mean"
-        " score).",
-    )
-    @option(
-        "--day-effect",
-        "day_effect_sd",
-        type=float,
-        help="Standard deviation of what the rows of one day may share, on the logit scale"
-        " (default: of the plan, or 0.3).",
-    )
-    @option(
-        "--maturity",
-        "maturity_days",
-        type=click.IntRange(0, 366),
-        help="Days that every row waits for its outcome (default: of the plan; or 30 with"
-        " --label-date, 0 without).",
-    )
-    @option(
-        "--as-of",
-        type=_DAY,
-        help="Day of the run: what counts on it or later waits (default: today with --deployment,"
-        " the day after the last otherwise).",
-    )
+    @_with_options(_COLUMN_OPTIONS)
+    @_with_options(_PLAN_OPTIONS)
     @option(
         "--deployment",
         default="",
