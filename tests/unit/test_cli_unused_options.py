@@ -68,3 +68,18 @@ def test_a_contest_is_between_two_sites(home, sites, capsys):
 )
 def test_what_is_read_is_taken(home, words):
     assert run_main(root, words.split()) == 0
+
+
+@pytest.mark.parametrize("out", ["/proc/none/here", "jobs.csv/below"])
+def test_an_answer_that_cannot_be_written_is_known_before_the_command_runs(home, out, capsys):
+    words = f"ledger init --key me.pem --name Chan --organisation HA --out {out}"
+    assert run_main(root, words.split()) == 2
+    assert "commonwatt: --out: found " in capsys.readouterr().err
+    # Nothing was put on record, and the same words without the folder go through.
+    assert not (home / "ledger.db").exists()
+    assert run_main(root, words.split()[:-2]) == 0
+
+
+def test_a_command_that_fails_leaves_no_folder(home):
+    assert run_main(root, ["ledger", "verify", "--out", "new/answer"]) != 0
+    assert not (home / "new").exists()

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import pairwise
@@ -262,7 +262,8 @@ def command(
     def make_click_command(function: Callable[..., CommandResult]) -> click.Command:
         @functools.wraps(function)
         def run_command_function(*, as_json: bool, out: Path | None, **given: object) -> None:
-            write_command_result(function(**given), as_json=as_json, out=out)
+            with _out_folder_made(out):
+                write_command_result(function(**given), as_json=as_json, out=out)
 
         for extra in (
             _log_command_option(),
@@ -488,6 +489,35 @@ def _command_bug_error(error: BaseException) -> CommonwattError:
 def _close_stdout_exit_code() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
+
+
+@contextmanager
+def _out_folder_made(out: Path | None) -> Generator[None]:
+    """Make the folder of `--out` before the command does anything that stays.
+
+    A command that put something on record and then could not write its answer would look as if
+    it had failed. Of a command that fails, no folder is left.
+
+    Raises:
+        UsageError: The folder cannot be made.
+    """
+    made = [] if out is None else [each for each in (out, *out.parents) if not each.exists()]
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "--out",
+            found=f"{out}: {error.strerror}",
+            wanted=Message("a folder that can be made"),
+        ) from None
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something was written into it, and stays
+                folder.rmdir()
+        raise
 
 
 def _save_command_result(answer: CommandResult, out: Path) -> None:

@@ -120,7 +120,7 @@ class RegulatoryRuleBook:
                 wanted=Message("one of {values}", {"values": ", ".join(self.places)}),
                 remedy=Message(
                     "For a place of your own, put {file} into a folder of rules and name the"
-                    " folder with --rules.",
+                    " folder with --rules, or in COMMONWATT_CLINIC_RULES.",
                     {"file": f"{name}.yaml"},
                 ),
             )
