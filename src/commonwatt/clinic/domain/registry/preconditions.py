@@ -12,11 +12,13 @@ missing: otherwise a second record under an old name would change what was appro
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
@@ -354,37 +356,55 @@ def _ruling_name_without_permitted_route(basis: ApprovalBasis) -> str:
 
 def _evidence_weighed_by_approval(basis: ApprovalBasis) -> RegistryRecord | None:
     """Return the last evidence before an approval; what comes later was not weighed."""
-    first, end = basis.approved.index, basis.determination.index
+    approved = basis.approved
     return _last_sufficient_evidence(
-        basis, basis.approved.name, lambda record: first < record.index < end
+        basis, approved.name, after=approved.index, before=basis.determination.index
     )
 
 
 def _evidence_on_running_version(basis: ApprovalBasis) -> RegistryRecord | None:
     """Return the last evidence on what runs, at the threshold that it runs with if there is any."""
-    start, deployment = basis.version.index, basis.deployment
+    version, deployment = basis.version, basis.deployment
     if deployment is not None:
         threshold = deployment.body.get("threshold")
         # A version may have been examined at several.
         at_threshold = _last_sufficient_evidence(
             basis,
-            basis.version.name,
-            lambda record: record.index > start and record.body.get("threshold") == threshold,
+            version.name,
+            after=version.index,
+            counts=lambda record: record.body.get("threshold") == threshold,
         )
         if at_threshold is not None:
             return at_threshold
-    return _last_sufficient_evidence(basis, basis.version.name, lambda record: record.index > start)
+    return _last_sufficient_evidence(basis, version.name, after=version.index)
 
 
 def _last_sufficient_evidence(
-    basis: ApprovalBasis, version: str, counts: Callable[[RegistryRecord], bool]
+    basis: ApprovalBasis,
+    version: str,
+    *,
+    after: int,
+    before: int | None = None,
+    counts: Callable[[RegistryRecord], bool] = lambda _: True,
 ) -> RegistryRecord | None:
     """Return the last record that counts and is enough for the class, or else the last one.
 
-    From the end, because the gate asks at every question and evidence grows for years.
+    From the end, and found by halving, because the gate asks at every question and evidence
+    grows for years.
+
+    Args:
+        basis: With the evidence on each version, in the order of the ledger.
+        version: Name of the version that is looked up.
+        after: Index of the entry after which evidence counts.
+        before: Index of the entry before which it counts; None for up to the end.
+        counts: Which of it counts.
     """
+    records = basis.evidence.get(version, ())
+    index = attrgetter("index")
+    end = len(records) if before is None else bisect_left(records, before, key=index)
     last: RegistryRecord | None = None
-    for record in reversed(basis.evidence.get(version, ())):
+    for place in range(end - 1, bisect_right(records, after, key=index) - 1, -1):
+        record = records[place]
         if counts(record):
             if _evidence_shortfall(basis, record) is None:
                 return record
