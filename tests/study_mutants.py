@@ -14,6 +14,7 @@ HELD_TABLES = {
     "basis_costs": ("gpus", "scale", "utilisation_share", "held_gpu_h"),
     "basis_draw": ("idle_w", "busy_w"),
     "basis_draw_inputs": ("value",),
+    "basis_mix_draw_inputs": ("value",),
     "basis_draws": ("cost_usd_per_gpu_hour",),
     "basis_hours": ("held_gpu_h", "price_usd_per_mwh", "carbon_g_per_kwh"),
     "basis_inputs": ("value",),
@@ -34,7 +35,8 @@ HELD_TABLES = {
     "funding_years": ("debt_with_gdp_share", "debt_without_gdp_share"),
     "fleet_sites": ("energy_mwh", "cost_usd", "carbon_t", "gpu_hours", "busy_mwh"),
     "fleet_jobs": ("submit_s", "start_s", "end_s", "queue_delay_s"),
-    "alternatives": ("cost_usd_per_gpu_hour", "utilisation_share", "mean_queue_delay_h",
+    "alternatives": ("cost_usd_per_gpu_hour", "cost_p5_usd_per_gpu_hour",
+                     "cost_p95_usd_per_gpu_hour", "utilisation_share", "mean_queue_delay_h",
                      "carbon_g_per_gpu_hour", "capital_usd_mn", "running_usd_mn_a_year",
                      "borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_share"),
 }  # fmt: skip

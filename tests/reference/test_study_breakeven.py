@@ -89,8 +89,8 @@ def test_two_sites_that_read_one_cell_move_together():
     alone = study_site_mix([_costed("one", "cn-west", 0.5, 1.0)])
     moved = {"cn-west.discount_rate": 0.12}
     assert both.gpu_hour_usd(moved) == pytest.approx(alone.gpu_hour_usd(moved), rel=1e-12)
-    assert both.drawn_gpu_hour_usd(500, 1) == pytest.approx(
-        alone.drawn_gpu_hour_usd(500, 1), rel=0.2
+    assert both.drawn_gpu_hour_costs(500, 1).gpu_hour_usd == pytest.approx(
+        alone.drawn_gpu_hour_costs(500, 1).gpu_hour_usd, rel=0.2
     )
 
 

@@ -351,6 +351,41 @@ def cost_median(run, site):
     return float(np.percentile(np.array(costs), 50))
 
 
+def _mix_draws(run, variant):
+    """Return the cost of every draw over all sites, once that of the first is of their inputs."""
+    sites = list(_sites(run, variant))
+    held = math.fsum(site[3] for site in sites)
+    first = {}
+    for site, _, use, hours, rent, _ in sites:
+        for draw, inputs in run.rows(
+            """SELECT draw, map_from_entries(list((input, value))) FROM basis_mix_draw_inputs
+            WHERE variant = ? AND site = ? GROUP BY draw""", variant, site,
+        ):  # fmt: skip
+            usd = _site_cost(use, rent, inputs) * (hours / held if held else 1 / len(sites))
+            first.setdefault(draw, []).append(usd)
+    costs = [
+        usd
+        for (usd,) in run.rows(
+            "SELECT cost_usd_per_gpu_hour FROM basis_mix_draws WHERE variant = ? ORDER BY draw",
+            variant,
+        )
+    ]
+    assert len(first) >= 200
+    for draw, parts in first.items():
+        assert math.fsum(parts) == pytest.approx(costs[draw], rel=1e-9), draw
+    return np.array(costs)
+
+
+def mix_percentile(run, variant, level):
+    return float(np.percentile(_mix_draws(run, variant), level))
+
+
+def cheaper_share(run):
+    names = sorted(set(run.runs) - {BASE}, key=lambda name: (mixed_cost(run, name), name))
+    first, second = (_mix_draws(run, name) for name in names[:2])
+    return float((first < second).mean())
+
+
 # The funding.
 
 
@@ -458,9 +493,12 @@ OF_PROGRAMME = {
     "funding.fan_with_gdp_share": lambda r: fan_median(r, "with"),
     "funding.fan_without_gdp_share": lambda r: fan_median(r, "without"),
     "funding.ceiling_probability": over_ceiling,
+    "comparison.cheaper_share": cheaper_share,
 }
 OF_VARIANT = {
     "cost_usd_per_gpu_hour": mixed_cost,
+    "cost_p5_usd_per_gpu_hour": lambda r, v: mix_percentile(r, v, 5),
+    "cost_p95_usd_per_gpu_hour": lambda r, v: mix_percentile(r, v, 95),
     "utilisation_share": lambda r, v: utilisation(r, r.runs[v]),
     "mean_queue_delay_h": lambda r, v: mean_delay_s(r, r.runs[v]) / 3600,
     "mean_rtt_ms": lambda r, v: mean_round_trip(r, r.runs[v]),

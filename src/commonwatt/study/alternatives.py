@@ -34,6 +34,8 @@ from commonwatt.study.tables import PROGRAMME
 
 ALTERNATIVE_FIGURES = (
     "cost_usd_per_gpu_hour",
+    "cost_p5_usd_per_gpu_hour",
+    "cost_p95_usd_per_gpu_hour",
     "utilisation_share",
     "mean_queue_delay_h",
     "mean_rtt_ms",

@@ -10,6 +10,7 @@ from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.doubt import largest_cost_doubt
 from commonwatt.study.mix import study_site_mix
+from commonwatt.study.stages.basis import study_mix_draw_tables
 from commonwatt.study.stages.sites import StudyCostedSite
 
 DRAWS: Final = 20_000
@@ -54,14 +55,16 @@ class BreakEvenStageInputs:
 def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
     """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
     mix = study_site_mix(list(inputs.sites))
-    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed))
+    drawn = mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed)
+    summary = gpu_hour_cost_summary(drawn.gpu_hour_usd)
     return StageResult(
         data={
             "at_medians": mix.gpu_hour_usd(),
-            "p5": drawn.p5,
-            "p95": drawn.p95,
+            "p5": summary.p5,
+            "p95": summary.p95,
             "doubt": asdict(largest_cost_doubt(inputs.sites)),
-        }
+        },
+        tables=study_mix_draw_tables(drawn),
     )
 
 
@@ -70,8 +73,9 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
     cheapest, other = study_site_mix(list(inputs.cheapest)), study_site_mix(list(inputs.other))
     # Draw against draw: an input that both share has the same value in both and decides nothing
     # between them.
-    cheaper = cheapest.drawn_gpu_hour_usd(inputs.draws, inputs.seed) < other.drawn_gpu_hour_usd(
-        inputs.draws, inputs.seed
+    first, second = (
+        mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed).gpu_hour_usd
+        for mix in (cheapest, other)
     )
     points = [
         {
@@ -83,7 +87,7 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
         }
         for point in study_break_even_points(cheapest, other)
     ]
-    return StageResult(data={"cheaper_share": float(cheaper.mean()), "points": points})
+    return StageResult(data={"cheaper_share": float((first < second).mean()), "points": points})
 
 
 ALTERNATIVE_COST_STAGE: Final = Stage(name="alternative-cost", compute=compute_alternative_cost)

@@ -212,7 +212,7 @@ def study_figures(
         *_study_stage_figure_nodes(result, compared, lineage_by_key, unique),
         *_example_figure_nodes(lineage_by_key),
         *_run_table_figure_nodes(tables, basis, result, compared, lineage_by_key, unique),
-        *_evaluated_figure_nodes(result, options, written, stages),
+        *_evaluated_figure_nodes(result, compared, written, stages),
     ):
         unique[node.name] = node
     return list(unique.values())
@@ -332,13 +332,13 @@ def _programme_cost_input_figure_nodes(
 
 def _evaluated_figure_nodes(
     result: StudyResult,
-    options: list[Alternative],
+    compared: Comparison | None,
     written: Mapping[str, WrittenTable],
     stages: StageStore,
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
     tables = {name: table.frame for name, table in written.items()}
-    computed = _study_stage_figure_values_by_name(result, options)
+    computed = _study_stage_figure_values_by_name(result, compared)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in study_figure_formula_uses(tables)}
     # Both ways: a figure that no formula gives is untraceable, and a formula without a figure would
@@ -366,7 +366,7 @@ def _evaluated_figure_nodes(
 
 
 def _study_stage_figure_values_by_name(
-    result: StudyResult, options: list[Alternative]
+    result: StudyResult, compared: Comparison | None
 ) -> dict[str, float | None]:
     """Return the value of every figure as the stages computed it, by name."""
     fleet_data = result.base_case.fleet.data
@@ -386,7 +386,9 @@ def _study_stage_figure_values_by_name(
     if result.base_case.effect_stage is not None:
         last = result.base_case.effect_stage.data["last"]
         values |= {f"funding.{key}": last[key] for key in EFFECT_FIGURES}
-    for option in options:
+    if compared is not None:
+        values["comparison.cheaper_share"] = compared.best_cheaper_share
+    for option in compared.alternatives if compared else []:
         above = f"alternative.{option.name}"
         values |= _study_site_use_figure_values_by_name(above, option.base_case)
         for row in option.base_case.capital:

@@ -370,6 +370,13 @@ ALTERNATIVES_BREAK_EVEN: Final = TableSchema(
         TableColumn.of(INPUT_KEY, "key"),
     ),
 )
+CHEAPEST_CHEAPER: Final = Measure(
+    "cheapest_alternative_cheaper",
+    Message("Draws in which the cheapest alternative is cheaper"),
+    "share",
+    Message("Share of the draws in which the cheapest alternative costs less than the next"),
+    SHARE.with_digits(0),
+)
 FIGURES_UNMOVED: Final = Measure(
     "figures_unmoved",
     Message("Figures that stay"),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.special import normal_cdf
+from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.engines.cost.chance import (
+    cost_inputs_of_scores,
     gpu_hour_costs_of_inputs,
     site_gpu_hour_costs_by_draw,
 )
 from commonwatt.study.stages.sites import (
+    RENT,
     StudyCostedSite,
     StudyCostInput,
     study_input_cost_model_index,
@@ -22,6 +26,9 @@ from commonwatt.study.stages.sites import (
 )
 
 F64 = npt.NDArray[np.float64]
+
+# Enough that a law which errs in a corner of its inputs shows, and few enough to be kept.
+DRAWS_WITH_INPUTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,36 @@ class StudyMixSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudySiteDraws:
+    """What was drawn at one site of a mix.
+
+    Args:
+        name: The site.
+        gpu_hour_usd: Cost of a useful GPU-hour in each draw [USD], shape (draws,).
+        inputs: Names of the inputs that were drawn.
+        values: The inputs of the first draws, shape (first draws, inputs).
+    """
+
+    name: str
+    gpu_hour_usd: F64
+    inputs: Sequence[str]
+    values: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyMixDraws:
+    """What was drawn of a mix.
+
+    Args:
+        gpu_hour_usd: Mean cost of a useful GPU-hour in each draw [USD], shape (draws,).
+        sites: What was drawn at each of its sites.
+    """
+
+    gpu_hour_usd: F64
+    sites: tuple[StudySiteDraws, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySiteMix:
     """Several sites as one."""
 
@@ -83,16 +120,17 @@ class StudySiteMix:
             for cost_input in part.site.sourced_cost_inputs()
         }
 
-    def drawn_gpu_hour_usd(self, draws: int, seed: int) -> F64:
-        """Return the mean cost in each draw of all inputs [USD], shape (draws,).
+    def drawn_gpu_hour_costs(self, draws: int, seed: int) -> StudyMixDraws:
+        """Return the mean cost in each draw of all inputs, and what was drawn at each site.
 
         A key is drawn from a stream of its own, so that two mixes that share an input
         share its draws, too.
         """
-        return np.sum(
-            [p.weight * _study_site_drawn_gpu_hour_usd(p.site, draws, seed) for p in self.parts],
-            axis=0,
-        )
+        sites = tuple(_study_site_draws(part.site, draws, seed) for part in self.parts)
+        weighted = [
+            part.weight * site.gpu_hour_usd for part, site in zip(self.parts, sites, strict=True)
+        ]
+        return StudyMixDraws(gpu_hour_usd=np.sum(weighted, axis=0), sites=sites)
 
 
 def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
@@ -114,24 +152,30 @@ def _study_mix_site_at_median_inputs(site: StudyCostedSite, weight: float) -> St
     return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
-def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int) -> F64:
+def _study_site_draws(site: StudyCostedSite, draws: int, seed: int) -> StudySiteDraws:
     scores = {
         cost_input.key: _study_input_standard_normal_draws(cost_input.key, draws, seed)
         for cost_input in site.sourced_cost_inputs()
     }
+    name = site.site.name
     if site.cells is None:
         rent = next(site.sourced_cost_inputs())
-        shares = normal_cdf(scores[rent.key].astype(np.float64))
+        prices = rent.value.cost_input_quantiles(normal_cdf(scores[rent.key].astype(np.float64)))
         # The cost is proportional to the price, so one factor serves all draws.
-        return rent.value.cost_input_quantiles(shares) * study_rented_gpu_hour_usd(
-            1.0, site.site, site.use
+        costs = prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
+        return StudySiteDraws(
+            name=name, gpu_hour_usd=costs, inputs=(RENT,), values=prices[:DRAWS_WITH_INPUTS, None]
         )
     columns = {
         study_input_cost_model_index(cost_input): scores[cost_input.key]
         for cost_input in site.sourced_cost_inputs()
     }
-    return site_gpu_hour_costs_by_draw(
-        site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1)
+    in_order = np.stack([columns[i] for i in range(len(columns))], axis=1)
+    return StudySiteDraws(
+        name=name,
+        gpu_hour_usd=site_gpu_hour_costs_by_draw(site.cells, in_order),
+        inputs=NAMES,
+        values=cost_inputs_of_scores(site.cells, in_order[:DRAWS_WITH_INPUTS]),
     )
 
 

@@ -434,6 +434,26 @@ BASIS_DRAW_INPUTS: Final = TableSchema(
         TableColumn.of(INPUT_VALUE, "value"),
     ),
 )
+BASIS_MIX_DRAWS: Final = TableSchema(
+    "basis_mix_draws",
+    "The cost of a useful GPU-hour over all sites of each alternative in every draw.",
+    (
+        _VARIANT,
+        TableColumn.of(DRAW_NUMBER, "draw"),
+        TableColumn.of(GPU_HOUR_COST, "cost_usd_per_gpu_hour", meaning="In this draw"),
+    ),
+)
+BASIS_MIX_DRAW_INPUTS: Final = TableSchema(
+    "basis_mix_draw_inputs",
+    "The inputs of the first draws of each site of each alternative.",
+    (
+        _VARIANT,
+        _SITE,
+        TableColumn.of(DRAW_NUMBER, "draw"),
+        TableColumn.of(INPUT),
+        TableColumn.of(INPUT_VALUE, "value"),
+    ),
+)
 BASIS_TERMS: Final = TableSchema(
     "basis_terms",
     "The terms of the funding by variant: scale, exchange rate, years, ceiling on debt.",
@@ -525,6 +545,8 @@ BASIS: Final[Mapping[str, TableSchema]] = {
         BASIS_INPUTS,
         BASIS_DRAWS,
         BASIS_DRAW_INPUTS,
+        BASIS_MIX_DRAWS,
+        BASIS_MIX_DRAW_INPUTS,
         BASIS_TERMS,
         BASIS_ACCOUNTS,
         BASIS_PATHS,

@@ -61,6 +61,10 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
                 drawn.with_columns(variant=pl.lit(variant)),
                 base.effect_stage,
             )
+    for alternative in compared.alternatives if compared else []:
+        for name, frame in alternative.cost_stage.tables.items():
+            of_variant = frame.with_columns(variant=pl.lit(alternative.name))
+            add_basis_frame(name, of_variant, alternative.cost_stage)
     for stage in (result.cost, result.placement, result.funding):
         if stage is not None:
             for name, frame in stage.tables.items():

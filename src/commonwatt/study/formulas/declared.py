@@ -35,6 +35,7 @@ from commonwatt.study.measures import (
     ALTERNATIVES,
     CAPITAL,
     CEILING_CHANCE_WITH,
+    CHEAPEST_CHEAPER,
     DEBT_GDP_WITH,
     DEBT_GDP_WITH_MEDIAN,
     DEBT_GDP_WITHOUT,
@@ -252,6 +253,21 @@ _OVER_CEILING: Final = """WITH terms AS (
     WHERE variant = :variant AND input = 'ceiling_bn')
 SELECT AVG(CASE WHEN debt_with_bn > ceiling_bn THEN 1.0 ELSE 0.0 END) AS value
 FROM basis_paths CROSS JOIN terms"""
+_COST_OF_MIX_DRAWS: Final = """SELECT QUANTILE_CONT(cost_usd_per_gpu_hour, {level}) AS value
+FROM basis_mix_draws WHERE variant = :variant"""
+# By name where two cost the same, as the comparison itself has it.
+_CHEAPER_DRAWS: Final = """WITH cheapest AS (
+    SELECT name FROM alternatives ORDER BY cost_usd_per_gpu_hour, name LIMIT 1),
+second AS (
+    SELECT name FROM alternatives ORDER BY cost_usd_per_gpu_hour, name LIMIT 1 OFFSET 1),
+first_draws AS (
+    SELECT d.draw AS draw, d.cost_usd_per_gpu_hour AS first_usd
+    FROM basis_mix_draws AS d JOIN cheapest AS c ON d.variant = c.name),
+second_draws AS (
+    SELECT d.draw AS draw, d.cost_usd_per_gpu_hour AS second_usd
+    FROM basis_mix_draws AS d JOIN second AS s ON d.variant = s.name)
+SELECT AVG(CASE WHEN f.first_usd < s.second_usd THEN 1.0 ELSE 0.0 END) AS value
+FROM first_draws AS f JOIN second_draws AS s ON f.draw = s.draw"""
 _PLAN: Final = """WITH standing AS (
     SELECT SUM(gpus * usd_per_gpu) AS standing_usd FROM basis_sizes),
 working AS (
@@ -625,6 +641,21 @@ def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
+def _comparison_figure_formula() -> FigureFormula:
+    return _programme_figure_formula(
+        "comparison.cheaper_share",
+        CHEAPEST_CHEAPER,
+        Message(
+            "Share of the draws in which the alternative that is cheapest at the medians costs "
+            "less than the next; an input that both share has the same value in both."
+        ),
+        _CHEAPER_DRAWS,
+        ("basis_mix_draws", "alternatives"),
+        # No table of the run repeats it.
+        holds="",
+    )
+
+
 def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
     says_mix = Message(
         "Cost of a useful GPU-hour at each site at the medians, weighted by the GPU time that "
@@ -635,10 +666,18 @@ def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
         "GPUs × scale × useful hours × (energy, staff, upkeep, network, spares, holding); "
         "the rent, where GPUs are rented."
     )
+    says_band = Message(
+        "5th and 95th percentile, over draws of every input of every site, of the cost of a useful "
+        "GPU-hour; sites weighted by the GPU time that each served."
+    )
+    p5, p95 = (_COST_OF_MIX_DRAWS.format(level=level) for level in ("0.05", "0.95"))
+    mixed = ("basis_mix_draws",)
     delay_h = _DELAY_OF.format(function="AVG(delay_s) / 3600")
     terms = (*_COST_TABLES, "basis_terms")
     rows: tuple[tuple[str, Message, str, tuple[str, ...], str], ...] = (
         ("cost_usd_per_gpu_hour", says_mix, _MIX, _COST_TABLES, ""),
+        ("cost_p5_usd_per_gpu_hour", says_band, p5, mixed, ""),
+        ("cost_p95_usd_per_gpu_hour", says_band, p95, mixed, ""),
         ("utilisation_share", _SAYS_USE, _USE, _SERVICE_TABLES, ""),
         ("mean_queue_delay_h", _SAYS_DELAY, delay_h, ("basis_jobs",), ""),
         ("mean_rtt_ms", _SAYS_TRIP, _ROUND_TRIP, _TRIP_TABLES, ""),
@@ -674,6 +713,7 @@ FORMULAS: Final[Mapping[str, FigureFormula]] = {
         *_study_site_figure_formulas(),
         *_study_placement_figure_formulas(),
         *_funding_figure_formulas(),
+        _comparison_figure_formula(),
         *_alternative_figure_formulas(),
         *_debt_effect_formulas(),
     )

@@ -72,6 +72,7 @@ Face = tuple[FigureExtent, FigureBasis]
 _WINDOW: Final[Face] = (FigureExtent.SLICE_WINDOW, FigureBasis.SIMULATED)
 _TO_THE_END: Final[Face] = (FigureExtent.SLICE_MAKESPAN, FigureBasis.SIMULATED)
 _WEEK: Final[Face] = (FigureExtent.SLICE_WEEK, FigureBasis.LEAST_COST)
+_OF_DRAWS: Final[Face] = (FigureExtent.GPU_HOUR, FigureBasis.DRAWS)
 _BUILDING: Final[Face] = (FigureExtent.PROGRAMME_BUILDING, FigureBasis.MEDIAN_INPUTS)
 _LAST_PLANNED: Final[Face] = (FigureExtent.PROGRAMME_LAST_YEAR, FigureBasis.PLANNED)
 _LAST_DRAWN: Final[Face] = (FigureExtent.PROGRAMME_LAST_YEAR, FigureBasis.PATHS)
@@ -83,7 +84,8 @@ _FACES: Final[Mapping[str, Face]] = {
     **dict.fromkeys(("makespan_utilisation_share", "mean_rtt_ms"), _TO_THE_END),
     **dict.fromkeys(("energy_kwh", "energy_cost_usd", "carbon_kg"), _TO_THE_END),
     **dict.fromkeys(("cost_usd", "carbon_t", "gap_share"), _WEEK),
-    "usd_per_gpu_hour": (FigureExtent.GPU_HOUR, FigureBasis.DRAWS),
+    **dict.fromkeys(("usd_per_gpu_hour", "cheaper_share"), _OF_DRAWS),
+    **dict.fromkeys(("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour"), _OF_DRAWS),
     "cost_usd_per_gpu_hour": (FigureExtent.GPU_HOUR, FigureBasis.MEDIAN_INPUTS),
     **dict.fromkeys(("capital_bn", "capital_usd_mn", "borrowing_bn"), _BUILDING),
     "running_usd_mn_a_year": (FigureExtent.PROGRAMME_YEARLY, FigureBasis.MEDIAN_INPUTS),

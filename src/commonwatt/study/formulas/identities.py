@@ -104,6 +104,22 @@ LAWS: Final = (
         JOIN basis_costs AS c ON l.site = c.site WHERE c.variant = 'programme'""",
     ),
     TableLaw(
+        # A site that served nothing has no weight, and no draws.
+        "the cost of a draw over all sites is that of its inputs",
+        ("basis_mix_draws", "basis_mix_draw_inputs", "basis_costs"),
+        f"""WITH {study_cost_law_ctes_sql("basis_mix_draw_inputs", "variant, site, draw")},
+        served AS (SELECT variant, SUM(held_gpu_h) AS held_h, COUNT(*) AS sites
+            FROM basis_costs GROUP BY variant),
+        weighted AS (SELECT l.variant AS variant, l.draw AS draw,
+            ({_COST_OF_DRAW}) * CASE WHEN s.held_h > 0 THEN c.held_gpu_h / s.held_h
+                ELSE 1.0 / s.sites END AS usd
+            FROM law AS l JOIN basis_costs AS c ON l.variant = c.variant AND l.site = c.site
+            JOIN served AS s ON l.variant = s.variant),
+        mixed AS (SELECT variant, draw, SUM(usd) AS of_usd FROM weighted GROUP BY variant, draw)
+        SELECT {_largest_difference_sql(("d.cost_usd_per_gpu_hour", "m.of_usd"))} AS value
+        FROM mixed AS m JOIN basis_mix_draws AS d ON m.variant = d.variant AND m.draw = d.draw""",
+    ),
+    TableLaw(
         "the summary of the draws",
         ("basis_draws", "cost_sites"),
         f"""WITH found AS (

@@ -16,12 +16,8 @@ from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
-from commonwatt.siting.engines.cost.chance import (
-    BLOCK,
-    SCORE_CUT,
-    STEPS,
-    site_cost_sampler,
-)
+from commonwatt.siting.engines.cost.chance import BLOCK, cost_inputs_of_scores
+from commonwatt.study.mix import DRAWS_WITH_INPUTS, StudyMixDraws
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import RENT, StudyCostedSite
@@ -36,6 +32,8 @@ from commonwatt.study.tables import (
     BASIS_INPUTS,
     BASIS_JOBS,
     BASIS_LOADS,
+    BASIS_MIX_DRAW_INPUTS,
+    BASIS_MIX_DRAWS,
     BASIS_NODES,
     BASIS_PATHS,
     BASIS_PIECES,
@@ -49,8 +47,6 @@ from commonwatt.treasury.engines.projection import Projection
 from commonwatt.treasury.usecases.finance import FundingPaths
 
 HOUR_MS: Final = 3_600_000
-# Enough that a law which errs in a corner of its inputs shows, and few enough to be kept.
-DRAWS_WITH_INPUTS: Final = 200
 Tables = dict[str, pl.DataFrame]
 
 
@@ -248,9 +244,6 @@ def study_drawn_site_costs(
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
 
-    The inputs are read from the same scores by the same table as the kernel reads them, so
-    that the law can be recomputed from them without either.
-
     Args:
         name: The site.
         cells: Its inputs.
@@ -265,17 +258,25 @@ def study_drawn_site_costs(
     named_random_stream(seed, f"siting.cost.{cells.site}").standard_normal(
         out=scores, dtype=np.float32
     )
-    made = site_cost_sampler(cells)
-    z = np.zeros((count, len(NAMES)))
-    for row, col, weight in zip(made.row, made.col, made.weight, strict=True):
-        z[:, row] += weight * scores[:count, col]
-    # A hair below the last step, so that `step + 1` is still in the table.
-    place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
-    step = place.astype(np.int64)
-    inputs = np.arange(len(NAMES))
-    low, high = made.table[inputs, step], made.table[inputs, step + 1]
-    values = low + (high - low) * (place - step)
+    values = cost_inputs_of_scores(cells, scores[:count])
     return name, costs, study_draw_inputs_frame(name, NAMES, values)
+
+
+def study_mix_draw_tables(drawn: StudyMixDraws) -> Tables:
+    """Return the cost of every draw of a mix, and the inputs of the first of them by site.
+
+    The column `variant` stands empty: a stage does not know which alternatives share it.
+    """
+    costs = drawn.gpu_hour_usd
+    inputs = [study_draw_inputs_frame(site.name, site.inputs, site.values) for site in drawn.sites]
+    return {
+        BASIS_MIX_DRAWS.name: BASIS_MIX_DRAWS.build_frame(
+            variant=[""] * len(costs),
+            draw=np.arange(len(costs)),
+            cost_usd_per_gpu_hour=costs,
+        ),
+        BASIS_MIX_DRAW_INPUTS.name: pl.concat(inputs).select(pl.lit("").alias("variant"), pl.all()),
+    }
 
 
 def study_draw_inputs_frame(

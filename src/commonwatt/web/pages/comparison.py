@@ -20,7 +20,6 @@ from commonwatt.web.page_view import (
 )
 from commonwatt.web.pages.headline import (
     BEYOND_RULES,
-    CHEAPER_SHARE,
     HeadlineFigure,
     StudyExtent,
     headline_figures,
@@ -186,7 +185,7 @@ def _number_of_text(text: str) -> float | None:
 def _figure_label(context: RequestContext, figure: HeadlineFigure) -> str:
     if figure.measure is not None:
         return measure_label_text(figure.measure, context.language, subject=figure.subject)
-    named = {"gpu_hours_beyond_rules": BEYOND_RULES, "alternative_cheaper_share": CHEAPER_SHARE}
+    named = {"gpu_hours_beyond_rules": BEYOND_RULES}
     return context.translate(named.get(figure.key, figure.key))
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from commonwatt.web.request_context import RequestContext
 
 BEYOND_RULES: Final = Message("GPU-hours beyond a rule")
-CHEAPER_SHARE: Final = Message("Draws in which the cheapest alternative is cheaper")
 
 _MEASURES: Final[Mapping[str, Measure]] = {
     "jobs": fleet.JOBS_SUBMITTED,
@@ -38,6 +37,7 @@ _MEASURES: Final[Mapping[str, Measure]] = {
     "debt_with_gdp_share": study.DEBT_GDP_WITH,
     "debt_without_gdp_share": study.DEBT_GDP_WITHOUT,
     "alternative_cheapest": study.ALTERNATIVE,
+    "alternative_cheaper_share": study.CHEAPEST_CHEAPER,
     "alternative_cost_usd_per_gpu_hour": shared.GPU_HOUR_COST,
 }
 _WHOLE: Final = frozenset({"capital", "debt_with_gdp_share", "debt_without_gdp_share"})

@@ -188,6 +188,28 @@ def site_gpu_hour_costs_by_draw(cells: SiteCells, scores: F32) -> F64:
     return costs
 
 
+def cost_inputs_of_scores(cells: SiteCells, scores: F32) -> F64:
+    """Return the inputs that given independent normal scores stand for, shape (draws, inputs).
+
+    They are read from the same table as the kernel reads them, so that the law can be
+    recomputed from them without it.
+
+    Args:
+        cells: The inputs of the site.
+        scores: In the order of the cost law, shape (draws, inputs).
+    """
+    sampler = site_cost_sampler(cells)
+    z = np.zeros(scores.shape)
+    for row, col, weight in zip(sampler.row, sampler.col, sampler.weight, strict=True):
+        z[:, row] += weight * scores[:, col]
+    # A hair below the last step, so that `step + 1` is still in the table.
+    place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
+    step = place.astype(np.int64)
+    inputs = np.arange(scores.shape[1])
+    low, high = sampler.table[inputs, step], sampler.table[inputs, step + 1]
+    return low + (high - low) * (place - step)
+
+
 def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
     """Return the cost of a useful GPU-hour for each row of inputs [USD], shape (rows,).
 
