@@ -1,5 +1,7 @@
 """Records, moves and the questions that fall out of them."""
 
+import re
+
 import pytest
 
 from commonwatt.clinic.domain.errors import StatusMoveError
@@ -35,6 +37,22 @@ def advice(made, name="a", encounter="enc-1", at=NOW, shown=True):
 def test_there_are_thirteen_records_and_each_table_names_every_one():
     assert len(FIELDS) == 13
     assert set(FIELDS) == set(RECORD_ROLES)
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_missing_record_of_any_kind_is_named_in_whole_words(kind):
+    with pytest.raises(StatusMoveError) as refused:
+        desk().registry.registered_record("some/name", kind)
+    english, chinese = refused.value.translate("en"), refused.value.translate("zh-Hant")
+    article = "an" if kind[0] in "aeiou" else "a"
+    wanted = re.search(r"wanted (.*?)\.?$", english).group(1)
+    assert wanted.endswith(" on record")
+    # An article only where the kind is counted, and then the one that its first letter asks for.
+    if wanted.split()[0] in {"a", "an"} and kind.replace("-", " ") in wanted:
+        assert wanted.startswith(f"{article} "), wanted
+    assert "-" not in wanted
+    assert "已登記的" in chinese
+    assert not re.search("[a-z]", chinese.replace("some/name", "")), chinese
 
 
 def test_what_was_live_at_a_institution_at_a_time():

@@ -178,6 +178,25 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     ),
 }  # fmt: skip
 
+# A sentence of each kind and no word put into one: the article hangs on the kind in English, and
+# the kind has a word of its own in Chinese.
+KIND_ON_RECORD: Final[Mapping[str, Message]] = {
+    "product": Message("a product on record"),
+    "version": Message("a version on record"),
+    "intended-use": Message("an intended use on record"),
+    "ruling": Message("a ruling on record"),
+    "evidence": Message("evidence on record"),
+    "examination": Message("an examination on record"),
+    "determination": Message("a determination on record"),
+    "deployment": Message("a deployment on record"),
+    "disclosure": Message("a disclosure on record"),
+    "advice": Message("a piece of advice on record"),
+    "decision": Message("a clinician's decision on record"),
+    "outcome": Message("an outcome on record"),
+    "event": Message("an event on record"),
+}
+"""What is wanted where a name stands for no record of the kind."""
+
 _R: Final = LedgerRole
 EVIDENCE_MAKERS: Final = frozenset({_R.MANUFACTURER, _R.EVALUATOR})
 RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {

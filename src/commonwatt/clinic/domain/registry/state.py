@@ -12,8 +12,8 @@ from typing import Any
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import in_todays_words
+from commonwatt.clinic.domain.registry.records import KIND_ON_RECORD
 from commonwatt.clinic.domain.rules.classify import ReportingPeriod, shortest_reporting_periods
-from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
@@ -179,7 +179,7 @@ class Registry:
         """
         record = self.records.get(name)
         if record is None or record.kind != kind:
-            raise StatusMoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
+            raise StatusMoveError(name, wanted=KIND_ON_RECORD[kind])
         return record
 
     def deployment_status(

@@ -35,6 +35,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
 from commonwatt.clinic.domain.registry.records import (
     FIELDS,
     INCIDENT_CLOSERS,
+    KIND_ON_RECORD,
     MONITOR_RUNNERS,
     RECORD_ROLES,
     check_registry_record,
@@ -358,8 +359,9 @@ class RegistryWriter:
         """Return why a fallback could not be brought to life now, if it could not."""
         try:
             if not fallback:
-                wanted = Message("a {kind} on record", {"kind": "deployment"})
-                raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
+                raise StatusMoveError(
+                    f"{deployment}, monitor.fallback", wanted=KIND_ON_RECORD["deployment"]
+                )
             facts = self._fallback_deployment_facts(fallback)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
