@@ -161,7 +161,7 @@ ILLEGAL = {
         "gate.ruling-not-computed", TYPED_CLASS,
         [*BASIS[:3], TYPED_CLASS, EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
     "a rule set that there is not": (
-        "gate.ruling-not-computed", step("ruling", rule_set_sha256=DIGEST),
+        "gate.rules-not-held", step("ruling", rule_set_sha256=DIGEST),
         [*ruled(rule_set_sha256=DIGEST), *START]),
     "facts of which one is unknown": (
         "gate.ruling-not-computed", step("intended-use", facts=FACTS | {"condition": "mild"}),

@@ -34,6 +34,7 @@ from commonwatt.clinic.domain.registry.rulings import (
     has_law_of_its_own,
     product_risk_class,
     product_ruling_on_day,
+    ruling_by_rules_held,
     ruling_fault,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
@@ -446,6 +447,19 @@ def _weak_evidence_shortfall(basis: ApprovalBasis) -> Message:
     return (_evidence_shortfall(basis, record) if record else None) or Message("")
 
 
+def _ruling_name_by_rules_not_held(basis: ApprovalBasis) -> str:
+    """Return a ruling by rules that stand nowhere here: nobody could compute it again."""
+    return "" if ruling_by_rules_held(basis.ruling) else basis.ruling.name
+
+
+def _digest_of_rules_not_held(basis: ApprovalBasis) -> Message:
+    gaps = {
+        "place": basis.jurisdiction,
+        "digest": str(basis.ruling.body.get("rule_set_sha256"))[:16],
+    }
+    return Message("rules of {place} with the digest {digest}…", gaps)
+
+
 def _uncomputed_ruling_name(basis: ApprovalBasis) -> str:
     return basis.ruling.name if _ruling_fault(basis, basis.ruling.at.date()) else ""
 
@@ -595,6 +609,16 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         sentence=Message("The rules of the ruling's place have no such route."),
         wanted=_A_ROUTE,
         broken=_ruling_name_without_permitted_route,
+    ),
+    Precondition(
+        rule="gate.rules-not-held",
+        sentence=Message(
+            "The ruling is by rules that are not held here: name their folder in"
+            " COMMONWATT_CLINIC_RULES, or compute the ruling anew."
+        ),
+        wanted=Message("a ruling by rules that this process holds"),
+        broken=_ruling_name_by_rules_not_held,
+        why=_digest_of_rules_not_held,
     ),
     Precondition(
         rule="gate.ruling-not-computed",

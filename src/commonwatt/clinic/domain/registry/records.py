@@ -45,6 +45,7 @@ MODES: Final = ("shadow", "advisory", "confirm", "supervised")
 DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "third-party")
 GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
 REPORTERS: Final = ("manufacturer", "importer", "user-facility", "professional")
+VERDICTS: Final = ("alarm", "quiet", "too few", "no information")
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
 # Names and codes in this table are what the ledger holds; they may be added to and never renamed,
@@ -84,6 +85,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("missing", "map", "Cells that the table lacked, by column.", needed=False),
+        RecordField("report_sha256", "digest", "The report of a sealed examination on record.",
+                    needed=False),
         RecordField("evaluator", "text", "Who computed it."),
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
@@ -175,6 +178,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("plan_sha256", "digest", "Plan of the monitor that ran.", needed=False),
         RecordField("state_sha256", "digest", "What the monitor had counted.", needed=False),
         RecordField("through", "text", "Last day that the monitor counted.", needed=False),
+        RecordField("verdict", "code", "What the monitor said of all patients.", VERDICTS,
+                    needed=False),
     ),
 }  # fmt: skip
 

@@ -22,6 +22,8 @@ ALARM = "calibration-alarm"
 """Code of the event of an alarm."""
 MONITOR_RUN = "monitor-run"
 """Code of the event by which a run of a monitor puts on record what it has counted."""
+NO_INFORMATION = "no information"
+"""Verdict of a monitor from whose rows nothing follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ from commonwatt.clinic.domain.registry.state import (
     RegistryRecord,
     incident_awareness,
 )
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -84,10 +85,17 @@ class RegistryWriter:
     Args:
         ledger: Of the registry.
         guides: Those under which something may be used; the shipped ones by default.
+        rules: By which a ruling is put on record; those of this process by default. What rests
+            on the ruling is held against those of this process alone.
     """
 
-    def __init__(self, ledger: Ledger, guides: GuideLibrary | None = None) -> None:
-        self.ledger, self._guides = ledger, guides
+    def __init__(
+        self,
+        ledger: Ledger,
+        guides: GuideLibrary | None = None,
+        rules: RegulatoryRuleBook | None = None,
+    ) -> None:
+        self.ledger, self._guides, self._rules = ledger, guides, rules
         self.registry = Registry()
         self.refresh_registry()
 
@@ -421,7 +429,7 @@ class RegistryWriter:
                 check_intended_use_facts(body["facts"])
             case "ruling":
                 use = self.registry.registered_record(body["intended_use"], "intended-use")
-                if fault := ruling_fault(record, use, record.at.date()):
+                if fault := ruling_fault(record, use, record.at.date(), self._rules):
                     raise StatusMoveError(
                         record.name,
                         found=fault,
@@ -436,6 +444,8 @@ class RegistryWriter:
                         wanted=Message("estimates that were computed from a table"),
                         remedy=Message("Compute them: commonwatt clinic model evidence --record"),
                     )
+                if "report_sha256" in body:
+                    self._check_report_was_given(record)
             case "determination" if body["outcome"] == "approved":
                 check_advice_preconditions(fault_of_approval(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:
@@ -446,6 +456,21 @@ class RegistryWriter:
                 self._check_event_fits_registry(record)
             case _:
                 pass
+
+    def _check_report_was_given(self, record: RegistryRecord) -> None:
+        """Refuse figures of a report that no examination of this version's artefact gave."""
+        records, body = self.registry.records, record.body
+        artefact = records[body["version"]].body["artefact_sha256"]
+        given = (records[name].body for name in self.registry.by_kind["examination"])
+        bound = ("report_sha256", "artefact_sha256")
+        if (body["report_sha256"], artefact) not in {
+            tuple(each[name] for name in bound) for each in given
+        }:
+            raise StatusMoveError(
+                f"{record.name}, report_sha256",
+                wanted=Message("the report of an examination of this version on record"),
+                remedy=Message("Examine it: commonwatt clinic sealed examine --version"),
+            )
 
     def _check_event_fits_registry(self, record: RegistryRecord) -> None:
         body = record.body
