@@ -347,7 +347,7 @@ def test_an_approval_that_rests_on_nothing_is_at_fault_before_any_row_is_asked(c
     for entry in [*BASIS[:-1], step("determination", **changes)]:
         write(made, entry)
     [record] = [r for r in made.registry.records.values() if r.kind == "determination"]
-    fault = fault_of_approval(made.registry, record)
+    fault = fault_of_approval(made.registry, record, NOW.date())
     assert (fault is None) is (where is None)
     if fault:
         assert fault.rule == "gate.unknown-reference"

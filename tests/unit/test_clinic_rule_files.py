@@ -315,10 +315,12 @@ def test_a_ruling_by_rules_given_by_hand_carries_their_digest_and_no_gate_withou
     assert run_main(root, ["clinic", "model", *approve]) == 0
     # A gate that lost them refuses by a rule of its own.
     put(clinic, "deployment", "x", BODIES["deployment"], datetime.now(UTC))
-    assert fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"]) is None
+    assert (
+        fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"], DAY) is None
+    )
     monkeypatch.delenv(RULES_VARIABLE)
     forgotten()
-    fault = fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"])
+    fault = fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"], DAY)
     assert (fault.rule, fault.where) == ("gate.rules-not-held", "ruling/r")
 
 

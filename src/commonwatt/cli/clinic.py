@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
+from commonwatt.cli.clinic_committee import add_committee_click_commands
 from commonwatt.cli.clinic_desk import add_registry_click_commands
 from commonwatt.cli.clinic_explain import add_model_explain_click_command
 from commonwatt.cli.clinic_gate import add_advice_gate_click_commands
@@ -166,7 +167,7 @@ def _command_result_of_recorded_ruling(
             places[0],
             now=command_utc_now,
             rules=rules.load() if rules.folders else None,
-        )  # fmt: skip
+        )
     )
 
 
@@ -370,6 +371,7 @@ def _parse_day_argument(text: str) -> date:
 
 # After the commands above, because help lists commands in the order in which they are added.
 add_monitor_click_commands()
+add_committee_click_commands()
 add_registry_click_commands()
 add_advice_gate_click_commands()
 add_registry_query_commands()

@@ -245,6 +245,37 @@ def close_incident(
     return with_registry_writer(ledger_location, write_report_entry)
 
 
+def answer_monitor_alarm(
+    ledger_location: str, key_file: Path, event: str, code: str, narrative: str, *, now: Instant
+) -> dict[str, Any]:
+    """Put on record what was done about an alarm, after which it waits for nobody.
+
+    Raises:
+        StatusMoveError: There is no such alarm, it is answered already, or the words may not be.
+        ActorError: The signer answers neither for the deployment nor for safety.
+    """
+    key = Key.load(key_file)
+
+    def write_answer_entry(writer: RegistryWriter) -> dict[str, Any]:
+        with writer.transaction() as tx:
+            alarm = writer.registry.registered_record(event, "event")
+            if alarm.body["type"] != "signal":
+                raise StatusMoveError(event, wanted=Message("an alarm"))
+            body = {
+                "deployment": alarm.body["deployment"], "type": "action",
+                "severity": alarm.body["severity"], "code": code, "closes": event,
+                "narrative": narrative,
+            }  # fmt: skip
+            name = f"{event.removeprefix('event/')}-answer"
+            return ledger_entry_dict(
+                writer.write_registry_record(
+                    tx, "event", name, body, by=key, at=instant_after_lock(now)
+                )
+            )
+
+    return with_registry_writer(ledger_location, write_answer_entry)
+
+
 def move_deployment(
     ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: Instant
 ) -> dict[str, Any]:

@@ -107,6 +107,7 @@ class Registry:
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.closed_by: dict[str, str] = {}
         self.monitor_runs: dict[str, RegistryRecord] = {}
+        self.conditions_met: dict[str, set[str]] = defaultdict(set)
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
@@ -155,6 +156,8 @@ class Registry:
                 self.moves[record.name].append(proposed)
             case "determination":
                 self.decisions_on[body["version"]].append(record)
+            case "fulfilment":
+                self.conditions_met[body["determination"]].add(body["condition"])
             case "evidence":
                 self.evidence_on[body["version"]].append(record)
             case "disclosure":
