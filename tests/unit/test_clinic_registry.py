@@ -34,8 +34,8 @@ def advice(made, name="a", encounter="enc-1", at=NOW, shown=True):
     put(made, "advice", name, body, at)
 
 
-def test_there_are_thirteen_records_and_each_table_names_every_one():
-    assert len(FIELDS) == 13
+def test_there_are_fourteen_records_and_each_table_names_every_one():
+    assert len(FIELDS) == 14
     assert set(FIELDS) == set(RECORD_ROLES)
 
 
