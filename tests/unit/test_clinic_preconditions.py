@@ -14,6 +14,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     check_advice_preconditions,
     fault_of_approval,
 )
+from commonwatt.clinic.domain.registry.steps import RETIRE
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
 from commonwatt.core.messages import Message
@@ -127,6 +128,9 @@ ILLEGAL = {
         "gate.approval-superseded", DEPLOYMENT, [*BASIS, decided("d2"), DEPLOYMENT, *START]),
     "superseded while live": (
         "gate.approval-superseded", AGAIN[1], [*LEGAL, decided("d2"), *AGAIN]),
+    "approved for a time that is over": (
+        "gate.approval-expired", decided("d", valid_until="2026-11-21"),
+        [*BASIS[:-1], decided("d", valid_until="2026-11-21"), DEPLOYMENT, *START]),
     "approved as another version": (
         "gate.approval-of-another-version", RUN_UPDATE,
         [*BASIS, STRANGER, ON_UPDATE, RUN_UPDATE, *START]),
@@ -481,7 +485,7 @@ def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
 def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
     fault = PreconditionFault(
         rule="gate.x", sentence=Message("The approval was withdrawn."),
-        wanted=Message("an approval in force"), where="determination/w", why=why,
+        wanted=Message("an approval in force"), where="determination/w", why=why, step=RETIRE,
     )  # fmt: skip
     refusal = advice_move_refusal(fault)
     assert (refusal.where, refusal.found, refusal.wanted, refusal.remedy) == (

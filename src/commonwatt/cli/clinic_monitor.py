@@ -163,7 +163,7 @@ def add_monitor_click_commands() -> None:
             tables=tables,
             files=files,
             # Written whole first; then a scheduler learns by the exit code that nobody watches.
-            shortfall=silent_monitor_error(answer, words["deployment"] or str(table)),
+            shortfall=silent_monitor_error(answer, words["deployment"] or table.name),
         )
 
 

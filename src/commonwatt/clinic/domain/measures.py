@@ -382,7 +382,7 @@ EVIDENCE_SHORTFALL: Final = _clinic_text_measure(
     Message("Against the standard of the class that the institution's rules give the use"),
 )
 GUIDE: Final = _clinic_text_measure(
-    "guide", Message("Guide"), Message("The scenario guide that the model is used under")
+    "guide", Message("Scenario guide"), Message("The scenario guide that the model is used under")
 )
 BAND: Final = _clinic_number_measure(
     "band", Message("Tolerated drift"), Message("Half width on the logit scale"), NUMBER
