@@ -117,7 +117,7 @@ def test_hospitals_may_add_their_days_in_any_order():
 
 def test_a_stream_that_saw_too_few_is_not_called_quiet():
     monitor = monitor_scored_patients([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
-    assert monitor.verdicts == ("too few", "too few")
+    assert monitor.verdicts == ("too few", "no information")
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,6 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     monitor = monitor_scored_patients(
         score, died, institutions[:, None], MonitorPlan(), count=count
     )
-    assert set(monitor.verdicts) == {"too few"}
+    # Of a hospital in which nobody died nothing follows; of the others too little.
+    assert set(monitor.verdicts) <= {"too few", "no information"}
     assert count > 100

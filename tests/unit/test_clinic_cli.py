@@ -220,7 +220,7 @@ def test_a_monitor_names_the_institution_that_drifted_the_day_and_its_bound(tmp_
     by_stream = {stream["stream"]: stream for stream in answer["streams"]}
     assert by_stream["institution = a"]["verdict"] == "quiet"
     assert by_stream["institution = b"]["alarm_on"] >= "2026-02-03"
-    assert by_stream["institution = c"]["verdict"] == "too few"
+    assert by_stream["institution = c"]["verdict"] == "no information"  # its one patient
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
     assert "誤報的機率：最多 0.1" in capsys.readouterr().out
     assert run("monitor", "run", str(tmp_path / "t.csv"), "--alpha", "2") == 69
@@ -241,15 +241,52 @@ def test_a_table_that_grows_keeps_its_horizon_and_its_centre(tmp_path, capsys):
 
 
 def test_scores_of_zero_and_one_are_not_called_quiet(tmp_path, capsys):
+    """2,250 events of 3,000 where 1,500 were foretold: the case as it was reported."""
     rows = [f"{(i % 2) * 1.0},{int(i % 4 > 0)},2026-01-{1 + i % 28:02d}" for i in range(3000)]
     (tmp_path / "z.csv").write_text("\n".join(["score,label,day", *rows]))
-    assert run("monitor", "run", str(tmp_path / "z.csv"), "--json") == 0
-    answer = json.loads(capsys.readouterr().out)
+    assert run("monitor", "run", str(tmp_path / "z.csv"), "--json") == 80
+    out, err = capsys.readouterr()
+    assert json.loads(err)["error"] == "monitor-silent"
+    answer = json.loads(out)
     assert answer["streams"][0]["verdict"] == "no information"
     assert answer["streams"][0]["rows_without_information"] == 3000
     assert "saturated" in {each["assumption"] for each in answer["assumptions"]}
-    assert run("monitor", "run", str(tmp_path / "z.csv"), "--lang", "zh-Hant") == 0
-    assert "沒有資訊" in capsys.readouterr().out
+    assert run("monitor", "run", str(tmp_path / "z.csv"), "--lang", "zh-Hant") == 80
+    out, err = capsys.readouterr()
+    assert "沒有資訊" in out
+    assert "分數太接近 0 或 1" in err
+
+
+SILENT = {
+    "outcomes all of one kind": (lambda i: "0", (), "300 rows, whose outcomes are all of one kind"),
+    "outcomes that still wait": (
+        lambda i: f"{i % 3 % 2}",
+        ("--maturity", "60"),
+        "no row that counts: 300 wait 60 days for their outcome",
+    ),
+    "no outcome": (lambda i: "", (), "no row with an outcome"),
+}
+
+
+@pytest.mark.parametrize("case", SILENT)
+def test_a_monitor_that_cannot_say_anything_leaves_by_a_code_of_its_own(case, tmp_path, capsys):
+    label, words, found = SILENT[case]
+    # Scores near 0 are right about outcomes that never come, so that no alarm is due.
+    rows = [f"{0.001 + i % 7 / 1e4},{label(i)},2026-01-{1 + i % 28:02d}" for i in range(300)]
+    (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
+    assert run("monitor", "run", str(tmp_path / "t.csv"), *words, "--json") == 80
+    out, err = capsys.readouterr()
+    assert json.loads(out)["streams"][0]["verdict"] == "no information"
+    assert json.loads(err)["found"] == found
+
+
+def test_a_monitor_that_says_something_leaves_with_zero(tmp_path, capsys):
+    for label, verdict in ((lambda i: i % 5 == 0, "too few"), (lambda i: i // 28 % 2, "quiet")):
+        rows = [f"0.{3 + 2 * (verdict == 'quiet')},{int(label(i))},2026-01-{1 + i % 28:02d}"
+                for i in range(30 if verdict == "too few" else 3000)]  # fmt: skip
+        (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
+        assert run("monitor", "run", str(tmp_path / "t.csv"), "--json") == 0
+        assert json.loads(capsys.readouterr().out)["streams"][0]["verdict"] == verdict
 
 
 def test_more_rows_than_the_horizon_are_told_with_the_bound_that_is_left(tmp_path, capsys):
@@ -277,13 +314,13 @@ def test_timestamps_of_many_seconds_are_days_and_fit_the_memory(tmp_path, capsys
 
 
 @pytest.mark.parametrize("rows", [[], ["NA,1,2026-01-01"], ["0.5,NA,2026-01-01"], ["0.5,1,NA"]])
-def test_a_table_in_which_nothing_counts_is_told_or_says_too_few(rows, tmp_path, capsys):
+def test_a_table_in_which_nothing_counts_is_told_or_gives_no_information(rows, tmp_path, capsys):
     (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
     code = run("monitor", "run", str(tmp_path / "t.csv"), "--json")
     out = capsys.readouterr()
-    assert code in (0, 69), out.err
-    if code == 0:
-        assert json.loads(out.out)["streams"][0]["verdict"] == "too few"
+    assert code in (80, 69), out.err
+    if code == 80:
+        assert json.loads(out.out)["streams"][0]["verdict"] == "no information"
 
 
 def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):

@@ -14,6 +14,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     check_advice_preconditions,
     fault_of_approval,
 )
+from commonwatt.clinic.domain.registry.steps import RETIRE
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
 from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
 from commonwatt.core.messages import Message
@@ -127,6 +128,9 @@ ILLEGAL = {
         "gate.approval-superseded", DEPLOYMENT, [*BASIS, decided("d2"), DEPLOYMENT, *START]),
     "superseded while live": (
         "gate.approval-superseded", AGAIN[1], [*LEGAL, decided("d2"), *AGAIN]),
+    "approved for a time that is over": (
+        "gate.approval-expired", decided("d", valid_until="2026-11-21"),
+        [*BASIS[:-1], decided("d", valid_until="2026-11-21"), DEPLOYMENT, *START]),
     "approved as another version": (
         "gate.approval-of-another-version", RUN_UPDATE,
         [*BASIS, STRANGER, ON_UPDATE, RUN_UPDATE, *START]),
@@ -161,7 +165,7 @@ ILLEGAL = {
         "gate.ruling-not-computed", TYPED_CLASS,
         [*BASIS[:3], TYPED_CLASS, EVIDENCE, APPROVAL, DEPLOYMENT, *START]),
     "a rule set that there is not": (
-        "gate.ruling-not-computed", step("ruling", rule_set_sha256=DIGEST),
+        "gate.rules-not-held", step("ruling", rule_set_sha256=DIGEST),
         [*ruled(rule_set_sha256=DIGEST), *START]),
     "facts of which one is unknown": (
         "gate.ruling-not-computed", step("intended-use", facts=FACTS | {"condition": "mild"}),
@@ -347,7 +351,7 @@ def test_an_approval_that_rests_on_nothing_is_at_fault_before_any_row_is_asked(c
     for entry in [*BASIS[:-1], step("determination", **changes)]:
         write(made, entry)
     [record] = [r for r in made.registry.records.values() if r.kind == "determination"]
-    fault = fault_of_approval(made.registry, record)
+    fault = fault_of_approval(made.registry, record, NOW.date())
     assert (fault is None) is (where is None)
     if fault:
         assert fault.rule == "gate.unknown-reference"
@@ -481,7 +485,7 @@ def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
 def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
     fault = PreconditionFault(
         rule="gate.x", sentence=Message("The approval was withdrawn."),
-        wanted=Message("an approval in force"), where="determination/w", why=why,
+        wanted=Message("an approval in force"), where="determination/w", why=why, step=RETIRE,
     )  # fmt: skip
     refusal = advice_move_refusal(fault)
     assert (refusal.where, refusal.found, refusal.wanted, refusal.remedy) == (

@@ -1,5 +1,7 @@
 """Records, moves and the questions that fall out of them."""
 
+import re
+
 import pytest
 
 from commonwatt.clinic.domain.errors import StatusMoveError
@@ -32,9 +34,24 @@ def advice(made, name="a", encounter="enc-1", at=NOW, shown=True):
     put(made, "advice", name, body, at)
 
 
-def test_there_are_thirteen_records_and_each_table_names_every_one():
-    assert len(FIELDS) == 13
+def test_there_are_fourteen_records_and_each_table_names_every_one():
+    assert len(FIELDS) == 14
     assert set(FIELDS) == set(RECORD_ROLES)
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_missing_record_of_any_kind_is_named_in_whole_words(kind):
+    with pytest.raises(StatusMoveError) as refused:
+        desk().registry.registered_record("some/name", kind)
+    english, chinese = refused.value.translate("en"), refused.value.translate("zh-Hant")
+    wanted = re.search(r"wanted (.*?)\.?$", english).group(1)
+    assert wanted.endswith(" on record")
+    assert "-" not in wanted
+    article, noun = wanted.split()[:2]
+    if article in {"a", "an"}:
+        assert article == ("an" if noun[0] in "aeiou" else "a"), wanted
+    assert "已登記的" in chinese
+    assert not re.search("[a-z]", chinese.replace("some/name", "")), chinese
 
 
 def test_what_was_live_at_a_institution_at_a_time():

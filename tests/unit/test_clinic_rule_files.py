@@ -1,8 +1,9 @@
 """Places from folders: what is found, what is at fault, and what a fault takes with it."""
 
+import json
 import os
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,10 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.clinic.domain.registry import rulings
+from commonwatt.clinic.domain.registry.preconditions import (
+    fault_of_deployment,
+    regulatory_product_routes_by_place,
+)
+from commonwatt.clinic.domain.registry.rulings import site_rule_book
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
 from commonwatt.clinic.domain.rules.book import FOLDER, RULES_VARIABLE, site_rule_folders
 from commonwatt.clinic.domain.rules.cases import rule_case_holds
+from tests.clinic_factories import BODIES, BY, KEYS, NAMES, desk, put
+from tests.clinic_institution import EARLY
 
 DAY = date(2026, 11, 30)
 AXES = {
@@ -237,3 +248,88 @@ def test_a_case_that_does_not_turn_on_its_rule_is_named(tmp_path):
     (tmp_path / "zz.yaml").write_text(base + place())
     book = load_rule_book(site_folders=[tmp_path])
     assert not rule_case_holds(book, book.rule("zz.high"))
+
+
+# The shipped law of Hong Kong with another sentence in one rule: the same classes, other rules.
+def own_hong_kong(folder):
+    text = (FOLDER / "hk.yaml").read_text(encoding="utf-8")
+    folder.mkdir()
+    changed = "replaces: true\n" + re.sub(r"(?m)^name: .*$", "name: Hong Kong, our reading", text)
+    (folder / "hk.yaml").write_text(changed, encoding="utf-8")
+    return folder
+
+
+def record_ruling(folder, *words):
+    for kind in ("product", "version", "intended-use"):
+        (folder / "body.json").write_text(json.dumps(BODIES[kind]))
+        register = ("register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
+        assert run_main(root, ["clinic", "model", *register]) == 0
+    ruling = ("--record", "r", "--use", "intended-use/u", "--place", "hk")
+    key = ("--key", "regulatory-officer.pem")
+    return run_main(root, ["clinic", "model", "classify", *ruling, *key, *words])
+
+
+@pytest.fixture
+def clinic(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = desk(f"sqlite:///{tmp_path}/ledger.db", EARLY)
+    for role, key in KEYS.items():
+        key.save(tmp_path / f"{role}.pem")
+    yield writer
+    writer.ledger.engine.dispose()
+
+
+@pytest.fixture
+def forgotten():
+    """Let a test change the rules of this process."""
+    caches = (site_rule_book, rulings._product_ruling, regulatory_product_routes_by_place)
+
+    def forget():
+        for cache in caches:
+            cache.cache_clear()
+
+    yield forget
+    forget()
+
+
+def test_a_ruling_by_rules_given_by_hand_carries_their_digest_and_no_gate_without_them_takes_it(
+    clinic, tmp_path, monkeypatch, capsys, forgotten
+):
+    own = own_hong_kong(tmp_path / "own")
+    digest = load_rule_book(site_folders=[own]).digests_by_place["hk"]
+    assert digest != load_rule_book().digests_by_place["hk"]
+    assert record_ruling(tmp_path, "--rules", str(own)) == 0
+    body = clinic.refresh_registry().records["ruling/r"].body
+    assert body["rule_set_sha256"] == digest
+    put(clinic, "evidence", "e", BODIES["evidence"], datetime.now(UTC))
+    approve = ("register", "determination", "d", "body.json", "--key", "committee-chair.pem")
+    (tmp_path / "body.json").write_text(json.dumps(BODIES["determination"]))
+    capsys.readouterr()
+    assert run_main(root, ["clinic", "model", *approve]) == 67
+    refused = capsys.readouterr().err
+    assert digest[:16] in refused
+    assert "COMMONWATT_CLINIC_RULES" in refused
+    # Where the process holds them, the ruling stands.
+    monkeypatch.setenv(RULES_VARIABLE, str(own))
+    forgotten()
+    assert run_main(root, ["clinic", "model", *approve]) == 0
+    # A gate that lost them refuses by a rule of its own.
+    put(clinic, "deployment", "x", BODIES["deployment"], datetime.now(UTC))
+    assert (
+        fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"], DAY) is None
+    )
+    monkeypatch.delenv(RULES_VARIABLE)
+    forgotten()
+    fault = fault_of_deployment(clinic.registry, clinic.registry.records["deployment/x"], DAY)
+    assert (fault.rule, fault.where) == ("gate.rules-not-held", "ruling/r")
+
+
+def test_a_ruling_by_a_folder_of_the_site_carries_the_same_digest(
+    clinic, tmp_path, monkeypatch, forgotten
+):
+    own = own_hong_kong(tmp_path / "own")
+    monkeypatch.setenv(RULES_VARIABLE, str(own))
+    forgotten()
+    assert record_ruling(tmp_path) == 0
+    body = clinic.refresh_registry().records["ruling/r"].body
+    assert body["rule_set_sha256"] == load_rule_book(site_folders=[own]).digests_by_place["hk"]

@@ -24,8 +24,9 @@ from commonwatt.clinic.engines.evidence.sealed import (
     seal_evidence_cases,
 )
 from commonwatt.clinic.engines.gateway.models import LogisticModel
+from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.seeds import named_random_stream
-from commonwatt.ledger import Key, Person
+from commonwatt.ledger import Key, Ledger, Person
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
 from tests.clinic_institution import LINEAR, hospital
 
@@ -150,6 +151,20 @@ def test_a_maker_may_not_be_the_third_party_to_its_own_version():
         desk.write_registry_record(tx, "evidence", "theirs", body, by=stranger, at=NOW)
 
 
+def test_evidence_names_the_report_of_an_examination_of_its_own_artefact():
+    desk = with_deployment()
+    examined = {"seal_sha256": "01" * 32, "items_root": "02" * 32, "report_sha256": "03" * 32}
+    other = examined | {"artefact_sha256": "04" * 32, "report_sha256": "05" * 32}
+    with desk.transaction() as tx:
+        artefact = desk.registry.records["version/v1"].body["artefact_sha256"]
+        for name, body in (("1", examined | {"artefact_sha256": artefact}), ("2", other)):
+            desk.write_registry_record(tx, "examination", name, body, by=KEYS["evaluator"], at=NOW)
+    for digest in ("05" * 32, "06" * 32):
+        with pytest.raises(StatusMoveError, match="report of an examination"):
+            put(desk, "evidence", "r", BODIES["evidence"] | {"report_sha256": digest})
+    put(desk, "evidence", "r", BODIES["evidence"] | {"report_sha256": "03" * 32})
+
+
 def run(*words):
     return run_main(root, ["clinic", *words])
 
@@ -179,6 +194,12 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     given = ("sealed", "examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
     assert run(*given, "--linear", "model.json", "--version", "version/v1", "--out", "r") == 0
     assert "auc" in capsys.readouterr().out
+    ledger = Ledger.open(folder / "ledger.db")
+    registry = RegistryWriter(ledger).registry
+    ledger.engine.dispose()
+    report = load_signed_model_evidence_statement(folder / "r" / "report.json")
+    evidence = registry.evidence_on["version/v1"][-1]
+    assert evidence.body["report_sha256"] == report.evidence_statement_sha256()
     assert run("sealed", "reveal", "items.jsonl", "17", "--out", "i") == 0
     capsys.readouterr()
     words = ("sealed", "confirm", "r/report.json", "--seal", "s/seal.json", "--item", "i/item.json")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
+from commonwatt.cli.clinic_committee import add_committee_click_commands
 from commonwatt.cli.clinic_desk import add_registry_click_commands
 from commonwatt.cli.clinic_explain import add_model_explain_click_command
 from commonwatt.cli.clinic_gate import add_advice_gate_click_commands
@@ -59,6 +60,8 @@ from commonwatt.core.messages import Message
 if TYPE_CHECKING:
     import polars as pl
 
+    from commonwatt.clinic.usecases.rules import RuleFolders
+
 
 clinic = groups.clinic
 
@@ -102,8 +105,11 @@ def clinic_model_classify_command(
     from commonwatt.clinic.usecases import rules as app
 
     if record is not None:
-        refuse_options_not_read("--record", {"record", "use", "places", "where", "key_file"})
-        return _command_result_of_recorded_ruling(record, use, places, where, key_file)
+        read = {"record", "use", "places", "where", "key_file", "rule_folders"}
+        refuse_options_not_read("--record", read)
+        return _command_result_of_recorded_ruling(
+            record, use, places, where, key_file, app.RuleFolders(folders=rule_folders)
+        )
     for name in ("use", "where", "key_file"):
         refuse_option_without(name, "--record", given=False)
     # A rule holds from a day on, so the same facts may have another class next year.
@@ -136,7 +142,12 @@ def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
 
 
 def _command_result_of_recorded_ruling(
-    name: str, use: str | None, places: tuple[str, ...], where: str, key_file: Path | None
+    name: str,
+    use: str | None,
+    places: tuple[str, ...],
+    where: str,
+    key_file: Path | None,
+    rules: RuleFolders,
 ) -> CommandResult:
     """Compute a ruling from the facts on record and put it there: nobody types a class."""
     from commonwatt.clinic.usecases.registry import record_computed_ruling
@@ -148,7 +159,15 @@ def _command_result_of_recorded_ruling(
     if len(places) != 1:
         raise UsageError("--place", found=str(len(places)), wanted=Message("one place"))
     return command_result_of_registry_entry(
-        record_computed_ruling(where, key_file, name, use, places[0], now=command_utc_now)
+        record_computed_ruling(
+            where,
+            key_file,
+            name,
+            use,
+            places[0],
+            now=command_utc_now,
+            rules=rules.load() if rules.folders else None,
+        )
     )
 
 
@@ -352,6 +371,7 @@ def _parse_day_argument(text: str) -> date:
 
 # After the commands above, because help lists commands in the order in which they are added.
 add_monitor_click_commands()
+add_committee_click_commands()
 add_registry_click_commands()
 add_advice_gate_click_commands()
 add_registry_query_commands()

@@ -19,8 +19,8 @@ from commonwatt.cli.terminal_text import figure_sentence
 from commonwatt.core.messages import Message
 
 _KINDS = (
-    "product", "version", "intended-use", "ruling", "evidence", "determination", "deployment",
-    "disclosure", "advice", "decision", "outcome", "event",
+    "product", "version", "intended-use", "ruling", "evidence", "determination", "fulfilment",
+    "deployment", "disclosure", "advice", "decision", "outcome", "event",
 )  # fmt: skip
 _file = click.Path(dir_okay=False, path_type=Path)
 _INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])

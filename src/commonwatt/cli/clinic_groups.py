@@ -34,6 +34,11 @@ incident = LazyGroup(
     example="commonwatt clinic incident duties --json",
     was_command="report",
 )
+committee = LazyGroup(
+    name="committee",
+    help="What waits for whom, and everything that a product rests on.",
+    example="commonwatt clinic committee waiting",
+)
 gate = LazyGroup(
     name="gate",
     help="Where clinicians ask a model, and what became of its advice.",
@@ -74,6 +79,9 @@ clinic = LazyGroup(
         "duties": "clinic incident duties",
         "serve": "clinic gate serve",
         "ask": "clinic gate ask",
+        "disclose": "clinic gate disclose",
+        "sign": "clinic gate sign",
+        "guides": "clinic gate guides",
         "lots": "clinic gate lottery",
         "undisclosed": "clinic gate undisclosed",
         "unsigned": "clinic gate unsigned",
@@ -86,5 +94,5 @@ clinic = LazyGroup(
         "confirm": "clinic sealed confirm",
     },
 )
-for _group in (rules, model, monitor, incident, gate, language_models, sealed):
+for _group in (rules, model, committee, monitor, incident, gate, language_models, sealed):
     clinic.add_command(_group)

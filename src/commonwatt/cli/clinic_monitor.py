@@ -140,7 +140,10 @@ def add_monitor_click_commands() -> None:
     @click.pass_context
     def monitor(ctx: click.Context, table: Path, **words: Any) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Watch a model's calibration with a guaranteed false-alarm bound."""
-        from commonwatt.clinic.usecases.monitor import monitor_verdicts_by_stream
+        from commonwatt.clinic.usecases.monitor import (
+            monitor_verdicts_by_stream,
+            silent_monitor_error,
+        )
 
         options = _monitor_options(words)
         if words["deployment"]:
@@ -159,6 +162,8 @@ def add_monitor_click_commands() -> None:
             text=lambda language: _monitor_verdicts_terminal_text(answer, language),
             tables=tables,
             files=files,
+            # Written whole first; then a scheduler learns by the exit code that nobody watches.
+            shortfall=silent_monitor_error(answer, words["deployment"] or table.name),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import commonwatt.web.pages.cluster as cluster
+import commonwatt.web.pages.committee as committee
 import commonwatt.web.pages.comparison as comparison
 import commonwatt.web.pages.fleet as fleet
 import commonwatt.web.pages.ledger as ledger
@@ -27,6 +28,7 @@ PAGES: Final[tuple[Page, ...]] = (
     origins.PAGE,
     rooms.PAGE,
     models.PAGE,
+    committee.PAGE,
     ledger.PAGE,
     cluster.PAGE,
     programmes.PAGE,

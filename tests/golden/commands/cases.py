@@ -299,6 +299,20 @@ WALKS = [
         ),
     ),
     Case(
+        name="walk-committee",
+        prepare=hospital,
+        masks=DIGESTS,
+        steps=(
+            # By then its monitor should have run once more.
+            "clinic committee waiting --on 2020-01-10",
+            "clinic committee waiting product/p --on 2020-01-10 --json",
+            "clinic committee waiting --on 2020-01-02 --lang zh-Hant",
+            "clinic committee product product/p --on 2020-01-10 --out file --json",
+            "clinic committee product product/p --on 2020-01-10 --lang zh-Hant",
+            "clinic committee product product/none",
+        ),
+    ),
+    Case(
         name="walk-sealed",
         prepare=keys,
         files={"items.jsonl": ITEMS, "model.json": LINEAR, "items.secret": "ab" * 32},

@@ -1,1 +1,1 @@
-"""Words of the clinic: rules as dated data, thirteen kinds of record and their moves."""
+"""Words of the clinic: rules as dated data, fourteen kinds of record and their moves."""

@@ -32,6 +32,12 @@ class MonitorError(InputError):
     code, exit_code = "monitor-invalid", 69
 
 
+class MonitorSilentError(CommonwattError):
+    """A monitor ran, and nothing follows from what it saw."""
+
+    code, exit_code = "monitor-silent", 80
+
+
 class AdviceRefusedError(CommonwattError):
     """A model may not advise here; the rule is named."""
 

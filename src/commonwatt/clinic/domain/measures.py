@@ -333,6 +333,100 @@ RECORDED_AT: Final = _clinic_text_measure(
     "recorded_at", Message("Recorded"), Message("When the entry was written")
 )
 
+# What waits for whom, and the committee's page of a product.
+WAITING_SUBJECT: Final = _clinic_text_measure(
+    "waiting_subject", Message("What waits"), Message("The record that stands still")
+)
+WAITING_REASON: Final = _clinic_text_measure(
+    "waiting_reason", Message("Why it stands still"), Message("What is missing or wrong")
+)
+WAITS_FOR: Final = _clinic_text_measure(
+    "waits_for", Message("Waits for"), Message("The role that must act")
+)
+NEXT_COMMAND: Final = _clinic_text_measure(
+    "next_command", Message("By the command"), Message("What moves it on, after commonwatt")
+)
+WORKING_DAYS_LEFT: Final = _clinic_count_measure(
+    "working_days_left",
+    Message("Working days left"),
+    Message("Days up to the due one without Saturdays and Sundays; negative once it has passed"),
+)
+WAITING_THINGS: Final = _clinic_count_measure(
+    "waiting_things", Message("Things that wait"), Message("Rows of what waits for whom")
+)
+WAITING_OVERDUE: Final = _clinic_count_measure(
+    "waiting_overdue", Message("Overdue"), Message("Of them, those whose day has passed")
+)
+ARTICLE: Final = _clinic_text_measure(
+    "article", Message("Article"), Message("Where the rule that gave the class stands")
+)
+RULING_TODAY: Final = _clinic_text_measure(
+    "ruling_today",
+    Message("By the rules of today"),
+    Message("In force, or in what the rules at hand give another ruling today"),
+)
+EVIDENCE_RECORD: Final = _clinic_text_measure(
+    "evidence_record", Message("Record of evidence"), Message("Name of the record")
+)
+DESIGN: Final = _clinic_text_measure(
+    "design", Message("Design"), Message("How the evidence was gained")
+)
+GROUPS_ESTIMATED: Final = _clinic_count_measure(
+    "groups_estimated",
+    Message("Groups with an AUC"),
+    Message("Groups of patients beside the whole of which the AUC could be estimated"),
+)
+EVIDENCE_SHORTFALL: Final = _clinic_text_measure(
+    "evidence_shortfall",
+    Message("What it lacks"),
+    Message("Against the standard of the class that the institution's rules give the use"),
+)
+GUIDE: Final = _clinic_text_measure(
+    "guide", Message("Scenario guide"), Message("The scenario guide that the model is used under")
+)
+BAND: Final = _clinic_number_measure(
+    "band", Message("Tolerated drift"), Message("Half width on the logit scale"), NUMBER
+)
+HORIZON_ROWS: Final = _clinic_count_measure(
+    "horizon_rows", Message("Horizon"), Message("Rows that the bound on false alarms is for")
+)
+EVERY_DAYS: Final = _clinic_count_measure(
+    "every_days", Message("Runs every"), Message("Days after which the monitor runs again")
+)
+ON_ALARM: Final = _clinic_text_measure(
+    "on_alarm", Message("On an alarm"), Message("signal, pause or roll-back, as the plan says")
+)
+LAST_RUN: Final = _clinic_text_measure(
+    "last_run", Message("Last run"), Message("When the monitor last put its counts on record")
+)
+ALARM_ANSWER: Final = _clinic_text_measure(
+    "alarm_answer",
+    Message("What was done"),
+    Message("The event that answers the alarm, or the state that somebody moved it to"),
+)
+ANSWERED_AT: Final = _clinic_text_measure(
+    "answered_at", Message("Answered"), Message("When it was done")
+)
+ALARM_STREAM: Final = _clinic_text_measure(
+    "alarm_stream", Message("Stream that rang"), Message("The group of patients")
+)
+REPORT_NUMBER: Final = _clinic_text_measure(
+    "report_number",
+    Message("Number of the report"),
+    Message("Of the report to the authority that closed the duty; empty while it is open"),
+)
+RECORD_NAME: Final = _clinic_text_measure(
+    "record_name", Message("Record"), Message("Name of the record")
+)
+RECORD_KIND: Final = _clinic_text_measure(
+    "record_kind", Message("Kind of record"), Message("What was put on record, or moved")
+)
+WHAT_CHANGED: Final = _clinic_text_measure(
+    "what_changed",
+    Message("What changed"),
+    Message("Of a version, in what it differs from the approved one and whether a plan covers it"),
+)
+
 # What the commands show.
 STREAMS: Final = Measure(
     "streams_watched",

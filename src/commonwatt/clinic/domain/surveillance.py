@@ -20,6 +20,8 @@ HORIZON_ROWS: Final = 50_000
 LONGEST_WAIT_DAYS: Final = 366
 ALL_PATIENTS: Final = "all"
 OTHER_GROUP: Final = "other"
+RUN_EVERY_DAYS: Final = 7
+"""Days after which a monitor should have run again, of a plan that does not say: a week."""
 ON_ALARM: Final = ("signal", "pause", "roll-back")
 _COLUMNS: Final = ("score", "label", "day", "known_on", "patient", "row_key")
 
@@ -83,12 +85,14 @@ def surveillance_plan_of_deployment(monitor: Mapping[str, Any], where: str) -> S
     >>> plan.stream_names
     ['all', 'sex = f', 'sex = m', 'sex = other']
     """
-    known = {*_PARSERS, "by", "columns", "on_alarm", "fallback"}
+    known = {*_PARSERS, "by", "columns", "on_alarm", "fallback", "every_days"}
     for name in monitor:
         if name not in known:
             # A misspelt band would leave the default in force.
             gaps = {"values": ", ".join(sorted(known))}
             raise MonitorError(f"{where}, monitor.{name}", wanted=Message("one of {values}", gaps))
+    if "every_days" in monitor and _DAYS_BETWEEN_RUNS[0](monitor["every_days"]) is None:
+        raise MonitorError(f"{where}, monitor.every_days", wanted=_DAYS_BETWEEN_RUNS[1])
     plan = SurveillancePlan(
         groups=_groups_of_plan(monitor.get("by", {}), where),
         columns=_columns_of_plan(monitor.get("columns", {}), where),
@@ -100,6 +104,19 @@ def surveillance_plan_of_deployment(monitor: Mapping[str, Any], where: str) -> S
                 raise MonitorError(f"{where}, monitor.{name}", wanted=wanted)
             plan = replace(plan, **{name: parsed})
     return plan
+
+
+def planned_days_between_runs(monitor: Mapping[str, Any]) -> int:
+    """Return after how many days a monitor should have run again, by its plan or by default.
+
+    Not a part of `SurveillancePlan`: how often somebody looks changes nothing of what is counted,
+    and must not change the digest that ties the counts to their plan.
+
+    >>> planned_days_between_runs({"every_days": 1}), planned_days_between_runs({})
+    (1, 7)
+    """
+    stated = _DAYS_BETWEEN_RUNS[0](monitor.get("every_days"))
+    return RUN_EVERY_DAYS if stated is None else stated
 
 
 def _groups_of_plan(by: Any, where: str) -> dict[str, tuple[str, ...]]:
@@ -143,6 +160,10 @@ def _whole_number_in(low: int, high: int) -> Any:
     return parse
 
 
+_DAYS_BETWEEN_RUNS: Final[tuple[Any, Message]] = (
+    _whole_number_in(1, LONGEST_WAIT_DAYS),
+    Message("a whole number of days from 1 to 366"),
+)
 _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
     "band": (_number_in(0, 10), Message("a number from 0 to 10")),
     "alpha": (_number_in(1e-9, 1 - 1e-9), Message("a number between 0 and 1")),

@@ -267,6 +267,115 @@ STANDING: Final = TableSchema(
     ),
 )
 
+# What waits for whom, and the committee's page of a product.
+WAITING: Final = TableSchema(
+    "clinic_waiting",
+    "What stands still until somebody acts.",
+    (
+        _of(m.DUE_AT),
+        _of(m.WORKING_DAYS_LEFT),
+        _of(m.PRODUCT),
+        _of(m.WAITING_SUBJECT, "subject"),
+        _of(m.WAITING_REASON, "reason"),
+        _of(m.WAITS_FOR, "role"),
+        _of(m.NEXT_COMMAND, "command"),
+        _of(m.SINCE, "since", meaning="when it came to stand still"),
+        _RULE,
+    ),
+)
+PLACE_RULINGS: Final = TableSchema(
+    "clinic_place_rulings",
+    "The last ruling on each intended use of a product, by place.",
+    (
+        _of(m.INTENDED_USE),
+        _PLACE,
+        _of(m.REGULATORY_CLASS, "classes"),
+        _of(m.ROUTE, "route"),
+        _RULE,
+        _of(m.ARTICLE),
+        _of(m.RULING_TODAY, "today"),
+        _of(m.RULE_SET_DIGEST, "rule_set_sha256"),
+        _AT,
+    ),
+)
+PRODUCT_EVIDENCE: Final = TableSchema(
+    "clinic_product_evidence",
+    "Evidence on the versions of a product, against the standard of its class.",
+    (
+        _of(m.EVIDENCE_RECORD, "evidence"),
+        _of(m.VERSION),
+        _of(m.DESIGN),
+        _ROWS,
+        _EVENTS,
+        _of(m.AUC, "auc"),
+        *_INTERVAL,
+        _of(m.GROUPS_ESTIMATED, "groups"),
+        _of(m.THRESHOLD),
+        _of(m.EVIDENCE_SHORTFALL, "lacks"),
+    ),
+)
+MONITOR_PLANS: Final = TableSchema(
+    "clinic_monitor_plans",
+    "Guide and monitor plan of each deployment, and how the last run ended.",
+    (
+        _DEPLOYMENT,
+        _of(m.GUIDE),
+        _of(m.BAND),
+        _of(m.FALSE_ALARM_BOUND, "alpha"),
+        _of(m.HORIZON_ROWS),
+        _of(m.MATURITY_DAYS),
+        _of(m.EVERY_DAYS),
+        _of(m.ON_ALARM),
+        _of(m.LAST_RUN),
+        _of(m.MONITOR, "verdict"),
+    ),
+)
+PRODUCT_DEPLOYMENTS: Final = TableSchema(
+    "clinic_product_deployments",
+    "Where the versions of a product work.",
+    (
+        _DEPLOYMENT,
+        _of(m.VERSION),
+        _INSTITUTION,
+        _PLACE,
+        _of(m.MODE),
+        _of(m.THRESHOLD),
+        _of(m.DEPLOYMENT_STATUS, "status"),
+        _of(m.SINCE),
+    ),
+)
+PRODUCT_ALARMS: Final = TableSchema(
+    "clinic_product_alarms",
+    "Alarms of the monitors of a product, and what was done about them.",
+    (
+        _AT,
+        _EVENT,
+        _DEPLOYMENT,
+        _of(m.ALARM_STREAM, "stream"),
+        _of(m.ALARM_ANSWER, "answer"),
+        _of(m.ANSWERED_AT),
+    ),
+)
+PRODUCT_INCIDENTS: Final = TableSchema(
+    "clinic_product_incidents",
+    "Incidents of a product: who must report them by when, and which were reported.",
+    (
+        _of(m.DUE_AT),
+        _of(m.WORKING_DAYS_LEFT),
+        _EVENT,
+        _PLACE,
+        _SEVERITY,
+        _of(m.REPORTER),
+        _RULE,
+        _of(m.REPORT_NUMBER),
+    ),
+)
+CHANGES_SINCE_APPROVAL: Final = TableSchema(
+    "clinic_changes",
+    "What was put on record of a product since its last approval.",
+    (_AT, _of(m.RECORD_NAME, "record"), _of(m.RECORD_KIND, "kind"), _of(m.WHAT_CHANGED, "change")),
+)
+
 # What the commands show, under the names of their JSON.
 STREAMS: Final = TableSchema(
     "clinic_streams",

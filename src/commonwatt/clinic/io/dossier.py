@@ -29,6 +29,7 @@ _HEADINGS = {
     "ruling": "Rulings",
     "evidence": "Evidence on record",
     "determination": "Determinations",
+    "fulfilment": "Conditions met",
     "deployment": "Deployments",
     "event": "Events",
 }
@@ -64,6 +65,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
     placed = {
         n for n in registry.by_kind["deployment"] if registry.records[n].body["version"] == version
     }
+    determined = {each.name for each in registry.decisions_on.get(version, ())}
     chosen: dict[str, Callable[[RegistryRecord], bool]] = {
         "product": lambda r: r.name == product,
         "version": lambda r: r.name == version,
@@ -71,6 +73,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
         "ruling": lambda r: r.body["intended_use"] in uses,
         "evidence": lambda r: r.body["version"] == version,
         "determination": lambda r: r.body["version"] == version,
+        "fulfilment": lambda r: r.body["determination"] in determined,
         "deployment": lambda r: r.name in placed,
         "event": lambda r: r.body["deployment"] in placed and r.body["code"] != MONITOR_RUN,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.domain.errors import MonitorError, MonitorSilentError
+from commonwatt.clinic.domain.registry.state import NO_INFORMATION
 from commonwatt.clinic.domain.surveillance import (
     ALL_PATIENTS,
     HORIZON_ROWS,
@@ -154,6 +155,34 @@ def monitor_answer(
     }  # fmt: skip
 
 
+def silent_monitor_error(answer: Mapping[str, Any], where: str) -> MonitorSilentError | None:
+    """Return why nothing follows from a run over all patients; None where something does.
+
+    Args:
+        answer: What `monitor_answer` gave.
+        where: The table, or the deployment.
+    """
+    stream, read = answer["streams"][0], answer["read"]
+    if stream["verdict"] != NO_INFORMATION:
+        return None
+    rows, days = f"{stream['rows']:,}", str(answer["maturity_days"])
+    if stream["rows"] and 0 < stream["events"] < stream["rows"]:
+        found = Message("scores so near to 0 or 1 that nothing follows from them")
+    elif stream["rows"]:
+        found = Message("{rows} rows, whose outcomes are all of one kind", {"rows": rows})
+    elif read["rows_waiting"]:
+        gaps = {"rows": f"{read['rows_waiting']:,}", "days": days}
+        found = Message("no row that counts: {rows} wait {days} days for their outcome", gaps)
+    else:
+        found = Message("no row with an outcome")
+    return MonitorSilentError(
+        where,
+        found=found,
+        wanted=Message("outcomes of both kinds, at scores between 0 and 1"),
+        remedy=Message("Give the outcomes that are known by now; until then nobody watches."),
+    )
+
+
 def monitor_result_of_cells(
     cells: pl.DataFrame, plan: SurveillancePlan
 ) -> tuple[list[date], DailyScoreCells, MonitorResult]:
@@ -230,7 +259,8 @@ def _last_day(frame: pl.DataFrame) -> date:
 def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
     """Return the realised AUC after the first week beside what scores alone would say of it.
 
-    `None` where the first week or what follows it holds too few events.
+    `None` where the first week or what follows it holds too few events, or the first week one
+    score alone.
 
     Args:
         counts: Rows of the first week and of what follows it, or of each day, by label and bin,
@@ -238,8 +268,10 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
     """
     first = REFERENCE_DAYS if len(counts) > 2 else 1
     before, after = counts[:first].sum(axis=0), counts[first:].sum(axis=0)
-    # Neither a line fitted on three events nor an AUC over three is shown beside one another.
-    if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS:
+    # Neither a line fitted on three events nor an AUC over three is shown beside one another, and
+    # through one score goes no line.
+    few = min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS
+    if few or np.count_nonzero(before.sum(axis=0)) < 2:
         return None
     none = np.zeros((1, 2), np.int64)
     line = recalibrate_model_scores(

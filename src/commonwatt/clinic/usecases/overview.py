@@ -19,7 +19,7 @@ from commonwatt.ledger import Ledger, Signer
 
 _KINDS: Final = (
     "product", "version", "intended-use", "ruling", "determination", "evidence", "deployment",
-    "move", "event",
+    "move", "event", "fulfilment",
 )  # fmt: skip
 
 

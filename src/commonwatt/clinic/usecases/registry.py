@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
@@ -119,9 +120,28 @@ def record_in_registry(
 
 
 def record_computed_ruling(
-    ledger_location: str, key_file: Path, name: str, use: str, place: str, *, now: Instant
+    ledger_location: str,
+    key_file: Path,
+    name: str,
+    use: str,
+    place: str,
+    *,
+    now: Instant,
+    rules: RegulatoryRuleBook | None = None,
 ) -> dict[str, Any]:
     """Compute the ruling on an intended use under the law of today, and put it on record.
+
+    The record carries the digest of the rules that gave it. A gate answers by the rules of its
+    own process: a ruling by others it refuses.
+
+    Args:
+        ledger_location: Where the ledger lies.
+        key_file: Key of who rules.
+        name: Name of the record.
+        use: The intended use, whose facts are ruled on.
+        place: Whose law.
+        now: The time of the entry, or the clock that is read once the ledger is locked.
+        rules: By which it is computed; those of this process by default.
 
     Raises:
         StatusMoveError: There is no such intended use, or the record is refused.
@@ -133,12 +153,15 @@ def record_computed_ruling(
         with writer.transaction() as tx:
             facts = writer.registry.registered_record(use, "intended-use").body["facts"]
             at = instant_after_lock(now)
-            body = computed_ruling_body(use, facts, place, at.date())
+            body = computed_ruling_body(use, facts, place, at.date(), rules)
             return ledger_entry_dict(
                 writer.write_registry_record(tx, "ruling", name, body, by=key, at=at)
             )
 
-    return with_registry_writer(ledger_location, write_ruling_entry)
+    return with_ledger(
+        ledger_location,
+        lambda ledger: write_ruling_entry(RegistryWriter(ledger, rules=rules)),
+    )
 
 
 def record_computed_evidence(
@@ -220,6 +243,37 @@ def close_incident(
             )
 
     return with_registry_writer(ledger_location, write_report_entry)
+
+
+def answer_monitor_alarm(
+    ledger_location: str, key_file: Path, event: str, code: str, narrative: str, *, now: Instant
+) -> dict[str, Any]:
+    """Put on record what was done about an alarm, after which it waits for nobody.
+
+    Raises:
+        StatusMoveError: There is no such alarm, it is answered already, or the words may not be.
+        ActorError: The signer answers neither for the deployment nor for safety.
+    """
+    key = Key.load(key_file)
+
+    def write_answer_entry(writer: RegistryWriter) -> dict[str, Any]:
+        with writer.transaction() as tx:
+            alarm = writer.registry.registered_record(event, "event")
+            if alarm.body["type"] != "signal":
+                raise StatusMoveError(event, wanted=Message("an alarm"))
+            body = {
+                "deployment": alarm.body["deployment"], "type": "action",
+                "severity": alarm.body["severity"], "code": code, "closes": event,
+                "narrative": narrative,
+            }  # fmt: skip
+            name = f"{event.removeprefix('event/')}-answer"
+            return ledger_entry_dict(
+                writer.write_registry_record(
+                    tx, "event", name, body, by=key, at=instant_after_lock(now)
+                )
+            )
+
+    return with_registry_writer(ledger_location, write_answer_entry)
 
 
 def move_deployment(

@@ -190,6 +190,7 @@ def _third_party_evidence_body(
         "version": version,
         "design": "third-party",
         "dataset_sha256": report.body["root"],
+        "report_sha256": report.evidence_statement_sha256(),
         "estimates": report.body["estimates"],
         "evaluator": evaluator,
         "guideline": "none",

@@ -280,9 +280,10 @@ def _record_run(
                 found=Message("another run of this monitor meanwhile"),
                 remedy=Message("Run it again."),
             )
-        if run.last is None or run.last.body["state_sha256"] != run.state.sha256:
+        counted = {"state_sha256": run.state.sha256, "verdict": answer["streams"][0]["verdict"]}
+        if run.last is None or any(run.last.body.get(name) != counted[name] for name in counted):
             body = {"deployment": run.deployment, "type": "action", "severity": "other"}
-            body |= {"code": MONITOR_RUN, **run.details}
+            body |= {"code": MONITOR_RUN, **run.details, **counted}
             name = f"{stem}-run-{registry.entries_applied}"
             writer.write_registry_record(tx, "event", name, body, by=by, at=now)
         rung = _streams_that_rang_before(registry, run.deployment)

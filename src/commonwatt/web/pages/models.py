@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
         safety_event_rows,
     )
 
-    head, registry = _head_and_registry(context)
+    head, registry = clinic_head_and_registry(context)
     standing = deployment_rows(registry, context.now)
     owed = reporting_duty_rows(registry)
     live = [row for row in standing if row["status"] == "live"]
@@ -110,14 +110,14 @@ def _models_content_key(context: RequestContext, values: PageValues) -> str:
     from commonwatt.clinic.usecases.overview import deployment_rows
 
     del values
-    head, registry = _head_and_registry(context)
+    head, registry = clinic_head_and_registry(context)
     run = context.services.runs.find_run("", "study")
-    standing = _rows_digest(deployment_rows(registry, context.now))
-    disclosable = _rows_digest(_disclosable_deployments(context, registry))
+    standing = rows_digest(deployment_rows(registry, context.now))
+    disclosable = rows_digest(_disclosable_deployments(context, registry))
     return f"{head}/{standing}/{disclosable}/{run.run_id if run else ''}"
 
 
-def _head_and_registry(context: RequestContext) -> tuple[str, Registry]:
+def clinic_head_and_registry(context: RequestContext) -> tuple[str, Registry]:
     """Return the registry, and the head of the ledger that it was replayed at."""
     from commonwatt.clinic.usecases.overview import load_clinic_registry
 
@@ -129,7 +129,8 @@ def _head_and_registry(context: RequestContext) -> tuple[str, Registry]:
     return head, services.registries.get(head, lambda: load_clinic_registry(services.ledger))
 
 
-def _rows_digest(rows: Sequence[dict[str, Any]]) -> str:
+def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the beginning of a digest of rows, by which a table of them is kept."""
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
@@ -227,7 +228,7 @@ def _clinic_registry_tables(
             title,
             rows,
             console_column_headings_of(table),
-            key=f"models/{name}/{head}/{_rows_digest(rows)}",
+            key=f"models/{name}/{head}/{rows_digest(rows)}",
         )
         for name, title, rows, table in shown
     ]

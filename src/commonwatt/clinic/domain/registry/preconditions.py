@@ -25,6 +25,7 @@ from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE
 from commonwatt.clinic.domain.registry.plan import (
+    ModelChange,
     change_plan_faults,
     change_plan_of_determination,
     model_change_between_versions,
@@ -34,9 +35,18 @@ from commonwatt.clinic.domain.registry.rulings import (
     has_law_of_its_own,
     product_risk_class,
     product_ruling_on_day,
+    ruling_by_rules_held,
     ruling_fault,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
+from commonwatt.clinic.domain.registry.steps import (
+    DETERMINE,
+    EXAMINE,
+    PROPOSE,
+    RETIRE,
+    RULE,
+    RegistryStep,
+)
 from commonwatt.clinic.domain.rules.book import INSTITUTION, load_rule_book
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
@@ -59,6 +69,7 @@ class ApprovalBasis:
         evidence: Evidence by version, in order.
         holder: The deployment, or the approval that is about to be given.
         moves: How the deployment moved; empty for what is not on record yet.
+        on: The day on which it is to hold.
         place_of: Returns the place of a decision; empty if it is not known.
     """
 
@@ -72,6 +83,7 @@ class ApprovalBasis:
     evidence: Mapping[str, list[RegistryRecord]]
     holder: RegistryRecord
     moves: tuple[DeploymentMove, ...]
+    on: date
     place_of: Callable[[RegistryRecord], str]
 
     @property
@@ -103,6 +115,7 @@ class Precondition:
         rule: By which the gate refuses.
         sentence: Says to whoever asked what is wrong.
         wanted: Says to whoever moves what is wanted instead.
+        step: By which it is mended, and who takes it: what is broken waits for that role.
         broken: Returns the name of the record at fault; empty where the row holds.
         why: Returns what is wrong in particular.
     """
@@ -110,17 +123,19 @@ class Precondition:
     rule: str
     sentence: Message
     wanted: Message
+    step: RegistryStep
     broken: Callable[[ApprovalBasis], str]
     why: Callable[[ApprovalBasis], Message] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreconditionFault:
-    """The first precondition that does not hold, and the record at fault."""
+    """The first precondition that does not hold, the record at fault, and who mends it how."""
 
     rule: str
     sentence: Message
     wanted: Message
+    step: RegistryStep
     where: str
     why: Message | None = None
 
@@ -129,27 +144,56 @@ class _MissingError(Exception):
     """A record rests on one that is missing; its name is the argument."""
 
 
-def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> PreconditionFault | None:
-    """Return the first precondition that a deployment, on record or about to be, breaks."""
+def fault_of_deployment(
+    registry: Registry, deployment: RegistryRecord, on: date
+) -> PreconditionFault | None:
+    """Return the first precondition that a deployment, on record or about to be, breaks on a day.
+
+    Args:
+        registry: What is on record.
+        deployment: The deployment.
+        on: The day on which it is to advise: an approval may be for a time.
+    """
     try:
         determination = _registry_record_referred_to(registry, deployment, "determination")
         version = _registry_record_referred_to(registry, deployment, "version")
-        basis = _approval_basis(registry, deployment, version, determination)
+        basis = _approval_basis(registry, deployment, version, determination, on)
     except _MissingError as missing:
         return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
 
 
 def fault_of_approval(
-    registry: Registry, determination: RegistryRecord
+    registry: Registry, determination: RegistryRecord, on: date
 ) -> PreconditionFault | None:
-    """Return the first precondition that an approval about to be given breaks."""
+    """Return the first precondition that an approval, given or about to be, breaks on a day."""
     try:
         version = _registry_record_referred_to(registry, determination, "version")
-        basis = _approval_basis(registry, determination, version, determination)
+        basis = _approval_basis(registry, determination, version, determination, on)
     except _MissingError as missing:
         return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
+
+
+def change_since_approval(
+    registry: Registry, approval: RegistryRecord, version: RegistryRecord, on: date
+) -> tuple[ModelChange, list[Message]] | None:
+    """Return in what a version differs from the approved one, and how it leaves the plan.
+
+    Args:
+        registry: What is on record.
+        approval: The determination whose version it is held against.
+        version: The other version.
+        on: The day.
+
+    Returns:
+        The change and the faults of the plan; None where the approval rests on what is missing.
+    """
+    try:
+        basis = _approval_basis(registry, approval, version, approval, on)
+    except _MissingError:
+        return None
+    return _version_change(basis), _version_change_faults(basis)
 
 
 def advice_move_refusal(fault: PreconditionFault | None) -> MoveRefusal | None:
@@ -210,6 +254,7 @@ def _unmet_deployment_precondition_fault(
         rule=precondition.rule,
         sentence=precondition.sentence,
         wanted=precondition.wanted,
+        step=precondition.step,
         where=where,
         why=why,
     )
@@ -220,6 +265,7 @@ def _approval_basis(
     holder: RegistryRecord,
     version: RegistryRecord,
     determination: RegistryRecord,
+    on: date,
 ) -> ApprovalBasis:
     ruling = _registry_record_referred_to(registry, determination, "ruling")
     use = _registry_record_referred_to(registry, ruling, "intended-use")
@@ -237,6 +283,7 @@ def _approval_basis(
         evidence=registry.evidence_on,
         holder=holder,
         moves=tuple(registry.moves.get(holder.name, ())),
+        on=on,
         place_of=lambda decision: _jurisdiction_of_decision(registry, decision),
     )
 
@@ -299,6 +346,17 @@ def _later_committee_approval_name(basis: ApprovalBasis) -> str:
     return next((d.name for d in later if basis.place_of(d) in (basis.jurisdiction, "")), "")
 
 
+def _expired_approval_name(basis: ApprovalBasis) -> str:
+    last = last_day_of_approval(basis.determination)
+    return basis.determination.name if last is not None and basis.on > last else ""
+
+
+def last_day_of_approval(determination: RegistryRecord) -> date | None:
+    """Return the last day on which an approval holds; None where it was given without end."""
+    until = determination.body.get("valid_until")
+    return date.fromisoformat(str(until)) if until else None
+
+
 def _approved_version_name_if_not_previous(basis: ApprovalBasis) -> str:
     version, approved = basis.version, basis.approved
     if version.name == approved.name:
@@ -319,13 +377,16 @@ def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
 
 def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
     plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
-    change = model_change_between_versions(
+    return change_plan_faults(_version_change(basis), plan)
+
+
+def _version_change(basis: ApprovalBasis) -> ModelChange:
+    return model_change_between_versions(
         basis.approved,
         basis.version,
         approved_evidence=_evidence_weighed_by_approval(basis),
         evidence=_evidence_on_running_version(basis),
     )
-    return change_plan_faults(change, plan)
 
 
 def _other_product_ruling_name(basis: ApprovalBasis) -> str:
@@ -446,6 +507,19 @@ def _weak_evidence_shortfall(basis: ApprovalBasis) -> Message:
     return (_evidence_shortfall(basis, record) if record else None) or Message("")
 
 
+def _ruling_name_by_rules_not_held(basis: ApprovalBasis) -> str:
+    """Return a ruling by rules that stand nowhere here: nobody could compute it again."""
+    return "" if ruling_by_rules_held(basis.ruling) else basis.ruling.name
+
+
+def _digest_of_rules_not_held(basis: ApprovalBasis) -> Message:
+    gaps = {
+        "place": basis.jurisdiction,
+        "digest": str(basis.ruling.body.get("rule_set_sha256"))[:16],
+    }
+    return Message("rules of {place} with the digest {digest}…", gaps)
+
+
 def _uncomputed_ruling_name(basis: ApprovalBasis) -> str:
     return basis.ruling.name if _ruling_fault(basis, basis.ruling.at.date()) else ""
 
@@ -529,6 +603,7 @@ _UNKNOWN: Final = Precondition(
     rule="gate.unknown-reference",
     sentence=Message("The approval rests on a record that is missing or came after it."),
     wanted=Message("a record that was there before"),
+    step=PROPOSE,
     broken=lambda _: "",  # found while the basis is gathered, before any row can be asked
 )
 PRECONDITIONS: Final[tuple[Precondition, ...]] = (
@@ -537,30 +612,45 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-withdrawn",
         sentence=Message("The approval was withdrawn."),
         wanted=_IN_FORCE,
+        step=RETIRE,
         broken=_committee_decision_name_finder("withdrawn"),
     ),
     Precondition(
         rule="gate.approval-refused",
         sentence=Message("The committee refused this version."),
         wanted=_IN_FORCE,
+        step=RETIRE,
         broken=_committee_decision_name_finder("refused"),
     ),
     Precondition(
         rule="gate.not-approved",
         sentence=Message("The committee's decision is no approval."),
         wanted=_IN_FORCE,
+        step=DETERMINE,
         broken=_unapproved_determination_name,
     ),
     Precondition(
         rule="gate.approval-superseded",
         sentence=Message("A later approval has taken the place of this one."),
         wanted=_IN_FORCE,
+        step=PROPOSE,
         broken=_later_committee_approval_name,
+    ),
+    Precondition(
+        rule="gate.approval-expired",
+        sentence=Message("The approval was for a time that is over."),
+        wanted=_IN_FORCE,
+        step=DETERMINE,
+        broken=_expired_approval_name,
+        why=lambda basis: Message(
+            "an approval until {day}", {"day": str(basis.determination.body.get("valid_until"))}
+        ),
     ),
     Precondition(
         rule="gate.approval-of-another-version",
         sentence=Message("The approval is of another version."),
         wanted=Message("a version made from the approved one"),
+        step=DETERMINE,
         broken=_approved_version_name_if_not_previous,
     ),
     Precondition(
@@ -569,6 +659,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
             "The update is outside the approved plan; it needs a determination of its own."
         ),
         wanted=Message("a change inside the plan"),
+        step=DETERMINE,
         broken=_version_name_outside_change_plan,
         why=lambda basis: _version_change_faults(basis)[0],
     ),
@@ -576,30 +667,46 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.ruling-of-another-product",
         sentence=Message("The ruling behind the approval is on another product."),
         wanted=Message("a ruling on this product"),
+        step=DETERMINE,
         broken=_other_product_ruling_name,
     ),
     Precondition(
         rule="gate.route-prohibited",
         sentence=Message("The ruling prohibits this product."),
         wanted=_A_ROUTE,
+        step=RETIRE,
         broken=_prohibiting_ruling_name,
     ),
     Precondition(
         rule="gate.prohibited-by-institution",
         sentence=Message("The institution's own rules prohibit this product."),
         wanted=_A_ROUTE,
+        step=RETIRE,
         broken=_use_name_prohibited_by_institution,
     ),
     Precondition(
         rule="gate.route-not-permitted",
         sentence=Message("The rules of the ruling's place have no such route."),
         wanted=_A_ROUTE,
+        step=RULE,
         broken=_ruling_name_without_permitted_route,
+    ),
+    Precondition(
+        rule="gate.rules-not-held",
+        sentence=Message(
+            "The ruling is by rules that are not held here: name their folder in"
+            " COMMONWATT_CLINIC_RULES, or compute the ruling anew."
+        ),
+        wanted=Message("a ruling by rules that this process holds"),
+        step=RULE,
+        broken=_ruling_name_by_rules_not_held,
+        why=_digest_of_rules_not_held,
     ),
     Precondition(
         rule="gate.ruling-not-computed",
         sentence=Message("The ruling is not what the rules give for this product."),
         wanted=_COMPUTED,
+        step=RULE,
         broken=_uncomputed_ruling_name,
         why=lambda basis: _ruling_fault(basis, basis.ruling.at.date()) or Message(""),
     ),
@@ -607,6 +714,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.ruling-outdated",
         sentence=Message("The law changed between the ruling and the approval."),
         wanted=_COMPUTED,
+        step=RULE,
         broken=_outdated_ruling_name,
         why=lambda basis: _ruling_fault(basis, basis.approved_on) or Message(""),
     ),
@@ -614,24 +722,28 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.ruling-of-another-place",
         sentence=Message("The ruling is under the law of another place."),
         wanted=Message("a ruling under the law of the deployment's place"),
+        step=RULE,
         broken=_ruling_name_of_another_place,
     ),
     Precondition(
         rule="gate.approval-without-evidence",
         sentence=Message("The approval was given before there was evidence on the version."),
         wanted=_EVIDENCE,
+        step=DETERMINE,
         broken=_approval_name_without_prior_evidence,
     ),
     Precondition(
         rule="gate.no-evidence",
         sentence=Message("There is no evidence on the version that runs."),
         wanted=_EVIDENCE,
+        step=EXAMINE,
         broken=_model_version_name_without_evidence,
     ),
     Precondition(
         rule="gate.evidence-too-weak",
         sentence=Message("The evidence is not enough for the class of this product."),
         wanted=Message("evidence as the standard for the class asks"),
+        step=EXAMINE,
         broken=_weak_evidence_name,
         why=_weak_evidence_shortfall,
     ),
@@ -639,12 +751,14 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.guide-of-another-use",
         sentence=Message("The deployment is under another guide than the intended use."),
         wanted=Message("the guide of the intended use"),
+        step=PROPOSE,
         broken=_deployment_name_with_other_guide,
     ),
     Precondition(
         rule="gate.threshold-not-examined",
         sentence=Message("The deployment advises from a score that no evidence is at."),
         wanted=Message("the threshold of the evidence"),
+        step=PROPOSE,
         broken=_deployment_name_with_unexamined_threshold,
         why=_unexamined_threshold_sentence,
     ),
@@ -652,6 +766,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.no-monitor-plan",
         sentence=Message("The deployment has no plan by which it is watched."),
         wanted=Message("a monitor with band and alpha, and what an alarm does"),
+        step=PROPOSE,
         broken=_deployment_name_without_monitor_plan,
         why=lambda basis: (
             (monitor_plan_fault(basis.deployment.body.get("monitor")) if basis.deployment else None)
@@ -662,6 +777,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.move-not-permitted",
         sentence=Message("The deployment was moved in a way that the table of moves has not."),
         wanted=Message("a deployment that moved by the table"),
+        step=PROPOSE,
         broken=_deployment_name_with_forbidden_move,
     ),
 )

@@ -1,4 +1,4 @@
-"""The thirteen records, their fields and who may make them, in one table.
+"""The fourteen records, their fields and who may make them, in one table.
 
 Terms follow FHIR (Device, Encounter, AdverseEvent) and IMDRF where they have
 one. An encounter is an opaque name; no value of a patient's record is ever a
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
@@ -45,6 +45,7 @@ MODES: Final = ("shadow", "advisory", "confirm", "supervised")
 DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "third-party")
 GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
 REPORTERS: Final = ("manufacturer", "importer", "user-facility", "professional")
+VERDICTS: Final = ("alarm", "quiet", "too few", "no information")
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
 # Names and codes in this table are what the ledger holds; they may be added to and never renamed,
@@ -84,6 +85,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("missing", "map", "Cells that the table lacked, by column.", needed=False),
+        RecordField("report_sha256", "digest", "The report of a sealed examination on record.",
+                    needed=False),
         RecordField("evaluator", "text", "Who computed it."),
         RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
@@ -101,6 +104,15 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
         RecordField("conditions", "list", "Under which conditions."),
         RecordField("plan", "map", "The predetermined change-control plan.", needed=False),
+        RecordField("valid_until", "day", "Last day on which it holds; without end if left out.",
+                    needed=False),
+    ),
+    # That a condition is met is for the committee that set it to say, and the condition stands in
+    # its own words: a number would mean another one if the list were read in another order.
+    "fulfilment": (
+        _registry_reference_field("determination", "determination"),
+        RecordField("condition", "text", "The condition that is met, word for word."),
+        RecordField("document_sha256", "digest", "Digest of what shows it.", needed=False),
     ),
     "deployment": (
         _registry_reference_field("version", "version"),
@@ -175,8 +187,30 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("plan_sha256", "digest", "Plan of the monitor that ran.", needed=False),
         RecordField("state_sha256", "digest", "What the monitor had counted.", needed=False),
         RecordField("through", "text", "Last day that the monitor counted.", needed=False),
+        RecordField("verdict", "code", "What the monitor said of all patients.", VERDICTS,
+                    needed=False),
     ),
 }  # fmt: skip
+
+# A sentence of each kind and no word put into one: the article hangs on the kind in English, and
+# the kind has a word of its own in Chinese.
+KIND_ON_RECORD: Final[Mapping[str, Message]] = {
+    "product": Message("a product on record"),
+    "version": Message("a version on record"),
+    "intended-use": Message("an intended use on record"),
+    "ruling": Message("a ruling on record"),
+    "evidence": Message("evidence on record"),
+    "examination": Message("an examination on record"),
+    "determination": Message("a determination on record"),
+    "fulfilment": Message("a fulfilled condition on record"),
+    "deployment": Message("a deployment on record"),
+    "disclosure": Message("a disclosure on record"),
+    "advice": Message("a piece of advice on record"),
+    "decision": Message("a clinician's decision on record"),
+    "outcome": Message("an outcome on record"),
+    "event": Message("an event on record"),
+}
+"""What is wanted where a name stands for no record of the kind."""
 
 _R: Final = LedgerRole
 EVIDENCE_MAKERS: Final = frozenset({_R.MANUFACTURER, _R.EVALUATOR})
@@ -190,6 +224,7 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     "evidence": EVIDENCE_MAKERS,
     "examination": frozenset({_R.EVALUATOR}),
     "determination": frozenset({_R.COMMITTEE_CHAIR}),
+    "fulfilment": frozenset({_R.COMMITTEE_CHAIR}),
     "deployment": DEPLOYMENT_LIFECYCLE.roles_of_move(None, DeploymentStatus.PROPOSED, "deployment"),
     "disclosure": frozenset({_R.CLINICIAN, _R.GATEWAY}),
     "advice": frozenset({_R.GATEWAY}),
@@ -197,12 +232,16 @@ RECORD_ROLES: Final[Mapping[str, frozenset[LedgerRole]]] = {
     "outcome": frozenset({_R.CLINICIAN, _R.GATEWAY}),
     # A monitor is an actor with a key like everybody: what it signals must be as provable as what
     # people report.
-    "event": frozenset({_R.MONITOR, _R.SAFETY_OFFICER, _R.CLINICIAN}),
+    "event": frozenset({_R.MONITOR, _R.SAFETY_OFFICER, _R.CLINICIAN, _R.CLINICAL_LEAD}),
 }
 
 # Whoever may see an incident may report it; that the authority was told is said by whoever answers
 # for telling it.
 INCIDENT_CLOSERS: Final = frozenset({_R.SAFETY_OFFICER})
+# An alarm is answered by whoever answers for the deployment, or for safety; that is all that a
+# clinical lead may put on record as an event.
+ALARM_ANSWERERS: Final = frozenset({_R.CLINICAL_LEAD, _R.SAFETY_OFFICER})
+EVENT_REPORTERS: Final = RECORD_ROLES["event"] - {_R.CLINICAL_LEAD}
 # What a monitor has counted is said by the monitor: from anybody else it would put other counts in
 # the place of its own.
 MONITOR_RUNNERS: Final = frozenset({_R.MONITOR})
@@ -282,6 +321,13 @@ def _is_registry_instant(field_value: Any) -> bool:
     return instant.tzinfo is not None
 
 
+def _is_registry_day(field_value: Any) -> bool:
+    try:
+        return date.fromisoformat(field_value).isoformat() == field_value
+    except (TypeError, ValueError):
+        return False
+
+
 def _is_device_problem_code(field_value: Any) -> bool:
     return isinstance(field_value, str) and bool(_DEVICE_PROBLEM.fullmatch(field_value))
 
@@ -315,6 +361,7 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
         Message("a SHA-256 of 64 hexadecimal digits"),
     ),
     "instant": (_is_registry_instant, Message("a date and time with its offset from UTC")),
+    "day": (_is_registry_day, Message("a day, as YYYY-MM-DD")),
     "device-problem": (
         _is_device_problem_code,
         Message("a device problem code of IMDRF annex A, such as A1102"),

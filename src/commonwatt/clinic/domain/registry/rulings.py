@@ -28,7 +28,11 @@ RISK_SCHEME: Final = "service-risk"
 
 
 def computed_ruling_body(
-    intended_use: str, facts: Mapping[str, Any], place: str, on: date
+    intended_use: str,
+    facts: Mapping[str, Any],
+    place: str,
+    on: date,
+    book: RegulatoryRuleBook | None = None,
 ) -> dict[str, Any]:
     """Return the record of a ruling: classes and route that the rules of a place give.
 
@@ -37,15 +41,20 @@ def computed_ruling_body(
         facts: The facts of the product.
         place: Whose rules.
         on: The day whose law applies.
+        book: Whose digest the record carries; that of this process where it is not given.
 
     Raises:
         RulesError: The place has no rules, or a fact is missing or unknown.
     """
-    ruling = product_ruling_on_day(facts, place, on)
+    ruling = (
+        product_ruling_on_day(facts, place, on)
+        if book is None
+        else classify_product(book, dict(facts), jurisdiction=place, on=on)
+    )
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
-        "rule_set_sha256": site_rule_book().digests_by_place[place],
+        "rule_set_sha256": (book or site_rule_book()).digests_by_place[place],
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
@@ -77,17 +86,29 @@ def site_rule_book() -> RegulatoryRuleBook:
     return load_rule_book()
 
 
-def ruling_fault(ruling: RegistryRecord, use: RegistryRecord, on: date) -> Message | None:
+def ruling_by_rules_held(ruling: RegistryRecord) -> bool:
+    """Return whether this process holds the rules whose digest a ruling carries."""
+    digests = site_rule_book().digests_by_place
+    return ruling.body.get("rule_set_sha256") == digests.get(str(ruling.body["jurisdiction"]))
+
+
+def ruling_fault(
+    ruling: RegistryRecord,
+    use: RegistryRecord,
+    on: date,
+    book: RegulatoryRuleBook | None = None,
+) -> Message | None:
     """Return in what a ruling differs from what the rules give on a day; None where in nothing.
 
     Args:
         ruling: The record of the ruling.
         use: The intended use that it is on.
         on: The day whose law applies.
+        book: The rules; those of this process where it is not given.
     """
     try:
         computed = computed_ruling_body(
-            use.name, _stated_facts(use), str(ruling.body["jurisdiction"]), on
+            use.name, _stated_facts(use), str(ruling.body["jurisdiction"]), on, book
         )
     except (RulesError, TypeError) as error:
         return Message("{fault}", {"fault": str(error)})

@@ -12,8 +12,8 @@ from typing import Any
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import in_todays_words
+from commonwatt.clinic.domain.registry.records import KIND_ON_RECORD
 from commonwatt.clinic.domain.rules.classify import ReportingPeriod, shortest_reporting_periods
-from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
@@ -22,6 +22,8 @@ ALARM = "calibration-alarm"
 """Code of the event of an alarm."""
 MONITOR_RUN = "monitor-run"
 """Code of the event by which a run of a monitor puts on record what it has counted."""
+NO_INFORMATION = "no information"
+"""Verdict of a monitor from whose rows nothing follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class Registry:
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.closed_by: dict[str, str] = {}
         self.monitor_runs: dict[str, RegistryRecord] = {}
+        self.conditions_met: dict[str, set[str]] = defaultdict(set)
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
@@ -153,6 +156,8 @@ class Registry:
                 self.moves[record.name].append(proposed)
             case "determination":
                 self.decisions_on[body["version"]].append(record)
+            case "fulfilment":
+                self.conditions_met[body["determination"]].add(body["condition"])
             case "evidence":
                 self.evidence_on[body["version"]].append(record)
             case "disclosure":
@@ -179,7 +184,7 @@ class Registry:
         """
         record = self.records.get(name)
         if record is None or record.kind != kind:
-            raise StatusMoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
+            raise StatusMoveError(name, wanted=KIND_ON_RECORD[kind])
         return record
 
     def deployment_status(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
 import sqlalchemy as sa
@@ -164,6 +164,10 @@ def _no_verdict_entries(_: GateVerdict) -> Sequence[EntryDraft]:
     return ()
 
 
+def _utc_today() -> date:
+    return datetime.now(UTC).date()
+
+
 class AdviceGate:
     """The gate of one institution.
 
@@ -174,6 +178,7 @@ class AdviceGate:
         by: The gateway's key.
         salt: Hides the hospital's names of encounters.
         sample: On which encounters the doctor is asked first; `None` never asks.
+        today: Returns the day of a question: an approval may be for a time.
     """
 
     def __init__(
@@ -185,9 +190,10 @@ class AdviceGate:
         by: Signer,
         salt: bytes,
         sample: EncounterLottery | None = None,
+        today: Callable[[], date] = _utc_today,
     ) -> None:
         self.writer, self.institution, self.models = writer, institution, models
-        self.by, self._salt, self.sample = by, salt, sample
+        self.by, self._salt, self.sample, self._today = by, salt, sample, today
         self._indications_read: dict[tuple[int, str, str], Predicate] = {}
         # Reads rules and guides now, so that the first patient does not wait for them.
         regulatory_product_routes_by_place()
@@ -269,7 +275,7 @@ class AdviceGate:
             return GateVerdict(rule="gate.wrong-institution", deployment=deployment)
         if registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             return GateVerdict(rule="gate.not-live", deployment=deployment)
-        fault = fault_of_deployment(registry, record)
+        fault = fault_of_deployment(registry, record, self._today())
         if fault is None:
             return self._guide_refusal(record)
         words = _in_all_languages(fault.sentence)

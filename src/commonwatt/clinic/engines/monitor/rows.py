@@ -32,8 +32,8 @@ class MonitorResult:
         statistic: Largest value of the statistic over its limit, shape (streams,).
         rows: Rows seen, shape (streams,).
         events: Events seen, shape (streams,).
-        verdicts: alarm, quiet, too few, or no information where most scores are so near to 0 or 1
-            that nothing follows from them; one a stream.
+        verdicts: alarm, quiet, too few, or no information where nothing follows: no rows, outcomes
+            of one kind alone, or scores so near to 0 or 1 that none could have rung; one a stream.
         bound: Probability of any false alarm that is guaranteed not to be passed.
         uninformative: Rows whose score is too near to 0 or 1, shape (streams,).
         day_effect_sd: What the rows of one day may still share, after what was learned.
@@ -119,7 +119,8 @@ def monitor_result_with_stream_verdicts(
     known = counts_seen if informative is None else informative
     # Said of a quiet stream only: an alarm over few rows is an alarm, but silence over few rows is
     # no reassurance, and neither is silence over scores that could not have rung.
-    few = counts_seen.min(axis=1) < plan.fewest
+    fewest_of_a_kind = counts_seen.min(axis=1)
+    few = (fewest_of_a_kind > 0) & (fewest_of_a_kind < plan.fewest)
     mute = known.min(axis=1) < plan.fewest
     silent = np.where(few, "too few", np.where(mute, "no information", "quiet"))
     verdicts = np.where(alarm != NO_ALARM, "alarm", silent)

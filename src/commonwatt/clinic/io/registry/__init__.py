@@ -1,4 +1,4 @@
-"""The registry: thirteen kinds of record, each an entry in the ledger.
+"""The registry: fourteen kinds of record, each an entry in the ledger.
 
 Nothing is ever overwritten; what is live, who approved it and who must be told
 are folds over the entries. Every change goes through the `RegistryWriter`, which

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.guides import product_indications
+from commonwatt.clinic.domain.registry.conditions import conditions_of_determination
 from commonwatt.clinic.domain.registry.evidence import evidence_form_fault
 from commonwatt.clinic.domain.registry.lifecycle import (
     DEPLOYMENT_LIFECYCLE,
@@ -33,8 +34,11 @@ from commonwatt.clinic.domain.registry.preconditions import (
     fault_of_deployment,
 )
 from commonwatt.clinic.domain.registry.records import (
+    ALARM_ANSWERERS,
+    EVENT_REPORTERS,
     FIELDS,
     INCIDENT_CLOSERS,
+    KIND_ON_RECORD,
     MONITOR_RUNNERS,
     RECORD_ROLES,
     check_registry_record,
@@ -49,6 +53,7 @@ from commonwatt.clinic.domain.registry.state import (
     RegistryRecord,
     incident_awareness,
 )
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -83,10 +88,17 @@ class RegistryWriter:
     Args:
         ledger: Of the registry.
         guides: Those under which something may be used; the shipped ones by default.
+        rules: By which a ruling is put on record; those of this process by default. What rests
+            on the ruling is held against those of this process alone.
     """
 
-    def __init__(self, ledger: Ledger, guides: GuideLibrary | None = None) -> None:
-        self.ledger, self._guides = ledger, guides
+    def __init__(
+        self,
+        ledger: Ledger,
+        guides: GuideLibrary | None = None,
+        rules: RegulatoryRuleBook | None = None,
+    ) -> None:
+        self.ledger, self._guides, self._rules = ledger, guides, rules
         self.registry = Registry()
         self.refresh_registry()
 
@@ -149,11 +161,11 @@ class RegistryWriter:
         record = self._checked_registry_record(tx, kind, name, body, by, at)
         draft = EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
         if kind == "deployment":
-            facts, request = self._deployment_facts(record), DeploymentStatus.PROPOSED
+            facts, request = self._deployment_facts(record, at), DeploymentStatus.PROPOSED
             return self._make_deployment_move(
                 tx, record.name, None, request, kind, facts, [draft, *also], by, at
             )
-        roles = _roles_that_may_record(kind, record.body)
+        roles = self._roles_that_may_record(kind, record.body)
         return self.append_drafts(tx, [draft, *also], by=by, at=at, roles=roles)[0]
 
     def registry_record_draft(
@@ -247,7 +259,7 @@ class RegistryWriter:
             ActorError: The signer's role may not make it.
         """
         record = self.registry.registered_record(deployment, "deployment")
-        facts = self._deployment_facts(record)
+        facts = self._deployment_facts(record, at)
         return self._move_registered_deployment(tx, deployment, to, "move", facts, reason, by, at)
 
     def _move_registered_deployment(
@@ -332,7 +344,7 @@ class RegistryWriter:
             # would bring it back to life; and looked at rather than tried, because a refusal
             # inside this transaction would take the pause back with it.
             fallback = str(plan.get("fallback", ""))
-            fault = self._fallback_deployment_fault(tx, deployment, fallback, by)
+            fault = self._fallback_deployment_fault(tx, deployment, fallback, by, at)
         reason = event
         if fault:
             gaps = {"fault": str(fault)}  # the ledger is in one language
@@ -345,7 +357,7 @@ class RegistryWriter:
             fallback,
             DeploymentStatus.LIVE,
             "fall-back",
-            self._fallback_deployment_facts(fallback),
+            self._fallback_deployment_facts(fallback, at),
             event,
             by,
             at,
@@ -353,14 +365,15 @@ class RegistryWriter:
         return AlarmResponse(paused=True, fallback=fallback)
 
     def _fallback_deployment_fault(
-        self, tx: sa.Connection, deployment: str, fallback: str, by: Signer
+        self, tx: sa.Connection, deployment: str, fallback: str, by: Signer, at: datetime
     ) -> CommonwattError | None:
         """Return why a fallback could not be brought to life now, if it could not."""
         try:
             if not fallback:
-                wanted = Message("a {kind} on record", {"kind": "deployment"})
-                raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
-            facts = self._fallback_deployment_facts(fallback)
+                raise StatusMoveError(
+                    f"{deployment}, monitor.fallback", wanted=KIND_ON_RECORD["deployment"]
+                )
+            facts = self._fallback_deployment_facts(fallback, at)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
                 fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
@@ -370,17 +383,27 @@ class RegistryWriter:
             return error
         return None
 
-    def _fallback_deployment_facts(self, fallback: str) -> DeploymentFacts:
+    def _fallback_deployment_facts(self, fallback: str, at: datetime) -> DeploymentFacts:
         record = self.registry.registered_record(fallback, "deployment")
-        return self._deployment_facts(record, named_as_fallback=True)
+        return self._deployment_facts(record, at, named_as_fallback=True)
 
     def _deployment_facts(
-        self, record: RegistryRecord, *, named_as_fallback: bool = False
+        self, record: RegistryRecord, at: datetime, *, named_as_fallback: bool = False
     ) -> DeploymentFacts:
         return DeploymentFacts(
-            advice_refusal=lambda: advice_move_refusal(fault_of_deployment(self.registry, record)),
+            advice_refusal=lambda: advice_move_refusal(
+                fault_of_deployment(self.registry, record, at.date())
+            ),
             named_as_fallback=named_as_fallback,
         )
+
+    def _roles_that_may_record(self, kind: str, body: Mapping[str, Any]) -> frozenset[LedgerRole]:
+        if kind != "event":
+            return RECORD_ROLES[kind]
+        if "closes" in body:
+            closed = self.registry.records[body["closes"]]
+            return ALARM_ANSWERERS if closed.body["type"] == "signal" else INCIDENT_CLOSERS
+        return MONITOR_RUNNERS if body["code"] == MONITOR_RUN else EVENT_REPORTERS
 
     def _apply_new_entries(self, entries: list[LedgerEntry]) -> LedgerEntry:
         # Another writer on the same connection may have gone before; then the next refresh folds
@@ -419,7 +442,7 @@ class RegistryWriter:
                 check_intended_use_facts(body["facts"])
             case "ruling":
                 use = self.registry.registered_record(body["intended_use"], "intended-use")
-                if fault := ruling_fault(record, use, record.at.date()):
+                if fault := ruling_fault(record, use, record.at.date(), self._rules):
                     raise StatusMoveError(
                         record.name,
                         found=fault,
@@ -434,16 +457,37 @@ class RegistryWriter:
                         wanted=Message("estimates that were computed from a table"),
                         remedy=Message("Compute them: commonwatt clinic model evidence --record"),
                     )
+                if "report_sha256" in body:
+                    self._check_report_was_given(record)
             case "determination" if body["outcome"] == "approved":
-                check_advice_preconditions(fault_of_approval(self.registry, record))
+                check_advice_preconditions(
+                    fault_of_approval(self.registry, record, record.at.date())
+                )
+            case "fulfilment":
+                self._check_condition_is_open(record)
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
-                self._check_model_may_advise(body["deployment"])
+                self._check_model_may_advise(body["deployment"], record.at)
             case "event":
                 self._check_event_fits_registry(record)
             case _:
                 pass
+
+    def _check_report_was_given(self, record: RegistryRecord) -> None:
+        """Refuse figures of a report that no examination of this version's artefact gave."""
+        records, body = self.registry.records, record.body
+        artefact = records[body["version"]].body["artefact_sha256"]
+        given = (records[name].body for name in self.registry.by_kind["examination"])
+        bound = ("report_sha256", "artefact_sha256")
+        if (body["report_sha256"], artefact) not in {
+            tuple(each[name] for name in bound) for each in given
+        }:
+            raise StatusMoveError(
+                f"{record.name}, report_sha256",
+                wanted=Message("the report of an examination of this version on record"),
+                remedy=Message("Examine it: commonwatt clinic sealed examine --version"),
+            )
 
     def _check_event_fits_registry(self, record: RegistryRecord) -> None:
         body = record.body
@@ -458,25 +502,40 @@ class RegistryWriter:
                     raise StatusMoveError(f"{record.name}, {name}", wanted=Message("a value"))
         if "closes" not in body:
             return
-        incident = self.registry.registered_record(body["closes"], "event")
-        if incident.body["type"] != "incident":
-            raise StatusMoveError(incident.name, wanted=Message("an incident"))
-        if incident.name in self.registry.closed_by:
-            raise StatusMoveError(incident.name, found=Message("a report on it already"))
-        if "report_number" not in body:
-            raise StatusMoveError(f"{record.name}, report_number", wanted=Message("a value"))
-        if incident.body["deployment"] != body["deployment"]:
-            gaps = {"deployment": incident.body["deployment"]}
+        closed = self.registry.registered_record(body["closes"], "event")
+        if closed.body["type"] == "action":
+            raise StatusMoveError(closed.name, wanted=Message("an incident or an alarm"))
+        if closed.name in self.registry.closed_by:
+            raise StatusMoveError(closed.name, found=Message("a report on it already"))
+        # An authority has its report's number; an alarm has what was done about it.
+        wanted = "report_number" if closed.body["type"] == "incident" else "narrative"
+        if wanted not in body:
+            raise StatusMoveError(f"{record.name}, {wanted}", wanted=Message("a value"))
+        if closed.body["deployment"] != body["deployment"]:
+            gaps = {"deployment": closed.body["deployment"]}
             raise StatusMoveError(
                 f"{record.name}, deployment",
-                wanted=Message("the incident's own: {deployment}", gaps),
+                wanted=Message("that of the event that it closes: {deployment}", gaps),
             )
 
-    def _check_model_may_advise(self, deployment: str) -> None:
+    def _check_condition_is_open(self, record: RegistryRecord) -> None:
+        """Refuse what is no condition of the determination, or is met already."""
+        determination = self.registry.records[record.body["determination"]]
+        texts = [condition.text for condition in conditions_of_determination(determination)]
+        where = f"{record.name}, condition"
+        if record.body["condition"] not in texts:
+            gaps = {"name": determination.name}
+            raise StatusMoveError(
+                where, wanted=Message("a condition of {name}, word for word", gaps)
+            )
+        if record.body["condition"] in self.registry.conditions_met[determination.name]:
+            raise StatusMoveError(where, found=Message("a condition met already"))
+
+    def _check_model_may_advise(self, deployment: str, at: datetime) -> None:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.registered_record(deployment, "deployment")
-        check_advice_preconditions(fault_of_deployment(self.registry, record))
+        check_advice_preconditions(fault_of_deployment(self.registry, record, at.date()))
 
     def _check_evaluator_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""
@@ -486,14 +545,6 @@ class RegistryWriter:
         signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
         if maker.organisation == signer.organisation or signer.role != LedgerRole.EVALUATOR:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
-
-
-def _roles_that_may_record(kind: str, body: Mapping[str, Any]) -> frozenset[LedgerRole]:
-    if kind == "event" and "closes" in body:
-        return INCIDENT_CLOSERS
-    if kind == "event" and body["code"] == MONITOR_RUN:
-        return MONITOR_RUNNERS
-    return RECORD_ROLES[kind]
 
 
 def _registry_of_first_entries(tx: sa.Connection, size: int) -> Registry:
