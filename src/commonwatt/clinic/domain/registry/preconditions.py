@@ -23,9 +23,10 @@ from typing import Final
 
 from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
-from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.plan import (
     change_plan_faults,
+    change_plan_form_fault,
     change_plan_of_determination,
     model_change_between_versions,
     monitor_plan_fault,
@@ -138,6 +139,16 @@ def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> Preco
     except _MissingError as missing:
         return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
+
+
+def rules_refusing_live_deployments(registry: Registry) -> dict[str, str | None]:
+    """Return each live deployment, with the rule that it may not advise by; None where it may."""
+    refused: dict[str, str | None] = {}
+    for name in registry.by_kind["deployment"]:
+        if registry.deployment_status(name) is DeploymentStatus.LIVE:
+            fault = fault_of_deployment(registry, registry.records[name])
+            refused[name] = fault.rule if fault else None
+    return refused
 
 
 def fault_of_approval(
@@ -318,7 +329,14 @@ def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
 
 
 def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
-    plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
+    stated = basis.determination.body.get("plan")
+    if stated is None:
+        return [Message("no plan of changes was approved")]
+    # Asked again here: an entry may have come past the desk, and a plan that says nothing
+    # certain covers nothing.
+    if fault := change_plan_form_fault(stated):
+        return [fault]
+    plan = change_plan_of_determination(stated)
     change = model_change_between_versions(
         basis.approved,
         basis.version,

@@ -92,6 +92,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "examination": (
         RecordField("seal_sha256", "digest", "Digest of the seal over the items."),
         RecordField("items_root", "digest", "Root of the salted items."),
+        RecordField("items_sketch", "list", "Keyed marks by which the items are known again.",
+                    needed=False),
         RecordField("artefact_sha256", "digest", "Digest of what was examined."),
         RecordField("report_sha256", "digest", "Digest of the signed report."),
     ),
@@ -236,7 +238,8 @@ def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:
 def _check_registry_field(kind: str, field: RecordField, value: Any) -> None:
     wanted = _WANTED[field.kind]
     if not wanted[0](value):
-        raise StatusMoveError(f"{kind}, {field.name}", wanted=wanted[1])
+        met = personal_data_in_narrative(value) if _is_narrative_text(field, value) else None
+        raise StatusMoveError(f"{kind}, {field.name}", found=met, wanted=wanted[1])
     if field.kind == "code" and value not in field.codes:
         raise StatusMoveError(
             f"{kind}, {field.name}",
@@ -248,6 +251,10 @@ def _check_registry_field(kind: str, field: RecordField, value: Any) -> None:
             f"{kind}, {field.name}",
             wanted=_allowed_registry_names_message((f"{field.codes[0]}/…",)),
         )
+
+
+def _is_narrative_text(field: RecordField, value: Any) -> bool:
+    return field.kind == "narrative" and isinstance(value, str)
 
 
 def _allowed_registry_names_message(allowed_names: tuple[str, ...]) -> Message:

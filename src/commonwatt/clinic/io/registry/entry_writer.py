@@ -26,6 +26,7 @@ from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
     new_input_in_todays_words_with_notice,
 )
+from commonwatt.clinic.domain.registry.plan import change_plan_form_fault
 from commonwatt.clinic.domain.registry.preconditions import (
     advice_move_refusal,
     check_advice_preconditions,
@@ -56,6 +57,7 @@ from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
+from commonwatt.ledger.people import same_organisation_key
 from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
 
@@ -435,6 +437,7 @@ class RegistryWriter:
                         remedy=Message("Compute them: commonwatt clinic model evidence --record"),
                     )
             case "determination" if body["outcome"] == "approved":
+                self._check_change_plan(record)
                 check_advice_preconditions(fault_of_approval(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
@@ -444,6 +447,19 @@ class RegistryWriter:
                 self._check_event_fits_registry(record)
             case _:
                 pass
+
+    def _check_change_plan(self, determination: RegistryRecord) -> None:
+        plan = determination.body.get("plan")
+        if plan is not None and (fault := change_plan_form_fault(plan)):
+            raise StatusMoveError(
+                f"{determination.name}, plan",
+                found=fault,
+                wanted=Message("a plan of changes"),
+                remedy=Message(
+                    "Give kinds, floors, dataset_sha256 and, where it may move, "
+                    "most_threshold_shift; or leave the plan out."
+                ),
+            )
 
     def _check_event_fits_registry(self, record: RegistryRecord) -> None:
         body = record.body
@@ -484,7 +500,10 @@ class RegistryWriter:
             tx, self.registry.registered_record(version, "version").actor_id
         ).person
         signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
-        if maker.organisation == signer.organisation or signer.role != LedgerRole.EVALUATOR:
+        same = same_organisation_key(maker.organisation) == same_organisation_key(
+            signer.organisation
+        )
+        if same or signer.role != LedgerRole.EVALUATOR:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 
