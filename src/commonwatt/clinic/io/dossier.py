@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text
 from commonwatt.catalogue.measures import measure_label_text as measure_label
 from commonwatt.clinic.domain import tables
+from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
 from commonwatt.clinic.domain.registry.state import (
     MONITOR_RUN,
     Registry,
@@ -155,6 +156,10 @@ def _dossier_deployment_row(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
     )
     status = translate(str(registry.deployment_status(record.name)), language)
+    if rule := rules_refusing_live_deployments(registry, [record.name]).get(record.name):
+        # Live is what was moved there; whether it may advise, the gate's table says.
+        gaps = {"status": status, "rule": rule}
+        status = Message("{status}, and the gate refuses it: {rule}", gaps).translate(language)
     lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
     return [record.name, record.body["institution"], status, by, lacking, decisions or ABSENT]
 

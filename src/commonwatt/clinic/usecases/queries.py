@@ -32,7 +32,7 @@ _STANDING = ("deployment", "move")
 # Whatever a precondition of an advice reads.
 _DECIDING = (
     *("product", "version", "intended-use", "ruling", "evidence", "determination"),
-    *_STANDING,
+    *("event", *_STANDING),
 )
 
 
@@ -53,16 +53,16 @@ def replay_clinic_registry(
     return registry
 
 
-def live_deployment_rows(
+def live_deployments_at_institution(
     ledger_location: str, institution: str, at: datetime
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Return what was live at an institution at an instant, and what the gate refused all the same.
 
-    `refused_by` is the rule by which a deployment that was live might not advise; None where
-    it might.
+    Under `live` a row a deployment; its `refused_by` is the rule by which it might not advise,
+    None where it might. Under `set_aside` the entries of the clinic that are not of the form.
     """
 
-    def live_rows(registry: Registry) -> list[dict[str, Any]]:
+    def live_and_set_aside(registry: Registry) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         for live in registry.live_deployments(institution, at):
             # Live is what was moved there; what may advise is asked of the gate's own table, since
@@ -70,9 +70,13 @@ def live_deployment_rows(
             fault = fault_of_deployment(registry, registry.records[live.deployment])
             row = asdict(live) | {"since": live.since.isoformat()}
             rows.append(row | {"refused_by": fault.rule if fault else None})
-        return rows
+        aside = [
+            {"index": entry.index, "subject": entry.subject, "fault": str(entry.fault)}
+            for entry in registry.set_aside.values()
+        ]
+        return {"live": rows, "set_aside": aside}
 
-    return _query_clinic_registry(ledger_location, _DECIDING, live_rows, until=at)
+    return _query_clinic_registry(ledger_location, _DECIDING, live_and_set_aside, until=at)
 
 
 def deployment_approver(ledger_location: str, deployment: str) -> dict[str, Any]:

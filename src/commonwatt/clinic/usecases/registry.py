@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
 from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
@@ -30,6 +31,8 @@ COMPUTED_BY: Final = {
     "ruling": "commonwatt clinic model classify --record",
     "evidence": "commonwatt clinic model evidence --record",
     "examination": "commonwatt clinic sealed examine",
+    "disclosure": "commonwatt clinic gate disclose",
+    "advice": "commonwatt clinic gate ask",
 }
 """By which command a kind of record is computed that nobody may type."""
 
@@ -74,6 +77,12 @@ def register_record_file(
             remedy=Message("Compute it: {command}", {"command": COMPUTED_BY[kind]}),
         )
     body = _load_registry_record_body(body_file)
+    if kind == "event" and body.get("code") in (ALARM, MONITOR_RUN):
+        raise StatusMoveError(
+            f"{kind}, code",
+            found=Message("a record that is computed and never typed"),
+            remedy=Message("Compute it: {command}", {"command": "commonwatt clinic monitor run"}),
+        )
     if artefact is not None:
         body = _with_artefact_digest(kind, body, artefact)
     guides = load_guide_library(guide_folders)
@@ -299,7 +308,7 @@ def save_dossier_pdf(page: str, path: Path) -> None:
 
 def _load_registry_record_body(path: Path) -> dict[str, Any]:
     try:
-        body: Any = parse_strict_json(path.read_text(encoding="utf-8"))
+        body: Any = parse_strict_json(path.read_text(encoding="utf-8-sig"))
     except RepeatedNameError as error:
         raise StatusMoveError(
             str(path), found=Message("{name} twice in one object", {"name": error.name})

@@ -13,7 +13,7 @@ missing: otherwise a second record under an old name would change what was appro
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -141,10 +141,17 @@ def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> Preco
     return _first_broken_precondition(basis)
 
 
-def rules_refusing_live_deployments(registry: Registry) -> dict[str, str | None]:
-    """Return each live deployment, with the rule that it may not advise by; None where it may."""
+def rules_refusing_live_deployments(
+    registry: Registry, deployments: Iterable[str] | None = None
+) -> dict[str, str | None]:
+    """Return each live deployment, with the rule that it may not advise by; None where it may.
+
+    Args:
+        registry: With all that a precondition reads.
+        deployments: Of which it is asked; all by default.
+    """
     refused: dict[str, str | None] = {}
-    for name in registry.by_kind["deployment"]:
+    for name in registry.by_kind["deployment"] if deployments is None else deployments:
         if registry.deployment_status(name) is DeploymentStatus.LIVE:
             fault = fault_of_deployment(registry, registry.records[name])
             refused[name] = fault.rule if fault else None

@@ -39,6 +39,7 @@ from commonwatt.clinic.domain.registry.records import (
     MONITOR_RUNNERS,
     RECORD_ROLES,
     check_registry_record,
+    is_day_that_had_begun,
 )
 from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
 from commonwatt.clinic.domain.registry.state import (
@@ -50,6 +51,7 @@ from commonwatt.clinic.domain.registry.state import (
     RegistryRecord,
     incident_awareness,
 )
+from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -209,6 +211,7 @@ class RegistryWriter:
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_record_references(kind, body)
+        body = self._at_place_of_deployment(kind, body)
         body = self._bound_to_guide(kind, body, subject)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
         record = RegistryRecord(
@@ -363,6 +366,7 @@ class RegistryWriter:
                 wanted = Message("a {kind} on record", {"kind": "deployment"})
                 raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
             facts = self._fallback_deployment_facts(fallback)
+            self._check_fallback_stands_beside(deployment, fallback)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
                 fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
@@ -371,6 +375,21 @@ class RegistryWriter:
         except (StatusMoveError, ActorError) as error:
             return error
         return None
+
+    def _check_fallback_stands_beside(self, deployment: str, fallback: str) -> None:
+        """Refuse a fallback at another institution, in another place, or of another product."""
+        own, other = (
+            self.registry.registered_record(name, "deployment").body
+            for name in (deployment, fallback)
+        )
+        for name in ("institution", "place"):
+            if own.get(name) != other.get(name):
+                gaps = {"name": name, "value": str(own.get(name))}
+                raise StatusMoveError(
+                    f"{deployment}, monitor.fallback",
+                    found=fallback,
+                    wanted=Message("one whose {name} is {value}", gaps),
+                )
 
     def _fallback_deployment_facts(self, fallback: str) -> DeploymentFacts:
         record = self.registry.registered_record(fallback, "deployment")
@@ -469,9 +488,9 @@ class RegistryWriter:
                 f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")
             )
         if body["code"] == MONITOR_RUN:
-            for name in ("plan_sha256", "state_sha256", "through"):
-                if name not in body:
-                    raise StatusMoveError(f"{record.name}, {name}", wanted=Message("a value"))
+            self._check_monitor_run(record)
+        if body["type"] == "incident":
+            self._check_place_of_incident(record)
         if "closes" not in body:
             return
         incident = self.registry.registered_record(body["closes"], "event")
@@ -487,6 +506,29 @@ class RegistryWriter:
                 f"{record.name}, deployment",
                 wanted=Message("the incident's own: {deployment}", gaps),
             )
+
+    def _check_monitor_run(self, run: RegistryRecord) -> None:
+        for name in ("plan_sha256", "state_sha256", "through"):
+            if name not in run.body:
+                raise StatusMoveError(f"{run.name}, {name}", wanted=Message("a value"))
+        # A day ahead of the clock would make every day before it one that was counted already.
+        if not is_day_that_had_begun(run.body["through"], run.at):
+            raise StatusMoveError(
+                f"{run.name}, through", wanted=Message("a day that is not in the future")
+            )
+
+    def _at_place_of_deployment(self, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an incident with the place of its deployment, where it names none."""
+        if kind != "event" or body["type"] != "incident" or "jurisdiction" in body:
+            return body
+        place = self.registry.registered_record(body["deployment"], "deployment").body.get("place")
+        return body if place is None else {**body, "jurisdiction": place}
+
+    def _check_place_of_incident(self, incident: RegistryRecord) -> None:
+        """Refuse an incident for which no place's clock runs: nobody would be told of it."""
+        if "jurisdiction" not in incident.body:
+            raise StatusMoveError(f"{incident.name}, jurisdiction", wanted=Message("a value"))
+        load_rule_book().place(str(incident.body["jurisdiction"]))
 
     def _check_model_may_advise(self, deployment: str) -> None:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
@@ -510,7 +552,8 @@ class RegistryWriter:
 def _roles_that_may_record(kind: str, body: Mapping[str, Any]) -> frozenset[LedgerRole]:
     if kind == "event" and "closes" in body:
         return INCIDENT_CLOSERS
-    if kind == "event" and body["code"] == MONITOR_RUN:
+    # A signal of a stream that rang counts for the plan, and is the monitor's to give.
+    if kind == "event" and body["code"] in (MONITOR_RUN, ALARM):
         return MONITOR_RUNNERS
     return RECORD_ROLES[kind]
 
