@@ -16,7 +16,10 @@ from pathlib import Path
 from random import Random
 
 from commonwatt.clinic.io.registry import RegistryWriter
-from commonwatt.clinic.usecases.queries import deployment_approver, live_deployment_rows
+from commonwatt.clinic.usecases.queries import (
+    deployment_approver,
+    live_deployments_at_institution,
+)
 from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person, independent
 from commonwatt.ledger.entries import (
@@ -169,7 +172,9 @@ def _drawn_key(chance: Random) -> Key:
 def deciding_reads(scene: Scene) -> str:
     """Ask what is live and who approved it; return the error, "" where both answered."""
     try:
-        rows = live_deployment_rows(str(scene.database), INSTITUTION, datetime.now(UTC))
+        rows = live_deployments_at_institution(str(scene.database), INSTITUTION, datetime.now(UTC))[
+            "live"
+        ]
         deployment_approver(str(scene.database), DEPLOYMENT)
     except CommonwattError as error:
         return f"{type(error).__name__}: {error}"

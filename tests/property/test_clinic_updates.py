@@ -11,7 +11,8 @@ from commonwatt.clinic.domain.registry.plan import (
     ModelChange,
     can_change_model,
 )
-from tests.clinic_factories import BODIES, DIGEST, PLAN, estimates, put, with_deployment
+from tests.clinic_factories import BODIES, DIGEST, PLAN, desk, estimates, put, with_deployment
+from tests.clinic_histories import BASIS, write
 from tests.proofs import PROOFS, most_examples_reach
 
 covered = st.fixed_dictionaries(
@@ -113,3 +114,46 @@ def deploy_update(change, previous):
     run = {"version": f"version/{name}", "threshold": threshold}
     put(MADE, "deployment", name, BODIES["deployment"] | run)
     assert f"deployment/{name}" in MADE.registry.records
+
+
+NO_PLANS = [
+    {"floor": {"auc": 0.99}},  # misspelt, and the floor would be none
+    {"floors": {"auc": "0.8"}}, {"floors": {"auc": True}},
+    {"floors": {"auc": -0.1}}, {"floors": {"auc": 1.2}}, {"floors": {"AUC": 0.7}},
+    {"floors": "x"}, {"floors": {}},
+    {"kinds": "retrain"}, {"kinds": ["nonsense"]}, {"kinds": []}, {"kinds": [["retrain"]]},
+    {"kinds": ["retrain", "base-model"]}, {"kinds": ["prompt"]}, {"kinds": ["intended-use"]},
+    {"most_threshold_shift": "much"}, {"most_threshold_shift": -1}, {"most_threshold_shift": 2},
+    {"dataset_sha256": "zz"}, {"dataset_sha256": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", NO_PLANS)
+def test_what_is_no_plan_is_refused_at_the_desk_and_covers_nothing_past_it(change):
+    plan = PLAN | change
+    body = BODIES["determination"] | {"plan": plan}
+    with pytest.raises(StatusMoveError, match="determination/odd, plan"):
+        put(with_deployment(), "determination", "odd", body)
+    # By another program: the gate's table asks again, and says so instead of falling over.
+    made = desk()
+    for step in [*BASIS[:-1], ("determination", "d", body)]:
+        write(made, step)
+    update = BODIES["version"] | {"change": {"kinds": ["retrain"]}, "previous": "version/v1"}
+    put(made, "version", "v2", update)
+    put(made, "evidence", "e2", BODIES["evidence"] | {"version": "version/v2"})
+    with pytest.raises(StatusMoveError, match="version/v2"):
+        put(made, "deployment", "x2", BODIES["deployment"] | {"version": "version/v2"})
+
+
+SOUND_PLANS = [
+    {}, {"most_threshold_shift": 0}, {"floors": {"auc": 0.8, "sensitivity": 0.7, "o_over_e": 1.1}},
+    {"kinds": ["retrain", "recalibrate", "threshold", "input", "architecture"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SOUND_PLANS)
+def test_a_sound_plan_is_approved(change):
+    made = with_deployment()
+    put(made, "determination", "d2", BODIES["determination"] | {"plan": PLAN | change})
+    without = {name: value for name, value in BODIES["determination"].items() if name != "plan"}
+    put(made, "determination", "d3", without)

@@ -239,3 +239,34 @@ def test_below_the_threshold_the_card_says_that_there_is_no_finding(made):
     [card] = answer.json()["cards"]
     assert card["summary"].startswith("No finding: score 0.02 is below the threshold 0.30")
     assert told(answer)["finding"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"a": 1, "hook": "patient-view", "hook": "patient-view"}', "hook"),
+        ('{"context": {"encounterId": "enc-1", "encounterId": "enc-2"}}', "encounterId"),
+        (
+            '{"extension": {"org.commonwatt": {"facts": {"red_flag": "yes", "red_flag": "no"}}}}',
+            "red_flag",
+        ),
+        ('{"prefetch": {"patient": {"id": "1", "id": "2"}}}', "id"),
+    ],
+)
+def test_what_is_said_twice_is_refused_and_named(made, text, name):
+    desk, client = made
+    size = desk.ledger.head().size
+    answer = client.post("/cds-services/x", content=text)
+    assert answer.status_code == 400
+    assert f"{name} stands twice" in answer.text
+    assert desk.ledger.head().size == size
+
+
+@pytest.mark.parametrize("estimate", ["0.3", True, [0.3], {}])
+def test_an_own_estimate_that_cannot_be_kept_is_refused_and_not_dropped(made, estimate):
+    desk, client = made
+    size = desk.ledger.head().size
+    answer = ask(client, ownEstimate=estimate)
+    assert (answer.status_code, desk.ledger.head().size) == (400, size)
+    assert "ownEstimate" in answer.text
+    assert ask(client, ownEstimate=None).status_code == 200

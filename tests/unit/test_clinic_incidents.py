@@ -125,7 +125,7 @@ def test_what_a_monitor_counted_is_recorded_by_the_monitor_alone_and_whole(role)
             made.write_registry_record(tx, "event", "r", part, by=KEYS["monitor"], at=NOW)
     with made.transaction() as tx:
         made.write_registry_record(tx, "event", "r", RUN, by=KEYS["monitor"], at=NOW)
-    assert made.registry.monitor_runs["deployment/x"].name == "event/r"
+    assert [run.name for run in made.registry.monitor_runs["deployment/x"]] == ["event/r"]
 
 
 def test_awareness_lies_in_no_future_beyond_what_clocks_differ_by():
@@ -161,7 +161,9 @@ def test_what_describes_an_incident_has_its_form(field, wrong, right):
      "MRN: 55", "case no. 7781", "Born 1950.", "on 2026-11-20", "on 20/11/2026",
      "on 20 November 2026", "on November 20, 2026", "11月20日",
      "call 9123 4567", "+852 2345 6789", "a.b@c.hk",
-     "陳先生跌倒", "病歷號 12", "The patient, named Chan", "patient ID 12"],
+     "陳先生跌倒", "病歷號 12", "The patient, named Chan", "patient ID 12",
+     "病人陳大文血壓下降。", "患者何志強跌倒", "Chan Tai Man, bed 12, fell.", "Wong Siu-ming fell.",
+     "She fell on 3 Nov.", "by 梁小明醫生", "(852) 2345 6789", "case no: 12345", "HN 123456"],
 )  # fmt: skip
 def test_an_obvious_identifier_is_seen(text):
     assert personal_data_in_narrative(text), text
@@ -174,7 +176,14 @@ def test_an_obvious_identifier_is_seen(text):
      "The model gave 12 of 3,400 scans no score after version 2.1.3.",
      "Ms of latency rose from 12 to 900.", "Nurse on duty overrode the advice; ward B6.",
      "The drug was continued for 10 days.", "模型漏報左肺結節，醫生其後發現。",
-     "Contrast CT of a man in his sixties; an alarm may have been missed."],
+     "Contrast CT of a man in his sixties; an alarm may have been missed.",
+     "模型沒有標示左側氣胸，當值醫生在一小時後自行發現。", "病房醫生依照提示停藥。",
+     "患者兩次收到錯誤分數；主診醫生已知悉。", "病人黃疸加深；病人曾暈厥；高級醫生到場。",
+     "連醫生也沒有發現；患者何時收到警報不明。", "病人高燒不退，馬上送院，周圍神經病變。",
+     "BP fell to 88 52, HR 110 112 115 while no alarm came.",
+     "Nurse Station screen showed no advice.", "In case no 2 views are given the model fails.",
+     "Software version 4.10.2026 failed.", "HN T2 tumour was missed.",
+     "A score of 3 may mean nothing."],
 )  # fmt: skip
 def test_what_points_to_nobody_may_be_told(text):
     assert personal_data_in_narrative(text) is None, text
@@ -197,6 +206,7 @@ def test_an_incident_is_told_dated_and_closed_from_the_command(tmp_path, monkeyp
             "safety-officer.pem", "--aware", known.strftime("%Y-%m-%dT%H:%M:%S+0000"))  # fmt: skip
     described = ("--device-problem", "A1102", "--narrative", "Missed a nodule of 8 mm.")
     assert run("incident", "report", "deployment/x", "e0", *told, "--narrative", "Mr Chan") == 67
+    assert "found a name" in capsys.readouterr().err
     capsys.readouterr()
     assert run("incident", "report", "deployment/x", "e1", *told, *described, "--json") == 0
     answer = json.loads(capsys.readouterr().out)

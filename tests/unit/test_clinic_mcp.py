@@ -81,8 +81,8 @@ def test_calls_are_refused_by_the_rule_named(made):
     answers = call(
         made[1],
         plain,
-        plain | {"statement": signed(1, "no")},
-        plain | {"statement": signed(2, call=CALL._replace(encounter="f"))},
+        plain | {"statement": signed(0, "no")},
+        plain | {"statement": signed(1, call=CALL._replace(encounter="f"))},
         plain | {"facts": "all"},
         plain | {"extra": 1},
         plain | {"deployment": "deployment/y"},
@@ -94,6 +94,16 @@ def test_calls_are_refused_by_the_rule_named(made):
         "agent.malformed", "agent.malformed", "agent.malformed", "agent.malformed",
     ]  # fmt: skip
     assert {answer["score"] for answer, _ in answers} == {None}
+    assert answers[0][0]["detail"] == "plan plan, step 0"
+
+
+def test_a_step_that_waits_for_a_person_is_the_same_step_when_it_is_signed(made):
+    plain = {"encounter": "e", "facts": GOOD}
+    answers = call(made[1], plain, plain, plain | {"statement": signed(0)})
+    assert [refused for _, refused in answers] == [True, True, False]
+    again = McpServer(PathwayRunner(made[0], made[1]._runner.pathway, "plan"), lambda: NOW)
+    [(answer, _)] = call(again, plain)
+    assert answer["detail"] == "plan plan, step 1"
 
 
 def test_a_tool_that_is_not_listed_is_an_error_of_the_protocol_and_on_record(made):

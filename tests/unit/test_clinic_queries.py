@@ -146,3 +146,23 @@ def test_who_must_be_told_by_when_follows_the_rule_book(folder, capsys):
         ("cn.ae.death", "manufacturer", "death"),
         ("cn.ae.user.death", "user-facility", "death"),
     ]
+
+
+def test_what_is_live_and_may_not_advise_says_by_which_rule(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = hospital(tmp_path)
+    made.ledger.engine.dispose()
+    [row] = asked(capsys, "model", "live", "qmh")["live"]
+    assert row["refused_by"] is None
+    withdrawn = BODIES["determination"] | {"outcome": "withdrawn"}
+    (tmp_path / "w.json").write_text(json.dumps(withdrawn))
+    register = ("model", "register", "determination", "w", "w.json", "--key", "committee-chair.pem")
+    assert run(*register) == 0
+    told = capsys.readouterr().out
+    assert "deployment/x is live and advises no more: gate.approval-withdrawn" in told
+    [row] = asked(capsys, "model", "live", "qmh")["live"]
+    assert row["refused_by"] == "gate.approval-withdrawn"
+    assert run("model", "live", "qmh", "--lang", "zh-Hant") == 0
+    assert "gate.approval-withdrawn" in capsys.readouterr().out
+    [then] = asked(capsys, "model", "live", "qmh", "--at", "2025-01-01T00:00:00+0000")["live"]
+    assert then["refused_by"] is None

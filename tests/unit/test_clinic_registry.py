@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.clinic.domain.rules.book import load_rule_book
 from commonwatt.clinic.io.registry import (
@@ -345,8 +345,9 @@ UNFIT = {
         lambda _: None, "monitor", "one of the moves"),
     "a retired fallback": (with_fallback, retire_fallback, "monitor", "one of the moves"),
     "an approval that was withdrawn": (with_fallback, withdraw, "monitor", "an approval in force"),
-    "one who may pause and not bring to life": (
-        with_fallback, lambda _: None, "safety-officer", "the role safety-officer"),
+    "a fallback at another institution": (
+        lambda: with_fallback(institution="south"), lambda _: None, "monitor",
+        "whose institution is qmh"),
 }  # fmt: skip
 
 
@@ -403,3 +404,44 @@ def test_an_alarm_on_what_is_stopped_already_is_put_on_record_and_moves_nothing(
     assert made.registry.deployment_status("deployment/x") is status
     assert live(made) == []
     assert (response.paused, response.fallback, response.fallback_fault) == (False, "", None)
+
+
+@pytest.mark.parametrize("role", ["clinician", "safety-officer"])
+def test_an_alarm_is_the_monitors_to_raise(role):
+    made = with_live()
+    with pytest.raises(ActorError):
+        alarm(made, role)
+    assert made.registry.deployment_status("deployment/x") is DeploymentStatus.LIVE
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [({"jurisdiction": "atlantis"}, "atlantis"), ({"jurisdiction": "hk"}, ""), ({}, "")],
+)
+def test_an_incident_happens_in_a_place_that_has_rules(change, place):
+    made = with_live()
+    body = {"deployment": "deployment/x", "type": "incident", "severity": "death", "code": "x"}
+    if place:
+        with pytest.raises(RulesError, match=place):
+            put(made, "event", "i", body | change)
+    else:
+        put(made, "event", "i", body | change)
+        assert made.registry.records["event/i"].body["jurisdiction"] == "hk"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "right"),
+    [
+        ("reason", "Mrs Chan refuses", "patient-declined"),
+        ("reason", "陳大文 refuses", "other"),
+        ("acted_at", "whenever", "2026-11-22T08:00:00Z"),
+    ],
+)
+def test_a_decision_holds_codes_and_instants_and_no_words(field, wrong, right):
+    made = with_live()
+    advice = {"deployment": "deployment/x", "encounter": "e", "score": 0.4, "shown": True}
+    put(made, "advice", "a", advice)
+    body = {"advice": "advice/a", "outcome": "overridden", "asked_before": False}
+    with pytest.raises(StatusMoveError, match=field):
+        put(made, "decision", "c", body | {field: wrong})
+    put(made, "decision", "c", body | {field: right})

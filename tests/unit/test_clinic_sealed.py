@@ -22,11 +22,14 @@ from commonwatt.clinic.engines.evidence.sealed import (
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
+    sealed_cases_sketch,
+    sketches_share_most_items,
 )
 from commonwatt.clinic.engines.gateway.models import LogisticModel
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.ledger import Key, Ledger, Person
+from commonwatt.ledger.people import same_organisation_key
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
 from tests.clinic_institution import LINEAR, hospital
 
@@ -165,6 +168,58 @@ def test_evidence_names_the_report_of_an_examination_of_its_own_artefact():
     put(desk, "evidence", "r", BODIES["evidence"] | {"report_sha256": "03" * 32})
 
 
+@pytest.mark.parametrize("organisation", ["ha", " H.A. ", "Ｈa", "HA\u200b"])
+def test_a_maker_under_another_spelling_of_its_name_is_no_third_party(organisation):
+    desk = with_deployment()
+    own = Key.from_seed(b"y" * 32)
+    maker = next(a for a in desk.ledger.actors() if a.person.role == "manufacturer")
+    assert same_organisation_key(maker.person.organisation) == "ha"
+    who = Person(name="T", role="evaluator", organisation=organisation, device="d")
+    with desk.ledger.transaction() as tx:
+        desk.ledger.enrol(tx, who, own.public_key, by=KEYS["registrar"], at=NOW)
+    body = BODIES["evidence"] | {"design": "third-party"}
+    with pytest.raises(StatusMoveError, match="another organisation"), desk.transaction() as tx:
+        desk.write_registry_record(tx, "evidence", "own", body, by=own, at=NOW)
+
+
+DISTINCT = [
+    replace(item, facts={**item.facts, "age_years": f"{number}.5"})
+    for number, item in enumerate(ITEMS)
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(30, len(DISTINCT)))
+def test_items_are_known_again_in_another_order_and_with_some_left_out(chance, kept):
+    sketch = sealed_cases_sketch(DISTINCT, EVALUATOR)
+    drawn = chance.sample(DISTINCT, kept)
+    again = sealed_cases_sketch([replace(item, group="other") for item in drawn], EVALUATOR)
+    assert sketches_share_most_items(sketch, again)
+    assert sketches_share_most_items(again, sketch)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0, 0.25))
+def test_a_fresh_set_is_a_fresh_set_though_it_shares_a_few_items(size, other_size, shared):
+    def item(number):
+        return replace(ITEMS[0], facts={"age_years": str(number)})
+
+    common = int(shared * min(size, other_size))
+    first = [item(n) for n in range(size)]
+    other = [item(n) for n in range(size - common, size - common + other_size)]
+    assert not sketches_share_most_items(
+        sealed_cases_sketch(first, EVALUATOR), sealed_cases_sketch(other, EVALUATOR)
+    )
+
+
+def test_sets_of_few_facts_are_the_same_only_as_a_whole():
+    few = [replace(ITEMS[0], facts={"sex": "f" if n % 2 else "m"}) for n in range(40)]
+    sketch = sealed_cases_sketch(few, EVALUATOR)
+    assert sketches_share_most_items(sketch, sealed_cases_sketch(few[::-1], EVALUATOR))
+    assert not sketches_share_most_items(sketch, sealed_cases_sketch(few[:-2], EVALUATOR))
+    assert sealed_cases_sketch(few, KEYS["manufacturer"]) != sketch
+
+
 def run(*words):
     return run_main(root, ["clinic", *words])
 
@@ -258,3 +313,27 @@ def test_items_that_are_not_of_the_form_name_their_line_and_nothing_of_it(folder
     (folder / "items.jsonl").write_text('{"facts": {"a": "1"}, "label": 0}\n' + line)
     assert run("sealed", "seal", "items.jsonl", "--key", "third.pem") == 68
     assert "line 2" in capsys.readouterr().err
+
+
+def test_another_salt_makes_no_fresh_set(folder, capsys):
+    given = ("sealed", "examine", "items.jsonl", "--key", "third.pem", "--linear", "model.json")
+    for salt in ("a", "b"):
+        sealing = ("--key", "third.pem", "--most", "1", "--secret", f"{salt}.secret")
+        assert run("sealed", "seal", "items.jsonl", *sealing, "--out", salt) == 0
+    under = ("--seal", "a/seal.json", "--secret", "a.secret")
+    assert run(*given, *under, "--out", "r1") == 0
+    capsys.readouterr()
+    under = ("--seal", "b/seal.json", "--secret", "b.secret")
+    assert run(*given, *under, "--out", "r2") == 68
+    assert "1 examinations already" in capsys.readouterr().err
+
+
+def test_a_report_that_is_refused_as_evidence_uses_up_no_answer(folder, capsys):
+    sealing = ("sealed", "seal", "items.jsonl", "--key", "third.pem", "--most", "1", "--out", "s")
+    assert run(*sealing) == 0
+    given = ("sealed", "examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
+    model = ("--linear", "model.json")
+    assert run(*given, *model, "--version", "version/typo", "--out", "r") == 67
+    assert not (folder / "r").exists()
+    assert run(*given, *model, "--version", "version/v1", "--out", "r") == 0
+    assert (folder / "r" / "report.json").exists()

@@ -1,7 +1,7 @@
 """A deployment's monitor over many runs: its plan, its counts, its alarms on record."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.domain.surveillance import surveillance_plan_of_deployment
+from commonwatt.ledger import EntryDraft, Key, Ledger
 from tests.clinic_commands import register_by_commands
 from tests.clinic_factories import ROLES
 
@@ -240,3 +241,45 @@ def test_the_digest_of_a_plan_covers_every_field():
     digests = {surveillance_plan_of_deployment(plan, "x").sha256 for plan in plans}
     assert len(digests) == len(plans)
     assert surveillance_plan_of_deployment({"on_alarm": "pause"}, "x").sha256 in digests
+
+
+def past_the_desk(folder, body, role, name="typed"):
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+    draft = EntryDraft(kind="clinic.event", subject=f"event/{name}", body=body)
+    with ledger.transaction() as tx:
+        ledger.append(tx, [draft], by=Key.load(folder / f"{role}.pem"), at=datetime.now(UTC))
+    ledger.engine.dispose()
+
+
+TYPED_RUN = {
+    "deployment": "deployment/x", "type": "action", "severity": "other", "code": "monitor-run",
+    "plan_sha256": "ab" * 32, "state_sha256": "cd" * 32, "through": "2026-01-05",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", ["all", "site = a", "site = b"])
+@pytest.mark.parametrize("role", ["clinician", "safety-officer"])
+def test_an_alarm_that_somebody_typed_takes_the_place_of_none(folder, capsys, stream, role):
+    typed = {"deployment": "deployment/x", "type": "signal", "severity": "other"}
+    typed |= {"code": "calibration-alarm", "stream": stream}
+    (folder / "typed.json").write_text(json.dumps(typed))
+    words = ("model", "register", "event", "typed", "typed.json", "--key", f"{role}.pem")
+    assert run(*words) == 67
+    assert "commonwatt clinic monitor run" in capsys.readouterr().err
+    past_the_desk(folder, typed, role)
+    answer = monitor(capsys, write(folder / "all.csv", table(shift=1.5)), "--as-of", "2026-02-10")
+    assert {each["stream"] for each in answer["new_alarms"]} >= {"site = b"}
+    assert answer["status"] == "paused"
+
+
+@pytest.mark.parametrize("change", [{}, {"through": "2099-01-01"}, {"through": "yesterday"}])
+@pytest.mark.parametrize("role", ["clinician", "monitor"])
+def test_a_run_that_somebody_typed_stops_no_monitor(folder, capsys, change, role):
+    (folder / "typed.json").write_text(json.dumps(TYPED_RUN | change))
+    words = ("model", "register", "event", "typed", "typed.json", "--key", "monitor.pem")
+    assert run(*words) == 67
+    if role == "monitor" and not change:
+        return  # with its own key and past the desk a monitor says what it likes
+    past_the_desk(folder, TYPED_RUN | change, role)
+    answer = monitor(capsys, write(folder / "all.csv", table()), "--as-of", "2026-02-10")
+    assert answer["rows_added"] == 1_600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,11 +43,26 @@ def _add_live_deployments_command() -> None:
         from commonwatt.clinic.domain.tables import LIVE
         from commonwatt.clinic.usecases import queries as app
 
-        deployments = app.live_deployment_rows(where, institution, at or datetime.now(UTC))
+        answer = app.live_deployments_at_institution(where, institution, at or datetime.now(UTC))
         return CommandResult(
-            data={"live": deployments},
-            text=lambda language: registry_rows_terminal_text(LIVE.columns, deployments, language),
+            data=answer,
+            text=lambda language: "\n".join(
+                [
+                    registry_rows_terminal_text(LIVE.columns, answer["live"], language),
+                    *(_set_aside_entry_text(entry, language) for entry in answer["set_aside"]),
+                ]
+            ),
         )
+
+
+def _set_aside_entry_text(entry: Mapping[str, Any], language: str) -> str:
+    from commonwatt.ledger.measures import ENTRY
+
+    sentence = Message(
+        "Entry {index}: {subject} is not of the form and counts nowhere: {fault}",
+        {"subject": entry["subject"], "fault": entry["fault"]},
+    )
+    return figure_sentence(sentence, language, {"index": (ENTRY, entry["index"])})
 
 
 def _add_deployment_approver_command() -> None:

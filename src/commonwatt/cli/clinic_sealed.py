@@ -114,13 +114,8 @@ def _add_sealed_model_examine_command() -> None:
         now = datetime.now(UTC)
         model = app.load_vendor_model(linear, python, url, artefact)
         report = app.examine_sealed_model(
-            where, items, secret_file, key_file, sealed, model, now=now
+            where, items, secret_file, key_file, sealed, model, version=version, now=now
         )
-        if version:
-            # Named by its content, so the same report cannot be put on record twice under two
-            # names.
-            name = f"third-party-{report.evidence_statement_sha256()[:12]}"
-            app.record_sealed_report(where, key_file, version, name, report, now=now)
         return CommandResult(
             data=dict(report.body),
             text=lambda language: _sealed_report_terminal_text(dict(report.body), language),

@@ -59,4 +59,15 @@ def recorded_entry_sentence(entry: Mapping[str, Any], language: str) -> str:
 
 def command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
     """Return what a command that wrote one entry found out."""
-    return CommandResult(data=entry, text=lambda language: recorded_entry_sentence(entry, language))
+    return CommandResult(data=entry, text=lambda language: _registry_entry_text(entry, language))
+
+
+def _registry_entry_text(entry: Mapping[str, Any], language: str) -> str:
+    lines = [recorded_entry_sentence(entry, language)]
+    for deployment, rule in entry.get("advises_no_more", {}).items():
+        refused = Message(
+            "{deployment} is live and advises no more: {rule}",
+            {"deployment": deployment, "rule": rule},
+        )
+        lines.append(refused.translate(language))
+    return "\n".join(lines)

@@ -113,6 +113,20 @@ def same_person_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
+def same_organisation_key(name: str) -> str:
+    """Return how an organisation is compared, where two must be independent of each other.
+
+    By its letters and digits alone: a hyphen, a full stop or a hidden character makes no
+    second house.
+
+    >>> same_organisation_key("St. Mary's  Hospital") == same_organisation_key("ST MARYS HOSPITAL")
+    True
+    """
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum()
+    )
+
+
 def revocation_draft(actor_id: str, reason: str) -> EntryDraft:
     """Return the entry after which `actor_id` counts no more."""
     return EntryDraft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from commonwatt.core.errors import UsageError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
+from commonwatt.core.strict_json import parse_strict_json
 from commonwatt.ledger import (
     Actor,
     ActorError,
@@ -230,7 +230,7 @@ def set_ledger_permissions(
 
 def _load_permissions(path: Path) -> WritePermissions:
     try:
-        return parse_permissions(json.loads(path.read_text(encoding="utf-8")))
+        return parse_permissions(parse_strict_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
             str(path), wanted=Message('a JSON object with "roles" (lists by kind) and "committee"')

@@ -276,6 +276,11 @@ DEPLOYMENT_STATUS: Final = _clinic_text_measure(
 SINCE: Final = _clinic_text_measure(
     "since", Message("Since"), Message("When the deployment last moved")
 )
+REFUSED_BY: Final = _clinic_text_measure(
+    "refused_by",
+    Message("Refused by"),
+    Message("Rule by which the gate lets a live deployment advise nobody; empty where it may"),
+)
 ALARMS: Final = _clinic_count_measure("alarms", Message("Alarms"), Message("Signals on record"))
 APPROVED_BY: Final = _clinic_text_measure(
     "approved_by", Message("Approved by"), Message("Who approved the deployment, and the entry")

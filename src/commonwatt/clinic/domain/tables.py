@@ -396,6 +396,7 @@ LIVE: Final = TableSchema(
         _of(m.MODE),
         _of(m.THRESHOLD),
         _of(m.SINCE),
+        _of(m.REFUSED_BY),
     ),
 )
 PRODUCT_RULINGS: Final = TableSchema(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text
 from commonwatt.catalogue.measures import measure_label_text as measure_label
 from commonwatt.clinic.domain import tables
+from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
 from commonwatt.clinic.domain.registry.state import (
     MONITOR_RUN,
     Registry,
@@ -158,6 +160,11 @@ def _dossier_deployment_row(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
     )
     status = translate(str(registry.deployment_status(record.name)), language)
+    today = datetime.now(UTC).date()
+    if rule := rules_refusing_live_deployments(registry, today, [record.name]).get(record.name):
+        # Live is what was moved there; whether it may advise, the gate's table says.
+        gaps = {"status": status, "rule": rule}
+        status = Message("{status}, and the gate refuses it: {rule}", gaps).translate(language)
     lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
     return [record.name, record.body["institution"], status, by, lacking, decisions or ABSENT]
 

@@ -15,9 +15,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, cast
 
+from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_records
 
@@ -46,7 +48,10 @@ def fhir_bundle(
     product, this = records["product"][0], records["version"][0]
     incidents = [r for r in records["event"] if r.body["type"] == "incident"]
     institutions = {r.name: r.body["institution"] for r in records["deployment"]}
-    resources = [_fhir_device_definition(product), _fhir_device(this, product)]
+    # Live and refused by the gate is in nobody's use.
+    refused = rules_refusing_live_deployments(registry, datetime.now(UTC).date(), institutions)
+    device = _fhir_device(this, product, in_use=None in refused.values())
+    resources = [_fhir_device_definition(product), device]
     # R5 wants a subject for every adverse event. No patient is on record, so the subject is the
     # institution's patients as a group, which names nobody.
     resources += [
@@ -79,7 +84,9 @@ def _fhir_device_definition(product: RegistryRecord) -> dict[str, Any]:
     return definition | ({"identifier": [{"value": code}]} if code else {})
 
 
-def _fhir_device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
+def _fhir_device(
+    version: RegistryRecord, product: RegistryRecord, *, in_use: bool
+) -> dict[str, Any]:
     return {
         "resourceType": "Device",
         "id": clinic_fhir_resource_id(version.name),
@@ -87,9 +94,8 @@ def _fhir_device(version: RegistryRecord, product: RegistryRecord) -> dict[str, 
         "definition": {
             "reference": {"reference": f"DeviceDefinition/{clinic_fhir_resource_id(product.name)}"}
         },
-        # Required by nobody and expected by readers; where the version stands is the registry's to
-        # say, and FHIR has no word for a shadow deployment.
-        "status": "active",
+        # FHIR's word for whether it may be used; it has none for a shadow deployment.
+        "status": "active" if in_use else "inactive",
         "manufacturer": product.body["manufacturer"],
         "name": [{"value": product.body["name"], "type": "registered-name"}],
         "version": [{"value": version.name.removeprefix("version/")}],

@@ -263,7 +263,7 @@ def _shortfall_text(
 
 
 def _plan_row(registry: Registry, deployment: RegistryRecord) -> dict[str, Any]:
-    run = registry.monitor_runs.get(deployment.name)
+    run = registry.last_monitor_run(deployment.name)
     monitor: Mapping[str, Any] = deployment.body["monitor"]
     try:
         plan = surveillance_plan_of_deployment(monitor, deployment.name)

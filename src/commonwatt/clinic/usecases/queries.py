@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
+from commonwatt.clinic.domain.registry.preconditions import fault_of_deployment
 from commonwatt.clinic.domain.registry.state import (
     MOVE,
     PREFIX,
@@ -28,10 +29,17 @@ from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.usecases import with_ledger
 
 _STANDING = ("deployment", "move")
+# Whatever a precondition of an advice reads.
+_DECIDING = (
+    *("product", "version", "intended-use", "ruling", "evidence", "determination"),
+    *("event", *_STANDING),
+)
 
 
-def replay_clinic_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
-    """Return the registry of some kinds of entry only.
+def replay_clinic_registry(
+    ledger: Ledger, kinds: Iterable[str], until: datetime | None = None
+) -> Registry:
+    """Return the registry of some kinds of entry only, as it stood at an instant or stands now.
 
     What is live hangs on a handful of entries, advice on millions; a question about
     the one need not read the other.
@@ -40,18 +48,35 @@ def replay_clinic_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     registry = Registry()
     # Each kind comes in its own order from the index; merged, a move never precedes the record that
     # it moves.
-    registry.apply_ledger_entries(merge(*streams, key=lambda entry: entry.index))
+    entries = merge(*streams, key=lambda entry: entry.index)
+    registry.apply_ledger_entries(entry for entry in entries if until is None or entry.at <= until)
     return registry
 
 
-def live_deployment_rows(
+def live_deployments_at_institution(
     ledger_location: str, institution: str, at: datetime
-) -> list[dict[str, Any]]:
-    """Return what was live at an institution at an instant."""
-    live = _query_clinic_registry(
-        ledger_location, _STANDING, lambda registry: registry.live_deployments(institution, at)
-    )
-    return [asdict(each) | {"since": each.since.isoformat()} for each in live]
+) -> dict[str, Any]:
+    """Return what was live at an institution at an instant, and what the gate refused all the same.
+
+    Under `live` a row a deployment; its `refused_by` is the rule by which it might not advise,
+    None where it might. Under `set_aside` the entries of the clinic that are not of the form.
+    """
+
+    def live_and_set_aside(registry: Registry) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = []
+        for live in registry.live_deployments(institution, at):
+            # Live is what was moved there; what may advise is asked of the gate's own table, since
+            # an approval may have been withdrawn a minute later.
+            fault = fault_of_deployment(registry, registry.records[live.deployment], at.date())
+            row = asdict(live) | {"since": live.since.isoformat()}
+            rows.append(row | {"refused_by": fault.rule if fault else None})
+        aside = [
+            {"index": entry.index, "subject": entry.subject, "fault": str(entry.fault)}
+            for entry in registry.set_aside.values()
+        ]
+        return {"live": rows, "set_aside": aside}
+
+    return _query_clinic_registry(ledger_location, _DECIDING, live_and_set_aside, until=at)
 
 
 def deployment_approver(ledger_location: str, deployment: str) -> dict[str, Any]:
@@ -224,9 +249,14 @@ def reporting_periods() -> ReportingPeriods:
 
 
 def _query_clinic_registry(
-    ledger_location: str, kinds: Iterable[str], query: Callable[[Registry], Any]
+    ledger_location: str,
+    kinds: Iterable[str],
+    query: Callable[[Registry], Any],
+    until: datetime | None = None,
 ) -> Any:
-    return with_ledger(ledger_location, lambda ledger: query(replay_clinic_registry(ledger, kinds)))
+    return with_ledger(
+        ledger_location, lambda ledger: query(replay_clinic_registry(ledger, kinds, until))
+    )
 
 
 def enrolled_people(ledger: Ledger) -> dict[str, str]:

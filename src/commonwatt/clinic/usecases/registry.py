@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
 from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
@@ -20,6 +21,7 @@ from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
+from commonwatt.core.strict_json import RepeatedNameError, parse_strict_json
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.clock import Instant, instant_after_lock
@@ -30,6 +32,8 @@ COMPUTED_BY: Final = {
     "ruling": "commonwatt clinic model classify --record",
     "evidence": "commonwatt clinic model evidence --record",
     "examination": "commonwatt clinic sealed examine",
+    "disclosure": "commonwatt clinic gate disclose",
+    "advice": "commonwatt clinic gate ask",
 }
 """By which command a kind of record is computed that nobody may type."""
 
@@ -74,6 +78,12 @@ def register_record_file(
             remedy=Message("Compute it: {command}", {"command": COMPUTED_BY[kind]}),
         )
     body = _load_registry_record_body(body_file)
+    if kind == "event" and body.get("code") in (ALARM, MONITOR_RUN):
+        raise StatusMoveError(
+            f"{kind}, code",
+            found=Message("a record that is computed and never typed"),
+            remedy=Message("Compute it: {command}", {"command": "commonwatt clinic monitor run"}),
+        )
     if artefact is not None:
         body = _with_artefact_digest(kind, body, artefact)
     guides = load_guide_library(guide_folders)
@@ -108,11 +118,21 @@ def record_in_registry(
 
     def write_record_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
-            return ledger_entry_dict(
-                writer.write_registry_record(
-                    tx, kind, name, body, by=key, at=instant_after_lock(now)
-                )
+            at = instant_after_lock(now)
+            before = rules_refusing_live_deployments(writer.registry, at.date())
+            entry = ledger_entry_dict(
+                writer.write_registry_record(tx, kind, name, body, by=key, at=at)
             )
+            # A decision reaches every place where its version is live, of which whoever signs it
+            # may have one in mind.
+            refused = rules_refusing_live_deployments(writer.registry, at.date())
+            return entry | {
+                "advises_no_more": {
+                    deployment: rule
+                    for deployment, rule in refused.items()
+                    if rule is not None and before.get(deployment) is None
+                }
+            }
 
     return with_ledger(
         ledger_location, lambda ledger: write_record_entry(RegistryWriter(ledger, guides))
@@ -341,8 +361,12 @@ def save_dossier_pdf(page: str, path: Path) -> None:
 
 def _load_registry_record_body(path: Path) -> dict[str, Any]:
     try:
-        body: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        body: Any = parse_strict_json(path.read_text(encoding="utf-8-sig"))
+    except RepeatedNameError as error:
+        raise StatusMoveError(
+            str(path), found=Message("{name} twice in one object", {"name": error.name})
+        ) from None
+    except (OSError, ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise StatusMoveError(str(path), wanted=Message("a JSON object"))

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
+
 from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.engines.evidence.sealed import (
     Scorer,
     SealedCase,
@@ -23,6 +26,8 @@ from commonwatt.clinic.engines.evidence.sealed import (
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
+    sealed_cases_sketch,
+    sketches_share_most_items,
 )
 from commonwatt.clinic.engines.gateway.institution import (
     load_or_make_clinic_institution_secret,
@@ -66,12 +71,14 @@ def examine_sealed_model(
     sealed: Path,
     model: tuple[Scorer, str],
     *,
+    version: str = "",
     now: datetime,
 ) -> SignedStatement:
     """Return the signed report on a model, after it was put on record that it was given.
 
     How often the set has answered is counted from the ledger, in the transaction that writes
-    the next answer, so that two at once cannot both be the last.
+    the next answer, so that two at once cannot both be the last; the evidence on a version is
+    written in the same one, so that a report which is refused uses up no answer.
 
     Args:
         ledger_location: Where the ledger lies that counts the examinations.
@@ -80,25 +87,27 @@ def examine_sealed_model(
         key_file: The evaluator's key.
         sealed: The seal.
         model: What is examined, and its digest.
+        version: For which the report is put on record as evidence, too; empty for none.
         now: The instant whose day is signed.
 
     Raises:
-        EvidenceError: Items and seal do not belong together, or the set has answered often enough.
+        EvidenceError: Items and seal do not belong together, the set has answered often enough,
+            or the version on record is another artefact.
+        StatusMoveError: The version is unknown, or the evaluator belongs to its maker.
         ActorError: The evaluator is not enrolled as one.
     """
     private: list[SealedCase] = load_sealed_cases(items)
     salt = read_clinic_institution_secret(secret)
     seal_statement, key = load_signed_model_evidence_statement(sealed), Key.load(key_file)
-    seal_digest = seal_statement.evidence_statement_sha256()
     root = str(seal_statement.body.get("root", ""))
+    sketch = sealed_cases_sketch(private, key)
 
     def write_examination(writer: RegistryWriter) -> SignedStatement:
         with writer.transaction() as tx:
-            registry = writer.registry
-            given = [registry.records[name] for name in registry.by_kind["examination"]]
-            # By the items and not by the seal: the same items under a new seal are no fresh set.
             earlier = [
-                each.body["report_sha256"] for each in given if each.body["items_root"] == root
+                str(each.body["report_sha256"])
+                for each in map(writer.registry.records.__getitem__, _examinations(writer))
+                if _is_of_same_items(each, root, sketch)
             ]
             report = examine_on_sealed_cases(
                 private,
@@ -111,17 +120,53 @@ def examine_sealed_model(
                 by=key,
             )
             body = {
-                "seal_sha256": seal_digest,
+                "seal_sha256": seal_statement.evidence_statement_sha256(),
                 "items_root": root,
+                "items_sketch": sketch,
                 "artefact_sha256": model[1],
                 "report_sha256": report.evidence_statement_sha256(),
             }
             name = f"{root[:12]}-{len(earlier) + 1}"
             writer.write_registry_record(tx, "examination", name, body, by=key, at=now)
+            if version:
+                _write_third_party_evidence(writer, tx, version, report, key, now)
         # Only now: a report whose entry was not written must not leave this function.
         return report
 
     return with_registry_writer(ledger_location, write_examination)
+
+
+def _examinations(writer: RegistryWriter) -> Sequence[str]:
+    return writer.registry.by_kind["examination"]
+
+
+def _is_of_same_items(examination: RegistryRecord, root: str, sketch: Sequence[str]) -> bool:
+    """Return whether an earlier answer was given on these items, whatever salt and seal it had."""
+    # By the items and not by the seal: the same items under a new seal are no fresh set.
+    if examination.body["items_root"] == root:
+        return True
+    return sketches_share_most_items(examination.body.get("items_sketch", ()), sketch)
+
+
+def _write_third_party_evidence(
+    writer: RegistryWriter,
+    tx: sa.Connection,
+    version: str,
+    report: SignedStatement,
+    key: Key,
+    now: datetime,
+) -> None:
+    """Put a report on record as third-party evidence, named by its content."""
+    on_record = writer.registry.registered_record(version, "version").body["artefact_sha256"]
+    # A report on another file than the version on record would lend its figures to weights that
+    # nobody examined.
+    if on_record != report.body["artefact_sha256"]:
+        raise EvidenceError(version, wanted=Message("the artefact that was examined"))
+    evaluator = find_ledger_actor(tx, actor_id_of(key.public_key)).person.organisation
+    body = _third_party_evidence_body(report, version, evaluator)
+    # So the same report cannot be put on record twice under two names.
+    name = f"third-party-{report.evidence_statement_sha256()[:12]}"
+    writer.write_registry_record(tx, "evidence", name, body, by=key, at=now)
 
 
 def load_vendor_model(
@@ -148,39 +193,6 @@ def load_vendor_model(
     if urlsplit(url).hostname not in _HERE:
         raise UsageError("--url", wanted=Message("a server on this machine"))
     return HttpModel(url=url), file_sha256(artefact)
-
-
-def record_sealed_report(
-    ledger_location: str,
-    key_file: Path,
-    version: str,
-    name: str,
-    report: SignedStatement,
-    *,
-    now: datetime,
-) -> int:
-    """Put a report on record as third-party evidence; return the number of its entry.
-
-    Raises:
-        StatusMoveError: The version is unknown, another artefact, or the evaluator its maker.
-    """
-    key = Key.load(key_file)
-
-    def write_evidence_record(writer: RegistryWriter) -> int:
-        on_record = writer.registry.registered_record(version, "version").body["artefact_sha256"]
-        # A report on another file than the version on record would lend its figures to weights that
-        # nobody examined.
-        if on_record != report.body["artefact_sha256"]:
-            raise EvidenceError(version, wanted=Message("the artefact that was examined"))
-        with writer.transaction() as tx:
-            body = _third_party_evidence_body(
-                report,
-                version,
-                find_ledger_actor(tx, actor_id_of(key.public_key)).person.organisation,
-            )
-            return writer.write_registry_record(tx, "evidence", name, body, by=key, at=now).index
-
-    return with_registry_writer(ledger_location, write_evidence_record)
 
 
 def _third_party_evidence_body(

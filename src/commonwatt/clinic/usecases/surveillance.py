@@ -19,7 +19,8 @@ from typing import Any
 import polars as pl
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN, Registry, RegistryRecord
+from commonwatt.clinic.domain.registry.records import is_day_that_had_begun
+from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN, RegistryRecord
 from commonwatt.clinic.domain.surveillance import (
     SurveillancePlan,
     surveillance_plan_of_deployment,
@@ -42,6 +43,7 @@ from commonwatt.clinic.usecases.monitor import (
 from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Signer
+from commonwatt.ledger.roles import LedgerRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def run_deployment_monitor(
         chosen = options_by_plan(options, plan, of.deployment)
         chosen = replace(chosen, as_of=chosen.as_of or now.date())
         table = monitored_table(path, chosen, plan)
-        last = writer.registry.monitor_runs.get(of.deployment)
+        last = _last_run_by_monitor(writer, of.deployment)
         before = _state_of_last_run(last, state_file, table, plan)
         after, added = _state_with_new_days(before, table, plan, chosen, path)
         answer = monitor_answer(table, fixed=True, cells=after.cells)
@@ -273,7 +275,7 @@ def _record_run(
     responses: list[dict[str, Any]] = []
     with writer.transaction() as tx:
         registry = writer.registry
-        newest = registry.monitor_runs.get(run.deployment)
+        newest = _last_run_by_monitor(writer, run.deployment)
         if (newest.index if newest else None) != (run.last.index if run.last else None):
             raise MonitorError(
                 run.deployment,
@@ -286,7 +288,7 @@ def _record_run(
             body |= {"code": MONITOR_RUN, **run.details, **counted}
             name = f"{stem}-run-{registry.entries_applied}"
             writer.write_registry_record(tx, "event", name, body, by=by, at=now)
-        rung = _streams_that_rang_before(registry, run.deployment)
+        rung = _streams_that_rang_before(writer, run.deployment)
         for stream in answer["streams"]:
             if stream["alarm_on"] is None or stream["stream"] in rung:
                 continue
@@ -301,12 +303,40 @@ def _record_run(
     return {"new_alarms": responses, "status": status.value if status else ""}
 
 
-def _streams_that_rang_before(registry: Registry, deployment: str) -> set[str]:
-    events = (registry.records[name].body for name in registry.by_kind["event"])
+def _monitors(writer: RegistryWriter) -> frozenset[str]:
+    """Return the actor ids of every monitor that was ever enrolled, as the chain has it."""
+    return frozenset(
+        actor.actor_id
+        for actor in writer.ledger.actors()
+        if actor.person.role == LedgerRole.MONITOR
+    )
+
+
+def _last_run_by_monitor(writer: RegistryWriter, deployment: str) -> RegistryRecord | None:
+    """Return the last run on record that a monitor signed; others write events, too."""
+    monitors = _monitors(writer)
+    runs = writer.registry.monitor_runs.get(deployment, ())
+    of_form = (
+        run
+        for run in reversed(runs)
+        if run.actor_id in monitors
+        and "state_sha256" in run.body
+        and is_day_that_had_begun(run.body.get("through"), run.at)
+    )
+    return next(of_form, None)
+
+
+def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[str]:
+    """Return the streams whose alarm a monitor put on record; from anybody else it is none."""
+    registry, monitors = writer.registry, _monitors(writer)
+    events = (registry.records[name] for name in registry.by_kind["event"])
     return {
-        str(body["stream"])
-        for body in events
-        if body["deployment"] == deployment and body["code"] == ALARM and "stream" in body
+        str(event.body["stream"])
+        for event in events
+        if event.body["deployment"] == deployment
+        and event.body["code"] == ALARM
+        and "stream" in event.body
+        and event.actor_id in monitors
     }
 
 

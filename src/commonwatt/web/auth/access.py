@@ -7,7 +7,6 @@ of its session and come from our own pages.
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import cookie_parser
 
 from commonwatt.core.messages import LANGUAGES, Message, message_language
+from commonwatt.core.strict_json import parse_strict_json
 from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
 from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
 from commonwatt.web.request_context import RequestContext, Visitor
@@ -227,7 +227,7 @@ async def _read_posted_fields(request: Request) -> dict[str, str]:
 
 def _fields_from_json_body(body: bytes) -> dict[str, str]:
     try:
-        given: Any = json.loads(body or b"{}")
+        given: Any = parse_strict_json(body or b"{}")
     # Brackets within brackets by the thousand are no object either.
     except (ValueError, RecursionError):
         given = None

@@ -138,6 +138,9 @@ def _evidence_shortfalls(
     if None in (overall["estimate"], overall.get("rows"), overall.get("events")):
         yield Message("too few patients to estimate the AUC")
         return
+    # However well it is measured: such a model ranks those who fall ill behind those who do not.
+    if overall["high"] < 0.5:
+        yield Message("an AUC that lies below one half")
     events, others = overall["events"], overall["rows"] - overall["events"]
     if events < standard.events or others < standard.non_events:
         yield Message(

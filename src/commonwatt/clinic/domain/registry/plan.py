@@ -11,12 +11,13 @@ Source: FDA guidance of 2025-08-18 on predetermined change control plans
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import MonitorError, StatusMoveError
-from commonwatt.clinic.domain.registry.evidence import lower_bounds_by_metric
+from commonwatt.clinic.domain.registry.evidence import METRICS, SHARES, lower_bounds_by_metric
 from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.surveillance import ON_ALARM, surveillance_plan_of_deployment
 from commonwatt.core.messages import Message
@@ -24,6 +25,10 @@ from commonwatt.core.messages import Message
 # Of the difference of two thresholds, which are written in decimals.
 _ROUNDING: Final = 1e-9
 CHANGES: Final = ("retrain", "recalibrate", "threshold", "input", "architecture", "intended-use")
+# Of these a plan may name all but another use, which the guidance keeps out of every plan.
+PLANNABLE_CHANGES: Final = tuple(kind for kind in CHANGES if kind != "intended-use")
+_PLAN_FIELDS: Final = ("kinds", "floors", "dataset_sha256", "most_threshold_shift")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +108,60 @@ def check_change_model(change: ModelChange, plan: ChangePlan) -> None:
         )
 
 
+def change_plan_form_fault(plan: Any) -> Message | None:
+    """Return what is wrong with the plan in a determination; None where it may be approved.
+
+    A misspelt floor would leave what the committee wrote without effect, and a kind that is no
+    kind would be found out by the first update.
+    """
+    if not isinstance(plan, Mapping):
+        return Message("named values are missing")
+    return next(_change_plan_form_faults(cast("Mapping[str, Any]", plan)), None)
+
+
+def _change_plan_form_faults(plan: Mapping[str, Any]) -> Iterator[Message]:
+    for name in plan:
+        if name not in _PLAN_FIELDS:
+            known = {"name": name, "values": ", ".join(_PLAN_FIELDS)}
+            yield Message("{name} is none of {values}", known)
+    kinds = plan.get("kinds")
+    listed = cast("list[Any]", kinds) if isinstance(kinds, list) else []
+    if not listed or any(kind not in PLANNABLE_CHANGES for kind in listed):
+        known = {"values": ", ".join(PLANNABLE_CHANGES)}
+        yield Message("kinds is no list of {values}", known)
+    floors = plan.get("floors")
+    if not isinstance(floors, Mapping) or not floors:
+        yield Message("floors names no metric with its least lower bound")
+    else:
+        yield from _floor_faults(cast("Mapping[str, Any]", floors))
+    if not isinstance(digest := plan.get("dataset_sha256"), str) or not _DIGEST.fullmatch(digest):
+        yield Message("dataset_sha256 is no SHA-256 of 64 hexadecimal digits")
+    if not _is_number_within(plan.get("most_threshold_shift", 0.0), 0.0, 1.0):
+        yield Message("most_threshold_shift is no number from 0 to 1")
+
+
+def _floor_faults(floors: Mapping[str, Any]) -> Iterator[Message]:
+    for metric, floor in floors.items():
+        if metric not in METRICS:
+            known = {"name": metric, "values": ", ".join(sorted(METRICS))}
+            yield Message("{name} is none of {values}", known)
+        elif not _is_number_within(floor, 0.0, 1.0 if metric in SHARES else math.inf):
+            yield Message("the floor of {metric} is no value that it can have", {"metric": metric})
+
+
+def _is_number_within(value: Any, least: float, most: float) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and least <= value <= most
+
+
 def change_plan_of_determination(determination_plan: Mapping[str, Any]) -> ChangePlan:
-    """Return the plan in a determination's record."""
+    """Return the plan in a determination's record.
+
+    Raises:
+        StatusMoveError: It is not of the form, as one that was written past the desk.
+    """
+    if fault := change_plan_form_fault(determination_plan):
+        raise StatusMoveError("determination, plan", found=fault)
     return ChangePlan(
         kinds=frozenset(determination_plan.get("kinds", ())),
         floors=dict(determination_plan.get("floors", {})),

@@ -13,7 +13,7 @@ missing: otherwise a second record under an old name would change what was appro
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -23,10 +23,11 @@ from typing import Final
 
 from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
-from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE
+from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.plan import (
     ModelChange,
     change_plan_faults,
+    change_plan_form_fault,
     change_plan_of_determination,
     model_change_between_versions,
     monitor_plan_fault,
@@ -161,6 +162,24 @@ def fault_of_deployment(
     except _MissingError as missing:
         return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
     return _first_broken_precondition(basis)
+
+
+def rules_refusing_live_deployments(
+    registry: Registry, on: date, deployments: Iterable[str] | None = None
+) -> dict[str, str | None]:
+    """Return each live deployment, with the rule that it may not advise by; None where it may.
+
+    Args:
+        registry: With all that a precondition reads.
+        on: The day of the question.
+        deployments: Of which it is asked; all by default.
+    """
+    refused: dict[str, str | None] = {}
+    for name in registry.by_kind["deployment"] if deployments is None else deployments:
+        if registry.deployment_status(name) is DeploymentStatus.LIVE:
+            fault = fault_of_deployment(registry, registry.records[name], on)
+            refused[name] = fault.rule if fault else None
+    return refused
 
 
 def fault_of_approval(
@@ -376,8 +395,14 @@ def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
 
 
 def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
-    plan = change_plan_of_determination(basis.determination.body.get("plan", {}))
-    return change_plan_faults(_version_change(basis), plan)
+    stated = basis.determination.body.get("plan")
+    if stated is None:
+        return [Message("no plan of changes was approved")]
+    # Asked again here: an entry may have come past the desk, and a plan that says nothing
+    # certain covers nothing.
+    if fault := change_plan_form_fault(stated):
+        return [fault]
+    return change_plan_faults(_version_change(basis), change_plan_of_determination(stated))
 
 
 def _version_change(basis: ApprovalBasis) -> ModelChange:

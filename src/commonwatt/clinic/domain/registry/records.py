@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
@@ -22,6 +22,7 @@ from commonwatt.ledger.roles import LedgerRole
 # Lower case only: one artefact must not have two names that compare as different.
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 # Annex A counts its terms in up to three levels of two digits each.
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEVICE_PROBLEM: Final = re.compile(r"A(\d\d){1,3}")
 LONGEST_NARRATIVE: Final = 2_000
 
@@ -95,6 +96,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "examination": (
         RecordField("seal_sha256", "digest", "Digest of the seal over the items."),
         RecordField("items_root", "digest", "Root of the salted items."),
+        RecordField("items_sketch", "list", "Keyed marks by which the items are known again.",
+                    needed=False),
         RecordField("artefact_sha256", "digest", "Digest of what was examined."),
         RecordField("report_sha256", "digest", "Digest of the signed report."),
     ),
@@ -102,7 +105,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         _registry_reference_field("version", "version"),
         _registry_reference_field("ruling", "ruling"),
         RecordField("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
-        RecordField("conditions", "list", "Under which conditions."),
+        RecordField("conditions", "texts", "Under which conditions."),
         RecordField("plan", "map", "The predetermined change-control plan.", needed=False),
         RecordField("valid_until", "day", "Last day on which it holds; without end if left out.",
                     needed=False),
@@ -153,10 +156,10 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         _registry_reference_field("advice", "advice"),
         RecordField("outcome", "code", "What the doctor did.",
                     ("accepted", "overridden", "modified", "not-seen")),
-        RecordField("reason", "text", "Why, as a code of the guide.", needed=False),
+        RecordField("reason", "word", "Why, as a code of the guide.", needed=False),
         RecordField("own_estimate", "share", "The doctor's own estimate.", needed=False),
         RecordField("asked_before", "flag", "Whether it was asked before the advice."),
-        RecordField("acted_at", "text", "When the doctor acted, as the record system says.",
+        RecordField("acted_at", "instant", "When the doctor acted, as the record system says.",
                     needed=False),
     ),
     # The label comes days or months after the advice and from another system, so it cannot be a
@@ -186,7 +189,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("stream", "text", "The group of patients whose monitor rang.", needed=False),
         RecordField("plan_sha256", "digest", "Plan of the monitor that ran.", needed=False),
         RecordField("state_sha256", "digest", "What the monitor had counted.", needed=False),
-        RecordField("through", "text", "Last day that the monitor counted.", needed=False),
+        RecordField("through", "day", "Last day that the monitor counted.", needed=False),
         RecordField("verdict", "code", "What the monitor said of all patients.", VERDICTS,
                     needed=False),
     ),
@@ -272,10 +275,31 @@ def check_registry_record(kind: str, body: Mapping[str, Any]) -> None:
             raise StatusMoveError(f"{kind}, {field.name}", wanted=Message("a value"))
 
 
+def registry_record_read_fault(kind: str, body: Any) -> Message | None:
+    """Return why an entry cannot be read as a record, whoever wrote it; None where it can.
+
+    Looser than the desk: what was taken once, before a field or a rule was added, is read for
+    ever. What is read must have its members, of the type that every reader takes them for.
+    """
+    if kind not in FIELDS:
+        return Message("{name} is no kind of record", {"name": kind})
+    if not isinstance(body, Mapping):
+        return Message("named values are missing")
+    members = cast("Mapping[str, Any]", body)
+    for field in FIELDS[kind]:
+        if field.name not in members:
+            if field.needed and (kind, field.name) not in _ADDED_LATER:
+                return Message("{name} is missing", {"name": field.name})
+        elif not _READ_AS[field.kind](members[field.name]):
+            return Message("{name} is no {kind}", {"name": field.name, "kind": field.kind})
+    return None
+
+
 def _check_registry_field(kind: str, field: RecordField, value: Any) -> None:
     wanted = _WANTED[field.kind]
     if not wanted[0](value):
-        raise StatusMoveError(f"{kind}, {field.name}", wanted=wanted[1])
+        met = personal_data_in_narrative(value) if _is_narrative_text(field, value) else None
+        raise StatusMoveError(f"{kind}, {field.name}", found=met or "", wanted=wanted[1])
     if field.kind == "code" and value not in field.codes:
         raise StatusMoveError(
             f"{kind}, {field.name}",
@@ -287,6 +311,10 @@ def _check_registry_field(kind: str, field: RecordField, value: Any) -> None:
             f"{kind}, {field.name}",
             wanted=_allowed_registry_names_message((f"{field.codes[0]}/…",)),
         )
+
+
+def _is_narrative_text(field: RecordField, value: Any) -> bool:
+    return field.kind == "narrative" and isinstance(value, str)
 
 
 def _allowed_registry_names_message(allowed_names: tuple[str, ...]) -> Message:
@@ -323,9 +351,25 @@ def _is_registry_instant(field_value: Any) -> bool:
 
 def _is_registry_day(field_value: Any) -> bool:
     try:
-        return date.fromisoformat(field_value).isoformat() == field_value
+        day = date.fromisoformat(field_value)
     except (TypeError, ValueError):
         return False
+    # One spelling, which sorts as days do.
+    return day.isoformat() == field_value
+
+
+def is_day_that_had_begun(day: Any, at: datetime) -> bool:
+    """Return whether a value is a day that had begun somewhere on earth at an instant.
+
+    >>> is_day_that_had_begun("2026-11-30", datetime.fromisoformat("2026-11-29T12:00:00+00:00"))
+    True
+    """
+    # Up to 14 hours earlier than in Greenwich.
+    return _is_registry_day(day) and date.fromisoformat(day) <= (at + timedelta(hours=14)).date()
+
+
+def _is_registry_word(field_value: Any) -> bool:
+    return isinstance(field_value, str) and bool(_WORD.fullmatch(field_value))
 
 
 def _is_device_problem_code(field_value: Any) -> bool:
@@ -344,6 +388,12 @@ def _is_registry_sha256(field_value: Any) -> bool:
 
 def _is_registry_list(field_value: Any) -> bool:
     return isinstance(field_value, list)
+
+
+def _is_list_of_registry_texts(field_value: Any) -> bool:
+    return isinstance(field_value, list) and all(
+        _is_registry_text(each) for each in cast("list[Any]", field_value)
+    )
 
 
 def _is_registry_map(field_value: Any) -> bool:
@@ -370,6 +420,25 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
         _is_registry_narrative,
         Message("1 to 2,000 letters on what happened, without names, numbers or dates of a person"),
     ),
+    "word": (_is_registry_word, Message("a code of letters, digits, full stops and hyphens")),
     "list": (_is_registry_list, Message("a list")),
+    "texts": (_is_list_of_registry_texts, Message("a list of texts of 1 to 500 letters")),
     "map": (_is_registry_map, Message("named values")),
+}
+# Of records that were written before these were asked for.
+_ADDED_LATER: Final = frozenset({("deployment", "place"), ("intended-use", "indications")})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_READ_AS: Final[Mapping[str, Callable[[Any], bool]]] = dict.fromkeys(_WANTED, _is_text) | {
+    "share": is_registry_share,
+    "flag": _is_registry_flag,
+    "day": _is_registry_day,
+    "instant": _is_registry_instant,
+    "list": _is_registry_list,
+    "texts": _is_registry_list,
+    "map": _is_registry_map,
 }

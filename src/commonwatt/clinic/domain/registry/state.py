@@ -7,13 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import in_todays_words
-from commonwatt.clinic.domain.registry.records import KIND_ON_RECORD
+from commonwatt.clinic.domain.registry.records import (
+    KIND_ON_RECORD,
+    registry_record_read_fault,
+)
 from commonwatt.clinic.domain.rules.classify import ReportingPeriod, shortest_reporting_periods
+from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
@@ -88,6 +92,31 @@ class ReportingDuty:
 ReportingPeriods = Mapping[tuple[str, str], Sequence[ReportingPeriod]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAsideEntry:
+    """An entry of the clinic that is not of the form, and why."""
+
+    index: int
+    subject: str
+    fault: Message
+
+
+def _entry_read_fault(entry: LedgerEntry) -> Message | None:
+    if entry.kind == MOVE:
+        is_status = entry.body.get("to") in _STATUSES
+        return None if is_status else Message("{name} is missing", {"name": "to"})
+    if not entry.kind.startswith(PREFIX):
+        return None
+    kind = entry.kind.removeprefix(PREFIX)
+    body = in_todays_words(entry.body) if kind == "deployment" else entry.body
+    if not entry.subject.startswith(f"{kind}/"):
+        return Message("{name} is no name of a {kind}", {"name": entry.subject, "kind": kind})
+    return registry_record_read_fault(kind, body)
+
+
+_STATUSES: Final = frozenset(str(status) for status in DeploymentStatus)
+
+
 class Registry:
     """The state of the clinic after some number of entries."""
 
@@ -106,14 +135,23 @@ class Registry:
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.closed_by: dict[str, str] = {}
-        self.monitor_runs: dict[str, RegistryRecord] = {}
+        self.monitor_runs: dict[str, list[RegistryRecord]] = defaultdict(list)
+        self.set_aside: dict[int, SetAsideEntry] = {}
         self.conditions_met: dict[str, set[str]] = defaultdict(set)
 
     def apply_ledger_entries(self, entries: Iterable[LedgerEntry]) -> None:
-        """Take further entries, in order."""
+        """Take further entries, in order; what is not of the form is set aside and counts nowhere.
+
+        An entry cannot be taken back: if one that another program wrote could stop this, nobody
+        could pause a model any more.
+        """
         for entry in entries:
             self.entries_applied = entry.index + 1
-            if entry.kind == MOVE:
+            if fault := _entry_read_fault(entry):
+                self.set_aside[entry.index] = SetAsideEntry(
+                    index=entry.index, subject=entry.subject, fault=fault
+                )
+            elif entry.kind == MOVE:
                 self._apply_deployment_move(entry)
             elif entry.kind.startswith(PREFIX):
                 self._apply_registry_record(entry)
@@ -172,7 +210,7 @@ class Registry:
                 # The first report counts: a later one is a follow-up and moves no date.
                 self.closed_by.setdefault(body["closes"], record.name)
             case "event" if body["code"] == MONITOR_RUN:
-                self.monitor_runs[body["deployment"]] = record
+                self.monitor_runs[body["deployment"]].append(record)
             case _:
                 pass
 
@@ -186,6 +224,11 @@ class Registry:
         if record is None or record.kind != kind:
             raise StatusMoveError(name, wanted=KIND_ON_RECORD[kind])
         return record
+
+    def last_monitor_run(self, deployment: str) -> RegistryRecord | None:
+        """Return the last run on record of a deployment's monitor, whoever signed it."""
+        runs = self.monitor_runs.get(deployment)
+        return runs[-1] if runs else None
 
     def deployment_status(
         self, deployment: str, at: datetime | None = None

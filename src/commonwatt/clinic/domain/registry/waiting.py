@@ -434,7 +434,7 @@ def _waiting_monitor(
     registry: Registry, deployment: RegistryRecord, on: date
 ) -> Iterator[WaitingRow]:
     """Return a live deployment whose monitor is overdue by its plan, or learned nothing."""
-    run = registry.monitor_runs.get(deployment.name)
+    run = registry.last_monitor_run(deployment.name)
     live_since = registry.moves[deployment.name][-1].at
     since = max(run.at, live_since) if run else live_since
     due_on = since.date() + timedelta(days=planned_days_between_runs(_plan_of(deployment)))

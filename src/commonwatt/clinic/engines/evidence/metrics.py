@@ -139,7 +139,9 @@ def wilson_share_interval(hits: I64 | F64, trials: I64 | F64, z: float) -> tuple
             / (1 + z * z / trials)
             * np.sqrt(share * (1 - share) / trials + z * z / (4.0 * trials * trials))
         )
-    return share, np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    # At no hit and at none missed the bound is the share itself, which rounding may miss by a bit.
+    low, high = np.minimum(middle - half, share), np.maximum(middle + half, share)
+    return share, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def model_net_benefit(sketch: ScoreSketch) -> F64:

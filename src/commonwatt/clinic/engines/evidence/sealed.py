@@ -30,6 +30,7 @@ from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence.metrics import evaluate_score_sketch
 from commonwatt.clinic.engines.evidence.sketch import sketch_model_scores
 from commonwatt.core.messages import Message
+from commonwatt.core.strict_json import parse_strict_json
 from commonwatt.ledger import Signer
 from commonwatt.ledger.entries import merkle_leaf_hash
 from commonwatt.ledger.keys import actor_signature_holds
@@ -44,6 +45,10 @@ from commonwatt.ledger.merkle import (
 # Stands in every signed body, so that a signature over one form can never be shown as one over
 # another.
 FORM: Final = "commonwatt third-party evaluation v1"
+_MARK: Final = b"commonwatt third-party evaluation v1, mark of an item\n"
+SKETCH_MARKS: Final = 256
+"""How many marks of a set are kept; a set of fewer items is known whole."""
+_FEWEST_MARKS: Final = 8
 
 
 class Scorer(Protocol):
@@ -187,6 +192,38 @@ def examine_on_sealed_cases(
         "estimates": _sealed_model_estimates(items, model, terms),
     }
     return _sign_evidence_statement(body, by)
+
+
+def sealed_cases_sketch(items: Sequence[SealedCase], by: Signer) -> list[str]:
+    """Return marks of items by which a set is known again under another salt, order or seal.
+
+    Each mark hangs on the evaluator's key, whose signature of the same bytes is always the
+    same (RFC 8032, 5.1.6), so that nobody else can try a guess at an item. The smallest are kept,
+    which are a fair sample of the set (Broder 1997, On the resemblance and containment of
+    documents). Where most items have facts that others have, too, two fresh sets would share
+    them by chance: such a set has one mark, of all of it.
+    """
+    facts = sorted(_canonical_evidence_bytes(item.facts) for item in items)
+    distinct = set(facts)
+    marked = [b"\n".join(facts)] if 2 * len(distinct) < len(facts) else distinct
+    marks = (hashlib.sha256(by.sign(_MARK + each)).hexdigest()[:16] for each in marked)
+    return sorted(marks)[:SKETCH_MARKS]
+
+
+def sketches_share_most_items(first: Sequence[str], other: Sequence[str]) -> bool:
+    """Return whether one set holds half or more of the smaller of the two.
+
+    >>> sketches_share_most_items(list("abcdefghij"), list("fghijklmnop"))
+    True
+    >>> sketches_share_most_items(["1", "2", "3"], ["3", "4"])
+    False
+    """
+    # Beyond the last mark that a full sketch kept, nobody knows what the set holds.
+    ends = [marks[-1] for marks in (first, other) if len(marks) == SKETCH_MARKS]
+    known = [{mark for mark in marks if not ends or mark <= min(ends)} for marks in (first, other)]
+    fewest, shared = min(map(len, known)), len(known[0] & known[1])
+    # Of fewer marks a half may be shared by chance; then only all of them say something.
+    return 0 < fewest <= (2 * shared if fewest >= _FEWEST_MARKS else shared)
 
 
 def confirm_sealed_report(report: SignedStatement, sealed: SignedStatement) -> None:
@@ -353,7 +390,7 @@ def load_sealed_cases(path: Path) -> list[SealedCase]:
 
 def _parse_sealed_case(line: str, where: str) -> SealedCase:
     try:
-        row = cast("dict[str, Any]", json.loads(line))
+        row = cast("dict[str, Any]", parse_strict_json(line))
         facts = {str(name): str(value) for name, value in row["facts"].items()}
         label, group = row["label"], str(row.get("group", "all"))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -371,7 +408,7 @@ def load_signed_model_evidence_statement(path: Path) -> SignedStatement:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
         return SignedStatement(
             body=dict(file["body"]),
             public_key=str(file["public_key"]),
@@ -393,7 +430,7 @@ def load_revealed_case(path: Path) -> RevealedCase:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
         return RevealedCase(
             number=int(file["number"]),
             item=_parse_sealed_case(json.dumps(file["item"]), str(path)),

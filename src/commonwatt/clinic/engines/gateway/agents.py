@@ -46,6 +46,7 @@ RULES: Final = (
     "agent.statement-expired",
     "agent.human-refused",
 )
+HUMAN_STEP_MISSING: Final = "agent.human-step-missing"
 _UNCOUNTED: Final = ("agent.malformed", "agent.budget-spent")
 STATEMENT_MINUTES: Final = 30
 """How long a signed answer holds unless the pathway says otherwise."""
@@ -208,7 +209,9 @@ class PathwayRunner:
             # The record holds no longer name than this; comparing the whole one would never find
             # the plan again.
             if entry.body["plan"] == self.plan_id[:200]:
-                self.steps = max(self.steps, int(entry.body["step"]) + 1)
+                # What waits for a person is the same step once more when it is signed.
+                if entry.body["rule"] != HUMAN_STEP_MISSING:
+                    self.steps = max(self.steps, int(entry.body["step"]) + 1)
                 self.calls += entry.body["rule"] not in _UNCOUNTED
         self._statements_used |= signed
         return signed
@@ -303,7 +306,9 @@ class PathwayRunner:
         if deployment in self.pathway.needs_human:
             fault = self._human_step_fault(number, call, statement, at)
             if fault:
-                return GateVerdict(rule=fault, deployment=deployment)
+                # A person can sign only what is named to them.
+                step_named = f"plan {self.plan_id[:200]}, step {number}"
+                return GateVerdict(rule=fault, deployment=deployment, detail=step_named)
         question = AdviceRequest(
             deployment=deployment, encounter_id=call.encounter, facts=call.facts, asker="agent"
         )
@@ -341,9 +346,9 @@ class PathwayRunner:
         # A statement for another step is as good as none, however well it is signed: a person
         # agreed to something else.
         if statement is None or (statement.plan_id, statement.step) != (self.plan_id, number):
-            return "agent.human-step-missing"
+            return HUMAN_STEP_MISSING
         if statement.answer not in {answer.value for answer in HumanAnswer}:
-            return "agent.human-step-missing"
+            return HUMAN_STEP_MISSING
         # What is compared is computed from the call itself; the agent's word for it is not read.
         subject = (statement.deployment, statement.subject_sha256)
         computed = (call.deployment, call.subject_sha256())

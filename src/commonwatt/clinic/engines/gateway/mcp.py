@@ -24,7 +24,11 @@ from mcp.shared.exceptions import MCPError
 
 import commonwatt
 from commonwatt.clinic.domain.guides import DepartmentGuide, GuideFactKind
-from commonwatt.clinic.engines.gateway.agents import PathwayRunner, parse_step_decision
+from commonwatt.clinic.engines.gateway.agents import (
+    HUMAN_STEP_MISSING,
+    PathwayRunner,
+    parse_step_decision,
+)
 from commonwatt.clinic.engines.gateway.gate import GateVerdict
 
 SERVER_NAME: Final = "commonwatt-clinic"
@@ -93,8 +97,10 @@ class McpServer:
         step = None if "deployment" in arguments else {"deployment": name} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
-        number, self._step = self._step, self._step + 1
-        return self._runner.call_pathway_step(number, step, statement, at=self._clock())
+        verdict = self._runner.call_pathway_step(self._step, step, statement, at=self._clock())
+        # Signed, the same call is the same step: nobody could sign it if each attempt had another.
+        self._step += verdict.rule != HUMAN_STEP_MISSING
+        return verdict
 
 
 def _tool_input_schema(guide: DepartmentGuide | None, needs_human: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from commonwatt.clinic.engines.gateway.gate import ScoringModel
 from commonwatt.core.errors import InputError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
+from commonwatt.core.strict_json import parse_strict_json
 
 _WANTED: Final = Message("one of linear = FILE, python = MODULE:FUNCTION, url = ADDRESS")
 
@@ -102,7 +103,7 @@ def load_logistic_model(path: Path) -> LogisticModel:
         InputError: The file holds no such model.
     """
     try:
-        file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
         weights = {str(name): float(weight) for name, weight in file["weights"].items()}
         return LogisticModel(intercept=float(file["intercept"]), weights=weights)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -10,11 +10,10 @@ that come together are put on record by one commit, and each is answered after i
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -57,6 +56,7 @@ from commonwatt.clinic.engines.gateway.hooks.settings import CdsClient, CdsHooks
 from commonwatt.clinic.engines.gateway.hooks.trust import CallerTrust, UntrustedCallError
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.log import LogEvent, log_event
+from commonwatt.core.strict_json import RepeatedNameError, parse_strict_json
 from commonwatt.ledger import Signer, actor_id_of
 
 SERVICES: Final = "/cds-services"
@@ -204,6 +204,10 @@ class CdsHooksService:
     ) -> AdviceRequest:
         estimate: Any = call.extension.get("ownEstimate")
         number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
+        # It cannot be asked again: after the advice nobody has one that is only theirs.
+        if estimate is not None and not number:
+            where = f"extension.{EXTENSION}.ownEstimate"
+            raise CdsRequestError(where, "a number from 0 to 1, or nothing")
         shown_to = self.people.clinician_of_user(call.user)
         return AdviceRequest(
             deployment=deployment,
@@ -364,14 +368,13 @@ async def cds_request_document(request: Request) -> Any:
         if len(body) > LARGEST_REQUEST:
             raise CdsRequestError("body", f"at most {LARGEST_REQUEST} bytes")
     try:
-        return json.loads(bytes(body), parse_constant=_no_number)
+        return parse_strict_json(bytes(body))
+    except RepeatedNameError as error:
+        raise CdsRequestError(
+            "body", f"each name once in an object; {error.name} stands twice"
+        ) from None
     except (ValueError, RecursionError):
         raise CdsRequestError("body", "JSON") from None
-
-
-def _no_number(word: str) -> NoReturn:
-    # Python reads NaN and Infinity, which are no JSON.
-    raise ValueError(word)
 
 
 async def _cds_request_body(request: Request) -> Mapping[str, Any]:

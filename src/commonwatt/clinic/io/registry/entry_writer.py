@@ -27,6 +27,7 @@ from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
     new_input_in_todays_words_with_notice,
 )
+from commonwatt.clinic.domain.registry.plan import change_plan_form_fault
 from commonwatt.clinic.domain.registry.preconditions import (
     advice_move_refusal,
     check_advice_preconditions,
@@ -42,6 +43,7 @@ from commonwatt.clinic.domain.registry.records import (
     MONITOR_RUNNERS,
     RECORD_ROLES,
     check_registry_record,
+    is_day_that_had_begun,
 )
 from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
 from commonwatt.clinic.domain.registry.state import (
@@ -53,7 +55,7 @@ from commonwatt.clinic.domain.registry.state import (
     RegistryRecord,
     incident_awareness,
 )
-from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.identifiers import IdentifierKind, check_identifier
@@ -61,6 +63,7 @@ from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
+from commonwatt.ledger.people import same_organisation_key
 from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
 
@@ -219,6 +222,7 @@ class RegistryWriter:
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_record_references(kind, body)
+        body = self._at_place_of_deployment(kind, body)
         body = self._bound_to_guide(kind, body, subject)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
         record = RegistryRecord(
@@ -374,6 +378,7 @@ class RegistryWriter:
                     f"{deployment}, monitor.fallback", wanted=KIND_ON_RECORD["deployment"]
                 )
             facts = self._fallback_deployment_facts(fallback, at)
+            self._check_fallback_stands_beside(deployment, fallback)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
                 fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
@@ -382,6 +387,21 @@ class RegistryWriter:
         except (StatusMoveError, ActorError) as error:
             return error
         return None
+
+    def _check_fallback_stands_beside(self, deployment: str, fallback: str) -> None:
+        """Refuse a fallback at another institution, in another place, or of another product."""
+        own, other = (
+            self.registry.registered_record(name, "deployment").body
+            for name in (deployment, fallback)
+        )
+        for name in ("institution", "place"):
+            if own.get(name) != other.get(name):
+                gaps = {"name": name, "value": str(own.get(name))}
+                raise StatusMoveError(
+                    f"{deployment}, monitor.fallback",
+                    found=fallback,
+                    wanted=Message("one whose {name} is {value}", gaps),
+                )
 
     def _fallback_deployment_facts(self, fallback: str, at: datetime) -> DeploymentFacts:
         record = self.registry.registered_record(fallback, "deployment")
@@ -460,6 +480,7 @@ class RegistryWriter:
                 if "report_sha256" in body:
                     self._check_report_was_given(record)
             case "determination" if body["outcome"] == "approved":
+                self._check_change_plan(record)
                 check_advice_preconditions(
                     fault_of_approval(self.registry, record, record.at.date())
                 )
@@ -489,6 +510,19 @@ class RegistryWriter:
                 remedy=Message("Examine it: commonwatt clinic sealed examine --version"),
             )
 
+    def _check_change_plan(self, determination: RegistryRecord) -> None:
+        plan = determination.body.get("plan")
+        if plan is not None and (fault := change_plan_form_fault(plan)):
+            raise StatusMoveError(
+                f"{determination.name}, plan",
+                found=fault,
+                wanted=Message("a plan of changes"),
+                remedy=Message(
+                    "Give kinds, floors, dataset_sha256 and, where it may move, "
+                    "most_threshold_shift; or leave the plan out."
+                ),
+            )
+
     def _check_event_fits_registry(self, record: RegistryRecord) -> None:
         body = record.body
         if incident_awareness(record) > record.at + CLOCK_TOLERANCE:
@@ -497,9 +531,9 @@ class RegistryWriter:
                 f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")
             )
         if body["code"] == MONITOR_RUN:
-            for name in ("plan_sha256", "state_sha256", "through"):
-                if name not in body:
-                    raise StatusMoveError(f"{record.name}, {name}", wanted=Message("a value"))
+            self._check_monitor_run(record)
+        if body["type"] == "incident":
+            self._check_place_of_incident(record)
         if "closes" not in body:
             return
         closed = self.registry.registered_record(body["closes"], "event")
@@ -517,6 +551,29 @@ class RegistryWriter:
                 f"{record.name}, deployment",
                 wanted=Message("that of the event that it closes: {deployment}", gaps),
             )
+
+    def _check_monitor_run(self, run: RegistryRecord) -> None:
+        for name in ("plan_sha256", "state_sha256", "through"):
+            if name not in run.body:
+                raise StatusMoveError(f"{run.name}, {name}", wanted=Message("a value"))
+        # A day ahead of the clock would make every day before it one that was counted already.
+        if not is_day_that_had_begun(run.body["through"], run.at):
+            raise StatusMoveError(
+                f"{run.name}, through", wanted=Message("a day that is not in the future")
+            )
+
+    def _at_place_of_deployment(self, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an incident with the place of its deployment, where it names none."""
+        if kind != "event" or body["type"] != "incident" or "jurisdiction" in body:
+            return body
+        place = self.registry.registered_record(body["deployment"], "deployment").body.get("place")
+        return body if place is None else {**body, "jurisdiction": place}
+
+    def _check_place_of_incident(self, incident: RegistryRecord) -> None:
+        """Refuse an incident for which no place's clock runs: nobody would be told of it."""
+        if "jurisdiction" not in incident.body:
+            raise StatusMoveError(f"{incident.name}, jurisdiction", wanted=Message("a value"))
+        load_rule_book().place(str(incident.body["jurisdiction"]))
 
     def _check_condition_is_open(self, record: RegistryRecord) -> None:
         """Refuse what is no condition of the determination, or is met already."""
@@ -543,7 +600,10 @@ class RegistryWriter:
             tx, self.registry.registered_record(version, "version").actor_id
         ).person
         signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
-        if maker.organisation == signer.organisation or signer.role != LedgerRole.EVALUATOR:
+        same = same_organisation_key(maker.organisation) == same_organisation_key(
+            signer.organisation
+        )
+        if same or signer.role != LedgerRole.EVALUATOR:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 

@@ -20,6 +20,7 @@ import duckdb
 
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.core.strict_json import parse_strict_json
 from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.checked import (
     dataset_sql_text_literal,
@@ -170,7 +171,7 @@ def load_import_file_schema(schema: str | Path) -> TableFileSchema:
     """
     path = SCHEMAS.find_shipped_file_or_path(schema)
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = parse_strict_json(path.read_text(encoding="utf-8"))
         facts: dict[str, Any] = {"fields": document} if isinstance(document, list) else document
         fields = tuple(_dataset_field_of_schema_row(row) for row in facts["fields"])
         written = {key: facts[key] for key in ("header", "delimiter") if key in facts}

@@ -22,7 +22,6 @@ Without `clients` nobody has to sign, and the service should listen on this mach
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from urllib.parse import urlsplit
 
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
+from commonwatt.core.strict_json import parse_strict_json
 
 ASYMMETRIC: Final = frozenset({
     "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA",
@@ -178,7 +178,7 @@ def _parse_server(base: str, entry: Any, where: str) -> FhirServer:
 def _load_key_set(folder: Path, name: Any, where: str) -> Mapping[str, Any]:
     path = folder / str(name)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_strict_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         document = None
     return check_key_set(document, where or str(path))

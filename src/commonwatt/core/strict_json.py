@@ -1,0 +1,42 @@
+"""JSON in which nothing is said twice: what a person hands in has one meaning, or is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+class RepeatedNameError(ValueError):
+    """An object names one of its members twice; `name` says which."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+def parse_strict_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text whose objects name each member once.
+
+    Readers differ in which of two members of one name they take (RFC 8259, section 4), so that
+    two programs in a row could judge two different requests.
+
+    Raises:
+        RepeatedNameError: A name stands twice in one object.
+        ValueError: It is no JSON; NaN and Infinity, which Python would read, are none.
+
+    >>> parse_strict_json('{"red_flag": "yes"}')
+    {'red_flag': 'yes'}
+    """
+    return json.loads(text, object_pairs_hook=_object_of_pairs, parse_constant=_refused_constant)
+
+
+def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedNameError(next(name for name in names if names.count(name) > 1))
+    return members
+
+
+def _refused_constant(word: str) -> NoReturn:
+    raise ValueError(word)
