@@ -8,6 +8,7 @@ other page wait. A process beside it takes the other core, and gives its memory 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from commonwatt.treasury.usecases.explore import CountryChange
 
 _WAIT_S: Final = 120.0
+_NICENESS: Final = (
+    5  # a third of the processor where a page wants it too, all of it where none does
+)
 _FIELDS: Final = ("years", "bridge", "fan", "chances", "ceiling")
 
 
@@ -57,6 +61,9 @@ def main() -> None:
     from commonwatt.treasury.engines.projection import AccountingTreatment
     from commonwatt.treasury.usecases.explore import CountryChange
 
+    # Who waits for the path reads meanwhile that it is being made; who waits for a page reads
+    # nothing.
+    os.nice(_NICENESS)
     asked = json.load(sys.stdin)
     change = asked["change"] | {"treatment": AccountingTreatment(**asked["change"]["treatment"])}
     sys.stdout.write(_explored_text(asked["name"], CountryChange(**change)))

@@ -253,6 +253,7 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
 
         # There is no setting for it: uvicorn begins every worker as a new interpreter.
         worker_processes.spawn = _WORKER_PROCESSES
+        config.loop = "commonwatt.web.event_loop:SharedSocketEventLoop"
         Multiprocess(config, sockets=[sock]).run()
     else:
         uvicorn.Server(config).run(sockets=[sock])
