@@ -1,8 +1,11 @@
 """What a worker of the console begins with, and how several share those who wait at the door."""
 
 import asyncio
+import functools
 import io
 import json
+import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,9 +17,12 @@ import pytest
 
 import commonwatt.clinic.usecases.overview as overview
 import commonwatt.web.explored as explored
+from commonwatt.core.log import LOG_ENVIRONMENT
 from commonwatt.treasury.usecases.explore import CountryChange
 from commonwatt.web.event_loop import OneConnectionATurnSocket, SharedSocketEventLoop
 from commonwatt.web.serve import bind_console_socket
+from commonwatt.web.settings import ENVIRONMENT, Settings
+from commonwatt.web.workers import console_app_of_worker
 
 PEOPLE = 12
 
@@ -105,6 +111,29 @@ def test_the_collector_leaves_alone_what_workers_are_forked_with():
         "import gc, commonwatt.web.preloaded;print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
     )
     assert _printed_by(code) == "True True"
+
+
+def test_the_program_for_workers_is_loaded_beside_what_the_command_loads_itself(tmp_path):
+    code = (
+        "import sys, commonwatt.web.workers as workers\n"
+        "def begin(): print('fastapi' in sys.modules, 'sqlalchemy' in sys.modules); sys.exit()\n"
+        "workers.load_program_for_workers = begin\n"
+        f"sys.argv = ['commonwatt', 'serve', '--store', {str(tmp_path)!r}, '--workers', '2']\n"
+        "from commonwatt.cli import main; main()"
+    )
+    assert _printed_by(code) == "False False"
+
+
+def test_a_worker_knows_settings_that_the_process_it_is_forked_from_did_not(tmp_path, monkeypatch):
+    settings = Settings.of(tmp_path, sample="")
+    told = {ENVIRONMENT: settings.as_text(), LOG_ENVIRONMENT: str(tmp_path / "log.jsonl")}
+    for name in told:
+        monkeypatch.setenv(name, "another")
+    # As it is sent to a worker; whatever a worker begins later is told the same.
+    build = pickle.loads(pickle.dumps(functools.partial(console_app_of_worker, told)))
+    monkeypatch.setattr("commonwatt.web.app.from_environment", Settings.from_environment)
+    assert build() == settings
+    assert {name: os.environ[name] for name in told} == told
 
 
 def test_a_console_without_a_programme_of_its_own_loads_no_reader_of_programmes(tmp_path):

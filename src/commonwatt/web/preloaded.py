@@ -12,7 +12,12 @@ from importlib import import_module
 
 def _load_program() -> None:
     # Of the framework what a worker loads only when it answers, too.
-    for name in ("commonwatt.web.app", "commonwatt.web.event_loop", "uvicorn.server"):
+    for name in (
+        "commonwatt.web.app",
+        "commonwatt.web.event_loop",
+        "commonwatt.web.workers",
+        "uvicorn.server",
+    ):
         import_module(name)
 
     from commonwatt.web.cache import console_drawing_digest
