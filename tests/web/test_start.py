@@ -23,6 +23,8 @@ from commonwatt.web.event_loop import OneConnectionATurnSocket, SharedSocketEven
 from commonwatt.web.serve import bind_console_socket
 from commonwatt.web.settings import ENVIRONMENT, Settings
 from commonwatt.web.workers import console_app_of_worker
+from tests.web.console import running
+from tests.web.sample import sample_store
 
 PEOPLE = 12
 
@@ -136,6 +138,22 @@ def test_a_worker_knows_settings_that_the_process_it_is_forked_from_did_not(tmp_
     assert {name: os.environ[name] for name in told} == told
 
 
+def test_the_addresses_are_made_once_before_workers_are_forked(tmp_path):
+    code = (
+        "import commonwatt.web.preloaded; from commonwatt.web.app import console_routes;"
+        "print(console_routes.cache_info().currsize)"
+    )
+    assert _printed_by(code) == "1"
+    with running(tmp_path / "a") as first, running(tmp_path / "b") as second:
+        # Each answers with what it works on itself.
+        sample_store(tmp_path / "b")
+        runs = []
+        for console in (first, second):
+            with console.stranger() as browser:
+                runs.append(browser.get("/health").json()["runs"])
+    assert runs == [0, 1]
+
+
 def test_a_console_without_a_programme_of_its_own_loads_no_reader_of_programmes(tmp_path):
     code = (
         "import sys; from pathlib import Path;"
@@ -170,5 +188,5 @@ def test_a_path_that_is_made_beside_the_worker_gives_way_to_pages(monkeypatch):
     monkeypatch.setattr(explored.os, "nice", steps.append)
     monkeypatch.setattr(explored, "_explored_text", lambda name, _: steps.append(name) or "path")
     explored.main()
-    assert steps == [5, "finland"]
+    assert steps == [3, "finland"]
     assert written.getvalue() == "path"

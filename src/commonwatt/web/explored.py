@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from commonwatt.treasury.usecases.explore import CountryChange
 
 _WAIT_S: Final = 120.0
-_NICENESS: Final = (
-    5  # a third of the processor where a page wants it too, all of it where none does
-)
+_NICENESS: Final = 3  # half as much of a processor as a page that wants it, too
 _FIELDS: Final = ("years", "bridge", "fan", "chances", "ceiling")
 
 

@@ -11,18 +11,15 @@ from importlib import import_module
 
 
 def _load_program() -> None:
-    # Of the framework what a worker loads only when it answers, too.
-    for name in (
-        "commonwatt.web.app",
-        "commonwatt.web.event_loop",
-        "commonwatt.web.workers",
-        "uvicorn.server",
-    ):
+    # What a worker would load only when it begins to answer.
+    for name in ("commonwatt.web.event_loop", "commonwatt.web.workers", "uvicorn.server"):
         import_module(name)
 
+    from commonwatt.web.app import console_routes
     from commonwatt.web.cache import console_drawing_digest
     from commonwatt.web.render import compile_console_templates
 
+    console_routes()
     compile_console_templates()
     console_drawing_digest()
 
