@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from commonwatt.core.messages import Message
-from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
+from commonwatt.web.cache import LARGE_TABLE_ROWS, LOOKS_INTO_FILE, TableCache, TableQuery
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.middleware import POLICY
 from commonwatt.web.page_view import TableRows
@@ -93,6 +93,61 @@ def test_kept_rows_are_those_of_the_table(tmp_path, rows):
     loads.clear()
     assert again.table_page(table, TableQuery(order="-v", count=7)).frame.equals(down)
     assert bool(loads) == (rows < LARGE_TABLE_ROWS)  # a big one is read from what was kept
+
+
+def _kept_columns(folder):
+    return list((folder / "kept").rglob("*.columns"))
+
+
+def _table_in_a_file(folder, loads):
+    frame = _table(LARGE_TABLE_ROWS)
+    path = folder / "t.parquet"
+    frame.write_parquet(path, row_group_size=7_000)
+    load = lambda: loads.append(1) or frame  # noqa: E731
+    return frame, TableRows(key="run/0/t", load=load, size=frame.height, parquet=path)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        TableQuery(count=12),
+        TableQuery(first=6_980, count=40),  # across two groups of rows
+        TableQuery(first=LARGE_TABLE_ROWS - 3),
+        TableQuery(first=LARGE_TABLE_ROWS + 5),
+        TableQuery(order="-v", first=5_000),
+        TableQuery(order="maybe", first=LARGE_TABLE_ROWS - 60),
+        TableQuery(order="text", count=1),
+    ],
+)
+def test_the_first_looks_at_a_large_table_are_those_of_its_columns_and_write_none(tmp_path, query):
+    loads = []
+    _, rows = _table_in_a_file(tmp_path, loads)
+    cache = TableCache(tmp_path / "kept")
+    looks = [cache.table_page(rows, query).frame for _ in range(LOOKS_INTO_FILE)]
+    assert (loads, _kept_columns(tmp_path)) == ([], [])
+    then = cache.table_page(rows, query).frame
+    assert (loads, len(_kept_columns(tmp_path))) == ([1], 1)
+    assert all(look.equals(then) and look.schema == then.schema for look in looks)
+    # A process that comes later looks into the columns.
+    assert TableCache(tmp_path / "kept").table_page(rows, query).frame.equals(then)
+    assert loads == [1]
+
+
+def test_a_search_writes_the_columns_of_a_large_table_at_once(tmp_path):
+    loads = []
+    frame, rows = _table_in_a_file(tmp_path, loads)
+    cache = TableCache(tmp_path / "kept")
+    cache.table_page(rows, TableQuery(count=1))
+    page = cache.table_page(rows, TableQuery(column="name", starts="n00001"))
+    assert page.frame.equals(frame.filter(pl.col("name").str.starts_with("n00001")).head(50))
+    assert (loads, len(_kept_columns(tmp_path))) == ([1], 1)
+
+
+def test_a_large_table_whose_folder_cannot_be_written_can_be_looked_at(tmp_path):
+    frame, rows = _table_in_a_file(tmp_path, [])
+    (tmp_path / "kept").write_text("no folder")
+    page = TableCache(tmp_path / "kept").table_page(rows, TableQuery(first=3, count=2))
+    assert page.frame.equals(frame.slice(3, 2))
 
 
 def test_what_is_kept_is_made_once(tmp_path):

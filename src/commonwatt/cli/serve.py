@@ -120,10 +120,13 @@ class _RuleText(click.ParamType[str]):
 )  # fmt: skip
 def serve(store: Path, host: str, port: int, workers: int, **given: object) -> CommandResult:
     """Answer on the loopback address and print one link."""
+    from commonwatt.web.workers import load_program_for_workers
+
+    if workers > 1:
+        load_program_for_workers()  # beside what is loaded and prepared here
     from commonwatt.web.serve import (
         bind_console_socket,
         console_settings_for,
-        load_program_for_workers,
         prepare_console_link,
         serve_console,
         start_notes,
@@ -133,8 +136,6 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     # closed whatever happens, as an option that is refused leaves nobody to answer there.
     with closing(bind_console_socket(host, port)) as sock:
         settings = console_settings_for(store, sock, **given)
-        if workers > 1:
-            load_program_for_workers(settings)  # beside what is prepared here
         link = prepare_console_link(settings)
         _print_cli_console_link(settings, link)
         for note in start_notes(settings):

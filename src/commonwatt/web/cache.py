@@ -1,10 +1,10 @@
 """What was derived from a run once and is kept beside it: reductions, orders, columns.
 
 A table of a million rows is kept as bare columns, with one file a sorted column, so
-that a page of fifty rows reads fifty rows. Each file is named by what it is made of, and
-is made once, under its own lock, by whichever thread of whichever process comes first;
-the others wait for it. Everything here can be deleted at any time and is made again when
-it is asked for.
+that a page of fifty rows reads fifty rows; the first few looks read the run's own file. Each
+file is named by what it is made of, and is made once, under its own lock, by whichever thread
+of whichever process comes first; the others wait for it. Everything here can be deleted at any
+time and is made again when it is asked for.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ CACHE_VERSION = "2"  # changes whenever what is kept changes its form
 # waits for an answer, and longer than any of them takes.
 DERIVED_FILE_WAIT_S = 120.0
 LARGE_TABLE_ROWS = 20_000  # rows from which a table's columns and orders are kept on disk
+LOOKS_INTO_FILE = 4  # by a process, before the columns of a large table are written
 
 # Four bytes a row: an order of a million rows is 4 MB on disk.
 Order = npt.NDArray[np.uint32]
@@ -107,6 +108,49 @@ class InMemoryRows:
         return self.frame[name][place]
 
 
+class ParquetRows:
+    """A large table as its file holds it: nothing is made before the first rows are shown.
+
+    Columns on disk give fifty rows in a hundredth of the time, and take longer to write than a
+    few looks into the file; most tables are looked at once or twice, by a crowd that waits.
+
+    Args:
+        path: The file.
+        height: Its rows.
+    """
+
+    def __init__(self, path: Path, height: int) -> None:
+        self.path, self.height, self.looks = path, height, 0
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """The columns and their types."""
+        import polars as pl
+
+        return pl.read_parquet_schema(self.path)
+
+    def take(self, places: Places) -> pl.DataFrame:
+        """Return the rows at `places`, in that order."""
+        import polars as pl
+
+        self.looks += 1
+        at = np.asarray(places, np.int64)
+        if len(at) and (np.diff(at) == 1).all():
+            return pl.scan_parquet(self.path).slice(int(at[0]), len(at)).collect()
+        # One column after the other: never more of the table in memory than one of them.
+        return pl.DataFrame([self.column(name)[at] for name in self.schema])
+
+    def column(self, name: str) -> pl.Series:
+        """Return one whole column."""
+        import polars as pl
+
+        return pl.read_parquet(self.path, columns=[name])[name]
+
+    def text(self, name: str, place: int) -> str | None:
+        """Return one text."""
+        return self.column(name)[place]
+
+
 class TableCache:
     """Everything that is kept, in memory and below one folder."""
 
@@ -160,7 +204,7 @@ class TableCache:
         return path
 
     def _table_page(self, rows: TableRows, query: TableQuery) -> TablePage:
-        source = self._cached_row_source(rows)
+        source = self._row_source_for_look(rows, query)
         check_page_table_query_columns(source.schema, query)
         if query.starts and query.column:
             places: Places = self._row_numbers_starting_with(rows, source, query)
@@ -175,12 +219,29 @@ class TableCache:
         wanted = places[query.first : query.first + query.count]
         return TablePage(frame=source.take(np.asarray(wanted)), height=len(places))
 
+    def _row_source_for_look(self, rows: TableRows, query: TableQuery) -> RowSource:
+        source = self._cached_row_source(rows)
+        if not isinstance(source, ParquetRows):
+            return source
+        # A search looks at some forty rows one by one, each of which would cost a whole column.
+        is_search = bool(query.starts and query.column)
+        if source.looks < LOOKS_INTO_FILE and not is_search:
+            return source
+        self._sources.forget(rows.key)
+        return self._sources.get(rows.key, lambda: self._open_columns(rows))
+
     def _cached_row_source(self, rows: TableRows) -> RowSource:
         return self._sources.get(rows.key, lambda: self._open_row_source(rows))
 
     def _open_row_source(self, rows: TableRows) -> RowSource:
         if not _is_large_run_table(rows):
             return InMemoryRows(rows.load())
+        folder = self._console_cache_file_path(rows.key, "columns")
+        if rows.parquet is not None and rows.size is not None and not folder.exists():
+            return ParquetRows(rows.parquet, rows.size)
+        return self._open_columns(rows)
+
+    def _open_columns(self, rows: TableRows) -> RowSource:
         folder = self._console_cache_file_path(rows.key, "columns")
         if not folder.exists():
             save_console_cached_columns(rows.load, folder, wait_s=DERIVED_FILE_WAIT_S)
@@ -220,7 +281,7 @@ class TableCache:
             self._write_console_cache_file_once(
                 path,
                 lambda draft: _save_sorted_page_row_numbers(
-                    draft, _page_row_numbers_sorted_by_column(rows.load(), by)
+                    draft, _page_row_numbers_sorted_by_column(_frame_of_column(rows, by), by)
                 ),
             )
         # Mapped, not read: a page looks at fifty of these numbers.
@@ -312,6 +373,15 @@ def _save_sorted_page_row_numbers(path: Path, order: Order) -> None:
     # An open file: to a path NumPy would add an ending of its own.
     with path.open("wb") as file:
         np.save(file, order)
+
+
+def _frame_of_column(rows: TableRows, by: str) -> pl.DataFrame:
+    """Return a frame that has the column which `by` names, read without the others if it can be."""
+    import polars as pl
+
+    if rows.parquet is None:
+        return rows.load()
+    return pl.read_parquet(rows.parquet, columns=[by.removeprefix("-")])
 
 
 def _page_row_numbers_sorted_by_column(frame: pl.DataFrame, by: str) -> Order:

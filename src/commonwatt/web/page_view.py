@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.measures import (
@@ -36,11 +37,13 @@ class TableRows:
             stands for the same rows, so what is derived from them is kept under it.
         load: Returns the rows; called only when they are needed.
         size: Number of rows where it is known without loading.
+        parquet: The file that they lie in, where they lie in one.
     """
 
     key: str
     load: Callable[[], pl.DataFrame]
     size: int | None = None
+    parquet: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

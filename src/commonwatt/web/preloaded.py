@@ -6,11 +6,28 @@ fork would have the locks of such threads, and not the threads that release them
 
 from __future__ import annotations
 
-from commonwatt.web.app import from_environment
-from commonwatt.web.cache import console_drawing_digest
-from commonwatt.web.render import compile_console_templates
+import gc
+from importlib import import_module
 
-__all__ = ["from_environment"]  # what a worker begins with
 
-compile_console_templates()
-console_drawing_digest()
+def _load_program() -> None:
+    # What a worker would load only when it begins to answer.
+    for name in ("commonwatt.web.event_loop", "commonwatt.web.workers", "uvicorn.server"):
+        import_module(name)
+
+    from commonwatt.web.app import console_routes
+    from commonwatt.web.cache import console_drawing_digest
+    from commonwatt.web.render import compile_console_templates
+
+    console_routes()
+    compile_console_templates()
+    console_drawing_digest()
+
+
+# What is loaded stays. Python's collector would go through all of it time and again while it
+# grows, and in each worker afterwards: a tenth of a second each time, in which no page is
+# answered and memory is written to that workers share as long as nobody does.
+gc.disable()
+_load_program()
+gc.freeze()
+gc.enable()

@@ -156,13 +156,14 @@ class ConsoleRuns:
             key=f"run/{run.run_id}/{table}",
             load=lambda: self._store.table(run.run_id, table),
             size=size,
+            parquet=self._table_file(run, table),
         )
 
     def columns(self, run: Run, table: str) -> list[str]:
         """Return the names of a table's columns, without reading its rows."""
         import polars as pl
 
-        path = self._store.folder(run.run_id) / "tables" / f"{table}.parquet"
+        path = self._table_file(run, table)
         key = f"{run.run_id}/{table}"
         # A Parquet file has its schema at its end, so a table of a million rows costs no more than
         # one of ten.
@@ -175,6 +176,9 @@ class ConsoleRuns:
     def frame(self, run: Run, table: str, *columns: str) -> pl.DataFrame:
         """Return a whole table of a run, for small ones; or the named columns of any."""
         return self._store.table(run.run_id, table, *columns)
+
+    def _table_file(self, run: Run, table: str) -> Path:
+        return self._store.folder(run.run_id) / "tables" / f"{table}.parquet"
 
     def _runs_of_kind(self, kind: str) -> Iterator[Run]:
         every = (self._cached_run(run_id) for run_id in self._store.ids())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-import multiprocessing
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.web.auth.admission import AdmissionRules
 from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
+from commonwatt.web.workers import WORKER_PROCESSES, console_app_of_worker
 
 if TYPE_CHECKING:
     import socket
@@ -202,38 +202,19 @@ def _start_sample_study_task(services: Services, now: datetime) -> None:
         start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
 
-def load_program_for_workers(settings: Settings) -> None:
-    """Begin to load the program once, in a process that every worker is forked from.
-
-    Loading takes a second and a half of the processor, which each worker would spend for itself
-    while the first visitors wait. The process has opened nothing and runs no thread of ours, so
-    that a fork of it is as good as a new process.
-    """
-    from multiprocessing import forkserver
-
-    # It knows the environment that it was begun with, and so do those that are forked from it.
-    _set_worker_environment(settings)
-    _WORKER_PROCESSES.set_forkserver_preload(["commonwatt.web.preloaded"])
-    forkserver.ensure_running()
-
-
-_WORKER_PROCESSES: Final = multiprocessing.get_context("forkserver")
-
-
-def _set_worker_environment(settings: Settings) -> None:
-    # Worker processes import the application by its name and can be handed nothing else.
-    os.environ[ENVIRONMENT] = settings.as_text()
+def _worker_environment(settings: Settings) -> dict[str, str]:
+    environment = {ENVIRONMENT: settings.as_text()}
     if destination := log_destination():
-        os.environ[LOG_ENVIRONMENT] = destination
+        environment[LOG_ENVIRONMENT] = destination
+    return environment
 
 
 def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None:
     """Answer until stopped; `load_program_for_workers` came before, where there are several."""
     import uvicorn
 
-    _set_worker_environment(settings)
     config = uvicorn.Config(
-        "commonwatt.web.app:from_environment",
+        functools.partial(console_app_of_worker, _worker_environment(settings)),
         factory=True,
         workers=workers,
         log_level="warning",
@@ -252,7 +233,8 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
         from uvicorn.supervisors import Multiprocess
 
         # There is no setting for it: uvicorn begins every worker as a new interpreter.
-        worker_processes.spawn = _WORKER_PROCESSES
+        worker_processes.spawn = WORKER_PROCESSES
+        config.loop = "commonwatt.web.event_loop:SharedSocketEventLoop"
         Multiprocess(config, sockets=[sock]).run()
     else:
         uvicorn.Server(config).run(sockets=[sock])

@@ -96,6 +96,10 @@ def product_class_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
 
 def reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
+    # Every rule set is read for the periods, which takes longer than a page may: not for a
+    # registry without an event, where nobody owes a report.
+    if not registry.by_kind["event"]:
+        return []
     return [reporting_duty_dict(duty) for duty in registry.reporting_duties(reporting_periods())]
 
 

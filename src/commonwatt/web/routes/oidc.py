@@ -23,6 +23,7 @@ from commonwatt.web.errors import PageNotFoundError, SignInError
 from commonwatt.web.openapi import content_responses, redirect_responses
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
+from commonwatt.web.settings import Settings
 
 COOKIE: Final = "oidc"
 # The provider's token of who is signed in, to sign out with. It stays in the browser: it names a
@@ -52,13 +53,16 @@ Short = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Query(max_length=100)]
 
 
-def add_routes(app: FastAPI) -> None:
-    """Add the two steps; the provider is asked only when somebody signs in with it."""
+def prepare_oidc(app: FastAPI, settings: Settings) -> None:
+    """Read who may come in by the provider, which is asked only when somebody signs in with it."""
     # A console whose provider is away still starts and lets people in by password.
-    settings = app.state.services.settings
     app.state.provider = OidcProvider(settings)
     # Read here, so that a rule that names nobody stops the start and not somebody's sign-in.
     app.state.admission = AdmissionRules.of(settings)
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the two steps of a sign-in with a provider."""
     known: dict[str, Any] = {
         "tags": ["accounts"], "status_code": 303, "response_class": RedirectResponse,
     }  # fmt: skip

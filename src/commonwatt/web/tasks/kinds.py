@@ -85,10 +85,16 @@ def submitted_programmes_folder(store: Path) -> Path:
 def task_programme_options(store: Path) -> Options:
     """Return the programmes that can be run: those that come with the program, then one's own."""
     from commonwatt.study.programme.shipped import shipped_programmes
+
+    shipped: Options = [(name, name.capitalize()) for name in shipped_programmes()]
+    folder = submitted_programmes_folder(store)
+    # The reader of programmes takes a tenth of a second to load, which a console without one
+    # of its own need not wait for.
+    if not folder.is_dir():
+        return shipped
     from commonwatt.study.programme.submitted import submitted_programmes
 
-    shipped = [(name, name.capitalize()) for name in shipped_programmes()]
-    own = submitted_programmes(submitted_programmes_folder(store))
+    own = submitted_programmes(folder)
     return [*shipped, *((each.key, f"{each.title} · {each.key}") for each in own)]
 
 
