@@ -27,6 +27,8 @@ from commonwatt.clinic.domain.registry.old_words import (
     new_input_in_todays_words_with_notice,
 )
 from commonwatt.clinic.domain.registry.preconditions import (
+    JudgedDeployments,
+    PreconditionFault,
     advice_move_refusal,
     check_advice_preconditions,
     fault_of_approval,
@@ -88,6 +90,7 @@ class RegistryWriter:
     def __init__(self, ledger: Ledger, guides: GuideLibrary | None = None) -> None:
         self.ledger, self._guides = ledger, guides
         self.registry = Registry()
+        self._judged_deployments = JudgedDeployments()
         self.refresh_registry()
 
     @property
@@ -105,6 +108,10 @@ class RegistryWriter:
         self.registry.apply_ledger_entries(self.ledger.entries(self.registry.entries_applied))
         return self.registry
 
+    def registered_deployment_fault(self, deployment: RegistryRecord) -> PreconditionFault | None:
+        """Return the first precondition that a deployment breaks by what is on record now."""
+        return self._judged_deployments.fault_of_deployment(self.registry, deployment)
+
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
         """Give a connection on which checks see the newest state, and all is written or nothing."""
@@ -120,9 +127,9 @@ class RegistryWriter:
                 yield tx
             except BaseException:
                 if self.registry.entries_applied > size:
-                    self.registry = _registry_of_first_entries(
-                        tx, size
-                    )  # what was written now is taken back
+                    # What was written now is taken back, and what was judged by it.
+                    self.registry = _registry_of_first_entries(tx, size)
+                    self._judged_deployments = JudgedDeployments()
                 raise
 
     def write_registry_record(
@@ -476,7 +483,7 @@ class RegistryWriter:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.registered_record(deployment, "deployment")
-        check_advice_preconditions(fault_of_deployment(self.registry, record))
+        check_advice_preconditions(self.registered_deployment_fault(record))
 
     def _check_evaluator_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""
