@@ -1,6 +1,8 @@
 """The gate, rule by rule at its edge, and what each answer leaves on record."""
 
 import hashlib
+import hmac
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -19,12 +21,26 @@ from commonwatt.clinic.engines.gateway.gate import (
     REFUSAL,
     AdviceRequest,
     GateVerdict,
+    shown_score_and_threshold,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
-from commonwatt.clinic.io.guides import shipped_guide_library
-from commonwatt.ledger import EntryDraft
+from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
+from commonwatt.ledger import ActorError, EntryDraft, actor_id_of
 from commonwatt.ledger.entries import LONGEST_NAME
-from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, put, with_deployment, with_live
+from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, desk, put, with_deployment, with_live
+from tests.clinic_histories import (
+    APPROVAL,
+    BASIS,
+    DEPLOYMENT,
+    EVIDENCE,
+    PRODUCT,
+    RULING,
+    START,
+    USE,
+    VERSION,
+    step,
+    write,
+)
 
 ALWAYS = EncounterLottery(secret=b"s" * 32, share=1.0)
 
@@ -303,3 +319,140 @@ def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothin
 def test_a_mode_that_asks_for_a_signed_decision_says_so(mode, wanted):
     verdict = _ask(_gate(with_live(mode=mode)))
     assert (verdict.rule, verdict.sign_off) == (ALLOWED, wanted)
+
+
+def test_a_patient_is_told_through_the_gate_in_a_transaction_of_its_own_or_of_the_caller():
+    gate = _gate(tell=False)
+    by = KEYS["clinician"]
+    receipt = gate.record_disclosure("deployment/x", "e", "zh-Hant", by=by, at=NOW)
+    assert receipt.deployment == "deployment/x"
+    assert receipt.notice == gate.guide_of("deployment/x").notice["zh-Hant"]
+    body = gate.writer.registry.records[receipt.disclosure].body
+    assert body["encounter"] == gate.encounter_pseudonym("e")
+    assert _ask(gate).rule == ALLOWED
+    told = "deployment/x", "f", "en"
+    size = gate.writer.ledger.head().size
+    with suppress(KeyboardInterrupt), gate.writer.transaction() as tx:
+        gate.record_disclosure_on(tx, *told, by=by, at=NOW)
+        raise KeyboardInterrupt
+    assert gate.writer.ledger.head().size == size
+    assert gate.request_advice("deployment/x", "f", GOOD, at=NOW).rule == "gate.not-disclosed"
+    with gate.writer.transaction() as tx:
+        gate.record_disclosure_on(tx, *told, by=by, at=NOW)
+    assert gate.request_advice("deployment/x", "f", GOOD, at=NOW).rule == ALLOWED
+    gate.institution = "elsewhere"
+    with pytest.raises(AdviceRefusedError, match=r"gate\.wrong-institution"):
+        gate.record_disclosure(*told, by=by, at=NOW)
+
+
+def test_a_keyed_digest_is_that_of_the_institutions_secret():
+    gate = _gate()
+    expected = hmac.new(b"s", b"message", "sha256").hexdigest()
+    assert gate.keyed_digest(b"message") == expected
+
+
+def test_what_is_wanted_of_an_encounter_is_what_guide_and_product_ask_for():
+    gate = _gate()
+    wanted = gate.facts_wanted("deployment/x")
+    assert wanted <= set(GOOD)
+    for name in GOOD:
+        fewer = {fact: text for fact, text in GOOD.items() if fact != name}
+        rule = "gate.missing-fact" if name in wanted else ALLOWED
+        assert _ask(gate, fewer).rule == rule, name
+    assert _gate(with_deployment(), tell=False).facts_wanted("deployment/x") == frozenset()
+    assert gate.facts_wanted("deployment/none") == frozenset()
+
+
+def test_a_guide_is_told_of_the_deployments_of_this_institution_only():
+    gate = _gate()
+    assert gate.guide_of("deployment/x") is gate.writer.guides.guides["imaging"]
+    assert gate.guide_of("deployment/none") is None
+    assert gate.guide_of("version/v1") is None
+    gate.institution = "elsewhere"
+    assert gate.guide_of("deployment/x") is None
+
+
+def _with_guides(gate, **guides):
+    gate.writer.guides = GuideLibrary(
+        guides={**shipped_guide_library().guides, **guides}, faults={}
+    )
+    return gate
+
+
+def test_a_guide_that_is_gone_or_another_refuses_by_its_own_rule():
+    approved = shipped_guide_library().guides["imaging"]
+    gate = _with_guides(_gate(), imaging=replace(approved, sha256="0" * 64))
+    changed = _ask(gate)
+    assert (changed.rule, changed.detail) == ("gate.guide-changed", "imaging")
+    assert changed.words["en"] == (
+        "The guide is not the one that the deployment was approved under."
+    )
+    assert _ask(_with_guides(gate)).rule == ALLOWED
+    others = {name: each for name, each in gate.writer.guides.guides.items() if name != "imaging"}
+    gate.writer.guides = GuideLibrary(guides=others, faults={})
+    gone = _ask(gate)
+    assert (gone.rule, gone.detail) == ("gate.guide-unavailable", "imaging")
+    assert gone.words["en"] == "The guide of this deployment is not available here."
+
+
+# What stands on record by another way than the registry's writer, which would refuse it.
+@pytest.mark.parametrize(
+    ("history", "rule", "where"),
+    [
+        ([PRODUCT, VERSION, USE, RULING, step("evidence", threshold=1.5), APPROVAL,
+          step("deployment", threshold=1.5), *START], "gate.no-threshold", "deployment/x"),
+        ([PRODUCT, VERSION, step("intended-use", indications=["no such fact"]), RULING, EVIDENCE,
+          APPROVAL, DEPLOYMENT, *START], "gate.no-indications", "intended-use/u"),
+        ([*BASIS, DEPLOYMENT, *START], ALLOWED, ""),
+    ],
+)  # fmt: skip
+def test_what_no_desk_lets_through_refuses_at_the_question(history, rule, where):
+    writer = desk()
+    for entry in history:
+        write(writer, entry)
+    verdict = _ask(_gate(writer))
+    assert verdict.rule == rule
+    assert verdict.detail.startswith(where)
+    assert set(verdict.words) >= {"en", "zh-Hant"}
+
+
+def test_who_was_shown_an_advice_stands_in_it_and_of_a_shadow_nobody_does():
+    question = AdviceRequest(
+        deployment="deployment/x", encounter_id="e", facts=GOOD, shown_to="0123456789abcdef"
+    )
+    for mode, shown_to in (("advisory", "0123456789abcdef"), ("shadow", None)):
+        gate = _gate(with_live(mode=mode))
+        [verdict] = gate.record_prepared_advice([gate.prepare_advice(question)], at=NOW)
+        assert gate.writer.registry.records[verdict.advice].body.get("shown_to") == shown_to
+
+
+def test_two_figures_that_no_decimals_tell_apart_are_shown_as_they_are():
+    assert shown_score_and_threshold(1e-300, 2e-300) == {"score": "1e-300", "threshold": "2e-300"}
+    assert shown_score_and_threshold(0.3, 0.3) == {"score": "0.30", "threshold": "0.30"}
+
+
+def test_a_gateway_that_may_write_no_more_refuses_each_of_its_group_by_the_ledgers_error():
+    gate = _gate()
+    question = AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
+    prepared = [gate.prepare_advice(question) for _ in range(2)]
+    gateway = actor_id_of(KEYS["gateway"].public_key)
+    with gate.writer.ledger.transaction() as tx:
+        gate.writer.ledger.revoke(tx, gateway, reason="gone", by=KEYS["registrar"], at=NOW)
+    size = gate.writer.ledger.head().size
+    settled = gate.record_prepared_advice(prepared, at=NOW)
+    assert [type(each) for each in settled] == [ActorError, ActorError]
+    assert gate.writer.ledger.head().size == size
+
+
+def test_what_one_note_may_not_say_is_refused_with_its_answer():
+    gate = _gate()
+    prepared = gate.prepare_advice(
+        AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
+    )
+    size = gate.writer.ledger.head().size
+    wrong = EntryDraft(kind="sandbox.release", subject="release/1", body={})
+    with gate.writer.transaction() as tx:
+        refused = gate.record_prepared_advice_on(tx, prepared, at=NOW, note=lambda _: [wrong])
+        assert isinstance(refused, ActorError)
+        assert gate.record_prepared_advice_on(tx, prepared, at=NOW).rule == ALLOWED
+    assert gate.writer.ledger.head().size == size + 1

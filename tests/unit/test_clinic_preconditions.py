@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
 
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError, StatusMoveError
+from commonwatt.clinic.domain.registry import preconditions
 from commonwatt.clinic.domain.registry.preconditions import (
     PreconditionFault,
     advice_move_refusal,
     check_advice_preconditions,
     fault_of_approval,
+    fault_of_deployment,
 )
 from commonwatt.clinic.domain.registry.steps import RETIRE
 from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
@@ -524,10 +527,14 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
     made = with_live()
     gate = gate_of(made)
     tell(made, gate)
+    deployment = made.registry.records["deployment/x"]
 
     def ask() -> None:
         encounter = gate.encounter_pseudonym("e")
         assert gate.advice_verdict("deployment/x", encounter, GOOD).allows_advice
+        # The gate goes through the rows where something they read has changed; here they are
+        # gone through in any case.
+        assert fault_of_deployment(made.registry, deployment) is None
 
     ask()
     few = calls_made(ask)
@@ -538,3 +545,126 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
     many = calls_made(ask)
     # Fifty calls of leeway for what a cache drops and reads again; 600 entries would need more.
     assert many <= few + 50, f"{few} calls before 600 entries, {many} after them"
+
+
+def test_the_rows_are_gone_through_once_for_all_questions_between_which_nothing_they_read_changed(
+    monkeypatch,
+):
+    made = with_live()
+    gate = gate_of(made)
+    tell(made, gate)
+    gone_through = []
+
+    def counted(basis, rows=preconditions._first_broken_precondition):
+        gone_through.append(basis.holder.name)
+        return rows(basis)
+
+    monkeypatch.setattr(preconditions, "_first_broken_precondition", counted)
+    for _ in range(3):
+        assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+        assert gate.request_advice("deployment/x", "untold", GOOD, at=NOW).rule == (
+            "gate.not-disclosed"
+        )
+    # For six questions, each judged before the lock and after it.
+    assert len(gone_through) <= 1
+    write(made, step("evidence", "later"))
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert len(gone_through) <= 2
+
+
+# What is written to a clinic that advises, and the rule of the very next question.
+AT_THE_NEXT_QUESTION = {
+    "withdrawn": (LEGAL, WITHDRAWAL, "gate.approval-withdrawn"),
+    "withdrawn under the ruling of another place": (
+        [*LEGAL, UK], decided("w", "withdrawn", ruling="ruling/uk"), "gate.approval-withdrawn"),
+    "refused": (LEGAL, decided("n", "refused"), "gate.approval-refused"),
+    "superseded": (LEGAL, decided("d2"), "gate.approval-superseded"),
+    "superseded for a place that cannot be told": (
+        LEGAL, decided("d2", ruling="ruling/none"), "gate.approval-superseded"),
+    "an update withdrawn by its own name": (
+        [*BASIS, UPDATE, ON_UPDATE, RUN_UPDATE, *START],
+        decided("w", "withdrawn", version="version/v2"), "gate.approval-withdrawn"),
+    "an update that was refused, approved, and is withdrawn by its own name": (
+        LEGAL_ONES["an update refused first, approved later, deployed under the approval of the"
+                   " first version"],
+        decided("w", "withdrawn", version="version/v2"), "gate.approval-withdrawn"),
+    "paused": (LEGAL, to("paused"), "gate.not-live"),
+    "made live once more, past the table": (LEGAL, to("live"), "gate.move-not-permitted"),
+    "its ruling written anew under the old name": (
+        LEGAL, step("ruling", route="exempt"), "gate.unknown-reference"),
+    "its version written anew under the old name": (LEGAL, VERSION, "gate.unknown-reference"),
+    "its approval written anew under the old name": (LEGAL, APPROVAL, "gate.unknown-reference"),
+    "its product written anew under the old name": (LEGAL, PRODUCT, "gate.unknown-reference"),
+    "more evidence, which changes nothing": (LEGAL, step("evidence", "later"), "gate.allowed"),
+    "approved for another place, which changes nothing": (
+        [*LEGAL, UK], decided("d2", ruling="ruling/uk"), "gate.allowed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_THE_NEXT_QUESTION)
+def test_whatever_is_written_counts_at_the_very_next_question(name):
+    history, change, rule = AT_THE_NEXT_QUESTION[name]
+    made = desk()
+    for entry in history:
+        write(made, entry)
+    gate = gate_of(made)
+    tell(made, gate)
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    ready = gate.prepare_advice(
+        AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
+    )
+    write(made, change)
+    [settled] = gate.record_prepared_advice([ready], at=NOW)
+    assert settled.rule == rule
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == rule
+
+
+UNEXAMINED = run(threshold=0.9)
+EXAMINED = step("evidence", "e9", threshold=0.9)
+
+
+# What a clinic is refused by, and what mends it.
+MENDED = {
+    "a score that nobody examined, examined": (
+        UNEXAMINED, "gate.threshold-not-examined", EXAMINED),
+    "an update without evidence, given it": (
+        [*BASIS, UPDATE, RUN_UPDATE, *START], "gate.no-evidence", ON_UPDATE),
+    "an approval for a place that could not be told, which is another": (
+        [*LEGAL, decided("d2", ruling="ruling/uk")], "gate.approval-superseded", UK),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_what_mends_a_precondition_counts_at_the_very_next_question_too(name):
+    history, rule, mend = MENDED[name]
+    made = desk()
+    for entry in history:
+        write(made, entry)
+    gate = gate_of(made)
+    tell(made, gate)
+    for _ in range(2):
+        assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == rule
+    write(made, mend)
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+
+
+def test_what_was_judged_by_entries_that_were_taken_back_is_judged_again():
+    """Evidence that counted is taken back, and other evidence is written: as many as before."""
+    made = desk()
+    for entry in UNEXAMINED:
+        write(made, entry)
+    gate = gate_of(made)
+    tell(made, gate)
+    size = made.ledger.head().size
+
+    def rule():
+        encounter = gate.encounter_pseudonym("e")
+        return gate.advice_verdict("deployment/x", encounter, GOOD).rule
+
+    with suppress(KeyboardInterrupt), made.transaction() as tx:
+        made.write_registry_record(tx, *EXAMINED, by=KEYS["evaluator"], at=NOW)
+        assert rule() == "gate.allowed"
+        raise KeyboardInterrupt
+    assert made.ledger.head().size == size
+    write(made, step("evidence", "e3"))
+    assert rule() == "gate.threshold-not-examined"

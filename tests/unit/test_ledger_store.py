@@ -1,6 +1,7 @@
 """The ledger on both databases: order, refusals, proofs, one transaction."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from commonwatt.ledger import (
     parse_checkpoint_note,
     schema,
 )
+from commonwatt.ledger.store import lock_chain_head
 from commonwatt.ledger.verify import verify_ledger
 from tests.databases import empty, postgresql
 
@@ -273,3 +275,41 @@ def _lift_guard(tx: sa.Connection, table: str) -> None:
 def test_the_tables_of_the_guards_are_those_that_are_written_once():
     guarded_tables = set(schema.metadata.tables) - {"ledger_head", "ledger_actors"}
     assert guarded_tables == set(GUARDED) | {"ledger_checkpoints"}
+
+
+def test_an_append_asks_the_database_nine_things_and_the_time(ledger: Ledger):
+    """Head, actors and enrolments once, three writes, and what was written read as by a reader."""
+    statements: list[str] = []
+
+    def note(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    put(ledger, 1)
+    sa.event.listen(ledger.engine, "before_cursor_execute", note)
+    with ledger.transaction() as tx:
+        lock_chain_head(tx)
+        ledger.append(tx, [draft(number) for number in range(8)], by=CLERK, at=NOW)
+    asked = [each for each in statements if "clock_timestamp" not in each]
+    assert len([each for each in asked if each != "BEGIN IMMEDIATE"]) == 9, statements
+    assert sum("FOR UPDATE" in each or "FROM ledger_head" in each for each in asked) == 2
+
+
+def test_a_head_that_was_locked_is_read_anew_after_an_append_and_in_the_next_transaction(
+    ledger: Ledger, url: str
+):
+    other = Ledger.open(url)
+    with ledger.transaction() as tx:
+        before = lock_chain_head(tx)
+        assert lock_chain_head(tx) == before
+        ledger.append(tx, [draft()], by=CLERK, at=NOW)
+        assert lock_chain_head(tx).size == before.size + 1
+    put(other, 2)
+    with ledger.transaction() as tx:
+        assert lock_chain_head(tx).size == before.size + 3
+        ledger.append(tx, [draft()], by=CLERK, at=NOW)
+    with suppress(KeyError), ledger.transaction() as tx:
+        ledger.append(tx, [draft()], by=CLERK, at=NOW)
+        raise KeyError
+    with ledger.transaction() as tx:
+        assert lock_chain_head(tx).size == before.size + 4
+    other.engine.dispose()

@@ -162,7 +162,13 @@ def check_actor_role(actor: Actor, roles: frozenset[str] | None, step: str) -> N
 
 def ledger_actor_row(actor: Actor) -> dict[str, Any]:
     """Return how an actor stands in the table that indexes them."""
-    return asdict(actor.person) | {
+    person = actor.person
+    # Spelled out: every transaction compares all actors, and `asdict` copies each field deeply.
+    return {
+        "name": person.name,
+        "role": person.role,
+        "organisation": person.organisation,
+        "device": person.device,
         "actor_id": actor.actor_id,
         "public_key": actor.public_key,
         "enrolled_in": actor.enrolled_in,

@@ -34,7 +34,12 @@ from commonwatt.ledger.entries import (
     merkle_leaf_hash,
 )
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
-from commonwatt.ledger.head import ChainHead, lock_chain_head, read_chain_head
+from commonwatt.ledger.head import (
+    ChainHead,
+    lock_chain_head,
+    move_chain_head,
+    read_chain_head,
+)
 from commonwatt.ledger.keys import Signer, actor_id_of, actor_signature_holds, entry_batch_message
 from commonwatt.ledger.permissions import OWN_PREFIX, WritePermissions, shipped_permissions
 from commonwatt.ledger.reads import ledger_entries_on
@@ -626,8 +631,7 @@ def _save_ledger_entry_rows(
     size = head.size + len(rows)
     tiles.store_complete_merkle_nodes(tx, head.size, size)
     # The head is a row of its own, so that appending locks one row and reads no other.
-    end = {"size": size, "link": rows[-1][-1], "at": rows[-1][1]}
-    tx.execute(sa.update(schema.head).values(**end))
+    move_chain_head(tx, size=size, link=rows[-1][-1], at=rows[-1][1])
 
 
 def _ledger_entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:

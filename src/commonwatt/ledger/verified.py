@@ -53,6 +53,16 @@ from commonwatt.stores.engine import (
 )
 
 _SEEN: Final = "commonwatt_ledger_seen"
+_ACTORS: Final = sa.select(schema.actors)
+# By the kinds that there are: an index serves that, and no comparison by a beginning.
+_ENTRIES_OF_KINDS: Final = (
+    sa.select(schema.entries.c.kind, schema.entries.c.text)
+    .where(
+        schema.entries.c.kind.in_(sa.bindparam("kinds", type_=sa.String(), expanding=True)),
+        schema.entries.c.position < sa.bindparam("size", type_=sa.BigInteger()),
+    )
+    .order_by(schema.entries.c.position)
+)
 _HEADS_REMEMBERED: Final = 64
 _WITNESS_PERIOD_S: Final = 30.0
 _KEEP_PERIOD_S: Final = 5.0
@@ -368,14 +378,11 @@ def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[
 
 def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]:
     """Return the lines about the chain itself, which must be those that were verified."""
-    table = schema.entries
     wanted = {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}
-    query = sa.select(table.c.position, table.c.kind, table.c.text)
-    # By the kinds that there are: an index serves that, and no comparison by a beginning.
-    query = query.where(table.c.kind.in_(wanted), table.c.position < head.size)
     folds: dict[str, KindFold] = {}
     texts: list[str] = []
-    for _, kind, text in connection.execute(query.order_by(table.c.position)):
+    asked_for = {"kinds": list(wanted), "size": head.size}
+    for kind, text in connection.execute(_ENTRIES_OF_KINDS, asked_for):
         link = merkle_leaf_hash(text.encode())
         folds[kind] = folds.get(kind, KindFold()).with_link(link)
         texts.append(text)
@@ -390,7 +397,7 @@ def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]
 
 def _check_actor_rows(connection: sa.Connection, head: VerifiedHead) -> None:
     """Raise unless the table of actors says what the enrolments say."""
-    rows = connection.execute(sa.select(schema.actors)).mappings()
+    rows = connection.execute(_ACTORS).mappings()
     in_table = {row["actor_id"]: dict(row) for row in rows}
     for row in in_table.values():
         row["public_key"] = bytes(row["public_key"])

@@ -33,6 +33,17 @@ from commonwatt.ledger.permissions import OWN_PREFIX
 from commonwatt.ledger.state import CLOCK, ChainState, entry_digest
 
 PAGE: Final = 20_000
+_FIRST: Final = sa.bindparam("first", type_=sa.BigInteger())
+_ENTRIES_FROM: Final = (
+    sa.select(schema.entries)
+    .where(schema.entries.c.position >= _FIRST)
+    .order_by(schema.entries.c.position)
+)
+_SIGNATURES_FROM: Final = (
+    sa.select(schema.signatures)
+    .where(schema.signatures.c.last >= _FIRST)
+    .order_by(schema.signatures.c.last)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +319,9 @@ def stored_instant_of(connection: sa.Connection) -> Callable[[int], str]:
 
 
 def _entry_rows(connection: sa.Connection, first: int) -> Iterator[Any]:
-    table = schema.entries
-    query = sa.select(table).where(table.c.position >= first).order_by(table.c.position)
-    yield from connection.execute(query).yield_per(PAGE)
+    yield from connection.execute(_ENTRIES_FROM, {"first": first}).yield_per(PAGE)
 
 
 def _signature_rows(connection: sa.Connection, first: int) -> list[dict[str, Any]]:
-    table = schema.signatures
-    query = sa.select(table).where(table.c.last >= first).order_by(table.c.last)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(_SIGNATURES_FROM, {"first": first})
+    return [dict(row) for row in rows.mappings()]

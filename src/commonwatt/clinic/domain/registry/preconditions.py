@@ -38,6 +38,7 @@ from commonwatt.clinic.domain.registry.rulings import (
     product_ruling_on_day,
     ruling_by_rules_held,
     ruling_fault,
+    site_rule_book,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
 from commonwatt.clinic.domain.registry.steps import (
@@ -48,7 +49,7 @@ from commonwatt.clinic.domain.registry.steps import (
     RULE,
     RegistryStep,
 )
-from commonwatt.clinic.domain.rules.book import INSTITUTION, load_rule_book
+from commonwatt.clinic.domain.rules.book import INSTITUTION
 from commonwatt.core.messages import Message
 from commonwatt.governance.lifecycle import MoveRefusal
 
@@ -67,11 +68,11 @@ class ApprovalBasis:
         product: On which the ruling is, through its intended use.
         use: The intended use that the ruling is on.
         contrary: Other decisions on either version that may end the approval, in order.
+        contrary_places: The place of each of these; empty if it is not known.
         evidence: Evidence by version, in order.
         holder: The deployment, or the approval that is about to be given.
         moves: How the deployment moved; empty for what is not on record yet.
         on: The day on which it is to hold.
-        place_of: Returns the place of a decision; empty if it is not known.
     """
 
     version: RegistryRecord
@@ -81,11 +82,11 @@ class ApprovalBasis:
     use: RegistryRecord
     product: str
     contrary: tuple[RegistryRecord, ...]
+    contrary_places: tuple[str, ...]
     evidence: Mapping[str, list[RegistryRecord]]
     holder: RegistryRecord
     moves: tuple[DeploymentMove, ...]
     on: date
-    place_of: Callable[[RegistryRecord], str]
 
     @property
     def jurisdiction(self) -> str:
@@ -106,6 +107,18 @@ class ApprovalBasis:
     def product_route(self) -> str:
         """By which route the ruling lets the product be used."""
         return str(self.ruling.body.get("route", ""))
+
+    def records_read(self) -> tuple[object, ...]:
+        """Return day and all on record that a row may read, to compare it with that of another question.
+
+        Evidence by how much there is: a ledger only adds to it.
+        """
+        on_versions = (self.evidence.get(each.name, ()) for each in (self.version, self.approved))
+        return (
+            self.holder, self.version, self.determination, self.approved, self.ruling, self.use,
+            self.product, self.contrary, self.contrary_places, self.moves, self.on,
+            *map(len, on_versions),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +168,36 @@ def fault_of_deployment(
         deployment: The deployment.
         on: The day on which it is to advise: an approval may be for a time.
     """
-    try:
-        determination = _registry_record_referred_to(registry, deployment, "determination")
-        version = _registry_record_referred_to(registry, deployment, "version")
-        basis = _approval_basis(registry, deployment, version, determination, on)
-    except _MissingError as missing:
-        return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
-    return _first_broken_precondition(basis)
+    return JudgedDeployments().fault_of_deployment(registry, deployment, on)
+
+
+class JudgedDeployments:
+    """The preconditions of deployments, gone through again where something they read has changed.
+
+    At every question all that the rows read is gathered from the registry as it is then, and
+    compared with what it was when the rows were last gone through. The rules and the standards
+    of evidence, which they read besides, are those of the process.
+    """
+
+    def __init__(self) -> None:
+        self._judged: dict[str, tuple[tuple[object, ...], PreconditionFault | None]] = {}
+
+    def fault_of_deployment(
+        self, registry: Registry, deployment: RegistryRecord, on: date
+    ) -> PreconditionFault | None:
+        """Return the first precondition that a deployment, on record or not, breaks on a day."""
+        try:
+            determination = _registry_record_referred_to(registry, deployment, "determination")
+            version = _registry_record_referred_to(registry, deployment, "version")
+            basis = _approval_basis(registry, deployment, version, determination, on)
+        except _MissingError as missing:
+            return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
+        records_read = basis.records_read()
+        before, fault = self._judged.get(deployment.name, ((), None))
+        if records_read != before:
+            fault = _first_broken_precondition(basis)
+            self._judged[deployment.name] = records_read, fault
+        return fault
 
 
 def rules_refusing_live_deployments(
@@ -247,7 +283,8 @@ def regulatory_product_routes_by_place() -> Mapping[str, frozenset[str]]:
     ... )
     (['approval', 'exempt'], [])
     """
-    book = load_rule_book()
+    # The book by which rulings are computed: to read it once more would take a second.
+    book = site_rule_book()
     # Read from the rules rather than listed here: a place whose law gains a route must not wait for
     # a release of ours.
     return {
@@ -291,6 +328,7 @@ def _approval_basis(
     approved = _registry_record_referred_to(registry, determination, "version")
     for each in {version.name: version, approved.name: approved}.values():
         _registry_record_referred_to(registry, each, "product")
+    contrary = _contrary_committee_decisions(registry, version, determination)
     return ApprovalBasis(
         version=version,
         determination=determination,
@@ -298,12 +336,12 @@ def _approval_basis(
         ruling=ruling,
         use=use,
         product=_registry_record_referred_to(registry, use, "product").name,
-        contrary=_contrary_committee_decisions(registry, version, determination),
+        contrary=contrary,
+        contrary_places=tuple(_jurisdiction_of_decision(registry, each) for each in contrary),
         evidence=registry.evidence_on,
         holder=holder,
         moves=tuple(registry.moves.get(holder.name, ())),
         on=on,
-        place_of=lambda decision: _jurisdiction_of_decision(registry, decision),
     )
 
 
@@ -361,8 +399,9 @@ def _unapproved_determination_name(basis: ApprovalBasis) -> str:
 def _later_committee_approval_name(basis: ApprovalBasis) -> str:
     """Return a later approval for the same place: its conditions are those in force."""
     determination = basis.determination
-    later = (d for d in basis.contrary if d.index > determination.index)
-    return next((d.name for d in later if basis.place_of(d) in (basis.jurisdiction, "")), "")
+    decisions = zip(basis.contrary, basis.contrary_places, strict=True)
+    later = ((d.name, place) for d, place in decisions if d.index > determination.index)
+    return next((name for name, place in later if place in (basis.jurisdiction, "")), "")
 
 
 def _expired_approval_name(basis: ApprovalBasis) -> str:

@@ -47,7 +47,6 @@ from commonwatt.clinic.io.registry import (
     PRECONDITIONS,
     DeploymentStatus,
     RegistryWriter,
-    fault_of_deployment,
     regulatory_product_routes_by_place,
 )
 from commonwatt.core.errors import CommonwattError
@@ -275,7 +274,7 @@ class AdviceGate:
             return GateVerdict(rule="gate.wrong-institution", deployment=deployment)
         if registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             return GateVerdict(rule="gate.not-live", deployment=deployment)
-        fault = fault_of_deployment(registry, record, self._today())
+        fault = self.writer.registered_deployment_fault(record, self._today())
         if fault is None:
             return self._guide_refusal(record)
         words = _in_all_languages(fault.sentence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ from commonwatt.clinic.domain.registry.old_words import (
 )
 from commonwatt.clinic.domain.registry.plan import change_plan_form_fault
 from commonwatt.clinic.domain.registry.preconditions import (
+    JudgedDeployments,
+    PreconditionFault,
     advice_move_refusal,
     check_advice_preconditions,
     fault_of_approval,
@@ -103,6 +105,7 @@ class RegistryWriter:
     ) -> None:
         self.ledger, self._guides, self._rules = ledger, guides, rules
         self.registry = Registry()
+        self._judged_deployments = JudgedDeployments()
         self.refresh_registry()
 
     @property
@@ -120,6 +123,12 @@ class RegistryWriter:
         self.registry.apply_ledger_entries(self.ledger.entries(self.registry.entries_applied))
         return self.registry
 
+    def registered_deployment_fault(
+        self, deployment: RegistryRecord, on: date
+    ) -> PreconditionFault | None:
+        """Return the first precondition that a deployment breaks by what is on record now."""
+        return self._judged_deployments.fault_of_deployment(self.registry, deployment, on)
+
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
         """Give a connection on which checks see the newest state, and all is written or nothing."""
@@ -135,9 +144,9 @@ class RegistryWriter:
                 yield tx
             except BaseException:
                 if self.registry.entries_applied > size:
-                    self.registry = _registry_of_first_entries(
-                        tx, size
-                    )  # what was written now is taken back
+                    # What was written now is taken back, and what was judged by it.
+                    self.registry = _registry_of_first_entries(tx, size)
+                    self._judged_deployments = JudgedDeployments()
                 raise
 
     def write_registry_record(
@@ -592,7 +601,7 @@ class RegistryWriter:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.registered_record(deployment, "deployment")
-        check_advice_preconditions(fault_of_deployment(self.registry, record, at.date()))
+        check_advice_preconditions(self.registered_deployment_fault(record, at.date()))
 
     def _check_evaluator_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.guides import FhirFactRule, FhirFactSource, GuideFact, GuideFactKind
@@ -72,6 +73,7 @@ def load_fhir_models(mappings: Iterable[GuideFhirMapping]) -> None:
                 _fhir_model(release, fhir_template_type(template))
 
 
+@cache  # of the few types that templates ask for
 def _fhir_model(release: FhirRelease, resource_type: str) -> Any:
     if release is FhirRelease.R4B:
         models = import_optional_module("fhir.resources.R4B")
