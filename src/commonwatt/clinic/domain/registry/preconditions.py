@@ -109,7 +109,7 @@ class ApprovalBasis:
         return str(self.ruling.body.get("route", ""))
 
     def records_read(self) -> tuple[object, ...]:
-        """Return day and all on record that a row may read, to compare it with that of another question.
+        """Return the day and all on record that a row may read, to compare two questions.
 
         Evidence by how much there is: a ledger only adds to it.
         """
