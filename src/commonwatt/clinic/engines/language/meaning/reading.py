@@ -25,6 +25,7 @@ from commonwatt.clinic.engines.language.meaning.scope import (
     CONJUNCTIONS,
     JOINING_WORDS,
     OWN_VERBS,
+    PAST_FORMS,
     Clause,
     clauses_with_lists_joined,
 )
@@ -220,7 +221,7 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
             clause.ends.append(place)
         if end <= place + 1 and tokens[place] in CONJUNCTIONS:
             clause.conjunctions.add(tokens[place])
-        clause.has_own_verb |= stems[place] in OWN_VERBS
+        clause.has_own_verb |= stems[place] in OWN_VERBS or tokens[place] in PAST_FORMS
         if follows_concept and end == place and tokens[place] in JOINING_WORDS:
             place += 1
             continue

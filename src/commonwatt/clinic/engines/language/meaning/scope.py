@@ -36,9 +36,11 @@ OWN_VERBS: Final = frozenset(
         """has have had having is are was were be been does did do reports reporting complains
         complaining presents presented presenting develops developed shows showed remains started
         noticed feels felt admits admitted endorses found noted with since because says describes
-        experienced experiences suffers vomited""".split(),
+        experienced experiences suffers""".split(),
     )
 ) | frozenset("訴覺感患伴呈")
+# Nouns and participles share their stems with these: only the past form is a verb.
+PAST_FORMS: Final = frozenset(["vomited", "fainted", "collapsed", "coughed", "bled", "itched"])
 # "Not" denies a verb or an adjective, and opens a list only where a conjunction closes it.
 _DENIES_VERBS: Final = frozenset("not unable 不 唔 非 能 法".split())
 # What may stand beside a member of a list without making a statement of it.
