@@ -273,9 +273,9 @@ def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[
     kind = load_clinical_lexicon().kinds.get(concept)
     if kind == "procedure":
         denied = denied or "planned" in sentence.axes.get("stat", ())
-    # What was stopped is taken no longer; where another was started, which is which is not known.
+    # What was stopped is taken no longer; of several drugs, which one was is not known.
     if kind == "drug":
-        denied = denied or sentence.axes.get("act") == {"stop"}
+        denied = denied or concept in sentence.before_switch or _stops_one_drug(sentence)
     implied = [(concept, denied)]
     relations = load_concept_relations()
     # A culture that is negative is one in which nothing grew.
@@ -286,6 +286,12 @@ def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[
     if base := relations.impaired.get(concept):
         implied.append((base, not denied))
     return implied
+
+
+def _stops_one_drug(sentence: ReadSentence) -> bool:
+    kinds = load_clinical_lexicon().kinds
+    drugs = [concept for concept in sentence.concepts if kinds.get(concept) == "drug"]
+    return len(drugs) == 1 and sentence.axes.get("act") == {"stop"}
 
 
 def _compare_signs(comparison: _Comparison) -> None:
@@ -394,7 +400,16 @@ _MEASURED: Final = frozenset(
 )
 
 
+_LEAST_BODY_MG: Final = 4e5
 _MG_OF_KG: Final = 1e6
+
+
+def _is_same_dimension(ours: Quantity, theirs: Quantity) -> bool:
+    dimensions = {ours.dimension, theirs.dimension}
+    # A newborn is weighed in kg by the one and in g by the other.
+    return len(dimensions) == 1 or (
+        dimensions == {"mass", "bodymass"} and max(ours.amount, theirs.amount) >= _LEAST_BODY_MG
+    )
 
 
 def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
@@ -454,7 +469,7 @@ def _compare_quantities(comparison: _Comparison) -> None:
         elif (quantity.figure, quantity.dimension) == (1.0, ""):
             # "A", "one" and "一" are articles as often as they are numbers.
             continue
-        elif any(quantity.dimension == other.dimension for other in free):
+        elif any(_is_same_dimension(quantity, other) for other in free):
             comparison.put("number", "conflicts")
         elif any(not (quantity.dimension and other.dimension) for other in free):
             comparison.row[PLACES["number without unit conflicts"]] = 1.0

@@ -25,7 +25,8 @@ from commonwatt.clinic.engines.language.meaning.scope import (
     CONJUNCTIONS,
     JOINING_WORDS,
     OWN_VERBS,
-    PAST_FORMS,
+    PREDICATES,
+    VERB_FORMS,
     Clause,
     clauses_with_lists_joined,
 )
@@ -191,7 +192,7 @@ def read_clinical_sentence(text: str) -> ReadSentence:
     ([Mention(concept='fever', denied=True), Mention(concept='knee', denied=False)], {'left'})
     """
     sentence = ReadSentence(text)
-    plain = normalized_clinical_text(text)
+    plain = normalized_clinical_text(text).replace("(-)", " -ve ").replace("(+)", " +ve ")
     for clause in clauses_with_lists_joined(_clauses_of_tokens(clinical_tokens(plain), sentence)):
         _settle_clause(clause, sentence)
     sentence.concepts = {mention.concept for mention in sentence.mentions}
@@ -221,7 +222,12 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
             clause.ends.append(place)
         if end <= place + 1 and tokens[place] in CONJUNCTIONS:
             clause.conjunctions.add(tokens[place])
-        clause.has_own_verb |= stems[place] in OWN_VERBS or tokens[place] in PAST_FORMS
+        if (
+            stems[place] in OWN_VERBS
+            or tokens[place] in VERB_FORMS
+            or (clause.concepts and tokens[place] in PREDICATES)
+        ):
+            clause.verbs.append(place)
         if follows_concept and end == place and tokens[place] in JOINING_WORDS:
             place += 1
             continue
@@ -271,12 +277,24 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
 def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
     """Return whether a token parts two clauses: a mark, "but", or "and" before a verb."""
     if tokens[place] in CLAUSE_MARKS:
-        return True
+        return not (tokens[place] in ":：" and _joins_sign(tokens, stems, place))
     if load_clinical_lexicon().longest_term(stems, place)[0] > place + 1:
         return False
     following = stems[place + 1] if place + 1 < len(tokens) else ""
     joins = tokens[place] in CONJUNCTIONS - ALTERNATIVES
     return tokens[place] in CLAUSE_WORDS or (joins and following in (OWN_VERBS | {"有"}))
+
+
+def _joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
+    """Return whether a colon joins a cue and what it denies: "denies: fever", "fever: no"."""
+    lexicon = load_clinical_lexicon()
+    if any(lexicon.longest_term(stems, at) == (colon, ("pol.neg",)) for at in range(colon)):
+        return True
+    if colon + 1 >= len(tokens):
+        return False
+    end, atoms = lexicon.longest_term(stems, colon + 1)
+    alone = end == len(tokens) or tokens[end] in CLAUSE_MARKS
+    return alone and atoms in (("pol.neg",), ("pol.pos",))
 
 
 def _settle_clause(clause: Clause, sentence: ReadSentence) -> None:
@@ -337,6 +355,7 @@ _FROM_TO: Final = re.compile(
     r"(?:from|由|從)\s*(\d+(?:\.\d+)?)[^\d,.;。，]{0,12}?(?:to|至|到|升至|降至|減至|增至|加到|減到)\s*(\d+(?:\.\d+)?)"
 )
 _SINCE: Final = re.compile(r"\bsince\b|[自由從].{0,4}起", re.I)
+_DAYS_AGO: Final = {"yesterday": 1.0, "daybefore": 2.0}
 _CLOCK: Final = re.compile(
     r"\b([01]?\d|2[0-3]):([0-5]\d)\b|\b([01]\d|2[0-3])([0-5]\d)\s?h(?:rs?|ours)?\b"
 )
@@ -390,13 +409,15 @@ def _read_switch(plain: str, sentence: ReadSentence) -> None:
 
 
 def _read_smoking(sentence: ReadSentence) -> None:
-    """Read whoever smokes now as a current smoker, however that is put."""
-    if "now" in sentence.axes.get("hist", ()) and Mention("smoking", False) in sentence.mentions:
+    """Read whoever smokes, and not in the past, as a current smoker, however that is put."""
+    if "past" not in sentence.axes.get("hist", ()) and Mention("smoking", False) in sentence.mentions:
         sentence.axes.setdefault("smk", {"current"})
 
 
 def _read_onset(sentence: ReadSentence) -> None:
     """Read what began yesterday as lasting for a day."""
-    began = "start" in sentence.axes.get("act", ()) or _SINCE.search(sentence.text)
-    if began and "yesterday" in sentence.axes.get("rel", ()):
-        sentence.quantities.add(Quantity(1.0, "time", 24.0))
+    if "start" not in sentence.axes.get("act", ()) and not _SINCE.search(sentence.text):
+        return
+    for day in sentence.axes.get("rel", set()) & _DAYS_AGO.keys():
+        days = _DAYS_AGO[day]
+        sentence.quantities.add(Quantity(days, "time", 24.0 * days))

@@ -36,15 +36,20 @@ OWN_VERBS: Final = frozenset(
         """has have had having is are was were be been does did do reports reporting complains
         complaining presents presented presenting develops developed shows showed remains started
         noticed feels felt admits admitted endorses found noted with since because says describes
-        experienced experiences suffers""".split(),
+        experienced experiences suffers only""".split(),
     )
-) | frozenset("訴覺感患伴呈")
-# Nouns and participles share their stems with these: only the past form is a verb.
-PAST_FORMS: Final = frozenset(["vomited", "fainted", "collapsed", "coughed", "bled", "itched"])
+) | frozenset("訴覺感患伴呈只僅")
+# Nouns and participles share their stems with these: only some forms are verbs.
+VERB_FORMS: Final = frozenset(
+    """vomited vomits fainted faints collapsed coughed coughs bled bleeds itched smokes smoked drinks
+    drank takes took uses used eats ate sleeps slept""".split()
+)
 # "Not" denies a verb or an adjective, and opens a list only where a conjunction closes it.
 _DENIES_VERBS: Final = frozenset("not unable 不 唔 非 能 法".split())
-# What may stand beside a member of a list without making a statement of it.
-_QUALIFYING_AXES: Final = frozenset(["sev", "acu", "cont"])
+# After a site these make a sentence without a verb: "no fever, knee swollen".
+PREDICATES: Final = frozenset(
+    "swollen painful tender sore weak numb itchy red hot dilated blocked broken infected".split()
+)
 
 
 class Clause:
@@ -59,7 +64,7 @@ class Clause:
         self.particles: dict[int, int] = {}
         self.cue_words: dict[int, str] = {}
         self.conjunctions: set[str] = set()
-        self.has_own_verb = False
+        self.verbs: list[int] = []
         self.has_quantity = False
         # Places of concepts that nothing but conjunctions parts from the concept before.
         self.joined: set[int] = set()
@@ -73,6 +78,25 @@ class Clause:
     def cues(self) -> list[int]:
         """Return the places of what denies."""
         return [place for place, atom in self.atoms if atom == "pol.neg"]
+
+    @property
+    def has_own_verb(self) -> bool:
+        """Return whether it is a sentence of its own; "wheeze or rash was heard" ends a list."""
+        last = max((place for place, _ in self.concepts), default=-1)
+        ends_list = bool(self.conjunctions & ALTERNATIVES)
+        return any(not ends_list or verb < last for verb in self.verbs)
+
+    @property
+    def has_own_sign(self) -> bool:
+        """Return whether it says itself what is there and what is not."""
+        last = max((place for place, _ in self.concepts), default=-1)
+        ends_list = bool(self.conjunctions & ALTERNATIVES)
+        return any(
+            atom.startswith("pol.")
+            and self.cue_words.get(place) != "nor"
+            and not (ends_list and atom == "pol.pos" and place > last)
+            for place, atom in self.atoms
+        )
 
     def denies_predicate(self, cue: int) -> bool:
         """Return whether a cue denies a verb that nobody knows, as in "did not react"."""
@@ -98,6 +122,8 @@ class Clause:
                 if cue < place <= cue + NEGATION_REACH
                 and cue not in taken
                 and self.reaches(cue, place)
+                # "No fever and no cough": each cue has its own, and they do not undo each other.
+                and not any(cue < other < later < place for other in taken for later in cues)
             ]
             # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
             behind = [
@@ -139,6 +165,8 @@ class Clause:
         self.cue_words |= other.cue_words
         self.conjunctions |= other.conjunctions
         self.joined |= other.joined
+        self.verbs += other.verbs
+        self.has_quantity |= other.has_quantity
 
 
 def clauses_with_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
@@ -176,36 +204,44 @@ def _continues_denied_list(before: Clause, rest: Sequence[Clause], enumerated: b
     # 、 joins members; beside it, a comma parts what is no longer of the list.
     if enumerated or not _is_bare(clause, closed=conjunctions):
         return False
+    if not _kinds_of(clause) <= _kinds_of(before) | {"site"}:
+        return False
     word = before.cue_words.get(cue, "")
     return conjunctions or not (word in _DENIES_VERBS or word.endswith("n't"))
 
 
 def _could_be_member(before: Clause, clause: Clause) -> bool:
     """Return whether a clause names what the list before it does, without a verb or a sign."""
+    shared = (_kinds_of(clause) & _kinds_of(before)) - {"site"}
+    return bool(shared) and not clause.has_own_sign and not clause.has_own_verb
+
+
+def _kinds_of(clause: Clause) -> set[str | None]:
     kinds = load_clinical_lexicon().kinds
-    named = {kinds.get(concept) for _, concept in clause.concepts} - {"site"}
-    listed = {kinds.get(concept) for _, concept in before.concepts} - {"site"}
-    signs = any(atom.startswith("pol.") for _, atom in clause.atoms)
-    return bool(named & listed) and not signs and not clause.has_own_verb
+    return {kinds.get(concept) for _, concept in clause.concepts}
 
 
 def _is_bare(clause: Clause, *, closed: bool = True) -> bool:
-    """Return whether a clause names findings and says nothing of them."""
-    kinds = load_clinical_lexicon().kinds
+    """Return whether a clause names findings and says nothing of them, not even "mild".
+
+    Args:
+        clause: What stands between two marks.
+        closed: Whether a conjunction ends the list, which may then name sites and strange words.
+    """
     taken = {place for place, _ in clause.concepts}
     names = {concept for _, concept in clause.concepts}
     axes = {atom.partition(".")[0] for place, atom in clause.atoms if place not in taken}
-    # "Knee swollen" has a subject; "appetite" after "no nausea" is not what is denied.
-    speaks_of_site = not closed and any(kinds.get(name) == "site" for name in names)
+    speaks_of_site = clause.chinese and not closed and "site" in _kinds_of(clause)
+    # "Appetite" after "no nausea" is not what is denied.
     return (
         bool(names)
-        and axes <= _QUALIFYING_AXES
-        and not clause.cues
+        and not axes
+        and (closed or not clause.ends)
         and not clause.has_own_verb
         and not clause.has_quantity
         and not speaks_of_site
         and not names & load_concept_relations().good_if_up
-        and len(clause.unknown) <= (0 if clause.chinese else 1)
+        and len(clause.unknown) <= (closed and not clause.chinese)
     )
 
 
