@@ -126,14 +126,8 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     >>> read_quantity(["3", "/", "52"], 0)
     (3, Quantity(figure=3.0, dimension='time', amount=504.0))
     """
-    if tokens[start : start + 3] == ["百", "分", "之"]:
-        end, number = _read_number(tokens, start + 3)
-        return (start, None) if number is None else (end, Quantity(number, "share", number))
-    if scale := _SCALES.get("".join(tokens[start : start + 2])):
-        end, number = _read_number(tokens, start + 2)
-        if number is None:
-            return start, None
-        return end + (tokens[end : end + 1] == ["度"]), _temperature(number, scale)
+    if prefixed := _read_prefixed(tokens, start):
+        return prefixed
     if whole := _WHOLE_WORDS.get(tokens[start]):
         return start + 1, whole
     end, number = _read_number(tokens, start)
@@ -147,6 +141,20 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
             return end + 2, Quantity(number, "", number)
         return end + 2, Quantity(number, "time", number * _DURATIONS[slashed[1]])
     return _with_unit(tokens, end, number)
+
+
+def _read_prefixed(tokens: list[str], start: int) -> tuple[int, Quantity] | None:
+    """Return a quantity whose unit stands before its number: 百分之三十, 攝氏38度."""
+    is_share = tokens[start : start + 3] == ["百", "分", "之"]
+    scale = _SCALES.get("".join(tokens[start : start + 2]))
+    if not (is_share or scale):
+        return None
+    end, number = _read_number(tokens, start + (3 if is_share else 2))
+    if number is None:
+        return None
+    if scale:
+        return end + (tokens[end : end + 1] == ["度"]), _temperature(number, scale)
+    return end, Quantity(number, "share", number)
 
 
 def _with_unit(tokens: list[str], end: int, number: float) -> tuple[int, Quantity]:

@@ -206,10 +206,10 @@ def read_clinical_sentence(text: str) -> ReadSentence:
 
 def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause]:
     """Return the clauses of a sentence; quantities and the remaining words go into it."""
-    lexicon = load_clinical_lexicon()
     stems = [stemmed_word(token) for token in tokens]
     clauses = [Clause()]
     place = 0
+    # Whether nothing but conjunctions stands between a concept and the place.
     follows_concept = False
     while place < len(tokens):
         if _opens_clause(tokens, stems, place):
@@ -217,61 +217,76 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
             place, follows_concept = place + 1, False
             continue
         clause = clauses[-1]
-        end, atoms = lexicon.longest_term(stems, place)
-        if tokens[place] in _ENDS_NEGATION:
-            clause.ends.append(place)
-        if end <= place + 1 and tokens[place] in CONJUNCTIONS:
-            clause.conjunctions.add(tokens[place])
-        if (
-            stems[place] in OWN_VERBS
-            or tokens[place] in VERB_FORMS
-            or (clause.concepts and tokens[place] in PREDICATES)
-        ):
-            clause.verbs.append(place)
+        end, atoms = _term_at(tokens, stems, place)
+        _note_function_words(clause, tokens, stems, place, end)
+        after, quantity = read_quantity(tokens, place)
         if follows_concept and end == place and tokens[place] in JOINING_WORDS:
             place += 1
-            continue
-        # A lone letter is a side only where it is no part of a unit.
-        if (
-            atoms
-            and tokens[place] in ("l", "r")
-            and end == place + 1
-            and place
-            and tokens[place - 1] in "/'"
-        ):
-            end, atoms = place, ()
-        after, quantity = read_quantity(tokens, place)
-        if quantity is not None and after > place and after >= end:
+        elif quantity is not None and after > place and after >= end:
+            place, follows_concept = _add_quantity(clause, tokens, after, quantity), False
             sentence.quantities.add(quantity)
-            clause.has_quantity = True
-            place, follows_concept = after, False
-            # "三年前" is how long ago, and no order of two events.
-            if quantity.dimension == "time" and tokens[place : place + 1] == ["前"]:
-                clause.atoms.append((place, "hist.past"))
-                place += 1
         elif end > place:
-            # Who says it is not whom it is about.
-            if end < len(tokens) and stems[end] in _SAYS:
-                atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
-            clause.atoms += [(place, atom) for atom in atoms]
-            if "pol.neg" in atoms:
-                clause.cue_words[place] = tokens[end - 1]
-            if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
-                clause.particles[place] = end
+            _add_term(clause, tokens, (place, end), atoms)
             is_concept = any("." not in atom for atom in atoms)
             if is_concept and follows_concept:
                 clause.joined.add(place)
-            follows_concept = is_concept
-            clause.chinese |= tokens[place] > "\u3400"
-            place = end
+            place, follows_concept = end, is_concept
         else:
             clause.chinese |= tokens[place] > "\u3400"
-            follows_concept = False
             if stems[place] not in _EMPTY and stems[place].isalnum():
                 sentence.words.add(stems[place])
                 clause.unknown.add(place)
-            place += 1
+            place, follows_concept = place + 1, False
     return clauses
+
+
+def _term_at(tokens: list[str], stems: list[str], place: int) -> tuple[int, tuple[str, ...]]:
+    """Return where the longest term at a place ends, and its atoms."""
+    end, atoms = load_clinical_lexicon().longest_term(stems, place)
+    # A lone letter is a side only where it is no part of a unit.
+    lone = tokens[place] in ("l", "r") and end == place + 1
+    if lone and place and tokens[place - 1] in "/'":
+        return place, ()
+    # Who says it is not whom it is about.
+    if end < len(tokens) and stems[end] in _SAYS:
+        atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
+    return end, atoms
+
+
+def _note_function_words(
+    clause: Clause, tokens: list[str], stems: list[str], place: int, end: int
+) -> None:
+    """Note what ends a negation, what closes a list, and the verbs of a clause."""
+    token = tokens[place]
+    if token in _ENDS_NEGATION:
+        clause.ends.append(place)
+    if end <= place + 1 and token in CONJUNCTIONS:
+        clause.conjunctions.add(token)
+    is_predicate = bool(clause.concepts) and token in PREDICATES
+    if stems[place] in OWN_VERBS or token in VERB_FORMS or is_predicate:
+        clause.verbs.append(place)
+
+
+def _add_quantity(clause: Clause, tokens: list[str], after: int, quantity: Quantity) -> int:
+    """Note a quantity, and return where it ends."""
+    clause.has_quantity = True
+    # "三年前" is how long ago, and no order of two events.
+    if quantity.dimension == "time" and tokens[after : after + 1] == ["前"]:
+        clause.atoms.append((after, "hist.past"))
+        return after + 1
+    return after
+
+
+def _add_term(
+    clause: Clause, tokens: list[str], span: tuple[int, int], atoms: tuple[str, ...]
+) -> None:
+    place, end = span
+    clause.atoms += [(place, atom) for atom in atoms]
+    if "pol.neg" in atoms:
+        clause.cue_words[place] = tokens[end - 1]
+    if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
+        clause.particles[place] = end
+    clause.chinese |= tokens[place] > "\u3400"
 
 
 def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
@@ -410,7 +425,8 @@ def _read_switch(plain: str, sentence: ReadSentence) -> None:
 
 def _read_smoking(sentence: ReadSentence) -> None:
     """Read whoever smokes, and not in the past, as a current smoker, however that is put."""
-    if "past" not in sentence.axes.get("hist", ()) and Mention("smoking", False) in sentence.mentions:
+    past = "past" in sentence.axes.get("hist", ())
+    if Mention("smoking", False) in sentence.mentions and not past:
         sentence.axes.setdefault("smk", {"current"})
 
 

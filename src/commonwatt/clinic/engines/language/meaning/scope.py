@@ -1,8 +1,8 @@
 """How far a denial goes: over the members of a list, and not into a clause of its own.
 
 A cue governs the concepts after it in its clause, those before it where none comes after, and
-every member of a list that it opens: "no fever, cough or dyspnoea", "否認噁心、嘔吐及腹瀉". A comma ends
-the list where what follows has a verb, a sign, a number or a side of its own.
+every member of a list that it opens: "no fever, cough or dyspnoea", "否認噁心、嘔吐及腹瀉". A comma
+ends the list where what follows has a verb, a sign, a number or a side of its own.
 
 Source: Chapman et al. (2001), A simple algorithm for identifying negated findings and diseases
 in discharge summaries, Journal of Biomedical Informatics 34, 301.
@@ -29,27 +29,26 @@ CLAUSE_WORDS: Final = frozenset(
 ALTERNATIVES: Final = frozenset(["or", "nor", "或"])
 CONJUNCTIONS: Final = ALTERNATIVES | frozenset(["and", "&", "及", "和", "與", "同", "並", "且"])
 JOINING_WORDS: Final = CONJUNCTIONS | frozenset(["/", "any", "a", "an", "者", "以", "埋", "、"])
-_ALL_OF_THEM: Final = frozenset(["all", "均", "皆", "都"])
-OWN_VERBS: Final = frozenset(
-    map(
-        stemmed_word,
-        """has have had having is are was were be been does did do reports reporting complains
-        complaining presents presented presenting develops developed shows showed remains started
-        noticed feels felt admits admitted endorses found noted with since because says describes
-        experienced experiences suffers only""".split(),
-    )
-) | frozenset("訴覺感患伴呈只僅")
+_OWN_VERBS: Final = """
+has have had having is are was were be been does did do reports reporting complains
+complaining presents presented presenting develops developed shows showed remains started
+noticed feels felt admits admitted endorses found noted with since because says describes
+experienced experiences suffers only 訴 覺 感 患 伴 呈 只 僅
+"""
+OWN_VERBS: Final = frozenset(stemmed_word(word) for word in _OWN_VERBS.split())
 # Nouns and participles share their stems with these: only some forms are verbs.
-VERB_FORMS: Final = frozenset(
-    """vomited vomits fainted faints collapsed coughed coughs bled bleeds itched smokes smoked drinks
-    drank takes took uses used eats ate sleeps slept""".split()
-)
+_VERB_FORMS: Final = """
+vomited vomits fainted faints collapsed coughed coughs bled bleeds itched smokes smoked drinks drank
+takes took uses used eats ate sleeps slept
+"""
+VERB_FORMS: Final = frozenset(_VERB_FORMS.split())
 # "Not" denies a verb or an adjective, and opens a list only where a conjunction closes it.
-_DENIES_VERBS: Final = frozenset("not unable 不 唔 非 能 法".split())
+_DENIES_VERBS: Final = frozenset(["not", "unable", "不", "唔", "非", "能", "法"])
 # After a site these make a sentence without a verb: "no fever, knee swollen".
-PREDICATES: Final = frozenset(
-    "swollen painful tender sore weak numb itchy red hot dilated blocked broken infected".split()
-)
+_PREDICATES: Final = """
+swollen painful tender sore weak numb itchy red hot dilated blocked broken infected
+"""
+PREDICATES: Final = frozenset(_PREDICATES.split())
 
 
 class Clause:
@@ -178,14 +177,12 @@ def clauses_with_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
             clause.joined.update(place for place, _ in clause.concepts)
             joined[-1].takes_in(clause)
             continue
+        joined.append(clause)
         if _is_denied_at_its_end(clause):
             # "Fever, cough and rash were denied": the cue stands behind the whole list.
-            mark = clause.mark
-            while joined and mark in LIST_MARKS and _is_bare(joined[-1]):
-                mark = joined[-1].mark
-                joined[-1].takes_in(clause)
-                clause = joined.pop()
-        joined.append(clause)
+            while len(joined) > 1 and joined[-1].mark in LIST_MARKS and _is_bare(joined[-2]):
+                last = joined.pop()
+                joined[-1].takes_in(last)
     return joined
 
 
