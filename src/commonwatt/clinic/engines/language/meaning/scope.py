@@ -150,7 +150,7 @@ class Clause:
         first = next((place for place, atom in ahead if "." not in atom), None)
         # "No improvement of the pain, nausea": what is denied is the improvement.
         values = {atom.partition(".")[0] for place, atom in ahead if first and place < first}
-        if first is None or not self.reaches(cue, first) or values & {"dir", "val", "act", "pol"}:
+        if first is None or not self.reaches(cue, first) or values & {"dir", "val", "act"}:
             return None
         return cue
 
