@@ -13,6 +13,7 @@ from commonwatt.clinic.engines.language.meaning.reading import read_clinical_sen
 from commonwatt.clinic.engines.language.support import (
     is_contradicted_by_clinic_note,
     is_unsupported_by_clinic_note,
+    reworded_note_sentence,
 )
 
 PAIRS = Path(__file__).with_name("clinic_meaning_pairs.tsv")
@@ -114,9 +115,7 @@ def rates(*, read, english):
         if was_read == read and (row["language"] == "en") == english
     ]
     flagged = sum(is_unsupported_by_clinic_note(row["faithful"], row["source"]) for row in rows)
-    detected = sum(
-        meter.contradicts(meter(row["contradicted"], row["source"])) for row in rows
-    )
+    detected = sum(meter.contradicts(meter(row["contradicted"], row["source"])) for row in rows)
     return flagged / len(rows), detected / len(rows)
 
 
@@ -145,3 +144,35 @@ def test_the_side_of_one_finding_is_not_that_of_another_in_the_same_sentence():
     right = compared_features("The right wrist is fractured.", source)
     left = compared_features("The left wrist is fractured.", source)
     assert (right != left).any()
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "No fever, cough or dyspnoea.",
+        "Well, no fever, cough or rash.",
+        "He has fever, no cough.",
+        "Denies nausea, vomiting, and diarrhoea.",
+        "Fever, cough and rash were denied.",
+    ],
+)
+def test_a_true_sentence_in_another_order_still_says_the_same(sentence):
+    reworded = read_clinical_sentence(reworded_note_sentence(sentence))
+    assert reworded.mentions == read_clinical_sentence(sentence).mentions
+
+
+def test_the_table_holds_both_languages_and_halves_and_says_that_it_is_made_up():
+    assert "Made up" in PAIRS.read_text(encoding="utf-8").splitlines()[0]
+    rows = made_up_pairs()
+    assert 2 * len(rows) >= 120
+    assert min(sum(read for _, read in rows), sum(not read for _, read in rows)) >= 50
+
+
+@pytest.mark.parametrize("english", [True, False])
+@pytest.mark.parametrize("read", [True, False])
+def test_of_the_pairs_made_up_none_that_is_faithful_is_flagged_and_few_opposites_pass(
+    read, english
+):
+    flagged, detected = rates(read=read, english=english)
+    assert flagged == 0.0
+    assert detected >= 0.88
