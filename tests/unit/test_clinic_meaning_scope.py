@@ -122,8 +122,8 @@ def rates(*, read, english):
 @pytest.mark.parametrize(("text", "signs"), SCOPES)
 def test_a_denial_governs_its_list_and_nothing_of_its_own_after_it(text, signs):
     mentions = read_clinical_sentence(text).mentions
-    found = {("-" if mention.denied else "+") + mention.concept for mention in mentions}
-    assert set(signs.split()) <= found
+    signed = {("-" if mention.denied else "+") + mention.concept for mention in mentions}
+    assert set(signs.split()) <= signed
 
 
 @pytest.mark.parametrize(("note", "same", "opposite"), TWINS)

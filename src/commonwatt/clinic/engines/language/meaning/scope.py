@@ -171,6 +171,7 @@ class Clause:
 def clauses_with_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
     """Return the clauses of a sentence, each list that is denied as a whole in one."""
     joined: list[Clause] = []
+    # Whether the sentence has a 、, which parts members, so that its commas part clauses.
     enumerated = any(clause.mark == "、" for clause in clauses)
     for number, clause in enumerate(clauses):
         if joined and _continues_denied_list(joined[-1], clauses[number:], enumerated):
