@@ -125,13 +125,24 @@ def measure_clinic_note_support_check(
 
 
 def reworded_note_sentence(sentence: str) -> str:
-    """Return a sentence with its clauses in another order.
+    """Return a sentence with its clauses in another order, where that says the same.
 
     >>> reworded_note_sentence("He has fever, no cough.")
     'no cough, He has fever'
+    >>> reworded_note_sentence("Well, no fever, cough or rash.")
+    'no fever, cough or rash, Well'
     """
-    clauses = sentence.rstrip(".").split(", ")
-    return ", ".join(reversed(clauses))
+    signs = read_clinical_sentence(sentence).mentions
+    clauses: list[str] = []
+    for part in sentence.rstrip(".").split(", "):
+        # "Cough or rash" behind "no fever" is denied, and would not be in front of it.
+        if clauses and not read_clinical_sentence(part).mentions <= signs:
+            clauses[-1] += f", {part}"
+        else:
+            clauses.append(part)
+    reworded = ", ".join(reversed(clauses))
+    # A list that is denied at its end has no other order.
+    return reworded if read_clinical_sentence(reworded).mentions == signs else sentence
 
 
 def _false_clinic_note_sentence_by_kind(

@@ -204,7 +204,8 @@ def _compare_axes(comparison: _Comparison) -> None:
         # "A before B" and "B after A" are the same; what the order refers to must be the same.
         if axis == "seq" and comparison.claim.anchors ^ anchors:
             continue
-        comparison.compare(axis, ours.get(axis, set()), theirs.get(axis, set()))
+        source = _sides_of_what_is_shared(comparison) if axis == "lat" else set[str]()
+        comparison.compare(axis, ours.get(axis, set()), source or theirs.get(axis, set()))
     for axis in _TIMES:
         comparison.compare("time", ours.get(axis, set()), theirs.get(axis, set()))
     known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val", "neutral", "informant"}
@@ -216,6 +217,22 @@ def _compare_axes(comparison: _Comparison) -> None:
         return
     if subjects != {"patient"} or _subjects(theirs) != {"patient"}:
         comparison.compare("subj", subjects, _subjects(theirs))
+
+
+def _sides_of_what_is_shared(comparison: _Comparison) -> set[str]:
+    """Return on which sides the source has what the claim names: "left pneumonia, right clear"."""
+    kinds = load_clinical_lexicon().kinds
+    named = {
+        concept
+        for concept in _wider_concepts(frozenset(comparison.claim.concepts))
+        if kinds.get(concept) in ("finding", "procedure")
+    }
+    return {
+        side
+        for part in comparison.parts
+        for concept in named & part.sides.keys()
+        for side in part.sides[concept]
+    }
 
 
 _SURENESS: Final = {"unlikely": -1, "maybe": 1, "likely": 1, "sure": 3}
@@ -250,16 +267,31 @@ def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[
     """Return a concept and what it implies, each with its sign, the nearest first.
 
     What denies the narrower says nothing of the wider: no cancer, but a lump. To lack a function
-    is to deny it, and a procedure that is only planned has not been done.
+    is to deny it, a procedure that is only planned has not been done, and a drug that was
+    stopped is not taken.
     """
-    if load_clinical_lexicon().kinds.get(concept) == "procedure":
+    kind = load_clinical_lexicon().kinds.get(concept)
+    if kind == "procedure":
         denied = denied or "planned" in sentence.axes.get("stat", ())
+    # What was stopped is taken no longer; of several drugs, which one was is not known.
+    if kind == "drug":
+        denied = denied or concept in sentence.before_switch or _stops_one_drug(sentence)
     implied = [(concept, denied)]
+    relations = load_concept_relations()
+    # A culture that is negative is one in which nothing grew.
+    if (yielded := relations.yields.get(concept)) and (denied or "pol" in sentence.axes):
+        implied.insert(0, (yielded, denied))
     if not denied:
-        implied += [(wider, False) for wider in load_concept_relations().wider.get(concept, ())]
-    if base := load_concept_relations().impaired.get(concept):
+        implied += [(wider, False) for wider in relations.wider.get(concept, ())]
+    if base := relations.impaired.get(concept):
         implied.append((base, not denied))
     return implied
+
+
+def _stops_one_drug(sentence: ReadSentence) -> bool:
+    kinds = load_clinical_lexicon().kinds
+    drugs = [concept for concept in sentence.concepts if kinds.get(concept) == "drug"]
+    return len(drugs) == 1 and sentence.axes.get("act") == {"stop"}
 
 
 def _compare_signs(comparison: _Comparison) -> None:
@@ -368,11 +400,52 @@ _MEASURED: Final = frozenset(
 )
 
 
+_LEAST_BODY_MG: Final = 4e5
+_MG_OF_KG: Final = 1e6
+
+
+def _is_same_dimension(ours: Quantity, theirs: Quantity) -> bool:
+    dimensions = {ours.dimension, theirs.dimension}
+    # A newborn is weighed in kg by the one and in g by the other.
+    return len(dimensions) == 1 or (
+        dimensions == {"mass", "bodymass"} and max(ours.amount, theirs.amount) >= _LEAST_BODY_MG
+    )
+
+
 def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
+    if {ours.dimension, theirs.dimension} == {"mass", "bodymass"}:
+        # A newborn of 3.2 kg weighs 3200 g.
+        mass, body = sorted((ours, theirs), key=lambda quantity: quantity.dimension == "bodymass")
+        return abs(mass.amount - body.amount * _MG_OF_KG) <= ALIKE * mass.amount
     if ours.dimension in _MEASURED and theirs.dimension in _MEASURED:
-        near = abs(ours.amount - theirs.amount) <= ALIKE * max(abs(ours.amount), abs(theirs.amount))
+        near = abs(ours.amount - theirs.amount) <= ALIKE * max(
+            abs(ours.amount), abs(theirs.amount)
+        ) + _rounding_of_other_measure(ours, theirs)
         return ours.dimension == theirs.dimension and near
     return ours.figure == theirs.figure
+
+
+def _rounding_of_other_measure(ours: Quantity, theirs: Quantity) -> float:
+    """Return half the last digit of a figure that another system of measures was converted to.
+
+    Zero where both are in one measure, and for doses, which convert exactly.
+    """
+    if ours.dimension not in ("bodymass", "degrees"):
+        return 0.0
+    scales = [_size_of_unit(quantity) for quantity in (ours, theirs)]
+    if abs(scales[0] - scales[1]) < ALIKE:
+        return 0.0
+    return 0.5 * scales[0] * 10.0 ** -_decimals(ours.figure)
+
+
+def _size_of_unit(quantity: Quantity) -> float:
+    if quantity.dimension == "degrees":
+        return 1.0 if quantity.figure == quantity.amount else 5 / 9
+    return quantity.amount / quantity.figure if quantity.figure else 1.0
+
+
+def _decimals(figure: float) -> int:
+    return 0 if figure.is_integer() else len(repr(figure).partition(".")[2])
 
 
 def _is_difference(quantity: Quantity, theirs: set[Quantity]) -> bool:
@@ -396,7 +469,7 @@ def _compare_quantities(comparison: _Comparison) -> None:
         elif (quantity.figure, quantity.dimension) == (1.0, ""):
             # "A", "one" and "一" are articles as often as they are numbers.
             continue
-        elif any(quantity.dimension == other.dimension for other in free):
+        elif any(_is_same_dimension(quantity, other) for other in free):
             comparison.put("number", "conflicts")
         elif any(not (quantity.dimension and other.dimension) for other in free):
             comparison.row[PLACES["number without unit conflicts"]] = 1.0

@@ -136,17 +136,20 @@ class ConceptRelations:
         wider: What whoever has a concept has, too.
         impaired: The function that a concept is the want of.
         good_if_up: Concepts of which more is better.
+        yields: What a positive test has shown.
     """
 
     wider: dict[str, tuple[str, ...]]
     impaired: dict[str, str]
     good_if_up: frozenset[str]
+    yields: dict[str, str]
 
 
 @lru_cache(1)
 def load_concept_relations() -> ConceptRelations:
     """Return the relations that ship with the program."""
     wider, impaired, good = dict[str, tuple[str, ...]](), dict[str, str](), set[str]()
+    yields = dict[str, str]()
     for line in (FOLDER / "relations.txt").read_text(encoding="utf-8").splitlines():
         head, _, names = line.partition(":")
         relation, _, concept = head.partition(" ")
@@ -154,9 +157,13 @@ def load_concept_relations() -> ConceptRelations:
             wider[concept] = tuple(names.split())
         elif relation == "impaired":
             impaired[concept] = names.strip()
+        elif relation == "yields":
+            yields[concept] = names.strip()
         elif relation == "good":
             good.update(names.split())
-    return ConceptRelations(wider=wider, impaired=impaired, good_if_up=frozenset(good))
+    return ConceptRelations(
+        wider=wider, impaired=impaired, good_if_up=frozenset(good), yields=yields
+    )
 
 
 def _add_term(root: TermNode, spelling: str, atoms: tuple[str, ...]) -> None:

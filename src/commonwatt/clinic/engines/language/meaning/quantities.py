@@ -1,6 +1,7 @@
 """Quantities in a clinical text: numbers in figures and words, with units in one measure.
 
-Masses are in mg, volumes in mL, lengths in mm, times in hours; `3/7`, `2/52` and `1/12` are days,
+Masses are in mg, those of bodies in kg, volumes in mL, lengths in mm, temperatures in °C, times in
+hours; `3/7`, `2/52` and `1/12` are days,
 weeks and months. A number without a unit has the dimension "".
 """
 
@@ -28,7 +29,7 @@ mass 0.001 mcg μg ug microgram micrograms 微克
 mass 1 mg milligram milligrams 毫克
 mass 1000 g gm gram grams 克
 bodymass 1 kg kilogram kilograms kilos 公斤 千克
-bodymass 0.4536 lb lbs pounds pound 磅
+bodymass 0.45359237 lb lbs pounds pound 磅
 volume 1 ml millilitre millilitres milliliter milliliters cc 毫升
 volume 1000 l litre litres liter liters 公升 升
 cups 1 cup cups 杯
@@ -39,7 +40,7 @@ length 1 mm millimetre millimetres millimeter 毫米
 length 10 cm centimetre centimetres centimeter 厘米 公分
 length 1000 m metre metres meter 米
 share 1 % percent 巴仙
-degrees 1 °c c degrees degree °
+degrees 1 c degrees degree deg ° celsius
 pressure 1 mmhg 毫米汞柱 毫米水銀柱
 time 0.0166667 min mins minute minutes 分鐘
 time 1 h hr hrs hour hours 小時 鐘頭 個鐘
@@ -103,6 +104,15 @@ _PER: Final = frozenset(
 )
 _MEASURES: Final = frozenset("個粒處條枚塊隻度程劑針")
 _DURATIONS: Final = {"7": 24.0, "52": 168.0, "12": 730.0}
+_DEGREES: Final = frozenset(["°", "deg", "degree", "degrees"])
+_SCALES: Final = {
+    "c": "c",
+    "celsius": "c",
+    "攝氏": "c",
+    "f": "f",
+    "fahrenheit": "f",
+    "華氏": "f",
+}
 LONGEST_UNIT: Final = 6
 
 
@@ -116,9 +126,8 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     >>> read_quantity(["3", "/", "52"], 0)
     (3, Quantity(figure=3.0, dimension='time', amount=504.0))
     """
-    if tokens[start : start + 3] == ["百", "分", "之"]:
-        end, number = _read_number(tokens, start + 3)
-        return (start, None) if number is None else (end, Quantity(number, "share", number))
+    if prefixed := _read_prefixed(tokens, start):
+        return prefixed
     if whole := _WHOLE_WORDS.get(tokens[start]):
         return start + 1, whole
     end, number = _read_number(tokens, start)
@@ -134,9 +143,28 @@ def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     return _with_unit(tokens, end, number)
 
 
+def _read_prefixed(tokens: list[str], start: int) -> tuple[int, Quantity] | None:
+    """Return a quantity whose unit stands before its number: 百分之三十, 攝氏38度."""
+    is_share = tokens[start : start + 3] == ["百", "分", "之"]
+    scale = _SCALES.get("".join(tokens[start : start + 2]))
+    if not (is_share or scale):
+        return None
+    end, number = _read_number(tokens, start + (3 if is_share else 2))
+    if number is None:
+        return None
+    if scale:
+        return end + (tokens[end : end + 1] == ["度"]), _temperature(number, scale)
+    return end, Quantity(number, "share", number)
+
+
 def _with_unit(tokens: list[str], end: int, number: float) -> tuple[int, Quantity]:
     if tokens[end : end + 2] == ["per", "cent"]:
         return end + 2, Quantity(number, "share", number)
+    marks = tokens[end : end + 2]
+    if marks and marks[0] in _DEGREES:
+        marks = marks[1:]
+    if marks and (scale := _SCALES.get(marks[0])):
+        return end + len(tokens[end : end + 2]) - len(marks) + 1, _temperature(number, scale)
     for width in range(LONGEST_UNIT, 0, -1):
         words = tokens[end : end + width]
         # Words of English stand alone; only Chinese units are written in several tokens.
@@ -147,6 +175,16 @@ def _with_unit(tokens: list[str], end: int, number: float) -> tuple[int, Quantit
     if end < len(tokens) and tokens[end] in _MEASURES:
         return end + 1, Quantity(number, "", number)
     return end, Quantity(number, "", number)
+
+
+def _temperature(number: float, scale: str) -> Quantity:
+    """Return a temperature, its amount in °C.
+
+    >>> _temperature(98.6, "f")
+    Quantity(figure=98.6, dimension='degrees', amount=37.0)
+    """
+    celsius = round((number - 32) / 1.8, 6) if scale == "f" else number
+    return Quantity(number, "degrees", celsius)
 
 
 def _past_rate(tokens: list[str], end: int) -> int:

@@ -1,11 +1,7 @@
 """One sentence read: concepts with their sign, values on closed axes, quantities, and the rest.
 
-Negation follows NegEx: a cue governs the concepts after it in its clause, and those before it
-where none comes after; two cues undo each other. A cue before a value of an axis with two
-values means the other.
-
-Source: Chapman et al. (2001), A simple algorithm for identifying negated findings and diseases
-in discharge summaries, Journal of Biomedical Informatics 34, 301.
+How far a denial goes stands in `scope`; two cues undo each other. A cue before a value of an axis
+with two values means the other.
 """
 
 from __future__ import annotations
@@ -22,20 +18,23 @@ from commonwatt.clinic.engines.language.meaning.lexicon import (
     stemmed_word,
 )
 from commonwatt.clinic.engines.language.meaning.quantities import Quantity, read_quantity
+from commonwatt.clinic.engines.language.meaning.scope import (
+    ALTERNATIVES,
+    CLAUSE_MARKS,
+    CLAUSE_WORDS,
+    CONJUNCTIONS,
+    JOINING_WORDS,
+    OWN_VERBS,
+    PREDICATES,
+    VERB_FORMS,
+    Clause,
+    clauses_with_lists_joined,
+)
 
 _SENTENCE: Final = re.compile(
     r"(?<=[\w%)+\]][.!?;])(?<!\bdr\.)(?<!\b[a-z]\.)(?<!\be\.g\.)\s+|(?<=[。！；])|(?<=\w？)|\n+",
     re.I,
 )
-_CLAUSE: Final = frozenset(",;:.!()，；：。、") | {
-    "but",
-    "however",
-    "although",
-    "though",
-    "但",
-    "惟",
-}
-_NEGATION_REACH: Final = 7
 _VALUE_REACH: Final = 3
 _ENDS_NEGATION: Final = frozenset(
     [
@@ -128,7 +127,7 @@ these those his her their our my as than then into onto about over per there hav
 did do does who which also some any all very only just when while where during under out up
 what we you they them he she him i patient
 的 了 咗 是 在 和 及 與 之 於 為 係 嘅 喺 其 此 該 並 而 以 由 對 個 有
-個 會 用 時 至 或 可 要 到 仍 被 經
+個 會 用 時 至 或 可 要 到 仍 被 經 患
 """
 _EMPTY: Final = frozenset(stemmed_word(word) for word in _EMPTY_WORDS.split())
 
@@ -159,6 +158,7 @@ class ReadSentence:
         denials: How many cues of negation it has.
         anchors: What "before" and "after" refer to.
         before_switch: Drugs that were given up for others in this sentence.
+        sides: Sides that stand in the same clause as a concept, by concept.
     """
 
     text: str
@@ -171,26 +171,7 @@ class ReadSentence:
     good: float = 0.0
     before_switch: set[str] = field(default_factory=set[str])
     anchors: set[str] = field(default_factory=set[str])
-
-
-class _Clause:
-    """Atoms of a clause in order, as (place, atom), and where a negation ends in it."""
-
-    def __init__(self) -> None:
-        self.atoms: list[tuple[int, str]] = []
-        self.ends: list[int] = []
-        self.chinese = False
-        self.unknown: set[int] = set()
-        self.particles: dict[int, int] = {}
-
-    def denies_predicate(self, cue: int) -> bool:
-        """Return whether a cue denies a verb that nobody knows, as in "did not react"."""
-        end = self.particles.get(cue)
-        return end is not None and bool({end, end + 1} & self.unknown)
-
-    def reaches(self, cue: int, place: int) -> bool:
-        """Return whether no word that ends a negation stands between a cue and a place."""
-        return not any(cue < end < place for end in self.ends)
+    sides: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
 
 def clinical_sentences(text: str) -> list[str]:
@@ -211,110 +192,161 @@ def read_clinical_sentence(text: str) -> ReadSentence:
     ([Mention(concept='fever', denied=True), Mention(concept='knee', denied=False)], {'left'})
     """
     sentence = ReadSentence(text)
-    plain = normalized_clinical_text(text)
-    for clause in _clauses_of_tokens(clinical_tokens(plain), sentence):
+    plain = normalized_clinical_text(text).replace("(-)", " -ve ").replace("(+)", " +ve ")
+    for clause in clauses_with_lists_joined(_clauses_of_tokens(clinical_tokens(plain), sentence)):
         _settle_clause(clause, sentence)
     sentence.concepts = {mention.concept for mention in sentence.mentions}
     _read_arrows(plain, sentence)
     _read_clock(plain, sentence)
     _read_switch(plain, sentence)
+    _read_smoking(sentence)
+    _read_onset(sentence)
     return sentence
 
 
-def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[_Clause]:
+def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause]:
     """Return the clauses of a sentence; quantities and the remaining words go into it."""
-    lexicon = load_clinical_lexicon()
     stems = [stemmed_word(token) for token in tokens]
-    clauses = [_Clause()]
+    clauses = [Clause()]
     place = 0
+    # Whether nothing but conjunctions stands between a concept and the place.
+    follows_concept = False
     while place < len(tokens):
-        if tokens[place] in _CLAUSE:
-            clauses.append(_Clause())
-            place += 1
+        if _opens_clause(tokens, stems, place):
+            clauses.append(Clause(tokens[place]))
+            place, follows_concept = place + 1, False
             continue
-        end, atoms = lexicon.longest_term(stems, place)
-        if tokens[place] in _ENDS_NEGATION:
-            clauses[-1].ends.append(place)
-        # A lone letter is a side only where it is no part of a unit.
-        if (
-            atoms
-            and tokens[place] in ("l", "r")
-            and end == place + 1
-            and place
-            and tokens[place - 1] in "/'"
-        ):
-            end, atoms = place, ()
+        clause = clauses[-1]
+        end, atoms = _term_at(tokens, stems, place)
+        _note_function_words(clause, tokens, stems, place, end)
         after, quantity = read_quantity(tokens, place)
-        if quantity is not None and after > place and after >= end:
+        if follows_concept and end == place and tokens[place] in JOINING_WORDS:
+            place += 1
+        elif quantity is not None and after > place and after >= end:
+            place, follows_concept = _add_quantity(clause, tokens, after, quantity), False
             sentence.quantities.add(quantity)
-            place = after
-            # "三年前" is how long ago, and no order of two events.
-            if quantity.dimension == "time" and tokens[place : place + 1] == ["前"]:
-                clauses[-1].atoms.append((place, "hist.past"))
-                place += 1
         elif end > place:
-            # Who says it is not whom it is about.
-            if end < len(tokens) and stems[end] in _SAYS:
-                atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
-            clauses[-1].atoms += [(place, atom) for atom in atoms]
-            if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
-                clauses[-1].particles[place] = end
-            clauses[-1].chinese |= tokens[place] > "\u3400"
-            place = end
+            _add_term(clause, tokens, (place, end), atoms)
+            is_concept = any("." not in atom for atom in atoms)
+            if is_concept and follows_concept:
+                clause.joined.add(place)
+            place, follows_concept = end, is_concept
         else:
-            clauses[-1].chinese |= tokens[place] > "\u3400"
+            clause.chinese |= tokens[place] > "\u3400"
             if stems[place] not in _EMPTY and stems[place].isalnum():
                 sentence.words.add(stems[place])
-                clauses[-1].unknown.add(place)
-            place += 1
+                clause.unknown.add(place)
+            place, follows_concept = place + 1, False
     return clauses
 
 
-def _settle_clause(clause: _Clause, sentence: ReadSentence) -> None:
+def _term_at(tokens: list[str], stems: list[str], place: int) -> tuple[int, tuple[str, ...]]:
+    """Return where the longest term at a place ends, and its atoms."""
+    end, atoms = load_clinical_lexicon().longest_term(stems, place)
+    # A lone letter is a side only where it is no part of a unit.
+    lone = tokens[place] in ("l", "r") and end == place + 1
+    if lone and place and tokens[place - 1] in "/'":
+        return place, ()
+    # Who says it is not whom it is about.
+    if end < len(tokens) and stems[end] in _SAYS:
+        atoms = tuple(atom.replace("subj.", "informant.") for atom in atoms)
+    return end, atoms
+
+
+def _note_function_words(
+    clause: Clause, tokens: list[str], stems: list[str], place: int, end: int
+) -> None:
+    """Note what ends a negation, what closes a list, and the verbs of a clause."""
+    token = tokens[place]
+    if token in _ENDS_NEGATION:
+        clause.ends.append(place)
+    if end <= place + 1 and token in CONJUNCTIONS:
+        clause.conjunctions.add(token)
+    is_predicate = bool(clause.concepts) and token in PREDICATES
+    if stems[place] in OWN_VERBS or token in VERB_FORMS or is_predicate:
+        clause.verbs.append(place)
+
+
+def _add_quantity(clause: Clause, tokens: list[str], after: int, quantity: Quantity) -> int:
+    """Note a quantity, and return where it ends."""
+    clause.has_quantity = True
+    # "三年前" is how long ago, and no order of two events.
+    if quantity.dimension == "time" and tokens[after : after + 1] == ["前"]:
+        clause.atoms.append((after, "hist.past"))
+        return after + 1
+    return after
+
+
+def _add_term(
+    clause: Clause, tokens: list[str], span: tuple[int, int], atoms: tuple[str, ...]
+) -> None:
+    place, end = span
+    clause.atoms += [(place, atom) for atom in atoms]
+    if "pol.neg" in atoms:
+        clause.cue_words[place] = tokens[end - 1]
+    if atoms == ("pol.neg",) and tokens[end - 1] in _PARTICLES:
+        clause.particles[place] = end
+    clause.chinese |= tokens[place] > "\u3400"
+
+
+def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
+    """Return whether a token parts two clauses: a mark, "but", or "and" before a verb."""
+    if tokens[place] in CLAUSE_MARKS:
+        return not (tokens[place] in ":：" and _joins_sign(tokens, stems, place))
+    if load_clinical_lexicon().longest_term(stems, place)[0] > place + 1:
+        return False
+    following = stems[place + 1] if place + 1 < len(tokens) else ""
+    joins = tokens[place] in CONJUNCTIONS - ALTERNATIVES
+    return tokens[place] in CLAUSE_WORDS or (joins and following in (OWN_VERBS | {"有"}))
+
+
+def _joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
+    """Return whether a colon joins a cue and what it denies: "denies: fever", "fever: no"."""
+    lexicon = load_clinical_lexicon()
+    if any(lexicon.longest_term(stems, at) == (colon, ("pol.neg",)) for at in range(colon)):
+        return True
+    if colon + 1 >= len(tokens):
+        return False
+    end, atoms = lexicon.longest_term(stems, colon + 1)
+    alone = end == len(tokens) or tokens[end] in CLAUSE_MARKS
+    return alone and atoms in (("pol.neg",), ("pol.pos",))
+
+
+def _settle_clause(clause: Clause, sentence: ReadSentence) -> None:
     """Give each concept and value of a clause its sign, and put it into the sentence."""
-    concepts = [(place, atom) for place, atom in clause.atoms if "." not in atom]
-    taken = {place for place, _ in concepts}
-    cues = [place for place, atom in clause.atoms if atom == "pol.neg"]
+    taken = {place for place, _ in clause.concepts}
     turning: set[int] = set()
     for place, atom in clause.atoms:
-        if "." not in atom or atom == "pol.neg":
+        if "." not in atom or atom == "pol.neg" or place in taken:
             continue
         before = [
             cue
-            for cue in cues
+            for cue in clause.cues
             if cue < place <= cue + _VALUE_REACH
             and cue not in taken
             and not any(cue < other < place for other in taken)
         ]
         turned = len(before) % 2 == 1 and atom in _OPPOSITE
         # "Not improved" denies the improvement; in "no visible mass" it is the mass.
-        turning.update(before if turned and atom != "pol.pos" and place not in taken else ())
+        turning.update(before if turned and atom != "pol.pos" else ())
         _add_value(_OPPOSITE[atom] if turned else atom, sentence)
         if atom.startswith("seq."):
-            sentence.anchors.update(_anchor(place, concepts, clause.chinese))
-    cues = [cue for cue in cues if cue not in turning]
-    sentence.denials += len(cues)
-    for place, concept in concepts:
-        # A term such as "afebrile" denies its own concept and nothing after it.
-        before = [
-            cue
-            for cue in cues
-            if cue == place
-            or (
-                cue < place <= cue + _NEGATION_REACH
-                and cue not in taken
-                and clause.reaches(cue, place)
-            )
-        ]
-        # A cue with no concept after it looks back: "fever was denied", "瘀血已消失".
-        behind = [
-            cue
-            for cue in cues
-            if cue > place
-            and not clause.denies_predicate(cue)
-            and not any(cue <= other and clause.reaches(cue, other) for other, _ in concepts)
-        ]
-        sentence.mentions.add(Mention(concept, (len(before) + len(behind)) % 2 == 1))
+            sentence.anchors.update(_anchor(place, clause.concepts, clause.chinese))
+    sentence.denials += len([cue for cue in clause.cues if cue not in turning])
+    signs = clause.denied_concepts(turning)
+    denied_places = {place for (place, _), denied in signs.items() if denied}
+    sentence.mentions |= {Mention(concept, denied) for (_, concept), denied in signs.items()}
+    sides = {atom.partition(".")[2] for _, atom in clause.atoms if atom.startswith("lat.")}
+    for _, concept in clause.concepts if sides else ():
+        sentence.sides.setdefault(concept, set()).update(sides)
+    for place, atom in clause.atoms:
+        if place not in taken or "." not in atom or atom == "pol.neg":
+            continue
+        # No hypertension, wherever it stands in a list, is no high pressure.
+        turned = place in denied_places and place not in clause.cues and atom in _OPPOSITE
+        _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+        if atom.startswith("seq."):
+            sentence.anchors.update(_anchor(place, clause.concepts, clause.chinese))
 
 
 def _anchor(place: int, concepts: list[tuple[int, str]], chinese: bool) -> set[str]:
@@ -337,6 +369,8 @@ _ARROW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:→|->|=>|—>)\s*(\d+(?:\.\d+
 _FROM_TO: Final = re.compile(
     r"(?:from|由|從)\s*(\d+(?:\.\d+)?)[^\d,.;。，]{0,12}?(?:to|至|到|升至|降至|減至|增至|加到|減到)\s*(\d+(?:\.\d+)?)"
 )
+_SINCE: Final = re.compile(r"\bsince\b|[自由從].{0,4}起", re.I)
+_DAYS_AGO: Final = {"yesterday": 1.0, "daybefore": 2.0}
 _CLOCK: Final = re.compile(
     r"\b([01]?\d|2[0-3]):([0-5]\d)\b|\b([01]\d|2[0-3])([0-5]\d)\s?h(?:rs?|ours)?\b"
 )
@@ -387,3 +421,19 @@ def _read_switch(plain: str, sentence: ReadSentence) -> None:
             and not re.search(r"replac\w*\s+(?:by|with)", plain)
         )
         sentence.before_switch.add(order[1] if active else order[0])
+
+
+def _read_smoking(sentence: ReadSentence) -> None:
+    """Read whoever smokes, and not in the past, as a current smoker, however that is put."""
+    past = "past" in sentence.axes.get("hist", ())
+    if Mention("smoking", False) in sentence.mentions and not past:
+        sentence.axes.setdefault("smk", {"current"})
+
+
+def _read_onset(sentence: ReadSentence) -> None:
+    """Read what began yesterday as lasting for a day."""
+    if "start" not in sentence.axes.get("act", ()) and not _SINCE.search(sentence.text):
+        return
+    for day in sentence.axes.get("rel", set()) & _DAYS_AGO.keys():
+        days = _DAYS_AGO[day]
+        sentence.quantities.add(Quantity(days, "time", 24.0 * days))
