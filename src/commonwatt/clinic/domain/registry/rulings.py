@@ -40,9 +40,11 @@ def computed_ruling_body(
         on: The day whose law applies.
 
     Raises:
-        RulesError: The place has no rules, or a fact is missing or unknown.
+        RulesError: The place has no rules, or none on file for such a product, or a fact is
+            missing or unknown.
     """
     ruling = product_ruling_on_day(facts, place, on)
+    _check_ruling_has_no_gap(ruling)
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
@@ -50,6 +52,23 @@ def computed_ruling_body(
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
+
+
+def _check_ruling_has_no_gap(ruling: ProductRuling) -> None:
+    """Refuse a ruling where the book says that the law turns on what it does not hold."""
+    reasons = [name for names in ruling.gap_reasons.values() for name in names]
+    if reasons:
+        raise RulesError(
+            f"place {ruling.jurisdiction}",
+            found=Message(
+                "no rule on file for such a product ({rules})", {"rules": ", ".join(reasons)}
+            ),
+            wanted=Message("a class"),
+            remedy=Message(
+                "Look the class up with the authority, and give its rule in a file of rules of"
+                " your own."
+            ),
+        )
 
 
 def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> ProductRuling:
